@@ -137,6 +137,9 @@ def _unknown(options: type[Options], several: bool, variable: str) -> None:
     if several and users:
         tell(f"{variable} does not apply here and is ignored")
         return
-    own = fields(options) or itertools.chain(*known.values())  # `known` alone has none
-    message = nearest("variable", variable, {name.upper() for name in own})
-    raise RequestError(f"{message}; it is one of {', '.join(users)}" if users else message)
+    elsewhere = f"; it is one of {', '.join(users)}" if users else ""
+    own = fields(options)
+    if users and not own:  # a target without options, such as docs
+        raise RequestError(f"{variable} does not apply here{elsewhere}")
+    meant = own or itertools.chain(*known.values())
+    raise RequestError(nearest("variable", variable, {name.upper() for name in meant}) + elsewhere)

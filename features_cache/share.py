@@ -69,11 +69,16 @@ def import_features(source: Path, folder: Path) -> list[str]:
 
 
 def verify_export(source: Path) -> list[str]:
-    """What is wrong with an exported file: `mel: 1-100032-A-0 damaged`, or why it cannot be read."""
+    """What is wrong with an exported file: `mel: 1-100032-A-0 damaged`, or why it cannot be read.
+
+    RequestError if there is no such file.
+    """
     try:
         with unpacked(source) as files:
             return wrong_in(files)
     except RequestError as wrong:
+        if not source.is_file():
+            raise
         return [str(wrong)]
 
 

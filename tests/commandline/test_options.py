@@ -15,6 +15,7 @@ from commandline.options import (
     LARGEST,
     SEED,
     DatasetOptions,
+    Options,
     fields,
     kind_of,
     make_command,
@@ -112,6 +113,10 @@ def fine(options: Some):
     return 1 if options.wait else 0
 
 
+def bare(options: Options):
+    """Takes no options."""
+
+
 def fails(options: Some):
     """Raises what its option says."""
     if options.features == "utf8":
@@ -124,7 +129,7 @@ def fails(options: Some):
     [
         (["fine", "--wait"], 1, ""),
         ([], 2, ""),
-        (["fin"], 2, "unknown command 'fin'; did you mean 'fine'? Known: fails, fine"),
+        (["fin"], 2, "unknown command 'fin'; did you mean 'fine'? Known: bare, fails, fine"),
         (["fails", f"FEATURES={errno.ENOSPC}"], 1, "page.html: No space left on device"),
         (["fails", f"FEATURES={errno.ENOTDIR}"], 2, "page.html: Not a directory"),
         (["fails", "FEATURES=utf8"], 2, "is not UTF-8: rename this file or folder"),
@@ -132,11 +137,13 @@ def fails(options: Some):
         (["fine", "AUDIO=x"], 2, "; it is one of pipeline show, train predict"),
         (["fine", "--several-targets", "AUDIO=x"], 0, "AUDIO does not apply here and is ignored"),
         (["fine", "--several-targets", "AUDIOO=x"], 2, "unknown variable 'AUDIOO'"),
+        (["bare", "AUDIO=x"], 2, "error: AUDIO does not apply here; it is one of pipeline show, train pre"),
+        (["bare", "AUDIOO=x"], 2, "unknown variable 'AUDIOO'; did you mean 'AUDIO'?"),
     ],
 )
 def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, capsys):
     with pytest.raises(SystemExit) as stop:
-        main([fine, fails], argv)
+        main([fine, fails, bare], argv)
     assert stop.value.code == status and said in capsys.readouterr().err
 
 

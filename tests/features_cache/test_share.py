@@ -91,3 +91,5 @@ def test_a_zip_with_other_files_or_one_twice_is_refused(shared, tmp_path, name):
         with zipfile.ZipFile(shared, "a") as archive:
             archive.writestr(name, b"")
     assert verify_export(shared)
+    done("features_cache verify", 1, FILE=shared)
+    done("features_cache verify", 2, FILE=tmp_path / "nowhere.zip")
