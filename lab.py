@@ -127,11 +127,12 @@ def feature(clip: Clip, name: str) -> FeatureMap:
     """
     channel = parse_channel(name)
     variant = resolve_feature(channel)
-    kept = slice(channel.rows[0], channel.rows[1] + 1) if channel.rows else slice(None)
+    values = variant.compute(clip)
+    kept = channel.kept_rows(len(values))
     rows = variant.row_axis(clip.sample_rate)[kept]
     seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
-    values = variant.compute(clip)[kept]
-    return FeatureMap(str(channel), values, rows, variant.feature.row_unit, seconds, variant.feature.units)
+    described = variant.feature
+    return FeatureMap(str(channel), values[kept], rows, described.row_unit, seconds, described.units)
 
 
 def show(clip: Clip, features: str = "mel mfcc chroma") -> "NotebookFigure":

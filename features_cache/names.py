@@ -48,6 +48,15 @@ class Channel:
         )
         return f"{self.name}@{','.join(texts)}"
 
+    def kept_rows(self, count: int) -> slice:
+        """Which of the `count` rows of its feature; RequestError if there are fewer."""
+        if self.rows is None:
+            return slice(count)
+        first, last = self.rows
+        if last >= count:
+            raise RequestError(f"{self}: it has rows 0 to {count - 1}")
+        return slice(first, last + 1)
+
     def __str__(self) -> str:
         return self.stored + (f":{self.rows[0]}-{self.rows[1]}" if self.rows else "")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from commandline.registry import RequestError
 from pipeline.parameters import Wavelets
 
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
@@ -20,7 +21,7 @@ JUST = np.array(  # powers of 3 and 5 of the twelve intervals of just intonation
 )
 
 
-class Impossible(Exception):
+class Impossible(RequestError):
     """A feature that cannot exist for clips of this rate or duration; the message says why."""
 
 
@@ -32,14 +33,22 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
     return np.fft.rfftfreq(n_fft, 1 / sample_rate)
 
 
+def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
+    """Hz at which bands from `fmin` up end; Impossible if that is not above."""
+    top = fmax or sample_rate / 2
+    if fmin >= top:
+        raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
+    return top
+
+
 def mel_edges(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
     """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
     linear = 200 / 3  # Hz of a mel below 1 kHz
+    top = upper_end(sample_rate, fmin, fmax)
     step = np.log(6.4) / 27  # logarithm of the ratio of two above
     bend = 1000 / linear
     low, high = (
-        hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step
-        for hertz in (fmin, fmax or sample_rate / 2)
+        hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step for hertz in (fmin, top)
     )
     mels = np.linspace(low, high, n_mels + 2)
     return np.where(mels < bend, linear * mels, 1000 * np.exp(step * (mels - bend)))
@@ -54,19 +63,20 @@ def linear_edges(
     sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
     """(n_bands + 2,) Hz, evenly spaced; bands lie between them as those of `mel_edges`."""
-    return np.linspace(fmin, fmax or sample_rate / 2, n_bands + 2)
+    return np.linspace(fmin, upper_end(sample_rate, fmin, fmax), n_bands + 2)
 
 
 def erb_axis(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
     """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1 + 0.00437 f)."""
-    top = fmax or sample_rate / 2
-    if fmin >= top:
-        raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
+    top = upper_end(sample_rate, fmin, fmax)
     return np.expm1(np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)) / 0.00437
 
 
-def coefficient_axis(_: int, *, n_fft: int, **parameters: Any) -> np.ndarray:
+def coefficient_axis(
+    sample_rate: int, *, fmin: float, fmax: float | None, n_fft: int, **parameters: Any
+) -> np.ndarray:
     """The number of each cepstral coefficient: no more of them than bands."""
+    upper_end(sample_rate, fmin, fmax)
     return np.arange(float(min(count for name, count in parameters.items() if name.startswith("n_"))))
 
 

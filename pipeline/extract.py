@@ -133,11 +133,10 @@ def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[s
                 rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
             except Impossible as reason:
                 if word not in ("all", "small"):
-                    raise RequestError(f"{variant.stored} cannot exist here: {reason}") from None
-                left_out.append(f"left out: {variant.stored}, {reason}")
+                    raise
+                left_out.append(f"left out: {reason}")
                 continue
-            if channel.rows and channel.rows[1] >= rows:
-                raise RequestError(f"{channel}: {variant.stored} has rows 0 to {rows - 1}")
+            channel.kept_rows(rows)
             variants[variant.stored] = variant
     if not variants:
         parse_list(features)  # an empty list has its own message
@@ -386,8 +385,8 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 for result in backend.compute(job, batches(asked, remaining, backend.processes)):
                     done += result
                     bar.update(result.clips)
-            write_failures(asked.folder, asked.clips, remaining.clips, names, sorted(done.failures))
             write_costs(asked.folder, done.seconds_a_clip())
+        write_failures(asked.folder, asked.clips, remaining.clips, names, sorted(done.failures))
         if asked.rows == len(asked.clips) and not options.skip_checksums:
             note_verified(asked.folder, names)
         return done

@@ -73,7 +73,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
         try:
             rows, frames = resolve_feature(Channel(name)).shape(sample_rate, round(seconds * sample_rate))
         except Impossible as reason:
-            remarks.append(f"{name} cannot exist here: {reason}")
+            remarks.append(str(reason))
             continue
         megabytes = rows * frames * STORED_BYTES / 1e6
         whole += megabytes

@@ -29,7 +29,11 @@ def run(options: ShowCommand) -> int:
     except audio.AudioError as error:
         raise RequestError(f"{options.audio}: {error}") from None
     path = options.out or Path(f"{options.audio.stem}.png")
-    draw(Figure(layout="constrained"), Clip(y, options.sample_rate), options.features).savefig(path, dpi=150)
+    figure = draw(Figure(layout="constrained"), Clip(y, options.sample_rate), options.features)
+    try:
+        figure.savefig(path, dpi=150)
+    except ValueError as error:
+        raise RequestError(f"OUT={path}: {error}") from None
     print(path)
     return 0
 
@@ -43,8 +47,9 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
     figure.set_size_inches(WIDTH, HEIGHT * len(names))
     for name, ax in zip(names, np.atleast_1d(figure.subplots(len(names)))):
         variant = resolve_feature(name)
-        kept = slice(name.rows[0], name.rows[1] + 1) if name.rows else slice(None)
-        values = variant.compute(clip)[kept]
+        values = variant.compute(clip)
+        kept = name.kept_rows(len(values))
+        values = values[kept]
         rows = variant.row_axis(clip.sample_rate)[kept]
         frames = variant.frame_axis(clip.sample_rate, len(clip.y))
         feature = variant.feature

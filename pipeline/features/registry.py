@@ -94,7 +94,10 @@ class Variant:
         """(rows, frames) for clips of this rate and length; raises Impossible with the reason."""
         audio = sample_rate, samples
         if audio not in self.shapes:
-            self.shapes[audio] = len(self.row_axis(sample_rate)), len(self.frame_axis(*audio))
+            try:
+                self.shapes[audio] = len(self.row_axis(sample_rate)), len(self.frame_axis(*audio))
+            except axes.Impossible as reason:
+                raise axes.Impossible(f"{self.stored} cannot exist here: {reason}") from None
         return self.shapes[audio]
 
     def row_axis(self, sample_rate: int) -> np.ndarray:

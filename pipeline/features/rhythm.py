@@ -9,7 +9,7 @@ from pipeline import kernels
 from pipeline.axes import lag_axis, mel_axis, modulation_axis, modulation_edges, one_frame_more, tempo_axis
 from pipeline.clip import Clip
 from pipeline.features.registry import feature
-from pipeline.parameters import EvenSamples, Framing, Hertz, MelBank32, Ranges, Samples
+from pipeline.parameters import EvenSamples, Framing, Hertz, MelBank32, ModulationHertz, Ranges, Samples
 
 STEADY = 0.01  # dB, added to the depth of a modulation: what is less is none
 # Multiples of the estimated tempo (Prockup et al. 2015)
@@ -76,7 +76,7 @@ def modulation(
     clip: Clip,
     *,
     ranges: Ranges = 12,
-    low: Hertz = 0.5,
+    low: ModulationHertz = 0.5,
     high: Hertz = 42.0,
     bank: MelBank32,
     framing: Framing,

@@ -104,6 +104,6 @@ def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys)
     run(sounds, features="mel")
     extract.plan(options(sounds, features="small"))
     shown = capsys.readouterr().out
-    assert re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE) and "left out: cqt, " in shown
+    assert re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE) and "left out: cqt cannot exist here: " in shown
     extract.plan(options(sounds, features="mel"))
     assert "0 of 8 feature maps" in capsys.readouterr().out

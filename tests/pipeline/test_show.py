@@ -1,9 +1,13 @@
 """Features of a file as a drawing."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import soundfile
 from matplotlib.figure import Figure
 
+from commandline.registry import RequestError
 from pipeline import show
 from pipeline.clip import Clip
 from pipeline.options import ShowCommand
@@ -25,3 +29,17 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
     assert show.run(ShowCommand(audio=tmp_path / "dog.wav", features="rms")) == 0
     assert capsys.readouterr().out == "dog.png\n"
     assert (tmp_path / "dog.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"features": "cqt", "sample_rate": 8000}, "cqt cannot exist here: its highest band"),
+        ({"features": "mfcc:5-40"}, "mfcc:5-40: it has rows 0 to 39"),
+        ({"features": "rms", "out": Path("dog.doc")}, "OUT=dog.doc: .* not supported"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
+    soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
+    with pytest.raises(RequestError, match=reason):
+        show.run(ShowCommand(audio=tmp_path / "dog.wav", **given))
