@@ -143,7 +143,11 @@ def _opened(path: Path) -> soundfile.SoundFile:
         raise AudioError(f"cannot be read: {error}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
         raise AudioError(NOT_AUDIO) from None
-    _refuse_damaged(file, path)
+    try:
+        _refuse_damaged(file, path)
+    except AudioError:
+        file.close()  # the error may be kept, and its traceback would keep the file open
+        raise
     return file
 
 
@@ -192,6 +196,7 @@ def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.Sou
     start, _ = frames[0]
     last, length = frames[-1]
     if last + length > len(content):
+        file.close()
         raise AudioError("truncated: the file ends in the middle of an MPEG frame")
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3

@@ -84,6 +84,9 @@ def test_a_truncated_file_is_refused(tmp_path, kind, keep):
     for read in (audio.decode, lambda path: list(audio.blocks(path))):
         with pytest.raises(audio.AudioError, match="truncated"):
             read(path)
+    (reason,) = audio.file_infos([path])  # kept, with all that its traceback holds
+    assert "truncated" in str(reason)
+    assert str(path) not in [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()]
 
 
 @pytest.fixture(scope="module")
