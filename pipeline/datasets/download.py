@@ -1,5 +1,6 @@
 """Fetch a large file over HTTP, unpack a zip safely, put a dataset's folders in place whole or not at all."""
 
+import lzma
 import re
 import shutil
 import stat
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from commandline.files import Lock, refuse_special
+from commandline.files import DISK_FAILED, NOT_WRITABLE, Lock, refuse_special
 from commandline.registry import RequestError
 from commandline.terminal import progress, size, tell
 
@@ -22,6 +23,8 @@ OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 MOST_UNPACKED = 2 * 2**30  # unpacked; ESC-50 has 0.9 GB
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 UNFINISHED = ".unfinished"
+# What zipfile raises of a damaged archive; OSError of bzip2 and of positions outside the file.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
 
 
 def download_file(url: str, to: Path) -> None:
@@ -130,7 +133,9 @@ def unpack(archive: Path, into: Path) -> None:
                 zipped.extract(entry, into)
     except Refused as error:
         raise Refused(f"{archive} is refused: {error}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
+            raise
         raise Refused(f"{archive} is no whole zip archive: {error}") from None
 
 

@@ -77,14 +77,11 @@ def _install(archive: Path, folder: Path) -> None:
 
 def faults(folder: Path) -> Iterator[str]:
     """What is wrong with a folder that should hold ESC-50; nothing if all is right."""
-    meta = folder / "meta" / "esc50.csv"
     audio_dir = folder / "audio"
-    if not meta.is_file():
-        yield "it has no meta/esc50.csv"
-        return
-    rows = read_csv(meta)
-    if missing := [column for column in COLUMNS if column not in rows]:
-        yield f"meta/esc50.csv lacks the columns {', '.join(missing)}"
+    try:
+        rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)
+    except RequestError as error:
+        yield str(error)
         return
     names = rows["filename"]
     if len(rows) != CLIPS or not names.is_unique:

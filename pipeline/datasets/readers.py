@@ -131,6 +131,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
             keep_default_na=False,
             encoding="utf-8-sig",
             skipinitialspace=True,
+            index_col=False,  # also if rows have a cell more than the header: pandas warns of it
         )
     except UnicodeDecodeError:
         raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None

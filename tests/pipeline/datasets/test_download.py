@@ -50,9 +50,9 @@ def files():
     return {"meta/esc50.csv": "\n".join([*rows, ""]).encode(), "LICENSE": b"CC BY-NC", **sounds}
 
 
-def zipped(content, top=f"{TOP}/"):
+def zipped(content, top=f"{TOP}/", compression=zipfile.ZIP_STORED):
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, data in content.items():
             archive.writestr(name if isinstance(name, zipfile.ZipInfo) else top + name, data)
     return buffer.getvalue()
@@ -202,9 +202,10 @@ UNFIT = [
     ({FIRST: None}, "missing: "),
     ({"audio/1-1-A-1.wav": silent_clip()}, "not in the table"),
     ({FIRST: silent_clip(220_499)}, "has 220499 samples at 44100 Hz"),
-    ({"meta/esc50.csv": None}, "no meta/esc50.csv"),
-    ({"meta/esc50.csv": b"filename,label\na.wav,dog\n"}, "lacks the columns"),
+    ({"meta/esc50.csv": None}, "esc50.csv cannot be read"),
+    ({"meta/esc50.csv": b"filename,label\na.wav,dog\n"}, "expected filename, fold, target"),
     ({"meta/esc50.csv": TABLE.replace(b"wav,1,", b"wav,2,", 1)}, "as its row in the table says"),
+    ({"meta/esc50.csv": b"\xff" + TABLE}, "does not hold ESC-50, 1 fault: .* is not UTF-8"),
     ({"meta/esc50.csv": TABLE[: TABLE.rindex(b"5-")]}, "has 19 clips, expected 20"),
 ]
 
@@ -213,6 +214,12 @@ def entry(name, kind=stat.S_IFREG):
     info = zipfile.ZipInfo(name)
     info.external_attr = (kind | 0o644) << 16
     return {info: b"../../../etc/passwd"}
+
+
+def overwritten(archive):
+    """Of the first entry some compressed bytes."""
+    begin = 30 + len(f"{TOP}/meta/esc50.csv") + 30
+    return archive[:begin] + bytes(100) + archive[begin + 100 :]
 
 
 UNSAFE = [
@@ -230,6 +237,10 @@ REFUSED = [
     ),
     *((zipped(content), "is refused") for content in UNSAFE),
     *((WHOLE[: int(len(WHOLE) * kept)], "no whole zip archive") for kept in (0, 0.5, 0.99)),
+    *(
+        (overwritten(zipped(files(), compression=method)), "no whole zip archive")
+        for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    ),
 ]
 
 

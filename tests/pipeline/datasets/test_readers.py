@@ -6,7 +6,7 @@ import pytest
 
 from commandline.registry import RequestError
 from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
-from pipeline.datasets.readers import clip_ids
+from pipeline.datasets.readers import clip_ids, read_csv
 from results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 
@@ -57,6 +57,13 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
     assert table["label"].tolist() == ["dog", "rain"]
     assert table["category"].tolist() == ["animals", "natural soundscapes and water"]
     assert all(Path(path).is_file() for path in table["path"])
+
+
+def test_cells_beyond_the_header_are_left_out_with_a_warning(tmp_path):
+    listed = csv(tmp_path / "mine.csv", "filename,label\na.wav,dog,\nb.wav,rain,wet\n")
+    with pytest.warns(match="Length of header"):
+        clips = read_csv(Path(listed))
+    assert clips.to_numpy().tolist() == [["a.wav", "dog"], ["b.wav", "rain"]]
 
 
 def test_a_csv_brings_fold_group_and_category(tmp_path):
