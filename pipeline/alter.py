@@ -109,10 +109,11 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
 def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
     """The altered clip, as long as `y`, (samples,) float32."""
     name, _, words = text.rstrip(")").partition("(")
-    function = ALTERATIONS[name].function
+    ranges, function = ALTERATIONS[name]
+    given = dict(re.findall(r"(\w+)=([^,]+)", words))
     try:
-        parameters = {key: float(value) for key, value in (word.split("=") for word in words.split(","))}
-    except ValueError:
+        parameters = {key: float(given[key]) for key in ranges}
+    except (KeyError, ValueError):
         raise RequestError(f"{text!r} lacks numbers, as in gain(db=-3.2)") from None
     altered = function(y, sample_rate, **parameters)[: len(y)]
     return np.pad(altered, (0, len(y) - len(altered))).astype(np.float32, copy=False)

@@ -34,7 +34,7 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
             if folder == Path(options.dataset) or is_done(cache, dataset.table):
                 return training_step(options, dataset, frames)
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
-        features = [f"FEATURES={' '.join(computed)}"] if {*computed} < {*FEATURES} and computed else []
+        features = [f"FEATURES={' '.join(computed)}"] if computed and {*computed} != {*FEATURES} else []
     command = make_command("features", *_source(options), *features)
     lines = (f"next: {command}", untrainable(dataset.table))
     return check_first(options, dataset, "\n".join(filter(None, lines)))

@@ -67,6 +67,13 @@ def test_a_text_that_is_no_alteration_is_refused(text, reason):
         alter.apply_alteration(tone(), RATE, text)
 
 
+def test_an_alteration_may_have_nothing_to_draw(monkeypatch):
+    inverted = alter.Alteration({}, lambda y, sample_rate: -y)
+    monkeypatch.setitem(alter.ALTERATIONS, "invert", inverted)
+    text = alter.draw_alteration("a", 1, ["invert"], seed=0)
+    assert (alter.apply_alteration(tone(), RATE, text) == -tone()).all()
+
+
 def test_shift_loses_nothing():
     y = np.arange(10, dtype=np.float32)
     assert alter.apply_alteration(y, RATE, "shift(share=0.2)").tolist() == [8, 9, 0, 1, 2, 3, 4, 5, 6, 7]

@@ -60,6 +60,8 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
     sounds.add()
     assert proposed().startswith("next: make features ") and "'FEATURES=rms zcr'" in proposed()
+    extract.run(options(sounds, features="rms@hop_length=256"))
+    assert "'FEATURES=rms rms@hop_length=256 zcr'" in proposed()
     extract.run(asked)
     assert proposed().startswith("next: make sweep ")
     clips = sorted(sounds.folder.glob("*.wav"))

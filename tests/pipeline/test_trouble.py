@@ -11,6 +11,7 @@ import soundfile
 
 from commandline.registry import Failed, RequestError
 from features_cache import Cache, feature_file
+from features_cache.index import read_failures
 from pipeline import extract
 from pipeline.extract import request
 from pipeline.features import FEATURES
@@ -64,6 +65,17 @@ def test_files_that_ffmpeg_converts_are_each_named_once_for_all_features(sounds,
     assert shown.count("ffmpeg -i a.m4a a.flac") == 2
     assert shown.count("clip00003: not audio") == 1
     assert f"2 clips could not be done ({cache(sounds).folder / 'failures.csv'})" in shown
+
+
+def test_a_failed_clip_that_is_removed_is_noted_no_longer(sounds):
+    (sounds.folder / "clip00003.wav").write_bytes(b"")
+    assert extract.run(options(sounds)) == 1
+    folder = cache(sounds).folder
+    assert [clip for clip, *_ in read_failures(folder)] == ["clip00003"]
+    rows = sounds.csv.read_text().splitlines(keepends=True)
+    sounds.csv.write_text("".join(row for row in rows if "clip00003" not in row))
+    assert extract.run(options(sounds)) == 0
+    assert not read_failures(folder)
 
 
 @pytest.mark.parametrize(
