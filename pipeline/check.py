@@ -68,55 +68,6 @@ class Finding:
     chance: float | None = None  # of always the commonest class
 
 
-FINDINGS = (
-    Finding(
-        "source_across_folds",
-        LEAK,
-        "a source recording is in several folds; training here leaves it out",
-        "nothing for this project; for others put each recording into one fold",
-        "source",
-    ),
-    Finding("duplicates_across_folds", LEAK, "the same audio is in two folds", ONE_GROUP, "pair"),
-    Finding(
-        "duplicates", WARNING, "the same audio under two source recordings, in one fold", ONE_GROUP, "pair"
-    ),
-    Finding("two_labels", WARNING, "the same audio has two labels", "correct one label of each pair", "pair"),
-    Finding(
-        "unreadable",
-        WARNING,
-        "cannot be read, every command leaves them out",
-        "convert or replace the files, then make features",
-    ),
-    Finding("silent", WARNING, "silent: never above -60 dB", "listen, and remove what is empty"),
-    Finding(
-        "clipped",
-        WARNING,
-        f"clipped: more than {CLIPPED_SHARE:.1%} of the samples in flat tops",
-        "take softer recordings, or see that each class has as many clipped clips",
-    ),
-    Finding(
-        "missing_class",
-        WARNING,
-        "a class is missing in some fold",
-        "add clips of it from other recordings; scores of the fold leave it out",
-        "class",
-    ),
-    Finding("padded", NOTE, "mostly silent: less than half of {duration:.4g} s has sound"),
-    Finding("cut", NOTE, "longer than {duration:.4g} s: the end is cut"),
-    Finding("resampled", NOTE, "another rate than {rate} Hz: resampled"),
-    Finding(
-        "narrow", NOTE, f"nothing in the top {1 - NARROW:.0%} of the band: a lower rate before, or coded"
-    ),
-    Finding("length", NOTE, "{shorter}", of="option"),
-    Finding(
-        "group",
-        NOTE,
-        "every clip counts as a recording of its own; if the names say otherwise: GROUP='{group}'",
-        of="option",
-    ),
-)
-
-
 class Measures(NamedTuple):
     """What one clip's samples say about how it was made, at its file's own rate."""
 
@@ -250,35 +201,42 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     measured = table[table["reason"] == ""].reset_index(drop=True)
     shorter = shorter_duration(measured["seconds"].to_numpy(), dataset.duration) if len(measured) else ""
     pattern = propose_group(table) if (table["group"] == table["clip_id"]).all() else ""
-    names = {
-        **_leaks(table, [fingerprint for _, fingerprint in decoded], rate),
-        **_of_clips(measured, dataset),
-        "unreadable": [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()],
-        "length": ["DURATION"] if shorter else [],
-        "group": ["GROUP"] if pattern else [],
-    }
-    values = {"duration": dataset.duration, "rate": rate, "shorter": shorter, "group": pattern}
+    unreadable = [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()]
+    every_clip_alone = "every clip counts as a recording of its own; if the names say otherwise: "
     findings = [
-        replace(finding, what=finding.what.format(**values), names=names[finding.kind])
-        for finding in FINDINGS
-        if names[finding.kind]
+        *_leaks(table, [fingerprint for _, fingerprint in decoded], rate),
+        Finding(
+            "unreadable",
+            WARNING,
+            "cannot be read, every command leaves them out",
+            "convert or replace the files, then make features",
+            names=unreadable,
+        ),
+        *_of_clips(measured, dataset),
+        Finding("length", NOTE, shorter, of="option", names=["DURATION"] if shorter else []),
+        Finding(
+            "group",
+            NOTE,
+            f"{every_clip_alone}GROUP='{pattern}'",
+            of="option",
+            names=["GROUP"] if pattern else [],
+        ),
+        *_artefacts(measured),
     ]
-    findings += _artefacts(measured)
-    return measured, sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
+    there = [finding for finding in findings if finding.names]
+    return measured, sorted(there, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def _leaks(
-    table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int
-) -> dict[str, list[str]]:
+def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int) -> list[Finding]:
     """Source recordings in several folds; clips that hold the same audio, also shifted, cut or rescaled."""
-    names: dict[str, list[str]] = {
-        "source_across_folds": [
-            f"{group} (folds {', '.join(map(str, sorted(folds)))})"
-            for group, folds in table.groupby("group")["fold"].unique().items()
-            if len(folds) > 1
-        ],
-        **{kind: [] for kind in ("duplicates_across_folds", "duplicates", "two_labels")},
-    }
+    sources = [
+        f"{group} (folds {', '.join(map(str, sorted(folds)))})"
+        for group, folds in table.groupby("group")["fold"].unique().items()
+        if len(folds) > 1
+    ]
+    across_folds = list[str]()
+    in_one_fold = list[str]()
+    two_labels = []
     decode_row = lru_cache(KEPT_AT_HAND)(
         lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
     )
@@ -287,34 +245,102 @@ def _leaks(
         b = table.iloc[pair.b]
         shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
         if a.group != b.group:  # those of one group are never both trained on and tested
-            names["duplicates" if a.fold == b.fold else "duplicates_across_folds"].append(
+            (in_one_fold if a.fold == b.fold else across_folds).append(
                 f"{a.clip_id} (fold {a.fold}) = {b.clip_id} (fold {b.fold}){shifted}, "
                 f"correlation {pair.correlation:.3f}"
             )
         if a.label != b.label:
-            names["two_labels"].append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
-    return names
+            two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
+    return [
+        Finding(
+            "source_across_folds",
+            LEAK,
+            "a source recording is in several folds; training here leaves it out",
+            "nothing for this project; for others put each recording into one fold",
+            "source",
+            sources,
+        ),
+        Finding(
+            "duplicates_across_folds",
+            LEAK,
+            "the same audio is in two folds",
+            ONE_GROUP,
+            "pair",
+            across_folds,
+        ),
+        Finding(
+            "duplicates",
+            WARNING,
+            "the same audio under two source recordings, in one fold",
+            ONE_GROUP,
+            "pair",
+            in_one_fold,
+        ),
+        Finding(
+            "two_labels",
+            WARNING,
+            "the same audio has two labels",
+            "correct one label of each pair",
+            "pair",
+            two_labels,
+        ),
+    ]
 
 
-def _of_clips(table: pd.DataFrame, dataset: Dataset) -> dict[str, list[str]]:
+def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     """What is wrong with clips one by one, and with their classes."""
     sounding = table["peak"] >= SILENT
     seconds = table["seconds"]
     end = dataset.duration
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
-    chosen = {
-        "silent": ~sounding,
-        "clipped": table["clipped"] >= CLIPPED_SHARE,
-        "padded": (sound < end / 2) & sounding,
-        "cut": seconds > end * 1.01,
-        "resampled": table["sample_rate"] != dataset.sample_rate,
-        "narrow": (table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding,
-    }
     by_fold = pd.crosstab(table["label"], table["fold"])
-    return {
-        "missing_class": by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
-        **{kind: table.loc[rows, "clip_id"].tolist() for kind, rows in chosen.items()},
-    }
+
+    def clips(chosen: "pd.Series[bool]") -> list[str]:
+        return table.loc[chosen, "clip_id"].tolist()
+
+    return [
+        Finding(
+            "silent",
+            WARNING,
+            "silent: never above -60 dB",
+            "listen, and remove what is empty",
+            names=clips(~sounding),
+        ),
+        Finding(
+            "clipped",
+            WARNING,
+            f"clipped: more than {CLIPPED_SHARE:.1%} of the samples in flat tops",
+            "take softer recordings, or see that each class has as many clipped clips",
+            names=clips(table["clipped"] >= CLIPPED_SHARE),
+        ),
+        Finding(
+            "missing_class",
+            WARNING,
+            "a class is missing in some fold",
+            "add clips of it from other recordings; scores of the fold leave it out",
+            "class",
+            by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
+        ),
+        Finding(
+            "padded",
+            NOTE,
+            f"mostly silent: less than half of {end:.4g} s has sound",
+            names=clips((sound < end / 2) & sounding),
+        ),
+        Finding("cut", NOTE, f"longer than {end:.4g} s: the end is cut", names=clips(seconds > end * 1.01)),
+        Finding(
+            "resampled",
+            NOTE,
+            f"another rate than {dataset.sample_rate} Hz: resampled",
+            names=clips(table["sample_rate"] != dataset.sample_rate),
+        ),
+        Finding(
+            "narrow",
+            NOTE,
+            f"nothing in the top {1 - NARROW:.0%} of the band: a lower rate before, or coded",
+            names=clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
+        ),
+    ]
 
 
 def _artefacts(table: pd.DataFrame) -> list[Finding]:

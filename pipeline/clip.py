@@ -12,9 +12,10 @@ import scipy  # its modules come when they are first used
 
 from pipeline import kernels
 from pipeline.audio import resample
-from pipeline.axes import Bank
+from pipeline.axes import Bank, frequency_axis
 from pipeline.parameters import ErbBank, Framing, MelBank
 
+TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
 THIRDS = 252, 36  # bins, and bins an octave: three a semitone
 
 P = ParamSpec("P")
@@ -81,6 +82,17 @@ class Clip:
         return kernels.spectrum.decibels(filters @ self.power(framing))
 
     @shared
+    def mean_and_spread(self, framing: Framing) -> tuple[np.ndarray, np.ndarray]:
+        """(frames,), (frames,): centre of gravity of the spectrum in Hz, standard deviation about it."""
+        frequency = frequency_axis(self.sample_rate, n_fft=framing.n_fft)
+        total, first, second = kernels.spectrum.weighted_sums(
+            np.vander(frequency, 3, increasing=True).T.copy(), self.magnitude(framing)
+        )
+        total[total < TINY] = 1.0
+        mean = first / total
+        return mean, np.sqrt(np.maximum(0, second / total - mean**2))
+
+    @shared
     def harmonic_percussive(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Energies of the harmonic and of the percussive part: the squares of `librosa.decompose.hpss`."""
         return kernels.hpss.harmonic_percussive(self.magnitude(framing), kernel_size)
@@ -139,4 +151,4 @@ class Clip:
         envelope = np.pad(self.onset(hop_length), win_length // 2, mode="linear_ramp")[:-1]
         window = kernels.fourier.centred_window(win_length, win_length)
         correlation = kernels.fourier.autocorrelation(envelope, 1, window, win_length)
-        return correlation / np.where(correlation[0] < np.finfo(np.float32).tiny, 1, correlation[0])
+        return correlation / np.where(correlation[0] < TINY, 1, correlation[0])

@@ -78,15 +78,11 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
     if not first:
         name = next(iter(frames), "mel")
         model = ["MODEL=m11"] if name == "waveform" else []  # the quickest that takes it
-        return check_first(
-            options, dataset, f"next: {make_command('train', *given, f'FEATURES={name}', *model)}"
-        )
+        command = make_command("train", *given, f"FEATURES={name}", *model)
+        return check_first(options, dataset, f"next: {command}")
     together = "+".join(first)
     sets = [*first, together, *([PROVEN] if set(PROVEN.split("+")) <= set(frames) else ())]
     features = f"FEATURES={' '.join(dict.fromkeys(sets))}"
-    return check_first(
-        options,
-        dataset,
-        f"next: {make_command('sweep' if len(first) > 1 else 'train', *given, features, 'MODEL=texture')}\n"
-        f"then: {make_command('train', *given, f'FEATURES={together}')}   ({DEFAULT_MODEL})",
-    )
+    quick = make_command("sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture")
+    default = make_command("train", *given, f"FEATURES={together}")
+    return check_first(options, dataset, f"next: {quick}\nthen: {default}   ({DEFAULT_MODEL})")

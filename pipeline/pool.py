@@ -72,8 +72,6 @@ class Backend:
 
     def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
         """The result of each batch, as they come."""
-        if self.in_flight == 1:
-            return (self.finish(function, batch) for batch in batches)
         parallel = Parallel(
             self.in_flight,
             backend="threading",

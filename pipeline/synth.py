@@ -187,13 +187,13 @@ def clip_rows() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values("filename", ignore_index=True)
 
 
-def clip(row: Any, seed: int = SEED) -> Samples:
+def clip(row: Any) -> Samples:
     """One clip: the sound in its room, over its background, as loud (rms) as clips of every other class.
 
-    It depends on nothing but its row of the table and the seed.
+    It depends on nothing but its row of the table and SEED.
     """
-    source = SourceRecording(np.random.default_rng([seed, row.src_file]))
-    rng = np.random.default_rng([seed, row.src_file, ord(row.take)])
+    source = SourceRecording(np.random.default_rng([SEED, row.src_file]))
+    rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
     dry = CLASSES[row.category](source, rng)
     wet = scipy.signal.fftconvolve(dry, source.room)[: len(dry)]
     wet /= wet.std()

@@ -22,7 +22,6 @@ from pipeline.clip import Clip
 from pipeline.parameters import Parameter, Value
 
 Function = Callable[..., np.ndarray]
-Axis = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,9 +31,9 @@ class Feature:
     name: str
     function: Function
     units: str
-    rows: int | Axis = 1
+    rows: int | Function = 1
     row_unit: str = "index"
-    frames: Axis = axes.centred_frames
+    frames: Function = axes.centred_frames
     frame_unit: str = "s"
     version: int = 1
     recorded: Callable[..., dict[str, str]] | None = None

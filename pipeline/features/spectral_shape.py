@@ -4,11 +4,10 @@ import numpy as np
 
 from pipeline import kernels
 from pipeline.axes import contrast_axis, contrast_bands, frequency_axis, power_axis
-from pipeline.clip import Clip
+from pipeline.clip import TINY, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
-TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
 NARROW = 1e-6  # of half the sample rate: a spread of one bin alone
 MOST_KURTOSIS = 6e4  # which fits float16; a single bin among 1,025 can have 500,000
 
@@ -51,7 +50,7 @@ def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
     Ignores: loudness, pitch as such, how energy spreads about the centre
     Feature map: a curve in Hz; in pauses it shows the background
     """
-    return _mean_and_spread(clip, framing)[0][None]
+    return clip.mean_and_spread(framing)[0][None]
 
 
 @feature(units="Hz", version=2)
@@ -63,18 +62,7 @@ def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
     Ignores: where the centre lies, loudness
     Feature map: a curve in Hz
     """
-    return _mean_and_spread(clip, framing)[1][None]
-
-
-def _mean_and_spread(clip: Clip, framing: Framing) -> tuple[np.ndarray, np.ndarray]:
-    """(frames,), (frames,): centre of gravity of the spectrum in Hz, standard deviation about it."""
-    frequency = frequency_axis(clip.sample_rate, n_fft=framing.n_fft)
-    total, first, second = kernels.spectrum.weighted_sums(
-        np.vander(frequency, 3, increasing=True).T.copy(), clip.magnitude(framing)
-    )
-    total[total < TINY] = 1.0
-    mean = first / total
-    return mean, np.sqrt(np.maximum(0, second / total - mean**2))
+    return clip.mean_and_spread(framing)[1][None]
 
 
 @feature(units="Hz", version=2)

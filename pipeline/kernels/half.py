@@ -25,14 +25,12 @@ def to_float16(values: NDArray) -> NDArray[np.float16] | None:
 
         to_float16(np.array([[1.0, 2.5]]))  # array([[1. , 2.5]], dtype=float16)
     """
-    turned = values.T if not values.flags.c_contiguous and values.flags.f_contiguous else values
-    flat = np.ascontiguousarray(turned).reshape(-1)
+    flat = values.ravel()
     bits = np.empty(len(flat), np.uint16)
     single = flat if flat.dtype == np.float32 else _rounded_to_odd(flat)
     if not _cast(single, single.view(np.uint32), bits):
         return None
-    stored = bits.view(np.float16).reshape(turned.shape)
-    return stored if turned is values else np.ascontiguousarray(stored.T)
+    return bits.view(np.float16).reshape(values.shape)
 
 
 def _rounded_to_odd(values: NDArray[np.float64]) -> NDArray[np.float32]:

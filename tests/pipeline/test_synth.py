@@ -61,7 +61,6 @@ def test_it_has_esc50s_layout_and_is_called_synthetic(clips):
 def test_a_clip_depends_on_its_row_and_the_seed_alone(clips):
     for number, row in list(enumerate(synth.clip_rows().itertuples()))[::40]:
         assert wav(synth.clip(row)) == Path(clips.table["path"][number]).read_bytes()
-        assert np.abs(synth.clip(row, seed=1) - synth.clip(row)).max() > 0.01
 
 
 def test_all_classes_are_equally_loud_and_none_is_clipped(clips, sounds):
