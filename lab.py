@@ -157,7 +157,7 @@ def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options:
     if failed:
         clips = {clip for clip, *_ in read_failures(stored.folder)}
         text = f"{len(clips)} clips could not be done, {stored.folder / FAILURES} says why"
-        warnings.warn(text if clips else "the extraction stopped before its end", stacklevel=2)
+        warnings.warn(text, stacklevel=2)
     return stored
 
 

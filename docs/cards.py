@@ -93,11 +93,7 @@ def measure(options: DatasetOptions) -> None:
     pd.DataFrame(table, columns=["feature", "best", "worst"]).to_csv(MEASURED, index=False)
 
 
-class DocumentOptions(Options):
-    """Options of `document`: none."""
-
-
-def document(_: DocumentOptions) -> None:
+def document(options: Options) -> None:
     """Write docs/reference/features.md."""
     DOCUMENT.write_text(text_of_document(), encoding="utf-8")
 
