@@ -3,13 +3,16 @@
 import inspect
 import re
 
+import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 import lab
 from analysis.figures import FIGURES
+from analysis.findings import COMPARISON
 from commandline.commands import commands, options_of
 from commandline.options import fields
-from docs import generate
+from docs import first_figure, generate
 from docs.speed_figure import FIGURE, draw_speed, speed_rows
 from pipeline.features import FEATURES
 from pipeline.reference import DEFINITIONS
@@ -85,6 +88,15 @@ def test_the_site_builds_without_a_warning(tmp_path):
     done = python("-m", "sphinx", "-W", "--keep-going", "-q", *places, check=False)
     assert done.returncode == 0, done.stderr
     assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(encoding="utf-8")
+
+
+def test_the_first_figure_reads_the_table_of_a_report(tmp_path):
+    (tmp_path / "tables").mkdir()
+    rows = {"features": first_figure.SETS, "model": first_figure.MODEL, "accuracy": 0.9}
+    pd.DataFrame(rows, columns=[*COMPARISON]).to_csv(tmp_path / "tables" / "comparison.csv")
+    axes = Figure().subplots()
+    first_figure.draw_forest(axes, tmp_path)
+    assert [text.get_text() for text in axes.texts] == ["90.0"] * len(first_figure.SETS)
 
 
 def test_the_figure_of_speed_shows_the_rows_of_the_readme():
