@@ -132,7 +132,15 @@ def feature(clip: Clip, name: str) -> FeatureMap:
     rows = variant.row_axis(clip.sample_rate)[kept]
     seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
     described = variant.feature
-    return FeatureMap(str(channel), values[kept], rows, described.row_unit, seconds, described.units)
+    return FeatureMap(
+        name=str(channel),
+        values=values[kept],
+        rows=rows,
+        row_unit=described.row_unit,
+        seconds=seconds,
+        units=described.units,
+        frame_unit=described.frame_unit,
+    )
 
 
 def show(clip: Clip, features: str = "mel mfcc chroma") -> "NotebookFigure":

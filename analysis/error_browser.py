@@ -50,14 +50,24 @@ def browser_data(
 ) -> dict[str, Any]:
     """The object that the page's script reads; `clips` of `clip_difficulty`, `links`: clip id -> address."""
     tested: list[Run] = []  # the first run of each test set
+    test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
     views = []
     for run in runs:
+        order = by_category(run)
         alike = (place for place, other in enumerate(tested) if same_clips(run, other))
         test_set = next(alike, len(tested))
         if test_set == len(tested):
             tested.append(run)
-        order = by_category(run)
+            test_sets.append(
+                {
+                    "classes": [run.classes[place] for place in order],
+                    "categories": [run.categories[place] for place in order],
+                    "clips": clips.index.get_indexer(run.clip_ids).tolist(),
+                    "target": np.argsort(order)[run.target].tolist(),
+                    "folds": run.folds.tolist(),
+                }
+            )
         seeds = len(run.seeds)
         if seeds > 1:
             places = list(range(len(entries), len(entries) + seeds))
@@ -74,16 +84,7 @@ def browser_data(
             {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
             for number, (clip, group) in enumerate(clips["group"].items())
         ],
-        "test_sets": [
-            {
-                "classes": [run.classes[place] for place in by_category(run)],
-                "categories": [run.categories[place] for place in by_category(run)],
-                "clips": clips.index.get_indexer(run.clip_ids).tolist(),
-                "target": np.argsort(by_category(run))[run.target].tolist(),
-                "folds": run.folds.tolist(),
-            }
-            for run in tested
-        ],
+        "test_sets": test_sets,
         "runs": entries,
         "views": views,
     }

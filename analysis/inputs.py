@@ -59,10 +59,13 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     made = []
     for dataset in sorted(datasets):
         runs = tuple(run for run in folders if name or run.path.parent.name == dataset)
+        names = [run.name for run in runs]
+        if len(set(names)) < len(names):
+            raise RequestError(f"RUN names two folders called {max(names, key=names.count)}: rename one")
         given = (f"DATASET={single or dataset}", *words(options, ("name", "data", "runs", "run")))
         folder = options.reports / dataset
         if options.run:
-            first, *rest = sorted(run.name for run in runs)
+            first, *rest = sorted(names)
             folder /= label("only", first, rest, digest([first, *rest]))
         made.append(ReportJob(dataset, runs, caches.get(dataset), folder, given))
     return made

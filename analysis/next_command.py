@@ -28,7 +28,7 @@ class Situation:
     """What decides besides the findings.
 
     given        the variables of the dataset and the folders
-    stored       the cache's features with their frames, for a first run
+    frames       those of each cached feature, for a first run
     trainable    whether the clips are of two classes and two folds at least
     outdated     names of runs of former clips or folds: their folders stay theirs, so a TAG tells new ones
     explained    runs that `explain` has been run on
@@ -36,7 +36,7 @@ class Situation:
     """
 
     given: Sequence[str]
-    stored: Mapping[str, int]
+    frames: Mapping[str, int]
     trainable: bool = True
     outdated: Collection[str] = ()
     explained: Collection[str] = ()
@@ -86,8 +86,8 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
 
 def first_run(situation: Situation) -> str:
     """On what the cache holds; features first if that is nothing, or the waveform alone."""
-    vectors = [name for name, frames in situation.stored.items() if frames == 1]
-    if together := "+".join(first_compared(situation.stored) or vectors[:1]):
+    vectors = [name for name, frames in situation.frames.items() if frames == 1]
+    if together := "+".join(first_compared(situation.frames) or vectors[:1]):
         return make_command("train", *situation.given, f"FEATURES={together}")
     return make_command("features", *situation.of_data)
 
@@ -97,10 +97,10 @@ def second_set(run: Run, situation: Situation) -> str:
     single = list(dict.fromkeys(run.features.split("+")))
     if len(single) > 1:
         return situation.train(run, *single)
-    cached = first_compared({name: n for name, n in situation.stored.items() if name != single[0]})
+    cached = first_compared({name: n for name, n in situation.frames.items() if name != single[0]})
     other = [*cached, "mfcc" if single[0] != "mfcc" else "mel"][0]
     command = situation.train(run, other, f"{single[0]}+{other}")
-    if situation.stored and not cached:
+    if situation.frames and not cached:
         command = f"{make_command('features', *situation.of_data, f'FEATURES={other}')} && {command}"
     return command
 

@@ -54,7 +54,11 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     problems += [*found.problems, *outdated]
 
     if cache and former and manifest.holds("data", hashes["data"]):
-        data = {name: pd.read_csv(job.folder / f"tables/{name}.csv") for name in former["data_tables"]}
+        # A class may be called NA or null.
+        data = {
+            name: pd.read_csv(job.folder / f"tables/{name}.csv", keep_default_na=False)
+            for name in former["data_tables"]
+        }
         for name in former["data_figures"]:
             writer.keep(name)
     else:
@@ -96,7 +100,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     words = without(job.given, "RUN")
     situation = Situation(
         given=words,
-        stored={name: cache[name].frames for name in features} if cache else {},
+        frames={name: cache[name].frames for name in features} if cache else {},
         trainable=cache is None or not untrainable(cache.clips),
         outdated=old,
         explained=set(tables["attribution"]["of"]) if "attribution" in tables else set(),

@@ -43,6 +43,7 @@ class Run:
     features: str
     model: str
     task: str  # classes | categories
+    protocol: str  # how it was trained and tested, in words
     folders: tuple[RunFolder, ...]  # (S,) one a seed, by seed
     classes: tuple[str, ...]  # (K,)
     categories: tuple[str, ...]  # (K,) each class's major category, '' for none
@@ -86,11 +87,6 @@ class Run:
     @property
     def synthetic(self) -> bool:
         return bool(self.config.get("synthetic", False))
-
-    @property
-    def protocol(self) -> str:
-        """How the run was trained and tested, in words."""
-        return str(self.config["protocol"])
 
     @property
     def selection_protocol(self) -> str:
@@ -201,6 +197,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         features=config["features"],
         model=config["model"],
         task=config["task"],
+        protocol=config["protocol"],
         folders=(folder,),
         classes=tuple(folder.classes),
         categories=tuple(named.get("category", "") for named in config["classes"]),
@@ -222,15 +219,19 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
     """The seeds of one configuration as one run; one that does not belong to it is left out and named."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
-    kept = []
+    kept: list[Run] = []
     for run in seeds:
-        if run is fullest or (same_clips(run, fullest) and not fullest.exact):
-            kept.append(run)
-            continue
-        why = f"it has {len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds"
+        why = ""
         if fullest.exact:
             why = "an exact solution does not depend on the seed"
-        problems.append(Problem(run.name, f"not counted beside {fullest.name}: {why}"))
+        elif not same_clips(run, fullest):
+            why = f"it has {len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds"
+        elif any(run.seeds == other.seeds for other in kept):
+            why = "its seed is there already"
+        if why and run is not fullest:
+            problems.append(Problem(run.name, f"not counted beside {fullest.name}: {why}"))
+        else:
+            kept.append(run)
 
     def together(name: str) -> dict[str, Floats]:
         parts = [getattr(run, name) for run in kept]

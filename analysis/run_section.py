@@ -28,12 +28,13 @@ def settings(run: Run) -> dict[str, str]:
 
     An exact solution has no seed, no schedule and no network.
     """
-    words = {True: "yes", False: "no", None: "–", "": "–"}
-    return {
-        key.upper(): " ".join(map(str, value)) if isinstance(value, list) else words.get(value, str(value))
-        for key, value in run.options.items()
-        if key != "seed" and (key in USED_BY_EXACT or not run.exact)
-    }
+    words = {"True": "yes", "False": "no", "None": "–", "": "–"}
+    texts = {}
+    for key, value in run.options.items():
+        if key != "seed" and (key in USED_BY_EXACT or not run.exact):
+            text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+            texts[key.upper()] = words.get(text, text)
+    return texts
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
@@ -93,7 +94,7 @@ def read_augmented(file: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
         before = stored["before"].astype(np.float32)
         for place, name in enumerate(stored["augment"]):
             clip = place % len(before)
-            after = stored[f"after_{place}"][place % len(before), 0].astype(np.float32)
+            after = stored[f"after_{place}"][clip, 0].astype(np.float32)
             pairs.append((str(name), before[clip, 0], after))
     return pairs
 

@@ -19,7 +19,8 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,10 +50,18 @@ class ImportanceFolder:
 
     @cached_property
     def config(self) -> dict[str, Any]:
+        with self._read_from("importance.json") as file:
+            return json.loads(file.read_text(encoding="utf-8"))
+
+    @contextmanager
+    def _read_from(self, name: str) -> Iterator[Path]:
+        """A file of the folder; a RequestError names it if it is damaged."""
+        file = self.path / name
         try:
-            return json.loads((self.path / "importance.json").read_text(encoding="utf-8"))
+            yield file
         except (OSError, ValueError) as error:
-            raise RequestError(f"{self.path / 'importance.json'} cannot be read ({error})") from None
+            remedy = f"remove {self.path} and repeat make importance"
+            raise RequestError(f"{file} cannot be read ({error}): {remedy}") from None
 
     @property
     def features(self) -> list[str]:
@@ -63,7 +72,8 @@ class ImportanceFolder:
     def clips(self) -> pd.DataFrame:
         """clip_id, group, target as text, fold as numbers: (N,) rows."""
         text = dict.fromkeys(("clip_id", "group", "target"), str)
-        return pd.read_csv(self.path / "clips.csv", dtype=text, keep_default_na=False)
+        with self._read_from("clips.csv") as file:
+            return pd.read_csv(file, dtype=text, usecols=[*text, "fold"], keep_default_na=False)
 
     @cached_property
     def scores(self) -> dict[Fit, Floats]:

@@ -76,9 +76,8 @@ def make_gallery(
             writer.submit("spectrograms", clips=by_label, seconds=seconds, hertz=stored.row_axis)
         if ids[0] in values:
             rows = np.asarray(stored.row_axis, np.float32)
-            maps.append(
-                FeatureMap(name, values[ids[0]], rows, stored.row_unit, stored.frame_axis, stored.units)
-            )
+            axes = rows, stored.row_unit, stored.frame_axis
+            maps.append(FeatureMap(name, values[ids[0]], *axes, stored.units, stored.frame_unit))
     if maps and writer.paper:
         writer.submit("gallery", features=maps, title=f"{ids[0]} · {next(iter(clips))}")
     audio = clip_audio(cache, ids, ids, writer.folder.parent, audio_mb)

@@ -84,7 +84,10 @@ NAMED_ROWS = 16  # columns that are all named; of more, seven are
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A feature of one clip: values (rows, frames) with both axes, units as the cache records them."""
+    """A feature of one clip: values (rows, frames) with both axes, units as the cache records them.
+
+    `seconds` is what each frame stands for, of features without time in another unit.
+    """
 
     name: str
     values: np.ndarray
@@ -92,6 +95,7 @@ class FeatureMap:
     row_unit: str
     seconds: np.ndarray
     units: str = ""
+    frame_unit: str = "s"
 
     def __repr__(self) -> str:
         rows, frames = self.values.shape
@@ -107,7 +111,7 @@ GALLERY_COLUMNS = 3
     pixels=True,
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """A panel a feature: a line if it has one row, else an image; x in seconds, y in its unit."""
+    """A panel a feature: a line if it has one row, else an image; both axes in their units."""
     for panel, feature in zip(panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features):
         end = float(feature.seconds[-1]) or 1.0  # a feature of one frame has no extent
         if len(feature.values) == 1:
@@ -115,15 +119,23 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
             panel.set_ylabel(feature.units, labelpad=1)
         else:
             feature_map_image(panel, feature.values, end)
-            places = np.unique(np.linspace(0, len(feature.rows) - 1, 4).round().astype(int))
-            panel.set_yticks(places, [format_plain(float(feature.rows[place])) for place in places])
+            panel.set_yticks(*named_places(feature.rows))
             panel.set_ylabel(feature.row_unit, labelpad=1)
+            if feature.frame_unit != "s":  # its frames need not be equally far apart
+                places, names = named_places(feature.seconds)
+                panel.set_xticks((places + 0.5) * end / len(feature.seconds), names)
         panel.set_xlim(0, end)
         panel.set_title(shorten(feature.name, 22), pad=3)
-        panel.set_xlabel("s", labelpad=0.5)
+        panel.set_xlabel(feature.frame_unit, labelpad=0.5)
         panel.tick_params(length=1.5, pad=1.5)
     ax.set_title(title, pad=16)
     return ax
+
+
+def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Up to four rows or frames of a feature map, equally far apart, and what they stand for."""
+    places = np.unique(np.linspace(0, len(axis) - 1, 4).round().astype(int))
+    return places, [format_plain(float(axis[place])) for place in places]
 
 
 def format_plain(value: float) -> str:

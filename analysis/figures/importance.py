@@ -1,5 +1,6 @@
 """Which features matter, as `make importance` has measured it: the report's tables, drawn."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -62,7 +63,7 @@ def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def two_decimals(value: float) -> str:
     """`.25`, `-.25`."""
-    return f"{value:.2f}".replace("0.", ".", 1)
+    return re.sub(r"^(-?)0\.", r"\1.", f"{value:.2f}")
 
 
 @figure(

@@ -65,6 +65,7 @@ def simulated_runs(
             features=features,
             model="resnet18",
             task="classes",
+            protocol="last epoch",
             folders=(folder,),
             classes=tuple(map(str, range(classes))),
             categories=("",) * classes,

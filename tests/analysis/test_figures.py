@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from analysis.figures import FIGURES, FigureWriter, drawing, figure, saving
 from analysis.figures.data import FeatureMap
 from analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
+from analysis.figures.importance import two_decimals
 from analysis.figures.run import SamplePrediction
 
 RNG = np.random.default_rng(0)
@@ -121,6 +122,20 @@ def drawn(name, **given):
 
 def texts(axes):
     return [text.get_text() for text in axes.texts]
+
+
+def test_the_gallerys_axes_are_in_the_features_own_units():
+    ranges = np.array([0.5, 1, 2, 4, 8, 16])  # Hz, not equally far apart
+    modulation = FeatureMap("modulation", FEATURE_MAP[:, :6], np.arange(8.0), "Hz", ranges, "dB", "Hz")
+    (panel,) = drawn("gallery", features=[modulation]).child_axes
+    assert panel.get_xlabel() == "Hz"
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.5", "2", "4", "16"]
+    assert panel.get_xticks() == pytest.approx((np.array([0, 2, 3, 5]) + 0.5) * 16 / 6)
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.25, ".25"), (-0.25, "-.25"), (10.25, "10.25")])
+def test_two_decimals_leave_out_a_leading_zero_alone(value, text):
+    assert two_decimals(value) == text
 
 
 def test_every_figure_has_an_example_here_and_a_name_of_its_own():

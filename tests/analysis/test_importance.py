@@ -11,6 +11,7 @@ from analysis.importance import gain_tests, importance_tables, most_important
 from analysis.inputs import ReportJob, inputs_hash
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
+from commandline.registry import RequestError
 from results.importance import PARTS, SCORES, ImportanceFolder
 
 FEATURES = ["loud", "noise", "soft"]
@@ -93,6 +94,14 @@ def test_twice_the_recordings_are_predicted_only_by_a_power_law_that_fits(tables
     for number, wrong in enumerate(([0.3, 0.3, 0.1], [0.9, 0.1, 0.9])):
         other = importance_tables(made_folder(tmp_path / str(number), wrong))
         assert other["recordings"]["share"].max() == 1
+
+
+@pytest.mark.parametrize("damaged", ["clips.csv", "importance.json", "scores.csv"])
+def test_a_damaged_file_is_named(tmp_path, damaged):
+    folder = made_folder(tmp_path, (0.4, 0.3, 0.2))
+    (folder.path / damaged).write_text("{\n")
+    with pytest.raises(RequestError, match=damaged):
+        importance_tables(folder)
 
 
 def test_a_report_shows_what_was_measured(folder, tables, tmp_path):

@@ -15,7 +15,7 @@ GIVEN = ("DATASET=made", "RUNS=elsewhere")
 
 def proposed(results, *, threats=(), **situation):
     found = findings(results, threats=threats)
-    made = next_command(found, Situation(GIVEN, situation.pop("stored", {}), **situation))
+    made = next_command(found, Situation(GIVEN, situation.pop("frames", {}), **situation))
     assert say("next", made.kind)
     return made
 
@@ -61,8 +61,8 @@ def test_one_run_is_compared_with_what_shows_the_gain_of_combining(made):
     assert "'FEATURES=mel mfcc'" in proposed(made(*of_sets(mel_mfcc=0.8))).command
     assert "'FEATURES=mfcc zcr+mfcc'" in proposed(made(*of_sets(zcr=0.5))).command
     mel = made(*of_sets(mel=0.5))
-    assert "'FEATURES=rms mel+rms'" in proposed(mel, stored={"mel": 9, "rms": 9, "waveform": 400}).command
-    lacking = proposed(mel, stored={"mel": 9}).command
+    assert "'FEATURES=rms mel+rms'" in proposed(mel, frames={"mel": 9, "rms": 9, "waveform": 400}).command
+    lacking = proposed(mel, frames={"mel": 9}).command
     assert lacking.startswith(
         "make features DATASET=made FEATURES=mfcc && make sweep DATASET=made RUNS=elsewhere "
     )

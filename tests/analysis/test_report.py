@@ -98,7 +98,7 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
 
 
 def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(tmp_path, stubs, monkeypatch):
-    clips = made_clips(clips=40, classes=4).assign(path="")
+    clips = made_clips(clips=40, classes=4, names=["NA", "dog", "null", "rain"]).assign(path="")
     rng = np.random.default_rng(0)
     cache = tmp_path / "data" / "many" / "features"
     external.create_cache(cache, clips, dataset="many", sample_rate=8000, duration=1.0)
@@ -111,7 +111,10 @@ def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(tmp_p
     stubs.clear()
     monkeypatch.setattr("analysis.report.data_tables", None)  # not computed again
     make_run(tmp_path / "runs", clips, MadeRun(), "many")
-    page = build(options).page.read_text()
+    built = build(options)
+    page = built.page.read_text()
+    kept = pd.read_csv(built.page.parent / "tables" / "clips.csv", keep_default_na=False)
+    assert set(kept["label"]) == {"NA", "dog", "null", "rain"}
     assert "brought7" in page and 'id="figure-run-projections"' in page
     assert stubs == ["mel-resnet18.curves.svg", "mel-resnet18.reliability.svg"]
     stubs.clear()
@@ -142,6 +145,7 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     shutil.rmtree(options.runs)
     built = build(options)
     text = built.page.read_text()
+    assert 'href="latex/"' not in text
     assert built.headline.startswith("No run has been trained yet")
     assert 'id="data"' in text and 'id="comparison"' not in text and "browser-data" not in text
     assert own | {"tables/clips.csv"} <= files_of(folder)
@@ -223,6 +227,13 @@ def test_chosen_runs_have_a_report_of_their_own(workshop):
     assert two[0] == two[1] != job.folder
     with pytest.raises(RequestError, match="mel-resnet18"):
         jobs(workshop.options(run=("mell-resnet18",)))
+
+
+def test_two_runs_of_one_name_are_refused(workshop, tmp_path):
+    ours = workshop.root / "runs" / "tones" / "mel-resnet18"
+    shutil.copytree(ours, tmp_path / "mel-resnet18")
+    with pytest.raises(RequestError, match="two folders called mel-resnet18"):
+        jobs(workshop.options(run=(str(ours), str(tmp_path / "mel-resnet18"))))
 
 
 def test_every_dataset_that_has_runs_or_a_cache_has_a_report(workshop, tmp_path):

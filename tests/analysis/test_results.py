@@ -1,5 +1,6 @@
 """Run folders to arrays: what lines up, what is averaged, and what damaged files get."""
 
+import json
 import os
 import re
 import shutil
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.results import load_runs, outdated_runs
-from analysis.run_section import USED_BY_EXACT
+from analysis.run_section import USED_BY_EXACT, settings
 from results.run_folder import find
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.options import FIELDS, IDENTITY
@@ -45,6 +46,38 @@ def test_a_seed_with_other_folds_is_left_out_and_named(made):
     assert results.runs[0].seeds == (0,)
     (problem,) = results.problems
     assert problem.run == "mel-resnet18-s1" and "160 test clips of 400" in problem.text
+
+
+def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
+    (run,) = made(MadeRun()).runs
+    shutil.copytree(run.folders[0].path, tmp_path / "made" / "kept")
+    results = load_runs(find(tmp_path, "made"))
+    assert [run.seeds for run in results.runs] == [(0,)]
+    assert [problem.text for problem in results.problems] == [
+        "not counted beside kept: its seed is there already"
+    ]
+
+
+@pytest.mark.parametrize("key", ["protocol", "seed"])
+def test_a_run_that_lacks_a_key_is_named_and_left_out(tmp_path, key):
+    folder = make_run(tmp_path, made_clips(40, 4), MadeRun())
+    config = json.loads((folder / "run.json").read_text())
+    del config[key]
+    (folder / "run.json").write_text(json.dumps(config))
+    (problem,) = load_runs(find(tmp_path)).problems
+    assert f"lacks {key}" in problem.text and problem.kind == "damaged"
+
+
+def test_settings_are_numbers_or_words_as_they_were_given(made):
+    (run,) = made(MadeRun()).runs
+    run.options.update(passes=1, copies=0, skip_test=False, lr=None, ema=0.0)
+    assert settings(run).items() >= {
+        ("PASSES", "1"),
+        ("COPIES", "0"),
+        ("SKIP_TEST", "no"),
+        ("LR", "–"),
+        ("EMA", "0.0"),
+    }
 
 
 def test_the_best_epoch_counts_if_validation_chose_one(made):

@@ -20,6 +20,8 @@ from train.plan import differences
         ("channels", [{"stored": "mel", "frame_unit": "s", "dtype": "float16", "rows": [5, 3]}]),
         ("dataset", None),
         ("duration", 1e9),
+        ("extraction", {"seconds": "x"}),
+        ("threads", "all"),
         ("seed", True),
     ],
 )

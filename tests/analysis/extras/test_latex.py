@@ -58,6 +58,7 @@ def test_the_document_is_whole(found, figures, tmp_path):
     )
     texts = [file.read_text() for file in (tmp_path / "latex").rglob("*.tex")]
     assert all(balanced(text) for text in texts)
+    assert "mel (resnet18, augment none) & resnet18" in main and "mel & resnet18" not in main
     assert "Best features: mel" in main and r"100 \% of it \& more" in main
     references = (tmp_path / "latex" / "references.bib").read_text()
     assert balanced(references) and references.count("@misc{") == main.count(r"\cite{")

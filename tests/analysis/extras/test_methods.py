@@ -1,5 +1,7 @@
 """The methods paragraph, from what run.json holds."""
 
+import re
+
 from analysis.extras.methods import methods_text
 from analysis.findings import findings
 from tests.analysis.made_runs import MadeRun
@@ -13,6 +15,7 @@ RECORDED = {
     "machine": {"processor": "x86_64"},
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
     "channels": [{"stored": "mel", "parameters": {"n_mels": 128, "fmax": None}, "dtype": "float16"}],
+    "grid": "64x216",
     "options": vars(RunOptions(padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05)),
 }
 
@@ -35,3 +38,12 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
         "python 3.11.7, torch 2.13.0 on x86_64, fp32",
     ):
         assert words in text, words
+    assert not re.search(r"[a-z0-9]\.[A-Z]", text)  # a blank after each sentence
+
+
+def test_what_a_linear_model_does_not_use_is_not_told(made):
+    found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
+    found.main.best.config.update(RECORDED | {"grid": "1x1", "options": vars(RunOptions(model="linear"))})
+    text = methods_text(found, found.main.best)
+    assert "resized" not in text and "standardised" not in text and "AdamW" not in text
+    assert "a convex loss" in text and "Seeds: 0" in text
