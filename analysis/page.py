@@ -16,7 +16,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.tables import format_p, latex_text
+from analysis.tables import decimals, format_p, latex_text
 from commandline import terminal
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -79,9 +79,9 @@ def _of_known(text: Callable[..., str]) -> Callable[..., str]:
 CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in a sentence
     "percent": _of_known(terminal.percent),
     "points": _of_known(terminal.points),
-    "decimals": _of_known(lambda value, digits=3: f"{value:.{digits}f}"),
+    "decimals": _of_known(decimals),
     "count": _of_known(terminal.count),
-    "number": _of_known(lambda value: f"{value:.1f}".removesuffix(".0")),
+    "number": _of_known(lambda value: decimals(value, 1).removesuffix(".0")),
     "seconds": _of_known(terminal.duration),
     "p": _of_known(format_p),
 }

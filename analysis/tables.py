@@ -216,13 +216,14 @@ def rounded(table: pd.DataFrame) -> pd.DataFrame:
     """The table as text: three decimals, nothing for an unknown number."""
     texts = table.astype(str)
     for name, numbers in table.select_dtypes("float").items():
-        form = format_p if name == "p" else three_decimals
+        form = format_p if name == "p" else decimals
         texts[name] = ["" if np.isnan(number) else form(number) for number in numbers]
     return texts
 
 
-def three_decimals(value: float) -> str:
-    return f"{value + np.copysign(HALVES_UP, value):.{DECIMALS}f}"
+def decimals(value: float, digits: int = DECIMALS) -> str:
+    """`0.813` of 0.8125: halves go up, as in percentages."""
+    return f"{value + np.copysign(HALVES_UP, value):.{digits}f}"
 
 
 LATEX_ESCAPES = {
