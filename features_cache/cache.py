@@ -76,17 +76,15 @@ class StoredFeature(FeatureFile):
         """Of clips by their row in the clip table, with their CRCs on request."""
         return self.status(self.row_of[positions], self.cache.keys[positions], check)
 
-    def read(self, positions: NDArray[np.intp], rows: tuple[int, int] | None = None) -> NDArray[np.floating]:
-        """(B, rows, frames) of clips by their row in the clip table; `rows` first to last, both included.
+    def read(self, positions: NDArray[np.intp], kept: slice = slice(None)) -> NDArray[np.floating]:
+        """(B, rows, frames) of clips by their row in the clip table, of each the rows that are kept.
 
         UnreadableClips names those that are missing or damaged, and why.
         """
-        if rows is not None and rows[1] >= self.rows:
-            raise RequestError(f"{self.stored}:{rows[0]}-{rows[1]}: it has rows 0 to {self.rows - 1}")
         places = self.row_of[positions]
         while True:
             checked = self.checked[positions]
-            taken = self.values[places] if rows is None else self.values[places, rows[0] : rows[1] + 1]
+            taken = self.values[places, kept]
             unchecked = (checked == 0) | (checked != self.states[places])  # new, or written meanwhile
             if not unchecked.any():
                 return taken
@@ -241,7 +239,8 @@ class Cache:
 
         UnreadableClips names the clips that are missing or damaged.
         """
-        return self[channel].read(self.positions(ids), parse_channel(str(channel)).rows)
+        feature = self[channel]
+        return feature.read(self.positions(ids), parse_channel(str(channel)).kept_rows(feature.rows))
 
     def batch(self, channels: Sequence[Channel | str], ids: Ids) -> list[NDArray[np.floating]]:
         """`read` of several channels for the same clips."""

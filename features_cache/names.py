@@ -33,18 +33,18 @@ class Channel:
     """One channel of a feature set: a feature, parameters that differ from its defaults, a range of rows."""
 
     name: str
-    parameters: tuple[tuple[str, Value], ...] = ()
+    parameters: tuple[tuple[str, Value], ...] = ()  # sorted by name
     rows: tuple[int, int] | None = None
     """First and last row, counted from 0, both included; None for all."""
 
     @property
     def stored(self) -> str:
-        """The name of the file and of the link, parameters in alphabetical order: `mel@n_mels=64`."""
+        """The name of the file and of the link: `mel@n_mels=64`."""
         if not self.parameters:
             return self.name
         texts = (
             f"{key}={str(value).lower() if isinstance(value, bool) else value}"
-            for key, value in sorted(self.parameters)
+            for key, value in self.parameters
         )
         return f"{self.name}@{','.join(texts)}"
 
