@@ -61,7 +61,9 @@ class Verdict(NamedTuple):
     """On one file."""
 
     name: str  # of the feature, or of the index
-    text: str  # several lines: why it cannot be read, or how many clips are intact, and which are not
+    text: (
+        str  # several lines: why it cannot be read (not what to do), or how many clips are intact, which not
+    )
     intact: bool  # clips may be missing
 
 
@@ -77,7 +79,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
                 if (link.filename, link.path) != (f"{name}.h5", "/values"):
                     raise DamagedFile(f"{INDEX} cannot be read: {name} links to {link.filename}")
     except DamagedFile as damage:
-        return [Verdict(INDEX, str(damage), False)]
+        return [Verdict(INDEX, damage.args[0], False)]
     ids = cache.clips["clip_id"].to_numpy()
     for name in cache.features if features is None else features:
         try:
@@ -87,7 +89,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
             if not (feature.row_of >= 0).any():
                 raise DamagedFile(f"{name}.h5 holds no clip of this cache: a file of another one")
         except RequestError as error:
-            verdicts.append(Verdict(name, str(error), False))
+            verdicts.append(Verdict(name, error.args[0], False))
             continue
         status = feature.status_of(np.arange(len(ids)), check=True)
         if status.damaged.any():

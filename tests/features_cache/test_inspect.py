@@ -95,6 +95,7 @@ DAMAGES = {
 def test_what_is_wrong_with_a_file_is_named(cache, said):
     DAMAGES[said](cache)
     assert said in verdict(cache).text
+    assert "make features" not in verdict(cache).text  # of an exported file on another machine, too
 
 
 def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatch):
