@@ -61,9 +61,7 @@ class Verdict(NamedTuple):
     """On one file."""
 
     name: str  # of the feature, or of the index
-    text: (
-        str  # several lines: why it cannot be read (not what to do), or how many clips are intact, which not
-    )
+    text: str  # several lines: why it cannot be read, or how many clips are intact, and which are not
     intact: bool  # clips may be missing
 
 
