@@ -95,6 +95,10 @@ def load(options: SourceOptions) -> Dataset:
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
+    if not round(duration * sample_rate):
+        raise RequestError(
+            f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION= or SAMPLE_RATE="
+        )
     if isinstance(options, ExtractOptions) and options.copies:
         from pipeline.alter import with_copies
 

@@ -42,6 +42,7 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
+LARGEST_FOLD = 1_000_000
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.stem,
     lambda path: path.name,
@@ -152,7 +153,7 @@ def audio_path(audio: Path, name: str) -> str:
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
     """The column `fold` as whole numbers from 1."""
     folds = pd.to_numeric(frame["fold"], errors="coerce")
-    for row in frame[~((folds >= 1) & (folds % 1 == 0))].itertuples():
+    for row in frame[~(folds.between(1, LARGEST_FOLD) & (folds % 1 == 0))].itertuples():
         raise RequestError(f"{row.filename} has fold {row.fold!r}; expected a whole number from 1")
     return folds.astype(int)
 

@@ -9,6 +9,7 @@ joblib's own Dask backend was tried: where Dask gives a batch up, because it kil
 other, that backend forgets the batch and the run hangs. So joblib's threads hand out batches here as well.
 """
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ class Cluster(Backend):
 @contextmanager
 def connected(scheduler: str) -> Iterator[Cluster]:
     """The cluster behind this address, whose workers are fit for the work; else RequestError."""
-    if not scheduler:
+    if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):  # Dask would try for 20 s
         raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
     protocol, _, place = scheduler.rpartition("://")
     if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):

@@ -124,3 +124,9 @@ def test_data_names_absent_files_and_the_next_command(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert f"{tmp_path / 'missing.wav'}: missing" in shown
     assert "list: 1 clip, 1 class, 1 fold, 1 source recording\n" in shown  # as `check` and the report count
+
+
+def test_a_clip_has_a_sample_at_least(tmp_path):
+    class_folders(tmp_path / "mine", each=2)
+    with pytest.raises(RequestError, match="of 0.001 s at 100 Hz has no sample"):
+        dataset(tmp_path / "mine", tmp_path, sample_rate=100, duration=0.001)

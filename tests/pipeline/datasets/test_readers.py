@@ -97,7 +97,7 @@ def test_a_file_name_that_is_not_utf_8_is_refused_by_itself():
         ("filename,label\na.wav,dog\n,rain\n", "clip 2 of the dataset has no file name"),
         *(
             (f"filename,label,fold\na.wav,dog,{fold}\n", f"a.wav has fold '{fold}'")
-            for fold in ("", "0", "1.5")
+            for fold in ("", "0", "1.5", "99999999999999999999")
         ),
         ("", "cannot be read as a CSV"),
         ("filename,label\na.wav,K\udce4uzchen\n", "UTF-8"),  # written as Latin-1

@@ -148,7 +148,7 @@ def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
             "No such file",
         ),
         ({"require-encryption": True}, "tcp://10.0.0.1:1", "encryption required"),
-        ({}, None, "SCHEDULER=tcp://host:port"),
+        *(({}, address, "SCHEDULER=tcp://host:port") for address in ("", "x", "tcp://x")),
     ],
 )
 def test_an_address_that_nobody_should_trust_is_refused_before_anybody_is_called(settings, scheduler, told):
