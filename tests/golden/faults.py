@@ -281,8 +281,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "weights_unchecked": Fault(
         "a flipped bit in weights is predicted with",
-        "if damaged := archive.testzip():",
-        "if damaged := archive.testzip() and None:",
+        "damaged = archive.testzip()",
+        "archive.testzip()",
         f"{TRAIN}test_checkpoint.py",
     ),
     "archive_outside": Fault(
