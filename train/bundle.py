@@ -66,7 +66,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     return Bundle(Config({**run.config, **fitted}, str(run.path / "run.json")), folds)
 
 
-def write_bundle(file: Path, bundle: Bundle, dtype: str = "float32") -> None:
+def write_bundle(file: Path, bundle: Bundle, dtype: str) -> None:
     """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32."""
     folds = {}
     for fold, state in bundle.folds.items():

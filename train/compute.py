@@ -177,7 +177,7 @@ def keep_freed_memory() -> None:
 
 
 @contextlib.contextmanager
-def poisoned_memory(device: str = "cpu") -> Iterator[None]:
+def poisoned_memory(device: str) -> Iterator[None]:
     """What is allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
     if device == "cuda":
         used = torch.cuda.max_memory_reserved(device)

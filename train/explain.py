@@ -44,7 +44,7 @@ def explain_runs(options: ExplainOptions) -> int:
         parts = []
         for fold in progress(run.finished, label=run.name, unit="folds"):
             correct = permute_channels(run, fold, model, cache, options)
-            channels = correct.drop(columns=["target", "whole"])
+            channels = correct.drop(columns="whole")
             table = channels.melt(var_name="channel", value_name="correct", ignore_index=False).reset_index()
             table = table.assign(method="permuted", selection=run.selection())
             columns = ["channel", "method", "clip_id", "correct", "selection"]
@@ -61,9 +61,8 @@ def explain_runs(options: ExplainOptions) -> int:
 def permute_channels(
     run: RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> pd.DataFrame:
-    """By clip_id of the fold's test clips: target, whole (correct as it is), each channel's share correct."""
-    rows = run.scored(fold)
-    ids = rows["clip_id"].to_numpy()
+    """By clip_id of the fold's test clips: whole (correct as it is), each channel's share correct."""
+    ids = run.scored(fold)["clip_id"].to_numpy()
     features = parse_set(run.config["features"])
     inputs = [
         model.input(fold, cache.batch(features, chunk), cache.filled[chunk])
@@ -79,9 +78,7 @@ def permute_channels(
         )
     random = np.random.default_rng([options.seed, fold])
     start = 0
-    correct = pd.DataFrame(
-        {"target": rows["target"].to_numpy(), "whole": whole.argmax(axis=1) == target}, ids
-    )
+    correct = pd.DataFrame({"whole": whole.argmax(axis=1) == target}, ids)
     for place, channel in enumerate(features):
         width = input_width(model.kind, stored_shape(cache, channel))
         changed = x.clone()
@@ -99,7 +96,7 @@ def permute_channels(
 def summary(run: RunFolder, correct: pd.DataFrame) -> str:
     """The clips that are correct over all folds, as it is and without each channel."""
     whole = correct["whole"]
-    channels = correct.drop(columns=["target", "whole"])
+    channels = correct.drop(columns="whole")
     rows = [(name, percent(share), points(share - whole.mean())) for name, share in channels.mean().items()]
     clips = counted(len(whole), "test clip")
     folds = counted(len(run.folds), "fold")

@@ -315,7 +315,7 @@ def configuration(options: RunOptions) -> list[str]:
     return [*named, *words(options, others)]
 
 
-def protocol(options: RunOptions, kind: str, published_test: bool = False) -> str:
+def protocol(options: RunOptions, kind: str, published_test: bool) -> str:
     """In words: who trains, what chooses, which epoch counts (none of a linear model's exact solution).
 
     `published_test` says that the one fold is tested which the dataset sets aside for that.

@@ -19,9 +19,7 @@ import torch
 from commandline.registry import RequestError
 from commandline.terminal import as_csv, counted, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder, dataset_name
-from features_cache.location import is_cache
 from features_cache.names import parse_channel
-from features_cache.table import refuse_class_names
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
@@ -243,7 +241,6 @@ def predict_audio(options: PredictOptions) -> int:
     if options.test_clips == (options.audio is not None):
         raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
     model = AudioModel.open(options)
-    refuse_class_names(model.classes)
     if options.audio is None:
         return predict_test_clips(options, model)
     files = find_audio(options.audio)
@@ -264,12 +261,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     classes = model.classes
     if run is None:
         raise RequestError("TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none")
-    folder = cache_folder(run.dataset, options.data, run.dataset)
-    if not is_cache(folder):
-        raise RequestError(
-            f"TEST_CLIPS=1 needs the run's dataset, and there is no cache at {folder}: give its DATA="
-        )
-    cache = Cache(folder)
+    cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
     known = run.scored(selection=options.selection).set_index("clip_id")
     paths = cache.clips["path"].to_numpy()[cache.positions(known.index)]
     files = pd.Series(map(Path, paths), known.index)

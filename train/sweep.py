@@ -192,7 +192,7 @@ def choose_features(
             done, failures = train_all(jobs)
             for failure in failures:
                 tell(failure)
-            if done and not failures:
+            if not failures:
                 each = [folder.scores("val", selection).loc[fold, metric] for folder in done]
                 scores[candidate] = sign * float(np.mean(each))
         best = max(scores, key=scores.__getitem__, default="")

@@ -137,15 +137,13 @@ class WeightsAndBiases(Tracker):
         print(place)
 
 
-def check_trackers(wanted: str) -> list[str]:
-    """The trackers in `tensorboard wandb`; RequestError if one is unknown or its package is missing."""
-    names = wanted.split()
-    for name in names:
+def check_trackers(wanted: str) -> None:
+    """RequestError if a tracker in `tensorboard wandb` is unknown or its package is missing."""
+    for name in wanted.split():
         if importlib.util.find_spec(TRACKERS[name].package) is None:
             raise RequestError(f"TRACKER={name} needs its package: pip install {TRACKERS[name].package}")
-    return names
 
 
 def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
     """The trackers named, opened for a fold: `follow("tensorboard wandb", Fold(run, 1), folder)`."""
-    return [TRACKERS[name](fold, folder) for name in check_trackers(wanted)]
+    return [TRACKERS[name](fold, folder) for name in wanted.split()]

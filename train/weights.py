@@ -19,7 +19,7 @@ from commandline.files import replace_file
 from commandline.registry import RequestError
 from commandline.terminal import progress
 from results.run_folder import RunFolder
-from train.checkpoint import LISTED, read_safely
+from train.checkpoint import KEYS, LISTED, read_safely
 from train.models.registry import Architecture
 
 PUBLISHED = {
@@ -114,14 +114,13 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
     if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
         return
     state = read_safely(file)
-    if not isinstance(state, Mapping) or not {"network", "statistics", "fold"} <= state.keys():
+    if not isinstance(state, Mapping) or not state.keys() >= KEYS:
         return
-    run = RunFolder(file.parent.parent)
     own = state["fold"]
-    if run.config.get("clips") == clips:
+    run = RunFolder(file.parent.parent)
+    tested = folds if run.dataset == dataset else []
+    if run.config["clips"] == clips:
         tested = [fold for fold in folds if fold != own]
-    else:
-        tested = list(folds) if run.config.get("dataset") == dataset else []
     if tested:
         raise RequestError(
             f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {dataset}, perhaps "
