@@ -73,7 +73,7 @@ class Batch(NamedTuple):
         return (low + (high - low) * draw).to(self.x.device)
 
     def partners(self) -> Tensor:
-        """For each clip the number of another one, each clip once: (B,), on the batch's device."""
+        """For each clip the number of its partner, perhaps itself, each once: (B,), on the batch's device."""
         import torch
 
         draw = torch.randperm(len(self.x), generator=self.generator, device=self.generator.device)
@@ -497,8 +497,8 @@ def preview(
     """The clips x (n, C, H, W) before and after each augmentation, for the report.
 
     `augment` (k,) the augmentations in order, `before` (n, C, H, W) float16 as the model would get them,
-    `after_<i>` what the i-th alone makes of them, `together` all in their order. A clip is mixed with one of
-    the other n - 1.
+    `after_<i>` what the i-th alone makes of them, `together` all in their order. Clips are mixed with each
+    other.
     """
     import torch
 

@@ -168,8 +168,8 @@ class TrainedModel:
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
         """(N, K) of what `input` made: the mean over the views of each clip, BATCH clips at a time."""
         network = self.folds[fold].network
-        shown = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
-        return torch.cat([self.compute.answers(network, views)[0] for views in shown]).numpy()
+        batches = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
+        return torch.cat([self.compute.answers(network, views)[0] for views in batches]).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Of what a fold's network is given, those that it answers by the mean over (TTA)."""

@@ -89,14 +89,14 @@ class Compute:
 
     @torch.no_grad()
     def answers(
-        self, network: nn.Module, shown: Iterable[torch.Tensor], *, exact: bool = True
+        self, network: nn.Module, views: Iterable[torch.Tensor], *, exact: bool = True
     ) -> torch.Tensor:
-        """(A, B, K) probabilities on the CPU, the mean over the views of a batch that are `shown`.
+        """(A, B, K) probabilities on the CPU, the mean over these views of a batch.
 
         A answers: the network's own, then, of an ensemble, each member's. `exact`: in plain fp32.
         """
         by_view = []
-        for view in shown:
+        for view in views:
             x = view.contiguous(memory_format=self.layout)
             with self.exact() if exact else self.autocast():
                 if isinstance(network, Ensemble):
@@ -169,8 +169,9 @@ def keep_freed_memory() -> None:
     """Have freed memory ready for the next tensor instead of giving it back to the system.
 
     glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
-    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. pipeline.pool's bounds would not do:
-    what it is told of as large ends at 32 MB, a quarter of an activation. Other C libraries are left alone.
+    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. A higher bound of what is mapped, as
+    pipeline.pool sets, would not do: glibc takes 32 MB at most, a quarter of an activation. Other C libraries
+    are left alone.
     """
     system.set_malloc(system.MMAP_MAX, 0)
     system.set_malloc(system.TRIM_THRESHOLD, NEVER)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from commandline.files import Lock, replace_file
 from commandline.registry import RequestError, nearest
 from commandline.terminal import points, progress, tell, text_table
+from features_cache.cache import open_cache
 from features_cache.names import parse_list, parse_set
 from features_cache.splits import draw_groups
 from results.bootstrap import fold_weights
@@ -44,7 +45,6 @@ from train.plan import (
     class_column,
     input_width,
     make_plan,
-    open_cache,
     remarks,
     stored_shape,
 )
@@ -62,7 +62,7 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
     """
     shared = {name: getattr(options, name) for name in OF_A_RUN}
-    groups = parse_list(options.features, open_cache(RunOptions(**shared)).features)
+    groups = parse_list(options.features, open_cache(options).features)
     plan = make_plan(
         RunOptions(**shared, features="+".join(str(channel) for group in groups for channel in group))
     )
@@ -101,16 +101,16 @@ class Fits:
     def __init__(self, plan: Plan, names: list[str], options: ImportanceOptions) -> None:
         self.plan = plan
         self.names = names
-        self.asked = {"features": names, "permutations": options.permutations, "seed": options.seed}
+        self.settings = {"features": names, "permutations": options.permutations, "seed": options.seed}
         self.stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
         self.feature = np.repeat(names, list(map(len, self.stored.values())))  # that each channel belongs to
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
         self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
         for line in remarks(plan, self.splits, self.clips.unusable):
             tell(line)
-        exact = {name: value for name, value in plan.content["options"].items() if name != "features"}
+        others = {name: value for name, value in plan.content["options"].items() if name != "features"}
         sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
-        name = f"importance-{plan.model.name}-{digest([exact, plan.content['clips'], sides])}"
+        name = f"importance-{plan.model.name}-{digest([others, plan.content['clips'], sides])}"
         self.path = plan.options.runs / plan.dataset / name
         cached = plan.content["cache"]
         self.fingerprints = {
@@ -122,10 +122,9 @@ class Fits:
         if not (self.path / "importance.json").is_file():
             return False
         folder = ImportanceFolder(self.path)
-        same = self.asked.items() <= folder.config.items()
-        return (
-            same and self.fingerprints.items() <= folder.config["fingerprints"].items() and not folder.lacking
-        )
+        same_settings = self.settings.items() <= folder.config.items()
+        same_values = self.fingerprints.items() <= folder.config["fingerprints"].items()
+        return same_settings and same_values and not folder.lacking
 
     def load(self) -> None:
         """The folds, in memory."""
@@ -168,7 +167,7 @@ class Fits:
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
         recordings = [plan.table["group"].loc[data.train].nunique() for data in self.data.values()]
         named = ("dataset", "synthetic", "model", "task", "classes")
-        config = {key: plan.config()[key] for key in named} | self.asked
+        config = {key: plan.config()[key] for key in named} | self.settings
         config |= {
             "fingerprints": known | prints,
             "recordings": float(np.mean(recordings)),

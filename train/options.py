@@ -181,6 +181,7 @@ class RunOptions(DatasetOptions, RunsOptions):
         1,
         "views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops",
         least=1,
+        most=9999,  # run.json's check refuses more
         unused_by="linear vector",
     )
 

@@ -155,8 +155,7 @@ def find_audio(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     names = files_below(path) if path.is_dir() else []
-    named = [path / name for name in names if audio.AUDIO_FILE.fullmatch(Path(name).name)]
-    files = list(filter(Path.is_file, named))
+    files = [path / name for name in names if audio.AUDIO_FILE.fullmatch(name)]
     if not files:
         raise RequestError(f"AUDIO={path}: expected an audio file, or a folder with some")
     return files

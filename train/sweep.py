@@ -21,12 +21,13 @@ from commandline.options import make_command, words
 from commandline.registry import Failed, RequestError
 from commandline.terminal import duration, mean_percent, percent, tell, tell_once, text_table
 from features_cache import Cache, parse_list
+from features_cache.cache import open_cache
 from results.bootstrap import accuracy_interval, fold_weights
 from results.run_folder import RunFolder
 from train import run
 from train.models.registry import resolve
 from train.options import SWEPT, RunOptions, SweepOptions, configuration
-from train.plan import choose_model, find_channels, make_plan, open_cache
+from train.plan import choose_model, find_channels, make_plan
 
 MANY = 100  # runs, above which YES=1 is wanted
 SEARCH_FOLDER = "search"  # below RUNS

@@ -19,6 +19,7 @@ REFUSED = [  # what one option alone makes wrong stands in tests/golden/refusals
     ({"skip_test": True}, "give VAL=group"),
     ({"warmup": 1.0}, "onecycle has its own warm-up"),
     ({"resident": "gpu"}, "RESIDENT=gpu needs"),
+    ({"tta": 10_000}, "TTA=10000: expected at most 9999"),  # run.json could not be read with it
 ]
 
 
