@@ -49,6 +49,7 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     write(tmp_path / "short.wav", "tone", seconds=0.01)
     (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
     (tmp_path / "notes.txt").write_text("no sound")
+    (tmp_path / "gone.wav").symlink_to("nowhere.wav")
     (tmp_path / "._b.wav").write_bytes(b"of the system")
     assert ask(sounding, audio=tmp_path, json=True) == 1
     out, err = capsys.readouterr()
@@ -56,7 +57,8 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     assert sorted(answers) == ["a.flac", "b.wav", "c.ogg", "short.wav"]
     assert max(answers["a.flac"], key=answers["a.flac"].get) == "tone"
     assert max(answers["c.ogg"], key=answers["c.ogg"].get) == "hiss"
-    assert "broken.wav: not audio" in err and "1 of 5 files could not be read" in err
+    assert "broken.wav: not audio" in err and "2 of 6 files could not be read" in err
+    assert "gone.wav: missing" in err
     assert f"predicted by {sounding.name}" in err and "of 1 file the first 1.0 s alone count" in err
 
 
