@@ -28,17 +28,16 @@ def run(options: ListCommand) -> None:
     if not options.feature:
         print(feature_table(options.sample_rate, options.duration))
         return
-    name = parse_channel(options.feature).name
     lines = [
         textwrap.fill(text, WIDTH, initial_indent=f"{heading + ':':{INDENT}}", subsequent_indent=" " * INDENT)
-        for heading, text in card(name).items()
+        for heading, text in card(options.feature).items()
     ]
-    print("\n".join([name, "", *lines]))
+    print("\n".join([options.feature, "", *lines]))
 
 
 def card(name: str) -> dict[str, str]:
-    """Everything on the card of a feature, by heading, in the order in which it is shown."""
-    variant = resolve_feature(Channel(name))
+    """Everything on the card of a feature or a variant, by heading, in the order in which it is shown."""
+    variant = resolve_feature(parse_channel(name))
     rows, frames = variant.shape(*TYPICAL)
     axis = variant.row_axis(TYPICAL[0])
     feature = variant.feature

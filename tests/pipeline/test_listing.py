@@ -19,6 +19,10 @@ def test_card_on_the_command_line_and_a_mistyped_name(capsys):
     listing.run(ListCommand(feature="mel"))
     text = capsys.readouterr().out
     assert text.startswith("mel\n") and "128 rows (Hz" in text and "n_mels=128" in text
+    listing.run(ListCommand(feature="mel@n_mels=64"))
+    text = capsys.readouterr().out
+    assert text.startswith("mel@n_mels=64\n") and "64 rows (Hz" in text and "n_mels=64" in text
+    assert "Separates" not in text  # measured of the plain feature
     with pytest.raises(RequestError, match="did you mean 'mel'"):
         listing.run(ListCommand(feature="mell"))
 
