@@ -74,15 +74,14 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     return table.assign(verdict=verdict if ranking.testable else "not compared")
 
 
-def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
+def channel_importance(run: Run, problems: list[Problem]) -> pd.DataFrame:
     """How much recall each class loses if a channel is permuted, as far as `explain` has measured it.
 
     Columns: of (the run), channel, class, clips, recall, permuted, difference (recall less permuted: what the
     trained network relies on). Of the epoch that counts, both on the clips and seeds that were explained; a
-    file that cannot be read is named.
+    file that cannot be read is named in `problems`.
     """
     parts = []
-    problems = []
     for folder, fold in product(run.folders, run.folders[0].folds):
         file = folder.fold(fold) / "attribution.csv"
         try:
@@ -96,7 +95,7 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
         except (OSError, ValueError) as error:
             problems.append(Problem(folder.name, f"{file} is left out ({error}): run explain again"))
     if not parts:
-        return pd.DataFrame(), problems
+        return pd.DataFrame()
     clips = pd.DataFrame({"clip_id": run.clip_ids, "class": np.array(run.classes)[run.target]})
     right = zip(run.seeds, (run.predicted == run.target).astype(float), strict=True)
     own = pd.concat([clips.assign(seed=seed, recall=correct) for seed, correct in right])
@@ -105,4 +104,4 @@ def channel_importance(run: Run) -> tuple[pd.DataFrame, list[Problem]]:
         clips=("clip_id", "nunique"), recall=("recall", "mean"), permuted=("correct", "mean")
     )
     table["difference"] = table["recall"] - table["permuted"]
-    return table.reset_index().assign(of=run.name), problems
+    return table.reset_index().assign(of=run.name)

@@ -89,12 +89,8 @@ def findings(
     """
     ranked = rankings(results.runs, named=named, outdated=outdated)
     runs = [run for ranking in ranked for run in ranking.runs]
-    attributions = []
     problems = list(results.problems)
-    for run in runs:
-        attribution, unread = channel_importance(run)
-        attributions.append(attribution)
-        problems += unread
+    attributions = [channel_importance(run, problems) for run in runs]
     reasons: dict[str, str] = {problem.run: problem.kind for problem in problems if problem.kind}
     for ranking in ranked[1:]:
         for run in ranking.runs:
@@ -174,7 +170,7 @@ def findings(
         chance_p=chance_p,
         detectable=shown,
         recordings_needed=needed,
-        nested=nested_selection(main.fold_accuracy) if len(rows) > 1 else np.nan,
+        nested=nested_selection(main.fold_accuracy, main.fold_accuracy) if len(rows) > 1 else np.nan,
         hardest=report.nsmallest(HARDEST, "recall", keep="all").to_dict("records"),
         gains=changes.to_dict("records"),
     )

@@ -185,13 +185,11 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
     )
 
 
-def nested_selection(scores: Floats, criterion: Floats | None = None) -> float:
-    """For each fold the score of the run that is best on the other folds, averaged; NaN with one fold.
+def nested_selection(scores: Floats, criterion: Floats) -> float:
+    """Mean over folds of the score of the run that leads on the other folds by `criterion`; NaN with one fold.
 
-    The highest of many test scores is optimistic; this one is not. `criterion` (R, folds) selects if it is
-    given, else `scores` (R, folds).
+    Both are (R, folds). The highest of many test scores is optimistic; this one is not.
     """
-    criterion = scores if criterion is None else criterion
     if scores.shape[1] < 2:
         return np.nan
     others = criterion.sum(axis=1, keepdims=True) - criterion

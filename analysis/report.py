@@ -93,7 +93,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     files |= gallery.audio.files if gallery else set()
     methods = ""
     if options.paper and found.main:
-        methods = extras.load("methods").methods_text(found, found.main.best)
+        methods = extras.load("methods").methods_text(found)
         write_document = extras.load("latex").write_document
         files |= write_document(job.folder, found, list(writer.saved.values()), methods)
 

@@ -59,9 +59,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
     if best:
         target = np.tile(run.target, len(run.seeds))  # the predictions of all seeds together
         together = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
-        bins = reliability(together, RELIABILITY_BINS)
-        chosen = {name: bins[name] for name in ("confidence", "accuracy", "clips")}
-        writer.submit("reliability", f"{run.name}.reliability", **chosen)
+        writer.submit("reliability", f"{run.name}.reliability", **reliability(together, RELIABILITY_BINS))
     if writer.paper:
         order = by_category(run)
         writer.submit(

@@ -283,9 +283,8 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 def history_row(values: Mapping[str, float]) -> str:
     """One line of history.csv, without its end; what is not in `values`, or is NaN, stays empty."""
-    assert values.keys() <= {*HISTORY_COLUMNS}, (
-        f"history.csv has no column {set(values) - {*HISTORY_COLUMNS}}"
-    )
+    for name in values.keys() - {*HISTORY_COLUMNS}:
+        raise RequestError(nearest("column of history.csv", name, HISTORY_COLUMNS))
     numbers = [values.get(column, math.nan) for column in HISTORY_COLUMNS]
     texts = [repr(number if isinstance(number, int) else float(number)) for number in numbers]
     return ",".join("" if text == "nan" else text for text in texts)

@@ -7,8 +7,6 @@ XeLaTeX, which class names in other scripts than Latin need.
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from analysis.figures import SavedFigure
 from analysis.findings import Findings
 from analysis.page import render
@@ -21,16 +19,8 @@ def write_document(folder: Path, found: Findings, figures: Sequence[SavedFigure]
     files = {
         f"figures/figure{number}.pdf": figure.files[1].read_bytes() for number, figure in enumerate(figures)
     }
-    content = {
-        "f": found,
-        "classes": found.tables[f"{found.runs[0].name}.classes"],
-        "published": found.tables.get("literature", pd.DataFrame()).to_dict("records"),
-        "problems": found.problems,
-        "methods": methods,
-        "figures": [figure.titled for figure in figures],
-    }
-    for name, template in {"main.tex": "document.tex", "references.bib": "references.bib"}.items():
-        files[name] = render(template, **content).encode()
+    files["main.tex"] = render("document.tex", f=found, methods=methods, figures=figures).encode()
+    files["references.bib"] = render("references.bib", f=found).encode()
     for name, text in files.items():
         file = folder / "latex" / name
         file.parent.mkdir(parents=True, exist_ok=True)

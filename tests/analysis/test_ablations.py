@@ -76,9 +76,10 @@ def explain(run, lost=(), seed=0, selection="last"):
 def test_a_network_relies_on_what_is_lost_when_it_is_permuted(made):
     """That is of the trained network alone, and no verdict: retraining is another question."""
     run = made(MadeRun(skill=0.9)).runs[0]
-    assert channel_importance(run)[0].empty
+    problems = []
+    assert channel_importance(run, problems).empty
     explain(run, ["class02"])
-    table, problems = channel_importance(run)
+    table = channel_importance(run, problems)
     assert problems == [] and set(table["channel"]) == {"chroma"} and set(table["of"]) == {run.name}
     row = table.set_index("class").loc["class02"]
     assert (row["permuted"], row["clips"]) == (0, 40)
@@ -91,10 +92,11 @@ def test_only_what_was_explained_is_compared(made):
     run = made(MadeRun(skill=0.9, val="group"), MadeRun(skill=0.5, seed=1, val="group")).runs[0]
     explain(run, selection="last")
     (run.folders[0].fold(1) / "attribution.csv").write_text("channel,clip_id,correct,selection\n")
-    table, problems = channel_importance(run)
-    assert table.empty and len(problems) == 5
+    problems = []
+    assert channel_importance(run, problems).empty and len(problems) == 5
     assert all("it has nothing of the best epoch" in problem.text for problem in problems)
     explain(run, selection="best")
     (run.folders[0].fold(2) / "attribution.csv").write_text("channel,method\nchroma,permuted\n")
-    table, (problem,) = channel_importance(run)
-    assert (table["difference"] == 0).all() and set(table["clips"]) == {32} and "fold2" in problem.text
+    table = channel_importance(run, problems)
+    assert (table["difference"] == 0).all() and set(table["clips"]) == {32}
+    assert len(problems) == 6 and "fold2" in problems[-1].text

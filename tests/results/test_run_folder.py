@@ -56,6 +56,11 @@ def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_
     assert file.read_bytes() == whole
 
 
+def test_a_column_that_history_does_not_have_is_refused():
+    with pytest.raises(RequestError, match=r"unknown column of history\.csv 'train_los'.*train_loss"):
+        run_folder.history_row({"epoch": 1, "train_los": 0.5})
+
+
 def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(tmp_path):
     run = make_run(tmp_path, "d", "r", folds=0)
     assert run.history(1).empty and list(run.history(1)) == list(HISTORY_COLUMNS)

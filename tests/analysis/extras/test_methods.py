@@ -23,10 +23,10 @@ RECORDED = {
 def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     found = findings(made(MadeRun(skill=0.9), MadeRun(features="rms", skill=0.5)))
     best = found.main.best
-    bare = methods_text(found, best)
+    bare = methods_text(found)
     assert "Software" not in bare and "None" not in bare and "nan" not in bare
     best.config.update(RECORDED)
-    text = methods_text(found, best)
+    text = methods_text(found)
     for words in (
         "400 test clips, 5 s at 44,100 Hz each",
         "mel (n_mels 128), stored as float16",
@@ -44,6 +44,6 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
 def test_what_a_linear_model_does_not_use_is_not_told(made):
     found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
     found.main.best.config.update(RECORDED | {"grid": "1x1", "options": vars(RunOptions(model="linear"))})
-    text = methods_text(found, found.main.best)
+    text = methods_text(found)
     assert "resized" not in text and "standardised" not in text and "AdamW" not in text
     assert "a convex loss" in text and "Seeds: 0" in text
