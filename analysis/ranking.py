@@ -186,7 +186,7 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
 
 
 def nested_selection(scores: Floats, criterion: Floats) -> float:
-    """Mean over folds of the score of the run that leads on the other folds by `criterion`; NaN with one fold.
+    """Mean over folds of the score of the run that `criterion` puts first on the others; NaN with one fold.
 
     Both are (R, folds). The highest of many test scores is optimistic; this one is not.
     """
