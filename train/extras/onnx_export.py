@@ -143,8 +143,9 @@ def export_run(options: ExportOptions) -> int:
     names = input_names(bundle.config)
     folder = cache_folder(run.dataset, options.data, run.dataset)
     channels = parse_set(run.config["features"])
-    if is_cache(folder) and all(channel in Cache(folder) for channel in channels):
-        examples = list(tested_clips(model, run, Cache(folder), selection))
+    cache = Cache(folder) if is_cache(folder) else None
+    if cache and all(channel in cache for channel in channels):
+        examples = list(tested_clips(model, run, cache, selection))
         source = "predictions.csv"
     else:
         examples = list(noise(bundle))
