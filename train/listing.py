@@ -51,19 +51,19 @@ def describe_model(name: str, options: ListOptions) -> Description:
         if place.count(".") < DEPTH and output.shape[1:] != stages[-1][1]:
             stages.append((place or "output", tuple(output.shape[1:])))
 
-    with torch.device("meta"):  # which draws no weights; they do not count
-        network = model.build(channels, options.classes, (rows, frames)).eval()
-    # as `to_empty`, which makes the empty weights on `meta` itself
-    network._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
-    for place, layer in network.named_modules():
-        layer.register_forward_hook(partial(note, place))
-        if isinstance(layer, nn.Conv1d | nn.Conv2d):
-            layer._conv_forward = partial(uncomputed, layer)  # type: ignore[method-assign]
     try:
+        with torch.device("meta"):  # which draws no weights; they do not count
+            network = model.build(channels, options.classes, (rows, frames)).eval()
+        # as `to_empty`, which makes the empty weights on `meta` itself
+        network._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
+        for place, layer in network.named_modules():
+            layer.register_forward_hook(partial(note, place))
+            if isinstance(layer, nn.Conv1d | nn.Conv2d):
+                layer._conv_forward = partial(uncomputed, layer)  # type: ignore[method-assign]
         with torch.inference_mode():
             network(torch.zeros(1, *shape))
     except RuntimeError as error:
-        raise model.too_small((rows, frames), error) from None
+        raise model.unfit((rows, frames), error) from None
     return Description(sum(weight.numel() for weight in network.parameters()), sum(operations), stages)
 
 

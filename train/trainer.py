@@ -317,7 +317,6 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     options = plan.options
     folds = processes.agree(folds)
     first = processes.first
-    network = draw_network(plan, folds[0])
     # a refused run leaves no folder
     threads_of(options.threads)
     if options.weights:
@@ -325,10 +324,11 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
 
         refuse_tested_clips(options.weights, plan.dataset, plan.content["clips"], folds)
     try:
+        network = draw_network(plan, folds[0])
         with torch.inference_mode():
             network.eval()(torch.zeros(1, *plan.input_shape))
     except RuntimeError as error:
-        raise plan.model.too_small(plan.input_shape[1:], error) from None
+        raise plan.model.unfit(plan.input_shape[1:], error) from None
     plan.path.mkdir(parents=True, exist_ok=True)
     mine = processes.share(plan.table.index.to_numpy())
     clips = measure_clips(plan, mine, silent=not first)

@@ -13,7 +13,9 @@ from train.plan import make_plan
 
 REFUSED = [  # what one option alone makes wrong stands in tests/golden/refusals.py
     ({"features": "mel+tempogram"}, r"lacks tempogram, it has blank.*: it has no audio.*write_feature"),
+    ({"features": "mel " * 100}, "one run takes one set"),
     ({"model": "densenet121"}, "densenet121 cannot take 16x16 .*a larger GRID"),
+    ({"model": "cnn4@width=3000000000000"}, "cannot take .*memory.*a smaller MODEL"),
     ({"dataset": "esc10", "name": "ten"}, "run make features DATASET=esc10 NAME=ten DATA="),
     ({"device": "\t"}, "DEVICE is empty"),
     ({"skip_test": True}, "give VAL=group"),

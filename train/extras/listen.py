@@ -73,7 +73,7 @@ def listen_live(options: ListenOptions) -> int:
 
     listen_live(ListenOptions(run="last", hop=0.25))
     """
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise RequestError("listen reads audio from standard input: pipe a microphone in, as --help shows")
     model = AudioModel.open(options)
     rate = model.sample_rate

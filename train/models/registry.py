@@ -168,12 +168,14 @@ class Architecture:
         initialise(network, generator)
         return network
 
-    def too_small(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
-        """If a pass failed: what the network cannot take, and what helps."""
+    def unfit(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
+        """If building it or a pass failed: what the network cannot take, and what helps."""
         reason = str(error).splitlines()[0]
         size = "x".join(map(str, shape))
-        larger = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
-        return RequestError(f"{self.name} cannot take {size} ({reason}): give {larger}")
+        remedy = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
+        if "memory" in reason:
+            remedy = "a smaller MODEL"
+        return RequestError(f"{self.name} cannot take {size} ({reason}): give {remedy}")
 
 
 def resolve(text: str) -> Architecture:
