@@ -4,7 +4,6 @@ Wrong options are refused here, and the run's hash and folder are worked out.
 """
 
 import hashlib
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -243,7 +242,7 @@ def check_options(options: RunOptions) -> None:
     for name in ("features", *SWEPT):
         value = getattr(options, name)
         several = isinstance(value, str) and len(value.replace(", ", ",").split()) > 1
-        if several and not os.path.exists(value):  # which a list too long for a path is not either
+        if several and (name == "features" or not Path(value).exists()):
             joined = "+".join(value.replace("+", " ").split())
             one_set = f"one run takes one set: join with + ({joined}), or make sweep"
             expected = one_set if name == "features" else f"expected one alone{ONE_ALONE}"
