@@ -1,6 +1,7 @@
 """Files that are replaced whole or not at all, and locks, which are files of their own."""
 
 import errno
+import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.ELOOP,
     errno.ENAMETOOLONG,
 )
+NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def draft_of(path: Path) -> Path:
@@ -99,12 +101,20 @@ class Lock:
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Whether it was granted; what was held before is given up for it."""
-        return system.flock(self.descriptor, shared=shared, wait=wait)
+        kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+        try:
+            fcntl.flock(self.descriptor, kind)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LOCKS_HERE:
+                raise
+        return True
 
     def drop(self) -> None:
         """Give it up and keep its file open."""
         with suppress(OSError):
-            system.release_flock(self.descriptor)
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
 
     def release(self) -> None:
         """Give it up and close its file; the file stays, since removing it would let two hold it."""
