@@ -13,7 +13,7 @@ because the state word is compared again after the values were taken: a clip tha
 another word, or 0, and is checked anew.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +27,6 @@ from commandline.registry import RequestError, closest
 from commandline.terminal import counted
 from features_cache import index
 from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header
-from features_cache.hdf5 import Attributes
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import CLIP_COLUMNS, rows_of
@@ -42,16 +41,17 @@ class OutdatedFeature(RequestError):
 
 
 class UnreadableClips(RequestError):
-    """Clips that were asked for and cannot be given: {clip_id: reason}."""
+    """Clips that were asked for and cannot be given: the feature, {clip_id: reason}."""
 
-    def __init__(self, feature: str, reasons: Mapping[str, str]) -> None:
-        super().__init__(feature, reasons)
-        self.feature, self.reasons = feature, reasons
+    @property
+    def reasons(self) -> dict[str, str]:
+        """By clip id."""
+        return self.args[1]
 
     def __str__(self) -> str:
         first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
         number = counted(len(self.reasons), "clip")
-        return f"{number} of {self.feature} cannot be read ({first}); make features computes them again"
+        return f"{number} of {self.args[0]} cannot be read ({first}); make features computes them again"
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class StoredFeature(FeatureFile):
         """(N,) whether the state word of each clip says that it holds what the index describes."""
         return self.status(self.row_of, self.cache.keys).done
 
-    def status_of(self, positions: NDArray[np.intp], check: bool = False) -> ClipStatus:
-        """Of clips by their row in the clip table, with their CRCs on request."""
-        return self.status(self.row_of[positions], self.cache.keys[positions], check)
+    def status_of(self, positions: NDArray[np.intp]) -> ClipStatus:
+        """Of clips by their row in the clip table, with their CRCs compared."""
+        return self.status(self.row_of[positions], self.cache.keys[positions], True)
 
     def read(self, positions: NDArray[np.intp], kept: slice = slice(None)) -> NDArray[np.floating]:
         """(B, rows, frames) of clips by their row in the clip table, of each the rows that are kept.
@@ -89,7 +89,7 @@ class StoredFeature(FeatureFile):
             if not unchecked.any():
                 return taken
             doubtful = positions[unchecked]
-            status = self.status_of(doubtful, check=True)
+            status = self.status_of(doubtful)
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
@@ -106,10 +106,11 @@ class StoredFeature(FeatureFile):
 
 
 class Cache:
-    """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
+    """A cache folder, opened for reading; picklable, safe under fork and spawn.
 
-    folder   that holds index.h5; RequestError if it does not, with
-    command  what to type, which makes it
+    folder    that holds index.h5; RequestError if it does not, with
+    command   what to type, which makes it
+    settings  dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
@@ -119,23 +120,11 @@ class Cache:
         self.folder = Path(folder)
         if not is_cache(self.folder):
             raise RequestError(f"there are no features in {self.folder} yet: run {command}")
+        self._table, self.settings = index.read_index(self.folder)
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return Cache, (self.folder,)
-
-    @cached_property
-    def _index(self) -> tuple[pd.DataFrame, Attributes]:
-        return index.read_index(self.folder)
-
-    @property
-    def settings(self) -> Attributes:
-        """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one."""
-        return self._index[1]
-
-    @property
-    def _table(self) -> pd.DataFrame:
-        return self._index[0]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -208,9 +197,8 @@ class Cache:
                     f"{stored} was made from {file.samples} samples at {file.sample_rate} Hz, the clips of "
                     f"this cache now have {now[0]} at {now[1]} Hz: {self.remedy(file.stored)}"
                 )
-            header = vars(file).copy()
             self._open[wanted.stored] = StoredFeature(
-                **header,
+                **vars(file),
                 cache=self,
                 row_of=rows_of(self.ids, file.clip_ids),
                 values=file.map(),
@@ -281,12 +269,11 @@ class Cache:
         lacking = [channel for channel in dict.fromkeys(channels) if channel not in self]
         if lacking:
             names = " ".join(channel.stored for channel in lacking)
-            has = ", ".join(self.features)
             meant = closest(lacking[0].stored, self.features, ALIKE)
             hint = f" (did you mean {meant}?)" if meant else ""
             raise RequestError(
-                f"the cache {self.folder} lacks {names}{hint}, it has {has or 'no feature'}: "
-                f"{self.remedy(names)}"
+                f"the cache {self.folder} lacks {names}{hint}, it has "
+                f"{', '.join(self.features) or 'no feature'}: {self.remedy(names)}"
             )
 
     def named(self, features: str) -> list[str]:

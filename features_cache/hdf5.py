@@ -77,8 +77,10 @@ def created(path: Path, **options: int) -> Iterator[h5py.File]:
 
 def read_attributes(group: h5py.Group) -> Attributes:
     """Attributes as str and int."""
-    plain = {key: value.item() for key, value in group.attrs.items()}
-    return {key: value.decode() if isinstance(value, bytes) else value for key, value in plain.items()}
+    return {
+        key: value.decode() if isinstance(value, bytes) else value.item()
+        for key, value in group.attrs.items()
+    }
 
 
 def write_attributes(group: h5py.Group, attributes: Attributes) -> None:

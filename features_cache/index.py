@@ -77,7 +77,7 @@ def refresh(
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
-        links = {path.stem: path.name for path in feature_files(folder)}
+        links = [path.stem for path in feature_files(folder)]
         try:
             before, made = read_index(folder)
             known = with_sources(clips, before)
@@ -98,8 +98,8 @@ def refresh(
             group = file.create_group(CLIPS)
             for name in COLUMNS:
                 hdf5.write_column(group, name, known[name].to_numpy())
-            for name, target in links.items():
-                file[name] = h5py.ExternalLink(target, "/values")
+            for name in links:
+                file[name] = h5py.ExternalLink(f"{name}.h5", "/values")
 
 
 def _read_rows(file: Path) -> list[list[str]]:

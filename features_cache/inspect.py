@@ -67,8 +67,8 @@ class Verdict(NamedTuple):
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
     """A verdict on the index, then one a feature file (all by default), every clip of it."""
-    cache = Cache(folder)
     try:
+        cache = Cache(folder)
         verdicts = [Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)]
         with hdf5.opened(folder / INDEX) as file:
             file.visititems(lambda *member: None)  # opens each, for the checksums of the structure
@@ -89,7 +89,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
         except RequestError as error:
             verdicts.append(Verdict(name, error.args[0], False))
             continue
-        status = feature.status_of(np.arange(len(ids)), check=True)
+        status = feature.status_of(np.arange(len(ids)))
         if status.damaged.any():
             forget_verified(folder)
         missing = f", {status.missing.sum()} not done" if status.missing.any() else ""

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from commandline.registry import RequestError
 
-Val = Literal["none", "next", "group"]
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # of the training groups, for VAL=group
 
@@ -34,7 +33,9 @@ class Split:
     left_out: Ids
 
 
-def fold_split(table: pd.DataFrame, fold: int, *, val: Val = "none", seed: int = 0) -> Split:
+def fold_split(
+    table: pd.DataFrame, fold: int, *, val: Literal["none", "next", "group"] = "none", seed: int = 0
+) -> Split:
     """The split in which `fold` is tested, by the protocol.
 
     `val` sets clips aside for early stopping: those of the next fold, or 15 % of the training groups

@@ -10,7 +10,6 @@ import pandas as pd
 from commandline.options import make_command, words
 from commandline.registry import RequestError
 from features_cache import Cache
-from features_cache.hdf5 import DamagedFile
 from features_cache.index import failed_clips, read_check
 from features_cache.location import NAMED, is_cache
 from features_cache.names import first_compared, parse_channel
@@ -27,14 +26,13 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
     folder = dataset.folder
     features = list[str]()
-    if is_cache(folder):
+    with suppress(RequestError):  # none yet, damaged, or made at another rate or duration
         cache = Cache(folder)
-        with suppress(RequestError, DamagedFile):  # made at another rate or duration, or damaged
-            frames = {name: cache[name].frames for name in cache.features}
-            if folder == Path(options.dataset) or is_done(cache, dataset.table):
-                return training_step(options, dataset, frames)
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
         features = [f"FEATURES={' '.join(computed)}"] if computed and {*computed} != {*FEATURES} else []
+        frames = {name: cache[name].frames for name in cache.features}
+        if folder == Path(options.dataset) or is_done(cache, dataset.table):
+            return training_step(options, dataset, frames)
     command = make_command("features", *_source(options), *features)
     lines = (f"next: {command}", untrainable(dataset.table))
     return check_first(options, dataset, "\n".join(filter(None, lines)))

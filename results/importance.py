@@ -19,8 +19,7 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from results.run_folder import damage_named
 from results.scores import SMALLEST_PROBABILITY, Floats
 
 SCORES = ("probability", "correct")
@@ -40,6 +39,7 @@ PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # of the training recordings
 Fit = frozenset[str]  # the names of its features, perhaps with one of PARTS
 Values = Mapping[Fit, Floats]  # (N,) by clip
 NONE: Fit = frozenset()
+REMEDY = "remove its folder and repeat make importance"
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,9 @@ class ImportanceFolder:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        with self._read_from("importance.json") as file:
+        file = self.path / "importance.json"
+        with damage_named(file, REMEDY):
             return json.loads(file.read_text(encoding="utf-8"))
-
-    @contextmanager
-    def _read_from(self, name: str) -> Iterator[Path]:
-        """A file of the folder; a RequestError names it if it is damaged."""
-        file = self.path / name
-        try:
-            yield file
-        except (OSError, ValueError) as error:
-            remedy = f"remove {self.path} and repeat make importance"
-            raise RequestError(f"{file} cannot be read ({error}): {remedy}") from None
 
     @property
     def features(self) -> list[str]:
@@ -72,27 +63,26 @@ class ImportanceFolder:
     def clips(self) -> pd.DataFrame:
         """clip_id, group, target as text, fold as numbers: (N,) rows."""
         text = dict.fromkeys(("clip_id", "group", "target"), str)
-        with self._read_from("clips.csv") as file:
+        file = self.path / "clips.csv"
+        with damage_named(file, REMEDY):
             return pd.read_csv(file, dtype=text, usecols=[*text, "fold"], keep_default_na=False)
 
     @cached_property
     def scores(self) -> dict[Fit, Floats]:
         """Fit -> (2, N), by SCORES. RequestError if the file is damaged."""
         file = self.path / "scores.csv"
-        text = file.read_text(encoding="utf-8") if file.is_file() else ""
-        rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
-        try:
+        read = {}
+        with damage_named(file, REMEDY):
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
+            rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1]))
             header = next(rows, None)
             if header and header[2:] != self.clips["clip_id"].tolist():
                 raise ValueError("its clips are not those of clips.csv")
-            read = {}
             for probability, correct in zip(rows, rows):
                 if (probability[0], probability[1], correct[1]) != (correct[0], *SCORES):
                     raise ValueError(f"{probability[0]} does not have its two lines")
                 scores = np.array([probability[2:], correct[2:]], dtype=float)
                 read[frozenset(probability[0].split())] = scores
-        except (ValueError, IndexError) as error:
-            raise RequestError(f"{file} is damaged ({error}): remove it and repeat the command") from None
         return read
 
     def values(self, score: str = "probability") -> Values:

@@ -57,7 +57,7 @@ class RunFolder:
         file = self.path / "run.json"
         if not file.exists():
             raise RequestError(f"{self.path} is no run folder: it has no run.json")
-        with _damage_named(file, TRAIN_AGAIN):
+        with damage_named(file, TRAIN_AGAIN):
             if not file.is_file():  # reading a named pipe would wait for ever
                 raise ValueError("it is no regular file")
             return checked_config(json.loads(file.read_text(encoding="utf-8")), str(file))
@@ -128,7 +128,7 @@ class RunFolder:
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
             return pd.DataFrame(columns=HISTORY_COLUMNS, dtype=float)
-        with _damage_named(file, f"remove {file} and repeat the training's command, which writes it anew"):
+        with damage_named(file, f"remove {file} and repeat the training's command, which writes it anew"):
             text = file.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
             table = pd.read_csv(io.StringIO(whole), index_col=False)[list(HISTORY_COLUMNS)].astype(float)
@@ -154,7 +154,7 @@ class RunFolder:
             return pd.concat(parts, names=["fold"]).reset_index("fold").reset_index(drop=True)
         if (fold, member) not in self._tables:
             file = self.fold(fold) / predictions_file(member)
-            with _damage_named(file, f"remove {file} and train again, the other folds are kept"):
+            with damage_named(file, f"remove {file} and train again, the other folds are kept"):
                 self._tables[fold, member] = _read_predictions(file, self.classes)
         return self._tables[fold, member]
 
@@ -218,11 +218,11 @@ def _read_predictions(file: Path, classes: list[str]) -> pd.DataFrame:
 
 
 @contextmanager
-def _damage_named(file: Path, remedy: str) -> Iterator[None]:
+def damage_named(file: Path, remedy: str) -> Iterator[None]:
     """What is wrong with a file becomes a RequestError of one line."""
     try:
         yield
-    except (ValueError, KeyError, RecursionError, FileNotFoundError) as error:
+    except (ValueError, LookupError, RecursionError, FileNotFoundError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
