@@ -129,15 +129,13 @@ def feature(clip: Clip, name: str) -> FeatureMap:
     variant = resolve_feature(channel)
     values = variant.compute(clip)
     kept = channel.kept_rows(len(values))
-    rows = variant.row_axis(clip.sample_rate)[kept]
-    seconds = variant.frame_axis(clip.sample_rate, len(clip.y))
     described = variant.feature
     return FeatureMap(
         name=str(channel),
         values=values[kept],
-        rows=rows,
+        rows=variant.row_axis(clip.sample_rate)[kept],
         row_unit=described.row_unit,
-        seconds=seconds,
+        seconds=variant.frame_axis(clip.sample_rate, len(clip.y)),
         units=described.units,
         frame_unit=described.frame_unit,
     )
@@ -164,8 +162,9 @@ def extract(features: str, dataset: str = "esc50", data: Path = DATA, **options:
     stored = open_cache(given)
     if failed:
         clips = {clip for clip, *_ in read_failures(stored.folder)}
-        text = f"{len(clips)} clips could not be done, {stored.folder / FAILURES} says why"
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(
+            f"{len(clips)} clips could not be done, {stored.folder / FAILURES} says why", stacklevel=2
+        )
     return stored
 
 
@@ -330,6 +329,9 @@ def _options(kind: type[T], given: Mapping[str, Any]) -> T:
     for name in given:
         if name not in known:
             raise RequestError(nearest("keyword", name, known))
-    texts = {name: value for name, value in given.items() if isinstance(value, str)}
-    paths = {name: Path(text) for name, text in texts.items() if kind_of(known[name])[0] is Path}
+    paths = {
+        name: Path(value)
+        for name, value in given.items()
+        if isinstance(value, str) and kind_of(known[name])[0] is Path
+    }
     return kind(**{**given, **paths})

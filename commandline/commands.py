@@ -26,8 +26,7 @@ Command = Callable[[Any], "int | None"]
 
 def options_of(command: Command) -> type[Options]:
     """The class that a command's parameter `options` is annotated with."""
-    annotations = typing.get_type_hints(command)
-    return annotations["options"]
+    return typing.get_type_hints(command)["options"]
 
 
 def commands() -> Iterator[tuple[str, Command]]:

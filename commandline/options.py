@@ -175,7 +175,7 @@ def texts(
                 flags = ["--" + option.replace("_", "-") for option in known]
                 raise RequestError(nearest("option", flag, flags))
             kind, several, _ = kind_of(known[name])
-            if kind is bool and not several and not equals:
+            if kind is bool and not equals:
                 text = "1"
             elif not equals:
                 values: list[str] = []

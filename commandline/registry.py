@@ -103,8 +103,7 @@ def load_extra(package: str, extras: Mapping[str, tuple[str, str]], capability: 
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
-            file = name.replace(".", "/")
-            raise RequestError(f"{capability} needs {file}.py, which is not here") from None
+            raise RequestError(f"{capability} needs {name.replace('.', '/')}.py, which is not here") from None
         if not requirements:
             raise
         raise RequestError(f"{capability} needs {error.name}: pip install -r {requirements}") from None

@@ -54,8 +54,17 @@ def progress(
     from tqdm import tqdm
 
     bar = ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
-    told = {"desc": label, "unit": f" {unit}", "initial": done, "delay": QUIET_SECONDS, "leave": False}
-    return tqdm(iterable, total=total, disable=silent, **told, **bar)
+    return tqdm(
+        iterable,
+        total=total,
+        desc=label,
+        unit=f" {unit}",
+        initial=done,
+        delay=QUIET_SECONDS,
+        leave=False,
+        disable=silent,
+        **bar,
+    )
 
 
 def tell(text: str) -> None:

@@ -56,7 +56,7 @@ class Claim:
     def overlaps(self, other: "Claim") -> bool:
         """Whether some clip of some feature is in both."""
         rows = max(self.first, other.first) < min(self.last, other.last)
-        return rows and bool(set(self.features) & set(other.features))
+        return rows and not set(self.features).isdisjoint(other.features)
 
     def __str__(self) -> str:
         return f"process {self.process} on {self.host}, since {self.since}"

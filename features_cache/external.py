@@ -89,8 +89,9 @@ def write_feature(
     folder = Path(folder)
     clips, settings = read_index(folder)
     if parse_channel(name) != Channel(name) or name in NO_FEATURE_NAMES:
-        reserved = ", ".join(NO_FEATURE_NAMES)
-        raise RequestError(f"{name!r}: an external feature's name is one word, and none of {reserved}")
+        raise RequestError(
+            f"{name!r}: an external feature's name is one word, and none of {', '.join(NO_FEATURE_NAMES)}"
+        )
     array = np.asarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
         raise RequestError(
@@ -102,8 +103,14 @@ def write_feature(
         about[axis] = np.asarray(about.get(axis, range(length)), float)
         if about[axis].shape != (length,):
             raise RequestError(f"{name}: a {axis} of shape {about[axis].shape}, expected ({length},)")
-    audio = {key: settings[key] for key in ("sample_rate", "samples")}
-    spec = FeatureSpec(stored=name, feature=name, dtype=dtype, **audio, **about)
+    spec = FeatureSpec(
+        stored=name,
+        feature=name,
+        dtype=dtype,
+        sample_rate=settings["sample_rate"],
+        samples=settings["samples"],
+        **about,
+    )
     ids = pd.Index(np.asarray(clip_ids).astype(str))
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
     for wrong, what in ((ids.duplicated(), "clip ids that occur twice"), (rows < 0, "unknown clip ids")):

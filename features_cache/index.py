@@ -197,13 +197,12 @@ def is_verified(path: Path) -> bool:
     return _as_it_is(path) in _read_rows(path.parent / VERIFIED)
 
 
-def note_verified(folder: Path, features: Iterable[str]) -> None:
+def note_verified(folder: Path, features: Sequence[str]) -> None:
     """All clips of these features are intact: read, or written, since their run began."""
     with lock(folder, "index"):
         known = _read_rows(folder / VERIFIED)
-        wanted = {*features}
         now = [_as_it_is(path) for path in feature_files(folder)]
-        rows = [row for row in now if row[0] in wanted or row in known]
+        rows = [row for row in now if row[0] in features or row in known]
         if rows != known:
             _write_rows(folder / VERIFIED, rows)
 

@@ -41,9 +41,18 @@ def describe_cache(cache: Cache) -> str:
         sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
         # the largest error of the stored type: half the distance to the neighbouring number
         rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
-        megabytes = f"{path.stat().st_size / 1e6:.1f}"
-        shape = feature.rows, feature.frames, f"{len(done):,}"
-        rows.append((feature.stored, *shape, megabytes, feature.dtype, rounding, feature.units or "-"))
+        rows.append(
+            (
+                feature.stored,
+                feature.rows,
+                feature.frames,
+                f"{len(done):,}",
+                f"{path.stat().st_size / 1e6:.1f}",
+                feature.dtype,
+                rounding,
+                feature.units or "-",
+            )
+        )
         parameters = ", ".join(f"{key}={value}" for key, value in feature.parameters.items())
         notes.append(
             f"{feature.stored}: {parameters or 'no parameters'}; code {feature.code_version}; "

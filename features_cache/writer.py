@@ -124,8 +124,9 @@ def stored_clips(
     if check:
         checked[check] = not is_verified(file.path)
     status = file.status(row_of, keys, checked)
-    fits = np.array_equal(file.clip_ids, clip_ids)
-    return StoredClips(status.done, status.damaged, row_of, file, fits)
+    return StoredClips(
+        status.done, status.damaged, row_of, file, fits=np.array_equal(file.clip_ids, clip_ids)
+    )
 
 
 def written_to(folder: Path, stored: str) -> str:

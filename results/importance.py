@@ -111,8 +111,10 @@ class ImportanceFolder:
             sets = (order[:size] for order in orders) if orders else itertools.combinations(names, size)
             wanted += map(frozenset, sets)
         lacking = [fit for fit in dict.fromkeys(wanted) if fit not in self.scores]
-        pairs = () if lacking else (frozenset({self.best, name}) for name in names)
-        return lacking + [pair for pair in pairs if pair not in self.scores]
+        if lacking:
+            return lacking
+        pairs = (frozenset({self.best, name}) for name in names)
+        return [pair for pair in pairs if pair not in self.scores]
 
     @property
     def best(self) -> str:

@@ -229,8 +229,7 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """Every run folder below `runs`, of one dataset or of all, sorted by path."""
-    files = Path(runs).glob(f"{dataset or '*'}/*/run.json")
-    return [RunFolder(file.parent) for file in sorted(files)]
+    return [RunFolder(file.parent) for file in sorted(Path(runs).glob(f"{dataset or '*'}/*/run.json"))]
 
 
 def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
