@@ -1,7 +1,6 @@
 """Files that are replaced whole or not at all, and locks, which are files of their own."""
 
 import errno
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.ELOOP,
     errno.ENAMETOOLONG,
 )
-NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def draft_of(path: Path) -> Path:
@@ -101,20 +99,12 @@ class Lock:
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
         """Whether it was granted; what was held before is given up for it."""
-        kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
-        try:
-            fcntl.flock(self.descriptor, kind)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            if error.errno not in NO_LOCKS_HERE:
-                raise
-        return True
+        return system.flock(self.descriptor, shared=shared, wait=wait)
 
     def drop(self) -> None:
         """Give it up and keep its file open."""
         with suppress(OSError):
-            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+            system.release_flock(self.descriptor)
 
     def release(self) -> None:
         """Give it up and close its file; the file stays, since removing it would let two hold it."""

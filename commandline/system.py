@@ -1,7 +1,7 @@
 """What only some systems have, each with a fallback: a port is a change of this file.
 
-Linux, macOS and Windows under WSL are tested. Where a call is missing, files are filled by writing, memory is
-left to the C library, and a child watches its parent by a thread.
+Linux, macOS and Windows under WSL are tested. Where there are no locks they are granted to everybody; where a
+call is missing, memory is left to the C library, and a child watches its parent by a thread.
 """
 
 import ctypes
@@ -11,13 +11,20 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
 import psutil
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 BLOCK = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6  # parameters of mallopt, <malloc.h>
 
@@ -40,7 +47,11 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     """All of `data` at `offset`."""
     rest = memoryview(data).cast("B")
     while rest:
-        written = os.pwrite(descriptor, rest, offset)
+        if hasattr(os, "pwrite"):
+            written = os.pwrite(descriptor, rest, offset)
+        else:  # nobody else uses this descriptor, so its position is ours
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            written = os.write(descriptor, rest)
         offset += written
         rest = rest[written:]
 
@@ -48,11 +59,33 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 def sync(path: Path) -> None:
     """A file, or the names in a folder, on the disk; a FIFO, which has nothing there, is not waited for."""
     if path.is_file() or path.is_dir():
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(PermissionError) if path.is_dir() else nullcontext():  # some systems open no folders
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
+    """Whether an flock was granted, as it always is where the system or the file system has none."""
+    if fcntl is None:
+        return True
+    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    try:
+        fcntl.flock(descriptor, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS_HERE:
+            raise
+    return True
+
+
+def release_flock(descriptor: int) -> None:
+    """Give an flock up."""
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def boot_id() -> str:
@@ -62,7 +95,7 @@ def boot_id() -> str:
 
 
 def is_running(process: str) -> bool:
-    """Whether a process of this number runs on this machine."""
+    """Whether a process of this number runs on this machine; os.kill(0) would be Ctrl-C on Windows."""
     return process.isdecimal() and len(process) < 10 and psutil.pid_exists(int(process))
 
 
@@ -86,6 +119,6 @@ def become_child() -> None:
 
 def set_malloc(parameter: int, value: int) -> None:
     """glibc's mallopt; nothing with another C library."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         mallopt(parameter, value)
