@@ -40,6 +40,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
         return None, [], []
     try:
         cache = Cache(folder)
+        cache.clips, cache.duration, cache.features  # noqa: B018 - read here, so that damage shows here
     except RequestError as error:
         return None, [], [str(error)]
     usable = []

@@ -73,12 +73,11 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     `commands` are functions `def name(options: SomeOptions) -> int | None`; a single one takes no command
     word. The package's name is that of the module that calls.
     """
-    package = sys.modules["__main__"].__package__ or "…"
     by_name = {command.__name__.rstrip("_"): command for command in commands}
     tell_warnings()
     try:
         words = unfold(sys.argv[1:] if argv is None else argv)
-        prog = f"python -m {package}"
+        prog = f"python -m {sys.modules['__main__'].__package__ or '…'}"
         command = commands[0]
         if len(commands) > 1:
             if not words or words[0] in ("-h", "--help"):

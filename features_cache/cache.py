@@ -27,6 +27,7 @@ from commandline.registry import RequestError, closest
 from commandline.terminal import counted
 from features_cache import index
 from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header
+from features_cache.hdf5 import Attributes
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import CLIP_COLUMNS, rows_of
@@ -106,11 +107,10 @@ class StoredFeature(FeatureFile):
 
 
 class Cache:
-    """A cache folder, opened for reading; picklable, safe under fork and spawn.
+    """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
-    folder    that holds index.h5; RequestError if it does not, with
-    command   what to type, which makes it
-    settings  dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one
+    folder   that holds index.h5; RequestError if it does not, with
+    command  what to type, which makes it
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
@@ -120,11 +120,23 @@ class Cache:
         self.folder = Path(folder)
         if not is_cache(self.folder):
             raise RequestError(f"there are no features in {self.folder} yet: run {command}")
-        self._table, self.settings = index.read_index(self.folder)
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return Cache, (self.folder,)
+
+    @cached_property
+    def _index(self) -> tuple[pd.DataFrame, Attributes]:
+        return index.read_index(self.folder)
+
+    @property
+    def settings(self) -> Attributes:
+        """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one."""
+        return self._index[1]
+
+    @property
+    def _table(self) -> pd.DataFrame:
+        return self._index[0]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -144,17 +156,17 @@ class Cache:
     @property
     def features(self) -> list[str]:
         """Stored names of the feature files that are there."""
-        return [path.stem for path in index.feature_files(self.folder)]
+        return index.feature_names(self.folder)
 
     @property
     def sample_rate(self) -> int:
         """Hz."""
-        return int(self.settings["sample_rate"])
+        return self.settings["sample_rate"]
 
     @property
     def duration(self) -> float:
         """Seconds of a clip."""
-        return self.settings["samples"] / self.settings["sample_rate"] if self.sample_rate else 0.0
+        return self.settings["samples"] / self.sample_rate if self.sample_rate else 0.0
 
     @property
     def synthetic(self) -> bool:

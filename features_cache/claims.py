@@ -140,7 +140,7 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
                     own_lock = Lock(draft)
                     own_lock.take()
                     draft.write_text(json.dumps(asdict(claim), indent=1))
-                Lock(_writing(marker)).release()
+                _writing(marker).touch()
                 return own_lock
         if not wait:
             raise RequestError(

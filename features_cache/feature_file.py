@@ -58,7 +58,7 @@ def lock(folder: Path, name: str) -> Lock:
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     """(N,) of what a clip is: id, alteration, hash of its source."""
     columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])
-    hashes = (_hash("\0".join(words)) for words in zip(*columns, strict=True))
+    hashes = (_hash("\0".join(words)) for words in zip(*columns))
     return np.fromiter(hashes, np.uint64, len(clips))
 
 

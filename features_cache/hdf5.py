@@ -117,8 +117,8 @@ def read_column(group: h5py.Group, name: str) -> NDArray:
 def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
     """A small dataset; its CRC is beside it, since fletcher32 takes a page of zeros for a good one."""
     stored = as_stored(column)
-    chunk = max(1, min(len(stored), CHUNK))
-    dataset = group.create_dataset(name, data=stored, chunks=(chunk,), fletcher32=True)
+    chunks = (max(1, min(len(stored), CHUNK)),)
+    dataset = group.create_dataset(name, data=stored, chunks=chunks, fletcher32=True)
     write_attributes(dataset, {"crc32": zlib.crc32(stored.data)})
     return dataset
 

@@ -50,9 +50,9 @@ def can_hold_feature(path: Path) -> bool:
     return path.suffix == ".h5" and path.stem not in NO_FEATURE_NAMES and bool(CHANNEL.fullmatch(path.stem))
 
 
-def feature_files(folder: Path) -> list[Path]:
-    """The feature files of a cache, by name."""
-    return sorted(filter(can_hold_feature, folder.glob("*.h5")))
+def feature_names(folder: Path) -> list[str]:
+    """Stored names of the feature files that are there."""
+    return [path.stem for path in sorted(filter(can_hold_feature, folder.glob("*.h5")))]
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
@@ -77,7 +77,7 @@ def refresh(
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
-        links = [path.stem for path in feature_files(folder)]
+        links = feature_names(folder)
         try:
             before, made = read_index(folder)
             known = with_sources(clips, before)
@@ -201,7 +201,7 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
     """All clips of these features are intact: read, or written, since their run began."""
     with lock(folder, "index"):
         known = _read_rows(folder / VERIFIED)
-        now = [_as_it_is(path) for path in feature_files(folder)]
+        now = [_as_it_is(folder / f"{name}.h5") for name in feature_names(folder)]
         rows = [row for row in now if row[0] in features or row in known]
         if rows != known:
             _write_rows(folder / VERIFIED, rows)

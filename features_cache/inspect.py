@@ -11,7 +11,7 @@ from commandline.terminal import counted, size, text_table
 from features_cache import hdf5
 from features_cache.cache import Cache
 from features_cache.hdf5 import DamagedFile
-from features_cache.index import CLIPS, FAILURES, WHOLE, failed_clips, feature_files, forget_verified
+from features_cache.index import CLIPS, FAILURES, WHOLE, failed_clips, forget_verified
 from features_cache.location import INDEX
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units")
@@ -30,13 +30,14 @@ def describe_cache(cache: Cache) -> str:
     rows = []
     notes = []
     total = 0
-    for path in feature_files(cache.folder):
+    for name in cache.features:
         try:
-            feature = cache[path.stem]
-            total += path.stat().st_size
+            feature = cache[name]
+            stored = feature.path.stat().st_size
         except RequestError as damage:
             notes.append(str(damage))
             continue
+        total += stored
         done = np.flatnonzero(feature.done())
         sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
         # the largest error of the stored type: half the distance to the neighbouring number
@@ -47,7 +48,7 @@ def describe_cache(cache: Cache) -> str:
                 feature.rows,
                 feature.frames,
                 f"{len(done):,}",
-                f"{path.stat().st_size / 1e6:.1f}",
+                f"{stored / 1e6:.1f}",
                 feature.dtype,
                 rounding,
                 feature.units or "-",
@@ -76,8 +77,8 @@ class Verdict(NamedTuple):
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
     """A verdict on the index, then one a feature file (all by default), every clip of it."""
+    cache = Cache(folder)
     try:
-        cache = Cache(folder)
         verdicts = [Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)]
         with hdf5.opened(folder / INDEX) as file:
             file.visititems(lambda *member: None)  # opens each, for the checksums of the structure

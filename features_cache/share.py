@@ -13,7 +13,7 @@ from commandline.registry import RequestError
 from commandline.system import sync
 from commandline.terminal import progress, size
 from features_cache.feature_file import lock
-from features_cache.index import can_hold_feature, feature_files, read_index, refresh
+from features_cache.index import can_hold_feature, feature_names, read_index, refresh
 from features_cache.inspect import verify_cache
 from features_cache.location import INDEX, is_cache
 from features_cache.table import complete
@@ -55,7 +55,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
                 raise RequestError(
                     f"{folder} is a cache of {present}, {source} one of {settings}; give NAME="
                 )
-        names = [path.stem for path in feature_files(files)]
+        names = feature_names(files)
         for name in names:
             if (folder / f"{name}.h5").exists():
                 raise RequestError(f"{folder} has {name} already; remove {name}.h5 first")

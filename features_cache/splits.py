@@ -43,7 +43,7 @@ def fold_split(
     Raises RequestError where the table has no such fold, or nothing would be trained on.
     """
     originals = table[table["copy_of"] == ""]
-    folds = sorted(int(fold) for fold in originals["fold"].unique())
+    folds = sorted(originals["fold"].unique().tolist())
     if fold not in folds:
         raise RequestError(f"there is no fold {fold}; the folds are {folds}")
     test = originals[originals["fold"] == fold]
@@ -82,7 +82,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
     """A share of the groups, stratified by class (a group's commonest); no class gives its last one."""
-    class_of = clips.groupby("group", sort=True)["label"].agg(lambda labels: labels.mode().iloc[0])
+    class_of = clips.groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
     wanted = {label: share * len(members) for label, members in groups.items()}
@@ -98,7 +98,6 @@ def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> 
 def untrainable(clips: pd.DataFrame) -> str:
     """Why nothing can be trained on these clips; empty where it can."""
     classes = clips["label"].unique()
-    folds = clips["fold"].nunique()
     if len(classes) == 1:
         return f"no training yet: one class only ({classes[0]}), and it needs two"
-    return "no training yet: one fold only, and it needs two" if folds == 1 else ""
+    return "no training yet: one fold only, and it needs two" if clips["fold"].nunique() == 1 else ""

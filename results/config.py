@@ -117,7 +117,7 @@ def checked_config(content: Any, origin: str) -> Config:
 def digest(content: object) -> str:
     """A short hash of anything JSON can hold, independent of the order of keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:HASH_DIGITS]
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
 
 
 def label(features: str, model: str, differences: Iterable[str], hash_: str) -> str:
@@ -126,7 +126,7 @@ def label(features: str, model: str, differences: Iterable[str], hash_: str) -> 
     What a file system dislikes becomes `.` (`mfcc:1-19` is `mfcc.1-19`). A long name ends in the hash.
     """
     text = re.sub(r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences]))
-    if len(text.encode("utf-8")) <= LABEL_BYTES:
+    if len(text.encode()) <= LABEL_BYTES:
         return text
-    prefix = text.encode("utf-8")[: LABEL_BYTES - 1 - HASH_DIGITS].decode("utf-8", errors="ignore")
+    prefix = text.encode()[: LABEL_BYTES - 1 - HASH_DIGITS].decode(errors="ignore")
     return f"{prefix}-{hash_}"

@@ -104,7 +104,7 @@ class ImportanceFolder:
         """The fits to be made, the largest first; after them, pairs with the best single feature."""
         names = self.features
         orders = self.permutations
-        whole = frozenset(self.features)
+        whole = frozenset(names)
         wanted = [whole, NONE, *(whole - {name} for name in names), *(whole | {part} for part in PARTS)]
         wanted += [frozenset({name}) for name in names]
         for size in range(2, len(names)):

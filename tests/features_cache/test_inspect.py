@@ -49,6 +49,8 @@ def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil, command)
     (cache.folder / "cut.h5").write_bytes(b"")
     answer = done(command, 1, DATASET=cache.folder, FEATURES="cut mine")
     assert "cut.h5 cannot be read" in answer.out and "mine: clip6 damaged" in answer.out
+    (cache.folder / "index.h5").write_bytes(b"")
+    assert "index.h5 cannot be read" in done(command, 1, DATASET=cache.folder, FEATURES="mine").out
 
 
 @pytest.mark.parametrize(("state", "said"), [(None, "clip6 damaged"), (0, "damaged"), (7, "not done")])
