@@ -36,12 +36,9 @@ def test_values_reach_the_module_as_typed(value, tmp_path):
     assert done.stdout.strip() == repr(["run", f"FEATURES={value}"])
 
 
-@make_is_here
-def test_a_variable_of_a_command_is_none_of_the_makefiles_own(tmp_path):
+def test_a_variable_of_a_command_is_none_of_the_makefiles_own():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
-    done = make("predict", "RUN=mel-resnet18", "AUDIO=x.wav", f"RUNS={tmp_path}")
-    assert done.returncode == 2 and f"no run folder in {tmp_path}" in done.stderr
 
 
 @make_is_here

@@ -1,6 +1,5 @@
 """Run folders to arrays: what lines up, what is averaged, and what damaged files get."""
 
-import json
 import os
 import re
 import shutil
@@ -10,7 +9,7 @@ import pytest
 
 from analysis.results import load_runs, outdated_runs
 from analysis.run_section import USED_BY_EXACT, settings
-from results.run_folder import find
+from results.run_folder import RunFolder, find, write_config
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from train.options import FIELDS, IDENTITY
 
@@ -58,16 +57,6 @@ def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("key", ["protocol", "seed"])
-def test_a_run_that_lacks_a_key_is_named_and_left_out(tmp_path, key):
-    folder = make_run(tmp_path, made_clips(40, 4), MadeRun())
-    config = json.loads((folder / "run.json").read_text())
-    del config[key]
-    (folder / "run.json").write_text(json.dumps(config))
-    (problem,) = load_runs(find(tmp_path)).problems
-    assert f"lacks {key}" in problem.text and problem.kind == "damaged"
-
-
 def test_settings_are_numbers_or_words_as_they_were_given(made):
     (run,) = made(MadeRun()).runs
     run.options.update(passes=1, copies=0, skip_test=False, lr=None, ema=0.0)
@@ -85,13 +74,6 @@ def test_the_best_epoch_counts_if_validation_chose_one(made):
     assert (chosen.selection, fixed.selection) == ("best", "last")
 
 
-@pytest.mark.parametrize("name", ["NA", "<script>", "犬", "a,b", '"', "1"])
-def test_any_class_name(hand_run, name):
-    run = hand_run("mel", [name, "rain"], [("a", "g", 1, name, [0.9, 0.1]), ("b", "h", 1, "rain", [0, 1])])
-    assert run.classes == (name, "rain")
-    assert run.correct.tolist() == [1, 1]
-
-
 def twice(folder):
     shutil.copy(folder / "fold1" / "predictions.csv", folder / "fold2")
 
@@ -104,6 +86,15 @@ def unscored(folder):
 def unfinished(folder):
     for file in folder.glob("fold*/predictions.csv"):
         file.unlink()
+
+
+def without(key):
+    def spoil(folder):
+        config = RunFolder(folder).config
+        del config[key]
+        write_config(folder, config)
+
+    return spoil
 
 
 def cut(folder):
@@ -122,6 +113,7 @@ def no_curve(folder):
         (twice, None, "damaged", "tested twice"),
         (unscored, None, "", "never scored"),
         (unfinished, None, "unfinished", "epoch 20 of 20"),
+        *((without(key), None, "damaged", f"lacks {key}") for key in ("protocol", "seed")),
     ],
 )
 def test_what_a_run_lacks_is_named_and_the_rest_counts(tmp_path, spoil, missing, kind, said):

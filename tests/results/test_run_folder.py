@@ -11,25 +11,27 @@ from commandline.registry import RequestError
 from results import run_folder
 from results.run_folder import HISTORY_COLUMNS, RunFolder
 
+NAMES = ['<a>,"犬', "nan"]
+
 
 def make_run(root, dataset, name, folds=2):
-    """Two classes, one test clip a fold; names with a comma, or that could be read as a number or as none."""
-    classes = [{"name": "a,", "category": ""}, {"name": "nan", "category": ""}]
+    """Two classes, one test clip a fold; names that CSV quotes, or that could be read as a number or none."""
+    classes = [{"name": name, "category": ""} for name in NAMES]
     config = {"dataset": dataset, "folds": [1, 2], "classes": classes}
     run_folder.write_config(root / dataset / name, config)
     run = RunFolder(root / dataset / name)
     for fold in range(1, folds + 1):
         run_folder.start_history(run.fold(fold))
-        rows = {"clip_id": [f"x{fold}"], "group": ["007" if fold == 1 else "NA"]}
-        table = pd.DataFrame({**rows, "split": "test", "selection": "last", "target": "nan"})
-        run_folder.write_predictions(run.fold(fold), table, np.float32([[0.1, 0.9]]), ["a,", "nan"])
+        rows = {"clip_id": [f"x{fold}"], "group": ["007" if fold == 1 else "NA"], "split": "test"}
+        table = pd.DataFrame({**rows, "selection": "last", "target": "nan"})
+        run_folder.write_predictions(run.fold(fold), table, np.float32([[0.1, 0.9]]), NAMES)
     return run
 
 
 def test_predictions_come_back_exactly_and_are_read_once(tmp_path):
     run = make_run(tmp_path, "d", "r")
     table = run.predictions()
-    assert list(table.columns) == ["fold", *run_folder.PREDICTION_COLUMNS, "a,", "nan"]
+    assert list(table.columns) == ["fold", *run_folder.PREDICTION_COLUMNS, *NAMES]
     assert table["group"].tolist() == ["007", "NA"] and table["target"].tolist() == ["nan"] * 2
     probabilities, targets = run.answers()
     assert probabilities.tolist() == [[np.float32(0.1), np.float32(0.9)]] * 2 and targets.tolist() == [1, 1]
@@ -43,7 +45,7 @@ def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
     rows = [run_folder.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
     run = make_run(tmp_path, "d", "r")
-    file = tmp_path / "d" / "r" / "fold1" / "history.csv"
+    file = run.fold(1) / "history.csv"
     run_folder.start_history(run.fold(1), rows)
     head, row, _ = file.read_text().splitlines()
     assert head == ",".join(HISTORY_COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"

@@ -53,19 +53,21 @@ def test_weights_that_are_not_finite_are_refused(tmp_path, number):
 
 @pytest.mark.parametrize(
     "content",
-    [[], {"layer.weight": torch.zeros(1)}, {"network": {}, "statistics": [], "rows": []}],
+    [
+        *([], {"layer.weight": torch.zeros(1)}, {"network": {}, "statistics": [], "rows": []}),
+        *(b"", b"# notes", b"PK\x03\x04 and no more"),
+    ],
 )
-def test_a_file_of_something_else_is_no_checkpoint(tmp_path, content):
-    torch.save(content, tmp_path / "last.pt")
-    with pytest.raises(RequestError, match="no checkpoint of a fold"):
-        checkpoint.load(tmp_path / "last.pt")
-
-
-@pytest.mark.parametrize("content", [b"", b"# notes", b"PK\x03\x04 and no more"])
-def test_a_file_of_another_kind_is_refused_in_words_of_ours(tmp_path, content):
-    (tmp_path / "last.pt").write_bytes(content)
-    with pytest.raises(RequestError, match=r"\(it is damaged, of another kind, or holds more than data\)"):
-        checkpoint.load(tmp_path / "last.pt")
+def test_a_file_of_something_else_is_refused_in_words_of_ours(tmp_path, content):
+    file = tmp_path / "last.pt"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+        reason = r"\(it is damaged, of another kind, or holds more than data\)"
+    else:
+        torch.save(content, file)
+        reason = "no checkpoint of a fold"
+    with pytest.raises(RequestError, match=reason):
+        checkpoint.load(file)
 
 
 def test_weights_of_another_fold_are_refused(tmp_path):

@@ -14,7 +14,7 @@ from features_cache.index import read_index, refresh
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
-from tests.train.little import FRAMES
+from tests.train.little import FRAMES, execute
 from train.augment import AUGMENTS, Batch, parse_augment
 from train.data import (
     FLOOR,
@@ -109,14 +109,10 @@ def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(
     assert torch.equal(x[::2], network_input(alone, how, "image", (10, 30), [None] * 2))
 
 
-def stack(cache, measured):
-    return Streamed(planned(cache), measured.statistics(EVERY, "row"))
-
-
 def test_every_residence_hands_out_the_same_numbers(cache, measured):
     chance = np.random.default_rng(0)
     wanted = [chance.choice(EVERY[8:], size, replace=False) for size in (7, 1, 16, 3, 12)]
-    kept = stack(cache, measured)
+    kept = Streamed(planned(cache), measured.statistics(EVERY, "row"))
     parts = (kept.read(EVERY[8:20]), kept.read(EVERY[20:]))
     ram = list(Resident(EVERY[8:], parts, "cpu", "cpu").batches(wanted))
     stream = list(kept.batches(wanted))
@@ -146,24 +142,26 @@ def test_rows_are_told_to_the_augmentations(cache):
     assert described.axes == ("frequency", "cyclic", "none", "wave", "none")
 
 
+SOFTER = -6.0  # dB
+
+
 @pytest.fixture(scope="module")
 def softer(tmp_path_factory):
-    """Every feature of four sounds, then of the same 6 dB softer: (cache, decibels)."""
+    """The cache of every feature of four sounds, then of the same 6 dB softer."""
     folder = tmp_path_factory.mktemp("softer")
     rate = 22_050
-    decibels = -6.0
     time = np.arange(rate) / rate
     chance = np.random.default_rng(3)
     for number in range(4):
         tone = np.sin(2 * np.pi * 220 * (number + 1) * time) * (1 + np.sin(2 * np.pi * 3 * time))
         y = 0.1 * tone + 0.05 * chance.normal(size=rate)
-        for label, factor in (("loud", 1.0), ("soft", 10 ** (decibels / 20))):
+        for label, factor in (("loud", 1.0), ("soft", 10 ** (SOFTER / 20))):
             (folder / "sounds" / label).mkdir(parents=True, exist_ok=True)
             file = folder / "sounds" / label / f"{number}.wav"
             soundfile.write(file, (factor * y).astype(np.float32), rate, subtype="FLOAT")
     given = {"dataset": str(folder / "sounds"), "data": folder}
     assert extract(FeaturesCommand(**given, features="all", jobs=1, dtype="float32")) == 0
-    return Cache(folder / "sounds" / "features"), decibels
+    return Cache(folder / "sounds" / "features")
 
 
 LOUDNESS = [
@@ -176,20 +174,16 @@ LOUDNESS = [
 
 @pytest.mark.parametrize(("name", "norm"), LOUDNESS)
 def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, norm, monkeypatch):
-    cache, decibels = softer
-    channels = parse_set(name)
     loud = np.arange(4)
-    soft = np.arange(4, 8)
-    statistics = measure_clips(planned(cache, name), loud).statistics(loud, norm)
-    grid = (64, 54) if name != "waveform" else (1, cache.settings["samples"])
+    statistics = measure_clips(planned(softer, name), loud).statistics(loud, norm)
+    grid = (64, 54) if name != "waveform" else (1, softer.settings["samples"])
     before, wanted = (
-        network_input([cache.read(one, ids) for one in channels], statistics, "image", grid, [None])
-        for ids in (loud, soft)
+        network_input([softer.read(name, ids)], statistics, "image", grid, [None]) for ids in (loud, loud + 4)
     )
     monkeypatch.setattr(Batch, "uniform", lambda batch, low, high: torch.full((len(batch.x),), high))
-    described = describe_channels(planned(cache, name, grid=grid), statistics)
+    described = describe_channels(planned(softer, name, grid=grid), statistics)
     batch = Batch(before.double(), torch.eye(4), described, torch.Generator())
-    after = AUGMENTS["gain"].transform(batch, decibels / 20).x
+    after = AUGMENTS["gain"].transform(batch, SOFTER / 20).x
     allowed = 0.02 if name == "pcen" else 0.005  # which loudness changes a little
     assert (after - wanted).abs().mean() < allowed * before.double().std()
 
@@ -212,3 +206,6 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
         described = describe_channels(plan, reader.statistics)
         after, _ = parse_augment(text)(x, y, described, torch.Generator().manual_seed(0))
         assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0])
+    # nor are they in the way of texture statistics that are computed once
+    changes = {"features": "mel+rates", "model": "texture", "augment": "shift", "tta": 2, "folds": (1,)}
+    assert execute(options, dataset=str(folder), **changes).finished == [1]

@@ -1,6 +1,5 @@
 """New audio gets the classes that it should; files that cannot be read are named and the rest is done."""
 
-import csv
 import io
 import json
 from pathlib import Path
@@ -38,10 +37,6 @@ def answered(out):
     return {Path(row["file"]).name: row["probabilities"] for row in json.loads(out)}
 
 
-def rows_of(out):
-    return list(csv.DictReader(io.StringIO(out)))
-
-
 def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding, tmp_path, capsys):
     write(tmp_path / "deep" / "a.flac", "tone", rate=44_100)
     write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
@@ -66,8 +61,8 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, t
     write(tmp_path / "1.wav", "tone")
     soundfile.write(tmp_path / "2.wav", np.zeros(RATE), RATE)
     assert ask(sounding, audio=tmp_path, gate=-60.0, csv=True) == 0
-    rows = rows_of(capsys.readouterr().out)
-    assert [row["predicted"] for row in rows] == ["tone", ""]
+    rows = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False)
+    assert rows["predicted"].tolist() == ["tone", ""]
     assert ask(sounding, audio=tmp_path, gate=-60.0) == 0
     lines = [line.split()[1:3] for line in capsys.readouterr().out.splitlines()]
     assert lines[1][0] == "tone" and lines[2] == ["no", "answer"]

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from commandline.registry import Failed, RequestError
-from features_cache import external
 from features_cache.index import read_index, refresh
 from results import run_folder, scores
 from tests.processes import python
@@ -24,8 +23,7 @@ from train.trainer import Trainer, write_config
 
 def test_a_run_leaves_what_analysis_reads(trained):
     assert trained.finished == trained.folds == [1, 2, 3]
-    config = trained.config
-    assert [entry["name"] for entry in config["classes"]] == list(CLASSES)
+    assert trained.classes == list(CLASSES)
     for fold in trained.folds:
         predictions = trained.predictions(fold)
         history = trained.history(fold)
@@ -193,11 +191,3 @@ def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
     said = "accuracy: cnn4 alone {:.1f}, texture alone {:.1f}, together".format(*alone)
     assert said in (text := summary(folder)) and said in capsys.readouterr().err
     assert all(word in text for word in ("1 of 3 folds", "loss", "f1", "most confused:", "protocol: "))
-
-
-def test_columns_that_are_not_time_are_no_obstacle_to_statistics_computed_once(options, tmp_path):
-    folder = fill(tmp_path / "little" / "features", clip_table())
-    values = np.random.default_rng(0).normal(size=(48, 16, 12))
-    external.write_feature(folder, "rates", values, clip_table()["clip_id"], frame_unit="Hz")
-    changes = {"model": "texture", "augment": "shift", "tta": 2, "folds": (1,)}
-    assert execute(options, dataset=str(folder), features="mel+rates", **changes).finished == [1]

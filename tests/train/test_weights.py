@@ -96,14 +96,12 @@ def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch)
     assert list(tmp_path.rglob("*.pth")) == [file]
 
 
-def test_what_is_no_file_of_weights_is_refused(tmp_path):
+def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(imagenet, tmp_path):
     (tmp_path / "weights.pth").write_bytes(b"no zip at all")
-    with pytest.raises(RequestError, match="read safely"):
-        start_from(build("cnn4", 3, 10, (64, 64)), resolve("cnn4"), str(tmp_path / "weights.pth"))
-
-
-def test_weights_of_another_model_are_refused(imagenet):
-    with pytest.raises(RequestError, match="weights of another model"):
-        start_from(build("resnet34", 3, 10, (128, 216)), resolve("resnet34"), str(imagenet))
-    with pytest.raises(RequestError, match="no ImageNet weights are published for cnn4"):
-        start_from(build("cnn4", 3, 10, (128, 216)), resolve("cnn4"), "imagenet")
+    for name, weights, message in (
+        ("cnn4", tmp_path / "weights.pth", "read safely"),
+        ("resnet34", imagenet, "weights of another model"),
+        ("cnn4", "imagenet", "no ImageNet weights are published for cnn4"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            start_from(build(name, 3, 10, (128, 216)), resolve(name), str(weights))
