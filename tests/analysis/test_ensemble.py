@@ -9,9 +9,9 @@ from analysis.ensemble import greedy_weights, requested_ensemble, select_members
 from analysis.options import AnalysisOptions
 from analysis.ranking import rankings
 from analysis.results import load_runs
-from commandline.registry import RequestError
 from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun
+from tests.refusal import refused
 
 NONE = {"own": 0.6}
 GROUP = NONE | {"val": "group"}
@@ -101,7 +101,7 @@ def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
     config = requested_ensemble(asked).config
     assert config["members"] == ["mel-resnet18", "zcr-resnet18"]
     assert "selected on the test folds" in config["note"]
-    with pytest.raises(RequestError, match="did you mean 'mel-resnet18'"):
+    with refused("did you mean 'mel-resnet18'"):
         requested_ensemble(replace(asked, ensemble=("mell-resnet18", "zcr-res"), dataset=""))
 
 
@@ -113,8 +113,8 @@ def test_runs_that_cannot_form_an_ensemble_say_why(made, tmp_path):
         ([whole, two], 0, r"cannot form an ensemble.*160 and 400 clips"),
         ([one, one], 1, "train at least two folds"),
     ):
-        with pytest.raises(RequestError, match=words):
+        with refused(words):
             write_ensemble(folders, tmp_path, most)
     (whole.path / "run.json").write_text("{")
-    with pytest.raises(RequestError, match=r"cannot join an ensemble: .*run\.json cannot be read"):
+    with refused(r"cannot join an ensemble: .*run\.json cannot be read"):
         write_ensemble([RunFolder(whole.path), two], tmp_path)

@@ -17,11 +17,11 @@ from analysis.figures import saving
 from analysis.inputs import Manifest, jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
-from commandline.registry import RequestError
 from features_cache import external
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.golden.commands import done
 from tests.processes import files_end_at
+from tests.refusal import refused
 
 SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 
@@ -225,24 +225,24 @@ def test_chosen_runs_have_a_report_of_their_own(workshop):
     assert job.folder.parent == whole and job.folder.name == "only-mel+rms-resnet18"
     two = [jobs(workshop.options(run=names))[0].folder for names in (("mel-", "mel+r"), ("mel+r", "mel-"))]
     assert two[0] == two[1] != job.folder
-    with pytest.raises(RequestError, match="mel-resnet18"):
+    with refused("mel-resnet18"):
         jobs(workshop.options(run=("mell-resnet18",)))
 
 
 def test_two_runs_of_one_name_are_refused(workshop, tmp_path):
     ours = workshop.root / "runs" / "tones" / "mel-resnet18"
     shutil.copytree(ours, tmp_path / "mel-resnet18")
-    with pytest.raises(RequestError, match="two folders called mel-resnet18"):
+    with refused("two folders called mel-resnet18"):
         jobs(workshop.options(run=(str(ours), str(tmp_path / "mel-resnet18"))))
 
 
 def test_every_dataset_that_has_runs_or_a_cache_has_a_report(workshop, tmp_path):
     nowhere = {"data": tmp_path, "runs": tmp_path, "reports": tmp_path}
     for dataset, told in (("esc10", "make features DATASET=esc10"), ("", "holds no run")):
-        with pytest.raises(RequestError, match=told):
+        with refused(told):
             jobs(AnalysisOptions(dataset=dataset, **nowhere))
     make_run(tmp_path, workshop.table, MadeRun(), "other")
-    with pytest.raises(RequestError, match="did you mean 'other'"):
+    with refused("did you mean 'other'"):
         jobs(AnalysisOptions(dataset="othr", **nowhere))
     found = jobs(workshop.options(dataset="", runs=tmp_path))
     known = [(job.dataset, len(job.runs), job.cache is not None) for job in found]

@@ -10,7 +10,7 @@ import pytest
 
 from commandline import system
 from commandline.files import Lock, draft_of, replace_file, replaced
-from commandline.registry import RequestError
+from tests.refusal import refused
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -74,7 +74,7 @@ def test_many_share_a_lock_and_one_has_it_alone(locks):
     assert first.take(shared=True) and other.take(shared=True) and not third.take()
     other.drop()
     assert first.take() and not third.take(shared=True)
-    with pytest.raises(RequestError, match="somebody"), Lock(first.path, busy="somebody has it"):
+    with refused("somebody"), Lock(first.path, busy="somebody has it"):
         pass
     first.release()
     assert third.take(shared=True) and third.path.exists()
@@ -101,7 +101,7 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path, name):
     (tmp_path / "link").symlink_to("fifo")
     (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
     before = {path: path.lstat().st_ino for path in tmp_path.iterdir()}
-    with pytest.raises(RequestError, match="no ordinary file"), replaced(tmp_path / name):
+    with refused("no ordinary file"), replaced(tmp_path / name):
         pytest.fail("a draft was handed out")
     assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == before
 

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import re
 import shlex
 import typing
 from pathlib import Path
@@ -24,7 +25,7 @@ from commandline.options import (
     texts,
     words,
 )
-from commandline.registry import RequestError
+from tests.refusal import refused
 
 
 class Some(DatasetOptions):
@@ -98,13 +99,12 @@ def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
     if expected is None:
         assert parse(Some, [given])
         return
-    with pytest.raises(RequestError) as error:
+    with refused(re.escape(expected)):
         parse(Some, [given])
-    assert expected in str(error.value) and "\n" not in str(error.value)
 
 
 def test_options_made_in_python_are_checked_alike():
-    with pytest.raises(RequestError, match="RATE=inf: expected at most 1e"):
+    with refused("RATE=inf: expected at most 1e"):
         Some(rate=math.inf)
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from commandline import terminal
-from commandline.registry import Registry, RequestError, closest
+from commandline.registry import Registry, closest
 from commandline.terminal import as_csv, count, duration, mean_percent, percent, points, size, text_table
 from tests.processes import python
+from tests.refusal import refused
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,6 @@ def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
     assert models == {"resnet18": 18, "cnn4": 4}
     with pytest.raises(ValueError, match="model 'cnn4' is registered twice: 4 and 5"):
         models["cnn4"] = 5
-    with pytest.raises(RequestError) as error:
+    with refused(r"^unknown model 'ResNet8'; did you mean 'resnet18'\? Known: cnn4, resnet18$"):
         models["ResNet8"]
-    assert str(error.value) == "unknown model 'ResNet8'; did you mean 'resnet18'? Known: cnn4, resnet18"
     assert models.get("resnet8") is None and closest("xyz", models) is None

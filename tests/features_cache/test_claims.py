@@ -12,10 +12,10 @@ from contextlib import nullcontext
 
 import pytest
 
-from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone, Writing, claimed, claims
 from features_cache.feature_file import LOCKS
+from tests.refusal import refused
 
 
 def claim(cache, features=("mine",), rows=(0, 8), wait=False):
@@ -53,7 +53,7 @@ def kill_a_run(cache, *, boot=None):
     ],
 )
 def test_only_the_same_clips_of_the_same_feature_are_refused(cache, features, rows, admitted):
-    refusal = pytest.raises(RequestError, match=rf"process {os.getpid()} on")
+    refusal = refused(rf"process {os.getpid()} on")
     with claim(cache, rows=(0, 4)), nullcontext() if admitted else refusal, claim(cache, features, rows):
         assert admitted and len(claims(cache.folder)) == 2
     assert not markers(cache)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from features_cache import external
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.processes import files_end_at
+from tests.refusal import refused
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 6), (8, 6, 2)])
@@ -43,15 +43,15 @@ WRONG = [
 def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(cache, given, message):
     before = sorted(cache.folder.glob("*.*"))
     arguments = {"name": "new", "values": np.zeros((8, 2)), "clip_ids": CLIPS} | given
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         external.write_feature(cache.folder, **arguments)
     assert sorted(cache.folder.glob("*.*")) == before
 
 
 def test_a_cache_needs_ids_labels_and_folds_and_a_place_of_its_own(cache, tmp_path):
-    with pytest.raises(RequestError, match="lacks the columns label, fold"):
+    with refused("lacks the columns label, fold"):
         external.create_cache(tmp_path / "new", {"clip_id": ["a"]})
-    with pytest.raises(RequestError, match="is a cache already"):
+    with refused("is a cache already"):
         external.create_cache(cache.folder, TABLE)
     assert (cache.sample_rate, cache.duration, cache.synthetic) == (8000, 1.0, False)
 

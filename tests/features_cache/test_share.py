@@ -7,12 +7,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from features_cache import Cache, external
 from features_cache.feature_file import lock
 from features_cache.share import export_features, import_features, verify_export
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.golden.commands import done
+from tests.refusal import refused
 
 
 @pytest.fixture
@@ -36,24 +36,24 @@ def test_export_verify_and_import_by_command_give_the_same_bytes(cache, tmp_path
 
 
 def test_features_join_a_cache_that_is_there_and_none_is_overwritten(cache, shared, tmp_path):
-    with pytest.raises(RequestError, match="has mine already"):
+    with refused("has mine already"):
         import_features(shared, cache.folder)
     (cache.folder / "mine.h5").unlink()
     assert import_features(shared, cache.folder) == ["mine"]
     assert Cache(cache.folder).readable(["mine"]).all()
     external.create_cache(tmp_path / "another", TABLE)
-    with pytest.raises(RequestError, match="give NAME="):
+    with refused("give NAME="):
         import_features(shared, tmp_path / "another")
 
 
 def test_what_is_damaged_or_being_written_is_not_exported(cache, tmp_path, spoil):
     writing = lock(cache.folder, "mine")
     writing.take(shared=True)
-    with pytest.raises(RequestError, match="being written by another process"):
+    with refused("being written by another process"):
         export_features(cache.folder, ["mine"], tmp_path / "new.zip")
     writing.release()
     spoil(2)
-    with pytest.raises(RequestError, match=r"not intact: mine; .*make features"):
+    with refused(r"not intact: mine; .*make features"):
         export_features(cache.folder, ["mine"], tmp_path / "new.zip")
     assert not list(tmp_path.glob("*.zip*"))
 
@@ -73,7 +73,7 @@ def test_flipped_bits_and_cuts_are_refused_or_harmless(shared, tmp_path):
         shutil.rmtree(tmp_path / "new", ignore_errors=True)
         if verify_export(shared):
             found += 1
-            with pytest.raises(RequestError):
+            with refused("."):
                 import_features(shared, tmp_path / "new" / "features")
             assert not (tmp_path / "new" / "features").exists()
         else:

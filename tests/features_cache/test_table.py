@@ -2,8 +2,8 @@
 
 import pytest
 
-from commandline.registry import RequestError
 from features_cache.table import CLIP_COLUMNS, complete, originals
+from tests.refusal import refused
 
 PLAIN = {"clip_id": ["a", "b", "a~1"], "label": ["x", "y", "x"], "fold": [1, 2, 1], "copy_of": ["", "", "a"]}
 
@@ -29,5 +29,5 @@ def test_what_a_table_does_not_bring_is_empty_and_a_blank_group_is_the_clips_own
 )
 def test_what_is_wrong_with_a_table_is_named(change, message):
     given = {key: value for key, value in (PLAIN | change).items() if value is not None}
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         complete(given)

@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from features_cache.feature_file import clip_keys
 from features_cache.index import note_verified, read_index, stored_ids
 from features_cache.writer import stored_clips, to_stored
 from tests.features_cache.conftest import CLIPS
+from tests.refusal import refused
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
     assert np.flatnonzero(kept().damaged).tolist() == np.flatnonzero(~kept().done).tolist() == [2]
     os.utime(file.path, ns=times)
     assert kept().done.all()  # as a bit that the disk has flipped
-    with pytest.raises(RequestError, match="clip2: damaged"):
+    with refused("clip2: damaged"):
         cache.read("mine", CLIPS)
     assert not kept().done[2]

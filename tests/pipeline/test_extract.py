@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from features_cache.claims import claimed
 from features_cache.feature_file import lock
 from pipeline import extract
 from pipeline.extract import part_of, request
 from tests.pipeline.extraction import anew, cache, options, run, stored
+from tests.refusal import refused
 
 
 def test_a_second_run_computes_nothing_and_changes_no_byte(sounds):
@@ -33,7 +33,7 @@ def test_parts_are_disjoint_and_cover_everything(count, total):
 def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
     run(sounds)
     with claimed(cache(sounds).folder, ["zcr"], (2, 5), wait=False):
-        with pytest.raises(RequestError, match=rf"process {os.getpid()} on .*, since 20.*WAIT=1"):
+        with refused(rf"process {os.getpid()} on .*, since 20.*WAIT=1"):
             run(sounds)
         assert run(sounds, features="rms") == {"rms": 0}
         assert run(sounds, part="4/4") == {"rms": 0, "zcr": 0}
@@ -49,7 +49,7 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
     monkeypatch.setattr(extract, "tell", lambda text: (tell(text), waits.set()))
     with claimed(folder, ["zcr"], (0, 4), wait=False), lock(folder, "zcr") as writing:
         writing.take(shared=True)
-        with pytest.raises(RequestError, match=rf"zcr\.h5 .*process {os.getpid()}.*WAIT=1"):
+        with refused(rf"zcr\.h5 .*process {os.getpid()}.*WAIT=1"):
             run(sounds, dtype="float32", part="2/2")
 
         def end():

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from features_cache.names import parse_channel
 from pipeline import reference
 from pipeline.features import FEATURES, Clip, Impossible, resolve_feature
+from tests.refusal import refused
 
 RATE = 44100
 LARGEST_FLOAT16 = 65504
@@ -181,5 +181,5 @@ def test_names_are_canonical(given, stored):
     ],
 )
 def test_an_unknown_variant_is_refused_with_the_nearest(name, message):
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         variant(name)

@@ -14,7 +14,6 @@ import numpy as np
 import psutil
 import pytest
 
-from commandline.registry import RequestError
 from pipeline import extract, pool
 from pipeline.extract import request
 from pipeline.pool import WorkerDied, Workers
@@ -22,6 +21,7 @@ from pipeline.worker import ClipTask, ExtractionResult
 from tests.golden.commands import ROOT
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import done, options
+from tests.refusal import refused
 
 CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
 MAPS = ("mel", "harmonic")
@@ -150,5 +150,5 @@ def test_workers_that_never_start_end_the_run_with_what_to_do():
             with pytest.raises(WorkerDied):
                 workers.call(abs, -1)
         workers.workers[0].process.kill()
-        with pytest.raises(RequestError, match="__main__"):
+        with refused("__main__"):
             workers.call(abs, -1)

@@ -7,10 +7,10 @@ import pytest
 import soundfile
 from matplotlib.figure import Figure
 
-from commandline.registry import RequestError
 from pipeline import show
 from pipeline.clip import Clip
 from pipeline.options import ShowCommand
+from tests.refusal import refused
 
 
 def test_each_feature_is_drawn_with_its_units_and_a_single_row_as_a_curve():
@@ -41,5 +41,5 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
 )
 def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
     soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
-    with pytest.raises(RequestError, match=reason):
+    with refused(reason):
         show.run(ShowCommand(audio=tmp_path / "dog.wav", **given))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from pipeline import verify
 from pipeline.features import FEATURES
 from pipeline.options import VerifyCommand
 from tests.pipeline.extraction import options, run
+from tests.refusal import refused
 
 
 def status(sounds, recompute=3, **given):
@@ -41,5 +41,5 @@ def test_values_that_differ_by_more_than_tolerance_and_rounding_are_found(sounds
 
 def test_a_feature_that_is_not_there_gets_what_to_type(sounds):
     run(sounds)
-    with pytest.raises(RequestError, match=r"make features .*FEATURES=mel"):
+    with refused(r"make features .*FEATURES=mel"):
         status(sounds, features="mel")

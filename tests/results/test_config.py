@@ -4,8 +4,8 @@ import typing
 
 import pytest
 
-from commandline.registry import RequestError
 from results.config import LABEL_BYTES, checked_config, digest, label
+from tests.refusal import refused
 from train.options import RunOptions, identity
 from train.plan import differences
 
@@ -26,7 +26,7 @@ from train.plan import differences
     ],
 )
 def test_a_value_that_cannot_be_is_named(key, value):
-    with pytest.raises(RequestError, match=f"malformed {key}.*: train this run again"):
+    with refused(f"malformed {key}.*: train this run again"):
         checked_config({"sample_rate": 44_100, key: value}, "run.json")
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline.registry import RequestError
 from results import run_folder
 from results.run_folder import HISTORY_COLUMNS, RunFolder
+from tests.refusal import refused
 
 NAMES = ['<a>,"犬', "nan"]
 
@@ -59,14 +59,14 @@ def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_
 
 
 def test_a_column_that_history_does_not_have_is_refused():
-    with pytest.raises(RequestError, match=r"unknown column of history\.csv 'train_los'.*train_loss"):
+    with refused(r"unknown column of history\.csv 'train_los'.*train_loss"):
         run_folder.history_row({"epoch": 1, "train_los": 0.5})
 
 
 def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(tmp_path):
     run = make_run(tmp_path, "d", "r", folds=0)
     assert run.history(1).empty and list(run.history(1)) == list(HISTORY_COLUMNS)
-    with pytest.raises(RequestError, match="no finished fold"):
+    with refused("no finished fold"):
         run.predictions()
 
 
@@ -109,7 +109,7 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(tmp_path):
 def test_a_wrong_name_is_refused(tmp_path, wanted, message):
     for dataset, name in (("one", "mel-resnet18"), ("one", "mel-cnn8"), ("two", "mel-cnn8")):
         make_run(tmp_path, dataset, name)
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         run_folder.select(tmp_path, wanted)
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_name_is_refused(tmp_path, wanted, message):
 def test_a_damaged_configuration_is_named(tmp_path, damage, message):
     run = make_run(tmp_path, "one", "a", folds=0)
     damage(run.path / "run.json")
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         _ = run.folds
 
 
@@ -138,7 +138,7 @@ INFINITE = ",".join(HISTORY_COLUMNS) + "\n1,0.1,inf,1,1" + "," * 10 + "\n"
 def test_a_damaged_history_is_named(tmp_path, content):
     run = make_run(tmp_path, "one", "a")
     (run.fold(1) / "history.csv").write_bytes(content)
-    with pytest.raises(RequestError, match=r"history.csv cannot be read .*remove"):
+    with refused(r"history.csv cannot be read .*remove"):
         run.history(1)
 
 
@@ -159,5 +159,5 @@ def test_damaged_predictions_are_named(tmp_path, change, message):
     run = make_run(tmp_path, "one", "a")
     file = run.fold(1) / "predictions.csv"
     file.write_bytes(change(file.read_bytes()))
-    with pytest.raises(RequestError, match=f"{message}.*remove .* and train again, the other folds are kept"):
+    with refused(f"{message}.*remove .* and train again, the other folds are kept"):
         run.predictions()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from commandline.registry import RequestError
+from tests.refusal import refused
 from tests.train.little import Harmful
 from tests.train.test_predict import answered, ask, write
 from train import bundle
@@ -33,7 +33,7 @@ def test_answers_as_the_run_without_its_folder(sounding, file, tmp_path, capsys)
     half = tmp_path / "half.pt"  # what it predicts is among the golden outputs
     assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=half, dtype="float16")) == 0
     assert half.stat().st_size < 0.6 * file.stat().st_size
-    with pytest.raises(RequestError, match="give a run, a bundle has none"):
+    with refused("give a run, a bundle has none"):
         predict_audio(PredictOptions(**alone, test_clips=True))
 
 
@@ -66,12 +66,12 @@ def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
 def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, message):
     monkeypatch.chdir(tmp_path)
     torch.save(change(torch.load(file, weights_only=True)), "changed.pt")
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         bundle.TrainedModel(bundle.read_bundle(Path("changed.pt")))
     assert not Harmful.done.exists()
 
 
 def test_features_of_other_rows_than_those_trained_on_are_refused(file):
     model = bundle.TrainedModel(bundle.read_bundle(file))
-    with pytest.raises(RequestError, match=r"of \[64, 19, 12\] rows are given.* on \[128, 19, 12\]"):
+    with refused(r"of \[64, 19, 12\] rows are given.* on \[128, 19, 12\]"):
         model.probabilities([np.zeros((1, rows, 32), np.float32) for rows in (64, 19, 12)], np.ones(1))

@@ -5,10 +5,9 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from commandline.registry import RequestError
 from features_cache import Cache
+from tests.refusal import refused
 from tests.train import test_predict
 from tests.train.sounds import train_run
 from train import bundle
@@ -60,10 +59,10 @@ def test_repeats_are_those_of_permuting_by_hand_and_the_seed_decides(sounding):
 def test_a_run_that_never_scored_its_test_clips_is_refused(sounding):
     run = train_run(sounding.path.parents[2], model="linear", val="group", skip_test=True)
     for ask in (run_explain, partial(test_predict.ask, test_clips=True)):
-        with pytest.raises(RequestError, match="has no predictions of its test clips"):
+        with refused("has no predictions of its test clips"):
             ask(run)
 
 
 def test_a_cache_that_is_not_the_runs_is_refused(sounding, unlike):
-    with pytest.raises(RequestError, match="gives other predictions than in training"):
+    with refused("gives other predictions than in training"):
         run_explain(unlike, data=sounding.path.parents[2] / "data")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import lab
-from commandline.registry import RequestError
 from results.importance import (
     EXACT,
     ImportanceFolder,
@@ -17,6 +16,7 @@ from results.importance import (
     sampled_shapley,
     shapley,
 )
+from tests.refusal import refused
 from tests.train.little import execute
 from train.importance import Fits, measure_importance, summary
 from train.models import linear
@@ -141,5 +141,5 @@ def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
     ],
 )
 def test_a_wrong_request_is_refused(cache_folder, tmp_path, given, message):
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         measure(cache_folder, tmp_path, **given)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commandline.registry import RequestError
+from tests.refusal import refused
 from train.listing import describe_model, overview
 from train.options import ListOptions
 
@@ -10,7 +10,7 @@ from train.options import ListOptions
 def test_the_stages_of_a_model_are_there_or_why_it_cannot_be():
     text = overview(ListOptions(name="resnet18"))
     assert "11.2 M parameters" in text and text.index("64x16x54") < text.index("512x2x7")
-    with pytest.raises(RequestError, match="give longer clips"):
+    with refused("give longer clips"):
         overview(ListOptions(name="m11", samples=500))
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from commandline.options import texts
-from commandline.registry import RequestError
 from features_cache.index import read_index, refresh
 from results.config import digest
+from tests.refusal import refused
 from tests.train.little import FRAMES, ROWS, change, clip_table, execute, fill, with_copies
 from train import run
 from train.options import SWEPT, RunOptions
@@ -27,7 +27,7 @@ REFUSED = [  # what one option alone makes wrong stands in tests/golden/refusals
 
 @pytest.mark.parametrize(("changes", "message"), REFUSED)
 def test_a_wrong_request_is_refused_before_anything_is_written(options, tmp_path, changes, message):
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         execute(options, data=tmp_path / "data", **changes)
     assert not list(options.runs.glob("*/*"))
 
@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_written_is_refused(options, tmp_path):
 def test_a_list_is_for_a_sweep_alone(options, name):
     special = {"recipe": "unknown recipe", "features": "join with . .a.b., or make sweep"}
     expected = special.get(name, f"{name.upper()}=a b: .*; only a sweep takes several")
-    with pytest.raises(RequestError, match=expected):
+    with refused(expected):
         words = [f"DATASET={options.dataset}", f"{name.upper()}=a b"]
         run.run(RunOptions.build(texts(RunOptions, words)))
 
@@ -64,7 +64,7 @@ def test_clips_that_cannot_be_trained_on_are_refused(options, tmp_path, column, 
     table = clip_table()
     table[column] = table[column].where(table["label"] == "cat", value)
     dataset = str(fill(tmp_path / "few", table))
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         execute(options, dataset=dataset, **given)
 
 
@@ -82,7 +82,7 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
     folder = execute(options, dataset=str(cache), val="next", model="linear")
     assert folder.finished == folder.folds == [3]
     assert folder.config["protocol"].startswith("the dataset's test fold tested")
-    with pytest.raises(RequestError, match=r"FOLDS=1: expected some of 3$"):
+    with refused(r"FOLDS=1: expected some of 3$"):
         execute(options, dataset=str(cache), folds=(1,))
     refresh(cache, clips, settings | {"published_test": 9})  # its clips are not there
     plan = make_plan(change(options, dataset=str(cache)))

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 import torch
 
-from commandline.registry import RequestError
 from results.scores import rejection_threshold, scaled
+from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
 from train.bundle import bundle_of_run
@@ -109,7 +109,7 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys
     said = capsys.readouterr().err
     assert "NOT the same" in said and "1 of 2 folds" in said
     (unlike.fold(1) / "predictions.csv").unlink()
-    with pytest.raises(RequestError, match="no finished fold yet"):
+    with refused("no finished fold yet"):
         ask(unlike, test_clips=True, data=data)
 
 
@@ -125,7 +125,7 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys
 def test_a_wrong_request_is_refused(sounding, tmp_path, monkeypatch, given, message):
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "sound" / "tone.wav", "tone")
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         ask(sounding, **given)
 
 

@@ -3,11 +3,9 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pytest
-
 from commandline.files import Lock
-from commandline.registry import RequestError
 from results.run_folder import find
+from tests.refusal import refused
 from train.options import RemoveOptions
 from train.remove import remove_runs
 
@@ -23,8 +21,8 @@ def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys)
 
 def test_a_run_in_training_and_no_name_are_refused(finished):
     options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
-    with Lock(finished.fold(1) / ".lock"), pytest.raises(RequestError, match="is being trained"):
+    with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
         remove_runs(options)
-    with pytest.raises(RequestError, match="RUN names no run"):
+    with refused("RUN names no run"):
         remove_runs(replace(options, run=""))
     assert finished.path.exists()

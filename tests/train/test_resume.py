@@ -9,9 +9,9 @@ import torch
 
 from commandline.files import Lock
 from commandline.options import words
-from commandline.registry import RequestError
 from results import run_folder
 from tests.golden.commands import ROOT
+from tests.refusal import refused
 from tests.train.little import change, execute, little_options
 from train import checkpoint, run
 from train.plan import make_plan
@@ -105,5 +105,5 @@ def test_the_choice_of_arithmetic_is_taken_up_again(options):
 def test_two_processes_do_not_train_the_same_fold(options):
     folder = make_plan(options).path / "fold1"
     folder.mkdir(parents=True)
-    with Lock(folder / ".lock"), pytest.raises(RequestError, match=r"fold 1 .* is being trained by another"):
+    with Lock(folder / ".lock"), refused(r"fold 1 .* is being trained by another"):
         run.execute(options)

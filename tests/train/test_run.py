@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from commandline.registry import Failed, RequestError
+from commandline.registry import Failed
 from features_cache.index import read_index, refresh
 from results import run_folder, scores
 from tests.processes import python
+from tests.refusal import refused
 from tests.train.little import CLASSES, change, clip_table, execute, fill
 from train import checkpoint, run
 from train.augment import Augmenter
@@ -73,7 +74,7 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, mo
 def test_another_configuration_never_touches_a_folder(options, finished):
     changed = finished.config["options"] | {"lr": 3.0}
     run_folder.write_config(finished.path, finished.config | {"hash": "0" * 12, "options": changed})
-    with pytest.raises(RequestError, match=r"different: LR.*TAG="):
+    with refused(r"different: LR.*TAG="):
         run.execute(options)
     assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
 
@@ -138,7 +139,7 @@ def test_weights_of_another_shape_are_not_continued(options, finished):
     state = checkpoint.load(finished.fold(1) / "last.pt")
     state["network"][next(iter(state["network"]))] = torch.zeros(3)
     checkpoint.save(finished.fold(1) / "last.pt", state)
-    with pytest.raises(RequestError, match=r"of another model, .*Size\(\[3\]\)"):
+    with refused(r"of another model, .*Size\(\[3\]\)"):
         execute(options, folds=(1,))
 
 
@@ -170,13 +171,13 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(op
     file = finished.fold(1) / "last.pt"
     started = change(options, weights=str(file), epochs=1, tag="started")
     for folds in ((), (2,), (1, 3)):
-        with pytest.raises(RequestError, match=r"clips that fold [23] tests: give weights .*FOLDS=1"):
+        with refused(r"clips that fold [23] tests: give weights .*FOLDS=1"):
             execute(started, folds=folds)
-    with pytest.raises(RequestError, match="clips that fold 2 tests"):
+    with refused("clips that fold 2 tests"):
         execute(started, name="renamed")  # the same clips under another name
     table = clip_table()
     turned = fill(tmp_path / "little" / "features", table.assign(fold=table["fold"] % 3 + 1))
-    with pytest.raises(RequestError, match=r"clips that fold 1 tests: give weights from other clips"):
+    with refused(r"clips that fold 1 tests: give weights from other clips"):
         execute(started, dataset=str(turned))
     assert run_folder.find(options.runs) == [finished]
     assert execute(started, folds=(1,)).finished == [1]

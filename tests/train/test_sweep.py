@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from commandline.options import texts, words
-from commandline.registry import RequestError
 from commandline.terminal import percent
 from features_cache import external
 from results.run_folder import find
+from tests.refusal import refused
 from tests.train.little import CLASSES, clip_table, fill
 from train import recipes, run, sweep
 from train.options import RunOptions, SweepOptions
@@ -60,7 +60,7 @@ def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsy
 )
 def test_a_wrong_sweep_ends_before_its_first_run(several, given, message):
     wanted = change(several, *given)
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         (sweep.greedy_search if wanted.search else sweep.run_sweep)(wanted)
     assert not list(several.runs.glob("*/*"))
 
@@ -76,7 +76,7 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     own = (tmp_path / "short.txt").rename(tmp_path / "sub" / "mine.txt")
     by_path = RunOptions.build({"recipe": str(own), "epochs": "1"})
     assert (by_path.epochs, by_path.batch) == (1, 5)
-    with pytest.raises(RequestError, match=r"did you mean 'long'.* or the path of a \.txt file"):
+    with refused(r"did you mean 'long'.* or the path of a \.txt file"):
         recipes.recipe_words("longs")
 
 

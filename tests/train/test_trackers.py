@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from commandline.registry import RequestError
 from results.run_folder import RunFolder, write_config
 from tests.processes import python
+from tests.refusal import refused
 from tests.train.little import execute
 from train.trackers import Fold, check_trackers, follow
 
@@ -69,5 +69,5 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(not
 
 def test_a_missing_package_is_said_with_what_to_type(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(RequestError, match="pip install wandb"):
+    with refused("pip install wandb"):
         check_trackers("wandb")

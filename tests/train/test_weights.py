@@ -7,8 +7,8 @@ from http.server import SimpleHTTPRequestHandler
 import pytest
 import torch
 
-from commandline.registry import RequestError
 from tests.processes import serving
+from tests.refusal import refused
 from tests.train.little import build
 from train.models.registry import resolve
 from train.weights import PUBLISHED, adapt, fetch, start_from
@@ -90,7 +90,7 @@ def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch)
             ("resnet18-00000000", "SHA-256 begins"),
             ("absent-12345678", "cannot be fetched"),
         ):
-            with pytest.raises(RequestError, match=reason):
+            with refused(reason):
                 fetch(f"{address}/{name}.pth")
     file = fetch(f"{address}/{imagenet.name}")  # nobody serves it any more
     assert list(tmp_path.rglob("*.pth")) == [file]
@@ -103,5 +103,5 @@ def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(ima
         ("resnet34", imagenet, "weights of another model"),
         ("cnn4", "imagenet", "no ImageNet weights are published for cnn4"),
     ):
-        with pytest.raises(RequestError, match=message):
+        with refused(message):
             start_from(build(name, 3, 10, (128, 216)), resolve(name), str(weights))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commandline.registry import RequestError
 from pipeline.datasets.folds import draw_folds, propose_group
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
+from tests.refusal import refused
 
 CLIPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60).map(str)), min_size=6, max_size=60)
 
@@ -93,7 +93,7 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
     ],
 )
 def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(tmp_path, each, options, reason):
-    with pytest.raises(RequestError, match=reason):
+    with refused(reason):
         dataset(class_folders(tmp_path / "mine", each=each), tmp_path, **options)
     assert not (tmp_path / "data").exists()
 
@@ -150,5 +150,5 @@ def test_damaged_folds_are_told(tmp_path, change):
     folder = class_folders(tmp_path / "mine", each=15)
     folds_of(folder, tmp_path)
     change(tmp_path / "data" / "mine" / "folds.csv")
-    with pytest.raises(RequestError, match=r"has the columns|cannot be read as a CSV|has fold 'x'"):
+    with refused(r"has the columns|cannot be read as a CSV|has fold 'x'"):
         folds_of(folder, tmp_path)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from commandline.registry import RequestError
 from features_cache.splits import fold_split
 from pipeline.datasets.layouts import SIDES
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
+from tests.refusal import refused
 
 
 def table_of(folder, data):
@@ -62,7 +62,7 @@ def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(tmp_p
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x\n")
-    with pytest.raises(RequestError, match=reason):
+    with refused(reason):
         dataset(tmp_path / "mine", tmp_path)
     assert not (tmp_path / "data").exists()
 
@@ -143,7 +143,7 @@ def test_fsd50k_without_clips_of_several_labels_grouped_by_uploader(tmp_path):
     assert table_of(fsd50k, tmp_path)["group"].tolist()[:3] == ["ann", "ann", "12"]
     for damaged in ("{", "[]", '{"10": {}}'):
         file.write_text(damaged)
-        with pytest.raises(RequestError, match=r"info.*damaged"):
+        with refused(r"info.*damaged"):
             table_of(fsd50k, tmp_path)
 
 

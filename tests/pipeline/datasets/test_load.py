@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from features_cache import external
 from pipeline import extract
 from pipeline.datasets.load import shorter_duration
@@ -11,6 +10,7 @@ from pipeline.datasets.summary import dataset_summary, run
 from pipeline.options import FeaturesCommand, SourceOptions
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
+from tests.refusal import refused
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(tmp_path, monkey
     (tmp_path / "my sounds" / "dog").mkdir(parents=True)
     csv(tmp_path / "clips.csv", "filename,label\n")
     write(tmp_path / "a.wav")
-    with pytest.raises(RequestError, match=told):
+    with refused(told):
         dataset(word, tmp_path)
 
 
@@ -33,7 +33,7 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     assert (clips.name, clips.samples, clips.source) == ("brought", 16_000, "brought")
     where = {"dataset": str(tmp_path / "brought"), "data": tmp_path / "data"}
     assert run(SourceOptions(**where)) == 0
-    with pytest.raises(RequestError, match="no audio"):
+    with refused("no audio"):
         extract.request(FeaturesCommand(**where))
 
 
@@ -75,12 +75,12 @@ def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
         for label in ("dog", "cat"):
             (tmp_path / name / label).mkdir(parents=True)
             (tmp_path / name / label / name).write_bytes(content)
-        with pytest.raises(RequestError, match=f"none of 2 files .*{reason}"):
+        with refused(f"none of 2 files .*{reason}"):
             dataset(tmp_path / name, tmp_path)
     table = csv(tmp_path / "list.csv", "filename,label\nx.wav,dog\ny.wav,cat\n")
-    with pytest.raises(RequestError, match="AUDIO_DIR="):
+    with refused("AUDIO_DIR="):
         dataset(table, tmp_path)
-    with pytest.raises(RequestError, match="needs a CSV"):
+    with refused("needs a CSV"):
         dataset(tmp_path / "a.wav", tmp_path, audio_dir=str(tmp_path))
 
 
@@ -128,5 +128,5 @@ def test_data_names_absent_files_and_the_next_command(tmp_path, capsys):
 
 def test_a_clip_has_a_sample_at_least(tmp_path):
     class_folders(tmp_path / "mine", each=2)
-    with pytest.raises(RequestError, match="at 100 Hz has no sample"):
+    with refused("at 100 Hz has no sample"):
         dataset(tmp_path / "mine", tmp_path, sample_rate=100, duration=0.001)

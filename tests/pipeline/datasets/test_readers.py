@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from commandline.registry import RequestError
 from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
 from pipeline.datasets.readers import clip_ids, read_csv
 from results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
+from tests.refusal import refused
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_layout_takes_another_rate_and_duration_and_one_of_two_tables(tmp_path
     assert list(clips.table.columns) == list(CLIP_COLUMNS)
     assert not (tmp_path / "data").exists()  # official folds: nothing to keep
     second = csv(folder / "meta" / "second.csv", "filename,fold,category,src_file\na.wav,2,x,1\nb.wav,1,y,1")
-    with pytest.raises(RequestError, match=r"any name\.csv, second\.csv; expected one CSV"):
+    with refused(r"any name\.csv, second\.csv; expected one CSV"):
         dataset(folder, tmp_path)
     assert dataset(second, tmp_path, audio_dir=str(folder / "audio")).table["label"].tolist() == ["x", "y"]
 
@@ -79,7 +79,7 @@ def test_a_csv_brings_fold_group_and_category(tmp_path):
 
 def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path):
     assert {*PREDICTION_COLUMNS, "fold", "file", "predicted", "start", "end"} == set(NO_CLASS_NAMES)
-    with pytest.raises(RequestError, match=r"^predicted, split: no class may have the name of a column"):
+    with refused(r"^predicted, split: no class may have the name of a column"):
         dataset(class_folders(tmp_path / "mine", "dog split predicted", each=2), tmp_path)
     assert not (tmp_path / "data").exists()
 
@@ -107,5 +107,5 @@ def test_a_file_name_that_is_not_utf_8_is_refused_by_itself():
 )
 def test_a_csv_that_is_wrong_is_refused(tmp_path, text, message):
     (tmp_path / "mine.csv").write_text(text, "utf-8", "surrogateescape")
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         dataset(tmp_path / "mine.csv", tmp_path)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline.registry import RequestError
 from features_cache import Cache
 from features_cache.names import parse_channel
 from pipeline.clip import Clip
@@ -14,6 +13,7 @@ from pipeline.extract import run as extract
 from pipeline.features import Impossible, resolve_feature
 from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
+from tests.refusal import refused
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -103,7 +103,7 @@ def test_audio_is_brought_to_the_networks_rate():
 )
 def test_a_wrong_card_is_refused(card, message):
     write_network("net", **card)
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         embedded(RAMP)
 
 
@@ -115,13 +115,13 @@ def test_windows_of_another_length_than_the_network_takes_cannot_exist():
 
 def test_what_is_not_there_says_what_to_do():
     write_network("net")
-    with pytest.raises(RequestError, match=r"needs .* models/panns\.onnx and models/panns\.json; docs/howto"):
+    with refused(r"needs .* models/panns\.onnx and models/panns\.json; docs/howto"):
         embedded(RAMP, "panns")
     (embedding.FOLDER / "broken.onnx").write_bytes(b"no network")
     (embedding.FOLDER / "broken.json").write_text('{"sample_rate": 8000}')
-    with pytest.raises(RequestError, match="no network that onnxruntime opens"):
+    with refused("no network that onnxruntime opens"):
         embedded(RAMP, "broken")
-    with pytest.raises(RequestError, match="embedding@model=NAME"):
+    with refused("embedding@model=NAME"):
         resolve_feature(parse_channel("embedding")).compute(Clip(RAMP, RATE))
 
 
@@ -174,5 +174,5 @@ def test_a_run_predicts_by_it_and_refuses_another_file(here, where, capsys):
     assert predict_audio(ask) == 0
     assert capsys.readouterr().out.startswith("b ")
     write_network("net", factor=2.0)
-    with pytest.raises(RequestError, match="of another file than the one that is there now"):
+    with refused("of another file than the one that is there now"):
         predict_audio(ask)

@@ -2,14 +2,12 @@
 
 import sys
 
-import pytest
-
-from commandline.registry import RequestError
+from tests.refusal import refused
 from train.extras import load
 
 
 def test_a_missing_package_is_named_with_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "train.extras.onnx_export", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(RequestError, match=r"export needs onnxruntime: pip install -r requirements-onnx.txt"):
+    with refused(r"export needs onnxruntime: pip install -r requirements-onnx.txt"):
         load("export")

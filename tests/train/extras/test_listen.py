@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from tests.golden.commands import ROOT
+from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from train.extras.listen import PCM, listen_live
 from train.options import ListenOptions
@@ -64,11 +64,11 @@ def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, cap
 
 def test_bytes_that_are_no_audio_in_this_format_are_refused(sounding, monkeypatch):
     pipe(monkeypatch, np.full(RATE, np.nan, "<f4").tobytes())
-    with pytest.raises(RequestError, match=r"FORMAT=f32: .* no audio in this format"):
+    with refused(r"FORMAT=f32: .* no audio in this format"):
         listen_live(ListenOptions(run=str(sounding.path), format="f32", threads="1"))
 
 
 def test_a_terminal_on_standard_input_is_refused(monkeypatch):
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    with pytest.raises(RequestError, match="pipe a microphone in"):
+    with refused("pipe a microphone in"):
         listen_live(ListenOptions())

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from commandline.registry import RequestError
 from features_cache import Cache
+from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import train_run
 from train.bundle import TrainedModel, bundle_of_run
@@ -81,6 +81,6 @@ def test_without_a_cache_the_networks_are_compared_and_a_difference_writes_nothi
     assert "differ from the networks by" in capsys.readouterr().out
     options.out.unlink()
     monkeypatch.setattr(onnx_export, "standardised", lambda values, _: values + 1)
-    with pytest.raises(RequestError, match="is not written: its probabilities differ"):
+    with refused("is not written: its probabilities differ"):
         onnx_export.export_run(options)
     assert not options.out.exists()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commandline.registry import RequestError
+from tests.refusal import refused
 from tests.train.little import change, execute
 from train.options import RunOptions
 from train.plan import make_plan
@@ -22,6 +22,6 @@ def test_the_default_becomes_mlp_where_every_channel_is_a_vector(longer, capsys)
 
 def test_a_vector_beside_a_feature_map_is_no_image(longer):
     mixed = change(longer, features="mel+embedding")
-    with pytest.raises(RequestError, match=r"takes feature maps, .* not embedding"):
+    with refused(r"takes feature maps, .* not embedding"):
         make_plan(mixed)
     assert execute(mixed, model="mlp").scores()["accuracy"].mean() > 0.9

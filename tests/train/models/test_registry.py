@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from commandline.registry import RequestError
+from tests.refusal import refused
 from tests.train.little import build
 from train.models.registry import all_models, resolve
 
@@ -60,7 +60,7 @@ def test_no_stride_of_cnn8_skips_more_than_there_is():
     ],
 )
 def test_a_wrong_name_gets_the_nearest_one(text, message):
-    with pytest.raises(RequestError, match=message):
+    with refused(message):
         resolve(text)
 
 
