@@ -11,21 +11,21 @@ from pipeline.options import (
 )
 
 
-def data(options: SourceOptions) -> int | None:
+def data(options: SourceOptions) -> int:
     """Download, verify and unpack a dataset; summarise any dataset."""
     from pipeline.datasets.summary import run
 
     return run(options)
 
 
-def features(options: FeaturesCommand) -> int | None:
+def features(options: FeaturesCommand) -> int:
     """Every feature type of every clip, into the cache, in parallel, resumable."""
     from pipeline.extract import run
 
     return run(options)
 
 
-def plan(options: ExtractOptions) -> int | None:
+def plan(options: ExtractOptions) -> int:
     """Megabytes and seconds by feature, and what a run would recompute, before starting."""
     from pipeline.extract import plan as run
 
@@ -39,21 +39,21 @@ def list_(options: ListCommand) -> None:
     run(options)
 
 
-def show(options: ShowCommand) -> int | None:
+def show(options: ShowCommand) -> int:
     """Draw features of an audio file to a PNG."""
     from pipeline.show import run
 
     return run(options)
 
 
-def check(options: SourceOptions) -> int | None:
+def check(options: SourceOptions) -> int:
     """What is wrong with this dataset: leaks, silent or clipped clips, artefacts."""
     from pipeline.check import run
 
     return run(options)
 
 
-def verify(options: VerifyCommand) -> int | None:
+def verify(options: VerifyCommand) -> int:
     """Check every done clip of a cache, and recompute some by plain librosa."""
     from pipeline.verify import run
 

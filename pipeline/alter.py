@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from commandline.registry import Registry, RequestError
+from pipeline.audio import Samples
 
-Samples = NDArray[np.float32]
 Function = Callable[..., Samples]
 
 N_FFT = 2048  # of the phase vocoder; less where the clip itself is shorter
@@ -83,14 +82,6 @@ def shift(y: Samples, sample_rate: int, share: float) -> Samples:
     return np.roll(y, round(share * len(y)))
 
 
-def parse_alterations(names: str) -> list[str]:
-    """The names in `pitch,stretch,noise`, sorted; RequestError for an unknown one or none."""
-    given = [name for name in re.split(r"[,\s]+", names) if name]
-    if not given:
-        raise RequestError(f"ALTER names no alteration; expected some of {','.join(ALTERATIONS)}")
-    return sorted({name for name in given if ALTERATIONS[name]})  # an unknown one raises
-
-
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     """The text of a clip's copy `number` (from 1).
 
@@ -122,10 +113,13 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.DataFrame:
     """The table followed by `copies` altered copies of every clip, `<id>~1` of all clips first.
 
+    `alter` are names as in `pitch,stretch,noise`; RequestError for an unknown one or none.
     A copy has its original's path, label, group and fold. What is done to it depends on the seed, the
     clip's id and the copy's number alone, so more copies or more clips change none that are there.
     """
-    chosen = parse_alterations(alter)
+    chosen = sorted({name for name in re.split(r"[,\s]+", alter) if name and ALTERATIONS[name]})
+    if not chosen:
+        raise RequestError(f"ALTER names no alteration; expected some of {','.join(ALTERATIONS)}")
     altered = [
         table.assign(
             clip_id=table["clip_id"] + f"~{number}",

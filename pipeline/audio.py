@@ -87,7 +87,7 @@ def decode(path: str | Path, sample_rate: int | None = None, seconds: float | No
         if most > MOST_SAMPLES:
             raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
         y = np.concatenate(list(_mono_blocks(file, limit)))
-    return y if sample_rate in (None, rate) else resample(y, rate, sample_rate or rate)
+    return resample(y, rate, sample_rate or rate)
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
@@ -98,6 +98,8 @@ def blocks(path: str | Path) -> Iterator[Samples]:
 
 def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
     """`librosa.resample(y, orig_sr=rate, target_sr=sample_rate)`: soxr's high quality, length rounded up."""
+    if rate == sample_rate:
+        return y
     resampled = soxr.resample(y, rate, sample_rate, quality="HQ")
     wanted = int(np.ceil(len(y) * sample_rate / rate))
     return np.pad(resampled, (0, max(0, wanted - len(resampled))))[:wanted]

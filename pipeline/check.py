@@ -91,6 +91,8 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
     loud = np.flatnonzero(np.abs(y) >= QUIET)
     first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (len(y), len(y))
     inner = y[first:last] if len(loud) else y
+    # runs of CLIPPED_RUN or more at full scale, of one sign: opening drops shorter ones
+    flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
     return Measures(
         sample_rate=sample_rate,
         seconds=len(y) / sample_rate,
@@ -99,17 +101,10 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
         level=10 * float(np.log10(np.mean(np.square(inner, dtype=np.float64)) + 1e-12)),
         lead=first / sample_rate,
         trail=(len(y) - last) / sample_rate,
-        clipped=clipped_fraction(y),
+        clipped=float(sum(map(np.count_nonzero, flat)) / max(1, len(y))),
         offset=float(np.mean(y, dtype=np.float64)),
         bandwidth=bandwidth(inner, sample_rate),
     )
-
-
-def clipped_fraction(y: Samples) -> float:
-    """The fraction of samples in runs of CLIPPED_RUN or more at full scale, of one sign."""
-    # opening drops shorter runs
-    flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
-    return float(sum(map(np.count_nonzero, flat)) / max(1, len(y)))
 
 
 def bandwidth(y: Samples, sample_rate: int) -> float:
@@ -190,7 +185,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             y = audio.decode(path, seconds=LONGEST_DURATION)
         except audio.AudioError as error:
             return {"reason": str(error)}, audio_fingerprint(np.zeros(1, np.float32), rate)
-        at_rate = y if info.sample_rate == rate else audio.resample(y, info.sample_rate, rate)
+        at_rate = audio.resample(y, info.sample_rate, rate)
         measures = measure_clip(y, info.sample_rate, info.channels)
         return {"reason": "", **measures._asdict()}, audio_fingerprint(at_rate, rate)
 

@@ -5,7 +5,7 @@ Every spectrum-like array is (rows, frames), as in librosa. Whoever gets one mus
 
 import functools
 from collections.abc import Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy  # its modules come when they are first used
@@ -18,21 +18,21 @@ from pipeline.parameters import ErbBank, Framing, MelBank
 TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
 THIRDS = 252, 36  # bins, and bins an octave: three a semitone
 
-P = ParamSpec("P")
-T = TypeVar("T")
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def shared(method: Callable[Concatenate["Clip", P], T]) -> Callable[Concatenate["Clip", P], T]:
+def shared(method: Method) -> Method:
     """Compute once a clip and set of arguments, in the same words, then hand out the same object."""
 
     @functools.wraps(method)
-    def once(clip: "Clip", *args: P.args, **kwargs: P.kwargs) -> T:
+    def once(clip: "Clip", *args: Any, **kwargs: Any) -> Any:
         key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
             clip.made[key] = method(clip, *args, **kwargs)
         return clip.made[key]
 
-    return once
+    intermediate: Any = once
+    return intermediate
 
 
 class Clip:
@@ -107,19 +107,15 @@ class Clip:
 
     @shared
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
-        """The samples at the rate of an octave of a constant-Q transform, halved step by step."""
-        if halvings:
-            return self._slower(self.octave(beforehand, halvings - 1), 2)
-        return self._slower(self.y, 2**beforehand) if beforehand else self.y
+        """The samples at the rate of an octave of a constant-Q transform, halved step by step.
 
-    @staticmethod
-    def _slower(y: np.ndarray, factor: int) -> np.ndarray:
-        """`librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)`, to the last bit.
-
-        What is far below the strongest partials of a clip consists of such bits.
+        Each step is `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)`, to the last bit: what is
+        far below the strongest partials of a clip consists of such bits.
         """
-        slower = resample(y, factor, 1)
-        slower /= np.sqrt(1 / factor)
+        factor = 2 if halvings else 2**beforehand
+        slower = resample(self.octave(beforehand, halvings - 1) if halvings else self.y, factor, 1)
+        if factor > 1:
+            slower /= np.sqrt(1 / factor)
         return slower
 
     @shared

@@ -52,7 +52,6 @@ from pipeline.worker import ClipTask, ExtractionResult, Job, version
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing itself lets go of the interpreter
-LABELS = ("label", "category", "fold", "group")
 RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
 LONGEST_BATCH = 32  # clips: handing out a batch takes milliseconds
 LONGEST_AUDIO = 160  # seconds of a batch: the bar moves when a batch is done
@@ -229,7 +228,8 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
     if not len(copies):
         return table
     now = table.set_index("clip_id").loc[copies["copy_of"]]
-    renewed = copies.assign(**{column: now[column].to_numpy() for column in ("path", *LABELS)})
+    columns = ("path", "label", "category", "fold", "group")
+    renewed = copies.assign(**{column: now[column].to_numpy() for column in columns})
     return pd.concat([table, renewed], ignore_index=True)
 
 
@@ -273,17 +273,6 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
     files = zip(asked.specs, stored)
     sizes = {spec.stored: len(todo) * spec.clip_bytes for spec, clips in files if not clips.fits}
     return Remaining(stored, todo, sizes)
-
-
-def refuse_full_disk(asked: Request, remaining: Remaining) -> None:
-    """RequestError if the files that have to be made will not fit."""
-    needed = sum(remaining.sizes.values())
-    free = shutil.disk_usage(asked.folder).free
-    if needed and needed + RESERVE > free:
-        raise RequestError(
-            f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are free; "
-            "fewer FEATURES need less, DATA= names another disk"
-        )
 
 
 def describe_work(asked: Request, remaining: Remaining) -> str:
@@ -364,7 +353,13 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             for name, clips in zip(names, remaining.stored):
                 if damaged := int(clips.damaged.sum()):
                     print(f"computed again: {counted(damaged, 'damaged feature map')} of {name}")
-            refuse_full_disk(asked, remaining)
+            needed = sum(remaining.sizes.values())
+            free = shutil.disk_usage(asked.folder).free
+            if needed and needed + RESERVE > free:
+                raise RequestError(
+                    f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are "
+                    "free; fewer FEATURES need less, DATA= names another disk"
+                )
             print(describe_work(asked, remaining), flush=True)
             if remaining.todo.any():
                 backend = stack.enter_context(open_backend(options))
@@ -419,8 +414,7 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
     The fewer are left, the shorter a batch is, so that all processes end together.
     """
-    columns = ("path", "alteration", "source_size", "source_time_ns")
-    paths, alterations, sizes, times = (asked.clips[name].tolist() for name in columns)
+    sources = asked.clips[["path", "alteration", "source_size", "source_time_ns"]].to_numpy()
     keys = [spec.key for spec in asked.specs]
     left = remaining.clips
     most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
@@ -430,12 +424,12 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
         yield [
             ClipTask(
                 row,
-                paths[row],
-                alterations[row],
-                (sizes[row], times[row]),
+                path,
+                alteration,
+                tuple(version),
                 {k: of_features[k][place] for k in np.flatnonzero(remaining.todo[row]).tolist()},
             )
-            for place, row in enumerate(rows.tolist())
+            for place, (row, (path, alteration, *version)) in enumerate(zip(rows.tolist(), sources[rows]))
         ]
 
 
@@ -459,7 +453,7 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     ]
     if not result.failures:
         return "\n".join([*lines, next_])
-    failed = sorted({row for row, *_ in result.failures})
+    failed = {row for row, *_ in result.failures}
     lines.append(f"{counted(len(failed), 'clip')} could not be done ({asked.folder / FAILURES}):")
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE else f" {feature}:"

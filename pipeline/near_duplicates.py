@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from pipeline.audio import Samples
 
 LANDMARKS = 16  # of a clip
 APART = 0.1  # seconds between two landmarks of a clip
@@ -65,13 +65,6 @@ def find_near_duplicates(
     fingerprints: Sequence[AudioFingerprint], load: Callable[[int], Samples]
 ) -> list[Pair]:
     """Pairs of clips with the same audio; `load` gives a clip's samples again, for the candidates alone."""
-    candidates = candidate_pairs(fingerprints)
-    pairs = (Pair(a, b, shift, correlate(load(a), load(b), shift)) for a, b, shift in candidates)
-    return sorted(pair for pair in pairs if abs(pair.correlation) >= SAME)
-
-
-def candidate_pairs(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int, int, int]]:
-    """(a, b, shift), one a pair of clips: the shift that most of their equal landmarks have."""
     clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
     positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()
     codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
@@ -83,9 +76,11 @@ def candidate_pairs(fingerprints: Sequence[AudioFingerprint]) -> list[tuple[int,
             for first, second in meet(equal.tolist(), 2):
                 if clips[first] != clips[second]:
                     votes[clips[first], clips[second]][positions[second] - positions[first]] += 1
+    # a candidate has the shift that most of the equal landmarks of its two clips have
     best = ((*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items())
-    ranked = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
-    return [(a, b, shift) for a, b, shift, _ in ranked]
+    candidates = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
+    pairs = (Pair(a, b, shift, correlate(load(a), load(b), shift)) for a, b, shift, _ in candidates)
+    return sorted(pair for pair in pairs if abs(pair.correlation) >= SAME)
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:

@@ -7,7 +7,6 @@ from typing import Literal
 from commandline.options import SEED, DatasetOptions, Options, option
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
-SECONDS = {"least": 0.001, "most": 3600}  # of a clip
 
 
 class SourceOptions(DatasetOptions):
@@ -33,7 +32,8 @@ class SourceOptions(DatasetOptions):
     duration: float | None = option(
         None,
         "seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most",
-        **SECONDS,
+        least=0.001,
+        most=3600,
     )
     seed: int = option(0, "of drawn folds and altered copies", **SEED)
 

@@ -157,7 +157,7 @@ class Parameter:
         return read
 
 
-def _arguments(
+def arguments(
     function: Callable[..., Any],
 ) -> Iterator[tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]]:
     """(name, group, fields) of each keyword-only argument; without a group it is its own field."""
@@ -172,7 +172,7 @@ def _arguments(
 def of_function(function: Callable[..., Any]) -> Registry[Parameter]:
     """The parameters that a feature's signature declares, groups flattened, in its order."""
     found: Registry[Parameter] = Registry("parameter")
-    for _, _, fields in _arguments(function):
+    for _, _, fields in arguments(function):
         for name, field in fields.items():
             annotation = field.annotation
             if NoneType in typing.get_args(annotation):  # Samples | None
@@ -180,11 +180,3 @@ def of_function(function: Callable[..., Any]) -> Registry[Parameter]:
             kind, within = typing.get_args(annotation) or (annotation, None)
             found[name] = Parameter(name, kind, within, field.default)
     return found
-
-
-def to_arguments(function: Callable[..., Any], values: dict[str, Value]) -> dict[str, Any]:
-    """Keyword arguments for `function`, the groups put together again; RequestError if they clash."""
-    return {
-        name: group(**{field: values[field] for field in fields}) if group else values[name]
-        for name, group, fields in _arguments(function)
-    }

@@ -46,7 +46,10 @@ def download_file(url: str, to: Path) -> None:
             part.replace(to)
             return
         except (requests.RequestException, HTTPError) as error:
-            reason = f"{url} cannot be fetched: {_reason(error)}"
+            cause: BaseException = error
+            while cause.__context__:  # urllib3 and requests wrap the first one several times
+                cause = cause.__context__
+            reason = f"{url} cannot be fetched: {' '.join(str(cause).split())}"
             final = isinstance(error, requests.HTTPError | ValueError)  # a wrong address stays wrong
         if final or pause is None:
             again = "; the same command goes on with what arrived" if part.exists() else ""
@@ -88,14 +91,6 @@ def _fetch(url: str, part: Path) -> None:
                 bar.update(len(block))
                 if file.tell() > MOST_FETCHED:
                     raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
-
-
-def _reason(error: Exception) -> str:
-    """The first cause, on one line; urllib3 and requests wrap it several times."""
-    cause: BaseException = error
-    while cause.__context__:
-        cause = cause.__context__
-    return " ".join(str(cause).split())
 
 
 class Refused(RequestError):

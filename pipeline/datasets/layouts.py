@@ -47,7 +47,8 @@ def read_urbansound8k(folder: Path) -> Listing:
     clips = read_csv(table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
     names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
-    return list_clips(clips, audio, notes=("UrbanSound8K: its ten folds; a group is a Freesound recording",))
+    notes = ("UrbanSound8K: its ten folds; a group is a Freesound recording",)
+    return Listing(list_clips(clips, audio), notes=notes)
 
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
@@ -77,7 +78,7 @@ def read_fsd50k(folder: Path) -> Listing:
         group=[uploaders.get(name, "") for name in clips["fname"]],
     )
     note = f"FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested; {left}"
-    return list_clips(clips, folder, notes=(note,), published_test=SIDES["eval"])
+    return Listing(list_clips(clips, folder), notes=(note,), published_test=SIDES["eval"])
 
 
 def single_labels(labels: "pd.Series[str]") -> list[str]:
@@ -118,7 +119,8 @@ def read_speech_commands(folder: Path) -> Listing:
     )
     split = "fold 1 is its validation list, 3 its testing list, which alone is tested, 2 the rest"
     notes = (f"Speech Commands: {split}; a group is a speaker",)
-    return list_clips(clips, folder, by_path=True, notes=notes, published_test=SIDES["eval"])
+    table = list_clips(clips, folder, by_path=True)
+    return Listing(table, notes=notes, published_test=SIDES["eval"])
 
 
 def files_below(folder: Path) -> list[str]:
@@ -176,5 +178,5 @@ def read_folder(folder: Path) -> Listing:
         test = SIDES["eval"] if SIDES["eval"] in folds.values() else None
         sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
         notes.append(f"read as a split: {sides}{f'; only fold {test} is tested' if test else ''}")
-    clips = clips.reset_index(drop=True)
-    return list_clips(clips, folder, by_path=True, notes=tuple(notes), published_test=test)
+    table = list_clips(clips.reset_index(drop=True), folder, by_path=True)
+    return Listing(table, notes=tuple(notes), published_test=test)

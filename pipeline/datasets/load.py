@@ -72,8 +72,18 @@ def load(options: SourceOptions) -> Dataset:
     """
     word = options.dataset
     path = Path(options.dataset)
-    if word not in NAMED and is_cache(path):
-        return _of_cache(path, options.name)
+    if word not in NAMED and is_cache(path):  # as it is: its table says all, and no audio is needed
+        cache = Cache(path)
+        return Dataset(
+            name=dataset_name(str(path), options.name),
+            folder=path,
+            table=cache.clips,
+            sample_rate=cache.sample_rate,
+            duration=cache.duration,
+            source=str(cache.settings["source"]),
+            synthetic=cache.synthetic,
+            published_test=cache.published_test,
+        )
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
     listing = _read(options)
@@ -114,21 +124,6 @@ def load(options: SourceOptions) -> Dataset:
         notes=(*listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
         cached=cached,
-    )
-
-
-def _of_cache(folder: Path, name: str) -> Dataset:
-    """A cache as it is; its table says all, and no audio is needed."""
-    cache = Cache(folder)
-    return Dataset(
-        name=dataset_name(str(folder), name),
-        folder=folder,
-        table=cache.clips,
-        sample_rate=cache.sample_rate,
-        duration=cache.duration,
-        source=str(cache.settings["source"]),
-        synthetic=cache.synthetic,
-        published_test=cache.published_test,
     )
 
 

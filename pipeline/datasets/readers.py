@@ -4,6 +4,7 @@ Every reader returns a Listing: what the source itself says. Groups, folds, samp
 does not say are found or drawn later, see folds.py and load.py.
 """
 
+import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -67,15 +68,8 @@ class Listing:
     published_test: int | None = None
 
 
-def list_clips(
-    clips: pd.DataFrame,
-    folder: Path,
-    *,
-    by_path: bool = False,
-    notes: tuple[str, ...] = (),
-    published_test: int | None = None,
-) -> Listing:
-    """The listing of clips with the columns filename, label and, if known, fold, group and category.
+def list_clips(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
+    """A listing's table of clips with the columns filename, label and, if known, fold, group and category.
 
     File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Without a category it is the
     class's, if all classes are ESC-50's, or synthetic.
@@ -83,7 +77,7 @@ def list_clips(
     labels = clips["label"]
     known = (of for of in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if of.keys() >= set(labels))
     category_of = next(known, {})
-    table = clips.assign(
+    return clips.assign(
         clip_id=clip_ids(clips["filename"], by_path),
         path=[audio_path(folder, name) for name in clips["filename"]],
         category=clips.get("category", [category_of.get(label, "") for label in labels]),
@@ -92,7 +86,6 @@ def list_clips(
         copy_of="",
         alteration="",
     )
-    return Listing(table, notes=notes, published_test=published_test)
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
@@ -145,9 +138,9 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 def audio_path(audio: Path, name: str) -> str:
     """The absolute path of an audio file that a table names; accents may be composed otherwise on disk."""
-    path = audio.absolute() / name
-    spellings = (path, *(Path(unicodedata.normalize(form, str(path))) for form in ("NFC", "NFD")))
-    return str(next((spelling for spelling in spellings if spelling.exists()), path))
+    path = str(audio.absolute() / name)
+    spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
+    return next(filter(os.path.exists, spellings), path)
 
 
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
@@ -178,7 +171,7 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
     clips["label"] = clips["label"].str.strip()
     for name in clips["filename"][clips["label"] == ""]:
         raise RequestError(f"{path}: {name} has no label")
-    return list_clips(clips, audio_dir)
+    return Listing(list_clips(clips, audio_dir))
 
 
 def is_esc_layout(folder: Path) -> bool:

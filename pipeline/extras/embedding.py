@@ -104,10 +104,7 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     Feature map: one column, or with pooling none one a window; its rows have no order
     """
     session, card = open_network(model)
-    same = card.sample_rate == clip.sample_rate
-    return embed(
-        session, card, clip.y if same else audio.resample(clip.y, clip.sample_rate, card.sample_rate)
-    )
+    return embed(session, card, audio.resample(clip.y, clip.sample_rate, card.sample_rate))
 
 
 def file_fingerprint(*, model: str) -> dict[str, str]:
@@ -133,19 +130,14 @@ def _opened(
     except Exception as error:  # any, as above
         reason = str(error).splitlines()[0]
         raise RequestError(f"{network[0]} is no network that onnxruntime opens: {reason}") from None
-    described = read_card(card[0])
+    try:
+        described = NetworkCard(**json.loads(card[0].read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise RequestError(f'{card[0]} is no card: {error}; expected {{"sample_rate": 32000, …}}') from None
     fixed = session.get_inputs()[0].shape[-1]
     if not described.window and isinstance(fixed, int):
         described = replace(described, window=fixed / described.sample_rate)
     return session, described
-
-
-def read_card(path: Path) -> NetworkCard:
-    """The card in a JSON file; RequestError names the key that is wrong."""
-    try:
-        return NetworkCard(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise RequestError(f'{path} is no card: {error}; expected {{"sample_rate": 32000, …}}') from None
 
 
 def _files(model: str) -> tuple[Path, Path]:

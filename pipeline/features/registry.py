@@ -123,5 +123,8 @@ def resolve_feature(channel: Channel) -> Variant:
         if value != values[key]:
             values[key] = value
             changed[key] = "none" if value is None else value
-    arguments = parameters.to_arguments(feature.function, values)
+    arguments = {  # the groups put together again, which refuse values that clash
+        name: group(**{field: values[field] for field in fields}) if group else values[name]
+        for name, group, fields in parameters.arguments(feature.function)
+    }
     return Variant(feature, Channel(name, tuple(changed.items())).stored, values, arguments)

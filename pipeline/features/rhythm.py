@@ -53,12 +53,7 @@ def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: 
     return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
 
 
-def metre_axis(*_: object, **__: object) -> np.ndarray:
-    """Multiples of the tempo."""
-    return METRE
-
-
-@feature(units="relative", rows=metre_axis, row_unit="of the tempo", version=2)
+@feature(units="relative", rows=lambda *_, **__: METRE, row_unit="of the tempo", version=2)
 def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
     """The tempogram at thirteen simple multiples of the estimated tempo.
 

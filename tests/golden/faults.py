@@ -124,7 +124,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "not_resampled": Fault(
         "audio of another rate keeps its samples",
-        "return y if sample_rate in (None, rate) else resample(y, rate, sample_rate or rate)",
+        "return resample(y, rate, sample_rate or rate)",
         "return y",
         f"{PIPE}test_audio.py {TRAIN}test_predict.py",
     ),

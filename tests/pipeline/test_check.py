@@ -171,4 +171,5 @@ def test_measures_by_known_answers():
     assert times == pytest.approx((0.25, 0.5, 0.5, 0), abs=0.001)
     assert measured.level == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.05)
     assert measured.bandwidth == pytest.approx(1_000, abs=300)
-    assert check.clipped_fraction(np.array([0, 1, 1, 1, 0, 1, 1, -1, -1, -1], np.float32)) == 0.6
+    flat = np.array([0, 1, 1, 1, 0, 1, 1, -1, -1, -1], np.float32)
+    assert check.measure_clip(flat, RATE, 1).clipped == 0.6
