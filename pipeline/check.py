@@ -61,9 +61,9 @@ class Finding:
     kind: str
     severity: str  # one of SEVERITIES
     what: str
+    names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"
-    names: Sequence[str] = ()
     accuracy: float | None = None  # of artefacts alone, mean over folds
     chance: float | None = None  # of always the commonest class
 
@@ -191,30 +191,30 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding works outside Python's lock
         answers = threads.map(measure_file, table["path"])
-        decoded = list(progress(answers, total=len(table), label="decode", unit="clips"))
-    table = table.join(pd.DataFrame([measures for measures, _ in decoded], columns=["reason", *ARTEFACTS]))
+        measures, prints = zip(*progress(answers, total=len(table), label="decode", unit="clips"))
+    table = table.join(pd.DataFrame(measures, columns=["reason", *ARTEFACTS]))
     measured = table[table["reason"] == ""].reset_index(drop=True)
     shorter = shorter_duration(measured["seconds"].to_numpy(), dataset.duration) if len(measured) else ""
     pattern = propose_group(table) if (table["group"] == table["clip_id"]).all() else ""
     unreadable = [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()]
     every_clip_alone = "every clip counts as a recording of its own; if the names say otherwise: "
     findings = [
-        *_leaks(table, [fingerprint for _, fingerprint in decoded], rate),
+        *_leaks(table, prints, rate),
         Finding(
             "unreadable",
             WARNING,
             "cannot be read, every command leaves them out",
+            unreadable,
             "convert or replace the files, then make features",
-            names=unreadable,
         ),
         *_of_clips(measured, dataset),
-        Finding("length", NOTE, shorter, of="option", names=["DURATION"] if shorter else []),
+        Finding("length", NOTE, shorter, ["DURATION"] if shorter else [], of="option"),
         Finding(
             "group",
             NOTE,
             f"{every_clip_alone}GROUP='{pattern}'",
+            ["GROUP"] if pattern else [],
             of="option",
-            names=["GROUP"] if pattern else [],
         ),
         *_artefacts(measured),
     ]
@@ -251,33 +251,33 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
             "source_across_folds",
             LEAK,
             "a source recording is in several folds; training here leaves it out",
+            sources,
             "nothing for this project; for others put each recording into one fold",
             "source",
-            sources,
         ),
         Finding(
             "duplicates_across_folds",
             LEAK,
             "the same audio is in two folds",
+            across_folds,
             ONE_GROUP,
             "pair",
-            across_folds,
         ),
         Finding(
             "duplicates",
             WARNING,
             "the same audio under two source recordings, in one fold",
+            in_one_fold,
             ONE_GROUP,
             "pair",
-            in_one_fold,
         ),
         Finding(
             "two_labels",
             WARNING,
             "the same audio has two labels",
+            two_labels,
             "correct one label of each pair",
             "pair",
-            two_labels,
         ),
     ]
 
@@ -298,42 +298,42 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             "silent",
             WARNING,
             "silent: never above -60 dB",
+            clips(~sounding),
             "listen, and remove what is empty",
-            names=clips(~sounding),
         ),
         Finding(
             "clipped",
             WARNING,
             f"clipped: more than {CLIPPED_SHARE:.1%} of the samples in flat tops",
+            clips(table["clipped"] >= CLIPPED_SHARE),
             "take softer recordings, or see that each class has as many clipped clips",
-            names=clips(table["clipped"] >= CLIPPED_SHARE),
         ),
         Finding(
             "missing_class",
             WARNING,
             "a class is missing in some fold",
+            by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
             "add clips of it from other recordings; scores of the fold leave it out",
             "class",
-            by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
         ),
         Finding(
             "padded",
             NOTE,
             f"mostly silent: less than half of {end:.4g} s has sound",
-            names=clips((sound < end / 2) & sounding),
+            clips((sound < end / 2) & sounding),
         ),
-        Finding("cut", NOTE, f"longer than {end:.4g} s: the end is cut", names=clips(seconds > end * 1.01)),
+        Finding("cut", NOTE, f"longer than {end:.4g} s: the end is cut", clips(seconds > end * 1.01)),
         Finding(
             "resampled",
             NOTE,
             f"another rate than {dataset.sample_rate} Hz: resampled",
-            names=clips(table["sample_rate"] != dataset.sample_rate),
+            clips(table["sample_rate"] != dataset.sample_rate),
         ),
         Finding(
             "narrow",
             NOTE,
             f"nothing in the top {1 - NARROW:.0%} of the band: a lower rate before, or coded",
-            names=clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
+            clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
         ),
     ]
 
@@ -350,7 +350,7 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
         f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
     )
-    found = Finding("artefacts", NOTE, what, "", "measure", ARTEFACTS, mean, chance)
+    found = Finding("artefacts", NOTE, what, ARTEFACTS, "", "measure", mean, chance)
     if mean - 2 * scores.std(ddof=1) <= chance:  # not clearly above chance
         return [found]
     alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)).mean() for name in ARTEFACTS}

@@ -71,11 +71,6 @@ class Request:
     specs: tuple[FeatureSpec, ...]  # F
     notes: tuple[str, ...]  # of the dataset, of what changed since the last run, of what is left out
 
-    @property
-    def rows(self) -> int:
-        """Clips that this run does."""
-        return self.part.stop - self.part.start
-
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as stored in a file."""
@@ -105,7 +100,7 @@ def request(options: ExtractOptions) -> Request:
     dataset = load(options)
     before = dataset.cached
     table = dataset.table
-    if options.copies is None and before is not None and not (table["copy_of"] != "").any():
+    if options.copies is None and before is not None:
         table = kept_copies(table, before[list(CLIP_COLUMNS)])
     if not (table["path"] != "").any():
         raise RequestError(f"{dataset.folder} has no audio to compute features from; it is used as it is")
@@ -224,9 +219,7 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
 
     Path, label, category, fold and group are those that the original has now.
     """
-    copies = cached[(cached["copy_of"] != "") & cached["copy_of"].isin(set(table["clip_id"]))]
-    if not len(copies):
-        return table
+    copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]
     columns = ("path", "label", "category", "fold", "group")
     renewed = copies.assign(**{column: now[column].to_numpy() for column in columns})
@@ -249,11 +242,6 @@ class Remaining:
     todo: NDArray[np.bool_]  # (N, F), False outside the part
     sizes: dict[str, int]  # stored name -> bytes, of files that have to be made
 
-    @property
-    def notes(self) -> list[str]:
-        """Why files that are there cannot be used."""
-        return [clips.note for clips in self.stored if clips.note]
-
     @functools.cached_property
     def clips(self) -> NDArray[np.intp]:
         """Rows of the clips that lack something."""
@@ -264,14 +252,17 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
     """Match every wanted feature with its file; with `check` the CRC of done clips is compared as well."""
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter
         checked = asked.part if check else None
-        read = functools.partial(
-            stored_clips, asked.folder, clip_ids=asked.ids, keys=asked.keys, check=checked
+        stored = list(
+            threads.map(
+                lambda spec: stored_clips(asked.folder, spec, asked.ids, asked.keys, check=checked),
+                asked.specs,
+            )
         )
-        stored = list(threads.map(read, asked.specs))
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: asked.part.start] = todo[asked.part.stop :] = False
-    files = zip(asked.specs, stored)
-    sizes = {spec.stored: len(todo) * spec.clip_bytes for spec, clips in files if not clips.fits}
+    sizes = {
+        spec.stored: len(todo) * spec.clip_bytes for spec, clips in zip(asked.specs, stored) if not clips.fits
+    }
     return Remaining(stored, todo, sizes)
 
 
@@ -279,7 +270,7 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
     """How much is computed, and how large the files become."""
     clips = counted(len(asked.clips), "clip")
     features = counted(len(asked.specs), "feature")
-    todo = f"{remaining.todo.sum():,} of {asked.rows * len(asked.specs):,} feature maps to compute"
+    todo = f"{remaining.todo.sum():,} of {remaining.todo[asked.part].size:,} feature maps to compute"
     lines = [f"{asked.dataset.name}: {clips}, {features}; {todo}"]
     sizes = remaining.sizes
     if sizes:
@@ -293,7 +284,7 @@ def plan(options: ExtractOptions) -> int:
     """The command `plan`: megabytes by feature, seconds as they were last, what would be computed."""
     asked = request(options)
     remaining = find_remaining(asked)
-    for note in (*asked.notes, *remaining.notes):
+    for note in filter(None, (*asked.notes, *(clips.note for clips in remaining.stored))):
         print(note)
     known = read_costs(asked.folder)
     rows = []
@@ -348,9 +339,9 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     with ExitStack() as stack:
         handle = stack.enter_context(claimed(asked.folder, names, rows, wait=options.wait))
         with prepared(asked, options) as remaining:
-            for note in remaining.notes:
-                print(f"made again: {note}")
             for name, clips in zip(names, remaining.stored):
+                if clips.note:
+                    print(f"made again: {clips.note}")
                 if damaged := int(clips.damaged.sum()):
                     print(f"computed again: {counted(damaged, 'damaged feature map')} of {name}")
             needed = sum(remaining.sizes.values())
@@ -382,7 +373,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                     bar.update(result.clips)
             write_costs(asked.folder, done.seconds_a_clip())
         write_failures(asked.folder, asked.clips, remaining.clips, names, sorted(done.failures))
-        if asked.rows == len(asked.clips) and not options.skip_checksums:
+        if asked.part == slice(0, len(asked.clips)) and not options.skip_checksums:
             note_verified(asked.folder, names)
         return done
 

@@ -39,8 +39,8 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
 
 
 def _source(options: SourceOptions) -> list[str]:
-    given = words(options, ("name", "data", "audio_dir", "sample_rate", "duration"))
-    return [f"DATASET={options.dataset}", *given]
+    names = ("name", "data", "audio_dir", "sample_rate", "duration")
+    return [f"DATASET={options.dataset}", *words(options, names)]
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:

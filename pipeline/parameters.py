@@ -164,7 +164,7 @@ def arguments(
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:
             group = argument.annotation
-            grouped = is_dataclass(argument.annotation)
+            grouped = is_dataclass(group)
             fields = inspect.signature(group).parameters if grouped else {name: argument}
             yield name, group if grouped else None, fields
 

@@ -6,12 +6,12 @@ later commands need not be given GROUP= and FOLDS_BY= again.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from commandline.files import replace_file
 from commandline.registry import RequestError
@@ -63,14 +63,12 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
         note = "the dataset's own"
     else:
         folds = min(FOLDS, len(groups))
-        table["fold"] = draw_folds(
-            table["label"].tolist(), table["group"].tolist(), folds, options.seed, known
-        )
+        table["fold"] = draw_folds(table["label"], table["group"], folds, options.seed, known)
         note = f"{folds}, drawn by group"
-    settings = {"grouped_by": group, "folds_by": "group" if by_group else ""}
     away = kept[~kept["clip_id"].isin(table["clip_id"])]  # stay listed: they may come back
-    rows = pd.concat([away, table[["clip_id", "group", "fold"]].assign(**settings)])[COLUMNS].astype(str)
-    if not rows.reset_index(drop=True).equals(kept.astype(str)):
+    present = table.assign(grouped_by=group, folds_by="group" if by_group else "")
+    rows = pd.concat([away, present], ignore_index=True)[COLUMNS].astype(str)
+    if not rows.equals(kept):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, rows.to_csv(index=False))
     return table, (*notes, f"folds: {note}, kept in {path}")
@@ -134,8 +132,8 @@ def propose_group(table: pd.DataFrame) -> str:
 
 
 def draw_folds(
-    labels: Sequence[str],
-    groups: Sequence[str],
+    labels: ArrayLike,
+    groups: ArrayLike,
     folds: int,
     seed: int,
     kept: Mapping[str, int],

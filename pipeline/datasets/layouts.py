@@ -68,13 +68,12 @@ def read_fsd50k(folder: Path) -> Listing:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise RequestError(f"{file} is damaged ({error!r}): unpack it again") from None
     clips = pd.concat(lists, ignore_index=True)
-    clips["split"] = clips["split"].where(clips["side"] == "dev", "eval")
     clips["label"] = single_labels(clips["labels"])
     left = f"{counted((clips['label'] == '').sum(), 'clip')} with several labels left out"
     clips = clips[clips["label"] != ""].reset_index(drop=True)
     clips = clips.assign(
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
-        fold=clips["split"].map(SIDES),
+        fold=clips["split"].fillna("eval").map(SIDES),  # a column of dev.csv alone
         group=[uploaders.get(name, "") for name in clips["fname"]],
     )
     note = f"FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested; {left}"

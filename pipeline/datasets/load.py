@@ -71,7 +71,7 @@ def load(options: SourceOptions) -> Dataset:
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
     word = options.dataset
-    path = Path(options.dataset)
+    path = Path(word)
     if word not in NAMED and is_cache(path):  # as it is: its table says all, and no audio is needed
         cache = Cache(path)
         return Dataset(
@@ -129,9 +129,10 @@ def load(options: SourceOptions) -> Dataset:
 
 def _read(options: SourceOptions) -> Listing:
     word = options.dataset
-    path = Path(options.dataset)
-    is_table = path.suffix.lower() in TABLES and path.is_file()
-    if options.audio_dir and not is_table and (word in NAMED or path.exists()):
+    path = Path(word)
+    if path.suffix.lower() in TABLES and path.is_file():
+        return read_table(path, Path(options.audio_dir or path.parent))
+    if options.audio_dir and (word in NAMED or path.exists()):
         raise RequestError(f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is none")
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50
@@ -143,8 +144,6 @@ def _read(options: SourceOptions) -> Listing:
         return read_esc_layout(synth.write_dataset(options.data / "synth"))
     if path.is_dir():
         return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
-    if is_table:
-        return read_table(path, Path(options.audio_dir) if options.audio_dir else path.parent)
     message = unknown_dataset(word, options.data)
     raise RequestError(f"{message}; or the path of a folder of clips, a CSV or a cache, from {Path.cwd()}")
 
