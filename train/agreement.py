@@ -80,8 +80,30 @@ def fastest(options: RunOptions, device: str, network: nn.Module, batch: Batch, 
     return replace(ways[0], compiled=compiled if options.compile == "auto" else options.compile == "on")
 
 
-def disagreement(exact: Step, rounded: Step, fast: Step) -> str:
-    """What is too far from the exact step; empty if all agrees. `rounded`: what rounding alone changes."""
+def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
+    """What is too far apart in a step so computed and one in plain fp32 on one thread; empty if nothing is.
+
+    A batch whose step in fp32 does not fit in memory is halved.
+    """
+    plain = Compute(compute.device)
+    while True:
+        try:
+            exact = step(network, plain, batch)
+            break
+        except (RuntimeError, MemoryError) as error:
+            half = len(batch[0]) // 2
+            if half < 2 or not is_shortage(error):
+                raise
+            batch = batch[0][:half], batch[1][:half]
+    rounded = exact  # what rounding alone changes
+    if compute.precision != "fp32":
+        kind = TYPES[compute.precision]
+        coarse = copy.deepcopy(network)
+        for weight in coarse.parameters():
+            weight.data = weight.data.to(kind).float()
+        rounded = step(coarse, plain, (batch[0].to(kind).float(), batch[1]))
+    with poisoned_memory(compute.device):
+        fast = step(network, compute, batch)
     if not abs(fast.loss - exact.loss) <= LOSS * max(exact.loss, 0.1):  # nor is NaN
         return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
     cosine = torch.nn.functional.cosine_similarity
@@ -100,32 +122,6 @@ def disagreement(exact: Step, rounded: Step, fast: Step) -> str:
             if turned > TURN + TIMES * sound:
                 return f"the gradient of {name} has another direction, cosine {1 - turned:.2f}"
     return ""
-
-
-def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
-    """What is too far apart in a step so computed and one in plain fp32 on one thread; empty if nothing is.
-
-    A batch whose step in fp32 does not fit in memory is halved.
-    """
-    plain = Compute(compute.device)
-    while True:
-        try:
-            exact = step(network, plain, batch)
-            break
-        except (RuntimeError, MemoryError) as error:
-            half = len(batch[0]) // 2
-            if half < 2 or not is_shortage(error):
-                raise
-            batch = batch[0][:half], batch[1][:half]
-    rounded = exact
-    if compute.precision != "fp32":
-        kind = TYPES[compute.precision]
-        coarse = copy.deepcopy(network)
-        for weight in coarse.parameters():
-            weight.data = weight.data.to(kind).float()
-        rounded = step(coarse, plain, (batch[0].to(kind).float(), batch[1]))
-    with poisoned_memory(compute.device):
-        return disagreement(exact, rounded, step(network, compute, batch))
 
 
 def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> tuple[Compute, dict[str, str]]:

@@ -66,20 +66,6 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     return Bundle(Config({**run.config, **fitted}, str(run.path / "run.json")), folds)
 
 
-def write_bundle(file: Path, bundle: Bundle, dtype: str) -> None:
-    """With float16 weights take half the space; norms and biases, perhaps large or tiny, stay float32."""
-    folds = {}
-    for fold, state in bundle.folds.items():
-        network = state["network"]
-        if dtype == "float16":
-            network = {
-                name: weight.half() if weight.dim() > 1 else weight for name, weight in network.items()
-            }
-        folds[fold] = {**state, "network": network}
-    config = dict(bundle.config) | {"options": dict(bundle.config["options"])}
-    save(file, {"format": BUNDLE_FORMAT, "config": config, "folds": folds})
-
-
 def read_bundle(file: Path) -> Bundle:
     """RequestError for another kind of file, another format, or code in it."""
     try:
@@ -183,8 +169,13 @@ def make_bundle(options: BundleOptions) -> int:
     """
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
-    made = bundle_of_run(run, options.selection)
-    write_bundle(file, made, options.dtype)
-    folds = f"{len(made.folds)} of {len(run.folds)} folds"
-    print(f"{file}: {folds}, {size(file.stat().st_size)}; make predict RUN={file} AUDIO=… uses it")
+    config, folds = bundle_of_run(run, options.selection)
+    if options.dtype == "float16":  # norms and biases, perhaps large or tiny, stay float32
+        for state in folds.values():
+            for name, weight in state["network"].items():
+                state["network"][name] = weight.half() if weight.dim() > 1 else weight
+    plain = dict(config) | {"options": dict(config["options"])}
+    save(file, {"format": BUNDLE_FORMAT, "config": plain, "folds": folds})
+    made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
+    print(f"{file}: {made}; make predict RUN={file} AUDIO=… uses it")
     return 0

@@ -10,40 +10,27 @@ GROWTH = 32  # channels that each layer adds
 BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
 
 
-def dense_layer(inputs: int) -> nn.Sequential:
-    """(B, inputs, H, W) to the GROWTH channels that it adds, (B, GROWTH, H, W)."""
-    return named(
-        norm1=nn.BatchNorm2d(inputs),
-        relu1=nn.ReLU(inplace=True),
-        conv1=nn.Conv2d(inputs, BOTTLENECK * GROWTH, 1, bias=False),
-        norm2=nn.BatchNorm2d(BOTTLENECK * GROWTH),
-        relu2=nn.ReLU(inplace=True),
-        conv2=nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, padding=1, bias=False),
-    )
-
-
 class DenseBlock(nn.Module):
     """`depth` layers, each of which sees the outputs of all before it: inputs + depth * GROWTH channels."""
 
     def __init__(self, inputs: int, depth: int) -> None:
         super().__init__()
         for i in range(depth):
-            self.add_module(f"denselayer{i + 1}", dense_layer(inputs + i * GROWTH))
+            before = inputs + i * GROWTH
+            layer = named(  # (B, before, H, W) to the channels that it adds, (B, GROWTH, H, W)
+                norm1=nn.BatchNorm2d(before),
+                relu1=nn.ReLU(inplace=True),
+                conv1=nn.Conv2d(before, BOTTLENECK * GROWTH, 1, bias=False),
+                norm2=nn.BatchNorm2d(BOTTLENECK * GROWTH),
+                relu2=nn.ReLU(inplace=True),
+                conv2=nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, padding=1, bias=False),
+            )
+            self.add_module(f"denselayer{i + 1}", layer)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for layer in self.children():
             x = torch.cat([x, layer(x)], dim=1)
         return x
-
-
-def transition(inputs: int) -> nn.Sequential:
-    """Half the channels, half the height and width."""
-    return named(
-        norm=nn.BatchNorm2d(inputs),
-        relu=nn.ReLU(inplace=True),
-        conv=nn.Conv2d(inputs, inputs // 2, 1, bias=False),
-        pool=nn.AvgPool2d(2),
-    )
 
 
 class DenseNet(nn.Module):
@@ -62,7 +49,13 @@ class DenseNet(nn.Module):
             self.features.add_module(f"denseblock{i}", DenseBlock(width, depth))
             width += depth * GROWTH
             if i < len(depths):
-                self.features.add_module(f"transition{i}", transition(width))
+                transition = named(  # half the channels, half the height and width
+                    norm=nn.BatchNorm2d(width),
+                    relu=nn.ReLU(inplace=True),
+                    conv=nn.Conv2d(width, width // 2, 1, bias=False),
+                    pool=nn.AvgPool2d(2),
+                )
+                self.features.add_module(f"transition{i}", transition)
                 width //= 2
         self.features.add_module(f"norm{len(depths) + 1}", nn.BatchNorm2d(width))
         self.classifier = nn.Linear(width, classes)

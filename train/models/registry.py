@@ -54,25 +54,6 @@ class Model:
         parameters = inspect.signature(self.builder).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
-    def parse_options(self, text: str, extra: Mapping[str, float]) -> Given:
-        """`width=16,dropout=0.2` as the options of the builder and of `extra`, each a default by name."""
-        allowed = {**self.options, **extra}
-        given = {}
-        for part in filter(None, text.split(",")):
-            key, _, value = part.partition("=")
-            if key not in allowed:
-                raise RequestError(nearest(f"option of {self.name}", key, allowed))
-            kind = type(allowed[key])
-            least, most = self.bounds.get(key, POSITIVE)
-            try:
-                given[key] = kind(value)
-            except ValueError:
-                given[key] = math.nan
-            if not least <= given[key] <= most:
-                expected = f"{least:g} to {most:g}" if key in self.bounds else f"a positive {kind.__name__}"
-                raise RequestError(f"{self.name}@{key}={value!r}: expected {expected}")
-        return given
-
 
 def model(kind: Kind, **traits: Any) -> Callable[[Builder], Builder]:
     """Decorator: enter a builder under its own name.
@@ -190,8 +171,22 @@ def resolve(text: str) -> Architecture:
     for part in text.split("+"):
         name, _, options = part.partition("@")
         entry = find_model(name)
-        extra = {"weight": entry.ensemble_weight} if members else {}
-        members.append((entry, entry.parse_options(options, extra)))
+        allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
+        given: Given = {}
+        for word in filter(None, options.split(",")):
+            key, _, value = word.partition("=")
+            if key not in allowed:
+                raise RequestError(nearest(f"option of {name}", key, allowed))
+            kind = type(allowed[key])
+            least, most = entry.bounds.get(key, POSITIVE)
+            try:
+                given[key] = kind(value)
+            except ValueError:
+                given[key] = math.nan
+            if not least <= given[key] <= most:
+                expected = f"{least:g} to {most:g}" if key in entry.bounds else f"a positive {kind.__name__}"
+                raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
+        members.append((entry, given))
     if len(members) == 1:
         return Architecture(tuple(members))
     if len(members) > 2:
