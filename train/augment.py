@@ -138,18 +138,6 @@ class Augmentation:
         """The first line of the function's docstring."""
         return inspect.getdoc(self.transform).splitlines()[0]  # type: ignore[union-attr]
 
-    def strength(self, text: str) -> Strength:
-        """A number from 0 to `maximum`; of one that cuts also a size, 100x384."""
-        if self.cut and "x" in text:
-            return parse_grid(text, self.name)
-        try:
-            strength = float(text)
-        except ValueError:
-            strength = -1
-        if not 0 <= strength <= self.maximum:
-            raise RequestError(f"{self.name}={text}: expected a strength from 0 to {self.maximum:g}")
-        return strength
-
 
 def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name.
@@ -456,11 +444,21 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
     """
     steps = []
     for part in text.replace(" ", "").split(",") if text not in ("", "none") else []:
-        name, _, strength = part.partition("=")
+        name, _, given = part.partition("=")
         entry = AUGMENTS[name]
         if kind not in entry.kinds:
             raise RequestError(f"AUGMENT={name} is not for this model: python -m train list shows which are")
-        steps.append((entry, entry.strength(strength) if strength else entry.default))
+        strength: Strength = entry.default
+        if entry.cut and "x" in given:  # a size, 100x384
+            strength = parse_grid(given, name)
+        elif given:
+            try:
+                strength = float(given)
+            except ValueError:
+                strength = -1
+            if not 0 <= strength <= entry.maximum:
+                raise RequestError(f"{part}: expected a strength from 0 to {entry.maximum:g}")
+        steps.append((entry, strength))
     return Augmenter(tuple(steps))
 
 

@@ -21,7 +21,7 @@ from commandline.terminal import size
 from results import run_folder
 from results.config import Config, checked_config
 from results.run_folder import RunFolder
-from results.scores import scaled
+from results.scores import rejection_threshold, scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, load, load_weights, not_finite, read_safely, save
 from train.compute import Compute
@@ -29,10 +29,10 @@ from train.data import Numbers, Statistics, network_input
 from train.models.registry import resolve
 from train.options import BundleOptions, parse_grid
 from train.plan import Floats, is_time
-from train.rejection import chosen_threshold
 
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
+WANTED_ACCURACY = 0.95  # of what is answered, that the threshold of a rejection is chosen for
 AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
 
 Values = list[Numbers]  # one (B, rows, frames) a channel, as stored
@@ -62,8 +62,13 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
             raise RequestError(f"{file} is not there: give another SELECTION=, or train this fold again")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    fitted = {"temperature": run.temperature(selection), **chosen_threshold(run, selection)}
-    return Bundle(Config({**run.config, **fitted}, str(run.path / "run.json")), folds)
+    config = {**run.config, "temperature": run.temperature(selection)}
+    if run.validated:
+        probabilities, target = run.answers(split="val", selection=selection)
+        probabilities = scaled(probabilities, config["temperature"])
+        threshold = rejection_threshold(target, probabilities, WANTED_ACCURACY)
+        config["rejection"] = {"threshold": threshold}  # for REJECT=auto
+    return Bundle(Config(config, str(run.path / "run.json")), folds)
 
 
 def read_bundle(file: Path) -> Bundle:

@@ -38,7 +38,7 @@ from results.importance import (
 from results.scores import Floats
 from train.compute import Compute
 from train.data import FoldData, Resident, load_fold, measure_clips
-from train.models.texture import TextureNet
+from train.models.texture import BANDS, TextureNet
 from train.options import ImportanceOptions, RunOptions
 from train.plan import (
     Plan,
@@ -72,7 +72,17 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
         raise RequestError(f"FEATURES={options.features}: expected two or more different features")
     if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
         raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
-    plan = of_classes(plan, options.classes)
+    # separated by blanks, or by commas
+    wanted = [name.strip() for name in options.classes.split("," if "," in options.classes else None)]
+    for name in wanted:
+        if name not in plan.names:
+            raise RequestError(nearest("class", name, plan.names))
+    if len(wanted) == 1:
+        raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
+    if wanted:
+        table = plan.table[plan.table[class_column(options.task)].isin(wanted)]
+        classes = [entry for entry in plan.classes if entry["name"] in wanted]
+        plan = replace(plan, table=table, classes=classes)
     fits = Fits(plan, names, options)
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
         if not fits.finished():
@@ -81,18 +91,6 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
             while lacking := ImportanceFolder(fits.path).lacking:
                 fits.fill(lacking)
     return ImportanceFolder(fits.path)
-
-
-def of_classes(plan: Plan, classes: str) -> Plan:
-    """The plan with the clips of these classes alone; names are separated by blanks, or by commas."""
-    wanted = [name.strip() for name in classes.split("," if "," in classes else None)] or plan.names
-    for name in wanted:
-        if name not in plan.names:
-            raise RequestError(nearest("class", name, plan.names))
-    if len(wanted) == 1:
-        raise RequestError(f"CLASSES={classes}: expected two or more classes")
-    table = plan.table[plan.table[class_column(plan.options.task)].isin(wanted)]
-    return replace(plan, table=table, classes=[entry for entry in plan.classes if entry["name"] in wanted])
 
 
 class Fits:
@@ -138,7 +136,9 @@ class Fits:
             network = draw_network(plan, 0)
             assert isinstance(network, TextureNet), "the other one of MODELS"
             texture = network.shift_invariant
-            self.owner = self.feature[texture.channel_of_each(len(plan.channels)).numpy()]
+            # one statistic after the other: means, deviations, then each band's modulation spectrum
+            counts = BANDS, BANDS, texture.size - 2 * BANDS
+            self.owner = np.concatenate([np.repeat(self.feature, count) for count in counts])
             folds = (data.computed_once(texture) for data in folds)  # feature maps of one fold at a time
         self.data = {data.fold: data for data in folds}
         self.tested = np.concatenate([data.test for data in self.data.values()])

@@ -1,7 +1,6 @@
 """`python -m train list`: what can be trained and what it costs, from the registries themselves."""
 
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -20,17 +19,10 @@ VECTOR = 512  # numbers of a common embedding, for the size of a model on vector
 Stages = list[tuple[str, tuple[int, ...]]]
 
 
-class Description(NamedTuple):
-    """Counts for one clip; its shape, without the batch, at first and after each layer that changes it."""
+def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
+    """(parameters, multiply-adds of a clip, stages) by the sizes in the options.
 
-    parameters: int
-    multiply_adds: int
-    stages: Stages
-
-
-def describe_model(name: str, options: ListOptions) -> Description:
-    """What one clip becomes by the sizes in the options; RequestError if they are too small.
-
+    Stages are a clip's shape at first and after each layer that changes it. RequestError if it is too small.
     Multiply-adds are those of convolutions and linear layers, as papers count them. The device `meta` would
     do for the shapes, but for operations there torch imports its compiler, longer than all else takes.
     """
@@ -64,7 +56,7 @@ def describe_model(name: str, options: ListOptions) -> Description:
             network(torch.zeros(1, *shape))
     except RuntimeError as error:
         raise model.unfit((rows, frames), error) from None
-    return Description(sum(weight.numel() for weight in network.parameters()), sum(operations), stages)
+    return sum(weight.numel() for weight in network.parameters()), sum(operations), stages
 
 
 def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> torch.Tensor:

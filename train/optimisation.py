@@ -6,14 +6,13 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
 
 import torch
 from torch import nn
 
 from train.options import RunOptions
 
-Optimiser = TypeVar("Optimiser", bound=torch.optim.Optimizer)
+WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 AVERAGE_RAMP = 10  # the average forgets its first steps: its share kept is at most (1 + n) / (10 + n)
 
 
@@ -35,17 +34,6 @@ def smoothed_loss(
     return ((y @ weight)[:, None] * each).mean()
 
 
-def without_compiler(optimiser: type[Optimiser]) -> type[Optimiser]:
-    """The same without what torch wraps around its methods to keep torch.compile away from them.
-
-    The wrapping imports the compiler, more than a second, which nothing else in training needs.
-    """
-    names = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-    plain = {name: inspect.unwrap(getattr(optimiser, name)) for name in names}
-    plain["step"] = torch.no_grad()(plain["step"])
-    return cast(type[Optimiser], type(optimiser.__name__, (optimiser,), plain))
-
-
 def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and biases."""
     weights = list(network.parameters())
@@ -54,11 +42,16 @@ def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optim
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
     ]
     fused = weights[0].device.type in ("cpu", "cuda")  # one pass over the weights: 5 ms a step instead of 25
-    if options.optimizer == "adamw":
-        return without_compiler(torch.optim.AdamW)(groups, lr=1.0, fused=fused)
-    sgd = without_compiler(torch.optim.SGD)
-    nesterov = options.momentum > 0
-    return sgd(groups, lr=1.0, momentum=options.momentum, nesterov=nesterov, fused=fused)
+    kind: type[torch.optim.Optimizer] = torch.optim.AdamW
+    settings = {}
+    if options.optimizer == "sgd":
+        kind = torch.optim.SGD
+        settings = {"momentum": options.momentum, "nesterov": options.momentum > 0}
+    # Without what torch wraps around its methods to keep torch.compile away from them: the wrapping imports
+    # the compiler, more than a second, which nothing else in training needs.
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
+    plain["step"] = torch.no_grad()(plain["step"])
+    return type(kind.__name__, (kind,), plain)(groups, lr=1.0, fused=fused, **settings)
 
 
 def _cosine(begin: float, end: float, share: float) -> float:

@@ -200,8 +200,13 @@ def make_plan(asked: RunOptions) -> Plan:
     if model.kind != "linear":
         exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
     exact.pop("padding", None)
-    if drops_padding(options, model, shapes, cache.filled[table.index]):
-        exact["padding"] = "drop"
+    filled = cache.filled[table.index]
+    short = filled.min() < 1 and any(frames > 1 for _, frames in shapes)
+    # resizing would change the pitch of a waveform; copies may have their sound elsewhere in the padding
+    if short and model.kind != "wave" and not options.copies:
+        much = not model.reads_padding and 1 - filled.mean() > MUCH_PADDING
+        if options.padding == "drop" or (options.padding == "auto" and much):
+            exact["padding"] = "drop"
     content = hashed_content(exact, cache, channels, table)
     standard = RunOptions.build({"recipe": options.recipe})
     name = label(options.features, model.name, differences(options, standard), digest(content))
@@ -359,19 +364,6 @@ def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
         raise RequestError(f"one class only ({pairs['name'].iloc[0]}): training needs two or more")
     refuse_class_names(pairs["name"])
     return pairs.sort_values("name").to_dict("records")
-
-
-def drops_padding(options: RunOptions, model: Architecture, shapes: Sequence[Shape], filled: Floats) -> bool:
-    """Whether what follows the end of short clips is left out; filled: the part that each clip fills."""
-    if model.kind == "wave":  # resizing would change its pitch
-        return False
-    if options.copies:  # some have their sound at another place in the padding
-        return False
-    if filled.min() == 1 or all(frames == 1 for _, frames in shapes):
-        return False
-    if options.padding == "auto":
-        return not model.reads_padding and bool(1 - filled.mean() > MUCH_PADDING)
-    return options.padding == "drop"
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:

@@ -150,17 +150,6 @@ class AudioModel(TrainedModel):
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
 
 
-def find_audio(path: Path) -> list[Path]:
-    """The file, or the audio files of a folder and of the folders in it, by name, hidden ones left out."""
-    if path.is_file():
-        return [path]
-    names = files_below(path) if path.is_dir() else []
-    files = [path / name for name in names if audio.AUDIO_FILE.fullmatch(name)]
-    if not files:
-        raise RequestError(f"AUDIO={path}: expected an audio file, or a folder with some")
-    return files
-
-
 def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None = None) -> pd.DataFrame:
     """The answers of one fold's model, or of all folds' together, for the first seconds of each file.
 
@@ -242,7 +231,12 @@ def predict_audio(options: PredictOptions) -> int:
     model = AudioModel.open(options)
     if options.audio is None:
         return predict_test_clips(options, model)
-    files = find_audio(options.audio)
+    files = [options.audio]
+    if not options.audio.is_file():
+        names = files_below(options.audio) if options.audio.is_dir() else []
+        files = [options.audio / name for name in names if audio.AUDIO_FILE.fullmatch(name)]
+    if not files:
+        raise RequestError(f"AUDIO={options.audio}: expected an audio file, or a folder with some")
     if options.hop:
         if options.json or options.csv:
             tell("JSON and CSV do not apply to HOP, which writes files, and are ignored")

@@ -10,25 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commandline.registry import RequestError
-from results.run_folder import RunFolder
-from results.scores import rejection_threshold, scaled
 from train.options import TrainedOptions
 
-WANTED_ACCURACY = 0.95  # of what is answered, that the threshold is chosen for
 LEVEL_SECONDS = 0.05
 NO_ANSWER = "no answer"
 
 Samples = NDArray[np.float32]
-
-
-def chosen_threshold(run: RunFolder, selection: str) -> dict[str, dict[str, float]]:
-    """{"rejection": {"threshold"}} chosen on the run's validation clips; empty without any."""
-    if not run.validated:
-        return {}
-    probabilities, target = run.answers(split="val", selection=selection)
-    probabilities = scaled(probabilities, run.temperature(selection))
-    threshold = rejection_threshold(target, probabilities, WANTED_ACCURACY)
-    return {"rejection": {"threshold": threshold}}
 
 
 @dataclass(frozen=True)

@@ -2,21 +2,13 @@
 
 import shutil
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from commandline.files import Lock
 from commandline.terminal import size
 from features_cache import dataset_name
 from results.run_folder import select
 from train.options import RemoveOptions
-
-
-def confirmed() -> bool:
-    """Whether the answer is yes; an input that ends is none."""
-    try:
-        return input("remove? [y/N] ").strip().lower() == "y"
-    except EOFError:
-        return False
 
 
 def remove_runs(options: RemoveOptions) -> int:
@@ -33,7 +25,11 @@ def remove_runs(options: RemoveOptions) -> int:
         files = {run: [file for file in run.path.rglob("*") if file.is_file()] for run in runs}
         for run, own in files.items():
             print(f"{run.path}: {len(own)} files, {size(sum(file.stat().st_size for file in own))}")
-        if not options.yes and not (sys.stdin.isatty() and confirmed()):
+        answer = "y" if options.yes else ""
+        if not options.yes and sys.stdin.isatty():
+            with suppress(EOFError):  # an input that ends is no answer
+                answer = input("remove? [y/N] ")
+        if answer.strip().lower() != "y":
             print("nothing was removed; YES=1 removes them")
             return 1
         for run in runs:

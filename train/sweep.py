@@ -105,7 +105,11 @@ def table(done: Sequence[RunFolder]) -> str:
         families.setdefault(folder.family, []).append(folder)
     rows = []
     for seeds in families.values():
-        each = mean_correct(seeds)
+        parts = [folder.scored(split=folder.scored_split) for folder in seeds]
+        clips = pd.concat(parts, ignore_index=True)
+        correct = clips[seeds[0].classes].idxmax(axis=1) == clips["target"]
+        groups = clips["group"].where(clips["group"] != "", clips["clip_id"])
+        each = correct.groupby([clips["fold"], groups, clips["clip_id"]]).mean()  # over the seeds
         by_fold = each.groupby("fold").mean().tolist()
         ((low, high),) = accuracy_interval(
             each.to_numpy()[:, None],
@@ -123,15 +127,6 @@ def table(done: Sequence[RunFolder]) -> str:
     if len(rows) > 1:
         text += f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score is optimistic"
     return text
-
-
-def mean_correct(seeds: Sequence[RunFolder]) -> pd.Series:
-    """The share of the seeds that are right, by fold, group and id of each clip."""
-    parts = [folder.scored(split=folder.scored_split) for folder in seeds]
-    rows = pd.concat(parts, ignore_index=True)
-    correct = rows[seeds[0].classes].idxmax(axis=1) == rows["target"]
-    groups = rows["group"].where(rows["group"] != "", rows["clip_id"])
-    return correct.groupby([rows["fold"], groups, rows["clip_id"]]).mean()
 
 
 def greedy_search(options: SweepOptions) -> int:

@@ -360,12 +360,10 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
                     data = data.computed_once(front_end)
                 # placed and compiled for the first fold; later folds load their first weights into it
                 if forward is None:
-                    compute, checked = choose_compute(network, data, device, processes, begun)
+                    compute = choose_compute(network, data, device, processes, begun)
                     compute.prepare()
                     network = compute.place(network)
                     forward = processes.average_gradients(compute.compile(network))
-                    if first:
-                        write_config(plan, network, compute, checked, begun)
                 else:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
                 train_fold(Trainer(data, network, compute, forward, processes), bar)
@@ -391,11 +389,12 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
 
 def choose_compute(
     network: nn.Module, data: FoldData, device: str, processes: Processes, begun: Compute | None
-) -> tuple[Compute, dict[str, str]]:
-    """(how to compute, what checking found), equal in all processes: as the run has begun, else measured.
+) -> Compute:
+    """How to compute, equal in all processes, and run.json written: as the run has begun, else measured.
 
     Anything but plain fp32 must agree with it on real clips; if one process finds that it does not, all
-    use that process's choice.
+    use that process's choice. If the run has begun and now computes differently, `changes` in run.json says
+    what changed, and after how many epochs of each fold.
     """
     plan = data.plan
     batches = draw_batches(data, 1, processes.size)
@@ -411,27 +410,20 @@ def choose_compute(
     proposed = processes.agree(proposed)
     verdicts = processes.gather(agreement.agreed(proposed, network, (x, y), plan.options.runs / VERDICTS))
     refusals = [verdict for verdict in verdicts if verdict[0] != proposed]
-    return (refusals or verdicts)[0]
-
-
-def write_config(
-    plan: Plan, network: nn.Module, compute: Compute, checked: dict[str, str], begun: Compute | None
-) -> None:
-    """Write run.json.
-
-    If the run has begun and now computes differently, add to `changes` what changed, and after how many
-    epochs of each fold.
-    """
+    compute, checked = (refusals or verdicts)[0]
+    if compute == begun or not processes.first:
+        return compute
     state = asdict(compute)
     if begun is None:
         known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
-        run_folder.write_config(plan.path, plan.config() | machine(compute.device) | state | known_now)
-    elif begun != compute:
+        run_folder.write_config(plan.path, plan.config() | machine(device) | state | known_now)
+    else:
         run = RunFolder(plan.path)
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         change = {"from": asdict(begun), "to": state, "epochs_done": done}
         changes = [*run.config.get("changes", []), change]
         run_folder.write_config(run.path, run.config | state | {"changes": changes})
+    return compute
 
 
 def train_fold(trainer: Trainer, bar: "Bar") -> None:

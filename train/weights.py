@@ -48,9 +48,21 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
         known = ", ".join(PUBLISHED)
         raise RequestError(f"no ImageNet weights are published for {architecture.name}, only for {known}")
     for member, address in zip(networks, addresses):
-        if address:
-            file = fetch(address) if address.startswith(("http://", "https://")) else Path(address)
-            fill(member, read_weights(file), weights)
+        if not address:
+            continue
+        file = fetch(address) if address.startswith(("http://", "https://")) else Path(address)
+        if not file.is_file():
+            raise RequestError(f"WEIGHTS={file}: no such file; give a file, an address, or imagenet")
+        check_hash(file.name, file.read_bytes())
+        try:
+            state = read_safely(file)
+        except ValueError as reason:
+            raise RequestError(f"{file} holds no weights that can be read safely: {reason}") from None
+        if isinstance(state, Mapping):
+            state = state.get("network", state)  # a checkpoint of one of our own folds
+        if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+            raise RequestError(f"{file} holds no state dict: expected names of layers with a tensor each")
+        fill(member, {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()}, weights)
 
 
 def fetch(url: str) -> Path:
@@ -83,22 +95,6 @@ def check_hash(name: str, content: bytes) -> None:
         raise RequestError(
             f"{name}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is damaged or another file"
         )
-
-
-def read_weights(file: Path) -> dict[str, torch.Tensor]:
-    """The state dict in a file; RequestError where there is none, or anything but tensors in it."""
-    if not file.is_file():
-        raise RequestError(f"WEIGHTS={file}: no such file; give a file, an address, or imagenet")
-    check_hash(file.name, file.read_bytes())
-    try:
-        state = read_safely(file)
-    except ValueError as reason:
-        raise RequestError(f"{file} holds no weights that can be read safely: {reason}") from None
-    if isinstance(state, Mapping):
-        state = state.get("network", state)  # a checkpoint of one of our own folds
-    if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise RequestError(f"{file} holds no state dict: expected names of layers with a tensor each")
-    return {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()}
 
 
 def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[int]) -> None:

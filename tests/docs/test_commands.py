@@ -17,7 +17,7 @@ from pipeline.features import FEATURES
 from tests.golden.commands import ROOT, done, inside
 from tests.processes import python
 from tests.train.sounds import CLASSES, RATE, sound
-from train.models.registry import find_model
+from train.models.registry import resolve
 
 DOCS = ROOT / "docs"
 PAGES = [
@@ -111,7 +111,7 @@ def test_every_command_exists_and_takes_its_options(page):
                 parse_list(features, [*FEATURES, "crest", "embedding", "tensor"])  # three worked examples
             for model in str(getattr(options, "model", "")).split():
                 if not model.startswith("tiny"):  # a worked example's
-                    assert all(find_model(part.split("@")[0]) for part in model.split("+"))
+                    assert resolve(model)
 
 
 @pytest.mark.slow

@@ -15,11 +15,9 @@ from tests.refusal import refused
 from tests.train.little import CLASSES, change, clip_table, execute, fill
 from train import checkpoint, run
 from train.augment import Augmenter
-from train.compute import Compute
 from train.models.texture import TextureStatistics
 from train.outcome import summary
-from train.plan import make_plan
-from train.trainer import Trainer, write_config
+from train.trainer import Trainer
 
 
 def test_a_run_leaves_what_analysis_reads(trained):
@@ -144,12 +142,10 @@ def test_weights_of_another_shape_are_not_continued(options, finished):
 
 
 def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
-    plan = make_plan(options)
-    network = torch.nn.Linear(1, 1)
-    before = run_folder.RunFolder(finished.path).config
-    write_config(plan, network, Compute("cuda"), {}, Compute("cuda"))
-    assert run_folder.RunFolder(finished.path).config == before
-    write_config(plan, network, Compute("cpu"), {}, Compute("cuda"))
+    run_folder.write_config(finished.path, finished.config | {"device": "cuda"})
+    for fold in (1, 2):  # the second one goes on as the first one did
+        (finished.fold(fold) / "predictions.csv").unlink()
+        execute(options, folds=(fold,))
     (changed,) = run_folder.RunFolder(finished.path).config["changes"]
     assert (changed["from"]["device"], changed["to"]["device"]) == ("cuda", "cpu")
 

@@ -12,8 +12,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,15 +29,6 @@ from train.timeline import resampled
 
 BLOCK = 0.05  # seconds of audio read at once
 PCM: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "s32": np.dtype("<i4"), "f32": np.dtype("<f4")}
-
-
-def pcm_blocks(stream: BinaryIO, form: str, samples: int) -> Iterator[Samples]:
-    """Mono samples from raw PCM, `samples` at a time as they come; integers become -1 to 1."""
-    kind = PCM[form]
-    scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0
-    while raw := stream.read(samples * kind.itemsize):
-        whole = raw[: len(raw) // kind.itemsize * kind.itemsize]
-        yield (np.frombuffer(whole, kind) / scale).astype(np.float32)
 
 
 def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple[Samples, int]]:
@@ -89,7 +81,12 @@ def listen_live(options: ListenOptions) -> int:
         f"latency {hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
     incoming = options.rate or rate
-    blocks = pcm_blocks(sys.stdin.buffer, options.format, max(1, round(BLOCK * incoming)))
+    kind = PCM[options.format]
+    scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0  # integers become -1 to 1
+    pieces = iter(partial(sys.stdin.buffer.read, max(1, round(BLOCK * incoming)) * kind.itemsize), b"")
+    blocks = (
+        (np.frombuffer(raw, kind, len(raw) // kind.itemsize) / scale).astype(np.float32) for raw in pieces
+    )
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
     received = 0
     for y, received in live:

@@ -18,7 +18,7 @@ networks themselves on features of noise.
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,8 @@ from features_cache import Cache, cache_folder
 from features_cache.location import is_cache
 from features_cache.names import parse_set
 from results import run_folder
-from results.run_folder import RunFolder
 from results.scores import SMALLEST_PROBABILITY
-from train.bundle import AGREES, Bundle, Probabilities, TrainedModel, Values, bundle_of_run
+from train.bundle import AGREES, Probabilities, TrainedModel, Values, bundle_of_run
 from train.data import LARGEST, Statistics, own_frames
 from train.models.texture import TextureStatistics
 from train.options import ExportOptions
@@ -140,18 +139,39 @@ def export_run(options: ExportOptions) -> int:
     selection = run.selection(options.selection)
     bundle = bundle_of_run(run, selection)
     model = TrainedModel(bundle)
-    names = input_names(bundle.config)
-    folder = cache_folder(run.dataset, options.data, run.dataset)
     channels = parse_set(run.config["features"])
+    texts = list(map(str, channels))
+    # a second channel of the same name is numbered: mel, mel_2
+    again = [texts[:place].count(text) for place, text in enumerate(texts)]
+    names = [f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)]
+    folder = cache_folder(run.dataset, options.data, run.dataset)
     cache = Cache(folder) if is_cache(folder) else None
+    # of each: a fold's place among those exported, one clip's stored features, that fold's probabilities
+    examples: list[tuple[int, Values, Probabilities]] = []
     if cache and all(channel in cache for channel in channels):
-        examples = list(tested_clips(model, run, cache, selection))
         source = "predictions.csv"
+        for number, fold in enumerate(model.folds):
+            rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
+            for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
+                values = cache.batch(channels, [clip])
+                if model.drops_padding:
+                    filled = cache.filled[cache.positions([clip])]
+                    values = [
+                        part[:, :, : own_frames(part.shape[2], filled)[0]] if timed else part
+                        for part, timed in zip(values, model.timed)
+                    ]
+                examples.append((number, values, expected))
     else:
-        examples = list(noise(bundle))
+        from train.predict import AudioModel
+
         source = "the networks"
+        audio = AudioModel(bundle)
+        noise = np.random.default_rng(0).normal(0, 0.1, audio.samples).astype(np.float32)
+        values = [channel[None] for channel in audio.features(noise)]
+        for number, fold in enumerate(model.folds):
+            examples.append((number, values, model.probabilities(values, np.ones(1), fold)[0]))
     _, first, _ = examples[0]
-    content = onnx_bytes(model, [channel.shape[1:] for channel in first])
+    content = onnx_bytes(model, names, [channel.shape[1:] for channel in first])
     session = open_session(content)
     largest = 0.0
     for number, values, expected in examples:
@@ -166,48 +186,8 @@ def export_run(options: ExportOptions) -> int:
     return 0
 
 
-# A fold's place among those exported, one clip by its stored features, that fold's probabilities (K,).
-Example = tuple[int, Values, Probabilities]
-
-
-def tested_clips(model: TrainedModel, run: RunFolder, cache: Cache, selection: str) -> Iterator[Example]:
-    """Some clips of each fold, as predictions.csv has them."""
-    channels = parse_set(model.config["features"])
-    for number, fold in enumerate(model.folds):
-        rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
-        for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
-            values = cache.batch(channels, [clip])
-            if model.drops_padding:
-                filled = cache.filled[cache.positions([clip])]
-                values = [
-                    part[:, :, : own_frames(part.shape[2], filled)[0]] if timed else part
-                    for part, timed in zip(values, model.timed)
-                ]
-            yield number, values, expected
-
-
-def noise(bundle: Bundle) -> Iterator[Example]:
-    """Features of noise, as long as a clip, by each fold's network."""
-    from train.predict import AudioModel
-
-    audio = AudioModel(bundle)
-    y = np.random.default_rng(0).normal(0, 0.1, audio.samples).astype(np.float32)
-    values = [channel[None] for channel in audio.features(y)]
-    for number, fold in enumerate(audio.folds):
-        yield number, values, audio.probabilities(values, np.ones(1), fold)[0]
-
-
-def input_names(config: dict[str, Any]) -> list[str]:
-    """One a channel, a second one of the same name numbered: mel, mel_2."""
-    channels = [str(channel) for channel in parse_set(config["features"])]
-    again = [channels[:place].count(name) for place, name in enumerate(channels)]
-    return [f"{name}_{times + 1}" if times else name for name, times in zip(channels, again)]
-
-
-def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
+def onnx_bytes(model: TrainedModel, names: list[str], shapes: Sequence[Shape]) -> bytes:
     """The file: torch's TorchScript exporter, which needs no further package; metadata beside the network."""
-    config = model.config
-    names = input_names(model.config)
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     for name, timed, (_, frames) in zip(names, model.timed, shapes):
         if model.drops_padding and timed and frames > 1:  # whose frames are a clip's own
@@ -225,7 +205,7 @@ def onnx_bytes(model: TrainedModel, shapes: Sequence[Shape]) -> bytes:
             dynamic_axes=axes,
         )
         proto = onnx.load(file)
-    metadata = {key: config[key] for key in ("features", "channels", "sample_rate", "duration")}
+    metadata = {key: model.config[key] for key in ("features", "channels", "sample_rate", "duration")}
     metadata |= {"classes": model.classes, "folds": list(model.folds)}
     metadata |= {"padding": "drop" if model.drops_padding else "keep"}
     for key, value in metadata.items():

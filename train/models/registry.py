@@ -75,12 +75,6 @@ def all_models() -> Registry[Model]:
     return MODELS
 
 
-def find_model(name: str) -> Model:
-    """The model of this name, looked for in the catalogue first; RequestError for an unknown one."""
-    importlib.import_module("train.models.catalogue")
-    return MODELS[name] if name in MODELS else all_models()[name]
-
-
 @dataclass(frozen=True)
 class Architecture:
     """What a name says: one model with its options, or an ensemble of two."""
@@ -167,10 +161,11 @@ def resolve(text: str) -> Architecture:
     >>> resolve("resnet18+texture").weight
     0.67
     """
+    importlib.import_module("train.models.catalogue")  # the other modules if it has no such model
     members: list[tuple[Model, Given]] = []
     for part in text.split("+"):
         name, _, options = part.partition("@")
-        entry = find_model(name)
+        entry = MODELS[name] if name in MODELS else all_models()[name]
         allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
         given: Given = {}
         for word in filter(None, options.split(",")):

@@ -27,12 +27,7 @@ class TextureStatistics(nn.Module):
     def __init__(self, frames: int) -> None:
         super().__init__()
         self.edges = range_edges(frames // 2)
-        self.size = BANDS * (2 + len(self.edges) - 1)  # of one channel
-
-    def channel_of_each(self, channels: int) -> torch.Tensor:
-        """(channels * size,) the channel that each of the statistics is of."""
-        ranges = self.size // BANDS - 2
-        return torch.cat([torch.arange(channels).repeat_interleave(BANDS * n) for n in (1, 1, ranges)])
+        self.size = BANDS * (1 + len(self.edges))  # of one channel
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         bands = self.bands(x)
