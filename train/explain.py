@@ -51,7 +51,16 @@ def explain_runs(options: ExplainOptions) -> int:
             text = table.to_csv(columns=columns, index=False, float_format="%g", lineterminator="\n")
             replace_file(run.fold(fold) / "attribution.csv", text)
             parts.append(correct)
-        print(summary(run, pd.concat(parts)))
+        # over all folds, as it is and without each channel
+        correct = pd.concat(parts)
+        whole = correct.pop("whole")
+        rows = [
+            (name, percent(share), points(share - whole.mean())) for name, share in correct.mean().items()
+        ]
+        clips = f"{whole.sum()} of {counted(len(whole), 'test clip')} correct"
+        print(f"{run.name}: {clips} in {len(run.finished)} of {counted(len(run.folds), 'fold')}")
+        print(text_table(rows, ("channel", "correct %", "change, points")))
+        print(f"{LEGEND}; the report has them by class")
         print(
             f"next: {make_command('analysis', f'DATASET={run.dataset}', *words(options, ('data', 'runs')))}"
         )
@@ -91,15 +100,3 @@ def permute_channels(
         correct[f"{channel} ({again + 1})" if again else str(channel)] = np.mean(hits, axis=0)
         start += width
     return correct.rename_axis("clip_id")
-
-
-def summary(run: RunFolder, correct: pd.DataFrame) -> str:
-    """The clips that are correct over all folds, as it is and without each channel."""
-    whole = correct["whole"]
-    channels = correct.drop(columns="whole")
-    rows = [(name, percent(share), points(share - whole.mean())) for name, share in channels.mean().items()]
-    clips = counted(len(whole), "test clip")
-    folds = counted(len(run.folds), "fold")
-    first = f"{run.name}: {whole.sum()} of {clips} correct in {len(run.finished)} of {folds}"
-    table = text_table(rows, ("channel", "correct %", "change, points"))
-    return f"{first}\n{table}\n{LEGEND}; the report has them by class"

@@ -80,9 +80,7 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     if len(wanted) == 1:
         raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
     if wanted:
-        table = plan.table[plan.table[class_column(options.task)].isin(wanted)]
-        classes = [entry for entry in plan.classes if entry["name"] in wanted]
-        plan = replace(plan, table=table, classes=classes)
+        plan = replace(plan, table=plan.table[plan.table[class_column(options.task)].isin(wanted)])
     fits = Fits(plan, names, options)
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
         if not fits.finished():

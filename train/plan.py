@@ -65,7 +65,6 @@ class Plan:
     channels: tuple[Channel, ...]
     augmenter: Augmenter
     table: pd.DataFrame  # clips that are done in every channel, the cache's row numbers as index
-    classes: list[dict[str, str]]  # name and category, in the order of the probability columns
     shape: tuple[int, int, int]  # (C, rows, frames) of a clip before augmentation
     content: dict[str, Any]  # what the hash is of, see `hashed_content`
     path: Path  # the run's folder
@@ -73,6 +72,13 @@ class Plan:
     @property
     def grid(self) -> Shape:
         return self.shape[1:]
+
+    @cached_property
+    def classes(self) -> list[dict[str, str]]:
+        """Name and category of each class, by name: in the order of the probability columns."""
+        names = self.table[class_column(self.options.task)]
+        pairs = pd.DataFrame({"name": names, "category": self.table["category"]})
+        return pairs.drop_duplicates("name").sort_values("name").to_dict("records")
 
     @property
     def names(self) -> list[str]:
@@ -188,7 +194,16 @@ def make_plan(asked: RunOptions) -> Plan:
 
         trackers.check_trackers(options.tracker)
     table = find_clips(cache, channels, options)
-    classes = find_classes(table, options.task)
+    names = table[class_column(options.task)]
+    if (names == "").any():
+        clip = table["clip_id"][names == ""].iloc[0]
+        raise RequestError(
+            f"TASK={options.task}: clip {clip} has no category, the column of the dataset's CSV; "
+            "give TASK=classes"
+        )
+    if names.nunique() < 2:
+        raise RequestError(f"one class only ({names.iloc[0]}): training needs two or more")
+    refuse_class_names(names.drop_duplicates())
     shapes = [stored_shape(cache, channel) for channel in channels]
     text = {"wave": "native", "vector": "1x1", "linear": "1x1"}.get(model.kind, options.grid)
     largest = max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
@@ -212,7 +227,7 @@ def make_plan(asked: RunOptions) -> Plan:
     name = label(options.features, model.name, differences(options, standard), digest(content))
     path = options.runs / dataset_name(options.dataset, options.name) / name
     shape = inputs, *grid
-    return Plan(asked, options, cache, model, channels, augmenter, table, classes, shape, content, path)
+    return Plan(asked, options, cache, model, channels, augmenter, table, shape, content, path)
 
 
 def hashed_content(
@@ -349,21 +364,6 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
 
 def class_column(task: str) -> str:
     return "label" if task == "classes" else "category"
-
-
-def find_classes(table: pd.DataFrame, task: str) -> list[dict[str, str]]:
-    """Name and category of each class, by name; RequestError if there are fewer than two."""
-    names = table[class_column(task)]
-    if (names == "").any():
-        clip = table["clip_id"][names == ""].iloc[0]
-        raise RequestError(
-            f"TASK={task}: clip {clip} has no category, the column of the dataset's CSV; give TASK=classes"
-        )
-    pairs = pd.DataFrame({"name": names, "category": table["category"]}).drop_duplicates("name")
-    if len(pairs) < 2:
-        raise RequestError(f"one class only ({pairs['name'].iloc[0]}): training needs two or more")
-    refuse_class_names(pairs["name"])
-    return pairs.sort_values("name").to_dict("records")
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:

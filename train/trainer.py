@@ -346,10 +346,6 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     total = epochs * options.passes * sum(len(split.train) for split in splits.values())
     bar = progress(total=total, label=plan.path.name, unit="clips", silent=not first)
     forward = None
-    run = RunFolder(plan.path)
-    begun = None
-    if (run.path / "run.json").is_file():
-        begun = Compute(**{field.name: run.config[field.name] for field in fields(Compute)})
     for fold, split in splits.items():
         busy = f"fold {fold} of {plan.path} is being trained by another process"
         with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():
@@ -360,7 +356,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
                     data = data.computed_once(front_end)
                 # placed and compiled for the first fold; later folds load their first weights into it
                 if forward is None:
-                    compute = choose_compute(network, data, device, processes, begun)
+                    compute = choose_compute(network, data, device, processes)
                     compute.prepare()
                     network = compute.place(network)
                     forward = processes.average_gradients(compute.compile(network))
@@ -387,16 +383,18 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     return network
 
 
-def choose_compute(
-    network: nn.Module, data: FoldData, device: str, processes: Processes, begun: Compute | None
-) -> Compute:
-    """How to compute, equal in all processes, and run.json written: as the run has begun, else measured.
+def choose_compute(network: nn.Module, data: FoldData, device: str, processes: Processes) -> Compute:
+    """How to compute, equal in all processes: as the run has begun, else measured. It stands in run.json.
 
     Anything but plain fp32 must agree with it on real clips; if one process finds that it does not, all
     use that process's choice. If the run has begun and now computes differently, `changes` in run.json says
     what changed, and after how many epochs of each fold.
     """
     plan = data.plan
+    run = RunFolder(plan.path)
+    begun = None
+    if (run.path / "run.json").is_file():
+        begun = Compute(**{field.name: run.config[field.name] for field in fields(Compute)})
     batches = draw_batches(data, 1, processes.size)
     ((x, y),) = data.batches([processes.share(batches[0])])
     x, y = plan.augmenter(x, y, data.channels, seeded(x.device, plan.options.seed, data.fold))
@@ -416,9 +414,8 @@ def choose_compute(
     state = asdict(compute)
     if begun is None:
         known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
-        run_folder.write_config(plan.path, plan.config() | machine(device) | state | known_now)
+        run_folder.write_config(run.path, plan.config() | machine(device) | state | known_now)
     else:
-        run = RunFolder(plan.path)
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         change = {"from": asdict(begun), "to": state, "epochs_done": done}
         changes = [*run.config.get("changes", []), change]

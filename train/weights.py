@@ -128,8 +128,7 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
 def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
     """Copy a state dict into a network that may differ in its input channels and its classes."""
     own = network.state_dict()
-    convolutions = [key for key, value in own.items() if value.dim() >= 3]
-    stem = next(iter(convolutions), "")
+    stem = next((key for key, value in own.items() if value.dim() >= 3), "")  # the first convolution
     head = list(own)[-1].rpartition(".")[0]
     chosen = {key: value for key, value in state.items() if key.rpartition(".")[0] != head}
     if stem in chosen:

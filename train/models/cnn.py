@@ -21,8 +21,11 @@ def named(**layers: nn.Module) -> nn.Sequential:
 
 def plain(layers: list[nn.Module], width: int, classes: int) -> nn.Sequential:
     """Layers in a row, the mean over what is left of the image, one linear layer."""
-    pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    return named(layers=nn.Sequential(*layers), pool=pool, head=nn.Linear(width, classes))
+    return named(
+        layers=nn.Sequential(*layers),
+        pool=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        head=nn.Linear(width, classes),
+    )
 
 
 def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
