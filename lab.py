@@ -38,8 +38,9 @@ from features_cache.cache import open_cache
 from features_cache.index import FAILURES, read_failures
 from features_cache.names import parse_channel
 from pipeline import alter as alterations
-from pipeline import audio, datasets
+from pipeline import audio
 from pipeline.clip import Clip
+from pipeline.datasets.load import load
 from pipeline.extract import run as run_extraction
 from pipeline.features import resolve_feature
 from pipeline.options import FeaturesCommand, SourceOptions
@@ -68,7 +69,7 @@ def clips(dataset: str = "esc50", data: Path = DATA) -> pd.DataFrame:
 
         lab.clips("synth").groupby("label").size()
     """
-    return datasets.load(_options(SourceOptions, {"dataset": dataset, "data": data})).table
+    return load(_options(SourceOptions, {"dataset": dataset, "data": data})).table
 
 
 def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None) -> Clip:

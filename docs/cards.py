@@ -18,7 +18,7 @@ from commandline.options import DatasetOptions, Options
 from commandline.terminal import progress
 from features_cache.names import Channel
 from pipeline import audio
-from pipeline.datasets import load
+from pipeline.datasets.load import load
 from pipeline.features import FEATURES, Clip, resolve_feature
 from pipeline.listing import MEASURED, TYPICAL, card
 from pipeline.options import SourceOptions

@@ -180,18 +180,13 @@ class Bank(Wavelets):
         steps = self.bins_per_octave
         ratios = 2.0 ** (np.arange(steps) / steps)
         if self.just:
-            fractions = np.modf(JUST @ np.log2([3, 5]))[0]
-            ratios = np.power(2, np.sort(np.where(fractions < 0, fractions + 1, fractions)))
+            ratios = np.power(2, np.sort(JUST @ np.log2([3, 5]) % 1))
         octaves = np.multiply.outer(2.0 ** np.arange(-(-self.n_bins // steps)), ratios).flatten()
         return np.sort(octaves[: self.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
 
     def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each band."""
-        logarithm = np.log2(frequency)
-        steps = np.empty_like(frequency)  # in an octave, about each frequency
-        steps[0] = 1 / (logarithm[1] - logarithm[0])
-        steps[-1] = 1 / (logarithm[-1] - logarithm[-2])
-        steps[1:-1] = 2 / (logarithm[2:] - logarithm[:-2])
+        steps = 1 / np.gradient(np.log2(frequency))  # in an octave, about each frequency
         alpha = (2.0 ** (2 / steps) - 1) / (2.0 ** (2 / steps) + 1)
         return alpha, alpha * AUDITORY if self.gamma is None else np.full_like(alpha, self.gamma)
 

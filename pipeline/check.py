@@ -28,9 +28,8 @@ from features_cache.index import CHECKED
 from features_cache.splits import fold_split
 from features_cache.table import originals
 from pipeline import audio
-from pipeline.datasets import Dataset, load
 from pipeline.datasets.folds import propose_group
-from pipeline.datasets.load import shorter_duration
+from pipeline.datasets.load import Dataset, load, shorter_duration
 from pipeline.datasets.summary import counts
 from pipeline.near_duplicates import AudioFingerprint, audio_fingerprint, find_near_duplicates
 from pipeline.next_step import next_step

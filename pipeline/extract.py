@@ -41,8 +41,7 @@ from features_cache.names import parse_list
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
-from pipeline.datasets import Dataset
-from pipeline.datasets.load import load
+from pipeline.datasets.load import Dataset, load
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.next_step import training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
@@ -254,8 +253,7 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
         checked = asked.part if check else None
         stored = list(
             threads.map(
-                lambda spec: stored_clips(asked.folder, spec, asked.ids, asked.keys, check=checked),
-                asked.specs,
+                lambda spec: stored_clips(asked.folder, spec, asked.ids, asked.keys, checked), asked.specs
             )
         )
     todo = ~np.stack([clips.done for clips in stored], axis=1)

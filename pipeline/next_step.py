@@ -14,7 +14,7 @@ from features_cache.index import failed_clips, read_check
 from features_cache.location import NAMED, is_cache
 from features_cache.names import first_compared, parse_channel
 from features_cache.splits import untrainable
-from pipeline.datasets import Dataset
+from pipeline.datasets.load import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions
 

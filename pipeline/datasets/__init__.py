@@ -1,5 +1,1 @@
 """Where clips come from: one table of clips from a known name, a folder, a CSV or a cache."""
-
-from pipeline.datasets.load import Dataset, load
-
-__all__ = ["Dataset", "load"]

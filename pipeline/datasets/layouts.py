@@ -33,9 +33,8 @@ FOLD_OF_FOLDER = {
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), SIDES["eval"]),
 }
 
-Reader = Callable[[Path], Listing]
 # The file that only this dataset has -> its reader.
-LAYOUTS: Registry[Reader] = Registry("layout")
+LAYOUTS: Registry[Callable[[Path], Listing]] = Registry("layout")
 
 
 @LAYOUTS.register("UrbanSound8K.csv")  # Kaggle's copy: table and folds beside each other

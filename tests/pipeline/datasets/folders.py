@@ -3,7 +3,7 @@
 import numpy as np
 import soundfile
 
-from pipeline.datasets import load
+from pipeline.datasets.load import load
 from pipeline.options import ExtractOptions
 
 
