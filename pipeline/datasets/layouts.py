@@ -22,7 +22,7 @@ import pandas as pd
 from commandline.registry import Registry, RequestError
 from commandline.terminal import counted
 from pipeline.audio import AUDIO_FILE
-from pipeline.datasets.readers import Listing, list_clips, read_csv
+from pipeline.datasets.readers import Listing, clip_table, read_csv
 
 SPEAKER = r"/(.+)_nohash_\d+\."
 BACKGROUND = "_background_noise_/"  # of Speech Commands: minutes of noise, no class
@@ -47,7 +47,7 @@ def read_urbansound8k(folder: Path) -> Listing:
     names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
     notes = ("UrbanSound8K: its ten folds; a group is a Freesound recording",)
-    return Listing(list_clips(clips, audio), notes=notes)
+    return Listing(clip_table(clips, audio), notes=notes)
 
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
@@ -76,7 +76,7 @@ def read_fsd50k(folder: Path) -> Listing:
         group=[uploaders.get(name, "") for name in clips["fname"]],
     )
     note = f"FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested; {left}"
-    return Listing(list_clips(clips, folder), notes=(note,), published_test=SIDES["eval"])
+    return Listing(clip_table(clips, folder), notes=(note,), published_test=SIDES["eval"])
 
 
 def single_labels(labels: "pd.Series[str]") -> list[str]:
@@ -117,7 +117,7 @@ def read_speech_commands(folder: Path) -> Listing:
     )
     split = "fold 1 is its validation list, 3 its testing list, which alone is tested, 2 the rest"
     notes = (f"Speech Commands: {split}; a group is a speaker",)
-    table = list_clips(clips, folder, by_path=True)
+    table = clip_table(clips, folder, by_path=True)
     return Listing(table, notes=notes, published_test=SIDES["eval"])
 
 
@@ -176,5 +176,5 @@ def read_folder(folder: Path) -> Listing:
         test = SIDES["eval"] if SIDES["eval"] in folds.values() else None
         sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
         notes.append(f"read as a split: {sides}{f'; only fold {test} is tested' if test else ''}")
-    table = list_clips(clips.reset_index(drop=True), folder, by_path=True)
+    table = clip_table(clips.reset_index(drop=True), folder, by_path=True)
     return Listing(table, notes=tuple(notes), published_test=test)

@@ -68,7 +68,7 @@ class Listing:
     published_test: int | None = None
 
 
-def list_clips(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
+def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
     """A listing's table of clips with the columns filename, label and, if known, fold, group and category.
 
     File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Without a category it is the
@@ -171,7 +171,7 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
     clips["label"] = clips["label"].str.strip()
     for name in clips["filename"][clips["label"] == ""]:
         raise RequestError(f"{path}: {name} has no label")
-    return Listing(list_clips(clips, audio_dir))
+    return Listing(clip_table(clips, audio_dir))
 
 
 def is_esc_layout(folder: Path) -> bool:
