@@ -35,7 +35,7 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
 
 def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
     """Hz at which bands from `fmin` up end; Impossible if that is not above."""
-    top = fmax or sample_rate / 2
+    top = sample_rate / 2 if fmax is None else fmax
     if fmin >= top:
         raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
     return top

@@ -62,19 +62,8 @@ class Framing:
             raise RequestError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; raise n_fft")
 
 
-class Bands:
-    """What every bank of bands has: a range of frequencies."""
-
-    fmin: float
-    fmax: float | None
-
-    def __post_init__(self) -> None:
-        if self.fmax is not None and self.fmax <= self.fmin:
-            raise RequestError(f"fmax={self.fmax:g} must be above fmin={self.fmin:g}")
-
-
 @dataclass(frozen=True)
-class MelBank(Bands):
+class MelBank:
     """Triangular bands, evenly spaced on the mel scale (`librosa.filters.mel`)."""
 
     n_mels: Count = 128
@@ -97,7 +86,7 @@ class MelBank32(MelBank):
 
 
 @dataclass(frozen=True)
-class LinearBank(Bands):
+class LinearBank:
     """Triangular bands, evenly spaced in Hz."""
 
     n_bands: Count = 128

@@ -52,6 +52,7 @@ def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
         ("mel_delta", 44100, 8 * 511),
         ("yin@fmin=10", 44100, 44100),
         ("yin@fmax=30000", 44100, 44100),
+        ("mel@fmin=9000,fmax=100", 44100, 44100),
         *((f"{name}@fmin=4000", 8000, 8000) for name in ("mel", "mfcc", "lfcc", "gfcc", "modulation")),
     ],
 )
