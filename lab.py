@@ -246,8 +246,7 @@ def predict(trained: RunFolder, files: Sequence[Path | str]) -> pd.DataFrame:
     from train.predict import AudioModel, predict_files
 
     model = AudioModel(bundle_of_run(trained))
-    answers = predict_files(model, {str(file): Path(file) for file in files})
-    return answers.reset_index(names="file")
+    return predict_files(model, {str(file): Path(file) for file in files}).reset_index(names="file")
 
 
 def report(dataset: str, data: Path = DATA, runs: Path = RUNS, reports: Path = REPORTS) -> Built:

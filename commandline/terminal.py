@@ -27,9 +27,6 @@ class _LogLines:
         if line:
             print(line, file=sys.stderr)
 
-    def flush(self) -> None:
-        sys.stderr.flush()
-
 
 # What tqdm is told besides, by where its bar is drawn; `mininterval` in seconds.
 ON_A_TERMINAL: dict[str, Any] = {"mininterval": 0.2, "dynamic_ncols": True}

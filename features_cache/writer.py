@@ -21,7 +21,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -45,27 +44,22 @@ from features_cache.table import rows_of
 Clips = Iterable[tuple[int, NDArray, int]]  # row (or which feature), stored values, state word
 
 
-class ClipWriter:
-    """A worker's hold on the files of a run, for the clips of one batch."""
+def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]) -> None:
+    """A worker's writing: rows of a run's files, each in several features, as they are computed.
 
-    def __init__(self, files: Sequence[FeatureFile], handle: Handle) -> None:
-        self.files = files
-        self.writing = Writing(handle)
-        self.descriptors = [os.open(file.path, os.O_RDWR) for file in files]
-
-    def write(self, row: int, clips: Clips) -> None:
-        """Write one row in several features; RunIsGone where the run that claimed it has ended."""
-        with self.writing:
-            for feature, values, state in clips:
-                self.files[feature].write_clip(self.descriptors[feature], row, values, state)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for descriptor in self.descriptors:
+    RunIsGone where the run that claimed them has ended.
+    """
+    writing = Writing(handle)
+    descriptors = [os.open(file.path, os.O_RDWR) for file in files]
+    try:
+        for row, clips in batch:
+            with writing:
+                for feature, values, state in clips:
+                    files[feature].write_clip(descriptors[feature], row, values, state)
+    finally:
+        for descriptor in descriptors:
             os.close(descriptor)
-        self.writing.close()
+        writing.close()
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:

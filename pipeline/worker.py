@@ -9,7 +9,7 @@ from typing import NamedTuple
 from features_cache.claims import Handle
 from features_cache.feature_file import FeatureFile, state_word
 from features_cache.index import WHOLE
-from features_cache.writer import Clips, ClipWriter, to_stored
+from features_cache.writer import Clips, to_stored, write_batch
 from pipeline import audio, kernels
 from pipeline.clip import Clip
 from pipeline.features import Variant
@@ -57,9 +57,8 @@ class Job:
 
     def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
         result = ExtractionResult(len(batch))
-        with ClipWriter(self.files, self.handle) as writer:
-            for task in batch:
-                writer.write(task.row, self.compute(task, result))
+        rows = ((task.row, self.compute(task, result)) for task in batch)
+        write_batch(self.files, self.handle, rows)
         return result
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
