@@ -96,19 +96,6 @@ class Writing:
         self._writing.release()
 
 
-@contextmanager
-def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
-    """Admit this run, or name the one that blocks it; at the end all is on the disk and the claim removed."""
-    claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
-    # absolute, since workers on other machines have other working folders
-    marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
-    with _admit(folder, claim, marker, wait):
-        try:
-            yield Handle(marker, _is_locked(marker))
-        finally:
-            _remove(folder, marker, claim)
-
-
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     """(file, claim, whether its run lives) of every claim in a cache."""
     known = []
@@ -118,14 +105,12 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     return known
 
 
-def holder(folder: Path, feature: str) -> str:
-    """Who lives and claims clips of this feature."""
-    alive = (str(claim) for _, claim, lives in claims(folder) if lives and feature in claim.features)
-    return next(alive, "another process")
-
-
-def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
-    """The lock on our claim's file, once no run that lives overlaps it."""
+@contextmanager
+def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
+    """Admit this run, or name the one that blocks it; at the end all is on the disk and the claim removed."""
+    claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
+    # absolute, since workers on other machines have other working folders
+    marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
@@ -141,13 +126,18 @@ def _admit(folder: Path, claim: Claim, marker: Path, wait: bool) -> Lock:
                     own_lock.take()
                     draft.write_text(json.dumps(asdict(claim), indent=1))
                 _writing(marker).touch()
-                return own_lock
+                break
         if not wait:
             raise RequestError(
                 f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
             )
         tell_once(f"waiting for {blocking}")
         time.sleep(POLL_SECONDS)
+    with own_lock:
+        try:
+            yield Handle(marker, _is_locked(marker))
+        finally:
+            _remove(folder, marker, claim)
 
 
 def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:

@@ -29,7 +29,7 @@ from commandline.files import draft_of, replaced
 from commandline.registry import RequestError
 from commandline.system import allocate
 from commandline.terminal import counted, size
-from features_cache.claims import Handle, Writing, holder
+from features_cache.claims import Handle, Writing, claims
 from features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
@@ -127,9 +127,12 @@ def written_to(folder: Path, stored: str) -> str:
     """The run that is writing this feature, so that its file must not be replaced; '' if there is none."""
     probe = lock(folder, stored)
     try:
-        return "" if probe.take() else holder(folder, stored)
+        if probe.take():
+            return ""
     finally:
         probe.release()
+    alive = (str(claim) for _, claim, lives in claims(folder) if lives and stored in claim.features)
+    return next(alive, "another process")
 
 
 @contextmanager
