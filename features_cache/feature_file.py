@@ -80,7 +80,7 @@ def _hash(text: str) -> int:
 
 def state_word(fingerprint: int, values: NDArray) -> int:
     """The word that says that these values are done."""
-    return int(fingerprint) << int(FINGERPRINT) | zlib.crc32(values.data)
+    return fingerprint << int(FINGERPRINT) | zlib.crc32(values.data)
 
 
 def intact(values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -39,12 +39,12 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
     """Where the dataset's features lie: the dataset itself if it is a cache, else data/<name>/features."""
     if dataset not in NAMED and is_cache(Path(dataset)):
         return Path(dataset)
-    return Path(data) / dataset_name(dataset, name) / "features"
+    return data / dataset_name(dataset, name) / "features"
 
 
 def unknown_dataset(dataset: str, data: Path) -> str:
     """What to say of a dataset that is not there: the nearest, also beside its path, and the list."""
-    cached = {path.parent.parent.name for path in Path(data).glob(f"*/features/{INDEX}")}
+    cached = {path.parent.parent.name for path in data.glob(f"*/features/{INDEX}")}
     if dataset in cached:
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"
     path = Path(dataset)

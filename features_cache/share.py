@@ -95,14 +95,13 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:
         try:
             with zipfile.ZipFile(source) as archive:
-                files = archive.infolist()
-                names = [file.filename for file in files]
+                names = archive.namelist()
                 if INDEX not in names or len(set(names)) < len(names) or len(names) > MOST_FILES:
                     raise RequestError(f"{source} was not exported from a cache")
                 for name in {*names} - {INDEX}:
                     if Path(name).name != name or not can_hold_feature(Path(name)):
                         raise RequestError(f"{source} holds {name!r}, which is no file of a cache")
-                needed = sum(file.file_size for file in files)
+                needed = sum(file.file_size for file in archive.infolist())
                 free = shutil.disk_usage(place).free
                 if needed > free:
                     raise RequestError(f"{source} needs {size(needed)} unpacked, {size(free)} are free")
