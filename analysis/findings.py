@@ -1,9 +1,9 @@
 """The statistics of a dataset's runs, computed once: rankings, tables, and what a report says of them.
 
-A pure step between reading the run folders (`analysis.results`) and writing a report: the same results and
-the same seed give the same findings. Templates make sentences of them.
+The step between reading the run folders (`analysis.results`) and writing a report: the same run folders give
+the same findings. Templates make sentences of them.
 
-Accuracies and differences are from 0 to 1, NaN is a number that is not known. A difference to the best run is
+Accuracies are from 0 to 1, differences from -1 to 1; NaN is a number that is not known. A difference to the best run is
 below zero if the run is worse; its interval excludes zero exactly if its verdict is clear.
 """
 
@@ -25,7 +25,7 @@ from analysis.significance import LEVEL, detectable, fewest_recordings
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # of a table
 
-UNEVEN = 1.5  # classes are uneven if the largest has so many times as many clips as the smallest
+UNEVEN = 1.5  # classes are uneven if the largest has at least so many times the clips of the smallest
 HARDEST = 3
 COMPARISON = (
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
@@ -61,7 +61,7 @@ class Findings:
     chance_p: float = np.nan  # of the best run against it
     detectable: float = np.nan  # smallest difference to the second run that is found with a power of 80 %
     recordings_needed: int = 0  # for a verdict; 0 if there are enough
-    nested: float = np.nan  # score of the best run, selected on the other folds
+    nested: float = np.nan  # score if the run of each fold is selected on the other folds
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: Sequence[str] = ()  # the two most important features, if they were measured
@@ -83,7 +83,7 @@ def findings(
     outdated: Collection[str] = (),
     threats: Sequence[Threat] = (),
 ) -> Findings:
-    """What run folders hold; two of them may be `named` by RUN=. `outdated` runs, by name, do not lead.
+    """What runs show; `named`: RUN= chose them, so that two are one comparison. `outdated` ones do not lead.
 
     `threats` are known of the dataset.
     """
@@ -179,8 +179,8 @@ def findings(
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
     """One row a configuration, best first, those that are not compared last.
 
-    Columns: those of the comparison table and of `metrics`, label, exact (another seed would give the same),
-    control (a feature stands in it more than once), members (name -> accuracy alone), accuracy_low and _high,
+    Columns: those of the comparison table, one for each metric, label, exact (another seed would give the same),
+    control (a feature occurs more than once in its set), members (name -> accuracy alone), accuracy_low and _high,
     difference_low and _high; difference is to the best of the main ranking, its interval corrected like p.
     """
     parts = []

@@ -8,9 +8,9 @@
 
 Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are matched by id, and each
 clip's CRC is checked when it is first read. What is missing, damaged or made from something else than the
-index says is never returned: `done` leaves it out and `read` raises UnreadableClips. No lock is needed
-because the state word is compared again after the values were taken: a clip that was written meanwhile has
-another word, or 0, and is checked anew.
+index says is never returned: `read` raises UnreadableClips; `done` leaves out all but the damaged, which
+only a reading shows. No lock is needed because the state word is compared again after the values were taken:
+a clip that was written meanwhile has another word, or 0, and is checked anew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name,
 from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import CLIP_COLUMNS, rows_of
 
-ALIKE = 0.8  # of a name's letters: fewer in common are those of another feature, not a slip
+ALIKE = 0.8  # of the letters, that a slip has in common with the name that was meant
 
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
@@ -57,7 +57,10 @@ class UnreadableClips(RequestError):
 
 @dataclass(frozen=True)
 class StoredFeature(FeatureFile):
-    """One feature of an opened cache: `cache["mel"]`; all of one file, even if another takes its place."""
+    """One feature of an opened cache: `cache["mel"]`.
+
+    It stays with the file that was opened, even if that is replaced.
+    """
 
     cache: "Cache"
     row_of: NDArray[np.intp]
@@ -74,13 +77,13 @@ class StoredFeature(FeatureFile):
         return self.status(self.row_of, self.cache.keys).done
 
     def status_of(self, positions: NDArray[np.intp]) -> ClipStatus:
-        """Of clips by their row in the clip table, with their CRCs compared."""
+        """The status of clips, given by row of the clip table, with their CRCs compared."""
         return self.status(self.row_of[positions], self.cache.keys[positions], True)
 
     def read(self, positions: NDArray[np.intp], kept: slice = slice(None)) -> NDArray[np.floating]:
-        """(B, rows, frames) of clips by their row in the clip table, of each the rows that are kept.
+        """(B, rows, frames) of the clips in these rows of the clip table; `kept` are rows of the feature.
 
-        UnreadableClips names those that are missing or damaged, and why.
+        UnreadableClips names those that are missing, outdated or damaged, and why.
         """
         places = self.row_of[positions]
         while True:
@@ -102,15 +105,15 @@ class StoredFeature(FeatureFile):
                 raise UnreadableClips(self.stored, dict(zip(ids, reason.tolist())))
 
     def map(self, *, state: bool = False) -> NDArray:
-        """As of the file, mapped once."""
+        """As `FeatureFile.map`, mapped only once."""
         return self.states if state else self.values
 
 
 class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
-    folder   that holds index.h5; RequestError if it does not, with
-    command  what to type, which makes it
+    folder   holds index.h5, else RequestError
+    command  what that error says to type
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
@@ -150,7 +153,7 @@ class Cache:
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:
-        """(N,) of which the clips' fingerprints are made."""
+        """(N,) the clips' part of each fingerprint."""
         return clip_keys(self._table)
 
     @property
@@ -220,7 +223,7 @@ class Cache:
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of this channel's file: its own, or one with its parameters, some by default."""
+        """The stored name of this channel's file: its own, or one that names no parameter at its default."""
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
@@ -237,7 +240,7 @@ class Cache:
         channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a parsed Channel
         ids      clip ids, or rows of `clips`
 
-        UnreadableClips names the clips that are missing or damaged.
+        UnreadableClips names the clips that are missing, outdated or damaged.
         """
         feature = self[channel]
         return feature.read(self.positions(ids), parse_channel(str(channel)).kept_rows(feature.rows))

@@ -2,7 +2,7 @@
 
 What is asked for (`request`), what of it is there (`find_remaining`), and the run that makes the rest
 (`extract`): it is admitted, creates the files, and hands batches of clips to workers, which write them.
-`python -m pipeline plan` stops before anything is written.
+`python -m pipeline plan` stops before the cache is touched.
 """
 
 import functools
@@ -54,13 +54,13 @@ THREADS = 8  # for waiting on the disk; hashing itself lets go of the interprete
 RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
 LONGEST_BATCH = 32  # clips: handing out a batch takes milliseconds
 LONGEST_AUDIO = 160  # seconds of a batch: the bar moves when a batch is done
-BATCHES_LEFT = 4  # for each process, when a batch is cut from what is left
+BATCHES_LEFT = 4  # for each process, that the clips left would make
 SHOWN_FAILURES = 10
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for: clips with their sources, features with their files."""
+    """What was asked for: clips with their sources, features with what their files say."""
 
     dataset: Dataset
     folder: Path
@@ -77,7 +77,7 @@ class Request:
 
     @functools.cached_property
     def keys(self) -> NDArray[np.uint64]:
-        """(N,) of which fingerprints are made."""
+        """(N,) the clips' part of each fingerprint."""
         return clip_keys(self.clips)
 
     @property
@@ -169,8 +169,8 @@ def libraries() -> str:
 def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     """The clips with SOURCE_COLUMNS brought up to date in `part`.
 
-    A file is read again only if its size or time changed. One that is gone keeps what was known of it:
-    features that were made from it stay done.
+    A file is read again only if its size or time changed, or if it could not be opened. One that is gone
+    keeps what was known of it: features that were made from it stay done.
     """
     files = clips.iloc[part].drop_duplicates("path").set_index("path")  # copies share their original's
     known = ["source_size", "source_time_ns"]
@@ -179,7 +179,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     changed = exists & ((files[known] != now).any(axis=1) | (files["source_hash"] == ""))
     files.loc[exists, known] = now[exists]
     again = files.index[changed]
-    reading = Parallel(THREADS, backend="threading", return_as="generator")  # ten million take no futures
+    reading = Parallel(THREADS, backend="threading", return_as="generator")  # without a future a file
     read = reading(delayed(read_source)(path) for path in again)
     hashed = progress(read, total=len(again), label="hashing", unit="files")
     for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):
@@ -191,7 +191,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
 
 def read_source(path: str) -> tuple[str, float]:
-    """Hash of the content, 32 hexadecimal digits, and seconds; '' and 0 of what cannot be decoded."""
+    """Hash of the content, 32 hexadecimal digits, and seconds; '' and 0 if it cannot be opened."""
     try:
         info = audio.file_info(path)
         with Path(path).open("rb") as file:
@@ -248,7 +248,7 @@ class Remaining:
 
 
 def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
-    """Match every wanted feature with its file; with `check` the CRC of done clips is compared as well."""
+    """Match every wanted feature with its file; `check` also compares CRCs, of files not verified yet."""
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter
         checked = asked.part if check else None
         stored = list(
@@ -279,7 +279,7 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
 
 
 def plan(options: ExtractOptions) -> int:
-    """The command `plan`: megabytes by feature, seconds as they were last, what would be computed."""
+    """The command `plan`: megabytes by feature, seconds as last measured, what would be computed."""
     asked = request(options)
     remaining = find_remaining(asked)
     for note in filter(None, (*asked.notes, *(clips.note for clips in remaining.stored))):
@@ -362,7 +362,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             for feature, file in enumerate(files):
                 missing = np.flatnonzero(remaining.todo[:, feature])
                 file.forget(missing[file.map(state=True)[missing] != 0])
-            # of an axis its length is enough there: the seconds of each sample of a waveform are megabytes
+            # workers need the axis's length alone; its values, of a waveform, are megabytes
             light = tuple(replace(file, frame_axis=np.empty((file.frames, 0))) for file in files)
             job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, light, handle)
             with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
@@ -423,7 +423,7 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
 
 def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
-    """What a run did: cost by feature, failures, speed, the next commands; at last what it left out."""
+    """Cost by feature, speed, failures, the next commands, what was left out; if all was done, commands alone."""
     next_ = training_step(options, asked.dataset, {spec.stored: spec.frames for spec in asked.specs})
     if not result.clips:
         return next_

@@ -1,16 +1,18 @@
 """The run-folder format: what training leaves behind and analysis reads. No torch.
 
-    runs/<dataset>/<label>/run.json      the whole configuration; only this is ever parsed, never the name
+    runs/<dataset>/<label>/run.json      the whole configuration; the folder's name is never parsed
         fold1/history.csv                one row per epoch, HISTORY_COLUMNS; an empty field was not computed
         fold1/predictions.csv            PREDICTION_COLUMNS, then one probability column per class
         fold1/predictions-<member>.csv   of an ensemble, the same table for each member alone
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
+        fold1/attribution.csv            on request, of `explain`
+        fold1/augmented.npz              some clips before and after each augmentation
 
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
-Whoever reads gets sound content or a RequestError that names the file and what to do: the first three are
-checked in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
+Whoever reads gets sound content or a RequestError that names the file and what to do: run.json and
+the CSV files are checked in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
 """
 
 import io
@@ -92,7 +94,7 @@ class RunFolder:
 
     @property
     def family(self) -> str:
-        """A hash without the seed: runs that differ in it alone share it."""
+        """A hash without the seed: runs that differ in the seed alone share it."""
         return self.config["family"]
 
     @property
@@ -236,7 +238,7 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
     """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
 
     `dataset/name` tells runs of the same name apart; it or a path may hold blanks if it stands alone.
-    RequestError, with the nearest name, if a word fits none or several.
+    RequestError with the nearest name if a word fits none, with all of them if it fits several.
     """
     known = {f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)}
     words = [wanted] if wanted in known or _is_run(wanted) else wanted.split()
@@ -311,7 +313,7 @@ def predictions_file(member: str = "") -> str:
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """Write `rows`, the first columns, and `probabilities`, (rows, classes) float32, read back exactly.
+    """Write `rows`, the first columns, and `probabilities`, (rows, classes) float32, which are read back exactly.
 
     With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
     """

@@ -1,6 +1,6 @@
 """What a run is, worked out from its options and the cache before anything is trained. No torch.
 
-Wrong options are refused here, and the run's hash and folder are worked out.
+Wrong options are refused here; the run's hash and its folder follow.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ class Plan:
     """One run, ready to train."""
 
     asked: RunOptions  # as given
-    options: RunOptions  # the same, by the names that the folder has; at the default what the model ignores
+    options: RunOptions  # the same with resolved names; what the model ignores is at its default
     cache: Cache
     model: Architecture
     channels: tuple[Channel, ...]
@@ -109,7 +109,7 @@ class Plan:
 
     @property
     def wanted_folds(self) -> list[int]:
-        """Those to train now."""
+        """Those that FOLDS names, finished or not."""
         return list(self.options.folds) or self.folds
 
     @property
@@ -136,7 +136,7 @@ class Plan:
         return fold_split(table, fold, val=self.options.val, seed=self.options.seed)
 
     def config(self) -> dict[str, Any]:
-        """run.json, except what is known only when training begins."""
+        """run.json, except what only training tells."""
         options = self.options
         model = self.model
         exact = self.content["options"] | {"weights": options.weights}
@@ -233,10 +233,10 @@ def make_plan(asked: RunOptions) -> Plan:
 def hashed_content(
     exact: Mapping[str, Any], cache: Cache, channels: Sequence[Channel], table: pd.DataFrame
 ) -> dict[str, Any]:
-    """Everything that makes two runs different; a change needs another HASH_VERSION.
+    """Everything that can change predictions; whoever changes this raises HASH_VERSION.
 
-    options  those that can change predictions, with what is automatic decided, except what the machine
-             decides: PRECISION=auto stays auto. Weights from a file count by their content
+    options  each `auto` replaced by what it stands for, except what the machine decides: PRECISION=auto
+             stays auto. Weights from a file count by their content
     cache    of each stored feature the digest of its clips' fingerprints
     clips    the digest of the clips' ids, labels, categories, folds, source recordings, originals
     """
@@ -255,9 +255,9 @@ def hashed_content(
 
 
 def check_options(options: RunOptions) -> None:
-    """RequestError for a list of values, or for an option that needs validation clips if VAL=none.
+    """RequestError for a list where one value is expected, or for values that do not go together.
 
-    Only a sweep takes lists; blanks are allowed in a path and after the commas of AUGMENT.
+    FOLDS and DEVICE apart, only a sweep takes lists; blanks are allowed in a path and after the commas of AUGMENT.
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
