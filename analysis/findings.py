@@ -3,8 +3,8 @@
 The step between reading the run folders (`analysis.results`) and writing a report: the same run folders give
 the same findings. Templates make sentences of them.
 
-Accuracies are from 0 to 1, differences from -1 to 1; NaN is a number that is not known. A difference to the best run is
-below zero if the run is worse; its interval excludes zero exactly if its verdict is clear.
+Accuracies are from 0 to 1, differences from -1 to 1; NaN is a number that is not known. A difference to the
+best run is below zero if the run is worse; its interval excludes zero exactly if its verdict is clear.
 """
 
 from collections import Counter
@@ -179,9 +179,10 @@ def findings(
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
     """One row a configuration, best first, those that are not compared last.
 
-    Columns: those of the comparison table, one for each metric, label, exact (another seed would give the same),
-    control (a feature occurs more than once in its set), members (name -> accuracy alone), accuracy_low and _high,
-    difference_low and _high; difference is to the best of the main ranking, its interval corrected like p.
+    Columns: those of the comparison table, one for each metric, label, exact (another seed would give the
+    same), control (a feature occurs more than once in its set), members (name -> accuracy alone),
+    accuracy_low and _high, difference_low and _high; difference is to the best of the main ranking, its
+    interval corrected like p.
     """
     parts = []
     for ranking in ranked:

@@ -423,7 +423,7 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
 
 def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
-    """Cost by feature, speed, failures, the next commands, what was left out; if all was done, commands alone."""
+    """Cost by feature, speed, failures, the next commands, what was left out."""
     next_ = training_step(options, asked.dataset, {spec.stored: spec.frames for spec in asked.specs})
     if not result.clips:
         return next_

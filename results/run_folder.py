@@ -11,8 +11,8 @@
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
-Whoever reads gets sound content or a RequestError that names the file and what to do: run.json and
-the CSV files are checked in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
+Whoever reads gets sound content or a RequestError that names the file and what to do: run.json and the CSV
+files are checked in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
 """
 
 import io
@@ -313,7 +313,7 @@ def predictions_file(member: str = "") -> str:
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """Write `rows`, the first columns, and `probabilities`, (rows, classes) float32, which are read back exactly.
+    """Write `rows`, the first columns, and `probabilities`, (rows, classes) float32 that are read back exactly.
 
     With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
     """

@@ -257,7 +257,8 @@ def hashed_content(
 def check_options(options: RunOptions) -> None:
     """RequestError for a list where one value is expected, or for values that do not go together.
 
-    FOLDS and DEVICE apart, only a sweep takes lists; blanks are allowed in a path and after the commas of AUGMENT.
+    FOLDS and DEVICE apart, only a sweep takes lists; blanks are allowed in a path and after the commas of
+    AUGMENT.
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
