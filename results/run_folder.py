@@ -313,7 +313,7 @@ def predictions_file(member: str = "") -> str:
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """Write the first columns, `rows`, and `probabilities`, (rows, classes) float32, which are read back exactly.
+    """Write `rows`, the first columns, and `probabilities`, (rows, classes) float32, of which no bit is lost.
 
     With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
     """
