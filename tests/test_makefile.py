@@ -60,7 +60,7 @@ def test_a_line_break_in_a_variable_is_one_sentence():
 def test_a_variable_of_another_command_is_refused_unless_several_targets_are_given(project):
     python = fake_python(project / "mine/python")
     for targets, several in (["train"], False), (["features", "train"], True):
-        subprocess.run(["make", *targets, f"PYTHON={python}", "AUDIO=x"], cwd=project, check=True)
+        make(*targets, f"PYTHON={python}", "AUDIO=x", folder=project)
         assert ("--several-targets --make" in (python.parent / "calls").read_text()) == several
 
 
@@ -115,9 +115,8 @@ def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project, monk
     )
     own = fake_python(project / ".venv/bin/python")
     (project / ".venv/torch-of-the-user").touch()
-    command = ["make", "setup"]
     for _ in range(2):
-        subprocess.run(command, cwd=project, capture_output=True, check=True)
+        subprocess.run(["make", "setup"], cwd=project, capture_output=True, check=True)
         (project / "requirements.txt").touch()
         os.utime(project / "requirements.txt", (2e9, 2e9))
     assert (project / ".venv/torch-of-the-user").exists()
@@ -128,6 +127,6 @@ def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project, monk
 @make_is_here
 def test_python_names_an_environment_that_is_used_and_no_other_is_made(project):
     python = fake_python(project / "mine/python")
-    subprocess.run(["make", "setup", f"PYTHON={python}"], cwd=project, capture_output=True, check=True)
+    make("setup", f"PYTHON={python}", folder=project)
     assert not (project / ".venv").exists()
     assert (python.parent / "calls").read_text().startswith("-m pip install")

@@ -34,13 +34,13 @@ def hand_run(tmp_path):
 
     def write(name, classes, rows, **config):
         folder = RunFolder(tmp_path / "hand" / name)
-        folds = sorted({row[2] for row in rows})
+        table = pd.DataFrame(rows, columns=["clip_id", "group", "fold", "target", "probabilities"])
+        by_fold = table.assign(split="test", selection="last").groupby("fold")
         standard = {"dataset": "hand", "features": name, "model": "resnet18", "task": "classes", "seed": 0}
-        standard |= {"protocol": "last epoch", "folds": folds, "family": digest([name, config])}
+        standard |= {"protocol": "last epoch", "folds": [*by_fold.groups], "family": digest([name, config])}
         named = [{"name": one, "category": ""} for one in classes]
         write_config(folder.path, standard | {"classes": named} | config)
-        table = pd.DataFrame(rows, columns=["clip_id", "group", "fold", "target", "probabilities"])
-        for fold, here in table.assign(split="test", selection="last").groupby("fold"):
+        for fold, here in by_fold:
             folder.fold(fold).mkdir(parents=True)
             probabilities = np.array(here["probabilities"].tolist(), np.float32)
             write_predictions(folder.fold(fold), here, probabilities, classes)

@@ -76,8 +76,8 @@ def make_run(runs, clips, made, dataset="made"):
     options = {"dataset": dataset, "epochs": EPOCHS, "grid": "128x216"}
     options |= {name: getattr(made, name) for name in ("features", "model", "task", "augment", "val")}
     changes = {"task": made.task, "val": f"val.{made.val}", "augment": f"augment.{made.augment}"}
+    changes["seed"] = f"s{made.seed}"
     differences = [text for name, text in changes.items() if getattr(made, name) != getattr(MadeRun, name)]
-    differences += [f"s{made.seed}"] if made.seed else []
     hash_ = digest([options, made.seed])
     sets = made.features.split("+")
     config = {

@@ -6,8 +6,8 @@ import pytest
 from sklearn.manifold import TSNE, trustworthiness
 
 from analysis import data
-from features_cache import Cache, external
 from features_cache.index import write_failures
+from tests.analysis.extras.test_gallery import cache_of
 
 RNG = np.random.default_rng
 PROJECTIONS = (data.pca_projection, data.tsne_projection)
@@ -109,10 +109,7 @@ def test_class_means_are_in_deviations_from_the_mean_of_all():
 
 
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
-    ids = [f"c{place}" for place in range(6)]
-    external.create_cache(tmp_path, {"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2})
-    external.write_feature(tmp_path, "mel", RNG(0).normal(size=(6, 4, 5)), ids)
-    cache = Cache(tmp_path)
+    cache = cache_of(tmp_path, mel=RNG(0).normal(size=(6, 4, 5)))
     write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], [(0, "mel", "NaN"), (0, "gone", "no cache")])
     facts = dict(data.data_facts(cache))
     assert "Clips that failed" not in facts and facts["Features that failed"].startswith("mel of 1 clip;")

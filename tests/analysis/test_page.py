@@ -62,11 +62,8 @@ def words(folder):
         said = {"headline": page.say("headline", facts), "score": page.say("score", facts)}
         said |= {f"threat {n}": page.say("threat", facts, threat) for n, threat in enumerate(facts.threats)}
         said |= {heading: page.say(macro, facts) for heading, macro in sentences.items() if facts.best}
-        said["excluded"] = page.say("excluded", facts)
-        if facts.best:
-            said |= {
-                macro: page.say(macro, facts) for macro in ("method", "tested", "selected", "calibrated")
-            }
+        of_best = ("method", "tested", "selected", "calibrated") if facts.best else ()
+        said |= {macro: page.say(macro, facts) for macro in ("excluded", *of_best)}
         parts.append(f"== {name}\n" + "".join(f"{key}: {text}\n" for key, text in said.items() if text))
     return "\n".join(parts)
 

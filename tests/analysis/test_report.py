@@ -225,8 +225,6 @@ def test_chosen_runs_have_a_report_of_their_own(workshop):
     assert job.folder.parent == whole and job.folder.name == "only-mel+rms-resnet18"
     two = [jobs(workshop.options(run=names))[0].folder for names in (("mel-", "mel+r"), ("mel+r", "mel-"))]
     assert two[0] == two[1] != job.folder
-    with refused("mel-resnet18"):
-        jobs(workshop.options(run=("mell-resnet18",)))
 
 
 def test_two_runs_of_one_name_are_refused(workshop, tmp_path):

@@ -13,7 +13,7 @@ TABLE = {"clip_id": CLIPS, "label": ["dog", "cat"] * 4, "fold": [1] * 4 + [2] * 
 
 @pytest.fixture
 def values():
-    return np.random.default_rng(0).normal(size=(8, 4, 5)).astype(np.float32)
+    return np.random.default_rng(0).normal(size=(8, 4, 5)).astype(np.float16)
 
 
 @pytest.fixture

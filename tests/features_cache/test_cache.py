@@ -14,26 +14,22 @@ from tests.refusal import refused
 
 
 def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(cache, values):
-    given = values.astype(np.float16)
-    np.testing.assert_array_equal(cache.read("mine", ["clip5", "clip0", "clip5"]), given[[5, 0, 5]])
-    np.testing.assert_array_equal(cache.read("mine", [5, 0]), given[[5, 0]])
+    np.testing.assert_array_equal(cache.read("mine", ["clip5", "clip0", "clip5"]), values[[5, 0, 5]])
+    np.testing.assert_array_equal(cache.read("mine", [5, 0]), values[[5, 0]])
     external.write_feature(cache.folder, "other", values + 1, CLIPS)
     first, second = cache.batch(["mine:1-2", parse_channel("other")], ["clip4", "clip2"])
-    np.testing.assert_array_equal(first, given[[4, 2], 1:3])
-    np.testing.assert_array_equal(second, (values + 1).astype(np.float16)[[4, 2]])
+    np.testing.assert_array_equal(first, values[[4, 2], 1:3])
+    np.testing.assert_array_equal(second, (values + 1)[[4, 2]])
     with refused("mine:1-4: it has rows 0 to 3"):
         cache.read("mine:1-4", CLIPS)
 
 
 def test_an_opened_cache_reads_on_from_its_file_if_another_takes_its_place(cache, values):
-    given = values.astype(np.float16)
     assert cache["mine"].rows == 4  # opened, and nothing read yet
     (cache.folder / "mine.h5").unlink()
     external.write_feature(cache.folder, "mine", values + 1, CLIPS)
-    np.testing.assert_array_equal(cache.read("mine", CLIPS), given)
-    np.testing.assert_array_equal(
-        Cache(cache.folder).read("mine", CLIPS[:1]), (values + 1)[:1].astype(np.float16)
-    )
+    np.testing.assert_array_equal(cache.read("mine", CLIPS), values)
+    np.testing.assert_array_equal(Cache(cache.folder).read("mine", CLIPS[:1]), (values + 1)[:1])
 
 
 def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
@@ -60,7 +56,7 @@ def test_a_variant_is_found_by_its_parameters(cache, values):
 def test_an_opened_cache_goes_to_other_processes(cache, values):
     cache.read("mine", ["clip0"])
     there = pickle.loads(pickle.dumps(cache))
-    np.testing.assert_array_equal(there.read("mine", CLIPS), values.astype(np.float16))
+    np.testing.assert_array_equal(there.read("mine", CLIPS), values)
 
 
 def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
@@ -69,7 +65,7 @@ def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
     refresh(cache.folder, clips.iloc[order].reset_index(drop=True), settings)
     opened = Cache(cache.folder)
     assert opened.clips["clip_id"].tolist() == [CLIPS[row] for row in order]
-    np.testing.assert_array_equal(opened.read("mine", np.arange(6)), values[order].astype(np.float16))
+    np.testing.assert_array_equal(opened.read("mine", np.arange(6)), values[order])
     assert opened["mine"].done().all()
 
 
@@ -88,7 +84,7 @@ def test_a_clip_that_is_written_again_is_checked_again(cache, file, values):
     before = cache.read("mine", ["clip3"])
     state = int(file.map(state=True)[3])
     with file.path.open("r+b", buffering=0) as opened:
-        file.write_clip(opened.fileno(), 3, values[4].astype(np.float16), state ^ 1)
+        file.write_clip(opened.fileno(), 3, values[4], state ^ 1)
         with pytest.raises(UnreadableClips, match="clip3: damaged"):
             cache.read("mine", ["clip3"])
         file.write_clip(opened.fileno(), 3, before[0], state)

@@ -15,6 +15,10 @@ def tone():
     return (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
 
 
+def altered(y, text):
+    return alter.apply_alteration(y, RATE, text)
+
+
 def centroid(y):
     """Hz, away from the ends."""
     return float(np.median(librosa.feature.spectral_centroid(y=y, sr=RATE)[0, 10:-10]))
@@ -24,31 +28,29 @@ def centroid(y):
 def test_every_alteration_keeps_length_type_and_silence_changes_a_clip_and_repeats_its_bytes(kind):
     text = alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
     for y in (tone(), tone()[:1], np.zeros(RATE, np.float32)):
-        altered = alter.apply_alteration(y, RATE, text)
-        assert (altered.shape, altered.dtype) == (y.shape, np.float32)
-        assert np.isfinite(altered).all() and altered.any() <= y.any()
-        assert altered.tobytes() == alter.apply_alteration(y.copy(), RATE, text).tobytes()
-    assert np.abs(alter.apply_alteration(tone(), RATE, text) - tone()).max() > 0.001
+        changed = altered(y, text)
+        assert (changed.shape, changed.dtype) == (y.shape, np.float32)
+        assert np.isfinite(changed).all() and changed.any() <= y.any()
+        assert changed.tobytes() == altered(y.copy(), text).tobytes()
+    assert np.abs(altered(tone(), text) - tone()).max() > 0.001
 
 
 def test_pitch_moves_a_tone_by_its_semitones():
-    higher = alter.apply_alteration(tone(), RATE, "pitch(semitones=2.0)")
+    higher = altered(tone(), "pitch(semitones=2.0)")
     assert centroid(higher) == pytest.approx(440 * 2 ** (2 / 12), rel=0.02)
 
 
 def test_stretch_keeps_the_pitch_and_moves_events_earlier():
     y = tone()
     y[: RATE // 2] = 0  # begins after half a second
-    faster = alter.apply_alteration(y, RATE, "stretch(rate=1.25)")
+    faster = altered(y, "stretch(rate=1.25)")
     begins = int(np.argmax(np.abs(faster) > 0.05)) / RATE
     assert begins == pytest.approx(0.5 / 1.25, abs=0.05)
     assert centroid(faster[RATE // 2 : RATE]) == pytest.approx(440, rel=0.02)
 
 
 def test_noise_has_the_ratio_and_the_seed_that_its_text_says():
-    added, other = (
-        alter.apply_alteration(tone(), RATE, f"noise(snr_db=20.0,seed={seed})") - tone() for seed in (3, 4)
-    )
+    added, other = (altered(tone(), f"noise(snr_db=20.0,seed={seed})") - tone() for seed in (3, 4))
     assert 20 * np.log10(tone().std() / added.std()) == pytest.approx(20, abs=0.2)
     assert np.abs(added - other).max() > 0.01
 
@@ -57,25 +59,25 @@ def test_noise_has_the_ratio_and_the_seed_that_its_text_says():
 def test_gain_changes_the_level_and_never_clips(loud, db, peak):
     """A float file may hold more than full scale already."""
     y = tone() * np.float32(loud / 0.3)
-    assert alter.apply_alteration(y, RATE, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
+    assert altered(y, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("gian(db=1)", "did you mean 'gain'"), ("gain", "as in gain")])
 def test_a_text_that_is_no_alteration_is_refused(text, reason):
     with refused(reason):
-        alter.apply_alteration(tone(), RATE, text)
+        altered(tone(), text)
 
 
 def test_an_alteration_may_have_nothing_to_draw(monkeypatch):
     inverted = alter.Alteration({}, lambda y, sample_rate: -y)
     monkeypatch.setitem(alter.ALTERATIONS, "invert", inverted)
     text = alter.draw_alteration("a", 1, ["invert"], seed=0)
-    assert (alter.apply_alteration(tone(), RATE, text) == -tone()).all()
+    assert (altered(tone(), text) == -tone()).all()
 
 
 def test_shift_loses_nothing():
     y = np.arange(10, dtype=np.float32)
-    assert alter.apply_alteration(y, RATE, "shift(share=0.2)").tolist() == [8, 9, 0, 1, 2, 3, 4, 5, 6, 7]
+    assert altered(y, "shift(share=0.2)").tolist() == [8, 9, 0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_clip_takes_every_alteration_once_before_any_comes_twice():

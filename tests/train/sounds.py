@@ -1,6 +1,6 @@
 """Sounds of classes that are easy to separate, their cache, and a run on it, for tests of trained runs."""
 
-import csv
+from itertools import product
 
 import numpy as np
 import soundfile
@@ -12,7 +12,7 @@ from train.options import RunOptions
 
 RATE, SECONDS = 16_000, 1.0
 CLASSES = ("clicks", "hiss", "tone")
-FOLDS, TAKES = 2, 4
+TAKES = 4
 FEATURES = "mel+mfcc:1-19+chroma"
 
 
@@ -32,22 +32,22 @@ def sound(label, take, seconds=SECONDS, rate=RATE):
 def write_dataset(folder, short=False):
     """A CSV beside its files; of `short` ones most last a quarter of the longest or less."""
     folder.mkdir()
-    with (folder / "little.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["filename", "label", "fold"])
-        for fold in range(1, FOLDS + 1):
-            for label in CLASSES:
-                for take in range(TAKES):
-                    name = f"{label}-{fold}-{take}.wav"
-                    seconds = SECONDS / (1 + 3 * take) if short else SECONDS
-                    y = sound(label, 10 * fold + take, seconds)
-                    soundfile.write(folder / name, y, RATE, subtype="FLOAT")
-                    table.writerow([name, label, fold])
+    rows = ["filename,label,fold"]
+    for fold, label, take in product((1, 2), CLASSES, range(TAKES)):
+        name = f"{label}-{fold}-{take}.wav"
+        y = sound(label, 10 * fold + take, SECONDS / (1 + 3 * take) if short else SECONDS)
+        soundfile.write(folder / name, y, RATE, subtype="FLOAT")
+        rows.append(f"{name},{label},{fold}")
+    (folder / "little.csv").write_text("\n".join(rows))
     return folder / "little.csv"
 
 
-def options(folder, **changes):
-    """A run of seconds on the sounds in `folder`, where everything else lies as well."""
+def train_run(folder, short=False, **changes):
+    """Sounds, cache and a run of seconds on them, all in `folder`: what is there already is used."""
+    if not (folder / "sounds").exists():
+        table = write_dataset(folder / "sounds", short)
+        wanted = "mel mfcc chroma waveform modulation"
+        assert not extract(FeaturesCommand(dataset=str(table), data=folder / "data", features=wanted, jobs=1))
     standard = {
         "dataset": str(folder / "sounds" / "little.csv"),
         "data": folder / "data",
@@ -63,13 +63,4 @@ def options(folder, **changes):
         "device": "cpu",
         "tta": 2,
     }
-    return RunOptions(**{**standard, **changes})  # type: ignore[arg-type]
-
-
-def train_run(folder, short=False, **changes):
-    """Sounds, cache, run: what is there already is used."""
-    if not (folder / "sounds").exists():
-        table = write_dataset(folder / "sounds", short)
-        wanted = "mel mfcc chroma waveform modulation"
-        assert not extract(FeaturesCommand(dataset=str(table), data=folder / "data", features=wanted, jobs=1))
-    return run.execute(options(folder, **changes))
+    return run.execute(RunOptions(**standard | changes))  # type: ignore[arg-type]

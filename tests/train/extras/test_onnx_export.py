@@ -26,21 +26,25 @@ TRAINED = {
 }
 
 
+def exported(run, data, out):
+    """What onnxruntime opens; status 0 says that it predicts as the run does."""
+    assert onnx_export.export_run(ExportOptions(run=str(run.path), data=data, out=out)) == 0
+    return onnx_export.open_session(out.read_bytes())
+
+
 @pytest.mark.parametrize("model", TRAINED)
 def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp_path, capsys):
     features, more, names = TRAINED[model]
     wanted = {"model": model, "features": features, "folds": (1, 2), "epochs": 1}
     folder = execute(options, **wanted, **more)
     file = tmp_path / "model.onnx"
-    data = cache_folder.parents[1]
-    assert onnx_export.export_run(ExportOptions(run=str(folder.path), data=data, out=file)) == 0
+    session = exported(folder, cache_folder.parents[1], file)
     said = capsys.readouterr().out
     assert "2 of 3 folds" in said and "differ from predictions.csv" in said
     proto = onnx.load(str(file))
     onnx.checker.check_model(proto)
     described = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
     assert (described["classes"], described["folds"]) == (folder.classes, [1, 2])
-    session = onnx_export.open_session(file.read_bytes())
     assert [entry.name for entry in session.get_inputs()] == names
     values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
@@ -55,11 +59,8 @@ def test_a_run_without_padding_takes_a_clips_own_frames(short, model, features, 
     """But of `modulation` all columns, which are no frames of time."""
     wanted = {"model": model, "features": features, "padding": "drop", "augment": "auto", "tta": 1}
     trained = train_run(short.path.parents[2], **wanted)
-    file = tmp_path / "model.onnx"
-    data = short.path.parents[2] / "data"
-    assert onnx_export.export_run(ExportOptions(run=str(trained.path), data=data, out=file)) == 0
+    session = exported(trained, short.path.parents[2] / "data", tmp_path / "model.onnx")
     assert "differ from predictions.csv by" in capsys.readouterr().out
-    session = onnx_export.open_session(file.read_bytes())
     own = {}
     padded = []
     for entry in session.get_inputs():
