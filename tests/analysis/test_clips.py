@@ -32,12 +32,9 @@ def cache(tmp_path, tone):
     ids = [f"c{place}" for place in range(6)]
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     paths = [str(tmp_path / name) for name in ("broken.wav", "tone.wav", "tone.wav", "gone.wav")]
-    table = pd.DataFrame(
-        {"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2, "path": [*paths, "", ""]}
-    )
-    copy = table[:1].assign(clip_id="c0~1", copy_of="c0", alteration="gain")
-    both = pd.concat([table.assign(copy_of="", alteration=""), copy], ignore_index=True)
-    external.create_cache(folder, both.assign(group=both["clip_id"].str[:2]), duration=1.0)
+    table = {"clip_id": [*ids, "c0~1"], "label": list("aaabbba"), "fold": [1, 2, 3, 1, 2, 3, 1]}
+    table |= {"path": [*paths, "", "", paths[0]], "copy_of": [""] * 6 + ["c0"]}
+    external.create_cache(folder, table | {"alteration": [""] * 6 + ["gain"]}, duration=1.0)
     external.write_feature(folder, "mel", np.random.default_rng(0).normal(size=(6, 90, 300)), ids)
     external.write_feature(folder, "rms", np.ones((5, 1, 30)), ids[:5])
     return Cache(folder)

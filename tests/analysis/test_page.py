@@ -72,15 +72,10 @@ def test_a_report_says_what_the_golden_file_says(tmp_path):
     assert words(tmp_path) == GOLDEN.read_text()
 
 
-def visible_text(html):
-    return " ".join(
-        unescape(re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL)).split()
-    )
-
-
 def test_the_page_is_short_and_begins_with_the_answer(reported):
     html = reported.read_text()
-    assert len(visible_text(html).split()) < 1800  # everything opened
+    text = unescape(re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL))
+    assert len(text.split()) < 1800  # everything opened
     assert html.count("<figure") <= 12
     assert html.index("</h1>") < html.index("Comparison</h2>")
     assert '<span class="tag">synthetic data</span>' in html

@@ -28,8 +28,12 @@ def make_run(root, dataset, name, folds=2):
     return run
 
 
-def test_predictions_come_back_exactly_and_are_read_once(tmp_path):
-    run = make_run(tmp_path, "d", "r")
+@pytest.fixture
+def run(tmp_path):
+    return make_run(tmp_path, "d", "r")
+
+
+def test_predictions_come_back_exactly_and_are_read_once(run):
     table = run.predictions()
     assert list(table.columns) == ["fold", *run_folder.PREDICTION_COLUMNS, *NAMES]
     assert table["group"].tolist() == ["007", "NA"] and table["target"].tolist() == ["nan"] * 2
@@ -41,10 +45,9 @@ def test_predictions_come_back_exactly_and_are_read_once(tmp_path):
     assert run.predictions().equals(table)
 
 
-def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_half_written(tmp_path):
+def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_half_written(run):
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
     rows = [run_folder.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
-    run = make_run(tmp_path, "d", "r")
     file = run.fold(1) / "history.csv"
     run_folder.start_history(run.fold(1), rows)
     head, row, _ = file.read_text().splitlines()
@@ -122,8 +125,7 @@ def test_a_wrong_name_is_refused(tmp_path, wanted, message):
         (lambda file: file.write_text("{}"), "run.json lacks folds: train this run again"),
     ],
 )
-def test_a_damaged_configuration_is_named(tmp_path, damage, message):
-    run = make_run(tmp_path, "one", "a", folds=0)
+def test_a_damaged_configuration_is_named(run, damage, message):
     damage(run.path / "run.json")
     with refused(message):
         _ = run.folds
@@ -135,8 +137,7 @@ INFINITE = ",".join(HISTORY_COLUMNS) + "\n1,0.1,inf,1,1" + "," * 10 + "\n"
 @pytest.mark.parametrize(
     "content", [b"\xff\x00\x9a\n", b"\n", b"epoch\n1\n", b"not,epochs\n\0\0\n", INFINITE.encode()]
 )
-def test_a_damaged_history_is_named(tmp_path, content):
-    run = make_run(tmp_path, "one", "a")
+def test_a_damaged_history_is_named(run, content):
     (run.fold(1) / "history.csv").write_bytes(content)
     with refused(r"history.csv cannot be read .*remove"):
         run.history(1)
@@ -155,8 +156,7 @@ def test_a_damaged_history_is_named(tmp_path, content):
         (lambda content: content[: content.index(b"\n") + 1], "no test predictions"),
     ],
 )
-def test_damaged_predictions_are_named(tmp_path, change, message):
-    run = make_run(tmp_path, "one", "a")
+def test_damaged_predictions_are_named(run, change, message):
     file = run.fold(1) / "predictions.csv"
     file.write_bytes(change(file.read_bytes()))
     with refused(f"{message}.*remove .* and train again, the other folds are kept"):

@@ -23,14 +23,17 @@ from train.models import linear
 from train.options import ImportanceOptions
 
 
-def measure(cache, runs, features, **more):
-    options = ImportanceOptions(dataset=str(cache), runs=runs, features=features, **more)
-    return measure_importance(options)
+@pytest.fixture
+def measure(cache_folder, tmp_path):
+    """Measures on the little cache."""
+    return lambda features, **more: measure_importance(
+        ImportanceOptions(dataset=str(cache_folder), runs=tmp_path, features=features, **more)
+    )
 
 
 @pytest.mark.parametrize("model", ["linear", "texture"])
-def test_alone_full_set_and_drop_one_are_runs_of_the_model(cache_folder, options, tmp_path, model):
-    folder = measure(cache_folder, tmp_path, "mel chroma blank", model=model, epochs=2)
+def test_alone_full_set_and_drop_one_are_runs_of_the_model(measure, cache_folder, options, model):
+    folder = measure("mel chroma blank", model=model, epochs=2)
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
         same = {"grid": "64x216", "batch": 32, "model": model, "features": features}
         trained = execute(options, dataset=str(cache_folder), **same)
@@ -41,25 +44,25 @@ def test_alone_full_set_and_drop_one_are_runs_of_the_model(cache_folder, options
         assert correct.tolist() == (rows[trained.classes].idxmax(axis=1) == rows["target"]).tolist()
 
 
-def test_only_what_is_lacking_is_fitted(cache_folder, tmp_path, monkeypatch):
+def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     fitted = []
     score = Fits.score
     monkeypatch.setattr(Fits, "score", lambda fits, fit: fitted.append(fit) or score(fits, fit))
-    folder = measure(cache_folder, tmp_path, "mel chroma")
+    folder = measure("mel chroma")
     assert len(fitted) == 4 + 3  # subsets, and parts of the recordings
     file = folder.path / "scores.csv"
     whole = file.read_bytes()
     file.write_bytes(whole[:-30])  # killed while it wrote the last
     assert len(ImportanceFolder(folder.path).lacking) == 1
-    measure(cache_folder, tmp_path, "mel chroma")
+    measure("mel chroma")
     assert len(fitted) == 8 and file.read_bytes() == whole
-    wider = measure(cache_folder, tmp_path, "mel chroma blank")
+    wider = measure("mel chroma blank")
     assert wider.path == folder.path and len(fitted) == 8 + 4 + 3
     assert file.read_bytes().startswith(whole) and wider.features == ["mel", "chroma", "blank"]
 
 
-def test_equal_features_share_equally_and_the_class_is_in_mel(cache_folder, tmp_path):
-    folder = measure(cache_folder, tmp_path, "mel mel:0-15 blank")
+def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
+    folder = measure("mel mel:0-15 blank")
     assert "the best" in summary(folder)
     shares = folder.contributions()["shapley"]
     np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
@@ -68,9 +71,9 @@ def test_equal_features_share_equally_and_the_class_is_in_mel(cache_folder, tmp_
     assert np.array(folder.config["redundancy"])[0] == pytest.approx([1, 1, 0], abs=0.1)
 
 
-def test_more_than_eight_features_are_sampled(cache_folder, tmp_path):
+def test_more_than_eight_features_are_sampled(measure):
     names = [f"mel:{row}-{row}" for row in range(EXACT + 1)]
-    folder = measure(cache_folder, tmp_path, " ".join(names), permutations=2)
+    folder = measure(" ".join(names), permutations=2)
     assert "standard error of a share" in summary(folder)
     values = folder.values()
     shares = folder.contributions()["shapley"]
@@ -78,13 +81,13 @@ def test_more_than_eight_features_are_sampled(cache_folder, tmp_path):
     np.testing.assert_allclose(shares.sum(axis=1), values[frozenset(names)] - values[frozenset()], atol=1e-12)
 
 
-def test_parts_of_the_recordings_hold_every_class_of_those_chosen(cache_folder, tmp_path, monkeypatch):
+def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monkeypatch):
     trained = []
     fit = linear.fit
     monkeypatch.setattr(
         linear, "fit", lambda net, x, y, originals: trained.append(y) or fit(net, x, y, originals)
     )
-    folder = measure(cache_folder, tmp_path, "mel chroma", classes="bell, rain, cat")
+    folder = measure("mel chroma", classes="bell, rain, cat")
     assert set(folder.clips["target"]) == {"bell", "rain", "cat"} and folder.config["recordings"] == 12
     assert {len(y) for y in trained} == {24, 12, 6} and {len(set(y)) for y in trained} == {3}
 
@@ -140,6 +143,6 @@ def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
         ({"features": "mel chroma", "classes": "rain"}, "two or more classes"),
     ],
 )
-def test_a_wrong_request_is_refused(cache_folder, tmp_path, given, message):
+def test_a_wrong_request_is_refused(measure, given, message):
     with refused(message):
-        measure(cache_folder, tmp_path, **given)
+        measure(**given)

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-import pytest
+from matplotlib.figure import Figure
 
 from analysis.extras import latex
 from analysis.figures import SavedFigure
@@ -12,28 +12,6 @@ from analysis.findings import findings
 from tests.analysis.made_runs import MadeRun
 
 ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
-
-
-@pytest.fixture
-def found(made):
-    """Findings about a few made-up runs with odd class names, an unranked one among them."""
-    runs = [
-        MadeRun(skill=0.8),
-        MadeRun(features="mel@n_mels=64", skill=0.78),
-        MadeRun(augment="none", skill=0.6),
-    ]
-    return findings(made(*runs, MadeRun(features="zcr", folds=(1, 2)), names=ODD, dataset="esc10"))
-
-
-@pytest.fixture
-def figures(tmp_path):
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2, 1))
-    figure.add_subplot().plot([1, 2])
-    files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
-    figure.savefig(files[1])
-    return [SavedFigure("accuracy_heat_map", "a+b@c=1", "", files, None)]  # its caption has a %
 
 
 def balanced(text):
@@ -48,8 +26,16 @@ def balanced(text):
     return not open_ and bare.count("{") == bare.count("}")
 
 
-def test_the_document_is_whole(found, figures, tmp_path):
-    written = latex.write_document(tmp_path, found, figures, "100 % of it & more")
+def test_the_document_is_whole(made, tmp_path):
+    runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
+    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]  # which is not ranked
+    found = findings(made(*runs, names=ODD, dataset="esc10"))
+    figure = Figure(figsize=(2, 1))
+    figure.add_subplot().plot([1, 2])
+    files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
+    figure.savefig(files[1])
+    saved = SavedFigure("accuracy_heat_map", "a+b@c=1", "", files, None)  # its caption has a %
+    written = latex.write_document(tmp_path, found, [saved], "100 % of it & more")
     assert all((tmp_path / name).is_file() for name in written)
     main = (tmp_path / "latex" / "main.tex").read_text()
     used = re.findall(r"\\(?:input|includegraphics)\{([^}]+)\}", main)
