@@ -39,6 +39,7 @@ from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio, pool
 from pipeline.clip import Clip
+from pipeline.extract import read_source
 from pipeline.features import resolve_feature
 from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
@@ -46,6 +47,7 @@ from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = (f"{ROOT}/features_cache/", f"{ROOT}/commandline/files.py", f"{ROOT}/commandline/system.py")
 WRITING = (*PROTOCOL[1:], f"{ROOT}/results/", f"{ROOT}/train/checkpoint.py")
+FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")  # of extractions
 PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # of the kills
 WORKER_LINES = 1000  # of the protocol, that a worker comes through in a run with all to do
 IN_A_ROW = (1, 1, 2, 3)  # kills before a training may end
@@ -110,12 +112,57 @@ def started(
     return forked(work, output)
 
 
+class Remembering(ChangingDataset):
+    """It remembers what its clips ever were: whatever lies in a cache can be told right from wrong."""
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        (folder / "history").mkdir(parents=True)
+        self.labels: dict[str, set[str]] = {}  # clip id -> every label that it ever had
+        self.contents: dict[str, list[str]] = {}  # clip id -> hash of every content that it ever had
+        self.features, self.dtype = set(FEATURES[:4]), "float16"  # that the next run asks for
+        super().__init__(folder, rng, clips=16)
+
+    def change(self) -> str:
+        """Let one thing happen; its name."""
+        what = self.rng.choice((self.add, self.remove, self.shuffle, self.edit, self.touch, self.relabel))
+        if self.rng.random() < 0.5:
+            what = self.rng.choice((self.toggle_feature, self.toggle_type, self.replace, self.replace))
+        what()
+        return str(what.__name__)
+
+    def toggle_feature(self) -> None:
+        """One feature more or fewer is asked for."""
+        self.features ^= {self.rng.choice(FEATURES[1:])}
+
+    def toggle_type(self) -> None:
+        """The other stored type."""
+        self.dtype = "float32" if self.dtype == "float16" else "float16"
+
+    def audio(self, content: str) -> Path:
+        """A file with this content."""
+        return Path(self.folder / "history" / f"{content}.wav")
+
+    def record(self, name: str) -> Path:
+        """New audio in this clip's file; what it holds is kept."""
+        path = Path(super().record(name))
+        content = read_source(str(path))[0]
+        shutil.copy(path, self.audio(content))
+        self.contents.setdefault(name, []).append(content)
+        return path
+
+    def write(self) -> None:
+        """The CSV of the rows; their labels are kept."""
+        for name, row in zip(self.ids, self.rows, strict=True):
+            self.labels.setdefault(name, set()).add(row["label"])
+        super().write()
+
+
 class Extraction(Soak):
     """Rounds of change, kill, look and second run."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
-        self.sounds = ChangingDataset(folder / "sounds", self.rng)
+        self.sounds = Remembering(folder / "sounds", self.rng)
         self.cache = folder / "data" / "sounds" / "features"
         begun, counted = time.perf_counter(), folder / "lines"
         assert ended(self.start(Lines(PROTOCOL), counted)) == 0
@@ -164,7 +211,7 @@ class Extraction(Soak):
 
     def missing(self, where: str) -> int:
         """How many feature maps are to be computed; whatever is done is compared with what it should be."""
-        now, done = self.sounds.now, 0
+        now, done = {clip: self.sounds.contents[clip][-1] for clip in self.sounds.ids}, 0
         for path in sorted(self.cache.glob("*.h5")):
             try:
                 with h5py.File(path) as file:

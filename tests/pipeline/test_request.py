@@ -30,7 +30,7 @@ def test_what_happens_to_a_dataset_costs_only_what_it_must(sounds, capsys, case)
     assert list(run(sounds, **given).values()) == computed
     assert told in "\n".join(lines) + capsys.readouterr().out
     clips = cache(sounds).clips
-    assert list(clips["clip_id"]) == list(sounds.now)
+    assert list(clips["clip_id"]) == sounds.ids
     known = [[row["label"], row["fold"]] for row in sounds.rows]
     assert clips[["label", "fold"]].to_numpy().tolist() == known
     assert stored(sounds, "zcr") == anew(sounds, "zcr", **given)
@@ -39,7 +39,7 @@ def test_what_happens_to_a_dataset_costs_only_what_it_must(sounds, capsys, case)
 def test_copies_follow_their_originals_and_stay_until_they_are_removed(sounds):
     assert run(sounds, copies=2, alter="gain") == {"rms": 24, "zcr": 24}
     assert run(sounds, features="centroid") == {"centroid": 24}
-    assert cache(sounds).clips["copy_of"].tolist() == [""] * 8 + list(sounds.now) * 2
+    assert cache(sounds).clips["copy_of"].tolist() == [""] * 8 + sounds.ids * 2
     loud = stored(sounds, "rms")
     assert loud["clip00001"] != loud["clip00001~1"]
     assert run(sounds, features="centroid", copies=0) == {"centroid": 0}
