@@ -13,7 +13,7 @@ from commandline.options import fields
 from tests.golden.commands import ROOT
 
 VARIABLES = {name.upper() for _, command in commands() for name in fields(options_of(command))}
-make_is_here = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
 def make(*words, folder=ROOT):
@@ -22,7 +22,6 @@ def make(*words, folder=ROOT):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
 
 
-@make_is_here
 @pytest.mark.parametrize("value", ["mel+mfcc:1-19 chroma@a=b,c=d", "(.*)-[A-Z]", "it's 5$ ~ * \\d"])
 def test_values_reach_the_module_as_typed(value, tmp_path):
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
@@ -41,7 +40,6 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own():
     assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
 
 
-@make_is_here
 @pytest.mark.parametrize(("target", "meant"), [("train", "DATASET"), ("docs", "DATASET"), ("demo", "DATA")])
 def test_an_unknown_variable_is_refused_with_the_nearest(target, meant):
     done = make(target, "DATASETT=x")
@@ -49,14 +47,12 @@ def test_an_unknown_variable_is_refused_with_the_nearest(target, meant):
     assert f"unknown variable 'DATASETT'; did you mean {meant!r}?" in done.stderr
 
 
-@make_is_here
 def test_a_line_break_in_a_variable_is_one_sentence():
     done = make("train", "NOTE=one\ntwo")
     assert done.returncode == 2 and done.stdout == ""
     assert "a variable holds a line break, which make cannot hand on: give it in one line" in done.stderr
 
 
-@make_is_here
 def test_a_variable_of_another_command_is_refused_unless_several_targets_are_given(project):
     python = fake_python(project / "mine/python")
     for targets, several in (["train"], False), (["features", "train"], True):
@@ -64,7 +60,6 @@ def test_a_variable_of_another_command_is_refused_unless_several_targets_are_giv
         assert ("--several-targets --make" in (python.parent / "calls").read_text()) == several
 
 
-@make_is_here
 def test_the_environment_sets_nothing(monkeypatch):
     monkeypatch.setenv("DATASETT", "x")
     monkeypatch.setenv("FOLDS", "nonsense")
@@ -72,7 +67,6 @@ def test_the_environment_sets_nothing(monkeypatch):
     assert done.returncode == 0 and "nonsense" not in done.stdout
 
 
-@make_is_here
 def test_help_names_every_target_and_only_real_variables():
     shown = make().stdout
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -84,7 +78,6 @@ def test_help_names_every_target_and_only_real_variables():
     assert len(variables) >= 12
 
 
-@make_is_here
 def test_all_help_lists_every_variable_of_every_command():
     assert make("help", "ALL=1").stdout.strip() == every_variable().strip()
     listed = {line.strip() for line in every_variable().splitlines() if line.strip().isupper()}
@@ -107,7 +100,6 @@ def project(tmp_path):
     return tmp_path
 
 
-@make_is_here
 def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project, monkeypatch):
     """What a user put into .venv, such as a GPU build of torch, survives a change of the requirements."""
     monkeypatch.setenv(
@@ -124,7 +116,6 @@ def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project, monk
     assert len(installed) == 2 and all(line.endswith("-r requirements.txt") for line in installed)
 
 
-@make_is_here
 def test_python_names_an_environment_that_is_used_and_no_other_is_made(project):
     python = fake_python(project / "mine/python")
     make("setup", f"PYTHON={python}", folder=project)

@@ -15,7 +15,7 @@ from analysis.results import load_runs
 from features_cache import external
 from results.config import digest
 from results.run_folder import RunFolder, write_config, write_predictions
-from tests.analysis.made_runs import MadeRun, made_clips, make_run, make_runs
+from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets
 
 
 @pytest.fixture
@@ -93,11 +93,7 @@ def workshop(tmp_path_factory):
         frame_axis=seconds,
     )
     external.write_feature(cache, "rms", rng.random((40, 1, 30)), ids, frame_axis=seconds)
-    for made in (
-        MadeRun(features="mel", skill=0.8),
-        MadeRun(features="mel+rms", skill=0.6),
-        MadeRun(features="rms", skill=0.5),
-    ):
+    for made in of_sets(mel=0.8, mel_rms=0.6, rms=0.5):
         folder = make_run(root / "runs", table, made, "tones")
     for file in folder.glob("fold*/predictions.csv"):
         file.unlink()

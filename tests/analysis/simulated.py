@@ -52,7 +52,13 @@ def simulated_runs(
 
     shared = np.sqrt(1 - own) * difficulty()
     runs = []
-    for features, augment in _configurations(count):
+    if count == 3:
+        configurations = [(features, "default") for features in ("mel", "mel+mfcc", "mfcc")]
+    else:
+        sets = ["+".join(names) for size in range(1, 6) for names in combinations(FEATURES, size)]
+        plain = 2 if count >= 10 else 0
+        configurations = [*product(sets[: count - plain], ["default"]), *product(sets[:plain], ["none"])]
+    for features, augment in configurations:
         easy = norm.ppf(accuracy + (better if features == different else 0))
         correct = shared + np.sqrt(own) * difficulty() < easy
         predicted = np.where(correct, target, (target + 1) % classes)
@@ -78,15 +84,6 @@ def simulated_runs(
         )
         runs.append(run)
     return runs
-
-
-def _configurations(count):
-    """(features, augment) of each run."""
-    if count == 3:
-        return [(features, "default") for features in ("mel", "mel+mfcc", "mfcc")]
-    sets = ["+".join(names) for size in range(1, 6) for names in combinations(FEATURES, size)]
-    plain = 2 if count >= 10 else 0
-    return [*product(sets[: count - plain], ["default"]), *product(sets[:plain], ["none"])]
 
 
 def claims(runs, *, named=False):

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.ablations import ablations, channel_importance
 from analysis.ranking import rankings
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 
 
 def table_of(results):
@@ -14,10 +14,8 @@ def table_of(results):
 
 
 def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
-    skills = {("mel", "resnet18"): 0.6, ("mel+chroma", "resnet18"): 0.75}
-    skills |= {("mel", "cnn4"): 0.7, ("mel+chroma", "cnn4"): 0.6}
-    runs = [MadeRun(features=name, model=model, skill=skill) for (name, model), skill in skills.items()]
-    table = table_of(made(*runs)).set_index("name")
+    runs = made(*of_sets(mel=0.6, mel_chroma=0.75), *of_sets(model="cnn4", mel=0.7, mel_chroma=0.6))
+    table = table_of(runs).set_index("name")
     gain, loss = (table.loc[f"chroma added to mel ({model})"] for model in ("resnet18", "cnn4"))
     assert (gain["without"], gain["with"]) == ("mel-resnet18", "mel+chroma-resnet18")
     assert (gain["difference"], loss["difference"]) == pytest.approx((0.15, -0.1))
@@ -29,8 +27,7 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     ("runs", "steps"),
     [
         (  # through what lies between
-            [MadeRun(features=name, skill=skill) for name, skill in
-             {"mel+mfcc+chroma": 0.8, "mel+mfcc": 0.7, "mel": 0.6, "chroma": 0.3}.items()],
+            of_sets(mel_mfcc_chroma=0.8, mel_mfcc=0.7, mel=0.6, chroma=0.3),
             [("mel+mfcc", "chroma", False), ("chroma", "mel+mfcc", False), ("mel", "mfcc", False)],
         ),
         (  # of runs that share every other option
@@ -45,7 +42,7 @@ def test_steps_between_feature_sets(made, runs, steps):
 
 
 def test_runs_that_are_in_no_ablation_change_no_verdict_on_one(made):
-    pair = [MadeRun(skill=0.6), MadeRun(features="mel+chroma", skill=0.685)]
+    pair = of_sets(mel=0.6, mel_chroma=0.685)
     others = [MadeRun(features=f"other{number}", skill=0.5 + number / 500) for number in range(30)]
     assert table_of(made(*pair, *others)).equals(table_of(made(*pair)))
 

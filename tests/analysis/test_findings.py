@@ -6,7 +6,7 @@ import pytest
 from analysis.findings import findings
 from analysis.results import Results, load_runs
 from results.run_folder import RunFolder, write_config, write_predictions
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 
 
 def threats(found):
@@ -14,7 +14,7 @@ def threats(found):
 
 
 def test_a_clear_winner_and_a_tie(made):
-    results = made(MadeRun(skill=0.9), MadeRun(features="mfcc", skill=0.5))
+    results = made(*of_sets(mel=0.9, mfcc=0.5))
     winner = findings(results)
     run = results.runs[1]
     assert run.features == "mfcc" and winner.state == "winner"
@@ -25,7 +25,7 @@ def test_a_clear_winner_and_a_tie(made):
     assert winner.rows[1]["accuracy_sd"] == pytest.approx(np.std(folds, ddof=1))
     assert winner.rows[1]["difference"] == pytest.approx(-0.4)
     assert winner.rows[1]["difference_low"] < -0.4 < winner.rows[1]["difference_high"] < 0
-    tie = findings(made(MadeRun(skill=0.9), MadeRun(features="mfcc", skill=0.895)))
+    tie = findings(made(*of_sets(mel=0.9, mfcc=0.895)))
     assert (tie.state, [row["label"] for row in tie.tied], tie.main.level) == ("tie", ["mfcc"], 0.025)
     assert tie.rows[1]["difference_low"] < 0 < tie.rows[1]["difference_high"]
     assert (tie.recordings, len(tie.main.folds)) == (200, 5)
@@ -53,9 +53,7 @@ def test_unequal_recordings_are_counted_by_their_effective_number(hand_run):
 @pytest.mark.parametrize(("named", "level"), [(False, 0.025), (True, 0.05)])
 def test_a_gain_and_the_best_agree_for_two_runs(made, named, level):
     """One comparison, as the best against the other and as an ablation: one p-value, one interval."""
-    found = findings(
-        made(MadeRun(features="mel+mfcc", skill=0.82), MadeRun(skill=0.7), clips=100), named=named
-    )
+    found = findings(made(*of_sets(mel_mfcc=0.82, mel=0.7), clips=100), named=named)
     other = found.rows[1]
     gain = found.gains[0]
     assert gain["p"] == other["p"] and found.main.level == level
@@ -82,7 +80,7 @@ def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
 
 
 def test_every_table_that_has_rows(made):
-    runs = [MadeRun(skill=0.8), MadeRun(features="zcr", skill=0.5), MadeRun(augment="none", skill=0.6)]
+    runs = [*of_sets(mel=0.8, zcr=0.5), MadeRun(augment="none", skill=0.6)]
     found = findings(made(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10"))
     of_runs = {f"{run.name}.{name}" for run in found.runs for name in ("classes", "confused")}
     assert found.tables.keys() - of_runs == {

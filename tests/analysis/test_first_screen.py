@@ -3,7 +3,7 @@
 from analysis import tables
 from analysis.findings import findings
 from analysis.first_screen import classes_shown, common_mistake, forest_panels
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 
 
 def panels_of(results):
@@ -12,8 +12,7 @@ def panels_of(results):
 
 
 def test_a_panel_a_model_the_best_first_each_by_accuracy(made):
-    runs = [MadeRun(features=name, skill=skill) for name, skill in (("mel", 0.7), ("mfcc", 0.8))]
-    runs += [MadeRun(skill=0.9, model="cnn4"), MadeRun(skill=0.6, augment="none")]
+    runs = [*of_sets(mel=0.7, mfcc=0.8), MadeRun(skill=0.9, model="cnn4"), MadeRun(skill=0.6, augment="none")]
     panels = panels_of(made(*runs))
     labels = ["all", "cnn4", "resnet18, augment default", "resnet18, augment none"]
     assert list(panels) == labels

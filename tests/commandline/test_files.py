@@ -82,10 +82,7 @@ def test_many_share_a_lock_and_one_has_it_alone(locks):
 
 @pytest.mark.parametrize(("error", "granted"), [(errno.ENOLCK, True), (errno.EIO, False)])
 def test_only_a_file_system_without_locks_grants_every_request(locks, monkeypatch, error, granted):
-    def flock(descriptor, kind):
-        raise OSError(error, os.strerror(error))
-
-    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(error, os.strerror(error))))
     if granted:
         assert locks[0].take() and locks[1].take()
         locks[0].drop()

@@ -19,6 +19,7 @@ from tests.pipeline.changing import with_flac_length
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated and slated for removal:DeprecationWarning")
 
 RATE = 22_050
+WAYS = audio.decode, lambda path: list(audio.blocks(path))  # to read a file
 KINDS = {
     "8-bit.wav": "PCM_U8",
     "16-bit.wav": "PCM_16",
@@ -81,7 +82,7 @@ def test_one_sample_silence_and_clipping_are_clips_with_zeros_behind(tmp_path, y
 def test_a_truncated_file_is_refused(tmp_path, kind, keep):
     path = write(tmp_path / kind, KINDS[kind], seconds=3)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
-    for read in (audio.decode, lambda path: list(audio.blocks(path))):
+    for read in WAYS:
         with pytest.raises(audio.AudioError, match="truncated"):
             read(path)
     (reason,) = audio.file_infos([path])  # kept, with all that its traceback holds
@@ -212,6 +213,6 @@ def test_samples_that_no_feature_can_hold_are_refused(tmp_path, value, reason):
     y = np.zeros(RATE)
     y[:17] = value
     soundfile.write(tmp_path / "a.wav", y, RATE, subtype="DOUBLE")
-    for read in (audio.decode, lambda path: list(audio.blocks(path))):
+    for read in WAYS:
         with pytest.raises(audio.AudioError, match=reason):
             read(tmp_path / "a.wav")

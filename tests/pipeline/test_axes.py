@@ -4,8 +4,8 @@ import librosa
 import numpy as np
 import pytest
 
-from features_cache.names import parse_channel
-from pipeline.features import FEATURES, Clip, Impossible, resolve_feature
+from pipeline.features import FEATURES, Clip, Impossible
+from tests.pipeline.test_features import variant
 from tests.processes import python
 
 LIBROSAS = {
@@ -22,7 +22,7 @@ LIBROSAS = {
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 96000])
 @pytest.mark.parametrize("name", LIBROSAS)
 def test_rows_stand_for_what_librosa_says(name, rate):
-    rows = resolve_feature(parse_channel(name)).row_axis(rate)
+    rows = variant(name).row_axis(rate)
     np.testing.assert_allclose(rows, LIBROSAS[name](rate), rtol=1e-12)
 
 
@@ -33,7 +33,7 @@ def test_rows_stand_for_what_librosa_says(name, rate):
     "name", [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"]
 )
 def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
-    chosen = resolve_feature(parse_channel(name))
+    chosen = variant(name)
     try:  # another shape is an error
         chosen.compute(Clip(np.random.default_rng(0).normal(0, 0.1, samples).astype(np.float32), rate))
     except Impossible:
@@ -57,13 +57,13 @@ def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
     ],
 )
 def test_what_cannot_exist_says_why(name, rate, samples):
-    chosen = resolve_feature(parse_channel(name))
+    chosen = variant(name)
     with pytest.raises(Impossible, match=r"\d"):
         chosen.shape(rate, samples)
 
 
 def test_clips_of_nine_frames_have_a_delta():
-    assert resolve_feature(parse_channel("mel_delta")).shape(44100, 8 * 512) == (128, 9)
+    assert variant("mel_delta").shape(44100, 8 * 512) == (128, 9)
 
 
 def test_shapes_are_known_without_numba_librosa_and_scipys_signal_processing():

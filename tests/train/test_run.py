@@ -116,16 +116,12 @@ def test_a_diverging_loss_stops_with_advice(options, precision, advice):
 
 
 def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch):
-    def short(*_):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
-
-    def full(file, _):
-        raise OSError(28, "No space left on device", str(file))
-
-    monkeypatch.setattr(checkpoint, "replace_file", full)
+    short = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+    full = OSError(28, "No space left on device", "last.pt")
+    monkeypatch.setattr(checkpoint, "replace_file", Mock(side_effect=full))
     with pytest.raises(Failed, match=r"fold 1: \[Errno 28\] No space left"):
         run.execute(options)
-    monkeypatch.setattr(Trainer, "fit", short)
+    monkeypatch.setattr(Trainer, "fit", Mock(side_effect=short))
     with pytest.raises(Failed, match="BATCH=8: try BATCH=4"):
         run.execute(options)
 

@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from concurrent.futures import CancelledError
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
@@ -92,12 +91,9 @@ def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(so
 
 def failing(error):
     """A client of three cores whose futures raise this."""
-
-    def get():
-        raise error
-
-    submit = Mock(return_value=SimpleNamespace(result=get))
-    return SimpleNamespace(ncores=lambda: {"tcp://one": 1, "tcp://two": 2}, submit=submit)
+    client = Mock(ncores=lambda: {"tcp://one": 1, "tcp://two": 2})
+    client.submit.return_value.result.side_effect = error
+    return client
 
 
 @pytest.mark.parametrize(
@@ -129,14 +125,8 @@ def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(raised,
     ids=["other versions", "other folder", "no worker"],
 )
 def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
-    def run(function):
-        if isinstance(theirs, Exception):
-            raise theirs
-        return theirs
-
-    client = SimpleNamespace(wait_for_workers=lambda count, timeout: None, run=run)
     with refused(message):
-        refuse_unfit(client, "tcp://x:1")
+        refuse_unfit(Mock(run=Mock(side_effect=[theirs])), "tcp://x:1")
 
 
 @pytest.mark.parametrize(
