@@ -20,5 +20,3 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
 def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
     with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
         lab.train(dataset="synth", epoch=3)
-    with refused("unknown keyword 'job'; did you mean 'jobs'"):
-        lab.extract("rms", "synth", job=2)

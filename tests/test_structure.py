@@ -3,7 +3,7 @@
 import ast
 import os
 import re
-from graphlib import CycleError, TopologicalSorter
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -90,10 +90,7 @@ def test_no_file_imports_itself_through_others():
         members = imports(path, annotations=False)
         modules = {member if member in MODULES else member.rpartition(".")[0] for member in members}
         graph[name] = modules & MODULES.keys() - {name}
-    try:
-        tuple(TopologicalSorter(graph).static_order())
-    except CycleError as circle:
-        pytest.fail(" → ".join(circle.args[1]))
+    TopologicalSorter(graph).prepare()  # CycleError names a circle
 
 
 @pytest.mark.parametrize("modules", LOADS_NOT)

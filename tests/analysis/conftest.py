@@ -38,8 +38,8 @@ def hand_run(tmp_path):
         by_fold = table.assign(split="test", selection="last").groupby("fold")
         standard = {"dataset": "hand", "features": name, "model": "resnet18", "task": "classes", "seed": 0}
         standard |= {"protocol": "last epoch", "folds": [*by_fold.groups], "family": digest([name, config])}
-        named = [{"name": one, "category": ""} for one in classes]
-        write_config(folder.path, standard | {"classes": named} | config)
+        standard["classes"] = [{"name": one, "category": ""} for one in classes]
+        write_config(folder.path, standard | config)
         for fold, here in by_fold:
             folder.fold(fold).mkdir(parents=True)
             probabilities = np.array(here["probabilities"].tolist(), np.float32)

@@ -10,7 +10,7 @@ from analysis.options import AnalysisOptions
 from analysis.ranking import rankings
 from analysis.results import load_runs
 from results.run_folder import RunFolder, find
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 from tests.refusal import refused
 
 NONE = {"own": 0.6}
@@ -64,7 +64,7 @@ def test_the_same_members_write_the_same_folder(made, tmp_path):
 
 
 def test_ensembles_of_further_seeds_are_one_row(made, tmp_path):
-    runs = made(*(MadeRun(features=name, seed=seed) for name in ("mel", "zcr") for seed in (0, 1))).runs
+    runs = made(*of_sets(2, mel=0.7, zcr=0.7)).runs
     for seed in (0, 1):
         write_ensemble([run.folders[seed] for run in runs], tmp_path)
     found = [run.seeds for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"]

@@ -110,7 +110,7 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
             folder.config.update({"command": ["FEATURES=mel", "MODEL=texture", "EPOCHS=3"], **config})
         return run
 
-    (both,) = made(MadeRun(skill=0.9), MadeRun(skill=0.9, seed=1)).runs
+    (both,) = made(*of_sets(2, mel=0.9)).runs
     again = train_again(recorded(both), ["DATASET=a b"])
     assert again == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texture EPOCHS=3 'SEED=0 1'"
     assert "MODEL=texture EPOCHS=3" in proposed(Results([both], [])).command

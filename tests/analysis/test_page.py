@@ -44,11 +44,9 @@ def scenarios(folder):
         "a clear winner of several models": facts(
             *of_sets(mel_mfcc=0.9, mel=0.7), *of_sets(model="linear", mel=0.6)
         ),
-        "chance": facts(MadeRun(skill=0.1), MadeRun(features="rms", skill=0.11)),
+        "chance": facts(*of_sets(mel=0.1, rms=0.11)),
         "few recordings": facts(*of_sets(mel=0.9, rms=0.5), clips=8, classes=2, folds=2),
-        "three seeds": facts(
-            *[MadeRun(skill=0.8, seed=s) for s in range(3)], MadeRun(features="rms", skill=0.7)
-        ),
+        "three seeds": facts(*of_sets(3, mel=0.8), *of_sets(rms=0.7)),
         "two runs chosen with RUN=": facts(*of_sets(mel_mfcc=0.86, mel=0.83), named=True),
         "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.ranking import nested_selection, rank, rankings
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 
 MEL = MadeRun()
 ZCR = MadeRun(features="zcr")
@@ -30,8 +30,7 @@ def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run):
 
 @pytest.mark.parametrize("clips", [400, 397])
 def test_scores_of_folds_of_one_size_are_whole_numbers_so_p_is_exact(made, clips):
-    seeds = [MadeRun(skill=0.8, seed=seed) for seed in range(3)]
-    found = ranked(made(*seeds, MadeRun(features="zcr", skill=0.7), clips=clips))[0]
+    found = ranked(made(*of_sets(3, mel=0.8), *of_sets(zcr=0.7), clips=clips))[0]
     assert (found.scores % 1 == 0).all() == (clips == 400)
     assert found.scores.sum(axis=0) / found.unit == pytest.approx(found.accuracy)
     assert found.tests.p[0] < 0.001

@@ -10,7 +10,7 @@ import pytest
 from analysis.results import load_runs, outdated_runs
 from analysis.run_section import USED_BY_EXACT, settings
 from results.run_folder import RunFolder, find, write_config
-from tests.analysis.made_runs import MadeRun, made_clips, make_run
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from train.options import FIELDS, IDENTITY
 
 CLASSES = ["dog", "rain"]
@@ -138,8 +138,7 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
 
 
 def test_an_exact_solution_is_counted_once_whatever_its_seeds(made):
-    runs = [MadeRun(model="linear", seed=seed) for seed in range(3)]
-    results = made(*runs, MadeRun(seed=0), MadeRun(seed=1))
+    results = made(*of_sets(3, "linear", mel=0.7), *of_sets(2, mel=0.7))
     by_model = {run.model: run for run in results.runs}
     assert by_model["linear"].seeds == (0,) and by_model["resnet18"].seeds == (0, 1)
     assert [problem.run for problem in results.problems] == ["mel-linear-s1", "mel-linear-s2"]

@@ -8,7 +8,7 @@ from sklearn.metrics import classification_report
 from analysis import tables
 from analysis.ranking import rankings
 from results.scores import Prediction, calibration_error
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 
 CLASSES = ["dog", "rain", "sea"]
 # Of three dogs one is predicted as rain, of two rains both as dog, the sea is correct.
@@ -91,8 +91,7 @@ def test_published_results():
 def test_of_our_runs_the_best_of_each_kind_of_weights_stands_among_the_published(
     made,
 ):
-    runs = [MadeRun(skill=0.8), MadeRun(features="zcr"), MadeRun(features="rms", skill=0.5)]
-    results = made(*runs, dataset="esc10")
+    results = made(*of_sets(mel=0.8, zcr=0.7, rms=0.5), dataset="esc10")
     next(run for run in results.runs if run.features == "rms").config["options"]["weights"] = "imagenet"
     table = tables.literature(rankings(results.runs)[0])
     ours = table[table["source"] == tables.OWN_SOURCE]

@@ -34,7 +34,6 @@ WRONG = [
     ({"name": "mine"}, "has mine already"),
     ({"name": "a@b=1"}, "one word"),
     ({"name": "clips"}, "none of index, clips, all, small"),
-    ({"name": "index"}, "none of index, clips, all, small"),
     ({"row_axis": [1, 2, 3]}, r"row_axis of shape \(3,\), expected \(2,\)"),
 ]
 

@@ -97,8 +97,8 @@ def test_variants_agree_with_their_definition(name):
     agrees(name, [KINDS["beats"], KINDS["white noise"]])
 
 
-def test_all_that_is_defined_is_a_feature():
-    assert set(FEATURES) >= set(reference.DEFINITIONS) and len(reference.DEFINITIONS) == 36
+def test_no_definition_is_lost():  # tests/docs/test_cards.py: each is of a feature
+    assert len(reference.DEFINITIONS) == 36
 
 
 @pytest.mark.parametrize("name", [name for name in FEATURES if FEATURES[name].units.startswith("dB")])

@@ -50,9 +50,7 @@ def test_libraries_use_one_thread_in_a_worker(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with Workers(1) as workers:
         process, counts, variable = workers.call(threads_and_pid, None)
-    assert process != os.getpid()
-    assert counts == {1}
-    assert variable == "1"
+    assert process != os.getpid() and (counts, variable) == ({1}, "1")
     assert "OMP_NUM_THREADS" not in os.environ
 
 
@@ -74,8 +72,7 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
         outcome = workers.finish(die_at_one, [ClipTask(row, "x", "", (0, 0), {}) for row in range(2)])
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
-    assert row == 1
-    assert "died again and again" in reason
+    assert row == 1 and "died again and again" in reason
 
 
 @pytest.fixture(scope="module")

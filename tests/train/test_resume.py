@@ -20,8 +20,8 @@ from train.plan import make_plan
 def thorough(options, **changes):
     """All that is carried from epoch to epoch: average, momentum, best epoch, plateau."""
     carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mixup=0.4"}
-    carried |= {"model": "cnn4+texture"}
-    return change(options, **{"folds": (1,), "epochs": 3, "patience": 5, **carried, **changes})
+    carried |= {"model": "cnn4+texture", "folds": (1,), "patience": 5}
+    return change(options, **carried | changes)
 
 
 def assert_same(one, other):

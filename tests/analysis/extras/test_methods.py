@@ -4,7 +4,7 @@ import re
 
 from analysis.extras.methods import methods_text
 from analysis.findings import findings
-from tests.analysis.made_runs import MadeRun
+from tests.analysis.made_runs import MadeRun, of_sets
 from train.options import RunOptions
 
 RECORDED = {
@@ -21,7 +21,7 @@ RECORDED = {
 
 
 def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
-    found = findings(made(MadeRun(skill=0.9), MadeRun(features="rms", skill=0.5)))
+    found = findings(made(*of_sets(mel=0.9, rms=0.5)))
     best = found.main.best
     bare = methods_text(found)
     assert "Software" not in bare and "None" not in bare and "nan" not in bare

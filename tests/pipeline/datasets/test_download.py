@@ -223,8 +223,8 @@ def overwritten(archive):
 
 
 UNSAFE = [
-    *(entry(name) for name in ("../outside.txt", f"{TOP}/audio/../../../outside.txt", "/tmp/outside.txt")),
-    *(entry(name) for name in ("C:outside.txt", "..\\outside.txt")),
+    *map(entry, ("../outside.txt", f"{TOP}/audio/../../../outside.txt", "/tmp/outside.txt")),
+    *map(entry, ("C:outside.txt", "..\\outside.txt")),
     entry(f"{TOP}/audio", stat.S_IFLNK),
     entry(f"{TOP}/device", stat.S_IFCHR),
     {str(number): b"" for number in range(10_001)},

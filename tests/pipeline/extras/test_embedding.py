@@ -7,12 +7,12 @@ import pytest
 import soundfile
 
 from features_cache import Cache
-from features_cache.names import parse_channel
 from pipeline.clip import Clip
 from pipeline.extract import run as extract
-from pipeline.features import Impossible, resolve_feature
+from pipeline.features import Impossible
 from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
+from tests.pipeline.test_features import variant
 from tests.refusal import refused
 
 onnx = pytest.importorskip("onnx")
@@ -46,8 +46,7 @@ def here(tmp_path, monkeypatch):
 
 
 def embedded(y, name="net", rate=RATE):
-    variant = resolve_feature(parse_channel(f"embedding@model={name}"))
-    values = variant.compute(Clip(y.astype(np.float32), rate))
+    values = variant(f"embedding@model={name}").compute(Clip(y.astype(np.float32), rate))
     assert values.shape[1] == 1
     return values[:, 0].tolist()
 
@@ -78,11 +77,11 @@ def test_a_clip_is_cut_into_windows_and_pooled_as_the_card_says(card, expected):
 
 def test_without_pooling_windows_stay_in_order_of_time():
     write_network("net", window=0.25, pooling="none")
-    variant = resolve_feature(parse_channel("embedding@model=net"))
-    values = variant.compute(Clip(RAMP.astype(np.float32), RATE))  # rises evenly from 0 to 1
+    chosen = variant("embedding@model=net")
+    values = chosen.compute(Clip(RAMP.astype(np.float32), RATE))  # rises evenly from 0 to 1
     assert values == pytest.approx(np.array([[0.1245, 0.3745, 0.6245, 0.8745], [0.249, 0.499, 0.749, 0.999]]))
-    assert variant.frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
-    assert len(variant.row_axis(RATE)) == 2
+    assert chosen.frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
+    assert len(chosen.row_axis(RATE)) == 2
 
 
 def test_audio_is_brought_to_the_networks_rate():
@@ -122,7 +121,7 @@ def test_what_is_not_there_says_what_to_do():
     with refused("no network that onnxruntime opens"):
         embedded(RAMP, "broken")
     with refused("embedding@model=NAME"):
-        resolve_feature(parse_channel("embedding")).compute(Clip(RAMP, RATE))
+        variant("embedding").compute(Clip(RAMP, RATE))
 
 
 @pytest.fixture
