@@ -203,7 +203,7 @@ def make_plan(asked: RunOptions) -> Plan:
         )
     if names.nunique() < 2:
         raise RequestError(f"one class only ({names.iloc[0]}): training needs two or more")
-    refuse_class_names(names.drop_duplicates())
+    refuse_class_names(names)
     shapes = [stored_shape(cache, channel) for channel in channels]
     text = {"wave": "native", "vector": "1x1", "linear": "1x1"}.get(model.kind, options.grid)
     largest = max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
@@ -226,8 +226,7 @@ def make_plan(asked: RunOptions) -> Plan:
     standard = RunOptions.build({"recipe": options.recipe})
     name = label(options.features, model.name, differences(options, standard), digest(content))
     path = options.runs / dataset_name(options.dataset, options.name) / name
-    shape = inputs, *grid
-    return Plan(asked, options, cache, model, channels, augmenter, table, shape, content, path)
+    return Plan(asked, options, cache, model, channels, augmenter, table, (inputs, *grid), content, path)
 
 
 def hashed_content(

@@ -322,7 +322,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     if options.weights:
         from train.weights import refuse_tested_clips
 
-        refuse_tested_clips(options.weights, plan.dataset, plan.content["clips"], folds)
+        refuse_tested_clips(plan, folds)
     try:
         network = draw_network(plan, folds[0])
         with torch.inference_mode():

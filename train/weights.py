@@ -21,6 +21,7 @@ from commandline.terminal import progress
 from results.run_folder import RunFolder
 from train.checkpoint import KEYS, LISTED, read_safely
 from train.models.registry import Architecture
+from train.plan import Plan
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -97,15 +98,14 @@ def check_hash(name: str, content: bytes) -> None:
         )
 
 
-def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[int]) -> None:
+def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     """RequestError where WEIGHTS are of a fold of our own that trained on clips which one of `folds` tests.
 
     A checkpoint says which fold it left out, run.json beside its fold's folder of which dataset. Without that
     run.json nobody knows, and of another dataset no clip is tested here: both are taken. Where the dataset's
     clips or folds have changed since, the fold's number stands for other clips: no fold is taken.
-
-    clips  the digest of the clips' labels and folds, as in run.json
     """
+    weights = plan.options.weights
     file = Path(weights).resolve()
     if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
         return
@@ -114,14 +114,14 @@ def refuse_tested_clips(weights: str, dataset: str, clips: str, folds: Sequence[
         return
     own = state["fold"]
     run = RunFolder(file.parent.parent)
-    tested = folds if run.dataset == dataset else []
-    if run.config["clips"] == clips:
+    tested = folds if run.dataset == plan.dataset else []
+    if run.config["clips"] == plan.content["clips"]:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(
-            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {dataset}, perhaps "
-            f"on clips that fold {tested[0]} tests: give weights from other clips, or FOLDS={own} if clips "
-            "and folds have not changed since"
+            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {plan.dataset}, "
+            f"perhaps on clips that fold {tested[0]} tests: give weights from other clips, or FOLDS={own} if "
+            "clips and folds have not changed since"
         )
 
 

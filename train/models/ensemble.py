@@ -1,25 +1,7 @@
-"""Two networks that answer together; the weights that any network starts from."""
-
-import math
+"""Two networks that answer together."""
 
 import torch
 from torch import nn
-
-
-@torch.no_grad()
-def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
-    """Draw every convolution and linear layer anew: He et al. 2015 for ReLU networks, zero biases."""
-    if any(weight.is_meta for weight in network.parameters()):
-        return  # no values to draw
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv1d | nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        elif isinstance(layer, nn.Linear):
-            nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-        else:
-            continue
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
 
 
 class Ensemble(nn.Module):

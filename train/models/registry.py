@@ -135,12 +135,30 @@ class Architecture:
         shape: tuple[int, int],
         generator: torch.Generator | None = None,
     ) -> nn.Module:
-        """The network on the CPU, in training mode, its weights drawn from `generator`."""
-        from train.models.ensemble import Ensemble, initialise
+        """The network on the CPU, in training mode.
+
+        The weights of convolutions and linear layers are drawn from `generator` (He et al. 2015 for ReLU
+        networks, zero biases); without one they are those that torch gives them.
+        """
+        from torch import nn
+
+        from train.models.ensemble import Ensemble
 
         networks = [entry.builder(channels, classes, shape, **options) for entry, options in self.members]
         network = networks[0] if self.weight is None else Ensemble(networks[0], networks[1], self.weight)
-        initialise(network, generator)
+        if generator is None:
+            return network
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv1d | nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    layer.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                )
+            elif isinstance(layer, nn.Linear):
+                nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+            else:
+                continue
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         return network
 
     def unfit(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
