@@ -34,6 +34,8 @@ SAVED_WITH: dict[str, dict[str, Any]] = {  # without metadata that would change 
     ".png": {"metadata": {"Software": None}},
     ".webp": {"pil_kwargs": {"quality": 70, "method": 4}},
 }
+# A whole drawing: its view, its width in points, and what it holds.
+SVG = re.compile(r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL)
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts, as rcParams['pdf.fonttype'] counts
 IDEOGRAPHS = (
@@ -65,17 +67,27 @@ class SavedFigure:
     def html(self) -> str:
         """What stands inside the page, once the writer is closed."""
         file = self.files[0]
-        if file.suffix == ".svg":
-            return page_svg(file.read_text(encoding="utf-8"), self.caption)
-        content = base64.b64encode(file.read_bytes()).decode()
+        if file.suffix == ".webp":
+            content = base64.b64encode(file.read_bytes()).decode()
+            return (
+                f'<img class="pixels" alt="{escape(self.caption)}" '
+                f'style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px" src="data:image/webp;base64,{content}">'
+            )
+        view, width, body = SVG.findall(file.read_text(encoding="utf-8"))[0]
+        body = re.sub(r'<g id="[^"]+"', "<g", body)  # nothing refers to groups, and every figure has axes_1
+        for colour, variable in PAGE_COLOURS.items():
+            body = body.replace(colour, variable)
+        natural = float(width) * CSS_PER_INCH / 72  # it scales down
         return (
-            f'<img class="pixels" alt="{escape(self.caption)}" '
-            f'style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px" src="data:image/webp;base64,{content}">'
+            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+            f'{view} style="--natural:{natural:.0f}px" aria-label="{escape(self.caption)}">{body}'
         )
 
 
 class FigureWriter:
     """Draws what was submitted into `folder/figures`; `kept` are the digests of the figures that are there.
+
+    A damaged SVG does not count as there.
 
     >>> writer = FigureWriter(folder)
     >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
@@ -85,7 +97,10 @@ class FigureWriter:
 
     def __init__(self, folder: Path, kept: Mapping[str, str] | None = None, *, paper: bool = False) -> None:
         self.folder = folder / "figures"
-        self.kept = kept or {}
+        self.kept = dict(kept or {})
+        for file in self.folder.glob("*.svg"):
+            if not SVG.search(file.read_text(encoding="utf-8", errors="replace")):
+                self.kept.pop(file.stem, None)
         self.paper = paper
         self.saved: dict[str, SavedFigure] = {}  # by stem
 
@@ -143,17 +158,3 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
         matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids of its own, the same each time
         canvas.savefig(content, format=file.suffix[1:], **SAVED_WITH[file.suffix])
     return content.getvalue()
-
-
-def page_svg(text: str, caption: str) -> str:
-    """SVG to stand inside the page: it scales, and takes the page's colours."""
-    opening, body = text[text.index("<svg") :].split(">", 1)
-    body = re.sub(r'<g id="[^"]+"', "<g", body)  # nothing refers to groups, and every figure has axes_1
-    for colour, variable in PAGE_COLOURS.items():
-        body = body.replace(colour, variable)
-    view, width = re.findall(r'(viewBox="0 0 ([\d.]+) [\d.]+")', opening)[0]
-    natural = float(width) * CSS_PER_INCH / 72
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        f'{view} style="--natural:{natural:.0f}px" aria-label="{escape(caption)}">{body}'
-    )

@@ -133,6 +133,7 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
         (folder / name).write_text("my own\n")
     edited = folder / "tables" / "rms-linear.classes.csv"
     edited.write_text("a remark\n")
+    (folder / "figures" / "projections.svg").write_bytes(SVG[:9])
     shutil.rmtree(options.runs / "tones" / "rms-linear")
     build(options)
     there = files_of(folder)
