@@ -175,7 +175,7 @@ def clip_audio(
     A clip whose file is not on this machine is left out, and one that cannot be decoded is linked.
     """
     paths = originals(cache.clips).set_index("clip_id")["path"].reindex(clips, fill_value="")
-    sources = {str(clip): Path(path) for clip, path in paths.items() if path and Path(path).is_file()}
+    sources = {str(clip): Path(path) for clip, path in paths.items() if Path(path).is_file()}
     embedded = {}
     files = set()
     left = most_mb * MEGABYTE
@@ -183,7 +183,13 @@ def clip_audio(
         if left <= 0:
             break
         with suppress(soundfile.LibsndfileError, ValueError):
-            file = compressed_file(sources[clip], cache.duration, folder / "audio")
+            status = sources[clip].stat()
+            made_from = [str(sources[clip]), status.st_size, status.st_mtime_ns, cache.duration]
+            file = folder / "audio" / f"{digest(made_from)}.mp3"
+            if not file.is_file():
+                content = as_mp3(sources[clip], cache.duration)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(file, content, durable=False)
             files.add(f"audio/{file.name}")
             text = base64.b64encode(file.read_bytes()).decode()
             left -= len(text)
@@ -193,17 +199,6 @@ def clip_audio(
         clip: quote(os.path.relpath(file, folder)) for clip, file in sources.items() if clip not in embedded
     }
     return Audio(embedded, links, files)
-
-
-def compressed_file(path: Path, seconds: float, folder: Path) -> Path:
-    """The file of the clip as MP3, made if it is not there."""
-    status = path.stat()
-    file = folder / f"{digest([str(path), status.st_size, status.st_mtime_ns, seconds])}.mp3"
-    if not file.is_file():
-        content = as_mp3(path, seconds)
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(file, content, durable=False)
-    return file
 
 
 def as_mp3(path: Path, seconds: float) -> bytes:

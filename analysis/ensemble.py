@@ -21,7 +21,6 @@ from results.scores import SMALLEST_PROBABILITY, Floats, Ints
 
 ENSEMBLE = "ensemble"  # its MODEL
 SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
-Weights = dict[int, Floats]  # fold -> (R,) the weight of each member, summing to one
 
 
 def requested_ensemble(options: AnalysisOptions) -> RunFolder:
@@ -38,8 +37,22 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
 
         write_ensemble(find("runs", "esc10"), Path("runs"), most=3)
     """
-    members = load_members(folders)
+    if len(folders) < 2:
+        raise RequestError('an ensemble needs at least two runs: ENSEMBLE="RUN RUN"')
+    members: list[Run] = []
+    for folder in folders:
+        results = load_runs([folder])
+        if not results.runs:
+            raise RequestError(f"{folder.name} cannot join an ensemble: {results.problems[0].text}")
+        members += results.runs
     first = members[0]
+    for run in members:
+        if run.task != first.task or not same_clips(run, first):
+            raise RequestError(
+                f"{run.name} and {first.name} cannot form an ensemble: task, classes, folds, recordings "
+                f"or test clips differ ({len(run.clip_ids)} and {len(first.clip_ids)} clips); give runs "
+                "of the same folds"
+            )
     names = [run.name for run in members]
     configs = [run.config for run in members]
     weights = {int(fold): np.full(len(members), 1 / len(members)) for fold in np.unique(first.folds)}
@@ -92,29 +105,8 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path, most: int = 0) -> R
     return folder
 
 
-def load_members(folders: Sequence[RunFolder]) -> list[Run]:
-    """The members, one run a folder, all on the same test clips."""
-    if len(folders) < 2:
-        raise RequestError('an ensemble needs at least two runs: ENSEMBLE="RUN RUN"')
-    members: list[Run] = []
-    for folder in folders:
-        results = load_runs([folder])
-        if not results.runs:
-            raise RequestError(f"{folder.name} cannot join an ensemble: {results.problems[0].text}")
-        run = results.runs[0]
-        first = (members or results.runs)[0]
-        if run.task != first.task or not same_clips(run, first):
-            raise RequestError(
-                f"{run.name} and {first.name} cannot form an ensemble: task, classes, folds, recordings "
-                f"or test clips differ ({len(run.clip_ids)} and {len(first.clip_ids)} clips); give runs "
-                "of the same folds"
-            )
-        members.append(run)
-    return members
-
-
-def select_members(members: Sequence[Run], most: int) -> Weights:
-    """For each fold the weights that do best on all other folds."""
+def select_members(members: Sequence[Run], most: int) -> dict[int, Floats]:
+    """fold -> (R,) the weight of each member, summing to one, that do best on all other folds."""
     first = members[0]
     probabilities = np.stack([run.probabilities[0] for run in members])
     folds = np.unique(first.folds)

@@ -21,6 +21,7 @@ from analysis.ablations import ablations, channel_importance
 from analysis.ranking import Ranking, nested_selection, rankings
 from analysis.results import Problem, Results, Run
 from analysis.significance import LEVEL, detectable, fewest_recordings
+from results.bootstrap import fold_weights
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # of a table
@@ -38,9 +39,8 @@ class Threat:
     """Something that may make the result wrong."""
 
     kind: str  # duplicates | artefacts | failed | changed | uneven | unequal recordings
-    count: int
-    of: int = 0
-    detail: str = ""
+    value: float  # how many; of artefacts, the accuracy of the recording alone
+    of: float = 0  # how many there are; of artefacts, chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +193,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         unsure = "" if ranking.testable else "few recordings"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
         verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")
+        weights = fold_weights(ranking.best.folds)
         verdict[0] = "best"
         part = pd.DataFrame(
             {
@@ -203,7 +204,10 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "seeds": len(run.seeds),
                 "exact": run.exact,
                 "control": max(run.channels.values()) > 1,
-                "members": tables.member_accuracy(run),
+                "members": {  # accuracy of each alone, mean over folds, seeds averaged
+                    name: float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))
+                    for name, values in run.members.items()
+                },
             }
             for run in runs
         )

@@ -11,18 +11,19 @@ import pandas as pd
 
 from analysis import tables
 from analysis.findings import Findings, Row
-from analysis.ranking import Ranking, setting
+from analysis.ranking import setting
 from analysis.results import Run
 from results.scores import Floats, most_confused
 
 CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors
 
 
-def forest_panels(found: Findings, ranking: Ranking) -> dict[str, list[Row]]:
+def forest_panels(found: Findings) -> dict[str, list[Row]]:
     """The rows of the main ranking by family, the best run's first, unless it stands there alone."""
-    trained = [run for run in ranking.runs if run.trained]
+    ranked = found.runs[: len(found.rows)]
+    trained = [run for run in ranked if run.trained]
     families: dict[str, list[Row]] = {}
-    for run, row in zip(ranking.runs, found.rows, strict=True):
+    for run, row in zip(ranked, found.rows):
         family = setting(run, trained, {"tag"}) if run.trained else "ensembles of runs"
         families.setdefault(family, []).append(row)
     if len(families) == 1:

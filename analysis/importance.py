@@ -59,6 +59,8 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 
     RequestError if the folder is not finished.
     """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
     if folder.lacking:
         raise RequestError(f"{folder.path} is not finished: repeat make importance")
     features = folder.features
@@ -72,40 +74,29 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
         points = 100 * fold_weights(folds) @ hits[measure]
         part = gain_tests(gains[measure], groups, folds).assign(points=points)
         parts.append(pd.DataFrame({"feature": features, "measure": measure}).join(part))
+
+    classes = np.unique(clips["target"])
+    of_class = clips["target"].to_numpy()[:, None] == classes  # (N, K)
+    means = of_class / (fold_weights(folds) @ of_class)
+    cells = (means[:, :, None] * gains["shapley"][:, None, :]).reshape(len(clips), -1)  # (N, K * F)
+    index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
+    by_class = gain_tests(cells, groups, folds)[["mean", "p", "significant"]].set_axis(index)
+
+    # Similar ones together: the order of an average-linkage clustering by CKA.
+    cka = np.array(folder.config["redundancy"])
+    distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(features), 1)]
+    order = leaves_list(linkage(distances, "average", optimal_ordering=True))
+    ordered = [features[place] for place in order]
+    index = pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"])
+    columns = {"cka": cka, "interaction": interactions(folder.values(), features)}
+    pairs = {name: values[np.ix_(order, order)].ravel() for name, values in columns.items()}
     return {
         "features": pd.concat(parts, ignore_index=True),
-        "classes": class_table(clips, features, gains["shapley"]),
-        "pairs": pair_table(folder),
+        "classes": by_class.reset_index(),
+        "pairs": pd.DataFrame(pairs, index).reset_index(),
         "sets": best_by_size(folder),
         "recordings": learning_curve(folder),
     }
-
-
-def class_table(clips: pd.DataFrame, features: list[str], shapley: Floats) -> pd.DataFrame:
-    """class, feature, mean, p, significant of Shapley values (N, F)."""
-    classes = np.unique(clips["target"])
-    folds = clips["fold"].to_numpy()
-    of_class = clips["target"].to_numpy()[:, None] == classes  # (N, K)
-    means = of_class / (fold_weights(folds) @ of_class)
-    cells = (means[:, :, None] * shapley[:, None, :]).reshape(len(clips), -1)  # (N, K * F)
-    tests = gain_tests(cells, clips["group"].to_numpy(), folds)
-    index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
-    return tests[["mean", "p", "significant"]].set_axis(index).reset_index()
-
-
-def pair_table(folder: ImportanceFolder) -> pd.DataFrame:
-    """feature, other, cka, interaction, features in the order of an average-linkage clustering by CKA."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    names = folder.features
-    cka = np.array(folder.config["redundancy"])
-    distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(names), 1)]
-    order = leaves_list(linkage(distances, "average", optimal_ordering=True))
-    columns = {"cka": cka, "interaction": interactions(folder.values(), names)}
-    values = {name: table[np.ix_(order, order)].ravel() for name, table in columns.items()}
-    ordered = [names[place] for place in order]
-    index = pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"])
-    return pd.DataFrame(values, index).reset_index()
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:

@@ -64,7 +64,13 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
     if not situation.trainable:
         return NextCommand(make_command("data", *situation.of_data), "untrainable")
     if not trained:
-        return NextCommand(first_run(situation), "first")
+        # On what the cache holds; features first if that is nothing, or the waveform alone.
+        vectors = [name for name, frames in situation.frames.items() if frames == 1]
+        together = "+".join(first_compared(situation.frames) or vectors[:1])
+        command = make_command("features", *situation.of_data)
+        if together:
+            command = make_command("train", *situation.given, f"FEATURES={together}")
+        return NextCommand(command, "first")
     best = trained[0]
     given = situation.given
     close = {row["run"] for row in (found.rows[0], *found.tied)}
@@ -72,7 +78,16 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
     if any(run.name in situation.outdated for run in compared):
         return NextCommand(sweeps([*given, f"TAG={best.config.get('tag', '')}new"], compared), "again")
     if len(ranked) == 1:
-        return NextCommand(second_set(best, situation), "combine")
+        # The features of a combined set alone, or a single feature combined, which the cache may lack.
+        first, *others = dict.fromkeys(best.features.split("+"))
+        if others:
+            return NextCommand(situation.train(best, first, *others), "combine")
+        cached = first_compared({name: n for name, n in situation.frames.items() if name != first})
+        other = [*cached, "mfcc" if first != "mfcc" else "mel"][0]
+        command = situation.train(best, other, f"{first}+{other}")
+        if situation.frames and not cached:
+            command = f"{make_command('features', *situation.of_data, f'FEATURES={other}')} && {command}"
+        return NextCommand(command, "combine")
     if any(run.missing_folds for run in compared):
         return NextCommand(sweeps(given, compared), "folds")
     drawn = [run for run in compared if not run.exact]
@@ -81,39 +96,13 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
     if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
         return NextCommand(sweeps(given, lacking, SEEDS), "seeds")
-    return larger_set(ranked, best, situation)
-
-
-def first_run(situation: Situation) -> str:
-    """On what the cache holds; features first if that is nothing, or the waveform alone."""
-    vectors = [name for name, frames in situation.frames.items() if frames == 1]
-    if together := "+".join(first_compared(situation.frames) or vectors[:1]):
-        return make_command("train", *situation.given, f"FEATURES={together}")
-    return make_command("features", *situation.of_data)
-
-
-def second_set(run: Run, situation: Situation) -> str:
-    """The features of a combined set alone, or a single feature combined, which the cache may lack."""
-    single = list(dict.fromkeys(run.features.split("+")))
-    if len(single) > 1:
-        return situation.train(run, *single)
-    cached = first_compared({name: n for name, n in situation.frames.items() if name != single[0]})
-    other = [*cached, "mfcc" if single[0] != "mfcc" else "mel"][0]
-    command = situation.train(run, other, f"{single[0]}+{other}")
-    if situation.frames and not cached:
-        command = f"{make_command('features', *situation.of_data, f'FEATURES={other}')} && {command}"
-    return command
-
-
-def larger_set(ranked: Sequence[Run], best: Run, situation: Situation) -> NextCommand:
-    """The best set with the best single feature that it lacks; else what each adds; else its use."""
-    trained = [run.channels for run in ranked if run.trained]
+    # The best set with the best single feature that it lacks; else what each adds; else its use.
+    sets = [run.channels for run in trained]
     for run in ranked:
-        larger = best.channels + run.channels
         alike = differing_options(run, best) <= {"features"} and "+" not in run.features
-        if alike and run.features not in best.channels and larger not in trained:
+        if alike and run.features not in best.channels and best.channels + run.channels not in sets:
             return NextCommand(situation.train(best, f"{best.features}+{run.features}"), "add")
-    folders = without(situation.given, "DATASET", "NAME")
+    folders = without(given, "DATASET", "NAME")
     if best.name in situation.explained:
         runs = without(folders, "DATA")
         return NextCommand(make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict")

@@ -4,13 +4,10 @@ Templates speak: sections are HTML templates, sentences are the macros of words.
 terminal and LaTeX document share. Numbers are rounded here and nowhere earlier.
 """
 
-import json
-import math
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
@@ -49,8 +46,9 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         **CELLS,
         "zip": zip,
-        "cell": cell,
-        "value": sort_value,
+        "cell": lambda value, kind: CELLS[kind](value),
+        # By what a column of numbers is sorted; unknown is empty and stays last.
+        "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": terminal.counted,
         "listed": listed,
         "slug": slug,
@@ -58,25 +56,22 @@ def environment() -> jinja2.Environment:
         "tex": latex_text,
         "key": lambda text: re.sub(r"[^A-Za-z0-9]", "", text),
     }
-    made.globals |= {"say": say, "source": source, "known": known, "in_script": in_script}
+    made.globals |= {"say": say, "known": pd.notna}
+    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return made
 
 
-def source(name: str) -> Markup:
-    """A style sheet or script of the templates' folder, as it is."""
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def known(value: object) -> bool:
-    """Whether a number is one: not None, not NaN."""
-    return value is not None and not (isinstance(value, float) and math.isnan(value))
-
-
 def _of_known(text: Callable[..., str]) -> Callable[..., str]:
-    return lambda value, *digits: text(value, *digits) if known(value) else UNKNOWN
+    return lambda value, *digits: text(value, *digits) if pd.notna(value) else UNKNOWN
+
+
+def breakable(text: object) -> Markup:
+    """Feature sets that may wrap after each +; signs of numbers and percent signs stay with their numbers."""
+    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
 
 
 CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in a sentence
+    "text": breakable,
     "percent": _of_known(terminal.percent),
     "points": _of_known(terminal.points),
     "decimals": _of_known(decimals),
@@ -87,24 +82,9 @@ CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in
 }
 
 
-def cell(value: object, kind: str) -> str:
-    """What a table's cell shows; `kind` is text or one of CELLS."""
-    return breakable(value) if kind == "text" else CELLS[kind](value)
-
-
-def sort_value(value: Any) -> str:
-    """By what a column of numbers is sorted; unknown is empty and stays last."""
-    return "" if pd.isna(value) else repr(float(value))
-
-
 def slug(text: str) -> str:
     """A name as an id of an element: what is no letter or digit becomes its code point, so ids differ."""
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
-
-
-def breakable(text: object) -> Markup:
-    """Feature sets that may wrap after each +; signs of numbers and percent signs stay with their numbers."""
-    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -112,9 +92,3 @@ def listed(names: Sequence[str]) -> str:
     many = len(names) > NAMED + 1
     chosen = [*names[:NAMED], f"{len(names) - NAMED} more"] if many else names
     return " and ".join(filter(None, [", ".join(chosen[:-1]), *chosen[-1:]]))
-
-
-def in_script(content: object) -> Markup:
-    """JSON in which nothing can end the <script> element around it."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))

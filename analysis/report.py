@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis import comparison, error_browser, extras, first_screen, page
+from analysis import error_browser, extras, first_screen, page
 from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, thumbnails
 from analysis.data import data_facts, data_tables, failures
 from analysis.figures import FigureWriter
@@ -28,12 +28,14 @@ from analysis.tables import as_latex, as_markdown, confusion_counts
 from commandline.files import replace_file
 from commandline.options import make_command
 from commandline.registry import RequestError
-from commandline.terminal import as_csv, percent, progress
+from commandline.terminal import as_csv, progress
 from features_cache import Cache
 from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
 from features_cache.splits import untrainable
 from features_cache.table import originals
+
+SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -48,12 +50,23 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     outdated = outdated_runs(results.runs, cache.clips) if cache else []
     old = {problem.run for problem in outdated}
     checked = read_check(job.cache) if job.cache else None
-    threats = data_threats(cache, checked or [], outdated)
+    threats = []  # what the data says against the result
+    for finding in checked or []:
+        if finding["kind"] == "duplicates_across_folds":
+            threats.append(Threat("duplicates", finding["count"]))
+        elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
+            threats.append(Threat("artefacts", finding["accuracy"], finding["chance"]))
+    failed = failures(cache).get(WHOLE) if cache else None
+    if cache and failed:
+        threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
+    if outdated:
+        threats.append(Threat("changed", len(outdated)))
     found = findings(results, named=bool(options.run), outdated=old, threats=threats)
     problems = [Problem("cache", text, "damaged") for text in damage]
     problems += [*found.problems, *outdated]
 
-    if cache and former and manifest.holds("data", hashes["data"]):
+    kept = former and manifest.holds("data", hashes["data"])
+    if cache and kept and writer.kept.keys() >= {*former["data_figures"]}:
         # A class may be called NA or null.
         data = {
             name: pd.read_csv(job.folder / f"tables/{name}.csv", keep_default_na=False)
@@ -69,8 +82,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     if cache and options.gallery:
         make_gallery = extras.load("gallery").make_gallery
         gallery = make_gallery(cache, features, writer, options.seed, options.audio_mb / 2)
-    if found.main:
-        comparison.submit_comparison(writer, found, found.main)
+    if found.runs:
+        submit_comparison(writer, found)
     for place, run in enumerate(found.runs[: options.figures]):
         problems += submit_run(writer, run, best=place == 0, rates=options.confusion == "rates")
     of_runs = run_content(found, cache, features, job.folder, options)
@@ -88,23 +101,38 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
     writer.close()
     files = {f"figures/{file.name}" for figure in writer.saved.values() for file in figure.files}
-    files |= write_tables(job.folder, tables)
+    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
+    if "comparison" in tables:
+        texts["tables/comparison.md"] = as_markdown(tables["comparison"])
+        texts["tables/comparison.tex"] = as_latex(tables["comparison"])
+    (job.folder / "tables").mkdir(exist_ok=True)
+    for name, text in texts.items():
+        replace_file(job.folder / name, text, durable=False)
+    files |= texts.keys()
     files |= of_runs["audio"].files if of_runs else set()
     files |= gallery.audio.files if gallery else set()
     methods = ""
-    if options.paper and found.main:
+    if options.paper and found.runs:
         methods = extras.load("methods").methods_text(found)
         write_document = extras.load("latex").write_document
         files |= write_document(job.folder, found, list(writer.saved.values()), methods)
 
     words = without(job.given, "RUN")
+    # Somebody's own audio files, which nobody else has looked at.
+    unchecked = (
+        cache is not None
+        and checked is None
+        and job.dataset not in NAMED
+        and not cache.synthetic
+        and any(Path(path).is_file() for path in cache.clips["path"].head(20))
+    )
     situation = Situation(
         given=words,
         frames={name: cache[name].frames for name in features} if cache else {},
         trainable=cache is None or not untrainable(cache.clips),
         outdated=old,
         explained=set(tables["attribution"]["of"]) if "attribution" in tables else set(),
-        unchecked=cache is not None and checked is None and is_own(job.dataset, cache),
+        unchecked=unchecked,
     )
     proposed = next_command(found, situation)
     reason = page.say("next", proposed.kind)
@@ -146,8 +174,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         "next_command": f"{proposed.command}   ({reason})",
     }
     digests = {stem: figure.digest for stem, figure in writer.saved.items()}
-    kept = {"figures": digests, "data_figures": data_figures, "data_tables": list(data)}
-    manifest.replace({target.name, *files}, **hashes, **kept, printed=printed)
+    made = {"figures": digests, "data_figures": data_figures, "data_tables": list(data)}
+    manifest.replace({target.name, *files}, **hashes, **made, printed=printed)
     return Built(target, **printed)
 
 
@@ -155,10 +183,10 @@ def run_content(
     found: Findings, cache: Cache | None, features: list[str], folder: Path, options: AnalysisOptions
 ) -> dict[str, Any]:
     """What the templates show of the runs besides findings, tables and figures; empty without a ranking."""
-    if found.main is None:
-        return {}
-    best = found.main.best
     runs = found.runs
+    if not runs:
+        return {}
+    best = runs[0]
     order = error_browser.by_category(best)
     counts = confusion_counts(best)[np.ix_(order, order)]
     mistake = first_screen.common_mistake(best)
@@ -175,7 +203,7 @@ def run_content(
         most_mb = options.audio_mb / 2 if options.gallery else options.audio_mb
         audio = clip_audio(cache, clips, list(wanted), folder, most_mb)
     return {
-        "panels": first_screen.forest_panels(found, found.main),
+        "panels": first_screen.forest_panels(found),
         "ticks": first_screen.forest_ticks(found),
         "confusion": counts,
         "shown_classes": first_screen.classes_shown(counts),
@@ -187,35 +215,32 @@ def run_content(
     }
 
 
-def write_tables(folder: Path, tables: dict[str, pd.DataFrame]) -> set[str]:
-    """Every table as CSV, the comparison also for papers; returns the files by their paths in `folder`."""
-    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
-    if "comparison" in tables:
-        texts["tables/comparison.md"] = as_markdown(tables["comparison"])
-        texts["tables/comparison.tex"] = as_latex(tables["comparison"])
-    (folder / "tables").mkdir(exist_ok=True)
-    for name, text in texts.items():
-        replace_file(folder / name, text, durable=False)
-    return set(texts)
-
-
-def is_own(dataset: str, cache: Cache) -> bool:
-    """Whether the clips are somebody's own audio files, which nobody else has looked at."""
-    there = any(path and Path(path).is_file() for path in cache.clips["path"].head(20))
-    return dataset not in NAMED and not cache.synthetic and there
-
-
-def data_threats(cache: Cache | None, checked: list[dict[str, Any]], outdated: list[Problem]) -> list[Threat]:
-    """What the data says against the result: what `check` found, failed clips, clips that changed."""
-    threats = []
-    for finding in checked:
-        if finding["kind"] == "duplicates_across_folds":
-            threats.append(Threat("duplicates", finding["count"]))
-        elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
-            scored = f"{percent(finding['accuracy'])} %, chance is {percent(finding['chance'])} %"
-            threats.append(Threat("artefacts", finding["count"], detail=scored))
-    if cache and (failed := failures(cache).get(WHOLE)):
-        threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
-    if outdated:
-        threats.append(Threat("changed", len(outdated)))
-    return threats
+def submit_comparison(writer: FigureWriter, found: Findings) -> None:
+    """Every figure of several runs that the page shows, and for papers those that it shows as HTML."""
+    rows = pd.DataFrame(found.rows)
+    shown = rows[:SETS_SHOWN]
+    if writer.paper:
+        columns = {"label": "name", "accuracy": "estimate", "accuracy_low": "low", "accuracy_high": "high"}
+        intervals = shown.rename(columns=columns).assign(filled=shown["verdict"] != "tied")
+        writer.submit("accuracy_by_set", intervals=intervals, line=found.chance)
+    if writer.paper and rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
+        best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
+        grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
+        writer.submit("accuracy_heat_map", accuracy=grid["accuracy"], deviation=grid["accuracy_sd"])
+    if len(rows) > 1:
+        best_run = found.runs[0]
+        classes = [best_run.classes[place] for place in error_browser.by_category(best_run)]
+        recall = found.tables["recall_by_class"].pivot_table("recall", "run", "class", sort=False)
+        recall = recall.reindex(index=shown["run"], columns=classes).set_axis(shown["label"])
+        writer.submit("recall_by_set", recall=recall)
+    stems = {"features": "additions", "augmentation": "augmentation"}
+    for kind, pairs in found.tables.get("ablations", pd.DataFrame({"kind": []})).groupby("kind", sort=False):
+        gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
+        gains["name"] += gains["control"].map({True: " (control)", False: ""})
+        if gains["model"].nunique() == 1:
+            gains["name"] = gains["name"].str.replace(f" ({gains['model'].iloc[0]})", "", regex=False)
+        gains["filled"] = gains["verdict"].str.startswith("clear")
+        writer.submit("intervals", stems[str(kind)], intervals=gains)
+    for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
+        loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
+        writer.submit("channel_importance", f"{run}.attribution", loss=loss)

@@ -1,7 +1,6 @@
 """What the page and the papers show of one run: its tables, figures and settings."""
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +19,9 @@ RELIABILITY_BINS = 10  # of a few hundred predictions, more would be thin
 SAMPLES_EACH = 4
 SAMPLE_SIZE = 112, 288  # pixels at most, rows and columns
 TOP = 3
+# What numpy and zipfile raise for a damaged archive:
+# an EOFError if it is empty, a RuntimeError for a method of compression that they do not know.
+DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile)
 USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # of the options
 
 
@@ -71,30 +73,19 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
             rates=rates,
         )
     for file in sorted(run.folders[0].path.glob("fold*/augmented.npz"))[:1]:
+        pairs = []  # (augmentation, before, after) of one clip each, of the first channel
         try:
-            pairs = read_augmented(file)
+            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+                before = stored["before"].astype(np.float32)
+                for place, name in enumerate(stored["augment"]):
+                    clip = place % len(before)
+                    after = stored[f"after_{place}"][clip, 0].astype(np.float32)
+                    pairs.append((str(name), before[clip, 0], after))
         except DAMAGED as error:
             return [Problem(run.name, f"{file} is left out, it cannot be read ({error})", "damaged")]
         if pairs:
             writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
     return []
-
-
-# What numpy and zipfile raise for a damaged archive:
-# an EOFError if it is empty, a RuntimeError for a method of compression that they do not know.
-DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile)
-
-
-def read_augmented(file: Path) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """(augmentation, before, after) of one clip each, both (rows, columns) of the first channel."""
-    pairs = []
-    with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-        before = stored["before"].astype(np.float32)
-        for place, name in enumerate(stored["augment"]):
-            clip = place % len(before)
-            after = stored[f"after_{place}"][clip, 0].astype(np.float32)
-            pairs.append((str(name), before[clip, 0], after))
-    return pairs
 
 
 def choose_samples(run: Run, cache: Cache, feature: str, rng: np.random.Generator) -> list[SamplePrediction]:

@@ -18,7 +18,7 @@ from pandas.api.types import is_numeric_dtype
 from analysis.ranking import Ranking
 from analysis.results import Run
 from commandline.terminal import HALVES_UP, counted
-from results.bootstrap import accuracy_interval, fold_weights
+from results.bootstrap import accuracy_interval
 from results.scores import (
     Floats,
     Prediction,
@@ -85,15 +85,6 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
         }
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def member_accuracy(run: Run) -> dict[str, float]:
-    """The accuracy of each member of a trained ensemble alone, mean over folds, seeds averaged."""
-    weights = fold_weights(run.folds)
-    return {
-        name: float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))
-        for name, values in run.members.items()
-    }
 
 
 def calibration(run: Run) -> dict[str, float]:

@@ -110,13 +110,11 @@ def draw_feature(values: Mapping[str, np.ndarray]) -> tuple[dict[str, str], str]
     if not line:
         return {clip: small_image(value, (low, high)) for clip, value in drawn.items()}, scale
     span = max(high - low, 1e-12)
-    return {clip: svg_path((value - low) / span) for clip, value in drawn.items()}, scale
-
-
-def svg_path(shares: np.ndarray) -> str:
-    """An area across the box, between the lowest and the highest value, from 0 to 1, of each stretch."""
-    low, high = envelope(shares, LINE_COLUMNS)
-    across = np.linspace(0, LINE_COLUMNS, max(len(low), 2)).round().astype(int)
-    up, down = (np.resize(LINE_HEIGHT * (1 - end), len(across)).round(1) for end in (high, low))
-    points = [*zip(across, up), *zip(across[::-1], down[::-1])]
-    return "M" + "L".join(f"{x} {y:g}" for x, y in points) + "Z"
+    paths = {}
+    for clip, value in drawn.items():  # an area between the lowest and the highest value of each stretch
+        ends = envelope((value - low) / span, LINE_COLUMNS)
+        across = np.linspace(0, LINE_COLUMNS, max(len(ends[0]), 2)).round().astype(int)
+        down, up = (np.resize(LINE_HEIGHT * (1 - end), len(across)).round(1) for end in ends)
+        points = [*zip(across, up), *zip(across[::-1], down[::-1])]
+        paths[clip] = "M" + "L".join(f"{x} {y:g}" for x, y in points) + "Z"
+    return paths, scale

@@ -105,7 +105,7 @@ CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, 
     "selected by the test fold",
     lambda **_: 2.6,
 )
-def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title: str = "") -> Axes:
+def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Axes:
     """Accuracy and loss of one run by epoch, each curve named; `history`: fold -> history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
@@ -124,7 +124,6 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame], title
         panel.margins(x=0.02)
         panel.set_ylim(bottom=0, top=102 if metric == "accuracy" else None)
         panel.legend()
-    ax.set_title(title, pad=18)
     return ax
 
 

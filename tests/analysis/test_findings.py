@@ -10,7 +10,7 @@ from tests.analysis.made_runs import MadeRun, of_sets
 
 
 def threats(found):
-    return [(threat.kind, threat.count, threat.of) for threat in found.threats]
+    return [(threat.kind, threat.value, threat.of) for threat in found.threats]
 
 
 def test_a_clear_winner_and_a_tie(made):

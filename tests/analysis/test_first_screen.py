@@ -7,8 +7,7 @@ from tests.analysis.made_runs import MadeRun, of_sets
 
 
 def panels_of(results):
-    found = findings(results)
-    return forest_panels(found, found.main)
+    return forest_panels(findings(results))
 
 
 def test_a_panel_a_model_the_best_first_each_by_accuracy(made):
