@@ -21,7 +21,6 @@ from analysis.ranking import Ranking, setting
 from analysis.results import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
-COLUMNS = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
 ATTRIBUTION = {"channel": str, "clip_id": str, "correct": float, "selection": str}
 AUGMENTATION = frozenset({"augment", "copies"})  # whatever else differs makes two runs no pair
 
@@ -64,7 +63,8 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         control = bool(added) and {*more.channels} == {*less.channels}
         kind = "features" if added else "augmentation"
         rows.append((kind, name, changed, less.features, less.model, less.name, more.name, control))
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    columns = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
+    table = pd.DataFrame(rows, columns=columns)
     without, added_to = ([runs.index(pair[side]) for pair in pairs] for side in (0, 1))
     differences = ranking.scores[:, added_to] - ranking.scores[:, without]
     tests = sign_flip_tests(differences, ranking.shares, ranking.level)

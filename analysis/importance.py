@@ -8,7 +8,6 @@ Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats,
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,13 +20,6 @@ from commandline.registry import RequestError
 from results.bootstrap import accuracy_interval, fold_weights, recording_sums
 from results.importance import NONE, PARTS, ImportanceFolder, interactions
 from results.scores import Floats
-
-
-def find_importance(runs: Path, dataset: str) -> ImportanceFolder | None:
-    """The importance folder of a dataset that was written last."""
-    files = (runs / dataset).glob("importance-*/importance.json")
-    latest = max(files, key=lambda file: file.stat().st_mtime, default=None)
-    return ImportanceFolder(latest.parent) if latest else None
 
 
 def gain_tests(

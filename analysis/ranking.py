@@ -44,8 +44,8 @@ class Ranking:
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
     scores: Floats  # (G, R) of each recording; whole numbers if all folds are equally large
     worth: Floats  # (N,) score of a clip that is predicted correctly
-    level: float = FAMILY_LEVEL  # of p, for the best run against the others and for ablations
-    reason: str = ""  # why its runs are not in the main ranking, see `reason_apart`
+    level: float  # of p, for the best run against the others and for ablations
+    reason: str  # why its runs are not in the main ranking, see `reason_apart`
 
     @property
     def best(self) -> Run:
@@ -117,10 +117,12 @@ def rankings(runs: Sequence[Run], *, named: bool = False, outdated: Collection[s
     """
     sets: list[list[Run]] = []
     for run in runs:
-        fitting = (together for together in sets if not any(reason_apart(run, other) for other in together))
-        if (together := next(fitting, None)) is None:
-            sets.append(together := [])
-        together.append(run)
+        for together in sets:
+            if not any(reason_apart(run, other) for other in together):
+                together.append(run)
+                break
+        else:
+            sets.append([run])
     sets.sort(
         key=lambda together: (
             any(run.name in outdated for run in together),

@@ -18,7 +18,7 @@ from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, 
 from analysis.data import data_facts, data_tables, failures
 from analysis.figures import FigureWriter
 from analysis.findings import Findings, Threat, findings
-from analysis.importance import find_importance, importance_tables, most_important, submit_importance
+from analysis.importance import importance_tables, most_important, submit_importance
 from analysis.inputs import Built, Manifest, ReportJob, data_hash, inputs_hash
 from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
@@ -34,6 +34,7 @@ from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
 from features_cache.splits import untrainable
 from features_cache.table import originals
+from results.importance import ImportanceFolder
 
 SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
 
@@ -47,8 +48,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     writer = FigureWriter(job.folder, former.get("figures"), paper=options.paper)
     cache, features, damage = readable_cache(job.cache)
     results = load_runs(progress(job.runs, label="reading", unit="run"))
-    outdated = outdated_runs(results.runs, cache.clips) if cache else []
-    old = {problem.run for problem in outdated}
+    outdated: list[Problem] = []
     checked = read_check(job.cache) if job.cache else None
     threats = []  # what the data says against the result
     for finding in checked or []:
@@ -56,11 +56,14 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
             threats.append(Threat("duplicates", finding["count"]))
         elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
             threats.append(Threat("artefacts", finding["accuracy"], finding["chance"]))
-    failed = failures(cache).get(WHOLE) if cache else None
-    if cache and failed:
-        threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
+    if cache:
+        outdated = outdated_runs(results.runs, cache.clips)
+        failed = failures(cache).get(WHOLE)
+        if failed:
+            threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
     if outdated:
         threats.append(Threat("changed", len(outdated)))
+    old = {problem.run for problem in outdated}
     found = findings(results, named=bool(options.run), outdated=old, threats=threats)
     problems = [Problem("cache", text, "damaged") for text in damage]
     problems += [*found.problems, *outdated]
@@ -88,7 +91,10 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         problems += submit_run(writer, run, best=place == 0, rates=options.confusion == "rates")
     of_runs = run_content(found, cache, features, job.folder, options)
     measured = {}
-    if folder := find_importance(options.runs, job.dataset):
+    folders = (options.runs / job.dataset).glob("importance-*/importance.json")
+    latest = max(folders, key=lambda file: file.stat().st_mtime, default=None)
+    if latest:
+        folder = ImportanceFolder(latest.parent)
         try:
             measured = importance_tables(folder)
         except RequestError as error:

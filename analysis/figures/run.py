@@ -116,8 +116,8 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
                 continue
             curve = scale * epochs.dropna(subset=column).groupby("epoch")[column].agg(["mean", "min", "max"])
             if part == "test":
-                band: dict[str, Any] = {"color": colour, "alpha": 0.15, "linewidth": 0}
-                panel.fill_between(curve.index, curve["min"], curve["max"], **band)
+                low, high = curve["min"], curve["max"]
+                panel.fill_between(curve.index, low, high, color=colour, alpha=0.15, linewidth=0)
             panel.plot(curve.index, curve["mean"], color=colour, linestyle=dash, label=label)
         panel.set(title=name, xlabel="epoch")
         grid_lines(panel)
@@ -142,8 +142,8 @@ def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, 
     above = ax.inset_axes((0, 0.3, 1, 0.7))
     below = ax.inset_axes((0, 0, 1, 0.22))
     above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
-    turned: dict[str, Any] = {"rotation": 45, "rotation_mode": "anchor", "transform_rotates_text": True}
-    above.text(4, 12, "perfect calibration", color=MUTED, **turned)
+    line = above.text(4, 12, "perfect calibration", color=MUTED, rotation=45, rotation_mode="anchor")
+    line.set_transform_rotates_text(True)
     enough = clips >= FEWEST_IN_BIN
     x = 100 * confidence[enough]
     y = 100 * accuracy[enough]

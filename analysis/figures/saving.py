@@ -58,12 +58,6 @@ class SavedFigure:
         return FIGURES[self.name].caption
 
     @property
-    def titled(self) -> str:
-        """The caption after the run's name, which stands in the stem of a run's figure."""
-        run = self.stem.rpartition(".")[0]
-        return f"{run}. {self.caption}" if run else self.caption
-
-    @property
     def html(self) -> str:
         """What stands inside the page, once the writer is closed."""
         file = self.files[0]
