@@ -187,9 +187,23 @@ def clip_audio(
             made_from = [str(sources[clip]), status.st_size, status.st_mtime_ns, cache.duration]
             file = folder / "audio" / f"{digest(made_from)}.mp3"
             if not file.is_file():
-                content = as_mp3(sources[clip], cache.duration)
+                with soundfile.SoundFile(sources[clip]) as source:
+                    rate = source.samplerate
+                    frames = int((cache.duration or LONGEST_SECONDS) * rate)
+                    samples = source.read(frames, dtype="float32", always_2d=True)
+                mono = np.nan_to_num(samples.mean(axis=1))
+                content = BytesIO()
+                soundfile.write(
+                    content,
+                    np.clip(soxr.resample(mono, rate, MP3_RATE), -1, 1),
+                    MP3_RATE,
+                    "MPEG_LAYER_III",
+                    format="MP3",
+                    compression_level=MP3_COMPRESSION,
+                    bitrate_mode="VARIABLE",
+                )
                 file.parent.mkdir(parents=True, exist_ok=True)
-                replace_file(file, content, durable=False)
+                replace_file(file, content.getvalue(), durable=False)
             files.add(f"audio/{file.name}")
             text = base64.b64encode(file.read_bytes()).decode()
             left -= len(text)
@@ -199,15 +213,3 @@ def clip_audio(
         clip: quote(os.path.relpath(file, folder)) for clip, file in sources.items() if clip not in embedded
     }
     return Audio(embedded, links, files)
-
-
-def as_mp3(path: Path, seconds: float) -> bytes:
-    """The first `seconds` of a file, LONGEST_SECONDS if 0, as mono MP3. May raise LibsndfileError."""
-    with soundfile.SoundFile(path) as source:
-        rate = source.samplerate
-        samples = source.read(int((seconds or LONGEST_SECONDS) * rate), dtype="float32", always_2d=True)
-    resampled = np.clip(soxr.resample(np.nan_to_num(samples.mean(axis=1)), rate, MP3_RATE), -1, 1)
-    content = BytesIO()
-    form = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "VARIABLE"}
-    soundfile.write(content, resampled, MP3_RATE, compression_level=MP3_COMPRESSION, **form)
-    return content.getvalue()

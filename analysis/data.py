@@ -26,8 +26,8 @@ SUMMARISED_CLIPS = 150  # clips that the measures use: more take longer and chan
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
 
 
-def data_facts(cache: Cache) -> list[tuple[str, str]]:
-    """The numbers of the data in a line each."""
+def data_facts(cache: Cache) -> dict[str, str]:
+    """The numbers of the data in a line each, empty if there is nothing to say."""
     clips = originals(cache.clips)
     used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)
@@ -35,7 +35,7 @@ def data_facts(cache: Cache) -> list[tuple[str, str]]:
     untested = len(failed.pop(WHOLE, ()))
     single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items())
     drawn = (cache.folder.parent / "folds.csv").exists()
-    facts = {
+    return {
         "Clips": f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else ""),
         "Classes": str(clips["label"].nunique()),
         "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
@@ -46,7 +46,6 @@ def data_facts(cache: Cache) -> list[tuple[str, str]]:
         "Features cached": f"{len(cache.features)}, {size(used)}",
         "Source": str(cache.settings.get("source", "")),
     }
-    return [(name, value) for name, value in facts.items() if value]
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:

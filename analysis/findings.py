@@ -28,10 +28,10 @@ Row = dict[str, Any]  # of a table
 
 UNEVEN = 1.5  # classes are uneven if the largest has at least so many times the clips of the smallest
 HARDEST = 3
-COMPARISON = (
+COMPARISON = [
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
     *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
-)
+]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def findings(
         ignore_index=True,
     )
     made = {
-        "comparison": table[[*COMPARISON]],
+        "comparison": table[COMPARISON],
         "metrics": metrics,
         "runs": details,
         "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),

@@ -16,14 +16,6 @@ SEEDS = (0, 1, 2)  # with three a standard deviation over seeds means something
 
 
 @dataclass(frozen=True)
-class NextCommand:
-    """A command to copy; why is worded by words.txt, by its `kind`."""
-
-    command: str
-    kind: str
-
-
-@dataclass(frozen=True)
 class Situation:
     """What decides besides the findings.
 
@@ -53,16 +45,19 @@ class Situation:
         return make_command("sweep", *self.given, *tag, f"FEATURES={' '.join(sets)}", *own_words(run))
 
 
-def next_command(found: Findings, situation: Situation) -> NextCommand:
-    """What to do next: mend the data, then a first run, its like, its missing folds, seeds, a larger set."""
+def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
+    """What to do next: mend the data, then a first run, its like, its missing folds, seeds, a larger set.
+
+    A command to copy, and the word under which words.txt says why.
+    """
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:
         check = shlex.join(["python", "-m", "pipeline", "check", *situation.of_data])
-        return NextCommand(check, "check")
+        return check, "check"
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
     if not situation.trainable:
-        return NextCommand(make_command("data", *situation.of_data), "untrainable")
+        return make_command("data", *situation.of_data), "untrainable"
     if not trained:
         # On what the cache holds; features first if that is nothing, or the waveform alone.
         vectors = [name for name, frames in situation.frames.items() if frames == 1]
@@ -70,43 +65,43 @@ def next_command(found: Findings, situation: Situation) -> NextCommand:
         command = make_command("features", *situation.of_data)
         if together:
             command = make_command("train", *situation.given, f"FEATURES={together}")
-        return NextCommand(command, "first")
+        return command, "first"
     best = trained[0]
     given = situation.given
     close = {row["run"] for row in (found.rows[0], *found.tied)}
     compared = [run for run in trained if run.name in close] if found.tied else trained[:2]
     if any(run.name in situation.outdated for run in compared):
-        return NextCommand(sweeps([*given, f"TAG={best.config.get('tag', '')}new"], compared), "again")
+        return sweeps([*given, f"TAG={best.config.get('tag', '')}new"], compared), "again"
     if len(ranked) == 1:
         # The features of a combined set alone, or a single feature combined, which the cache may lack.
         first, *others = dict.fromkeys(best.features.split("+"))
         if others:
-            return NextCommand(situation.train(best, first, *others), "combine")
+            return situation.train(best, first, *others), "combine"
         cached = first_compared({name: n for name, n in situation.frames.items() if name != first})
         other = [*cached, "mfcc" if first != "mfcc" else "mel"][0]
         command = situation.train(best, other, f"{first}+{other}")
         if situation.frames and not cached:
             command = f"{make_command('features', *situation.of_data, f'FEATURES={other}')} && {command}"
-        return NextCommand(command, "combine")
+        return command, "combine"
     if any(run.missing_folds for run in compared):
-        return NextCommand(sweeps(given, compared), "folds")
+        return sweeps(given, compared), "folds"
     drawn = [run for run in compared if not run.exact]
     if not drawn:
-        return NextCommand(make_command("train", *given, f"FEATURES={best.features}"), "network")
+        return make_command("train", *given, f"FEATURES={best.features}"), "network"
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
     if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
-        return NextCommand(sweeps(given, lacking, SEEDS), "seeds")
+        return sweeps(given, lacking, SEEDS), "seeds"
     # The best set with the best single feature that it lacks; else what each adds; else its use.
     sets = [run.channels for run in trained]
     for run in ranked:
         alike = differing_options(run, best) <= {"features"} and "+" not in run.features
         if alike and run.features not in best.channels and best.channels + run.channels not in sets:
-            return NextCommand(situation.train(best, f"{best.features}+{run.features}"), "add")
+            return situation.train(best, f"{best.features}+{run.features}"), "add"
     folders = without(given, "DATASET", "NAME")
     if best.name in situation.explained:
         runs = without(folders, "DATA")
-        return NextCommand(make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict")
-    return NextCommand(shlex.join(["python", "-m", "train", "explain", best.name, *folders]), "explain")
+        return make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict"
+    return shlex.join(["python", "-m", "train", "explain", best.name, *folders]), "explain"
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

@@ -16,7 +16,6 @@ from markupsafe import Markup
 from analysis.tables import decimals, format_p, latex_text
 from commandline import terminal
 
-TEMPLATES = Path(__file__).parent / "templates"
 UNKNOWN = "–"
 NAMED = 3  # names in a list before "and 6 more": the tables have them all
 
@@ -35,7 +34,7 @@ def say(name: str, *given: object) -> str:
 @cache
 def environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=lambda name: str(name).endswith(".html"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -140,8 +140,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         explained=set(tables["attribution"]["of"]) if "attribution" in tables else set(),
         unchecked=unchecked,
     )
-    proposed = next_command(found, situation)
-    reason = page.say("next", proposed.kind)
+    proposed, kind = next_command(found, situation)
+    reason = page.say("next", kind)
     reasons: dict[str, list[str]] = {}  # each once, with the runs that it is of
     for problem in problems:
         reasons.setdefault(problem.text, []).append(problem.run)
@@ -150,7 +150,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         dataset=job.dataset,
         synthetic=any(run.synthetic for run in found.runs) or bool(cache and cache.synthetic),
         reasons=reasons,
-        next=proposed.command,
+        next=proposed,
         reason=reason,
         tables=tables,
         figures=writer.saved,
@@ -159,7 +159,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         settings=settings,
         curves_note=curves_note,
         train_again=lambda run: train_again(run, words),
-        data_facts=data_facts(cache) if cache else [],
+        data_facts=data_facts(cache) if cache else {},
         gallery=gallery,
         measured=measured,
         methods=methods,
@@ -177,7 +177,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         "headline": f"{page.say('headline', found)} {page.say('score', found)}".strip(),
         "remarks": [*threatened, *remarks],
         "whole": not any(problem.kind == "damaged" for problem in problems),
-        "next_command": f"{proposed.command}   ({reason})",
+        "next_command": f"{proposed}   ({reason})",
     }
     digests = {stem: figure.digest for stem, figure in writer.saved.items()}
     made = {"figures": digests, "data_figures": data_figures, "data_tables": list(data)}
@@ -229,10 +229,10 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         columns = {"label": "name", "accuracy": "estimate", "accuracy_low": "low", "accuracy_high": "high"}
         intervals = shown.rename(columns=columns).assign(filled=shown["verdict"] != "tied")
         writer.submit("accuracy_by_set", intervals=intervals, line=found.chance)
-    if writer.paper and rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
-        best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
-        grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
-        writer.submit("accuracy_heat_map", accuracy=grid["accuracy"], deviation=grid["accuracy_sd"])
+        if rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
+            best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
+            grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
+            writer.submit("accuracy_heat_map", accuracy=grid["accuracy"], deviation=grid["accuracy_sd"])
     if len(rows) > 1:
         best_run = found.runs[0]
         classes = [best_run.classes[place] for place in error_browser.by_category(best_run)]

@@ -66,24 +66,25 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
         gpu = config.get("machine", {}).get("gpu")
         finished = run.history[run.history["fold"].isin(run.folds)]
         fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
-        row = {
-            "run": run.name,
-            "task": run.task,
-            "protocol": run.protocol,
-            "checkpoint": run.selection,
-            "missing_folds": " ".join(map(str, run.missing_folds)),
-            "clips": len(run.clip_ids),
-            "seeds": " ".join(map(str, run.seeds)),
-            "seed_sd": pd.Series((run.predicted == run.target).mean(axis=1)).std(),
-            "epochs": np.nan if run.exact else config.get("epochs", np.nan),
-            "parameters": config.get("parameters", np.nan),
-            "fold_seconds": fold_seconds.mean(),
-            "trained_on": gpu or (counted(threads, "thread") if threads else ""),
-            "extraction_seconds": extraction.get("seconds", np.nan),
-            "extraction_megabytes": extraction.get("megabytes", np.nan),
-            "synthetic": run.synthetic,
-        }
-        rows.append(row)
+        rows.append(
+            {
+                "run": run.name,
+                "task": run.task,
+                "protocol": run.protocol,
+                "checkpoint": run.selection,
+                "missing_folds": " ".join(map(str, run.missing_folds)),
+                "clips": len(run.clip_ids),
+                "seeds": " ".join(map(str, run.seeds)),
+                "seed_sd": pd.Series((run.predicted == run.target).mean(axis=1)).std(),
+                "epochs": None if run.exact else config.get("epochs"),
+                "parameters": config.get("parameters"),
+                "fold_seconds": fold_seconds.mean(),
+                "trained_on": gpu or (counted(threads, "thread") if threads else ""),
+                "extraction_seconds": extraction.get("seconds"),
+                "extraction_megabytes": extraction.get("megabytes"),
+                "synthetic": run.synthetic,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -99,13 +100,14 @@ def calibration(run: Run) -> dict[str, float]:
         after = np.empty_like(before)
         for fold, temperature in cross_fitted_temperatures(run.target, before, run.folds).items():
             after[run.folds == fold] = scaled(before[run.folds == fold], temperature)
-        row = {
-            "calibration_error": calibration_error(Prediction(run.target, before)),
-            "calibration_floor": calibration_floor(before),
-            "calibration_scaled": calibration_error(Prediction(run.target, after)),
-            "calibration_temperature": fit_temperature(run.target, before),
-        }
-        rows.append(row)
+        rows.append(
+            {
+                "calibration_error": calibration_error(Prediction(run.target, before)),
+                "calibration_floor": calibration_floor(before),
+                "calibration_scaled": calibration_error(Prediction(run.target, after)),
+                "calibration_temperature": fit_temperature(run.target, before),
+            }
+        )
     return pd.DataFrame(rows).mean().to_dict()
 
 

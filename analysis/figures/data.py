@@ -41,7 +41,7 @@ def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
 @figure("Waveform of one clip of each class", row_height("clips", 0.4, 1.2, COLUMNS), pixels=True)
 def draw_waveforms(ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float) -> Axes:
     """`clips`: class -> samples (n,), each drawn as its envelope on its own scale."""
-    for panel, samples in zip(_class_panels(ax, list(clips)), clips.values()):
+    for panel, samples in zip(_class_panels(ax, clips), clips.values()):
         low, high = envelope(samples, 400)
         panel.fill_between(np.linspace(0, seconds, len(low)), low, high, color=SERIES[0], linewidth=0.3)
         peak = 1.05 * max(float(np.abs(samples).max(initial=0)), 1e-9)
@@ -62,18 +62,18 @@ def draw_spectrograms(
     """`clips`: class -> (rows, frames) in decibels; `hertz` (rows,) is the row axis."""
     marks = [mark for mark in (500, 2000, 8000) if hertz[0] < mark < hertz[-1]]
     rows = np.interp(marks, hertz, np.arange(len(hertz)))
-    for place, (panel, values) in enumerate(zip(_class_panels(ax, list(clips)), clips.values())):
+    for place, (panel, values) in enumerate(zip(_class_panels(ax, clips), clips.values())):
         feature_map_image(panel, values, seconds)
         panel.set_yticks(rows, [f"{mark / 1000:g} kHz" for mark in marks] if place % COLUMNS == 0 else [])
     return ax
 
 
-def _class_panels(ax: Axes, names: Sequence[str]) -> list[Axes]:
+def _class_panels(ax: Axes, clips: Mapping[str, np.ndarray]) -> list[Axes]:
     """A titled panel a class; only the lowest of a column shows seconds."""
-    drawn = panels(ax, len(names), COLUMNS, wide=0.08, high=0.45)
-    for place, panel in enumerate(drawn):
-        lowest = place + COLUMNS >= len(names)
-        panel.set_title(shorten(names[place], 20), pad=3, weight="normal")
+    drawn = panels(ax, len(clips), COLUMNS, wide=0.08, high=0.45)
+    for place, (panel, name) in enumerate(zip(drawn, clips)):
+        lowest = place + COLUMNS >= len(clips)
+        panel.set_title(shorten(name, 20), pad=3, weight="normal")
         panel.tick_params(length=1.5, pad=1.5, labelbottom=lowest)
         panel.set_xlabel("s" if lowest else "", labelpad=1)
     return drawn

@@ -111,8 +111,8 @@ def test_class_means_are_in_deviations_from_the_mean_of_all():
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     cache = cache_of(tmp_path, mel=RNG(0).normal(size=(6, 4, 5)))
     write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], [(0, "mel", "NaN"), (0, "gone", "no cache")])
-    facts = dict(data.data_facts(cache))
-    assert "Clips that failed" not in facts and facts["Features that failed"].startswith("mel of 1 clip;")
+    facts = data.data_facts(cache)
+    assert not facts["Clips that failed"] and facts["Features that failed"].startswith("mel of 1 clip;")
     write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
-    facts = dict(data.data_facts(cache))
+    facts = data.data_facts(cache)
     assert facts["Clips that failed"] == "1, so 5 are tested" and "mel of 1" in facts["Features that failed"]
