@@ -55,8 +55,8 @@ def failures(cache: Cache) -> dict[str, set[str]]:
     """
     tested = set(originals(cache.clips)["clip_id"])
     names = (WHOLE, *cache.features)
-    failed = failed_clips(cache.folder).items()
-    return {name: ids for name, clips in failed if name in names and (ids := clips & tested)}
+    failed = {name: clips & tested for name, clips in failed_clips(cache.folder).items() if name in names}
+    return {name: clips for name, clips in failed.items() if clips}
 
 
 COMPONENTS = 12  # of a feature with more numbers a clip: most of the variance

@@ -7,7 +7,6 @@ axis. A dot is filled if its run does not differ clearly from the best of the wh
 from itertools import chain
 
 import numpy as np
-import pandas as pd
 
 from analysis import tables
 from analysis.findings import Findings, Row
@@ -30,15 +29,6 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
         return families
     every = {"all": list(found.rows)}
     return every | families if len(next(iter(families.values()))) == 1 else families | every
-
-
-def forest_ticks(found: Findings) -> list[int]:
-    """Whole tens of percent, from below the lowest to above the highest number of the forest plot."""
-    rows = pd.DataFrame(found.rows)
-    numbers = rows[["accuracy", "accuracy_low", "accuracy_high"]].assign(chance=found.chance).to_numpy(float)
-    low = int(np.floor(10 * np.nanmin(numbers)))
-    high = int(np.ceil(10 * np.nanmax(numbers)))
-    return list(range(10 * min(low, high - 1), 10 * high + 1, 10))
 
 
 def classes_shown(counts: Floats) -> list[int]:

@@ -7,13 +7,10 @@ difference between two runs is: by sign flips of source recordings, all features
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.figures import FigureWriter
 from analysis.ranking import nested_selection
 from analysis.significance import DRAWS, LEVEL, sign_flip_tests
 from commandline.registry import RequestError
@@ -149,13 +146,3 @@ def most_important(features: pd.DataFrame) -> tuple[str, ...]:
     """The two features of the largest significant Shapley values."""
     clear = features.query("measure == 'shapley' and significant and mean > 0")
     return tuple(clear.nlargest(2, "mean")["feature"])
-
-
-def submit_importance(writer: FigureWriter, tables: Mapping[str, pd.DataFrame]) -> None:
-    """The four figures of a report."""
-    shares = tables["features"].query("measure == 'shapley'")
-    names = {"feature": "name", "mean": "estimate", "significant": "filled"}
-    writer.submit("importance", intervals=shares.rename(columns=names))
-    writer.submit("importance_by_class", classes=tables["classes"])
-    writer.submit("importance_redundancy", pairs=tables["pairs"])
-    writer.submit("importance_accuracy", sets=tables["sets"], recordings=tables["recordings"])

@@ -85,7 +85,7 @@ class Built:
     headline: str
     remarks: list[str]
     next_command: str
-    whole: bool = True  # False if a damaged run, fold or cache file was left out
+    whole: bool  # False if a damaged run, fold or cache file was left out
     fresh: bool = True
 
 

@@ -18,7 +18,7 @@ from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, 
 from analysis.data import data_facts, data_tables, failures
 from analysis.figures import FigureWriter
 from analysis.findings import Findings, Threat, findings
-from analysis.importance import importance_tables, most_important, submit_importance
+from analysis.importance import importance_tables, most_important
 from analysis.inputs import Built, Manifest, ReportJob, data_hash, inputs_hash
 from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
@@ -83,8 +83,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     tables = found.tables | data
     gallery = None
     if cache and options.gallery:
-        make_gallery = extras.load("gallery").make_gallery
-        gallery = make_gallery(cache, features, writer, options.seed, options.audio_mb / 2)
+        most_mb = options.audio_mb / 2
+        gallery = extras.load("gallery").make_gallery(cache, features, writer, options.seed, most_mb)
     if found.runs:
         submit_comparison(writer, found)
     for place, run in enumerate(found.runs[: options.figures]):
@@ -101,7 +101,13 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
             problems.append(Problem("importance", str(error), "damaged"))
         else:
             tables |= {f"importance_{name}": table for name, table in measured.items()}
-            submit_importance(writer, measured)
+            shares = measured["features"].query("measure == 'shapley'")
+            columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
+            writer.submit("importance", intervals=shares.rename(columns=columns))
+            writer.submit("importance_by_class", classes=measured["classes"])
+            writer.submit("importance_redundancy", pairs=measured["pairs"])
+            curve = measured["recordings"]
+            writer.submit("importance_accuracy", sets=measured["sets"], recordings=curve)
             found = replace(found, importance=most_important(measured["features"]))
             measured["config"] = folder.config
 
@@ -120,8 +126,8 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     methods = ""
     if options.paper and found.runs:
         methods = extras.load("methods").methods_text(found)
-        write_document = extras.load("latex").write_document
-        files |= write_document(job.folder, found, list(writer.saved.values()), methods)
+        figures = list(writer.saved.values())
+        files |= extras.load("latex").write_document(job.folder, found, figures, methods)
 
     words = without(job.given, "RUN")
     # Somebody's own audio files, which nobody else has looked at.
@@ -171,17 +177,22 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     )
     target = job.folder / "index.html"
     replace_file(target, html)
-    threatened = [page.say("threat", found, threat) for threat in found.threats]
-    remarks = [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
+    remarks = [page.say("threat", found, threat) for threat in found.threats]
+    remarks += [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
     printed: dict[str, Any] = {
         "headline": f"{page.say('headline', found)} {page.say('score', found)}".strip(),
-        "remarks": [*threatened, *remarks],
+        "remarks": remarks,
         "whole": not any(problem.kind == "damaged" for problem in problems),
         "next_command": f"{proposed}   ({reason})",
     }
-    digests = {stem: figure.digest for stem, figure in writer.saved.items()}
-    made = {"figures": digests, "data_figures": data_figures, "data_tables": list(data)}
-    manifest.replace({target.name, *files}, **hashes, **made, printed=printed)
+    manifest.replace(
+        {target.name, *files},
+        **hashes,
+        figures={stem: figure.digest for stem, figure in writer.saved.items()},
+        data_figures=data_figures,
+        data_tables=list(data),
+        printed=printed,
+    )
     return Built(target, **printed)
 
 
@@ -193,6 +204,11 @@ def run_content(
     if not runs:
         return {}
     best = runs[0]
+    # The forest plot's axis: whole tens of percent, from below the lowest to above the highest number.
+    accuracy = pd.DataFrame(found.rows)[["accuracy", "accuracy_low", "accuracy_high"]]
+    numbers = accuracy.assign(chance=found.chance).to_numpy(float)
+    low = int(np.floor(10 * np.nanmin(numbers)))
+    high = int(np.ceil(10 * np.nanmax(numbers)))
     order = error_browser.by_category(best)
     counts = confusion_counts(best)[np.ix_(order, order)]
     mistake = first_screen.common_mistake(best)
@@ -210,7 +226,7 @@ def run_content(
         audio = clip_audio(cache, clips, list(wanted), folder, most_mb)
     return {
         "panels": first_screen.forest_panels(found),
-        "ticks": first_screen.forest_ticks(found),
+        "ticks": range(10 * min(low, high - 1), 10 * high + 1, 10),
         "confusion": counts,
         "shown_classes": first_screen.classes_shown(counts),
         "mistake": mistake,

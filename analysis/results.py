@@ -296,7 +296,9 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
         name = now["category" if run.task == "categories" else "label"].to_numpy()
         changed = (name != np.array(run.classes)[run.target]) | (now["fold"].to_numpy() != run.folds)
         if changed.any():
-            text = f"{changed.sum():,} of its test clips are gone or have another class or fold now"
-            again = "train it again, with a TAG of its own, to compare it"
-            problems.append(Problem(run.name, f"trained before the dataset changed: {text}; {again}"))
+            text = (
+                f"trained before the dataset changed: {changed.sum():,} of its test clips are gone or have "
+                "another class or fold now; train it again, with a TAG of its own, to compare it"
+            )
+            problems.append(Problem(run.name, text))
     return problems

@@ -205,7 +205,12 @@ def draw_projections(ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapp
         panel.set(xticks=[], yticks=[])
         panel.set_title(title, weight="normal")
         panel.spines[:].set_visible(True)
-    marks = {"markerscale": 1.3, "handletextpad": 0.2, "columnspacing": 1}
-    handles, names = panel.get_legend_handles_labels()
-    ax.figure.legend(handles, names, loc="outside lower center", ncols=5, **marks)
+    ax.figure.legend(
+        *panel.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=5,
+        markerscale=1.3,
+        handletextpad=0.2,
+        columnspacing=1,
+    )
     return ax

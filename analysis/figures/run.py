@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -190,8 +189,10 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
             hit = name == sample.true_class
             lines.append((f"{percent(probability, 0):>3} %  {shorten(name, 14)}{' ✓' if hit else ''}", hit))
         for line, (text, hit) in enumerate(lines):
-            look: dict[str, Any] = {"color": SERIES[0], "weight": "bold"} if hit else {"color": INK}
-            panel.text(0, -0.06 - 0.22 * line, text, transform=panel.transAxes, va="top", **look)
+            place = 0, -0.06 - 0.22 * line
+            colour = SERIES[0] if hit else INK
+            weight = "bold" if hit else "normal"
+            panel.text(*place, text, transform=panel.transAxes, va="top", color=colour, weight=weight)
     return ax
 
 
