@@ -21,7 +21,6 @@ from results.run_folder import RunFolder
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
-ACCURACY = 0.75
 OWN = 0.3  # of the variance of a clip's difficulty: runs then agree on four clips of five
 
 
@@ -33,7 +32,7 @@ def simulated_runs(
     better=0.0,
     *,
     own=OWN,
-    accuracy=ACCURACY,
+    accuracy=0.75,
     different="mel+mfcc",
 ):
     """Equally good runs over `clips`; the `different` one is better by `better` in expectation.

@@ -10,7 +10,6 @@ from features_cache.index import write_failures
 from tests.analysis.extras.test_gallery import cache_of
 
 RNG = np.random.default_rng
-PROJECTIONS = (data.pca_projection, data.tsne_projection)
 
 
 def clips(apart, count=200, classes=4):
@@ -89,7 +88,7 @@ def test_summary_is_mean_and_deviation_over_time():
     assert data.summary_over_time(feature).tolist() == [[2, 2, 1, 0], [2, 5, 2, 0]]
 
 
-@pytest.mark.parametrize("project", PROJECTIONS)
+@pytest.mark.parametrize("project", [data.pca_projection, data.tsne_projection])
 def test_maps_keep_classes_together_and_are_seeded(project):
     values, target = clips(10, count=60, classes=3)
     places = project(data.principal_components(data.standardised(values)))

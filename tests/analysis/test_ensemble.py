@@ -15,7 +15,6 @@ from tests.refusal import refused
 
 NONE = {"own": 0.6}
 GROUP = NONE | {"val": "group"}
-NEXT = NONE | {"val": "next"}
 
 
 def combined(runs, folder, most=0):
@@ -31,7 +30,7 @@ def combined(runs, folder, most=0):
         # Both checkpoints, each the mean of theirs: the epoch that counts is that of the members.
         (GROUP, GROUP, {"last": ("last", "last"), "best": ("best", "best")}, 1),
         (GROUP, NONE, {"last": ("best", "last")}, 3),
-        (GROUP, NEXT, {"last": ("best", "best")}, 3),
+        (GROUP, NONE | {"val": "next"}, {"last": ("best", "best")}, 3),
     ],
 )
 def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of_its_protocol(

@@ -66,8 +66,7 @@ def test_the_table_has_each_number_with_its_interval_and_p(tables):
         assert loud["mean"] == pytest.approx(0.5, abs=0.02) and loud["p"] < 0.01
         assert soft["low"] < 0.1 < soft["high"] and soft["significant"]
         assert noise["low"] < 0 < noise["high"] and not noise["significant"]
-    added = table.loc["added"]
-    assert added.loc["soft", "mean"] == pytest.approx(0.1, abs=0.02)
+    assert table.loc[("added", "soft"), "mean"] == pytest.approx(0.1, abs=0.02)
 
 
 def test_classes_show_for_which_a_feature_matters(tables):

@@ -38,9 +38,7 @@ def test_sets_of_other_models_are_trained_with_their_own(made):
     assert "FEATURES=mel MODEL=resnet18" in first and "FEATURES=mfcc MODEL=cnn4" in second
 
 
-def test_after_three_seeds_the_best_set_grows_then_is_explained_then_used(
-    made,
-):
+def test_after_three_seeds_the_best_set_grows_then_is_explained_then_used(made):
     sets = {"mel_mfcc": 0.9, "mel": 0.7, "mel_mel_mel": 0.6, "chroma": 0.5}
     larger, _ = proposed(made(*of_sets(3, **sets), clips=200))
     assert "FEATURES=mel+mfcc+chroma MODEL=resnet18" in larger and "SEED" not in larger

@@ -100,9 +100,7 @@ def test_another_number_of_epochs_is_no_other_protocol(made):
     assert len(ranked(results)) == 1
 
 
-def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(
-    made,
-):
+def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(made):
     partial = [MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")]
     assert features(ranked(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
     (main,) = ranked(made(MEL, *partial))  # what can be ranked is: on the folds that all of them have

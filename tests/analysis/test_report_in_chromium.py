@@ -17,7 +17,6 @@ QUIET = (
     *("--force-prefers-reduced-motion", "--autoplay-policy=no-user-gesture-required"),
     "--window-size=1280,900",
 )
-OWN_REQUESTS = ("file:", "data:", "blob:")
 VIOLATIONS = """const done = arguments[0];
 axe.run(document).then((found) => done(found.violations.map(
     (one) => `${one.id}: ${one.nodes[0].html.slice(0, 150)} ${one.nodes[0].failureSummary}`)));"""
@@ -58,7 +57,7 @@ def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page):
     addresses = [
         request["request"]["url"] for request in sent if not request["documentURL"].startswith("chrome")
     ]  # chromium's own first page asks its maker
-    assert addresses and all(address.startswith(OWN_REQUESTS) for address in addresses)
+    assert addresses and all(address.startswith(("file:", "data:", "blob:")) for address in addresses)
 
 
 def test_a_cell_of_the_first_screen_shows_its_clips(page, reported):
@@ -92,9 +91,7 @@ def test_the_matrix_is_worked_by_keys_alone(page):
     assert "this run got wrong" in page.find_element(By.ID, "chosen").text
 
 
-def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts(
-    page,
-):
+def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts(page):
     # laid out late while the processor is busy
     WebDriverWait(page, 10).until(lambda _: any(texts(page, "#matrix td[data-actual]")))
     counts = texts(page, "#matrix td[data-actual]")

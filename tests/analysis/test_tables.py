@@ -88,9 +88,7 @@ def test_published_results():
     assert (table[["weights", "protocol", "source"]] != "").all(axis=None)
 
 
-def test_of_our_runs_the_best_of_each_kind_of_weights_stands_among_the_published(
-    made,
-):
+def test_of_our_runs_the_best_of_each_kind_of_weights_stands_among_the_published(made):
     results = made(*of_sets(mel=0.8, zcr=0.7, rms=0.5), dataset="esc10")
     next(run for run in results.runs if run.features == "rms").config["options"]["weights"] = "imagenet"
     table = tables.literature(rankings(results.runs)[0])

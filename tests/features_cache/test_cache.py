@@ -14,12 +14,12 @@ from tests.refusal import refused
 
 
 def test_values_come_back_by_id_by_row_and_in_a_range_of_rows_with_both_ends(cache, values):
-    np.testing.assert_array_equal(cache.read("mine", ["clip5", "clip0", "clip5"]), values[[5, 0, 5]])
-    np.testing.assert_array_equal(cache.read("mine", [5, 0]), values[[5, 0]])
+    assert np.array_equal(cache.read("mine", ["clip5", "clip0", "clip5"]), values[[5, 0, 5]])
+    assert np.array_equal(cache.read("mine", [5, 0]), values[[5, 0]])
     external.write_feature(cache.folder, "other", values + 1, CLIPS)
     first, second = cache.batch(["mine:1-2", parse_channel("other")], ["clip4", "clip2"])
-    np.testing.assert_array_equal(first, values[[4, 2], 1:3])
-    np.testing.assert_array_equal(second, (values + 1)[[4, 2]])
+    assert np.array_equal(first, values[[4, 2], 1:3])
+    assert np.array_equal(second, (values + 1)[[4, 2]])
     with refused("mine:1-4: it has rows 0 to 3"):
         cache.read("mine:1-4", CLIPS)
 
@@ -28,8 +28,8 @@ def test_an_opened_cache_reads_on_from_its_file_if_another_takes_its_place(cache
     assert cache["mine"].rows == 4  # opened, and nothing read yet
     (cache.folder / "mine.h5").unlink()
     external.write_feature(cache.folder, "mine", values + 1, CLIPS)
-    np.testing.assert_array_equal(cache.read("mine", CLIPS), values)
-    np.testing.assert_array_equal(Cache(cache.folder).read("mine", CLIPS[:1]), (values + 1)[:1])
+    assert np.array_equal(cache.read("mine", CLIPS), values)
+    assert np.array_equal(Cache(cache.folder).read("mine", CLIPS[:1]), (values + 1)[:1])
 
 
 def test_unknown_clips_and_features_are_reported_with_what_to_type(cache):
@@ -56,7 +56,7 @@ def test_a_variant_is_found_by_its_parameters(cache, values):
 def test_an_opened_cache_goes_to_other_processes(cache, values):
     cache.read("mine", ["clip0"])
     there = pickle.loads(pickle.dumps(cache))
-    np.testing.assert_array_equal(there.read("mine", CLIPS), values)
+    assert np.array_equal(there.read("mine", CLIPS), values)
 
 
 def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
@@ -65,7 +65,7 @@ def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
     refresh(cache.folder, clips.iloc[order].reset_index(drop=True), settings)
     opened = Cache(cache.folder)
     assert opened.clips["clip_id"].tolist() == [CLIPS[row] for row in order]
-    np.testing.assert_array_equal(opened.read("mine", np.arange(6)), values[order])
+    assert np.array_equal(opened.read("mine", np.arange(6)), values[order])
     assert opened["mine"].done().all()
 
 
@@ -88,7 +88,7 @@ def test_a_clip_that_is_written_again_is_checked_again(cache, file, values):
         with pytest.raises(UnreadableClips, match="clip3: damaged"):
             cache.read("mine", ["clip3"])
         file.write_clip(opened.fileno(), 3, before[0], state)
-    np.testing.assert_array_equal(cache.read("mine", ["clip3"]), before)
+    assert np.array_equal(cache.read("mine", ["clip3"]), before)
 
 
 def test_other_audio_or_settings_do_not_count(cache):

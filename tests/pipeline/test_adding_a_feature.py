@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from docs.cards import text_of_document
-from features_cache.names import parse_channel
-from pipeline.features import FEATURES, Clip, resolve_feature
+from pipeline.features import FEATURES, Clip
 from pipeline.listing import card
 from tests.golden.commands import ROOT
+from tests.pipeline.test_features import variant
 
 DOCUMENT = ROOT / "docs" / "howto" / "adding-a-feature.md"
 
@@ -29,12 +29,12 @@ def example():
 
 def test_the_example_is_a_feature_with_variants_and_a_card(example):
     tone = 0.4 * np.sin(2 * np.pi * 441 * np.arange(44100) / 44100).astype(np.float32)
-    crest = resolve_feature(parse_channel(example))
+    crest = variant(example)
     values, louder, silent = (crest.compute(Clip(factor * tone, 44100)) for factor in (1, 2, 0))
     assert values.shape == crest.shape(44100, 44100) == (1, 87)
     assert values[0, 5:-5] == pytest.approx(20 * np.log10(np.sqrt(2)), abs=0.05)
     assert louder == pytest.approx(values, abs=1e-4) and not silent.any()
-    assert resolve_feature(parse_channel("crest@hop_length=1024")).shape(44100, 44100) == (1, 44)
+    assert variant("crest@hop_length=1024").shape(44100, 44100) == (1, 44)
     assert card(example)["Ignores"].startswith("loudness")
     assert "| [`crest`](#crest) | 1 | 431 | dB, difference | Crest factor" in text_of_document()
 

