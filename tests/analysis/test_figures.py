@@ -238,9 +238,9 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
         (tmp_path / "figures" / name,) for name in ("mel.confusion.svg", "spectrograms.webp")
     ]
     assert all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬")) and "<b>" not in saved.html
-    ids = [set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other)]
-    assert ids[0] and not ids[0] & ids[1]
-    assert set(re.findall(r'(?:url\(|href=")#([^")]+)', saved.html)) <= ids[0]
+    own, others = (set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other))
+    assert own and not own & others
+    assert set(re.findall(r'(?:url\(|href=")#([^")]+)', saved.html)) <= own
     assert image.html.startswith("<img") and "data:image/webp;base64," in image.html
 
 

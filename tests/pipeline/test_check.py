@@ -115,8 +115,7 @@ def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
     for y in list(sounds.values())[1::2]:
         y[rng.integers(RATE, RATE + 4_000) :] = 0
     found = findings(make(tmp_path, sounds))["artefacts"]
-    assert found.severity == check.WARNING
-    assert found.accuracy > 0.95
+    assert found.severity == check.WARNING and found.accuracy > 0.95
     assert found.names[0].startswith("trail ")
 
 

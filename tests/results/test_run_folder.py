@@ -131,11 +131,12 @@ def test_a_damaged_configuration_is_named(run, damage, message):
         _ = run.folds
 
 
-INFINITE = ",".join(HISTORY_COLUMNS) + "\n1,0.1,inf,1,1" + "," * 10 + "\n"
-
-
 @pytest.mark.parametrize(
-    "content", [b"\xff\x00\x9a\n", b"\n", b"epoch\n1\n", b"not,epochs\n\0\0\n", INFINITE.encode()]
+    "content",
+    [
+        *(b"\xff\x00\x9a\n", b"\n", b"epoch\n1\n", b"not,epochs\n\0\0\n"),
+        f"{','.join(HISTORY_COLUMNS)}\n1,0.1,inf,1,1{',' * 10}\n".encode(),
+    ],
 )
 def test_a_damaged_history_is_named(run, content):
     (run.fold(1) / "history.csv").write_bytes(content)

@@ -10,8 +10,6 @@ from commandline.registry import RequestError
 from tests.refusal import refused
 from train import checkpoint
 
-STATISTICS = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
-
 
 def saved(file):
     """The bytes of what is loaded from it."""
@@ -21,7 +19,8 @@ def saved(file):
 
 def state():
     network = {"scale": torch.linspace(1, 2, 8), "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8)}
-    return {"fold": 1, "epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": STATISTICS}
+    statistics = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
+    return {"fold": 1, "epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": statistics}
 
 
 def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):

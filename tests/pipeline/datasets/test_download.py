@@ -26,7 +26,6 @@ from tests.processes import serving
 from tests.refusal import refused
 
 TOP = "ESC-50-master"
-HEADER = "filename,fold,target,category,esc10,src_file,take"
 
 
 @cache
@@ -39,7 +38,7 @@ def silent_clip(samples=220_500, rate=44_100):
 @cache
 def files():
     """What an archive holds, by path: two clips of two classes in each of five folds."""
-    rows = [HEADER]
+    rows = ["filename,fold,target,category,esc10,src_file,take"]
     sounds = {}
     labels = list(ESC50_CATEGORIES)
     for target, fold, number in np.ndindex(2, 5, 2):
