@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache.names import Channel
 from pipeline import audio, synth
 from pipeline.check import linear_accuracies
 from pipeline.clip import Clip
 from pipeline.datasets.download import UNFINISHED
-from pipeline.features import resolve_feature
 from pipeline.synth import wav, write_dataset
 from tests.pipeline.datasets.folders import dataset
+from tests.pipeline.test_features import variant
 
 RATE = synth.SAMPLE_RATE
 NAMED = {
@@ -39,12 +38,12 @@ def sounds(clips):
 def statistics(sounds):
     """Feature -> mean and deviation of its rows, (clips, 2 rows)."""
 
-    def of(variant, clip):
-        values = variant.compute(clip)
+    def of(feature, clip):
+        values = feature.compute(clip)
         return np.concatenate([values.mean(axis=1), values.std(axis=1)])
 
-    variants = [resolve_feature(Channel(name)) for name in NAMED.values()]
-    rows = [[of(variant, clip) for variant in variants] for clip in (Clip(y, RATE) for y in sounds)]
+    features = list(map(variant, NAMED.values()))
+    rows = [[of(feature, clip) for feature in features] for clip in (Clip(y, RATE) for y in sounds)]
     return dict(zip(NAMED.values(), map(np.array, zip(*rows))))
 
 
