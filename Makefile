@@ -68,7 +68,7 @@ demo: $(environment)
 	@$(python) -m demo $(given)
 test: $(test_environment)
 	@$(python) -m commandline known $(given)
-	@$(python) -m pytest -n auto --maxprocesses 4 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
+	@$(python) -m pytest -n 3 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
 setup: $(environment)
 ifndef environment
 	@$(python) -m pip install --quiet --disable-pip-version-check -r requirements$(if $(filter 1,$(ALL)),-test).txt
