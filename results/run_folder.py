@@ -251,7 +251,8 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
-            raise RequestError(f"no run folder in {Path(runs, dataset)}: train one first (make train)")
+            place = Path(runs, dataset)
+            raise RequestError(f"RUN={word}: no run folder in {place}: train one first (make train)")
         else:
             begun = [name for name in known if f"/{word}" in f"/{name}"]
             fitting = [name for name in begun if f"/{name}".endswith(f"/{word}")] or begun

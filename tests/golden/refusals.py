@@ -1,6 +1,6 @@
-"""Bad input: exit status and words of the answer, before anything starts where it can be known.
+"""Bad input: exit status and words of the message, before anything starts where it can be known.
 
-A line is `command  NAME=value … -> words that the answer must hold`. Sentences may change; what is named
+A line is `command  NAME=value … -> words that the message must hold`. Sentences may change; what is named
 (the value given, the nearest name, the way out) may not.
 """
 
