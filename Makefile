@@ -111,4 +111,5 @@ check: $(test_environment)
 .venv/installed-for-tests: .venv/installed $(wildcard requirements-*.txt)
 	@echo "adding what the tests need"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@.venv/bin/python -m tests.compiled
 	@touch $@

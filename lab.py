@@ -25,14 +25,15 @@ import soundfile
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis import inputs, results, tables
+from analysis import tables
 from analysis.figures import FIGURES
 from analysis.figures.data import FeatureMap
 from analysis.figures.drawing import drawing
-from analysis.inputs import Built
+from analysis.jobs import Built, jobs, unchanged
 from analysis.run_section import choose_samples
+from analysis.runs import Run, load_runs
+from commandline.errors import RequestError, nearest
 from commandline.options import DatasetOptions, Options, fields, kind_of
-from commandline.registry import RequestError, nearest
 from features_cache import Cache
 from features_cache.cache import open_cache
 from features_cache.index import FAILURES, read_failures
@@ -261,8 +262,8 @@ def report(dataset: str, data: Path = DATA, runs: Path = RUNS, reports: Path = R
 
     given = {"dataset": dataset, "data": data, "runs": runs, "reports": reports}
     options = _options(AnalysisOptions, given)
-    (job,) = inputs.jobs(options)
-    return inputs.unchanged(job, options) or build_report(job, options)
+    (job,) = jobs(options)
+    return unchanged(job, options) or build_report(job, options)
 
 
 class NotebookFigure(Figure):
@@ -315,9 +316,9 @@ def sample_predictions(trained: RunFolder, stored: Cache, seed: int = 0) -> Note
     return draw("sample_predictions", samples=drawn)
 
 
-def _read(trained: RunFolder) -> results.Run:
+def _read(trained: RunFolder) -> Run:
     """The run as analysis reads it."""
-    read = results.load_runs([trained])
+    read = load_runs([trained])
     if not read.runs:
         raise RequestError("; ".join(problem.text for problem in read.problems))
     return read.runs[0]

@@ -14,7 +14,7 @@ def analysis(options: AnalysisOptions) -> int:
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
     # Loaded here, so that --help, a mistyped option and a report that is up to date wait for nothing heavy.
-    from analysis.inputs import jobs, unchanged
+    from analysis.jobs import jobs, unchanged
 
     if options.ensemble:
         from analysis.ensemble import requested_ensemble

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.ranking import Ranking, setting
-from analysis.results import Problem, Run, differing_options
+from analysis.runs import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
 ATTRIBUTION = {"channel": str, "clip_id": str, "correct": float, "selection": str}

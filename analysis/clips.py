@@ -23,13 +23,13 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from analysis.figures.drawing import SPECTRUM, VISIBLE
-from commandline.files import replace_file
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, UnreadableClips, parse_set
 from features_cache.cache import OutdatedFeature
 from features_cache.table import originals
 from results.config import digest
+from storage.files import replace_file
 
 BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.options import AnalysisOptions
-from analysis.results import Run, load_runs, same_clips
-from commandline.registry import RequestError
+from analysis.runs import Run, load_runs, same_clips
+from commandline.errors import RequestError
 from features_cache.location import dataset_name
 from results.config import digest, label
 from results.run_folder import RunFolder, select, write_config, write_predictions

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.results import Run, same_clips
+from analysis.runs import Run, same_clips
 from commandline.terminal import HALVES_UP
 from results.scores import Floats, Ints
 

@@ -1,6 +1,6 @@
 """The statistics of a dataset's runs, computed once: rankings, tables, and what a report says of them.
 
-The step between reading the run folders (`analysis.results`) and writing a report: the same run folders give
+The step between reading the run folders (`analysis.runs`) and writing a report: the same run folders give
 the same findings. Templates make sentences of them.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is a number that is not known. A difference to the
@@ -19,7 +19,7 @@ import pandas as pd
 from analysis import tables
 from analysis.ablations import ablations, channel_importance
 from analysis.ranking import Ranking, nested_selection, rankings
-from analysis.results import Problem, Results, Run
+from analysis.runs import Problem, Results, Run
 from analysis.significance import LEVEL, detectable, fewest_recordings
 from results.bootstrap import fold_weights
 

@@ -11,7 +11,7 @@ import numpy as np
 from analysis import tables
 from analysis.findings import Findings, Row
 from analysis.ranking import setting
-from analysis.results import Run
+from analysis.runs import Run
 from results.scores import Floats, most_confused
 
 CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors

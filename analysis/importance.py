@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.ranking import nested_selection
 from analysis.significance import DRAWS, LEVEL, sign_flip_tests
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from results.bootstrap import accuracy_interval, fold_weights, recording_sums
 from results.importance import NONE, PARTS, ImportanceFolder, interactions
 from results.scores import Floats

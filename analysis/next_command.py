@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.findings import Findings
-from analysis.results import Run, differing_options
+from analysis.runs import Run, differing_options
 from commandline.options import make_command
 from features_cache.names import first_compared
 

@@ -16,7 +16,7 @@ from math import lcm
 
 import numpy as np
 
-from analysis.results import Run, differing_options, on_folds, same_cache, same_clips
+from analysis.runs import Run, differing_options, on_folds, same_cache, same_clips
 from analysis.significance import FAMILY_LEVEL, LEVEL, FamilyTests, fewest_recordings, sign_flip_tests
 from results.bootstrap import accuracy_interval, recording_sums
 from results.scores import Floats, Ints

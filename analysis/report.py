@@ -19,15 +19,14 @@ from analysis.data import data_facts, data_tables, failures
 from analysis.figures import FigureWriter
 from analysis.findings import Findings, Threat, findings
 from analysis.importance import importance_tables, most_important
-from analysis.inputs import Built, Manifest, ReportJob, data_hash, inputs_hash
+from analysis.jobs import Built, Manifest, ReportJob, data_hash, inputs_hash
 from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
-from analysis.results import Problem, load_runs, outdated_runs
 from analysis.run_section import curves_note, settings, submit_run
+from analysis.runs import Problem, load_runs, outdated_runs
 from analysis.tables import as_latex, as_markdown, confusion_counts
-from commandline.files import replace_file
+from commandline.errors import RequestError
 from commandline.options import make_command
-from commandline.registry import RequestError
 from commandline.terminal import as_csv, progress
 from features_cache import Cache
 from features_cache.index import WHOLE, read_check
@@ -35,6 +34,7 @@ from features_cache.location import NAMED
 from features_cache.splits import untrainable
 from features_cache.table import originals
 from results.importance import ImportanceFolder
+from storage.files import replace_file
 
 SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
 

@@ -11,7 +11,7 @@ from analysis.error_browser import by_category
 from analysis.figures import FigureWriter
 from analysis.figures.run import SamplePrediction
 from analysis.page import say
-from analysis.results import Problem, Run
+from analysis.runs import Problem, Run
 from features_cache import Cache
 from results.scores import Prediction, reliability
 

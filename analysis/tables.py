@@ -16,7 +16,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from analysis.ranking import Ranking
-from analysis.results import Run
+from analysis.runs import Run
 from commandline.terminal import HALVES_UP, counted
 from results.bootstrap import accuracy_interval
 from results.scores import (

@@ -19,8 +19,8 @@ import numpy as np
 
 from bench.processes import HUNG, ended, forked, status_of
 from commandline.commands import main
+from commandline.errors import RequestError
 from commandline.options import Options, option
-from commandline.registry import RequestError
 from commandline.terminal import progress
 from features_cache import Cache
 from features_cache.feature_file import FeatureSpec

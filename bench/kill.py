@@ -45,7 +45,7 @@ from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 ROOT = Path(__file__).resolve().parent.parent
-PROTOCOL = (f"{ROOT}/features_cache/", f"{ROOT}/commandline/files.py", f"{ROOT}/commandline/system.py")
+PROTOCOL = (f"{ROOT}/features_cache/", f"{ROOT}/storage/files.py", f"{ROOT}/storage/system.py")
 WRITING = (*PROTOCOL[1:], f"{ROOT}/results/", f"{ROOT}/train/checkpoint.py")
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")  # of extractions
 PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # of the kills

@@ -1,1 +1,1 @@
-"""What every command shares: options, messages, progress. It imports nothing of the project."""
+"""What every command shares: options, messages, progress, errors. It imports nothing of the project."""

@@ -12,9 +12,8 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from commandline.files import DISK_FAILED, NOT_WRITABLE
+from commandline.errors import DISK_FAILED, NOT_WRITABLE, Failed, RequestError, nearest
 from commandline.options import SURROGATE, Options, fields, texts, unfold
-from commandline.registry import Failed, RequestError, nearest
 from commandline.terminal import tell, tell_warnings
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")

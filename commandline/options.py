@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from commandline.registry import RequestError, nearest
+from commandline.errors import RequestError, nearest
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8

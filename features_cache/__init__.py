@@ -18,7 +18,7 @@ The protocol, in the order in which it reads best; docs/reference/formats.md has
 
 Its vocabulary: names.py, the grammar of FEATURES; location.py, from DATASET to its folder; table.py, the
 clips; splits.py, each fold's train, validation and test clips. Around it: external.py, features from
-elsewhere; inspect.py and share.py, the commands. Locks and whole files: commandline/files.py.
+elsewhere; inspect.py and share.py, the commands. Locks and whole files: storage/files.py.
 """
 
 from typing import TYPE_CHECKING

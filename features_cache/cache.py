@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from commandline.errors import RequestError, closest
 from commandline.options import DataOptions, DatasetOptions, make_command, words
-from commandline.registry import RequestError, closest
 from commandline.terminal import counted
 from features_cache import index
 from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header

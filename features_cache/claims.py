@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline.files import Lock, replaced
-from commandline.registry import Failed, RequestError
-from commandline.system import boot_id, sync
+from commandline.errors import Failed, RequestError
 from commandline.terminal import tell, tell_once
 from features_cache.feature_file import LOCKS, intact, lock, now, read_header
 from features_cache.hdf5 import DamagedFile
+from storage.files import Lock, replaced
+from storage.system import boot_id, sync
 
 POLL_SECONDS = 0.5
 

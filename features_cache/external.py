@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import counted
 from features_cache.feature_file import AXES, FeatureSpec, clip_keys, fingerprints, state_word
 from features_cache.index import read_index, refresh, stored_ids

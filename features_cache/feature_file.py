@@ -29,10 +29,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.files import Lock
-from commandline.system import write_at
 from features_cache import hdf5
 from features_cache.hdf5 import Attributes, DamagedFile
+from storage.files import Lock
+from storage.system import write_at
 
 FORMAT = 1
 LOCKS = "locks"

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 Attributes = dict[str, Any]  # of a file: texts and whole numbers, and what their JSON holds
 CHUNK = 1 << 16  # elements of a chunk of the small datasets

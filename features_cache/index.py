@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.files import replaced
 from features_cache import hdf5
 from features_cache.feature_file import FORMAT, lock
 from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.location import INDEX
 from features_cache.names import CHANNEL, NO_FEATURE_NAMES
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
+from storage.files import replaced
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the group of the table; every other name is a feature's link

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import counted, size, text_table
 from features_cache import hdf5
 from features_cache.cache import Cache

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from commandline.registry import RequestError, closest, nearest
+from commandline.errors import RequestError, closest, nearest
 
 INDEX = "index.h5"
 EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio

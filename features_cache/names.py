@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 Value = str | int | float | bool
 

@@ -8,9 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from commandline.files import replaced
-from commandline.registry import RequestError
-from commandline.system import sync
+from commandline.errors import RequestError
 from commandline.terminal import progress, size
 from features_cache.feature_file import lock
 from features_cache.index import can_hold_feature, feature_names, read_index, refresh
@@ -18,6 +16,8 @@ from features_cache.inspect import verify_cache
 from features_cache.location import INDEX, is_cache
 from features_cache.table import complete
 from features_cache.writer import written_to
+from storage.files import replaced
+from storage.system import sync
 
 MOST_FILES = 10_000
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # of the training groups, for VAL=group

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
 NEEDED = ("clip_id", "label", "fold")  # the others are '' where a table brings none

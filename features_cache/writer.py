@@ -25,9 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from commandline.files import draft_of, replaced
-from commandline.registry import RequestError
-from commandline.system import allocate
+from commandline.errors import RequestError
 from commandline.terminal import counted, size
 from features_cache.claims import Handle, Writing, claims
 from features_cache.feature_file import (
@@ -40,6 +38,8 @@ from features_cache.feature_file import (
 from features_cache.hdf5 import DamagedFile
 from features_cache.index import is_verified
 from features_cache.table import rows_of
+from storage.files import draft_of, replaced
+from storage.system import allocate
 
 Clips = Iterable[tuple[int, NDArray, int]]  # row (or which feature), stored values, state word
 

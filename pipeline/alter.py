@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from commandline.registry import Registry, RequestError
+from commandline.errors import RequestError
+from commandline.registry import Registry
 from pipeline.audio import Samples
 
 Function = Callable[..., Samples]

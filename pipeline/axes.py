@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from pipeline.parameters import Wavelets
 
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank

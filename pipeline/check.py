@@ -21,8 +21,7 @@ import pandas as pd
 import scipy  # its modules come when they are first used
 from numpy.typing import NDArray
 
-from commandline.files import replace_file
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.index import CHECKED
 from features_cache.splits import fold_split
@@ -34,6 +33,7 @@ from pipeline.datasets.summary import counts
 from pipeline.near_duplicates import AudioFingerprint, audio_fingerprint, find_near_duplicates
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
+from storage.files import replace_file
 
 Samples = NDArray[np.float32]
 

@@ -22,8 +22,7 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
-from commandline.files import NOT_WRITABLE
-from commandline.registry import Failed, RequestError
+from commandline.errors import NOT_WRITABLE, Failed, RequestError
 from commandline.terminal import counted, duration, progress, size, tell, text_table
 from features_cache.claims import claimed
 from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lock

@@ -24,13 +24,13 @@ from unittest import mock
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
-from commandline import system
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import tell_warnings
 from features_cache.index import WHOLE
 from pipeline import extras, kernels
 from pipeline.options import FeaturesCommand
 from pipeline.worker import ClipTask, ExtractionResult
+from storage import system
 
 LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
 KEPT = 256 << 20  # bytes in all

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from features_cache.names import parse_list
 from pipeline import audio
 from pipeline.clip import Clip

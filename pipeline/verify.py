@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import counted, progress
 from features_cache import Cache, parse_list
 from features_cache.cache import UnreadableClips, open_cache

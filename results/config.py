@@ -12,7 +12,7 @@ from math import inf
 from operator import itemgetter
 from typing import Any, NoReturn, TypeAlias
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 # Leaves room for suffixes below the 255 bytes a file name may have, encrypted folders' 143 included.
 LABEL_BYTES = 120

@@ -30,10 +30,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.files import replace_file
-from commandline.registry import RequestError, nearest
+from commandline.errors import RequestError, nearest
 from results.config import TRAIN_AGAIN, checked_config
 from results.scores import EPOCH_SCORES, epoch_scores
+from storage.files import replace_file
 
 HISTORY_COLUMNS = (
     *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),

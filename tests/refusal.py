@@ -2,7 +2,7 @@
 
 import pytest
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 
 def refused(words):

@@ -12,7 +12,7 @@ from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
 
-PACKAGES = ("commandline", "features_cache", "results", "pipeline", "train", "analysis")
+PACKAGES = ("commandline", "storage", "features_cache", "results", "pipeline", "train", "analysis")
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in PACKAGES
@@ -24,7 +24,7 @@ EXTRAS = [name for name in MODULES if ".extras." in name]
 RARE = {
     *EXTRAS,
     *("lab", "pipeline.near_duplicates", "pipeline.check", "pipeline.alter", "pipeline.synth"),
-    *("pipeline.datasets.download", "train.own_loop", "train.timeline", "train.trackers"),
+    *("pipeline.datasets.download", "train.own_loop", "train.timeline"),
     *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
 }
 HEAVY = {"numpy", "pandas", "h5py", "scipy", "sklearn", "matplotlib", "numba", "librosa", "torch"}
@@ -41,7 +41,8 @@ LOADS_NOT = {
 # package -> what no path of its code may import, but for the modules in MAY_IMPORT
 STAGE_PACKAGES = {"pipeline", "features_cache", "results", "train", "analysis"}
 FORBIDDEN = {
-    "commandline": STAGE_PACKAGES | {"torch", "librosa", "h5py"},
+    "commandline": STAGE_PACKAGES | {"storage", "torch", "librosa", "h5py"},
+    "storage": STAGE_PACKAGES | {"torch", "librosa", "h5py"},
     "features_cache": {"pipeline", "results", "train", "analysis", "librosa", "torch"},
     "results": {"pipeline", "train", "analysis", "librosa", "torch"},
     "pipeline": {"results", "train", "analysis", "torch"},
@@ -104,7 +105,7 @@ import sys
 sys.modules.update(dict.fromkeys({extras}))  # as if the files were deleted
 import importlib
 from commandline.commands import main
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 for words in (
     ["pipeline", "data", "DATASET=easy"],
     ["pipeline", "features", "DATASET=easy", "FEATURES=rms zcr", "JOBS=1"],
@@ -134,7 +135,7 @@ def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp
     assert done.returncode == 0, done.stderr
     refused = re.findall(r"refused: (\w+) needs (\w+)/extras/\w+\.py, which is not here", done.stdout)
     assert " ".join(capability for capability, _ in refused) == (
-        "dask embedding export listen torchrun gallery latex methods"
+        "dask embedding export listen torchrun trackers gallery latex methods"
     )
     assert (tmp_path / "reports" / "easy" / "index.html").is_file()
 

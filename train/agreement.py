@@ -17,9 +17,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from commandline.files import replace_file
 from commandline.terminal import tell
 from results.config import digest
+from storage.files import replace_file
 from train.compute import TYPES, Compute, candidates, is_shortage, poisoned_memory
 from train.optimisation import smoothed_loss
 from train.options import RunOptions

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from commandline.registry import Registry, RequestError
+from commandline.errors import RequestError
+from commandline.registry import Registry
 from train.options import parse_grid
 
 if TYPE_CHECKING:

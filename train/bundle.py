@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import size
 from results import run_folder
 from results.config import Config, checked_config

@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from commandline.files import replace_file
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from results.run_folder import append_history
+from storage.files import replace_file
 
 State = dict[str, Any]
 

@@ -17,8 +17,8 @@ import joblib
 import torch
 from torch import nn
 
-from commandline import system
-from commandline.registry import RequestError
+from commandline.errors import RequestError
+from storage import system
 from train.models.ensemble import Ensemble
 from train.options import RunOptions
 

@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from commandline.files import replace_file
+from commandline.errors import RequestError
 from commandline.options import make_command, words
-from commandline.registry import RequestError
 from commandline.terminal import counted, percent, points, progress, text_table
 from features_cache import Cache, cache_folder
 from features_cache.names import parse_set
 from results import run_folder
 from results.run_folder import RunFolder
+from storage.files import replace_file
 from train.bundle import AGREES, TrainedModel, bundle_of_run
 from train.compute import device_of
 from train.data import chunked

@@ -19,8 +19,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.files import Lock, replace_file
-from commandline.registry import RequestError, nearest
+from commandline.errors import RequestError, nearest
 from commandline.terminal import points, progress, tell, text_table
 from features_cache.cache import open_cache
 from features_cache.names import parse_list, parse_set
@@ -36,6 +35,7 @@ from results.importance import (
     sampled_shapley,
 )
 from results.scores import Floats
+from storage.files import Lock, replace_file
 from train.compute import Compute
 from train.data import FoldData, Resident, load_fold, measure_clips
 from train.models.texture import BANDS, TextureNet

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from commandline.errors import RequestError
 from commandline.options import (
     SEED,
     DataOptions,
@@ -22,7 +23,6 @@ from commandline.options import (
     option,
     words,
 )
-from commandline.registry import RequestError
 from train.recipes import recipe_words
 
 LARGEST_GRID = 2**24  # values; 64 MB a channel and clip

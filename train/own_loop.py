@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import Dataset
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from commandline.errors import RequestError
 from commandline.options import ONE_ALONE
-from commandline.registry import RequestError
 from commandline.terminal import counted
 from features_cache import Cache, Channel, dataset_name, parse_set
 from features_cache.cache import open_cache
@@ -24,6 +24,7 @@ from features_cache.names import parse_channel
 from features_cache.splits import Split, fold_split
 from features_cache.table import originals, refuse_class_names
 from results.config import digest, label
+from train import extras
 from train.augment import Augmenter, parse_augment, trained_shape
 from train.models.registry import Architecture, resolve
 from train.options import (
@@ -190,9 +191,7 @@ def make_plan(asked: RunOptions) -> Plan:
     named = replace(asked, features=features, model=model.name, device=device)
     options = replace(named, **unused(named, model.kind))
     if options.tracker:
-        from train import trackers
-
-        trackers.check_trackers(options.tracker)
+        extras.load("trackers").check_trackers(options.tracker)
     table = find_clips(cache, channels, options)
     names = table[class_column(options.task)]
     if (names == "").any():

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import as_csv, counted, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder, dataset_name
 from features_cache.names import parse_channel

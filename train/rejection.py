@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from train.options import TrainedOptions
 
 LEVEL_SECONDS = 0.05

@@ -4,10 +4,10 @@ import shutil
 import sys
 from contextlib import ExitStack, suppress
 
-from commandline.files import Lock
 from commandline.terminal import size
 from features_cache import dataset_name
 from results.run_folder import select
+from storage.files import Lock
 from train.options import RemoveOptions
 
 

@@ -6,15 +6,15 @@ there is something to train.
 
 import os
 
+from commandline.errors import RequestError
 from commandline.options import make_command, words
-from commandline.registry import RequestError
 from commandline.terminal import tell
 from results import run_folder
 from results.run_folder import RunFolder
 from train import extras
 from train.options import RunOptions
-from train.outcome import calibration, summary
 from train.plan import Plan, make_plan
+from train.summary import calibration, summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
 

@@ -17,8 +17,8 @@ from operator import itemgetter
 import numpy as np
 import pandas as pd
 
+from commandline.errors import Failed, RequestError
 from commandline.options import make_command, words
-from commandline.registry import Failed, RequestError
 from commandline.terminal import duration, mean_percent, percent, tell, tell_once, text_table
 from features_cache import Cache, parse_list
 from features_cache.cache import open_cache

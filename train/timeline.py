@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import soxr
 
-from commandline.files import replace_file
 from commandline.terminal import as_csv, tell
+from storage.files import replace_file
 from train.bundle import Probabilities
 from train.rejection import Samples
 

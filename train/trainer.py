@@ -21,13 +21,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.files import Lock, replace_file
-from commandline.registry import Failed
+from commandline.errors import Failed
 from commandline.terminal import progress, tell, tell_once
 from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
-from train import agreement
+from storage.files import Lock, replace_file
+from train import agreement, extras
 from train.augment import preview, views
 from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
 from train.compute import Compute, is_shortage, machine, threads_of
@@ -42,13 +42,13 @@ from train.optimisation import (
     smoothed_loss,
 )
 from train.options import RunOptions
-from train.outcome import score_lines
 from train.plan import Plan, Positions, remarks
+from train.summary import score_lines
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from train.trackers import Tracker
+    from train.extras.trackers import Tracker
 
     Bar: TypeAlias = tqdm[Any]
 
@@ -439,10 +439,9 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         run_folder.start_history(folder, trainer.rows)
     trackers = []
     if first and plan.options.tracker:
-        from train.trackers import Fold, follow
-
+        module = extras.load("trackers")
         place = Path(plan.options.tracker_dir or plan.path / "trackers")
-        trackers = follow(plan.options.tracker, Fold(run, fold, trainer.epoch), place)
+        trackers = module.follow(plan.options.tracker, module.Fold(run, fold, trainer.epoch), place)
     complete = False
     try:
         trainer.fit(folder, bar, trackers)

@@ -15,10 +15,10 @@ import requests
 import torch
 from torch import nn
 
-from commandline.files import replace_file
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import progress
 from results.run_folder import RunFolder
+from storage.files import replace_file
 from train.checkpoint import KEYS, LISTED, read_safely
 from train.models.registry import Architecture
 from train.plan import Plan

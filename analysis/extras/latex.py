@@ -10,7 +10,7 @@ from pathlib import Path
 from analysis.figures import SavedFigure
 from analysis.findings import Findings
 from analysis.page import render
-from commandline.files import replace_file
+from storage.files import replace_file
 
 
 def write_document(folder: Path, found: Findings, figures: Sequence[SavedFigure], methods: str) -> set[str]:

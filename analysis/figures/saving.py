@@ -22,8 +22,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
 from analysis.figures.drawing import COLUMN_WIDTH, FIGURES, INK, PAPER, RULE, TEXT_WIDTH, drawing
-from commandline.files import replace_file
 from commandline.terminal import progress
+from storage.files import replace_file
 
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}

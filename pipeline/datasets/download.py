@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from commandline.files import DISK_FAILED, NOT_WRITABLE, Lock, refuse_special
-from commandline.registry import RequestError
+from commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
 from commandline.terminal import progress, size, tell
+from storage.files import Lock, refuse_special
 
 TIMEOUT = (15, 60)  # seconds to connect, and without a single byte
 PAUSES = (2, 8)  # seconds before a connection that broke is tried again

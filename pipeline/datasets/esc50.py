@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import counted
 from pipeline import audio
 from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, making, staged, unpack

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from commandline.files import replace_file
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import counted
 from pipeline.datasets.readers import Listing, read_csv, whole_folds
 from pipeline.options import SourceOptions
+from storage.files import replace_file
 
 FOLDS = 5
 MOST_FOLDS = 100  # each is a training

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline.registry import Registry, RequestError
+from commandline.errors import RequestError
+from commandline.registry import Registry
 from commandline.terminal import counted
 from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.readers import Listing, clip_table, read_csv

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import counted
 from features_cache import Cache, cache_folder, dataset_name
 from features_cache.hdf5 import Attributes, DamagedFile

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from distributed import Client, KilledWorker, Security
 from distributed.comm import CommClosedError
 
-from commandline.registry import Failed, RequestError
+from commandline.errors import Failed, RequestError
 from commandline.terminal import tell
 from features_cache.claims import RunIsGone
 from pipeline.extract import libraries

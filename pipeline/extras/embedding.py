@@ -29,7 +29,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from pipeline import audio
 from pipeline.axes import Impossible
 from pipeline.clip import Clip

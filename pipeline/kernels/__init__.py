@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 
 MODULES = ("constantq", "fourier", "half", "hpss", "period", "spectrum")
 

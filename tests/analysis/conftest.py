@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from analysis.inputs import jobs
+from analysis.jobs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
-from analysis.results import load_runs
+from analysis.runs import load_runs
 from features_cache import external
 from results.config import digest
 from results.run_folder import RunFolder, write_config, write_predictions

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.results import load_runs
+from analysis.runs import load_runs
 from results import run_folder
 from results.config import digest, label
 from results.run_folder import RunFolder

@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from analysis.ablations import ablations
 from analysis.ranking import rankings
-from analysis.results import Run
+from analysis.runs import Run
 from analysis.significance import detectable
 from results.run_folder import RunFolder
 

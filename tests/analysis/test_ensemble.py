@@ -8,7 +8,7 @@ import pytest
 from analysis.ensemble import greedy_weights, requested_ensemble, select_members, write_ensemble
 from analysis.options import AnalysisOptions
 from analysis.ranking import rankings
-from analysis.results import load_runs
+from analysis.runs import load_runs
 from results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.refusal import refused

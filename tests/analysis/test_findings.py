@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.findings import findings
-from analysis.results import Results, load_runs
+from analysis.runs import Results, load_runs
 from results.run_folder import RunFolder, write_config, write_predictions
 from tests.analysis.made_runs import MadeRun, of_sets
 

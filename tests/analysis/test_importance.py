@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.importance import gain_tests, importance_tables, most_important
-from analysis.inputs import ReportJob, inputs_hash
+from analysis.jobs import ReportJob, inputs_hash
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from results.importance import PARTS, SCORES, ImportanceFolder

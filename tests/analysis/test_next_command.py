@@ -6,7 +6,7 @@ from analysis.ensemble import write_ensemble
 from analysis.findings import Findings, findings
 from analysis.next_command import Situation, next_command, train_again
 from analysis.page import say
-from analysis.results import Results, load_runs
+from analysis.runs import Results, load_runs
 from results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets
 

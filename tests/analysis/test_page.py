@@ -12,7 +12,7 @@ import pytest
 
 from analysis import page
 from analysis.findings import Threat, findings
-from analysis.results import Problem, Results
+from analysis.runs import Problem, Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 GOLDEN = Path(__file__).with_name("words.txt")

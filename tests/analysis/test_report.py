@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import inputs
 from analysis.figures import saving
-from analysis.inputs import Manifest, jobs
+from analysis.jobs import Manifest, jobs, unchanged
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from features_cache import external
@@ -82,18 +81,18 @@ def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported):
 
 def test_nothing_is_done_while_nothing_changes(workshop, reported):
     (job,) = jobs(workshop.options())
-    kept = inputs.unchanged(job, workshop.options())
+    kept = unchanged(job, workshop.options())
     assert kept.page == reported and not kept.fresh
-    assert inputs.unchanged(job, workshop.options(figures=1)) is None
-    assert inputs.unchanged(job, workshop.options(overwrite=True)) is None
+    assert unchanged(job, workshop.options(figures=1)) is None
+    assert unchanged(job, workshop.options(overwrite=True)) is None
     file = job.runs[0].path / "run.json"
     failures = job.cache / "failures.csv"
     before = file.stat()
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
-    assert inputs.unchanged(job, workshop.options()) is None
+    assert unchanged(job, workshop.options()) is None
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     failures.touch()
-    assert inputs.unchanged(job, workshop.options()) is None
+    assert unchanged(job, workshop.options()) is None
     failures.unlink()
 
 
@@ -107,7 +106,7 @@ def test_the_data_half_and_unchanged_figures_are_kept_with_thirty_features(tmp_p
         external.write_feature(cache, f"brought{number}", values, clips["clip_id"].tolist())
     options = AnalysisOptions(dataset="many", **within(tmp_path))
     build(options)
-    assert inputs.unchanged(jobs(options)[0], options) and "projections.svg" in stubs
+    assert unchanged(jobs(options)[0], options) and "projections.svg" in stubs
     stubs.clear()
     monkeypatch.setattr("analysis.report.data_tables", None)  # not computed again
     make_run(tmp_path / "runs", clips, MadeRun(), "many")

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from commandline import terminal
-from commandline.registry import Registry, closest
+from commandline.errors import closest
+from commandline.registry import Registry
 from commandline.terminal import as_csv, count, duration, mean_percent, percent, points, size, text_table
 from tests.processes import python
 from tests.refusal import refused

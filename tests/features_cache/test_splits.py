@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from features_cache.splits import fold_split
 from tests.refusal import refused
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline.registry import Failed
+from commandline.errors import Failed
 from features_cache import Cache, feature_file
 from features_cache.index import read_failures
 from pipeline import extract

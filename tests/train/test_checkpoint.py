@@ -6,7 +6,7 @@ import random
 import pytest
 import torch
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from tests.refusal import refused
 from train import checkpoint
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from analysis.results import load_runs
+from analysis.runs import load_runs
 from results.run_folder import write_config
 from tests.refusal import refused
 from tests.train.little import change, execute

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-from commandline.files import Lock
 from results.run_folder import find
+from storage.files import Lock
 from tests.refusal import refused
 from train.options import RemoveOptions
 from train.remove import remove_runs

@@ -7,9 +7,9 @@ import time
 import pytest
 import torch
 
-from commandline.files import Lock
 from commandline.options import words
 from results import run_folder
+from storage.files import Lock
 from tests.golden.commands import ROOT
 from tests.refusal import refused
 from tests.train.little import change, execute, little_options

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from commandline.registry import Failed
+from commandline.errors import Failed
 from features_cache.index import read_index, refresh
 from results import run_folder, scores
 from tests.processes import python
@@ -16,7 +16,7 @@ from tests.train.little import CLASSES, change, clip_table, execute, fill
 from train import checkpoint, run
 from train.augment import Augmenter
 from train.models.texture import TextureStatistics
-from train.outcome import summary
+from train.summary import summary
 from train.trainer import Trainer
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from commandline.registry import Failed
+from commandline.errors import Failed
 from train.augment import Augmenter, Channels
 from train.compute import Compute
 from train.data import FoldData, Resident, draw_batches

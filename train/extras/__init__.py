@@ -12,6 +12,7 @@ EXTRAS = {
     "export": ("onnx_export", "requirements-onnx.txt"),
     "listen": ("listen", ""),
     "torchrun": ("torchrun", ""),
+    "trackers": ("trackers", ""),
 }
 
 load = functools.partial(load_extra, __name__, EXTRAS)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import tell
 from pipeline.audio import LARGEST_SAMPLE
 from train.options import ListenOptions

@@ -28,14 +28,14 @@ import onnxruntime
 import torch
 from torch import nn
 
-from commandline.files import refuse_special, replace_file
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from commandline.terminal import size
 from features_cache import Cache, cache_folder
 from features_cache.location import is_cache
 from features_cache.names import parse_set
 from results import run_folder
 from results.scores import SMALLEST_PROBABILITY
+from storage.files import refuse_special, replace_file
 from train.bundle import AGREES, Probabilities, TrainedModel, Values, bundle_of_run
 from train.data import LARGEST, Statistics, own_frames
 from train.models.texture import TextureStatistics

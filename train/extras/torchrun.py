@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from commandline.registry import Failed
+from commandline.errors import Failed
 from train.options import RunOptions
 from train.plan import Plan
 from train.trainer import Processes, Value, train_run

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from commandline.registry import Registry, RequestError, nearest
+from commandline.errors import RequestError, nearest
+from commandline.registry import Registry
 
 if TYPE_CHECKING:
     import torch

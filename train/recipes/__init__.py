@@ -7,7 +7,7 @@ one's own.
 import itertools
 from pathlib import Path
 
-from commandline.registry import RequestError, nearest
+from commandline.errors import RequestError, nearest
 
 FOLDER = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from commandline.registry import Failed, RequestError
+from commandline.errors import Failed, RequestError
 from features_cache import Cache
 from features_cache.claims import RunIsGone
 from pipeline import extract

@@ -9,7 +9,7 @@ from results.run_folder import RunFolder, write_config
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute
-from train.trackers import Fold, check_trackers, follow
+from train.extras.trackers import Fold, check_trackers, follow
 
 HISTORY = [
     {"lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.1},
@@ -54,7 +54,7 @@ def test_a_training_is_followed_to_its_outcome(options, capsys):
 def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(noted, tmp_path):
     """In a process of its own, as a user without an account: no key, no home, nobody at the keyboard."""
     code = "from pathlib import Path; from results.run_folder import RunFolder\n"
-    code += "from tests.train.test_trackers import track\n"
+    code += "from tests.train.extras.test_trackers import track\n"
     code += f"track('wandb', RunFolder(Path({str(noted.path)!r})), Path({str(tmp_path)!r}))"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
     surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}

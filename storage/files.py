@@ -1,6 +1,5 @@
 """Files that are replaced whole or not at all, and locks, which are files of their own."""
 
-import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -8,21 +7,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from commandline import system
-from commandline.registry import RequestError
-
-DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
-NOT_WRITABLE = (  # the request named a wrong place: exit status 2
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOENT,  # /proc says so of a new folder
-    errno.EEXIST,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.ELOOP,
-    errno.ENAMETOOLONG,
-)
+from commandline.errors import RequestError
+from storage import system
 
 
 def draft_of(path: Path) -> Path:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.registry import RequestError
+from commandline.errors import RequestError
 from results.run_folder import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 from results.scores import Floats, Ints
 

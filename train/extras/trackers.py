@@ -14,7 +14,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 
-from commandline.registry import Registry, RequestError
+from commandline.errors import RequestError
+from commandline.registry import Registry
 from results.run_folder import RunFolder
 from results.scores import confusion_matrix
 

@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from analysis.results import load_runs, outdated_runs
 from analysis.run_section import USED_BY_EXACT, settings
+from analysis.runs import load_runs, outdated_runs
 from results.run_folder import RunFolder, find, write_config
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from train.options import FIELDS, IDENTITY

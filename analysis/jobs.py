@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from analysis.options import AnalysisOptions
-from commandline.files import replace_file
+from commandline.errors import RequestError, nearest
 from commandline.options import make_command, words
-from commandline.registry import RequestError, nearest
 from features_cache.index import CHECKED, FAILURES
 from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
 from results.config import digest, label
 from results.run_folder import RunFolder, find, select
+from storage.files import replace_file
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
 MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper", "gallery")
-OWN_CODE = ("analysis", "results", "commandline", "features_cache")  # metrics and words lie in all of them
+OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # words and metrics too
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 

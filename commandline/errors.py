@@ -1,0 +1,58 @@
+"""What a command fails with: wrong requests, failed work, unknown names."""
+
+import difflib
+import errno
+from collections.abc import Iterable
+
+LISTED_NAMES = 60  # a longer list hides the answer that stands before it
+DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
+NOT_WRITABLE = (  # the request named a wrong place: exit status 2
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,  # /proc says so of a new folder
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
+
+
+class RequestError(Exception):
+    """The request was wrong: exit status 2, and `str(error)` is all that the user sees.
+
+    The message says what was given, what was expected, and what to do.
+    """
+
+
+class Failed(Exception):
+    """The work ran and something in it failed: exit status 1 with this sentence."""
+
+
+def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The known name that is most like the word, whatever the case of its letters; None if none is.
+
+    The first that begins with the word, if it has three letters or more.
+
+    >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
+    ('mel', 'resnet18')
+    """
+    by_folded = {name.casefold(): name for name in known}
+    begun = [name for name in sorted(by_folded) if len(word) > 2 and name.startswith(word.casefold())]
+    close = begun or difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=cutoff)
+    return by_folded[close[0]] if close else None
+
+
+def nearest(kind: str, word: str, known: Iterable[str]) -> str:
+    """The message for an unknown name: the nearest known one, then the list.
+
+    >>> nearest("feature", "mell", ["mel", "mfcc"])
+    "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
+    """
+    names = sorted(known)
+    close = closest(word, names)
+    hint = f"; did you mean {close!r}?" if close else "."
+    shown = ", ".join(names[:LISTED_NAMES]) or "none"
+    more = f" and {len(names) - LISTED_NAMES} more" if len(names) > LISTED_NAMES else ""
+    return f"unknown {kind} {word!r}{hint} Known: {shown}{more}"

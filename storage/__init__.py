@@ -1,0 +1,1 @@
+"""Files that are replaced whole, locks, and what only some systems have."""
