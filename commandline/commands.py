@@ -75,6 +75,8 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     by_name = {command.__name__.rstrip("_"): command for command in commands}
     tell_warnings()
     try:
+        if sys.platform == "win32":
+            raise RequestError("featurestack needs POSIX locks: on Windows run it under WSL")
         words = unfold(sys.argv[1:] if argv is None else argv)
         prog = f"python -m {sys.modules['__main__'].__package__ or '…'}"
         command = commands[0]

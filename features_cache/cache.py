@@ -14,7 +14,7 @@ a clip that was written meanwhile has another word, or 0, and is checked anew.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -213,7 +213,7 @@ class Cache:
                     f"this cache now have {now[0]} at {now[1]} Hz: {self.remedy(file.stored)}"
                 )
             self._open[wanted.stored] = StoredFeature(
-                **vars(file),
+                **{field.name: getattr(file, field.name) for field in fields(file)},
                 cache=self,
                 row_of=rows_of(self.ids, file.clip_ids),
                 values=file.map(),

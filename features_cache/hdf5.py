@@ -1,4 +1,4 @@
-"""HDF5 as this cache uses it: whatever is read has been checked, and nothing is without a checksum.
+"""HDF5 with a checksum on everything: no value is returned unchecked.
 
 Every small dataset is chunked with fletcher32 and has its CRC beside it; texts and attributes are of fixed
 length, since the others lie in HDF5's global heap, which has no checksum. HDF5's own locking is off: no open
@@ -25,10 +25,14 @@ CHUNK = 1 << 16  # elements of a chunk of the small datasets
 
 
 class DamagedFile(RequestError):
-    """A file of the cache that cannot be read: the argument names it and says why, the message what to do."""
+    """A cache file that cannot be read: `reason` names it and says why, the message adds the remedy."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.args[0]}; make features makes it again"
+        return f"{self.reason}; make features makes it again"
 
 
 @contextmanager

@@ -87,7 +87,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
                 if (link.filename, link.path) != (f"{name}.h5", "/values"):
                     raise DamagedFile(f"{INDEX} cannot be read: {name} links to {link.filename}")
     except DamagedFile as damage:
-        return [Verdict(INDEX, damage.args[0], False)]
+        return [Verdict(INDEX, damage.reason, False)]
     ids = cache.clips["clip_id"].to_numpy()
     for name in cache.features if features is None else features:
         try:
@@ -97,7 +97,8 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
             if not (feature.row_of >= 0).any():
                 raise DamagedFile(f"{name}.h5 holds no clip of this cache: a file of another one")
         except RequestError as error:
-            verdicts.append(Verdict(name, error.args[0], False))
+            reason = error.reason if isinstance(error, DamagedFile) else str(error)
+            verdicts.append(Verdict(name, reason, False))
             continue
         status = feature.status_of(np.arange(len(ids)))
         if status.damaged.any():

@@ -110,7 +110,7 @@ def stored_clips(
     except FileNotFoundError:
         return nothing
     except DamagedFile as damage:
-        return replace(nothing, note=str(damage.args[0]))
+        return replace(nothing, note=damage.reason)
     if file.key != spec.key or (file.rows, file.frames) != (spec.rows, spec.frames):
         what = "other parameters, audio settings, code or type than asked for"
         return replace(nothing, note=f"{file.path.name} was made with {what}")

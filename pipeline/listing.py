@@ -54,7 +54,7 @@ def card(name: str) -> dict[str, str]:
     lines = {
         "What it is": summary,
         **dict(zip(texts[::2], texts[1::2])),
-        "Values": f"{feature.units}; {rows} row{'s' * (rows > 1)}{ranges}, {frames} {columns}",
+        "Values": f"{feature.units}; {rows} {'row' if rows == 1 else 'rows'}{ranges}, {frames} {columns}",
         "Parameters": ", ".join(settings) or "none",
     }
     if name in measured.index:

@@ -29,7 +29,8 @@ class Within:
     step: int = 0
 
     def __str__(self) -> str:
-        return f"{self.low:g} to {self.high:g}" + f" in steps of {self.step}" * bool(self.step)
+        steps = f" in steps of {self.step}" if self.step else ""
+        return f"{self.low:g} to {self.high:g}{steps}"
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high and not (self.step and (value - self.low) % self.step)

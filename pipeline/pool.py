@@ -1,11 +1,10 @@
-"""Where batches are computed: in this process, in worker processes, on a Dask cluster; joblib dispatches.
+"""Backends that compute batches: this process, worker processes, a Dask cluster; joblib dispatches.
 
 Worker processes end with their parent and leave nothing behind. joblib's own processes (loky) were tried:
 after a SIGKILL of the parent they went on writing, a SIGKILL of all of them left eight semaphores and two
 folders in /dev/shm each time, and one that was killed took the whole run with it. A worker here is a process
 and a pipe. It uses no semaphore and no shared memory, and when its parent dies the pipe closes. Threads of
-joblib hand it its batches. If the system has fork servers, workers are forked from one that has loaded the
-kernels.
+joblib hand it its batches. Workers are forked from a fork server that has loaded the kernels.
 
 Workers write their own clips into the cache and return a few numbers per batch. A batch is made shortly
 before it is needed, so nothing here grows with the number of clips.
@@ -18,8 +17,7 @@ import queue
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
-from typing import Any, Self
-from unittest import mock
+from typing import Self
 
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
@@ -35,10 +33,9 @@ from storage import system
 LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
 KEPT = 256 << 20  # bytes in all
 MOST_FAILED_STARTS = 4  # in a row: a single worker may run out of memory
-# A fork of this process would copy locks of threads, held or not, and the run's own locks.
-START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+START_METHOD = "forkserver"  # a fork of this process would copy locks of threads, and the run's own locks
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
-THREADS_OF = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")  # libraries
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")}
 
 Batch = list[ClipTask]
 Function = Callable[[Batch], ExtractionResult]
@@ -98,13 +95,11 @@ class Worker:
 
     def __init__(self) -> None:
         self.ready = False
-        context: Any = multiprocessing.get_context(START_METHOD)
-        if START_METHOD == "forkserver":
-            context.set_forkserver_preload(PRELOADED)
+        context = multiprocessing.get_context(START_METHOD)
+        context.set_forkserver_preload(PRELOADED)
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with mock.patch.dict(os.environ, {f"{library}_NUM_THREADS": "1" for library in THREADS_OF}):
-            self.process.start()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
+        self.process.start()
         theirs.close()
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
@@ -134,7 +129,14 @@ class Workers(Backend):
     def __init__(self, count: int) -> None:
         self.processes = self.in_flight = count
         self.failed_starts = 0
-        self.workers = [Worker() for _ in range(count)]
+        before = dict(os.environ)
+        os.environ |= ONE_THREAD  # the fork server keeps them for all workers, later ones too
+        try:
+            self.workers = [Worker() for _ in range(count)]
+        finally:
+            for name in ONE_THREAD:
+                del os.environ[name]
+            os.environ |= {name: before[name] for name in ONE_THREAD.keys() & before.keys()}
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self.workers:
             self.idle.put(worker)
@@ -170,17 +172,17 @@ class Workers(Backend):
 
 
 def _serve(pipe: Connection) -> None:
-    """A worker's life: take, compute, answer, until the parent closes the pipe."""
+    """Take batches, compute them and answer, until the parent closes the pipe."""
     system.become_child()
     tell_warnings()
     keep_freed_arrays()
-    with contextlib.suppress(EOFError, ConnectionError):
+    with contextlib.suppress(EOFError, ConnectionError), threadpool_limits(1):
         pipe.send(True)
         while True:
             function, batch = pipe.recv()
             try:
                 answer = True, function(batch)
-            except Exception as error:  # any: the parent raises it again, as if it had called the function
+            except Exception as error:  # the parent raises it again, as if it had called the function
                 answer = False, error
             pipe.send(answer)
 

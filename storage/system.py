@@ -1,26 +1,21 @@
-"""What only some systems have, each with a fallback: a port is a change of this file.
+"""System calls that only some POSIX systems have, each with a fallback for the others.
 
-Linux, macOS and Windows under WSL are tested. Where there are no locks they are granted to everybody; where a
-call is missing, memory is left to the C library, and a child watches its parent by a thread.
+Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and is refused. If a call
+is missing, memory is left to the C library, and a child watches its parent by a thread.
 """
 
 import ctypes
 import errno
+import fcntl
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from contextlib import nullcontext, suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
 import psutil
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 BLOCK = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
@@ -30,47 +25,40 @@ TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6  # parameters
 
 
 def allocate(path: Path) -> None:
-    """Give every byte of a file its place on the disk: a full disk says so here and not in mid-run."""
+    """Reserve disk space for every byte of a file, so that a full disk fails here and not in mid-run."""
     with path.open("r+b", buffering=0) as file:
         length = os.fstat(file.fileno()).st_size
         try:
             os.posix_fallocate(file.fileno(), 0, length)
-        except (AttributeError, OSError) as error:  # a system, or a file system, without the call
+        except (AttributeError, OSError) as error:  # macOS, or a file system, lacks the call
             if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
                 raise
-            for start in range(0, length, BLOCK):  # written as it reads, it is sparse no more
+            for start in range(0, length, BLOCK):  # writing what it reads fills its holes
                 file.seek(start)
                 write_at(file.fileno(), file.read(BLOCK), start)
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
-    """All of `data` at `offset`."""
+    """Write all of `data` at `offset`."""
     rest = memoryview(data).cast("B")
     while rest:
-        if hasattr(os, "pwrite"):
-            written = os.pwrite(descriptor, rest, offset)
-        else:  # nobody else uses this descriptor, so its position is ours
-            os.lseek(descriptor, offset, os.SEEK_SET)
-            written = os.write(descriptor, rest)
+        written = os.pwrite(descriptor, rest, offset)
         offset += written
         rest = rest[written:]
 
 
 def sync(path: Path) -> None:
-    """A file, or the names in a folder, on the disk; a FIFO, which has nothing there, is not waited for."""
+    """Flush a file, or the names in a folder, to the disk; skip a FIFO, since opening one waits."""
     if path.is_file() or path.is_dir():
-        with suppress(PermissionError) if path.is_dir() else nullcontext():  # some systems open no folders
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
-    """Whether an flock was granted, as it always is where the system or the file system has none."""
-    if fcntl is None:
-        return True
+    """Whether an flock was granted, as it always is on a file system without locks."""
     kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
     try:
         fcntl.flock(descriptor, kind)
@@ -84,25 +72,24 @@ def flock(descriptor: int, *, shared: bool, wait: bool) -> bool:
 
 def release_flock(descriptor: int) -> None:
     """Give an flock up."""
-    if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def boot_id() -> str:
-    """Of the system as it runs now; another one after every restart."""
+    """The running system's id; every restart changes it."""
     linux = Path("/proc/sys/kernel/random/boot_id")
     return linux.read_text().strip() if linux.exists() else f"started at {psutil.boot_time():.0f}"
 
 
 def is_running(process: str) -> bool:
-    """Whether a process of this number runs on this machine; os.kill(0) would be Ctrl-C on Windows."""
+    """Whether a process of this number runs on this machine."""
     return process.isdecimal() and len(process) < 10 and psutil.pid_exists(int(process))
 
 
 def become_child() -> None:
-    """Of a process that works for its parent: Ctrl-C is the parent's to answer, and both end together.
+    """Make this process a worker: it ignores Ctrl-C, which its parent answers, and ends with its parent.
 
-    Linux's kernel sees to the latter; elsewhere, and where the kernel came too late, a thread does.
+    Linux's kernel ends it; on other systems, and if the parent died before this call, a thread does.
     """
     parent = multiprocessing.parent_process()
     assert parent
@@ -118,7 +105,7 @@ def become_child() -> None:
 
 
 def set_malloc(parameter: int, value: int) -> None:
-    """glibc's mallopt; nothing with another C library."""
+    """Call glibc's mallopt; do nothing with another C library."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         mallopt(parameter, value)

@@ -164,7 +164,7 @@ def read_folder(folder: Path) -> Listing:
         )
     shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()  # classes in all of them
     split = 0 not in folds.values() and len({*folds.values()}) > 1 and shared > 1
-    chosen = depth > 1 + split
+    chosen = depth > (2 if split else 1)
     clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})[chosen]
     left_out = {
         "not audio by name": (len(files) - len(audio), "file"),

@@ -98,11 +98,12 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
         if not path.name.strip():
             raise RequestError(f"clip {row + 1} of the dataset has no file name, its path is {str(path)!r}")
     ids = pd.Series("", paths.index, dtype=object)
-    for naming in NAMINGS[2 * by_path :]:
+    for naming in NAMINGS[2 if by_path else 0 :]:
         same = (ids == "") | ids.duplicated(keep=False)
         ids[same] = paths[same].map(naming)
-    for path in paths[ids.duplicated()]:
-        raise RequestError(f"{path} is listed twice; a clip is one row")
+    twice = paths[ids.duplicated()]
+    if len(twice):
+        raise RequestError(f"{twice.iloc[0]} is listed twice; a clip is one row")
     for name in ids:
         name.encode()  # refuses one that is not UTF-8 by its own name, before tables are written
     return ids.tolist()
@@ -146,8 +147,10 @@ def audio_path(audio: Path, name: str) -> str:
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
     """The column `fold` as whole numbers from 1."""
     folds = pd.to_numeric(frame["fold"], errors="coerce")
-    for row in frame[~(folds.between(1, LARGEST_FOLD) & (folds % 1 == 0))].itertuples():
-        raise RequestError(f"{row.filename} has fold {row.fold!r}; expected a whole number from 1")
+    wrong = frame[~(folds.between(1, LARGEST_FOLD) & (folds % 1 == 0))]
+    if len(wrong):
+        name, fold = wrong[["filename", "fold"]].iloc[0]
+        raise RequestError(f"{name} has fold {fold!r}; expected a whole number from 1")
     return folds.astype(int)
 
 
@@ -169,8 +172,9 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
             f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
     clips["label"] = clips["label"].str.strip()
-    for name in clips["filename"][clips["label"] == ""]:
-        raise RequestError(f"{path}: {name} has no label")
+    unlabelled = clips["filename"][clips["label"] == ""]
+    if len(unlabelled):
+        raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     return Listing(clip_table(clips, audio_dir))
 
 

@@ -25,6 +25,7 @@ from commandline.options import (
     texts,
     words,
 )
+from tests.processes import python
 from tests.refusal import refused
 
 
@@ -145,6 +146,16 @@ def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, cap
     with pytest.raises(SystemExit) as stop:
         main([fine, fails, bare], argv)
     assert stop.value.code == status and said in capsys.readouterr().err
+
+
+def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
+    script = (
+        "import sys; from commandline.commands import main; from pipeline.__main__ import COMMANDS\n"
+        "sys.modules['fcntl'] = None; sys.platform = 'win32'; main(COMMANDS, ['features'])"
+    )
+    done = python("-c", script, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: featurestack needs POSIX locks: on Windows run it under WSL\n"
 
 
 def test_help_names_every_option_with_its_default_and_meaning(capsys):
