@@ -123,12 +123,9 @@ def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> d
     return images
 
 
-def small_image(values: NDArray[np.float32], bounds: tuple[float, float] | None = None) -> str:
-    """(rows, frames), low rows at the bottom, as a WebP in base64, a pixel a value.
-
-    `bounds` are the darkest and the lightest value; without them the image has a scale of its own.
-    """
-    low, high = bounds or np.percentile(values, VISIBLE)
+def small_image(values: NDArray[np.float32]) -> str:
+    """(rows, frames) as a WebP in base64: a pixel a value, low rows at the bottom, a scale of its own."""
+    low, high = np.percentile(values, VISIBLE)
     shade = np.clip((values[::-1] - low) / max(high - low, 1e-9), 0, 1)
     content = BytesIO()
     pixels = matplotlib.colormaps[SPECTRUM](shade, bytes=True)

@@ -72,7 +72,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
 
 MANIFEST = ".report.json"
-PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper", "gallery")
+PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # words and metrics too
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 

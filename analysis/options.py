@@ -16,11 +16,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         (),
         "write the ensemble of these runs, the mean of their probabilities, as a run of its own, then report",
     )
-    members: int = option(
-        0,
-        "with ENSEMBLE: at most so many runs for each fold, selected on the other folds; 0 averages all",
-        least=0,
-    )
     confusion: Literal["counts", "rates"] = option(
         "counts",
         "what the cells of the saved confusion matrices show: counts, or percentages of the row",
@@ -30,16 +25,9 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         "draw the figures of this many runs, the best first; the page shows all runs",
         least=0,
     )
-    audio_mb: float = option(
-        1,
-        "MB of compressed audio in the page, with GALLERY half for the gallery; 0 links all",
-        least=0,
-    )
-    seed: int = option(
-        0, "draws the clips that the data part summarises, and starts their projections", **SEED
-    )
+    audio_mb: float = option(1, "MB of compressed audio in the page; 0 embeds none and links files", least=0)
+    seed: int = option(0, "draws the clips that the section about the data summarises; starts t-SNE", **SEED)
     paper: bool = option(
         False, "write for papers too: figures as PDF and PNG, a LaTeX document, a methods paragraph"
     )
-    gallery: bool = option(False, "show a typical clip of each class with all of its features")
     overwrite: bool = option(False, "make everything anew, even if nothing changed")

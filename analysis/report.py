@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis import error_browser, extras, first_screen, page
 from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, thumbnails
-from analysis.data import data_facts, data_tables, failures
+from analysis.data_section import data_facts, data_tables, failures
 from analysis.figures import FigureWriter
 from analysis.findings import Findings, Threat, findings
 from analysis.importance import importance_tables, most_important
@@ -81,10 +81,6 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         data = data_tables(cache, features, writer, options.seed) if cache else {}
     data_figures = list(writer.saved)
     tables = found.tables | data
-    gallery = None
-    if cache and options.gallery:
-        most_mb = options.audio_mb / 2
-        gallery = extras.load("gallery").make_gallery(cache, features, writer, options.seed, most_mb)
     if found.runs:
         submit_comparison(writer, found)
     for place, run in enumerate(found.runs[: options.figures]):
@@ -122,7 +118,6 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         replace_file(job.folder / name, text, durable=False)
     files |= texts.keys()
     files |= of_runs["audio"].files if of_runs else set()
-    files |= gallery.audio.files if gallery else set()
     methods = ""
     if options.paper and found.runs:
         methods = extras.load("methods").methods_text(found)
@@ -166,7 +161,6 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         curves_note=curves_note,
         train_again=lambda run: train_again(run, words),
         data_facts=data_facts(cache) if cache else {},
-        gallery=gallery,
         measured=measured,
         methods=methods,
         paper=options.paper,
@@ -222,8 +216,7 @@ def run_content(
         shown = features_to_show(cache, features, [run.features for run in runs])
         images = thumbnails(cache, shown, clips)
         wanted = dict.fromkeys([*([mistake["wrong"], mistake["right"]] if mistake else []), *wrong])
-        most_mb = options.audio_mb / 2 if options.gallery else options.audio_mb
-        audio = clip_audio(cache, clips, list(wanted), folder, most_mb)
+        audio = clip_audio(cache, clips, list(wanted), folder, options.audio_mb)
     return {
         "panels": first_screen.forest_panels(found),
         "ticks": range(10 * min(low, high - 1), 10 * high + 1, 10),

@@ -74,7 +74,7 @@ CALIBRATED: Pattern = {"temperature?": number(least=1e-9)}
 CONFIG: dict[str, Pattern] = {
     **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), str),
     **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), str),
-    **dict.fromkeys(("machine", "cache", "member_weights"), dict),
+    **dict.fromkeys(("machine", "cache"), dict),
     **dict.fromkeys(("parameters", "seconds", "threads"), number()),
     "extraction": {"seconds?": number(), "megabytes?": number()},
     **{key: [str] for key in ("command", "members", "member_models")},

@@ -135,7 +135,7 @@ def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp
     assert done.returncode == 0, done.stderr
     refused = re.findall(r"refused: (\w+) needs (\w+)/extras/\w+\.py, which is not here", done.stdout)
     assert " ".join(capability for capability, _ in refused) == (
-        "dask embedding export listen torchrun trackers gallery latex methods"
+        "dask embedding export listen torchrun trackers latex methods"
     )
     assert (tmp_path / "reports" / "easy" / "index.html").is_file()
 

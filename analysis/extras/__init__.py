@@ -7,6 +7,6 @@ import functools
 
 from commandline.registry import load_extra
 
-EXTRAS = {name: (name, "") for name in ("gallery", "latex", "methods")}  # capability -> its module here
+EXTRAS = {name: (name, "") for name in ("latex", "methods")}  # capability -> its module here
 
 load = functools.partial(load_extra, __name__, EXTRAS)

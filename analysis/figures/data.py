@@ -1,4 +1,4 @@
-"""Clips and features: counts, examples, all features of one clip, class means, separability, projections."""
+"""Clips and features: counts, all features of one clip, class means, separability, projections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,8 +22,6 @@ from analysis.figures.drawing import (
     signed_colours,
 )
 
-COLUMNS = 4
-
 
 @figure(
     "Clips of each class in each fold",
@@ -36,47 +34,6 @@ def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
     word = "fold {}" if values.shape[1] <= 5 else "{}"
     texts = counts.rename(columns=word.format).astype(str)
     return heat_map(ax, texts, RATES(values / max(3 * values.max(initial=0), 1)), top=True)
-
-
-@figure("Waveform of one clip of each class", row_height("clips", 0.4, 1.2, COLUMNS), pixels=True)
-def draw_waveforms(ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float) -> Axes:
-    """`clips`: class -> samples (n,), each drawn as its envelope on its own scale."""
-    for panel, samples in zip(_class_panels(ax, clips), clips.values()):
-        low, high = envelope(samples, 400)
-        panel.fill_between(np.linspace(0, seconds, len(low)), low, high, color=SERIES[0], linewidth=0.3)
-        peak = 1.05 * max(float(np.abs(samples).max(initial=0)), 1e-9)
-        panel.set(xlim=(0, seconds), ylim=(-peak, peak), yticks=[])
-    return ax
-
-
-def envelope(samples: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest sample, (columns,) each, of as many equal stretches."""
-    starts = np.linspace(0, len(samples), min(columns, len(samples)), endpoint=False).astype(int)
-    return np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
-
-
-@figure("Mel spectrogram of one clip of each class", row_height("clips", 0.4, 1.2, COLUMNS), pixels=True)
-def draw_spectrograms(
-    ax: Axes, *, clips: Mapping[str, np.ndarray], seconds: float, hertz: np.ndarray
-) -> Axes:
-    """`clips`: class -> (rows, frames) in decibels; `hertz` (rows,) is the row axis."""
-    marks = [mark for mark in (500, 2000, 8000) if hertz[0] < mark < hertz[-1]]
-    rows = np.interp(marks, hertz, np.arange(len(hertz)))
-    for place, (panel, values) in enumerate(zip(_class_panels(ax, clips), clips.values())):
-        feature_map_image(panel, values, seconds)
-        panel.set_yticks(rows, [f"{mark / 1000:g} kHz" for mark in marks] if place % COLUMNS == 0 else [])
-    return ax
-
-
-def _class_panels(ax: Axes, clips: Mapping[str, np.ndarray]) -> list[Axes]:
-    """A titled panel a class; only the lowest of a column shows seconds."""
-    drawn = panels(ax, len(clips), COLUMNS, wide=0.08, high=0.45)
-    for place, (panel, name) in enumerate(zip(drawn, clips)):
-        lowest = place + COLUMNS >= len(clips)
-        panel.set_title(shorten(name, 20), pad=3, weight="normal")
-        panel.tick_params(length=1.5, pad=1.5, labelbottom=lowest)
-        panel.set_xlabel("s" if lowest else "", labelpad=1)
-    return drawn
 
 
 NAMED_ROWS = 16  # columns that are all named; of more, seven are
@@ -160,20 +117,17 @@ def draw_class_means(ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str
 
 
 @figure(
-    "Separability of the classes by each feature",
-    row_height("measures", 0.6, 0.17),
+    "Separability of the classes by each feature: share of the clips whose nearest clip of another source "
+    "recording has their class",
+    row_height("accuracy", 0.6, 0.17),
+    COLUMN_WIDTH,
 )
-def draw_separability(ax: Axes, *, measures: pd.DataFrame) -> Axes:
-    """`measures` (features, measures), a panel a measure, features in the order given."""
-    columns = len(measures.columns)
-    places = range(len(measures))
-    for number, panel in enumerate(panels(ax, columns, columns, wide=0.1)):
-        panel.barh(places, measures.iloc[:, number], color=SERIES[number], height=0.74)
-        panel.set_ylim(len(measures) - 0.4, -0.6)
-        panel.set_title(measures.columns[number].replace("_", " "), weight="normal")
-        panel.set_yticks(places, [] if number else list(map(shorten, measures.index)))
-        panel.set_xlim(min(0.0, *panel.get_xlim()), None)
-        grid_lines(panel, "x")
+def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
+    """A bar a feature: `accuracy` of the nearest neighbour, features in the order given."""
+    ax.barh(range(len(accuracy)), 100 * accuracy, color=SERIES[0], height=0.74)
+    ax.set_yticks(range(len(accuracy)), list(map(shorten, accuracy.index)))
+    ax.set(xlabel="accuracy of the nearest neighbour, %", ylim=(len(accuracy) - 0.4, -0.6))
+    grid_lines(ax, "x")
     return ax
 
 

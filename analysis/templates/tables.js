@@ -75,8 +75,8 @@ for (const box of document.querySelectorAll(".scroll")) {
   if (box.firstElementChild) sizes.observe(box.firstElementChild);
 }
 
-// On paper nothing opens on a click, so all is open; only runs and clips of the gallery stay as the reader left them.
-const shut = "details:not([open]):not(#more-runs, details.run, details.run *, .gallery *)";
+// On paper nothing opens on a click, so all is open; only runs stay as the reader left them.
+const shut = "details:not([open]):not(#more-runs, details.run, details.run *)";
 let opened = [];
 addEventListener("beforeprint", () => { opened = [...document.querySelectorAll(shut)]; for (const box of opened) box.open = true; });
 addEventListener("afterprint", () => { for (const box of opened) box.open = false; });

@@ -1,11 +1,10 @@
-"""Ensembles: the mean of their members, weights selected on other folds, written as runs."""
+"""Ensembles: the mean of their members, written as runs."""
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from analysis.ensemble import greedy_weights, requested_ensemble, select_members, write_ensemble
+from analysis.ensemble import requested_ensemble, write_ensemble
 from analysis.options import AnalysisOptions
 from analysis.ranking import rankings
 from analysis.runs import load_runs
@@ -17,9 +16,9 @@ NONE = {"own": 0.6}
 GROUP = NONE | {"val": "group"}
 
 
-def combined(runs, folder, most=0):
+def combined(runs, folder):
     """The ensemble of these runs, written and read."""
-    written = write_ensemble([run.folders[0] for run in runs], folder, most)
+    written = write_ensemble([run.folders[0] for run in runs], folder)
     return next(run for run in load_runs(find(folder)).runs if run.folders[0] == written)
 
 
@@ -58,8 +57,6 @@ def test_the_same_members_write_the_same_folder(made, tmp_path):
     content = file.read_bytes()
     assert combined(runs[:2], tmp_path).name == first.name and file.read_bytes() == content
     assert combined(runs[1:], tmp_path).name != first.name
-    selected = combined(runs[:2], tmp_path, most=1)
-    assert selected.name != first.name and selected.config["member_weights"]["1"][runs[0].name] in (0.0, 1.0)
 
 
 def test_ensembles_of_further_seeds_are_one_row(made, tmp_path):
@@ -68,30 +65,6 @@ def test_ensembles_of_further_seeds_are_one_row(made, tmp_path):
         write_ensemble([run.folders[seed] for run in runs], tmp_path)
     found = [run.seeds for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"]
     assert found == [(0, 1)]
-
-
-def test_greedy_takes_what_complements_and_stops():
-    # The first is correct on three clips, the second on the fourth, with more confidence; the third
-    # on none.
-    target = np.zeros(4, dtype=np.intp)
-    truth = np.array([[0.7, 0.7, 0.7, 0.4], [0.4, 0.4, 0.4, 0.9], [0.0, 0.0, 0.0, 0.0]])
-    probabilities = np.stack([truth, 1 - truth], axis=2)
-    assert greedy_weights(probabilities, target, most=1).tolist() == [1, 0, 0]
-    assert greedy_weights(probabilities, target, most=2).tolist() == [0.5, 0.5, 0]
-    assert greedy_weights(probabilities, target, most=20)[2] == 0
-    assert greedy_weights(probabilities[[0, 0]], target, most=20).tolist() == [1, 0]  # itself adds nothing
-
-
-def test_members_are_selected_without_the_fold_that_they_score(made):
-    """Changing one fold's predictions must not change its weights, and does change those of the others."""
-    members = made(MadeRun(skill=0.6, own=0.9), MadeRun(features="zcr", skill=0.6, own=0.9)).runs
-    before = select_members(members, most=1)
-    here = members[0].folds == 3
-    members[0].checkpoints["last"][0][here] = np.eye(10)[members[0].target[here]]
-    members[1].checkpoints["last"][0][here] = 1 / 10
-    after = select_members(members, most=1)
-    assert after[3].tolist() == before[3].tolist()
-    assert all(after[fold].tolist() == [1, 0] for fold in (1, 2, 4, 5))
 
 
 def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
@@ -105,15 +78,14 @@ def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
 
 
 def test_runs_that_cannot_form_an_ensemble_say_why(made, tmp_path):
-    results = made(MadeRun(), MadeRun(features="rms", folds=(1, 2)), MadeRun(features="zcr", folds=(1,)))
-    whole, two, one = (run.folders[0] for run in results.runs)
-    for folders, most, words in (
-        ([whole], 0, "at least two runs"),
-        ([whole, two], 0, r"cannot form an ensemble.*160 and 400 clips"),
-        ([one, one], 1, "train at least two folds"),
+    results = made(MadeRun(), MadeRun(features="rms", folds=(1, 2)))
+    whole, two = (run.folders[0] for run in results.runs)
+    for folders, words in (
+        ([whole], "at least two runs"),
+        ([whole, two], r"cannot form an ensemble.*160 and 400 clips"),
     ):
         with refused(words):
-            write_ensemble(folders, tmp_path, most)
+            write_ensemble(folders, tmp_path)
     (whole.path / "run.json").write_text("{")
     with refused(r"cannot join an ensemble: .*run\.json cannot be read"):
         write_ensemble([RunFolder(whole.path), two], tmp_path)

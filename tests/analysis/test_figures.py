@@ -102,10 +102,8 @@ EXAMPLES = {
         "samples": [SamplePrediction("wrong", "1-2-A", FEATURE_MAP, 5, "dog", (("犬", 0.6), ("dog", 0.3)))],
     },
     "separability": {
-        "measures": pd.DataFrame({"fisher_ratio": RNG.random(3), "agreement": RNG.random(3) - 0.1}, NAMES),
+        "accuracy": pd.Series(RNG.random(3), NAMES),
     },
-    "spectrograms": {"clips": {"dog": FEATURE_MAP}, "seconds": 5.0, "hertz": np.linspace(0, 9000, 8)},
-    "waveforms": {"clips": {"dog": RNG.normal(size=900), "silence": np.zeros(900)}, "seconds": 5.0},
 }
 LARGE = [
     ("confusion_matrix", {"counts": RNG.integers(0, 9, (50, 50)), "classes": MANY}),
@@ -232,10 +230,10 @@ def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
     writer = FigureWriter(tmp_path)
     saved = writer.submit("confusion_matrix", "mel.confusion", **EXAMPLES["confusion_matrix"])
     other = writer.submit("confusion_matrix", "rms.confusion", **EXAMPLES["confusion_matrix"])
-    image = writer.submit("spectrograms", **EXAMPLES["spectrograms"])
+    image = writer.submit("gallery", **EXAMPLES["gallery"])
     writer.close()
     assert [saved.files, image.files] == [
-        (tmp_path / "figures" / name,) for name in ("mel.confusion.svg", "spectrograms.webp")
+        (tmp_path / "figures" / name,) for name in ("mel.confusion.svg", "gallery.webp")
     ]
     assert all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬")) and "<b>" not in saved.html
     own, others = (set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other))

@@ -63,13 +63,13 @@ def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
 
 
 def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
-    built = build(workshop.options(reports=tmp_path, paper=True, gallery=True))
+    built = build(workshop.options(reports=tmp_path, paper=True))
     assert files_of(built.page.parent) >= {
-        *("figures/accuracy_by_set.pdf", "figures/mel-resnet18.confusion-85mm.png", "figures/gallery.webp"),
+        *("figures/accuracy_by_set.pdf", "figures/mel-resnet18.confusion-85mm.png"),
         *("latex/main.tex", "latex/references.bib"),
     }
     page = built.page.read_text()
-    assert 'id="methods"' in page and 'id="gallery"' in page and "175MM PNG" in page.replace(" ", " ")
+    assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
 
 
 def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported):

@@ -1,0 +1,103 @@
+"""The report's section about the data: facts, clip counts, class means, separability, projections."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.clips import leading_feature, sample_by_class
+from analysis.figures import FigureWriter
+from analysis.figures.data import POINT_COLOURS, format_plain
+from analysis.projections import pca_projection, tsne_projection
+from analysis.separability import neighbour_accuracy, principal_components, standardised, summarise
+from commandline.terminal import counted, progress, size
+from features_cache import Cache
+from features_cache.index import WHOLE, failed_clips
+from features_cache.table import originals
+
+SUMMARISED_CLIPS = 150  # more clips take longer and change no bar visibly
+PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
+
+
+def data_facts(cache: Cache) -> dict[str, str]:
+    """The numbers of the data in a line each, empty if there is nothing to say."""
+    clips = originals(cache.clips)
+    used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
+    copies = len(cache.clips) - len(clips)
+    failed = failures(cache)
+    untested = len(failed.pop(WHOLE, ()))
+    single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items())
+    drawn = (cache.folder.parent / "folds.csv").exists()
+    return {
+        "Clips": f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else ""),
+        "Classes": str(clips["label"].nunique()),
+        "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
+        "Features that failed": f"{single}; runs without it test these clips" if single else "",
+        "Source recordings": f"{clips['group'].nunique():,}",
+        "Folds": f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own"),
+        "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
+        "Features cached": f"{len(cache.features)}, {size(used)}",
+        "Source": str(cache.settings.get("source", "")),
+    }
+
+
+def failures(cache: Cache) -> dict[str, set[str]]:
+    """The original clips that failed, by cached feature; those under WHOLE are tested by no run.
+
+    A clip that lacks a single feature is tested by the runs that do without it.
+    """
+    tested = set(originals(cache.clips)["clip_id"])
+    names = (WHOLE, *cache.features)
+    failed = {name: clips & tested for name, clips in failed_clips(cache.folder).items() if name in names}
+    return {name: clips for name, clips in failed.items() if clips}
+
+
+def data_tables(
+    cache: Cache, features: list[str], writer: FigureWriter, seed: int
+) -> dict[str, pd.DataFrame]:
+    """The section's tables; its figures are submitted. `features` are those that can be read."""
+    clips = originals(cache.clips)
+    if clips.empty:
+        return {}
+    counts = pd.crosstab([clips["category"], clips["label"]], clips["fold"]).droplevel(0)
+    writer.submit("clips_per_fold", counts=counts)
+    tables = {"clips": counts.rename(columns=lambda fold: f"fold{fold}").reset_index()}
+    classes = sorted(clips["label"].unique())
+    sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed)).set_index("clip_id")
+    shown = leading_feature(cache, features)
+    accuracy = {}
+    components = {}
+    summarised = {}
+    described = [name for name in features if name != "waveform"]  # its samples mean nothing by themselves
+    for name in progress(described, label="separability", unit="feature"):
+        values = summarise(cache, name, list(sample.index))
+        if values.empty:
+            continue
+        if name == shown:
+            stored = cache[name]
+            means = class_means(values.iloc[:, : stored.rows], sample["label"]).reindex(classes, fill_value=0)
+            means.columns = pd.Index(map(format_plain, stored.row_axis))
+            writer.submit("class_means", means=means, row_unit=stored.row_unit, title=name)
+        summarised[name] = sample.loc[values.index]
+        target = np.searchsorted(classes, summarised[name]["label"].tolist())
+        recording = summarised[name]["group"].to_numpy(str)
+        components[name] = principal_components(standardised(values.to_numpy()))
+        accuracy[name] = neighbour_accuracy(components[name], target, recording)
+    if len(classes) < 2 or not accuracy:
+        return tables
+    ranked = pd.Series(accuracy, name="neighbour_accuracy").rename_axis("feature")
+    ranked = ranked.sort_values(ascending=False, kind="stable")
+    writer.submit("separability", accuracy=ranked)
+    crowded = len(classes) > len(POINT_COLOURS) and (clips["category"] != "").all()
+    points = {}
+    labels = {}
+    for method, project in (("PCA", pca_projection), ("t-SNE", tsne_projection)):
+        for name in ranked.index[:PROJECTED_FEATURES]:
+            points[f"{name}, {method}"] = project(components[name])
+            labels[f"{name}, {method}"] = summarised[name]["category" if crowded else "label"].to_numpy(str)
+    writer.submit("projections", points=points, labels=labels)
+    return tables | {"separability": ranked.reset_index()}
+
+
+def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    """(classes, columns) of standardised values (N, columns), both by clip id."""
+    standard = (values - values.mean()) / values.std(ddof=0)
+    return standard.fillna(0).groupby(labels).mean()  # a constant column has no deviation

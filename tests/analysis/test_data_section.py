@@ -1,0 +1,37 @@
+"""The section about the data: class means, and what failed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.data_section import class_means, data_facts
+from features_cache import Cache, external
+from features_cache.index import write_failures
+
+RNG = np.random.default_rng
+
+
+def cache_of(folder, **features):
+    """Six clips, c0 to c2 of class a and c3 to c5 of class b, with these features."""
+    ids = [f"c{place}" for place in range(6)]
+    table = pd.DataFrame({"clip_id": ids, "label": list("aaabbb"), "fold": [1, 2, 3] * 2, "group": ids})
+    external.create_cache(folder, table)
+    for name, values in features.items():
+        external.write_feature(folder, name, values, ids)
+    return Cache(folder)
+
+
+def test_class_means_are_in_deviations_from_the_mean_of_all():
+    values = pd.DataFrame([[1.0, 5], [1, 5], [3, 5]])
+    means = class_means(values, pd.Series(["a", "a", "b"])).to_numpy()
+    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2)]) and not means[:, 1].any()
+
+
+def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
+    cache = cache_of(tmp_path, mel=RNG(0).normal(size=(6, 4, 5)))
+    write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], [(0, "mel", "NaN"), (0, "gone", "no cache")])
+    facts = data_facts(cache)
+    assert not facts["Clips that failed"] and facts["Features that failed"].startswith("mel of 1 clip;")
+    write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
+    facts = data_facts(cache)
+    assert facts["Clips that failed"] == "1, so 5 are tested" and "mel of 1" in facts["Features that failed"]
