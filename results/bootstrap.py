@@ -40,11 +40,21 @@ def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Flo
     ]
     hits, clips = np.split(np.concatenate(drawn), [columns], axis=1)
     mean = sums.sum(axis=0) / totals.sum(axis=0)
-    effective = effective_recordings(totals)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.nanvar(hits / clips, axis=0) * effective / (effective - 1)
+        variance = np.nanvar(hits / clips, axis=0)
+    return wilson_interval(mean, variance, effective_recordings(totals), len(correct))
+
+
+def wilson_interval(mean: Floats, variance: Floats, effective: Floats, clips: int) -> Floats:
+    """Intervals (M, 2) of means (M,) whose replicates have this variance; NaN for a single recording.
+
+    effective  (M,) recordings
+    clips      the largest number of independent clips
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = variance * effective / (effective - 1)
         alike = mean * (1 - mean) / variance  # independent clips that are as uncertain
-        alike = np.where((alike > 0) & np.isfinite(alike), np.minimum(alike, len(correct)), effective)
+        alike = np.where((alike > 0) & np.isfinite(alike), np.minimum(alike, clips), effective)
         squared = stdtrit(effective - 1, (1 + CONFIDENCE) / 2) ** 2 / alike
     centre = (mean + squared / 2) / (1 + squared)
     reach = np.sqrt(squared * (mean * (1 - mean) + squared / 4)) / (1 + squared)

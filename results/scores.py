@@ -33,9 +33,11 @@ def class_scores(target: Ints, predicted: Ints, classes: int) -> dict[str, Float
     scikit-learn gives the same, but checks its input for milliseconds: a report asks hundreds of times.
     """
     counts = confusion_matrix(target, predicted, classes)
-    hits = counts.diagonal()
-    support = counts.sum(axis=1)
-    predictions = counts.sum(axis=0)
+    return scores_of_counts(counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0))
+
+
+def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, Floats]:
+    """Precision, recall, F1 and support of K classes from the numbers (K,) of their clips."""
     return {
         "precision": hits / np.maximum(predictions, 1),
         "recall": hits / np.maximum(support, 1),

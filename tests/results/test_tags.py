@@ -1,0 +1,115 @@
+"""Scores of several labels a clip: equal to scikit-learn's, known answers, what the resampling keeps."""
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from results import tags
+
+
+def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):
+    rng = np.random.default_rng(seed)
+    target = rng.random((clips, classes)) < prevalence
+    scores = rng.random((clips, classes)) + 0.4 * target
+    return target, np.round(scores, 1) if equals else scores
+
+
+@pytest.mark.parametrize("equals", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_scores_agree_with_scikit_learn(seed, equals):
+    target, scores = drawn(seed, equals=equals)
+    assert tags.average_precision(target, scores) == pytest.approx(
+        metrics.average_precision_score(target, scores, average=None)
+    )
+    assert tags.auroc(target, scores) == pytest.approx(metrics.roc_auc_score(target, scores, average=None))
+    weights = target.sum(axis=1)
+    lwlrap = metrics.label_ranking_average_precision_score(target, scores, sample_weight=weights)
+    assert tags.lwlrap(target, scores) == pytest.approx(lwlrap)
+    chosen = scores > 0.9
+    expected = metrics.precision_recall_fscore_support(target, chosen, zero_division=0)
+    for found, known in zip(tags.decision_scores(target, chosen).values(), expected, strict=True):
+        assert found == pytest.approx(known)
+    probabilities = scores / 2
+    assert tags.log_loss(target, probabilities) == pytest.approx(
+        np.mean([metrics.log_loss(*pair, labels=[0, 1]) for pair in zip(target.T, probabilities.T)])
+    )
+
+
+def test_a_class_without_a_positive_clip_is_left_out_and_one_of_all_clips_is_perfect():
+    target, scores = drawn(1, classes=3)
+    target[:, 0] = False
+    target[:, 1] = True
+    precision = tags.average_precision(target, scores)
+    assert np.isnan(precision[0]) and precision[1] == 1
+    assert np.isnan(tags.auroc(target, scores)[:2]).all()
+    assert tags.macro(precision) == pytest.approx(precision[1:].mean())
+    assert np.isnan(tags.macro(precision[:1]))
+    assert tags.fit_thresholds(target, scores)[0] == tags.NEVER
+
+
+def test_clips_without_a_label_do_not_count_in_lwlrap():
+    target, scores = drawn(2)
+    empty = np.zeros_like(target)
+    twice = tags.lwlrap(np.vstack([target, empty]), np.vstack([scores, scores]))
+    assert twice == pytest.approx(tags.lwlrap(target, scores))
+    assert np.isnan(tags.lwlrap(empty, scores))
+
+
+def test_constant_scores_give_the_prevalence():
+    target, _ = drawn(3)
+    constant = np.full(target.shape, 0.5)
+    assert tags.average_precision(target, constant) == pytest.approx(target.mean(axis=0))
+    assert tags.auroc(target, constant) == pytest.approx(0.5)
+
+
+def test_ranks_within_folds_forget_how_each_fold_is_calibrated():
+    target, scores = drawn(4)
+    folds = np.arange(len(target)) % 5
+    ranks = tags.fold_ranks(scores, folds)
+    shifted = 1 / (1 + np.exp(-(scores + folds[:, None])))
+    assert tags.fold_ranks(shifted, folds) == pytest.approx(ranks)
+    assert np.sort(ranks[folds == 2, 0]) == pytest.approx((np.arange(40) + 0.5) / 40)
+
+
+def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
+    target, scores = drawn(5, equals=True)
+    thresholds = tags.fit_thresholds(target, scores)
+    found = tags.decision_scores(target, scores > thresholds)["f1"]
+    tried = [tags.decision_scores(target, scores > value)["f1"] for value in np.linspace(-0.05, 1.45, 61)]
+    assert found == pytest.approx(np.max(tried, axis=0))
+    folds = np.arange(len(target)) % 4
+    crossed = tags.cross_fitted_thresholds(target, scores, folds)
+    others = folds != 1
+    assert (crossed[folds == 1] == tags.fit_thresholds(target[others], scores[others])).all()
+
+
+def test_a_clip_between_two_others_is_predicted_above_the_middle():
+    target = np.array([[True], [False], [True], [False]])
+    assert tags.fit_thresholds(target, np.array([[0.9], [0.2], [0.6], [0.1]])) == pytest.approx(0.4)
+    assert tags.fit_thresholds(target[:1], np.array([[0.9]])) == pytest.approx(0.45)
+
+
+def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
+    target, scores = drawn(6)
+    groups = np.repeat(np.arange(20), 10)
+    values = tags.jackknife_values(target, scores, groups)
+    whole = tags.macro(tags.average_precision(target, scores))
+    assert values.sum() == pytest.approx(whole)
+    without = [
+        tags.macro(tags.average_precision(target[groups != group], scores[groups != group]))
+        for group in range(20)
+    ]
+    assert values - values.mean() == pytest.approx(0.95 * (np.mean(without) - np.array(without)))
+
+
+def test_the_interval_holds_the_score_and_narrows_with_recordings():
+    target, scores = drawn(7, clips=400)
+    found = tags.precision_intervals(target, scores, np.repeat(np.arange(40), 10))
+    scored = tags.average_precision(target, scores)
+    expected = np.append(scored, scored.mean())
+    assert ((found[:, 0] < expected) & (expected < found[:, 1])).all()
+    few = tags.precision_intervals(target, scores, np.repeat(np.arange(8), 50))
+    assert np.ptp(found[-1]) < np.ptp(few[-1])
+    target[:, 2] = np.arange(400) < 5  # one recording
+    target[:, 3] = False
+    assert np.isnan(tags.precision_intervals(target, scores, np.repeat(np.arange(40), 10))[2:4]).all()
