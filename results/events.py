@@ -1,0 +1,145 @@
+"""Events in recordings: detections joined from windows, and their scores against annotated events. No torch.
+
+Tables have a row an event, detection or window: file, start and end in seconds, label. Windows are sorted by
+file and start. Each window stands for the hop in its middle: it has a label if it holds half of an event, so
+the event lies in the middle of the windows that hold it.
+
+An event and a detection of one file and label are partners by three criteria:
+
+    shared  they share at least half of the shorter one; one detection may find several events
+    iou     their intersection is at least 0.3 of their union; one to one
+    collar  their starts differ by at most 0.2 s, their ends by that or half of the event's duration; one to
+            one (mir_eval.transcription.match_notes at one pitch, sed_eval's event-based scores)
+
+F1 is the share of events and detections that have a partner. Conventions: W windows, K classes.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+BACKGROUND = "background"  # the label of windows without an event: no detection
+ALL = "all classes"
+EVENT_COLUMNS = ["file", "start", "end", "label"]
+HALF = 0.5  # the least part of the shorter one that is shared
+IOU = 0.3  # as in DCASE's few-shot task
+COLLAR = 0.2  # seconds
+DIGITS = 4  # differences of times are rounded to 0.1 ms, as in mir_eval: 2.2 - 2.0 is more than 0.2
+
+
+def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
+    """What each window stands for: file, start, end, and `follows`, whether it continues the one before.
+
+    A recording's first and last windows also stand for its ends. Windows more than a hop (seconds) apart do
+    not touch: others between them were left out.
+    """
+    centre = (windows["start"] + windows["end"]) / 2
+    before = centre.groupby(windows["file"]).diff()  # NaN of a file's first
+    start = (centre - before.clip(upper=hop) / 2).fillna(windows["start"])
+    end = (centre + before.shift(-1).clip(upper=hop) / 2).fillna(windows["end"])
+    follows = before <= 1.01 * hop  # times are rounded to milliseconds
+    return pd.DataFrame({"file": windows["file"], "start": start, "end": end, "follows": follows})
+
+
+def join_windows(
+    middle: pd.DataFrame,
+    active: NDArray[np.bool_],
+    probabilities: NDArray[np.floating],
+    classes: list[str],
+) -> pd.DataFrame:
+    """Detections: neighbouring windows that are `active` (W, K) in one class are one; BACKGROUND is none.
+
+    EVENT_COLUMNS, then the mean and the largest of the windows' `probabilities` (W, K).
+    """
+    tables = [pd.DataFrame(columns=[*EVENT_COLUMNS, "mean", "largest"])]
+    for name, on, probability in zip(classes, active.T, probabilities.T, strict=True):
+        if name != BACKGROUND and on.any():
+            begins = on & ~(middle["follows"] & np.append(False, on[:-1]))
+            rows = middle[on].assign(label=name, mean=probability[on], largest=probability[on])
+            how = {"file": "first", "start": "first", "end": "last"}
+            how |= {"label": "first", "mean": "mean", "largest": "max"}
+            tables.append(rows.groupby(begins.cumsum()[on]).agg(how)[list(tables[0])])
+    joined = pd.concat(tables[1:] or tables)
+    return joined.sort_values(EVENT_COLUMNS, ignore_index=True)
+
+
+def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
+    """Events and detections below each other: EVENT_COLUMNS, `detected` (False of an event), and whether it
+    has a partner by `shared`, `iou`, `collar`.
+
+        compare(events, detections).groupby("file")["iou"].mean()  # F1 of each recording
+    """
+    both = [events[EVENT_COLUMNS].assign(detected=False), detections[EVENT_COLUMNS].assign(detected=True)]
+    items = pd.concat(both, ignore_index=True)
+    times = items[["start", "end"]].to_numpy(float)
+    # Files and labels one after the other on one axis: only what is near there is a pair, so that a day of
+    # recording needs no table of all pairs.
+    place = items.groupby(["file", "label"]).ngroup().to_numpy() * (times.max(initial=0) + 2 * COLLAR)
+    start, end = times.T + place
+    event, detection = (np.flatnonzero(items["detected"] == side) for side in (False, True))
+    detection = detection[np.argsort(start[detection])]
+    latest = np.maximum.accumulate(end[detection])
+    first = np.searchsorted(latest, start[event] - COLLAR)
+    behind = np.searchsorted(start[detection], end[event] + COLLAR, side="right")
+    count = np.maximum(behind - first, 0)
+    skipped = np.cumsum(count) - count - first
+    event = np.repeat(event, count)
+    detection = detection[np.arange(count.sum()) - np.repeat(skipped, count)]
+
+    shared = np.minimum(end[event], end[detection]) - np.maximum(start[event], start[detection])
+    duration = end - start
+    late = np.round(np.abs(times[event] - times[detection]), DIGITS)
+    fits = {
+        "shared": shared >= HALF * np.minimum(duration[event], duration[detection]),
+        "iou": shared >= IOU * (duration[event] + duration[detection] - shared),
+        "collar": (late <= np.stack([0 * late[:, 0], HALF * duration[event]], axis=1).clip(COLLAR)).all(1),
+    }
+    for criterion, fit in fits.items():
+        partners = [event[fit], detection[fit]]
+        if criterion != "shared":
+            graph = csr_matrix((fit[fit], partners), (len(items), len(items)))
+            matched = maximum_bipartite_matching(graph, perm_type="column")  # -1: no partner
+            partners = [np.flatnonzero(matched >= 0), matched]
+        items[criterion] = items.index.isin(np.concatenate(partners))
+    return items
+
+
+def event_scores(items: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """Scores of `compare`, a row a label and one of ALL.
+
+    events, detections  counts                  recall             share of events that a detection shares
+    f1_iou, f1_collar   F1 by that criterion    false_alarms       detections an hour that share no event
+    """
+    items = pd.concat([items, items.assign(label=ALL)])
+    detections = items[items["detected"]].groupby("label")["shared"]
+    scores = {
+        "events": (~items["detected"]).groupby(items["label"]).sum(),
+        "detections": detections.size(),
+        "recall": items[~items["detected"]].groupby("label")["shared"].mean(),
+        "false_alarms": (detections.size() - detections.sum()) / hours,
+        "f1_iou": items.groupby("label")["iou"].mean(),
+        "f1_collar": items.groupby("label")["collar"].mean(),
+    }
+    table = pd.DataFrame(scores, [*np.unique(items["label"][items["label"] != ALL]), ALL])
+    return table.fillna({"detections": 0, "false_alarms": 0}).rename_axis("label")
+
+
+def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd.DataFrame:
+    """`event_scores` of a perfect classifier of windows, which no model on such windows exceeds.
+
+    A window's `label`: names joined by `;`, empty or BACKGROUND without an event.
+
+        best_possible(events, windows, hop=0.25).loc["all classes", "f1_collar"]
+    """
+    perfect = windows["label"].str.get_dummies(";")
+    certain = perfect.to_numpy(bool)
+    middle = middles(windows, hop)
+    detections = join_windows(middle, certain, certain.astype(float), list(perfect))
+    return event_scores(compare(events, detections), hours(middle))
+
+
+def hours(middle: pd.DataFrame) -> float:
+    """Of audio that the windows stand for."""
+    return float((middle["end"] - middle["start"]).sum() / 3600)

@@ -1,0 +1,93 @@
+"""Detections from windows, worked out by hand; one-to-one matching as mir_eval's; what windows can reach."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from results.events import ALL, best_possible, compare, event_scores, join_windows, middles
+
+
+def events(*rows):
+    return pd.DataFrame(rows, columns=["file", "start", "end", "label"])
+
+
+def windows(seconds=4.0, length=1.0, hop=0.5, file="a"):
+    starts = np.arange(0, seconds - length + 1e-9, hop)
+    return pd.DataFrame({"file": file, "start": starts, "end": starts + length})
+
+
+def joined(table, active, hop=0.5):
+    active = np.array(active, bool)[:, None]
+    probabilities = np.linspace(0.1, 0.9, len(active))[:, None]
+    found = join_windows(middles(table, hop), active, probabilities, ["x"])
+    return found[["file", "start", "end"]].to_numpy().tolist(), found[["mean", "largest"]].to_numpy()
+
+
+def test_each_window_stands_for_the_hop_in_its_middle_and_neighbours_join():
+    found, probabilities = joined(windows(), [0, 1, 1, 0, 0, 1, 0])
+    assert found == [["a", 0.75, 1.75], ["a", 2.75, 3.25]]
+    assert probabilities == pytest.approx(
+        np.array([[0.3, 0.1 + 0.8 / 3], [0.1 + 4 / 6, 0.1 + 4 / 6]]), abs=0.1
+    )
+    assert joined(windows(), np.ones(7))[0] == [["a", 0.0, 4.0]]  # the whole recording
+
+
+def test_neither_recordings_nor_windows_beside_a_gap_join():
+    both = pd.concat([windows(), windows(file="b")], ignore_index=True)
+    assert [row[0] for row in joined(both, np.ones(14))[0]] == ["a", "b"]
+    gap = windows().drop(index=[3, 4]).reset_index(drop=True)
+    assert joined(gap, np.ones(5))[0] == [["a", 0.0, 1.75], ["a", 2.75, 4.0]]
+
+
+def test_background_is_no_detection_and_none_are_an_empty_table():
+    table = middles(windows(), 0.5)
+    both = np.ones((7, 2), bool)
+    found = join_windows(table, both, both.astype(float), ["background", "x"])
+    assert found["label"].tolist() == ["x"]
+    assert event_scores(compare(found, found[:0]), 1.0).loc[ALL].tolist() == [1, 0, 0, 0, 0, 0]
+    assert join_windows(table, ~both, both.astype(float), ["background", "x"]).empty
+
+
+def intervals(chance, count):
+    starts = np.sort(chance.uniform(0, 10, count)).round(3)
+    return np.stack([starts, starts + chance.uniform(0.05, 1.5, count).round(3)], axis=1)
+
+
+def test_matching_within_the_collar_is_mir_evals():
+    """mir_eval 0.8.2: len(transcription.match_notes(reference, ones, estimated, ones, onset_tolerance=0.2,
+    offset_ratio=0.5, offset_min_tolerance=0.2)); all cases below each other as recordings of one table."""
+    tables = []
+    for seed in range(12):
+        chance = np.random.default_rng(seed)
+        both = [pd.DataFrame(intervals(chance, count), columns=["start", "end"]) for count in (12, 15)]
+        tables.append([table.assign(file=seed, label="x") for table in both])
+    items = compare(*(pd.concat(side) for side in zip(*tables)))
+    matched = items[~items["detected"]].groupby("file")["collar"].sum().tolist()
+    assert matched == [1, 3, 3, 5, 3, 1, 1, 3, 4, 2, 3, 3]
+    assert items[items["detected"]].groupby("file")["collar"].sum().tolist() == matched
+
+
+def test_scores_of_a_case_worked_out_by_hand():
+    truth = events(("a", 0.0, 1.0, "x"), ("a", 2.0, 3.0, "x"), ("b", 0.0, 1.0, "x"), ("a", 5.0, 5.2, "y"))
+    found = events(("a", 0.1, 1.2, "x"), ("a", 1.3, 9.0, "x"), ("b", 2.0, 3.0, "x"), ("b", 0.0, 1.0, "y"))
+    scores = event_scores(compare(truth, found), hours=0.5)
+    assert scores.loc["x"].tolist() == pytest.approx([3, 3, 2 / 3, 2, 2 / 6, 2 / 6])
+    assert scores.loc["y"].tolist() == [1, 1, 0, 2, 0, 0]
+    assert scores.loc[ALL].tolist() == pytest.approx([4, 4, 2 / 4, 4, 2 / 8, 2 / 8])
+
+
+def test_an_endless_detection_finds_all_events_but_is_partner_of_none():
+    truth = events(*(("a", start, start + 0.5, "x") for start in range(50)))
+    scores = event_scores(compare(truth, events(("a", 0.0, 50.0, "x"))), 1.0)
+    assert scores.loc["x", ["recall", "false_alarms", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0, 0]
+
+
+def test_what_windows_can_reach_is_all_for_events_on_their_grid_and_little_for_short_ones():
+    table = windows(seconds=8.0, length=1.0, hop=0.25)
+    middle = (table["start"] + table["end"]) / 2
+    truth = events(("a", 2.0, 4.0, "x"), ("a", 6.0, 6.1, "y"))
+    x = np.where((middle > 2) & (middle < 4), "x", "background")
+    labels = np.where((table["start"] <= 6.05) & (table["end"] >= 6.05), "y", x)
+    best = best_possible(truth, table.assign(label=labels), hop=0.25)
+    assert best.loc["x", ["recall", "f1_iou", "f1_collar"]].tolist() == [1, 1, 1]
+    assert best.loc["y", ["recall", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0]
