@@ -7,10 +7,10 @@
     cache["mel"].row_axis                               Hz of each row
 
 Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are matched by id, and each
-clip's CRC is checked when it is first read. What is missing, damaged or made from something else than the
-index says is never returned: `read` raises UnreadableClips; `done` leaves out all but the damaged, which
-only a reading shows. No lock is needed because the state word is compared again after the values were taken:
-a clip that was written meanwhile has another word, or 0, and is checked anew.
+clip's CRC is checked when it is first read. Missing, damaged or outdated clips are never returned: `read`
+raises UnreadableClips. `done` leaves out missing and outdated clips; only reading shows damage. No lock is
+needed, because the state word is compared again after the values were copied: a clip that was written
+meanwhile has another word, or 0, and is checked again.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,15 +1,15 @@
-"""A run's claim: which clips of which features it writes, who it is, and whether it lives.
+"""A run's claim: which clips of which features it writes, who it is, and whether it is alive.
 
-A claim is a small JSON file, locked by its run for as long as the run lives. It has three purposes:
+A claim is a small JSON file that its run locks for as long as it lives. It has three purposes:
 
-* Two runs never write the same clips of the same feature: a claim that overlaps one that lives is refused,
-  and the file says by whom. Claims of other features or of other parts stand side by side.
-* Nobody writes for a run that is gone. A worker holds `.writing` (shared) while it writes a clip, and first
-  looks whether the claim is still locked. Before a dead claim is removed `.writing` is locked exclusively:
-  from then on a worker that outlived its parent, on any machine, sees that the claim is unlocked and ends.
-* After a power cut the file is still there, with the id of a boot that is over: then a state word may have
-  reached the disk without its data. What the claim covers is checked by CRC before it counts as done. After a
-  mere kill the system still has all that was written: no check is needed, only the fsync that is missing.
+* Two runs never write the same clips of the same feature. A claim that overlaps a living one is refused, and
+  the message names the other run. Claims of other features or other parts stand side by side.
+* Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it writes a clip, and first
+  checks that the claim is still locked. Whoever removes a dead claim locks `.writing` exclusively first: a
+  worker that outlived its parent, on any machine, then finds the claim unlocked and ends.
+* A power cut leaves the file behind, with the id of an earlier boot. A state word may then have reached the
+  disk without its data, so the claimed clips are checked by CRC before they count as done. After a kill the
+  system still holds everything that was written; only the fsync is missing.
 """
 
 import json
@@ -35,7 +35,7 @@ POLL_SECONDS = 0.5
 
 
 class RunIsGone(Failed):
-    """The run that a worker writes for has ended, or its claim has been removed."""
+    """The worker's run has ended, or its claim has been removed."""
 
     def __str__(self) -> str:
         return "the claim of this run is gone from the cache's locks"
@@ -64,7 +64,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Handle:
-    """What a run hands to its workers: the path of its claim."""
+    """A run's claim, as its workers get it."""
 
     marker: Path
     locked: bool
@@ -72,7 +72,7 @@ class Handle:
 
 
 class Writing:
-    """A worker's side of a claim: `with writing:` around every clip that it writes."""
+    """A worker's side of a claim: it writes every clip inside `with writing:`."""
 
     def __init__(self, handle: Handle) -> None:
         self._locked = handle.locked
@@ -91,23 +91,23 @@ class Writing:
         self._writing.drop()
 
     def close(self) -> None:
-        """Give the files back."""
+        """Close both lock files."""
         self._claim.release()
         self._writing.release()
 
 
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
-    """(file, claim, whether its run lives) of every claim in a cache."""
+    """(file, claim, whether its run is alive) of every claim in a cache."""
     known = []
     for marker in sorted((folder / LOCKS).glob("run-*.json")):
-        with suppress(FileNotFoundError, ValueError, TypeError):  # it ended just now, or lost its content
+        with suppress(FileNotFoundError, ValueError, TypeError):  # its run ended just now, or it is damaged
             known.append((marker, Claim(**json.loads(marker.read_text())), _is_locked(marker)))
     return known
 
 
 @contextmanager
 def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
-    """Admit this run, or name the one that blocks it; at the end all is on the disk and the claim removed."""
+    """Admit this run, or name the one that blocks it; at the end flush its files and remove its claim."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
     marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
@@ -117,7 +117,7 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
             blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)
             if blocking is None:
                 for draft in (folder / LOCKS).glob("run-*.tmp"):
-                    draft.unlink()  # of a run that was killed while it was admitted
+                    draft.unlink()  # a run was killed while it was admitted
                 for path, other, lives in others:
                     if not lives and (other.overlaps(claim) or other.host == claim.host):
                         _clear(folder, path, other, claim.boot)
@@ -141,7 +141,7 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
 
 
 def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
-    """Check what a run left behind if the system went down with it, and remove its claim."""
+    """Remove a dead run's claim; after a power cut check the clips that it wrote."""
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
             tell(f"a run of another machine or before a restart is gone: checking what it wrote ({claim})")
@@ -155,7 +155,7 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
 
 
 def _remove(folder: Path, marker: Path, claim: Claim) -> None:
-    """Put all that a run wrote on the disk, then remove its claim."""
+    """Flush the files that a run wrote to the disk, then remove its claim."""
     for name in claim.features:
         with suppress(FileNotFoundError):
             sync(folder / f"{name}.h5")

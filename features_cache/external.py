@@ -1,4 +1,4 @@
-"""External features: feature maps from an array, and caches of clips that have no audio here.
+"""External features: feature maps from an array, and caches without audio.
 
     from features_cache import external
 
@@ -7,8 +7,8 @@
 
     make train DATASET=<folder> FEATURES=embedding
 
-A feature can as well join a cache that `make features` made. Clips that it lacks are left out of training;
-where a clip's audio changes later, its row no longer counts as done.
+A feature can also join a cache that `make features` made. Training leaves out clips that the feature lacks.
+If a clip's audio changes later, its row no longer counts as done.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,11 +39,11 @@ def create_cache(
 ) -> None:
     """Create a cache without features; `write_feature` adds them.
 
-    folder       of the new cache; RequestError where it is a cache already
+    folder       the new cache's; RequestError if it is a cache already
     table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (the source recording;
-                 else every clip is its own), `category`, `path`, `copy_of`, `alteration`
-    dataset      the name in run folders and reports; by default the folder's
-    sample_rate  Hz, duration: seconds; 0 where the features have none
+                 by default every clip is its own), `category`, `path`, `copy_of`, `alteration`
+    dataset      the name in run folders and reports; the folder's by default
+    sample_rate  Hz, duration: seconds; 0 if the features have none
 
         create_cache("data/speech", {"clip_id": ["a", "b"], "label": ["yes", "no"], "fold": [1, 2]})
     """
@@ -72,17 +72,17 @@ def write_feature(
     """Write an external feature into a cache, so that FEATURES= can name it.
 
     folder    the cache
-    name      of the new feature, one word
-    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; of several planes (B, planes, rows,
-              frames) make one feature each, which FEATURES=a+b+c joins
-    clip_ids  (B,) ids of the cache's clips; those that are not given are left out of training
-    dtype     of the stored values, float16 or float32
-    about     fields of FeatureSpec: units of the values; row_axis (rows,) and frame_axis (frames,), the
-              position of each row and frame, by default its number; row_unit and frame_unit, theirs;
-              parameters, recorded in the file, part of every fingerprint
+    name      the new feature's, one word
+    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; write several planes as one
+              feature each, which FEATURES=a+b+c joins
+    clip_ids  (B,) ids of the cache's clips; training leaves out the others
+    dtype     float16 or float32, the type of the stored values
+    about     fields of FeatureSpec: `units` of the values; `row_axis` (rows,) and `frame_axis` (frames,), the
+              position of each row and frame, by default its number; `row_unit` and `frame_unit`, their units;
+              `parameters`, recorded in the file and part of every fingerprint
 
     RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`;
-    OSError, with the file and its size, for a full disk, and the cache stays as it was.
+    OSError, with the file and its size, for a full disk; the cache then stays as it was.
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """

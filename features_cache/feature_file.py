@@ -1,19 +1,19 @@
-"""One feature's HDF5 file: where its bytes lie, what it says of itself, which clips are done and intact.
+"""One feature's HDF5 file: its layout, its header, and which clips are done and intact.
 
     /values (N, rows, frames)   contiguous, allocated at creation, at a multiple of 4096
-    /state  (N,) uint64         the state word of each clip, at a multiple of 4096, so that none straddles two
-                                pages and one call writes it: a kill leaves the old word or the new one
+    /state  (N,) uint64         the state word of each clip, at a multiple of 4096: none straddles two pages,
+                                one call writes it, and a kill leaves the old word or the new one
         0                                     not done
-        fingerprint << 32 | crc32 of values   done, made from what the fingerprint covers
+        fingerprint << 32 | crc32 of values   done, made from the inputs that the fingerprint covers
     /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
-    attributes                  what else FeatureSpec has
+    attributes                  the other fields of FeatureSpec
 
 The fingerprint covers the clip's id, its audio's content, its alteration, the audio settings, the feature
-with all parameters and the version of its code, and the type of the stored values. All of it is also written
-in the cache, so that a reader computes the same number without the pipeline: values that were made from
-anything else do not count as done, whoever put them there.
+with all parameters and its code's version, and the type of the stored values. The cache holds all of these,
+so that a reader computes the same number without the pipeline. Values made from anything else do not count as
+done, whoever wrote them.
 
-After creation nothing writes through HDF5: clips go to their offsets, see writer.py.
+After creation nothing writes through HDF5: clips are written at their offsets, see writer.py.
 """
 
 import json
@@ -40,15 +40,15 @@ AXES = ("row_axis", "frame_axis")
 STATE = np.dtype("<u8")
 NOT_DONE = bytes(STATE.itemsize)
 CRC = np.uint64(0xFFFFFFFF)
-FINGERPRINT = np.uint64(32)  # bits that a fingerprint is shifted by
+FINGERPRINT = np.uint64(32)  # bits by which a fingerprint is shifted
 FINGERPRINTED = ("feature", "parameters", "code_version", "dtype", "sample_rate", "samples")
 
 
 def lock(folder: Path, name: str) -> Lock:
     """The lock of this name in a cache folder.
 
-    `<feature>`    shared by whoever writes clips of it, exclusive for creating or replacing its file
-    `preparing`    one run at a time looks what is there and creates files
+    `<feature>`    shared by the writers of its clips, exclusive for creating or replacing its file
+    `preparing`    held by the one run that examines the cache and creates files
     `index`        held while index.h5 and the CSV files are replaced
     `runs`         held for the moment in which a run is admitted, see claims.py
     """
@@ -56,7 +56,7 @@ def lock(folder: Path, name: str) -> Lock:
 
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
-    """(N,) of what a clip is: id, alteration, hash of its source."""
+    """(N,) a hash of each clip's id, alteration and source content."""
     columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])
     hashes = (_hash("\0".join(words)) for words in zip(*columns))
     return np.fromiter(hashes, np.uint64, len(clips))
@@ -67,7 +67,7 @@ def _as_text(parameters: Mapping[str, object]) -> str:
 
 
 def fingerprints(clips: NDArray[np.uint64], feature: np.uint64) -> NDArray[np.uint64]:
-    """(N,) of 32 bits each, never 0: the finaliser of splitmix64 spreads every bit of either key."""
+    """(N,) 32-bit numbers, never 0: splitmix64's finaliser spreads every bit of both keys."""
     mixed = clips ^ feature
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -79,14 +79,14 @@ def _hash(text: str) -> int:
 
 
 def state_word(fingerprint: int, values: NDArray) -> int:
-    """The word that says that these values are done."""
+    """The state word of these values, done."""
     return fingerprint << int(FINGERPRINT) | zlib.crc32(values.data)
 
 
 def intact(values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Whether the CRCs of the values at these rows are those in their state words.
+    """Whether the values at these rows have the CRCs in their state words.
 
-    One clip after the other: together they may be more than fits into memory.
+    Reads one clip after the other: together they may not fit into memory.
     """
     crcs = (zlib.crc32(values[row].data) for row in rows)
     return np.fromiter(crcs, np.uint64, len(states)) == states & CRC
@@ -94,14 +94,14 @@ def intact(values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]) -> 
 
 @dataclass(frozen=True)
 class ClipStatus:
-    """What one feature's file holds of some clips, (B,) each: one of missing, outdated, damaged, done."""
+    """The status of some clips in one feature's file, (B,) each: missing, outdated, damaged or done."""
 
     states: NDArray[np.uint64]
-    """State words, 0 of a clip that has no row."""
+    """State words, 0 for a clip without a row."""
     outdated: NDArray[np.bool_]
     """Made from other audio, settings, parameters or code, or the word itself is damaged."""
     damaged: NDArray[np.bool_]
-    """The word is right and the CRC of the values is another; known only of clips that were checked."""
+    """The word is right and the values have another CRC; known only for clips that were checked."""
     done: NDArray[np.bool_]
 
     @property
@@ -117,7 +117,7 @@ def now() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """What a feature's file says of itself, in attributes and axes; `key` goes into every fingerprint."""
+    """A feature file's attributes and axes; `key` goes into every fingerprint."""
 
     stored: str
     feature: str
@@ -125,17 +125,17 @@ class FeatureSpec:
     """All of them, defaults filled in."""
     code_version: int = 0
     units: str = ""
-    """Of the stored values: "dB" is a level, "dB/frame" and the like are none."""
+    """The stored values' unit: "dB" is a level, "dB/frame" is not."""
     row_axis: NDArray[np.float64]
-    """(rows,) what each row stands for, in `row_unit`."""
+    """(rows,) each row's position, in `row_unit`."""
     row_unit: str = "index"
     frame_axis: NDArray[np.float64]
-    """(frames,) what each frame stands for, in `frame_unit`."""
+    """(frames,) each frame's position, in `frame_unit`."""
     frame_unit: str = "index"
     sample_rate: int
     samples: int
     hop_length: int = 0
-    """Samples from frame to frame; 0 where frames are none of time."""
+    """Samples from frame to frame; 0 if frames are not time."""
     dtype: str = "float16"
     libraries: str = ""
     created: str = field(default_factory=now)
@@ -157,7 +157,7 @@ class FeatureSpec:
 
     @property
     def key(self) -> np.uint64:
-        """Of all that makes one feature's values differ from another's."""
+        """A hash of everything that makes one feature's values differ from another's."""
         covered = {name: getattr(self, name) for name in FINGERPRINTED}
         covered["parameters"] = _as_text(self.parameters)
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
@@ -165,7 +165,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureFile(FeatureSpec):
-    """The header of a feature's file, read once; the bytes are reached by the offsets."""
+    """A feature file's header, read once; offsets lead to its bytes."""
 
     path: Path
     clips: int
@@ -184,11 +184,11 @@ class FeatureFile(FeatureSpec):
         keys: NDArray[np.uint64],
         check: bool | NDArray[np.bool_] = False,
     ) -> ClipStatus:
-        """Whether clips are done, and if it is checked, intact.
+        """The status of clips; `check` also compares their CRCs.
 
-        rows   (B,) where they lie in the file, -1 for nowhere
-        keys   (B,) of what they are now, see `clip_keys`
-        check  (B,) or of all, whether their values are compared with their CRCs
+        rows   (B,) their rows in the file, -1 for none
+        keys   (B,) their present hashes, see `clip_keys`
+        check  (B,) or one for all: whether to compare values with their CRCs
         """
         states = np.where(rows >= 0, self.map(state=True)[rows], np.uint64(0))
         done = states >> FINGERPRINT == fingerprints(keys, self.key)
@@ -200,7 +200,7 @@ class FeatureFile(FeatureSpec):
         return ClipStatus(states, outdated, damaged, done & ~damaged)
 
     def write_clip(self, descriptor: int, row: int, values: NDArray, state: int) -> None:
-        """State word to 0, values, state word: killed in between, the clip counts as not done."""
+        """Write 0, the values, the state word: after a kill in between the clip counts as not done."""
         place = self.state_offset + row * STATE.itemsize
         write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
@@ -221,7 +221,7 @@ class FeatureFile(FeatureSpec):
 
 
 def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
-    """The file with everything but its clips: no byte of `values` or `state` is written."""
+    """Make the file without its clips: no byte of `values` or `state` is written."""
     with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
         described = {key: value for key, value in vars(spec).items() if key not in AXES}
         described |= {"format_version": FORMAT, "parameters": _as_text(spec.parameters)}
@@ -236,7 +236,7 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
 
 
 def read_header(path: Path, stored: str = "") -> FeatureFile:
-    """What the file says of itself; DamagedFile if that is not what its name says, or cannot be read.
+    """The file's header; DamagedFile if it cannot be read or does not fit the file's name.
 
     stored  the feature that must be in it; by default the file's name without `.h5`
     """

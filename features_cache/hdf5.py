@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from commandline.errors import RequestError
 
-Attributes = dict[str, Any]  # of a file: texts and whole numbers, and what their JSON holds
-CHUNK = 1 << 16  # elements of a chunk of the small datasets
+Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
+CHUNK = 1 << 16  # elements a chunk of small datasets
 
 
 class DamagedFile(RequestError):
@@ -37,7 +37,7 @@ class DamagedFile(RequestError):
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file for reading; whatever HDF5 finds wrong inside becomes DamagedFile."""
+    """The file, open for reading; every error of HDF5 becomes DamagedFile."""
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not (path.is_file() and os.access(path, os.R_OK)):
@@ -47,13 +47,13 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r", locking=False) as file:
             yield file
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
-        if getattr(error, "filename", None):  # of another file, that is being written meanwhile
+        if getattr(error, "filename", None):  # another file, which is being written meanwhile, failed
             raise
         raise DamagedFile(f"{path.name} cannot be read: {error}") from error
 
 
 class _Drafted(io.FileIO):
-    """A file that keeps the first error of writing for later: HDF5 crashes where one happens on closing."""
+    """A file that keeps its first write error for later: HDF5 crashes if one occurs while it closes."""
 
     failed: OSError | None = None
 
@@ -69,7 +69,7 @@ class _Drafted(io.FileIO):
 
 @contextmanager
 def created(path: Path, **options: int) -> Iterator[h5py.File]:
-    """A new file, in the format of HDF5 1.10, whose indexes have checksums; OSError for a full disk."""
+    """A new file in the format of HDF5 1.10, whose indexes have checksums; OSError if the disk is full."""
     with _Drafted(path, "w+b") as draft:
         try:
             with h5py.File(draft, "w", libver=("v110", "v110"), **options) as file:
@@ -80,7 +80,7 @@ def created(path: Path, **options: int) -> Iterator[h5py.File]:
 
 
 def read_attributes(group: h5py.Group) -> Attributes:
-    """Attributes as str and int."""
+    """Read attributes as str and int."""
     return {
         key: value.decode() if isinstance(value, bytes) else value.item()
         for key, value in group.attrs.items()
@@ -88,7 +88,7 @@ def read_attributes(group: h5py.Group) -> Attributes:
 
 
 def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
-    """Attributes of fixed length."""
+    """Write attributes of fixed length."""
     for key, value in attributes.items():
         if isinstance(value, str):
             text = np.bytes_(value.encode())
@@ -98,7 +98,7 @@ def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
 
 
 def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
-    """A dataset or group that lies in this file; ValueError for a link to somewhere else."""
+    """A dataset or group in this file; ValueError for a link to another file."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is a link to somewhere else")
     member = group[name]
@@ -108,9 +108,9 @@ def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
 
 
 def read_column(group: h5py.Group, name: str) -> NDArray:
-    """A small dataset whose content has been checked."""
+    """Read a small dataset and check its content."""
     dataset = read_member(group, name)
-    if dataset.id.get_storage_size() < dataset.nbytes:  # chunks that are not there would be filled in memory
+    if dataset.id.get_storage_size() < dataset.nbytes:  # HDF5 would fill missing chunks in memory
         raise ValueError(f"{name} lacks chunks")
     column = dataset[()]
     if zlib.crc32(np.ascontiguousarray(column).data) != dataset.attrs["crc32"]:
@@ -119,7 +119,7 @@ def read_column(group: h5py.Group, name: str) -> NDArray:
 
 
 def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
-    """A small dataset; its CRC is beside it, since fletcher32 takes a page of zeros for a good one."""
+    """Write a small dataset and its CRC: fletcher32 alone accepts a page of zeros."""
     stored = as_stored(column)
     chunks = (max(1, min(len(stored), CHUNK)),)
     dataset = group.create_dataset(name, data=stored, chunks=chunks, fletcher32=True)
@@ -128,7 +128,7 @@ def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
 
 
 def as_stored(column: NDArray) -> NDArray:
-    """Numbers as they are; texts, such as clip ids, in UTF-8, all of the longest one's length."""
+    """Numbers unchanged; texts, such as clip ids, as UTF-8 of the longest one's length."""
     if column.dtype.kind not in "SOUT":
         return np.ascontiguousarray(column)
     texts = [text if isinstance(text, bytes) else str(text).encode() for text in column]
@@ -136,12 +136,12 @@ def as_stored(column: NDArray) -> NDArray:
 
 
 def decoded(column: NDArray) -> list[str] | NDArray:
-    """Numbers as they are, texts as str; those that come often, as labels do, are one object in memory."""
+    """Numbers unchanged, texts as str; equal texts, such as labels, share one object in memory."""
     return [sys.intern(text.decode()) for text in column.tolist()] if column.dtype.kind == "S" else column
 
 
 def allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
-    """A contiguous dataset that has its place in the file at once and is never filled by HDF5."""
+    """A contiguous dataset that HDF5 allocates at once and never fills."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)

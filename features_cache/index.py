@@ -1,14 +1,15 @@
-"""index.h5 and three CSV files: what a cache holds beside the features' files.
+"""index.h5, check.json and three CSV files: the files of a cache that hold no feature values.
 
-index.h5       the clip table, where the audio came from, and a link to the values of every feature
+index.h5       the clip table, the audio's source, and a link to the values of every feature
+check.json     the findings of `python -m pipeline check`
 failures.csv   clips that could not be done, and why; they keep their rows, with state 0
-costs.csv      seconds of one core a clip that a feature took when it was last computed; what several features
-               share counts for the one that asked first. A cache without the file is as good as any other.
-verified.csv   size and time of each feature's file when all its clips were known to be intact: while it is as
-               it was then, a run reads no values to look for damage. Whoever finds some removes this file.
+costs.csv      seconds of one core a clip that a feature took when it was last computed. The first feature
+               that asks for a shared spectrum pays for it. A cache works without this file.
+verified.csv   size and time of each feature's file when all its clips were intact. A run does not read an
+               unchanged file to look for damage. Whoever finds damage removes verified.csv.
 
-They hold no values, so they can be made again at any time; each is only ever replaced whole, by rename, under
-one lock. A reader therefore sees the old one or the new one.
+They can be made again at any time. Each is replaced whole, by rename, under one lock, so that a reader sees
+the old one or the new one.
 """
 
 import csv
@@ -32,10 +33,10 @@ from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
 from storage.files import replaced
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
-CLIPS = "clips"  # the group of the table; every other name is a feature's link
+CLIPS = "clips"  # the table's group; every other name is a feature's link
 CHECKED = "check.json"
 FAILURES = "failures.csv"
-WHOLE = "all"  # in the place of a feature: the clip itself is at fault
+WHOLE = "all"  # stands in place of a feature if the clip itself is at fault
 COSTS = "costs.csv"
 VERIFIED = "verified.csv"
 HEADERS = {
@@ -46,7 +47,7 @@ HEADERS = {
 
 
 def can_hold_feature(path: Path) -> bool:
-    """Whether a file is called as a feature can be; a copy such as mel-old.h5 is not."""
+    """Whether a file's name can be a feature's; that of a copy such as mel-old.h5 cannot."""
     return path.suffix == ".h5" and path.stem not in NO_FEATURE_NAMES and bool(CHANNEL.fullmatch(path.stem))
 
 
@@ -56,7 +57,7 @@ def feature_names(folder: Path) -> list[str]:
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
-    """(clips with COLUMNS, attributes); FileNotFoundError or DamagedFile where there is none to read."""
+    """(clips with COLUMNS, attributes); FileNotFoundError or DamagedFile if it cannot be read."""
     with hdf5.opened(folder / INDEX) as file:
         group = hdf5.read_member(file, CLIPS)
         columns = {name: hdf5.decoded(hdf5.read_column(group, name)) for name in COLUMNS}
@@ -71,9 +72,9 @@ def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
 def refresh(
     folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice = slice(0, 0)
 ) -> None:
-    """Make the index one of these clips and of the feature files that are there; the same one is left alone.
+    """Replace the index by one of these clips and the present feature files, unless it is the same.
 
-    Outside `part` what is known of the sources is kept as it is: another run may have written it.
+    Outside `part` the sources' columns stay as they are: another run may have written them.
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
@@ -103,7 +104,7 @@ def refresh(
 
 
 def _read_rows(file: Path) -> list[list[str]]:
-    """The rows of a CSV file; none if there is no such file, or if what is there is something else."""
+    """The rows of a CSV file; none if it is missing or has another form."""
     if not file.is_file():
         return []
     try:
@@ -126,7 +127,7 @@ def read_failures(folder: Path) -> list[list[str]]:
 
 
 def failed_clips(folder: Path) -> dict[str, set[str]]:
-    """Feature, or WHOLE, -> ids of the clips that failed; those under WHOLE are under no feature."""
+    """Feature, or WHOLE -> ids of failed clips; a clip under WHOLE stands under no feature."""
     rows = read_failures(folder)
     whole = {clip for clip, _, feature, _ in rows if feature == WHOLE}
     failed = defaultdict(set)
@@ -137,7 +138,7 @@ def failed_clips(folder: Path) -> dict[str, set[str]]:
 
 
 def read_check(folder: Path) -> list[Attributes] | None:
-    """What `python -m pipeline check` found, leaks first; None if it has not been run, or is damaged."""
+    """The findings of `python -m pipeline check`, leaks first; None if not run, or damaged."""
     try:
         content = json.loads((folder / CHECKED).read_text("utf-8")) if (folder / CHECKED).is_file() else {}
         return list(content["findings"]) if content.get("format_version") == 1 else None
@@ -152,10 +153,10 @@ def write_failures(
     features: Iterable[str],
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Replace what is noted of these features, or of all, of the clips that were tried; keep the rest.
+    """Replace the failures of these features, or of whole clips, for the clips that were tried.
 
     tried     rows of the clips
-    features  stored names of what was asked for
+    features  stored names of the features asked for
     failures  (row, feature or WHOLE, reason)
     """
     ids = clips["clip_id"].to_numpy()
@@ -174,7 +175,7 @@ def write_failures(
 
 
 def read_costs(folder: Path) -> dict[str, float]:
-    """Stored name -> seconds a clip; empty if nothing is known or the file is damaged."""
+    """Stored name -> seconds a clip; empty if the file is missing or damaged."""
     try:
         return {feature: float(seconds) for feature, seconds in _read_rows(folder / COSTS)}
     except ValueError:
@@ -182,7 +183,7 @@ def read_costs(folder: Path) -> dict[str, float]:
 
 
 def write_costs(folder: Path, seconds_a_clip: Mapping[str, float]) -> None:
-    """Note what these features took; what is noted of others stays."""
+    """Note the costs of these features; those of others stay."""
     with lock(folder, "index"):
         _write_rows(folder / COSTS, sorted({**read_costs(folder), **seconds_a_clip}.items()))
 
@@ -193,12 +194,12 @@ def _as_it_is(path: Path) -> list[str]:
 
 
 def is_verified(path: Path) -> bool:
-    """Whether a feature's file is as it was when all its clips were known to be intact."""
+    """Whether a feature's file is unchanged since all its clips were known to be intact."""
     return _as_it_is(path) in _read_rows(path.parent / VERIFIED)
 
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
-    """All clips of these features are intact: read, or written, since their run began."""
+    """Note that all clips of these features are intact: read or written since their run began."""
     with lock(folder, "index"):
         known = _read_rows(folder / VERIFIED)
         now = [_as_it_is(folder / f"{name}.h5") for name in feature_names(folder)]
@@ -208,6 +209,6 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
 
 
 def forget_verified(folder: Path) -> None:
-    """Damage was found: the next run looks for more."""
+    """Remove the note, since damage was found: the next run looks for more."""
     with suppress(OSError):
         (folder / VERIFIED).unlink(missing_ok=True)

@@ -1,13 +1,13 @@
-"""From `DATASET` to its cache folder, by the one rule of every stage."""
+"""The cache folder of a `DATASET`: one rule for every stage."""
 
 from pathlib import Path
 
 from commandline.errors import RequestError, closest, nearest
 
 INDEX = "index.h5"
-EXTERNAL = "brought"  # recorded as the source of a cache that was made without audio
+EXTERNAL = "brought"  # the recorded source of a cache without audio
 TABLES = (".csv", ".tsv", ".txt")
-PATH_CUTOFF = 0.7  # similarity of a folder's name, which may be any: less is a coincidence
+PATH_CUTOFF = 0.7  # least similarity of a folder's name: names less alike are a coincidence
 NAMED = ("esc50", "esc10", "synth")
 
 
@@ -17,33 +17,33 @@ def is_cache(folder: Path) -> bool:
 
 
 def dataset_name(dataset: str, name: str = "") -> str:
-    """`name`, else the dataset's own, else the stem of the folder or file that it is given by.
+    """`name`, else the dataset's own name, else the stem of its folder or file.
 
-    A cache folder that is called `features` has the name of the folder around it.
+    A cache folder called `features` has the name of its parent folder.
     """
     if name:
         if Path(name).name != name or name.startswith("."):
             raise RequestError(f"NAME={name!r} becomes a folder's name: expected a word without slashes")
         return name
-    if dataset in (*NAMED, ""):  # '' for all datasets
+    if dataset in (*NAMED, ""):  # '' means all datasets
         return dataset
     path = Path.cwd() / dataset
     if path.name in ("", ".."):
-        path = path.resolve()  # a link is called by its own name, `.` and `..` by what they stand for
+        path = path.resolve()  # a link keeps its own name, `.` and `..` are resolved
     if path.is_dir():
         return path.parent.name if is_cache(path) and path.name == "features" else path.name
     return path.stem
 
 
 def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
-    """Where the dataset's features lie: the dataset itself if it is a cache, else data/<name>/features."""
+    """The folder of the features: the dataset itself if it is a cache, else data/<name>/features."""
     if dataset not in NAMED and is_cache(Path(dataset)):
         return Path(dataset)
     return data / dataset_name(dataset, name) / "features"
 
 
 def unknown_dataset(dataset: str, data: Path) -> str:
-    """What to say of a dataset that is not there: the nearest, also beside its path, and the list."""
+    """The message for an unknown dataset: the nearest name, the nearest path beside it, the list."""
     cached = {path.parent.parent.name for path in data.glob(f"*/features/{INDEX}")}
     if dataset in cached:
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"

@@ -1,4 +1,4 @@
-"""A cache, or some features of it, as one zip of its ordinary files; and back, bit for bit."""
+"""Export and import: a cache, or some of its features, as one zip of its ordinary files, bit for bit."""
 
 import shutil
 import tempfile
@@ -38,10 +38,10 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
 
 
 def import_features(source: Path, folder: Path) -> list[str]:
-    """Put the features of an exported file into a cache, made if it is not there; their names.
+    """Put the features of an exported file into a cache, made if there is none; returns their names.
 
-    RequestError, and nothing is imported, if the cache is one of another source or has one of the features
-    already, and if something in the file is wrong.
+    RequestError, and nothing is imported, if the file is damaged, or if the cache has another source or one
+    of the features already.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with unpacked(source, folder.parent) as files:
@@ -69,7 +69,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
 
 
 def verify_export(source: Path) -> list[str]:
-    """What is wrong with an exported file: `mel: 1-100032-A-0 damaged`, or why it cannot be read.
+    """Faults of an exported file: `mel: 1-100032-A-0 damaged`, or why it cannot be read.
 
     RequestError if there is no such file.
     """
@@ -83,13 +83,13 @@ def verify_export(source: Path) -> list[str]:
 
 
 def wrong_in(folder: Path) -> list[str]:
-    """Verdicts on what is not intact."""
+    """Verdicts on the files that are not intact."""
     return [verdict.text for verdict in verify_cache(folder) if not verdict.intact]
 
 
 @contextmanager
 def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
-    """A folder with the files of an exported cache, for as long as it is needed."""
+    """A temporary folder with the files of an exported cache."""
     if not source.is_file():
         raise RequestError(f"{source}: there is no such file")
     with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:
@@ -105,7 +105,7 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
                 free = shutil.disk_usage(place).free
                 if needed > free:
                     raise RequestError(f"{source} needs {size(needed)} unpacked, {size(free)} are free")
-                archive.extractall(place)  # of each no more bytes than it says, and its CRC is checked
+                archive.extractall(place)  # stops at each file's stated size and checks its CRC
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise RequestError(f"{source} cannot be read: {error}") from None
         yield Path(place)

@@ -1,7 +1,6 @@
-"""Each fold's train, validation and test split, without a leak. Pure functions of the clip table.
+"""Each fold's train, validation and test clips, without a leak. Pure functions of the clip table.
 
-A group is one source recording; no two sides of a split ever share one. Altered copies are only ever trained
-on.
+A group is one source recording; no two sides of a split share one. Altered copies are only trained on.
 """
 
 from dataclasses import dataclass
@@ -14,16 +13,16 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError
 
 Ids = NDArray[np.object_]
-VALIDATION_FRACTION = 0.15  # of the training groups, for VAL=group
+VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group sets aside
 
 
 @dataclass(frozen=True)
 class Split:
     """Clip ids of one fold's split; each side keeps the table's order.
 
-    `train` holds originals, then their altered copies. `statistics` are the originals in `train`:
-    means and deviations come from them alone. `left_out` are originals of the training or
-    validation folds whose group is also tested or validated.
+    `train` holds originals, then their altered copies. `statistics` are the originals in `train`: they alone
+    give means and deviations. `left_out` are originals of the training or validation folds whose group is
+    also tested or validated.
     """
 
     train: Ids
@@ -38,9 +37,9 @@ def fold_split(
 ) -> Split:
     """The split in which `fold` is tested, by the protocol.
 
-    `val` sets clips aside for early stopping: those of the next fold, or 15 % of the training groups
-    (stratified, drawn from `seed`). The table's altered copies of the training clips are trained on too.
-    Raises RequestError where the table has no such fold, or nothing would be trained on.
+    `val` sets clips aside for early stopping: the next fold, or 15 % of the training groups (stratified,
+    drawn from `seed`). Altered copies of the training clips are trained on too.
+    RequestError if the table has no such fold, or nothing would be trained on.
     """
     originals = table[table["copy_of"] == ""]
     folds = sorted(originals["fold"].unique().tolist())
@@ -81,7 +80,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
-    """A share of the groups, stratified by class (a group's commonest); no class gives its last one."""
+    """Draw a share of the groups, stratified by their commonest class; every class keeps one group."""
     class_of = clips.groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
@@ -96,7 +95,7 @@ def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> 
 
 
 def untrainable(clips: pd.DataFrame) -> str:
-    """Why nothing can be trained on these clips; empty where it can."""
+    """Why these clips cannot be trained on; empty if they can."""
     classes = clips["label"].unique()
     if len(classes) == 1:
         return f"no training yet: one class only ({classes[0]}), and it needs two"

@@ -1,4 +1,4 @@
-"""The clip table, one row a clip, the same columns in every stage. Pure functions of the table."""
+"""The clip table: one row a clip, the same columns in every stage. Pure functions of the table."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
-NEEDED = ("clip_id", "label", "fold")  # the others are '' where a table brings none
+NEEDED = ("clip_id", "label", "fold")  # other columns are '' by default
 SOURCE_COLUMNS = {
     "source_size": np.int64,
     "source_time_ns": np.int64,
     "source_hash": str,
-    "source_seconds": np.float64,  # how long its sound lasts; 0 where not known
-}  # of the audio file
-# Columns of predictions.csv, of all its folds together, and of what predict prints and writes, beside one a
-# class: no class may be called so.
+    "source_seconds": np.float64,  # duration of the audio; 0 if unknown
+}  # about the audio file
+# No class may have these names: they are columns of predictions.csv and of what predict prints and writes.
 NO_CLASS_NAMES = (
     *("clip_id", "group", "split", "selection", "target", "fold"),
     *("file", "predicted", "start", "end"),
@@ -27,7 +26,7 @@ NO_CLASS_NAMES = (
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names what is wrong.
 
-    An optional one that is absent is '', a blank group the clip's own id, of a copy its original's group.
+    Absent optional columns become ''. A blank group becomes the clip's own id, or its original's group.
     """
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(
@@ -61,18 +60,18 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
 
 
 def refuse_class_names(names: Iterable[str]) -> None:
-    """RequestError where classes are called like columns of predictions."""
+    """RequestError if a class has the name of a column of predictions."""
     if taken := ", ".join(sorted(set(names) & set(NO_CLASS_NAMES))):
         raise RequestError(f"{taken}: no class may have the name of a column of predictions; rename them")
 
 
 def originals(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are not altered copies of others."""
+    """The rows that are not altered copies."""
     return table[table["copy_of"] == ""]
 
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
-    """The table with SOURCE_COLUMNS, carried over by clip id from a known one, else 0 and ''."""
+    """The table with SOURCE_COLUMNS, carried over by clip id from `known`, else 0 and ''."""
     sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS]).set_index("clip_id")
     columns = {
         name: sources[name].reindex(table["clip_id"], fill_value=kind()).astype(kind).to_numpy()
@@ -82,7 +81,7 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
 
 
 def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
-    """(N,) positions of these ids among others, -1 where they do not."""
+    """(N,) the position of each id in `among`, -1 if it is not there."""
     if np.array_equal(ids, among):
         return np.arange(len(ids))
     return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)

@@ -1,17 +1,17 @@
-"""Writing clips, and creating the files that they go to.
+"""Writing clips, and creating their files.
 
-Who writes what, in which order, and why a kill between any two lines is harmless:
+The order of writing, and why a kill between any two lines is harmless:
 
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
-2. Under the feature's exclusive lock a file is drafted under another name, its space on the disk reserved,
-   filled with the clips that are still up to date, synchronised and renamed. Killed before the rename: a
-   draft that the next run overwrites. Killed after: a whole file.
-3. index.h5 is replaced in the same way, after the files that it links to (index.py). Killed before: the next
-   run does it. Until then the old labels hold, and rows are found by clip id, so no clip gets the
-   label of another.
-4. Workers write each clip at its own place: first 0 as state word, then the values, then the final state
-   word (feature_file.py). Killed anywhere in between: the state is 0, and the clip counts as not done.
-5. At the end all files are synchronised and the claim is removed. Killed before: see claims.py.
+2. Under the feature's exclusive lock the run drafts a file under another name, reserves its disk space,
+   copies the clips that are still up to date, synchronises and renames it. A kill before the rename leaves a
+   draft that the next run overwrites; a kill after it leaves a whole file.
+3. index.h5 is replaced in the same way, after the files that it links to (index.py). After a kill before
+   this, the next run does it. Until then the old labels hold, and rows are found by clip id, so no clip gets
+   another's label.
+4. Workers write each clip at its own place: 0 as state word, the values, the final state word
+   (feature_file.py). After a kill in between the state is 0, and the clip counts as not done.
+5. At the end all files are synchronised and the claim is removed. A kill before this: see claims.py.
 
 After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its structure half-written.
 """
@@ -41,13 +41,13 @@ from features_cache.table import rows_of
 from storage.files import draft_of, replaced
 from storage.system import allocate
 
-Clips = Iterable[tuple[int, NDArray, int]]  # row (or which feature), stored values, state word
+Clips = Iterable[tuple[int, NDArray, int]]  # row (or number of the feature), stored values, state word
 
 
 def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]) -> None:
-    """A worker's writing: rows of a run's files, each in several features, as they are computed.
+    """Write a worker's clips as they are computed: rows of the run's files, each in several features.
 
-    RunIsGone where the run that claimed them has ended.
+    RunIsGone if the run that claimed them has ended.
     """
     writing = Writing(handle)
     descriptors = [os.open(file.path, os.O_RDWR) for file in files]
@@ -63,7 +63,7 @@ def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tu
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """The values cast to the stored type, in numpy: HDF5 takes ten times as long. ValueError says why not."""
+    """The values in the stored type, cast by numpy: HDF5 takes ten times as long. ValueError says why not."""
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     wrong = ~np.isfinite(values)
@@ -77,18 +77,18 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
 
 @dataclass(frozen=True)
 class StoredClips:
-    """What a feature's file already holds for the clips of a table, (N,) each."""
+    """The clips of a table that a feature's file already holds, (N,) each."""
 
     done: NDArray[np.bool_]
     damaged: NDArray[np.bool_]
-    """The state word says done, but its CRC is not that of the values."""
+    """The state word says done, but the values have another CRC."""
     row_of: NDArray[np.intp]
-    """The row of a clip in the file, -1 where it has none."""
+    """The row of a clip in the file, -1 if it has none."""
     file: FeatureFile | None = None
     fits: bool = False
     """The file has these clips in this order, and this shape, dtype and these parameters."""
     note: str = ""
-    """Why a file that is there cannot be used."""
+    """Why the file cannot be used."""
 
 
 def stored_clips(
@@ -98,9 +98,9 @@ def stored_clips(
     keys: NDArray[np.uint64],
     check: slice | None = None,
 ) -> StoredClips:
-    """What the file of `spec` holds for these clips, by id and fingerprint.
+    """The state of these clips in the file of `spec`, by id and fingerprint.
 
-    check  clips whose CRC is compared too, unless the file is unchanged since it was last verified
+    check  clips whose CRC is compared too, unless the file is unchanged since its last verification
     """
     none = np.zeros(len(clip_ids), bool)
     nothing = StoredClips(none, none, np.full(len(clip_ids), -1))
@@ -124,7 +124,7 @@ def stored_clips(
 
 
 def written_to(folder: Path, stored: str) -> str:
-    """The run that is writing this feature, so that its file must not be replaced; '' if there is none."""
+    """The run that is writing this feature, whose file must not be replaced; '' if there is none."""
     probe = lock(folder, stored)
     try:
         if probe.take():
@@ -143,17 +143,17 @@ def ready(
     keys: NDArray[np.uint64],
     stored: StoredClips,
 ) -> Iterator[FeatureFile]:
-    """The feature's file for these clips under a shared lock, made if what is `stored` does not fit."""
+    """The feature's file for these clips under a shared lock, made again if `stored` does not fit."""
     path = folder / f"{spec.stored}.h5"
     own_lock = lock(folder, spec.stored)
     try:
         if not stored.fits:
             own_lock.take(wait=True)
             kept: Clips = ()
-            if stored.file:  # state words as they are, so that damage stays visible
+            if stored.file:  # copies state words unchanged, so that damage stays visible
                 values = stored.file.map()
                 states = stored.file.map(state=True)
-                done = stored.file.status(stored.row_of, keys).done  # of runs that ended meanwhile too
+                done = stored.file.status(stored.row_of, keys).done  # other runs' clips too
                 kept = (
                     (row, values[place], int(states[place]))
                     for row, place in enumerate(stored.row_of.tolist())
@@ -161,14 +161,14 @@ def ready(
                 )
             _make(path, spec, clip_ids, kept)
         own_lock.take(shared=True, wait=True)
-        draft_of(path).unlink(missing_ok=True)  # of a killed run: drafting takes the exclusive lock
+        draft_of(path).unlink(missing_ok=True)  # a killed run left it: drafting takes the exclusive lock
         yield read_header(path.absolute())
     finally:
         own_lock.release()
 
 
 def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
-    """Make the file of a feature that is not there yet."""
+    """Make the file of a new feature."""
     path = folder / f"{spec.stored}.h5"
     with lock(folder, spec.stored):
         if path.exists():
@@ -177,7 +177,7 @@ def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips
 
 
 def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
-    """Draft the file, reserve its space, fill in the clips, rename it; the caller holds its lock."""
+    """Draft the file, reserve its space, copy the clips, rename it; the caller holds its lock."""
     try:
         with replaced(path) as draft:
             write_structure(draft, spec, clip_ids)
@@ -190,5 +190,5 @@ def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Cl
         needed = size(len(clip_ids) * spec.clip_bytes)
         if error.errno is None:
             raise RequestError(f"{path} cannot be made, {needed}: {error}") from error
-        # without HDF5's three lines of detail
+        # replaces HDF5's three lines of detail
         raise OSError(error.errno, os.strerror(error.errno), f"{path}, {needed}") from error

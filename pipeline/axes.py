@@ -1,4 +1,4 @@
-"""What the rows and frames of a feature stand for, and with that how many there are, by formula.
+"""Row and frame axes of features by formula, and with them the number of rows and frames.
 
 The formulas are those of librosa 0.11. They stand here because importing librosa compiles for ten seconds in
 a new environment; tests compare each with librosa's. Row axes take (sample_rate, **parameters), frame axes
@@ -14,8 +14,8 @@ from commandline.errors import RequestError
 from pipeline.parameters import Wavelets
 
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
-HANN_BANDWIDTH = 1.50018310546875  # in bins, of the window of a wavelet
-AUDITORY = 24.7 / 0.108  # Hz; with gamma=None bands widen towards the bass as those of the ear do
+HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window
+AUDITORY = 24.7 / 0.108  # Hz; gamma=None: bandwidths follow the ear's
 JUST = np.array(  # powers of 3 and 5 of the twelve intervals of just intonation, octaves apart
     [(0, 0), (-1, -1), (2, 0), (1, -1), (0, 1), (-1, 0), (2, 1), (1, 0), (0, -1), (-1, 1), (2, -1), (1, 1)]
 )
@@ -34,7 +34,7 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
 
 
 def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
-    """Hz at which bands from `fmin` up end; Impossible if that is not above."""
+    """The upper end (Hz) of bands that begin at `fmin`; Impossible if it is not above."""
     top = sample_rate / 2 if fmax is None else fmax
     if fmin >= top:
         raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
@@ -62,7 +62,7 @@ def mel_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
 def linear_edges(
     sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
 ) -> np.ndarray:
-    """(n_bands + 2,) Hz, evenly spaced; bands lie between them as those of `mel_edges`."""
+    """(n_bands + 2,) Hz, evenly spaced; band k spans edges k to k + 2."""
     return np.linspace(fmin, upper_end(sample_rate, fmin, fmax), n_bands + 2)
 
 
@@ -75,13 +75,13 @@ def erb_axis(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None,
 def coefficient_axis(
     sample_rate: int, *, fmin: float, fmax: float | None, n_fft: int, **parameters: Any
 ) -> np.ndarray:
-    """The number of each cepstral coefficient: no more of them than bands."""
+    """The number of each cepstral coefficient: at most as many as bands."""
     upper_end(sample_rate, fmin, fmax)
     return np.arange(float(min(count for name, count in parameters.items() if name.startswith("n_"))))
 
 
 def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
-    """The number of each coefficient of a polynomial, of the highest power first."""
+    """The number of each coefficient of a polynomial, the highest power first."""
     return np.arange(order + 1.0)
 
 
@@ -125,23 +125,21 @@ def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: objec
 
 
 def centred_frames(sample_rate: int, samples: int, *, hop_length: int = 0, **_: object) -> np.ndarray:
-    """Seconds of the centre of each frame, the first at the beginning; without a hop, of each sample."""
+    """Times of frame centres (s); one a sample if hop_length is 0."""
     count = 1 + samples // hop_length if hop_length else samples
     return np.arange(count) * ((hop_length or 1) / sample_rate)
 
 
 def one_frame_more(sample_rate: int, samples: int, *, hop_length: int, **_: object) -> np.ndarray:
-    """Seconds of the frames of a Fourier tempogram, centred between those of its envelope."""
+    """Times of a Fourier tempogram's frames (s): one frame more than its envelope has."""
     return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
 
 
 def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object) -> np.ndarray:
-    """Seconds of each frame, if there are as many as a slope needs."""
+    """Times of frame centres (s); Impossible if a slope needs more frames."""
     seconds = centred_frames(sample_rate, samples, hop_length=hop_length)
     if len(seconds) < width:
-        raise Impossible(
-            f"a slope over {width} frames needs as many, and clips of this duration have {len(seconds)}"
-        )
+        raise Impossible(f"slopes need {width} frames; clips of this duration have {len(seconds)}")
     return seconds
 
 
@@ -169,7 +167,8 @@ def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Bank(Wavelets):
-    """Which wavelets: `gamma` Hz widen each band, `tuning` is in bins, `just` intonation divides octaves."""
+    """Parameters of a constant-Q filter bank: `gamma` (Hz) is added to each bandwidth, `tuning` is in bins,
+    `just` divides octaves by just intonation."""
 
     just: bool = False
     gamma: float | None = 0.0
@@ -186,12 +185,15 @@ class Bank(Wavelets):
 
     def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each band."""
-        steps = 1 / np.gradient(np.log2(frequency))  # in an octave, about each frequency
+        steps = 1 / np.gradient(np.log2(frequency))  # bins an octave near each frequency
         alpha = (2.0 ** (2 / steps) - 1) / (2.0 ** (2 / steps) + 1)
         return alpha, alpha * AUDITORY if self.gamma is None else np.full_like(alpha, self.gamma)
 
     def halvings_beforehand(self, sample_rate: int) -> int:
-        """How often librosa halves the rate before the highest octave; Impossible if that is too high."""
+        """How often librosa halves the rate before the highest octave.
+
+        Impossible if the top band exceeds half the rate.
+        """
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
         top = np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / self.filter_scale) + 0.5 * widening)
