@@ -4,6 +4,7 @@ Every reader returns a Listing: what the source itself says. Groups, folds, samp
 does not say are found or drawn later, see folds.py and load.py.
 """
 
+import io
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -117,24 +118,31 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     if path.exists() and not path.is_file():  # a FIFO is waited for, a device never ends
         raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-        frame = pd.read_csv(
-            path,
-            sep=max(",;\t", key=header.count),
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            index_col=False,  # also if rows have a cell more than the header: pandas warns of it
-        )
+        frame = parse_csv(path, path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, OSError) as error:
+    except OSError as error:
         raise RequestError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
     if not set(columns) <= set(frame):
         raise RequestError(f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}")
     return frame
+
+
+def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
+    """The table in the text of a file, see `read_csv`; `layout` are keyword arguments of pandas."""
+    header = text.partition("\n")[0]
+    try:
+        return pd.read_csv(
+            io.StringIO(text),
+            sep=max(",;\t", key=header.count),
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            index_col=False,  # also if rows have a cell more than the header: pandas warns of it
+            **layout,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise RequestError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
 
 
 def audio_path(audio: Path, name: str) -> str:

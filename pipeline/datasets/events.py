@@ -1,0 +1,304 @@
+"""Annotation tables: sounds with a beginning and an end, as people mark them in recordings.
+
+    Raven      selection tables: a selection stands there once a view; if a table is about several files,
+               `Begin File` and `File Offset (s)` say where it begins
+    Audacity   label tracks: start TAB end TAB label, no header; without an end the event is a point; a line
+               with a backslash belongs to the line before
+    CSV, TSV   file, start, end, label, under the names in COLUMNS
+
+A table that names no recording belongs to the recording whose name its own begins with: `a.wav` has `a.txt`
+or `a.Table.1.selections.txt`.
+"""
+
+import math
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pandas as pd
+
+from commandline.errors import RequestError, closest, nearest
+from features_cache.location import TABLES
+from pipeline.datasets.layouts import files_below
+from pipeline.datasets.readers import parse_csv
+
+EVENT_COLUMNS = ["file", "start", "end", "label"]
+# Column -> names in use, the first that a table has counts; without case, units in brackets and punctuation.
+COLUMNS = {
+    "file": (
+        "beginpath beginfile file filename files audiofile audiofilename soundfile soundfiles wavfile infile "
+        "notatedpath audiopath filepath path fname recording"
+    ),
+    "file offset": "fileoffset",
+    "start": "start starttime starts startseconds startsec begin begintime onset onsets onsettime tmin mint",
+    "end": "end endtime ends endseconds endsec stop stoptime offset offsets offsettime tmax maxt",
+    "duration": "duration durations durationseconds length",
+    "label": (
+        "label labels annotation annotations species commonname tags tag eventlabel class manualid "
+        "scientificname"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """What annotation tables say of recordings.
+
+    `events` has EVENT_COLUMNS, sorted by file and start; start and end are seconds, equal for a point.
+    """
+
+    events: pd.DataFrame
+    annotated: frozenset[str]  # recordings that a table tells of, some perhaps that they hold no event
+    notes: tuple[str, ...]  # what a user should know: tables without a recording, empty tables
+
+
+class Row(NamedTuple):
+    """An event as a table has it; without a label it is '', without a recording's name `file` is ''."""
+
+    line: int
+    file: str
+    start: float
+    end: float
+    label: str
+
+
+class UnknownTable(RequestError):
+    """A file that is in no known format."""
+
+
+def read_events(
+    tables: Path, recordings: Mapping[str, float], column: str = "", label: str = ""
+) -> Annotations:
+    """Every event in the tables.
+
+    tables      a folder of annotation tables, or one table
+    recordings  the path of each recording below its folder -> its seconds, NaN if they are not known
+    column      the column of labels; by default one of the names in use
+    label       the label of events that have none
+
+    An event that stands in the tables twice counts once; one that lasts beyond its recording ends with it.
+    RequestError names the file and the line.
+
+        read_events(Path("labels"), {"dawn.flac": 60.0}).events
+    """
+    folder, names = tables.parent, [tables.name]
+    if tables.is_dir():
+        folder = tables
+        names = [name for name in files_below(tables) if Path(name).suffix.lower() in TABLES]
+    if not names:
+        raise RequestError(f"TABLES={tables} holds no table: expected files in {', '.join(TABLES)}")
+    find = Recordings(recordings)
+    events = []
+    annotated = set[str]()
+    strange, empty, beyond = list[str](), list[str](), list[str]()
+    for name in names:
+        path = folder / name
+        own = find.of_table(path, name, alone=len(names) == 1)
+        text = read_text(path)
+        try:
+            rows = list(
+                label_track(path, text) if is_label_track(text) else table_rows(path, text, column, label)
+            )
+        except UnknownTable:
+            if own or len(names) == 1:
+                raise
+            rows = []
+        if not own and not any(row.file for row in rows):
+            strange.append(name)
+            continue
+        if own:
+            annotated.add(own)
+        if not rows:
+            empty.append(name)
+        for row in rows:
+            where = f"{path}, line {row.line}"
+            file = find.named(row.file, where) if row.file else own
+            if not file:
+                raise RequestError(f"{where}: names no recording, and neither does the table's own name")
+            annotated.add(file)
+            if math.isnan(row.start):  # a recording without an event
+                continue
+            ends = recordings[file]
+            if row.start < 0 or row.end < row.start or row.start > ends:
+                raise RequestError(
+                    f"{where}: the event lasts from {row.start:g} to {row.end:g} s; expected a start and an "
+                    f"end, in seconds, within the {ends:.6g} s of {file}"
+                )
+            if not (row.label or label):
+                raise RequestError(f"{where}: the event has no label; write one, or give all such LABEL=")
+            if row.end > ends:
+                beyond.append(where)
+            events.append((file, row.start, min(row.end, ends), row.label or label))
+    if not annotated:
+        raise RequestError(
+            f"no table of TABLES={tables} fits a recording: the first table is {names[0]}, the first "
+            f"recording {next(iter(recordings))}; expected names as in a.wav and a.txt, or a column file"
+        )
+    remarks = {
+        "tables that fit no recording": strange,
+        "tables without an event": empty,
+        "events that last beyond their recording and end with it": beyond,
+    }
+    return Annotations(
+        pd.DataFrame(sorted(set(events)), columns=EVENT_COLUMNS).astype({"start": float, "end": float}),
+        frozenset(annotated),
+        tuple(f"{what}: {len(of):,}, the first {of[0]}" for what, of in remarks.items() if of),
+    )
+
+
+class Recordings:
+    """Finds recordings by the names that tables give them: another folder, extension or form of accents."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = list(paths)
+        self.by_name = defaultdict[str, list[str]](list)
+        for path in self.paths:
+            name = PurePosixPath(unicodedata.normalize("NFC", path))
+            for key in {name.name, name.stem}:
+                self.by_name[key].append(path)
+
+    def find(self, name: PurePosixPath, where: str) -> str:
+        """The recording of this name that shares most folders with it, '' if there is none."""
+        fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
+        folders = name.parts[-2::-1]
+
+        def shared(path: str) -> int:
+            pairs = zip(folders, PurePosixPath(path).parts[-2::-1])
+            return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+        most = max(map(shared, fitting), default=0)
+        best = [path for path in fitting if shared(path) == most]
+        if len(best) > 1:
+            raise RequestError(
+                f"{where}: {name} may be {' or '.join(best[:3])}; expected one recording of this name: write "
+                "its folder into the table, or rename the others"
+            )
+        return best[0] if best else ""
+
+    def named(self, text: str, where: str) -> str:
+        """The recording that a table names; RequestError if there is none."""
+        path = PurePosixPath(unicodedata.normalize("NFC", text).replace("\\", "/"))
+        recording = self.find(path, where)
+        if not recording:
+            meant = closest(path.name, (PurePosixPath(path).name for path in self.paths))
+            hint = f" (did you mean {meant}?)" if meant else ""
+            raise RequestError(
+                f"{where}: the recording {text} is not in AUDIO={hint}; add it or remove the line"
+            )
+        return recording
+
+    def of_table(self, path: Path, name: str, alone: bool) -> str:
+        """The recording that a table's own name begins with; '' if there is none.
+
+        alone  it is the only table: that of the only recording, whatever its name
+        """
+        if alone and len(self.paths) == 1:
+            return self.paths[0]
+        words = PurePosixPath(unicodedata.normalize("NFC", name))
+        while words.suffix:
+            words = words.with_suffix("")
+            if recording := self.find(words, str(path)):
+                return recording
+        return ""
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, UTF-16, or cp1252, which has Latin-1's letters; lines end with \\n."""
+    if not path.is_file():
+        raise RequestError(f"{path} cannot be read as a table: there is no such file")
+    content = path.read_bytes()
+    encodings = ("utf-16",) if b"\0" in content else ("utf-8-sig", "cp1252", "latin-1")
+    for encoding in encodings:
+        try:
+            return re.sub("\r\n?", "\n", content.decode(encoding))
+        except UnicodeDecodeError:
+            continue
+    raise RequestError(f"{path} is no text")
+
+
+def number_of(text: str) -> float | None:
+    """`1.5` or `1,5`; None if it is neither."""
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def seconds_of(where: str, column: str, text: str) -> float:
+    number = number_of(text)
+    if number is None:
+        raise RequestError(f"{where}: {column} is {text!r}; expected seconds, as 12.5 or 12,5")
+    return number
+
+
+def is_label_track(text: str) -> bool:
+    first = text.lstrip("\n").partition("\n")[0]
+    return number_of(first.partition("\t")[0]) is not None
+
+
+def label_track(path: Path, text: str) -> Iterator[Row]:
+    """A label may be empty; what stands behind it, as a detector's confidence, is left out."""
+    for line, content in enumerate(text.split("\n"), 1):
+        if not content.strip() or content.startswith("\\"):
+            continue
+        first, *cells = (cell.strip() for cell in content.split("\t"))
+        start = end = seconds_of(f"{path}, line {line}", "the start", first)
+        if cells and (cells[0] == "" or number_of(cells[0]) is not None):
+            end = seconds_of(f"{path}, line {line}", "the end", cells.pop(0) or first)
+        yield Row(line, "", start, end, cells[0] if cells else "")
+
+
+def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
+    """Rows below a header; a row without start and end, or no row, says that there is no event."""
+    if not text.strip():
+        return
+    blank = len(text) - len(text.lstrip("\n"))
+    table = parse_csv(path, text[blank:], skip_blank_lines=False).fillna("")
+    of = find_columns(path, list(table), column)
+    if len(table) and not (of["label"] or label):
+        raise RequestError(
+            f"{path}, line {blank + 1}: no column is known to hold labels (label, Annotation, Species, …); "
+            f"COLUMN= names one of {', '.join(table)}, or LABEL= gives all events one label"
+        )
+    cells = {role: table[name].str.strip() if name else [""] * len(table) for role, name in of.items()}
+    for line, row in enumerate(zip(*cells.values()), blank + 2):
+        cell = dict(zip(cells, row))
+        if not any(row):
+            continue
+        where = f"{path}, line {line}"
+        start = end = math.nan
+        if cell["start"] or cell["end"]:
+            start = seconds_of(where, of["start"], cell["start"])
+            end = seconds_of(where, of["end"], cell["end"]) if cell["end"] else start
+            if cell["duration"] and not cell["end"]:
+                end = start + seconds_of(where, of["duration"], cell["duration"])
+            if cell["file offset"]:
+                begin = seconds_of(where, of["file offset"], cell["file offset"])
+                start, end = begin, begin + (end - start)
+        yield Row(line, cell["file"], start, end, cell["label"])
+
+
+def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:
+    """COLUMNS -> the column of this table, '' if it has none."""
+    plain = {re.sub(r"\(.*?\)|[^a-z0-9]", "", name.casefold()): name for name in reversed(header)}
+    of = {
+        role: next((plain[name] for name in names.split() if name in plain), "")
+        for role, names in COLUMNS.items()
+    }
+    if not of["start"] and of["duration"] and of["end"] == plain.get("offset"):
+        of["start"], of["end"] = of["end"], ""  # PyHa: OFFSET, DURATION
+    if not (of["start"] and (of["end"] or of["duration"])):
+        raise UnknownTable(
+            f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known table; expected Raven's "
+            "(Begin Time (s), End Time (s), …), one with start,end,label, or an Audacity label track, which "
+            "has none"
+        )
+    if column and column not in header:
+        raise RequestError(f"{path}, line 1: COLUMN={column}: {nearest('column', column, header)}")
+    return {**of, "label": column or of["label"]}
