@@ -40,6 +40,7 @@ environment := .venv/installed
 test_environment := .venv/installed-for-tests
 base := python3
 endif
+for_tests = -c constraints.txt -e '.[test]'
 ready = the environment is ready in $(python); next: make demo   (two minutes, synthetic sounds)
 quote := '
 define newline
@@ -71,7 +72,7 @@ test: $(test_environment)
 	@$(python) -m pytest -n 3 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
 setup: $(environment)
 ifndef environment
-	@$(python) -m pip install --quiet --disable-pip-version-check -r requirements$(if $(filter 1,$(ALL)),-test).txt
+	@$(python) -m pip install --quiet --disable-pip-version-check $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt)
 	@$(python) -m pipeline.kernels
 endif
 	@$(python) -m commandline known $(given)
@@ -108,8 +109,8 @@ check: $(test_environment)
 	@echo "compiling for this processor"
 	@.venv/bin/python -m pipeline.kernels
 	@touch $@
-.venv/installed-for-tests: .venv/installed $(wildcard requirements-*.txt)
+.venv/installed-for-tests: .venv/installed pyproject.toml constraints.txt
 	@echo "adding what the tests need"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check $(for_tests)
 	@.venv/bin/python -m tests.compiled
 	@touch $@

@@ -4,7 +4,7 @@ Each way runs in a process of its own with its threads pinned to one; clip by cl
 whatever else the machine does hits all alike. A time is the median over clips of processor time, after one
 round to warm up and without reading files. librosa is called as in pipeline/reference.py, its `hpss` once
 for the two halves; "shared" is librosa given one spectrogram; audioFlux takes
-part if it is installed (pip install -r requirements-bench.txt).
+part if it is installed (pip install -e '.[bench]').
 """
 
 import multiprocessing
@@ -154,7 +154,7 @@ def report(measured: dict[str, Times], reached: list[float]) -> str:
     goals = []
     for (what, least), value in zip(TARGETS.items(), reached, strict=True):
         verdict = "met" if value >= least else "missed"
-        absent = "not installed: pip install -r requirements-bench.txt"
+        absent = "not installed: pip install -e '.[bench]'"
         goals.append([what, f"{value:.2f}", f"at least {least:g}", absent if np.isnan(value) else verdict])
     header = ["ms a clip", "librosa", "ours alone", "ours together"]
     return "\n\n".join([text_table(rows, header), text_table(goals, ["", "here", "target", ""])])

@@ -15,11 +15,16 @@ A registry whose entries carry more than the function wraps `register`:
 """
 
 import importlib
+import shlex
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn, TypeVar
 
 from commandline.errors import RequestError, nearest
+
+HOME = Path(__file__).resolve().parents[1]
+CLONE = (HOME / "pyproject.toml").exists()  # otherwise an installed copy
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
@@ -56,15 +61,16 @@ class Registry(dict[str, Entry]):
 def load_extra(package: str, extras: Mapping[str, tuple[str, str]], capability: str) -> ModuleType:
     """The module of a capability; RequestError if its file has been removed, or a package that it needs.
 
-    extras  capability -> its module in the package, and the file of the packages that it needs besides
+    extras  capability -> its module in the package, and the extra of pyproject.toml that it needs
     """
-    module, requirements = extras[capability]
+    module, extra = extras[capability]
     name = f"{package}.{module}"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
             raise RequestError(f"{capability} needs {name.replace('.', '/')}.py, which is not here") from None
-        if not requirements:
+        if not extra:
             raise
-        raise RequestError(f"{capability} needs {error.name}: pip install -r {requirements}") from None
+        install = shlex.join(["pip", "install", f"{HOME if CLONE else 'featurestack'}[{extra}]"])
+        raise RequestError(f"{capability} needs {error.name}: {install}") from None

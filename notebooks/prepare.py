@@ -11,7 +11,8 @@ IN_COLAB = Path(
     "/content/data"
 )  # on its own disk: a cache is mapped into memory, which Google Drive is slow at
 MODULES = {"scikit-learn": "sklearn"}  # where the name to import differs from the name to install
-SKIPPED = {"torch", "jupyterlab"}  # Colab has its own
+SLIDERS = {"anywidget", "ipywidgets"}  # and the microphone
+SKIPPED = {"torch"}  # Colab has its own, and Jupyter
 
 
 def folders(home: Path = HOME) -> tuple[Path, Path]:
@@ -30,11 +31,13 @@ def folders(home: Path = HOME) -> tuple[Path, Path]:
 
 def install_missing(home: Path) -> None:
     """Install, in the pinned versions, what the project needs and Python does not find."""
-    texts = [(home / f"requirements{part}.txt").read_text(encoding="utf-8") for part in ("", "-notebooks")]
-    pinned = re.findall(r"^([\w-]+)(==\S+)", "\n".join(texts), re.MULTILINE)
+    core, extras = (
+        re.findall(r"^([\w-]+)(==\S+)", (home / file).read_text(encoding="utf-8"), re.MULTILINE)
+        for file in ("requirements.txt", "constraints.txt")
+    )
     missing = [
         f"{name}{release}"
-        for name, release in pinned
+        for name, release in [*core, *(pin for pin in extras if pin[0] in SLIDERS)]
         if name not in SKIPPED and importlib.util.find_spec(MODULES.get(name, name)) is None
     ]
     if missing:

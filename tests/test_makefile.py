@@ -94,9 +94,9 @@ def fake_python(path, body=""):
 
 @pytest.fixture
 def project(tmp_path):
-    """A folder with the Makefile and the requirements alone."""
-    for file in (ROOT / "Makefile", *ROOT.glob("requirements*.txt")):
-        shutil.copy(file, tmp_path)
+    """A folder with the Makefile and what it installs from alone."""
+    for file in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / file, tmp_path)
     return tmp_path
 
 

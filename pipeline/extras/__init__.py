@@ -7,10 +7,10 @@ import functools
 
 from commandline.registry import load_extra
 
-# capability -> its module here, and the file of the packages that it needs beside the project's own
+# capability -> its module here, and the extra of pyproject.toml that it needs
 EXTRAS = {
-    "dask": ("dask_cluster", "requirements-scale.txt"),
-    "embedding": ("embedding", "requirements-onnx.txt"),
+    "dask": ("dask_cluster", "scale"),
+    "embedding": ("embedding", "onnx"),
 }
 
 load = functools.partial(load_extra, __name__, EXTRAS)

@@ -1,6 +1,6 @@
 """`embedding@model=NAME`: the answer of a pretrained network in a file, as one vector or one a window.
 
-The network is models/NAME.onnx below the current folder, run by onnxruntime (requirements-onnx.txt) in the
+The network is models/NAME.onnx below the current folder, run by onnxruntime (the extra onnx) in the
 processes that compute the other features. It takes samples and gives numbers. Its card, models/NAME.json:
 
     sample_rate  Hz of its input

@@ -173,7 +173,7 @@ def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all
 ):
     """With pip and Google's module played by stand-ins."""
     (tmp_path / "requirements.txt").write_text("torch==2.13.0\nnumpy==1.0\nmissing-here==1\n")
-    (tmp_path / "requirements-notebooks.txt").write_text("jupyterlab==4\nmissing-too==2\n")
+    (tmp_path / "constraints.txt").write_text("jupyterlab==4\nanywidget==2\n")
     (tmp_path / "lab.py").touch()
     commands: list[list[str]] = []
     mounted: list[str] = []
@@ -183,12 +183,12 @@ def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     monkeypatch.setattr(sys, "path", list(sys.path))
-    absent = ("torch", "missing-here", "missing-too", "jupyterlab")
+    absent = ("torch", "missing-here", "anywidget", "jupyterlab")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in absent else 1)
     monkeypatch.setattr(prepare.folders, "__defaults__", (tmp_path,))
     source = next(cell.source for cell in store.load("play").cells if cell.id == "setup")
     source = source.replace("/content/drive/MyDrive/featurestack", str(tmp_path))
     exec(compile(source, "setup", "exec"), names := {})  # the cell itself, as Colab would run it
     assert mounted == ["/content/drive"]
-    assert [command[-2:] for command in commands] == [["missing-here==1", "missing-too==2"]]
+    assert [command[-2:] for command in commands] == [["missing-here==1", "anywidget==2"]]
     assert (names["DATA"], names["RUNS"]) == (prepare.IN_COLAB, tmp_path / "runs")

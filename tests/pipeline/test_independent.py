@@ -1,4 +1,4 @@
-"""Agreement with audioFlux and spafe, where they are installed: pip install -r requirements-bench.txt."""
+"""Agreement with audioFlux and spafe, where they are installed: pip install -e '.[bench]'."""
 
 import numpy as np
 import pytest

@@ -7,9 +7,9 @@ import functools
 
 from commandline.registry import load_extra
 
-# capability -> its module here, and the file of the packages that it needs beside the project's own
+# capability -> its module here, and the extra of pyproject.toml that it needs
 EXTRAS = {
-    "export": ("onnx_export", "requirements-onnx.txt"),
+    "export": ("onnx_export", "onnx"),
     "listen": ("listen", ""),
     "torchrun": ("torchrun", ""),
     "trackers": ("trackers", ""),

@@ -20,7 +20,7 @@ from tests.pipeline.extraction import done, options
 from tests.refusal import refused
 
 dask = pytest.importorskip("dask")
-distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs requirements-scale.txt")
+distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs the extra scale")
 dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
 Cluster = dask_cluster.Cluster
 refuse_unfit = dask_cluster.refuse_unfit
