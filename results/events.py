@@ -16,9 +16,10 @@ F1 is the share of events and detections that have a partner. Conventions: W win
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from results.tags import average_precision, decision_scores, macro
 
 BACKGROUND = "background"  # the label of windows without an event: no detection
 ALL = "all classes"
@@ -43,23 +44,22 @@ def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
     return pd.DataFrame({"file": windows["file"], "start": start, "end": end, "follows": follows})
 
 
-def join_windows(
-    middle: pd.DataFrame,
-    active: NDArray[np.bool_],
-    probabilities: NDArray[np.floating],
-    classes: list[str],
-) -> pd.DataFrame:
-    """Detections: neighbouring windows that are `active` (W, K) in one class are one; BACKGROUND is none.
+def join_windows(middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.DataFrame) -> pd.DataFrame:
+    """Detections: neighbouring windows of `middles` with one class are one; BACKGROUND is none.
 
-    EVENT_COLUMNS, then the mean and the largest of the windows' `probabilities` (W, K).
+    chosen, probabilities  (W, K), a column a class: whether a window has it, and how probably
+
+    EVENT_COLUMNS, then the mean and the largest of the windows' probabilities.
     """
     tables = [pd.DataFrame(columns=[*EVENT_COLUMNS, "mean", "largest"])]
-    for name, on, probability in zip(classes, active.T, probabilities.T, strict=True):
-        if name != BACKGROUND and on.any():
-            begins = on & ~(middle["follows"] & np.append(False, on[:-1]))
-            rows = middle[on].assign(label=name, mean=probability[on], largest=probability[on])
-            how = {"file": "first", "start": "first", "end": "last"}
-            how |= {"label": "first", "mean": "mean", "largest": "max"}
+    for name in chosen.columns.drop(BACKGROUND, errors="ignore"):
+        on = chosen[name].to_numpy(bool)
+        begins = on & ~(middle["follows"] & np.append(False, on[:-1]))
+        probability = probabilities[name][on]
+        rows = middle[on].assign(label=name, mean=probability, largest=probability)
+        how = {"file": "first", "start": "first", "end": "last"}
+        how |= {"label": "first", "mean": "mean", "largest": "max"}
+        if on.any():
             tables.append(rows.groupby(begins.cumsum()[on]).agg(how)[list(tables[0])])
     joined = pd.concat(tables[1:] or tables)
     return joined.sort_values(EVENT_COLUMNS, ignore_index=True)
@@ -106,40 +106,62 @@ def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
     return items
 
 
-def event_scores(items: pd.DataFrame, hours: float) -> pd.DataFrame:
-    """Scores of `compare`, a row a label and one of ALL.
+def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
+    """Scores of `compare`, a row a label and one of ALL; `middle`: the `middles` of the windows.
 
-    events, detections  counts                  recall             share of events that a detection shares
-    f1_iou, f1_collar   F1 by that criterion    false_alarms       detections an hour that share no event
+    events, detections  counts                  event_recall   share of events that a detection shares
+    f1_iou, f1_collar   F1 by that criterion    false_alarms   detections an hour that share no event
     """
+    hours = (middle["end"] - middle["start"]).sum() / 3600
+    rows = [*np.unique(items["label"]), ALL]
     items = pd.concat([items, items.assign(label=ALL)])
     detections = items[items["detected"]].groupby("label")["shared"]
     scores = {
         "events": (~items["detected"]).groupby(items["label"]).sum(),
         "detections": detections.size(),
-        "recall": items[~items["detected"]].groupby("label")["shared"].mean(),
+        "event_recall": items[~items["detected"]].groupby("label")["shared"].mean(),
         "false_alarms": (detections.size() - detections.sum()) / hours,
         "f1_iou": items.groupby("label")["iou"].mean(),
         "f1_collar": items.groupby("label")["collar"].mean(),
     }
-    table = pd.DataFrame(scores, [*np.unique(items["label"][items["label"] != ALL]), ALL])
-    return table.fillna({"detections": 0, "false_alarms": 0}).rename_axis("label")
+    return pd.DataFrame(scores, rows).fillna({"detections": 0, "false_alarms": 0}).rename_axis("label")
 
 
 def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd.DataFrame:
     """`event_scores` of a perfect classifier of windows, which no model on such windows exceeds.
 
-    A window's `label`: names joined by `;`, empty or BACKGROUND without an event.
+    A window's `label`: names joined by `;`. Labels that are none of the events' do not count.
 
         best_possible(events, windows, hop=0.25).loc["all classes", "f1_collar"]
     """
-    perfect = windows["label"].str.get_dummies(";")
-    certain = perfect.to_numpy(bool)
+    names = np.unique(events["label"])
+    perfect = windows["label"].str.get_dummies(";").reindex(columns=names, fill_value=0)
     middle = middles(windows, hop)
-    detections = join_windows(middle, certain, certain.astype(float), list(perfect))
-    return event_scores(compare(events, detections), hours(middle))
+    return event_scores(compare(events, join_windows(middle, perfect, perfect)), middle)
 
 
-def hours(middle: pd.DataFrame) -> float:
-    """Of audio that the windows stand for."""
-    return float((middle["end"] - middle["start"]).sum() / 3600)
+def detection_scores(
+    windows: pd.DataFrame, chosen: pd.DataFrame, scores: pd.DataFrame, hop: float, events: pd.DataFrame
+) -> pd.DataFrame:
+    """Scores by class and over ALL: of windows, of the detections that they make, and the best possible.
+
+    windows  with the column `label`, as in `best_possible`
+    chosen   (W, K), a column a class: what is predicted
+    scores   (W, K), probabilities or their ranks
+
+    window_precision, window_recall, window_f1, window_support (a count), window_average_precision (over ALL
+    its mean over the classes), the columns of `event_scores`, best_f1_iou, best_f1_collar.
+    """
+    names = chosen.columns.drop(BACKGROUND, errors="ignore")
+    events = events[events["label"].isin(names)]
+    target = windows["label"].str.get_dummies(";").reindex(columns=names, fill_value=0).to_numpy(bool)
+    decisions = chosen[names].to_numpy()
+    by_class = decision_scores(target, decisions)
+    by_class["average_precision"] = average_precision(target, scores[names].to_numpy())
+    pooled = decision_scores(target.reshape(-1, 1), decisions.reshape(-1, 1))
+    pooled["average_precision"] = np.array([macro(by_class["average_precision"])])
+    table = pd.concat([pd.DataFrame(by_class, names), pd.DataFrame(pooled, [ALL])]).add_prefix("window_")
+    middle = middles(windows, hop)
+    found = event_scores(compare(events, join_windows(middle, chosen, scores)), middle)
+    best = best_possible(events, windows, hop)[["f1_iou", "f1_collar"]].add_prefix("best_")
+    return table.join(found).join(best).rename_axis("label")

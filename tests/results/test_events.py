@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.events import ALL, best_possible, compare, event_scores, join_windows, middles
+from results.events import ALL, best_possible, compare, detection_scores, event_scores, join_windows, middles
+
+HALF_HOUR = pd.DataFrame({"start": [0.0], "end": [1800.0]})
 
 
 def events(*rows):
@@ -17,18 +19,16 @@ def windows(seconds=4.0, length=1.0, hop=0.5, file="a"):
 
 
 def joined(table, active, hop=0.5):
-    active = np.array(active, bool)[:, None]
-    probabilities = np.linspace(0.1, 0.9, len(active))[:, None]
-    found = join_windows(middles(table, hop), active, probabilities, ["x"])
+    chosen = pd.DataFrame({"x": np.array(active, bool)})
+    probabilities = pd.DataFrame({"x": np.linspace(0.1, 0.9, len(active))})
+    found = join_windows(middles(table, hop), chosen, probabilities)
     return found[["file", "start", "end"]].to_numpy().tolist(), found[["mean", "largest"]].to_numpy()
 
 
 def test_each_window_stands_for_the_hop_in_its_middle_and_neighbours_join():
     found, probabilities = joined(windows(), [0, 1, 1, 0, 0, 1, 0])
     assert found == [["a", 0.75, 1.75], ["a", 2.75, 3.25]]
-    assert probabilities == pytest.approx(
-        np.array([[0.3, 0.1 + 0.8 / 3], [0.1 + 4 / 6, 0.1 + 4 / 6]]), abs=0.1
-    )
+    assert probabilities == pytest.approx(np.array([[0.3, 0.1 + 0.8 / 3], [0.1 + 2 / 3, 0.1 + 2 / 3]]))
     assert joined(windows(), np.ones(7))[0] == [["a", 0.0, 4.0]]  # the whole recording
 
 
@@ -41,11 +41,11 @@ def test_neither_recordings_nor_windows_beside_a_gap_join():
 
 def test_background_is_no_detection_and_none_are_an_empty_table():
     table = middles(windows(), 0.5)
-    both = np.ones((7, 2), bool)
-    found = join_windows(table, both, both.astype(float), ["background", "x"])
+    both = pd.DataFrame(np.ones((7, 2), bool), columns=["background", "x"])
+    found = join_windows(table, both, both.astype(float))
     assert found["label"].tolist() == ["x"]
-    assert event_scores(compare(found, found[:0]), 1.0).loc[ALL].tolist() == [1, 0, 0, 0, 0, 0]
-    assert join_windows(table, ~both, both.astype(float), ["background", "x"]).empty
+    assert event_scores(compare(found, found[:0]), table).loc[ALL].tolist() == [1, 0, 0, 0, 0, 0]
+    assert join_windows(table, ~both, both.astype(float)).empty
 
 
 def intervals(chance, count):
@@ -70,7 +70,7 @@ def test_matching_within_the_collar_is_mir_evals():
 def test_scores_of_a_case_worked_out_by_hand():
     truth = events(("a", 0.0, 1.0, "x"), ("a", 2.0, 3.0, "x"), ("b", 0.0, 1.0, "x"), ("a", 5.0, 5.2, "y"))
     found = events(("a", 0.1, 1.2, "x"), ("a", 1.3, 9.0, "x"), ("b", 2.0, 3.0, "x"), ("b", 0.0, 1.0, "y"))
-    scores = event_scores(compare(truth, found), hours=0.5)
+    scores = event_scores(compare(truth, found), HALF_HOUR)
     assert scores.loc["x"].tolist() == pytest.approx([3, 3, 2 / 3, 2, 2 / 6, 2 / 6])
     assert scores.loc["y"].tolist() == [1, 1, 0, 2, 0, 0]
     assert scores.loc[ALL].tolist() == pytest.approx([4, 4, 2 / 4, 4, 2 / 8, 2 / 8])
@@ -78,8 +78,8 @@ def test_scores_of_a_case_worked_out_by_hand():
 
 def test_an_endless_detection_finds_all_events_but_is_partner_of_none():
     truth = events(*(("a", start, start + 0.5, "x") for start in range(50)))
-    scores = event_scores(compare(truth, events(("a", 0.0, 50.0, "x"))), 1.0)
-    assert scores.loc["x", ["recall", "false_alarms", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0, 0]
+    scores = event_scores(compare(truth, events(("a", 0.0, 50.0, "x"))), HALF_HOUR)
+    assert scores.loc["x", ["event_recall", "false_alarms", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0, 0]
 
 
 def test_what_windows_can_reach_is_all_for_events_on_their_grid_and_little_for_short_ones():
@@ -89,5 +89,26 @@ def test_what_windows_can_reach_is_all_for_events_on_their_grid_and_little_for_s
     x = np.where((middle > 2) & (middle < 4), "x", "background")
     labels = np.where((table["start"] <= 6.05) & (table["end"] >= 6.05), "y", x)
     best = best_possible(truth, table.assign(label=labels), hop=0.25)
-    assert best.loc["x", ["recall", "f1_iou", "f1_collar"]].tolist() == [1, 1, 1]
-    assert best.loc["y", ["recall", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0]
+    assert best.loc["x", ["event_recall", "f1_iou", "f1_collar"]].tolist() == [1, 1, 1]
+    assert best.loc["y", ["event_recall", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0]
+
+
+def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possible():
+    table = windows().assign(label=["", "x", "x", "", "x;y", "y", "background"])
+    chosen = pd.DataFrame({"x": [0, 1, 1, 0, 0, 0, 0], "y": [0, 0, 0, 0, 1, 1, 1], "background": 0}).astype(
+        bool
+    )
+    probabilities = pd.DataFrame(
+        {"x": [0.1, 0.9, 0.8, 0.4, 0.3, 0.2, 0.1], "y": chosen["y"] * 0.7, "background": 0}
+    )
+    truth = events(("a", 0.75, 1.75, "x"), ("a", 2.25, 2.75, "x"), ("a", 2.0, 3.0, "y"), ("a", 1, 2, "z"))
+    scores = detection_scores(table, chosen, probabilities, 0.5, truth)
+    assert list(scores.index) == ["x", "y", ALL]
+    by_window = scores.filter(like="window_").drop(columns="window_support")
+    assert by_window.loc["x"].tolist() == pytest.approx([1, 2 / 3, 0.8, (1 + 1 + 3 / 4) / 3])
+    assert by_window.loc["y"].tolist() == pytest.approx([2 / 3, 1, 0.8, 2 / 3])
+    assert by_window.loc[ALL].tolist() == pytest.approx([4 / 5, 4 / 5, 0.8, (2.75 / 3 + 2 / 3) / 2])
+    assert scores.loc["x", ["events", "detections", "event_recall", "f1_iou"]].tolist() == pytest.approx(
+        [2, 1, 0.5, 2 / 3]
+    )
+    assert scores.loc[ALL, "best_f1_iou"] == 1.0 > scores.loc[ALL, "f1_iou"]
