@@ -38,7 +38,7 @@ def option(
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
     `least` and `most` bound a number, both allowed. `traits` say what else is true of it: `positional=True`
-    takes words without a name; train/options.py reads `in_hash`, `in_sweep` and `unused_by`.
+    takes words without a name; results/training_options.py has others.
     """
     return dataclasses.field(
         default=default, metadata={"meaning": meaning, "bounds": (least, most), **traits}
@@ -120,22 +120,23 @@ def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> An
 class DataOptions(Options):
     """Where datasets lie."""
 
-    data: Path = option(Path("data"), "folder of datasets and their feature caches", in_hash=False)
+    data: Path = option(Path("data"), "folder of datasets and their feature caches")
 
 
 class DatasetOptions(DataOptions):
     """Which clips, and where their cache lies."""
 
     dataset: str = option(
-        "esc50", "esc50, esc10, synth, a folder of sounds, a CSV, or a cache folder", in_hash=False
+        "esc50",
+        "esc50, esc10, synth, a folder of sounds, a CSV, or a cache folder",
     )
-    name: str = option("", "another name for the dataset's folders", in_hash=False)
+    name: str = option("", "another name for the dataset's folders")
 
 
 class RunsOptions(Options):
     """Where run folders lie."""
 
-    runs: Path = option(Path("runs"), "folder of run folders", in_hash=False)
+    runs: Path = option(Path("runs"), "folder of run folders")
 
 
 class ReportsOptions(Options):

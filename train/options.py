@@ -1,11 +1,9 @@
-"""What the commands of this package can be asked, each default written once.
+"""The options of this package's commands, each default written once.
 
-What else is true of an option stands at its field: in_hash (it can change predictions, as most can), in_sweep
-(a sweep takes a list), unused_by (kinds of models that ignore it).
+Options that can change predictions stand in `results/training_options.py`, because run.json keeps them.
 """
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,205 +21,33 @@ from commandline.options import (
     option,
     words,
 )
+from results.training_options import Task, TrainingOptions, of_networks
 from train.recipes import recipe_words
 
 LARGEST_GRID = 2**24  # values; 64 MB a channel and clip
-of_networks = functools.partial(option, unused_by="linear")  # of what is trained step by step
 
 
-class RunOptions(DatasetOptions, RunsOptions):
+class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     """One run: every fold of one feature set with one model."""
 
-    features: str = option(
-        "mel+mfcc+chroma",
-        "one feature set: names joined by +, each a channel; name@key=value is a variant, name:a-b some rows",
-        in_sweep=False,
-    )
-    model: str = option(
-        "resnet18+texture",
-        "`python -m train list` shows them; name@key=value,key=value sets a model's own options; a+b is "
-        "the ensemble of two that take images, b@weight=0.6 the weight of the second in its answer; "
-        "where every channel is a vector, such as an embedding, the default is mlp",
-    )
-    task: Literal["classes", "categories"] = option(
-        "classes",
-        "what is predicted: classes, or their categories",
-    )
-    folds: tuple[int, ...] = option(
-        (), "test folds to train, all by default; others join the same run later", in_hash=False
-    )
+    folds: tuple[int, ...] = option((), "test folds to train, all by default; others join the same run later")
     recipe: str = option(
         "",
-        "a named setting, or a .txt file of your own: its values stand in for the defaults below",
-        in_hash=False,
+        "a named setting, or a .txt file of your own: its values stand in for the defaults of other options",
         expands=recipe_words,
-    )
-    seed: int = option(
-        0,
-        "of weights, order and augmentation; another seed is another run of the same configuration",
-        **SEED,
-    )
-
-    epochs: int = of_networks(
-        40,
-        "how long to train, fixed unless PATIENCE ends it",
-        least=1,
-    )
-    passes: int = of_networks(
-        1,
-        "an epoch goes so many times over the training clips",
-        least=1,
-    )
-    batch: int = of_networks(
-        32,
-        "clips a step; batch norm needs two",
-        least=2,
-    )
-    grid: str = option(
-        "64x216",
-        "rows x frames to which every channel is resized; native keeps the largest channel's own",
-        unused_by="linear wave vector",
-    )
-    padding: Literal["auto", "keep", "drop"] = option(
-        "auto",
-        "behind the end of short clips: drop resizes each clip's own frames to the grid, keep leaves it "
-        "in; auto drops it for convolutional networks and their ensembles where it is more than a fifth "
-        "of the time",
-        unused_by="wave",
-    )
-    norm: Literal["feature", "row", "clip", "none"] = of_networks(
-        "row",
-        "standardise each feature as a whole, each of its rows, each clip by itself, or not at all",
-    )
-    augment: str = of_networks(
-        "auto",
-        "changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform "
-        "shift,gain,polarity,mixup=0.4, none for texture alone; none for no change",
-    )
-    smoothing: float = of_networks(
-        0.1,
-        "label smoothing: the share of a target that all classes divide among them",
-        least=0,
-        most=0.99,
-    )
-    copies: int = option(
-        0,
-        "how many of the cached altered copies of each clip to train on besides it",
-        least=0,
-    )
-    balance: Literal["none", "loss", "sample"] = of_networks(
-        "none",
-        "rare classes count more in the loss, or are drawn more often",
-    )
-
-    optimizer: Literal["adamw", "sgd"] = of_networks(
-        "adamw",
-        "sgd has Nesterov momentum; weight decay spares norms and biases in both",
-    )
-    lr: float | None = of_networks(
-        None,
-        "highest learning rate; 0.002 for adamw, 0.05 for sgd by default",
-        least=1e-12,
-    )
-    decay: float | None = of_networks(
-        None,
-        "weight decay; 0.05 for adamw, 0.0005 for sgd by default",
-        least=0,
-    )
-    momentum: float = of_networks(
-        0.9,
-        "of sgd",
-        least=0,
-        most=0.9999,
-    )
-    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = of_networks(
-        "onecycle",
-        "of the learning rate, step by step; plateau divides it by ten while SELECT stays, needs VAL",
-    )
-    warmup: float = of_networks(
-        0.0,
-        "epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself",
-        least=0,
-    )
-    ema: float = of_networks(
-        0.0,
-        "moving average of the weights: the share of the old average kept at each step (0.999), 0 for none",
-        least=0,
-        most=0.99999,
-    )
-    clip: float = of_networks(
-        0.0,
-        "largest norm of a step's gradient, 0 for no limit",
-        least=0,
-    )
-
-    val: Literal["none", "next", "group"] = option(
-        "none",
-        "clips set aside to choose by: the next fold, or 15 % of the training groups",
-    )
-    select: Literal["val_loss", "val_accuracy", "val_f1"] = option(
-        "val_loss",
-        "which validation score picks the best epoch",
-    )
-    patience: int = of_networks(
-        0,
-        "end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it",
-        least=0,
     )
     curve: int = of_networks(
         20,
         "how often the test fold is scored for the curve, used for no choice; 0 for at the end only",
         least=0,
-        in_hash=False,
-    )
-    skip_test: bool = option(
-        False, "never score the test fold: for runs that only serve a choice; needs VAL", in_sweep=False
-    )
-    tta: int = option(
-        1,
-        "views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops",
-        least=1,
-        most=9999,  # run.json's check refuses more
-        unused_by="linear vector",
-    )
-
-    weights: str = of_networks(
-        "",
-        "a file of weights to start from, or imagenet to fetch the published ones",
-    )
-    device: str = of_networks(
-        "auto",
-        "cpu, cuda, mps; several, `cuda:0 cuda:1`, share the folds",
-        in_sweep=False,
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
-        "auto",
-        "number format of the network's arithmetic; auto measures which is faster",
-    )
-    threads: str = of_networks(
-        "auto",
-        "threads of the network's arithmetic on a CPU; auto measures",
-    )
-    compile: Literal["auto", "on", "off"] = of_networks(
-        "auto",
-        "torch.compile; auto uses it on a GPU where the run is long enough to repay it",
     )
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
-        "auto",
-        "where the features are kept while training; the same results everywhere",
-        in_hash=False,
+        "auto", "where the features are kept while training; the same results everywhere"
     )
-
-    tag: str = option(
-        "", "an ending for the folder's name, to keep runs apart that would share it", in_hash=False
-    )
-    note: str = option("", "a sentence that stands in run.json, the tracker and the report", in_hash=False)
-    tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files", in_hash=False)
-    tracker_dir: str = of_networks(
-        "",
-        "folder of the tracker's files; inside the run folder by default",
-        in_hash=False,
-    )
+    tag: str = option("", "an ending for the folder's name, to keep runs apart that would share it")
+    note: str = option("", "a sentence that stands in run.json, the tracker and the report")
+    tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")
+    tracker_dir: str = of_networks("", "folder of the tracker's files; inside the run folder by default")
 
     @property
     def resolved_lr(self) -> float:
@@ -240,8 +66,7 @@ AUTO_AUGMENT = {
     "wave": "shift,gain,polarity,mixup=0.4",
 }
 FIELDS = fields(RunOptions)
-IDENTITY = tuple(name for name, field in FIELDS.items() if field.metadata.get("in_hash", True))
-"""the options that can change predictions"""
+IDENTITY = tuple(fields(TrainingOptions))
 PLACED = ("features", "model")  # they begin the folder's name anyway
 # What a sweep takes as lists, beside FEATURES: recipes first, seeds of one configuration last.
 SWEPT = (
@@ -341,9 +166,7 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
 
     features: str = option("mel mfcc chroma", "features, or sets joined by + that count as one; all, small")
     model: str = option("linear", "linear or texture, perhaps with options of its own: linear@C=1")
-    task: Literal["classes", "categories"] = option(
-        "classes", "what is predicted: classes, or their categories"
-    )
+    task: Task = option("classes", "what is predicted: classes, or their categories")
     classes: str = option("", "some classes alone, separated by blanks or commas; all by default")
     epochs: int = option(40, "how long texture trains", least=1)
     permutations: int = option(20, "of more than eight features: pairs of an order and its reverse", least=2)
