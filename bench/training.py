@@ -26,7 +26,7 @@ from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import text_table
 from features_cache import external
-from train.agreement import fastest
+from train.choose_compute import fastest
 from train.compute import Compute, device_of
 from train.data import Resident, draw_batches, load_fold, measure_clips
 from train.options import RunOptions

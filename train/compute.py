@@ -1,13 +1,13 @@
 """How a network is computed: device, number format, memory layout, threads, compilation; and memory.
 
-The choice (train/agreement.py) is made once a run. It stands in run.json and is taken up again on continuing,
-because another one gives different values.
+The choice (train/choose_compute.py) is made once a run and stands in run.json. A run that continues takes it
+up again: another choice gives different values.
 """
 
 import contextlib
 import os
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,13 +20,11 @@ from torch import nn
 from commandline.errors import RequestError
 from storage import system
 from train.models.ensemble import Ensemble
-from train.options import RunOptions
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MOST_THREADS = 1024
 DEVICES = ("cpu", "cuda", "mps")
-BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 NEVER = -1
 POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38 in fp32 and in bf16
 
@@ -139,30 +137,6 @@ def threads_of(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= MOST_THREADS):
         raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
     return int(text)
-
-
-def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
-    """The ways to compute that PRECISION and THREADS leave open, those that are preferred first.
-
-    That is the fast format before fp32, and on a CPU one thread before all free cores. Kernels for images are
-    fastest channels last.
-
-    A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
-    """
-    numbers = tuple(shape[2:]) == (1, 1)
-    formats = ["fp32"]
-    if options.precision != "auto":
-        formats = [options.precision]
-    elif device == "cuda" and not numbers:
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        formats = ["bf16" if bf16 else "fp16", "fp32"]
-    elif device == "cpu" and not numbers and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
-        formats = ["bf16", "fp32"]
-    threads = [threads_of(options.threads)]
-    if options.threads == "auto":
-        threads = [1] if numbers or device != "cpu" else sorted({1, *threads})
-    last = device != "mps" and not numbers
-    return [Compute(device, precision, last, count) for precision in formats for count in threads]
 
 
 def keep_freed_memory() -> None:

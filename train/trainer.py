@@ -10,10 +10,8 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -27,10 +25,11 @@ from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
 from storage.files import Lock, replace_file
-from train import agreement, extras
+from train import extras
 from train.augment import preview, views
 from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
-from train.compute import Compute, is_shortage, machine, threads_of
+from train.choose_compute import choose_compute
+from train.compute import Compute, is_shortage, threads_of
 from train.data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded
 from train.models import linear
 from train.models.ensemble import Ensemble
@@ -52,48 +51,11 @@ if TYPE_CHECKING:
 
     Bar: TypeAlias = tqdm[Any]
 
-Value = TypeVar("Value")
 CHECK_STEPS = 20  # between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
 TRAIN_SCORES = ("train_loss", "train_accuracy")
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy")  # beside the bar
-VERDICTS = ".agreement.json"  # below RUNS: which ways to compute agree with plain fp32 here
-
-
-@dataclass(frozen=True)
-class Processes:
-    """This process among those that train one model.
-
-    Here the usual case of one; train/extras/torchrun.py subclasses it for several.
-    """
-
-    rank: int = 0
-    size: int = 1
-
-    @property
-    def first(self) -> bool:
-        """Whether this process writes and decides."""
-        return self.rank == 0
-
-    def share(self, batch: NDArray[np.intp]) -> NDArray[np.intp]:
-        """This process's part of a batch; sizes differ by one at most."""
-        return np.array_split(batch, self.size)[self.rank]
-
-    def gather(self, value: Value) -> list[Value]:
-        """Every process's `value`, by rank; all processes get the list."""
-        return [value]
-
-    def agree(self, decision: Value) -> Value:
-        """The first process's `decision`, handed to all."""
-        return self.gather(decision)[0]
-
-    def average_gradients(self, network: nn.Module) -> nn.Module:
-        """The network whose backward pass averages gradients over the processes."""
-        return network
-
-
-ALONE = Processes()
 
 
 def curve_epochs(options: RunOptions) -> set[int]:
@@ -107,30 +69,42 @@ def curve_epochs(options: RunOptions) -> set[int]:
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
+    chooses_epoch = True  # by validation
+
     def __init__(
-        self,
-        data: FoldData,
-        network: nn.Module,
-        compute: Compute,
-        forward: nn.Module | None = None,
-        processes: Processes = ALONE,
+        self, data: FoldData, network: nn.Module, compute: Compute, forward: nn.Module | None = None
     ) -> None:
-        """`network` stands on its device; `forward` is what training steps call, if it is another module."""
+        """`network` stands on its device; training steps call `forward`, by default the network itself."""
         self.plan = data.plan
         self.options = options = data.plan.options
         self.augmenter = data.plan.augmenter
-        self.network, self.data, self.compute, self.processes = network, data, compute, processes
-        # not `forward or network`: a compiled module cannot be tested for truth
+        self.network, self.data, self.compute = network, data, compute
+        # not `forward or network`: a compiled module has no truth value
         self.forward = network if forward is None else forward
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
         # keeps small gradients above zero
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "fp16")
-        self.linear_net = network if isinstance(network, linear.LinearNet) else None
-        self.epochs = options.epochs if self.linear_net is None else 1
+        self.epochs = options.epochs
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # their lines of history.csv
+
+    @classmethod
+    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
+        """Place the network; returns how to compute and the module that training steps call."""
+        batches, generator = cls.draw(data, 1)
+        ((x, y),) = data.batches(batches[:1])
+        batch = data.plan.augmenter(x, y, data.channels, generator)
+        compute = choose_compute(data.plan, network, device, batch, len(batches))
+        compute.prepare()
+        return compute, compute.compile(compute.place(network))
+
+    @classmethod
+    def draw(cls, data: FoldData, epoch: int) -> tuple[list[Positions], torch.Generator]:
+        """An epoch's batches, and the generator of its augmentation and dropout."""
+        generator = seeded(data.source.device, data.plan.options.seed, data.fold, epoch)
+        return draw_batches(data, epoch), generator
 
     @property
     def finished(self) -> bool:
@@ -143,67 +117,47 @@ class Trainer:
         done is done again, with the same result.
         """
         scored = curve_epochs(self.options)
-        first = self.processes.first
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             written = writer.submit(lambda: None)
             while not self.finished:
                 row = self.train_epoch(bar)
                 self.epoch += 1
                 best = False
-                if first and len(self.data.val):
+                if len(self.data.val):
                     row |= self.score("val")
-                    if self.linear_net is None:
-                        best = self.early_stopping.update(row[self.options.select])
-                # only the first process scored: the others take over its early stopping
-                self.early_stopping = self.processes.agree(self.early_stopping)
-                if first and len(self.data.test) and (self.finished or self.epoch in scored):
+                    best = self.chooses_epoch and self.early_stopping.update(row[self.options.select])
+                if len(self.data.test) and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # in fp32, as predictions.csv
                 self.rows.append(run_folder.history_row(row))
-                if first:
-                    states = {"best.pt": self.weights()} if best else {}
-                    states = snapshot(states | {"last.pt": self.state_dict()})
-                    written.result()
-                    written = writer.submit(write_epoch, folder, states, self.rows[-1])
+                states = {"best.pt": self.weights()} if best else {}
+                states = snapshot(states | {"last.pt": self.state_dict()})
+                written.result()
+                written = writer.submit(write_epoch, folder, states, self.rows[-1])
                 bar.set_postfix({name: row[name] for name in BAR_SCORES if name in row}, refresh=False)
                 for tracker in trackers:
                     tracker.epoch(self.epoch, row)
         written.result()
-
-    def solve(self, network: linear.LinearNet, bar: "Bar") -> dict[str, float]:
-        """Solve a linear model exactly instead of epochs; returns its row's first columns."""
-        data = self.data
-        start = time.perf_counter()
-        x = torch.cat(list(data.source.batches(chunked(data.train)))).flatten(1).cpu().numpy()
-        is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
-        linear.fit(network, x, self.plan.targets[data.train], is_original)
-        seconds = time.perf_counter() - start
-        bar.update(len(x))
-        scores = {name: score for name, score in self.score("train").items() if name in TRAIN_SCORES}
-        return {"epoch": 1, "seconds": seconds, **scores}
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         """Train on each clip PASSES times; returns the epoch row's first columns.
 
         Raises Failed if the loss diverges.
         """
-        if self.linear_net is not None:
-            return self.solve(self.linear_net, bar)
         data = self.data
         options = self.options
         epoch = self.epoch + 1
         device = self.compute.device
-        own_batches = list(map(self.processes.share, draw_batches(data, epoch, self.processes.size)))
-        generator = seeded(device, options.seed, data.fold, epoch, self.processes.rank)
+        batches, generator = self.draw(data, epoch)
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
         losses = []
         hits = []
         self.forward.train()
         start = time.perf_counter()
-        for index, (x, y) in enumerate(data.batches(own_batches)):  # (B, C, H, W), (B, K)
+        for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
             x, y = self.augmenter(x, y, data.channels, generator)
-            step = self.epoch * len(own_batches) + index
-            rate = learning_rate(options, len(own_batches), step, self.early_stopping.lowered)
+            step = self.epoch * len(batches) + index
+            rate = learning_rate(options, len(batches), step, self.early_stopping.lowered)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             with self.compute.autocast():
@@ -221,7 +175,7 @@ class Trainer:
             losses.append(loss.detach())
             answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
             hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
-            if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(own_batches):
+            if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
                 largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
                 if not largest <= LARGEST_LOSS:  # nor is NaN
                     raise self.diverged(largest)
@@ -233,10 +187,7 @@ class Trainer:
             "epoch": epoch,
             "lr": rate,
             "seconds": time.perf_counter() - start,
-            **{
-                name: float(np.mean(self.processes.gather(torch.stack(values).mean().item())))
-                for name, values in zip(TRAIN_SCORES, (losses, hits))
-            },
+            **{name: torch.stack(values).mean().item() for name, values in zip(TRAIN_SCORES, (losses, hits))},
         }
 
     def diverged(self, loss: float) -> Failed:
@@ -309,14 +260,36 @@ class Trainer:
         self.average.updates = unfinished["average_updates"]
 
 
+class LinearTrainer(Trainer):
+    """A linear model: its exact solution stands for the epochs."""
+
+    chooses_epoch = False
+
+    def __init__(
+        self, data: FoldData, network: nn.Module, compute: Compute, forward: nn.Module | None = None
+    ) -> None:
+        super().__init__(data, network, compute, forward)
+        self.epochs = 1
+
+    def train_epoch(self, bar: "Bar") -> dict[str, float]:
+        data = self.data
+        assert isinstance(self.network, linear.LinearNet)
+        start = time.perf_counter()
+        x = torch.cat(list(data.source.batches(chunked(data.train)))).flatten(1).cpu().numpy()
+        is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
+        linear.fit(self.network, x, self.plan.targets[data.train], is_original)
+        seconds = time.perf_counter() - start
+        bar.update(len(x))
+        scores = {name: score for name, score in self.score("train").items() if name in TRAIN_SCORES}
+        return {"epoch": 1, "seconds": seconds, **scores}
+
+
 # ---- a run ----------------------------------------------------------------------------------------------
 
 
-def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processes = ALONE) -> None:
+def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer) -> None:
     """Read every clip once, then train one fold after the other from wherever it stands to its end."""
     options = plan.options
-    folds = processes.agree(folds)
-    first = processes.first
     # a refused run leaves no folder
     threads_of(options.threads)
     if options.weights:
@@ -330,39 +303,31 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, processes: Processe
     except RuntimeError as error:
         raise plan.model.unfit(plan.input_shape[1:], error) from None
     plan.path.mkdir(parents=True, exist_ok=True)
-    mine = processes.share(plan.table.index.to_numpy())
-    clips = measure_clips(plan, mine, silent=not first)
-    own = [moments[mine] for moments in clips.moments]
-    for positions, parts, unusable in processes.gather((mine, own, clips.unusable)):
-        clips.unusable.update(unusable)
-        for moments, part in zip(clips.moments, parts):
-            moments[positions] = part
+    clips = measure_clips(plan, plan.table.index.to_numpy())
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
-    lines = remarks(plan, splits, clips.unusable)  # or a RequestError, in every process
-    if first:
-        for line in lines:
-            tell_once(line)
-    epochs = 1 if plan.model.kind == "linear" else options.epochs
+    for line in remarks(plan, splits, clips.unusable):
+        tell_once(line)
+    epochs = options.epochs
+    if plan.model.kind == "linear":
+        trainer = LinearTrainer
+        epochs = 1
     total = epochs * options.passes * sum(len(split.train) for split in splits.values())
-    bar = progress(total=total, label=plan.path.name, unit="clips", silent=not first)
+    bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None
     for fold, split in splits.items():
         busy = f"fold {fold} of {plan.path} is being trained by another process"
-        with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():
+        with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy):
             try:
-                data = load_fold(plan, fold, split, clips, device, silent=not first)
+                data = load_fold(plan, fold, split, clips, device)
                 front_end = getattr(network, "shift_invariant", None)
-                if front_end and plan.augmenter.only_shifts:  # the same for every view of a clip
+                if front_end and plan.augmenter.only_shifts:  # every view of a clip has the same statistics
                     data = data.computed_once(front_end)
                 # placed and compiled for the first fold; later folds load their first weights into it
                 if forward is None:
-                    compute = choose_compute(network, data, device, processes)
-                    compute.prepare()
-                    network = compute.place(network)
-                    forward = processes.average_gradients(compute.compile(network))
+                    compute, forward = trainer.prepare(network, data, device)
                 else:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
-                train_fold(Trainer(data, network, compute, forward, processes), bar)
+                train_fold(trainer(data, network, compute, forward), bar)
             except Exception as error:  # a shortage or a compiler's failure has no class of its own
                 if sentence := explanation(error, options, device):
                     raise Failed(f"fold {fold}: {sentence}") from error
@@ -383,51 +348,10 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     return network
 
 
-def choose_compute(network: nn.Module, data: FoldData, device: str, processes: Processes) -> Compute:
-    """How to compute, equal in all processes: as the run has begun, else measured. It stands in run.json.
-
-    Anything but plain fp32 must agree with it on real clips; if one process finds that it does not, all
-    use that process's choice. If the run has begun and now computes differently, `changes` in run.json says
-    what changed, and after how many epochs of each fold.
-    """
-    plan = data.plan
-    run = RunFolder(plan.path)
-    begun = None
-    if (run.path / "run.json").is_file():
-        begun = Compute(**{field.name: run.config[field.name] for field in fields(Compute)})
-    batches = draw_batches(data, 1, processes.size)
-    ((x, y),) = data.batches([processes.share(batches[0])])
-    x, y = plan.augmenter(x, y, data.channels, seeded(x.device, plan.options.seed, data.fold))
-    if begun and begun.device == device:  # with the same bits
-        proposed = begun
-    else:
-        if begun:
-            tell(f"this run began on {begun.device} and continues on {device}: the last digits will differ")
-        steps = plan.options.epochs * len(plan.wanted_folds) * len(batches)
-        proposed = agreement.fastest(plan.options, device, network, (x, y), steps)
-    proposed = processes.agree(proposed)
-    verdicts = processes.gather(agreement.agreed(proposed, network, (x, y), plan.options.runs / VERDICTS))
-    refusals = [verdict for verdict in verdicts if verdict[0] != proposed]
-    compute, checked = (refusals or verdicts)[0]
-    if compute == begun or not processes.first:
-        return compute
-    state = asdict(compute)
-    if begun is None:
-        known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
-        run_folder.write_config(run.path, plan.config() | machine(device) | state | known_now)
-    else:
-        done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
-        change = {"from": asdict(begun), "to": state, "epochs_done": done}
-        changes = [*run.config.get("changes", []), change]
-        run_folder.write_config(run.path, run.config | state | {"changes": changes})
-    return compute
-
-
 def train_fold(trainer: Trainer, bar: "Bar") -> None:
     """Begin or continue one fold, and write its predictions."""
     plan = trainer.plan
     fold = trainer.data.fold
-    first = trainer.processes.first
     epochs = trainer.epochs
     run = RunFolder(plan.path)
     folder = run.fold(fold)
@@ -435,10 +359,9 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         trainer.resume(folder / "last.pt")
     clips = plan.options.passes * len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # it counts what is left to do
-    if first:
-        run_folder.start_history(folder, trainer.rows)
+    run_folder.start_history(folder, trainer.rows)
     trackers = []
-    if first and plan.options.tracker:
+    if plan.options.tracker:
         module = extras.load("trackers")
         place = Path(plan.options.tracker_dir or plan.path / "trackers")
         trackers = module.follow(plan.options.tracker, module.Fold(run, fold, trainer.epoch), place)
@@ -446,10 +369,9 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     try:
         trainer.fit(folder, bar, trackers)
         bar.total -= clips * (epochs - trainer.epoch)  # epochs that early stopping saved
-        if first:
-            write_results(trainer, folder)
-            for line in score_lines(run, [fold]):
-                tell(f"{plan.path.name} fold {fold}: {line}")
+        write_results(trainer, folder)
+        for line in score_lines(run, [fold]):
+            tell(f"{plan.path.name} fold {fold}: {line}")
         complete = True
     finally:
         for tracker in trackers:

@@ -9,9 +9,7 @@ import torch
 
 from tests.processes import python
 from tests.train.little import CLASSES, change, execute
-from train import agreement, compute
-from train.compute import Compute, candidates
-from train.options import RunOptions
+from train.compute import Compute
 
 COUNT = """
 import resource
@@ -28,27 +26,6 @@ keep_freed_memory()
 bytearray(64_000_000)
 print(faults())
 """
-MAPS = (32, 3, 64, 216)
-NUMBERS = (32, 9, 1, 1)
-
-
-def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    monkeypatch.setattr(compute, "threads_of", lambda text: 4 if text == "auto" else int(text))
-    assert candidates(RunOptions(), "cpu", NUMBERS) == [Compute()]
-    assert [way.precision for way in candidates(RunOptions(precision="bf16"), "cpu", NUMBERS)] == ["bf16"]
-    ways = [(way.precision, way.threads) for way in candidates(RunOptions(), "cpu", MAPS)]
-    assert ways == [("bf16", 1), ("bf16", 4), ("fp32", 1), ("fp32", 4)]
-
-
-@pytest.mark.parametrize(("seconds", "threads"), [({1: 1.1, 4: 1.0}, 1), ({1: 2.0, 4: 1.0}, 4)])
-def test_one_thread_is_taken_if_it_is_as_good(monkeypatch, seconds, threads):
-    monkeypatch.setattr(compute, "threads_of", lambda _: 4)
-    measured = lambda network, way, batch: agreement.Step(0, {}, seconds[way.threads])  # noqa: E731
-    monkeypatch.setattr(agreement, "step", measured)
-    options = RunOptions(precision="fp32")
-    batch = (torch.zeros(MAPS), torch.zeros(32, 2))
-    assert agreement.fastest(options, "cpu", torch.nn.Identity(), batch, 1).threads == threads
 
 
 @pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])

@@ -1,36 +1,80 @@
-"""More than one process: torchrun's, which share every batch of one model, or one a device for folds.
+"""Several processes: torchrun's share every batch of one model, folds take a device each.
 
-Under torchrun DistributedDataParallel averages the gradients; batch statistics are each process's own. The
-first process alone writes and decides.
+Under torchrun DistributedDataParallel averages the gradients; each process has its own batch statistics. The
+first process decides, scores and keeps; the others write to a folder that is deleted in the end.
 """
 
 import atexit
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from commandline.errors import Failed
+from storage.files import replace_file
+from train.compute import Compute
+from train.data import FoldData, draw_batches, seeded
 from train.options import RunOptions
-from train.plan import Plan
-from train.trainer import Processes, Value, train_run
+from train.plan import Plan, Positions
+from train.trainer import TRAIN_SCORES, Trainer, train_run
+
+if TYPE_CHECKING:
+    from train.trainer import Bar
+
+Value = TypeVar("Value")
 
 
-class Group(Processes):
-    """Several processes that torchrun started."""
+def gather(value: Value) -> list[Value]:
+    """Every process's `value`, by rank."""
+    values = [value] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
 
-    def gather(self, value: Value) -> list[Value]:
-        values = [value] * self.size
-        dist.all_gather_object(values, value)
-        return values
 
-    def average_gradients(self, network: nn.Module) -> nn.Module:
-        return DistributedDataParallel(network)
+class SharedTrainer(Trainer):
+    """One process of several: its part of every batch, the first process's choices and scores."""
+
+    @classmethod
+    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
+        """The first process chooses how to compute; the others read its choice from its run.json."""
+        config = data.plan.path / "run.json"
+        first = dist.get_rank() == 0
+        chosen = super().prepare(network, data, device) if first else None
+        content, *_ = gather(config.read_bytes() if first else b"")
+        if chosen is None:
+            replace_file(config, content)
+            chosen = super().prepare(network, data, device)
+        compute, forward = chosen
+        return compute, DistributedDataParallel(forward)
+
+    @classmethod
+    def draw(cls, data: FoldData, epoch: int) -> tuple[list[Positions], torch.Generator]:
+        """The process's part of each batch; parts differ by one clip at most."""
+        rank, size = dist.get_rank(), dist.get_world_size()
+        batches = [np.array_split(batch, size)[rank] for batch in draw_batches(data, epoch, size)]
+        return batches, seeded(data.source.device, data.plan.options.seed, data.fold, epoch, rank)
+
+    def train_epoch(self, bar: "Bar") -> dict[str, float]:
+        row = super().train_epoch(bar)
+        rows = gather(row)
+        return row | {name: float(np.mean([part[name] for part in rows])) for name in TRAIN_SCORES}
+
+    def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
+        first = dist.get_rank() == 0
+        answers, *_ = gather(super().predict(clips, exact=exact) if first else np.empty(0, np.float32))
+        return answers
 
 
 def train(plan: Plan, folds: Sequence[int], device: str) -> None:
@@ -40,8 +84,20 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
     if not dist.is_initialized():  # once for all runs of a sweep: a second group would wait for the first's
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)
-    train_run(plan, folds, device, Group(dist.get_rank(), dist.get_world_size()))
-    dist.barrier()  # one that leaves while another still needs it aborts
+    folds, *_ = gather(folds)
+    if dist.get_rank() == 0:
+        train_run(plan, folds, device, SharedTrainer)
+    elif plan.model.kind != "linear":
+        with tempfile.TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
+            scratch = Path(place) / plan.dataset / plan.path.name
+            for file in plan.path.glob("fold*/*.pt"):  # where the folds stand
+                target = scratch / file.relative_to(plan.path)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(file.read_bytes())
+            copy = replace(plan, path=scratch, options=replace(plan.options, tracker=""))
+            with contextlib.redirect_stderr(nowhere):
+                train_run(copy, folds, device, SharedTrainer)
+    dist.barrier()  # a process that left earlier would abort the others
 
 
 def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from results import run_folder
 from tests.processes import python
 from tests.train.little import change, execute
 from train import checkpoint
-from train.compute import candidates
+from train.choose_compute import candidates
 from train.data import load_fold, measure_clips
 from train.extras.torchrun import child_words
 from train.options import RunOptions

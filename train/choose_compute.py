@@ -10,7 +10,8 @@ import copy
 import json
 import math
 import time
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +19,14 @@ import torch
 from torch import nn
 
 from commandline.terminal import tell
+from results import run_folder
 from results.config import digest
+from results.run_folder import RunFolder
 from storage.files import replace_file
-from train.compute import TYPES, Compute, candidates, is_shortage, poisoned_memory
+from train.compute import TYPES, Compute, is_shortage, machine, poisoned_memory, threads_of
 from train.optimisation import smoothed_loss
 from train.options import RunOptions
+from train.plan import Plan
 
 ROUNDS = 3  # timed steps of each candidate; the fastest counts
 GAIN = 1.15  # an earlier candidate stands unless another is this much faster: noise must not choose
@@ -36,6 +40,9 @@ RATIO = 2.0  # most, of the lengths of a parameter's two gradients; sound ones c
 # ResNet-50 0.1 and sound all the same: of the registered models none needed more than 2.8 times.
 TURN, TIMES = 0.05, 4.0
 NEGLIGIBLE = 1e-3  # of the length of all gradients together: shorter ones are the noise of sums that cancel
+
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+VERDICTS = ".agreement.json"  # below RUNS
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes it, (B, classes) targets
 
@@ -68,6 +75,30 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
     seconds = time.perf_counter() - start
     weights = dict(trial.named_parameters())
     return Step(value, {name: w.grad.float() for name, w in weights.items() if w.grad is not None}, seconds)
+
+
+def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
+    """The ways to compute that PRECISION and THREADS leave open, those that are preferred first.
+
+    That is the fast format before fp32, and on a CPU one thread before all free cores. Kernels for images are
+    fastest channels last.
+
+    A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
+    """
+    numbers = tuple(shape[2:]) == (1, 1)
+    formats = ["fp32"]
+    if options.precision != "auto":
+        formats = [options.precision]
+    elif device == "cuda" and not numbers:
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        formats = ["bf16" if bf16 else "fp16", "fp32"]
+    elif device == "cpu" and not numbers and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
+        formats = ["bf16", "fp32"]
+    threads = [threads_of(options.threads)]
+    if options.threads == "auto":
+        threads = [1] if numbers or device != "cpu" else sorted({1, *threads})
+    last = device != "mps" and not numbers
+    return [Compute(device, precision, last, count) for precision in formats for count in threads]
 
 
 def fastest(options: RunOptions, device: str, network: nn.Module, batch: Batch, steps: int) -> Compute:
@@ -151,3 +182,35 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
             return compute, checked
         tell(f"{compute} disagrees with plain fp32 on this machine ({reason}): not used")
     return plain, checked
+
+
+def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, epoch_steps: int) -> Compute:
+    """How to compute: as the run has begun, else the fastest way; the choice stands in run.json.
+
+    Anything but plain fp32 must agree with it on this batch. If the run has begun and now computes
+    differently, `changes` in run.json says what changed, and after how many epochs of each fold.
+    """
+    run = RunFolder(plan.path)
+    begun = None
+    if (run.path / "run.json").is_file():
+        begun = Compute(**{field.name: run.config[field.name] for field in fields(Compute)})
+    if begun and begun.device == device:  # with the same bits
+        proposed = begun
+    else:
+        if begun:
+            tell(f"this run began on {begun.device} and continues on {device}: the last digits will differ")
+        steps = plan.options.epochs * len(plan.wanted_folds) * epoch_steps
+        proposed = fastest(plan.options, device, network, batch, steps)
+    compute, checked = agreed(proposed, network, batch, plan.options.runs / VERDICTS)
+    if compute == begun:
+        return compute
+    state = asdict(compute)
+    if begun is None:
+        known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
+        run_folder.write_config(run.path, plan.config() | machine(device) | state | known_now)
+    else:
+        done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
+        change = {"from": asdict(begun), "to": state, "epochs_done": done}
+        changes = [*run.config.get("changes", []), change]
+        run_folder.write_config(run.path, run.config | state | {"changes": changes})
+    return compute

@@ -7,17 +7,39 @@ import torch
 from torch import nn
 
 from tests.train.little import build, change, execute
-from train import agreement
-from train.agreement import agreed, measure
+from train import choose_compute
+from train.choose_compute import agreed, candidates, measure
 from train.compute import Compute
 from train.models.registry import MODELS, Model
+from train.options import RunOptions
 
 BF16 = Compute("cpu", "bf16", channels_last=True)
+MAPS = (32, 3, 64, 216)
+NUMBERS = (32, 9, 1, 1)
 
 
 def batch(shape=(2, 16, 16), size=6):
     x = torch.randn(size, *shape, generator=torch.Generator().manual_seed(0))
     return x, nn.functional.one_hot(torch.arange(size) % 3, 3).float()
+
+
+def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(choose_compute, "threads_of", lambda text: 4 if text == "auto" else int(text))
+    assert candidates(RunOptions(), "cpu", NUMBERS) == [Compute()]
+    assert [way.precision for way in candidates(RunOptions(precision="bf16"), "cpu", NUMBERS)] == ["bf16"]
+    ways = [(way.precision, way.threads) for way in candidates(RunOptions(), "cpu", MAPS)]
+    assert ways == [("bf16", 1), ("bf16", 4), ("fp32", 1), ("fp32", 4)]
+
+
+@pytest.mark.parametrize(("seconds", "threads"), [({1: 1.1, 4: 1.0}, 1), ({1: 2.0, 4: 1.0}, 4)])
+def test_one_thread_is_taken_if_it_is_as_good(monkeypatch, seconds, threads):
+    monkeypatch.setattr(choose_compute, "threads_of", lambda _: 4)
+    measured = lambda network, way, batch: choose_compute.Step(0, {}, seconds[way.threads])  # noqa: E731
+    monkeypatch.setattr(choose_compute, "step", measured)
+    options = RunOptions(precision="fp32")
+    batch = (torch.zeros(MAPS), torch.zeros(32, 2))
+    assert choose_compute.fastest(options, "cpu", torch.nn.Identity(), batch, 1).threads == threads
 
 
 class Bad(torch.autograd.Function):
@@ -79,7 +101,7 @@ def test_onednns_unwritten_gradients_are_found():
 def test_a_verdict_is_kept_and_plain_fp32_needs_none(tmp_path, monkeypatch):
     kept = tmp_path / "verdicts.json"
     first = agreed(BF16, network(Wrong("sign")), batch(), kept)
-    monkeypatch.setattr(agreement, "measure", None)
+    monkeypatch.setattr(choose_compute, "measure", None)
     assert agreed(BF16, network(Wrong("sign")), batch(), kept) == first
     assert first[0] == Compute("cpu", threads=1) and len(json.loads(kept.read_text())) == 1
     assert agreed(Compute(), network(), batch(), tmp_path / "none") == (Compute(), {})
