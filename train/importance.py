@@ -48,7 +48,7 @@ from train.plan import (
     remarks,
     stored_shape,
 )
-from train.trainer import Trainer, draw_network
+from train.trainer import BY_KIND, Trainer, draw_network
 
 MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
@@ -206,7 +206,7 @@ class Fits:
         inputs = chosen if plan.model.kind == "linear" else np.isin(self.feature, list(fit))
         network = draw_network(replace(plan, shape=(int(inputs.sum()), *plan.grid)), data.fold)
         data = replace(data, source=source, train=clips.index.to_numpy())
-        trainer = Trainer(data, network, Compute())
+        trainer = BY_KIND.get(plan.model.kind, Trainer)(data, network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.train_epoch(silent)

@@ -284,6 +284,9 @@ class LinearTrainer(Trainer):
         return {"epoch": 1, "seconds": seconds, **scores}
 
 
+BY_KIND: dict[str, type[Trainer]] = {"linear": LinearTrainer}  # other kinds of models: Trainer
+
+
 # ---- a run ----------------------------------------------------------------------------------------------
 
 
@@ -307,10 +310,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Train
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
-    epochs = options.epochs
-    if plan.model.kind == "linear":
-        trainer = LinearTrainer
-        epochs = 1
+    trainer = BY_KIND.get(plan.model.kind, trainer)
+    epochs = 1 if trainer is LinearTrainer else options.epochs
     total = epochs * options.passes * sum(len(split.train) for split in splits.values())
     bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None
