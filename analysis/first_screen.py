@@ -1,14 +1,16 @@
 """Beside the first sentences of a report: forest plot, small confusion matrix, common mistake.
 
-The forest plot has a panel a family of runs that differ in their features alone, and one panel of all, on one
+The forest plot has a panel for each set of runs that differ in their features alone, and one of all, on one
 axis. A dot is filled if its run does not differ clearly from the best of the whole ranking.
 """
 
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 
 from analysis import tables
+from analysis.error_browser import by_category
 from analysis.findings import Findings, Row
 from analysis.ranking import setting
 from analysis.runs import Run
@@ -17,18 +19,37 @@ from results.scores import Floats, most_confused
 CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors
 
 
+def summary(found: Findings) -> dict[str, object]:
+    """What the template shows besides the findings: forest plot, small confusion matrix, common mistake."""
+    best = found.runs[0]
+    # The forest plot's axis: whole tens of percent, from below the lowest to above the highest number.
+    accuracy = pd.DataFrame(found.rows)[["accuracy", "accuracy_low", "accuracy_high"]]
+    numbers = accuracy.assign(chance=found.chance).to_numpy(float)
+    low = int(np.floor(10 * np.nanmin(numbers)))
+    high = int(np.ceil(10 * np.nanmax(numbers)))
+    order = by_category(best)
+    counts = tables.confusion_counts(best)[np.ix_(order, order)]
+    return {
+        "panels": forest_panels(found),
+        "ticks": range(10 * min(low, high - 1), 10 * high + 1, 10),
+        "confusion": counts,
+        "shown_classes": classes_shown(counts),
+        "mistake": common_mistake(best),
+    }
+
+
 def forest_panels(found: Findings) -> dict[str, list[Row]]:
-    """The rows of the main ranking by family, the best run's first, unless it stands there alone."""
+    """Title -> rows of the main ranking; the best run's panel stands first, unless it has no other run."""
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
-    families: dict[str, list[Row]] = {}
+    panels: dict[str, list[Row]] = {}
     for run, row in zip(ranked, found.rows):
-        family = setting(run, trained, {"tag"}) if run.trained else "ensembles of runs"
-        families.setdefault(family, []).append(row)
-    if len(families) == 1:
-        return families
+        title = setting(run, trained, {"tag"}) if run.trained else "ensembles of runs"
+        panels.setdefault(title, []).append(row)
+    if len(panels) == 1:
+        return panels
     every = {"all": list(found.rows)}
-    return every | families if len(next(iter(families.values()))) == 1 else families | every
+    return every | panels if len(next(iter(panels.values()))) == 1 else panels | every
 
 
 def classes_shown(counts: Floats) -> list[int]:

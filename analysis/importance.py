@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.figures import FigureWriter
 from analysis.ranking import nested_selection
 from analysis.significance import DRAWS, LEVEL, sign_flip_tests
 from commandline.errors import RequestError
@@ -86,6 +87,16 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
         "sets": best_by_size(folder),
         "recordings": learning_curve(folder),
     }
+
+
+def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame]) -> None:
+    """Submit the figures of `importance_tables`."""
+    shares = tables["features"].query("measure == 'shapley'")
+    columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
+    writer.submit("importance", intervals=shares.rename(columns=columns))
+    writer.submit("importance_by_class", classes=tables["classes"])
+    writer.submit("importance_redundancy", pairs=tables["pairs"])
+    writer.submit("importance_accuracy", sets=tables["sets"], recordings=tables["recordings"])
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:

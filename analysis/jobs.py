@@ -92,8 +92,8 @@ class Built:
 class Manifest:
     """What a report was made from, what it wrote and what the terminal printed, kept beside it.
 
-    A damaged manifest counts as none. `content` has inputs, a hash; data, the hash of the part
-    that needs no run; files, each with its size and time; figures, a digest each; printed.
+    A damaged manifest counts as none. `content` has inputs, a hash; files, each with its size and time;
+    figures, a digest each; printed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -104,10 +104,11 @@ class Manifest:
             kept = None
         self.content: dict[str, Any] = kept if isinstance(kept, dict) else {}
 
-    def holds(self, key: str, hash_: str) -> bool:
-        """Whether a hash is as it was and every file that was written is still there."""
+    def holds(self, inputs: str) -> bool:
+        """Whether the inputs are as they were and every file that was written is still there."""
         files = self.content.get("files", {})
-        return self.content.get(key) == hash_ and all((self.file.parent / name).is_file() for name in files)
+        written = all((self.file.parent / name).is_file() for name in files)
+        return written and self.content.get("inputs") == inputs
 
     def replace(self, files: Iterable[str], **content: object) -> None:
         """Keep this content, and remove what the report before wrote and this one did not.
@@ -132,28 +133,19 @@ def _state(file: Path) -> str:
 def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
     """The report that is there, if it was made from just what is there now."""
     manifest = Manifest(job.folder)
-    if options.overwrite or not manifest.holds("inputs", inputs_hash(job, options)):
+    if options.overwrite or not manifest.holds(inputs_hash(job, options)):
         return None
     return Built(job.folder / "index.html", **manifest.content["printed"], fresh=False)
 
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of everything that a report is made from."""
-    of_runs = [file for run in job.runs for pattern in RUN_FILES for file in sorted(run.path.glob(pattern))]
-    of_runs += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
-    return digest([data_hash(job, options), *map(_named, of_runs)])
-
-
-def data_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of everything but the runs: the cache, what `check` found, the project's code, the options."""
+    """The hash of all that a report is made from: options, code, cache, findings of `check`, runs."""
     root = Path(__file__).parents[1]
     files = []
     for name in OWN_CODE:
         files += [file for file in sorted((root / name).rglob("*.*")) if file.suffix != ".pyc"]
     if job.cache:
         files += [*sorted(job.cache.glob("*.h5")), job.cache / FAILURES, job.cache / CHECKED]
-    return digest([*words(options, PAGE_OPTIONS), *map(_named, files)])
-
-
-def _named(file: Path) -> str:
-    return f"{file.absolute()} {_state(file)}"
+    files += [file for run in job.runs for pattern in RUN_FILES for file in sorted(run.path.glob(pattern))]
+    files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
+    return digest([*words(options, PAGE_OPTIONS), *(f"{file.absolute()} {_state(file)}" for file in files)])

@@ -20,7 +20,7 @@ UNKNOWN = "–"
 NAMED = 3  # names in a list before "and 6 more": the tables have them all
 
 
-def render(template: str = "page.html", **content: object) -> str:
+def render(template: str = "page.html", /, **content: object) -> str:
     """A template's text; every name that it uses must be given. HTML is escaped."""
     return environment().get_template(template).render(**content)
 

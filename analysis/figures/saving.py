@@ -34,13 +34,12 @@ SAVED_WITH: dict[str, dict[str, Any]] = {  # without metadata that would change 
     ".png": {"metadata": {"Software": None}},
     ".webp": {"pil_kwargs": {"quality": 70, "method": 4}},
 }
-# A whole drawing: its view, its width in points, and what it holds.
+# A whole drawing: its view box, its width in points, its content.
 SVG = re.compile(r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL)
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts, as rcParams['pdf.fonttype'] counts
-IDEOGRAPHS = (
-    "\u2e80"  # from here on faces have PostScript outlines, which matplotlib cannot embed as TrueType
-)
+# From this character on, fonts have PostScript outlines, which matplotlib cannot embed as TrueType.
+IDEOGRAPHS = "\u2e80"
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class SavedFigure:
     stem: str
     digest: str
     files: tuple[Path, ...]
-    data: dict[str, Any] | None  # None if it was drawn before
+    data: dict[str, Any]
 
     @property
     def caption(self) -> str:
@@ -81,7 +80,7 @@ class SavedFigure:
 class FigureWriter:
     """Draws what was submitted into `folder/figures`; `kept` are the digests of the figures that are there.
 
-    A damaged SVG does not count as there.
+    A damaged SVG is drawn again.
 
     >>> writer = FigureWriter(folder)
     >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
@@ -100,13 +99,8 @@ class FigureWriter:
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
         """Enter the figure `name` of `data`; `stem` names its files, the figure's name if it is empty."""
-        return self._enter(name, stem or name, joblib.hash((name, drawing_code(), data)), data)
-
-    def keep(self, name: str) -> SavedFigure:
-        """Enter a figure that was drawn for the report before, and whose data did not change."""
-        return self._enter(name, name, self.kept[name], None)
-
-    def _enter(self, name: str, stem: str, digest: str, data: dict[str, Any] | None) -> SavedFigure:
+        stem = stem or name
+        digest = joblib.hash((name, drawing_code(), data))
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
         if self.paper:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
@@ -119,10 +113,9 @@ class FigureWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         for figure in progress(list(self.saved.values()), label="drawing", unit="figure"):
             same = self.kept.get(figure.stem) == figure.digest
-            if figure.data is None or (same and all(file.is_file() for file in figure.files)):
-                continue
-            for file in figure.files:
-                replace_file(file, draw(figure.name, file, figure.data), durable=False)
+            if not (same and all(file.is_file() for file in figure.files)):
+                for file in figure.files:
+                    replace_file(file, draw(figure.name, file, figure.data), durable=False)
 
 
 @cache
@@ -138,7 +131,7 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     width, height = figure.size(**data)
     if file.suffix == ".png":
         narrowed = width / WIDTHS[file.stem.rpartition("-")[2]]
-        height *= 1.6 if narrowed > 1 and height < width else 1.0  # what stood side by side stands below
+        height *= 1.6 if narrowed > 1 and height < width else 1.0  # panels are stacked
         width /= narrowed
     dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
     content = BytesIO()

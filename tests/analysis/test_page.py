@@ -95,7 +95,7 @@ def test_numbers_lists_and_ids():
     assert page.slug("a+b") != page.slug("a b")
     assert str(page.breakable("mel+mfcc <b>, +1.2 %")) == "mel+<wbr>mfcc &lt;b&gt;, +1.2\u00a0%"
     with pytest.raises(Exception, match="undefined"):
-        page.render("files.html")
+        page.render("page.html")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""The figures of several runs beside each other."""
+
+import pandas as pd
+
+from analysis.error_browser import by_category
+from analysis.figures import FigureWriter
+from analysis.findings import Findings
+
+SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
+STEMS = {"features": "additions", "augmentation": "augmentation"}  # kind of ablation -> its figure's file
+
+
+def submit_comparison(writer: FigureWriter, found: Findings) -> None:
+    """Submit the figures of several runs; with PAPER=1 also those that the page draws in HTML."""
+    rows = pd.DataFrame(found.rows)
+    shown = rows[:SETS_SHOWN]
+    if writer.paper:
+        columns = {"label": "name", "accuracy": "estimate", "accuracy_low": "low", "accuracy_high": "high"}
+        intervals = shown.rename(columns=columns).assign(filled=shown["verdict"] != "tied")
+        writer.submit("accuracy_by_set", intervals=intervals, line=found.chance)
+        if rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
+            best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
+            grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
+            writer.submit("accuracy_heat_map", accuracy=grid["accuracy"], deviation=grid["accuracy_sd"])
+    if len(rows) > 1:
+        best_run = found.runs[0]
+        classes = [best_run.classes[place] for place in by_category(best_run)]
+        recall = found.tables["recall_by_class"].pivot_table("recall", "run", "class", sort=False)
+        recall = recall.reindex(index=shown["run"], columns=classes).set_axis(shown["label"])
+        writer.submit("recall_by_set", recall=recall)
+    for kind, pairs in found.tables.get("ablations", pd.DataFrame({"kind": []})).groupby("kind", sort=False):
+        gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
+        gains["name"] += gains["control"].map({True: " (control)", False: ""})
+        if gains["model"].nunique() == 1:
+            gains["name"] = gains["name"].str.replace(f" ({gains['model'].iloc[0]})", "", regex=False)
+        gains["filled"] = gains["verdict"].str.startswith("clear")
+        writer.submit("intervals", STEMS[str(kind)], intervals=gains)
+    for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
+        loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
+        writer.submit("channel_importance", f"{run}.attribution", loss=loss)
