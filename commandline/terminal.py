@@ -5,7 +5,7 @@ import math
 import statistics
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ QUIET_SECONDS = 2  # shorter work shows no bar
 HALVES_UP = 1e-9  # points: lifts an exact half, which floats would round to either side, and nothing else
 LOG_SECONDS = 60  # a log that is not a terminal gets a line this often
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet compute
-LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
+LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
+BAR_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
 
 
 class _LogLines:
@@ -29,7 +30,7 @@ class _LogLines:
 
 
 # What tqdm is told besides, by where its bar is drawn; `mininterval` in seconds.
-ON_A_TERMINAL: dict[str, Any] = {"mininterval": 0.2, "dynamic_ncols": True}
+ON_A_TERMINAL: dict[str, Any] = {"bar_format": BAR_FORMAT, "mininterval": 0.2, "dynamic_ncols": True}
 IN_A_LOG = {
     "file": _LogLines(),
     "bar_format": LOG_FORMAT,
@@ -47,11 +48,32 @@ def progress(
     done: int = 0,
     silent: bool = False,
 ) -> "tqdm[Any]":
-    """A tqdm bar that appears after two seconds; where stderr is no terminal, a line a minute."""
+    """A tqdm bar that appears after two seconds; a line a minute if stderr is no terminal.
+
+    Speed and remaining time count from the end of the first step, which also loads and compiles.
+    """
     from tqdm import tqdm
 
+    class Bar(tqdm):
+        first = True
+
+        def update(self, n: float | None = 1) -> bool | None:
+            if not self.first or self.disable:
+                return super().update(n)
+            self.first = False
+            self.n += n or 0
+            self.initial = self.last_print_n = self.n
+            self.start_t = self.last_print_t = self._time()
+            return None
+
+        def __iter__(self) -> Iterator[Any]:
+            with self:
+                for item in self.iterable:
+                    yield item
+                    self.update()
+
     bar = ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
-    return tqdm(
+    return Bar(
         iterable,
         total=total,
         desc=label,

@@ -258,9 +258,9 @@ class Cache:
         """Megabytes, and if known seconds, that these features took for all clips, each feature once."""
         clip_bytes = {self[channel].stored: self[channel].clip_bytes for channel in channels}
         cost = {"megabytes": sum(clip_bytes.values()) * len(self.clips) / 1e6}
-        seconds = index.read_costs(self.folder)
-        if clip_bytes.keys() <= seconds.keys():
-            cost["seconds"] = sum(seconds[name] for name in clip_bytes) * len(self.clips)
+        measured = index.read_costs(self.folder)
+        if clip_bytes.keys() <= measured.keys():
+            cost["seconds"] = sum(measured[name][0] for name in clip_bytes) * len(self.clips)
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:

@@ -3,8 +3,8 @@
 index.h5       the clip table, the audio's source, and a link to the values of every feature
 check.json     the findings of `python -m pipeline check`
 failures.csv   clips that could not be done, and why; they keep their rows, with state 0
-costs.csv      seconds of one core a clip that a feature took when it was last computed. The first feature
-               that asks for a shared spectrum pays for it. A cache works without this file.
+costs.csv      seconds of one core that a feature took for a clip, and the number of clips measured. Features
+               share the time of a spectrum that they share. A cache works without this file.
 verified.csv   size and time of each feature's file when all its clips were intact. A run does not read an
                unchanged file to look for damage. Whoever finds damage removes verified.csv.
 
@@ -41,7 +41,7 @@ COSTS = "costs.csv"
 VERIFIED = "verified.csv"
 HEADERS = {
     FAILURES: ["clip_id", "path", "feature", "reason"],
-    COSTS: ["feature", "seconds_a_clip"],
+    COSTS: ["feature", "seconds_a_clip", "clips"],
     VERIFIED: ["feature", "size", "time_ns"],
 }
 
@@ -174,18 +174,23 @@ def write_failures(
         _write_rows(folder / FAILURES, kept + new)
 
 
-def read_costs(folder: Path) -> dict[str, float]:
-    """Stored name -> seconds a clip; empty if the file is missing or damaged."""
+def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
+    """Stored name -> seconds a clip, number of clips measured; empty if the file is missing or damaged."""
     try:
-        return {feature: float(seconds) for feature, seconds in _read_rows(folder / COSTS)}
+        rows = _read_rows(folder / COSTS)
+        return {feature: (float(seconds), int(clips)) for feature, seconds, clips in rows}
     except ValueError:
         return {}
 
 
-def write_costs(folder: Path, seconds_a_clip: Mapping[str, float]) -> None:
-    """Note the costs of these features; those of others stay."""
+def write_costs(folder: Path, seconds_a_clip: Mapping[str, float], clips: Mapping[str, int]) -> None:
+    """Note the costs of these features, unless more clips were measured before; those of others stay."""
     with lock(folder, "index"):
-        _write_rows(folder / COSTS, sorted({**read_costs(folder), **seconds_a_clip}.items()))
+        costs = read_costs(folder)
+        for name, seconds in seconds_a_clip.items():
+            if clips[name] >= costs.get(name, (0.0, 0))[1]:
+                costs[name] = seconds, clips[name]
+        _write_rows(folder / COSTS, ((name, *measured) for name, measured in sorted(costs.items())))
 
 
 def _as_it_is(path: Path) -> list[str]:

@@ -4,7 +4,9 @@ Every spectrum-like array is (rows, frames), as in librosa. Whoever gets one mus
 """
 
 import functools
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -28,7 +30,8 @@ def shared(method: Method) -> Method:
     def once(clip: "Clip", *args: Any, **kwargs: Any) -> Any:
         key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
-            clip.made[key] = method(clip, *args, **kwargs)
+            clip.made[key] = clip.timed(key, functools.partial(method, clip, *args, **kwargs))
+        clip.used.append(key)
         return clip.made[key]
 
     intermediate: Any = once
@@ -48,6 +51,39 @@ class Clip:
         self.y = y
         self.sample_rate = sample_rate
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
+        self.used: list[object] = []  # intermediates that the present computation has used
+        self.parts: dict[object, list[object]] = {}  # computation -> intermediates that it used itself
+        self.nanoseconds: Counter[object] = Counter()  # computation -> its own time, without intermediates
+        self.accounted = 0  # their sum
+
+    def timed(self, key: object, compute: Callable[[], Any]) -> Any:
+        """The computation's value; its own time and its intermediates are noted under `key`."""
+        outer, self.used = self.used, []
+        before = self.accounted
+        begun = time.perf_counter_ns()
+        try:
+            return compute()
+        finally:
+            spent = time.perf_counter_ns() - begun
+            self.nanoseconds[key] += spent - (self.accounted - before)
+            self.accounted = before + spent
+            self.parts[key], self.used = self.used, outer
+
+    def costs(self, features: Iterable[str]) -> Counter[str]:
+        """Nanoseconds by feature, timed under its name; features share the intermediates that they use."""
+        needed: dict[str, set[object]] = {}
+        for feature in features:
+            needed[feature] = set()
+            waiting: list[object] = [feature]
+            while waiting:
+                key = waiting.pop()
+                if key not in needed[feature]:
+                    needed[feature].add(key)
+                    waiting += self.parts[key]
+        users = Counter(key for keys in needed.values() for key in keys)
+        return Counter(
+            {name: sum(self.nanoseconds[key] // users[key] for key in keys) for name, keys in needed.items()}
+        )
 
     @shared
     def magnitude(self, framing: Framing) -> np.ndarray:

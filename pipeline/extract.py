@@ -45,7 +45,7 @@ from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.next_step import training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
-from pipeline.worker import ClipTask, ExtractionResult, Job, version
+from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, version
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
@@ -55,6 +55,8 @@ LONGEST_BATCH = 32  # clips: handing out a batch takes milliseconds
 LONGEST_AUDIO = 160  # seconds of a batch: the bar moves when a batch is done
 BATCHES_LEFT = 4  # for each process, that the clips left would make
 SHOWN_FAILURES = 10
+MEASURED_CLIPS = 5  # by `plan`, the first of them twice: it loads and compiles
+TASK_COLUMNS = ("path", "alteration", "source_size", "source_time_ns")
 
 
 @dataclass(frozen=True)
@@ -283,7 +285,15 @@ def plan(options: ExtractOptions) -> int:
     remaining = find_remaining(asked)
     for note in filter(None, (*asked.notes, *(clips.note for clips in remaining.stored))):
         print(note)
-    known = read_costs(asked.folder)
+    known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
+    if not {spec.stored for spec in asked.specs} <= known.keys():
+        measured = measure(asked)
+        known = measured.seconds_a_clip() | known
+        print(
+            "seconds: about, measured on a few clips"
+            if measured.timed
+            else "seconds: unknown, no clip was read"
+        )
     rows = []
     for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
         seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
@@ -291,6 +301,18 @@ def plan(options: ExtractOptions) -> int:
     print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
     print(describe_work(asked, remaining))
     return 0
+
+
+def measure(asked: Request) -> ExtractionResult:
+    """Compute the features of a few clips, spread over the dataset, and write nothing."""
+    result = ExtractionResult()
+    computation = Computation(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, asked.specs)
+    everything = dict.fromkeys(range(len(asked.specs)), 0)
+    spread = np.unique(np.linspace(asked.part.start, asked.part.stop - 1, MEASURED_CLIPS, dtype=int)).tolist()
+    for row in (*spread[:1], *spread):
+        path, alteration, *version = asked.clips.iloc[row][list(TASK_COLUMNS)]
+        computation.compute(ClipTask(row, path, alteration, tuple(version), everything), result)
+    return result
 
 
 def run(options: FeaturesCommand) -> int:
@@ -368,7 +390,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 for result in backend.compute(job, batches(asked, remaining, backend.processes)):
                     done += result
                     bar.update(result.clips)
-            write_costs(asked.folder, done.seconds_a_clip())
+            write_costs(asked.folder, done.seconds_a_clip(), done.timed)
         write_failures(asked.folder, asked.clips, remaining.clips, names, sorted(done.failures))
         if asked.part == slice(0, len(asked.clips)) and not options.skip_checksums:
             note_verified(asked.folder, names)
@@ -402,7 +424,7 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
     The fewer are left, the shorter a batch is, so that all processes end together.
     """
-    sources = asked.clips[["path", "alteration", "source_size", "source_time_ns"]].to_numpy()
+    sources = asked.clips[list(TASK_COLUMNS)].to_numpy()
     keys = [spec.key for spec in asked.specs]
     left = remaining.clips
     most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
@@ -429,11 +451,12 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     took = result.seconds_a_clip()
     rows = []
     written = 0
-    for spec in (spec for spec in asked.specs if spec.stored in took):
+    for spec in (spec for spec in asked.specs if result.computed[spec.stored]):
         clips = result.computed[spec.stored]
         stored = clips * spec.clip_bytes
         written += stored
-        rows.append((spec.stored, f"{clips:,}", f"{1000 * took[spec.stored]:.2f}", f"{stored / 1e6:.1f}"))
+        milliseconds = f"{1000 * took[spec.stored]:.2f}" if spec.stored in took else "-"
+        rows.append((spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
     lines = [
         text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),

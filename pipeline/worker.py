@@ -1,22 +1,28 @@
-"""What a worker does: batches of clips in, clips written to the cache, a few numbers back."""
+"""A worker: it takes batches of clips, writes their features to the cache and returns a few numbers."""
 
-import time
+import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from numpy.typing import NDArray
+
 from features_cache.claims import Handle
-from features_cache.feature_file import FeatureFile, state_word
+from features_cache.feature_file import FeatureFile, FeatureSpec, state_word
 from features_cache.index import WHOLE
 from features_cache.writer import Clips, to_stored, write_batch
 from pipeline import audio, kernels
 from pipeline.clip import Clip
 from pipeline.features import Variant
 
+computed_clips = itertools.count()  # in this process: the first one also loads and compiles
+
 
 class ClipTask(NamedTuple):
-    """A clip and what it still lacks."""
+    """A clip and the features that it still lacks."""
 
     row: int  # in the cache
     path: str
@@ -27,17 +33,19 @@ class ClipTask(NamedTuple):
 
 @dataclass
 class ExtractionResult:
-    """What became of some clips; results are added with +."""
+    """The outcome for some clips; results are added with +."""
 
     clips: int = 0
     failures: list[tuple[int, str, str]] = field(default_factory=list)  # row, feature or WHOLE, reason
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
+    timed: Counter[str] = field(default_factory=Counter)
+    """feature -> clips whose time counts: all but the first of each process"""
     nanoseconds: Counter[str] = field(default_factory=Counter)
-    """feature -> time; what several share counts for the first that needs it"""
+    """feature -> time for these; features share the time of a spectrum that they share"""
 
     def seconds_a_clip(self) -> dict[str, float]:
-        """What a clip took, by feature."""
-        return {feature: self.nanoseconds[feature] / clips / 1e9 for feature, clips in self.computed.items()}
+        """Seconds of one core a clip, by feature."""
+        return {feature: self.nanoseconds[feature] / clips / 1e9 for feature, clips in self.timed.items()}
 
     def __add__(self, other: "ExtractionResult") -> "ExtractionResult":
         return ExtractionResult(
@@ -46,23 +54,16 @@ class ExtractionResult:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run's work; called with a batch it computes what is missing and writes it."""
+class Computation:
+    """Computes features of clips: `specs` are those of `variants`, in the same order."""
 
     variants: tuple[Variant, ...]
     sample_rate: int
     samples: int
-    files: tuple[FeatureFile, ...]
-    handle: Handle
-
-    def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
-        result = ExtractionResult(len(batch))
-        rows = ((task.row, self.compute(task, result)) for task in batch)
-        write_batch(self.files, self.handle, rows)
-        return result
+    specs: Sequence[FeatureSpec]
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
-        """Compute what one clip lacks; what fails is noted in `result` with its reason."""
+        """Compute the features that one clip lacks; `result` notes each failure with its reason."""
         path = Path(task.path)
         try:
             y = audio.load_clip(path, self.sample_rate, self.samples)
@@ -77,23 +78,43 @@ class Job:
             return []
         clip = Clip(y, self.sample_rate)
         done = []
+        names = []
         for feature, fingerprint in task.fingerprints.items():
-            begun = time.perf_counter_ns()
-            variant = self.variants[feature]
-            file = self.files[feature]
+            name = self.variants[feature].stored
             try:
-                values = variant.compute(clip)
-                stored = kernels.half.to_float16(values) if file.dtype == "float16" else None
-                if stored is None:  # float32, or values that do not fit: the reason is raised
-                    stored = to_stored(values, (file.rows, file.frames), file.dtype)
-            except Exception as error:  # any: only this feature of this clip is lost
+                stored = clip.timed(name, partial(self.stored_values, feature, clip))
+            except Exception as error:  # only this feature of this clip is lost
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
-                result.failures.append((task.row, variant.stored, reason))
+                result.failures.append((task.row, name, reason))
                 continue
             done.append((feature, stored, state_word(fingerprint, stored)))
-            result.computed[variant.stored] += 1
-            result.nanoseconds[variant.stored] += time.perf_counter_ns() - begun
+            names.append(name)
+        result.computed.update(names)
+        if next(computed_clips):
+            result.timed.update(names)
+            result.nanoseconds += clip.costs(names)
         return done
+
+    def stored_values(self, feature: int, clip: Clip) -> NDArray:
+        """A clip's feature in the stored type; ValueError if it does not fit."""
+        values = self.variants[feature].compute(clip)
+        spec = self.specs[feature]
+        stored = kernels.half.to_float16(values) if spec.dtype == "float16" else None
+        return to_stored(values, (spec.rows, spec.frames), spec.dtype) if stored is None else stored
+
+
+@dataclass(frozen=True)
+class Job(Computation):
+    """One run's work; called with a batch it computes the missing features and writes them."""
+
+    specs: Sequence[FeatureFile]
+    handle: Handle
+
+    def __call__(self, batch: list[ClipTask]) -> ExtractionResult:
+        result = ExtractionResult(len(batch))
+        rows = ((task.row, self.compute(task, result)) for task in batch)
+        write_batch(self.specs, self.handle, rows)
+        return result
 
 
 def version(path: Path) -> tuple[int, int]:

@@ -50,6 +50,19 @@ def test_a_log_gets_whole_lines_and_short_work_shows_nothing(capsys, monkeypatch
     assert all(re.match(r"features: \d of 5 clips, .*/s, .* left", line) for line in lines)
 
 
+def test_speed_and_remaining_time_count_from_the_end_of_the_first_step(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
+    bar = terminal.progress(total=1000, label="features", unit="clips")
+    for seconds in (500, 60, 60):  # the first step compiles
+        now[0] += seconds
+        bar.update(60)
+    bar.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == "features: 120 of 1000 clips,  1.00 clips/s, 14:40 left"
+
+
 def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():
     script = (
         "import warnings, numpy; from commandline.terminal import tell_warnings; tell_warnings()\n"
