@@ -28,7 +28,7 @@ from commandline.terminal import text_table
 from features_cache import external
 from train.choose_compute import fastest
 from train.compute import Compute, device_of
-from train.data import Resident, draw_batches, load_fold, measure_clips
+from train.fold_data import Resident, draw_batches, load_fold, measure_clips
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network

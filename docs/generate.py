@@ -29,7 +29,7 @@ from pipeline.features import FEATURES
 from results.run_folder import RunFolder
 from train import recipes
 from train.augment import AUGMENTS
-from train.models.registry import all_models
+from train.models.architecture import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBROSA = "https://librosa.org/doc/0.11.0/generated/{}.html"

@@ -1,7 +1,7 @@
 """The options of a run that can change its predictions: its hash covers them, and run.json keeps them.
 
-More about an option stands at its field: in_sweep (a sweep takes a list), unused_by (kinds of models that
-ignore it), absent (the value that run.json leaves out).
+An option's field also has in_sweep (a sweep takes a list), absent (the value that run.json leaves out) and
+needs (the property of an input kind without which a run ignores it, see train/network_input.py).
 """
 
 import functools
@@ -13,7 +13,7 @@ Task = Literal["classes", "categories"]
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_f1"]
 
-of_networks = functools.partial(option, unused_by="linear")  # an option of training by steps
+of_networks = functools.partial(option, needs="in_steps")
 
 
 class TrainingOptions(Options):
@@ -58,14 +58,14 @@ class TrainingOptions(Options):
     grid: str = option(
         "64x216",
         "rows x frames to which every channel is resized; native keeps the largest channel's own",
-        unused_by="linear wave vector",
+        needs="resized",
     )
     padding: Literal["auto", "keep", "drop"] = option(
         "auto",
         "behind the end of short clips: drop resizes each clip's own frames to the grid, keep leaves it "
         "in; auto drops it for convolutional networks and their ensembles where it is more than a fifth "
         "of the time",
-        unused_by="wave",
+        needs="droppable",
         absent="keep",
     )
     norm: Literal["feature", "row", "clip", "none"] = of_networks(
@@ -155,7 +155,7 @@ class TrainingOptions(Options):
         "views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops",
         least=1,
         most=9999,
-        unused_by="linear vector",
+        needs="views",
     )
 
     weights: str = of_networks(

@@ -54,7 +54,7 @@ MAY_IMPORT = {"train/predict.py": {"pipeline"}, "train/extras/listen.py": {"pipe
 # Imports by a name that is made: of stages for help, of extras, of a folder's own modules.
 BY_NAME = {
     *("commandline/commands.py", "commandline/registry.py"),
-    *("pipeline/kernels/__init__.py", "pipeline/features/__init__.py", "train/models/registry.py"),
+    *("pipeline/kernels/__init__.py", "pipeline/features/__init__.py", "train/models/architecture.py"),
     "analysis/extras/__init__.py",
 }
 

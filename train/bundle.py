@@ -25,10 +25,9 @@ from results.scores import rejection_threshold, scaled
 from train.augment import parse_augment, trained_shape, views
 from train.checkpoint import State, load, load_weights, not_finite, read_safely, save
 from train.compute import Compute
-from train.data import Numbers, Statistics, network_input
-from train.models.registry import resolve
-from train.options import BundleOptions, parse_grid
-from train.plan import Floats, is_time
+from train.models.architecture import resolve
+from train.network_input import Floats, InputSpec, Numbers, Statistics
+from train.options import BundleOptions
 
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
@@ -100,7 +99,7 @@ class TrainedModel:
     """The models of a run's folds: probabilities of stored features, by one fold's or averaged over all.
 
         model = TrainedModel(bundle_of_run(run))
-        filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip lasts
+        filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip fills
         model.probabilities(cache.batch(run.config["features"].split("+"), clip_ids), filled)  # (B, K)
 
     Always in plain fp32, whatever the training used, as predictions.csv was computed.
@@ -110,28 +109,22 @@ class TrainedModel:
         config = self.config = bundle.config
         self.classes: list[str] = [entry["name"] for entry in config["classes"]]
         architecture = resolve(config["options"]["model"])
-        self.kind = architecture.kind
-        self.augmenter = parse_augment(config["augment"], self.kind)
-        # channels last is a sixth faster for images on a CPU; a batch of statistics has no such layout
-        self.compute = Compute(device, channels_last=self.kind != "linear")
-        self.grid = parse_grid(config["grid"])
-        self.trained_shape = trained_shape(self.augmenter, self.grid)  # what an image model sees
-        self.drops_padding = config["options"].get("padding") == "drop"
-        self.timed = [is_time(channel["frame_unit"]) for channel in config["channels"]]
+        spec = self.input = InputSpec.restore(architecture.kind, config)
+        self.augmenter = parse_augment(config["augment"], spec.kind.augmented_as)
+        # channels last is a sixth faster for images on a CPU; a batch of single numbers has no such layout
+        self.compute = Compute(device, channels_last=spec.grid != (1, 1))
+        self.trained_shape = trained_shape(self.augmenter, spec.grid)  # of what the network is made for
         self.temperature = float(config["temperature"])
-        self.rows = [1 + last - first for first, last in (channel["rows"] for channel in config["channels"])]
-        by_input = {"linear": "mean", "vector": "norm.running_mean"}.get(self.kind, "")  # a number each
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             try:
                 if broken := not_finite(state["network"]):
                     raise ValueError(f"'{broken}' holds numbers that are not finite")
                 statistics = [Statistics.restore(channel) for channel in state["statistics"]]
-                for channel, count in zip(statistics, self.rows, strict=True):
-                    if not {len(channel.centre), len(channel.scale)} <= {1, count}:
+                for channel, own in zip(spec.channels, statistics, strict=True):
+                    if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
                         raise ValueError("its statistics have other rows than its channels")
-                inputs = len(state["network"].get(by_input, ())) if by_input else len(self.rows)
-                network = architecture.build(inputs, len(self.classes), self.trained_shape)
+                network = architecture.build(spec.shape[0], len(self.classes), self.trained_shape)
                 load_weights(network, state["network"], Path(f"fold {fold}"))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise RequestError(f"fold {fold} is malformed ({error}): make it again") from None
@@ -141,30 +134,30 @@ class TrainedModel:
         """(B, K) for clips given by their stored features: the mean of all folds' models.
 
         Each is scaled by the run's temperature. By one `fold`'s model they stay as predictions.csv has them.
-        `filled` (B,) is the share of the duration that each clip lasts; it counts if the run was trained
+        `filled` (B,) is the share of the duration that each clip fills; it counts if the run was trained
         without padding.
         """
         if fold is not None:
-            return self.of_input(fold, self.input(fold, values, filled))
+            return self.of_input(fold, self.prepare(fold, values, filled))
         each = [scaled(self.probabilities(values, filled, fold), self.temperature) for fold in self.folds]
         return np.mean(each, axis=0, dtype=np.float32)
 
-    def input(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
-        """What that fold's network is given: (B, C, H, W)."""
-        if (rows := [channel.shape[1] for channel in values]) != self.rows:
-            raise RequestError(f"features of {rows} rows are given, the model was trained on {self.rows}")
-        lasts = [filled if self.drops_padding and timed else None for timed in self.timed]
-        return network_input(values, self.folds[fold].statistics, self.kind, self.grid, lasts).float()
+    def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
+        """The input of that fold's network: (B, D, H, W)."""
+        trained = [channel.rows for channel in self.input.channels]
+        if (rows := [channel.shape[1] for channel in values]) != trained:
+            raise RequestError(f"features of {rows} rows are given, the model was trained on {trained}")
+        return self.input.prepare(values, self.folds[fold].statistics, filled).float()
 
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) of what `input` made: the mean over the views of each clip, BATCH clips at a time."""
+        """(N, K) from what `prepare` made: the mean over the views of each clip, BATCH clips at a time."""
         network = self.folds[fold].network
         batches = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
         return torch.cat([self.compute.answers(network, views)[0] for views in batches]).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Of what a fold's network is given, those that it answers by the mean over (TTA)."""
-        return list(views(x, self.augmenter, self.config["options"]["tta"], self.timed))
+        """The views of each clip over which a fold's network answers by the mean (TTA)."""
+        return list(views(x, self.augmenter, self.config["options"]["tta"], self.input.timed))
 
 
 def make_bundle(options: BundleOptions) -> int:

@@ -26,7 +26,7 @@ from storage.files import replace_file
 from train.compute import TYPES, Compute, is_shortage, machine, poisoned_memory, threads_of
 from train.optimisation import smoothed_loss
 from train.options import RunOptions
-from train.plan import Plan
+from train.plan import Plan, run_config
 
 ROUNDS = 3  # timed steps of each candidate; the fastest counts
 GAIN = 1.15  # an earlier candidate stands unless another is this much faster: noise must not choose
@@ -207,7 +207,7 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
     state = asdict(compute)
     if begun is None:
         known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
-        run_folder.write_config(run.path, plan.config() | machine(device) | state | known_now)
+        run_folder.write_config(run.path, run_config(plan) | machine(device) | state | known_now)
     else:
         done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
         change = {"from": asdict(begun), "to": state, "epochs_done": done}

@@ -26,9 +26,8 @@ from results.run_folder import RunFolder
 from storage.files import replace_file
 from train.bundle import AGREES, TrainedModel, bundle_of_run
 from train.compute import device_of
-from train.data import chunked
+from train.fold_data import chunked
 from train.options import ExplainOptions
-from train.plan import input_width, stored_shape
 
 LEGEND = "correct %: with another test clip's channel in its place, the mean of repeats"
 
@@ -74,7 +73,7 @@ def permute_channels(
     ids = run.scored(fold)["clip_id"].to_numpy()
     features = parse_set(run.config["features"])
     inputs = [
-        model.input(fold, cache.batch(features, chunk), cache.filled[chunk])
+        model.prepare(fold, cache.batch(features, chunk), cache.filled[chunk])
         for chunk in chunked(cache.positions(ids))
     ]
     x = torch.cat(inputs)
@@ -88,8 +87,7 @@ def permute_channels(
     random = np.random.default_rng([options.seed, fold])
     start = 0
     correct = pd.DataFrame({"whole": whole.argmax(axis=1) == target}, ids)
-    for place, channel in enumerate(features):
-        width = input_width(model.kind, stored_shape(cache, channel))
+    for place, (channel, width) in enumerate(zip(features, model.input.widths)):
         changed = x.clone()
         hits = []
         own = slice(start, start + width)

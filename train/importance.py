@@ -37,18 +37,11 @@ from results.importance import (
 from results.scores import Floats
 from storage.files import Lock, replace_file
 from train.compute import Compute
-from train.data import FoldData, Resident, load_fold, measure_clips
+from train.fold_data import FoldData, Resident, load_fold, measure_clips
 from train.models.texture import BANDS, TextureNet
 from train.options import ImportanceOptions, RunOptions
-from train.plan import (
-    Plan,
-    class_column,
-    input_width,
-    make_plan,
-    remarks,
-    stored_shape,
-)
-from train.trainer import BY_KIND, Trainer, draw_network
+from train.plan import Plan, class_column, make_plan, remarks, run_config
+from train.trainer import LinearTrainer, Trainer, draw_network
 
 MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
@@ -104,11 +97,13 @@ class Fits:
         self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
         for line in remarks(plan, self.splits, self.clips.unusable):
             tell(line)
-        others = {name: value for name, value in plan.content["options"].items() if name != "features"}
+        others = {
+            name: value for name, value in plan.identity.content["options"].items() if name != "features"
+        }
         sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
-        name = f"importance-{plan.model.name}-{digest([others, plan.content['clips'], sides])}"
+        name = f"importance-{plan.model.name}-{digest([others, plan.identity.content['clips'], sides])}"
         self.path = plan.options.runs / plan.dataset / name
-        cached = plan.content["cache"]
+        cached = plan.identity.content["cache"]
         self.fingerprints = {
             name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()
         }
@@ -127,9 +122,10 @@ class Fits:
         plan = self.plan
         Compute().prepare()
         folds = (load_fold(plan, fold, split, self.clips, "cpu") for fold, split in self.splits.items())
-        if plan.model.kind == "linear":
-            widths = [input_width("linear", stored_shape(plan.cache, channel)) for channel in plan.channels]
-            self.owner = np.repeat(self.feature, widths)  # (D,) the name of each number that the model reads
+        if not plan.model.kind.in_steps:
+            self.owner = np.repeat(
+                self.feature, plan.input.widths
+            )  # (D,) the name of each number that the model reads
         else:
             network = draw_network(plan, 0)
             assert isinstance(network, TextureNet), "the other one of MODELS"
@@ -165,7 +161,7 @@ class Fits:
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
         recordings = [plan.table["group"].loc[data.train].nunique() for data in self.data.values()]
         named = ("dataset", "synthetic", "model", "task", "classes")
-        config = {key: plan.config()[key] for key in named} | self.settings
+        config = {key: run_config(plan)[key] for key in named} | self.settings
         config |= {
             "fingerprints": known | prints,
             "recordings": float(np.mean(recordings)),
@@ -203,10 +199,11 @@ class Fits:
             return np.tile(shares.astype(np.float32), (len(data.test), 1))
         source = self.statistics(data.fold)
         source.values = source.values[:, chosen]
-        inputs = chosen if plan.model.kind == "linear" else np.isin(self.feature, list(fit))
-        network = draw_network(replace(plan, shape=(int(inputs.sum()), *plan.grid)), data.fold)
+        own = np.isin(self.feature, list(fit))
+        channels = tuple(channel for channel, belongs in zip(plan.input.channels, own) if belongs)
+        network = draw_network(replace(plan, input=replace(plan.input, channels=channels)), data.fold)
         data = replace(data, source=source, train=clips.index.to_numpy())
-        trainer = BY_KIND.get(plan.model.kind, Trainer)(data, network, Compute())
+        trainer = (Trainer if plan.model.kind.in_steps else LinearTrainer)(data, network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.train_epoch(silent)

@@ -8,13 +8,11 @@ from torch import nn
 from commandline.terminal import count, text_table
 from train import recipes
 from train.augment import AUGMENTS
-from train.models.registry import all_models, resolve
-from train.options import ListOptions, parse_grid
+from train.models.architecture import all_models, resolve
+from train.network_input import KINDS
+from train.options import ListOptions
 
-STATISTICS = 256  # mean and deviation of the 128 rows of mel, for the size of `linear`
 DEPTH = 2  # of the names of layers whose shapes are shown: layer2.0, but not layer2.0.conv1
-VECTOR = 512  # numbers of a common embedding, for the size of a model on vectors
-
 
 Stages = list[tuple[str, tuple[int, ...]]]
 
@@ -27,13 +25,7 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     do for the shapes, but for operations there torch imports its compiler, longer than all else takes.
     """
     model = resolve(name)
-    sizes = {
-        "image": (options.channels, *parse_grid(options.grid)),
-        "wave": (1, 1, options.samples),
-        "vector": (VECTOR, 1, 1),
-        "linear": (STATISTICS, 1, 1),
-    }
-    shape = channels, rows, frames = sizes[model.kind]
+    shape = channels, rows, frames = model.kind.example(options)
     operations: list[int] = []
     stages: Stages = [("input", shape)]
 
@@ -86,9 +78,12 @@ def overview(options: ListOptions) -> str:
         (name, f"{entry.default:g}", f"{entry.maximum:g}", ", ".join(entry.kinds), entry.summary)
         for name, entry in sorted(AUGMENTS.items())
     ]
-    inputs = f"image: {options.channels}x{options.grid}, wave: {options.samples} samples, vector: {VECTOR}"
+    inputs = []
+    for name, kind in KINDS.items():
+        size = "x".join(str(length) for length in kind.example(options) if length > 1)
+        inputs.append(f"{name}: {size}{kind.unit}")
     parts = [
-        f"Models ({inputs}, linear: {STATISTICS} row statistics; {options.classes} classes)",
+        f"Models ({', '.join(inputs)}; {options.classes} classes)",
         text_table(models, ("name", "takes", "parameters", "multiply-adds", "options", "")),
         "Augmentations (AUGMENT=name=strength,…)",
         text_table(augments, ("name", "default", "maximum", "for", "")),

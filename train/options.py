@@ -7,7 +7,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from commandline.errors import RequestError
 from commandline.options import (
@@ -19,7 +19,6 @@ from commandline.options import (
     RunsOptions,
     fields,
     option,
-    words,
 )
 from results.training_options import Task, TrainingOptions, of_networks
 from train.recipes import recipe_words
@@ -60,14 +59,8 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
         return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer] if self.decay is None else self.decay
 
 
-# AUGMENT=auto, by kind of model.
-AUTO_AUGMENT = {
-    "image": "shift,gain",
-    "wave": "shift,gain,polarity,mixup=0.4",
-}
 FIELDS = fields(RunOptions)
 IDENTITY = tuple(fields(TrainingOptions))
-PLACED = ("features", "model")  # they begin the folder's name anyway
 # What a sweep takes as lists, beside FEATURES: recipes first, seeds of one configuration last.
 SWEPT = (
     "recipe",
@@ -117,45 +110,6 @@ class SweepOptions(RunOptions):
         lists = {name: dict.fromkeys(given[name].split() or [""]) for name in SWEPT if name in given}
         for values in itertools.product(*lists.values()):
             yield RunOptions.build(given | dict(zip(lists, values)))
-
-
-def unused(options: RunOptions, kind: str) -> dict[str, Any]:
-    """The options that were given and that a model of this kind ignores, with their defaults."""
-    return {
-        name: field.default
-        for name, field in FIELDS.items()
-        if kind in field.metadata.get("unused_by", "").split() and getattr(options, name) != field.default
-    }
-
-
-def identity(options: RunOptions) -> dict[str, Any]:
-    """The options that can change predictions. PADDING=auto is none: what it came to counts, in the plan."""
-    values = {name: getattr(options, name) for name in IDENTITY}
-    return {name: value for name, value in values.items() if (name, value) != ("padding", "auto")}
-
-
-def configuration(options: RunOptions) -> list[str]:
-    """The NAME=value words that train this configuration again, to which a seed is to be added."""
-    named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
-    others = [name for name in (*identity(options), "tag") if name not in (*PLACED, "seed")]
-    return [*named, *words(options, others)]
-
-
-def protocol(options: RunOptions, kind: str, published_test: bool) -> str:
-    """In words: who trains, what chooses, which epoch counts (none of a linear model's exact solution).
-
-    `published_test` says that the one fold is tested which the dataset sets aside for that.
-    """
-    if options.val == "none":
-        others, chosen = "the others", "last epoch"
-    else:
-        aside = "the next fold" if options.val == "next" else "15 % of the training groups"
-        others = f"the others without {aside}, which validate"
-        chosen = f"last epoch, and best epoch by {options.select}"
-    task = "the dataset's test fold tested" if published_test else "each fold tested"
-    task = "the fold's test clips never scored" if options.skip_test else task
-    fitted = "exact solution" if kind == "linear" else f"epochs {options.epochs}, {chosen}"
-    return f"{task}, trained on {others}; {fitted}"
 
 
 class ImportanceOptions(DatasetOptions, RunsOptions):

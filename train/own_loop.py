@@ -22,13 +22,13 @@ from torch.utils.data import Dataset
 
 from commandline.errors import RequestError
 from results import run_folder
-from results.config import digest, label
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
 from train.compute import machine
-from train.data import ClipMoments, Streamed, describe_channels, measure_clips
+from train.fold_data import ClipMoments, Streamed, describe_channels, measure_clips
+from train.identity import Identity
 from train.options import RunOptions
-from train.plan import Positions, differences, make_plan
+from train.plan import Positions, make_plan, run_config
 from train.run import refuse_another
 
 Side = Literal["train", "val", "test"]
@@ -85,10 +85,9 @@ class OwnRun:
         if set(options.features.split("+")) == {"waveform"}:
             options = replace(options, model="m11")
         plan = make_plan(options)
-        content = plan.content | {"network": name}
-        named = label(plan.options.features, name, differences(plan.options, RunOptions()), digest(content))
+        content = plan.identity.content | {"network": name}
         self.name = name
-        self.plan = replace(plan, content=content, path=plan.path.with_name(named))
+        self.plan = replace(plan, identity=Identity.of(content, plan.options, name, RunOptions()))
         self.options = plan.options
 
     @property
@@ -142,7 +141,7 @@ class OwnRun:
         folder = RunFolder(plan.path)
         refuse_another(folder, plan)
         summary = "A network of one's own, trained by a loop of one's own."
-        config = plan.config() | machine("cpu") | {"model": self.name, "model_summary": summary}
+        config = run_config(plan) | machine("cpu") | {"model": self.name, "model_summary": summary}
         config["protocol"] += "; by a training loop outside of this project"
         config["options"] = {**config["options"], "model": self.name}
         for key in ("command", "member_models"):  # nothing of this project trains it again

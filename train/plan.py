@@ -1,9 +1,8 @@
-"""What a run is, worked out from its options and the cache before anything is trained. No torch.
+"""What will be trained, worked out from options and cache before anything is trained. No torch.
 
-Wrong options are refused here; the run's hash and its folder follow.
+`make_plan` refuses wrong options; `remarks` says what is left out and why.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,62 +16,59 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError
 from commandline.options import ONE_ALONE
 from commandline.terminal import counted
-from features_cache import Cache, Channel, dataset_name, parse_set
+from features_cache import Cache, Channel, parse_set
 from features_cache.cache import open_cache
-from features_cache.feature_file import fingerprints
 from features_cache.names import parse_channel
 from features_cache.splits import Split, fold_split
 from features_cache.table import originals, refuse_class_names
-from results.config import digest, label
+from results.config import digest
 from train import extras
 from train.augment import Augmenter, parse_augment, trained_shape
-from train.models.registry import Architecture, resolve
-from train.options import (
-    AUTO_AUGMENT,
-    PLACED,
-    SWEPT,
-    RunOptions,
-    configuration,
-    identity,
-    parse_grid,
+from train.identity import (
+    HASH_VERSION,
+    Identity,
+    exact_options,
+    hashed_content,
     protocol,
-    unused,
+    training_command,
 )
+from train.models.architecture import Architecture, resolve
+from train.network_input import InputSpec, describe, stored_channels
+from train.options import FIELDS, SWEPT, RunOptions
 
 Positions = NDArray[np.intp]  # rows of the clip table
-Shape = tuple[int, int]  # rows, frames
-Floats = NDArray[np.float64]
 
-HASH_VERSION = 2  # of `hashed_content`: to be increased if the same hash would stand for something else
-MUCH_PADDING = 0.2  # of the clips' time: with more, PADDING=auto leaves it out
 FROM_WEIGHTS = "resnet18"  # in the default's place if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # likewise if every channel is a vector
 NAMED_CLIPS = 3  # of those left out
-TAKEN = {"wave": "waveform alone", "image": "feature maps, no waveform and no vector (one frame)"}
 SHARED = "recording occurs in the part that is tested or validated"
-
-# Fields whose value alone, or after one letter, says what it is; others are written field=value.
-SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
 
 @dataclass(frozen=True)
 class Plan:
     """One run, ready to train."""
 
-    asked: RunOptions  # as given
-    options: RunOptions  # the same with resolved names; what the model ignores is at its default
+    options: RunOptions  # names resolved; what the model ignores is at its default
+    changed: tuple[str, ...]  # messages: options that are not as given
     cache: Cache
     model: Architecture
-    channels: tuple[Channel, ...]
+    input: InputSpec
     augmenter: Augmenter
     table: pd.DataFrame  # clips that are done in every channel, the cache's row numbers as index
-    shape: tuple[int, int, int]  # (C, rows, frames) of a clip before augmentation
-    content: dict[str, Any]  # what the hash is of, see `hashed_content`
-    path: Path  # the run's folder
+    identity: Identity
 
     @property
-    def grid(self) -> Shape:
-        return self.shape[1:]
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.identity.path
+
+    @property
+    def dataset(self) -> str:
+        return self.path.parent.name
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        return tuple(parse_set(self.options.features))
 
     @cached_property
     def classes(self) -> list[dict[str, str]]:
@@ -86,24 +82,6 @@ class Plan:
         return [entry["name"] for entry in self.classes]
 
     @property
-    def dataset(self) -> str:
-        return self.path.parent.name
-
-    @property
-    def filled(self) -> Floats | None:
-        """(N,) the share of each cached clip that is not padding; None if padding is kept."""
-        return self.cache.filled if "padding" in self.content["options"] else None
-
-    @cached_property
-    def timed(self) -> tuple[bool, ...]:
-        """Whether each channel's columns are frames of time."""
-        return tuple(is_time(self.cache[channel].frame_unit) for channel in self.channels)
-
-    @property
-    def hash(self) -> str:
-        return digest(self.content)
-
-    @property
     def folds(self) -> list[int]:
         """Every fold that the protocol tests."""
         return self.cache.tested_folds(originals(self.table))
@@ -115,8 +93,8 @@ class Plan:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of what the network is made for."""
-        return self.shape[0], *trained_shape(self.augmenter, self.grid)
+        """(D, H, W) of what the network is made for."""
+        return self.input.shape[0], *trained_shape(self.augmenter, self.input.grid)
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:
@@ -136,45 +114,6 @@ class Plan:
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
         return fold_split(table, fold, val=self.options.val, seed=self.options.seed)
 
-    def config(self) -> dict[str, Any]:
-        """run.json, except what only training tells."""
-        options = self.options
-        model = self.model
-        exact = self.content["options"] | {"weights": options.weights}
-        seedless = self.content | {"options": self.content["options"] | {"seed": None}}
-        named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
-        return {
-            "dataset": self.dataset,
-            "synthetic": self.cache.synthetic,
-            **{name: getattr(options, name) for name in named},
-            "augment": exact["augment"],
-            "model_summary": model.summary,
-            **({"member_models": model.member_names} if model.member_names else {}),
-            "grid": "{}x{}".format(*self.grid),
-            "folds": self.folds,
-            "classes": self.classes,
-            "sample_rate": self.cache.sample_rate,
-            "duration": self.cache.duration,
-            "channels": [
-                {
-                    "stored": feature.stored,
-                    "parameters": feature.parameters,
-                    "dtype": feature.dtype,
-                    "rows": list(channel.rows or (0, feature.rows - 1)),
-                    "frame_unit": feature.frame_unit,
-                }
-                for channel, feature in zip(self.channels, map(self.cache.__getitem__, self.channels))
-            ],
-            "extraction": self.cache.extraction_cost(self.channels),
-            "protocol": protocol(options, model.kind, self.cache.published_test in self.folds),
-            "hash": self.hash,
-            "hash_version": HASH_VERSION,
-            "family": digest([seedless, options.tag]),
-            "options": exact,
-            "command": configuration(options),
-            **{name: self.content[name] for name in ("cache", "clips")},
-        }
-
 
 def make_plan(asked: RunOptions) -> Plan:
     """The plan of these options; RequestError with the first thing that is wrong.
@@ -186,70 +125,56 @@ def make_plan(asked: RunOptions) -> Plan:
     cache = open_cache(asked)
     channels = find_channels(cache, asked)
     model = choose_model(asked.model, cache, channels, asked.weights)
-    features = "+".join(map(str, channels))
-    device = asked.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
-    named = replace(asked, features=features, model=model.name, device=device)
-    options = replace(named, **unused(named, model.kind))
+    options, changed = resolve_options(asked, channels, model)
     if options.tracker:
         extras.load("trackers").check_trackers(options.tracker)
     table = find_clips(cache, channels, options)
-    names = table[class_column(options.task)]
-    if (names == "").any():
-        clip = table["clip_id"][names == ""].iloc[0]
-        raise RequestError(
-            f"TASK={options.task}: clip {clip} has no category, the column of the dataset's CSV; "
-            "give TASK=classes"
-        )
-    if names.nunique() < 2:
-        raise RequestError(f"one class only ({names.iloc[0]}): training needs two or more")
-    refuse_class_names(names)
-    shapes = [stored_shape(cache, channel) for channel in channels]
-    text = {"wave": "native", "vector": "1x1", "linear": "1x1"}.get(model.kind, options.grid)
-    largest = max(rows for rows, _ in shapes), max(frames for _, frames in shapes)
-    grid = largest if text == "native" else parse_grid(text)
-    inputs = sum(input_width(model.kind, shape) for shape in shapes)
-    automatic = model.augment or AUTO_AUGMENT.get(model.kind, "none")
-    augmenter = parse_augment(automatic if options.augment == "auto" else options.augment, model.kind)
-    exact = identity(options) | {"model": model.resolved, "augment": str(augmenter) or "none"}
-    if model.kind != "linear":
-        exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
-    exact.pop("padding", None)
+    check_classes(table, options.task)
     filled = cache.filled[table.index]
-    short = filled.min() < 1 and any(frames > 1 for _, frames in shapes)
-    # resizing would change the pitch of a waveform; copies may have their sound elsewhere in the padding
-    if short and model.kind != "wave" and not options.copies:
-        much = not model.reads_padding and 1 - filled.mean() > MUCH_PADDING
-        if options.padding == "drop" or (options.padding == "auto" and much):
-            exact["padding"] = "drop"
+    stored = stored_channels(cache, channels)
+    spec = InputSpec.choose(model.kind, stored, options, filled, model.reads_padding)
+    text = model.augment if options.augment == "auto" else options.augment
+    augmenter = parse_augment(text, model.kind.augmented_as)
+    exact = exact_options(options, model, spec, augmenter)
     content = hashed_content(exact, cache, channels, table)
-    standard = RunOptions.build({"recipe": options.recipe})
-    name = label(options.features, model.name, differences(options, standard), digest(content))
-    path = options.runs / dataset_name(options.dataset, options.name) / name
-    return Plan(asked, options, cache, model, channels, augmenter, table, (inputs, *grid), content, path)
+    identity = Identity.of(content, options, model.name, RunOptions.build({"recipe": options.recipe}))
+    return Plan(options, changed, cache, model, spec, augmenter, table, identity)
 
 
-def hashed_content(
-    exact: Mapping[str, Any], cache: Cache, channels: Sequence[Channel], table: pd.DataFrame
-) -> dict[str, Any]:
-    """Everything that can change predictions; whoever changes this raises HASH_VERSION.
-
-    options  each `auto` replaced by what it stands for, except what the machine decides: PRECISION=auto
-             stays auto. Weights from a file count by their content
-    cache    of each stored feature the digest of its clips' fingerprints
-    clips    the digest of the clips' ids, labels, categories, folds, source recordings, originals
-    """
-    if Path(exact["weights"]).is_file():
-        content = Path(exact["weights"]).read_bytes()
-        exact = {**exact, "weights": hashlib.sha256(content).hexdigest()}
-    keys = cache.keys[table.index]
-    features = {channel.stored: cache[channel].key for channel in channels}
-    labels = table[["clip_id", "label", "category", "fold", "group", "copy_of"]]
+def run_config(plan: Plan) -> dict[str, Any]:
+    """run.json, except what only training tells."""
+    options = plan.options
+    model = plan.model
+    content = plan.identity.content
+    exact = content["options"] | {"weights": options.weights}
+    seedless = content | {"options": content["options"] | {"seed": None}}
+    named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
+    published_test = plan.cache.published_test in plan.folds
     return {
-        "version": HASH_VERSION,
+        "dataset": plan.dataset,
+        "synthetic": plan.cache.synthetic,
+        **{name: getattr(options, name) for name in named},
+        "augment": exact["augment"],
+        "model_summary": model.summary,
+        **({"member_models": model.member_names} if model.member_names else {}),
+        "grid": "{}x{}".format(*plan.input.grid),
+        "folds": plan.folds,
+        "classes": plan.classes,
+        "sample_rate": plan.cache.sample_rate,
+        "duration": plan.cache.duration,
+        "channels": [describe(plan.cache, channel) for channel in plan.channels],
+        "extraction": plan.cache.extraction_cost(plan.channels),
+        "protocol": protocol(options, in_steps=model.kind.in_steps, published_test=published_test),
+        "hash": plan.identity.hash,
+        "hash_version": HASH_VERSION,
+        "family": digest([seedless, options.tag]),
         "options": exact,
-        "cache": {name: digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
-        "clips": digest(labels.values.tolist()),
+        "command": training_command(options),
+        **{name: content[name] for name in ("cache", "clips")},
     }
+
+
+# ---- the steps of make_plan -----------------------------------------------------------------------------
 
 
 def check_options(options: RunOptions) -> None:
@@ -292,46 +217,44 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     return tuple(replace(parse_channel(cache[channel].stored), rows=channel.rows) for channel in channels)
 
 
-def stored_shape(cache: Cache, channel: Channel) -> Shape:
-    """Rows and frames of a channel, its range of rows applied."""
-    feature = cache[channel]
-    first, last = channel.rows or (0, feature.rows - 1)
-    return last - first + 1, feature.frames
-
-
-def is_time(frame_unit: str) -> bool:
-    """Whether frames of this unit are time: seconds, or numbers of which nothing is known."""
-    return frame_unit in ("s", "index")
-
-
-def input_width(kind: str, shape: Shape) -> int:
-    """The number of network inputs that a channel of this shape gives.
-
-    >>> [input_width(kind, (128, 431)) for kind in ("image", "vector", "linear")]
-    [1, 256, 256]
-    """
-    rows, frames = shape
-    return {"vector": rows if frames == 1 else 2 * rows, "linear": 2 * rows}.get(kind, 1)
-
-
 def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:
     """The model; if MODEL is the default, mlp for vectors alone, and ResNet-18 with WEIGHTS.
 
     RequestError if the model cannot take the channels.
     """
-    vectors = [channel.name for channel in channels if cache[channel].frames == 1]
+    stored = stored_channels(cache, channels)
     if name == RunOptions.model:
-        name = FOR_VECTORS if len(vectors) == len(channels) else FROM_WEIGHTS if weights else name
+        vectors = all(channel.frames == 1 for channel in stored)
+        name = FOR_VECTORS if vectors else FROM_WEIGHTS if weights else name
     model = resolve(name)
-    names = {channel.name for channel in channels}
-    # resized to an image, a vector would be stripes
-    wrong = {"wave": names - {"waveform"}, "image": names & {"waveform", *vectors}}.get(model.kind)
-    if wrong:
+    if wrong := {channel.name for channel in stored if not model.kind.accepts(channel)}:
         raise RequestError(
-            f"{model.name} takes {TAKEN[model.kind]}, not {', '.join(sorted(wrong))}; linear takes all, "
+            f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))}; linear takes all, "
             "and python -m train list shows what each model takes"
         )
     return model
+
+
+def resolve_options(
+    asked: RunOptions, channels: Sequence[Channel], model: Architecture
+) -> tuple[RunOptions, tuple[str, ...]]:
+    """The options with resolved names, those that the model ignores at their defaults; and what changed."""
+    ignored: dict[str, Any] = {
+        name: field.default
+        for name, field in FIELDS.items()
+        if (needed := field.metadata.get("needs"))
+        and not getattr(model.kind, needed)
+        and getattr(asked, name) != field.default
+    }
+    messages = []
+    if asked.model == RunOptions.model != model.name:
+        messages.append(f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is trained")
+    if ignored:
+        messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
+    features = "+".join(map(str, channels))
+    device = asked.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
+    named = replace(asked, features=features, model=model.name, device=device)
+    return replace(named, **ignored), tuple(messages)
 
 
 def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> pd.DataFrame:
@@ -361,17 +284,21 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
     return table[number[usable] < options.copies]
 
 
+def check_classes(table: pd.DataFrame, task: str) -> None:
+    """RequestError for fewer than two classes, a clip without one, or a name that no class may have."""
+    names = table[class_column(task)]
+    if (names == "").any():
+        clip = table["clip_id"][names == ""].iloc[0]
+        raise RequestError(
+            f"TASK={task}: clip {clip} has no category, the column of the dataset's CSV; give TASK=classes"
+        )
+    if names.nunique() < 2:
+        raise RequestError(f"one class only ({names.iloc[0]}): training needs two or more")
+    refuse_class_names(names)
+
+
 def class_column(task: str) -> str:
     return "label" if task == "classes" else "category"
-
-
-def differences(options: RunOptions, standard: RunOptions) -> list[str]:
-    """For a folder's name: what differs from `standard`, the defaults or a recipe's, in the fields' order."""
-    parts = [Path(options.recipe).stem] if options.recipe else []
-    for name, value in identity(options).items():
-        if name not in PLACED and value != getattr(standard, name):
-            parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
-    return [*parts, *([options.tag] if options.tag else [])]
 
 
 def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]) -> list[str]:
@@ -379,20 +306,16 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
 
     unusable  clip id -> reason. RequestError if a fold has training clips of only one class.
     """
-    asked = plan.asked
-    model = plan.model
     cache = plan.cache
-    lines = []
-    if asked.model == RunOptions.model != model.name:
-        lines.append(f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is trained")
-    if ignored := sorted(unused(asked, model.kind)):
-        lines.append(f"{model.name} ignores {', '.join(ignored).upper()}")
-    if plan.filled is not None:
-        share = 1 - plan.filled[plan.table.index].mean()
+    lines = list(plan.changed)
+    if plan.input.drop_padding:
+        share = 1 - cache.filled[plan.table.index].mean()
         lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep keeps it)")
     elif plan.options.padding == "drop":
         lines.append("PADDING=drop has no effect: no clip is short, or COPIES or vectors are trained on")
-    wanted = cache.clips if asked.copies else originals(cache.clips)  # a copy not asked for is not missed
+    wanted = (
+        cache.clips if plan.options.copies else originals(cache.clips)
+    )  # a copy not asked for is not missed
     if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
         lines.append(f"{counted(absent, 'clip')} left out: {plan.options.features} is not there for them")
     if unusable:

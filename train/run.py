@@ -13,7 +13,7 @@ from results import run_folder
 from results.run_folder import RunFolder
 from train import extras
 from train.options import RunOptions
-from train.plan import Plan, make_plan
+from train.plan import Plan, make_plan, run_config
 from train.summary import calibration, summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
@@ -49,7 +49,7 @@ def execute(options: RunOptions) -> RunFolder:
         from train.compute import device_of
 
         # a linear model has an exact solution, which no device finds faster
-        named = "cpu" if plan.model.kind == "linear" else options.device
+        named = options.device if plan.model.kind.in_steps else "cpu"
         devices = list(map(device_of, named.split()))
         if plan.options.resident == "gpu" and "cpu" in devices:
             raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
@@ -74,9 +74,9 @@ def execute(options: RunOptions) -> RunFolder:
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:
     """RequestError if the folder holds another configuration than the plan's."""
-    if (folder.path / "run.json").is_file() and folder.config["hash"] != plan.hash:
+    if (folder.path / "run.json").is_file() and folder.config["hash"] != plan.identity.hash:
         known = folder.config
-        own = plan.config()
+        own = run_config(plan)
         theirs = known["options"]
         changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
         changed += [name for name in ("cache", "clips") if known.get(name) != own[name]]

@@ -25,8 +25,9 @@ from features_cache.cache import open_cache
 from results.bootstrap import accuracy_interval, fold_weights
 from results.run_folder import RunFolder
 from train import run
-from train.models.registry import resolve
-from train.options import SWEPT, RunOptions, SweepOptions, configuration
+from train.identity import training_command
+from train.models.architecture import resolve
+from train.options import SWEPT, RunOptions, SweepOptions
 from train.plan import choose_model, find_channels, make_plan
 
 MANY = 100  # runs, above which YES=1 is wanted
@@ -83,7 +84,7 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], list[str]]:
     failures = []
     started = time.monotonic()
     for number, job in enumerate(jobs):
-        name = " ".join([*configuration(job), f"SEED={job.seed}"])
+        name = " ".join([*training_command(job), f"SEED={job.seed}"])
         left = (time.monotonic() - started) / number * (len(jobs) - number) if number else 0.0
         about = f" (about {duration(left)} for the rest)" if left > 1 else ""
         tell(f"run {number + 1} of {len(jobs)}: {name}{about}")

@@ -30,7 +30,7 @@ from train.augment import preview, views
 from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
 from train.choose_compute import choose_compute
 from train.compute import Compute, is_shortage, threads_of
-from train.data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded
+from train.fold_data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded
 from train.models import linear
 from train.models.ensemble import Ensemble
 from train.optimisation import (
@@ -284,9 +284,6 @@ class LinearTrainer(Trainer):
         return {"epoch": 1, "seconds": seconds, **scores}
 
 
-BY_KIND: dict[str, type[Trainer]] = {"linear": LinearTrainer}  # other kinds of models: Trainer
-
-
 # ---- a run ----------------------------------------------------------------------------------------------
 
 
@@ -310,8 +307,8 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Train
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
-    trainer = BY_KIND.get(plan.model.kind, trainer)
-    epochs = 1 if trainer is LinearTrainer else options.epochs
+    trainer = trainer if plan.model.kind.in_steps else LinearTrainer
+    epochs = options.epochs if plan.model.kind.in_steps else 1
     total = epochs * options.passes * sum(len(split.train) for split in splits.values())
     bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None

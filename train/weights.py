@@ -20,7 +20,7 @@ from commandline.terminal import progress
 from results.run_folder import RunFolder
 from storage.files import replace_file
 from train.checkpoint import KEYS, LISTED, read_safely
-from train.models.registry import Architecture
+from train.models.architecture import Architecture
 from train.plan import Plan
 
 PUBLISHED = {
@@ -115,7 +115,7 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     own = state["fold"]
     run = RunFolder(file.parent.parent)
     tested = folds if run.dataset == plan.dataset else []
-    if run.config["clips"] == plan.content["clips"]:
+    if run.config["clips"] == plan.identity.content["clips"]:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(

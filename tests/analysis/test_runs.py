@@ -145,5 +145,5 @@ def test_an_exact_solution_is_counted_once_whatever_its_seeds(made):
 
 
 def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses():
-    used = {name for name in IDENTITY if "linear" not in FIELDS[name].metadata.get("unused_by", "")}
+    used = {name for name in IDENTITY if FIELDS[name].metadata.get("needs", "droppable") == "droppable"}
     assert set(USED_BY_EXACT) >= used - {"seed", "select"}  # nothing is trained by steps

@@ -17,7 +17,7 @@ from pipeline.features import FEATURES
 from tests.golden.commands import ROOT, done, inside
 from tests.processes import python
 from tests.train.sounds import CLASSES, RATE, sound
-from train.models.registry import resolve
+from train.models.architecture import resolve
 
 DOCS = ROOT / "docs"
 PAGES = [

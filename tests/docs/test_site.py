@@ -20,7 +20,7 @@ from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
 from train import recipes
 from train.augment import AUGMENTS
-from train.models.registry import all_models
+from train.models.architecture import all_models
 
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():

@@ -182,21 +182,21 @@ FAULTS: dict[str, Fault] = {
     # training
     "channels_reversed": Fault(
         "the channels of a set are in another order",
-        "for channel, how, lasts in zip(values, statistics, filled, strict=True)\n",
-        "for channel, how, lasts in zip(values[::-1], statistics[::-1], filled[::-1], strict=True)\n",
+        "for channel, how, own in zip(self.channels, statistics, values, strict=True)\n",
+        "for channel, how, own in zip(self.channels[::-1], statistics[::-1], values[::-1], strict=True)\n",
         "golden:plain",
     ),
     "statistics_of_another_channel": Fault(
         "a channel is standardised by another one's statistics",
-        "for channel, how, lasts in zip(values, statistics, filled, strict=True)\n",
-        "for channel, how, lasts in zip(values, statistics[::-1], filled, strict=True)\n",
-        f"{TRAIN}test_data.py",
+        "for channel, how, own in zip(self.channels, statistics, values, strict=True)\n",
+        "for channel, how, own in zip(self.channels, statistics[::-1], values, strict=True)\n",
+        f"{TRAIN}test_fold_data.py",
     ),
     "padding_one_frame_short": Fault(
         "a short clip loses its last frame",
         "np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)",
         "np.clip(np.floor(frames * filled).astype(np.intp), min(2, frames), frames)",
-        f"{TRAIN}test_data.py golden:drop",
+        f"{TRAIN}test_fold_data.py golden:drop",
     ),
     "seed_ignored": Fault(
         "every seed trains in the same order",
@@ -208,7 +208,7 @@ FAULTS: dict[str, Fault] = {
         "frequent classes count more with BALANCE",
         "return (even / np.maximum(counts, 1)).astype(np.float32)",
         "return (np.maximum(counts, 1) / even).astype(np.float32)",
-        f"{TRAIN}test_data.py {TRAIN}test_trainer.py",
+        f"{TRAIN}test_fold_data.py {TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(
         "clips are augmented when they are scored",
@@ -264,7 +264,7 @@ FAULTS: dict[str, Fault] = {
         "an ensemble's weight is its first member's",
         "return logits[:, 0].lerp(logits[:, 1], self.weight)",
         "return logits[:, 1].lerp(logits[:, 0], self.weight)",
-        f"{TRAIN}models/test_registry.py golden:ensemble",
+        f"{TRAIN}models/test_architecture.py golden:ensemble",
     ),
     "nothing_permuted": Fault(
         "explain leaves the channel as it is",

@@ -6,8 +6,8 @@ import pytest
 
 from results.config import LABEL_BYTES, checked_config, digest, label
 from tests.refusal import refused
-from train.options import RunOptions, identity
-from train.plan import differences
+from train.identity import differences, predictive_options
+from train.options import RunOptions
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,9 @@ def other_value(kind, value):
 def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names():
     kinds = typing.get_type_hints(RunOptions)
     standard = RunOptions()
-    changes = [{name: other_value(kinds[name], value)} for name, value in identity(standard).items()]
+    changes = [
+        {name: other_value(kinds[name], value)} for name, value in predictive_options(standard).items()
+    ]
     runs = [dataclasses.replace(standard, **change) for change in ({}, *changes)]
     names = {label(run.features, run.model, differences(run, standard), "") for run in runs}
     assert len(names) == len(runs) > 25

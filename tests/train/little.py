@@ -8,7 +8,7 @@ import pandas as pd
 
 from features_cache import external
 from train import run
-from train.models.registry import resolve
+from train.models.architecture import resolve
 from train.options import RunOptions
 
 CLASSES = ("bell", "cat", "dog", "rain")

@@ -10,7 +10,7 @@ from tests.golden.commands import ROOT
 from tests.train.little import build
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse_augment
-from train.models.registry import all_models
+from train.models.architecture import all_models
 
 DOCS = ROOT / "docs"
 
@@ -38,7 +38,9 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 
 
 def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
-    monkeypatch.setattr("train.models.registry.MODELS", Registry("model", all_models()))
+    models = Registry("model", all_models())
+    for module in ("registry", "architecture"):
+        monkeypatch.setattr(f"train.models.{module}.MODELS", models)
     monkeypatch.setattr("train.augment.AUGMENTS", Registry("augmentation", AUGMENTS))
     model, augmentation = blocks("reference/models.md")
     exec(model, {})

@@ -48,7 +48,7 @@ def test_a_list_is_for_a_sweep_alone(options, name):
 
 
 def test_the_native_grid_is_the_largest_channels(options):
-    assert make_plan(change(options, features="chroma+mel", grid="native")).grid == (ROWS, FRAMES)
+    assert make_plan(change(options, features="chroma+mel", grid="native")).input.grid == (ROWS, FRAMES)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
 
 def test_the_hash_is_frozen(options):
     """Another one would make every finished run another configuration."""
-    content = make_plan(options).content
+    content = make_plan(options).identity.content
     assert sorted(content) == ["cache", "clips", "options", "version"] and content["version"] == 2
     assert content["options"]["augment"] == "none" and content["options"]["lr"] == 0.002
     assert digest(sorted(content["options"])) == "b3d1d060f2c2"  # the names of the options in it
@@ -132,16 +132,15 @@ def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_if_that_is_asked_fo
     lasting, seconds, given, dropped
 ):
     plan = make_plan(lasting(seconds, **given))
-    assert ("padding" in plan.content["options"]) == dropped
-    if dropped:
-        assert plan.filled == pytest.approx(seconds / 0.5)
+    assert plan.input.drop_padding == ("padding" in plan.identity.content["options"]) == dropped
+    assert plan.cache.filled == pytest.approx(seconds / 0.5)
 
 
 @pytest.mark.parametrize(
     ("seconds", "given"), [(0.3, {"copies": 1}), (0.3, {"features": "embedding"}), (0.0, {})]
 )
 def test_padding_that_cannot_be_left_out_stays(lasting, seconds, given):
-    assert make_plan(lasting(seconds, model="linear", padding="drop", **given)).filled is None
+    assert not make_plan(lasting(seconds, model="linear", padding="drop", **given)).input.drop_padding
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from commandline.errors import Failed
 from train.augment import Augmenter, Channels
 from train.compute import Compute
-from train.data import FoldData, Resident, draw_batches
+from train.fold_data import FoldData, Resident, draw_batches
 from train.optimisation import EarlyStopping, learning_rate, make_optimiser, smoothed_loss
 from train.options import RunOptions
 from train.trainer import Trainer, curve_epochs

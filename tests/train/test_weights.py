@@ -10,7 +10,7 @@ import torch
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build
-from train.models.registry import resolve
+from train.models.architecture import resolve
 from train.weights import PUBLISHED, adapt, fetch, start_from
 
 # Of torchvision 0.29: the beginning of the SHA-256 of the sorted lines `name shape` of each state dict.

@@ -37,42 +37,12 @@ from results import run_folder
 from results.scores import SMALLEST_PROBABILITY
 from storage.files import refuse_special, replace_file
 from train.bundle import AGREES, Probabilities, TrainedModel, Values, bundle_of_run
-from train.data import LARGEST, Statistics, own_frames
 from train.models.texture import TextureStatistics
+from train.network_input import Shape, Statistics
 from train.options import ExportOptions
-from train.plan import Shape
 
 OPSET = 18
 CHECKED = 64  # clips of each fold
-
-
-# What `train.data.network_input` and the networks do by calls that are not exported, in calls that are.
-
-
-def standardised(values: torch.Tensor, how: Statistics) -> torch.Tensor:
-    """`Statistics.apply`: (B, rows, frames) to the same."""
-    centre, scale = (torch.from_numpy(part)[:, None] for part in (how.centre, how.scale))
-    if how.norm == "clip":
-        centre = values.mean((1, 2), keepdim=True)
-        scale = torch.maximum(values.std((1, 2), correction=0, keepdim=True), scale)
-    return (values - centre) / scale
-
-
-def resizing(length: int, wanted: int) -> torch.Tensor:
-    """(length, wanted): the weights of an axis' values, triangles about each value that is wanted.
-
-    `resize` as a product with a matrix for each axis: few runtimes have an averaging one.
-    """
-    places = torch.arange(length, dtype=torch.float32) + 0.5
-    step = (places[-1] + 0.5) / wanted
-    centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
-    weights = (1 - (places[:, None] - centres).abs() / step.clamp(min=1)).clamp(min=0)
-    return weights / weights.sum(0)
-
-
-def over_time(values: torch.Tensor) -> torch.Tensor:
-    """(B, rows, frames) to (B, 2 * rows): mean and deviation of each row."""
-    return torch.cat([values.mean(2), values.std(2, correction=0)], dim=1)
 
 
 def by_matrices(texture: TextureStatistics, shape: Shape) -> None:
@@ -109,23 +79,10 @@ class ExportedRun(nn.Module):
         return logits.softmax(2).mean(1), together
 
     def input(self, values: Sequence[torch.Tensor], statistics: Sequence[Statistics]) -> torch.Tensor:
-        """`train.data.network_input`."""
-        model = self.model
-        if model.kind == "linear":
-            return torch.cat(list(map(over_time, values)), dim=1)[..., None, None]
-        standard = list(map(standardised, values, statistics))
-        if model.kind == "vector":
-            parts = [part[:, :, 0] if part.shape[2] == 1 else over_time(part) for part in standard]
-            x = torch.cat(parts, dim=1)[..., None, None]
-        elif model.kind == "wave":  # as long as the grid
-            x = torch.stack(standard, dim=1)
-        else:
-            rows, frames = model.grid
-            parts = [
-                resizing(part.shape[1], rows).T @ part @ resizing(part.shape[2], frames) for part in standard
-            ]
-            x = torch.stack(parts, dim=1)
-        return x.clamp(-LARGEST, LARGEST).half().float()
+        """`InputSpec.prepare` of clips that are all of one length."""
+        spec = self.model.input
+        parts = map(spec.prepare_channel, spec.channels, statistics, values)
+        return torch.cat(list(parts), dim=1).float()
 
 
 def export_run(options: ExportOptions) -> int:
@@ -153,13 +110,11 @@ def export_run(options: ExportOptions) -> int:
         for number, fold in enumerate(model.folds):
             rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
             for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
-                values = cache.batch(channels, [clip])
-                if model.drops_padding:
-                    filled = cache.filled[cache.positions([clip])]
-                    values = [
-                        part[:, :, : own_frames(part.shape[2], filled)[0]] if timed else part
-                        for part, timed in zip(values, model.timed)
-                    ]
+                filled = cache.filled[cache.positions([clip])]
+                values = [
+                    stored[:, :, : model.input.own_frames(channel, filled)[0]]
+                    for channel, stored in zip(model.input.channels, cache.batch(channels, [clip]))
+                ]
                 examples.append((number, values, expected))
     else:
         from train.predict import AudioModel
@@ -170,8 +125,7 @@ def export_run(options: ExportOptions) -> int:
         values = [channel[None] for channel in audio.features(noise)]
         for number, fold in enumerate(model.folds):
             examples.append((number, values, model.probabilities(values, np.ones(1), fold)[0]))
-    _, first, _ = examples[0]
-    content = onnx_bytes(model, names, [channel.shape[1:] for channel in first])
+    content = onnx_bytes(model, names)
     session = open_session(content)
     largest = 0.0
     for number, values, expected in examples:
@@ -186,17 +140,18 @@ def export_run(options: ExportOptions) -> int:
     return 0
 
 
-def onnx_bytes(model: TrainedModel, names: list[str], shapes: Sequence[Shape]) -> bytes:
+def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
     """The file: torch's TorchScript exporter, which needs no further package; metadata beside the network."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
-    for name, timed, (_, frames) in zip(names, model.timed, shapes):
-        if model.drops_padding and timed and frames > 1:  # whose frames are a clip's own
+    spec = model.input
+    for name, channel in zip(names, spec.channels):
+        if spec.drop_padding and channel.timed and channel.frames > 1:  # a clip's own frames
             axes[name][2] = f"{name}_frames"
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # that it is not the newest exporter; what it wrote is checked
         torch.onnx.export(
             ExportedRun(model).eval(),
-            tuple(torch.zeros(2, *shape) for shape in shapes),
+            tuple(torch.zeros(2, channel.rows, channel.frames) for channel in spec.channels),
             file := f"{folder}/model.onnx",
             dynamo=False,
             opset_version=OPSET,
@@ -207,7 +162,7 @@ def onnx_bytes(model: TrainedModel, names: list[str], shapes: Sequence[Shape]) -
         proto = onnx.load(file)
     metadata = {key: model.config[key] for key in ("features", "channels", "sample_rate", "duration")}
     metadata |= {"classes": model.classes, "folds": list(model.folds)}
-    metadata |= {"padding": "drop" if model.drops_padding else "keep"}
+    metadata |= {"padding": "drop" if spec.drop_padding else "keep"}
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=json.dumps(value))
     return proto.SerializeToString()

@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 from commandline.errors import Failed
 from storage.files import replace_file
 from train.compute import Compute
-from train.data import FoldData, draw_batches, seeded
+from train.fold_data import FoldData, draw_batches, seeded
 from train.options import RunOptions
 from train.plan import Plan, Positions
 from train.trainer import TRAIN_SCORES, Trainer, train_run
@@ -87,14 +87,15 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
     folds, *_ = gather(folds)
     if dist.get_rank() == 0:
         train_run(plan, folds, device, SharedTrainer)
-    elif plan.model.kind != "linear":
+    elif plan.model.kind.in_steps:
         with tempfile.TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
             scratch = Path(place) / plan.dataset / plan.path.name
             for file in plan.path.glob("fold*/*.pt"):  # where the folds stand
                 target = scratch / file.relative_to(plan.path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read_bytes())
-            copy = replace(plan, path=scratch, options=replace(plan.options, tracker=""))
+            identity = replace(plan.identity, path=scratch)
+            copy = replace(plan, identity=identity, options=replace(plan.options, tracker=""))
             with contextlib.redirect_stderr(nowhere):
                 train_run(copy, folds, device, SharedTrainer)
     dist.barrier()  # a process that left earlier would abort the others

@@ -1,5 +1,7 @@
-"""Every model of the project: what it is called, what it takes, its options. Networks stand in the modules
-beside this one and are imported when one is built.
+"""Every model of the project: its name, its kind of input, its options.
+
+Networks stand in the modules beside this one, and a builder imports its own. A builder and its network are
+therefore two definitions: a run is planned, and a finished one found, without waiting for torch.
 
 A builder takes the input's channels, the number of classes and the (rows, frames) of the input.
 """
@@ -104,7 +106,7 @@ def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
 def mlp(channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5) -> nn.Module:
     """A multilayer perceptron on vectors; of other features the mean and deviation of each row.
 
-    channels: the numbers of a clip, see `train.plan.input_width`; shape is (1, 1).
+    channels: the numbers of a clip, see `train.network_input`; shape is (1, 1).
     """
     from train.models.mlp import VectorNet
 
@@ -116,7 +118,7 @@ def linear(channels: int, classes: int, shape: Shape, *, C: float = 0.1) -> nn.M
     """Logistic regression on the mean and deviation of each row; the smaller C, the smaller its weights.
 
     C: one over the strength of the L2 penalty, as in scikit-learn.
-    channels: the number of row statistics, see `train.plan.input_width`; shape is (1, 1). Of C from 0.0003 to
+    channels: the number of row statistics, see `train.network_input`; shape is (1, 1). Of C from 0.0003 to
     1, tried on folds 2 to 5 of ESC-10, each held out in turn, 0.1 had the least loss for mel and
     mel+mfcc+chroma (0.3 for mfcc+chroma).
     """

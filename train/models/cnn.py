@@ -1,4 +1,7 @@
-"""Two plain convolutional networks, the baselines of many papers on environmental sounds."""
+"""Two plain convolutional networks, the baselines of many papers on environmental sounds.
+
+catalogue.py registers both; it imports this module, and with it torch, only when a network is built.
+"""
 
 from collections import OrderedDict
 

@@ -1,33 +1,23 @@
-"""The registry of models, and what a name says: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
+"""The registry of models: a model is one decorated function.
 
-A model is one decorated function: the project's stand in catalogue.py, your own in a further module of this
-folder. `a+b` is the ensemble of two that take images; `weight`, an option of the second, is its weight in
-their answer. Nothing here imports torch: which run is meant, and whether it is finished, is told without it.
+The project's stand in catalogue.py, your own in a further module of this folder. Nothing here imports torch:
+a run is planned without it.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import math
-import pkgutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from commandline.errors import RequestError, nearest
 from commandline.registry import Registry
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
-Kind = Literal["image", "wave", "linear", "vector"]
 Builder = Callable[..., "nn.Module"]
 Given = dict[str, float]  # options by name
-POSITIVE = (sys.float_info.min, sys.float_info.max)
 
 MODELS: Registry[Model] = Registry("model")
 
@@ -37,7 +27,7 @@ class Model:
     """One entry: `builder(channels, classes, shape, **options)` makes the network, weights not yet drawn."""
 
     name: str
-    kind: Kind
+    kind: str  # of its input, see train/network_input.py
     builder: Builder
     ensemble_weight: float = 0.5
     augment: str = ""
@@ -56,162 +46,13 @@ class Model:
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def model(kind: Kind, **traits: Any) -> Callable[[Builder], Builder]:
+def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
     """Decorator: enter a builder under its own name.
 
     ensemble_weight  as the second member of an ensemble, by default
     augment          what AUGMENT=auto means for it alone; empty for what it means for its kind
-    reads_padding    whether its statistics show by the padding how long a clip is, so that PADDING=auto
-                     leaves it in: means and deviations of rows do (docs/howto/short-clips.md), so that models
-                     of the kinds linear and vector do anyway
+    reads_padding    whether its statistics show by the padding how long a clip is, as means and deviations of
+                     rows do (docs/howto/short-clips.md): then PADDING=auto keeps it
     bounds           least and most of an option, which else is positive
     """
     return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, **traits))
-
-
-def all_models() -> Registry[Model]:
-    """Every model, by name: imports every module of this folder."""
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"train.models.{module.name}")
-    return MODELS
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """What a name says: one model with its options, or an ensemble of two."""
-
-    members: tuple[tuple[Model, Given], ...]  # one or two, the options that were given
-    weight: float | None = None  # of the second member's logits in the answer
-
-    @property
-    def kind(self) -> Kind:
-        return self.members[0][0].kind
-
-    @property
-    def name(self) -> str:
-        """The shortest name, for folders, tables and sentences: options at their default are left out."""
-        return self._name(with_weight=self.weight != self.members[-1][0].ensemble_weight)
-
-    @property
-    def resolved(self) -> str:
-        """The name with the ensemble's weight whatever the default is: for run.json and its hash."""
-        return self._name(with_weight=True)
-
-    def _name(self, with_weight: bool) -> str:
-        texts: list[str] = []
-        for entry, options in self.members:
-            given = {key: value for key, value in options.items() if value != entry.options[key]}
-            if with_weight and self.weight is not None and len(texts) == 1:
-                given["weight"] = self.weight
-            stated = ",".join(f"{key}={value:.12g}" for key, value in given.items())
-            texts.append(f"{entry.name}@{stated}" if stated else entry.name)
-        return "+".join(texts)
-
-    @property
-    def member_names(self) -> list[str]:
-        """Of an ensemble, what each member is called alone; the second of two that are alike is numbered."""
-        if self.weight is None:
-            return []
-        first, second = (Architecture((member,)).name for member in self.members)
-        return [first, second if second != first else f"{second}-2"]
-
-    @property
-    def augment(self) -> str:
-        """What AUGMENT=auto means, if it is not what it means for every model of the kind."""
-        return self.members[0][0].augment if self.weight is None else ""
-
-    @property
-    def reads_padding(self) -> bool:
-        alone = self.weight is None and self.members[0][0].reads_padding
-        return alone or self.kind in ("linear", "vector")
-
-    @property
-    def summary(self) -> str:
-        return " Beside it: ".join(entry.summary for entry, _ in self.members)
-
-    def build(
-        self,
-        channels: int,
-        classes: int,
-        shape: tuple[int, int],
-        generator: torch.Generator | None = None,
-    ) -> nn.Module:
-        """The network on the CPU, in training mode.
-
-        The weights of convolutions and linear layers are drawn from `generator` (He et al. 2015 for ReLU
-        networks, zero biases); without one they are those that torch gives them.
-        """
-        from torch import nn
-
-        from train.models.ensemble import Ensemble
-
-        networks = [entry.builder(channels, classes, shape, **options) for entry, options in self.members]
-        network = networks[0] if self.weight is None else Ensemble(networks[0], networks[1], self.weight)
-        if generator is None:
-            return network
-        for layer in network.modules():
-            if isinstance(layer, nn.Conv1d | nn.Conv2d):
-                nn.init.kaiming_normal_(
-                    layer.weight, mode="fan_out", nonlinearity="relu", generator=generator
-                )
-            elif isinstance(layer, nn.Linear):
-                nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
-            else:
-                continue
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        return network
-
-    def unfit(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
-        """If building it or a pass failed: what the network cannot take, and what helps."""
-        reason = str(error).splitlines()[0]
-        size = "x".join(map(str, shape))
-        remedy = "longer clips (DURATION, SAMPLE_RATE)" if self.kind == "wave" else "a larger GRID"
-        if "memory" in reason:
-            remedy = "a smaller MODEL"
-        return RequestError(f"{self.name} cannot take {size} ({reason}): give {remedy}")
-
-
-def resolve(text: str) -> Architecture:
-    """What a model's name says; RequestError for a name that makes no sense.
-
-    >>> resolve("aclnet@width=0.5").name
-    'aclnet@width=0.5'
-    >>> resolve("resnet18+texture").weight
-    0.67
-    """
-    importlib.import_module("train.models.catalogue")  # the other modules if it has no such model
-    members: list[tuple[Model, Given]] = []
-    for part in text.split("+"):
-        name, _, options = part.partition("@")
-        entry = MODELS[name] if name in MODELS else all_models()[name]
-        allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
-        given: Given = {}
-        for word in filter(None, options.split(",")):
-            key, _, value = word.partition("=")
-            if key not in allowed:
-                raise RequestError(nearest(f"option of {name}", key, allowed))
-            kind = type(allowed[key])
-            least, most = entry.bounds.get(key, POSITIVE)
-            try:
-                given[key] = kind(value)
-            except ValueError:
-                given[key] = math.nan
-            if not least <= given[key] <= most:
-                expected = f"{least:g} to {most:g}" if key in entry.bounds else f"a positive {kind.__name__}"
-                raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
-        members.append((entry, given))
-    if len(members) == 1:
-        return Architecture(tuple(members))
-    if len(members) > 2:
-        raise RequestError(f"MODEL={text}: an ensemble has two members, as in resnet18+texture")
-    for entry, _ in members:
-        if entry.kind != "image":
-            raise RequestError(
-                f"MODEL={text}: an ensemble joins models that take images, {entry.name} does not"
-            )
-    second, given = members[1]
-    weight = given.pop("weight", second.ensemble_weight)
-    if weight >= 1:
-        raise RequestError(f"MODEL={text}: expected a weight between 0 and 1")
-    return Architecture(tuple(members), weight)

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from features_cache import Cache
 from tests.refusal import refused
@@ -53,24 +54,26 @@ def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp
 
 
 @pytest.mark.parametrize(
-    ("model", "features"), [("linear", "mel+mfcc:1-19+chroma"), ("texture", "mel+modulation")]
+    ("name", "features"), [("linear", "mel+mfcc:1-19+chroma"), ("texture", "mel+modulation")]
 )
-def test_a_run_without_padding_takes_a_clips_own_frames(short, model, features, tmp_path, capsys):
+def test_a_run_without_padding_takes_a_clips_own_frames(short, name, features, tmp_path, capsys):
     """But of `modulation` all columns, which are no frames of time."""
-    wanted = {"model": model, "features": features, "padding": "drop", "augment": "auto", "tta": 1}
+    wanted = {"model": name, "features": features, "padding": "drop", "augment": "auto", "tta": 1}
     trained = train_run(short.path.parents[2], **wanted)
     session = exported(trained, short.path.parents[2] / "data", tmp_path / "model.onnx")
     assert "differ from predictions.csv by" in capsys.readouterr().out
+    model = TrainedModel(bundle_of_run(trained))
     own = {}
     padded = []
-    for entry in session.get_inputs():
-        _, rows, frames = entry.shape
+    for entry, channel in zip(session.get_inputs(), model.input.channels, strict=True):
         timed = entry.name != "modulation"
-        assert frames == f"{entry.name}_frames" if timed else isinstance(frames, int)
-        values = np.ones((3, rows, 7 if timed else frames), np.float32)
-        own[entry.name] = values
-        padded.append(np.concatenate([values, values + 1], axis=2) if timed else values)
-    expected = TrainedModel(bundle_of_run(trained)).probabilities(padded, np.full(3, 0.5))
+        assert entry.shape[2] == (f"{entry.name}_frames" if timed else channel.frames)
+        values = np.ones((3, channel.rows, channel.frames), np.float32)
+        half = (channel.frames + 1) // 2 if timed else channel.frames
+        values[:, :, half:] = 2
+        own[entry.name] = values[:, :, :half]
+        padded.append(values)
+    expected = model.probabilities(padded, np.full(3, 0.5))
     assert session.run(None, own)[0] == pytest.approx(expected, abs=2e-4)
 
 
@@ -81,7 +84,7 @@ def test_without_a_cache_the_networks_are_compared_and_a_difference_writes_nothi
     assert onnx_export.export_run(options) == 0
     assert "differ from the networks by" in capsys.readouterr().out
     options.out.unlink()
-    monkeypatch.setattr(onnx_export, "standardised", lambda values, _: values + 1)
+    monkeypatch.setattr("train.network_input.resizing", lambda length, wanted: torch.ones(length, wanted))
     with refused("is not written: its probabilities differ"):
         onnx_export.export_run(options)
     assert not options.out.exists()

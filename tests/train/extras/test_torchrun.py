@@ -11,8 +11,8 @@ from tests.processes import python
 from tests.train.little import change, execute
 from train import checkpoint
 from train.choose_compute import candidates
-from train.data import load_fold, measure_clips
 from train.extras.torchrun import child_words
+from train.fold_data import load_fold, measure_clips
 from train.options import RunOptions
 from train.plan import make_plan
 from train.trainer import Trainer, draw_network

@@ -5,7 +5,7 @@ import torch
 
 from tests.refusal import refused
 from tests.train.little import build
-from train.models.registry import all_models, resolve
+from train.models.architecture import all_models, resolve
 
 MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]

@@ -1,19 +1,17 @@
-"""From the cache to batches: channels standardised, resized, stacked; on the GPU, in RAM, or streamed.
+"""The clips of one fold as batches: (B, D, H, W), from the GPU, from RAM, or streamed from the cache.
 
 One pass over the cache sums each clip's rows and finds clips that cannot be used; the statistics of every
-fold come from these sums. A batch is (B, C, H, W). GPU, RAM and stream give the same numbers. Not used,
-because slower when measured: workers of DataLoader (4 to 20 ms a batch), resizing with many threads beside a
-busy network (48 ms instead of 2).
+fold come from these sums. GPU, RAM and stream give the same numbers. Slower when measured, and not used:
+workers of DataLoader (4 to 20 ms a batch), resizing with many threads beside a busy network (48 ms
+instead of 2).
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import psutil
@@ -24,9 +22,9 @@ from commandline.terminal import progress
 from features_cache import UnreadableClips
 from features_cache.splits import Split
 from train.augment import Channels
-from train.plan import Floats, Plan, Positions, Shape, stored_shape
+from train.network_input import Floats, Numbers, Statistics, by_length, resize
+from train.plan import Plan, Positions
 
-LARGEST = 60_000.0  # float16 ends at 65,504
 CHUNK = 32  # clips read at once
 FLOOR = 1e-3  # smallest deviation of a row, as a share of the whole feature's: a constant row becomes 0
 TINY = 1e-12  # deviation of a feature that is constant as a whole
@@ -38,40 +36,6 @@ ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 # By units of the values: what is added to them per decibel, and their power of the amplitude.
 LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only the sum over the bands rises
-
-Numbers = NDArray[np.floating]  # of any precision
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """How one channel's values (rows, frames) become (values - centre) / scale.
-
-    centre and scale are (rows,), or (1,) for the whole feature. With norm `clip` each clip has its own mean
-    and deviation, and scale is the smallest deviation allowed.
-    """
-
-    norm: str
-    centre: NDArray[np.float32]
-    scale: NDArray[np.float32]
-
-    def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(B, rows, frames) standardised, as a new array."""
-        if self.norm != "clip":
-            return (values - self.centre[:, None]) / self.scale[:, None]
-        centre, spread = (
-            moment(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-            for moment in (values.mean, values.std)
-        )
-        return (values - centre) / np.maximum(spread, self.scale)
-
-    def state(self) -> dict[str, Any]:
-        """Plain lists for a checkpoint; `Statistics.restore` reads them."""
-        return {"norm": self.norm, "centre": self.centre.tolist(), "scale": self.scale.tolist()}
-
-    @classmethod
-    def restore(cls, state: dict[str, Any]) -> "Statistics":
-        centre, scale = (np.array(state[side], np.float32, ndmin=1) for side in ("centre", "scale"))
-        return cls(state["norm"], centre, scale)
 
 
 @dataclass(frozen=True)
@@ -98,53 +62,26 @@ class ClipMoments:
         return statistics
 
 
-def own_frames(frames: int, filled: Floats) -> Positions:
-    """(B,) how many of a channel's frames are a clip's own and no padding, two at least.
-
-    filled  (B,) share of the duration that each clip lasts, as `Cache.filled`
-    """
-    return np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)
-
-
-def by_length(
-    values: Numbers,
-    filled: Floats | None,
-    compute: Callable[[Numbers], Numbers],
-) -> Numbers:
-    """Apply `compute` to each clip without its padding: (B, rows, frames) to (B, ...).
-
-    Without `filled`, of all frames.
-    """
-    if filled is None or not len(values):
-        return compute(values)
-    own = own_frames(values.shape[2], filled)
-    parts = [compute(values[own == frames, :, :frames]) for frames in np.unique(own)]
-    sorted_by_length = own.argsort(kind="stable")
-    return np.concatenate(parts)[sorted_by_length.argsort()]
-
-
 def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> ClipMoments:
     """Read these clips once; what is absent or damaged is named with its reason.
 
     If padding is left out, moments are over each clip's own frames. `silent` shows no progress.
     """
     cache = plan.cache
-    channels = plan.channels
-    filled = plan.filled
+    spec = plan.input
     clip_ids = cache.clips["clip_id"].to_numpy()
-    moments = [np.zeros((len(clip_ids), 2, stored_shape(cache, channel)[0])) for channel in channels]
+    moments = [np.zeros((len(clip_ids), 2, channel.rows)) for channel in spec.channels]
     unusable: dict[str, str] = {}
     for chunk in progress(chunked(positions), label="reading features", unit="batches", silent=silent):
-        for channel, timed, of_clips in zip(channels, plan.timed, moments):
+        for channel, stored, of_clips in zip(plan.channels, spec.channels, moments):
             try:
                 values = cache.read(channel, chunk)
             except UnreadableClips as refusal:
                 unusable |= {clip: f"{channel.stored}: {why}" for clip, why in refusal.reasons.items()}
                 chunk = chunk[[clip not in refusal.reasons for clip in clip_ids[chunk]]]
                 values = cache.read(channel, chunk)
-            lasts = filled[chunk] if filled is not None and timed else None
             values = values.astype(np.float32)  # float16 would overflow in the squares
-            of_clips[chunk] = by_length(values, lasts, _moments)
+            of_clips[chunk] = by_length(values, spec.own_frames(stored, cache.filled[chunk]), _moments)
     return ClipMoments(moments, unusable)
 
 
@@ -154,55 +91,6 @@ def _moments(values: Numbers) -> Floats:
     return np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1) / values.shape[2]
 
 
-def network_input(
-    values: Sequence[Numbers],
-    statistics: Sequence[Statistics],
-    kind: str,
-    grid: Shape,
-    filled: Sequence[Floats | None],
-) -> torch.Tensor:
-    """Turn stored values, (B, rows, frames) of each channel, into the input of a network of this kind.
-
-    image, wave  (B, C, *grid) float16: standardised and resized
-    vector       (B, D, 1, 1) float16: standardised, the numbers of a clip one after the other
-    linear       (B, D, 1, 1) float32: each row's mean and deviation, which the network itself standardises
-    filled       per channel (B,) the share of each clip that is not padding; None if padding is kept or the
-                 channel's columns are not time
-    """
-
-    def prepare(own: Numbers, how: Statistics) -> Numbers:
-        if kind == "linear":
-            return over_time(own, np.float64).astype(np.float32)[..., None, None]
-        standard = how.apply(own.astype(np.float32))  # (B, rows, frames)
-        if kind != "vector":
-            part = resize(torch.from_numpy(standard), grid).numpy()[:, None]
-        else:
-            numbers = standard[:, :, 0] if standard.shape[2] == 1 else over_time(standard)
-            part = numbers[..., None, None]
-        return np.clip(part, -LARGEST, LARGEST).astype(np.float16)
-
-    parts = [
-        by_length(channel, lasts, partial(prepare, how=how))
-        for channel, how, lasts in zip(values, statistics, filled, strict=True)
-    ]
-    return torch.from_numpy(np.concatenate(parts, axis=1))
-
-
-def over_time(values: Numbers, dtype: type[np.floating] | None = None) -> Numbers:
-    """Mean and standard deviation of each row: (B, rows, frames) to (B, 2 * rows).
-
-    dtype  of the sums: float16 values of a long row would overflow or lose their deviation
-    """
-    return np.concatenate([values.mean(axis=2, dtype=dtype), values.std(axis=2, dtype=dtype)], axis=1)
-
-
-def resize(values: torch.Tensor, grid: Shape) -> torch.Tensor:
-    """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid is coarser."""
-    if values.shape[1:] == grid:
-        return values
-    return torch.nn.functional.interpolate(values[:, None], grid, mode="bilinear", antialias=True)[:, 0]
-
-
 def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str = "cpu") -> Channels:
     """What the augmentations have to know of the channels, standardised with these statistics and resized.
 
@@ -210,9 +98,10 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str 
     """
     axes = []
     parts = []
-    for channel, own in zip(plan.channels, statistics, strict=True):
+    spec = plan.input
+    for channel, stored, own in zip(plan.channels, spec.channels, statistics, strict=True):
         feature = plan.cache[channel]
-        rows, _ = stored_shape(plan.cache, channel)
+        rows = stored.rows
         axis = ROW_AXES.get(feature.row_unit, "none") if rows >= FEWEST_ROWS else "none"
         axes.append("wave" if channel.name == "waveform" else axis)
         loudness = torch.zeros(3, rows)
@@ -227,8 +116,8 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str 
                 bands = feature.parameters.get("n_mels") or feature.parameters.get("n_bands", 0)
                 loudness[0, 0] = np.sqrt(bands) / scale[0]
         # in two frames: with a single one torch 2.13 repeats the first row
-        parts.append(resize(loudness[..., None].repeat(1, 1, 2), (plan.grid[0], 2))[..., :1])
-    return Channels(tuple(axes), torch.stack(parts, dim=1)[:, None].to(device), plan.timed)
+        parts.append(resize(loudness[..., None].repeat(1, 1, 2), (spec.grid[0], 2))[..., :1])
+    return Channels(tuple(axes), torch.stack(parts, dim=1)[:, None].to(device), spec.timed)
 
 
 # Clips by position, batch after batch (B, C, H, W), as float32 on the network's device.
@@ -275,18 +164,16 @@ class Streamed:
                 yield waiting.popleft().result().to(self.device, non_blocking=True).float()
 
     def read(self, positions: Positions) -> torch.Tensor:
-        """On the CPU, as `network_input` gives it; pinned for a GPU, so that it is copied beside the work."""
+        """A batch on the CPU; pinned for a GPU, so that it is copied while the network works."""
         plan = self.plan
         values = plan.cache.batch(plan.channels, positions)
-        filled = None if plan.filled is None else plan.filled[positions]
-        lengths = [filled if timed else None for timed in plan.timed]
-        x = network_input(values, self.statistics, plan.model.kind, plan.grid, lengths)
+        x = plan.input.prepare(values, self.statistics, plan.cache.filled[positions])
         return x.pin_memory() if self.device == "cuda" else x
 
 
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
     """gpu if the clips fit there, else ram if they fit there, else stream."""
-    needed = 2 * clips * math.prod(plan.shape)
+    needed = 2 * clips * math.prod(plan.input.shape)
     if device == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info()[0]:
         return "gpu"
     return "ram" if needed < SHARE_OF_RAM * psutil.virtual_memory().available else "stream"

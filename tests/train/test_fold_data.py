@@ -1,4 +1,4 @@
-"""From the cache to batches: statistics by known answers, the same numbers wherever features are kept."""
+"""A fold's batches: statistics by known answers, the same numbers wherever features are kept."""
 
 import shutil
 from dataclasses import replace
@@ -16,7 +16,7 @@ from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
 from tests.train.little import FRAMES, execute
 from train.augment import AUGMENTS, Batch, parse_augment
-from train.data import (
+from train.fold_data import (
     FLOOR,
     ClipMoments,
     Resident,
@@ -24,11 +24,8 @@ from train.data import (
     choose_residence,
     describe_channels,
     measure_clips,
-    network_input,
-    over_time,
-    own_frames,
-    resize,
 )
+from train.network_input import KINDS, InputSpec, stored_channels
 from train.plan import make_plan
 
 EVERY = np.arange(48)
@@ -39,12 +36,11 @@ def cache(cache_folder):
     return Cache(cache_folder)
 
 
-def planned(cache, features="mel+chroma", filled=None, grid=(10, 30)):
+def planned(cache, features="mel+chroma", grid=(10, 30), kind="image", drop_padding=False):
     """What reading needs to know of a run."""
     channels = parse_set(features)
-    kind = SimpleNamespace(kind="image")
-    given = {"cache": cache, "channels": channels, "filled": filled, "grid": grid, "model": kind}
-    return SimpleNamespace(**given, shape=(len(channels), *grid), timed=(True,) * len(channels))
+    spec = InputSpec(KINDS[kind], stored_channels(cache, channels), grid, drop_padding)
+    return SimpleNamespace(cache=cache, channels=channels, input=spec)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +53,11 @@ def test_statistics_are_those_of_the_named_clips_alone(cache, measured, norm):
     some = np.arange(3, 20)
     values = cache.read("mel", some).astype(np.float32)
     axes = {"feature": (0, 1, 2), "row": (0, 2), "clip": (1, 2)}[norm]
-    standard = measured.statistics(some, norm)[0].apply(values)
+    values = torch.from_numpy(values)
+    standard = measured.statistics(some, norm)[0].apply(values).numpy()
     np.testing.assert_allclose(standard.mean(axis=axes), 0, atol=1e-4)
     np.testing.assert_allclose(standard.std(axis=axes), 1, atol=1e-3)
-    assert np.array_equal(measured.statistics(some, "none")[0].apply(values), values)
+    assert torch.equal(measured.statistics(some, "none")[0].apply(values), values)
 
 
 def statistics_of(norm, mean, square):
@@ -71,42 +68,33 @@ def statistics_of(norm, mean, square):
 @pytest.mark.parametrize("norm", ["row", "feature", "clip"])
 def test_what_is_constant_becomes_zero_and_does_not_explode(norm):
     found = statistics_of(norm, np.array([3.0]), np.array([9.0]))
-    assert np.array_equal(found.apply(np.full((2, 1, 4), 3, np.float32)), np.zeros((2, 1, 4)))
+    assert not found.apply(torch.full((2, 1, 4), 3.0)).any()
     mean = np.array([5.0, 0.0])
     square = np.array([25.0 + 1e-12, 16.0])  # a constant row beside another
     whole = np.sqrt(square.mean() - mean.mean() ** 2)
     assert statistics_of("row", mean, square).scale[0] == pytest.approx(FLOOR * whole)
 
 
-def test_mean_and_deviation_survive_half_precision():
-    values = np.full((1, 2, 100_000), -80, np.float16)
-    values[0, 1, ::2] = -79
-    assert np.allclose(over_time(values, np.float64), [[-80, -79.5, 0, 0.5]], atol=1e-3)
-    assert network_input([values], [None], "linear", (1, 1), [None]).dtype == torch.float32
-
-
 HALVES = np.where(EVERY % 2, 1.0, 0.5)  # every other clip fills half of the duration
 
 
-def test_a_clip_has_two_frames_of_its_own_at_least_and_all_where_it_fills_the_duration():
-    assert own_frames(431, np.array([1e-5, 0.1, 0.5, 1.0])).tolist() == [2, 44, 216, 431]
-    assert own_frames(1, np.array([0.1, 1.0])).tolist() == [1, 1]
-
-
 @pytest.mark.parametrize("norm", ["row", "clip"])
-def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(cache, norm):
-    channels = parse_set("mel+chroma")
-    kept = measure_clips(planned(cache), EVERY)
-    dropped = measure_clips(planned(cache, filled=HALVES), EVERY)
+def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(cache_folder, norm):
+    cache = Cache(cache_folder)
+    cache.filled = HALVES
+    plan = planned(cache)
+    cut = planned(cache, drop_padding=True)
+    kept = measure_clips(plan, EVERY)
+    dropped = measure_clips(cut, EVERY)
     assert np.array_equal(dropped.moments[0][1::2], kept.moments[0][1::2])
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
     np.testing.assert_allclose(dropped.moments[0][::2, 0], own.mean(axis=2), rtol=1e-5)
-    how = dropped.statistics(EVERY, norm)
-    values = cache.batch(channels, EVERY)
-    x = network_input(values, how, "image", (10, 30), [HALVES] * 2)
-    assert torch.equal(x[1::2], network_input(values, how, "image", (10, 30), [None] * 2)[1::2])
-    alone = [one[::2, :, : FRAMES // 2] for one in values]
-    assert torch.equal(x[::2], network_input(alone, how, "image", (10, 30), [None] * 2))
+    statistics = dropped.statistics(EVERY, norm)
+    values = cache.batch(plan.channels, EVERY)
+    x = cut.input.prepare(values, statistics, HALVES)
+    assert torch.equal(x[1::2], plan.input.prepare(values, statistics, HALVES)[1::2])
+    alone = [stored[::2, :, : FRAMES // 2] for stored in values]
+    assert torch.equal(x[::2], plan.input.prepare(alone, statistics, HALVES[::2]))
 
 
 def test_every_residence_hands_out_the_same_numbers(cache, measured):
@@ -125,14 +113,6 @@ def test_every_residence_hands_out_the_same_numbers(cache, measured):
 def test_what_does_not_fit_is_streamed(cache):
     assert choose_residence(planned(cache), 48, "cpu") == "ram"
     assert choose_residence(planned(cache, grid=(50_000, 50_000)), 48, "cpu") == "stream"
-
-
-def test_resizing_keeps_means_and_is_linear():
-    values = torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0))
-    assert resize(values, (6, 10)).mean().item() == pytest.approx(values.mean().item(), abs=0.02)
-    assert resize(torch.tensor([[[1.0, 2.0]]]), (4, 2)).tolist() == [[[1.0, 2.0]] * 4]  # one row becomes all
-    ramp = torch.arange(8.0).view(1, 1, 8)
-    assert resize(ramp, (1, 16))[0, 0, 1:-1].diff().allclose(torch.tensor(0.5))
 
 
 def test_rows_are_told_to_the_augmentations(cache):
@@ -177,11 +157,12 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     loud = np.arange(4)
     statistics = measure_clips(planned(softer, name), loud).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, softer.settings["samples"])
+    spec = planned(softer, name, grid).input
     before, wanted = (
-        network_input([softer.read(name, ids)], statistics, "image", grid, [None]) for ids in (loud, loud + 4)
+        spec.prepare([softer.read(name, ids)], statistics, np.ones(4)) for ids in (loud, loud + 4)
     )
     monkeypatch.setattr(Batch, "uniform", lambda batch, low, high: torch.full((len(batch.x),), high))
-    described = describe_channels(planned(softer, name, grid=grid), statistics)
+    described = describe_channels(planned(softer, name, grid), statistics)
     batch = Batch(before.double(), torch.eye(4), described, torch.Generator())
     after = AUGMENTS["gain"].transform(batch, SOFTER / 20).x
     allowed = 0.02 if name == "pcen" else 0.005  # which loudness changes a little
@@ -195,10 +176,11 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
     external.write_feature(folder, "rates", values, clips["clip_id"], row_unit="Hz", frame_unit="Hz")
     refresh(folder, clips.assign(source_seconds=0.25), settings, slice(0, len(clips)))
     plan = make_plan(replace(options, dataset=str(folder), features="mel+rates", padding="drop", norm="none"))
-    assert plan.timed == (True, False)
+    assert plan.input.timed == (True, False)
     reader = Streamed(plan, measure_clips(plan, EVERY).statistics(EVERY, "none"))
     rates = [plan.cache.read("rates", EVERY)]
-    whole = network_input(rates, reader.statistics[1:], "image", plan.grid, [None])
+    alone = InputSpec(KINDS["image"], plan.input.channels[1:], plan.input.grid, drop_padding=False)
+    whole = alone.prepare(rates, reader.statistics[1:], np.ones(len(EVERY)))
     assert torch.equal(reader.read(EVERY)[:, 1:], whole)
     x = reader.read(EVERY[:8]).float()
     y = torch.eye(8)

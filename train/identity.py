@@ -1,0 +1,129 @@
+"""A run's identity: its hash, its folder, its protocol in words, the command that trains it again.
+
+The hash covers whatever can change predictions. The folder's name shows what differs from the defaults; only
+run.json is ever parsed. No torch.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from commandline.options import words
+from features_cache import Cache, Channel, dataset_name
+from features_cache.feature_file import fingerprints
+from results.config import digest, label
+from train.augment import Augmenter
+from train.models.architecture import Architecture
+from train.network_input import InputSpec
+from train.options import IDENTITY, RunOptions
+
+HASH_VERSION = 2  # raised if the same hash would stand for something else
+PLACED = ("features", "model")  # they begin the folder's name anyway
+
+# Fields whose value alone, or after one letter, says what it is; others are written field=value.
+SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run's hash covers, and the run's folder."""
+
+    content: dict[str, Any]
+    """options  each `auto` as what it stands for, except what the machine decides: PRECISION=auto stays auto
+    cache    for each stored feature the digest of its clips' fingerprints
+    clips    the digest of the clips' ids, labels, categories, folds, source recordings, originals
+    """
+    path: Path
+
+    @classmethod
+    def of(cls, content: dict[str, Any], options: RunOptions, model: str, standard: RunOptions) -> "Identity":
+        """The identity of this content.
+
+        model     as the folder's name has it
+        standard  the options that the name leaves out if they are equal
+        """
+        name = label(options.features, model, differences(options, standard), digest(content))
+        return cls(content, options.runs / dataset_name(options.dataset, options.name) / name)
+
+    @property
+    def hash(self) -> str:
+        return digest(self.content)
+
+
+def hashed_content(
+    exact: dict[str, Any], cache: Cache, channels: Sequence[Channel], table: pd.DataFrame
+) -> dict[str, Any]:
+    """The content of `Identity`; whoever changes it raises HASH_VERSION.
+
+    exact  the options, each `auto` resolved. Weights from a file count by their content
+    """
+    if Path(exact["weights"]).is_file():
+        content = Path(exact["weights"]).read_bytes()
+        exact = {**exact, "weights": hashlib.sha256(content).hexdigest()}
+    keys = cache.keys[table.index]
+    features = {channel.stored: cache[channel].key for channel in channels}
+    labels = table[["clip_id", "label", "category", "fold", "group", "copy_of"]]
+    return {
+        "version": HASH_VERSION,
+        "options": exact,
+        "cache": {name: digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
+        "clips": digest(labels.values.tolist()),
+    }
+
+
+def predictive_options(options: RunOptions) -> dict[str, Any]:
+    """The options that can change predictions.
+
+    PADDING=auto is left out: `exact_options` adds what it came to.
+    """
+    values = {name: getattr(options, name) for name in IDENTITY}
+    return {name: value for name, value in values.items() if (name, value) != ("padding", "auto")}
+
+
+def exact_options(
+    options: RunOptions, model: Architecture, spec: InputSpec, augmenter: Augmenter
+) -> dict[str, Any]:
+    """The options that can change predictions, each `auto` resolved but for what the machine decides."""
+    exact = predictive_options(options) | {"model": model.resolved, "augment": str(augmenter) or "none"}
+    if model.kind.in_steps:
+        exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
+    exact.pop("padding", None)
+    return exact | ({"padding": "drop"} if spec.drop_padding else {})
+
+
+def differences(options: RunOptions, standard: RunOptions) -> list[str]:
+    """The parts of a folder's name: what differs from `standard`, the defaults or a recipe's."""
+    parts = [Path(options.recipe).stem] if options.recipe else []
+    for name, value in predictive_options(options).items():
+        if name not in PLACED and value != getattr(standard, name):
+            parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
+    return [*parts, *([options.tag] if options.tag else [])]
+
+
+def training_command(options: RunOptions) -> list[str]:
+    """The NAME=value words that train this configuration again, to which a seed is to be added."""
+    named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
+    others = [name for name in (*predictive_options(options), "tag") if name not in (*PLACED, "seed")]
+    return [*named, *words(options, others)]
+
+
+def protocol(options: RunOptions, *, in_steps: bool, published_test: bool) -> str:
+    """The protocol in words: who trains, what chooses, which epoch counts.
+
+    in_steps        whether the model is trained in epochs; else it has an exact solution
+    published_test  whether the one fold is tested that the dataset sets aside for that
+    """
+    if options.val == "none":
+        others, chosen = "the others", "last epoch"
+    else:
+        aside = "the next fold" if options.val == "next" else "15 % of the training groups"
+        others = f"the others without {aside}, which validate"
+        chosen = f"last epoch, and best epoch by {options.select}"
+    task = "the dataset's test fold tested" if published_test else "each fold tested"
+    task = "the fold's test clips never scored" if options.skip_test else task
+    fitted = f"epochs {options.epochs}, {chosen}" if in_steps else "exact solution"
+    return f"{task}, trained on {others}; {fitted}"

@@ -1,0 +1,355 @@
+"""What a network reads: how the stored values of a run's channels become its input.
+
+`InputSpec` says it for one run. The plan makes it, run.json keeps it, bundles and the ONNX export restore it,
+and `InputSpec.prepare` is what training, prediction, listening and own loops call.
+
+An input kind (image, wave, vector, linear) is one function below the decorator `input_kind`. Everything that
+depends on the kind stands in its entry: the plan, the command line, the export and `train list` read it.
+
+Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B, D, H, W). `filled`
+(B,) is the share of the duration that each clip fills; the rest is padding behind its end. torch is imported
+when values are prepared: a run is planned without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commandline.registry import Registry
+from features_cache.names import Channel, parse_channel
+from train.options import ListOptions, RunOptions, parse_grid
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from features_cache import Cache
+
+LARGEST = 60_000.0  # float16 ends at 65,504
+MUCH_PADDING = 0.2  # share of the clips' time above which PADDING=auto drops it
+EXAMPLE_ROWS = 128  # rows of mel, whose statistics `train list` counts with
+EXAMPLE_VECTOR = 512  # numbers of a common embedding, likewise
+
+Shape = tuple[int, int]  # rows, frames
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.floating]  # of any precision
+
+
+class InputChannel(NamedTuple):
+    """One stored channel, its range of rows applied."""
+
+    name: str  # of the feature, without parameters
+    rows: int
+    frames: int
+    timed: bool  # whether its columns are frames of time
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> InputChannel:
+        """The channel that run.json describes so."""
+        first, last = described["rows"]
+        name = parse_channel(described["stored"]).name
+        timed = described["frame_unit"] in ("s", "index")  # nothing is known of an index
+        return cls(name, last - first + 1, described["frames"], timed)
+
+
+def describe(cache: Cache, channel: Channel) -> dict[str, Any]:
+    """A channel of a cache as run.json keeps it."""
+    feature = cache[channel]
+    return {
+        "stored": feature.stored,
+        "parameters": feature.parameters,
+        "dtype": feature.dtype,
+        "rows": list(channel.rows or (0, feature.rows - 1)),
+        "frames": feature.frames,
+        "frame_unit": feature.frame_unit,
+    }
+
+
+def stored_channels(cache: Cache, channels: Sequence[Channel]) -> tuple[InputChannel, ...]:
+    """These channels as the cache stores them."""
+    return tuple(InputChannel.of(describe(cache, channel)) for channel in channels)
+
+
+# ---- kinds of input -------------------------------------------------------------------------------------
+
+Prepare = Callable[["Tensor", InputChannel, Shape], "Tensor"]  # (values, channel, grid)
+
+
+@dataclass(frozen=True)
+class InputKind:
+    """How the models of one kind read a channel, and what follows for a run of theirs.
+
+    Options name what they need of a kind (`in_steps`, `resized`, `droppable`, `views`); a run of a kind that
+    lacks it ignores them.
+    """
+
+    name: str
+    prepare: Prepare
+    takes: str = "every feature"
+    accepts: Callable[[InputChannel], bool] = lambda channel: True
+    width: Callable[[InputChannel], int] = lambda channel: 1
+    grid: str = ""
+    standardised: bool = True
+    in_steps: bool = True
+    droppable: bool = True
+    views: bool = True
+    reads_padding: bool = False
+    augment: str = "none"
+    augmented_as: str = ""
+    example: Callable[[ListOptions], tuple[int, int, int]] = lambda options: (
+        options.channels,
+        *parse_grid(options.grid),
+    )
+    unit: str = ""
+
+    @property
+    def resized(self) -> bool:
+        """Whether channels are resized to GRID."""
+        return not self.grid
+
+
+KINDS: Registry[InputKind] = Registry("input kind")
+
+
+def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
+    """Decorator: enter a kind under its function's name.
+
+    The function takes one channel's values, (B, rows, frames) float32 without padding, the channel, and the
+    grid; it returns (B, width, *grid). It is made of torch operations that ONNX has: the export traces it.
+
+    takes, accepts  which channels the kind takes, in words and as a test
+    width           how many planes of the input a channel gives; 1 by default
+    grid            rows x frames of the input, or native for the largest channel's; by default GRID's
+    standardised    whether values arrive standardised and leave as float16; else both are as stored, float32
+    in_steps        whether its models are trained step by step; else they have an exact solution
+    droppable       whether padding can be left out
+    views           whether TTA can shift or crop its input
+    reads_padding   whether its models read from padding how long a clip is, so that PADDING=auto keeps it
+    augment         what AUGMENT=auto means
+    augmented_as    the kind whose augmentations it shares: image, wave, vector; none if empty
+    example, unit   the (D, H, W) that `train list` counts with, and what its numbers are called there
+    """
+    return KINDS.register(entry=lambda prepare: InputKind(prepare.__name__, prepare, **traits))
+
+
+@input_kind(
+    takes="feature maps, no waveform and no vector (one frame)",
+    accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,  # a vector would be stripes
+    augment="shift,gain",
+    augmented_as="image",
+)
+def image(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+    """A plane a channel, resized to the grid."""
+    return resize(values, grid)[:, None]
+
+
+@input_kind(
+    takes="waveform alone",
+    accepts=lambda channel: channel.name == "waveform",
+    grid="native",
+    droppable=False,  # resizing would change the pitch
+    augment="shift,gain,polarity,mixup=0.4",
+    augmented_as="wave",
+    example=lambda options: (1, 1, options.samples),
+    unit=" samples",
+)
+def wave(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+    """The samples as they are."""
+    return values[:, None]
+
+
+@input_kind(
+    width=lambda channel: channel.rows if channel.frames == 1 else 2 * channel.rows,
+    grid="1x1",
+    views=False,
+    reads_padding=True,
+    augmented_as="vector",
+    example=lambda options: (EXAMPLE_VECTOR, 1, 1),
+)
+def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+    """The numbers of a vector; mean and deviation of each row of other features."""
+    return (values if channel.frames == 1 else over_time(values))[..., None]
+
+
+@input_kind(
+    width=lambda channel: 2 * channel.rows,
+    grid="1x1",
+    standardised=False,  # the network standardises the statistics
+    in_steps=False,
+    views=False,
+    reads_padding=True,
+    example=lambda options: (2 * EXAMPLE_ROWS, 1, 1),
+    unit=" row statistics",
+)
+def linear(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+    """Mean and deviation of each row."""
+    return over_time(values)[..., None]
+
+
+def over_time(values: Tensor) -> Tensor:
+    """Mean and standard deviation of each row: (B, rows, frames) to (B, 2 * rows, 1).
+
+    Summed in float64: a long row would lose its deviation.
+    """
+    import torch
+
+    values = values.double()
+    statistics = [values.mean(2, keepdim=True), values.std(2, correction=0, keepdim=True)]
+    return torch.cat(statistics, dim=1).float()
+
+
+def resize(values: Tensor, grid: Shape) -> Tensor:
+    """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid is coarser."""
+    import torch
+
+    if torch.onnx.is_in_onnx_export():  # few runtimes average: a product with a matrix for each axis
+        (rows, frames), (_, stored_rows, stored_frames) = grid, values.shape
+        return resizing(stored_rows, rows).T @ values @ resizing(stored_frames, frames)
+    if values.shape[1:] == grid:
+        return values
+    return torch.nn.functional.interpolate(values[:, None], grid, mode="bilinear", antialias=True)[:, 0]
+
+
+def resizing(length: int, wanted: int) -> Tensor:
+    """(length, wanted): how much each of `length` values counts for each of those wanted, as triangles."""
+    import torch
+
+    places = torch.arange(length, dtype=torch.float32) + 0.5
+    step = (places[-1] + 0.5) / wanted
+    centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
+    weights = (1 - (places[:, None] - centres).abs() / step.clamp(min=1)).clamp(min=0)
+    return weights / weights.sum(0)
+
+
+# ---- one run's input ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """How one channel's values (rows, frames) become (values - centre) / scale.
+
+    centre and scale are (rows,), or (1,) for the whole feature. With norm `clip` each clip has its own mean
+    and deviation, and scale is the smallest deviation allowed.
+    """
+
+    norm: str
+    centre: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    def apply(self, values: Tensor) -> Tensor:
+        """(B, rows, frames) float32 standardised, as a new tensor."""
+        import torch
+
+        centre, scale = (torch.from_numpy(side)[:, None] for side in (self.centre, self.scale))
+        if self.norm == "clip":
+            exact = values.double()
+            centre = exact.mean((1, 2), keepdim=True).float()
+            scale = torch.maximum(exact.std((1, 2), correction=0, keepdim=True).float(), scale)
+        return (values - centre) / scale
+
+    def state(self) -> dict[str, Any]:
+        """Plain lists for a checkpoint; `Statistics.restore` reads them."""
+        return {"norm": self.norm, "centre": self.centre.tolist(), "scale": self.scale.tolist()}
+
+    @classmethod
+    def restore(cls, state: dict[str, Any]) -> Statistics:
+        centre, scale = (np.array(state[side], np.float32, ndmin=1) for side in ("centre", "scale"))
+        return cls(state["norm"], centre, scale)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The input of one run's networks."""
+
+    kind: InputKind
+    channels: tuple[InputChannel, ...]
+    grid: Shape
+    drop_padding: bool
+
+    @classmethod
+    def choose(
+        cls,
+        kind: InputKind,
+        channels: tuple[InputChannel, ...],
+        options: RunOptions,
+        filled: Floats,
+        reads_padding: bool,
+    ) -> InputSpec:
+        """The input that GRID and PADDING ask for.
+
+        filled         (N,) of the clips of the run
+        reads_padding  whether the model does, so that PADDING=auto keeps it
+        """
+        text = kind.grid or options.grid
+        largest = max(channel.rows for channel in channels), max(channel.frames for channel in channels)
+        grid = largest if text == "native" else parse_grid(text)
+        short = filled.min() < 1 and largest[1] > 1
+        # the sound of an altered copy may lie elsewhere in the padding
+        droppable = short and kind.droppable and not options.copies
+        much = not reads_padding and 1 - filled.mean() > MUCH_PADDING
+        wanted = options.padding == "drop" or (options.padding == "auto" and much)
+        return cls(kind, channels, grid, bool(droppable and wanted))
+
+    @classmethod
+    def restore(cls, kind: InputKind, config: Mapping[str, Any]) -> InputSpec:
+        """The input of a trained run, from its run.json."""
+        channels = tuple(map(InputChannel.of, config["channels"]))
+        return cls(kind, channels, parse_grid(config["grid"]), config["options"].get("padding") == "drop")
+
+    @property
+    def widths(self) -> list[int]:
+        """How many planes of the input each channel gives."""
+        return list(map(self.kind.width, self.channels))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(D, H, W) of a clip before augmentation."""
+        return sum(self.widths), *self.grid
+
+    @property
+    def timed(self) -> tuple[bool, ...]:
+        """Whether each channel's columns are frames of time."""
+        return tuple(channel.timed for channel in self.channels)
+
+    def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
+        """(B,) how many of the channel's frames are read: without padding two at least, else all."""
+        frames = channel.frames
+        if not (self.drop_padding and channel.timed):
+            return np.full(len(filled), frames)
+        return np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)
+
+    def prepare(self, values: Sequence[Numbers], statistics: Sequence[Statistics], filled: Floats) -> Tensor:
+        """The stored values of every channel as (B, D, H, W), float16 or, if not standardised, float32."""
+        import torch
+
+        def compute(channel: InputChannel, how: Statistics, own: Numbers) -> NDArray[Any]:
+            return self.prepare_channel(channel, how, torch.from_numpy(own.astype(np.float32))).numpy()
+
+        parts = [
+            by_length(own, self.own_frames(channel, filled), partial(compute, channel, how))
+            for channel, how, own in zip(self.channels, statistics, values, strict=True)
+        ]
+        return torch.from_numpy(np.concatenate(parts, axis=1))
+
+    def prepare_channel(self, channel: InputChannel, statistics: Statistics, values: Tensor) -> Tensor:
+        """One channel's (B, rows, frames) float32, padding left out already, as (B, width, H, W)."""
+        if not self.kind.standardised:
+            return self.kind.prepare(values, channel, self.grid)
+        x = self.kind.prepare(statistics.apply(values), channel, self.grid)
+        return x.clamp(-LARGEST, LARGEST).half()
+
+
+def by_length(
+    values: Numbers, own_frames: NDArray[np.intp], compute: Callable[[Numbers], NDArray[Any]]
+) -> NDArray[Any]:
+    """Apply `compute` to clips of equal length together: (B, rows, frames) to (B, …)."""
+    if (own_frames == values.shape[2]).all():
+        return compute(values)
+    parts = [compute(values[own_frames == frames, :, :frames]) for frames in np.unique(own_frames)]
+    sorted_by_length = own_frames.argsort(kind="stable")
+    return np.concatenate(parts)[sorted_by_length.argsort()]
