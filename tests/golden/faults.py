@@ -196,7 +196,7 @@ FAULTS: dict[str, Fault] = {
         "a short clip loses its last frame",
         "np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)",
         "np.clip(np.floor(frames * filled).astype(np.intp), min(2, frames), frames)",
-        f"{TRAIN}test_fold_data.py golden:drop",
+        f"{TRAIN}test_network_input.py golden:drop",
     ),
     "seed_ignored": Fault(
         "every seed trains in the same order",
