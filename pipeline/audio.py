@@ -12,7 +12,6 @@ memory and time, whatever a small file unpacks to; a limit in seconds would depe
 import io
 import re
 import stat
-import struct
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ import soxr
 from numpy.typing import NDArray
 
 from commandline.terminal import progress
+from pipeline import mp3
 
 Samples = NDArray[np.float32]
 
@@ -45,12 +45,6 @@ NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a 
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
 CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes, of Ogg
-
-# ISO 11172-3, layer III, by the version in a frame's header.
-MPEG_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-XING = re.compile(rb"(?:Xing|Info)...(?P<flags>.)(?P<frames>....)", re.DOTALL)
-MPEG1_KBITS = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-MPEG2_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 class AudioError(Exception):
@@ -140,7 +134,13 @@ def _opened(path: Path) -> soundfile.SoundFile:
         path.open("rb").close()
         file = soundfile.SoundFile(path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
-            file = _with_its_length(file, path.read_bytes())
+            with_length = mp3.with_length(path.read_bytes())
+            if with_length is not None:
+                file.close()
+                file = soundfile.SoundFile(io.BytesIO(with_length))
+    except mp3.CutOff:
+        file.close()
+        raise AudioError("truncated: the file ends in the middle of an MPEG frame") from None
     except OSError as error:
         raise AudioError(f"cannot be read: {error}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
@@ -183,66 +183,6 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
             raise AudioError("truncated: the file ends in the middle of an Ogg page")
     if not file.frames:
         raise AudioError("empty: the file holds no samples")
-
-
-def _with_its_length(file: soundfile.SoundFile, content: bytes) -> soundfile.SoundFile:
-    """An MP3 that is read to its end, also if its header does not say how long it is.
-
-    libsndfile then estimates from the first frame: of a variable bit rate it reads a part without a word, of
-    a constant one it promises too much. So the frames are counted, and the file is opened again behind a
-    Xing header that has their number. AudioError if the last frame is cut off.
-    """
-    frames = list(_mpeg_frames(content))
-    if not frames:
-        return file
-    start, _ = frames[0]
-    last, length = frames[-1]
-    if last + length > len(content):
-        file.close()
-        raise AudioError("truncated: the file ends in the middle of an MPEG frame")
-    version = content[start + 1] >> 3 & 3
-    mono = content[start + 3] >> 6 == 3
-    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    # the header's own frame counts or not; a promise of more is refused as truncated
-    tag = XING.search(content, start, start + 72)
-    if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= len(frames) - 1:
-        return file
-    file.close()
-    speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate
-    second = content[start + 1] | 1
-    third = speed | content[start + 2] & 0x0C
-    fourth = content[start + 3]
-    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, len(frames))
-    header = header.ljust(_mpeg_frame(header, 0), b"\0")
-    return soundfile.SoundFile(io.BytesIO(header + content[start:]))
-
-
-def _mpeg_frames(content: bytes) -> Iterator[tuple[int, int]]:
-    """(position, bytes) of each frame; tags and bytes between frames are skipped."""
-    at = 0
-    if content.startswith(b"ID3"):
-        at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))
-    follows = False
-    while 0 <= at < len(content) - 4:
-        length = _mpeg_frame(content, at)
-        follows = length > 0 and (follows or _mpeg_frame(content, at + length) > 0)
-        if follows:
-            yield at, length
-        at = at + length if follows else content.find(b"\xff", at + 1)
-
-
-def _mpeg_frame(content: bytes, at: int) -> int:
-    """Bytes of the frame of layer III that begins here; 0 if none does."""
-    if len(content) < at + 4:
-        return 0
-    first, second, third, _ = content[at : at + 4]
-    version = second >> 3 & 3
-    kbits = third >> 4
-    rate = third >> 2 & 3
-    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or kbits in (0, 15) or rate == 3:
-        return 0
-    bits = 144_000 * MPEG1_KBITS[kbits] if version == 3 else 72_000 * MPEG2_KBITS[kbits]
-    return bits // MPEG_RATES[version][rate] + (third >> 1 & 1)
 
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:

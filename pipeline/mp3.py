@@ -1,0 +1,72 @@
+"""Frames of an MP3: how many there are, and a header that says so (ISO 11172-3, layer III)."""
+
+import re
+import struct
+from collections.abc import Iterator
+
+# Hz, by the version in a frame's header.
+RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+XING = re.compile(rb"(?:Xing|Info)...(?P<flags>.)(?P<frames>....)", re.DOTALL)
+KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
+
+class CutOff(Exception):
+    """The last frame is not whole."""
+
+
+def with_length(content: bytes) -> bytes | None:
+    """The file behind a header that says how long it is; None if its own header does.
+
+    Without one libsndfile estimates the length from the first frame: of a variable bit rate it reads a part
+    without a word, of a constant one it promises too much. So the frames are counted, and their number stands
+    in a Xing header. CutOff if the last frame is not whole.
+    """
+    frames = list(frames_in(content))
+    if not frames:
+        return None
+    start, _ = frames[0]
+    last, length = frames[-1]
+    if last + length > len(content):
+        raise CutOff
+    version = content[start + 1] >> 3 & 3
+    mono = content[start + 3] >> 6 == 3
+    side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
+    # the header's own frame counts or not; a promise of more is refused as truncated
+    tag = XING.search(content, start, start + 72)
+    if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= len(frames) - 1:
+        return None
+    speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate
+    second = content[start + 1] | 1
+    third = speed | content[start + 2] & 0x0C
+    fourth = content[start + 3]
+    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, len(frames))
+    return header.ljust(frame_bytes(header, 0), b"\0") + content[start:]
+
+
+def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
+    """(position, bytes) of each frame; tags and bytes between frames are skipped."""
+    at = 0
+    if content.startswith(b"ID3"):
+        at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))
+    follows = False
+    while 0 <= at < len(content) - 4:
+        length = frame_bytes(content, at)
+        follows = length > 0 and (follows or frame_bytes(content, at + length) > 0)
+        if follows:
+            yield at, length
+        at = at + length if follows else content.find(b"\xff", at + 1)
+
+
+def frame_bytes(content: bytes, at: int) -> int:
+    """Bytes of the frame of layer III that begins here; 0 if none does."""
+    if len(content) < at + 4:
+        return 0
+    first, second, third, _ = content[at : at + 4]
+    version = second >> 3 & 3
+    kbits = third >> 4
+    rate = third >> 2 & 3
+    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or kbits in (0, 15) or rate == 3:
+        return 0
+    bits = 144_000 * KBITS_1[kbits] if version == 3 else 72_000 * KBITS_2[kbits]
+    return bits // RATES[version][rate] + (third >> 1 & 1)
