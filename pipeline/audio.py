@@ -10,10 +10,14 @@ memory and time, whatever a small file unpacks to; a limit in seconds would depe
 """
 
 import io
+import math
+import os
 import re
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +37,7 @@ MOST_SAMPLES = 2**29  # of one file at once, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
 LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; powers of spectra overflow float32 from 1e14 or so
 LEAST_REACH = 0.25, 4096  # seconds, and samples, read past the cut at least: soxr's filters are shorter
+ROUNDED = 0.05  # seconds that a clip may end behind its file: tables round
 
 # Audio files by their names, readable or not: what cannot be decoded is named with its reason, not left out.
 AUDIO_FILE = re.compile(
@@ -59,29 +64,127 @@ class Info(NamedTuple):
     channels: int
 
 
-def load_clip(path: str | Path, sample_rate: int, samples: int) -> Samples:
-    """The first `samples` samples of a file at `sample_rate`, mono, (samples,) float32; zeros behind its end.
+class OpenFile(soundfile.SoundFile):
+    """Reads on without a seek.
 
-    Raises AudioError for a file that is missing, empty, truncated, not audio, or holds NaN, infinity or
-    samples beyond LARGEST_SAMPLE.
+    soundfile seeks to where it is after each block of a file that it can seek in. An MP3 of a low bit rate
+    then lacks what earlier frames hold of the next one, and some milliseconds are wrong.
     """
-    y = decode(path, sample_rate, seconds=samples / sample_rate)[:samples]
+
+    def seekable(self) -> bool:
+        return False
+
+
+class Span(NamedTuple):
+    """The part of a file that is a clip, in seconds; an end of 0 is the file's, and 0 to 0 the whole file."""
+
+    start: float = 0.0
+    end: float = 0.0
+
+
+WHOLE = Span()
+
+
+def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE) -> Samples:
+    """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32; zeros behind its end.
+
+    Raises AudioError for a file that is missing, empty, truncated, not audio, ends before the clip begins, or
+    holds NaN, infinity or samples beyond LARGEST_SAMPLE.
+    """
+    y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
 
 
-def decode(path: str | Path, sample_rate: int | None = None, seconds: float | None = None) -> Samples:
-    """A file as mono float32 (n,), at its own rate or `sample_rate`, whole or its first `seconds`."""
+def decode(
+    path: str | Path, sample_rate: int | None = None, seconds: float | None = None, span: Span = WHOLE
+) -> Samples:
+    """A clip as mono float32 (n,), at its file's rate or `sample_rate`, whole or its first `seconds`."""
+    if span.end:
+        end = span.end if seconds is None else min(span.end, span.start + seconds)
+        return _recording(path).window(span._replace(end=end), sample_rate)
     with _opened(Path(path)) as file:
         rate = file.samplerate
         limit = file.frames
         if seconds is not None:
-            reach = max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
-            limit = min(limit, int(np.ceil(seconds * rate)) + reach)
-        most = limit * max(1.0, (sample_rate or 1) / rate)
-        if most > MOST_SAMPLES:
-            raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
-        y = np.concatenate(list(_mono_blocks(file, limit)))
+            limit = min(limit, int(np.ceil(seconds * rate)) + _reach(rate))
+        y = _samples(file, limit, sample_rate or rate)
     return resample(y, rate, sample_rate or rate)
+
+
+class Recording:
+    """An open file that windows are read from: one that begins where the last one reached is read on to.
+
+    Each window is what it would be cut from the whole recording after resampling, to 1e-7. It is read with a
+    margin at each side, which covers the filters of the resampling and what a decoder needs after a seek; it
+    begins at a multiple of samples that the resampling turns into a whole number.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.file = _opened(path)
+        self.begin = -1  # of what was read last, in samples of the file; -1 if nothing was
+        self.y = np.empty(0, np.float32)
+
+    def window(self, span: Span, sample_rate: int | None = None) -> Samples:
+        """The samples of a span; AudioError if it is not within the recording, or as in `load_clip`."""
+        rate = self.file.samplerate
+        wanted = sample_rate or rate
+        ends = self.file.frames / rate
+        if span.start >= ends or span.end > ends + ROUNDED:
+            raise AudioError(
+                f"too short: the clip lasts from {span.start:.7g} to {span.end:.7g} s, the file {ends:.7g} s"
+            )
+        first = round(span.start * wanted)
+        last = first + round((span.end - span.start) * wanted)
+        whole = rate // math.gcd(rate, wanted)
+        begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
+        stop = min(self.file.frames, last * rate // wanted + _reach(rate))
+        skipped = begin * wanted // rate
+        return resample(self._read(begin, stop, wanted), rate, wanted)[first - skipped : last - skipped]
+
+    def _read(self, begin: int, stop: int, sample_rate: int) -> Samples:
+        """Samples of the file; those that were read for the last window are not read again."""
+        kept = self.y[begin - self.begin :] if begin >= self.begin >= 0 else self.y[:0]
+        follows = 0 <= self.begin <= begin <= self.begin + len(self.y)
+        self.begin, self.y = -1, kept[:0]  # an error leaves nothing that would be read on from
+        try:
+            if not follows:
+                self.file.seek(begin)
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            raise AudioError(f"damaged: seeking failed, {error}") from None
+        lacking = stop - begin - len(kept)
+        if lacking > 0:
+            kept = np.concatenate([kept, _samples(self.file, lacking, sample_rate)])
+        self.begin, self.y = begin, kept
+        return kept[: stop - begin]
+
+
+_last = threading.local()  # a worker's windows lie side by side in one file, which is opened once
+
+
+def _recording(path: str | Path) -> Recording:
+    """The file, left open by this thread's last window of it if it has not changed."""
+    with suppress(OSError, ValueError):  # named when it is opened
+        status = Path(path).stat()
+        key = (os.getpid(), str(path), status.st_size, status.st_mtime_ns)
+        if getattr(_last, "key", None) == key:
+            return _last.recording
+        _last.key = None
+    _last.recording = Recording(Path(path))
+    _last.key = key
+    return _last.recording
+
+
+def _reach(rate: int) -> int:
+    """Samples that are read on each side of a cut."""
+    return max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
+
+
+def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Samples:
+    """The next samples of an open file; AudioError if resampling would make them too many."""
+    most = frames * max(1.0, sample_rate / file.samplerate)
+    if most > MOST_SAMPLES:
+        raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
+    return np.concatenate(list(_mono_blocks(file, frames)))
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
@@ -114,8 +217,11 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
         except AudioError as error:
             return error
 
+    files = list(dict.fromkeys(paths))  # a recording has many windows
     with ThreadPoolExecutor(THREADS) as threads:
-        return list(progress(threads.map(info, paths), total=len(paths), label="headers", unit="files"))
+        infos = list(progress(threads.map(info, files), total=len(files), label="headers", unit="files"))
+    answers = dict(zip(files, infos))
+    return [answers[path] for path in paths]
 
 
 def _opened(path: Path) -> soundfile.SoundFile:
@@ -132,12 +238,12 @@ def _opened(path: Path) -> soundfile.SoundFile:
         raise AudioError("empty: the file has 0 bytes")
     try:
         path.open("rb").close()
-        file = soundfile.SoundFile(path)
+        file = OpenFile(path)
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             with_length = mp3.with_length(path.read_bytes())
             if with_length is not None:
                 file.close()
-                file = soundfile.SoundFile(io.BytesIO(with_length))
+                file = OpenFile(io.BytesIO(with_length))
     except mp3.CutOff:
         file.close()
         raise AudioError("truncated: the file ends in the middle of an MPEG frame") from None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio
+from pipeline import audio, mp3
 from tests.pipeline.changing import with_flac_length
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.
@@ -67,6 +67,52 @@ def test_a_cut_clip_is_the_beginning_of_the_whole_one(tmp_path, rate):
     path = write(tmp_path / "long.wav", rate=rate, seconds=4)
     expected, _ = librosa.load(path, sr=RATE)
     assert np.array_equal(audio.load_clip(path, RATE, RATE), expected[:RATE])
+
+
+def without_length(path):
+    """An MP3 whose frame with its length is cut off."""
+    content = path.read_bytes()
+    _, (second, _), *_ = mp3.frames_in(content)
+    path.write_bytes(content[second:])
+    return path
+
+
+WINDOWED = {
+    **{kind: {"subtype": KINDS[kind]} for kind in ("16-bit.wav", "a.flac", "a.ogg", "a.mp3")},
+    "low.mp3": {"bitrate_mode": "CONSTANT", "compression_level": 0.95},  # each frame needs those before it
+    "no length.mp3": {"bitrate_mode": "VARIABLE"},
+}
+
+
+@pytest.mark.parametrize("kind", WINDOWED)
+def test_a_window_is_what_it_would_be_cut_from_the_whole_recording(tmp_path, kind):
+    rng = np.random.default_rng(3)
+    path = tmp_path / kind
+    with soundfile.SoundFile(path, "w", 44_100, 2, **WINDOWED[kind]) as file:
+        for block in np.split(0.2 * rng.standard_normal((40 * 11_025, 2)), 40):
+            file.write(block)
+    if kind == "no length.mp3":
+        without_length(path)
+    starts = [0, 1.0, 1.25, 0.5, 8.2, *rng.uniform(0, 9, 10), 9.5]  # reading on, seeking back and forth
+    for rate, largest in ((44_100, 0), (32_000, 1e-6)):
+        whole = audio.decode(path, rate)
+        for start in starts:
+            span = audio.Span(start, min(start + 1, len(whole) / rate))
+            first = round(start * rate)
+            expected = whole[first : first + round((span.end - start) * rate)]
+            windowed = audio.load_clip(path, rate, rate, span)
+            np.testing.assert_allclose(windowed[: len(expected)], expected, rtol=0, atol=largest)
+            assert not windowed[len(expected) :].any()
+
+
+def test_a_window_outside_of_its_file_is_refused_and_a_changed_file_is_opened_again(tmp_path):
+    path = write(tmp_path / "a.wav")
+    inner = audio.Span(0.25, 0.75)
+    before = audio.decode(path, span=inner)
+    with pytest.raises(audio.AudioError, match=r"from 0\.5 to 1\.2 s, the file 1 s"):
+        audio.decode(path, span=audio.Span(0.5, 1.2))
+    write(path, seconds=2, subtype="PCM_24")
+    assert len(before) == RATE // 2 and not np.array_equal(audio.decode(path, span=inner), before)
 
 
 @pytest.mark.parametrize("y", [np.full(1, 0.5), np.zeros(RATE), np.full(RATE, 1.0)])
