@@ -184,6 +184,11 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         "seconds from one window to the next through a long recording; 0 predicts its beginning alone",
         least=0,
     )
+    threshold: str = option(
+        "",
+        "detections of HOP: probability above which a window has a class, as 0.5 or dog=0.3,rain=0.6; by "
+        "default the run's own, if there are none the most probable class",
+    )
 
 
 class ListenOptions(TrainedOptions):

@@ -26,6 +26,7 @@ from pipeline.clip import Clip
 from pipeline.datasets.layouts import files_below
 from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder
+from results.events import join_windows, middles
 from results.run_folder import RunFolder
 from train.bundle import (
     AGREES,
@@ -39,10 +40,11 @@ from train.bundle import (
 )
 from train.compute import device_of, keep_freed_memory, threads_of
 from train.options import PredictOptions, TrainedOptions
-from train.rejection import NO_ANSWER, Rejection, Samples
+from train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
 
 TOLERANCE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
 BAR = 24  # characters of a probability of 1
+HOPS = 4  # a window, if HOP is not given
 
 Key = TypeVar("Key")
 
@@ -231,10 +233,10 @@ def predict_audio(options: PredictOptions) -> int:
     model = AudioModel.open(options)
     if options.audio is None:
         return predict_test_clips(options, model)
-    files = [options.audio]
+    files = {options.audio.name: options.audio}
     if not options.audio.is_file():
         names = files_below(options.audio) if options.audio.is_dir() else []
-        files = [options.audio / name for name in names if audio.AUDIO_FILE.fullmatch(name)]
+        files = {name: options.audio / name for name in names if audio.AUDIO_FILE.fullmatch(name)}
     if not files:
         raise RequestError(f"AUDIO={options.audio}: expected an audio file, or a folder with some")
     if options.hop:
@@ -243,7 +245,7 @@ def predict_audio(options: PredictOptions) -> int:
         return write_timelines(options, model, files)
     if options.window:
         raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")
-    answers = predict_files(model, {str(file): file for file in files})
+    answers = predict_files(model, {str(file): file for file in files.values()})
     show(answers.reset_index(names="file"), model.classes, options)
     return 1 if len(answers) < len(files) else 0
 
@@ -272,33 +274,53 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     return 1 if len(answers) < len(known) else 0
 
 
-def write_timelines(options: PredictOptions, model: AudioModel, files: list[Path]) -> int:
-    """A timeline of each file in <reports>/<dataset>/timelines/; 1 if a file could not be read."""
+def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[str, Path]) -> int:
+    """A timeline of each file in <reports>/<dataset>/timelines/, and detections.* of all above that folder;
+    1 if a file could not be read.
+
+    files  by the names that tables give them: paths below AUDIO
+    """
     from train import timeline  # here, since few ask for one
 
     rate = model.sample_rate
     samples = model.window_samples(options.window)
-    if not 0 < options.hop <= samples / rate:
-        raise RequestError(
-            f"HOP={options.hop:g}: expected seconds from 0 to the {samples / rate:g} of a window"
-        )
-    hop = max(1, round(options.hop * rate))
-    folder = options.reports / model.config["dataset"] / "timelines"
+    hop = options.hop or samples / rate / HOPS
+    if hop > samples / rate:
+        raise RequestError(f"HOP={hop:g}: expected seconds from 0 to the {samples / rate:g} of a window")
+    step = max(1, round(hop * rate))
+    hop = step / rate
+    thresholds = class_thresholds(options.threshold, model.classes, model.config.get("thresholds", {}))
+    folder = options.reports / model.config["dataset"]
+    durations = {}
+    found = []
     failures = {}
-    for file, target in zip(files, timeline.output_paths(files, folder)):
-        target.parent.mkdir(parents=True, exist_ok=True)
+    targets = timeline.output_paths(list(files.values()), folder / "timelines")
+    for (name, file), target in zip(files.items(), targets):
         try:
             info = audio.file_info(file)
             seconds = info.frames / info.sample_rate
             blocks = timeline.resampled(audio.blocks(file), info.sample_rate, rate)
             windows = progress(
-                timeline.windows(blocks, rate, samples, hop),
-                total=1 + max(0, int(np.ceil((seconds * rate - samples) / hop))),
+                timeline.windows(blocks, rate, samples, step),
+                total=1 + max(0, int(np.ceil((seconds * rate - samples) / step))),
                 label=f"{file.name} ({duration(seconds)})",
                 unit="windows",
             )
-            timeline.write_timeline(model.predict(windows), model.classes, target, title=file.name)
+            spans, each, predicted = zip(*model.predict(windows))
         except audio.AudioError as error:
             failures[file] = str(error)
+            continue
+        table = pd.DataFrame(spans, columns=["start", "end"]).assign(file=name, predicted=predicted)
+        probabilities = pd.DataFrame(np.stack(each), columns=model.classes)
+        if thresholds is None:
+            chosen = pd.get_dummies(table["predicted"]).reindex(columns=model.classes, fill_value=False)
+        else:
+            chosen = (probabilities > thresholds).where(table["predicted"] != "", False)
+        found.append(join_windows(middles(table, hop), chosen, probabilities))
+        timeline.write_timeline(table, probabilities, found[-1], target)
+        durations[name] = seconds
+    if found:
+        detections = pd.concat(found, ignore_index=True)
+        timeline.write_detections(detections, pd.Series(durations), rate / 2, folder)
     tell_failures(failures, len(files))
     return 1 if failures else 0

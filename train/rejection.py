@@ -1,15 +1,18 @@
-"""When a prediction is withheld: audio too soft for one, or no class probable enough.
+"""When a prediction is withheld: audio too soft for one, no class probable enough, or a class below its own
+threshold.
 
 The probability may be chosen on a run's validation clips, so that what is answered is right often enough.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
+from commandline.errors import RequestError, nearest
 from train.options import TrainedOptions
 
 LEVEL_SECONDS = 0.05
@@ -48,6 +51,28 @@ class Rejection:
         """Whether a window (samples,) is loud enough, and one of its (K,) probabilities high enough."""
         loud = loudest_level(y, sample_rate) > self.level
         return bool(loud and probabilities.max() >= self.probability)
+
+
+def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, float]) -> pd.Series | None:
+    """THRESHOLD by class; those that it does not name keep the run's own. None: there are none.
+
+    >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {}).to_dict()
+    {'dog': 0.5, 'rain': 0.3}
+    """
+    thresholds = dict(fitted)
+    for part in filter(None, text.split(",")):
+        name, _, number = part.rpartition("=")
+        if name and name not in classes:
+            raise RequestError(nearest("class", name, classes))
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 1:
+            expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
+            raise RequestError(f"THRESHOLD={text}: expected {expected}")
+        thresholds |= dict.fromkeys([name] if name else classes, value)
+    return pd.Series(thresholds).reindex(classes, fill_value=0.5) if thresholds else None
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:

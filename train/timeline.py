@@ -1,4 +1,4 @@
-"""A long recording window by window: a CSV, labels for Audacity, a figure.
+"""A long recording window by window: a CSV, labels for Audacity, a figure; the detections of all recordings.
 
 Of an hour of audio no more than a batch of windows is ever in memory, and the predictions.
 """
@@ -7,18 +7,17 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soxr
 
-from commandline.terminal import as_csv, tell
+from commandline.terminal import as_csv, counted, tell
 from storage.files import replace_file
-from train.bundle import Probabilities
 from train.rejection import Samples
 
+DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}  # milliseconds
 DRAWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
 
 Span = tuple[float, float]  # where a window begins and ends, in seconds
@@ -29,18 +28,19 @@ def windows(
 ) -> Iterator[tuple[Span, Samples]]:
     """Windows of `samples`, one each `hop`, from blocks of any length.
 
-    The last one is the first to reach the recording's end, and may be shorter; of a recording without a
-    sample there is one, empty.
+    The last one ends with the recording. A recording shorter than a window is one, shorter.
     """
-    rest = np.zeros(0, np.float32)
+    before = rest = np.zeros(0, np.float32)  # `before`: what the window before has and the next has not
     start = 0
     for block in blocks:
         rest = np.concatenate([rest, block])
         while len(rest) > samples:  # more than one window: this one does not reach the end
             yield (start / sample_rate, (start + samples) / sample_rate), rest[:samples]
-            rest = rest[hop:]
-            start = start + hop
-    yield (start / sample_rate, (start + len(rest)) / sample_rate), rest
+            before, rest = rest[:hop], rest[hop:]
+            start += hop
+    end = start + len(rest)
+    last = np.concatenate([before, rest])[-samples:]
+    yield ((end - len(last)) / sample_rate, end / sample_rate), last
 
 
 def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:
@@ -68,56 +68,68 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
 
 
 def write_timeline(
-    predictions: Iterable[tuple[Span, Probabilities, str]], classes: list[str], target: Path, title: str
+    windows: pd.DataFrame, probabilities: pd.DataFrame, detections: pd.DataFrame, target: Path
 ) -> None:
-    """<target>.csv, <target>.txt with Audacity's labels, <target>.png; and its segments, in lines.
+    """<target>.csv, .txt with Audacity's labels and .png of one recording; and its detections, in lines.
 
-    predictions  of each window its span, (K,) probabilities, its class, empty without an answer
+    windows        start, end, and `predicted`, the class, empty without an answer
+    probabilities  (windows, K), a column a class
     """
-    spans, each, predicted = zip(*predictions)
-    probabilities = np.stack(each)  # (windows, K)
-    table = pd.DataFrame(np.round(spans, 3), columns=["start", "end"]).assign(predicted=predicted)
-    table = pd.concat([table, pd.DataFrame(probabilities, columns=classes)], axis=1)
-    replace_file(Path(f"{target}.csv"), as_csv(table))
-    segments = merge_windows(spans, predicted, probabilities, classes)
-    labels = "".join(f"{start:.3f}\t{end:.3f}\t{name}\n" for start, end, name, _ in segments)
-    replace_file(Path(f"{target}.txt"), labels)
-    replace_file(Path(f"{target}.png"), draw(spans, probabilities, classes, title))
-    for start, end, name, probability in segments:
-        print(f"{start:8.1f} {end:8.1f}  {name}  {probability:.2f}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    spans = windows[["start", "end", "predicted"]].round(3)
+    replace_file(Path(f"{target}.csv"), as_csv(pd.concat([spans, probabilities], axis=1)))
+    labels = detections[["start", "end", "label"]]
+    replace_file(
+        Path(f"{target}.txt"), labels.to_csv(sep="\t", header=False, index=False, float_format="%.3f")
+    )
+    replace_file(Path(f"{target}.png"), draw(windows, probabilities, target.name))
+    for _, start, end, name, mean, _ in detections.itertuples(index=False):
+        print(f"{start:8.1f} {end:8.1f}  {name}  {mean:.2f}")
     tell(f"{target}.csv .txt .png")
 
 
-def merge_windows(
-    spans: Sequence[Span], predicted: Sequence[str], probabilities: Probabilities, classes: list[str]
-) -> list[tuple[float, float, str, float]]:
-    """Segments of one class: start, end (where the next window begins), class, mean probability.
+def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float, folder: Path) -> None:
+    """detections.csv, .selections.txt for Raven, .tsv as in DCASE: those of all recordings.
 
-    predicted  of each window its class, empty without an answer: then it is in no segment
+    durations  seconds of each recording, by its name
+    top        Hz, the upper edge of Raven's boxes
     """
-    segments = []
-    for name, group in groupby(range(len(predicted)), key=predicted.__getitem__):
-        places = list(group)
-        if name:
-            after = places[-1] + 1
-            end = spans[after][0] if after < len(spans) else spans[-1][1]
-            mean = float(probabilities[places, classes.index(name)].mean())
-            segments.append((spans[places[0]][0], end, name, mean))
-    return segments
+    table = detections.rename(columns={"label": "class"}).round(DIGITS)
+    begin = detections["file"].map(durations.cumsum() - durations)  # Raven opens files as one sequence
+    raven = {
+        "Selection": range(1, len(table) + 1),
+        "View": "Spectrogram 1",
+        "Channel": 1,
+        "Begin Time (s)": table["start"] + begin,
+        "End Time (s)": table["end"] + begin,
+        "Low Freq (Hz)": 0,
+        "High Freq (Hz)": top,
+        "Begin File": table["file"],
+        "File Offset (s)": table["start"],
+        "Annotation": table["class"],
+        "Score": table["largest"],
+    }
+    dcase = table.iloc[:, :4].set_axis(["filename", "onset", "offset", "event_label"], axis=1)
+    written = {"csv": as_csv(table)}
+    for ending, columns in {"selections.txt": pd.DataFrame(raven), "tsv": dcase}.items():
+        written[ending] = columns.to_csv(sep="\t", index=False, lineterminator="\n")
+    for ending, text in written.items():
+        replace_file(folder / f"detections.{ending}", text)
+    tell(f"{folder / 'detections'}.{{{','.join(written)}}}: {counted(len(table), 'detection')}")
 
 
-def draw(spans: Sequence[Span], probabilities: Probabilities, classes: list[str], title: str) -> bytes:
+def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> bytes:
     """The probabilities of the commonest classes over time, as PNG."""
     from matplotlib.figure import Figure
 
-    drawn = pd.Series(probabilities.argmax(axis=1)).value_counts().index[:DRAWN]
+    drawn = probabilities.idxmax(axis=1).value_counts().index[:DRAWN]
     figure = Figure(figsize=(9, 1.2 + 0.3 * len(drawn)), layout="constrained")
     ax = figure.subplots()
-    edges = [*(start for start, _ in spans), spans[-1][1]]
+    edges = [*windows["start"], windows["end"].iloc[-1]]
     image = ax.pcolormesh(
-        edges, np.arange(len(drawn) + 1), probabilities[:, drawn].T, vmin=0, vmax=1, cmap="Greys"
+        edges, np.arange(len(drawn) + 1), probabilities[drawn].T, vmin=0, vmax=1, cmap="Greys"
     )
-    ax.set_yticks(np.arange(len(drawn)) + 0.5, [classes[k] for k in drawn])
+    ax.set_yticks(np.arange(len(drawn)) + 0.5, drawn)
     ax.invert_yaxis()
     ax.set_xlabel("seconds")
     ax.set_title(title, fontsize=9, parse_math=False)

@@ -9,9 +9,11 @@ import pytest
 import soundfile
 
 from pipeline import audio
+from pipeline.datasets.events import EVENT_COLUMNS, read_events
+from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
-from train.timeline import merge_windows, output_paths, resampled, windows
+from train.timeline import output_paths, resampled, windows
 
 
 def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
@@ -31,17 +33,43 @@ def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     assert "bad.wav: not audio" in err and "CSV do not apply to HOP" in err
 
 
+def test_detections_read_back_the_same_from_every_format(sounding, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name, label in (("field.wav", "hiss"), ("deep/hill.wav", "tone")):
+        parts = np.zeros(RATE), sound(label, 50, seconds=2), np.zeros(RATE)
+        soundfile.write(tmp_path / "in" / name, np.concatenate(parts), RATE)
+    reports = tmp_path / "reports"
+    assert ask(sounding, audio=tmp_path / "in", hop=0.3, gate=-60.0, reports=reports) == 0
+    folder = reports / "little"
+    written = pd.read_csv(folder / "detections.csv")
+    assert list(written) == ["file", "start", "end", "class", "mean", "largest"]
+    assert set(written["file"]) == {"deep/hill.wav", "field.wav"}
+    assert set(written["class"]) >= {"tone", "hiss"}
+    assert (written["largest"] >= written["mean"]).all()
+    found = written.rename(columns={"class": "label"})[EVENT_COLUMNS]
+    for windows_of in (folder / "timelines").rglob("*.csv"):
+        windows_of.unlink()  # no annotation tables
+    recordings = {"field.wav": 4.0, "deep/hill.wav": 4.0}
+    for table in ("detections.csv", "detections.selections.txt", "detections.tsv", "timelines"):
+        assert read_events(folder / table, recordings).events.round(6).equals(found), table
+    raven = pd.read_csv(folder / "detections.selections.txt", sep="\t")
+    assert (raven["Begin Time (s)"] - raven["File Offset (s)"]).isin([0.0, 4.0]).all()  # one sequence
+
+
+def test_thresholds_by_class_decide_instead_of_the_most_probable(sounding, tmp_path):
+    soundfile.write(tmp_path / "tone.wav", sound("tone", 50, seconds=2), RATE)
+    for threshold, labels in (("1", set()), ("0", set(sounding.classes)), ("1,hiss=0", {"hiss"})):
+        assert ask(sounding, audio=tmp_path, hop=0.5, threshold=threshold, reports=tmp_path) == 0
+        assert set(pd.read_csv(tmp_path / "little" / "detections.csv")["class"]) == labels
+    for wrong in ("2", "tone=x", "tune=0.5"):
+        with refused(r"did you mean 'tone'|expected a probability"):
+            ask(sounding, audio=tmp_path, hop=0.5, threshold=wrong, reports=tmp_path)
+
+
 def test_each_file_has_a_place_of_its_own(tmp_path):
     files = [Path("in/a.wav"), Path("in/deep/a.wav"), Path("in/b.wav"), Path("in/b.flac"), Path("in/c.1.ogg")]
     places = [str(place.relative_to(tmp_path)) for place in output_paths(files, tmp_path)]
     assert places == ["a", "deep/a", "b.wav", "b.flac", "c.1"]
-
-
-def test_windows_of_one_class_are_merged():
-    probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.5, 0.5]])
-    spans = [(float(i), i + 2.0) for i in range(4)]
-    segments = merge_windows(spans, ["a", "a", "b", ""], probabilities, ["a", "b"])
-    assert segments == [(0.0, 2.0, "a", pytest.approx(0.8)), (2.0, 3.0, "b", 0.8)]
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 101, 150, 151, 1234])
@@ -50,13 +78,12 @@ def test_windows_are_those_of_the_whole_recording(length, hop):
     y = np.arange(1, length + 1, dtype=np.float32)
     chance = np.random.default_rng(length)
     blocks = np.split(y, np.sort(chance.integers(0, length + 1, length // 50)))
-    found = list(windows(blocks, 10, 100, hop))
-    for number, (span, samples) in enumerate(found):
-        own = y[number * hop : number * hop + 100]
-        assert np.array_equal(samples, own)
-        assert span == (number * hop / 10, (number * hop + len(own)) / 10)
-    ends = [end for (_, end), _ in found]
-    assert ends[-1] == length / 10 and length / 10 not in ends[:-1]  # the end was reached, and not twice
+    *found, (span, last) = windows(blocks, 10, 100, hop)
+    for number, (own, samples) in enumerate(found):
+        assert np.array_equal(samples, y[number * hop : number * hop + 100])
+        assert own == (number * hop / 10, (number * hop + 100) / 10)
+    assert np.array_equal(last, y[-100:]) and span == (max(0, length - 100) / 10, length / 10)
+    assert len(found) == max(0, -(-(length - 100) // hop))  # none but the last reaches the end
 
 
 def test_a_long_recording_is_never_held_whole():
