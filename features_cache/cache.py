@@ -286,9 +286,12 @@ class Cache:
             names = " ".join(channel.stored for channel in lacking)
             meant = closest(lacking[0].stored, self.features, ALIKE)
             hint = f" (did you mean {meant}?)" if meant else ""
+            remedy = self.remedy(names)
+            if meant and self.settings["source"] != EXTERNAL:  # a misspelt name would be refused there too
+                remedy = "python -m pipeline list names those to compute"
             raise RequestError(
                 f"the cache {self.folder} lacks {names}{hint}, it has "
-                f"{', '.join(self.features) or 'no feature'}: {self.remedy(names)}"
+                f"{', '.join(self.features) or 'no feature'}: {remedy}"
             )
 
     def named(self, features: str) -> list[str]:

@@ -24,11 +24,13 @@ from numpy.typing import NDArray
 
 from commandline.errors import NOT_WRITABLE, Failed, RequestError
 from commandline.terminal import counted, duration, progress, size, tell, text_table
+from features_cache.cache import Cache
 from features_cache.claims import claimed
 from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lock
 from features_cache.index import (
     FAILURES,
     WHOLE,
+    failed_clips,
     note_verified,
     read_costs,
     refresh,
@@ -42,7 +44,7 @@ from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets.load import Dataset, load
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
-from pipeline.next_step import training_step
+from pipeline.next_step import features_command, training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
 from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, version
@@ -444,8 +446,8 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
 
 def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
-    """Cost by feature, speed, failures, the next commands, what was left out."""
-    next_ = training_step(options, asked.dataset, {spec.stored: spec.frames for spec in asked.specs})
+    """Cost by feature, speed, failures, the next commands, the number of usable clips."""
+    next_ = next_after(asked, options)
     if not result.clips:
         return next_
     took = result.seconds_a_clip()
@@ -469,5 +471,26 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE else f" {feature}:"
         lines.append(f"  {asked.clips['clip_id'].iloc[row]}:{named} {reason}")
-    done = counted(result.clips - len(failed), "clip")
-    return "\n".join([*lines, next_, f"done: {done}; left out: {len(failed):,}"])
+    usable = counted(int(Cache(asked.folder).readable([spec.stored for spec in asked.specs]).sum()), "clip")
+    return "\n".join([*lines, next_, f"usable: {usable}; {len(failed):,} left out, see {FAILURES}"])
+
+
+def next_after(asked: Request, options: FeaturesCommand) -> str:
+    """The next command: for clips of other parts that are missing, else for training."""
+    frames = {spec.stored: spec.frames for spec in asked.specs}
+    done = Cache(asked.folder).readable(list(frames))
+    failed = failed_clips(asked.folder)
+    lost = asked.clips["clip_id"].isin(set().union(failed[WHOLE], *(failed[name] for name in frames)))
+    missing = ~done & ~lost.to_numpy()
+    if missing.any():
+        total = int(options.part.partition("/")[2])
+        parts = [f"{part}/{total}" for part in range(1, total + 1)]
+        left = [part for part in parts if missing[part_of(part, len(missing))].any()]
+        still = (
+            f"{missing.sum():,} of {counted(len(missing), 'clip')} are still missing (PART={' '.join(left)})"
+        )
+        command = features_command(options, f"FEATURES={options.features}", f"PART={left[0]}")
+        return f"{still}\nnext: {command}"
+    if not done.any():
+        return "no clip is usable: nothing to train on"
+    return training_step(options, asked.dataset, frames)

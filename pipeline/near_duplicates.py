@@ -1,9 +1,9 @@
-"""Near duplicates: clips that hold the same audio, also shifted, cut or rescaled, among thousands.
+"""Near duplicates: clips with the same or very similar audio, also shifted, cut or rescaled, among thousands.
 
 A clip's fingerprint is its loudest moments, its landmarks (as in Wang 2003). Two clips with the same audio
-have them in common, at one distance in time, however the clip was moved or scaled; so equal landmarks name
-few candidates, and the correlation of the samples at that distance decides. Everything looks at differences
-of neighbouring samples, which keeps low rumble from making all clips alike.
+share them at one distance in time, even if a clip was shifted or scaled. Equal landmarks therefore name few
+candidates, and the correlation of the samples at that distance decides. All of it uses differences of
+neighbouring samples, so that low rumble does not make all clips alike.
 """
 
 from collections import Counter, defaultdict
@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from pipeline.audio import Samples
 
-LANDMARKS = 16  # of a clip
-APART = 0.1  # seconds between two landmarks of a clip
-REACH = 0.03  # seconds to each side of a landmark that are compared
+LANDMARKS = 16  # a clip
+APART = 0.1  # seconds, at least, between two landmarks of a clip
+REACH = 0.03  # seconds compared to each side of a landmark
 BANDS, BITS = 8, 24  # codes of a landmark, and random projections in each: one equal code makes a candidate
 CROWD = 30  # landmarks with one code; more are compared with their neighbours in the table alone
 MOST_CANDIDATES = 50_000  # correlated at most, those with most landmarks in common first
-SAME = 0.9  # correlation of what two clips share
-SHARED = 0.25  # of each clip's energy, at least, must lie in what they share
+SIMILAR = 0.9  # least correlation over the shared time: similar calls of one animal reach it
+SAME = 0.99  # from here on the audio is the same
+SHARED = 0.25  # least part of each clip's energy in the shared time
 
 
 class AudioFingerprint(NamedTuple):
@@ -34,12 +35,17 @@ class AudioFingerprint(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two clips that share their audio: b[n + shift] is a[n], but for a factor."""
+    """Two clips with similar audio: b[n + shift] resembles a[n], but for a factor."""
 
     a: int
     b: int
     shift: int  # samples
     correlation: float
+
+    @property
+    def same(self) -> bool:
+        """Whether the audio is the same, not just similar."""
+        return abs(self.correlation) >= SAME
 
 
 def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
@@ -64,7 +70,7 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
 def find_near_duplicates(
     fingerprints: Sequence[AudioFingerprint], load: Callable[[int], Samples]
 ) -> list[Pair]:
-    """Pairs of clips with the same audio; `load` gives a clip's samples again, for the candidates alone."""
+    """Pairs of clips with similar audio; `load` gives a candidate's samples again."""
     clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
     positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()
     codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
@@ -76,15 +82,15 @@ def find_near_duplicates(
             for first, second in meet(equal.tolist(), 2):
                 if clips[first] != clips[second]:
                     votes[clips[first], clips[second]][positions[second] - positions[first]] += 1
-    # a candidate has the shift that most of the equal landmarks of its two clips have
+    # a candidate's shift is the commonest among its equal landmarks
     best = ((*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items())
     candidates = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
     pairs = (Pair(a, b, shift, correlate(load(a), load(b), shift)) for a, b, shift, _ in candidates)
-    return sorted(pair for pair in pairs if abs(pair.correlation) >= SAME)
+    return sorted(pair for pair in pairs if abs(pair.correlation) >= SIMILAR)
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation of what two clips share when `b` lags by `shift`; 0 where they share too little."""
+    """Correlation over the time that two clips share if `b` lags by `shift`; 0 if they share too little."""
     whole = sample_differences(a)
     shifted = sample_differences(b)
     begin = max(0, -shift)
@@ -99,5 +105,5 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
 
 
 def sample_differences(y: Samples) -> NDArray[np.float64]:
-    """Of neighbouring samples; the first is 0, so that a clip that begins at once begins with no click."""
+    """Differences of neighbouring samples; the first is 0, so that a clip never begins with a click."""
     return np.diff(y.astype(np.float64), prepend=y[:1].astype(np.float64))

@@ -33,9 +33,14 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
         frames = {name: cache[name].frames for name in cache.features}
         if folder == Path(options.dataset) or is_done(cache, dataset.table):
             return training_step(options, dataset, frames)
-    command = make_command("features", *_source(options), *features)
+    command = features_command(options, *features)
     lines = (f"next: {command}", untrainable(dataset.table))
     return check_first(options, dataset, "\n".join(filter(None, lines)))
+
+
+def features_command(options: SourceOptions, *more: str) -> str:
+    """The command that extracts this dataset, with the words `more`."""
+    return make_command("features", *_source(options), *more)
 
 
 def _source(options: SourceOptions) -> list[str]:

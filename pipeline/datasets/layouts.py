@@ -27,6 +27,7 @@ from pipeline.datasets.readers import Listing, clip_table, read_csv
 
 SPEAKER = r"/(.+)_nohash_\d+\."
 BACKGROUND = "_background_noise_/"  # of Speech Commands: minutes of noise, no class
+HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
 SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next of the last is the first
 FOLD_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), SIDES["train"]),
@@ -133,7 +134,7 @@ def files_below(folder: Path) -> list[str]:
     for root, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         for name in list(folders):
             place = os.path.realpath(Path(root) / name)
-            if name.startswith(".") or name == "__MACOSX" or place in seen:
+            if name.startswith(".") or name in HIDDEN_FOLDERS or place in seen:
                 folders.remove(name)
             seen.add(place)
         below = Path(root).relative_to(folder)
@@ -166,11 +167,14 @@ def read_folder(folder: Path) -> Listing:
     split = 0 not in folds.values() and len({*folds.values()}) > 1 and shared > 1
     chosen = depth > (2 if split else 1)
     clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})[chosen]
+    known = {*HIDDEN_FOLDERS, *tops}
+    empty = [path.name for path in sorted(folder.glob("[!.]*/")) if path.name not in known]
     left_out = {
         "not audio by name": (len(files) - len(audio), "file"),
         "in no class folder": (len(audio) - len(clips), "audio file"),
     }
     notes = [f"left out, {why}: {counted(*count)}" for why, count in left_out.items() if count[0]]
+    notes += [f"no audio in the class folder {', '.join(empty)}"] if empty else []
     test = None
     if split:
         clips["fold"] = tops.map(folds)

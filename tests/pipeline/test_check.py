@@ -55,7 +55,7 @@ MOVED = {
     "later": lambda y: np.concatenate([np.zeros(5_000), y])[: len(y)],
     "earlier, shorter": lambda y: y[9_000:],
     "turned around the end": lambda y: np.roll(y, 7_001),
-    "softer and later, over faint noise": lambda y: 0.5 * np.roll(y, 3_333) + 0.4 * y.std() * noise(99),
+    "softer and later, over faint noise": lambda y: 0.5 * np.roll(y, 3_333) + 0.1 * y.std() * noise(99),
 }
 
 
@@ -65,6 +65,14 @@ def test_the_same_audio_in_two_folds_is_a_leak_however_it_was_moved(tmp_path, mo
     assert found["duplicates_across_folds"].severity == check.LEAK
     (named,) = found["duplicates_across_folds"].names
     assert re.match(r"1 \(fold 1\) = 3 \(fold 2\)", named)
+
+
+def test_similar_calls_in_two_folds_are_noted_and_are_no_leak(tmp_path):
+    call = 0.5 * np.roll(CLEAN["3.wav"], 3_333) + 3 * CLEAN["3.wav"].std() * noise(99)
+    found = findings(make(tmp_path, CLEAN | {"1.wav": call}))
+    assert found.keys() == {"similar", "artefacts"}
+    assert (found["similar"].severity, found["similar"].remedy) == (check.NOTE, "")
+    assert found["similar"].names[0].startswith("1 (fold 1) ~ 3 (fold 2), shifted by ")
 
 
 def test_the_same_audio_of_one_group_or_in_one_fold_is_no_leak_of_audio(tmp_path):
@@ -141,8 +149,8 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     some = clips.table[(label == "crackling_fire") | (label == "dog") & (fold < 3)].reset_index(drop=True)
     found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=some))[1]}
     assert not [finding for finding in found.values() if finding.severity == check.LEAK]
-    (pair,) = found["duplicates"].names
-    assert "2-28314-A-12 (fold 2) = 2-30322-A-12 (fold 2)" in pair
+    (pair,) = found["similar"].names
+    assert "2-28314-A-12 (fold 2) ~ 2-30322-A-12 (fold 2)" in pair
     assert "1-100032-A-0" in found["padded"].names
 
 

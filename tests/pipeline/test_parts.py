@@ -5,6 +5,7 @@ import multiprocessing
 import pytest
 
 from pipeline.extract import extract, request
+from pipeline.extract import run as extract_run
 from tests.pipeline.extraction import cache, options, run, stored
 
 PARTS = 3  # of eight clips: no part as large as every other
@@ -15,6 +16,18 @@ def fill(sounds, part, ready, told):
     ready.wait()
     chosen = options(sounds, part=f"{part}/{PARTS}")
     told.put((part, extract(request(chosen), chosen).clips))
+
+
+def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
+    for part, said in (
+        ("2/3", "5 of 8 clips are still missing (PART=1/3 3/3)\nnext: "),
+        ("1/3", "(PART=3/3)"),
+    ):
+        extract_run(options(sounds, part=part))
+        shown = capsys.readouterr().out
+        assert said in shown and "make features" in shown.splitlines()[-1] and "make sweep" not in shown
+    extract_run(options(sounds, part="3/3"))
+    assert "make sweep" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "not prepared"])

@@ -68,6 +68,18 @@ def test_files_that_ffmpeg_converts_are_each_named_once_for_all_features(sounds,
     assert f"2 clips could not be done ({cache(sounds).folder / 'failures.csv'})" in shown
 
 
+def test_the_last_line_counts_the_usable_clips_and_none_of_them_proposes_no_training(sounds, capsys):
+    (sounds.folder / "clip00003.wav").write_bytes(b"")
+    extract.run(options(sounds))
+    shown = capsys.readouterr().out
+    assert shown.endswith("\nusable: 7 clips; 1 left out, see failures.csv\n") and "next: " in shown
+    for file in sounds.folder.glob("*.wav"):
+        file.write_bytes(b"")
+    extract.run(options(sounds))
+    shown = capsys.readouterr().out
+    assert shown.endswith("\nusable: 0 clips; 8 left out, see failures.csv\n") and "next: " not in shown
+
+
 def test_a_failed_clip_that_is_removed_is_noted_no_longer(sounds):
     (sounds.folder / "clip00003.wav").write_bytes(b"")
     assert extract.run(options(sounds)) == 1
