@@ -46,8 +46,9 @@ def option(
 
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
-    """The fields that can be given, by name, in the order of their definition."""
-    return {field.name: field for field in dataclasses.fields(options) if "meaning" in field.metadata}
+    """The fields that can be given, by name, in the order of their definition; before them `shared` ones."""
+    own = {field.name: field for field in dataclasses.fields(options) if "meaning" in field.metadata}
+    return fields(options.shared) | own if options.shared else own
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
@@ -63,12 +64,17 @@ def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
 class Options:
     """What every class of options can do; each is a frozen dataclass, checked however it is made."""
 
+    shared: typing.ClassVar["type[Options] | None"] = None  # whose options the command takes too, as texts
+
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
         """RequestError names the first value that is out of its bounds, no choice, or not UTF-8."""
-        for name, field in fields(type(self)).items():
+        for field in dataclasses.fields(self):
+            if "bounds" not in field.metadata:
+                continue
+            name = field.name
             values = getattr(self, name)
             choices = typing.get_args(kind_of(field)[0])
             least, most = field.metadata["bounds"]

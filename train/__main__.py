@@ -29,8 +29,6 @@ def sweep(options: SweepOptions) -> int:
     """Train several feature sets, models, augmentations, recipes, seeds; skip what is finished."""
     import train.sweep
 
-    if options.search:
-        return train.sweep.greedy_search(options)
     return train.sweep.run_sweep(options)
 
 

@@ -5,7 +5,7 @@ Options that can change predictions stand in `results/training_options.py`, beca
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
@@ -78,38 +78,31 @@ def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
     return int(rows), int(frames)
 
 
-class SweepOptions(RunOptions):
+class SweepOptions(Options):
     """Several runs: every combination of the values given. All but FOLDS and places take lists.
 
     make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001 0.002"
     """
 
-    max: int = option(
-        1,
-        "sets of up to so many of the named features: 2 adds every pair; the most that SEARCH may join",
-        least=1,
-        most=10,
-    )
-    search: Literal["", "greedy"] = option(
-        "",
-        "greedy adds one feature at a time, for each fold by itself, ranked on validation groups among its "
-        "training clips, and tests what it chose on that fold",
-    )
+    shared = RunOptions
+    max: int = option(1, "sets of up to so many of the named features: 2 adds every pair", least=1, most=10)
     yes: bool = option(False, "start more than 100 runs without asking back")
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """the texts of all options by field; the values of the fields above are those of the first run"""
+    """the texts of the runs' options by field, lists where there are several"""
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        first = {name: (text.split() or [""])[0] if name in SWEPT else text for name, text in given.items()}
-        return dataclasses.replace(super().build(first), given=given)
+        of_runs = {name: text for name, text in given.items() if name in FIELDS}
+        own = {name: text for name, text in given.items() if name not in FIELDS}
+        return dataclasses.replace(super().build(own), given=of_runs)
 
-    def runs_of_product(self) -> Iterator[RunOptions]:
+    def runs(self) -> list[RunOptions]:
         """Every combination of the lists, parsed as a run with its recipe; FEATURES as they are given."""
-        given = {name: text for name, text in self.given.items() if name in FIELDS}
-        lists = {name: dict.fromkeys(given[name].split() or [""]) for name in SWEPT if name in given}
-        for values in itertools.product(*lists.values()):
-            yield RunOptions.build(given | dict(zip(lists, values)))
+        lists = {
+            name: dict.fromkeys(self.given[name].split() or [""]) for name in SWEPT if name in self.given
+        }
+        combinations = itertools.product(*lists.values())
+        return [RunOptions.build({**self.given, **dict(zip(lists, values))}) for values in combinations]
 
 
 class ImportanceOptions(DatasetOptions, RunsOptions):

@@ -1,4 +1,4 @@
-"""Several runs: which, what is skipped, what fails; and the search that never sees a test fold."""
+"""Several runs: which, what is skipped, what fails."""
 
 import dataclasses
 import itertools
@@ -8,10 +8,7 @@ import pytest
 
 from commandline.options import texts, words
 from commandline.terminal import percent
-from features_cache import external
-from results.run_folder import find
 from tests.refusal import refused
-from tests.train.little import CLASSES, clip_table, fill
 from train import recipes, run, sweep
 from train.options import RunOptions, SweepOptions
 
@@ -53,16 +50,13 @@ def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsy
     [
         (("LR=0.1 -1",), "LR=-1"),
         (("SEED=" + " ".join(map(str, range(51))),), "102 runs: give YES=1"),
-        (("SEARCH=greedy", "MODEL=linear cnn4"), "give one MODEL"),
-        (("SEARCH=greedy", "MODEL=m11"), "m11 can take none"),
         (("MODEL=m11",), "m11 can take none"),
     ],
 )
 def test_a_wrong_sweep_ends_before_its_first_run(several, given, message):
-    wanted = change(several, *given)
     with refused(message):
-        (sweep.greedy_search if wanted.search else sweep.run_sweep)(wanted)
-    assert not list(several.runs.glob("*/*"))
+        sweep.run_sweep(change(several, *given))
+    assert not list(several.runs()[0].runs.glob("*/*"))
 
 
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
@@ -82,7 +76,7 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, capsys, monkeypatch):
     assert sweep.run_sweep(several) == 0
-    before = {file: file.stat().st_mtime_ns for file in several.runs.glob("*/*/*/last.pt")}
+    before = {file: file.stat().st_mtime_ns for file in several.runs()[0].runs.glob("*/*/*/last.pt")}
     assert len(before) == 6
     execute = run.execute
 
@@ -99,41 +93,6 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
     assert failure.endswith("SEED=0: ZeroDivisionError: a fault of ours")
     assert "mel+chroma-linear" in printed.out
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
-
-
-def test_the_search_ranks_by_validation_and_tests_the_winner_once(several, capsys):
-    wanted = change(several, "FEATURES=blank mel", "SEARCH=greedy", "MAX=2", "SELECT=val_accuracy")
-    assert sweep.greedy_search(wanted) == 0
-    assert "nested selection: " in capsys.readouterr().out
-    (winner,) = find(several.runs)
-    assert winner.config["features"] == "mel" and winner.finished == winner.folds
-    candidates = find(several.runs / "search")
-    assert len(candidates) == 3  # two alone, one beside the better
-    for folder in candidates:
-        assert set(folder.predictions()["split"]) == {"val"}
-        assert all(folder.history(fold)["test_loss"].isna().all() for fold in folder.folds)
-
-
-def test_no_fold_chooses_by_clips_that_it_tests(several, tmp_path, capsys):
-    """`leak` names the class of the clips of fold 1 and no other's, `weak` hints at every clip's."""
-    table = clip_table()
-    dataset = fill(tmp_path / "little" / "leaking", table)
-    rng = np.random.default_rng(0)
-    number = table["label"].map(CLASSES.index).to_numpy()
-    leak = np.where(table["fold"] == 1, number, rng.integers(0, 4, len(table)))
-    weak = 0.8 * np.eye(4)[number] + rng.normal(size=(len(table), 4))
-    for name, rows in (("leak", 3 * np.eye(4)[leak]), ("weak", weak)):
-        external.write_feature(dataset, name, rows[:, :, None].repeat(8, axis=2), table["clip_id"])
-    wanted = change(several, f"DATASET={dataset}", "FEATURES=leak weak", "SEARCH=greedy", "MAX=1")
-    assert sweep.greedy_search(wanted) == 0
-    printed = capsys.readouterr().out.split("chosen without its clips")[1]
-    chosen = [line.split()[:2] for line in printed.splitlines()[1:4]]
-    assert chosen == [["1", "weak"], ["2", "leak"], ["3", "leak"]] and "n = 3 folds" in printed
-    tested = {folder.config["features"]: folder.finished for folder in find(several.runs)}
-    assert tested == {"leak": [2, 3], "weak": [1]}
-    searched = find(several.runs / "search")
-    loss = {folder.config["features"]: folder.scores("val")["loss"].mean() for folder in searched}
-    assert loss["leak"] < loss["weak"]  # one choice for all folds would test the leak on fold 1
 
 
 def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(several):
