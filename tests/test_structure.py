@@ -100,6 +100,11 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
     assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
 
 
+def test_importing_the_commands_changes_no_environment_variable():
+    modules = ", ".join(f"{stage}.__main__" for stage in STAGES if stage != "demo")
+    python("-c", f"import os; before = dict(os.environ); import demo, {modules}; assert os.environ == before")
+
+
 BLOCKED = """
 import sys
 sys.modules.update(dict.fromkeys({extras}))  # as if the files were deleted
