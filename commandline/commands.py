@@ -17,8 +17,8 @@ from commandline.options import SURROGATE, Options, fields, texts, unfold
 from commandline.terminal import tell, tell_warnings
 
 STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
-# Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a shared core that
-# takes time from everybody (docs/howto/training.md). It is read when torch is loaded.
+# Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a shared core
+# waiting takes time from everybody (docs/howto/training.md). It is read when torch is loaded.
 SPINCOUNT = "3000"
 SHOWN = 30  # characters around a byte that is not UTF-8, in a message
 SEVERAL_TARGETS = "--several-targets"  # make was given others too: their variables are none of our business
