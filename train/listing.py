@@ -9,7 +9,7 @@ from commandline.terminal import count, text_table
 from train import recipes
 from train.augment import AUGMENTS
 from train.models.architecture import all_models, resolve
-from train.network_input import KINDS
+from train.network_input import KINDS, InputSpec
 from train.options import ListOptions
 
 DEPTH = 2  # of the names of layers whose shapes are shown: layer2.0, but not layer2.0.conv1
@@ -25,7 +25,7 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     do for the shapes, but for operations there torch imports its compiler, longer than all else takes.
     """
     model = resolve(name)
-    shape = channels, rows, frames = model.kind.example(options)
+    shape = channels, rows, frames = InputSpec.example(model.kind, options).shape
     operations: list[int] = []
     stages: Stages = [("input", shape)]
 
@@ -80,7 +80,7 @@ def overview(options: ListOptions) -> str:
     ]
     inputs = []
     for name, kind in KINDS.items():
-        size = "x".join(str(length) for length in kind.example(options) if length > 1)
+        size = "x".join(str(length) for length in InputSpec.example(kind, options).shape if length > 1)
         inputs.append(f"{name}: {size}{kind.unit}")
     parts = [
         f"Models ({', '.join(inputs)}; {options.classes} classes)",

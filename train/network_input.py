@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 LARGEST = 60_000.0  # float16 ends at 65,504
 MUCH_PADDING = 0.2  # share of the clips' time above which PADDING=auto drops it
-EXAMPLE_ROWS = 128  # rows of mel, whose statistics `train list` counts with
-EXAMPLE_VECTOR = 512  # numbers of a common embedding, likewise
 
 Shape = tuple[int, int]  # rows, frames
 Floats = NDArray[np.float64]
@@ -55,6 +53,9 @@ class InputChannel(NamedTuple):
         name = parse_channel(described["stored"]).name
         timed = described["frame_unit"] in ("s", "index")  # nothing is known of an index
         return cls(name, last - first + 1, described["frames"], timed)
+
+
+MEL = InputChannel("mel", rows=128, frames=431, timed=True)  # an example
 
 
 def describe(cache: Cache, channel: Channel) -> dict[str, Any]:
@@ -101,16 +102,20 @@ class InputKind:
     reads_padding: bool = False
     augment: str = "none"
     augmented_as: str = ""
-    example: Callable[[ListOptions], tuple[int, int, int]] = lambda options: (
-        options.channels,
-        *parse_grid(options.grid),
-    )
+    example: Callable[[ListOptions], tuple[InputChannel, ...]] = lambda options: (MEL,)
     unit: str = ""
 
     @property
     def resized(self) -> bool:
         """Whether channels are resized to GRID."""
         return not self.grid
+
+    def chosen_grid(self, channels: Sequence[InputChannel], asked: str) -> Shape:
+        """The kind's own grid, or else the one that is asked for."""
+        text = self.grid or asked
+        if text != "native":
+            return parse_grid(text)
+        return max(channel.rows for channel in channels), max(channel.frames for channel in channels)
 
 
 KINDS: Registry[InputKind] = Registry("input kind")
@@ -132,7 +137,7 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     reads_padding   whether its models read from padding how long a clip is, so that PADDING=auto keeps it
     augment         what AUGMENT=auto means
     augmented_as    the kind whose augmentations it shares: image, wave, vector; none if empty
-    example, unit   the (D, H, W) that `train list` counts with, and what its numbers are called there
+    example, unit   the channels that `train list` counts with, and what their numbers are called there
     """
     return KINDS.register(entry=lambda prepare: InputKind(prepare.__name__, prepare, **traits))
 
@@ -142,6 +147,7 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,  # a vector would be stripes
     augment="shift,gain",
     augmented_as="image",
+    example=lambda options: (MEL,) * options.channels,
 )
 def image(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     """A plane a channel, resized to the grid."""
@@ -155,7 +161,7 @@ def image(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     droppable=False,  # resizing would change the pitch
     augment="shift,gain,polarity,mixup=0.4",
     augmented_as="wave",
-    example=lambda options: (1, 1, options.samples),
+    example=lambda options: (InputChannel("waveform", 1, options.samples, timed=True),),
     unit=" samples",
 )
 def wave(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
@@ -169,7 +175,7 @@ def wave(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     views=False,
     reads_padding=True,
     augmented_as="vector",
-    example=lambda options: (EXAMPLE_VECTOR, 1, 1),
+    example=lambda options: (InputChannel("embedding", 512, 1, timed=True),),
 )
 def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     """The numbers of a vector; mean and deviation of each row of other features."""
@@ -183,7 +189,6 @@ def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     in_steps=False,
     views=False,
     reads_padding=True,
-    example=lambda options: (2 * EXAMPLE_ROWS, 1, 1),
     unit=" row statistics",
 )
 def linear(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
@@ -285,15 +290,19 @@ class InputSpec:
         filled         (N,) of the clips of the run
         reads_padding  whether the model does, so that PADDING=auto keeps it
         """
-        text = kind.grid or options.grid
-        largest = max(channel.rows for channel in channels), max(channel.frames for channel in channels)
-        grid = largest if text == "native" else parse_grid(text)
-        short = filled.min() < 1 and largest[1] > 1
+        short = filled.min() < 1 and any(channel.frames > 1 for channel in channels)
         # the sound of an altered copy may lie elsewhere in the padding
         droppable = short and kind.droppable and not options.copies
         much = not reads_padding and 1 - filled.mean() > MUCH_PADDING
         wanted = options.padding == "drop" or (options.padding == "auto" and much)
+        grid = kind.chosen_grid(channels, options.grid)
         return cls(kind, channels, grid, bool(droppable and wanted))
+
+    @classmethod
+    def example(cls, kind: InputKind, options: ListOptions) -> InputSpec:
+        """The input that `train list` shows models of this kind with."""
+        channels = kind.example(options)
+        return cls(kind, channels, kind.chosen_grid(channels, options.grid), drop_padding=False)
 
     @classmethod
     def restore(cls, kind: InputKind, config: Mapping[str, Any]) -> InputSpec:

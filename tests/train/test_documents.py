@@ -7,10 +7,8 @@ import torch
 import lab
 from commandline.registry import Registry
 from tests.golden.commands import ROOT
-from tests.train.little import build
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse_augment
-from train.models.architecture import all_models
 
 DOCS = ROOT / "docs"
 
@@ -37,15 +35,10 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
         assert drawn._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_examples_of_a_new_model_and_augmentation_work(monkeypatch):
-    models = Registry("model", all_models())
-    for module in ("registry", "architecture"):
-        monkeypatch.setattr(f"train.models.{module}.MODELS", models)
+def test_the_example_of_a_new_augmentation_works(monkeypatch):
     monkeypatch.setattr("train.augment.AUGMENTS", Registry("augmentation", AUGMENTS))
-    model, augmentation = blocks("reference/models.md")
-    exec(model, {})
+    (augmentation,) = blocks("reference/models.md")
     exec(augmentation, {})
-    assert build("tiny@width=8", 2, 5, (64, 108))(torch.zeros(3, 2, 64, 108)).shape == (3, 5)
     x = torch.arange(12.0).view(2, 1, 2, 3)
     after, _ = parse_augment("reverse=1")(x, torch.eye(2), ("none",), torch.Generator())
     assert torch.equal(after, x.flip(3))

@@ -1,0 +1,68 @@
+"""The examples of docs/howto/adding-a-model.md are true: a model, and one with an input kind of its own."""
+
+import re
+
+import pytest
+import torch
+
+from tests.golden.commands import ROOT
+from tests.train.little import build
+from tests.train.sounds import train_run
+from tests.train.test_predict import answered, ask, write
+from train.bundle import make_bundle
+from train.listing import overview
+from train.models.architecture import all_models
+from train.network_input import KINDS
+from train.options import BundleOptions, ExportOptions, ListOptions, PredictOptions
+from train.predict import predict_audio
+
+DOCUMENT = ROOT / "docs" / "howto" / "adding-a-model.md"
+
+
+@pytest.fixture(autouse=True)
+def examples():
+    """The examples have been loaded, as every file of train/models is."""
+    before = [(registry, set(registry)) for registry in (all_models(), KINDS)]
+    for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
+        exec(compile(block, str(DOCUMENT), "exec"), {})
+    yield
+    for registry, names in before:
+        for name in registry.keys() - names:
+            del registry[name]
+
+
+def test_the_example_of_a_model_takes_an_image_and_options():
+    assert build("tiny@width=8", 2, 5, (64, 108))(torch.zeros(3, 2, 64, 108)).shape == (3, 5)
+
+
+def test_a_model_with_an_input_kind_of_its_own_is_trained_predicted_with_bundled_and_exported(
+    sounding, tmp_path, capsys
+):
+    folder = sounding.path.parents[2]
+    run = train_run(folder, model="perceptron", augment="auto", epochs=20, runs=tmp_path / "runs")
+    assert run.finished == [1, 2] and run.scores()["accuracy"].mean() > 0.9
+    assert "perceptron ignores GRID, TTA" in capsys.readouterr().err
+    data = folder / "data"
+    assert ask(run, data=data, test_clips=True) == 0
+    assert "the same" in capsys.readouterr().err  # as predictions.csv, computed anew from audio
+
+    audio = write(tmp_path / "x.wav", "tone", seconds=0.6)
+    ask(run, audio=audio, json=True)
+    by_run = answered(capsys.readouterr().out)
+    bundle = tmp_path / "perceptron.pt"
+    make_bundle(BundleOptions(run=str(run.path), out=bundle))
+    capsys.readouterr()
+    predict_audio(PredictOptions(run=str(bundle), audio=audio, json=True, threads="1"))
+    assert answered(capsys.readouterr().out) == by_run
+
+    onnx_export = pytest.importorskip("train.extras.onnx_export")
+    exported = tmp_path / "perceptron.onnx"
+    assert onnx_export.export_run(ExportOptions(run=str(run.path), data=data, out=exported)) == 0
+    assert "differ from predictions.csv by" in capsys.readouterr().out
+    session = onnx_export.open_session(exported.read_bytes())
+    assert [entry.name for entry in session.get_inputs()] == run.config["features"].split("+")
+
+
+def test_a_kind_is_listed_with_its_models():
+    text = overview(ListOptions())
+    assert "extremes: 256" in text and re.search(r"^perceptron +extremes ", text, re.MULTILINE)
