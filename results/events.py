@@ -19,6 +19,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from results.scores import Ints
 from results.tags import average_precision, decision_scores, macro
 
 BACKGROUND = "background"  # the label of windows without an event: no detection
@@ -65,6 +66,43 @@ def join_windows(middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.D
     return joined.sort_values(EVENT_COLUMNS, ignore_index=True)
 
 
+def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) -> tuple[Ints, Ints]:
+    """Rows of both tables that agree in `columns` and overlap, or are up to COLLAR apart: (P,) each.
+
+    A table of all pairs would not fit into memory for a day of recording.
+    """
+    both = pd.concat([first, second])
+    times = both[["start", "end"]].to_numpy(float)
+    group = both.groupby(columns).ngroup().to_numpy()
+    start, end = times.T + group * (times.max(initial=0) + 2 * COLLAR)  # groups follow each other on one axis
+    count = len(first)
+    order = count + np.argsort(start[count:])
+    latest = np.maximum.accumulate(end[order])
+    begin = np.searchsorted(latest, start[:count] - COLLAR)
+    behind = np.searchsorted(start[order], end[:count] + COLLAR, side="right")
+    near = np.maximum(behind - begin, 0)
+    places = np.arange(near.sum()) + np.repeat(begin + near - np.cumsum(near), near)
+    return np.repeat(np.arange(count), near), order[places] - count
+
+
+def label_windows(windows: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
+    """Labels of each window, joined by `;`: of events of which it holds half, or which fill half of it.
+
+    BACKGROUND if no event touches it, empty if one does by less than that: such windows are left out.
+    """
+    window, event = near_pairs(windows, events, ["file"])
+    spans = [
+        table[["start", "end"]].to_numpy(float)[rows] for table, rows in ((windows, window), (events, event))
+    ]
+    shared = np.minimum(*spans)[:, 1] - np.maximum(*spans)[:, 0]
+    held = shared >= HALF * np.minimum(*map(np.diff, spans))[:, 0]
+    labels = pd.Series(BACKGROUND, windows.index, name="label")
+    labels.iloc[window[shared > 0]] = ""
+    names = events["label"].iloc[event[held]].groupby(window[held]).agg(lambda own: ";".join(sorted({*own})))
+    labels.iloc[names.index] = names
+    return labels
+
+
 def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
     """Events and detections below each other: EVENT_COLUMNS, `detected` (False of an event), and whether it
     has a partner by `shared`, `iou`, `collar`.
@@ -73,28 +111,16 @@ def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
     """
     both = [events[EVENT_COLUMNS].assign(detected=False), detections[EVENT_COLUMNS].assign(detected=True)]
     items = pd.concat(both, ignore_index=True)
-    times = items[["start", "end"]].to_numpy(float)
-    # Files and labels one after the other on one axis: only what is near there is a pair, so that a day of
-    # recording needs no table of all pairs.
-    place = items.groupby(["file", "label"]).ngroup().to_numpy() * (times.max(initial=0) + 2 * COLLAR)
-    start, end = times.T + place
-    event, detection = (np.flatnonzero(items["detected"] == side) for side in (False, True))
-    detection = detection[np.argsort(start[detection])]
-    latest = np.maximum.accumulate(end[detection])
-    first = np.searchsorted(latest, start[event] - COLLAR)
-    behind = np.searchsorted(start[detection], end[event] + COLLAR, side="right")
-    count = np.maximum(behind - first, 0)
-    skipped = np.cumsum(count) - count - first
-    event = np.repeat(event, count)
-    detection = detection[np.arange(count.sum()) - np.repeat(skipped, count)]
-
-    shared = np.minimum(end[event], end[detection]) - np.maximum(start[event], start[detection])
-    duration = end - start
-    late = np.round(np.abs(times[event] - times[detection]), DIGITS)
+    event, detection = near_pairs(events, detections, ["file", "label"])
+    detection = detection + len(events)
+    first, second = (items[["start", "end"]].to_numpy(float)[rows] for rows in (event, detection))
+    shared = np.minimum(first, second)[:, 1] - np.maximum(first, second)[:, 0]
+    duration, detected = np.diff(first)[:, 0], np.diff(second)[:, 0]
+    late = np.round(np.abs(first - second), DIGITS)
     fits = {
-        "shared": shared >= HALF * np.minimum(duration[event], duration[detection]),
-        "iou": shared >= IOU * (duration[event] + duration[detection] - shared),
-        "collar": (late <= np.stack([0 * late[:, 0], HALF * duration[event]], axis=1).clip(COLLAR)).all(1),
+        "shared": shared >= HALF * np.minimum(duration, detected),
+        "iou": shared >= IOU * (duration + detected - shared),
+        "collar": (late[:, 0] <= COLLAR) & (late[:, 1] <= np.maximum(COLLAR, HALF * duration)),
     }
     for criterion, fit in fits.items():
         partners = [event[fit], detection[fit]]

@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.events import ALL, best_possible, compare, detection_scores, event_scores, join_windows, middles
+from results.events import (
+    ALL,
+    best_possible,
+    compare,
+    detection_scores,
+    event_scores,
+    join_windows,
+    label_windows,
+    middles,
+)
 
 HALF_HOUR = pd.DataFrame({"start": [0.0], "end": [1800.0]})
 
@@ -112,3 +121,22 @@ def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possibl
         [2, 1, 0.5, 2 / 3]
     )
     assert scores.loc[ALL, "best_f1_iou"] == 1.0 > scores.loc[ALL, "f1_iou"]
+
+
+def test_a_window_has_a_label_if_it_holds_half_of_the_event_or_the_event_fills_half_of_it():
+    truth = events(
+        ("a", 1.0, 1.4, "short"), ("a", 2.5, 9.0, "long"), ("b", 0.0, 4.0, "other"), ("a", 0.1, 0.1, "x")
+    )
+    labels = label_windows(windows(), truth)
+    assert labels.tolist() == ["x", "short", "short", "background", "long", "long", "long"]
+    touched = label_windows(windows(), events(("a", 0.7, 1.4, "y"))).tolist()
+    assert touched[:4] == ["", "y", "y", "background"]
+
+
+def test_no_event_is_without_a_window():
+    chance = np.random.default_rng(0)
+    starts = chance.uniform(0, 98, 2000)
+    ends = np.minimum(starts + chance.exponential(0.5, 2000), 100)
+    truth = pd.DataFrame({"file": "a", "start": starts, "end": ends, "label": np.arange(2000).astype(str)})
+    labels = label_windows(windows(100), truth)
+    assert {name for label in labels for name in label.split(";")} >= {*truth["label"]}
