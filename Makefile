@@ -29,7 +29,7 @@
 #: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
 #: PYTHON=python             use the environment that is active, and never .venv; make setup PYTHON=python
 #:                           brings it to the tested versions (a GPU build of the same torch stays)
-#: ARGS="--wait"             anything else; make help ALL=1 lists every variable
+#: ARGS="--wait"             anything else; make help ALL=1 lists every variable, make help VAL shows one
 
 # names in small letters are this file's own, which no command's variable can replace
 ifeq ($(origin PYTHON),command line)
@@ -54,13 +54,18 @@ several = $(if $(word 2,$(MAKECMDGOALS)),--several-targets )
 given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
+ifeq ($(firstword $(MAKECMDGOALS)),help)
+topic := $(wordlist 2,2,$(MAKECMDGOALS))
+$(topic):;@:
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup data features train sweep importance analysis predict bench docs check
 
 help:
-ifeq ($(ALL),1)
+ifneq ($(filter 1,$(ALL))$(topic),)
 help: $(environment)
-	@$(python) -m commandline variables $(given)
+	@$(python) -m featurestack help $(topic) $(given)
 else
 	@sed -n 's/^#: \{0,1\}//p' '$(this)'
 endif
@@ -68,14 +73,14 @@ endif
 demo: $(environment)
 	@$(python) -m demo $(given)
 test: $(test_environment)
-	@$(python) -m commandline known $(given)
+	@$(python) -m featurestack known $(given)
 	@$(python) -m pytest -n 3 --dist loadfile $(if $(filter 1,$(ALL)),-m '')
 setup: $(environment)
 ifndef environment
 	@$(python) -m pip install --quiet --disable-pip-version-check $(if $(filter 1,$(ALL)),$(for_tests),-r requirements.txt)
 	@$(python) -m pipeline.kernels
 endif
-	@$(python) -m commandline known $(given)
+	@$(python) -m featurestack known $(given)
 	@echo '$(ready)'
 data: $(environment)
 	@$(python) -m pipeline data $(given)
@@ -94,12 +99,12 @@ predict: $(environment)
 bench: $(environment)
 	@$(python) -m bench $(given)
 docs: $(test_environment)
-	@$(python) -m commandline known $(given)
+	@$(python) -m featurestack known $(given)
 	@$(python) -m sphinx -W --keep-going -q $(if $(filter 1,$(ALL)),-t online) docs docs/out
 	@$(if $(filter 1,$(ALL)),$(python) -m sphinx -b linkcheck -q docs docs/out/links,:)
 	@echo "docs/out/index.html"
 check: $(test_environment)
-	@$(python) -m commandline known $(given)
+	@$(python) -m featurestack known $(given)
 	@$(python) -m ruff format --check . && $(python) -m ruff check . && $(python) -m mypy
 
 .venv/installed: requirements.txt

@@ -4,17 +4,19 @@ Every step is a command that a user could type, printed before it runs; a second
 The last one says what was found, where the report is and what to type next.
 """
 
-import shlex
+import os
 import subprocess
 import sys
 
-from commandline.commands import Command, main
+from commandline import spelling
+from commandline.commands import HANDED_ON, Command, main
 from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
 
 # Logistic regression on the mean and deviation of each row reads no rhythm from mel, but from a tempogram: a
 # second feature shows what it is for, in seconds.
 FEATURE_SETS = "mel mel+chroma+tempogram"
 COMPARED = "mel mfcc chroma tempogram"
+CONSOLE = spelling.HOME / "featurestack.py"  # a user's own train.py in the current folder hides nothing
 
 
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
@@ -30,15 +32,16 @@ def demo(options: DemoOptions) -> int:
     reports = f"REPORTS={options.reports}"
     jobs = [f"JOBS={options.jobs}"] if options.jobs else []
     steps = [
-        ["pipeline", "data", "DATASET=synth", data],
-        ["pipeline", "features", "DATASET=synth", data, *jobs],
-        ["train", "sweep", "DATASET=synth", f"FEATURES={FEATURE_SETS}", "MODEL=linear", data, runs],
-        ["train", "importance", "DATASET=synth", f"FEATURES={COMPARED}", data, runs],
+        ["data", "DATASET=synth", data],
+        ["features", "DATASET=synth", data, *jobs],
+        ["sweep", "DATASET=synth", f"FEATURES={FEATURE_SETS}", "MODEL=linear", data, runs],
+        ["importance", "DATASET=synth", f"FEATURES={COMPARED}", data, runs],
         ["analysis", "DATASET=synth", data, runs, reports],
     ]
+    environment = os.environ | {HANDED_ON: spelling.caller}
     for step in steps:
-        print(f"\n$ python -m {shlex.join(step)}", flush=True)
-        status = subprocess.run([sys.executable, "-m", *step], check=False).returncode
+        print(f"\n$ {spelling.make_command(*step)}", flush=True)
+        status = subprocess.run([sys.executable, CONSOLE, *step], check=False, env=environment).returncode
         if status:
             return status
     return 0
@@ -47,4 +50,6 @@ def demo(options: DemoOptions) -> int:
 COMMANDS: list[Command] = [demo]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    from featurestack import STAGES
+
+    main(COMMANDS, STAGES, package="demo")

@@ -39,4 +39,6 @@ def analysis(options: AnalysisOptions) -> int:
 COMMANDS: list[Command] = [analysis]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    from featurestack import STAGES
+
+    main(COMMANDS, STAGES)

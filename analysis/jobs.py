@@ -15,7 +15,8 @@ from typing import Any
 
 from analysis.options import AnalysisOptions
 from commandline.errors import RequestError, nearest
-from commandline.options import make_command, words
+from commandline.options import words
+from commandline.spelling import make_command
 from features_cache.index import CHECKED, FAILURES
 from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
 from results.config import digest, label

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from analysis.findings import Findings
 from analysis.runs import Run, differing_options
-from commandline.options import make_command
+from commandline.spelling import make_command
 from features_cache.names import first_compared
 
 SEEDS = (0, 1, 2)  # with three a standard deviation over seeds means something

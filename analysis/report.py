@@ -27,7 +27,7 @@ from analysis.run_section import curves_note, settings, submit_run
 from analysis.runs import Problem, Results, load_runs, outdated_runs
 from analysis.tables import as_latex, as_markdown
 from commandline.errors import RequestError
-from commandline.options import make_command
+from commandline.spelling import make_command
 from commandline.terminal import as_csv, progress
 from features_cache import Cache
 from features_cache.hdf5 import Attributes

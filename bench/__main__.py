@@ -68,4 +68,6 @@ def bench(options: BenchOptions) -> int:
 COMMANDS: list[Command] = [bench]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    from featurestack import STAGES
+
+    main(COMMANDS, STAGES)

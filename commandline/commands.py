@@ -1,4 +1,4 @@
-"""`python -m <package> <command>`: choose, parse, run, exit with a status; and every command in one list."""
+"""`python -m <package> <command>`: choose, parse, run, exit with a status."""
 
 import dataclasses
 import functools
@@ -9,18 +9,23 @@ import os
 import sys
 import textwrap
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from commandline.errors import DISK_FAILED, NOT_WRITABLE, Failed, RequestError, nearest
-from commandline.options import SURROGATE, Options, fields, texts, unfold
+from commandline.options import HANDED_OVER, PLACES, SURROGATE, Options, fields, texts, unfold
+from commandline.registry import Registry
+from commandline.spelling import MAKE, PYTHON, called_as, spelled
 from commandline.terminal import tell, tell_warnings
 
-STAGES = ("pipeline", "features_cache", "train", "analysis", "bench", "demo")
 # Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a shared core
 # waiting takes time from everybody (docs/howto/training.md). It is read when torch is loaded.
 SPINCOUNT = "3000"
+EVERY_COMMAND = "every command, which ignores it if it means nothing there"
+HELP = ("-h", "--help")
+SHELL = {"name", "group"}  # shells and WSL export these for themselves
 SHOWN = 30  # characters around a byte that is not UTF-8, in a message
+HANDED_ON = "FEATURESTACK_CALLED_AS"  # environment variable: how the command was called that started this one
 SEVERAL_TARGETS = "--several-targets"  # make was given others too: their variables are none of our business
 
 Command = Callable[[Any], "int | None"]
@@ -31,25 +36,46 @@ def options_of(command: Command) -> type[Options]:
     return typing.get_type_hints(command)["options"]
 
 
-def commands() -> Iterator[tuple[str, Command]]:
-    """(`python -m` words, function) of every command of the project."""
-    for stage in STAGES:
-        module = importlib.import_module(stage if stage == "demo" else f"{stage}.__main__")
-        for function in module.COMMANDS:
-            word = "" if len(module.COMMANDS) == 1 else " " + function.__name__.rstrip("_")
-            yield stage + word, function
+def commands(stages: Iterable[str]) -> Iterator[tuple[str, Command]]:
+    """(`python -m` words, function) of every command of these stages."""
+    for stage in stages:
+        listed = commands_of(stage)
+        for function in listed:
+            yield stage + (f" {word(function)}" if len(listed) > 1 else ""), function
 
 
-def every_variable() -> str:
-    """Each variable of every command: its default, what it means, which commands take it so."""
-    users: dict[tuple[str, str], list[str]] = {}
-    for name, command in commands():
+def commands_of(stage: str) -> list[Command]:
+    """The commands of a package or of the module `demo`."""
+    return importlib.import_module(stage if stage == "demo" else f"{stage}.__main__").COMMANDS
+
+
+def word(command: Command) -> str:
+    """What is typed for a command."""
+    return command.__name__.rstrip("_")
+
+
+def first_line(command: Command) -> str:
+    """The first line of a command's docstring."""
+    return str(command.__doc__).splitlines()[0]
+
+
+def variables(commands: Mapping[str, Command], wanted: str = "") -> str:
+    """Every variable, each below the first of these commands that takes it; or all that is to say of one."""
+    # variable -> meaning -> commands
+    users: Registry[dict[str, list[str]]] = Registry("variable", {name.upper(): {} for name in PLACES})
+    for name, command in commands.items():
         for field, meaning in meanings(options_of(command)).items():
-            users.setdefault((field.upper(), meaning), []).append(name)
-    return "\n".join(
-        f"  {variable}\n{_indented(meaning)}\n{_indented('for: ' + ', '.join(names))}"
-        for (variable, meaning), names in sorted(users.items())
-    )
+            users.setdefault(field.upper(), {}).setdefault(_indented(spelled(meaning)), []).append(name)
+    if wanted:
+        return "\n".join(
+            f"{meaning}\n{_indented('for: ' + ', '.join(names))}" for meaning, names in users[wanted].items()
+        )
+    sections: dict[str, list[str]] = {EVERY_COMMAND: []}
+    for variable, by_meaning in users.items():
+        meaning, names = next(iter(by_meaning.items()))
+        title = EVERY_COMMAND if variable.lower() in PLACES else spelled(f"{PYTHON} {names[0]}")
+        sections.setdefault(title, []).append(f"  {variable}\n{meaning}")
+    return "\n\n".join("\n".join([title, *listed]) for title, listed in sections.items())
 
 
 def meanings(options: type[Options]) -> dict[str, str]:
@@ -69,28 +95,37 @@ def _indented(text: str) -> str:
     return textwrap.fill(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
-def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoReturn:
+def main(
+    commands: Sequence[Command],
+    stages: Sequence[str] = (),
+    argv: Sequence[str] | None = None,
+    spelling: str = PYTHON,
+    package: str = "",
+) -> NoReturn:
     """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
 
     `commands` are functions `def name(options: SomeOptions) -> int | None`; a single one takes no command
-    word. The package's name is that of the module that calls.
+    word. `stages` are all of the project: a variable of another command is named with it. Messages write
+    commands in this `spelling`. `package` is what the commands belong to: the program, if it is not given.
     """
-    by_name = {command.__name__.rstrip("_"): command for command in commands}
+    by_name = {word(command): command for command in commands}
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
+    given = sys.argv[1:] if argv is None else argv
+    handed_on = os.environ.pop(HANDED_ON, "")
+    called_as(handed_on or (MAKE if HANDED_OVER in given else spelling))
     try:
         if sys.platform == "win32":
             raise RequestError("featurestack needs POSIX locks: on Windows run it under WSL")
-        words = unfold(sys.argv[1:] if argv is None else argv)
-        prog = f"python -m {sys.modules['__main__'].__package__ or '…'}"
+        words = unfold(given)
+        prog = f"{PYTHON} {package or sys.modules['__main__'].__package__ or '…'}"
         command = commands[0]
         if len(commands) > 1:
-            if not words or words[0] in ("-h", "--help"):
+            if not words or words[0] in HELP:
                 width = max(map(len, by_name))
-                print(f"usage: {prog} COMMAND [--help]\n")
+                print(f"usage: {spelled(prog)} COMMAND [--help]\n")
                 for name, function in by_name.items():
-                    first, *_ = str(function.__doc__).splitlines()
-                    print(f"  {name.ljust(width)}  {first}")
+                    print(f"  {name.ljust(width)}  {first_line(function)}")
                 sys.exit(0 if words else 2)
             if words[0] not in by_name:
                 raise RequestError(nearest("command", words[0], by_name))
@@ -98,20 +133,25 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
             command = by_name[words[0]]
             words = words[1:]
         options = options_of(command)
-        if {"-h", "--help"} & {*words}:
-            print(f"usage: {prog} [NAME=value | --name value] ...\n\n{inspect.getdoc(options)}\n")
+        if {*HELP} & {*words}:
+            print(f"usage: {spelled(prog)} [NAME=value | --name value] ...\n")
+            print(f"{spelled(inspect.getdoc(options) or '')}\n")
             for name, meaning in meanings(options).items():
-                print(f"  {name.upper()}=, --{name.replace('_', '-')}\n{_indented(meaning)}")
+                print(f"  {name.upper()}=, --{name.replace('_', '-')}\n{_indented(spelled(meaning))}")
             sys.exit(0)
         several = SEVERAL_TARGETS in words
         words = [word for word in words if word != SEVERAL_TARGETS]
-        given = texts(options, words, functools.partial(_unknown, options, several))
-        status = command(options.build(given))
+        values = texts(options, words, functools.partial(_unknown, options, stages, several))
+        exported = os.environ.keys() & {name.upper() for name in fields(options).keys() - values - SHELL}
+        if exported and not handed_on:
+            ignored = ", ".join(sorted(exported))
+            tell(f"ignored: {ignored} of the environment; variables count on the command line alone")
+        status = command(options.build(values))
     except RequestError as error:
         tell(f"error: {error}")
         status = 2
     except Failed as failure:
-        tell(f"failed: {failure}")
+        tell(f"failed: {spelled(str(failure))}")
         status = 1
     except KeyboardInterrupt:
         tell("\nstopped; the same command goes on from here")
@@ -133,9 +173,9 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None) -> NoRe
     sys.exit(status or 0)
 
 
-def _unknown(options: type[Options], several: bool, variable: str) -> None:
+def _unknown(options: type[Options], stages: Sequence[str], several: bool, variable: str) -> None:
     """RequestError unless the variable is one of another target that make was given as well."""
-    known = {name: fields(options_of(command)) for name, command in commands()}
+    known = {name: fields(options_of(command)) for name, command in commands(stages)}
     users = [name for name, others in known.items() if variable.lower() in others]
     if several and users:
         tell(f"{variable} does not apply here and is ignored")

@@ -4,6 +4,8 @@ import difflib
 import errno
 from collections.abc import Iterable
 
+from commandline.spelling import spelled
+
 LISTED_NAMES = 60  # a longer list hides the answer that stands before it
 DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
 NOT_WRITABLE = (  # the request named a wrong place: exit status 2
@@ -24,6 +26,9 @@ class RequestError(Exception):
 
     The message says what was given, what was expected, and what to do.
     """
+
+    def __str__(self) -> str:
+        return spelled(super().__str__())
 
 
 class Failed(Exception):

@@ -27,6 +27,8 @@ SWITCH = dict.fromkeys(("1", "yes", "true", "on"), True) | dict.fromkeys(
 )
 HANDED_OVER = "--make"
 READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
+# Every command takes these, and ignores them where they mean nothing.
+PLACES = ("dataset", "name", "audio_dir", "group", "data", "runs", "reports")
 ONE_ALONE = "; only a sweep takes several"
 LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and would only fail later
 SEED = {"least": 0, "most": 2**32 - 1}
@@ -154,7 +156,7 @@ class ReportsOptions(Options):
 def texts(
     options: type[Options], arguments: Sequence[str], unknown: Callable[[str], None] | None = None
 ) -> dict[str, str]:
-    """The text that flags and `NAME=value` words give each field; the last one counts.
+    """The text that flags and `NAME=value` words give each field; the last one counts, PLACES may be given.
 
     `unknown` is called with a variable that is none of these options, and raises if it is an error.
 
@@ -170,7 +172,7 @@ def texts(
         if assignment:
             variable, text = assignment.groups()
             name = variable.lower()
-            if name not in known:
+            if name not in known and name not in PLACES:
                 if unknown is None:
                     raise RequestError(nearest("variable", variable, map(str.upper, known)))
                 unknown(variable)
@@ -178,10 +180,10 @@ def texts(
         elif word.startswith("--"):
             flag, equals, text = word.partition("=")
             name = flag[2:].replace("-", "_")
-            if name not in known:
+            if name not in known and name not in PLACES:
                 flags = ["--" + option.replace("_", "-") for option in known]
                 raise RequestError(nearest("option", flag, flags))
-            kind, several, _ = kind_of(known[name])
+            kind, several, _ = kind_of(known[name]) if name in known else (str, False, False)
             if kind is bool and not equals:
                 text = "1"
             elif not equals:
@@ -198,7 +200,7 @@ def texts(
         else:
             raise RequestError(f"unexpected: {word}; an option is NAME=value or --name value")
         given[name] = text
-    return given
+    return {name: text for name, text in given.items() if name in known}
 
 
 def split_make(blob: str) -> list[str]:
@@ -242,8 +244,3 @@ def words(options: Options, names: Iterable[str] | None = None) -> list[str]:
         for name, value in given.items()
         if value != known[name].default
     ]
-
-
-def make_command(target: str, *given: str) -> str:
-    """`make <target> NAME=value …`, quoted for a shell: what a user is told to type."""
-    return shlex.join(["make", target, *given])

@@ -17,14 +17,11 @@ A registry whose entries carry more than the function wraps `register`:
 import importlib
 import shlex
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn, TypeVar
 
 from commandline.errors import RequestError, nearest
-
-HOME = Path(__file__).resolve().parents[1]
-CLONE = (HOME / "pyproject.toml").exists()  # otherwise an installed copy
+from commandline.spelling import CLONE, HOME
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])

@@ -11,12 +11,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from docs import generate  # noqa: E402 - the project is used from its folder
+import featurestack  # noqa: E402 - the project is used from its folder
+from docs import generate  # noqa: E402
 
 project = "featurestack"
 author = "the authors of featurestack"
 copyright = "the authors of featurestack, MIT licence"
-version = release = generate.version()
+version = release = featurestack.__version__
 html_title = project
 
 extensions = ["myst_nb", "sphinx.ext.intersphinx"]

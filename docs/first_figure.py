@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-import lab
+import featurestack as fs
 from commandline.terminal import percent
 from pipeline.clip import Clip
 
@@ -30,7 +30,7 @@ def draw_waveform(ax: Axes, clip: Clip) -> None:
 
 
 def draw_feature(ax: Axes, clip: Clip, name: str) -> None:
-    shown = lab.feature(clip, name)
+    shown = fs.compute(clip, name)
     values = shown.values[1:] if name == "mfcc" else shown.values  # row 0 is the level
     low, high = np.percentile(values, [2, 99.5])
     seconds = len(clip.y) / clip.sample_rate
@@ -64,7 +64,7 @@ def draw_forest(ax: Axes, report: Path) -> None:
 
 def main(clip: str, report: str, out: str) -> None:
     """Draw it; `clip` is an audio file, `report` the folder of a report, `out` a PNG file."""
-    read = lab.read(clip, seconds=5.0)
+    read = fs.read(clip, seconds=5.0)
     plt.rcParams.update(
         {"font.size": 9, "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False}
     )

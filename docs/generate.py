@@ -18,7 +18,7 @@ from pathlib import Path
 
 import soundfile
 
-import lab
+import featurestack as fs
 from analysis.figures import FIGURES
 from commandline.commands import commands, options_of
 from commandline.options import LARGEST, fields, kind_of
@@ -35,14 +35,6 @@ ROOT = Path(__file__).resolve().parent.parent
 LIBROSA = "https://librosa.org/doc/0.11.0/generated/{}.html"
 SHOWN_CLASSES = ("chimes_in_c", "galloping_beat", "hiss")  # a clip with pitch, with rhythm, of noise
 PAGES: Registry[Callable[[], str]] = Registry("generated page")
-
-
-def version() -> str:
-    """The version in CITATION.cff, the one place where it stands."""
-    (found,) = re.findall(
-        r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    return found
 
 
 def write_all(folder: Path) -> None:
@@ -96,7 +88,7 @@ def values_of(field: "dataclasses.Field[typing.Any]") -> str:
 def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
     """Variable -> (default, values, meaning) -> the commands that take it so."""
     found: dict[str, dict[tuple[str, str, str], list[str]]] = {}
-    for words, function in commands():
+    for words, function in commands(fs.STAGES):
         options = options_of(function)
         for name, field in fields(options).items():
             said = (default_of(field), values_of(field), field.metadata["meaning"])
@@ -185,7 +177,7 @@ def recipes_list() -> str:
 
 
 def figures_list() -> str:
-    calls = {name: f"lab.draw({name!r}, {arguments(entry.draw)})" for name, entry in FIGURES.items()}
+    calls = {name: f"fs.draw({name!r}, {arguments(entry.draw)})" for name, entry in FIGURES.items()}
     return "\n".join(
         f"### {name}\n\n{FIGURES[name].caption}.\n\n```python\n{call}\n```\n" for name, call in calls.items()
     )
@@ -222,7 +214,7 @@ values in place of the defaults; options that you give besides override them.
 
 ## Figures
 
-`lab.draw(name, ...)` draws a figure of a report from Python.
+`fs.draw(name, ...)` draws a figure of a report from Python.
 
 {figures}
 """
@@ -244,7 +236,7 @@ def arguments(function: Callable[..., typing.Any]) -> str:
 @PAGES.register("interface")
 def interface_page() -> str:
     """Directives of Sphinx, so that every name stands in the index and in the inventory."""
-    parts = [INTERFACE_INTRODUCTION, *map(described, public_functions(lab))]
+    parts = [INTERFACE_INTRODUCTION, *map(described, public_functions(fs))]
     for owner, heading in ((Cache, "A feature cache"), (RunFolder, "A run folder")):
         members = [described(member, owner.__name__) for member in public_functions(owner)]
         parts += [f"## {heading}\n", directive("class", owner.__name__, documentation(owner)), *members]
@@ -256,7 +248,7 @@ INTERFACE_INTRODUCTION = """# The Python interface
 
 Made from the docstrings; [Python](../python.md) shows it in use.
 
-## lab
+## featurestack
 """
 
 
@@ -264,13 +256,15 @@ def public_functions(owner: typing.Any) -> Iterator[Callable[..., typing.Any]]:
     """The functions of a module, or the methods of a class, that users may call."""
     home = getattr(owner, "__module__", None) or owner.__name__
     for name, function in vars(owner).items():
-        if inspect.isfunction(function) and function.__module__ == home and not name.startswith("_"):
+        own = inspect.isfunction(function) and function.__module__ == home
+        if own and name in getattr(owner, "__all__", vars(owner)) and not name.startswith("_"):
             yield function
 
 
 def described(function: Callable[..., typing.Any], owner: str = "") -> str:
     """A function of a module, or a method of the class `owner`, with its signature and its docstring."""
     call = re.sub(r"\b(?:[^\W\d]\w*\.)+(\w+)", r"\1", str(inspect.signature(function)))
+    call = re.sub(r"PosixPath\(('\w+')\)", r"\1", re.sub(r"(: |-> )'([^']+)'", r"\1\2", call))
     module = owner or function.__module__.rpartition(".")[2]
     return directive(
         "method" if owner else "function", f"{module}.{function.__name__}{call}", documentation(function)
@@ -283,7 +277,7 @@ def directive(kind: str, signature: str, text: str) -> str:
 
 def documentation(thing: typing.Any) -> str:
     """A docstring as Markdown: what is indented in it is code."""
-    lines, code, shown = (inspect.getdoc(thing) or "").splitlines(), False, []
+    lines, code, shown = (inspect.getdoc(thing) or "").split(fs.OPTIONS)[0].splitlines(), False, []
     for line in lines:
         indented = line.startswith("    ") or (code and not line)
         if indented != code:
@@ -296,7 +290,7 @@ def documentation(thing: typing.Any) -> str:
 # Figures of the features
 
 
-def example_clips(folder: Path) -> dict[str, lab.Clip]:
+def example_clips(folder: Path) -> dict[str, fs.Clip]:
     """The first synthetic clip of each of SHOWN_CLASSES; its audio goes into `folder` for the players."""
     rows, clips = synth.clip_rows(), {}
     folder.mkdir(parents=True, exist_ok=True)
@@ -304,7 +298,7 @@ def example_clips(folder: Path) -> dict[str, lab.Clip]:
         row = next(row for row in rows.itertuples() if row.category == name)
         path = folder / f"{name}.flac"
         soundfile.write(path, synth.clip(row), synth.SAMPLE_RATE)
-        clips[name] = lab.read(path)
+        clips[name] = fs.read(path)
     return clips
 
 
@@ -312,8 +306,8 @@ def draw_features(folder: Path) -> None:
     """One PNG a feature: its feature map of each example clip."""
     clips = example_clips(folder / "players" / "clips")
     for name in FEATURES:
-        maps = [dataclasses.replace(lab.feature(clip, name), name=shown) for shown, clip in clips.items()]
-        lab.draw("gallery", features=maps, title=name).savefig(folder / f"{name}.png")
+        maps = [dataclasses.replace(fs.compute(clip, name), name=shown) for shown, clip in clips.items()]
+        fs.draw("gallery", features=maps, title=name).savefig(folder / f"{name}.png")
 
 
 def with_figures(text: str) -> str:

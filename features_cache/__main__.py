@@ -73,4 +73,6 @@ def import_(options: ImportOptions) -> None:
 COMMANDS: list[Command] = [info, verify, export, import_]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    from featurestack import STAGES
+
+    main(COMMANDS, STAGES)

@@ -23,7 +23,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError, closest
-from commandline.options import DataOptions, DatasetOptions, make_command, words
+from commandline.options import DataOptions, DatasetOptions, words
+from commandline.spelling import make_command
 from commandline.terminal import counted
 from features_cache import index
 from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header

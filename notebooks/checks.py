@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.fft import dct
 
-import lab
+import featurestack as fs
 from commandline.registry import Registry
 from features_cache import Cache
 
@@ -99,11 +99,11 @@ def _values(given: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
     return np.asarray(given, dtype=float)
 
 
-def _noise(seed: int, seconds: float = 1.0) -> lab.Clip:
+def _noise(seed: int, seconds: float = 1.0) -> fs.Clip:
     """Noise that comes and goes, so that its frames differ."""
     samples = np.random.default_rng(seed).normal(0, 0.1, round(seconds * RATE))
     swell = 1 + np.sin(np.linspace(0, 9, len(samples)))
-    return lab.Clip((samples * swell).astype(np.float32), RATE)
+    return fs.Clip((samples * swell).astype(np.float32), RATE)
 
 
 # 1 Listen and look
@@ -112,7 +112,7 @@ def _noise(seed: int, seconds: float = 1.0) -> lab.Clip:
 @CHECKS.register("tone")
 def check_tone(peak_hertz: Callable[..., float]) -> str:
     for pitch in (220, 1000, 5000):
-        shown = lab.feature(lab.tone(pitch), "stft")
+        shown = fs.compute(fs.tone(pitch), "stft")
         found = _call(peak_hertz, shown.values, shown.rows)
         _need(np.ndim(found) == 0, "one number is expected, for the tone as a whole")
         _need(abs(found - pitch) < 22, f"a tone of {pitch} Hz was found at {found:.0f} Hz")
@@ -122,9 +122,9 @@ def check_tone(peak_hertz: Callable[..., float]) -> str:
 @CHECKS.register("frames")
 def check_frames(frames: Callable[[int, int], int]) -> str:
     for seconds, hop in ((1.0, 512), (0.5, 441), (0.01, 512)):
-        clip = lab.tone(440, seconds)
+        clip = fs.tone(440, seconds)
         given = _call(frames, len(clip.y), hop)
-        true = lab.feature(clip, f"rms@hop_length={hop}").values.shape[1]
+        true = fs.compute(clip, f"rms@hop_length={hop}").values.shape[1]
         _need(
             given == true,
             f"{len(clip.y)} samples, hop {hop}: librosa has other than {given} frames",
@@ -149,11 +149,11 @@ def check_harmonic_share(share: Callable[..., float]) -> str:
 
 @CHECKS.register("loudness")
 def check_loudness(unchanged: set[str]) -> str:
-    loud = lab.tone(440)
-    softer = lab.alter(loud, "gain(db=-6.02)")
+    loud = fs.tone(440)
+    softer = fs.alter(loud, "gain(db=-6.02)")
     _need(isinstance(unchanged, set), "a set of names is expected, such as {'rms', 'mel'}")
     for name in ("rms", "zcr", "centroid", "mel", "chroma"):
-        before, after = (lab.feature(clip, name).values for clip in (loud, softer))
+        before, after = (fs.compute(clip, name).values for clip in (loud, softer))
         same = bool(np.abs(before - after).max() <= 0.01 * np.abs(before).max())
         _need((name in unchanged) == same, f"look at {name} again, before and after")
     return "What does not change with loudness does not change with the distance of a microphone either."
@@ -163,9 +163,9 @@ def check_loudness(unchanged: set[str]) -> str:
 def check_centroid(centroid: Callable[..., np.ndarray]) -> str:
     for seed in (1, 2):
         clip = _noise(seed)
-        shown = lab.feature(clip, "stft")
+        shown = fs.compute(clip, "stft")
         magnitude = 10 ** (shown.values / 20)
-        true = lab.feature(clip, "centroid").values[0]
+        true = fs.compute(clip, "centroid").values[0]
         mine = _values(_call(centroid, magnitude, shown.rows), true.shape, "centroid, one value a frame")
         _need(
             np.allclose(mine, true, rtol=0.02),
@@ -176,8 +176,8 @@ def check_centroid(centroid: Callable[..., np.ndarray]) -> str:
 
 @CHECKS.register("mfcc")
 def check_mfcc(mfcc: Callable[[np.ndarray], np.ndarray]) -> str:
-    mel = lab.feature(_noise(3), "mel").values
-    true = lab.feature(_noise(3), "mfcc").values
+    mel = fs.compute(_noise(3), "mel").values
+    true = fs.compute(_noise(3), "mfcc").values
     mine = _values(_call(mfcc, mel), true.shape, "mfcc (coefficients, frames)")
     if np.allclose(mine, dct(mel, type=2, axis=0)[: len(true)]):
         _refuse("the transform is to be orthonormal: see the option norm of scipy.fft.dct")
@@ -208,11 +208,11 @@ def check_fisher(fisher: Callable[..., np.ndarray]) -> str:
 @CHECKS.register("variant")
 def check_variant(name: str) -> str:
     clip = _noise(4)
-    shown = lab.feature(clip, name)
+    shown = fs.compute(clip, name)
     bands, frames = shown.values.shape
     _need(frames == 1 + len(clip.y) // 441, f"{name} has {frames} frames a second: the hop is 441 samples")
     _need(bands == 32, f"{name} has {bands} rows")
-    _need(np.allclose(shown.rows, lab.feature(clip, "mel@n_mels=64").rows[:32]), "the lowest 32 of 64 bands")
+    _need(np.allclose(shown.rows, fs.compute(clip, "mel@n_mels=64").rows[:32]), "the lowest 32 of 64 bands")
     return "A variant is cached beside the plain feature, and neither replaces the other."
 
 
@@ -233,8 +233,8 @@ def check_row_means(row_means: Callable[[str], np.ndarray], cache: Cache) -> str
         )
         for place in (0, len(cache.clips) - 1):
             row = cache.clips.iloc[place]
-            clip = lab.read(row["path"], cache.sample_rate, cache.duration)
-            true = lab.feature(clip, feature).values.mean(axis=1)
+            clip = fs.read(row["path"], cache.sample_rate, cache.duration)
+            true = fs.compute(clip, feature).values.mean(axis=1)
             close = np.allclose(mine[place], true, atol=0.02 * np.abs(true).max())
             _need(
                 close,

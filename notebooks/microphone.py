@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 import traitlets
 
-import lab
+import featurestack as fs
 
 
 class Microphone(anywidget.AnyWidget):
@@ -26,9 +26,9 @@ class Microphone(anywidget.AnyWidget):
     sample_rate = traitlets.Int(0).tag(sync=True)
     samples = traitlets.Bytes(b"").tag(sync=True)
 
-    def clip(self, sample_rate: int = lab.RATE) -> lab.Clip | None:
+    def clip(self, sample_rate: int = fs.RATE) -> fs.Clip | None:
         """The recording, mono, resampled to `sample_rate` in Hz; None while nothing is recorded."""
         if not self.samples:
             return None
         recorded = np.frombuffer(self.samples, dtype="<f4")
-        return lab.Clip(soxr.resample(recorded, self.sample_rate, sample_rate), sample_rate)
+        return fs.Clip(soxr.resample(recorded, self.sample_rate, sample_rate), sample_rate)

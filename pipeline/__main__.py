@@ -63,4 +63,6 @@ def verify(options: VerifyCommand) -> int:
 COMMANDS: list[Command] = [data, features, plan, list_, show, check, verify]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    from featurestack import STAGES
+
+    main(COMMANDS, STAGES)

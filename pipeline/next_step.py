@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from commandline.errors import RequestError
-from commandline.options import make_command, words
+from commandline.options import words
+from commandline.spelling import make_command
 from features_cache import Cache
 from features_cache.index import failed_clips, read_check
 from features_cache.location import NAMED, is_cache

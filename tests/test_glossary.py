@@ -48,7 +48,7 @@ REPLACED = {
 
 def texts():
     found = [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.suffix in ENDINGS]
-    return [*found, ROOT / "README.md", ROOT / "Makefile", ROOT / "lab.py", ROOT / "demo.py"]
+    return [*found, ROOT / "README.md", ROOT / "Makefile", ROOT / "featurestack.py", ROOT / "demo.py"]
 
 
 @functools.cache  # every pattern reads all

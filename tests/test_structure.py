@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from commandline.commands import STAGES
+from featurestack import STAGES
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
@@ -23,7 +23,7 @@ EXTRAS = [name for name in MODULES if ".extras." in name]
 # What every user runs loads none of these, nor what --help must not wait for.
 RARE = {
     *EXTRAS,
-    *("lab", "pipeline.near_duplicates", "pipeline.check", "pipeline.alter", "pipeline.synth"),
+    *("pipeline.near_duplicates", "pipeline.check", "pipeline.alter", "pipeline.synth"),
     *("pipeline.datasets.download", "train.own_loop", "train.timeline"),
     *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
 }
@@ -34,7 +34,7 @@ LOADS_NOT = {
     "pipeline.extract": RARE | {"sklearn", "matplotlib", "torch", "librosa", "numba"},
     "analysis.report": RARE | {"torch", "librosa", "numba"},
     "results.run_folder, results.scores, results.config": {"torch", "librosa", "sklearn"},
-    "demo" + "".join(f", {stage}.__main__" for stage in STAGES if stage != "demo"): HEAVY,
+    "featurestack; " + "; ".join(f"featurestack.commands.commands_of({stage!r})" for stage in STAGES): HEAVY,
 }
 
 
@@ -119,7 +119,7 @@ for words in (
     ["analysis", "DATASET=easy"],
 ):
     try:
-        main(importlib.import_module(words[0] + ".__main__").COMMANDS, words[1:])
+        main(importlib.import_module(words[0] + ".__main__").COMMANDS, argv=words[1:])
     except SystemExit as stop:
         assert not stop.code, words
 for package in ("pipeline", "train", "analysis"):

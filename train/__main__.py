@@ -93,4 +93,6 @@ COMMANDS: list[Command] = [run, sweep, importance, predict, explain, listen, bun
 
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    from featurestack import STAGES
+
+    main(COMMANDS, STAGES)

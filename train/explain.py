@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 
 from commandline.errors import RequestError
-from commandline.options import make_command, words
+from commandline.options import words
+from commandline.spelling import make_command
 from commandline.terminal import counted, percent, points, progress, text_table
 from features_cache import Cache, cache_folder
 from features_cache.names import parse_set

@@ -7,7 +7,8 @@ there is something to train.
 import os
 
 from commandline.errors import RequestError
-from commandline.options import make_command, words
+from commandline.options import words
+from commandline.spelling import make_command
 from commandline.terminal import tell
 from results import run_folder
 from results.run_folder import RunFolder

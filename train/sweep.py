@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from commandline.errors import Failed, RequestError
-from commandline.options import make_command, words
+from commandline.options import words
+from commandline.spelling import make_command
 from commandline.terminal import duration, mean_percent, percent, tell, tell_once, text_table
 from features_cache import Cache, parse_list
 from features_cache.cache import open_cache

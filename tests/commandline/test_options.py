@@ -19,12 +19,13 @@ from commandline.options import (
     Options,
     fields,
     kind_of,
-    make_command,
     option,
     split_make,
     texts,
     words,
 )
+from commandline.spelling import make_command
+from featurestack import STAGES
 from tests.processes import python
 from tests.refusal import refused
 
@@ -144,14 +145,14 @@ def fails(options: Some):
 )
 def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, capsys):
     with pytest.raises(SystemExit) as stop:
-        main([fine, fails, bare], argv)
+        main([fine, fails, bare], STAGES, argv)
     assert stop.value.code == status and said in capsys.readouterr().err
 
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
     script = (
         "import sys; from commandline.commands import main; from pipeline.__main__ import COMMANDS\n"
-        "sys.modules['fcntl'] = None; sys.platform = 'win32'; main(COMMANDS, ['features'])"
+        "sys.modules['fcntl'] = None; sys.platform = 'win32'; main(COMMANDS, argv=['features'])"
     )
     done = python("-c", script, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -161,14 +162,14 @@ def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported(
 def test_help_names_every_option_with_its_default_and_meaning(capsys):
     for argv in (["--help"], ["fine", "--help"]):
         with pytest.raises(SystemExit) as stop:
-            main([fine, fails], argv)
+            main([fine, fails], argv=argv)
         assert not stop.value.code
     shown = capsys.readouterr().out
     assert "fine   Nothing to do." in shown and "[0.5] a number" in shown and "--features" in shown
 
 
 def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
-    for name, command in commands():
+    for name, command in commands(STAGES):
         for field, declared in fields(options_of(command)).items():
             assert declared.metadata["meaning"], f"{name}: {field}"
             kind = kind_of(declared)[0]

@@ -13,6 +13,7 @@ import soundfile
 from commandline.commands import commands, options_of
 from commandline.options import READ_BY_MAKEFILE, fields, texts
 from features_cache.names import parse_list
+from featurestack import STAGES
 from pipeline.features import FEATURES
 from tests.golden.commands import ROOT, done, inside
 from tests.processes import python
@@ -83,7 +84,7 @@ def shown_commands(page):
 
 @cache
 def known():
-    return dict(commands())
+    return dict(commands(STAGES))
 
 
 def with_values(words):

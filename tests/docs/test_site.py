@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-import lab
+import featurestack as fs
 from analysis.figures import FIGURES
 from analysis.findings import COMPARISON
 from commandline.commands import commands, options_of
@@ -26,7 +26,7 @@ from train.models.architecture import all_models
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
     page = generate.options_page()
     sections = dict(zip(*[iter(re.split(r"^## (\w+)$", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
-    for words, function in commands():
+    for words, function in commands(fs.STAGES):
         options = options_of(function)
         for name, field in fields(options).items():
             section = sections[name.upper()]
@@ -44,11 +44,11 @@ def test_every_registered_thing_has_its_entry():
 
 def test_the_python_interface_has_every_public_function_with_the_signature_that_python_sees():
     page = generate.interface_page()
-    assert "lab.train(" in page and "Cache.read(" in page and "RunFolder.predictions(" in page
-    for function in generate.public_functions(lab):
+    assert "featurestack.train(" in page and "Cache.read(" in page and "RunFolder.predictions(" in page
+    for function in generate.public_functions(fs):
         for parameter in inspect.signature(function).parameters.values():
             if isinstance(parameter.default, float):
-                said = page.split(f"lab.{function.__name__}(")[1]
+                said = page.split(f"featurestack.{function.__name__}(")[1]
                 assert f"{parameter.name}: float = {parameter.default!r}" in said.split("\n")[0]
 
 

@@ -309,11 +309,10 @@ def predicted():
 
 def names():
     """Every variable with the commands that read it, and every feature, model, augmentation and recipe."""
-    pattern = r"^  ([A-Z_]+)\n(?:      .*\n)*?      for: ((?:.*\n)(?:      [a-z].*\n)*)"
-    commands: dict[str, list[str]] = {}
-    for variable, users in re.findall(pattern, done("commandline variables").out, re.M):
-        for user in " ".join(users.split()).split(", "):
-            commands.setdefault(user, []).append(variable)
+    users = ["analysis", "bench", "demo"]
+    for stage in ("pipeline", "features_cache", "train"):
+        users += [f"{stage} {word}" for word in re.findall(r"^  (\w+)  ", done(f"{stage} --help").out, re.M)]
+    commands = {user: re.findall(r"^  ([A-Z_]+)=", done(f"{user} --help").out, re.M) for user in users}
     for stage in ("pipeline", "train"):
         listed = re.findall(r"^([a-z]\w+)  ", done(f"{stage} list").out, re.M)
         commands[f"{stage} list shows"] = [name for name in listed if name not in ("all", "name")]

@@ -116,7 +116,7 @@ train run DATASET=easy TRACKER=mlfow -> mlfow
 train run DATASET=easy CURVE=-1 -> CURVE -1
 train run DATASET=easy FEATUERS=mel -> FEATUERS FEATURES
 train run DATASET=nowhere FEATURES=mel -> nowhere
-train run DATASET=easy FEATURES=mel DATA=fresh -> there are no features make
+train run DATASET=easy FEATURES=mel DATA=fresh -> there are no features pipeline
 train run DATASET=cut/features FEATURES=mel -> mel
 train run DATASET=one_fold/features FEATURES=a -> fold
 train sweep DATASET=easy FEATURES='mel mle' -> mle mel

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.fft import dct
 
-import lab
+import featurestack as fs
 from notebooks.checks import CHECKS, NotYet, check, reveal
 from notebooks.store import load, names, solutions
 
@@ -17,7 +17,7 @@ def right_answers():
     """What the check cells are given once the solutions' questions are answered."""
     given: dict[str, Any] = {}
     for notebook in names():
-        found = {"np": np, "pd": pd, "lab": lab, "run": None, "cache": None}
+        found = {"np": np, "pd": pd, "fs": fs, "run": None, "cache": None}
         for cell, source in solutions(notebook).items():
             if cell.startswith("question"):
                 exec(source, found)

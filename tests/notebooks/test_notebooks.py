@@ -13,7 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 
-import lab
+import featurestack as fs
 from notebooks import prepare, store
 from pipeline import synth
 from tests.golden.commands import ROOT
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
     (folder / "clips").mkdir()
     for row in rows.itertuples():
         samples = synth.clip(row)[:SHORT].astype(np.float32)
-        lab.write(lab.Clip(samples, synth.SAMPLE_RATE), folder / "clips" / row.filename)
+        fs.write(fs.Clip(samples, synth.SAMPLE_RATE), folder / "clips" / row.filename)
     table = rows.rename(columns={"category": "label", "src_file": "group"})
     table[["filename", "label", "fold", "group"]].to_csv(folder / "clips" / "few.csv", index=False)
     return folder
@@ -105,7 +105,7 @@ def test_no_answer_stands_in_the_course(name):
 
 
 def test_kept_outputs_are_figures_tables_and_text():
-    figure = lab.draw("gallery", features=[lab.feature(lab.tone(440), "mel")])
+    figure = fs.draw("gallery", features=[fs.compute(fs.tone(440), "mel")])
     png = base64.b64encode(figure._repr_png_()).decode()
     outputs = [
         nbformat.v4.new_output("stream", name="stdout", text="before\n"),
@@ -126,10 +126,10 @@ def test_kept_outputs_are_figures_tables_and_text():
 
 
 def test_a_clip_is_written_as_it_is(tmp_path):
-    clip = lab.tone(440, seconds=0.1)
+    clip = fs.tone(440, seconds=0.1)
     for name, error in (("tone.wav", 0), ("tone.flac", 2**-22)):
-        lab.write(clip, tmp_path / name)
-        assert np.abs(lab.read(tmp_path / name).y - clip.y).max() <= error
+        fs.write(clip, tmp_path / name)
+        assert np.abs(fs.read(tmp_path / name).y - clip.y).max() <= error
 
 
 def test_a_recording_of_the_browser_becomes_a_clip():
@@ -137,13 +137,13 @@ def test_a_recording_of_the_browser_becomes_a_clip():
 
     microphone = Microphone(seconds=1)
     assert microphone.clip() is None
-    recorded = lab.tone(440, seconds=1.0, sample_rate=48_000)
+    recorded = fs.tone(440, seconds=1.0, sample_rate=48_000)
     microphone.sample_rate = 48_000
     microphone.samples = recorded.y.tobytes()
     clip = microphone.clip()
-    assert clip is not None and clip.sample_rate == lab.RATE
-    assert abs(len(clip.y) - lab.RATE) <= 1
-    levels = lab.feature(clip, "stft")
+    assert clip is not None and clip.sample_rate == fs.RATE
+    assert abs(len(clip.y) - fs.RATE) <= 1
+    levels = fs.compute(clip, "stft")
     assert abs(levels.rows[levels.values.mean(axis=1).argmax()] - 440) < 22
 
 
@@ -174,7 +174,7 @@ def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all
     """With pip and Google's module played by stand-ins."""
     (tmp_path / "requirements.txt").write_text("torch==2.13.0\nnumpy==1.0\nmissing-here==1\n")
     (tmp_path / "constraints.txt").write_text("jupyterlab==4\nanywidget==2\n")
-    (tmp_path / "lab.py").touch()
+    (tmp_path / "featurestack.py").touch()
     commands: list[list[str]] = []
     mounted: list[str] = []
     colab: Any = ModuleType("google.colab")

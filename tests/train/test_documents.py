@@ -4,7 +4,7 @@ import re
 
 import torch
 
-import lab
+import featurestack as fs
 from commandline.registry import Registry
 from tests.golden.commands import ROOT
 from tests.train.sounds import CLASSES
@@ -31,7 +31,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
     assert names["accuracy"].mean() > 0.9
     assert names["mine"].finished == [1, 2]
     assert names["mine"].scores()["accuracy"].mean() > 0.6
-    for drawn in (lab.confusion(names["run"]), lab.curves(names["run"])):
+    for drawn in (fs.confusion(names["run"]), fs.curves(names["run"])):
         assert drawn._repr_png_().startswith(b"\x89PNG")
 
 

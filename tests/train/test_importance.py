@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-import lab
+import featurestack as fs
 from results.importance import (
     EXACT,
     ImportanceFolder,
@@ -93,7 +93,7 @@ def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monke
 
 
 def test_lab_gives_the_tables(cache_folder, tmp_path):
-    tables = lab.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
+    tables = fs.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
     assert list(tables) == ["features", "classes", "pairs", "sets", "recordings"]
 
 

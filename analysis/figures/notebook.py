@@ -1,0 +1,31 @@
+"""Figures of the report that a notebook shows by itself."""
+
+from io import BytesIO
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from analysis.figures import FIGURES
+from analysis.figures.drawing import drawing
+
+DOTS_PER_INCH = 110
+
+
+class NotebookFigure(Figure):
+    """A matplotlib figure that a notebook shows by itself; `savefig` writes it."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        with drawing():
+            FigureCanvasAgg(self).print_png(content)
+        return content.getvalue()
+
+
+def draw(name: str, **data: Any) -> NotebookFigure:
+    """A figure of the report by its name, with what its drawing function takes."""
+    entry = FIGURES[name]
+    with drawing():
+        shown = NotebookFigure(figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH)
+        entry.draw(shown.add_subplot(), **data)
+    return shown

@@ -1,0 +1,499 @@
+"""The project from Python, and its console command.
+
+    import featurestack as fs
+
+    fs.clips("my sounds")                                                    # a table, one row a clip
+    fs.extract("mel mfcc", "my sounds")                                      # features, into the cache
+    run = fs.train(dataset="my sounds", features="mel+mfcc", model="texture")
+    fs.importance("mel mfcc", dataset="my sounds")["features"]               # what each feature is worth
+    fs.report("my sounds").page                                              # an HTML file
+    fs.predict(run, ["new.wav"])                                             # classes of new audio
+
+Each function is a few lines over what the command of the same name calls. docs/reference/python.md shows all
+of them. Folders are `data`, `runs` and `reports` below the current one unless given. A function loads what it
+needs when it is called, so that importing this module and `featurestack --help` wait for nothing.
+"""
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from inspect import Parameter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+HOME = Path(__file__).resolve().parent
+for _name in ("analysis", "commandline", "features_cache", "pipeline", "results", "storage", "train"):
+    _spec = importlib.util.find_spec(_name)
+    _file = Path(_spec.origin or "").resolve() if _spec else HOME
+    if _file.parent.parent != HOME:
+        raise ImportError(
+            f"{_file} hides the package {_name!r} of featurestack in {HOME}: rename that file, "
+            "or run from another folder; in a notebook, restart the kernel then"
+        )
+
+from analysis.options import AnalysisOptions  # noqa: E402
+from commandline import commands, spelling  # noqa: E402
+from commandline.errors import RequestError, nearest  # noqa: E402
+from commandline.options import DatasetOptions, Options, fields, option  # noqa: E402
+from pipeline.options import FeaturesCommand, SourceOptions  # noqa: E402
+from train.options import ImportanceOptions, RunOptions  # noqa: E402
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.display import Audio
+
+    from analysis.figures import FIGURES
+    from analysis.figures.data import FeatureMap
+    from analysis.figures.notebook import NotebookFigure
+    from analysis.jobs import Built
+    from analysis.runs import Run
+    from features_cache import Cache
+    from pipeline.clip import Clip
+    from pipeline.features.registry import feature
+    from results.run_folder import RunFolder
+    from train.models.registry import model
+    from train.own_loop import OwnRun
+
+__version__ = "0.1.0"
+__all__ = [
+    "FIGURES",
+    "Clip",
+    "alter",
+    "cache",
+    "clips",
+    "compute",
+    "confusion",
+    "curves",
+    "draw",
+    "extract",
+    "feature",
+    "importance",
+    "model",
+    "own_run",
+    "play",
+    "predict",
+    "read",
+    "report",
+    "run",
+    "sample_predictions",
+    "show",
+    "tone",
+    "train",
+    "write",
+]
+LOADED_LATER = {  # name -> the module that it comes from
+    "Clip": "pipeline.clip",
+    "FIGURES": "analysis.figures",
+    "feature": "pipeline.features.registry",
+    "model": "train.models.registry",
+}
+STAGES = ("demo", "pipeline", "features_cache", "train", "analysis", *(["bench"] if spelling.CLONE else []))
+DATA = Path("data")
+RUNS = Path("runs")
+RATE = 44_100  # samples a second, ESC-50's
+
+T = TypeVar("T", bound=Options)
+Result = TypeVar("Result")
+
+
+def __getattr__(name: str) -> object:
+    if name not in LOADED_LATER:
+        raise AttributeError(f"module 'featurestack' has no attribute {name!r}")
+    return getattr(importlib.import_module(LOADED_LATER[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def takes(kind: type[T], *first: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Decorator: the function's parameter `options` is given by keywords, each an option of the class.
+
+    Those named in `first` may be given by position. RequestError names a keyword that is no option.
+    """
+
+    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
+        known = fields(kind)
+        own = [p for p in inspect.signature(function).parameters.values() if p.name != "options"]
+        ordered = [*first, *(name for name in known if name not in first)]
+        parameters = [
+            Parameter(
+                name,
+                Parameter.POSITIONAL_OR_KEYWORD if name in first else Parameter.KEYWORD_ONLY,
+                default=known[name].default,
+                annotation=known[name].type,
+            )
+            for name in ordered
+        ]
+        signature = inspect.signature(function).replace(parameters=[*own, *parameters])
+
+        @functools.wraps(function)
+        def call(*positional: object, **keywords: object) -> Result:
+            wrong = sorted(keywords.keys() - signature.parameters.keys())
+            if wrong:
+                raise RequestError(nearest("keyword", wrong[0], known))
+            given = signature.bind(*positional, **keywords).arguments
+            texts = {
+                name: " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+                for name, value in given.items()
+                if name in known
+            }
+            others = {name: value for name, value in given.items() if name not in known}
+            return function(**others, options=kind.build(texts))
+
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        meanings = [f"{name}: {meaning}" for name, meaning in commands.meanings(kind).items()]
+        call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *meanings])
+        return call
+
+    return decorate
+
+
+OPTIONS = "\n\nOptions, each with its default and meaning:\n"
+
+
+@takes(SourceOptions, "dataset", "data")
+def clips(options: SourceOptions) -> "pd.DataFrame":
+    """The dataset's table, one row a clip: clip_id, path, label, category, fold, group and the rest.
+
+    `dataset` is what DATASET= takes: `synth` (made where it is not there yet), `esc50` and `esc10`
+    (downloaded), a folder of audio files, a CSV. `data` is the folder of datasets.
+
+        fs.clips("synth").groupby("label").size()
+    """
+    from pipeline.datasets.load import load
+
+    return load(options).table
+
+
+def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None) -> "Clip":
+    """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32, `.sample_rate`.
+
+    With `seconds` it is padded with zeros or cut to that duration, without it is read whole.
+
+        fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
+    """
+    from pipeline import audio
+    from pipeline.clip import Clip
+
+    if seconds is None:
+        return Clip(audio.decode(path, sample_rate), sample_rate)
+    return Clip(audio.load_clip(path, sample_rate, round(seconds * sample_rate)), sample_rate)
+
+
+def tone(hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5) -> "Clip":
+    """A sine of `hertz`, its peak at `amplitude`: the clip whose features are known beforehand.
+
+    fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
+    """
+    import numpy as np
+
+    from pipeline.clip import Clip
+
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return Clip((amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32), sample_rate)
+
+
+def alter(clip: "Clip", how: str) -> "Clip":
+    """An altered copy, as long as the clip. `how` is an alteration with its parameters:
+    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`, `gain(db=-6)`, `shift(share=0.25)`.
+
+        fs.alter(clip, "stretch(rate=1.2)")
+    """
+    from pipeline import alter
+    from pipeline.clip import Clip
+
+    return Clip(alter.apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
+
+
+def write(clip: "Clip", path: Path | str) -> None:
+    """Write a clip as an audio file: .wav with float samples, .flac with 24 bits.
+
+    fs.write(fs.tone(440), "tone.wav")
+    """
+    import soundfile
+
+    subtype = "PCM_24" if Path(path).suffix.lower() == ".flac" else "FLOAT"
+    soundfile.write(path, clip.y, clip.sample_rate, subtype=subtype)
+
+
+def play(clip: "Clip") -> "Audio":
+    """A player of the clip, for the last line of a notebook's cell: `fs.play(clip)`."""
+    from IPython.display import Audio
+
+    return Audio(clip.y, rate=clip.sample_rate, normalize=False)
+
+
+def compute(clip: "Clip", name: str) -> "FeatureMap":
+    """One feature of one clip: `.values` (rows, frames), `.rows` and `.seconds` of its axes, `.units`.
+
+    `name` is one feature as in FEATURES=, with parameters and a range of rows if wanted.
+
+        fs.compute(clip, "mel@n_mels=64").values.shape      # (64, 431) for 5 s
+        fs.compute(clip, "mfcc:1-19").values.shape          # (19, 431)
+    """
+    from analysis.figures.data import FeatureMap
+    from features_cache.names import parse_channel
+    from pipeline.features import resolve_feature
+
+    channel = parse_channel(name)
+    variant = resolve_feature(channel)
+    values = variant.compute(clip)
+    kept = channel.kept_rows(len(values))
+    described = variant.feature
+    return FeatureMap(
+        name=str(channel),
+        values=values[kept],
+        rows=variant.row_axis(clip.sample_rate)[kept],
+        row_unit=described.row_unit,
+        seconds=variant.frame_axis(clip.sample_rate, len(clip.y)),
+        units=described.units,
+        frame_unit=described.frame_unit,
+    )
+
+
+def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
+    """Features of a clip, one drawn below the other; `python -m pipeline show FILE` makes a PNG of them.
+
+    fs.show(fs.read("dog.wav"), "mel modulation")
+    """
+    from analysis.figures.notebook import NotebookFigure
+    from pipeline.show import draw
+
+    return draw(NotebookFigure(layout="constrained"), clip, features)
+
+
+@takes(FeaturesCommand, "features", "dataset", "data")
+def extract(options: FeaturesCommand) -> "Cache":
+    """`make features`: the named features of every clip, into the cache; what is there already stays.
+
+    `features` is a list separated by blanks, or `all` or `small`. A warning names how many clips could not
+    be done.
+
+        fs.extract("mel mfcc", "synth", jobs=2).features
+    """
+    from features_cache.cache import open_cache
+    from features_cache.index import FAILURES, read_failures
+    from pipeline.extract import run
+
+    failed = run(options)
+    stored = open_cache(options)
+    if failed:
+        lost = {clip for clip, *_ in read_failures(stored.folder)}
+        warnings.warn(
+            f"{len(lost)} clips could not be done, {stored.folder / FAILURES} says why", stacklevel=3
+        )
+    return stored
+
+
+@takes(DatasetOptions, "dataset", "data")
+def cache(options: DatasetOptions) -> "Cache":
+    """The feature cache of a dataset: `.clips`, `.features`, `.read(feature, clip_ids)` -> (B, rows, frames).
+
+    stored = fs.cache("synth")
+    stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
+    """
+    from features_cache.cache import open_cache
+
+    return open_cache(options)
+
+
+@takes(RunOptions)
+def train(options: RunOptions) -> "RunFolder":
+    """`make train`: all folds of one feature set. A run that is finished is opened, not trained again.
+
+    run = fs.train(dataset="synth", features="mel+mfcc", model="cnn4", epochs=5, folds=(1, 2))
+    """
+    from train.run import execute
+
+    return execute(options)
+
+
+@takes(ImportanceOptions, "features")
+def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
+    """`make importance`: what each feature is worth, alone and beside the others, from many small fits.
+
+    Tables: `features`, four numbers of each with interval and p; `classes`, the Shapley value by class;
+    `pairs`, CKA and interaction of two (negative: they say the same); `sets`, the best of each size with its
+    cost; `recordings`, the accuracy by how many are trained on.
+
+        fs.importance("mel mfcc chroma", dataset="synth")["features"]
+    """
+    from analysis.importance import importance_tables
+    from train.importance import measure_importance
+
+    return importance_tables(measure_importance(options))
+
+
+@takes(RunOptions)
+def own_run(network: str, options: RunOptions) -> "OwnRun":
+    """For a training loop of your own: a `train.own_loop.OwnRun`, the trainer's clips as torch datasets.
+
+    `network` is the name of yours. `.clips(fold, side)` is a dataset for a DataLoader, whose `.augment`
+    changes a batch as the trainer does; `.write` makes a run.
+
+        own = fs.own_run("mine", dataset="synth", features="mel+mfcc")
+        x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
+    """
+    from train.own_loop import OwnRun
+
+    return OwnRun(network, options)
+
+
+def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
+    """A run in `folder` by its name, its path, a unique prefix, or `last`.
+
+    `.config` is run.json as a dictionary; `.history(fold)` and `.predictions()` are pandas frames.
+
+        fs.run("last").predictions().groupby("fold").size()
+    """
+    from results.run_folder import select_one
+
+    return select_one(Path(folder), name)
+
+
+def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":
+    """`make predict`: a row for each readable audio file, its class and the probability of each class.
+
+    `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
+
+        fs.predict(run, ["dog.wav", "rain.flac"])
+    """
+    from train.bundle import bundle_of_run
+    from train.predict import AudioModel, predict_files
+
+    answers = predict_files(AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files})
+    return answers.reset_index(names="file")
+
+
+@takes(AnalysisOptions, "dataset", "data", "runs", "reports")
+def report(options: AnalysisOptions) -> "Built":
+    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is trained.
+
+    `.page` is the HTML file, `.headline` what was found; the tables are in `tables` beside the page.
+
+        fs.report("synth").headline
+    """
+    from analysis.ensemble import requested_ensemble
+    from analysis.jobs import jobs, unchanged
+    from analysis.report import build_report
+
+    if options.ensemble:
+        requested_ensemble(options)
+    job, *others = jobs(options)
+    if others:
+        names = ", ".join(each.dataset for each in (job, *others))
+        raise RequestError(f"there are several datasets, and a report is of one: give dataset=, of {names}")
+    return unchanged(job, options) or build_report(job, options)
+
+
+def draw(name: str, **data: Any) -> "NotebookFigure":
+    """A figure of the report by its name, with what its drawing function takes.
+
+    `list(fs.FIGURES)` are the names; `help(fs.FIGURES["confusion_matrix"].draw)` says what `data` holds.
+
+        fs.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
+    """
+    from analysis.figures.notebook import draw
+
+    return draw(name, **data)
+
+
+def curves(trained: "RunFolder") -> "NotebookFigure":
+    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished folds."""
+    return draw("learning_curves", history={fold: trained.history(fold) for fold in trained.finished})
+
+
+def confusion(trained: "RunFolder") -> "NotebookFigure":
+    """Confusion matrix of a run's test predictions over the finished folds.
+
+    fs.confusion(run).savefig("confusion.png")
+    """
+    from analysis.tables import confusion_counts
+
+    counts = confusion_counts(loaded := _loaded(trained))
+    return draw("confusion_matrix", counts=counts, classes=loaded.classes, categories=loaded.categories)
+
+
+def sample_predictions(trained: "RunFolder", stored: "Cache", seed: int = 0) -> "NotebookFigure":
+    """Clips that the run predicted right, wrong and with little confidence, with the feature map of the first
+    channel. `stored` is the cache that it was trained from, `seed` draws the clips.
+
+        fs.sample_predictions(run, fs.cache("synth"))
+    """
+    import numpy as np
+
+    from analysis.run_section import choose_samples
+
+    first = trained.config["channels"][0]["stored"]
+    drawn = choose_samples(_loaded(trained), stored, first, np.random.default_rng(seed))
+    return draw("sample_predictions", samples=drawn)
+
+
+def _loaded(trained: "RunFolder") -> "Run":
+    """The run as analysis reads it."""
+    from analysis.runs import load_runs
+
+    read = load_runs([trained])
+    if not read.runs:
+        raise RequestError("; ".join(problem.text for problem in read.problems))
+    return read.runs[0]
+
+
+# The console command
+
+
+class HelpOptions(Options):
+    """Every variable, below the first command that takes it, or one with all of its meanings."""
+
+    variable: str = option("", "one variable, such as FEATURES", positional=True)
+
+
+def help_(options: HelpOptions) -> None:
+    """Every variable with its default and what it means; `help FEATURES`: one of them."""
+    print(commands.variables(in_order(), options.variable.upper()))
+
+
+def known(options: Options) -> None:
+    """Refuse every variable."""
+
+
+def in_order() -> dict[str, commands.Command]:
+    """Every command by its words after `python -m`, those with a target first, as one needs them."""
+    every = dict(commands.commands(STAGES))
+    return {words: every[words] for words in [*filter(every.get, spelling.TARGETS.values()), *every]}
+
+
+def main() -> NoReturn:
+    """`featurestack COMMAND …`: a target of make, or the words after `python -m`."""
+    word, *rest = sys.argv[1:] or ["--help"]
+    name = spelling.CONSOLE
+    called = name if Path(sys.argv[0]).name == name else f"{spelling.PYTHON} {name}"
+    if word == "--version":
+        print(name, __version__)
+        sys.exit()
+    if word in commands.HELP:
+        every = {spelling.TARGET_OF.get(words, words): command for words, command in in_order().items()}
+        width = max(map(len, every))
+        print(f"usage: {called} COMMAND [NAME=value | --name value] ...\n")
+        for words, command in {**every, "help": help_}.items():
+            print(f"  {words:{width}}  {commands.first_line(command)}")
+        sys.exit()
+    own = {"help": help_, "known": known}
+    if word in own:
+        commands.main([own[word]], STAGES, rest, called, f"{name} {word}")
+    stage, *more = spelling.TARGETS.get(word, word).split()
+    if word in STAGES and {*rest[:1]} & {*map(commands.word, commands.commands_of(word))}:
+        stage, more = word, []  # `train` is a target, and the stage of `train list`
+    if stage not in STAGES:
+        print(f"error: {nearest('command', word, {*spelling.TARGETS, *STAGES, 'help'})}", file=sys.stderr)
+        sys.exit(2)
+    commands.main(commands.commands_of(stage), STAGES, [*more, *rest], called, stage)
+
+
+if __name__ == "__main__":
+    main()
