@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from commandline.spelling import MAKE, called_as
 from commandline.terminal import tell_once
 from tests.golden.commands import ROOT
 
@@ -49,5 +50,6 @@ def start_chromium(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _forget_what_was_told():
-    """What a command says once in a process it may say in every test."""
+    """What a command says once in a process it may say in every test, and none was called before."""
     tell_once.cache_clear()
+    called_as(MAKE)
