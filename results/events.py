@@ -171,7 +171,7 @@ def detection_scores(
 ) -> pd.DataFrame:
     """Scores by class and over ALL: of windows, of the detections that they make, and the best possible.
 
-    windows  with the column `label`, as in `best_possible`
+    windows  with the column `label`, as in `label_windows`: those without one count by their detections alone
     chosen   (W, K), a column a class: what is predicted
     scores   (W, K), probabilities or their ranks
 
@@ -180,10 +180,11 @@ def detection_scores(
     """
     names = chosen.columns.drop(BACKGROUND, errors="ignore")
     events = events[events["label"].isin(names)]
-    target = windows["label"].str.get_dummies(";").reindex(columns=names, fill_value=0).to_numpy(bool)
-    decisions = chosen[names].to_numpy()
+    scored = (windows["label"] != "").to_numpy()
+    target = windows["label"].str.get_dummies(";").reindex(columns=names, fill_value=0).to_numpy(bool)[scored]
+    decisions = chosen[names].to_numpy()[scored]
     by_class = decision_scores(target, decisions)
-    by_class["average_precision"] = average_precision(target, scores[names].to_numpy())
+    by_class["average_precision"] = average_precision(target, scores[names].to_numpy()[scored])
     pooled = decision_scores(target.reshape(-1, 1), decisions.reshape(-1, 1))
     pooled["average_precision"] = np.array([macro(by_class["average_precision"])])
     table = pd.concat([pd.DataFrame(by_class, names), pd.DataFrame(pooled, [ALL])]).add_prefix("window_")

@@ -182,6 +182,11 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         "detections of HOP: probability above which a window has a class, as 0.5 or dog=0.3,rain=0.6; by "
         "default the run's own, if there are none the most probable class",
     )
+    tables: Path | None = option(
+        None, "annotation tables that detections are scored against: a folder, or one table of all recordings"
+    )
+    column: str = option("", "the tables' column of labels; by default one of the names in use")
+    label: str = option("", "the label of events that have none")
 
 
 class ListenOptions(TrainedOptions):

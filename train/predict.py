@@ -23,10 +23,11 @@ from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
+from pipeline.datasets.events import read_events
 from pipeline.datasets.layouts import files_below
 from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder
-from results.events import join_windows, middles
+from results.events import detection_scores, join_windows, label_windows, middles
 from results.run_folder import RunFolder
 from train.bundle import (
     AGREES,
@@ -243,6 +244,10 @@ def predict_audio(options: PredictOptions) -> int:
         if options.json or options.csv:
             tell("JSON and CSV do not apply to HOP, which writes files, and are ignored")
         return write_timelines(options, model, files)
+    if options.tables:
+        raise RequestError(
+            "TABLES scores the detections of windows through recordings: give HOP too, as HOP=0.5"
+        )
     if options.window:
         raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")
     answers = predict_files(model, {str(file): file for file in files.values()})
@@ -292,7 +297,7 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
     thresholds = class_thresholds(options.threshold, model.classes, model.config.get("thresholds", {}))
     folder = options.reports / model.config["dataset"]
     durations = {}
-    found = []
+    predictions = []
     failures = {}
     targets = timeline.output_paths(list(files.values()), folder / "timelines")
     for (name, file), target in zip(files.items(), targets):
@@ -316,11 +321,31 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
             chosen = pd.get_dummies(table["predicted"]).reindex(columns=model.classes, fill_value=False)
         else:
             chosen = (probabilities > thresholds).where(table["predicted"] != "", False)
-        found.append(join_windows(middles(table, hop), chosen, probabilities))
-        timeline.write_timeline(table, probabilities, found[-1], target)
+        detections = join_windows(middles(table, hop), chosen, probabilities)
+        timeline.write_timeline(table, probabilities, detections, target)
         durations[name] = seconds
-    if found:
-        detections = pd.concat(found, ignore_index=True)
+        predictions.append((detections, table, chosen, probabilities))
+    if predictions:
+        detections, table, chosen, probabilities = (
+            pd.concat(part, ignore_index=True) for part in zip(*predictions)
+        )
         timeline.write_detections(detections, pd.Series(durations), rate / 2, folder)
+        if options.tables:
+            tables = read_events(options.tables, durations, options.column, options.label)
+            scored = table["file"].isin(tables.annotated)
+            labels = label_windows(table[scored], tables.events)
+            scores = detection_scores(
+                table[scored].assign(label=labels), chosen[scored], probabilities[scored], hop, tables.events
+            )
+            remarks = {
+                "recordings without a table, not scored": {*durations} - tables.annotated,
+                "labels that are no class of the model, not scored": {*tables.events["label"]} - {*chosen},
+            }
+            timeline.write_scores(scores, folder)
+            for note in tables.notes:
+                tell(note)
+            for what, names in remarks.items():
+                if names:
+                    tell(f"{what}: {', '.join(sorted(names))}")
     tell_failures(failures, len(files))
     return 1 if failures else 0

@@ -13,11 +13,25 @@ import numpy as np
 import pandas as pd
 import soxr
 
-from commandline.terminal import as_csv, counted, tell
+from commandline.terminal import as_csv, counted, tell, text_table
 from storage.files import replace_file
 from train.rejection import Samples
 
 DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}  # milliseconds
+# Columns of scores.csv that are printed, and their heads.
+SCORES_SHOWN = {
+    "window_precision": "precision",
+    "window_recall": "recall",
+    "window_f1": "F1",
+    "window_average_precision": "AP",
+    "events": "events",
+    "event_recall": "found",
+    "false_alarms": "false/h",
+    "f1_iou": "F1 IoU",
+    "best_f1_iou": "possible",
+    "f1_collar": "F1 collar",
+    "best_f1_collar": "possible",
+}
 DRAWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
 
 Span = tuple[float, float]  # where a window begins and ends, in seconds
@@ -116,6 +130,14 @@ def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float,
     for ending, text in written.items():
         replace_file(folder / f"detections.{ending}", text)
     tell(f"{folder / 'detections'}.{{{','.join(written)}}}: {counted(len(table), 'detection')}")
+
+
+def write_scores(scores: pd.DataFrame, folder: Path) -> None:
+    """scores.csv of `detection_scores`, and its main columns on standard output."""
+    replace_file(folder / "scores.csv", as_csv(scores.reset_index()))
+    shown = scores[list(SCORES_SHOWN)].map("{:.4g}".format).replace("nan", "-").reset_index()
+    print(text_table(shown.to_numpy().tolist(), ["", *SCORES_SHOWN.values()]))
+    tell(f"{folder / 'scores.csv'}")
 
 
 def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> bytes:

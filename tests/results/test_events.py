@@ -103,7 +103,7 @@ def test_what_windows_can_reach_is_all_for_events_on_their_grid_and_little_for_s
 
 
 def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possible():
-    table = windows().assign(label=["", "x", "x", "", "x;y", "y", "background"])
+    table = windows().assign(label=["background", "x", "x", "background", "x;y", "y", "background"])
     chosen = pd.DataFrame({"x": [0, 1, 1, 0, 0, 0, 0], "y": [0, 0, 0, 0, 1, 1, 1], "background": 0}).astype(
         bool
     )
@@ -120,6 +120,8 @@ def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possibl
     assert scores.loc["x", ["events", "detections", "event_recall", "f1_iou"]].tolist() == pytest.approx(
         [2, 1, 0.5, 2 / 3]
     )
+    unscored = detection_scores(table.replace("background", ""), chosen, probabilities, 0.5, truth)
+    assert unscored.loc["x", "window_average_precision"] == 1.0
     assert scores.loc[ALL, "best_f1_iou"] == 1.0 > scores.loc[ALL, "f1_iou"]
 
 

@@ -56,6 +56,25 @@ def test_detections_read_back_the_same_from_every_format(sounding, tmp_path):
     assert (raven["Begin Time (s)"] - raven["File Offset (s)"]).isin([0.0, 4.0]).all()  # one sequence
 
 
+def test_detections_are_scored_against_tables_beside_the_best_possible(sounding, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    parts = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3), np.zeros(2 * RATE)
+    for name in ("field.wav", "hill.wav"):
+        soundfile.write(tmp_path / "in" / name, np.concatenate(parts), RATE)
+    (tmp_path / "field.txt").write_text("0\t3\thiss\n3\t6\ttone\n6.1\t6.2\tbat\n")
+    given = {"audio": tmp_path / "in", "tables": tmp_path / "field.txt", "reports": tmp_path}
+    assert ask(sounding, hop=1.0, gate=-60.0, **given) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].split()[:5] == ["all", "classes", "1", "1", "1"]
+    assert "recordings without a table, not scored: hill.wav" in err
+    assert "labels that are no class of the model, not scored: bat" in err
+    scores = pd.read_csv(tmp_path / "little" / "scores.csv", index_col="label")
+    best = scores.loc["hiss", ["event_recall", "false_alarms", "f1_iou", "best_f1_iou", "best_f1_collar"]]
+    assert best.tolist() == [1, 0, 1, 1, 1]
+    with refused("TABLES .* give HOP"):
+        ask(sounding, **given)
+
+
 def test_thresholds_by_class_decide_instead_of_the_most_probable(sounding, tmp_path):
     soundfile.write(tmp_path / "tone.wav", sound("tone", 50, seconds=2), RATE)
     for threshold, labels in (("1", set()), ("0", set(sounding.classes)), ("1,hiss=0", {"hiss"})):
