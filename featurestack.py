@@ -347,7 +347,7 @@ def own_run(network: str, options: RunOptions) -> "OwnRun":
 def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
     """A run in `folder` by its name, its path, a unique prefix, or `last`.
 
-    `.config` is run.json as a dictionary; `.history(fold)` and `.predictions()` are pandas frames.
+    `.config` has the keys of run.json as attributes; `.history(fold)` and `.predictions()` are pandas frames.
 
         fs.run("last").predictions().groupby("fold").size()
     """
@@ -429,7 +429,7 @@ def sample_predictions(trained: "RunFolder", stored: "Cache", seed: int = 0) -> 
 
     from analysis.run_section import choose_samples
 
-    first = trained.config["channels"][0]["stored"]
+    first = trained.training.channels[0].stored
     drawn = choose_samples(_loaded(trained), stored, first, np.random.default_rng(seed))
     return draw("sample_predictions", samples=drawn)
 

@@ -89,7 +89,7 @@ def channel_importance(run: Run, problems: list[Problem]) -> pd.DataFrame:
             part = part[part["selection"] == run.selection]
             if part.empty:
                 raise ValueError(f"it has nothing of the {run.selection} epoch")
-            parts.append(part.assign(seed=folder.config["seed"]))
+            parts.append(part.assign(seed=folder.config.seed))
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from analysis.options import AnalysisOptions
 from analysis.runs import Run, load_runs, same_clips
 from commandline.errors import RequestError
 from features_cache.location import dataset_name
-from results.config import digest, label
+from results.config import EnsembleConfig, digest, label
 from results.run_folder import RunFolder, select, write_config, write_predictions
 
 ENSEMBLE = "ensemble"  # its MODEL
@@ -57,26 +57,26 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     seeds = {run.seeds[0] for run in members}
     seed = seeds.pop() if len(seeds) == 1 else 0
     hash_, family = (
-        digest([digest([config[key] for config in configs]), ENSEMBLE]) for key in ("hash", "family")
+        digest([digest([getattr(config, key) for config in configs]), ENSEMBLE]) for key in ("hash", "family")
     )
     # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
     differences = filter(None, [f"s{seed}" if seed else "", hash_[:6]])
-    config = {key: first.config[key] for key in SHARED if key in first.config} | {
-        "features": features,
-        "model": ENSEMBLE,
-        "seed": seed,
-        "family": family,
-        "hash": hash_,
-        "name": label(features, ENSEMBLE, differences, hash_),
-        "protocol": "; ".join(dict.fromkeys(run.protocol for run in members)),
-        "members": names,
-        "parameters": sum(config.get("parameters", 0) for config in configs),
-        "seconds": sum(config.get("seconds", 0) for config in configs),
-        "note": f"ensemble of {', '.join(names)}; selected on the test folds if the members were",
-    }
-    if alike and "val" in first.config:
-        config["val"] = first.config["val"]
-    folder = RunFolder(runs / config["dataset"] / config["name"])
+    config = EnsembleConfig(
+        **{key: getattr(first.config, key) for key in SHARED},
+        features=features,
+        model=ENSEMBLE,
+        seed=seed,
+        family=family,
+        hash=hash_,
+        name=label(features, ENSEMBLE, differences, hash_),
+        protocol="; ".join(dict.fromkeys(run.protocol for run in members)),
+        members=tuple(names),
+        parameters=sum(config.parameters or 0 for config in configs),
+        seconds=sum(config.seconds for config in configs),
+        note=f"ensemble of {', '.join(names)}; selected on the test folds if the members were",
+        val=first.config.val if alike else None,
+    )
+    folder = RunFolder(runs / config.dataset / config.name)
     write_config(folder.path, config)
     target = np.array(first.classes, object)[first.target]
     clips = pd.DataFrame(

@@ -41,7 +41,7 @@ class Situation:
 
     def train(self, run: Run, *sets: str) -> str:
         """A sweep of feature sets by a run's configuration, under a TAG while outdated runs have folders."""
-        tag = ["TAG=new"] if self.outdated and not run.config.get("tag") else []
+        tag = ["TAG=new"] if self.outdated and not run.config.tag else []
         return make_command("sweep", *self.given, *tag, f"FEATURES={' '.join(sets)}", *own_words(run))
 
 
@@ -71,7 +71,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     close = {row["run"] for row in (found.rows[0], *found.tied)}
     compared = [run for run in trained if run.name in close] if found.tied else trained[:2]
     if any(run.name in situation.outdated for run in compared):
-        return sweeps([*given, f"TAG={best.config.get('tag', '')}new"], compared), "again"
+        return sweeps([*given, f"TAG={best.config.tag}new"], compared), "again"
     if len(ranked) == 1:
         # The features of a combined set alone, or a single feature combined, which the cache may lack.
         first, *others = dict.fromkeys(best.features.split("+"))
@@ -111,7 +111,7 @@ def without(words: Sequence[str], *names: str) -> list[str]:
 
 def own_words(run: Run, given: Sequence[str] = ()) -> list[str]:
     """The NAME=value words of the run's configuration, but for its features, its seed, what is `given`."""
-    words = run.config.get("command", [f"MODEL={run.model}"])
+    words = run.config.command or [f"MODEL={run.model}"]
     return without(words, "FEATURES", "SEED", *(word.partition("=")[0] for word in given))
 
 
@@ -133,4 +133,4 @@ def train_again(run: Run, given: Sequence[str]) -> str:
 
     `given` are the words that name the dataset and the folders.
     """
-    return sweeps(given, [run]) if run.trained and "command" in run.config else ""
+    return sweeps(given, [run]) if run.config.command else ""

@@ -29,7 +29,7 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     """
     same = [other for other in runs if other.model == run.model]
     keys = set().union(*(differing_options(run, other) for other in same))
-    keys |= {"tag" for other in same if other.config.get("tag") != run.config.get("tag")}
+    keys |= {"tag" for other in same if other.config.tag != run.config.tag}
     keys -= {"features", *changed}
     return ", ".join([run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))])
 
@@ -80,7 +80,7 @@ class Ranking:
         """
         forms = []
         for run in self.runs:
-            members = len(run.config.get("members", ()))  # a list of many would fill lines
+            members = len(run.config.members)  # a list of many would fill lines
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
             forms.append((features, f"{features} ({setting(run, alike)})", run.name))

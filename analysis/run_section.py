@@ -51,7 +51,7 @@ def curves_note(run: Run) -> str:
     if sum(row["train_loss"] > row["test_loss"] for row in last) <= len(last) / 2:
         return ""
     augment = run.option_text("augment").replace("none", "")
-    return say("curve_note", augment, float(run.options.get("smoothing") or 0))
+    return say("curve_note", augment, run.folders[0].training.options.smoothing)
 
 
 def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> list[Problem]:

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError
+from results.config import EnsembleConfig, RunConfig, to_json
 from results.run_folder import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 from results.scores import Floats, Ints
 
@@ -56,18 +57,20 @@ class Run:
     members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each member of an ensemble alone
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> RunConfig | EnsembleConfig:
         """run.json of the first seed."""
         return self.folders[0].config
 
     @property
-    def options(self) -> dict[str, Any]:
-        """What it was asked for; an ensemble of finished runs, which was not trained, has its members."""
-        return self.config.get("options") or {"members": self.config.get("members")}
+    def options(self) -> dict[str, object]:
+        """The training's options; an ensemble of finished runs has its members in their place."""
+        config = self.config
+        return to_json(config.options) if isinstance(config, RunConfig) else {"members": [*config.members]}
 
     def option_text(self, key: str) -> str:
         """An option's value in words; run.json leaves out what does nothing, and padding that is kept."""
-        return str((self.config | self.options).get(key) or ("keep" if key == "padding" else "none"))
+        value = self.options.get(key, getattr(self.config, key, None))
+        return str(value or ("keep" if key == "padding" else "none"))
 
     @property
     def channels(self) -> Counter[str]:
@@ -82,11 +85,11 @@ class Run:
     @property
     def trained(self) -> bool:
         """False for an ensemble of finished runs."""
-        return "members" not in self.config
+        return isinstance(self.config, RunConfig)
 
     @property
     def synthetic(self) -> bool:
-        return bool(self.config.get("synthetic", False))
+        return self.config.synthetic
 
     @property
     def selection_protocol(self) -> str:
@@ -94,11 +97,11 @@ class Run:
 
         The protocol in words also tells the number of epochs, which two fair rivals need not share.
         """
-        return f"{self.config['val']}, {self.selection}" if "val" in self.config else self.protocol
+        return f"{self.config.val}, {self.selection}" if self.config.val else self.protocol
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(int(folder.config["seed"]) for folder in self.folders)
+        return tuple(folder.config.seed for folder in self.folders)
 
     @property
     def selection(self) -> str:
@@ -164,7 +167,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         with named(f"the learning curve of fold {fold} is"):
             curves.append(folder.history(fold).assign(fold=fold))
     if not folder.finished:
-        reached = f"epoch {max(map(len, curves))} of {config.get('epochs', '?')}"
+        reached = f"epoch {max(map(len, curves))} of {folder.training.epochs}"
         text = f"no fold is finished yet ({reached}): continue its training"
         problems.append(Problem(folder.name, text, "unfinished"))
         return None
@@ -194,19 +197,19 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     run = Run(
         name=folder.name,
         dataset=folder.dataset,
-        features=config["features"],
-        model=config["model"],
-        task=config["task"],
-        protocol=config["protocol"],
+        features=config.features,
+        model=config.model,
+        task=config.task,
+        protocol=config.protocol,
         folders=(folder,),
         classes=tuple(folder.classes),
-        categories=tuple(named.get("category", "") for named in config["classes"]),
+        categories=tuple(entry.category for entry in config.classes),
         clip_ids=rows["clip_id"].to_numpy(dtype=str),
         groups=rows["group"].where(rows["group"] != "", rows["clip_id"]).to_numpy(dtype=str),
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints={name: part / part.sum(axis=2, keepdims=True) for name, part in numbers.items()},
-        history=pd.concat(curves, ignore_index=True).assign(seed=int(config["seed"])),
+        history=pd.concat(curves, ignore_index=True).assign(seed=config.seed),
     )
     for member in folder.members:
         with named(f"the predictions of {member} alone are"):
@@ -267,10 +270,10 @@ def same_cache(run: Run, other: Run) -> bool:
     """
     a = run.config
     b = other.config
-    first = a.get("cache", {})
-    second = b.get("cache", {})
-    agree = a.get("clips") != b.get("clips") or first | second == second | first
-    return agree and all(a.get(key) == b.get(key) for key in ("sample_rate", "duration"))
+    agree = True
+    if isinstance(a, RunConfig) and isinstance(b, RunConfig) and a.clips == b.clips:
+        agree = all(b.cache.get(name, digest) == digest for name, digest in a.cache.items())
+    return agree and (a.sample_rate, a.duration) == (b.sample_rate, b.duration)
 
 
 def on_folds(run: Run, folds: Ints) -> Run:

@@ -19,6 +19,7 @@ from analysis.ranking import Ranking
 from analysis.runs import Run
 from commandline.terminal import HALVES_UP, counted
 from results.bootstrap import accuracy_interval
+from results.config import RunConfig
 from results.scores import (
     Floats,
     Prediction,
@@ -60,10 +61,8 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     """How each run was trained and tested, and what it cost; empty if run.json does not say."""
     rows = []
     for run in runs:
-        config = run.config
-        threads = config.get("threads")
-        extraction = config.get("extraction", {})
-        gpu = config.get("machine", {}).get("gpu")
+        config = run.config if isinstance(run.config, RunConfig) else None
+        threads = config and config.threads
         finished = run.history[run.history["fold"].isin(run.folds)]
         fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
         rows.append(
@@ -76,12 +75,13 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),
                 "seed_sd": pd.Series((run.predicted == run.target).mean(axis=1)).std(),
-                "epochs": None if run.exact else config.get("epochs"),
-                "parameters": config.get("parameters"),
+                "epochs": config.epochs if config and not run.exact else None,
+                "parameters": run.config.parameters,
                 "fold_seconds": fold_seconds.mean(),
-                "trained_on": gpu or (counted(threads, "thread") if threads else ""),
-                "extraction_seconds": extraction.get("seconds"),
-                "extraction_megabytes": extraction.get("megabytes"),
+                "trained_on": (config and config.machine.gpu)
+                or (counted(threads, "thread") if threads else ""),
+                "extraction_seconds": config and config.extraction.seconds,
+                "extraction_megabytes": config and config.extraction.megabytes,
                 "synthetic": run.synthetic,
             }
         )

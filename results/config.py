@@ -1,117 +1,273 @@
-"""What run.json holds: each key's check, the hash and the folder's name. No torch.
+"""run.json: its type, one reader and one writer, the run's hash and the folder's name. No torch.
 
-Whoever reads gets sound content or a RequestError that names the file and what to do: run.json of a folder
-and of a bundle is judged in `checked_config` alone.
+A key of run.json is a field of `RunConfig` or of a class within it, which gives its type and its bounds. A
+field with a default may be absent in the file, and is not written if it has that default. The reader refuses
+by name what is missing, unknown, of another type or out of bounds.
+
+A bundle holds the same with two more keys, the ensemble of finished runs what its members share.
 """
 
+import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from math import inf
-from operator import itemgetter
-from typing import Any, NoReturn, TypeAlias
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from commandline.errors import RequestError
+from commandline.options import LARGEST, SEED, SURROGATE
+from results.training_options import Selected, Task, TrainingOptions, Validation
 
 # Leaves room for suffixes below the 255 bytes a file name may have, encrypted folders' 143 included.
 LABEL_BYTES = 120
 HASH_DIGITS = 12
+MOST_THREADS = 1024
 TRAIN_AGAIN = "train this run again"
 
-Pattern: TypeAlias = "type | list[Pattern] | dict[str, Pattern] | Callable[[Any], bool]"
+Plain = str | int | float | bool | None
+Device = Literal["cpu", "cuda", "mps"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Epoch = Literal["last", "best"]
+T = TypeVar("T")
+Traits = Mapping[str, Any]  # of a field: bounds, check
 
 
-class Config(dict[str, Any]):
-    """run.json, from its folder or from a bundle; a key that it lacks is a RequestError."""
-
-    def __init__(self, content: Mapping[str, Any], origin: str) -> None:
-        super().__init__(content)
-        self.origin = origin
-
-    def __missing__(self, key: str) -> NoReturn:
-        raise RequestError(f"{self.origin} lacks {key}: {TRAIN_AGAIN}")
+def bounds(least: float = -LARGEST, most: float = LARGEST) -> Traits:
+    """Both are allowed; they hold for each number within the field."""
+    return {"bounds": (least, most)}
 
 
-def fits(value: object, pattern: Pattern) -> bool:
-    """Whether a value of JSON is what the pattern says.
+def distinct(items: Iterable[object]) -> bool:
+    known = list(items)
+    return len(set(known)) == len(known)
 
-    A type: of that type, and no bool is an int; a list: one item or more, each of its pattern; a dictionary:
-    an object with these keys, those with `?` if they are there; a function: True.
+
+FOLDS: Traits = {"check": distinct}
+CLASSES: Traits = {"check": lambda classes: distinct(entry.name for entry in classes)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundClass:
+    name: str
+    category: str  # major category; empty if there is none
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredChannel:
+    """One channel of the feature set as the cache has it."""
+
+    stored: str  # the feature's name in the cache
+    parameters: Mapping[str, Plain]
+    dtype: Literal["float16", "float32"]
+    rows: tuple[int, int] = field(metadata={**bounds(0), "check": lambda rows: rows[0] <= rows[1]})
+    frames: int = field(metadata=bounds(1))
+    frame_unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractionCost:
+    """Cost of the feature set's features for all clips."""
+
+    megabytes: float = field(metadata=bounds(0))
+    seconds: float | None = field(default=None, metadata=bounds(0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    processor: str
+    cores: int | None
+    gpu: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Fitted for new audio to all test clips so far."""
+
+    temperature: float = field(metadata=bounds(1e-9))  # divides the logits
+    clips: int = field(metadata=bounds(1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    threshold: float  # probability below which there is no answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """run.json of a run, trained here or by a loop of one's own."""
+
+    dataset: str
+    synthetic: bool
+    features: str
+    model: str
+    task: Task
+    seed: int = field(metadata=bounds(**SEED))
+    epochs: int = field(metadata=bounds(1))
+    val: Validation
+    select: Selected
+    tag: str
+    recipe: str
+    note: str
+    augment: str
+    model_summary: str
+    exact: bool  # training has one solution, whatever the seed
+    member_models: tuple[str, ...] = ()  # of an ensemble trained as one model
+    grid: str  # rows x frames
+    folds: tuple[int, ...] = field(metadata=FOLDS)  # the protocol's, trained or not
+    classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
+    sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache tells none
+    duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache tells none
+    channels: tuple[StoredChannel, ...]
+    extraction: ExtractionCost
+    protocol: str  # in words
+    hash: str
+    hash_version: int
+    family: str  # hash without the seed: runs that differ in the seed alone share it
+    options: TrainingOptions
+    command: tuple[str, ...] | None = None  # NAME=value words that train it again; none of one's own loop
+    cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
+    clips: str  # digest of the clips' table
+    machine: Machine
+    versions: Mapping[str, str]
+    seconds: float = field(metadata=bounds(0))  # training alone, all folds
+    calibration: Mapping[Epoch, Calibration]
+    device: Device | None = None
+    precision: Precision | None = None
+    channels_last: bool | None = None
+    threads: int | None = field(default=None, metadata=bounds(1, MOST_THREADS))
+    compiled: bool | None = None
+    parameters: int | None = field(default=None, metadata=bounds(0))
+    checked: Mapping[str, str] | None = None  # way to compute -> why it was refused; empty if it agreed
+    changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()  # of the way to compute, since the beginning
+
+    members: ClassVar[tuple[str, ...]] = ()
+
+
+# A loop of one's own writes none of these, the trainer all.
+BY_TRAINER = ("command", "device", "precision", "channels_last", "threads", "compiled", "checked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleConfig(RunConfig):
+    """The configuration in a bundle, for the epoch whose weights it holds."""
+
+    temperature: float = field(metadata=bounds(1e-9))
+    rejection: Rejection | None = None  # chosen on validation clips
+    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))  # by class
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleConfig:
+    """run.json of an ensemble of finished runs."""
+
+    dataset: str
+    task: Task
+    folds: tuple[int, ...] = field(metadata=FOLDS)
+    classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
+    sample_rate: int = field(metadata=bounds(0, 1e6))
+    duration: float = field(metadata=bounds(0, 1e5))
+    synthetic: bool
+    features: str
+    model: str
+    seed: int = field(metadata=bounds(**SEED))
+    family: str
+    hash: str
+    name: str
+    protocol: str
+    members: tuple[str, ...]  # names of the runs
+    parameters: int = field(metadata=bounds(0))
+    seconds: float = field(metadata=bounds(0))
+    note: str
+    val: Validation | None = None  # if all members share it
+
+    tag: ClassVar[str] = ""
+    command: ClassVar[None] = None
+
+
+def read_config(content: object, kind: type[T], origin: str) -> T:
+    """run.json's content as a `RunConfig`, `BundleConfig` or `EnsembleConfig`.
+
+    RequestError names the file, `origin`, and the key that is missing, unknown or malformed.
     """
-    if isinstance(pattern, type):
-        return type(value) is pattern
-    if isinstance(pattern, list):
-        return type(value) is list and value != [] and all(fits(item, pattern[0]) for item in value)
-    if isinstance(pattern, dict):
-        return type(value) is dict and all(
-            fits(value[name], part) if (name := key.rstrip("?")) in value else name != key
-            for key, part in pattern.items()
-        )
-    return pattern(value)
+    try:
+        config = _record(content, kind, "")
+        if isinstance(config, RunConfig):
+            absent = [name for name in BY_TRAINER if getattr(config, name) is None]
+            if absent and len(absent) < len(BY_TRAINER):
+                raise ValueError(f"lacks {absent[0]}")
+    except ValueError as error:
+        raise RequestError(f"{origin} {error}: {TRAIN_AGAIN}") from None
+    return config
 
 
-def number(least: float = -inf, most: float = inf) -> Pattern:
-    """A finite number within bounds."""
-    return lambda value: type(value) in (int, float) and least <= value <= most and abs(value) < inf
+def to_json(record: object) -> dict[str, object]:
+    """A configuration, or a part of it, as run.json has it."""
+    values = {own: getattr(record, own.name) for own in dataclasses.fields(record)}  # type: ignore[arg-type]
+    return {own.name: _plain(value) for own, value in values.items() if value != _if_absent(own)}
 
 
-def distinct(pattern: Pattern, key: Callable[[Any], object] = lambda item: item) -> Pattern:
-    """A list of which no two items are the same, or have the same key."""
-    return lambda value: fits(value, [pattern]) and len(set(map(key, value))) == len(value)
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value):
+        return to_json(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
 
 
-CHANNEL: Pattern = {
-    "stored": str,
-    "frame_unit": str,
-    "parameters?": dict,
-    "dtype": lambda dtype: dtype in ("float16", "float32"),
-    "rows": lambda rows: fits(rows, [int]) and len(rows) == 2 and 0 <= rows[0] <= rows[1],
-}
-CALIBRATED: Pattern = {"temperature?": number(least=1e-9)}
-
-# What a key of run.json holds, if it is there.
-CONFIG: dict[str, Pattern] = {
-    **dict.fromkeys(("dataset", "features", "model", "task", "augment", "val", "select"), str),
-    **dict.fromkeys(("tag", "recipe", "note", "protocol", "hash", "family"), str),
-    **dict.fromkeys(("machine", "cache"), dict),
-    **dict.fromkeys(("parameters", "seconds", "threads"), number()),
-    "extraction": {"seconds?": number(), "megabytes?": number()},
-    **{key: [str] for key in ("command", "members", "member_models")},
-    "synthetic": bool,
-    "seed": number(least=0),
-    "options": {
-        "model?": str,
-        "augment?": str,
-        "optimizer?": str,
-        "skip_test?": bool,
-        "seed?": number(least=0),
-        "tta?": lambda value: type(value) is int and 0 < value < 10_000,
-    },
-    "epochs": int,
-    "folds": distinct(int),
-    "classes": distinct({"name": str, "category?": str}, key=itemgetter("name")),
-    "channels": [CHANNEL],
-    "changes": list,
-    "grid": str,
-    "calibration": {"last?": CALIBRATED, "best?": CALIBRATED},
-    "temperature": number(least=1e-9),
-    "rejection": {"threshold": number()},
-    "sample_rate": number(0, 1e6),
-    "duration": number(0, 1e5),
-}
+def _record(content: object, kind: type[T], place: str) -> T:
+    """A dataclass from an object of JSON; ValueError names the key that does not fit."""
+    if not isinstance(content, Mapping):
+        raise ValueError(f"has malformed {place}" if place else "holds no configuration")
+    known = {own.name: own for own in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = [str(name) for name in content if name not in known]
+    if unknown:
+        raise ValueError(f"has the unknown key {place}{'.' if place else ''}{unknown[0]}")
+    values = {}
+    for name, own in known.items():
+        inner = f"{place}.{name}" if place else name
+        values[name] = _if_absent(own)
+        if name in content:
+            values[name] = _value(content[name], own.type, own.metadata, inner)
+            if not own.metadata.get("check", lambda _: True)(values[name]):
+                raise ValueError(f"has malformed {inner}")
+        elif values[name] is MISSING:
+            raise ValueError(f"lacks {inner}")
+    return kind(**values)
 
 
-def checked_config(content: Any, origin: str) -> Config:
-    """run.json, checked. RequestError names the keys that hold what they cannot."""
-    if not isinstance(content, dict):
-        raise RequestError(f"{origin} holds no configuration: {TRAIN_AGAIN}")
-    wrong = [key for key, pattern in CONFIG.items() if key in content and not fits(content[key], pattern)]
-    if wrong:
-        raise RequestError(f"{origin} has malformed {', '.join(wrong)}: {TRAIN_AGAIN}")
-    if "options" in content:
-        content = content | {"options": Config(content["options"], f"{origin}, options,")}
-    return Config(content, origin)
+def _if_absent(own: "dataclasses.Field[object]") -> object:
+    """The value of a key that is not there; MISSING if it must be there, as options must."""
+    return own.metadata.get("absent", MISSING) if "meaning" in own.metadata else own.default
+
+
+def _value(value: object, kind: object, traits: Traits, place: str) -> object:
+    """A value of JSON as this type; ValueError names the key if it is of another, or out of bounds."""
+    parts = get_args(kind)
+    origin = get_origin(kind) or kind
+    least, most = traits.get("bounds", (-LARGEST, LARGEST))
+    if origin in (Union, types.UnionType):
+        return _value(value, type(value) if type(value) in parts else parts[0], traits, place)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _record(value, kind, place)
+    if origin is tuple and isinstance(value, list | tuple) and value:
+        if parts[1] is ... or len(value) == len(parts):
+            return tuple(_value(item, parts[0], traits, place) for item in value)
+    elif origin is Mapping and isinstance(value, Mapping):
+        return {
+            _value(key, parts[0], {}, place): _value(item, parts[1], traits, f"{place}.{key}")
+            for key, item in value.items()
+        }
+    elif origin is Literal:
+        if isinstance(value, str) and value in parts:
+            return value
+    elif isinstance(value, int | float) and type(value) in (kind, int if kind is float else kind):
+        if least <= value <= most:  # as NaN is not
+            return value
+    elif type(value) is kind and not SURROGATE.search(str(value)):
+        return value
+    raise ValueError(f"has malformed {place}")
 
 
 def digest(content: object) -> str:

@@ -12,7 +12,7 @@ predictions.csv is written last and whole: a fold that has one is finished. File
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
 Whoever reads gets sound content or a RequestError that names the file and what to do: run.json and the CSV
-files are checked in `checked_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
+files are checked in `read_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
 """
 
 import io
@@ -24,14 +24,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError, nearest
-from results.config import TRAIN_AGAIN, checked_config
+from results.config import TRAIN_AGAIN, EnsembleConfig, RunConfig, read_config, to_json
 from results.scores import EPOCH_SCORES, epoch_scores
 from storage.files import replace_file
 
@@ -54,7 +53,7 @@ class RunFolder:
     path: Path
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> RunConfig | EnsembleConfig:
         """run.json. RequestError if it is missing, no JSON object, or malformed."""
         file = self.path / "run.json"
         if not file.exists():
@@ -62,7 +61,18 @@ class RunFolder:
         with damage_named(file, TRAIN_AGAIN):
             if not file.is_file():  # reading a named pipe would wait for ever
                 raise ValueError("it is no regular file")
-            return checked_config(json.loads(file.read_text(encoding="utf-8")), str(file))
+            content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "members" in content:
+            return read_config(content, EnsembleConfig, str(file))
+        return read_config(content, RunConfig, str(file))
+
+    @property
+    def training(self) -> RunConfig:
+        """`config` of a run that was trained; RequestError if it is an ensemble of finished runs."""
+        if isinstance(self.config, EnsembleConfig):
+            members = ", ".join(self.config.members)
+            raise RequestError(f"{self.name} is an ensemble of finished runs: give one of them ({members})")
+        return self.config
 
     @property
     def name(self) -> str:
@@ -70,17 +80,17 @@ class RunFolder:
 
     @property
     def dataset(self) -> str:
-        return self.config["dataset"]
+        return self.config.dataset
 
     @property
     def classes(self) -> list[str]:
         """Class names, in the order of the probability columns."""
-        return [entry["name"] for entry in self.config["classes"]]
+        return [entry.name for entry in self.config.classes]
 
     @property
     def folds(self) -> list[int]:
         """Every fold number of the protocol, trained or not."""
-        return list(self.config["folds"])
+        return list(self.config.folds)
 
     @property
     def finished(self) -> list[int]:
@@ -88,24 +98,24 @@ class RunFolder:
         return [fold for fold in self.folds if (self.fold(fold) / "predictions.csv").is_file()]
 
     @property
-    def members(self) -> list[str]:
-        """What the members of an ensemble that was trained as one model are called; else none."""
-        return self.config.get("member_models", [])
+    def members(self) -> tuple[str, ...]:
+        """Names of the members of an ensemble that was trained as one model; else none."""
+        return self.config.member_models if isinstance(self.config, RunConfig) else ()
 
     @property
     def family(self) -> str:
         """A hash without the seed: runs that differ in the seed alone share it."""
-        return self.config["family"]
+        return self.config.family
 
     @property
     def validated(self) -> bool:
         """Whether clips were set aside for validation."""
-        return self.config.get("val", "none") != "none"
+        return self.config.val not in (None, "none")
 
     @property
     def exact(self) -> bool:
-        """Whether another seed would give the same: a linear model's loss has a single minimum."""
-        return self.config["model"].partition("@")[0] == "linear" and not self.validated
+        """Whether another seed would give the same; validation clips are drawn by the seed."""
+        return isinstance(self.config, RunConfig) and self.config.exact and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
         """`wanted` if last or best; auto is best if validation chose an epoch, else last."""
@@ -115,9 +125,9 @@ class RunFolder:
         return "best" if chosen and "best" in set(self.predictions(chosen[0])["selection"]) else "last"
 
     def temperature(self, selection: str = "auto") -> float:
-        """What the logits of new audio are divided by; 1 before it is fitted."""
-        calibration = self.config.get("calibration", {}).get(self.selection(selection), {})
-        return float(calibration.get("temperature", 1.0))
+        """Divisor of the logits of new audio; 1 before it is fitted."""
+        fitted = self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
+        return fitted.temperature if fitted else 1.0
 
     def fold(self, fold: int) -> Path:
         return self.path / f"fold{fold}"
@@ -168,7 +178,7 @@ class RunFolder:
     @property
     def scored_split(self) -> str:
         """The side whose scores are printed: test, or val of a run that never scores the test fold."""
-        return "val" if self.config["options"]["skip_test"] else "test"
+        return "val" if self.training.options.skip_test else "test"
 
     def scored(
         self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
@@ -277,9 +287,9 @@ def _is_run(path: str) -> bool:
     return os.path.isfile(f"{path}/run.json")  # noqa: PTH113 Path's raises if the name is too long for a file
 
 
-def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(to_json(config), indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(folder / "run.json", text + "\n")
 
 

@@ -9,7 +9,7 @@ ever executed.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import nn
 from commandline.errors import RequestError
 from commandline.terminal import size
 from results import run_folder
-from results.config import Config, checked_config
+from results.config import BundleConfig, Rejection, read_config, to_json
 from results.run_folder import RunFolder
 from results.scores import rejection_threshold, scaled
 from train.augment import parse_augment, trained_shape, views
@@ -41,7 +41,7 @@ Probabilities = NDArray[np.float32]
 class Bundle(NamedTuple):
     """run.json, and by fold the network's and the statistics' state."""
 
-    config: dict[str, Any]
+    config: BundleConfig
     folds: dict[int, State]
 
 
@@ -61,13 +61,13 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
             raise RequestError(f"{file} is not there: give another SELECTION=, or train this fold again")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    config = {**run.config, "temperature": run.temperature(selection)}
+    temperature = run.temperature(selection)
+    rejection = None
     if run.validated:
         probabilities, target = run.answers(split="val", selection=selection)
-        probabilities = scaled(probabilities, config["temperature"])
-        threshold = rejection_threshold(target, probabilities, WANTED_ACCURACY)
-        config["rejection"] = {"threshold": threshold}  # for REJECT=auto
-    return Bundle(Config(config, str(run.path / "run.json")), folds)
+        probabilities = scaled(probabilities, temperature)
+        rejection = Rejection(threshold=rejection_threshold(target, probabilities, WANTED_ACCURACY))
+    return Bundle(BundleConfig(**vars(run.training), temperature=temperature, rejection=rejection), folds)
 
 
 def read_bundle(file: Path) -> Bundle:
@@ -85,7 +85,7 @@ def read_bundle(file: Path) -> Bundle:
         )
     if not isinstance(content["folds"], dict) or not content["folds"]:
         raise RequestError(f"{file} holds no folds: make it again from its run")
-    return Bundle(checked_config(content["config"], str(file)), content["folds"])
+    return Bundle(read_config(content["config"], BundleConfig, str(file)), content["folds"])
 
 
 class FoldModel(NamedTuple):
@@ -100,21 +100,21 @@ class TrainedModel:
 
         model = TrainedModel(bundle_of_run(run))
         filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip fills
-        model.probabilities(cache.batch(run.config["features"].split("+"), clip_ids), filled)  # (B, K)
+        model.probabilities(cache.batch(run.config.features.split("+"), clip_ids), filled)  # (B, K)
 
     Always in plain fp32, whatever the training used, as predictions.csv was computed.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         config = self.config = bundle.config
-        self.classes: list[str] = [entry["name"] for entry in config["classes"]]
-        architecture = resolve(config["options"]["model"])
+        self.classes: list[str] = [entry.name for entry in config.classes]
+        architecture = resolve(config.options.model)
         spec = self.input = InputSpec.restore(architecture.kind, config)
-        self.augmenter = parse_augment(config["augment"], spec.kind.augmented_as)
+        self.augmenter = parse_augment(config.augment, spec.kind.augmented_as)
         # channels last is a sixth faster for images on a CPU; a batch of single numbers has no such layout
         self.compute = Compute(device, channels_last=spec.grid != (1, 1))
         self.trained_shape = trained_shape(self.augmenter, spec.grid)  # of what the network is made for
-        self.temperature = float(config["temperature"])
+        self.temperature = config.temperature
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             try:
@@ -157,7 +157,7 @@ class TrainedModel:
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The views of each clip over which a fold's network answers by the mean (TTA)."""
-        return list(views(x, self.augmenter, self.config["options"]["tta"], self.input.timed))
+        return list(views(x, self.augmenter, self.config.options.tta, self.input.timed))
 
 
 def make_bundle(options: BundleOptions) -> int:
@@ -172,8 +172,7 @@ def make_bundle(options: BundleOptions) -> int:
         for state in folds.values():
             for name, weight in state["network"].items():
                 state["network"][name] = weight.half() if weight.dim() > 1 else weight
-    plain = dict(config) | {"options": dict(config["options"])}
-    save(file, {"format": BUNDLE_FORMAT, "config": plain, "folds": folds})
+    save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
     made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
     print(f"{file}: {made}; make predict RUN={file} AUDIO=… uses it")
     return 0

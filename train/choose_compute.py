@@ -20,10 +20,10 @@ from torch import nn
 
 from commandline.terminal import tell
 from results import run_folder
-from results.config import digest
+from results.config import Plain, digest
 from results.run_folder import RunFolder
 from storage.files import replace_file
-from train.compute import TYPES, Compute, is_shortage, machine, poisoned_memory, threads_of
+from train.compute import TYPES, Compute, is_shortage, machine, poisoned_memory, threads_of, versions
 from train.optimisation import smoothed_loss
 from train.options import RunOptions
 from train.plan import Plan, run_config
@@ -193,7 +193,7 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
     run = RunFolder(plan.path)
     begun = None
     if (run.path / "run.json").is_file():
-        begun = Compute(**{field.name: run.config[field.name] for field in fields(Compute)})
+        begun = Compute(**{field.name: getattr(run.training, field.name) for field in fields(Compute)})
     if begun and begun.device == device:  # with the same bits
         proposed = begun
     else:
@@ -206,11 +206,14 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
         return compute
     state = asdict(compute)
     if begun is None:
-        known_now = {"parameters": sum(weight.numel() for weight in network.parameters()), "checked": checked}
-        run_folder.write_config(run.path, run_config(plan) | machine(device) | state | known_now)
+        config = run_config(plan, machine(device), versions())
+        parameters = sum(weight.numel() for weight in network.parameters())
+        run_folder.write_config(run.path, replace(config, **state, parameters=parameters, checked=checked))
     else:
-        done = {fold: len(run.history(fold)) for fold in run.folds if fold not in run.finished}
-        change = {"from": asdict(begun), "to": state, "epochs_done": done}
-        changes = [*run.config.get("changes", []), change]
-        run_folder.write_config(run.path, run.config | state | {"changes": changes})
+        done: dict[str, Plain] = {
+            str(fold): len(run.history(fold)) for fold in run.folds if fold not in run.finished
+        }
+        change: dict[str, dict[str, Plain]] = {"from": asdict(begun), "to": state, "epochs_done": done}
+        changes = *run.training.changes, change
+        run_folder.write_config(run.path, replace(run.training, **state, changes=changes))
     return compute

@@ -11,20 +11,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import cast
+from typing import cast, get_args
 
 import joblib
 import torch
 from torch import nn
 
 from commandline.errors import RequestError
+from results.config import MOST_THREADS, Device, Machine
 from storage import system
 from train.models.ensemble import Ensemble
 
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-MOST_THREADS = 1024
-DEVICES = ("cpu", "cuda", "mps")
+DEVICES = get_args(Device)
 NEVER = -1
 POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38 in fp32 and in bf16
 
@@ -171,13 +171,12 @@ def is_shortage(error: BaseException) -> bool:
     )
 
 
-def machine(device: str) -> dict[str, object]:
-    """For run.json: where and with what a run was made."""
-    known: dict[str, object] = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-    }
-    if device == "cuda":
-        known["gpu"] = torch.cuda.get_device_name(device)
-    versions = {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
-    return {"machine": known, "versions": versions, "seconds": 0.0, "calibration": {}}
+def machine(device: str) -> Machine:
+    """For run.json: where a run was made."""
+    gpu = torch.cuda.get_device_name(device) if device == "cuda" else None
+    return Machine(processor=platform.processor() or platform.machine(), cores=os.cpu_count(), gpu=gpu)
+
+
+def versions() -> dict[str, str]:
+    """For run.json: with what a run was made."""
+    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}

@@ -72,7 +72,7 @@ def permute_channels(
 ) -> pd.DataFrame:
     """By clip_id of the fold's test clips: whole (correct as it is), each channel's share correct."""
     ids = run.scored(fold)["clip_id"].to_numpy()
-    features = parse_set(run.config["features"])
+    features = parse_set(run.config.features)
     inputs = [
         model.prepare(fold, cache.batch(features, chunk), cache.filled[chunk])
         for chunk in chunked(cache.positions(ids))

@@ -40,7 +40,7 @@ from train.compute import Compute
 from train.fold_data import FoldData, Resident, load_fold, measure_clips
 from train.models.texture import BANDS, TextureNet
 from train.options import ImportanceOptions, RunOptions
-from train.plan import Plan, class_column, make_plan, remarks, run_config
+from train.plan import Plan, class_column, make_plan, remarks
 from train.trainer import LinearTrainer, Trainer, draw_network
 
 MODELS = ("linear", "texture")
@@ -160,8 +160,8 @@ class Fits:
         replace_file(self.path / "scores.csv", text.getvalue())
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
         recordings = [plan.table["group"].loc[data.train].nunique() for data in self.data.values()]
-        named = ("dataset", "synthetic", "model", "task", "classes")
-        config = {key: run_config(plan)[key] for key in named} | self.settings
+        named = {"dataset": plan.dataset, "synthetic": plan.cache.synthetic, "model": plan.options.model}
+        config = named | {"task": plan.options.task, "classes": plan.classes} | self.settings
         config |= {
             "fingerprints": known | prints,
             "recordings": float(np.mean(recordings)),

@@ -13,7 +13,7 @@ when values are prepared: a run is planned without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from commandline.registry import Registry
 from features_cache.names import Channel, parse_channel
+from results.config import RunConfig, StoredChannel
 from train.options import ListOptions, RunOptions, parse_grid
 
 if TYPE_CHECKING:
@@ -47,28 +48,22 @@ class InputChannel(NamedTuple):
     timed: bool  # whether its columns are frames of time
 
     @classmethod
-    def of(cls, described: Mapping[str, Any]) -> InputChannel:
+    def of(cls, described: StoredChannel) -> InputChannel:
         """The channel that run.json describes so."""
-        first, last = described["rows"]
-        name = parse_channel(described["stored"]).name
-        timed = described["frame_unit"] in ("s", "index")  # nothing is known of an index
-        return cls(name, last - first + 1, described["frames"], timed)
+        first, last = described.rows
+        timed = described.frame_unit in ("s", "index")  # nothing is known of an index
+        return cls(parse_channel(described.stored).name, last - first + 1, described.frames, timed)
 
 
 MEL = InputChannel("mel", rows=128, frames=431, timed=True)  # an example
 
 
-def describe(cache: Cache, channel: Channel) -> dict[str, Any]:
+def describe(cache: Cache, channel: Channel) -> StoredChannel:
     """A channel of a cache as run.json keeps it."""
     feature = cache[channel]
-    return {
-        "stored": feature.stored,
-        "parameters": feature.parameters,
-        "dtype": feature.dtype,
-        "rows": list(channel.rows or (0, feature.rows - 1)),
-        "frames": feature.frames,
-        "frame_unit": feature.frame_unit,
-    }
+    named = ("stored", "parameters", "dtype", "frames", "frame_unit")
+    values = {name: getattr(feature, name) for name in named}
+    return StoredChannel(**values, rows=channel.rows or (0, feature.rows - 1))
 
 
 def stored_channels(cache: Cache, channels: Sequence[Channel]) -> tuple[InputChannel, ...]:
@@ -305,10 +300,10 @@ class InputSpec:
         return cls(kind, channels, kind.chosen_grid(channels, options.grid), drop_padding=False)
 
     @classmethod
-    def restore(cls, kind: InputKind, config: Mapping[str, Any]) -> InputSpec:
+    def restore(cls, kind: InputKind, config: RunConfig) -> InputSpec:
         """The input of a trained run, from its run.json."""
-        channels = tuple(map(InputChannel.of, config["channels"]))
-        return cls(kind, channels, parse_grid(config["grid"]), config["options"].get("padding") == "drop")
+        channels = tuple(map(InputChannel.of, config.channels))
+        return cls(kind, channels, parse_grid(config.grid), config.options.padding == "drop")
 
     @property
     def widths(self) -> list[int]:

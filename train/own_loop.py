@@ -24,7 +24,7 @@ from commandline.errors import RequestError
 from results import run_folder
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
-from train.compute import machine
+from train.compute import machine, versions
 from train.fold_data import ClipMoments, Streamed, describe_channels, measure_clips
 from train.identity import Identity
 from train.options import RunOptions
@@ -141,13 +141,18 @@ class OwnRun:
         folder = RunFolder(plan.path)
         refuse_another(folder, plan)
         summary = "A network of one's own, trained by a loop of one's own."
-        config = run_config(plan) | machine("cpu") | {"model": self.name, "model_summary": summary}
-        config["protocol"] += "; by a training loop outside of this project"
-        config["options"] = {**config["options"], "model": self.name}
-        for key in ("command", "member_models"):  # nothing of this project trains it again
-            config.pop(key, None)
-        if network is not None:
-            config["parameters"] = sum(weight.numel() for weight in network.parameters())
+        config = run_config(plan, machine("cpu"), versions())
+        config = replace(
+            config,
+            model=self.name,
+            model_summary=summary,
+            exact=False,
+            member_models=(),
+            protocol=f"{config.protocol}; by a training loop outside of this project",
+            options=replace(config.options, model=self.name),
+            command=None,  # nothing of this project trains it again
+            parameters=None if network is None else sum(map(torch.numel, network.parameters())),
+        )
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
         scores = epoch_scores(clips.targets, answers)

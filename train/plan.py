@@ -21,7 +21,8 @@ from features_cache.cache import open_cache
 from features_cache.names import parse_channel
 from features_cache.splits import Split, fold_split
 from features_cache.table import originals, refuse_class_names
-from results.config import digest
+from results.config import ExtractionCost, Machine, RunConfig, SoundClass, digest
+from results.training_options import TrainingOptions
 from train import extras
 from train.augment import Augmenter, parse_augment, trained_shape
 from train.identity import (
@@ -104,6 +105,12 @@ class Plan:
         numbers[self.table.index] = pd.Index(self.names).get_indexer(classes)
         return numbers
 
+    @property
+    def resolved_options(self) -> TrainingOptions:
+        """The options as run.json has them; weights from a file by the file's name."""
+        exact = {"padding": "keep"} | self.identity.content["options"] | {"weights": self.options.weights}
+        return TrainingOptions(**exact)
+
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """The leading columns of predictions.csv for these clips; `columns`: split, selection."""
         target = np.array(self.names, object)[self.targets[positions]]
@@ -141,37 +148,42 @@ def make_plan(asked: RunOptions) -> Plan:
     return Plan(options, changed, cache, model, spec, augmenter, table, identity)
 
 
-def run_config(plan: Plan) -> dict[str, Any]:
+def run_config(plan: Plan, machine: Machine, versions: Mapping[str, str]) -> RunConfig:
     """run.json, except what only training tells."""
     options = plan.options
     model = plan.model
     content = plan.identity.content
-    exact = content["options"] | {"weights": options.weights}
     seedless = content | {"options": content["options"] | {"seed": None}}
     named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
     published_test = plan.cache.published_test in plan.folds
-    return {
-        "dataset": plan.dataset,
-        "synthetic": plan.cache.synthetic,
+    return RunConfig(
+        dataset=plan.dataset,
+        synthetic=plan.cache.synthetic,
         **{name: getattr(options, name) for name in named},
-        "augment": exact["augment"],
-        "model_summary": model.summary,
-        **({"member_models": model.member_names} if model.member_names else {}),
-        "grid": "{}x{}".format(*plan.input.grid),
-        "folds": plan.folds,
-        "classes": plan.classes,
-        "sample_rate": plan.cache.sample_rate,
-        "duration": plan.cache.duration,
-        "channels": [describe(plan.cache, channel) for channel in plan.channels],
-        "extraction": plan.cache.extraction_cost(plan.channels),
-        "protocol": protocol(options, in_steps=model.kind.in_steps, published_test=published_test),
-        "hash": plan.identity.hash,
-        "hash_version": HASH_VERSION,
-        "family": digest([seedless, options.tag]),
-        "options": exact,
-        "command": training_command(options),
-        **{name: content[name] for name in ("cache", "clips")},
-    }
+        augment=content["options"]["augment"],
+        model_summary=model.summary,
+        exact=not model.kind.in_steps,
+        member_models=tuple(model.member_names),
+        grid="{}x{}".format(*plan.input.grid),
+        folds=tuple(plan.folds),
+        classes=tuple(SoundClass(**entry) for entry in plan.classes),
+        sample_rate=plan.cache.sample_rate,
+        duration=plan.cache.duration,
+        channels=tuple(describe(plan.cache, channel) for channel in plan.channels),
+        extraction=ExtractionCost(**plan.cache.extraction_cost(plan.channels)),
+        protocol=protocol(options, in_steps=model.kind.in_steps, published_test=published_test),
+        hash=plan.identity.hash,
+        hash_version=HASH_VERSION,
+        family=digest([seedless, options.tag]),
+        options=plan.resolved_options,
+        command=tuple(training_command(options)),
+        cache=content["cache"],
+        clips=content["clips"],
+        machine=machine,
+        versions=versions,
+        seconds=0.0,
+        calibration={},
+    )
 
 
 # ---- the steps of make_plan -----------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from pipeline.datasets.events import read_events
 from pipeline.datasets.layouts import files_below
 from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder
+from results.config import StoredChannel
 from results.events import detection_scores, join_windows, label_windows, middles
 from results.run_folder import RunFolder
 from train.bundle import (
@@ -67,18 +68,18 @@ class AudioModel(TrainedModel):
         super().__init__(bundle, device)
         self.run = run
         self.rejection = rejection or Rejection()
-        self.sample_rate = int(self.config["sample_rate"])
-        self.samples = round(self.config["duration"] * self.sample_rate)  # of a clip
-        self.channels: list[tuple[Variant, Mapping[str, Any]]] = []  # and as run.json describes them
-        for described in self.config["channels"]:
-            stored = described["stored"]
+        self.sample_rate = self.config.sample_rate
+        self.samples = round(self.config.duration * self.sample_rate)  # of a clip
+        self.channels: list[tuple[Variant, StoredChannel]] = []  # the latter as run.json has it
+        for described in self.config.channels:
+            stored = described.stored
             channel = parse_channel(stored)
             if channel.name not in (*FEATURES, "embedding"):
                 raise RequestError(
                     f"{stored} was brought into the run's cache: nothing computes it for new audio"
                 )
             variant = resolve_feature(channel)
-            if described.get("parameters", {}).get("file") != variant.recorded.get("file"):
+            if described.parameters.get("file") != variant.recorded.get("file"):
                 raise RequestError(
                     f"the run was trained on {stored} of another file than the one that is there now: put "
                     "the former network and card back, or train again"
@@ -108,8 +109,8 @@ class AudioModel(TrainedModel):
             selection = run.selection(options.selection)
             bundle = bundle_of_run(run, selection)
             name = f"{run.name}, {selection} epoch"
-        folds = f"{len(bundle.folds)} of {len(bundle.config['folds'])} folds"
-        tell(f"predicted by {name}: {bundle.config['model']} of {bundle.config['dataset']}, {folds}")
+        folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"
+        tell(f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset}, {folds}")
         return cls(bundle, device, run, Rejection.of(options, bundle.config))
 
     def features(self, y: Samples) -> Values:
@@ -120,10 +121,10 @@ class AudioModel(TrainedModel):
         clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
         stored = []
         for variant, channel in self.channels:
-            largest = np.finfo(channel["dtype"]).max  # of audio far beyond full scale
+            largest = np.finfo(channel.dtype).max  # of audio far beyond full scale
             values = np.clip(variant.compute(clip), -largest, largest)
-            first, last = channel["rows"]
-            stored.append(to_stored(values, values.shape, channel["dtype"])[first : last + 1])
+            first, last = channel.rows
+            stored.append(to_stored(values, values.shape, channel.dtype)[first : last + 1])
         return stored
 
     def predict(
@@ -294,8 +295,8 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
         raise RequestError(f"HOP={hop:g}: expected seconds from 0 to the {samples / rate:g} of a window")
     step = max(1, round(hop * rate))
     hop = step / rate
-    thresholds = class_thresholds(options.threshold, model.classes, model.config.get("thresholds", {}))
-    folder = options.reports / model.config["dataset"]
+    thresholds = class_thresholds(options.threshold, model.classes, model.config.thresholds or {})
+    folder = options.reports / model.config.dataset
     durations = {}
     predictions = []
     failures = {}

@@ -6,13 +6,13 @@ The probability may be chosen on a run's validation clips, so that what is answe
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError, nearest
+from results.config import BundleConfig
 from train.options import TrainedOptions
 
 LEVEL_SECONDS = 0.05
@@ -29,16 +29,16 @@ class Rejection:
     level: float = -np.inf  # dB of full scale
 
     @classmethod
-    def of(cls, options: TrainedOptions, config: dict[str, Any]) -> "Rejection":
+    def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
         """Of this model; RequestError for a threshold that is none, or was never chosen."""
         level = -np.inf if options.gate is None else options.gate
         if options.reject == "auto":
-            if "rejection" not in config:
+            if config.rejection is None:
                 raise RequestError(
                     "REJECT=auto takes the threshold chosen on validation clips, and this model has none: "
                     "train with VAL=group, or give a probability, as REJECT=0.7"
                 )
-            return cls(float(config["rejection"]["threshold"]), level)
+            return cls(config.rejection.threshold, level)
         try:
             probability = float(options.reject or 0)
         except ValueError:

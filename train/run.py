@@ -5,16 +5,18 @@ there is something to train.
 """
 
 import os
+from dataclasses import replace
 
 from commandline.errors import RequestError
 from commandline.options import words
 from commandline.spelling import make_command
 from commandline.terminal import tell
 from results import run_folder
+from results.config import to_json
 from results.run_folder import RunFolder
 from train import extras
 from train.options import RunOptions
-from train.plan import Plan, make_plan, run_config
+from train.plan import Plan, make_plan
 from train.summary import calibration, summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
@@ -65,22 +67,24 @@ def execute(options: RunOptions) -> RunFolder:
     folder = RunFolder(plan.path)  # read anew
     if first_process():
         seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
-        config = folder.config | {"seconds": seconds} | ({"note": options.note} if options.note else {})
-        if seconds != folder.config["seconds"] and not options.skip_test:
-            config["calibration"] = calibration(folder)
-        if config != folder.config:
+        known = folder.training
+        config = replace(known, seconds=seconds, note=options.note or known.note)
+        if seconds != known.seconds and not options.skip_test:
+            config = replace(config, calibration=calibration(folder))
+        if config != known:
             run_folder.write_config(folder.path, config)
     return RunFolder(plan.path)
 
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:
     """RequestError if the folder holds another configuration than the plan's."""
-    if (folder.path / "run.json").is_file() and folder.config["hash"] != plan.identity.hash:
-        known = folder.config
-        own = run_config(plan)
-        theirs = known["options"]
-        changed = [name.upper() for name, value in own["options"].items() if theirs.get(name) != value]
-        changed += [name for name in ("cache", "clips") if known.get(name) != own[name]]
+    if (folder.path / "run.json").is_file() and folder.training.hash != plan.identity.hash:
+        known = folder.training
+        theirs = to_json(known.options)
+        own = to_json(plan.resolved_options)
+        changed = [name.upper() for name, value in own.items() if theirs.get(name) != value]
+        changed += ["cache"] * (known.cache != plan.identity.content["cache"])
+        changed += ["clips"] * (known.clips != plan.identity.content["clips"])
         raise RequestError(
             f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
             "and is left as it is: give TAG=… for a folder of its own"

@@ -3,6 +3,7 @@
 import statistics
 
 from commandline.terminal import mean_percent, percent
+from results.config import Calibration, Epoch
 from results.run_folder import RunFolder
 from results.scores import confusion_matrix, fit_temperature, most_confused
 
@@ -24,9 +25,9 @@ def summary(run: RunFolder) -> str:
         f"{run.path}: {len(folds)} of {len(run.folds)} folds; mean ± sd, n = {len(folds)}",
         *score_lines(run, folds),
         f"most confused: {'; '.join(errors) or 'none'}",
-        f"protocol: {run.config['protocol']}",
+        f"protocol: {run.config.protocol}",
     ]
-    if run.config["synthetic"]:
+    if run.config.synthetic:
         lines.append("the clips are synthetic")
     return "\n".join(lines)
 
@@ -36,7 +37,7 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
     ensemble `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`."""
     split = run.scored_split
     lines = []
-    best = {"best": f"best epoch by {run.config['select']}"} if run.selection() == "best" else {}
+    best = {"best": f"best epoch by {run.training.select}"} if run.selection() == "best" else {}
     for selection, epoch in {"last": "last epoch", **best}.items():
         table = run.scores(split, selection).loc[folds]
         texts = []
@@ -56,10 +57,11 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
     return lines
 
 
-def calibration(run: RunFolder) -> dict[str, dict[str, float]]:
-    """For run.json: of each selection the temperature for new audio, fitted to all clips tested so far."""
-    fitted = {}
+def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
+    """For run.json: each selection's temperature for new audio, fitted to all clips tested so far."""
+    fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():
         probabilities, targets = run.answers(selection=selection)
-        fitted[selection] = {"temperature": fit_temperature(targets, probabilities), "clips": len(targets)}
+        temperature = fit_temperature(targets, probabilities)
+        fitted[selection] = Calibration(temperature=temperature, clips=len(targets))
     return fitted

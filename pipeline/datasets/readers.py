@@ -59,8 +59,7 @@ class Listing:
 
     `table` has CLIP_COLUMNS and whatever else the source says of each clip, with its `filename`. A `fold` of
     0 and a `group` of '' are not known yet, nor is a rate or duration of None. `published_test` is the one
-    fold that the publishers test, if they do not test each in turn. `groups` is what its groups are called,
-    '' for source recordings.
+    fold that the publishers test, if they do not test each in turn.
     """
 
     table: pd.DataFrame
@@ -68,7 +67,6 @@ class Listing:
     duration: float | None = None
     notes: tuple[str, ...] = ()
     published_test: int | None = None
-    groups: str = ""
 
 
 def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
@@ -185,9 +183,7 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
     unlabelled = clips["filename"][clips["label"] == ""]
     if len(unlabelled):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
-    table = clip_table(clips, audio_dir)
-    own = "group" in clips and "src_file" not in clips and bool((table["group"] != "").any())
-    return Listing(table, groups="group" if own else "")
+    return Listing(clip_table(clips, audio_dir))
 
 
 def is_esc_layout(folder: Path) -> bool:

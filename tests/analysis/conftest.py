@@ -16,6 +16,7 @@ from features_cache import external
 from results.config import digest
 from results.run_folder import RunFolder, write_config, write_predictions
 from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets
+from tests.run_configs import named, run_config
 
 
 @pytest.fixture
@@ -36,10 +37,9 @@ def hand_run(tmp_path):
         folder = RunFolder(tmp_path / "hand" / name)
         table = pd.DataFrame(rows, columns=["clip_id", "group", "fold", "target", "probabilities"])
         by_fold = table.assign(split="test", selection="last").groupby("fold")
-        standard = {"dataset": "hand", "features": name, "model": "resnet18", "task": "classes", "seed": 0}
-        standard |= {"protocol": "last epoch", "folds": [*by_fold.groups], "family": digest([name, config])}
-        standard["classes"] = [{"name": one, "category": ""} for one in classes]
-        write_config(folder.path, standard | config)
+        standard = {"dataset": "hand", "features": name, "synthetic": False, "classes": named(*classes)}
+        standard |= {"folds": tuple(by_fold.groups), "family": digest([name, config])}
+        write_config(folder.path, run_config(**(standard | config)))
         for fold, here in by_fold:
             folder.fold(fold).mkdir(parents=True)
             probabilities = np.array(here["probabilities"].tolist(), np.float32)

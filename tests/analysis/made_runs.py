@@ -13,8 +13,10 @@ import pandas as pd
 
 from analysis.runs import load_runs
 from results import run_folder
-from results.config import digest, label
+from results.config import ExtractionCost, SoundClass, digest, label
 from results.run_folder import RunFolder
+from results.training_options import TrainingOptions
+from tests.run_configs import run_config
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
 CLIPS_A_GROUP = 2
@@ -73,36 +75,29 @@ def make_run(runs, clips, made, dataset="made"):
     classes = classes.sort_values("name")
     names = classes["name"].tolist()
     folds = sorted(int(fold) for fold in clips["fold"].unique())
-    options = {"dataset": dataset, "epochs": EPOCHS, "grid": "128x216"}
+    options = {"epochs": EPOCHS, "grid": "128x216"}
     options |= {name: getattr(made, name) for name in ("features", "model", "task", "augment", "val")}
     changes = {"task": made.task, "val": f"val.{made.val}", "augment": f"augment.{made.augment}"}
     changes["seed"] = f"s{made.seed}"
     differences = [text for name, text in changes.items() if getattr(made, name) != getattr(MadeRun, name)]
-    hash_ = digest([options, made.seed])
+    hash_ = digest([dataset, options, made.seed])
     sets = made.features.split("+")
-    config = {
+    config = run_config(
         **options,
-        "options": {**options, "seed": made.seed},
-        "seed": made.seed,
-        "select": "val_loss",
-        "synthetic": True,
-        "folds": folds,
-        "classes": classes.to_dict("records"),
-        "family": digest(options),
-        "hash": hash_,
-        "name": label(made.features, made.model, differences, hash_),
-        "protocol": "last epoch" if made.val == "none" else f"best epoch on VAL={made.val}",
-        "sample_rate": 44100,
-        "duration": 5.0,
-        "channels": [
-            {"stored": name, "frame_unit": "s", "dtype": "float16", "rows": [0, 0]} for name in sets
-        ],
-        "parameters": 11_000_000 + 3136 * len(sets),
-        "seconds": 300.0 + 60 * len(sets),
-        "note": "made up",
-        "extraction": {"seconds": 20.0 * len(sets), "megabytes": 110.0 * len(sets)},
-    }
-    folder = runs / dataset / config["name"]
+        dataset=dataset,
+        options=TrainingOptions(**options, seed=made.seed, smoothing=0.0, lr=0.002, decay=0.05),
+        seed=made.seed,
+        exact=made.model == "linear",
+        folds=tuple(folds),
+        classes=tuple(SoundClass(**entry) for entry in classes.to_dict("records")),
+        family=digest([dataset, options]),
+        hash=hash_,
+        protocol="last epoch" if made.val == "none" else f"best epoch on VAL={made.val}",
+        parameters=11_000_000 + 3136 * len(sets),
+        seconds=300.0 + 60 * len(sets),
+        extraction=ExtractionCost(seconds=20.0 * len(sets), megabytes=110.0 * len(sets)),
+    )
+    folder = runs / dataset / label(made.features, made.model, differences, hash_)
     shutil.rmtree(folder, ignore_errors=True)
     run_folder.write_config(folder, config)
     target = np.array([names.index(name) for name in clips[column]])

@@ -18,6 +18,8 @@ from analysis.ranking import rankings
 from analysis.runs import Run
 from analysis.significance import detectable
 from results.run_folder import RunFolder
+from results.training_options import TrainingOptions
+from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
@@ -61,9 +63,11 @@ def simulated_runs(
         easy = norm.ppf(accuracy + (better if features == different else 0))
         correct = shared + np.sqrt(own) * difficulty() < easy
         predicted = np.where(correct, target, (target + 1) % classes)
-        options = {"features": features, "model": "resnet18", "augment": augment, "val": "none"}
+        options = TrainingOptions(features=features, model="resnet18", augment=augment)
         folder = RunFolder(Path("simulated") / f"{features}-{augment}")
-        folder.__dict__["config"] = {**options, "seed": 0, "options": options, "folds": [*range(1, 6)]}
+        vars(folder)["config"] = run_config(
+            features=features, augment=augment, options=options, folds=tuple(range(1, 6))
+        )
         run = Run(
             name=folder.name,
             dataset="simulated",

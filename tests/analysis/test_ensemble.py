@@ -47,7 +47,7 @@ def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of
     if ranked == 1:  # errors that are mostly their own: the mean is better
         assert sets[0].best.name == ensemble.name
     assert ensemble.features == "mel,zcr+chroma" and ensemble.synthetic
-    assert ensemble.config["parameters"] == sum(run.config["parameters"] for run in runs)
+    assert ensemble.config.parameters == sum(run.config.parameters for run in runs)
 
 
 def test_the_same_members_write_the_same_folder(made, tmp_path):
@@ -71,8 +71,8 @@ def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
     made(MadeRun(), MadeRun(features="zcr"))
     asked = AnalysisOptions(runs=tmp_path, dataset="made", ensemble=("mel-resnet18", "zcr-res"))
     config = requested_ensemble(asked).config
-    assert config["members"] == ["mel-resnet18", "zcr-resnet18"]
-    assert "selected on the test folds" in config["note"]
+    assert config.members == ("mel-resnet18", "zcr-resnet18")
+    assert "selected on the test folds" in config.note
     with refused("did you mean 'mel-resnet18'"):
         requested_ensemble(replace(asked, ensemble=("mell-resnet18", "zcr-res"), dataset=""))
 

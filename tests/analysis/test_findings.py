@@ -7,6 +7,7 @@ from analysis.findings import findings
 from analysis.runs import Results, load_runs
 from results.run_folder import RunFolder, write_config, write_predictions
 from tests.analysis.made_runs import MadeRun, of_sets
+from tests.run_configs import rewrite
 
 
 def threats(found):
@@ -64,7 +65,7 @@ def test_a_gain_and_the_best_agree_for_two_runs(made, named, level):
 def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
     run = made(MadeRun(skill=0.9)).runs[0]
     folder = run.folders[0]
-    folder.config["member_models"] = ["resnet18", "texture"]
+    rewrite(folder, member_models=("resnet18", "texture"))
     for fold in range(1, 6):
         rows = folder.predictions(fold).iloc[:, :5]
         right = np.eye(10, dtype=np.float32)[[run.classes.index(name) for name in rows["target"]]]

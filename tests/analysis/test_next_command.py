@@ -9,6 +9,7 @@ from analysis.page import say
 from analysis.runs import Results, load_runs
 from results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets
+from tests.run_configs import rewrite
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
 
@@ -75,7 +76,8 @@ def test_what_is_outdated_is_trained_again_under_a_tag_that_is_free(made):
     again = (f"make sweep DATASET=made RUNS=elsewhere {words}", "again")
     assert proposed(results, outdated=outdated) == again
     for run in results.runs:
-        run.config["tag"] = "new"
+        for folder in run.folders:
+            rewrite(folder, tag="new")
     assert "TAG=newnew " in proposed(results, outdated=outdated)[0]
 
 
@@ -105,13 +107,10 @@ def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):
 
 
 def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
-    def recorded(run, **config):
-        for folder in run.folders:
-            folder.config.update({"command": ["FEATURES=mel", "MODEL=texture", "EPOCHS=3"], **config})
-        return run
-
     (both,) = made(*of_sets(2, mel=0.9)).runs
-    again = train_again(recorded(both), ["DATASET=a b"])
+    assert train_again(both, []) == ""  # made by a loop of one's own
+    for folder in both.folders:
+        rewrite(folder, command=("FEATURES=mel", "MODEL=texture", "EPOCHS=3"))
+    again = train_again(both, ["DATASET=a b"])
     assert again == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texture EPOCHS=3 'SEED=0 1'"
     assert "MODEL=texture EPOCHS=3" in proposed(Results([both], []))[0]
-    assert train_again(recorded(both, members=["a", "b"]), []) == ""

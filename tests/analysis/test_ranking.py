@@ -7,6 +7,7 @@ import pytest
 
 from analysis.ranking import nested_selection, rank, rankings
 from tests.analysis.made_runs import MadeRun, of_sets
+from tests.run_configs import rewrite
 
 MEL = MadeRun()
 ZCR = MadeRun(features="zcr")
@@ -87,8 +88,8 @@ def test_other_classes_datasets_clips_or_recordings_are_not_compared(made, hand_
 def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
     """The third shares no feature with the others: it stays with the first that it fits to."""
     both, mel, zcr = made(MadeRun(features="mel+zcr"), MEL, ZCR).runs
-    mel.config.update({"cache": {"mel": "as mel"}, "clips": "all"})
-    both.config.update({"clips": "all"} | change)
+    rewrite(mel.folders[0], cache={"mel": "as mel"})
+    rewrite(both.folders[0], **change)
     found = rankings([zcr, mel, both])
     assert [len(ranking.runs) for ranking in found] == ([3] if comparable else [2, 1])
     assert {ranking.reason for ranking in found[1:]} <= {"cache"}
@@ -96,7 +97,7 @@ def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
 
 def test_another_number_of_epochs_is_no_other_protocol(made):
     results = made(MEL, ZCR)
-    results.runs[1].config["protocol"] = "last epoch of 240"
+    rewrite(results.runs[1].folders[0], protocol="last epoch of 240")
     assert len(ranked(results)) == 1
 
 

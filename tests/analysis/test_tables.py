@@ -1,5 +1,7 @@
 """The tables' numbers against counts made by hand, scikit-learn and published results; and as text."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,10 @@ from sklearn.metrics import classification_report
 
 from analysis import tables
 from analysis.ranking import rankings
+from results.config import Machine
 from results.scores import Prediction, calibration_error
 from tests.analysis.made_runs import MadeRun, of_sets
+from tests.run_configs import rewrite
 
 CLASSES = ["dog", "rain", "sea"]
 # Of three dogs one is predicted as rain, of two rains both as dog, the sea is correct.
@@ -71,8 +75,9 @@ def test_seeds_are_averaged_before_anything_else(made):
 
 def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     runs = made(MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms")).runs
-    for run, change in zip(runs, ({"threads": 2}, {"machine": {"gpu": "NVIDIA H200"}}, {"threads": 1})):
-        run.config.update(change)
+    gpu = Machine(processor="", cores=None, gpu="NVIDIA H200")
+    for run, change in zip(runs, ({"threads": 2}, {"machine": gpu}, {"threads": 1})):
+        rewrite(run.folders[0], **change)
     table = tables.run_details(runs)
     assert [run.features for run in runs] == ["mel", "rms", "zcr"]
     assert table["fold_seconds"].tolist() == [20.0] * 3  # 20 epochs of a second, two folds or five
@@ -90,7 +95,8 @@ def test_published_results():
 
 def test_of_our_runs_the_best_of_each_kind_of_weights_stands_among_the_published(made):
     results = made(*of_sets(mel=0.8, zcr=0.7, rms=0.5), dataset="esc10")
-    next(run for run in results.runs if run.features == "rms").config["options"]["weights"] = "imagenet"
+    (folder,) = next(run for run in results.runs if run.features == "rms").folders
+    rewrite(folder, options=replace(folder.config.options, weights="imagenet"))
     table = tables.literature(rankings(results.runs)[0])
     ours = table[table["source"] == tables.OWN_SOURCE]
     assert ours["method"].tolist() == ["rms-resnet18", "mel-resnet18"]

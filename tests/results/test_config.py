@@ -1,11 +1,13 @@
 import dataclasses
 import json
 import typing
+from dataclasses import replace
 
 import pytest
 
-from results.config import LABEL_BYTES, checked_config, digest, label
+from results.config import LABEL_BYTES, RunConfig, digest, label, read_config, to_json
 from tests.refusal import refused
+from tests.run_configs import channel, run_config
 from train.identity import differences, predictive_options
 from train.options import RunOptions
 
@@ -14,20 +16,18 @@ from train.options import RunOptions
     ("key", "value"),
     [
         ("folds", [1, 1]),
-        ("classes", [{"name": "a"}, {"name": "a"}]),
+        ("classes", [{"name": "a", "category": ""}] * 2),
         ("seconds", float("inf")),
-        ("calibration", {"last": {"temperature": 0}}),
-        ("channels", [{"stored": "mel", "frame_unit": "s", "dtype": "float16", "rows": [5, 3]}]),
-        ("dataset", None),
+        ("calibration", {"last": {"temperature": 0, "clips": 1}}),
+        ("channels", [to_json(replace(channel("mel"), rows=(5, 3)))]),
         ("duration", 1e9),
-        ("extraction", {"seconds": "x"}),
-        ("threads", "all"),
         ("seed", True),
+        ("note", "\ud800"),
     ],
 )
 def test_a_value_that_cannot_be_is_named(key, value):
     with refused(f"malformed {key}.*: train this run again"):
-        checked_config({"sample_rate": 44_100, key: value}, "run.json")
+        read_config(to_json(run_config()) | {key: value}, RunConfig, "run.json")
 
 
 def test_labels_are_file_names():

@@ -10,14 +10,14 @@ import pytest
 from results import run_folder
 from results.run_folder import HISTORY_COLUMNS, RunFolder
 from tests.refusal import refused
+from tests.run_configs import named, run_config
 
 NAMES = ['<a>,"犬', "nan"]
 
 
 def make_run(root, dataset, name, folds=2):
     """Two classes, one test clip a fold; names that CSV quotes, or that could be read as a number or none."""
-    classes = [{"name": name, "category": ""} for name in NAMES]
-    config = {"dataset": dataset, "folds": [1, 2], "classes": classes}
+    config = run_config(dataset=dataset, classes=named(*NAMES))
     run_folder.write_config(root / dataset / name, config)
     run = RunFolder(root / dataset / name)
     for fold in range(1, folds + 1):
@@ -122,7 +122,7 @@ def test_a_wrong_name_is_refused(tmp_path, wanted, message):
         (lambda file: (file.unlink(), os.mkfifo(file)), "it is no regular file"),
         (lambda file: file.write_text("{"), "cannot be read"),
         (lambda file: file.unlink(), "no run folder"),
-        (lambda file: file.write_text("{}"), "run.json lacks folds: train this run again"),
+        (lambda file: file.write_text("{}"), "run.json lacks dataset: train this run again"),
     ],
 )
 def test_a_damaged_configuration_is_named(run, damage, message):

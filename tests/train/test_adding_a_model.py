@@ -60,7 +60,7 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_predicted_with_bundled
     assert onnx_export.export_run(ExportOptions(run=str(run.path), data=data, out=exported)) == 0
     assert "differ from predictions.csv by" in capsys.readouterr().out
     session = onnx_export.open_session(exported.read_bytes())
-    assert [entry.name for entry in session.get_inputs()] == run.config["features"].split("+")
+    assert [entry.name for entry in session.get_inputs()] == run.config.features.split("+")
 
 
 def test_a_kind_is_listed_with_its_models():

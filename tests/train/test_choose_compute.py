@@ -116,7 +116,7 @@ def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys)
 
     monkeypatch.setitem(MODELS, "faulty", Model("faulty", "image", faulty))
     config = execute(options, model="faulty", precision="bf16", folds=(1,), epochs=1).config
-    assert config["precision"] == "fp32" and config["options"]["precision"] == "bf16"
-    ((way, why),) = config["checked"].items()
+    assert config.precision == "fp32" and config.options.precision == "bf16"
+    ((way, why),) = config.checked.items()
     assert way.startswith("bf16") and why
     assert capsys.readouterr().err.count("disagrees with plain fp32") == 1

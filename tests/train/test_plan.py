@@ -81,7 +81,7 @@ def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
     refresh(cache, clips, settings | {"published_test": 3})
     folder = execute(options, dataset=str(cache), val="next", model="linear")
     assert folder.finished == folder.folds == [3]
-    assert folder.config["protocol"].startswith("the dataset's test fold tested")
+    assert folder.config.protocol.startswith("the dataset's test fold tested")
     with refused(r"FOLDS=1: expected some of 3$"):
         execute(options, dataset=str(cache), folds=(1,))
     refresh(cache, clips, settings | {"published_test": 9})  # its clips are not there

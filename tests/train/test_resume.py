@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -95,10 +96,10 @@ def test_the_choice_of_arithmetic_is_taken_up_again(options):
     options = change(options, folds=(1,), precision="auto")
     folder = run.execute(options)
     config = folder.config
-    other = {"bf16": "fp32", "fp32": "bf16"}[config["precision"]]
-    run_folder.write_config(folder.path, config | {"precision": other, "channels_last": False})
+    other = {"bf16": "fp32", "fp32": "bf16"}[config.precision]
+    run_folder.write_config(folder.path, replace(config, precision=other, channels_last=False))
     again = run_folder.RunFolder(execute(options, folds=(2,)).path)
-    assert (again.config["precision"], again.config["channels_last"]) == (other, False)
+    assert (again.config.precision, again.config.channels_last) == (other, False)
     assert again.finished == [1, 2]
 
 

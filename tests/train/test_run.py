@@ -1,6 +1,7 @@
 """A whole run: what it leaves behind, what joins it and what does not, what is printed."""
 
 import re
+from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
@@ -47,7 +48,7 @@ def test_what_can_be_learned_is_learned_and_shuffled_labels_stay_at_chance(optio
 
 
 def test_a_finished_run_is_known_without_torch(options, finished):
-    given = [*finished.config["command"], f"DATASET={options.dataset}", f"RUNS={options.runs}"]
+    given = [*finished.config.command, f"DATASET={options.dataset}", f"RUNS={options.runs}"]
     done = python("-X", "importtime", "-m", "train", "run", *given)
     assert "has these folds already" in done.stderr
     imported = {line.rpartition("| ")[2].strip() for line in done.stderr.splitlines()}
@@ -63,13 +64,13 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options, mo
     again = execute(options, note=note, curve=1, resident="stream")
     assert again == folder and again.finished == [1, 2, 3]
     assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
-    assert again.config["note"] == (note or "the first")
-    assert again.config["calibration"]["last"]["clips"] == 48
+    assert again.config.note == (note or "the first")
+    assert again.config.calibration["last"].clips == 48
 
 
 def test_another_configuration_never_touches_a_folder(options, finished):
-    changed = finished.config["options"] | {"lr": 3.0}
-    run_folder.write_config(finished.path, finished.config | {"hash": "0" * 12, "options": changed})
+    changed = change(finished.config.options, lr=3.0)
+    run_folder.write_config(finished.path, replace(finished.config, hash="0" * 12, options=changed))
     with refused(r"different: LR.*TAG="):
         run.execute(options)
     assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
@@ -136,11 +137,11 @@ def test_weights_of_another_shape_are_not_continued(options, finished):
 
 
 def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
-    run_folder.write_config(finished.path, finished.config | {"device": "cuda"})
+    run_folder.write_config(finished.path, change(finished.config, device="cuda"))
     for fold in (1, 2):  # the second one goes on as the first one did
         (finished.fold(fold) / "predictions.csv").unlink()
         execute(options, folds=(fold,))
-    (changed,) = run_folder.RunFolder(finished.path).config["changes"]
+    (changed,) = run_folder.RunFolder(finished.path).config.changes
     assert (changed["from"]["device"], changed["to"]["device"]) == ("cuda", "cpu")
 
 
@@ -177,7 +178,7 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(op
 
 def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
     folder = execute(options, model="cnn4+texture", grid="64x108", folds=(1,))
-    assert folder.members == ["cnn4", "texture"]
+    assert folder.members == ("cnn4", "texture")
     alone = [100 * folder.scores(member=member)["accuracy"][1] for member in folder.members]
     said = "accuracy: cnn4 alone {:.1f}, texture alone {:.1f}, together".format(*alone)
     assert said in (text := summary(folder)) and said in capsys.readouterr().err

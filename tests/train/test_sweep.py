@@ -99,7 +99,7 @@ def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
     done, (header, first, _, note) = table(several, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1")
     assert header.split("  ")[0] == "run" and header.endswith("  95 % CI  seeds")
     mel, chroma = (
-        np.mean([folder.scores()["accuracy"] for folder in done if folder.config["features"] == name], axis=0)
+        np.mean([folder.scores()["accuracy"] for folder in done if folder.config.features == name], axis=0)
         for name in ("mel", "chroma")
     )
     best, by_fold = max(("mel", mel), ("chroma", chroma), key=lambda pair: pair[1].mean())

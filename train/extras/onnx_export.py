@@ -34,6 +34,7 @@ from features_cache import Cache, cache_folder
 from features_cache.location import is_cache
 from features_cache.names import parse_set
 from results import run_folder
+from results.config import to_json
 from results.scores import SMALLEST_PROBABILITY
 from storage.files import refuse_special, replace_file
 from train.bundle import AGREES, Probabilities, TrainedModel, Values, bundle_of_run
@@ -96,7 +97,7 @@ def export_run(options: ExportOptions) -> int:
     selection = run.selection(options.selection)
     bundle = bundle_of_run(run, selection)
     model = TrainedModel(bundle)
-    channels = parse_set(run.config["features"])
+    channels = parse_set(run.config.features)
     texts = list(map(str, channels))
     # a second channel of the same name is numbered: mel, mel_2
     again = [texts[:place].count(text) for place, text in enumerate(texts)]
@@ -160,7 +161,8 @@ def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
             dynamic_axes=axes,
         )
         proto = onnx.load(file)
-    metadata = {key: model.config[key] for key in ("features", "channels", "sample_rate", "duration")}
+    config = to_json(model.config)
+    metadata = {key: config[key] for key in ("features", "channels", "sample_rate", "duration")}
     metadata |= {"classes": model.classes, "folds": list(model.folds)}
     metadata |= {"padding": "drop" if spec.drop_padding else "keep"}
     for key, value in metadata.items():

@@ -16,6 +16,7 @@ import numpy as np
 
 from commandline.errors import RequestError
 from commandline.registry import Registry
+from results.config import to_json
 from results.run_folder import RunFolder
 from results.scores import confusion_matrix
 
@@ -67,7 +68,7 @@ class TensorBoard(Tracker):
         # What a killed run wrote after its last saved epoch is dropped by `purge_step`.
         purge = fold.epochs_done + 1 if fold.epochs_done else None
         self.writer = SummaryWriter(str(folder / f"fold{fold.number}"), purge_step=purge)
-        text = json.dumps(fold.run.config, indent=2, ensure_ascii=False)
+        text = json.dumps(to_json(fold.run.config), indent=2, ensure_ascii=False)
         self.writer.add_text("run.json", "    " + text.replace("\n", "\n    "))  # indented: code in Markdown
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
@@ -105,16 +106,16 @@ class WeightsAndBiases(Tracker):
         known = wandb.login(prompt=False, verify=False)  # a prompt would wait for an answer for ever
         mode = os.environ.get("WANDB_MODE", "online" if known else "offline")  # wandb's own switch counts
         self.fold = fold
-        config = fold.run.config
+        config = fold.run.training
         self.run = wandb.init(
             project=PROJECT,
-            group=config["features"],
+            group=config.features,
             name=f"fold{fold.number}",
-            id=f"{config['hash']}-fold{fold.number}",
+            id=f"{config.hash}-fold{fold.number}",
             resume="allow" if mode == "online" else None,
             job_type=fold.run.name,
-            notes=config["note"] or None,
-            config=dict(config),
+            notes=config.note or None,
+            config=to_json(config),
             dir=str(folder),
             mode=cast(Any, mode),  # a wrong value of the variable is wandb's to refuse
             settings=wandb.Settings(silent=True, console="off"),

@@ -1,22 +1,25 @@
 """The methods paragraph, from what run.json holds."""
 
 import re
+from dataclasses import replace
 
 from analysis.extras.methods import methods_text
 from analysis.findings import findings
+from results.config import Machine
+from results.training_options import TrainingOptions
 from tests.analysis.made_runs import MadeRun, of_sets
-from train.options import RunOptions
+from tests.run_configs import channel, rewrite
 
 RECORDED = {
     "duration": 5.0,
     "sample_rate": 44100,
     "parameters": 85002,
     "precision": "fp32",
-    "machine": {"processor": "x86_64"},
+    "machine": Machine(processor="x86_64", cores=2),
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
-    "channels": [{"stored": "mel", "parameters": {"n_mels": 128, "fmax": None}, "dtype": "float16"}],
+    "channels": (replace(channel("mel"), parameters={"n_mels": 128, "fmax": None}),),
     "grid": "64x216",
-    "options": vars(RunOptions(padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05)),
+    "options": TrainingOptions(padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05),
 }
 
 
@@ -24,8 +27,8 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     found = findings(made(*of_sets(mel=0.9, rms=0.5)))
     best = found.main.best
     bare = methods_text(found)
-    assert "Software" not in bare and "None" not in bare and "nan" not in bare
-    best.config.update(RECORDED)
+    assert "None" not in bare and "nan" not in bare
+    rewrite(best.folders[0], **RECORDED)
     text = methods_text(found)
     for words in (
         "400 test clips, 5 s at 44,100 Hz each",
@@ -43,7 +46,8 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
 
 def test_what_a_linear_model_does_not_use_is_not_told(made):
     found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
-    found.main.best.config.update(RECORDED | {"grid": "1x1", "options": vars(RunOptions(model="linear"))})
+    linear = {"grid": "1x1", "options": TrainingOptions(model="linear")}
+    rewrite(found.main.best.folders[0], **(RECORDED | linear))
     text = methods_text(found)
     assert "resized" not in text and "standardised" not in text and "AdamW" not in text
     assert "a convex loss" in text and "Seeds: 0" in text

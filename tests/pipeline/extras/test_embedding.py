@@ -167,7 +167,7 @@ def test_a_run_predicts_by_it_and_refuses_another_file(here, where, capsys):
     folder = run.execute(
         RunOptions(**where, features=name, epochs=30, batch=2, precision="fp32", threads="1")
     )
-    assert folder.config["model"] == "mlp"
+    assert folder.config.model == "mlp"
     capsys.readouterr()
     ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", top=1, threads="1")
     assert predict_audio(ask) == 0

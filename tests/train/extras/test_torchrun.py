@@ -52,7 +52,7 @@ def test_two_processes_equal_one_with_two_half_batches(options):
     torchrun = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
     python(*torchrun, "-m", "train", "run", *words(shared), timeout=600)
     (folder,) = run_folder.find(shared.runs)
-    assert folder.finished == [1] and folder.config["threads"] == 1
+    assert folder.finished == [1] and folder.config.threads == 1
     whole = execute(shared, tag="alone")  # one batch, no halves
     states = [checkpoint.load(run.fold(1) / "last.pt")["network"] for run in (folder, whole)]
     together, alone, wanted = (

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ HISTORY = [
 
 @pytest.fixture
 def noted(finished):
-    write_config(finished.path, finished.config | {"note": "a first attempt"})
+    write_config(finished.path, replace(finished.config, note="a first attempt"))
     return RunFolder(finished.path)
 
 
@@ -59,7 +60,7 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(not
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
     surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
     done = python("-c", code, environment=surroundings, stdin=subprocess.DEVNULL, timeout=120)
-    (folder,) = (tmp_path / "wandb").glob(f"offline-run-*-{noted.config['hash']}-fold2")
+    (folder,) = (tmp_path / "wandb").glob(f"offline-run-*-{noted.config.hash}-fold2")
     assert f"wandb sync {folder}" in done.stdout
     (record,) = folder.glob("*.wandb")
     logged = record.read_bytes()
