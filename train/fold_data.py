@@ -27,30 +27,30 @@ from train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
 FLOOR = 1e-3  # smallest deviation of a row, as a share of the whole feature's: a constant row becomes 0
-TINY = 1e-12  # deviation of a feature that is constant as a whole
-SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # of what is free, that resident features may take
-AHEAD = 2  # batches that the prefetching thread may be in front
-FEWEST_ROWS = 12  # with fewer a channel is not moved in frequency: contrast has seven bands of unequal width
+TINY = 1e-12  # smallest deviation of a whole feature
+SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # share of the free memory that resident features may take
+AHEAD = 2  # batches that are read in advance
+FEWEST_ROWS = 12  # a channel with fewer is not moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
-# By units of the values: what is added to them per decibel, and their power of the amplitude.
+# Units of the values -> what a decibel adds to them, and their power of the amplitude.
 LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
-CEPSTRUM = "dB, cepstrum"  # only the sum over the bands rises
+CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises
 
 
 @dataclass(frozen=True)
 class ClipMoments:
-    """Mean and mean square over the frames of each clip of the table, and clips that cannot be used."""
+    """Mean and mean square of each clip's rows, and the clips that cannot be used."""
 
     moments: list[Floats]  # (N, 2, rows) a channel
     unusable: dict[str, str]  # clip id -> reason
 
     def statistics(self, positions: Positions, norm: str) -> list[Statistics]:
-        """Of these clips together, for each channel."""
+        """Each channel's statistics over these clips."""
         statistics = []
         for moments in self.moments:
             mean, square = moments[positions].mean(axis=0)  # (rows,)
-            whole = max(np.sqrt(max(square.mean() - mean.mean() ** 2, 0.0)), TINY)  # of the whole feature
+            whole = max(np.sqrt(max(square.mean() - mean.mean() ** 2, 0.0)), TINY)
             by_row = np.maximum(np.sqrt(np.maximum(square - mean**2, 0.0)), FLOOR * whole)
             centre, scale = {
                 "row": (mean, by_row),
@@ -62,17 +62,17 @@ class ClipMoments:
         return statistics
 
 
-def measure_clips(plan: Plan, positions: Positions, *, silent: bool = False) -> ClipMoments:
-    """Read these clips once; what is absent or damaged is named with its reason.
+def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
+    """Read these clips once and name those that are absent or damaged.
 
-    If padding is left out, moments are over each clip's own frames. `silent` shows no progress.
+    If padding is left out, moments are over each clip's own frames.
     """
     cache = plan.cache
     spec = plan.input
     clip_ids = cache.clips["clip_id"].to_numpy()
     moments = [np.zeros((len(clip_ids), 2, channel.rows)) for channel in spec.channels]
     unusable: dict[str, str] = {}
-    for chunk in progress(chunked(positions), label="reading features", unit="batches", silent=silent):
+    for chunk in progress(chunked(positions), label="reading features", unit="batches"):
         for channel, stored, of_clips in zip(plan.channels, spec.channels, moments):
             try:
                 values = cache.read(channel, chunk)
@@ -92,9 +92,9 @@ def _moments(values: Numbers) -> Floats:
 
 
 def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str = "cpu") -> Channels:
-    """What the augmentations have to know of the channels, standardised with these statistics and resized.
+    """The channels, standardised with these statistics and resized, as augmentations need to know them.
 
-    Where each clip is standardised by itself loudness changes nothing, or little (mfcc): its numbers are 0.
+    With NORM=clip loudness changes nothing, or little (mfcc): the loudness numbers are 0.
     """
     axes = []
     parts = []
@@ -115,19 +115,19 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str 
             if feature.units == CEPSTRUM and not (channel.rows and channel.rows[0]):
                 bands = feature.parameters.get("n_mels") or feature.parameters.get("n_bands", 0)
                 loudness[0, 0] = np.sqrt(bands) / scale[0]
-        # in two frames: with a single one torch 2.13 repeats the first row
+        # two frames: torch 2.13 repeats the first row of a single one
         parts.append(resize(loudness[..., None].repeat(1, 1, 2), (spec.grid[0], 2))[..., :1])
     return Channels(tuple(axes), torch.stack(parts, dim=1)[:, None].to(device), spec.timed)
 
 
-# Clips by position, batch after batch (B, C, H, W), as float32 on the network's device.
+# Sources of batches: (B, D, H, W) float32 on the network's device, for clips given by position.
 
 
 class Resident:
     """Clips in memory, on the GPU or in RAM; a batch is one gather."""
 
     def __init__(self, positions: Positions, parts: Iterable[torch.Tensor], where: str, device: str) -> None:
-        """`parts`: the values of the clips at `positions`, in their order; batches come to the `device`."""
+        """`parts` hold the clips at `positions`, in order; `where` keeps them, `device` gets batches."""
         self.device = device
         start = 0
         self.slot = np.full(int(positions.max()) + 1, -1)
@@ -146,10 +146,7 @@ class Resident:
 
 @dataclass(frozen=True)
 class Streamed:
-    """Clips read from the cache's memory map, standardised by these statistics, as a network takes them.
-
-    One thread reads while the network works on the batches before.
-    """
+    """Clips read from the cache's memory map; one thread reads ahead while the network works."""
 
     plan: Plan
     statistics: list[Statistics]
@@ -193,37 +190,29 @@ class FoldData:
     statistics: Sequence[Statistics]
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Of each batch x (B, C, H, W) and y (B, K), its classes, on the network's device."""
+        """Each batch's x (B, D, H, W) and y (B, K), its targets, on the network's device."""
         for positions, x in zip(wanted, self.source.batches(wanted)):
             classes = torch.from_numpy(self.plan.targets[positions])
             yield x, torch.nn.functional.one_hot(classes, len(self.plan.classes)).float().to(x.device)
 
     def class_weights(self) -> NDArray[np.float32]:
-        """(classes,) inverse to how often a class is trained on, 1 on average over the clips."""
+        """(K,) inverse to each class's number of training clips, 1 on average over the clips."""
         counts = np.bincount(self.plan.targets[self.train], minlength=len(self.plan.classes))
         even = len(self.train) / np.count_nonzero(counts)
         return (even / np.maximum(counts, 1)).astype(np.float32)
 
     @torch.no_grad()
     def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
-        """The same clips as the network's front end gives them: (B, numbers, 1, 1).
-
-        No augmentation may change it.
-        """
+        """The same clips as statistics (B, numbers, 1, 1), which no augmentation of the run changes."""
         every = np.concatenate([self.train, self.val, self.test])
         parts = [statistics(x)[..., None, None] for x in self.source.batches(chunked(every))]
         device = self.source.device
-        channels = self.channels._replace(timed=())  # a shift in time leaves the numbers as they are
+        channels = self.channels._replace(timed=())  # a shift in time changes no statistic
         return replace(self, source=Resident(every, parts, device, device), channels=channels)
 
 
-def load_fold(
-    plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str, *, silent: bool = False
-) -> FoldData:
-    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals.
-
-    `silent` shows no progress.
-    """
+def load_fold(plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str) -> FoldData:
+    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals."""
     statistics = clips.statistics(plan.cache.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.cache.positions(ids) for ids in (split.train, split.val, split.test))
     if plan.options.skip_test:
@@ -235,28 +224,28 @@ def load_fold(
         place = choose_residence(plan, len(every), device)
     source: Resident | Streamed = streamed
     if place != "stream":
-        chunks = progress(chunked(every), label="loading features", unit="batches", silent=silent)
+        chunks = progress(chunked(every), label="loading features", unit="batches")
         source = Resident(every, map(streamed.read, chunks), device if place == "gpu" else "cpu", device)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
 
 
 def chunked(positions: Positions) -> list[Positions]:
-    """At most CHUNK clips each; sizes differ by one at most."""
+    """Parts of at most CHUNK clips; sizes differ by one at most."""
     return np.array_split(positions, -(-len(positions) // CHUNK))
 
 
 def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
-    """A generator on the device, seeded by all of the numbers together."""
+    """A generator on the device, seeded by all these numbers."""
     (seed,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(seed >> np.uint64(1)))
 
 
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
-    """The training clips in this epoch's order, in batches that differ by one clip at most: none is tiny.
+    """The training clips in this epoch's order, in batches whose sizes differ by one at most.
 
-    Each process gets two clips or more of a batch, which batch norm needs.
-    BALANCE=sample draws as many clips with replacement, every class as often as the others.
+    Each process gets at least two clips of a batch: batch norm needs them. BALANCE=sample draws the same
+    number of clips with replacement, every class equally often.
     """
     options = data.plan.options
     rng = np.random.default_rng([options.seed, data.fold, epoch])

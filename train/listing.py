@@ -1,4 +1,4 @@
-"""`python -m train list`: what can be trained and what it costs, from the registries themselves."""
+"""`python -m train list`: models with their sizes, augmentations, recipes, from the registries."""
 
 from functools import partial
 
@@ -12,17 +12,17 @@ from train.models.architecture import all_models, resolve
 from train.network_input import KINDS, InputSpec
 from train.options import ListOptions
 
-DEPTH = 2  # of the names of layers whose shapes are shown: layer2.0, but not layer2.0.conv1
+DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 
 Stages = list[tuple[str, tuple[int, ...]]]
 
 
 def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
-    """(parameters, multiply-adds of a clip, stages) by the sizes in the options.
+    """(parameters, multiply-adds of a clip, stages) for the sizes in the options.
 
-    Stages are a clip's shape at first and after each layer that changes it. RequestError if it is too small.
-    Multiply-adds are those of convolutions and linear layers, as papers count them. The device `meta` would
-    do for the shapes, but for operations there torch imports its compiler, longer than all else takes.
+    Stages are the shape of the input and the shape after each layer that changes it. Multiply-adds count
+    convolutions and linear layers, as papers do. RequestError if the input is too small. Operations run on
+    the CPU: on the device `meta` torch would import its compiler, which takes longer than everything else.
     """
     model = resolve(name)
     shape = channels, rows, frames = InputSpec.example(model.kind, options).shape
@@ -36,9 +36,9 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
             stages.append((place or "output", tuple(output.shape[1:])))
 
     try:
-        with torch.device("meta"):  # which draws no weights; they do not count
+        with torch.device("meta"):  # draws no weights
             network = model.build(channels, options.classes, (rows, frames)).eval()
-        # as `to_empty`, which makes the empty weights on `meta` itself
+        # not `to_empty`: it makes the empty weights on `meta` first
         network._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
         for place, layer in network.named_modules():
             layer.register_forward_hook(partial(note, place))
@@ -60,8 +60,8 @@ def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> tor
 
 
 def overview(options: ListOptions) -> str:
-    """Tables of models, augmentations and recipes, or the stages of the model that was named."""
-    torch.set_num_threads(1)  # there is nothing to share, and threads that wait take time
+    """Tables of models, augmentations and recipes, or the stages of one model."""
+    torch.set_num_threads(1)  # the work is too small to share
     if options.name:
         parameters, operations, stages = describe_model(options.name, options)
         rows = [(name, "x".join(map(str, size))) for name, size in stages]

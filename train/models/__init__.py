@@ -1,7 +1,9 @@
 """Networks for stacked feature channels and for waveforms: one decorated function a model.
 
-Every network takes a batch of stacked channels (B, C, H, W), float, and returns logits (B, classes); an
-ensemble, while it trains, those of each member, (B, members, classes). An image model takes any H and W from
-64x108 up. A wave model takes H = 1 and W samples. `linear` takes row statistics instead, see
-`train.models.linear`. `resolve` of architecture.py imports a module when its model is asked for.
+A network takes a batch (B, C, H, W), float, and returns logits (B, classes). An ensemble in training returns
+each member's, (B, members, classes). An image model takes any H and W from 64x108 up, a wave model H = 1 and
+W samples; models on vectors and row statistics take H = W = 1 and a number a channel.
+
+registry.py has the decorator, catalogue.py every model of the project, architecture.py what a name says. The
+other modules have the networks.
 """

@@ -1,4 +1,4 @@
-"""What a model's name says: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
+"""Architectures by name: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
 
 `a+b` is the ensemble of two that take images; `weight`, an option of the second, is its weight in their
 answer. torch is imported when a network is built.
@@ -28,7 +28,7 @@ POSITIVE = (sys.float_info.min, sys.float_info.max)
 
 
 def all_models() -> Registry[Model]:
-    """Every model, by name: imports every module of this folder."""
+    """Every model by name; imports every module of this folder."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         importlib.import_module(f"train.models.{module.name}")
     return MODELS
@@ -36,10 +36,10 @@ def all_models() -> Registry[Model]:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a name says: one model with its options, or an ensemble of two."""
+    """One model with its options, or an ensemble of two."""
 
-    members: tuple[tuple[Model, Given], ...]  # one or two, the options that were given
-    weight: float | None = None  # of the second member's logits in the answer
+    members: tuple[tuple[Model, Given], ...]  # one or two, with the options that were given
+    weight: float | None = None  # weight of the second member's logits in the answer
 
     @property
     def kind(self) -> InputKind:
@@ -47,12 +47,12 @@ class Architecture:
 
     @property
     def name(self) -> str:
-        """The shortest name, for folders, tables and sentences: options at their default are left out."""
+        """The shortest name, for folders, tables and messages: options at their defaults are left out."""
         return self._name(with_weight=self.weight != self.members[-1][0].ensemble_weight)
 
     @property
     def resolved(self) -> str:
-        """The name with the ensemble's weight whatever the default is: for run.json and its hash."""
+        """The name with the ensemble's weight, even the default one: for run.json and the hash."""
         return self._name(with_weight=True)
 
     def _name(self, with_weight: bool) -> str:
@@ -67,7 +67,7 @@ class Architecture:
 
     @property
     def member_names(self) -> list[str]:
-        """Of an ensemble, what each member is called alone; the second of two that are alike is numbered."""
+        """The names of an ensemble's members; the second of two equal ones is numbered."""
         if self.weight is None:
             return []
         first, second = (Architecture((member,)).name for member in self.members)
@@ -97,8 +97,8 @@ class Architecture:
     ) -> nn.Module:
         """The network on the CPU, in training mode.
 
-        The weights of convolutions and linear layers are drawn from `generator` (He et al. 2015 for ReLU
-        networks, zero biases); without one they are those that torch gives them.
+        `generator` draws the weights of convolutions and linear layers (He et al. 2015 for ReLU networks,
+        zero biases); without one torch draws them.
         """
         from torch import nn
 
@@ -122,7 +122,7 @@ class Architecture:
         return network
 
     def unfit(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
-        """If building it or a pass failed: what the network cannot take, and what helps."""
+        """The error for a network that could not be built or run: its input, the reason, what helps."""
         reason = str(error).splitlines()[0]
         size = "x".join(map(str, shape))
         remedy = "a larger GRID" if self.kind.resized else "longer clips (DURATION, SAMPLE_RATE)"
@@ -132,7 +132,7 @@ class Architecture:
 
 
 def resolve(text: str) -> Architecture:
-    """What a model's name says; RequestError for a name that makes no sense.
+    """The architecture of this name; RequestError if it names none.
 
     >>> resolve("aclnet@width=0.5").name
     'aclnet@width=0.5'

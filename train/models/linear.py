@@ -1,8 +1,7 @@
-"""Logistic regression on the mean and standard deviation of each row: minutes for every feature on a CPU.
+"""Logistic regression on row statistics: minutes for every feature on a CPU.
 
-scikit-learn does the fitting; the result is a small network, so that its weights, its predictions and its
-run folder are those of any other model. Its input is not an image but mean and deviation of each stored
-row, channel after channel: (B, D, 1, 1), with D = 2 * (rows of all channels).
+scikit-learn fits it. The result is a small network, so that weights, predictions and run folder are like
+those of any other model. Its input (B, D, 1, 1) is that of the kind `linear` in train/network_input.py.
 """
 
 import numpy as np
@@ -37,7 +36,7 @@ def fit(
     """Set the network's weights from training clips x (N, D) and class numbers y (N,).
 
     Means and deviations are those of the `originals` (N,) alone, without their altered copies.
-    The solution is the only minimum of its loss, so neither a seed nor the order of the clips counts.
+    The loss has one minimum: neither the seed nor the order of the clips counts.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

@@ -1,7 +1,7 @@
 """A small network for vectors, such as embeddings of a pretrained network: two linear layers and dropout.
 
-Its input is no image: each number of a vector is a channel of one row and one frame. A feature with several
-frames takes part by the mean and the deviation of each of its rows, so that `mel+embedding` is one input.
+Its input (B, D, 1, 1) is that of the kind `vector` in train/network_input.py: a feature of several frames
+enters by row statistics, so that `mel+embedding` is one input.
 """
 
 import torch

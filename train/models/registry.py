@@ -27,7 +27,7 @@ class Model:
     """One entry: `builder(channels, classes, shape, **options)` makes the network, weights not yet drawn."""
 
     name: str
-    kind: str  # of its input, see train/network_input.py
+    kind: str  # input kind, see train/network_input.py
     builder: Builder
     ensemble_weight: float = 0.5
     augment: str = ""
@@ -49,10 +49,10 @@ class Model:
 def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
     """Decorator: enter a builder under its own name.
 
-    ensemble_weight  as the second member of an ensemble, by default
-    augment          what AUGMENT=auto means for it alone; empty for what it means for its kind
+    ensemble_weight  its default weight as the second member of an ensemble
+    augment          meaning of AUGMENT=auto for this model alone; empty for that of its kind
     reads_padding    whether its statistics show by the padding how long a clip is, as means and deviations of
                      rows do (docs/howto/short-clips.md): then PADDING=auto keeps it
-    bounds           least and most of an option, which else is positive
+    bounds           least and most of an option; other options are positive
     """
     return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, **traits))

@@ -11,23 +11,23 @@ from torch import nn
 from train.models.mlp import VectorNet
 
 BANDS = 32  # rows are averaged in so many groups
-RANGES = 8  # of modulation frequency, from one period a clip up
+RANGES = 8  # ranges of modulation frequency, from one period a clip up
 DROPOUT = 0.5
-FLOOR = 0.05  # of a deviation, added to the modulation spectrum: that of a constant band does not matter
+FLOOR = 0.05  # share of a deviation, added to the modulation spectrum: a constant band's does not matter
 
 
 class TextureStatistics(nn.Module):
     """Feature maps (B, C, H, W) to statistics (B, C * BANDS * (2 + ranges)), without weights.
 
-    Of each band of rows: its mean, its deviation, and the logarithm of its modulation spectrum (the size of
-    the Fourier transform along time) in ranges of equal ratio. `frames` is W; few have fewer ranges. A
-    circular shift in time changes none of them.
+    Each band of rows has its mean, its deviation, and the logarithm of its modulation spectrum (the size of
+    the Fourier transform along time) in ranges of equal ratio. `frames` is W; few frames give fewer ranges. A
+    circular shift in time changes no statistic.
     """
 
     def __init__(self, frames: int) -> None:
         super().__init__()
         self.edges = range_edges(frames // 2)
-        self.size = BANDS * (1 + len(self.edges))  # of one channel
+        self.size = BANDS * (1 + len(self.edges))  # statistics of one channel
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         bands = self.bands(x)
