@@ -1,8 +1,9 @@
 """How well a feature separates the classes before any training: the accuracy of the nearest neighbour.
 
 `values` (N, D) describes each of N clips by D numbers, here the mean and the standard deviation over time of
-each row of a feature; `target` (N,) holds class numbers. Columns are standardised over the clips, so that a
-row in Hz and one in dB count alike; distances are computed on their leading principal `components`.
+each row of a feature, or all its values if its columns are not time. `target` (N,) holds class numbers. The D
+numbers are standardised over the clips, so that a row in Hz and one in dB count alike; distances are computed
+on their leading principal `components`.
 """
 
 import numpy as np
@@ -11,15 +12,23 @@ from numpy.typing import NDArray
 
 from analysis.clips import read_batches
 from features_cache import Cache
+from features_cache.all_values import column_means, is_time
 from results.scores import Floats, Ints
 
 COMPONENTS = 12  # of a feature with more numbers a clip: most of the variance
 
 
 def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
-    """(N, 2 rows) by clip id of those clips that can be read: mean and standard deviation over time."""
+    """(N, D) by clip id of those clips that can be read."""
     batches = read_batches(cache, feature, clips)
-    parts = [pd.DataFrame(summary_over_time(values), ids) for ids, values in batches]
+    stored = cache[feature]
+    means = None if is_time(stored.frame_unit) else column_means(stored.rows, stored.frames)
+    parts = [
+        pd.DataFrame(
+            summary_over_time(values) if means is None else (values @ means).reshape(len(values), -1), ids
+        )
+        for ids, values in batches
+    ]
     return pd.concat(parts) if parts else pd.DataFrame()
 
 

@@ -124,7 +124,9 @@ class TrainedModel:
                 for channel, own in zip(spec.channels, statistics, strict=True):
                     if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
                         raise ValueError("its statistics have other rows than its channels")
-                network = architecture.build(spec.shape[0], len(self.classes), self.trained_shape)
+                network = architecture.build(
+                    spec.shape[0], len(self.classes), self.trained_shape, spec.untimed
+                )
                 load_weights(network, state["network"], Path(f"fold {fold}"))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise RequestError(f"fold {fold} is malformed ({error}): make it again") from None

@@ -36,6 +36,7 @@ class Identity:
     """options  each `auto` as what it stands for, except what the machine decides: PRECISION=auto stays auto
     cache    for each stored feature the digest of its clips' fingerprints
     clips    the digest of the clips' ids, labels, categories, folds, source recordings, originals
+    untimed  only if a channel whose columns are not time enters with all its values
     """
     path: Path
 
@@ -55,11 +56,16 @@ class Identity:
 
 
 def hashed_content(
-    exact: dict[str, Any], cache: Cache, channels: Sequence[Channel], table: pd.DataFrame
+    exact: dict[str, Any],
+    cache: Cache,
+    channels: Sequence[Channel],
+    table: pd.DataFrame,
+    all_values: bool,
 ) -> dict[str, Any]:
     """The content of `Identity`; whoever changes it raises HASH_VERSION.
 
-    exact  the options, each `auto` resolved. Weights from a file count by their content
+    exact       the options, each `auto` resolved. Weights from a file count by their content
+    all_values  whether a channel enters with all its values: its columns are not time
     """
     if Path(exact["weights"]).is_file():
         content = Path(exact["weights"]).read_bytes()
@@ -72,6 +78,7 @@ def hashed_content(
         "options": exact,
         "cache": {name: digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
         "clips": digest(labels.values.tolist()),
+        **({"untimed": "all values"} if all_values else {}),
     }
 
 

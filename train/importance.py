@@ -101,9 +101,11 @@ class Fits:
             name: value for name, value in plan.identity.content["options"].items() if name != "features"
         }
         sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
-        name = f"importance-{plan.model.name}-{digest([others, plan.identity.content['clips'], sides])}"
+        content = plan.identity.content
+        hashed = [others, content["clips"], sides, *filter(None, [content.get("untimed")])]
+        name = f"importance-{plan.model.name}-{digest(hashed)}"
         self.path = plan.options.runs / plan.dataset / name
-        cached = plan.identity.content["cache"]
+        cached = content["cache"]
         self.fingerprints = {
             name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()
         }
@@ -132,7 +134,10 @@ class Fits:
             texture = network.shift_invariant
             # one statistic after the other: means, deviations, then each band's modulation spectrum
             counts = BANDS, BANDS, texture.size - 2 * BANDS
-            self.owner = np.concatenate([np.repeat(self.feature, count) for count in counts])
+            values = [(self.feature[plane], rows * columns) for plane, rows, columns in texture.untimed]
+            self.owner = np.concatenate(
+                [np.repeat(self.feature, count) for count in counts] + [np.repeat(*own) for own in values]
+            )
             folds = (data.computed_once(texture) for data in folds)  # feature maps of one fold at a time
         self.data = {data.fold: data for data in folds}
         self.tested = np.concatenate([data.test for data in self.data.values()])

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commandline.registry import Registry
+from features_cache.all_values import column_means, is_time, kept_columns
 from features_cache.names import Channel, parse_channel
 from results.config import RunConfig, StoredChannel
 from train.options import ListOptions, RunOptions, parse_grid
@@ -37,6 +38,7 @@ MUCH_PADDING = 0.2  # share of the clips' time above which PADDING=auto drops it
 Shape = tuple[int, int]  # rows, frames
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.floating]  # of any precision
+Untimed = tuple[tuple[int, int, int], ...]  # (plane, rows, columns) of channels whose columns are not time
 
 
 class InputChannel(NamedTuple):
@@ -51,8 +53,18 @@ class InputChannel(NamedTuple):
     def of(cls, described: StoredChannel) -> InputChannel:
         """The channel that run.json describes so."""
         first, last = described.rows
-        timed = described.frame_unit in ("s", "index")  # nothing is known of an index
+        timed = is_time(described.frame_unit)
         return cls(parse_channel(described.stored).name, last - first + 1, described.frames, timed)
+
+    @property
+    def columns(self) -> int:
+        """The columns that remain where all values enter."""
+        return kept_columns(self.rows, self.frames)
+
+    @property
+    def statistics(self) -> int:
+        """How many numbers `over_columns` makes of it."""
+        return 2 * self.rows if self.timed else self.rows * self.columns
 
 
 MEL = InputChannel("mel", rows=128, frames=431, timed=True)  # an example
@@ -92,6 +104,7 @@ class InputKind:
     grid: str = ""
     standardised: bool = True
     in_steps: bool = True
+    summarised: bool = False
     droppable: bool = True
     views: bool = True
     reads_padding: bool = False
@@ -127,6 +140,7 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     grid            rows x frames of the input, or native for the largest channel's; by default GRID's
     standardised    whether values arrive standardised and leave as float16; else both are as stored, float32
     in_steps        whether its models are trained step by step; else they have an exact solution
+    summarised      whether a channel enters by numbers over its columns, see `over_columns`
     droppable       whether padding can be left out
     views           whether TTA can shift or crop its input
     reads_padding   whether its models read from padding how long a clip is, so that PADDING=auto keeps it
@@ -165,21 +179,23 @@ def wave(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
 
 
 @input_kind(
-    width=lambda channel: channel.rows if channel.frames == 1 else 2 * channel.rows,
+    width=lambda channel: channel.rows if channel.frames == 1 else channel.statistics,
     grid="1x1",
+    summarised=True,
     views=False,
     reads_padding=True,
     augmented_as="vector",
     example=lambda options: (InputChannel("embedding", 512, 1, timed=True),),
 )
 def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
-    """The numbers of a vector; mean and deviation of each row of other features."""
-    return (values if channel.frames == 1 else over_time(values))[..., None]
+    """The numbers of a vector; those of `over_columns` of other features."""
+    return (values if channel.frames == 1 else over_columns(values, channel))[..., None]
 
 
 @input_kind(
-    width=lambda channel: 2 * channel.rows,
+    width=lambda channel: channel.statistics,
     grid="1x1",
+    summarised=True,
     standardised=False,  # the network standardises the statistics
     in_steps=False,
     views=False,
@@ -187,17 +203,20 @@ def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     unit=" row statistics",
 )
 def linear(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
-    """Mean and deviation of each row."""
-    return over_time(values)[..., None]
+    """The numbers of `over_columns`."""
+    return over_columns(values, channel)[..., None]
 
 
-def over_time(values: Tensor) -> Tensor:
-    """Mean and standard deviation of each row: (B, rows, frames) to (B, 2 * rows, 1).
+def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
+    """(B, rows, frames) to (B, statistics, 1): mean and deviation of each row over time.
 
-    Summed in float64: a long row would lose its deviation.
+    All values if the columns are not time. Sums are in float64: a long row would lose its deviation.
     """
     import torch
 
+    if not channel.timed:
+        means = torch.from_numpy(column_means(channel.rows, channel.frames))
+        return (values @ means).flatten(1)[..., None]
     values = values.double()
     statistics = [values.mean(2, keepdim=True), values.std(2, correction=0, keepdim=True)]
     return torch.cat(statistics, dim=1).float()
@@ -319,6 +338,23 @@ class InputSpec:
     def timed(self) -> tuple[bool, ...]:
         """Whether each channel's columns are frames of time."""
         return tuple(channel.timed for channel in self.channels)
+
+    @property
+    def untimed(self) -> Untimed:
+        """(plane, rows, columns) of each channel of an image whose columns are not time."""
+        height, width = self.grid
+        return tuple(
+            (plane, min(channel.rows, height), min(channel.columns, width))
+            for plane, channel in enumerate(self.channels)
+            if not (channel.timed or self.kind.summarised)
+        )
+
+    @property
+    def averaged(self) -> list[InputChannel]:
+        """Channels whose values are too many: neighbouring columns are averaged."""
+        return [
+            channel for channel in self.channels if not channel.timed and channel.columns < channel.frames
+        ]
 
     def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
         """(B,) how many of the channel's frames are read: without padding two at least, else all."""

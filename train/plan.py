@@ -143,7 +143,8 @@ def make_plan(asked: RunOptions) -> Plan:
     text = model.augment if options.augment == "auto" else options.augment
     augmenter = parse_augment(text, model.kind.augmented_as)
     exact = exact_options(options, model, spec, augmenter)
-    content = hashed_content(exact, cache, channels, table)
+    all_values = model.reads_all_values and not all(spec.timed)
+    content = hashed_content(exact, cache, channels, table, all_values)
     identity = Identity.of(content, options, model.name, RunOptions.build({"recipe": options.recipe}))
     return Plan(options, changed, cache, model, spec, augmenter, table, identity)
 
@@ -320,6 +321,11 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
     """
     cache = plan.cache
     lines = list(plan.changed)
+    if plan.model.reads_all_values:
+        lines += [
+            f"{channel.name}: neighbouring columns are averaged, {channel.frames} to {channel.columns}"
+            for channel in plan.input.averaged
+        ]
     if plan.input.drop_padding:
         share = 1 - cache.filled[plan.table.index].mean()
         lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep keeps it)")

@@ -338,7 +338,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     options = plan.options
     channels, rows, frames = plan.input_shape
     generator = seeded("cpu", options.seed, fold)
-    network = plan.model.build(channels, len(plan.classes), (rows, frames), generator)
+    network = plan.model.build(channels, len(plan.classes), (rows, frames), plan.input.untimed, generator)
     if options.weights:
         from train.weights import start_from
 

@@ -81,7 +81,7 @@ def little_options(cache, runs):
 
 def build(name, channels, classes, shape, generator=None):
     """The network that a run of this model begins with."""
-    return resolve(name).build(channels, classes, shape, generator)
+    return resolve(name).build(channels, classes, shape, generator=generator)
 
 
 def change(options, **changes):

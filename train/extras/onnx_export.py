@@ -47,16 +47,29 @@ CHECKED = 64  # clips of each fold
 
 
 def by_matrices(texture: TextureStatistics, shape: Shape) -> None:
-    """Bands and Fourier transform of these statistics become products with matrices."""
+    """Make bands, pooled values and Fourier transform of these statistics products with matrices."""
     rows, frames = shape
     bands = texture.bands(torch.eye(rows)[None, None])[0, 0]  # (bands, rows)
     waves = torch.fft.rfft(torch.eye(frames))  # (frames, bins)
+    pool = nn.functional.adaptive_avg_pool2d
+    sides = {
+        (height, width): (
+            pool(torch.eye(rows)[None], (height, rows)),
+            pool(torch.eye(frames)[None], (frames, width)),
+        )
+        for _, height, width in texture.untimed
+    }
+
+    def pooled(plane: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        left, right = sides[height, width]
+        return left @ plane @ right
 
     def spectrum(centred: torch.Tensor) -> torch.Tensor:
         return ((centred @ waves.real).square() + (centred @ waves.imag).square()).sqrt()
 
     texture.bands = lambda x: bands @ x  # type: ignore[method-assign]
     texture.spectrum = spectrum  # type: ignore[method-assign]
+    texture.pooled = pooled  # type: ignore[assignment, method-assign]
 
 
 class ExportedRun(nn.Module):

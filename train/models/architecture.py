@@ -18,7 +18,7 @@ import train.models.catalogue  # noqa: F401 registers the project's models
 from commandline.errors import RequestError, nearest
 from commandline.registry import Registry
 from train.models.registry import MODELS, Given, Model
-from train.network_input import KINDS, InputKind
+from train.network_input import KINDS, InputKind, Untimed
 
 if TYPE_CHECKING:
     import torch
@@ -85,6 +85,11 @@ class Architecture:
         return alone or self.kind.reads_padding
 
     @property
+    def reads_all_values(self) -> bool:
+        """Whether a channel whose columns are not time enters with all its values."""
+        return self.kind.summarised or any(entry.reads_all_values for entry, _ in self.members)
+
+    @property
     def summary(self) -> str:
         return " Beside it: ".join(entry.summary for entry, _ in self.members)
 
@@ -93,9 +98,10 @@ class Architecture:
         channels: int,
         classes: int,
         shape: tuple[int, int],
+        untimed: Untimed = (),
         generator: torch.Generator | None = None,
     ) -> nn.Module:
-        """The network on the CPU, in training mode.
+        """The network on the CPU, in training mode; `untimed` as in `InputSpec`.
 
         `generator` draws the weights of convolutions and linear layers (He et al. 2015 for ReLU networks,
         zero biases); without one torch draws them.
@@ -104,7 +110,10 @@ class Architecture:
 
         from train.models.ensemble import Ensemble
 
-        networks = [entry.builder(channels, classes, shape, **options) for entry, options in self.members]
+        networks = [
+            entry.builder(channels, classes, shape, *([untimed] if entry.reads_all_values else []), **options)
+            for entry, options in self.members
+        ]
         network = networks[0] if self.weight is None else Ensemble(networks[0], networks[1], self.weight)
         if generator is None:
             return network

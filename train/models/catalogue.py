@@ -3,7 +3,8 @@
 Networks stand in the modules beside this one, and a builder imports its own. A builder and its network are
 therefore two definitions: a run is planned, and a finished one found, without waiting for torch.
 
-A builder takes the input's channels, the number of classes and the (rows, frames) of the input.
+A builder takes the input's channels, the number of classes and the (rows, frames) of the input. One that has
+a fourth parameter, `untimed`, gets `InputSpec.untimed`: the channels whose columns are not time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from train.models.registry import model
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from train.network_input import Untimed
 
 Shape = tuple[int, int]
 DROPOUT = {"dropout": (0.0, 0.9999)}
@@ -69,11 +72,13 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
 
 # docs/explanation/accuracy.md has the weight. Shift changes no statistic and gain did not help.
 @model(kind="image", ensemble_weight=0.67, augment="none", reads_padding=True)
-def texture(channels: int, classes: int, shape: Shape, *, width: int = 256) -> nn.Module:
+def texture(
+    channels: int, classes: int, shape: Shape, untimed: Untimed = (), *, width: int = 256
+) -> nn.Module:
     """A small network on texture statistics (mean, deviation, modulation spectrum): seconds a fold."""
     from train.models.texture import TextureNet
 
-    return TextureNet(channels, classes, shape[1], width)
+    return TextureNet(channels, classes, shape[1], width, untimed)
 
 
 @model(kind="wave", bounds=DROPOUT)

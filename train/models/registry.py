@@ -40,6 +40,11 @@ class Model:
         return (inspect.getdoc(self.builder) or "").partition("\n")[0]
 
     @property
+    def reads_all_values(self) -> bool:
+        """Whether channels whose columns are not time enter it with all their values."""
+        return "untimed" in inspect.signature(self.builder).parameters
+
+    @property
     def options(self) -> Given:
         """Every option with its default: the builder's keyword-only parameters."""
         parameters = inspect.signature(self.builder).parameters.values()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from train.models.mlp import VectorNet
+from train.network_input import Untimed
 
 BANDS = 32  # rows are averaged in so many groups
 RANGES = 8  # ranges of modulation frequency, from one period a clip up
@@ -17,15 +18,16 @@ FLOOR = 0.05  # share of a deviation, added to the modulation spectrum: a consta
 
 
 class TextureStatistics(nn.Module):
-    """Feature maps (B, C, H, W) to statistics (B, C * BANDS * (2 + ranges)), without weights.
+    """Feature maps (B, C, H, W) to statistics (B, C * BANDS * (2 + ranges) + values), without weights.
 
     Each band of rows has its mean, its deviation, and the logarithm of its modulation spectrum (the size of
     the Fourier transform along time) in ranges of equal ratio. `frames` is W; few frames give fewer ranges. A
-    circular shift in time changes no statistic.
+    circular shift in time changes no statistic. `untimed` channels also enter with all their values.
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, untimed: Untimed = ()) -> None:
         super().__init__()
+        self.untimed = untimed
         self.edges = range_edges(frames // 2)
         self.size = BANDS * (1 + len(self.edges))  # statistics of one channel
 
@@ -35,11 +37,17 @@ class TextureStatistics(nn.Module):
         spectrum = self.spectrum(centred)[..., 1:]  # (B, C, BANDS, W // 2)
         ranges = [spectrum[..., low:high].mean(3) for low, high in zip(self.edges, self.edges[1:])]
         modulation = (torch.stack(ranges, dim=3) + FLOOR).log()  # (B, C, BANDS, ranges)
-        return torch.cat([bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)], dim=1)
+        values = [self.pooled(x[:, plane], *shape).flatten(1) for plane, *shape in self.untimed]
+        statistics = [bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)]
+        return torch.cat([*statistics, *values], dim=1)
 
     def bands(self, x: torch.Tensor) -> torch.Tensor:
         """Rows averaged in groups: (B, C, BANDS, W)."""
         return nn.functional.adaptive_avg_pool2d(x, (BANDS, x.shape[3]))
+
+    def pooled(self, plane: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+        """All values of a channel (B, H, W), in its own rows and columns again: (B, rows, columns)."""
+        return nn.functional.adaptive_avg_pool2d(plane, (rows, columns))
 
     def spectrum(self, centred: torch.Tensor) -> torch.Tensor:
         """The size of the Fourier transform along time: (B, C, BANDS, 1 + W // 2)."""
@@ -58,9 +66,10 @@ def range_edges(bins: int) -> list[int]:
 class TextureNet(VectorNet):
     """Texture statistics, then the network on vectors: (B, C, H, W) to logits (B, classes)."""
 
-    def __init__(self, channels: int, classes: int, frames: int, width: int) -> None:
-        texture = TextureStatistics(frames)
-        super().__init__(channels * texture.size, classes, width, (DROPOUT, DROPOUT))
+    def __init__(self, channels: int, classes: int, frames: int, width: int, untimed: Untimed = ()) -> None:
+        texture = TextureStatistics(frames, untimed)
+        numbers = channels * texture.size + sum(rows * columns for _, rows, columns in untimed)
+        super().__init__(numbers, classes, width, (DROPOUT, DROPOUT))
         self.shift_invariant = texture  # computed before the first weight: perhaps once for all epochs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,36 @@
+"""Feature maps whose columns are not time enter summaries with all their values, at most MOST_VALUES.
+
+Statistics over time describe a mel spectrogram. They would average away the modulation spectrum of a clip,
+whose columns are modulation frequencies.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_VALUES = 4096  # a channel; neighbouring columns of a larger one are averaged
+
+
+def is_time(frame_unit: str) -> bool:
+    """Whether frames of this unit are time; an index, of which nothing is known, counts as time.
+
+    >>> [is_time(unit) for unit in ("s", "index", "Hz")]
+    [True, True, False]
+    """
+    return frame_unit in ("s", "index")
+
+
+def kept_columns(rows: int, frames: int) -> int:
+    """The number of columns that a feature map of this shape keeps.
+
+    >>> kept_columns(32, 12), kept_columns(128, 431)
+    (12, 32)
+    """
+    return min(frames, max(1, MOST_VALUES // rows))
+
+
+def column_means(rows: int, frames: int) -> NDArray[np.float32]:
+    """(frames, kept columns): weights that average neighbouring columns; the identity if all are kept."""
+    weights = np.zeros((frames, kept_columns(rows, frames)), np.float32)
+    for column, members in enumerate(np.array_split(np.arange(frames), weights.shape[1])):
+        weights[members, column] = 1 / len(members)
+    return weights
