@@ -1,0 +1,110 @@
+"""run.json of every kind of run: each key, nested ones too, is refused by name if it is wrong or missing."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from analysis.runs import load_runs
+from commandline.commands import main
+from results.config import RunConfig, read_config, to_json
+from results.run_folder import RunFolder
+from tests.refusal import refused
+from tests.train.little import change, execute
+from train.__main__ import COMMANDS
+from train.own_loop import OwnRun
+from train.run import execute as train
+
+KINDS = {
+    "plain": {},
+    "validation": {"val": "group"},
+    "categories": {"task": "categories"},
+    "ensemble": {"model": "cnn4+texture"},
+    "linear": {"model": "linear"},
+    "brought": {"features": "embedding", "model": "mlp"},
+    "seed": {"seed": 1},
+}
+OPTIONAL = {"member_models", "parameters", "calibration.last", "calibration.best", "extraction.seconds"}
+FREE = ("cache", "versions", "checked", "channels.parameters")  # their keys are names that a run brings
+WRONG = {  # by type: other types, and values out of bounds
+    str: (7, None, [], "\ud800"),
+    bool: (0, None, "yes"),
+    int: (1.5, "1", True, 1e300, -(10**15)),
+    float: ("x", True, [], 1e300, float("nan")),
+    list: (7, [], [[]], {"a": 1}),
+    dict: (7, None, [1]),
+}
+
+
+def places(content, keys=()):
+    """The way to each value below a key of an object, of a list's first item only."""
+    for key, value in content.items() if isinstance(content, dict) else [*enumerate(content)][:1]:
+        yield (*keys, key)
+        if isinstance(value, dict | list):
+            yield from places(value, (*keys, key))
+
+
+def changed(content, place, *value):
+    """A copy with another value at a place, or without that key."""
+    content = copy.deepcopy(content)
+    inner = content
+    for key in place[:-1]:
+        inner = inner[key]
+    if value:
+        inner[place[-1]] = value[0]
+    else:
+        del inner[place[-1]]
+    return content
+
+
+@pytest.fixture(params=[*KINDS, "own loop"])
+def content(request, options):
+    """run.json of a finished run as text of JSON, read."""
+    if request.param == "own loop":
+        run = OwnRun("mine", options)
+        folder = run.write(1, np.full((len(run.clips(1, "test")), 4), 0.25))
+    else:
+        folder = execute(options, **{"folds": (1,), "epochs": 1} | KINDS[request.param])
+    content = json.loads((folder.path / "run.json").read_text())
+    assert to_json(read_config(content, RunConfig, "run.json")) == content
+    return content
+
+
+def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(content):
+    tried = 0
+    for place in places(content):
+        name = ".".join(key for key in place if isinstance(key, str))
+        free = any(name.startswith(f"{key}.") for key in FREE)
+        value = content
+        for key in place:
+            value = value[key]
+        wrong = [] if value is None or free else list(WRONG[type(value)])
+        for other in wrong:
+            with refused(f"run.json (has malformed|lacks) {name}: "):
+                read_config(changed(content, place, other), RunConfig, "run.json")
+        if isinstance(place[-1], str) and not free and name not in OPTIONAL:
+            with refused(f"run.json lacks {name}: train this run again"):
+                read_config(changed(content, place), RunConfig, "run.json")
+        tried += len(wrong)
+    assert tried > 250
+    with refused("unknown key options.bach"):
+        read_config(changed(content, ("options", "bach"), 1), RunConfig, "run.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(("threads",), 1.5), (("precision",), 7), (("compiled",), {}), (("options", "batch"), "x")],
+)
+def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys, place, value):
+    file = finished.path / "run.json"
+    file.write_text(json.dumps(changed(json.loads(file.read_text()), place, value)))
+    said = f"{file} has malformed {'.'.join(place)}"
+    with refused(said):
+        train(change(options, folds=(2,)))
+    (problem,) = load_runs([RunFolder(finished.path)]).problems
+    assert problem.kind == "damaged" and said in problem.text
+    for words in (["predict", "AUDIO=."], ["explain"], ["bundle"]):
+        with pytest.raises(SystemExit) as stop:
+            main(COMMANDS, argv=[*words, f"RUN={finished.path}"])
+        assert stop.value.code == 2 and f"error: {said}" in capsys.readouterr().err
