@@ -8,7 +8,7 @@ INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 TABLES = (".csv", ".tsv", ".txt")
 PATH_CUTOFF = 0.7  # least similarity of a folder's name: names less alike are a coincidence
-NAMED = ("esc50", "esc10", "synth")
+NAMED = ("esc50", "esc10", "synth", "synth_mix")
 
 
 def is_cache(folder: Path) -> bool:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError
+from features_cache.table import by_label
 
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group sets aside
@@ -81,7 +82,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
     """Draw a share of the groups, stratified by their commonest class; every class keeps one group."""
-    class_of = clips.groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
+    class_of = by_label(clips).groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
     wanted = {label: share * len(members) for label, members in groups.items()}

@@ -1,6 +1,6 @@
 """The clip table: one row a clip, the same columns in every stage. Pure functions of the table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from commandline.errors import RequestError
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
 NEEDED = ("clip_id", "label", "fold")  # other columns are '' by default
+SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes
 SOURCE_COLUMNS = {
     "source_size": np.int64,
     "source_time_ns": np.int64,
@@ -63,6 +64,30 @@ def refuse_class_names(names: Iterable[str]) -> None:
     """RequestError if a class has the name of a column of predictions."""
     if taken := ", ".join(sorted(set(names) & set(NO_CLASS_NAMES))):
         raise RequestError(f"{taken}: no class may have the name of a column of predictions; rename them")
+
+
+def has_tags(table: pd.DataFrame) -> bool:
+    """Whether clips may have several labels or none, because one of them has."""
+    labels = table["label"]
+    return bool((labels == "").any() or labels.str.contains(SEPARATOR, regex=False).any())
+
+
+def by_label(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with a row for each label of each clip; a clip without a label keeps one, which is ''."""
+    return table.assign(label=table["label"].str.split(SEPARATOR)).explode("label")
+
+
+def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np.bool_]:
+    """(N, K): whether each clip has each of the classes among its labels.
+
+    >>> label_indicator(["dog", "dog;rain", ""], ["dog", "rain"]).tolist()
+    [[True, False], [True, True], [False, False]]
+    """
+    split = pd.Series([*labels], dtype=object).str.split(SEPARATOR).explode()
+    columns = pd.Index(classes).get_indexer(split)
+    indicator = np.zeros((split.index.max() + 1 if len(split) else 0, len(classes)), bool)
+    indicator[split.index[columns >= 0], columns[columns >= 0]] = True
+    return indicator
 
 
 def originals(table: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from commandline.errors import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.index import CHECKED
 from features_cache.splits import fold_split
-from features_cache.table import originals
+from features_cache.table import by_label, has_tags, originals
 from pipeline import audio
 from pipeline.datasets.folds import propose_group
 from pipeline.datasets.load import Dataset, load, shorter_duration
@@ -119,7 +119,7 @@ def bandwidth(y: Samples, sample_rate: int) -> float:
 def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), without a leak.
 
-    RequestError if a fold leaves fewer than two classes to train on.
+    RequestError if clips have several labels, or a fold leaves fewer than two classes to train on.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
@@ -130,8 +130,8 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
     splits = [fold_split(table, fold) for fold in sorted(table["fold"].unique())]
     rows = [(row_of(split.train), row_of(split.test)) for split in splits]
     labels = table["label"].to_numpy()
-    if not rows or any(len({*labels[train]}) < 2 for train, _ in rows):
-        raise RequestError("a classifier needs clips of two classes")
+    if has_tags(table) or not rows or any(len({*labels[train]}) < 2 for train, _ in rows):
+        raise RequestError("a classifier needs clips of two classes, each with one label")
     return cross_val_score(
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), values, labels, cv=rows
     )
@@ -296,7 +296,8 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     seconds = table["seconds"]
     end = dataset.duration
     sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
-    by_fold = pd.crosstab(table["label"], table["fold"])
+    labels = by_label(table)
+    by_fold = pd.crosstab(labels["label"], labels["fold"]).drop("", errors="ignore")
 
     def clips(chosen: "pd.Series[bool]") -> list[str]:
         return table.loc[chosen, "clip_id"].tolist()

@@ -45,7 +45,7 @@ def features_command(options: SourceOptions, *more: str) -> str:
 
 
 def _source(options: SourceOptions) -> list[str]:
-    names = ("name", "data", "audio_dir", "sample_rate", "duration")
+    names = ("name", "data", "audio_dir", "labels", "sample_rate", "duration")
     return [f"DATASET={options.dataset}", *words(options, names)]
 
 

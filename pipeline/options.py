@@ -15,6 +15,7 @@ class SourceOptions(DatasetOptions):
     archive: str = option("", "a zip that is already there, instead of a download")
     url: str = option("", "another address to fetch the archive from")
     audio_dir: str = option("", "folder of the audio files, where the table is elsewhere")
+    labels: str = option("", "what separates several labels in a cell of the table, beside ; and lists")
     group: str = option(
         "",
         "source recording of a clip: a column of the table, or a pattern with one (group) for file names",

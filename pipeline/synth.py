@@ -6,6 +6,8 @@
     noise colour  hiss            rumble              noise that falls by few or by many decibels an octave
     envelope      knocks          swells              bursts that begin at once and fade, or run backwards
 
+`synth_mix` has sounds of the first four pairs together: one to three classes a clip, of different pairs.
+
 Each pair differs in one property, and the feature that names it separates the pair: chroma the first, the
 tempogram the second, MFCC the third, mel the fourth, onset strength the last, whose classes have the same
 average spectrum. Everything else (register, room, background, level) is drawn for every source recording,
@@ -29,12 +31,16 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from commandline.terminal import progress
+from features_cache.table import SEPARATOR
 from pipeline.datasets.download import making, staged
 
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
 SECONDS = 5.0
 FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a class in a fold; clips of a source
+MIXTURES = 400  # clips of a mix, each of its own source
+MOST_TOGETHER = 3  # classes in a clip of a mix
+MIXED_PAIRS = 4  # means and deviations of rows do not tell the envelopes of a mix apart
 SEED = 0
 LEVEL = 0.04  # rms of full scale: peaks of the sparsest clips stay below it
 FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
@@ -173,39 +179,54 @@ CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = 
 }
 
 
-def clip_rows() -> pd.DataFrame:
-    """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`."""
+def clip_rows(mix: bool = False) -> pd.DataFrame:
+    """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`.
+
+    Clips of a `mix` have one to three labels, at most one of a pair; `target` is their number.
+    """
     rows = []
     of_class = FOLDS * SOURCES
-    for number, letter in product(range(len(CLASSES) * of_class), "ABCDEFGH"[:TAKES]):
-        target = number // of_class
+    sources, takes = (MIXTURES, 1) if mix else (len(CLASSES) * of_class, TAKES)
+    for number, letter in product(range(sources), "ABCDEFGH"[:takes]):
+        target = number // of_class % len(CLASSES)
+        label = list(CLASSES)[target]
         fold = 1 + number % FOLDS
         source = FIRST_SOURCE + number
+        if mix:
+            rng = np.random.default_rng([SEED, source])
+            target = int(rng.integers(1, MOST_TOGETHER + 1))
+            pairs = rng.choice(MIXED_PAIRS, target, replace=False)
+            label = SEPARATOR.join(sorted(list(CLASSES)[2 * pair + rng.integers(2)] for pair in pairs))
         filename = f"{fold}-{source}-{letter}-{target}.wav"
-        rows.append((filename, fold, target, list(CLASSES)[target], False, source, letter))
+        rows.append((filename, fold, target, label, False, source, letter))
     columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
     return pd.DataFrame(rows, columns=columns).sort_values("filename", ignore_index=True)
 
 
 def clip(row: Any) -> Samples:
-    """One clip: the sound in its room, over its background, as loud (rms) as clips of every other class.
+    """One clip: its sounds in their room, over the background, as loud (rms) as clips of every other class.
 
     It depends on nothing but its row of the table and SEED.
     """
     source = SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
-    dry = CLASSES[row.category](source, rng)
-    wet = scipy.signal.fftconvolve(dry, source.room)[: len(dry)]
-    wet /= wet.std()
-    mixed = wet + 10 ** (-source.snr / 20) * coloured_noise(rng, len(wet), source.background)
+    mixed = np.zeros(round(SECONDS * SAMPLE_RATE))
+    for label in row.category.split(SEPARATOR):
+        wet = scipy.signal.fftconvolve(CLASSES[label](source, rng), source.room)[: len(mixed)]
+        mixed += wet / wet.std()
+    mixed += 10 ** (-source.snr / 20) * coloured_noise(rng, len(mixed), source.background)
     return np.clip(mixed * LEVEL * rng.uniform(0.7, 1.4) / mixed.std(), -0.99, 0.99)
 
 
-def write_dataset(folder: Path) -> Path:
-    """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all."""
-    rows = clip_rows()
+def write_dataset(folder: Path, mix: bool = False) -> Path:
+    """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all.
+
+    mix  several classes a clip, listed in meta/synth_mix.csv
+    """
+    rows = clip_rows(mix)
     listed = rows.to_csv(index=False)
-    meta = folder / "meta" / "synth.csv"
+    name = "synth_mix.csv" if mix else "synth.csv"
+    meta = folder / "meta" / name
     with making(folder):
         there = all((folder / "audio" / name).exists() for name in rows["filename"])
         if there and meta.exists() and meta.read_text() == listed:
@@ -213,7 +234,7 @@ def write_dataset(folder: Path) -> Path:
         with staged(folder, ("audio", "meta")) as stage:
             for part in ("audio", "meta"):
                 (stage / part).mkdir()
-            (stage / "meta" / "synth.csv").write_text(listed)
+            (stage / "meta" / name).write_text(listed)
             for row in progress(rows.itertuples(), total=len(rows), label="synthesise", unit="clips"):
                 (stage / "audio" / row.filename).write_bytes(wav(clip(row)))
     return folder

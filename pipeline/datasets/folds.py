@@ -6,7 +6,7 @@ later commands need not be given GROUP= and FOLDS_BY= again.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from commandline.errors import RequestError
 from commandline.terminal import counted
+from features_cache.table import by_label
 from pipeline.datasets.readers import Listing, read_csv, whole_folds
 from pipeline.options import SourceOptions
 from storage.files import replace_file
@@ -103,7 +104,7 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
         table["group"] = ["-".join(match.groups("") or [match[0]]) if match else "" for match in matches]
     alone = table["group"] == ""
     table.loc[alone, "group"] = table["clip_id"]
-    if group and table.groupby("label")["group"].nunique().max() == 1:
+    if group and by_label(table).groupby("label")["group"].nunique().max() == 1:
         raise RequestError(
             f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r}, so none is both "
             "trained and tested: give a column or a pattern that differs between source recordings"
@@ -126,13 +127,14 @@ def propose_group(table: pd.DataFrame) -> str:
         groups = names.str.extract(pattern)[0]
         sizes = groups.map(groups.value_counts())
         sensible = groups.notna().mean() > 0.5 and (sizes > 1).mean() > least and sizes.max() < len(table) / 5
-        if sensible and groups.groupby(table["label"]).nunique().min() >= 3:
+        labels = by_label(table)["label"]
+        if sensible and groups[labels.index].groupby(labels.to_numpy()).nunique().min() >= 3:
             return pattern
     return ""
 
 
 def draw_folds(
-    labels: ArrayLike,
+    labels: Iterable[str],
     groups: ArrayLike,
     folds: int,
     seed: int,
@@ -140,14 +142,17 @@ def draw_folds(
 ) -> NDArray[np.int64]:
     """A fold from 1 to `folds` for every clip: one fold a group, classes spread evenly, seeded.
 
+    A clip counts for each of its labels; no label is a class of its own.
+
     `kept` maps groups to folds that they keep; only the other groups are drawn, around them.
     Largest groups first, each to the fold that has least of its classes: the greedy rule of
     scikit-learn's StratifiedGroupKFold, which cannot take folds that are fixed.
     """
-    class_of, _ = pd.factorize(np.asarray(labels, object))
+    split = by_label(pd.DataFrame({"label": pd.Series([*labels], dtype=object)}))["label"]
+    class_of, _ = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
     clips = np.zeros((len(names), class_of.max() + 1))  # of each group, by class
-    np.add.at(clips, (group_of, class_of), 1)
+    np.add.at(clips, (group_of[split.index], class_of), 1)
     share = clips / clips.sum(axis=0)
     filled = np.zeros((folds, clips.shape[1]))  # the share of each class that a fold has
     fold_of = np.array([kept.get(name, 0) for name in names])

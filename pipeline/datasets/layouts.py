@@ -2,14 +2,12 @@
 
     UrbanSound8K     metadata/UrbanSound8K.csv, audio/fold1 to fold10: ten folds; a group is a recording of
                      Freesound
-    FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (val), 2 (train) and 3 (eval); clips
-                     with one label; a group is an uploader if FSD50K.metadata says so
-    Speech Commands  class folders, validation_list.txt and testing_list.txt: folds 1, 2 (the rest) and 3; a
-                     group is a speaker, the part of a file's name before _nohash_
+    FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (val), 2 (train) and 3 (eval); all
+                     labels of a clip; a group is an uploader if FSD50K.metadata says so
 
-Of the last two only fold 3 is tested, as their publishers ask: trained on all other clips, with VAL=next on
-fold 2 alone, validated on fold 1. Class folders may lie within train/, val/ and test/, folds as those of
-FSD50K. ESC-50's layout is read by readers.py.
+Of FSD50K only fold 3 is tested, as its publishers ask: trained on all other clips, with VAL=next on fold 2
+alone, validated on fold 1. Class folders may lie within train/, val/ and test/, folds as those of FSD50K.
+ESC-50's layout is read by readers.py.
 """
 
 import json
@@ -23,10 +21,8 @@ from commandline.errors import RequestError
 from commandline.registry import Registry
 from commandline.terminal import counted
 from pipeline.audio import AUDIO_FILE
-from pipeline.datasets.readers import Listing, clip_table, read_csv
+from pipeline.datasets.readers import Listing, clip_table, read_csv, split_labels, tags_note
 
-SPEAKER = r"/(.+)_nohash_\d+\."
-BACKGROUND = "_background_noise_/"  # of Speech Commands: minutes of noise, no class
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
 SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next of the last is the first
 FOLD_OF_FOLDER = {
@@ -54,7 +50,7 @@ def read_urbansound8k(folder: Path) -> Listing:
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
-    """Fonseca et al. 2022: the clips of one label, without those that it implies."""
+    """Fonseca et al. 2022: 51,197 clips, 200 classes; a clip has its labels and those that they imply."""
     lists = []
     uploaders = dict[str, str]()
     truth = folder / "FSD50K.ground_truth"
@@ -69,58 +65,17 @@ def read_fsd50k(folder: Path) -> Listing:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise RequestError(f"{file} is damaged ({error!r}): unpack it again") from None
     clips = pd.concat(lists, ignore_index=True)
-    clips["label"] = single_labels(clips["labels"])
-    left = f"{counted((clips['label'] == '').sum(), 'clip')} with several labels left out"
-    clips = clips[clips["label"] != ""].reset_index(drop=True)
     clips = clips.assign(
+        label=split_labels(clips["labels"], ","),
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
         fold=clips["split"].fillna("eval").map(SIDES),  # a column of dev.csv alone
         group=[uploaders.get(name, "") for name in clips["fname"]],
     )
-    note = f"FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested; {left}"
-    return Listing(clip_table(clips, folder), notes=(note,), published_test=SIDES["eval"])
-
-
-def single_labels(labels: "pd.Series[str]") -> list[str]:
-    """The one label of each clip, '' if there are several, from lists as `Guitar,Music`.
-
-    A label that all clips of another one have as well is implied by it, as Music is by Guitar, and does not
-    count. Of two that always come together the first in the list counts.
-
-    >>> single_labels(pd.Series(["Guitar,Music", "Guitar,Music,Bark,Dog", "Bark,Dog", "Dog", "Music"]))
-    ['Guitar', '', 'Bark', 'Dog', 'Music']
-    """
-    sets = [[name.strip() for name in text.split(",") if name.strip()] for text in labels]
-    implied: dict[str, set[str]] = {}
-    for names in sets:
-        for name in names:
-            implied[name] = implied.get(name, set(names)) & set(names)
-    return [next((name for name in names if implied[name] >= set(names)), "") for names in sets]
-
-
-@LAYOUTS.register("testing_list.txt")
-def read_speech_commands(folder: Path) -> Listing:
-    """Warden 2018: words of a second, 16 kHz; its validation and testing lists."""
-    fold_of = {
-        line.strip(): SIDES[side]
-        for side, file in (("val", folder / "validation_list.txt"), ("eval", folder / "testing_list.txt"))
-        if file.is_file()
-        for line in file.read_text(encoding="utf-8").splitlines()
-    }
-    files = pd.Series(files_below(folder), dtype=str)
-    files = files[files.str.fullmatch(AUDIO_FILE) & ~files.str.startswith(BACKGROUND)].reset_index(drop=True)
-    clips = pd.DataFrame(
-        {
-            "filename": files,
-            "label": files.str.split("/").str[0],
-            "fold": [fold_of.get(name, SIDES["train"]) for name in files],
-            "group": files.str.extract(SPEAKER)[0].fillna(""),
-        }
+    notes = (
+        "FSD50K: fold 1 is its val list, 2 train, 3 eval, which alone is tested",
+        tags_note(clips["label"]),
     )
-    split = "fold 1 is its validation list, 3 its testing list, which alone is tested, 2 the rest"
-    notes = (f"Speech Commands: {split}; a group is a speaker",)
-    table = clip_table(clips, folder, by_path=True)
-    return Listing(table, notes=notes, published_test=SIDES["eval"])
+    return Listing(clip_table(clips, folder), notes=notes, published_test=SIDES["eval"])
 
 
 def files_below(folder: Path) -> list[str]:

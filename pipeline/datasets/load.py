@@ -16,7 +16,7 @@ from features_cache import Cache, cache_folder, dataset_name
 from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.index import read_index
 from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
-from features_cache.table import complete, refuse_class_names
+from features_cache.table import by_label, complete, refuse_class_names
 from pipeline import audio
 from pipeline.datasets.folds import with_folds
 from pipeline.datasets.layouts import read_folder
@@ -62,7 +62,7 @@ class Dataset:
 
 
 def load(options: SourceOptions) -> Dataset:
-    """A dataset by its name (esc50, esc10, synth), or from a folder of clips, a CSV, or a cache folder.
+    """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a cache folder.
 
     A named one that is not there yet is downloaded or made. Folds that are not the dataset's own are kept
     in `<data>/<name>/folds.csv`. Refused, before anything is written, are one class alone and a name
@@ -87,7 +87,7 @@ def load(options: SourceOptions) -> Dataset:
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
     listing = _read(options)
-    classes = listing.table["label"].unique().tolist()
+    classes = by_label(listing.table)["label"].unique().tolist()
     refuse_class_names(classes)
     if len(classes) < 2:
         has = counted(len(classes), "class")
@@ -131,17 +131,17 @@ def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(word)
     if path.suffix.lower() in TABLES and path.is_file():
-        return read_table(path, Path(options.audio_dir or path.parent))
+        return read_table(path, Path(options.audio_dir or path.parent), separator=options.labels)
     if options.audio_dir and (word in NAMED or path.exists()):
         raise RequestError(f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is none")
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50
 
         return read_esc_layout(esc50.obtain(options), "esc10" if word == "esc10" else "")
-    if word == "synth":
+    if word in ("synth", "synth_mix"):
         from pipeline import synth
 
-        return read_esc_layout(synth.write_dataset(options.data / "synth"))
+        return read_esc_layout(synth.write_dataset(options.data / word, mix=word == "synth_mix"))
     if path.is_dir():
         return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
     message = unknown_dataset(word, options.data)

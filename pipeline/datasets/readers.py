@@ -14,6 +14,8 @@ from pathlib import Path, PurePath
 import pandas as pd
 
 from commandline.errors import RequestError
+from commandline.terminal import counted
+from features_cache.table import SEPARATOR, has_tags
 
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
@@ -44,6 +46,9 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
 )
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
+BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
+LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # as Python writes a list of texts
+SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"  # a cell that holds several labels
 LARGEST_FOLD = 1_000_000
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.stem,
@@ -162,10 +167,36 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
     return folds.astype(int)
 
 
-def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
+def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
+    """Cells of several labels as `dog;rain`, sorted, each label once; cells of one label as they are.
+
+    Labels are separated by `;` or by `separator`, or written as a list.
+
+    >>> split_labels(pd.Series(["rain; dog", "['dog', 'rain']", "[]", "owl"])).tolist()
+    ['dog;rain', 'dog;rain', '', 'owl']
+    """
+    inner = cells.str.extract(LABEL_LIST)[0]
+    listed = inner.str.replace(r"""\s*['"]\s*""", "", regex=True).str.replace(",", SEPARATOR)
+    cells = cells.mask(inner.notna(), listed)
+    if separator:
+        cells = cells.str.replace(separator, SEPARATOR, regex=False)
+    return cells.map(lambda cell: SEPARATOR.join(sorted({*map(str.strip, cell.split(SEPARATOR))} - {""})))
+
+
+def tags_note(labels: "pd.Series[str]") -> str:
+    """How a table was read whose clips have several labels or none."""
+    sizes = labels.str.count(SEPARATOR) + (labels != "")
+    return (
+        f"read as tags (TASK=tags): {counted((sizes > 1).sum(), 'clip')} with several labels, "
+        f"{(sizes == 1).sum():,} with one, {(sizes == 0).sum():,} with none"
+    )
+
+
+def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "") -> Listing:
     """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`.
 
-    marked  a column of True and False: the clips that it marks alone
+    marked     a column of True and False: the clips that it marks alone
+    separator  of several labels in a cell, beside `;` and lists
     """
     clips = read_csv(path)
     if marked:
@@ -174,16 +205,22 @@ def read_table(path: Path, audio_dir: Path, marked: str = "") -> Listing:
         raise RequestError(f"{path} lists no clip")
     if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:
         clips = clips.assign(label=clips.pop("category"), group=clips["src_file"])
-    elif not {"filename", "label"} <= set(clips):
+    elif set(BIRDCLEF_COLUMNS) <= set(clips):
+        clips["label"] = clips["primary_label"] + SEPARATOR + split_labels(clips["secondary_labels"])
+    elif "label" not in clips:
+        clips = clips.rename(columns={"labels": "label"})
+    if not {"filename", "label"} <= set(clips):
         raise RequestError(
             f"{path} has the columns {', '.join(clips)}; expected filename,label "
             f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
-    clips["label"] = clips["label"].str.strip()
+    written = clips["label"].str.strip()
+    clips["label"] = split_labels(written, separator)
     unlabelled = clips["filename"][clips["label"] == ""]
-    if len(unlabelled):
+    if len(unlabelled) and not (separator or "start" in clips or written.str.contains(SEVERAL).any()):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
-    return Listing(clip_table(clips, audio_dir))
+    notes = (tags_note(clips["label"]),) if has_tags(clips) else ()
+    return Listing(clip_table(clips, audio_dir), notes=notes)
 
 
 def is_esc_layout(folder: Path) -> bool:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from commandline.terminal import counted, text_table
 from features_cache.location import is_cache
-from features_cache.table import originals
+from features_cache.table import by_label, originals
 from pipeline import audio
 from pipeline.datasets.load import Dataset, load
 from pipeline.next_step import next_step
@@ -42,7 +42,7 @@ def run(options: SourceOptions) -> int:
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
     """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings` of these clips."""
-    numbers = table[["clip_id", "label", "fold", "group"]].nunique()
+    numbers = by_label(table)[["clip_id", "label", "fold", "group"]].replace({"label": {"": None}}).nunique()
     named = map(counted, numbers, ("clip", "class", "fold", "source recording"))
     return f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {', '.join(named)}"
 
@@ -56,8 +56,9 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
     if copies := (dataset.table["copy_of"] != "").sum():
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += dataset.notes
-    classes = table.groupby("label").agg(clips=("clip_id", "size"), sources=("group", "nunique"))
-    by_fold = pd.crosstab(table["label"], table["fold"]).add_prefix("fold ")
+    each = by_label(table).replace({"label": {"": "(none)"}})
+    classes = each.groupby("label").agg(clips=("clip_id", "size"), sources=("group", "nunique"))
+    by_fold = pd.crosstab(each["label"], each["fold"]).add_prefix("fold ")
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
     lines += ["", text_table([[*row] for row in classes.itertuples()], ["class", *classes.columns])]
     if len(table):

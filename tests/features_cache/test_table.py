@@ -2,7 +2,7 @@
 
 import pytest
 
-from features_cache.table import CLIP_COLUMNS, complete, originals
+from features_cache.table import CLIP_COLUMNS, by_label, complete, has_tags, label_indicator, originals
 from tests.refusal import refused
 
 PLAIN = {"clip_id": ["a", "b", "a~1"], "label": ["x", "y", "x"], "fold": [1, 2, 1], "copy_of": ["", "", "a"]}
@@ -14,6 +14,17 @@ def test_what_a_table_does_not_bring_is_empty_and_a_blank_group_is_the_clips_own
     assert list(table) == list(CLIP_COLUMNS) and table["path"].tolist() == ["", "", ""]
     assert table["group"].tolist() == ["a", "b", "a"] and originals(table)["clip_id"].tolist() == ["a", "b"]
     assert complete(PLAIN | {"group": ["rec", blank, blank]})["group"].tolist() == ["rec", "b", "rec"]
+
+
+def test_each_label_of_a_clip_counts_and_no_label_is_none():
+    table = complete(PLAIN | {"label": ["x;y", "", "x"]})
+    assert by_label(table)[["clip_id", "label"]].to_numpy().tolist() == [
+        *(["a", "x"], ["a", "y"], ["b", ""], ["a~1", "x"]),
+    ]
+    assert has_tags(table) and not has_tags(complete(PLAIN))
+    known = [[True, True], [False, False], [True, False]]
+    assert label_indicator(table["label"], ["x", "y"]).tolist() == known
+    assert label_indicator(["z", "y"], ["y"]).tolist() == [[False], [True]]
 
 
 @pytest.mark.parametrize(

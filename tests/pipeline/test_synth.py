@@ -57,6 +57,16 @@ def test_it_has_esc50s_layout_and_is_called_synthetic(clips):
     assert set(clips.table["category"]) == set(NAMED)
 
 
+def test_a_mix_has_one_to_three_classes_of_different_pairs_each_in_every_fold():
+    rows = synth.clip_rows(mix=True)
+    names = list(synth.CLASSES)
+    labels = rows["category"].str.split(";")
+    assert {*labels.map(len)} == {1, 2, 3}
+    assert labels.map(lambda label: len({names.index(name) // 2 for name in label}) == len(label)).all()
+    each = rows.assign(label=labels).explode("label")
+    assert (pd.crosstab(each["label"], each["fold"]) > 0).all(axis=None)
+
+
 def test_a_clip_depends_on_its_row_and_the_seed_alone(clips):
     for number, row in list(enumerate(synth.clip_rows().itertuples()))[::40]:
         assert wav(synth.clip(row)) == Path(clips.table["path"][number]).read_bytes()
@@ -85,7 +95,7 @@ def test_one_feature_is_not_enough_and_a_second_helps(clips, statistics):
 
 def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(tmp_path, monkeypatch):
     rows = synth.clip_rows().head(3)
-    monkeypatch.setattr(synth, "clip_rows", lambda: rows)
+    monkeypatch.setattr(synth, "clip_rows", lambda mix: rows)
     first = write_dataset(tmp_path) / "audio" / rows["filename"][0]
     before = first.stat().st_mtime_ns
     write_dataset(tmp_path)

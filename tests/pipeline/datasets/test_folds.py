@@ -52,6 +52,17 @@ def test_folds_fill_up_around_those_that_stand():
     assert np.bincount(drawn, minlength=6)[1:].tolist() == [10] * 5
 
 
+def test_folds_balance_every_label_of_clips_that_have_several_or_none():
+    rng = np.random.default_rng(0)
+    chosen = rng.random((600, 4)) < [0.5, 0.3, 0.2, 0.1]
+    labels = [";".join(np.array(list("abcd"))[row]) for row in chosen]
+    groups = np.repeat(np.arange(60), 10).astype(str)
+    drawn = draw_folds(labels, groups, 5, 0, {})
+    assert pd.Series(drawn).groupby(groups).nunique().max() == 1
+    by_fold = np.stack([chosen[drawn == fold].mean(axis=0) for fold in range(1, 6)])
+    assert (np.ptp(by_fold, axis=0) < 0.07).all()  # of random folds 0.14
+
+
 def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_commands(tmp_path):
     folder = class_folders(tmp_path / "mine", takes="AB")
     alone = dataset(folder, tmp_path).table

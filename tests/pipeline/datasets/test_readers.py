@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
-from pipeline.datasets.readers import clip_ids, read_csv
+from pipeline.datasets.readers import clip_ids, read_csv, read_table
 from results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 from tests.refusal import refused
@@ -57,6 +57,32 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
     assert table["label"].tolist() == ["dog", "rain"]
     assert table["category"].tolist() == ["animals", "natural soundscapes and water"]
     assert all(Path(path).is_file() for path in table["path"])
+
+
+SEVERAL = {  # three clips: dog and rain, dog, none
+    "semicolons": ("filename,label\na.wav,rain; dog\nb.wav,dog\nc.wav,\n", ""),
+    "commas": ('filename,labels\na.wav,"dog,rain,dog"\nb.wav,dog\nc.wav,\n', ","),
+    "lists": ("filename,label\na.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]\n", ""),
+    "BirdCLEF": (
+        "primary_label,secondary_labels,filename\ndog,['rain'],a.wav\ndog,[],b.wav\n,[],c.wav\n",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("written", SEVERAL)
+def test_several_labels_in_a_cell_are_tags_and_the_reader_says_so(tmp_path, written):
+    for name in "abc":
+        write(tmp_path / f"{name}.wav")
+    text, separator = SEVERAL[written]
+    clips = dataset(csv(tmp_path / "mine.csv", text), tmp_path, labels=separator)
+    assert clips.table["label"].tolist() == ["dog;rain", "dog", ""]
+    assert "read as tags (TASK=tags): 1 clip with several labels, 1 with one, 1 with none" in clips.notes
+
+
+def test_an_empty_label_beside_start_is_none_of_the_classes(tmp_path):
+    text = "filename,start,end,label\na.wav,0,1,dog\nb.wav,1,2,\n"
+    assert read_table(Path(csv(tmp_path / "mine.csv", text)), tmp_path).table["label"].tolist() == ["dog", ""]
 
 
 def test_cells_beyond_the_header_are_left_out_with_a_warning(tmp_path):
