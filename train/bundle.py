@@ -31,8 +31,8 @@ from train.options import BundleOptions
 
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
-WANTED_ACCURACY = 0.95  # of what is answered, that the threshold of a rejection is chosen for
-AGREES = 1e-3  # a probability computed anew may differ by so much from predictions.csv
+WANTED_ACCURACY = 0.95  # the threshold of a rejection is chosen for this accuracy of the answers
+AGREES = 1e-3  # largest difference between a probability computed anew and predictions.csv
 
 Values = list[Numbers]  # one (B, rows, frames) a channel, as stored
 Probabilities = NDArray[np.float32]
@@ -46,8 +46,7 @@ class Bundle(NamedTuple):
 
 
 def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
-    """What the finished folds of a run hold, by the weights of the `last` or the `best` epoch, by `auto` of
-    the one that counts.
+    """The finished folds of a run with the weights of the `last`, the `best`, or the counting (`auto`) epoch.
 
     RequestError where no fold is finished, or none was chosen by validation.
     """
@@ -71,7 +70,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 
 
 def read_bundle(file: Path) -> Bundle:
-    """RequestError for another kind of file, another format, or code in it."""
+    """The bundle in this file; RequestError for another kind of file, another format, or code in it."""
     try:
         content = read_safely(file)
     except ValueError as reason:
@@ -113,7 +112,9 @@ class TrainedModel:
         self.augmenter = parse_augment(config.augment, spec.kind.augmented_as)
         # channels last is a sixth faster for images on a CPU; a batch of single numbers has no such layout
         self.compute = Compute(device, channels_last=spec.grid != (1, 1))
-        self.trained_shape = trained_shape(self.augmenter, spec.grid)  # of what the network is made for
+        self.trained_shape = trained_shape(
+            self.augmenter, spec.grid
+        )  # rows and frames that the network is made for
         self.temperature = config.temperature
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():

@@ -39,9 +39,9 @@ from train.options import FIELDS, SWEPT, RunOptions
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
-FROM_WEIGHTS = "resnet18"  # in the default's place if WEIGHTS are given: texture statistics have none
-FOR_VECTORS = "mlp"  # likewise if every channel is a vector
-NAMED_CLIPS = 3  # of those left out
+FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture statistics have none
+FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
+NAMED_CLIPS = 3  # so many of the clips left out are named
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -73,7 +73,7 @@ class Plan:
 
     @cached_property
     def classes(self) -> list[dict[str, str]]:
-        """Name and category of each class, by name: in the order of the probability columns."""
+        """Name and category of each class, sorted by name as the probability columns are."""
         names = self.table[class_column(self.options.task)]
         pairs = pd.DataFrame({"name": names, "category": self.table["category"]})
         return pairs.drop_duplicates("name").sort_values("name").to_dict("records")
@@ -89,7 +89,7 @@ class Plan:
 
     @property
     def wanted_folds(self) -> list[int]:
-        """Those that FOLDS names, finished or not."""
+        """The folds that FOLDS names, finished or not."""
         return list(self.options.folds) or self.folds
 
     @property
@@ -221,12 +221,12 @@ def check_options(options: RunOptions) -> None:
 
 
 def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
-    """The feature set's channels, each in the cache and with the rows that are asked for."""
+    """The channels of the feature set; RequestError if the cache lacks one, or rows of it."""
     channels = parse_set(options.features)
     cache.refuse_missing(channels)
     for channel in channels:
         cache.read(channel, np.arange(0))  # refuses rows that the feature has not
-    # the name that the cache gives it: mel@n_mels=128 is mel
+    # stored names: mel@n_mels=128 is mel
     return tuple(replace(parse_channel(cache[channel].stored), rows=channel.rows) for channel in channels)
 
 
@@ -251,7 +251,7 @@ def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: 
 def resolve_options(
     asked: RunOptions, channels: Sequence[Channel], model: Architecture
 ) -> tuple[RunOptions, tuple[str, ...]]:
-    """The options with resolved names, those that the model ignores at their defaults; and what changed."""
+    """The options with resolved names, ignored ones at their defaults; and messages about both."""
     ignored: dict[str, Any] = {
         name: field.default
         for name, field in FIELDS.items()
@@ -265,7 +265,7 @@ def resolve_options(
     if ignored:
         messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
     features = "+".join(map(str, channels))
-    device = asked.device.split()[0].partition(":")[0]  # which of several GPUs, or how many, is no matter
+    device = asked.device.split()[0].partition(":")[0]  # which GPU, and how many, changes nothing
     named = replace(asked, features=features, model=model.name, device=device)
     return replace(named, **ignored), tuple(messages)
 
@@ -331,9 +331,7 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep keeps it)")
     elif plan.options.padding == "drop":
         lines.append("PADDING=drop has no effect: no clip is short, or COPIES or vectors are trained on")
-    wanted = (
-        cache.clips if plan.options.copies else originals(cache.clips)
-    )  # a copy not asked for is not missed
+    wanted = cache.clips if plan.options.copies else originals(cache.clips)
     if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
         lines.append(f"{counted(absent, 'clip')} left out: {plan.options.features} is not there for them")
     if unusable:

@@ -19,7 +19,7 @@ from train.options import RunOptions
 from train.plan import Plan, make_plan
 from train.summary import calibration, summary
 
-OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # that it takes too
+OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # options of a run that analysis takes too
 
 
 def run(options: RunOptions) -> None:

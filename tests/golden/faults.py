@@ -244,8 +244,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "fold_lock_not_taken": Fault(
         "two processes train the same fold",
-        'with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy) if first else nullcontext():',
-        "with nullcontext():",
+        'with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy):',
+        "if fold:",
         f"{TRAIN}test_resume.py",
     ),
     "hash_without_smoothing": Fault(
@@ -353,25 +353,21 @@ FAULTS: dict[str, Fault] = {
         "pass",
         f"{ANALYSIS}test_significance.py {ANALYSIS}test_false_claims.py",
     ),
-    "members_chosen_on_their_own_fold": Fault(
-        "an ensemble's members are chosen on the fold that they are tested on",
-        "others = {int(fold): first.folds != fold for fold in folds}",
-        "others = {int(fold): first.folds == fold for fold in folds}",
-        f"{ANALYSIS}test_ensemble.py",
-    ),
     "last_reported": Fault(
         "the last epoch is reported although validation chose one",
         'return "best" if "best" in self.checkpoints else "last"',
         'return "last"',
-        f"{ANALYSIS}test_results.py {ANALYSIS}test_tables.py",
+        f"{ANALYSIS}test_runs.py {ANALYSIS}test_tables.py",
     ),
     "clip_tested_twice": Fault(
         "a clip that two folds tested counts twice",
         """    if len(twice):
-        raise RequestError(""",
+        raise RequestError(
+""",
         """    if len(twice) < 0:
-        raise RequestError(""",
-        f"{ANALYSIS}test_results.py",
+        raise RequestError(
+""",
+        f"{ANALYSIS}test_runs.py",
     ),
     "deviation_of_the_population": Fault(
         "the deviation over folds divides by n",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.golden import make, outputs, refusals
-from tests.golden.commands import inside
+from tests.golden import faults, make, outputs, refusals
+from tests.golden.commands import ROOT, inside
 
 GOLDEN: dict[str, Any] = json.loads(make.GOLDEN.read_text(encoding="utf-8"))
 
@@ -34,3 +34,10 @@ def test_bad_input_gets_its_answer():
     lines = refusals.DONE, refusals.FAILED, refusals.REQUESTS
     wrong = [fault for status, part in enumerate(lines) for fault in refusals.wrong(part, status)]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", faults.FAULTS)
+def test_a_planted_fault_aims_at_one_place_and_names_tests_that_are_there(name):
+    fault = faults.FAULTS[name]
+    assert faults.place_of(ROOT, fault.old)
+    assert all(word.startswith("golden:") or (ROOT / word).exists() for word in fault.tests.split())

@@ -117,7 +117,7 @@ def export_run(options: ExportOptions) -> int:
     names = [f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)]
     folder = cache_folder(run.dataset, options.data, run.dataset)
     cache = Cache(folder) if is_cache(folder) else None
-    # of each: a fold's place among those exported, one clip's stored features, that fold's probabilities
+    # (place of the fold among those exported, one clip's stored features, probabilities by that fold)
     examples: list[tuple[int, Values, Probabilities]] = []
     if cache and all(channel in cache for channel in channels):
         source = "predictions.csv"
@@ -162,7 +162,7 @@ def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
         if spec.drop_padding and channel.timed and channel.frames > 1:  # a clip's own frames
             axes[name][2] = f"{name}_frames"
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # that it is not the newest exporter; what it wrote is checked
+        warnings.simplefilter("ignore")  # torch warns that a newer exporter exists; the file is checked
         torch.onnx.export(
             ExportedRun(model).eval(),
             tuple(torch.zeros(2, channel.rows, channel.frames) for channel in spec.channels),
