@@ -1,8 +1,8 @@
 """Which features matter: tests and intervals by source recording of what `make importance` has measured.
 
-A feature's numbers (`contributions` in results/importance.py) are means over clips, so each is tested as the
-difference between two runs is: by sign flips of source recordings, all features of one number as a family
-(maxT), with the interval that inverts the test. Log probability decides; accuracy is shown beside it.
+Each feature's numbers (`ImportanceFolder.contributions`) are means over clips. They are tested as differences
+between two runs are: by sign flips of source recordings, all features of one number as a family (maxT), with
+the interval that inverts the test. Log probability decides; accuracy is shown beside it.
 
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
@@ -16,8 +16,9 @@ from analysis.ranking import nested_selection
 from analysis.significance import DRAWS, LEVEL, sign_flip_tests
 from commandline.errors import RequestError
 from results.bootstrap import accuracy_interval, fold_weights, recording_sums
-from results.importance import NONE, PARTS, ImportanceFolder, interactions
+from results.importance_folder import PARTS, Fit, ImportanceFolder
 from results.scores import Floats
+from results.shapley import NONE, interactions
 
 
 def gain_tests(
@@ -135,7 +136,7 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     """
     clips = folder.clips
     every = frozenset(folder.features)
-    fits = [*(every | {part} for part in PARTS), every]
+    fits = [*(Fit(every, part) for part in PARTS), Fit(every)]
     correct = np.stack([folder.scores[fit][1] for fit in fits], axis=1)  # (N, 4)
     weights = fold_weights(clips["fold"].to_numpy())
     shares = np.array([*PARTS.values(), 1, 2])

@@ -35,7 +35,7 @@ from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
 from features_cache.splits import untrainable
 from features_cache.table import originals
-from results.importance import ImportanceFolder
+from results.importance_folder import ImportanceFolder
 from storage.files import replace_file
 
 

@@ -26,15 +26,9 @@ from features_cache.names import parse_list, parse_set
 from features_cache.splits import draw_groups
 from results.bootstrap import fold_weights
 from results.config import digest
-from results.importance import (
-    PARTS,
-    SCORES,
-    Fit,
-    ImportanceFolder,
-    linear_cka,
-    sampled_shapley,
-)
+from results.importance_folder import PARTS, SCORES, Fit, ImportanceFolder
 from results.scores import Floats
+from results.shapley import linear_cka, sampled_shapley
 from storage.files import Lock, replace_file
 from train.compute import Compute
 from train.fold_data import FoldData, Resident, load_fold, measure_clips
@@ -160,7 +154,7 @@ class Fits:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(["features", "score", *clips["clip_id"]])
         for fit, both in folder.scores.items():
-            if not fit & stale:
+            if not fit.features & stale:
                 write_scores(text, fit, both)
         replace_file(self.path / "scores.csv", text.getvalue())
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
@@ -194,17 +188,17 @@ class Fits:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them."""
         plan = self.plan
         clips = self.plan.table.loc[data.train]
-        for part in fit & PARTS.keys():  # stratified, and in any larger part
+        if fit.part:  # stratified, and in any larger part
             rng = np.random.default_rng([plan.options.seed, data.fold])
-            clips = clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
+            clips = clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[fit.part], rng))]
         y = plan.targets[clips.index]
-        chosen = np.isin(self.owner, list(fit))
+        chosen = np.isin(self.owner, list(fit.features))
         if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may be of one class
             shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
             return np.tile(shares.astype(np.float32), (len(data.test), 1))
         source = self.statistics(data.fold)
         source.values = source.values[:, chosen]
-        own = np.isin(self.feature, list(fit))
+        own = np.isin(self.feature, list(fit.features))
         channels = tuple(channel for channel, belongs in zip(plan.input.channels, own) if belongs)
         network = draw_network(replace(plan, input=replace(plan.input, channels=channels)), data.fold)
         data = replace(data, source=source, train=clips.index.to_numpy())
@@ -220,7 +214,7 @@ def write_scores(file: TextIO, fit: Fit, both: Floats) -> None:
     """A fit's two lines of scores.csv; 9 digits hold a float32."""
     writer = csv.writer(file, lineterminator="\n")
     for score, row in zip(SCORES, both):
-        writer.writerow([" ".join(sorted(fit)), score, *(f"{number:.9g}" for number in row)])
+        writer.writerow([str(fit), score, *(f"{number:.9g}" for number in row)])
 
 
 def summary(folder: ImportanceFolder) -> str:

@@ -11,7 +11,7 @@ from analysis.importance import gain_tests, importance_tables, most_important
 from analysis.jobs import ReportJob, inputs_hash
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
-from results.importance import PARTS, SCORES, ImportanceFolder
+from results.importance_folder import PARTS, SCORES, ImportanceFolder
 from tests.refusal import refused
 
 FEATURES = ["loud", "noise", "soft"]

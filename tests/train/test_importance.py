@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from results.importance import (
-    EXACT,
-    ImportanceFolder,
-    interactions,
-    linear_cka,
-    permutations,
-    sampled_shapley,
-    shapley,
-)
+from results.importance_folder import Fit, ImportanceFolder
+from results.shapley import EXACT, interactions, linear_cka, permutations, sampled_shapley, shapley
 from tests.refusal import refused
 from tests.train.little import execute
 from train.importance import Fits, measure_importance, summary
@@ -39,7 +32,7 @@ def test_alone_full_set_and_drop_one_are_runs_of_the_model(measure, cache_folder
         trained = execute(options, dataset=str(cache_folder), **same)
         rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
         of_target = [row[row["target"]] for _, row in rows.iterrows()]
-        probability, correct = folder.scores[frozenset(features.split("+"))]
+        probability, correct = folder.scores[Fit(frozenset(features.split("+")))]
         assert np.array_equal(np.float32(probability), np.float32(of_target))
         assert correct.tolist() == (rows[trained.classes].idxmax(axis=1) == rows["target"]).tolist()
 

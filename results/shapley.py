@@ -1,0 +1,82 @@
+"""Shapley values of features, interactions of pairs, and similarity of their statistics. No torch.
+
+The value of a feature set for a clip is the logarithm of its true class's probability, in nats. The value of
+no feature is what the classes' shares among the training clips give. Conventions: N clips, F features; P
+permutations, in pairs of one and its reverse.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from results.scores import Floats
+
+EXACT = 8  # most features of which every subset is fitted
+
+Values = Mapping[frozenset[str], Floats]  # feature set -> (N,) by clip
+NONE: frozenset[str] = frozenset()
+
+
+def permutations(features: Sequence[str], number: int, seed: int) -> list[list[str]]:
+    """`number` pairs of an order of the features and its reverse (antithetic); none of up to EXACT."""
+    if len(features) <= EXACT:
+        return []
+    rng = np.random.default_rng([seed, len(features)])
+    orders = [[features[place] for place in rng.permutation(len(features))] for _ in range(number)]
+    return [order[::way] for order in orders for way in (1, -1)]
+
+
+def shapley(values: Values, features: Sequence[str]) -> Floats:
+    """(N, F) exact Shapley values from all 2^F subsets; of each clip they sum to v(all) - v(none)."""
+    shares = np.zeros((len(values[NONE]), len(features)))
+    count = len(features)
+    for fit, (place, name) in itertools.product(values, enumerate(features)):
+        if name not in fit:
+            gain = values[fit | {name}] - values[fit]
+            shares[:, place] += gain / (count * math.comb(count - 1, len(fit)))
+    return shares
+
+
+def sampled_shapley(
+    values: Values, features: Sequence[str], orders: Sequence[Sequence[str]]
+) -> tuple[Floats, Floats]:
+    """(N, F) Shapley values from the prefixes of the orders, and the standard errors (F,) of their means."""
+    gains = np.zeros((len(orders), len(values[NONE]), len(features)))
+    for number, order in enumerate(orders):
+        for size, name in enumerate(order):
+            before = frozenset(order[:size])
+            gains[number, :, features.index(name)] = values[before | {name}] - values[before]
+    pairs = gains.mean(axis=1).reshape(-1, 2, len(features)).mean(axis=1)  # of one and its reverse
+    return gains.mean(axis=0), pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
+
+
+def interactions(values: Values, features: Sequence[str]) -> Floats:
+    """(F, F) mean over clips of v(ij) - v(i) - v(j) + v(none), negative if both say the same.
+
+    NaN if the pair has not been fitted.
+    """
+    table = np.full((len(features), len(features)), np.nan)
+    for (i, one), (j, other) in itertools.permutations(enumerate(features), 2):
+        if (pair := frozenset({one, other})) in values:
+            single = values[frozenset({one})] + values[frozenset({other})]
+            table[i, j] = (values[pair] - single + values[NONE]).mean()
+    return table
+
+
+def linear_cka(x: NDArray[np.floating], feature: NDArray[np.str_], features: Sequence[str]) -> Floats:
+    """(F, F) linear centred kernel alignment of features (Kornblith et al. 2019).
+
+    1 if they say the same up to rotation and scale.
+
+    x        (N, D) statistics, of which each column is standardised
+    feature  (D,) the name of the feature that each is of
+    """
+    spread = x.std(axis=0, dtype=float)
+    standard = (x - x.mean(axis=0, dtype=float)) / np.where(spread > 0, spread, 1)
+    member = (feature[:, None] == np.array(features)).astype(float)  # (D, F)
+    shared = member.T @ (standard.T @ standard) ** 2 @ member
+    size = np.sqrt(np.maximum(np.diag(shared), np.finfo(float).tiny))
+    return shared / np.outer(size, size)
