@@ -26,7 +26,7 @@ from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import text_table
 from features_cache import external
-from train.choose_compute import fastest
+from train.choose_compute import candidates, fastest
 from train.compute import Compute, device_of
 from train.fold_data import Resident, draw_batches, load_fold, measure_clips
 from train.options import RunOptions
@@ -91,8 +91,8 @@ def chosen(run: RunOptions, device: str) -> Compute:
     plan = make_plan(run)
     x, y = torch.zeros(run.batch, *plan.input_shape), torch.eye(CLASSES)[torch.arange(run.batch) % CLASSES]
     batch = x.to(device), y.to(device)
-    compute = fastest(run, device_of(device), draw_network(plan, 1), batch, steps=10_000)
-    compute = replace(compute, compiled=False)
+    ways = candidates(run, device_of(device), batch[0].shape)
+    compute = fastest(ways, draw_network(plan, 1), batch)
     compute.prepare()
     return compute
 

@@ -30,6 +30,7 @@ Plain = str | int | float | bool | None
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
+Chosen = Literal["measured", "known", "given"]
 T = TypeVar("T")
 Traits = Mapping[str, Any]  # of a field: bounds, check
 
@@ -140,13 +141,14 @@ class RunConfig:
     compiled: bool | None = None
     parameters: int | None = field(default=None, metadata=bounds(0))
     checked: Mapping[str, str] | None = None  # way to compute -> why it was refused; empty if it agreed
+    chosen: Chosen | None = None  # how the way to compute was: by this run, an earlier one, or by options
     changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()  # of the way to compute, since the beginning
 
     members: ClassVar[tuple[str, ...]] = ()
 
 
 # A loop of one's own writes none of these, the trainer all.
-BY_TRAINER = ("command", "device", "precision", "channels_last", "threads", "compiled", "checked")
+BY_TRAINER = ("command", "device", "precision", "channels_last", "threads", "compiled", "checked", "chosen")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,17 +3,20 @@
 Fast kernels are wrong here and there, silently: oneDNN's bf16 convolutions on some shapes, for one
 (docs/explanation/onednn-bf16.md). This needs no knowledge of where. One training step on a real batch is made
 in plain fp32 on one thread, and once more as a run would make it, with freed memory poisoned; its loss and
-the gradient of every parameter are compared. Verdicts are kept, so that nothing is compared twice.
+the gradient of every parameter are compared. What was measured and compared is kept for later runs, until the
+processor or torch changes.
 """
 
 import copy
 import json
 import math
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -28,8 +31,9 @@ from train.optimisation import smoothed_loss
 from train.options import RunOptions
 from train.plan import Plan, run_config
 
-ROUNDS = 3  # timed steps of each candidate; the fastest counts
-GAIN = 1.15  # an earlier candidate stands unless another is this much faster: noise must not choose
+ROUNDS = 3  # timed steps of each way at most; its fastest counts
+CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
+GAIN = 1.15  # an earlier way stands unless another is this much faster: noise must not choose
 # Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
 WORTH_COMPILING = 5_000
@@ -42,7 +46,7 @@ TURN, TIMES = 0.05, 4.0
 NEGLIGIBLE = 1e-3  # of the length of all gradients together: shorter ones are the noise of sums that cancel
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
-VERDICTS = ".agreement.json"  # below RUNS
+FINDINGS = ".agreement.json"  # below RUNS
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes it, (B, classes) targets
 
@@ -101,14 +105,45 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
     return [Compute(device, precision, last, count) for precision in formats for count in threads]
 
 
-def fastest(options: RunOptions, device: str, network: nn.Module, batch: Batch, steps: int) -> Compute:
-    """Of the ways that PRECISION, THREADS and COMPILE leave open; `steps` of the run."""
-    ways = candidates(options, device, batch[0].shape)
-    if len(ways) > 1:
-        seconds = [min(step(network, way, batch).seconds for _ in range(ROUNDS)) for way in ways]
-        ways = [way for way, taken in zip(ways, seconds) if taken <= GAIN * min(seconds)]
-    compiled = device == "cuda" and steps >= WORTH_COMPILING
-    return replace(ways[0], compiled=compiled if options.compile == "auto" else options.compile == "on")
+def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Compute:
+    """The fastest of these ways: the number format on all threads first, then the threads.
+
+    Steps are timed in rounds, until one way is clearly ahead or ROUNDS are done.
+    """
+    seconds = dict.fromkeys(ways, math.inf)
+
+    def race(left: list[Compute]) -> Compute:
+        for _ in range(ROUNDS):
+            for way in left:
+                seconds[way] = min(seconds[way], step(network, way, batch).seconds)
+            ahead = min(seconds[way] for way in left)
+            if sum(seconds[way] < CLEAR * ahead for way in left) == 1:
+                break
+        return next(way for way in left if seconds[way] <= GAIN * ahead)
+
+    threads = max(way.threads for way in ways)
+    formats = [way for way in ways if way.threads == threads]
+    chosen = race(formats) if len(formats) > 1 else formats[0]
+    same_format = [way for way in ways if way.precision == chosen.precision]
+    return race(same_format) if len(same_format) > 1 else chosen
+
+
+def recall(kept: Path, device: str, facts: list[Any], find: Callable[[], Any]) -> tuple[Any, bool]:
+    """What `find` gives for these facts, and whether it was known: found before on this machine.
+
+    kept  file of findings, by digests of their facts, the processor and the version of torch
+    """
+    try:
+        findings = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or damaged
+        findings = {}
+    processor = torch.cuda.get_device_name() if device == "cuda" else torch.cpu.get_capabilities()
+    key = digest([*facts, str(processor), os.cpu_count(), str(torch.__version__)])
+    if key in findings:
+        return findings[key], True
+    findings[key] = find()
+    replace_file(kept, json.dumps(findings, indent=1))
+    return findings[key], False
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
@@ -156,28 +191,19 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
 
 
 def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> tuple[Compute, dict[str, str]]:
-    """The proposed way if it agrees with plain fp32, else fp32 so computed if that does, else plain fp32.
+    """The proposed way if it agrees with plain fp32, else the same in fp32 if that does, else plain fp32.
 
-    With it, of each way that was checked what was too far apart, empty if nothing was. Verdicts are read from
-    and written to the file `kept`, by network, shapes, way to compute, processor and version.
+    The dictionary has a reason for each way that was checked, empty if it agreed. `kept` as in `recall`.
     """
     plain = Compute(proposed.device)
     checked = {}
-    try:
-        verdicts = json.loads(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet, or damaged
-        verdicts = {}
-    known = torch.cuda.get_device_name() if plain.device == "cuda" else torch.cpu.get_capabilities()
     exact = replace(proposed, precision="fp32", channels_last=False, compiled=False)
     for compute in dict.fromkeys((proposed, exact)):
         if compute == plain:
             break
-        facts = [str(network), list(batch[0].shape), asdict(compute), str(known), str(torch.__version__)]
-        key = digest(facts)
-        if key not in verdicts:
-            verdicts |= {key: measure(network, compute, batch)}
-            replace_file(kept, json.dumps(verdicts, indent=1))
-        checked[str(compute)] = reason = verdicts[key]
+        facts = [str(network), list(batch[0].shape), asdict(compute)]
+        reason, _ = recall(kept, plain.device, facts, partial(measure, network, compute, batch))
+        checked[str(compute)] = reason
         if not reason:
             return compute, checked
         tell(f"{compute} disagrees with plain fp32 on this machine ({reason}): not used")
@@ -191,6 +217,9 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
     differently, `changes` in run.json says what changed, and after how many epochs of each fold.
     """
     run = RunFolder(plan.path)
+    options = plan.options
+    kept = options.runs / FINDINGS
+    chosen: Chosen = "given"
     begun = None
     if (run.path / "run.json").is_file():
         begun = Compute(**{field.name: getattr(run.training, field.name) for field in fields(Compute)})
@@ -199,16 +228,25 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
     else:
         if begun:
             tell(f"this run began on {begun.device} and continues on {device}: the last digits will differ")
-        steps = plan.options.epochs * len(plan.wanted_folds) * epoch_steps
-        proposed = fastest(plan.options, device, network, batch, steps)
-    compute, checked = agreed(proposed, network, batch, plan.options.runs / VERDICTS)
+        ways = candidates(options, device, batch[0].shape)
+        if len(ways) > 1:
+            facts = ["fastest", str(network), list(batch[0].shape), list(map(asdict, ways))]
+            find = lambda: asdict(fastest(ways, network, batch))  # noqa: E731
+            way, known = recall(kept, device, facts, find)
+            ways = [Compute(**way)]
+            chosen = "known" if known else "measured"
+        long = device == "cuda" and options.epochs * len(plan.wanted_folds) * epoch_steps >= WORTH_COMPILING
+        compiled = long if options.compile == "auto" else options.compile == "on"
+        proposed = replace(ways[0], compiled=compiled)
+    compute, checked = agreed(proposed, network, batch, kept)
     if compute == begun:
         return compute
     state = asdict(compute)
     if begun is None:
         config = run_config(plan, machine(device), versions())
         parameters = sum(weight.numel() for weight in network.parameters())
-        run_folder.write_config(run.path, replace(config, **state, parameters=parameters, checked=checked))
+        config = replace(config, parameters=parameters, checked=checked, chosen=chosen)
+        run_folder.write_config(run.path, replace(config, **state))
     else:
         done: dict[str, Plain] = {
             str(fold): len(run.history(fold)) for fold in run.folds if fold not in run.finished

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
     Bar: TypeAlias = tqdm[Any]
 
+SCORING_SHARE = 0.1  # of the training, that the curve may cost
+FORWARD_PASSES = 3  # a training step costs as much: one forward, twice as much backward
 CHECK_STEPS = 20  # between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
@@ -58,9 +60,15 @@ TRAIN_SCORES = ("train_loss", "train_accuracy")
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy")  # beside the bar
 
 
-def curve_epochs(options: RunOptions) -> set[int]:
-    """The epochs that the test fold is scored after, evenly spread, besides the last."""
-    return {math.ceil(options.epochs * part / options.curve) for part in range(1, options.curve + 1)}
+def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
+    """The epochs after which the test fold is scored, evenly spread, besides the last.
+
+    trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
+    """
+    predictions = FORWARD_PASSES * options.epochs * options.passes * trained  # that training costs as much as
+    affordable = int(SCORING_SHARE * predictions / (max(1, tested) * options.tta))
+    times = min(options.curve, affordable)
+    return {math.ceil(options.epochs * part / times) for part in range(1, times + 1)}
 
 
 # ---- a fold ---------------------------------------------------------------------------------------------
@@ -116,7 +124,7 @@ class Trainer:
         An epoch ends with best.pt, last.pt and its row, written in this order: whatever a kill leaves half
         done is done again, with the same result.
         """
-        scored = curve_epochs(self.options)
+        scored = curve_epochs(self.options, len(self.data.train), len(self.data.test))
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             written = writer.submit(lambda: None)
             while not self.finished:

@@ -32,14 +32,50 @@ def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypa
     assert ways == [("bf16", 1), ("bf16", 4), ("fp32", 1), ("fp32", 4)]
 
 
-@pytest.mark.parametrize(("seconds", "threads"), [({1: 1.1, 4: 1.0}, 1), ({1: 2.0, 4: 1.0}, 4)])
-def test_one_thread_is_taken_if_it_is_as_good(monkeypatch, seconds, threads):
-    monkeypatch.setattr(choose_compute, "threads_of", lambda _: 4)
-    measured = lambda network, way, batch: choose_compute.Step(0, {}, seconds[way.threads])  # noqa: E731
-    monkeypatch.setattr(choose_compute, "step", measured)
-    options = RunOptions(precision="fp32")
-    batch = (torch.zeros(MAPS), torch.zeros(32, 2))
-    assert choose_compute.fastest(options, "cpu", torch.nn.Identity(), batch, 1).threads == threads
+@pytest.fixture
+def timed(monkeypatch):
+    """The fastest way if a step takes so long by format and threads, and every step that was made."""
+
+    def choose(seconds):
+        steps = []
+
+        def step(network, way, batch):
+            steps.append((way.precision, way.threads))
+            return choose_compute.Step(0, {}, seconds[way.precision, way.threads])
+
+        monkeypatch.setattr(choose_compute, "step", step)
+        ways = [Compute(precision=precision, threads=threads) for precision, threads in seconds]
+        chosen = choose_compute.fastest(ways, nn.Identity(), batch())
+        return (chosen.precision, chosen.threads), steps
+
+    return choose
+
+
+@pytest.mark.parametrize(("alone", "threads"), [(1.1, 1), (1.4, 4), (2.0, 4)])
+def test_one_thread_is_taken_if_it_is_as_good(timed, alone, threads):
+    (_, chosen), _ = timed({("fp32", 1): alone, ("fp32", 4): 1.0})
+    assert chosen == threads
+
+
+def test_measuring_stops_as_soon_as_one_way_is_clearly_ahead(timed):
+    seconds = {("bf16", 1): 1.2, ("bf16", 4): 1.0, ("fp32", 1): 8.0, ("fp32", 4): 4.0}
+    chosen, steps = timed(seconds)
+    assert chosen == ("bf16", 4) and steps.count(("fp32", 4)) == 1 and ("fp32", 1) not in steps
+    _, steps = timed(seconds | {("bf16", 1): 3.0})
+    assert sorted(steps) == [("bf16", 1), *[("bf16", 4)] * 2, ("fp32", 4)]
+
+
+def test_a_later_run_knows_what_was_measured_until_the_processor_differs(options, monkeypatch):
+    monkeypatch.setattr(choose_compute, "threads_of", lambda text: 2 if text == "auto" else int(text))
+    brief = change(options, threads="auto", folds=(1,), epochs=1)
+    first = execute(brief).config
+    monkeypatch.setattr(choose_compute, "fastest", None)
+    again, given = execute(brief, seed=1).config, execute(brief, seed=2, threads="1").config
+    assert [config.chosen for config in (first, again, given)] == ["measured", "known", "given"]
+    assert again.threads == first.threads
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"another": True})
+    with pytest.raises(TypeError):
+        execute(brief, seed=3)
 
 
 class Bad(torch.autograd.Function):
@@ -101,7 +137,7 @@ def test_onednns_unwritten_gradients_are_found():
 def test_a_verdict_is_kept_and_plain_fp32_needs_none(tmp_path, monkeypatch):
     kept = tmp_path / "verdicts.json"
     first = agreed(BF16, network(Wrong("sign")), batch(), kept)
-    monkeypatch.setattr(choose_compute, "measure", None)
+    monkeypatch.setattr(choose_compute, "measure", lambda: None)  # cannot be called so
     assert agreed(BF16, network(Wrong("sign")), batch(), kept) == first
     assert first[0] == Compute("cpu", threads=1) and len(json.loads(kept.read_text())) == 1
     assert agreed(Compute(), network(), batch(), tmp_path / "none") == (Compute(), {})

@@ -110,7 +110,15 @@ def test_an_absurd_loss_ends_the_epoch(bad):
     [(60, 20, set(range(3, 61, 3))), (5, 20, {1, 2, 3, 4, 5}), (7, 0, set()), (9, 2, {5, 9})],
 )
 def test_the_test_fold_is_scored_so_often(epochs, curve, scored):
-    assert curve_epochs(RunOptions(epochs=epochs, curve=curve)) == scored
+    assert curve_epochs(RunOptions(epochs=epochs, curve=curve), trained=400, tested=100) == scored
+
+
+def test_the_curve_costs_a_tenth_of_the_training_at_most():
+    options = RunOptions(epochs=10, curve=20)
+    assert curve_epochs(options, trained=200, tested=100) == {2, 4, 5, 7, 9, 10}  # 3 * 2000 / 10 / 100 times
+    assert curve_epochs(options, trained=100, tested=1000) == set()
+    views = dataclasses.replace(options, tta=4)
+    assert curve_epochs(views, trained=400, tested=100) == {4, 7, 10}
 
 
 @pytest.mark.parametrize(
