@@ -23,7 +23,7 @@ from torch import nn
 
 from commandline.terminal import tell
 from results import run_folder
-from results.config import Plain, digest
+from results.config import Chosen, Plain, digest
 from results.run_folder import RunFolder
 from storage.files import replace_file
 from train.compute import TYPES, Compute, is_shortage, machine, poisoned_memory, threads_of, versions

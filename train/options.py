@@ -37,8 +37,8 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     )
     curve: int = of_networks(
         20,
-        "how often the test fold is scored for the curve, used for no choice, at a tenth of the training's cost at "
-        "most; 0 for at the end only",
+        "how often the test fold is scored for the curve, used for no choice, within a tenth of the "
+        "training's cost; 0 for at the end only",
         least=0,
     )
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
