@@ -301,6 +301,33 @@ class Cache:
         self.refuse_missing(channels)
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
+    def source_changes(self) -> str:
+        """How the dataset differs from the time of extraction, such as `3 clips new`; empty if it does not.
+
+        Files count by size and time, a table by its rows; new files are looked for beside known ones.
+        """
+        clips = self._table[(self._table["copy_of"] == "") & (self._table["path"] != "")]
+        files = clips.drop_duplicates("path")
+        known = dict(zip(files["path"], zip(files["source_size"], files["source_time_ns"])))
+        gone = changed = new = 0
+        for path, version in known.items():
+            try:
+                state = Path(path).stat()
+                changed += any(version) and (state.st_size, state.st_mtime_ns) != version
+            except OSError:
+                gone += any(version)  # others were gone before
+        source = Path(self.settings["source"])
+        if source.is_file():
+            lines = source.read_text(errors="replace").splitlines()
+            new = sum(bool(line.strip()) for line in lines) - 1 - len(clips)
+        elif source.is_dir():
+            kinds = {Path(path).suffix for path in known}
+            beside = {Path(path).parent for path in known}
+            found = {str(file) for folder in beside for file in folder.glob("*") if file.suffix in kinds}
+            new = len(found - known.keys())
+        counts = {"new": max(0, new), "removed": gone + max(0, -new), "changed": changed}
+        return ", ".join(f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count)
+
     def remedy(self, stored: str, *more: str) -> str:
         """What to type, with the words `more`, for features that are missing or out of date."""
         source = self.settings["source"]

@@ -57,6 +57,7 @@ LONGEST_BATCH = 32  # clips: handing out a batch takes milliseconds
 LONGEST_AUDIO = 160  # seconds of a batch: the bar moves when a batch is done
 BATCHES_LEFT = 4  # for each process, that the clips left would make
 SHOWN_FAILURES = 10
+SHOWN_RUNS = 4
 MEASURED_CLIPS = 5  # by `plan`, the first of them twice: it loads and compiles
 TASK_COLUMNS = ("path", "alteration", "source_size", "source_time_ns")
 
@@ -71,7 +72,8 @@ class Request:
     part: slice  # of the rows: those that this run does
     variants: tuple[Variant, ...]  # F, in the order that they were asked for
     specs: tuple[FeatureSpec, ...]  # F
-    notes: tuple[str, ...]  # of the dataset, of what changed since the last run, of what is left out
+    notes: tuple[str, ...]  # on the dataset, on changes since the last run, on features that are left out
+    changed: bool  # whether clips are new, gone or changed since the last run
 
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
@@ -112,7 +114,7 @@ def request(options: ExtractOptions) -> Request:
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = [] if before is None else describe_changes(before, clips, rows)
     notes = (*dataset.notes, *changes, *left_out)
-    return Request(dataset, dataset.folder, clips, rows, variants, specs, notes)
+    return Request(dataset, dataset.folder, clips, rows, variants, specs, notes, bool(changes))
 
 
 def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[str]]:
@@ -493,4 +495,8 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         return f"{still}\nnext: {command}"
     if not done.any():
         return "no clip is usable: nothing to train on"
-    return training_step(options, asked.dataset, frames)
+    before = sorted(path.parent.name for path in (options.runs / asked.dataset.name).glob("*/run.json"))
+    if not (asked.changed and before):
+        return training_step(options, asked.dataset, frames)
+    stale = f"runs of the clips before: {', '.join(before[:SHOWN_RUNS])}{' …' if before[SHOWN_RUNS:] else ''}"
+    return f"{stale}\n{training_step(options, asked.dataset, frames, 'RETRAIN=1')}"

@@ -69,11 +69,11 @@ def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
     return bool(cache.features) and all(wanted <= {*ids[cache[name].done()]} for name in cache.features)
 
 
-def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
+def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int], *more: str) -> str:
     """The quick comparison of a few feature sets, then the default model on all of them together.
 
-    Or what the dataset lacks for training. `frames` of each feature in the cache; one of a single frame is a
-    vector, which has a model of its own.
+    Or why the dataset cannot be trained on. `frames` of each feature in the cache: a feature of one frame is
+    a vector, which has a model of its own. The commands end with the words `more`.
     """
     if reason := untrainable(dataset.table):
         return reason
@@ -82,11 +82,11 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
     if not first:
         name = next(iter(frames), "mel")
         model = ["MODEL=m11"] if name == "waveform" else []  # the quickest that takes it
-        command = make_command("train", *given, f"FEATURES={name}", *model)
+        command = make_command("train", *given, f"FEATURES={name}", *model, *more)
         return check_first(options, dataset, f"next: {command}")
     together = "+".join(first)
     sets = [*first, together, *([PROVEN] if set(PROVEN.split("+")) <= set(frames) else ())]
     features = f"FEATURES={' '.join(dict.fromkeys(sets))}"
-    quick = make_command("sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture")
-    default = make_command("train", *given, f"FEATURES={together}")
+    quick = make_command("sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture", *more)
+    default = make_command("train", *given, f"FEATURES={together}", *more)
     return check_first(options, dataset, f"next: {quick}\nthen: {default}   ({DEFAULT_MODEL})")

@@ -4,7 +4,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Literal
 
-from commandline.options import SEED, DatasetOptions, Options, option
+from commandline.options import SEED, DatasetOptions, Options, RunsOptions, option
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 
@@ -55,7 +55,7 @@ class ExtractOptions(SourceOptions):
     jobs: int | None = option(None, "processes; all cores by default", least=1, most=10000)
 
 
-class FeaturesCommand(ExtractOptions):
+class FeaturesCommand(ExtractOptions, RunsOptions):
     """Options of `features`."""
 
     prepare: bool = option(False, "only create the files, so that parts can fill them side by side")

@@ -40,6 +40,8 @@ HISTORY_COLUMNS = (
 )
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
+# Endings of folders of RETRAIN=1, which are no runs yet or no more: the new run in training, the old one.
+RETRAINING, RETRAINED = ".retraining", ".replaced"
 SUM_TOLERANCE = 1e-3  # a row whose sum differs more from 1 is damaged
 
 
@@ -241,7 +243,10 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """Every run folder below `runs`, of one dataset or of all, sorted by path."""
-    return [RunFolder(file.parent) for file in sorted(Path(runs).glob(f"{dataset or '*'}/*/run.json"))]
+    files = sorted(Path(runs).glob(f"{dataset or '*'}/*/run.json"))
+    return [
+        RunFolder(file.parent) for file in files if not file.parent.name.endswith((RETRAINING, RETRAINED))
+    ]
 
 
 def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:

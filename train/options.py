@@ -44,6 +44,12 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
         "auto", "where the features are kept while training; the same results everywhere"
     )
+    retrain: bool = option(
+        False,
+        "train again in the place of a run of other clips or feature values, which stays until the new one "
+        "is finished",
+        in_sweep=False,
+    )
     tag: str = option("", "an ending for the folder's name, to keep runs apart that would share it")
     note: str = option("", "a sentence that stands in run.json, the tracker and the report")
     tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")

@@ -1,25 +1,34 @@
-"""`python -m train run`: the run folder of these options, its folds trained, what was found.
+"""`python -m train run`: train the folds of one run folder and print the scores.
 
 Whether folds are finished is told from the options, the cache's index and run.json: torch is imported when
 there is something to train.
 """
 
 import os
+import shutil
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 
 from commandline.errors import RequestError
 from commandline.options import words
 from commandline.spelling import make_command
-from commandline.terminal import tell
+from commandline.terminal import counted, tell
+from features_cache.table import originals
 from results import run_folder
 from results.config import to_json
-from results.run_folder import RunFolder
+from results.run_folder import RETRAINED, RETRAINING, RunFolder
+from storage.files import Lock
 from train import extras
 from train.options import RunOptions
 from train.plan import Plan, make_plan
 from train.summary import calibration, summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # options of a run that analysis takes too
+
+
+class StaleRun(RequestError):
+    """The run folder is of other clips or feature values than the cache holds now."""
 
 
 def run(options: RunOptions) -> None:
@@ -42,12 +51,21 @@ def execute(options: RunOptions) -> RunFolder:
     RunFolder(path=PosixPath('runs/esc10/mel-cnn4'))
     """
     plan = make_plan(options)
+    path = plan.path
+    try:
+        refuse_another(RunFolder(path), plan)
+    except StaleRun:
+        if not options.retrain:
+            raise
+        plan = beside(plan)
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
-    refuse_another(folder, plan)
     if (plan.path / "run.json").is_file():
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if waiting:
+        if changes := plan.cache.source_changes():
+            remedy = plan.cache.remedy(" ".join(channel.stored for channel in plan.channels))
+            tell(f"the dataset has changed since its features were extracted ({changes}): {remedy}")
         from train import trainer
         from train.compute import device_of
 
@@ -57,6 +75,8 @@ def execute(options: RunOptions) -> RunFolder:
         if plan.options.resident == "gpu" and "cpu" in devices:
             raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
         if len(devices) > 1:
+            if plan.path != path:
+                raise RequestError("RETRAIN=1 takes one device: give DEVICE=cuda:0")
             extras.load("torchrun").train_side_by_side(options, waiting)
         elif "WORLD_SIZE" in os.environ:
             extras.load("torchrun").train(plan, waiting, devices[0])
@@ -73,19 +93,62 @@ def execute(options: RunOptions) -> RunFolder:
             config = replace(config, calibration=calibration(folder))
         if config != known:
             run_folder.write_config(folder.path, config)
-    return RunFolder(plan.path)
+        if plan.path != path and folder.finished == folder.folds:
+            take_place(plan.path, path)
+    return RunFolder(plan.path if plan.path.exists() else path)
+
+
+def beside(plan: Plan) -> Plan:
+    """The plan in a folder beside its own, where a run that was begun for these clips goes on."""
+    path = plan.path.with_name(plan.path.name + RETRAINING)
+    plan = replace(plan, identity=replace(plan.identity, path=path))
+    try:
+        refuse_another(RunFolder(path), plan)
+    except RequestError:  # begun for clips that have changed again
+        shutil.rmtree(path)
+    return plan
+
+
+def take_place(new: Path, old: Path) -> None:
+    """Put a finished run in the place of an old one, and delete that; RequestError if it is being trained."""
+    last = old.with_name(old.name + RETRAINED)
+    shutil.rmtree(last, ignore_errors=True)  # a kill left it
+    with ExitStack() as locks:
+        for fold in old.glob("fold*"):
+            busy = f"{fold} is being trained by another process"
+            locks.enter_context(Lock(fold / ".lock", busy=busy))
+        old.rename(last)
+        new.rename(old)
+    shutil.rmtree(last)
 
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:
-    """RequestError if the folder holds another configuration than the plan's."""
+    """RequestError if the folder holds another configuration; StaleRun if only clips or values differ."""
     if (folder.path / "run.json").is_file() and folder.training.hash != plan.identity.hash:
         known = folder.training
         theirs = to_json(known.options)
         own = to_json(plan.resolved_options)
         changed = [name.upper() for name, value in own.items() if theirs.get(name) != value]
+        of_data = (
+            known.cache != plan.identity.content["cache"] or known.clips != plan.identity.content["clips"]
+        )
+        if of_data and not changed:
+            raise StaleRun(
+                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again in its place"
+            )
         changed += ["cache"] * (known.cache != plan.identity.content["cache"])
         changed += ["clips"] * (known.clips != plan.identity.content["clips"])
         raise RequestError(
             f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
             "and is left as it is: give TAG=… for a folder of its own"
         )
+
+
+def stale_data(folder: RunFolder, plan: Plan) -> str:
+    """How the clips of a run differ from those of the plan."""
+    now = len(originals(plan.table))
+    with suppress(RequestError):  # no fold is finished, or a file is damaged
+        before = folder.predictions().query("split == 'test'")["clip_id"].nunique()
+        if folder.finished == folder.folds and before != now:
+            return f"was trained on {counted(before, 'clip')}, there are {now:,} now"
+    return "was trained on other clips or feature values than there are now"

@@ -12,7 +12,7 @@ import pandas as pd
 from commandline.errors import Failed, RequestError
 from commandline.options import words
 from commandline.spelling import make_command
-from commandline.terminal import duration, mean_percent, percent, tell, tell_once, text_table
+from commandline.terminal import counted, duration, mean_percent, percent, tell, tell_once, text_table
 from features_cache import Cache, parse_list
 from features_cache.cache import open_cache
 from results.bootstrap import accuracy_interval, fold_weights
@@ -32,11 +32,18 @@ def run_sweep(options: SweepOptions) -> int:
     if len(jobs) > MANY and not options.yes:
         raise RequestError(f"{len(jobs)} runs: give YES=1, or fewer FEATURES")
     done, failures = train_all(jobs)
+    for name, error in failures.items():
+        expected = isinstance(error, RequestError | Failed)
+        tell(f"failed: {name}: {'' if expected else f'{type(error).__name__}: '}{error}")
     if done and run.first_process():
         print(table(done))
+        if failures:
+            print(f"{len(failures)} of {counted(len(jobs), 'run')} are missing: {'; '.join(failures)}")
+    if any(isinstance(error, run.StaleRun) for error in failures.values()):
+        given = [f"{name.upper()}={text}" for name, text in options.given.items()]
+        print(f"next: {make_command('sweep', *given, 'RETRAIN=1')}")
+    elif done and run.first_process():
         print(f"next: {make_command('analysis', *words(jobs[0], run.OPTIONS_OF_ANALYSIS))}")
-    for failure in failures:
-        tell(failure)
     return 1 if failures else 0
 
 
@@ -69,10 +76,10 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
     return list(fitting)
 
 
-def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], list[str]]:
-    """The run folders that are finished now, and a line for each run that failed."""
+def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Exception]]:
+    """The run folders that are finished now, and the error of each run that failed."""
     done = []
-    failures = []
+    failures = {}
     started = time.monotonic()
     for number, job in enumerate(jobs):
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
@@ -82,8 +89,7 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], list[str]]:
         try:
             done.append(run.execute(job))
         except Exception as error:  # any error: the other runs go on
-            expected = isinstance(error, RequestError | Failed)
-            failures.append(f"failed: {name}: {'' if expected else f'{type(error).__name__}: '}{error}")
+            failures[name] = error
     return done, failures
 
 

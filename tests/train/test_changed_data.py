@@ -1,0 +1,102 @@
+"""Clips that change after training: who says so, and RETRAIN=1."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from features_cache import external
+from pipeline.extract import run as extract
+from pipeline.options import FeaturesCommand
+from results.run_folder import find
+from tests.refusal import refused
+from tests.train.little import clip_table, execute, fill, little_options
+from tests.train.sounds import write_dataset
+from train import run, sweep
+from train.options import RunOptions, SweepOptions
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Options whose run was trained on 48 clips, and the cache holds 40 of them now."""
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    options = little_options(folder, tmp_path / "runs")
+    execute(options, model="linear")
+    shutil.rmtree(folder)
+    fill(folder, clip_table()[lambda table: ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")])
+    return options
+
+
+def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
+    sentence = "mel-linear.* was trained on 48 clips, there are 39 now: RETRAIN=1 trains it again in its pl"
+    with refused(sentence):
+        execute(changed, model="linear")
+    part = execute(changed, model="linear", retrain=True, folds=(1, 2))
+    assert part.path.name.endswith(".retraining") and part.finished == [1, 2]
+    (old,) = find(changed.runs)  # the one whose training is not finished is no run yet
+    assert len(old.predictions()) == 48
+    new = execute(changed, model="linear", retrain=True)
+    assert new.path == old.path and len(new.predictions()) == 39
+    assert [folder.name for folder in old.path.parent.iterdir()] == [old.name]
+    assert execute(changed, model="linear").path == old.path
+
+
+def test_clips_that_change_again_begin_the_retraining_anew(changed):
+    execute(changed, model="linear", retrain=True, folds=(1,))
+    folder = changed.runs.parent / "little" / "features"
+    shutil.rmtree(folder)
+    fill(folder, clip_table()[lambda table: table["label"] != "rain"])
+    assert len(execute(changed, model="linear", retrain=True).predictions()) == 36
+
+
+def test_other_options_are_refused_as_before(changed):
+    with refused("holds another configuration .*give TAG"):
+        execute(changed, model="linear@C=1", tag="", features="mel", runs=renamed(changed))
+
+
+def renamed(options):
+    """The runs, with the folder of another model's name."""
+    (folder,) = find(options.runs)
+    folder.path.rename(folder.path.with_name(folder.name.replace("linear", "linear@C=1")))
+    return options.runs
+
+
+def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(changed, capsys):
+    given = {name: str(value) for name, value in vars(changed).items() if name in ("dataset", "runs", "grid")}
+    given |= {
+        "model": "linear",
+        "features": "mel chroma",
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": "1",
+    }
+    given |= {"augment": "none", "batch": "8", "epochs": "2"}
+    assert sweep.run_sweep(SweepOptions.build(given)) == 1
+    shown = capsys.readouterr()
+    assert "1 of 2 runs are missing: FEATURES=mel " in shown.out and "RETRAIN=1" in shown.out.splitlines()[-1]
+    assert sweep.run_sweep(SweepOptions.build({**given, "retrain": "1"})) == 0
+
+
+def test_features_and_train_say_that_the_clips_changed(tmp_path, capsys):
+    table = write_dataset(tmp_path / "sounds")
+    given = {"dataset": str(table), "data": tmp_path / "data", "runs": tmp_path / "runs"}
+    extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
+    trained = run.execute(RunOptions(features="rms", model="linear", **given))
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]))
+    capsys.readouterr()
+    run.execute(RunOptions(features="zcr", model="linear", **given))
+    said = capsys.readouterr().err
+    assert "has changed since its features were extracted (1 clip removed): run make features" in said
+    extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
+    shown = capsys.readouterr().out
+    assert f"runs of the clips before: {trained.name}, zcr-linear\n" in shown and "RETRAIN=1" in shown
+    extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
+    assert "RETRAIN" not in capsys.readouterr().out
+
+
+def test_caches_without_audio_never_say_that_their_clips_changed(tmp_path):
+    external.create_cache(tmp_path / "c", {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]})
+    external.write_feature(tmp_path / "c", "mine", np.zeros((2, 3)), ["a", "b"])
+    from features_cache import Cache
+
+    assert Cache(tmp_path / "c").source_changes() == ""
