@@ -34,6 +34,7 @@ class Registry(dict[str, Entry]):
         """`subject` is what an entry is called in messages: "model"; `entries` are there from the start."""
         super().__init__(entries)
         self.subject = subject
+        self.of_script: set[str] = set()  # names that a user's script or notebook registered
 
     def __setitem__(self, name: str, entry: Entry) -> None:
         if name in self:
@@ -49,7 +50,12 @@ class Registry(dict[str, Entry]):
         """Decorator: enter a function under its own name or `name`, itself or as what `entry` makes of it."""
 
         def decorate(function: Registered) -> Registered:
-            self[name or function.__name__] = entry(function)
+            key = name or function.__name__
+            if key in self.of_script:  # a notebook's cell that is run again
+                del self[key]
+            self[key] = entry(function)
+            if function.__module__ == "__main__":
+                self.of_script.add(key)
             return function
 
         return decorate

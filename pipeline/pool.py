@@ -14,15 +14,19 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from typing import Self
 
+import cloudpickle
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
 from commandline.errors import RequestError
+from commandline.spelling import HOME
 from commandline.terminal import tell_warnings
 from features_cache.index import WHOLE
 from pipeline import extras, kernels
@@ -35,6 +39,7 @@ KEPT = 256 << 20  # bytes in all
 MOST_FAILED_STARTS = 4  # in a row: a single worker may run out of memory
 START_METHOD = "forkserver"  # a fork of this process would copy locks of threads, and the run's own locks
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
+STARTING = threading.Lock()
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")}
 
 Batch = list[ClipTask]
@@ -99,14 +104,16 @@ class Worker:
         context.set_forkserver_preload(PRELOADED)
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)  # type: ignore[attr-defined]
-        self.process.start()
+        with _script_hidden():
+            self.process.start()
         theirs.close()
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """The result, or the exception that was raised there; WorkerDied if it ended instead."""
         try:
             self.ready = self.ready or self.pipe.recv()
-            self.pipe.send((function, batch))
+            # by cloudpickle: a feature may be defined in a user's script or in a notebook's cell
+            self.pipe.send_bytes(cloudpickle.dumps((function, batch)))
             succeeded, result = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             raise WorkerDied from error
@@ -130,13 +137,17 @@ class Workers(Backend):
         self.processes = self.in_flight = count
         self.failed_starts = 0
         before = dict(os.environ)
-        os.environ |= ONE_THREAD  # the fork server keeps them for all workers, later ones too
+        # The fork server keeps these for all workers, later ones too. It loads what stands beside this
+        # package, never a module of the same name in the current folder.
+        path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
+        settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
+        os.environ |= settings
         try:
             self.workers = [Worker() for _ in range(count)]
         finally:
-            for name in ONE_THREAD:
+            for name in settings:
                 del os.environ[name]
-            os.environ |= {name: before[name] for name in ONE_THREAD.keys() & before.keys()}
+            os.environ |= {name: before[name] for name in settings.keys() & before.keys()}
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self.workers:
             self.idle.put(worker)
@@ -152,10 +163,7 @@ class Workers(Backend):
             worker.end()
             self.failed_starts += not worker.ready
             if self.failed_starts > MOST_FAILED_STARTS:
-                raise RequestError(
-                    "the worker processes end as they start; in a script of your own the call has to stand "
-                    'below `if __name__ == "__main__":`, since every worker imports it, or take jobs=1'
-                ) from None
+                raise RequestError("worker processes end as they start: compute without, JOBS=1") from None
             self.workers.remove(worker)
             worker = Worker()
             self.workers.append(worker)
@@ -169,6 +177,19 @@ class Workers(Backend):
     def __exit__(self, *exception: object) -> None:
         for worker in self.workers:
             worker.end()
+
+
+@contextlib.contextmanager
+def _script_hidden() -> Iterator[None]:
+    """Start a process that does not import the caller's script, which would run it a second time."""
+    main = vars(sys.modules["__main__"])
+    with STARTING:
+        known = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+        main["__spec__"] = None
+        try:
+            yield
+        finally:
+            main.update(known)
 
 
 def _serve(pipe: Connection) -> None:

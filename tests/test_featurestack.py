@@ -1,10 +1,18 @@
-"""What featurestack adds to the functions behind the commands."""
+"""The Python interface and the console command."""
+
+import inspect
+import os
+import re
 
 import pytest
 
 import featurestack as fs
+from commandline.options import fields, texts
+from tests.golden.commands import ROOT
+from tests.processes import python
 from tests.refusal import refused
-from tests.train.sounds import write_dataset
+from tests.train.sounds import CLASSES, write_dataset
+from train.options import RunOptions
 
 
 def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
@@ -20,3 +28,106 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
 def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
     with refused("unknown keyword 'epoch'; did you mean 'epochs'"):
         fs.train(dataset="synth", epoch=3)
+
+
+def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_meaning():
+    shown = inspect.signature(fs.train).parameters
+    assert shown.keys() == fields(RunOptions).keys() and shown["epochs"].default == 40
+    assert "epochs: [40] how long to train" in inspect.getdoc(fs.train)
+    assert [*inspect.signature(fs.extract).parameters][:2] == ["features", "dataset"]
+
+
+def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
+    monkeypatch.setattr("train.run.execute", lambda options: options)
+    options = fs.train(folds=[1, 3], runs="elsewhere", recipe="short", epochs=7)
+    given = ["FOLDS=1 3", "RUNS=elsewhere", "RECIPE=short", "EPOCHS=7"]
+    assert options == RunOptions.build(texts(RunOptions, given))
+    with refused("EPOCHS=many: expected a whole number"):
+        fs.train(epochs="many")
+
+
+def test_everything_of_the_interface_is_there_and_importing_it_loads_nothing_heavy():
+    assert all(getattr(fs, name) for name in fs.__all__)
+    assert python("-c", "from featurestack import *; print(train, Clip)").stdout.startswith("<function train")
+
+
+SCRIPT = """
+import featurestack as fs
+import numpy as np
+
+for _ in range(2):  # as a notebook's cell that is run again
+    @fs.feature(units="")
+    def samples(clip, *, hop_length: int = 512):
+        return np.full((1, 1 + len(clip.y) // hop_length), 8, np.float32)
+
+    @fs.model("image")
+    def means(channels, classes, shape, *, width=4):
+        from torch import nn
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+cache = fs.extract("samples rms", "sounds.csv", jobs=2)
+assert (cache.read("samples", cache.clips.clip_id[:2].to_list()) == 8).all()
+few = dict(epochs=1, batch=6, precision="fp32", threads=1)
+run = fs.train(dataset="sounds.csv", features="samples+rms", model="means", folds=(1, 2), **few)
+print(fs.predict(run, [cache.clips.path[0]]).predicted[0])
+"""
+
+
+def test_a_feature_and_a_model_of_a_users_script_work_with_several_processes(tmp_path):
+    write_dataset(tmp_path / "sounds").rename(tmp_path / "sounds" / "sounds.csv")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "demo.py").write_text("raise SystemExit('a module of the user')")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = python("../script.py", cwd=tmp_path / "sounds", environment=environment)
+    assert done.stdout.splitlines()[-1] in CLASSES
+
+
+def test_a_module_of_the_users_that_hides_a_package_is_named(tmp_path):
+    (tmp_path / "train.py").write_text("import featurestack")
+    (tmp_path / "results").mkdir()  # a folder hides nothing
+    done = python(tmp_path / "train.py", check=False, environment=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert f"ImportError: {tmp_path / 'train.py'} hides the package 'train' of featurestack" in done.stderr
+
+
+# The console command
+
+
+def console(*words, **settings):
+    return python("-m", "featurestack", *words, check=False, environment=os.environ | settings)
+
+
+def test_alone_it_lists_the_commands_in_the_order_in_which_one_needs_them():
+    done = console()
+    listed = re.findall(r"^  ([a-z_]+(?: [a-z]+)?)  ", done.stdout, re.MULTILINE)
+    assert listed[:4] == ["demo", "data", "features", "train"] and "pipeline check" in listed
+    assert done.returncode == 0 and console("--help").stdout == done.stdout
+    assert console("--version").stdout == f"featurestack {fs.__version__}\n"
+
+
+def test_a_target_and_the_words_after_python_m_are_the_same_command():
+    assert console("features", "--help").stdout == console("pipeline", "features", "--help").stdout
+    assert console("train", "list", "mlp").stdout == python("-m", "train", "list", "mlp").stdout
+    assert "did you mean 'features'" in console("featuers").stderr
+
+
+@pytest.mark.parametrize(
+    ("caller", "typed"),
+    [
+        (["-m", "train", "run"], "python -m pipeline features"),
+        (["-m", "train", "run", "--make", ""], "make features"),
+        (["-m", "featurestack", "train"], "python -m featurestack features"),
+    ],
+)
+def test_a_message_spells_a_command_as_this_one_was_called(caller, typed, tmp_path):
+    done = python(*caller, "DATASET=synth", f"DATA={tmp_path}", check=False)
+    assert done.returncode == 2 and f": run {typed} DATASET=synth DATA={tmp_path}" in done.stderr
+
+
+def test_a_variable_of_the_environment_is_named_as_ignored():
+    done = console("train", "DATA=nowhere", DATA="x", RUNS="x", NAME="of a shell")
+    assert done.stderr.splitlines()[0].startswith("ignored: RUNS of the environment")
+
+
+def test_places_are_taken_by_every_command():
+    console_words = ["train", "list", "mlp", "REPORTS=r", "DATASET=synth", "AUDIO_DIR=x", "--group", "(.*)-"]
+    assert console(*console_words).returncode == 0

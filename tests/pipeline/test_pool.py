@@ -143,5 +143,5 @@ def test_workers_that_never_start_end_the_run_with_what_to_do():
             with pytest.raises(WorkerDied):
                 workers.call(abs, -1)
         workers.workers[0].process.kill()
-        with refused("__main__"):
+        with refused("JOBS=1"):
             workers.call(abs, -1)
