@@ -184,7 +184,7 @@ def _script_hidden() -> Iterator[None]:
     """Start a process that does not import the caller's script, which would run it a second time."""
     main = vars(sys.modules["__main__"])
     with STARTING:
-        known = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+        known: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
         main["__spec__"] = None
         try:
             yield
