@@ -88,6 +88,7 @@ class Calibration:
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
     clips: int = field(metadata=bounds(1))
+    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))  # of tags, by class
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError, nearest
+from features_cache.table import by_label, label_indicator
+from results import tags
 from results.config import TRAIN_AGAIN, EnsembleConfig, RunConfig, read_config, to_json
 from results.scores import EPOCH_SCORES, epoch_scores
 from storage.files import replace_file
@@ -38,6 +40,7 @@ HISTORY_COLUMNS = (
     *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),
     *(f"{part}_{metric}" for part in ("val", "test") for metric in EPOCH_SCORES),
 )
+TAGS_HISTORY_COLUMNS = tuple(column.replace("accuracy", "map") for column in HISTORY_COLUMNS)
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
 # Endings of folders of RETRAIN=1, which are no runs yet or no more: the new run in training, the old one.
@@ -75,6 +78,15 @@ class RunFolder:
             members = ", ".join(self.config.members)
             raise RequestError(f"{self.name} is an ensemble of finished runs: give one of them ({members})")
         return self.config
+
+    @property
+    def tags(self) -> bool:
+        """Whether clips have several labels or none."""
+        return self.config.task == "tags"
+
+    @property
+    def history_columns(self) -> tuple[str, ...]:
+        return history_columns(self.tags)
 
     @property
     def name(self) -> str:
@@ -131,21 +143,27 @@ class RunFolder:
         fitted = self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
         return fitted.temperature if fitted else 1.0
 
+    def thresholds(self, selection: str = "auto") -> Mapping[str, float] | None:
+        """Probability by class above which a tag of new audio is predicted; None of other tasks."""
+        fitted = self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
+        return fitted.thresholds if fitted else None
+
     def fold(self, fold: int) -> Path:
         return self.path / f"fold{fold}"
 
     def history(self, fold: int) -> pd.DataFrame:
-        """HISTORY_COLUMNS as numbers, NaN if empty; no rows before the fold's first epoch has ended.
+        """`history_columns` as numbers, NaN if empty; no rows before the fold's first epoch has ended.
 
         RequestError if the file is damaged.
         """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
-            return pd.DataFrame(columns=HISTORY_COLUMNS, dtype=float)
+            return pd.DataFrame(columns=self.history_columns, dtype=float)
         with damage_named(file, f"remove {file} and repeat the training's command, which writes it anew"):
             text = file.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
-            table = pd.read_csv(io.StringIO(whole), index_col=False)[list(HISTORY_COLUMNS)].astype(float)
+            table = pd.read_csv(io.StringIO(whole), index_col=False)
+            table = table[list(self.history_columns)].astype(float)
             if table["epoch"].tolist() != [*range(1, len(table) + 1)]:
                 raise ValueError(f"its epochs are not 1 to {len(table)}")
             if np.isinf(table["seconds"]).any():
@@ -158,7 +176,8 @@ class RunFolder:
         Without `fold`, all finished folds below each other, with a further first column `fold`. With a
         `member` of an ensemble, what it predicts alone.
         RequestError if a file is damaged. Checked is that every row has a known class and probabilities that
-        sum to one, that no clip occurs twice per split and selection, and that test clips, if any, have
+        sum to one (of tags: known classes or none, numbers from 0 to 1),
+        that no clip occurs twice per split and selection, and that test clips, if any, have
         predictions of the last epoch.
         """
         if fold is None:
@@ -169,7 +188,7 @@ class RunFolder:
         if (fold, member) not in self._tables:
             file = self.fold(fold) / predictions_file(member)
             with damage_named(file, f"remove {file} and train again, the other folds are kept"):
-                self._tables[fold, member] = _read_predictions(file, self.classes)
+                self._tables[fold, member] = _read_predictions(file, self.classes, self.tags)
         return self._tables[fold, member]
 
     @cached_property
@@ -199,16 +218,27 @@ class RunFolder:
         table = self.scored(fold, split, selection, member)
         return table[self.classes].to_numpy(np.float32), pd.Index(self.classes).get_indexer(table["target"])
 
+    def tag_answers(
+        self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Probabilities (N, K) and labels (N, K) of a run of tags, as `answers`."""
+        table = self.scored(fold, split, selection, member)
+        return table[self.classes].to_numpy(np.float32), label_indicator(table["target"], self.classes)
+
     def scores(self, split: str = "test", selection: str = "auto", member: str = "") -> pd.DataFrame:
-        """Loss, accuracy, macro precision, recall and F1 of each finished fold, a row a fold."""
+        """A row a finished fold: loss, accuracy (mAP of tags), macro precision, recall and F1."""
         by_fold = {}
         for fold in self.finished:
-            probabilities, targets = self.answers(fold, split, selection, member)
-            by_fold[fold] = epoch_scores(targets, probabilities)
+            if self.tags:
+                answers, labels = self.tag_answers(fold, split, selection, member)
+                by_fold[fold] = tags.epoch_scores(labels, answers)
+            else:
+                probabilities, targets = self.answers(fold, split, selection, member)
+                by_fold[fold] = epoch_scores(targets, probabilities)
         return pd.DataFrame.from_dict(by_fold, orient="index")
 
 
-def _read_predictions(file: Path, classes: list[str]) -> pd.DataFrame:
+def _read_predictions(file: Path, classes: list[str], tagged: bool) -> pd.DataFrame:
     """The table in predictions.csv; ValueError says what is wrong with it."""
     content = file.read_bytes()
     if not content.endswith(b"\n"):
@@ -220,8 +250,13 @@ def _read_predictions(file: Path, classes: list[str]) -> pd.DataFrame:
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
     numbers = table[classes].to_numpy(dtype=float)
-    sound = (np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE) & (numbers >= 0).all(axis=1)  # NaN fails both
-    sound &= table["target"].isin(classes).to_numpy()
+    sound = (numbers >= 0).all(axis=1)  # NaN fails
+    if tagged:
+        sound &= (numbers <= 1).all(axis=1)
+        sound &= by_label(table.assign(label=table["target"]))["label"].isin([*classes, ""]).all()
+    else:
+        sound &= np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE
+        sound &= table["target"].isin(classes).to_numpy()
     if not sound.all():
         raise ValueError(f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities")
     tested = table["split"] == "test"
@@ -298,19 +333,25 @@ def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:
     replace_file(folder / "run.json", text + "\n")
 
 
-def history_row(values: Mapping[str, float]) -> str:
+def history_columns(tagged: bool) -> tuple[str, ...]:
+    return TAGS_HISTORY_COLUMNS if tagged else HISTORY_COLUMNS
+
+
+def history_row(values: Mapping[str, float], columns: Sequence[str] = HISTORY_COLUMNS) -> str:
     """One line of history.csv, without its end; what is not in `values`, or is NaN, stays empty."""
-    for name in values.keys() - {*HISTORY_COLUMNS}:
-        raise RequestError(nearest("column of history.csv", name, HISTORY_COLUMNS))
-    numbers = [values.get(column, math.nan) for column in HISTORY_COLUMNS]
+    for name in values.keys() - {*columns}:
+        raise RequestError(nearest("column of history.csv", name, columns))
+    numbers = [values.get(column, math.nan) for column in columns]
     texts = [repr(number if isinstance(number, int) else float(number)) for number in numbers]
     return ",".join("" if text == "nan" else text for text in texts)
 
 
-def start_history(fold_folder: Path, rows: Sequence[str] = ()) -> None:
+def start_history(
+    fold_folder: Path, rows: Sequence[str] = (), columns: Sequence[str] = HISTORY_COLUMNS
+) -> None:
     """Make history.csv hold exactly `rows`; a file that already does is not touched."""
     fold_folder.mkdir(parents=True, exist_ok=True)
-    content = "".join(line + "\n" for line in (",".join(HISTORY_COLUMNS), *rows)).encode()
+    content = "".join(line + "\n" for line in (",".join(columns), *rows)).encode()
     file = fold_folder / "history.csv"
     if not file.is_file() or file.read_bytes() != content:
         replace_file(file, content)

@@ -173,6 +173,17 @@ def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.gene
     return intervals
 
 
+def epoch_scores(target: Targets, probabilities: Scores) -> dict[str, float]:
+    """The columns of each side in history.csv; precision, recall and F1 at a threshold of 0.5."""
+    decided = decision_scores(target, probabilities > 0.5)
+    known = decided["support"] > 0
+    return {
+        "loss": log_loss(target, probabilities),
+        "map": macro(average_precision(target, probabilities)),
+        **{name: macro(decided[name][known]) for name in ("precision", "recall", "f1")},
+    }
+
+
 def macro(by_class: Floats) -> float:
     """The mean over the classes that have a score; NaN if none has."""
     known = by_class[~np.isnan(by_class)]

@@ -9,9 +9,9 @@ from typing import Literal
 
 from commandline.options import SEED, Options, option
 
-Task = Literal["classes", "categories"]
+Task = Literal["classes", "categories", "tags"]
 Validation = Literal["none", "next", "group"]
-Selected = Literal["val_loss", "val_accuracy", "val_f1"]
+Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
 
 of_networks = functools.partial(option, needs="in_steps")
 
@@ -32,7 +32,8 @@ class TrainingOptions(Options):
     )
     task: Task = option(
         "classes",
-        "what is predicted: classes, or their categories",
+        "what is predicted: classes, their categories, or tags: several labels a clip or none, which is "
+        "chosen by itself if the table has such clips",
     )
     seed: int = option(
         0,

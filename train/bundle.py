@@ -62,11 +62,17 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     temperature = run.temperature(selection)
     rejection = None
-    if run.validated:
+    if run.validated and not run.tags:
         probabilities, target = run.answers(split="val", selection=selection)
         probabilities = scaled(probabilities, temperature)
         rejection = Rejection(threshold=rejection_threshold(target, probabilities, WANTED_ACCURACY))
-    return Bundle(BundleConfig(**vars(run.training), temperature=temperature, rejection=rejection), folds)
+    config = BundleConfig(
+        **vars(run.training),
+        temperature=temperature,
+        rejection=rejection,
+        thresholds=run.thresholds(selection),
+    )
+    return Bundle(config, folds)
 
 
 def read_bundle(file: Path) -> Bundle:
@@ -116,6 +122,7 @@ class TrainedModel:
             self.augmenter, spec.grid
         )  # rows and frames that the network is made for
         self.temperature = config.temperature
+        self.tags = config.task == "tags"
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             try:
@@ -136,13 +143,16 @@ class TrainedModel:
     def probabilities(self, values: Values, filled: Floats, fold: int | None = None) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds' models.
 
-        Each is scaled by the run's temperature. By one `fold`'s model they stay as predictions.csv has them.
+        Each is scaled by the run's temperature, but for tags. By one `fold`'s model they stay as
+        predictions.csv has them.
         `filled` (B,) is the share of the duration that each clip fills; it counts if the run was trained
         without padding.
         """
         if fold is not None:
             return self.of_input(fold, self.prepare(fold, values, filled))
-        each = [scaled(self.probabilities(values, filled, fold), self.temperature) for fold in self.folds]
+        each = [self.probabilities(values, filled, fold) for fold in self.folds]
+        if not self.tags:
+            each = [scaled(probabilities, self.temperature) for probabilities in each]
         return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
@@ -156,7 +166,8 @@ class TrainedModel:
         """(N, K) from what `prepare` made: the mean over the views of each clip, BATCH clips at a time."""
         network = self.folds[fold].network
         batches = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
-        return torch.cat([self.compute.answers(network, views)[0] for views in batches]).numpy()
+        answers = [self.compute.answers(network, views, tags=self.tags)[0] for views in batches]
+        return torch.cat(answers).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
         """The views of each clip over which a fold's network answers by the mean (TTA)."""

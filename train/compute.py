@@ -87,11 +87,12 @@ class Compute:
 
     @torch.no_grad()
     def answers(
-        self, network: nn.Module, views: Iterable[torch.Tensor], *, exact: bool = True
+        self, network: nn.Module, views: Iterable[torch.Tensor], *, exact: bool = True, tags: bool = False
     ) -> torch.Tensor:
         """(A, B, K) probabilities on the CPU, the mean over these views of a batch.
 
         A answers: the network's own, then, of an ensemble, each member's. `exact`: in plain fp32.
+        tags  each class has a probability of its own
         """
         by_view = []
         for view in views:
@@ -102,7 +103,7 @@ class Compute:
                     logits = torch.stack([network.join(alone), *alone.unbind(1)])
                 else:
                     logits = network(x).float()[None]
-            by_view.append(logits.softmax(2))
+            by_view.append(logits.sigmoid() if tags else logits.softmax(2))
         return torch.stack(by_view).mean(0).cpu()
 
 

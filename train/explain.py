@@ -39,6 +39,10 @@ def explain_runs(options: ExplainOptions) -> int:
     explain_runs(ExplainOptions(run="last", repeats=10))
     """
     for run in run_folder.select(options.runs, options.run):
+        if run.tags:
+            raise RequestError(
+                f"{run.name}: explain counts correct clips, and clips with several labels have none"
+            )
         cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
         model = TrainedModel(bundle_of_run(run), device_of(options.device))
         parts = []

@@ -192,11 +192,19 @@ class FoldData:
     def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Each batch's x (B, D, H, W) and y (B, K), its targets, on the network's device."""
         for positions, x in zip(wanted, self.source.batches(wanted)):
-            classes = torch.from_numpy(self.plan.targets[positions])
-            yield x, torch.nn.functional.one_hot(classes, len(self.plan.classes)).float().to(x.device)
+            targets = torch.from_numpy(self.plan.targets[positions])
+            if not self.plan.tags:
+                targets = torch.nn.functional.one_hot(targets, len(self.plan.classes))
+            yield x, targets.float().to(x.device)
 
     def class_weights(self) -> NDArray[np.float32]:
-        """(K,) inverse to each class's number of training clips, 1 on average over the clips."""
+        """(K,) inverse to each class's number of training clips, 1 on average over the clips.
+
+        Of tags: the weight of a positive clip, the number of negative clips by that of positive ones.
+        """
+        if self.plan.tags:
+            positive = np.maximum(self.plan.targets[self.train].sum(axis=0), 1)
+            return ((len(self.train) - positive) / positive).astype(np.float32)
         counts = np.bincount(self.plan.targets[self.train], minlength=len(self.plan.classes))
         even = len(self.train) / np.count_nonzero(counts)
         return (even / np.maximum(counts, 1)).astype(np.float32)

@@ -53,6 +53,8 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     plan = make_plan(
         RunOptions(**shared, features="+".join(str(channel) for group in groups for channel in group))
     )
+    if plan.tags:
+        raise RequestError("importance values clips of one class each, and these have several labels or none")
     channels = iter(plan.channels)  # as the cache names them: mel@n_mels=128 is mel
     names = ["+".join(str(next(channels)) for _ in group) for group in groups]
     if len(names) < 2 or len(set(names)) < len(names):

@@ -17,17 +17,25 @@ AVERAGE_RAMP = 10  # the average forgets its first steps: its share kept is at m
 
 
 def smoothed_loss(
-    members: torch.Tensor, y: torch.Tensor, smoothing: float, weight: torch.Tensor | None = None
+    members: torch.Tensor,
+    y: torch.Tensor,
+    smoothing: float,
+    weight: torch.Tensor | None = None,
+    *,
+    tags: bool = False,
 ) -> torch.Tensor:
     """Mean cross-entropy of each member's logits (B, M, K) against targets y (B, K).
 
     The classes share `smoothing` of a target evenly (Szegedy et al. 2016).
     With class weights (K,) a clip counts as its own class weighs, or as its mixed ones: weighing each term of
     the sum instead, as torch does, would pull a certain clip towards the rare classes that smoothing adds.
+    Of `tags`: mean binary cross-entropy, positive targets weighted.
     """
     logits = members.flatten(0, 1)
     smooth = y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
     targets = smooth[:, None].expand_as(members).flatten(0, 1)
+    if tags:
+        return nn.functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
     if weight is None:
         return nn.functional.cross_entropy(logits, targets)
     each = nn.functional.cross_entropy(logits, targets, reduction="none").view(members.shape[:2])

@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from commandline.errors import RequestError
-from results import run_folder
+from results import run_folder, tags
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
 from train.compute import machine, versions
@@ -36,6 +36,8 @@ Side = Literal["train", "val", "test"]
 
 class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     """Clips of one side of a fold: (C, H, W) float32, standardised and resized, and the class number.
+
+    Clips of tags have (K,) in its place, 1 for each label.
 
     A `torch.utils.data.DataLoader` reads a batch at once, from the cache's memory map.
     """
@@ -61,7 +63,8 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         chosen = np.asarray(indices)
-        return list(zip(self.reader.read(self.positions[chosen]).float(), self.targets[chosen].tolist()))
+        targets = self.targets[chosen] if self.plan.tags else self.targets[chosen].tolist()
+        return list(zip(self.reader.read(self.positions[chosen]).float(), targets))
 
     def augment(
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
@@ -70,8 +73,8 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
         Targets come back as probabilities (B, K), since mixup mixes them: `cross_entropy` takes them.
         """
-        targets = nn.functional.one_hot(y, len(self.plan.names)).float()
-        return self.plan.augmenter(x, targets, self.channels, generator)
+        targets = y if self.plan.tags else nn.functional.one_hot(y, len(self.plan.names))
+        return self.plan.augmenter(x, targets.float(), self.channels, generator)
 
 
 class OwnRun:
@@ -126,7 +129,8 @@ class OwnRun:
     ) -> RunFolder:
         """The fold's predictions into the run folder, which is made with the first.
 
-        probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1
+        probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1, but
+                       for tags
         history        a row an epoch: epoch, lr, seconds, train_loss, train_accuracy, what is known of them
         network        counted in run.json; its weights are yours to keep
         """
@@ -155,9 +159,14 @@ class OwnRun:
         )
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
-        scores = epoch_scores(clips.targets, answers)
+        if plan.tags:
+            scores = tags.epoch_scores(clips.targets > 0, answers)
+        else:
+            scores = epoch_scores(clips.targets, answers)
         rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
-        run_folder.start_history(folder.fold(fold), [run_folder.history_row(row) for row in rows])
+        columns = run_folder.history_columns(plan.tags)
+        lines = [run_folder.history_row(row, columns) for row in rows]
+        run_folder.start_history(folder.fold(fold), lines, columns)
         table = plan.scored(clips.positions, split="test", selection="last")
         run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(folder.path)

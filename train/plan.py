@@ -19,8 +19,8 @@ from commandline.terminal import counted
 from features_cache import Cache, Channel, parse_set
 from features_cache.cache import open_cache
 from features_cache.names import parse_channel
-from features_cache.splits import Split, fold_split
-from features_cache.table import originals, refuse_class_names
+from features_cache.splits import Ids, Split, fold_split
+from features_cache.table import by_label, has_tags, label_indicator, originals, refuse_class_names
 from results.config import ExtractionCost, Machine, RunConfig, SoundClass, digest
 from results.training_options import TrainingOptions
 from train import extras
@@ -74,6 +74,9 @@ class Plan:
     @cached_property
     def classes(self) -> list[dict[str, str]]:
         """Name and category of each class, sorted by name as the probability columns are."""
+        if self.tags:
+            names = sorted({*by_label(self.table)["label"]} - {""})
+            return [{"name": name, "category": ""} for name in names]
         names = self.table[class_column(self.options.task)]
         pairs = pd.DataFrame({"name": names, "category": self.table["category"]})
         return pairs.drop_duplicates("name").sort_values("name").to_dict("records")
@@ -97,9 +100,19 @@ class Plan:
         """(D, H, W) of what the network is made for."""
         return self.input.shape[0], *trained_shape(self.augmenter, self.input.grid)
 
+    @property
+    def tags(self) -> bool:
+        """Whether clips have several labels or none."""
+        return self.options.task == "tags"
+
     @cached_property
     def targets(self) -> NDArray[np.int64]:
-        """(N,) class numbers by row of the cache's table, -1 for clips that are not used."""
+        """(N,) class numbers by row of the cache's table, -1 for clips that are not used.
+
+        Of tags (N, K), 1 for each label of a clip.
+        """
+        if self.tags:
+            return label_indicator(self.cache.clips["label"], self.names).astype(np.int64)
         numbers = np.full(len(self.cache.clips), -1)
         classes = self.table[class_column(self.options.task)]
         numbers[self.table.index] = pd.Index(self.names).get_indexer(classes)
@@ -113,8 +126,14 @@ class Plan:
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """The leading columns of predictions.csv for these clips; `columns`: split, selection."""
-        target = np.array(self.names, object)[self.targets[positions]]
-        return self.cache.clips.iloc[positions][["clip_id", "group"]].assign(**columns, target=target)
+        clips = self.cache.clips.iloc[positions]
+        target = clips["label"] if self.tags else np.array(self.names, object)[self.targets[positions]]
+        return clips[["clip_id", "group"]].assign(**columns, target=target)
+
+    def present(self, clip_ids: Ids) -> set[int]:
+        """The numbers of the classes that these clips have."""
+        targets = self.targets[self.cache.positions(clip_ids)]
+        return {*np.flatnonzero(targets.any(axis=0)).tolist()} if self.tags else {*targets.tolist()}
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without those that proved unusable."""
@@ -136,7 +155,9 @@ def make_plan(asked: RunOptions) -> Plan:
     if options.tracker:
         extras.load("trackers").check_trackers(options.tracker)
     table = find_clips(cache, channels, options)
-    check_classes(table, options.task)
+    if options.task == "classes" and has_tags(table):
+        options = replace(options, task="tags")
+    check_classes(table, options)
     filled = cache.filled[table.index]
     stored = stored_channels(cache, channels)
     spec = InputSpec.choose(model.kind, stored, options, filled, model.reads_padding)
@@ -297,8 +318,24 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
     return table[number[usable] < options.copies]
 
 
-def check_classes(table: pd.DataFrame, task: str) -> None:
-    """RequestError for fewer than two classes, a clip without one, or a name that no class may have."""
+def check_classes(table: pd.DataFrame, options: RunOptions) -> None:
+    """RequestError for fewer than two classes, a clip without one, or a name that no class may have.
+
+    Clips of tags may have none; what does not go together with them is refused too.
+    """
+    task = options.task
+    if options.select == ("val_accuracy" if task == "tags" else "val_map"):
+        raise RequestError(f"SELECT={options.select}: TASK={task} has no such score; val_loss is one")
+    if task == "tags":
+        if options.balance == "sample":
+            raise RequestError("BALANCE=sample draws clips by their class; with tags give BALANCE=loss")
+        names = by_label(table)["label"]
+        if table["label"].nunique() < 2:
+            raise RequestError(
+                f"all clips have the same labels ({names.iloc[0] or 'none'}): nothing to learn"
+            )
+        refuse_class_names(names)
+        return
     names = table[class_column(task)]
     if (names == "").any():
         clip = table["clip_id"][names == ""].iloc[0]
@@ -311,7 +348,7 @@ def check_classes(table: pd.DataFrame, task: str) -> None:
 
 
 def class_column(task: str) -> str:
-    return "label" if task == "classes" else "category"
+    return "category" if task == "categories" else "label"
 
 
 def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]) -> list[str]:
@@ -339,8 +376,8 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         remedy = "make features computes damaged ones again"
         lines.append(f"{counted(len(unusable), 'clip')} left out ({some}); {remedy}")
     for fold, split in splits.items():
-        trained, tested = (set(plan.targets[cache.positions(ids)]) for ids in (split.train, split.test))
-        if len(trained) < 2:
+        trained, tested = map(plan.present, (split.train, split.test))
+        if len(trained) < (1 if plan.tags else 2):
             raise RequestError(
                 f"fold {fold} has training clips of only one class, and leaves out "
                 f"{len(split.left_out)} whose {SHARED}: give more clips or folds"

@@ -20,6 +20,7 @@ from commandline.errors import RequestError
 from commandline.terminal import as_csv, counted, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder, dataset_name
 from features_cache.names import parse_channel
+from features_cache.table import SEPARATOR, label_indicator
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
@@ -30,6 +31,7 @@ from results import run_folder
 from results.config import StoredChannel
 from results.events import detection_scores, join_windows, label_windows, middles
 from results.run_folder import RunFolder
+from results.tags import average_precision, macro
 from train.bundle import (
     AGREES,
     BATCH,
@@ -144,7 +146,15 @@ class AudioModel(TrainedModel):
                 probabilities = self.probabilities(values, filled, fold)
                 for (key, y), own in zip(batch, probabilities, strict=True):
                     answered = self.rejection.answers(y, self.sample_rate, own)
-                    yield key, own, self.classes[own.argmax()] if answered else ""
+                    yield key, own, self.predicted(own) if answered else ""
+
+    def predicted(self, probabilities: Probabilities) -> str:
+        """The class of one clip's (K,) probabilities; of tags all above their thresholds, joined by `;`."""
+        if not self.tags:
+            return self.classes[probabilities.argmax()]
+        thresholds = self.config.thresholds or {}
+        pairs = zip(self.classes, probabilities)
+        return SEPARATOR.join(name for name, p in pairs if p > thresholds.get(name, 0.5))
 
     def window_samples(self, seconds: float) -> int:
         """Of WINDOW; RequestError if it is longer than a clip."""
@@ -191,8 +201,11 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
     return table
 
 
-def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> None:
-    """On standard output as JSON, as CSV, or for people, the best classes first."""
+def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool) -> None:
+    """On standard output as JSON, as CSV, or for people, the best classes first.
+
+    tags  `predicted` may be several classes, or none
+    """
     if options.json:
         probabilities = table[classes].to_dict("records")
         rows = table.drop(columns=classes).assign(probabilities=probabilities)
@@ -203,17 +216,21 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions) -> No
         return
     ranked = [row.astype(float).nlargest(options.top) for _, row in table[classes].iterrows()]
     if len(table) == 1:
-        if not table["predicted"].iloc[0]:
+        if tags:
+            print(f"predicted: {table['predicted'].iloc[0] or 'none of the classes'}")
+        elif not table["predicted"].iloc[0]:
             print(f"{NO_ANSWER}; it would be")
         width = max(map(len, ranked[0].index))
         for name, p in ranked[0].items():
             print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
     elif len(table):
-        header = ["file", *(f"{place + 1}." for place in range(len(ranked[0])))]
+        header = ["file", *["predicted"] * tags, *(f"{place + 1}." for place in range(len(ranked[0])))]
         rows = []
         for file, predicted, best in zip(table["file"], table["predicted"], ranked):
-            cells = [f"{name} {p:.2f}" for name, p in best.items()] if predicted else [NO_ANSWER]
-            rows.append([file, *cells, *[""] * (len(best) - len(cells))])
+            cells = [f"{name} {p:.2f}" for name, p in best.items()] if predicted or tags else [NO_ANSWER]
+            if tags:
+                cells = [predicted or "none", *cells]
+            rows.append([file, *cells, *[""] * (len(header) - 1 - len(cells))])
         print(text_table(rows, header))
 
 
@@ -252,7 +269,7 @@ def predict_audio(options: PredictOptions) -> int:
     if options.window:
         raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")
     answers = predict_files(model, {str(file): file for file in files.values()})
-    show(answers.reset_index(names="file"), model.classes, options)
+    show(answers.reset_index(names="file"), model.classes, options, tags=model.tags)
     return 1 if len(answers) < len(files) else 0
 
 
@@ -271,11 +288,19 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     before = known.loc[answers.index]
     table = before[["fold", "target"]].join(answers)
     if options.json or options.csv:
-        show(table.reset_index(names="clip_id"), classes, options)
-    accuracy, then = ((part[classes].idxmax(axis=1) == part["target"]).mean() for part in (table, before))
+        show(table.reset_index(names="clip_id"), classes, options, tags=model.tags)
+    if model.tags:
+        metric = "mAP of the clips without ranks by fold:"
+        labels = label_indicator(before["target"], classes)
+        accuracy, then = (
+            macro(average_precision(labels, part[classes].to_numpy())) for part in (table, before)
+        )
+    else:
+        metric = "accuracy"
+        accuracy, then = ((part[classes].idxmax(axis=1) == part["target"]).mean() for part in (table, before))
     largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
     verdict = "the same" if largest <= AGREES else "NOT the same: was the audio or a library changed?"
-    tell(f"accuracy {accuracy:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")
+    tell(f"{metric} {accuracy:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")
     tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
     return 1 if len(answers) < len(known) else 0
 
@@ -321,7 +346,8 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
         if thresholds is None:
             chosen = pd.get_dummies(table["predicted"]).reindex(columns=model.classes, fill_value=False)
         else:
-            chosen = (probabilities > thresholds).where(table["predicted"] != "", False)
+            answered = model.tags | (table["predicted"] != "")
+            chosen = (probabilities > thresholds).where(answered, False)
         detections = join_windows(middles(table, hop), chosen, probabilities)
         timeline.write_timeline(table, probabilities, detections, target)
         durations[name] = seconds

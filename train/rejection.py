@@ -32,6 +32,8 @@ class Rejection:
     def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
         """Of this model; RequestError for a threshold that is none, or was never chosen."""
         level = -np.inf if options.gate is None else options.gate
+        if config.task == "tags" and options.reject:
+            raise RequestError("REJECT withholds one class; with several labels give THRESHOLD=")
         if options.reject == "auto":
             if config.rejection is None:
                 raise RequestError(

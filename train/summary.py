@@ -2,34 +2,60 @@
 
 import statistics
 
+import numpy as np
+
 from commandline.terminal import mean_percent, percent
+from results import tags
 from results.config import Calibration, Epoch
 from results.run_folder import RunFolder
 from results.scores import confusion_matrix, fit_temperature, most_confused
 
 PRINTED_SCORES = ("loss", "accuracy", "f1")
+TAGS_PRINTED = ("loss", "map", "f1")
+LEAST_PRECISE = 3  # classes that are named
 
 
 def summary(run: RunFolder) -> str:
     """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol."""
-    split = run.scored_split
     folds = run.finished
-    probabilities, targets = run.answers(split=split)
+    lines = [
+        f"{run.path}: {len(folds)} of {len(run.folds)} folds; mean ± sd, n = {len(folds)}",
+        *score_lines(run, folds),
+        *(precision_lines(run) if run.tags else [error_line(run)]),
+        f"protocol: {run.config.protocol}",
+    ]
+    if run.config.synthetic:
+        lines.append("the clips are synthetic")
+    return "\n".join(lines)
+
+
+def error_line(run: RunFolder) -> str:
+    """The most frequent errors."""
+    probabilities, targets = run.answers(split=run.scored_split)
     counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
     errors = [
         f"{run.classes[true]} predicted as {run.classes[predicted]} "
         f"({counts[true, predicted]} of {counts[true].sum()})"
         for true, predicted in most_confused(counts)
     ]
-    lines = [
-        f"{run.path}: {len(folds)} of {len(run.folds)} folds; mean ± sd, n = {len(folds)}",
-        *score_lines(run, folds),
-        f"most confused: {'; '.join(errors) or 'none'}",
-        f"protocol: {run.config.protocol}",
+    return f"most confused: {'; '.join(errors) or 'none'}"
+
+
+def precision_lines(run: RunFolder) -> list[str]:
+    """mAP of all folds beside the prevalence, and the classes of the least average precision."""
+    probabilities, target = run.tag_answers(split=run.scored_split)
+    folds = run.scored(split=run.scored_split)["fold"].to_numpy()
+    precision = tags.average_precision(target, tags.fold_ranks(probabilities, folds))
+    prevalence = target.mean(axis=0)
+    tested = target.any(axis=0)
+    named = np.argsort(np.where(tested, precision, np.inf))[: min(LEAST_PRECISE, tested.sum())]
+    least = [f"{run.classes[k]} {precision[k]:.2f} ({prevalence[k]:.2f})" for k in named]
+    left_out = f"; {(~tested).sum()} classes without a clip left out" if not tested.all() else ""
+    score = f"{tags.macro(precision):.3f} (prevalence {prevalence[tested].mean():.3f})"
+    return [
+        f"macro average precision of all folds, ranks within each: {score}{left_out}",
+        f"least average precision (prevalence): {', '.join(least)}",
     ]
-    if run.config.synthetic:
-        lines.append("the clips are synthetic")
-    return "\n".join(lines)
 
 
 def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
@@ -41,26 +67,34 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
     for selection, epoch in {"last": "last epoch", **best}.items():
         table = run.scores(split, selection).loc[folds]
         texts = []
-        for name in PRINTED_SCORES:
+        for name in TAGS_PRINTED if run.tags else PRINTED_SCORES:
             values = table[name].tolist()
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             mean = f"{statistics.fmean(values):.3f}{spread}"
             texts.append(f"{name} {mean_percent(values) if name == 'accuracy' else mean}")
         lines.append(f"{epoch}: {split} {', '.join(texts)}")
     if run.members:
+        score = "map" if run.tags else "accuracy"
         *alone, together = [
-            percent(run.scores(split, member=name)["accuracy"].loc[folds].mean())
-            for name in (*run.members, "")
+            percent(run.scores(split, member=name)[score].loc[folds].mean()) for name in (*run.members, "")
         ]
-        each = ", ".join(f"{name} alone {accuracy}" for name, accuracy in zip(run.members, alone))
-        lines.append(f"accuracy: {each}, together {together} %")
+        each = ", ".join(f"{name} alone {value}" for name, value in zip(run.members, alone))
+        lines.append(f"{score}: {each}, together {together} %")
     return lines
 
 
 def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
-    """For run.json: each selection's temperature for new audio, fitted to all clips tested so far."""
+    """For run.json: each selection's temperature for new audio, fitted to all clips tested so far.
+
+    Of tags, thresholds by class take its place.
+    """
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():
+        if run.tags:
+            answers, labels = run.tag_answers(selection=selection)
+            thresholds = dict(zip(run.classes, tags.fit_thresholds(labels, answers).tolist()))
+            fitted[selection] = Calibration(temperature=1.0, clips=len(labels), thresholds=thresholds)
+            continue
         probabilities, targets = run.answers(selection=selection)
         temperature = fit_temperature(targets, probabilities)
         fitted[selection] = Calibration(temperature=temperature, clips=len(targets))

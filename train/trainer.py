@@ -21,7 +21,7 @@ from torch import nn
 
 from commandline.errors import Failed
 from commandline.terminal import progress, tell, tell_once
-from results import run_folder
+from results import run_folder, tags
 from results.run_folder import RunFolder
 from results.scores import epoch_scores
 from storage.files import Lock, replace_file
@@ -57,7 +57,7 @@ CHECK_STEPS = 20  # between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
 TRAIN_SCORES = ("train_loss", "train_accuracy")
-BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy")  # beside the bar
+BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  # beside the bar
 
 
 def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
@@ -136,7 +136,7 @@ class Trainer:
                     best = self.chooses_epoch and self.early_stopping.update(row[self.options.select])
                 if len(self.data.test) and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # in fp32, as predictions.csv
-                self.rows.append(run_folder.history_row(row))
+                self.rows.append(run_folder.history_row(row, run_folder.history_columns(self.plan.tags)))
                 states = {"best.pt": self.weights()} if best else {}
                 states = snapshot(states | {"last.pt": self.state_dict()})
                 written.result()
@@ -171,7 +171,7 @@ class Trainer:
             with self.compute.autocast():
                 logits = self.forward(x.contiguous(memory_format=self.compute.layout)).float()
             members = logits.view(len(x), -1, y.shape[1])  # (B, M, K): each member has a loss of its own
-            loss = smoothed_loss(members, y, options.smoothing, weight)
+            loss = smoothed_loss(members, y, options.smoothing, weight, tags=self.plan.tags)
             self.optimiser.zero_grad()
             self.scaler.scale(loss).backward()
             if options.clip:
@@ -181,8 +181,9 @@ class Trainer:
             self.scaler.update()
             self.average.update()
             losses.append(loss.detach())
-            answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
-            hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
+            if not self.plan.tags:  # mAP of single batches would say little
+                answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
+                hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
                 largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
                 if not largest <= LARGEST_LOSS:  # nor is NaN
@@ -195,7 +196,11 @@ class Trainer:
             "epoch": epoch,
             "lr": rate,
             "seconds": time.perf_counter() - start,
-            **{name: torch.stack(values).mean().item() for name, values in zip(TRAIN_SCORES, (losses, hits))},
+            **{
+                name: torch.stack(values).mean().item()
+                for name, values in zip(TRAIN_SCORES, (losses, hits))
+                if values
+            },
         }
 
     def diverged(self, loss: float) -> Failed:
@@ -217,13 +222,18 @@ class Trainer:
         answers = []
         for x in self.data.source.batches(batches):
             shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)
-            answers.append(self.compute.answers(network, shown, exact=exact))
+            answers.append(self.compute.answers(network, shown, exact=exact, tags=self.plan.tags))
         return torch.cat(answers, dim=1).numpy()
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """A row's scores of the clips in `train`, `val` or `test`."""
         clips = getattr(self.data, side)
-        scores = epoch_scores(self.plan.targets[clips], self.predict(clips, exact=exact)[0])
+        targets = self.plan.targets[clips]
+        (probabilities, *_) = self.predict(clips, exact=exact)
+        if self.plan.tags:
+            scores = tags.epoch_scores(targets > 0, probabilities)
+        else:
+            scores = epoch_scores(targets, probabilities)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
@@ -288,7 +298,8 @@ class LinearTrainer(Trainer):
         linear.fit(self.network, x, self.plan.targets[data.train], is_original)
         seconds = time.perf_counter() - start
         bar.update(len(x))
-        scores = {name: score for name, score in self.score("train").items() if name in TRAIN_SCORES}
+        named = (*TRAIN_SCORES, "train_map")
+        scores = {name: score for name, score in self.score("train").items() if name in named}
         return {"epoch": 1, "seconds": seconds, **scores}
 
 
@@ -365,7 +376,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         trainer.resume(folder / "last.pt")
     clips = plan.options.passes * len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # it counts what is left to do
-    run_folder.start_history(folder, trainer.rows)
+    run_folder.start_history(folder, trainer.rows, run_folder.history_columns(plan.tags))
     trackers = []
     if plan.options.tracker:
         module = extras.load("trackers")

@@ -87,8 +87,11 @@ class ExportedRun(nn.Module):
         by_fold = []
         for fold in self.model.folds.values():
             views = self.model.views(self.input(values, fold.statistics))
-            by_fold.append(torch.stack([fold.network(view).softmax(1) for view in views]).mean(0))
+            outputs = torch.stack([fold.network(view) for view in views])
+            by_fold.append((outputs.sigmoid() if self.model.tags else outputs.softmax(2)).mean(0))
         together = torch.stack(by_fold, dim=1)  # (B, F, K)
+        if self.model.tags:
+            return together.mean(1), together
         logits = together.clamp_min(SMALLEST_PROBABILITY).log() / self.model.temperature
         return logits.softmax(2).mean(1), together
 

@@ -82,10 +82,11 @@ class TensorBoard(Tracker):
             targets, predicted, scores = self.fold.outcome()
             for name, value in scores.items():
                 self.writer.add_scalar(f"summary/{name}", value)
-            counts = confusion_matrix(targets, predicted, len(self.fold.run.classes))
-            recall = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # black for a whole class
-            pixels = (255 - np.round(255 * recall)).astype(np.uint8)
-            self.writer.add_image("confusion", pixels, dataformats="HW")
+            if not self.fold.run.tags:
+                counts = confusion_matrix(targets, predicted, len(self.fold.run.classes))
+                recall = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # black for a whole class
+                pixels = (255 - np.round(255 * recall)).astype(np.uint8)
+                self.writer.add_image("confusion", pixels, dataformats="HW")
         self.writer.close()
         print(f"tensorboard --logdir {self.folder}")
 
@@ -129,10 +130,11 @@ class WeightsAndBiases(Tracker):
 
         if complete:
             targets, predicted, scores = self.fold.outcome()
-            chart = wandb.plot.confusion_matrix(
-                y_true=targets.tolist(), preds=predicted.tolist(), class_names=self.fold.run.classes
-            )
-            self.run.log({"confusion": chart})
+            if not self.fold.run.tags:
+                chart = wandb.plot.confusion_matrix(
+                    y_true=targets.tolist(), preds=predicted.tolist(), class_names=self.fold.run.classes
+                )
+                self.run.log({"confusion": chart})
             self.run.summary.update(scores)
         place = f"wandb sync {Path(self.run.dir).parent}" if self.run.offline else self.run.url
         self.run.finish(exit_code=0 if complete else 1)

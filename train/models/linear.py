@@ -35,6 +35,8 @@ def fit(
 ) -> None:
     """Set the network's weights from training clips x (N, D) and class numbers y (N,).
 
+    If y is (N, K), 1 for each label of a clip, each class is fitted against the rest.
+
     Means and deviations are those of the `originals` (N,) alone, without their altered copies.
     The loss has one minimum: neither the seed nor the order of the clips counts.
     """
@@ -43,17 +45,28 @@ def fit(
     from threadpoolctl import threadpool_limits
 
     scaler = StandardScaler().fit(x[originals].astype(np.float64))
+    network.mean.copy_(torch.from_numpy(scaler.mean_))
+    network.scale.copy_(torch.from_numpy(scaler.scale_))
+    network.head.weight.zero_()
+    network.head.bias.fill_(ABSENT)
+    standard = scaler.transform(x.astype(np.float64))
     regression = LogisticRegression(C=network.strength, max_iter=2000)
+    if y.ndim == 2:
+        for column in np.flatnonzero(y.any(axis=0)):
+            if y[:, column].all():
+                network.head.bias[column] = -ABSENT
+                continue
+            with threadpool_limits(1):
+                regression.fit(standard, y[:, column])
+            network.head.weight[column] = torch.from_numpy(regression.coef_[0]).float()
+            network.head.bias[column] = float(regression.intercept_[0])
+        return
     with threadpool_limits(1):  # products too small to share: waiting for a second thread costs more
-        regression.fit(scaler.transform(x.astype(np.float64)), y)
+        regression.fit(standard, y)
     weight = regression.coef_
     bias = regression.intercept_
     if len(regression.classes_) == 2:  # scikit-learn keeps one row, the log odds of the second class
         weight = np.concatenate([0 * weight, weight])
         bias = np.append(0, bias)
-    network.mean.copy_(torch.from_numpy(scaler.mean_))
-    network.scale.copy_(torch.from_numpy(scaler.scale_))
-    network.head.weight.zero_()
-    network.head.bias.fill_(ABSENT)
     network.head.weight[regression.classes_] = torch.from_numpy(weight).float()
     network.head.bias[regression.classes_] = torch.from_numpy(bias).float()

@@ -1,0 +1,182 @@
+"""Several labels a clip: what training, prediction and what is made of a run do with them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from features_cache import Cache, external
+from features_cache.table import label_indicator
+from results import tags
+from tests.refusal import refused
+from tests.train.little import CLASSES, change, clip_table, execute, little_options
+from train import run
+from train.bundle import TrainedModel, bundle_of_run, make_bundle, read_bundle
+from train.explain import explain_runs
+from train.importance import measure_importance
+from train.optimisation import smoothed_loss
+from train.options import BundleOptions, ExplainOptions, ExportOptions, ImportanceOptions, TrainedOptions
+from train.own_loop import OwnRun
+from train.plan import make_plan
+from train.rejection import Rejection
+from train.summary import summary
+from train.trainer import Trainer, train_run
+
+ROWS, FRAMES = 16, 24
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """96 clips of three folds with none to three of four labels, each of which raises rows of `mel`."""
+    folder = tmp_path_factory.mktemp("cached") / "mixed" / "features"
+    chance = np.random.default_rng(3)
+    table = clip_table()
+    table = table.loc[table.index.repeat(2)].reset_index(drop=True)
+    table["clip_id"] += "-" + (table.index % 2).astype(str)
+    chosen = chance.random((len(table), 4)) < 0.4
+    table["label"] = [";".join(np.array(CLASSES)[row]) for row in chosen]
+    external.create_cache(folder, table, sample_rate=8000, duration=0.5)
+    mel = 4.0 * np.repeat(chosen, 4, axis=1)[:, :, None] + chance.normal(size=(len(table), ROWS, FRAMES))
+    external.write_feature(folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def options(mixed, tmp_path_factory):
+    return change(little_options(mixed, tmp_path_factory.mktemp("runs")), epochs=8)
+
+
+@pytest.fixture(scope="module")
+def finished(options):
+    return run.execute(options)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "linear"},
+        {"model": "cnn4+texture"},
+        {"augment": "mixup=0.4", "balance": "loss", "val": "group"},
+    ],
+)
+def test_labels_are_learned_by_every_kind_of_model(options, changes):
+    folder = execute(options, **changes, select="val_map")
+    assert folder.scores()["map"].mean() > 0.85
+    assert folder.config.task == "tags"
+    assert folder.history(1).columns[-5:].tolist()[1] == "test_map"
+
+
+def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(finished, mixed):
+    table = finished.predictions(1)
+    plan = make_plan(replace(little_options(mixed, finished.path.parent.parent), features="mel"))
+    labels = plan.cache.clips.set_index("clip_id")["label"]
+    assert table["target"].tolist() == labels[table["clip_id"]].tolist()
+    assert "" in set(table["target"]) and table["target"].str.contains(";").any()
+    probabilities, target = finished.tag_answers(1)
+    assert (target == label_indicator(labels[table["clip_id"]], CLASSES)).all()
+    assert tags.epoch_scores(target, probabilities)["map"] == finished.history(1)["test_map"].iloc[-1]
+    assert "macro average precision of all folds" in summary(finished)
+    thresholds = finished.config.calibration["last"].thresholds
+    everything, known = finished.tag_answers()
+    assert list(thresholds.values()) == tags.fit_thresholds(known, everything).tolist()
+
+
+def test_linear_is_one_class_against_the_rest(options):
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    from train.models.linear import LinearNet, fit
+
+    chance = np.random.default_rng(0)
+    x = chance.normal(size=(60, 5)).astype(np.float32)
+    y = np.stack([x[:, 0] > 0, x[:, 1] > 1, np.ones(60), np.zeros(60)], axis=1).astype(int)
+    network = LinearNet(5, 4, 0.1)
+    fit(network, x, y, np.ones(60, bool))
+    answers = network(torch.from_numpy(x)).sigmoid().detach().numpy()
+    standard = StandardScaler().fit_transform(x.astype(float))
+    for column in (0, 1):
+        known = LogisticRegression(C=0.1, max_iter=2000).fit(standard, y[:, column])
+        assert answers[:, column] == pytest.approx(known.predict_proba(standard)[:, 1], abs=1e-5)
+    assert (answers[:, 2] == 1).all() and (answers[:, 3] == 0).all()
+
+
+def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets():
+    logits = torch.randn(3, 2, 4)
+    y = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
+    smooth = 0.9 * y + 0.1 / 4
+    p = logits.sigmoid()
+    expected = -(smooth[:, None] * p.log() + (1 - smooth[:, None]) * (1 - p).log()).mean()
+    assert smoothed_loss(logits, y, 0.1, tags=True).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.fixture
+def values(finished, mixed):
+    """The stored features of fold 1's test clips, and what the fold's model predicted of them."""
+    table = finished.scored(1)
+    return Cache(mixed).batch(["mel"], table["clip_id"].tolist()), table[list(CLASSES)].to_numpy()
+
+
+def test_a_bundle_answers_as_the_run_and_has_its_thresholds(finished, values, tmp_path):
+    assert make_bundle(BundleOptions(run=str(finished.path), out=tmp_path / "tags.pt")) == 0
+    model = TrainedModel(read_bundle(tmp_path / "tags.pt"))
+    stored, known = values
+    filled = np.ones(len(known))
+    assert model.probabilities(stored, filled, 1) == pytest.approx(known, abs=1e-6)
+    each = [model.probabilities(stored, filled, fold) for fold in (1, 2, 3)]
+    assert model.probabilities(stored, filled) == pytest.approx(np.mean(each, axis=0))
+    assert model.config.thresholds == finished.config.calibration["last"].thresholds
+
+
+def test_the_exported_file_answers_as_the_run(finished, values, mixed, tmp_path):
+    pytest.importorskip("onnxruntime")
+    export = pytest.importorskip("train.extras.onnx_export")
+    file = tmp_path / "tags.onnx"
+    assert export.export_run(ExportOptions(run=str(finished.path), data=mixed.parents[1], out=file)) == 0
+    stored, _ = values
+    fed = {"mel": stored[0].astype(np.float32)}
+    expected = TrainedModel(bundle_of_run(finished)).probabilities(stored, np.ones(len(stored[0])))
+    (answers,) = export.open_session(file.read_bytes()).run(["probabilities"], fed)
+    assert answers == pytest.approx(expected, abs=2e-4)
+
+
+def test_a_loop_of_ones_own_writes_a_run_of_tags(options):
+    own = OwnRun("mine", options)
+    clips = own.clips(1, "test")
+    x, y = next(iter(DataLoader(own.clips(1, "train"), batch_size=4)))
+    _, mixed = own.clips(1, "train").augment(x, y, torch.Generator())
+    assert mixed.tolist() == y.tolist()
+    folder = own.write(1, clips.targets.astype(np.float32))
+    assert folder.history(1)["test_map"].tolist() == [1.0]
+    assert folder.predictions(1)["target"].isin(["", "bell;cat"]).any()
+
+
+def test_a_run_of_tags_that_stopped_goes_on_bit_by_bit(options, finished, tmp_path, monkeypatch):
+    class Stopped(Trainer):
+        def train_epoch(self, bar):
+            if self.epoch == 3:
+                raise KeyboardInterrupt
+            return super().train_epoch(bar)
+
+    stopped = change(options, runs=tmp_path, folds=(1,))
+    plan = make_plan(stopped)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(plan, [1], "cpu", Stopped)
+    assert len(finished.history(1)) > 3
+    continued = run.execute(stopped)
+    files = [folder.fold(1) / "predictions.csv" for folder in (finished, continued)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
+    with refused("SELECT=val_accuracy: TASK=tags has no such score"):
+        execute(options, select="val_accuracy", val="group")
+    with refused("BALANCE=sample draws clips by their class"):
+        execute(options, balance="sample")
+    with refused("explain counts correct clips"):
+        explain_runs(ExplainOptions(run=str(finished.path)))
+    with refused("REJECT withholds one class"):
+        Rejection.of(TrainedOptions(run=str(finished.path), reject="0.5"), bundle_of_run(finished).config)
+    with refused("importance values clips of one class each"):
+        measure_importance(ImportanceOptions(dataset=options.dataset, features="mel mel:0-3"))
