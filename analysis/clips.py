@@ -27,7 +27,7 @@ from commandline.errors import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, UnreadableClips, parse_set
 from features_cache.cache import OutdatedFeature
-from features_cache.table import originals
+from features_cache.table import originals, spans
 from results.config import digest
 from storage.files import replace_file
 
@@ -171,8 +171,10 @@ def clip_audio(
 
     A clip whose file is not on this machine is left out, and one that cannot be decoded is linked.
     """
-    paths = originals(cache.clips).set_index("clip_id")["path"].reindex(clips, fill_value="")
+    table = originals(cache.clips)
+    paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if Path(path).is_file()}
+    places = dict(zip(table["clip_id"], spans(table)))
     embedded = {}
     files = set()
     left = most_mb * MEGABYTE
@@ -181,12 +183,15 @@ def clip_audio(
             break
         with suppress(soundfile.LibsndfileError, ValueError):
             status = sources[clip].stat()
+            start, end = places[clip]
             made_from = [str(sources[clip]), status.st_size, status.st_mtime_ns, cache.duration]
+            made_from += [start, end] if end else []
             file = folder / "audio" / f"{digest(made_from)}.mp3"
             if not file.is_file():
                 with soundfile.SoundFile(sources[clip]) as source:
                     rate = source.samplerate
-                    frames = int((cache.duration or LONGEST_SECONDS) * rate)
+                    source.seek(round(start * rate))
+                    frames = int((end - start or cache.duration or LONGEST_SECONDS) * rate)
                     samples = source.read(frames, dtype="float32", always_2d=True)
                 mono = np.nan_to_num(samples.mean(axis=1))
                 content = BytesIO()
@@ -209,4 +214,6 @@ def clip_audio(
     links = {
         clip: quote(os.path.relpath(file, folder)) for clip, file in sources.items() if clip not in embedded
     }
+    windows = {clip: "#t={:.6g},{:.6g}".format(*places[clip]) for clip in links if places[clip][1]}
+    links |= {clip: links[clip] + place for clip, place in windows.items()}
     return Audio(embedded, links, files)

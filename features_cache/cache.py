@@ -31,7 +31,7 @@ from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read
 from features_cache.hdf5 import Attributes
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel, parse_list
-from features_cache.table import CLIP_COLUMNS, rows_of
+from features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
 
 ALIKE = 0.8  # of the letters, that a slip has in common with the name that was meant
 
@@ -144,8 +144,8 @@ class Cache:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """The clip table: one row a clip, columns CLIP_COLUMNS."""
-        return self._table[list(CLIP_COLUMNS)]
+        """The clip table: one row a clip, columns CLIP_COLUMNS, of windows also WINDOW_COLUMNS."""
+        return self._table.drop(columns=list(SOURCE_COLUMNS))
 
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
@@ -180,7 +180,11 @@ class Cache:
     @cached_property
     def filled(self) -> NDArray[np.float64]:
         """(N,) the fraction of each clip that is not padding, 1 if its length is unknown."""
-        sounding = np.round(self._table["source_seconds"].to_numpy() * self.sample_rate)
+        seconds = self._table["source_seconds"].to_numpy()
+        if is_windowed(self._table):
+            lasts = (self._table["end"] - self._table["start"]).to_numpy()
+            seconds = np.where(lasts > 0, lasts, seconds)
+        sounding = np.round(seconds * self.sample_rate)
         samples = self.settings["samples"]
         return np.where(sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0)
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from features_cache import hdf5
 from features_cache.hdf5 import Attributes, DamagedFile
+from features_cache.table import is_windowed
 from storage.files import Lock
 from storage.system import write_at
 
@@ -56,8 +57,11 @@ def lock(folder: Path, name: str) -> Lock:
 
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
-    """(N,) a hash of each clip's id, alteration and source content."""
-    columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])
+    """(N,) a hash of each clip's id, alteration and source content, and of a window's place in it."""
+    columns = [clips["clip_id"], clips["alteration"], clips["source_hash"]]
+    if is_windowed(clips):
+        places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
+        columns[0] = columns[0].where(clips["end"] == 0, columns[0] + "\0" + places)
     hashes = (_hash("\0".join(words)) for words in zip(*columns))
     return np.fromiter(hashes, np.uint64, len(clips))
 

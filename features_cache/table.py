@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
+# Seconds, in a table only if a clip is a part of its file; 0 to 0 is the whole file.
+WINDOW_COLUMNS = ("start", "end")
 NEEDED = ("clip_id", "label", "fold")  # other columns are '' by default
 SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes
 SOURCE_COLUMNS = {
@@ -27,13 +29,15 @@ NO_CLASS_NAMES = (
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names what is wrong.
 
+    WINDOW_COLUMNS follow if a clip is a part of its file.
     Absent optional columns become ''. A blank group becomes the clip's own id, or its original's group.
     """
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(
             f"the clip table lacks the columns {', '.join(missing)}; it has {', '.join(table)}"
         )
-    clean = pd.DataFrame(table).reindex(columns=list(CLIP_COLUMNS), fill_value="").reset_index(drop=True)
+    given = pd.DataFrame(table).reset_index(drop=True)
+    clean = given.reindex(columns=list(CLIP_COLUMNS), fill_value="")
     for column in CLIP_COLUMNS:
         if column != "fold":
             clean[column] = clean[column].fillna("").astype(str)
@@ -41,6 +45,8 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         clean["fold"] = clean["fold"].astype("Int64").astype(np.int64)  # the former refuses fractions
     except (TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"the clip table's folds are not whole numbers: {error}") from None
+    if is_windowed(given) and (given["end"] > 0).any():
+        clean = clean.assign(**{column: given[column].astype(np.float64) for column in WINDOW_COLUMNS})
     ids = clean["clip_id"]
     copies = clean["copy_of"] != ""
     if not len(ids):
@@ -58,6 +64,18 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     own = clean["copy_of"].where(copies, ids)
     group_of = dict(zip(ids, clean["group"].where(~blank, own)))
     return clean.assign(group=clean["group"].where(~blank, own.map(group_of)))
+
+
+def is_windowed(table: pd.DataFrame) -> bool:
+    """Whether a table has WINDOW_COLUMNS."""
+    return {*WINDOW_COLUMNS} <= {*table}
+
+
+def spans(table: pd.DataFrame) -> list[tuple[float, float]]:
+    """(start, end) in seconds of each clip in its file; 0 to 0 is the whole file."""
+    if not is_windowed(table):
+        return [(0.0, 0.0)] * len(table)
+    return list(zip(table["start"].tolist(), table["end"].tolist()))
 
 
 def refuse_class_names(names: Iterable[str]) -> None:

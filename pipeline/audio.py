@@ -75,14 +75,8 @@ class OpenFile(soundfile.SoundFile):
         return False
 
 
-class Span(NamedTuple):
-    """The part of a file that is a clip, in seconds; an end of 0 is the file's, and 0 to 0 the whole file."""
-
-    start: float = 0.0
-    end: float = 0.0
-
-
-WHOLE = Span()
+Span = tuple[float, float]  # seconds of a file, from and to, that are a clip
+WHOLE = 0.0, 0.0  # the span that stands for the whole file
 
 
 def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE) -> Samples:
@@ -99,9 +93,10 @@ def decode(
     path: str | Path, sample_rate: int | None = None, seconds: float | None = None, span: Span = WHOLE
 ) -> Samples:
     """A clip as mono float32 (n,), at its file's rate or `sample_rate`, whole or its first `seconds`."""
-    if span.end:
-        end = span.end if seconds is None else min(span.end, span.start + seconds)
-        return _recording(path).window(span._replace(end=end), sample_rate)
+    start, end = span
+    if end:
+        end = end if seconds is None else min(end, start + seconds)
+        return _recording(path).window((start, end), sample_rate)
     with _opened(Path(path)) as file:
         rate = file.samplerate
         limit = file.frames
@@ -126,15 +121,16 @@ class Recording:
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
         """The samples of a span; AudioError if it is not within the recording, or as in `load_clip`."""
+        start, end = span
         rate = self.file.samplerate
         wanted = sample_rate or rate
         ends = self.file.frames / rate
-        if span.start >= ends or span.end > ends + ROUNDED:
+        if start >= ends or end > ends + ROUNDED:
             raise AudioError(
-                f"too short: the clip lasts from {span.start:.7g} to {span.end:.7g} s, the file {ends:.7g} s"
+                f"too short: the clip lasts from {start:.7g} to {end:.7g} s, the file {ends:.7g} s"
             )
-        first = round(span.start * wanted)
-        last = first + round((span.end - span.start) * wanted)
+        first = round(start * wanted)
+        last = first + round((end - start) * wanted)
         whole = rate // math.gcd(rate, wanted)
         begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
         stop = min(self.file.frames, last * rate // wanted + _reach(rate))

@@ -25,7 +25,7 @@ from commandline.errors import RequestError
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.index import CHECKED
 from features_cache.splits import fold_split
-from features_cache.table import by_label, has_tags, originals
+from features_cache.table import by_label, has_tags, originals, spans
 from pipeline import audio
 from pipeline.datasets.folds import propose_group
 from pipeline.datasets.load import Dataset, load, shorter_duration
@@ -178,10 +178,12 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
     rate = dataset.sample_rate
 
-    def measure_file(path: str) -> tuple[dict[str, Any], AudioFingerprint]:
+    file_info = lru_cache(audio.file_info)  # a recording has many windows
+
+    def measure_file(path: str, span: audio.Span) -> tuple[dict[str, Any], AudioFingerprint]:
         try:
-            info = audio.file_info(path)
-            y = audio.decode(path, seconds=LONGEST_DURATION)
+            info = file_info(path)
+            y = audio.decode(path, seconds=LONGEST_DURATION, span=span)
         except audio.AudioError as error:
             return {"reason": str(error)}, audio_fingerprint(np.zeros(1, np.float32), rate)
         at_rate = audio.resample(y, info.sample_rate, rate)
@@ -189,7 +191,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         return {"reason": "", **measures._asdict()}, audio_fingerprint(at_rate, rate)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding works outside Python's lock
-        answers = threads.map(measure_file, table["path"])
+        answers = threads.map(measure_file, table["path"], spans(table))
         measures, prints = zip(*progress(answers, total=len(table), label="decode", unit="clips"))
     table = table.join(pd.DataFrame(measures, columns=["reason", *ARTEFACTS]))
     measured = table[table["reason"] == ""].reset_index(drop=True)
@@ -232,10 +234,12 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
     in_one_fold = list[str]()
     similar = list[str]()
     two_labels = []
+    paths = table["path"].tolist()
+    places = spans(table)
     decode_row = lru_cache(KEPT_AT_HAND)(
-        lambda row: audio.decode(table["path"].iloc[row], sample_rate, LONGEST_DURATION)
+        lambda row: audio.decode(paths[row], sample_rate, LONGEST_DURATION, places[row])
     )
-    for pair in find_near_duplicates(fingerprints, decode_row):
+    for pair in find_near_duplicates(fingerprints, paths, decode_row):
         a = table.iloc[pair.a]
         b = table.iloc[pair.b]
         shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""

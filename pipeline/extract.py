@@ -39,7 +39,7 @@ from features_cache.index import (
     write_failures,
 )
 from features_cache.names import parse_list
-from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, with_sources
+from features_cache.table import SOURCE_COLUMNS, spans, with_sources
 from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets.load import Dataset, load
@@ -47,7 +47,7 @@ from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.next_step import features_command, training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
-from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, version
+from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source, version
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
@@ -59,7 +59,6 @@ BATCHES_LEFT = 4  # for each process, that the clips left would make
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
 MEASURED_CLIPS = 5  # by `plan`, the first of them twice: it loads and compiles
-TASK_COLUMNS = ("path", "alteration", "source_size", "source_time_ns")
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,13 @@ class Request:
         """(N,) the clips' part of each fingerprint."""
         return clip_keys(self.clips)
 
+    @functools.cached_property
+    def sources(self) -> list[Source]:
+        """(N,) where each clip's samples come from."""
+        clips = self.clips
+        versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
+        return list(map(Source, clips["path"], clips["alteration"], spans(clips), versions))
+
     @property
     def settings(self) -> dict[str, str | int]:
         """Attributes of the index."""
@@ -105,7 +111,7 @@ def request(options: ExtractOptions) -> Request:
     before = dataset.cached
     table = dataset.table
     if options.copies is None and before is not None:
-        table = kept_copies(table, before[list(CLIP_COLUMNS)])
+        table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
     if not (table["path"] != "").any():
         raise RequestError(f"{dataset.folder} has no audio to compute features from; it is used as it is")
     variants, left_out = wanted(options.features, dataset)
@@ -221,13 +227,13 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
     """The originals of `table` followed by the copies in `cached` whose original is still among them.
 
-    Path, label, category, fold and group are those that the original has now.
+    Path, label, category, fold, group and place in the file are those that the original has now.
     """
     copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]
-    columns = ("path", "label", "category", "fold", "group")
+    columns = table.columns.drop(["clip_id", "copy_of", "alteration"])
     renewed = copies.assign(**{column: now[column].to_numpy() for column in columns})
-    return pd.concat([table, renewed], ignore_index=True)
+    return pd.concat([table, renewed[list(table)]], ignore_index=True)
 
 
 def part_of(part: str, count: int) -> slice:
@@ -314,8 +320,7 @@ def measure(asked: Request) -> ExtractionResult:
     everything = dict.fromkeys(range(len(asked.specs)), 0)
     spread = np.unique(np.linspace(asked.part.start, asked.part.stop - 1, MEASURED_CLIPS, dtype=int)).tolist()
     for row in (*spread[:1], *spread):
-        path, alteration, *version = asked.clips.iloc[row][list(TASK_COLUMNS)]
-        computation.compute(ClipTask(row, path, alteration, tuple(version), everything), result)
+        computation.compute(ClipTask(row, asked.sources[row], everything), result)
     return result
 
 
@@ -428,7 +433,6 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
     The fewer are left, the shorter a batch is, so that all processes end together.
     """
-    sources = asked.clips[list(TASK_COLUMNS)].to_numpy()
     keys = [spec.key for spec in asked.specs]
     left = remaining.clips
     most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
@@ -438,12 +442,10 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
         yield [
             ClipTask(
                 row,
-                path,
-                alteration,
-                tuple(version),
+                asked.sources[row],
                 {k: of_features[k][place] for k in np.flatnonzero(remaining.todo[row]).tolist()},
             )
-            for place, (row, (path, alteration, *version)) in enumerate(zip(rows.tolist(), sources[rows]))
+            for place, row in enumerate(rows.tolist())
         ]
 
 

@@ -68,9 +68,12 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
 
 
 def find_near_duplicates(
-    fingerprints: Sequence[AudioFingerprint], load: Callable[[int], Samples]
+    fingerprints: Sequence[AudioFingerprint], files: Sequence[str], load: Callable[[int], Samples]
 ) -> list[Pair]:
-    """Pairs of clips with similar audio; `load` gives a candidate's samples again."""
+    """Pairs of clips with similar audio; `load` gives a candidate's samples again.
+
+    files  the path of each clip: windows of one recording, which may overlap, are no pair
+    """
     clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
     positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()
     codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
@@ -80,7 +83,7 @@ def find_near_duplicates(
         for equal in np.split(order, np.flatnonzero(np.diff(codes[order, band])) + 1):
             meet = combinations if len(equal) <= CROWD else lambda rows, _: pairwise(rows)
             for first, second in meet(equal.tolist(), 2):
-                if clips[first] != clips[second]:
+                if files[clips[first]] != files[clips[second]]:
                     votes[clips[first], clips[second]][positions[second] - positions[first]] += 1
     # a candidate's shift is the commonest among its equal landmarks
     best = ((*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items())

@@ -10,6 +10,7 @@ from commandline.terminal import counted, progress
 from features_cache import Cache, parse_list
 from features_cache.cache import UnreadableClips, open_cache
 from features_cache.inspect import verify_cache
+from features_cache.table import spans
 from pipeline import alter, audio, reference
 from pipeline.features import resolve_feature
 from pipeline.options import VerifyCommand
@@ -39,10 +40,12 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     """Compute random clips by the definitions; whether all agree within tolerance and rounding."""
     chosen = np.random.default_rng(seed).permutation(len(cache.clips))[:clips]
     sounds = {}  # by row of the clip table
+    samples = int(cache.settings["samples"])
+    places = spans(cache.clips)
     for row in np.sort(chosen).tolist():
         clip = cache.clips.iloc[row]
         try:
-            y = audio.load_clip(clip["path"], cache.sample_rate, int(cache.settings["samples"]))
+            y = audio.load_clip(clip["path"], cache.sample_rate, samples, places[row])
         except audio.AudioError as error:
             print(f"  {clip['clip_id']}: {error}")
             continue

@@ -21,13 +21,20 @@ from pipeline.features import Variant
 computed_clips = itertools.count()  # in this process: the first one also loads and compiles
 
 
+class Source(NamedTuple):
+    """Where a clip's samples come from."""
+
+    path: str
+    alteration: str
+    span: audio.Span
+    version: tuple[int, int]  # size and time of the file when it was hashed
+
+
 class ClipTask(NamedTuple):
     """A clip and the features that it still lacks."""
 
     row: int  # in the cache
-    path: str
-    alteration: str
-    version: tuple[int, int]  # size and time of its source when it was hashed
+    source: Source
     fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
 
 
@@ -64,14 +71,15 @@ class Computation:
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """Compute the features that one clip lacks; `result` notes each failure with its reason."""
-        path = Path(task.path)
+        source = task.source
+        path = Path(source.path)
         try:
-            y = audio.load_clip(path, self.sample_rate, self.samples)
-            if task.alteration:
+            y = audio.load_clip(path, self.sample_rate, self.samples, source.span)
+            if source.alteration:
                 from pipeline import alter
 
-                y = alter.apply_alteration(y, self.sample_rate, task.alteration)
-            if version(path) != task.version:
+                y = alter.apply_alteration(y, self.sample_rate, source.alteration)
+            if version(path) != source.version:
                 raise audio.AudioError("the file changed since this command began; run it again")
         except audio.AudioError as error:
             result.failures.append((task.row, WHOLE, str(error)))

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from commandline.errors import RequestError
 from commandline.terminal import as_csv, counted, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder, dataset_name
 from features_cache.names import parse_channel
-from features_cache.table import SEPARATOR, label_indicator
+from features_cache.table import SEPARATOR, label_indicator, spans
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
@@ -164,8 +165,15 @@ class AudioModel(TrainedModel):
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
 
 
-def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None = None) -> pd.DataFrame:
+def predict_files(
+    model: AudioModel,
+    files: Mapping[str, Path],
+    fold: int | None = None,
+    places: Mapping[str, audio.Span] = MappingProxyType({}),
+) -> pd.DataFrame:
     """The answers of one fold's model, or of all folds' together, for the first seconds of each file.
+
+    `places` are the parts of files that count instead.
 
     By the key of each file that can be read: `predicted`, empty without an answer, and a probability column
     a class. The others are named on standard error.
@@ -180,12 +188,15 @@ def predict_files(model: AudioModel, files: Mapping[str, Path], fold: int | None
     def clips() -> Iterator[tuple[str, Samples]]:
         for key, file in progress(files.items(), total=len(files), label="predicting", unit="files"):
             try:
-                info = audio.file_info(file)
-                y = audio.load_clip(file, rate, model.samples)  # as the dataset's clips were read
+                start, end = places.get(key, audio.WHOLE)
+                info = None if end else audio.file_info(file)
+                y = audio.load_clip(
+                    file, rate, model.samples, (start, end)
+                )  # as the dataset's clips were read
             except audio.AudioError as error:
                 failures[file] = str(error)
                 continue
-            seconds = info.frames / info.sample_rate
+            seconds = info.frames / info.sample_rate if info else end - start
             if seconds > longest + TOLERANCE:
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
@@ -281,10 +292,11 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
         raise RequestError("TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none")
     cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
     known = run.scored(selection=options.selection).set_index("clip_id")
-    paths = cache.clips["path"].to_numpy()[cache.positions(known.index)]
-    files = pd.Series(map(Path, paths), known.index)
+    clips = cache.clips.iloc[cache.positions(known.index)]
+    files = pd.Series(map(Path, clips["path"]), known.index)
+    places = dict(zip(known.index, spans(clips)))
     by_fold = known.groupby("fold").groups.items()
-    answers = pd.concat([predict_files(model, files[ids].to_dict(), fold) for fold, ids in by_fold])
+    answers = pd.concat([predict_files(model, files[ids].to_dict(), fold, places) for fold, ids in by_fold])
     before = known.loc[answers.index]
     table = before[["fold", "target"]].join(answers)
     if options.json or options.csv:

@@ -44,6 +44,7 @@ def read_urbansound8k(folder: Path) -> Listing:
     clips = read_csv(table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
     names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
+    clips = clips.drop(columns=["start", "end"], errors="ignore")  # where Freesound's recording was cut
     notes = ("UrbanSound8K: its ten folds; a group is a Freesound recording",)
     return Listing(clip_table(clips, audio), notes=notes)
 

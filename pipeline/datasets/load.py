@@ -16,7 +16,7 @@ from features_cache import Cache, cache_folder, dataset_name
 from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.index import read_index
 from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
-from features_cache.table import by_label, complete, refuse_class_names
+from features_cache.table import by_label, complete, refuse_class_names, spans
 from pipeline import audio
 from pipeline.datasets.folds import with_folds
 from pipeline.datasets.layouts import read_folder
@@ -166,14 +166,18 @@ def _audio_settings(
         return sample_rate, duration, [note] if kept else []
     paths = listing.table["path"].tolist()
     answers = audio.file_infos(paths)  # what cannot be opened is named when it is decoded
-    infos = [info for info in answers if isinstance(info, audio.Info)]
-    if not infos:
+    lengths = [
+        (info.sample_rate, round(end - start, 6) or info.frames / info.sample_rate)
+        for info, (start, end) in zip(answers, spans(listing.table))
+        if isinstance(info, audio.Info)
+    ]
+    if not lengths:
         raise RequestError(
             f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}: {answers[0]}; "
             "AUDIO_DIR= names the folder of a table's files"
         )
-    rates = Counter(info.sample_rate for info in infos)
-    seconds = np.array([info.frames / info.sample_rate for info in infos])
+    rates = Counter(rate for rate, _ in lengths)
+    seconds = np.array([length for _, length in lengths])
     notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in rates if len(rates) > 1]
     if not duration:
         longest = float(seconds.max())

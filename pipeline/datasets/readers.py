@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
+import numpy as np
 import pandas as pd
 
 from commandline.errors import RequestError
 from commandline.terminal import counted
-from features_cache.table import SEPARATOR, has_tags
+from features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags, is_windowed
 
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
@@ -83,12 +84,19 @@ def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.D
     labels = clips["label"]
     known = (of for of in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if of.keys() >= set(labels))
     category_of = next(known, {})
+    clips = clips.assign(clip_id="", group=clips.get("group", ""))
+    names = clips["filename"]
+    if is_windowed(clips):
+        files = names.unique()
+        recordings = names.map(dict(zip(files, clip_ids(files, by_path))))
+        clips["clip_id"] = window_ids(clips, recordings)
+        clips["group"] = clips["group"].where(clips["group"] != "", recordings)
+    else:
+        clips["clip_id"] = clip_ids(names, by_path)
     return clips.assign(
-        clip_id=clip_ids(clips["filename"], by_path),
-        path=[audio_path(folder, name) for name in clips["filename"]],
+        path=[audio_path(folder, name) for name in names],
         category=clips.get("category", [category_of.get(label, "") for label in labels]),
         fold=whole_folds(clips) if "fold" in clips else 0,
-        group=clips.get("group", ""),
         copy_of="",
         alteration="",
     )
@@ -113,6 +121,18 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     for name in ids:
         name.encode()  # refuses one that is not UTF-8 by its own name, before tables are written
     return ids.tolist()
+
+
+def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[str]":
+    """`rec@12.5` for the part of rec.wav from 12.5 s on; if two agree, `rec@12.5-15.5`."""
+    written = clips[list(WINDOW_COLUMNS)].map(lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip("."))
+    ids = recordings.where(clips["end"] == 0, recordings + "@" + written["start"])
+    ids = ids.where(~ids.duplicated(keep=False), ids + "-" + written["end"])
+    twice = clips[ids.duplicated()]
+    if len(twice):
+        name, start, end = twice[["filename", *WINDOW_COLUMNS]].iloc[0]
+        raise RequestError(f"{name} from {start:g} to {end:g} s is listed twice; a clip is one row")
+    return ids
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -192,6 +212,22 @@ def tags_note(labels: "pd.Series[str]") -> str:
     )
 
 
+def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a CSV with `start` and `end` as seconds, 0 to 0 if they are blank."""
+    text = clips[list(WINDOW_COLUMNS)]
+    seconds = text.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce"))
+    seconds[text.eq("").all(axis=1)] = 0.0
+    start, end = (seconds[column] for column in WINDOW_COLUMNS)
+    wrong = ~((start >= 0) & (end > start) & (end < np.inf) | text.eq("").all(axis=1))
+    if wrong.any():
+        line = int(wrong.argmax())
+        raise RequestError(
+            f"{path}, line {line + 2}: the clip lasts from {text['start'][line]!r} to {text['end'][line]!r}; "
+            "expected a start and a later end in seconds, or neither for a whole file"
+        )
+    return clips.assign(start=start, end=end)
+
+
 def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "") -> Listing:
     """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`.
 
@@ -212,10 +248,12 @@ def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
             f"{path} has the columns {', '.join(clips)}; expected filename,label "
-            f"(and, as you like, fold, group, category) or ESC-50's {','.join(ESC_COLUMNS)}"
+            f"(and, as you like, fold, group, category, start, end) or ESC-50's {','.join(ESC_COLUMNS)}"
         )
     written = clips["label"].str.strip()
     clips["label"] = split_labels(written, separator)
+    if is_windowed(clips):
+        clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
     if len(unlabelled) and not (separator or "start" in clips or written.str.contains(SEVERAL).any()):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")

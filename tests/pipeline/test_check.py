@@ -161,7 +161,9 @@ def test_the_shift_between_two_clips_is_found_to_the_sample():
     y = noise(1).astype(np.float32)
     later = np.concatenate([np.zeros(1_234, np.float32), -0.5 * y])[: len(y)]
     sounds = [y, later]
-    (pair,) = find_near_duplicates([audio_fingerprint(one, RATE) for one in sounds], sounds.__getitem__)
+    prints = [audio_fingerprint(one, RATE) for one in sounds]
+    files = [f"{clip}.wav" for clip in range(len(sounds))]
+    (pair,) = find_near_duplicates(prints, files, sounds.__getitem__)
     assert (pair.a, pair.b, pair.shift) == (0, 1, 1_234)
     assert pair.correlation == pytest.approx(-1, abs=1e-3)
     other = noise(2).astype(np.float32)

@@ -17,7 +17,7 @@ import pytest
 from pipeline import extract, pool
 from pipeline.extract import request
 from pipeline.pool import WorkerDied, Workers
-from pipeline.worker import ClipTask, ExtractionResult
+from pipeline.worker import ClipTask, ExtractionResult, Source
 from tests.golden.commands import ROOT
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import done, options
@@ -69,7 +69,8 @@ def test_an_exception_arrives_and_the_worker_goes_on(quick):
 
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
     with Workers(1) as workers:
-        outcome = workers.finish(die_at_one, [ClipTask(row, "x", "", (0, 0), {}) for row in range(2)])
+        source = Source("x", "", (0, 0), (0, 0))
+        outcome = workers.finish(die_at_one, [ClipTask(row, source, {}) for row in range(2)])
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
     assert row == 1 and "died again and again" in reason

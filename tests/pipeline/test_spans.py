@@ -1,0 +1,104 @@
+"""Clips that are parts of recordings: their features equal those of files cut beforehand."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from features_cache import Cache
+from pipeline.check import run as check
+from pipeline.extract import extract, request
+from pipeline.options import FeaturesCommand
+from tests.pipeline.datasets.folders import csv, dataset, write
+from tests.pipeline.extraction import contents
+from tests.refusal import refused
+
+RATE = 8_000
+STARTS = [0.0, 0.5, 1.0, 2.25, 3.0]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Windows of three recordings in windows.csv, and the same samples as files in files.csv."""
+    rng = np.random.default_rng(0)
+    rows = {"windows": ["filename,start,end,label,group"], "files": ["filename,label,group"]}
+    for recording in range(3):
+        y = 0.1 * rng.standard_normal(4 * RATE)
+        soundfile.write(tmp_path / f"r{recording}.flac", y, RATE)
+        y, _ = soundfile.read(tmp_path / f"r{recording}.flac", dtype="float32")
+        for number, start in enumerate(STARTS):
+            label = "ab"[number % 2]
+            first = round(start * RATE)
+            soundfile.write(tmp_path / f"r{recording}-{number}.wav", y[first : first + RATE], RATE, "FLOAT")
+            rows["windows"].append(f"r{recording}.flac,{start},{start + 1},{label},")
+            rows["files"].append(f"r{recording}-{number}.wav,{label},r{recording}")
+    for name, lines in rows.items():
+        csv(tmp_path / f"{name}.csv", "\n".join(lines))
+    return tmp_path
+
+
+def extracted(folder, name="windows", **given):
+    """The cache that `features` makes."""
+    defaults = {"data": folder / "data", "features": "rms mel", "jobs": 1}
+    options = FeaturesCommand(dataset=str(folder / f"{name}.csv"), **defaults | given)
+    assert not extract(request(options), options).failures
+    return Cache(options.data / name / "features")
+
+
+def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
+    windows = extracted(folder)
+    files = extracted(folder, "files")
+    assert windows.clips["clip_id"].tolist()[:5] == ["r0@0", "r0@0.5", "r0@1", "r0@2.25", "r0@3"]
+    assert windows.clips["group"].tolist() == files.clips["group"].tolist()
+    assert windows.clips["end"].tolist() == [start + 1 for start in STARTS] * 3
+    assert "start" not in files.clips and windows.duration == files.duration == 1.0
+    assert (windows.filled == 1).all()
+    for feature in ("rms", "mel"):
+        by_window, by_file = (list(contents(cache, feature).values()) for cache in (windows, files))
+        assert by_window == by_file
+    (folder / "r1.flac").unlink()
+    assert (extracted(folder).clips == windows.clips).all(axis=None)
+
+
+def test_parts_processes_and_copies_of_windows_make_the_same_cache(folder):
+    whole = contents(extracted(folder, copies=1), "mel")
+    for part in ("2/3", "1/3", "3/3"):
+        parts = extracted(folder, data=folder / "parts", part=part, copies=1)
+    two = extracted(folder, data=folder / "two", jobs=2, copies=1)
+    assert contents(parts, "mel") == contents(two, "mel") == whole
+    assert len(whole) == 30
+    again = extracted(folder, features="rms zcr")  # the copies that are there, of the same spans
+    assert again.clips["start"].tolist() == STARTS * 6
+
+
+def test_a_window_that_moves_is_computed_again_and_no_other(folder):
+    extracted(folder)
+    path = folder / "windows.csv"
+    path.write_text(path.read_text().replace("r0.flac,3.0,4.0", "r0.flac,3.0,3.75"))
+    options = FeaturesCommand(dataset=str(path), data=folder / "data", features="rms mel", jobs=1)
+    assert extract(request(options), options).clips == 1
+    assert Cache(folder / "data" / "windows" / "features").filled[4] == 0.75
+
+
+def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys):
+    lines = (folder / "windows.csv").read_text()
+    csv(folder / "windows.csv", lines + "\nr0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
+    options = FeaturesCommand(dataset=str(folder / "windows.csv"), data=folder / "data")
+    assert check(options) == 0
+    assert "same audio" not in capsys.readouterr().out
+
+
+def test_spans_that_begin_together_are_told_apart_and_whole_files_stand_beside_them(tmp_path):
+    for name in ("x.wav", "y.wav"):
+        write(tmp_path / name, seconds=2)
+    rows = "filename,label,start,end\nx.wav,a,1,1.5\nx.wav,b,1,2\nx.wav,a,0.1,0.2\ny.wav,b,,\n"
+    table = dataset(csv(tmp_path / "t.csv", rows), tmp_path).table
+    assert table["clip_id"].tolist() == ["x@1-1.5", "x@1-2", "x@0.1", "y"]
+    assert table["group"].tolist() == ["x", "x", "x", "y"]
+    for wrong, words in {
+        "x.wav,a,1,1.5": r"x\.wav from 1 to 1\.5 s is listed twice",
+        "x.wav,a,2,1": r"t\.csv, line 6: the clip lasts from '2' to '1'; expected a start and a later end",
+        "x.wav,a,,1": "line 6: the clip lasts from '' to '1'",
+        "x.wav,a,0:01,2": "line 6: the clip lasts from '0:01' to '2'",
+    }.items():
+        with refused(words):
+            dataset(csv(tmp_path / "t.csv", rows + wrong), tmp_path)
