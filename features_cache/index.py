@@ -32,7 +32,7 @@ from features_cache.names import CHANNEL, NO_FEATURE_NAMES
 from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, WINDOW_COLUMNS, with_sources
 from storage.files import replaced
 
-COLUMNS = (*CLIP_COLUMNS, *WINDOW_COLUMNS, *SOURCE_COLUMNS)
+COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 CHECKED = "check.json"
 FAILURES = "failures.csv"
@@ -60,7 +60,7 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """(clips with COLUMNS, attributes); FileNotFoundError or DamagedFile if it cannot be read."""
     with hdf5.opened(folder / INDEX) as file:
         group = hdf5.read_member(file, CLIPS)
-        names = [name for name in COLUMNS if name in group or name not in WINDOW_COLUMNS]
+        names = [*COLUMNS, *(name for name in WINDOW_COLUMNS if name in group)]
         columns = {name: hdf5.decoded(hdf5.read_column(group, name)) for name in names}
         return pd.DataFrame(columns), hdf5.read_attributes(file)
 
@@ -99,7 +99,7 @@ def refresh(
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)
-            for name in filter(known.__contains__, COLUMNS):
+            for name in [*COLUMNS, *(name for name in WINDOW_COLUMNS if name in known)]:
                 hdf5.write_column(group, name, known[name].to_numpy())
             for name in links:
                 file[name] = h5py.ExternalLink(f"{name}.h5", "/values")
