@@ -5,6 +5,7 @@
 #: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset            python -m pipeline data
+#: make windows     windows of long recordings from annotation tables   python -m pipeline windows
 #: make features    every feature of every clip, into the cache   python -m pipeline features
 #: make train       all folds of one feature set                  python -m train run
 #: make sweep       every combination of lists of options         python -m train sweep
@@ -60,7 +61,7 @@ $(topic):;@:
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data features train sweep importance analysis predict bench docs check
+.PHONY: help demo test setup data windows features train sweep importance analysis predict bench docs check
 
 help:
 ifneq ($(filter 1,$(ALL))$(topic),)
@@ -84,6 +85,8 @@ endif
 	@echo '$(ready)'
 data: $(environment)
 	@$(python) -m pipeline data $(given)
+windows: $(environment)
+	@$(python) -m pipeline windows $(given)
 features: $(environment)
 	@$(python) -m pipeline features $(given)
 train: $(environment)

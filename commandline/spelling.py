@@ -18,6 +18,7 @@ CONSOLE = "featurestack"
 TARGETS = {
     "demo": "demo",
     "data": "pipeline data",
+    "windows": "pipeline windows",
     "features": "pipeline features",
     "train": "train run",
     "sweep": "train sweep",

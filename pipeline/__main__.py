@@ -1,4 +1,4 @@
-"""`python -m pipeline {data,features,plan,list,show,check,verify}`."""
+"""`python -m pipeline {data,windows,features,plan,list,show,check,verify}`."""
 
 from commandline.commands import Command, main
 from pipeline.options import (
@@ -8,12 +8,20 @@ from pipeline.options import (
     ShowCommand,
     SourceOptions,
     VerifyCommand,
+    WindowsCommand,
 )
 
 
 def data(options: SourceOptions) -> int:
     """Download, verify and unpack a dataset; summarise any dataset."""
     from pipeline.datasets.summary import run
+
+    return run(options)
+
+
+def windows(options: WindowsCommand) -> int:
+    """Windows of long recordings, labelled from annotation tables: a dataset."""
+    from pipeline.windows import run
 
     return run(options)
 
@@ -60,7 +68,7 @@ def verify(options: VerifyCommand) -> int:
     return run(options)
 
 
-COMMANDS: list[Command] = [data, features, plan, list_, show, check, verify]
+COMMANDS: list[Command] = [data, windows, features, plan, list_, show, check, verify]
 
 if __name__ == "__main__":
     from featurestack import STAGES

@@ -4,7 +4,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Literal
 
-from commandline.options import SEED, DatasetOptions, Options, RunsOptions, option
+from commandline.options import SEED, DataOptions, DatasetOptions, Options, RunsOptions, option
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 
@@ -69,6 +69,31 @@ class FeaturesCommand(ExtractOptions, RunsOptions):
         "worker processes of this machine, or a Dask cluster",
     )
     scheduler: str = option("", "address of the Dask scheduler, tcp://host:port")
+
+
+class WindowsCommand(DataOptions):
+    """Options of `windows`."""
+
+    audio: Path = option(MISSING, "recordings: a folder, or one file")
+    tables: Path = option(
+        MISSING, "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all recordings"
+    )
+    length: float | None = option(
+        None, "seconds of a window; by default 9 of 10 events fit into it, 0.25 to 5", least=0.01, most=3600
+    )
+    hop: float | None = option(None, "seconds between windows; by default half of LENGTH", least=0.001)
+    column: str = option("", "the tables' column of labels; by default one of the names in use")
+    label: str = option("", "the label of events that have none")
+    background: str = option(
+        "all", "windows without an event: all of them, or so many for each window with one"
+    )
+    empty: bool = option(False, "recordings without a table hold no event; otherwise they are left out")
+    ignore: str = option("", "labels separated by commas; windows that touch such an event are left out")
+    several: Literal["leave", "longest"] = option(
+        "leave", "windows with several labels: leave them out, or keep the label that fills most of it"
+    )
+    name: str = option("", "the dataset's name; by default that of AUDIO")
+    seed: int = option(0, "which windows without an event are kept", **SEED)
 
 
 class ListCommand(Options):

@@ -24,6 +24,7 @@ import pandas as pd
 
 from commandline.errors import RequestError, closest, nearest
 from features_cache.location import TABLES
+from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.layouts import files_below
 from pipeline.datasets.readers import parse_csv
 
@@ -149,6 +150,16 @@ def read_events(
         frozenset(annotated),
         tuple(f"{what}: {len(of):,}, the first {of[0]}" for what, of in remarks.items() if of),
     )
+
+
+def find_recordings(audio: Path) -> dict[str, Path]:
+    """The audio files of AUDIO=, by their paths below it; a file is called by its name."""
+    if audio.is_file():
+        return {audio.name: audio}
+    names = [name for name in files_below(audio) if AUDIO_FILE.fullmatch(name)] if audio.is_dir() else []
+    if not names:
+        raise RequestError(f"AUDIO={audio}: expected an audio file, or a folder with some")
+    return {name: audio / name for name in names}
 
 
 class Recordings:

@@ -1,0 +1,190 @@
+"""`python -m pipeline windows`: recordings and their annotation tables become a dataset of windows.
+
+It writes `events.csv` (file, start, end, label) and a CSV of clips (filename, start, end, label, group). That
+CSV is a dataset like any other. `results.events.label_windows` has the rule that gives a window its label.
+"""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from commandline.errors import RequestError, nearest
+from commandline.options import words
+from commandline.spelling import make_command
+from commandline.terminal import counted, duration, tell, text_table
+from features_cache import dataset_name
+from features_cache.location import NAMED
+from features_cache.table import refuse_class_names
+from pipeline import audio
+from pipeline.datasets.events import find_recordings, number_of, read_events
+from pipeline.datasets.load import MOST_CLIPS, STEP
+from pipeline.datasets.readers import clip_ids
+from pipeline.options import WindowsCommand
+from results.events import ALL, BACKGROUND, best_possible, label_windows
+from storage.files import replace_file
+
+SHORTEST, LONGEST = 0.25, 5.0  # seconds of a window if LENGTH does not say
+DIGITS = 6  # of seconds: less than a sample
+SEVERAL = ";"  # between the labels of a window
+PREDICTED_HOP = 0.25  # of LENGTH, the default of predict
+# Scores of `best_possible` that are printed.
+BEST = {"event_recall": "events found", "f1_iou": "F1 at IoU 0.3", "f1_collar": "F1 within 200 ms"}
+
+
+def csv_path(options: WindowsCommand) -> Path:
+    """The dataset that the command writes."""
+    name = dataset_name(str(options.audio), options.name)
+    if name in NAMED:
+        raise RequestError(f"{name} is another dataset: give NAME=, as in NAME=my-{name}")
+    return options.data / name / f"{name}.csv"
+
+
+def default_length(events: pd.DataFrame) -> float:
+    """Seconds that MOST_CLIPS of the events fit into, within SHORTEST and LONGEST."""
+    most = float((events["end"] - events["start"]).quantile(MOST_CLIPS))
+    return round(min(max(STEP * math.ceil(round(most / STEP, 6)), SHORTEST), LONGEST), 2)
+
+
+def window_grid(seconds: Mapping[str, float], length: float, hop: float) -> pd.DataFrame:
+    """Windows of all recordings: file, start, end; each recording's last one ends with it.
+
+    >>> window_grid({"a.wav": 2.25}, 1, 0.5)["start"].tolist()
+    [0.0, 0.5, 1.0, 1.25]
+    """
+    starts = {}
+    for name, lasts in seconds.items():
+        last = math.floor((lasts - length) * 10**DIGITS) / 10**DIGITS
+        regular = np.round(np.arange(0, last, hop), DIGITS)
+        starts[name] = np.append(regular[regular < last], last)
+    start = np.concatenate(list(starts.values()))
+    files = np.repeat(list(starts), [len(of) for of in starts.values()])
+    return pd.DataFrame({"file": files, "start": start, "end": np.round(start + length, DIGITS)})
+
+
+def longest_labels(windows: pd.DataFrame, events: pd.DataFrame) -> list[str]:
+    """The one of each window's labels whose events fill most of it."""
+    by_file = dict(iter(events.groupby("file")))
+    labels = []
+    for window in windows.itertuples():
+        own = by_file[window.file]
+        shared = own["end"].clip(upper=window.end) - own["start"].clip(lower=window.start)
+        filled = shared.clip(lower=0).groupby(own["label"]).sum()
+        labels.append(filled[window.label.split(SEVERAL)].idxmax())
+    return labels
+
+
+def ignored_labels(options: WindowsCommand, labels: set[str]) -> set[str]:
+    """The labels of IGNORE=."""
+    names = {name.strip() for name in options.ignore.split(",") if name.strip()}
+    for name in names - labels:
+        raise RequestError(f"IGNORE={options.ignore}: {nearest('label', name, labels)}")
+    return names
+
+
+def label_grid(
+    grid: pd.DataFrame, events: pd.DataFrame, ignored: pd.DataFrame, options: WindowsCommand
+) -> pd.DataFrame:
+    """The windows with `label`, and `left_out`: why a window is not used, '' if it is."""
+    windows = grid.assign(label=label_windows(grid, events), left_out="")
+    several = windows["label"].str.contains(SEVERAL)
+    if options.several == "longest":
+        windows.loc[several, "label"] = longest_labels(windows[several], events)
+    else:
+        windows.loc[several, "label"] = ""
+    windows.loc[windows["label"] == "", "left_out"] = "less than half of an event"
+    windows.loc[several & (windows["label"] == ""), "left_out"] = "several labels: SEVERAL=longest keeps one"
+    touched = label_windows(grid, ignored) != BACKGROUND
+    windows.loc[touched, "left_out"] = f"an event of IGNORE={options.ignore}"
+    if options.background != "all":
+        number = number_of(options.background)
+        if number is None or number < 0:
+            raise RequestError(f"BACKGROUND={options.background}: expected all, or a number from 0")
+        used = windows["left_out"] == ""
+        empty = np.flatnonzero(used & (windows["label"] == BACKGROUND))
+        most = round(number * (used.sum() - len(empty)))
+        surplus = np.random.default_rng(options.seed).permutation(empty)[most:]
+        windows.iloc[surplus, windows.columns.get_loc("left_out")] = "no event, beyond BACKGROUND"
+    return windows
+
+
+def summary(windows: pd.DataFrame, events: pd.DataFrame) -> str:
+    """Counts by label, and what was left out."""
+    used = windows["left_out"] == ""
+    counts = pd.DataFrame(
+        {"events": events["label"].value_counts(), "windows": windows["label"][used].value_counts()}
+    )
+    rows = [[*row] for row in counts.fillna(0).astype(int).itertuples()]
+    left_out = windows["left_out"][~used].value_counts()
+    lines = [f"left out, {reason}: {counted(number, 'window')}" for reason, number in left_out.items()]
+    return "\n".join([text_table(rows, ["label", *counts]), *lines])
+
+
+def run(options: WindowsCommand) -> int:
+    """The command `windows`: write both tables, print what they hold; 1 if a recording cannot be read.
+
+    run(WindowsCommand(audio=Path("recordings"), tables=Path("labels")))
+    """
+    path = csv_path(options)
+    recordings = find_recordings(options.audio)
+    infos = dict(zip(recordings, audio.file_infos(list(recordings.values()))))
+    unreadable = {name: info for name, info in infos.items() if isinstance(info, audio.AudioError)}
+    seconds = {
+        name: info.frames / info.sample_rate if isinstance(info, audio.Info) else math.nan
+        for name, info in infos.items()
+    }
+    annotations = read_events(options.tables, seconds, options.column, options.label)
+    unannotated = [] if options.empty else [name for name in seconds if name not in annotations.annotated]
+    used = {name: lasts for name, lasts in seconds.items() if name not in {*unreadable, *unannotated}}
+    events = annotations.events[annotations.events["file"].isin(used)]
+    ignored = events["label"].isin(ignored_labels(options, {*events["label"]}))
+    kept = events[~ignored].reset_index(drop=True)
+    if not len(kept):
+        raise RequestError(f"TABLES={options.tables} holds no event to use in a recording that can be read")
+    length = options.length or default_length(kept)
+    hop = options.hop or length / 2
+    shortest = min(used, key=used.__getitem__)
+    if length > used[shortest]:
+        raise RequestError(
+            f"LENGTH={length:g}: {shortest} lasts {used[shortest]:.4g} s; expected windows that every "
+            "recording can hold: give less, or move short recordings elsewhere"
+        )
+    if hop > length:
+        raise RequestError(f"HOP={hop:g}: expected at most LENGTH={length:g}, so that no event is lost")
+    windows = label_grid(window_grid(used, length, hop), kept, events[ignored], options)
+    clips = windows[windows["left_out"] == ""].drop(columns="left_out")
+    refuse_class_names(clips["label"].unique())
+    if clips["label"].isin([BACKGROUND]).all():
+        raise RequestError("no window has one label alone: give a shorter LENGTH, or SEVERAL=longest")
+
+    files = {name: str(file.absolute()) for name, file in recordings.items()}
+    groups = dict(zip(recordings, clip_ids(recordings)))
+    clips = clips.assign(filename=clips["file"].map(files), group=clips["file"].map(groups))
+    clips = clips[["filename", "start", "end", "label", "group"]]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for table, target in (
+        (kept.assign(file=kept["file"].map(files)), path.with_name("events.csv")),
+        (clips, path),
+    ):
+        replace_file(target, table.to_csv(index=False, lineterminator="\n"))
+
+    print(f"{counted(len(used), 'recording')}, {duration(sum(used.values()))}, {counted(len(kept), 'event')}")
+    print(f"{counted(len(clips), 'window')} of {length:g} s, every {hop:g} s")
+    print(summary(windows, kept))
+    if unannotated:
+        number = counted(len(unannotated), "recording")
+        print(f"left out, no table: {number}, the first {unannotated[0]}; EMPTY=1 if they hold no event")
+    print(*annotations.notes, sep="\n", end="\n" if annotations.notes else "")
+    for name, reason in unreadable.items():
+        tell(f"{name}: {reason}")
+    best = []
+    for step in dict.fromkeys((hop, PREDICTED_HOP * length)):
+        grid = label_grid(window_grid(used, length, step), kept, events[ignored], options)
+        scores = best_possible(kept, grid, step).loc[ALL]
+        best.append([f"{step:g}", *(f"{scores[name]:.2f}" for name in BEST)])
+    print(f"detections, if every window were right:\n{text_table(best, ['HOP', *BEST.values()])}")
+    print(f"{path}, {path.with_name('events.csv')}")
+    print(f"next: {make_command('features', f'DATASET={path}', *words(options, ('data',)))}")
+    return 1 if unreadable else 0

@@ -1,0 +1,133 @@
+"""Windows of recordings: none lacks, each has the labels that the rule gives, and the dataset can be used."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from pipeline.datasets.events import read_events
+from pipeline.datasets.load import load
+from pipeline.options import SourceOptions, WindowsCommand
+from pipeline.windows import default_length, run, window_grid
+from results.events import label_windows
+from tests.refusal import refused
+
+RATE = 8_000
+TRACKS = {"dawn": "0.5\t1.0\tdog\n1.7\t2.2\towl\n2.0\t2.4\tdog\n", "dusk": "1.1\t1.2\towl\n"}
+
+
+def options(folder, **given):
+    defaults = {
+        "audio": folder / "audio",
+        "tables": folder / "tables",
+        "data": folder / "data",
+        "name": "farm",
+    }
+    return WindowsCommand(**defaults | given)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two recordings of 3 s with label tracks, one without."""
+    rng = np.random.default_rng(0)
+    for name in ("audio", "tables"):
+        (tmp_path / name).mkdir()
+    for name in ("dawn", "dusk", "noon"):
+        soundfile.write(tmp_path / "audio" / f"{name}.flac", 0.1 * rng.standard_normal(3 * RATE), RATE)
+    for name, text in TRACKS.items():
+        (tmp_path / "tables" / f"{name}.txt").write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("length", "hop"), [(0.3, 0.3), (1.0, 0.5), (3.0, 0.7), (0.25, 0.1)])
+def test_every_event_is_in_a_window_and_windows_have_the_labels_of_the_rule(length, hop):
+    rng = np.random.default_rng(1)
+    seconds = {f"{number:03}.wav": 20 + number / 7 for number in range(100)}
+    files = rng.choice(list(seconds), 10_000)
+    start = rng.uniform(0, 19, len(files)).round(1)  # many touch, many are cut in half by the windows
+    lasts = rng.choice([0, 0.1, 0.2, 0.6, 1.0, 5.0, 40.0], len(files))  # many are nested
+    end = np.minimum(start + lasts, pd.Series(seconds)[files])
+    labels = np.arange(len(files)).astype(str)
+    events = pd.DataFrame({"file": files, "start": start, "end": end, "label": labels})
+    grid = window_grid(seconds, length, hop)
+    windows = grid.assign(label=label_windows(grid, events))
+    assert {*windows["label"].str.split(";").explode()} >= {*labels}
+    assert windows.groupby("file")["end"].max().to_list() == pytest.approx(list(seconds.values()), abs=1e-6)
+    assert (windows["end"] - windows["start"]).to_numpy() == pytest.approx(length)
+    for window in windows.sample(300, random_state=0).itertuples():
+        own = events[events["file"] == window.file]
+        shared = own["end"].clip(upper=window.end) - own["start"].clip(lower=window.start)
+        half = np.minimum(own["end"] - own["start"], length) / 2
+        named = {*window.label.split(";")}
+        assert {*own["label"][shared > half + 1e-6]} <= named
+        assert not {*own["label"][shared < half - 1e-6]} & named
+
+
+def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
+    assert run(options(folder, length=1, hop=0.5)) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^background +0 +3$", shown, re.MULTILINE)
+    assert re.search(r"^left out, several labels: SEVERAL=longest keeps one: 1 window$", shown, re.MULTILINE)
+    assert "left out, no table: 1 recording, the first noon.flac; EMPTY=1" in shown
+    assert re.search(r"^0\.25 +0\.50 ", shown, re.MULTILINE)
+    path = folder / "data" / "farm" / "farm.csv"
+    assert shown.endswith(f"next: make features DATASET={path} DATA={folder / 'data'}\n")
+    read = read_events(path.with_name("events.csv"), {"dawn.flac": 3.0, "dusk.flac": 3.0})
+    assert read.events.equals(read_events(folder / "tables", {"dawn.flac": 3.0, "dusk.flac": 3.0}).events)
+    dataset = load(SourceOptions(dataset=str(path), data=folder / "data"))
+    assert (dataset.duration, dataset.sample_rate) == (1.0, RATE)
+    assert dataset.table.groupby("group")["fold"].nunique().tolist() == [1, 1]
+    labels = dataset.table.set_index("clip_id")["label"].to_dict()
+    assert labels["dawn@0"] == labels["dawn@0.5"] == "dog" and labels["dusk@2"] == "background"
+
+
+def labels_of(folder, **given):
+    """How many windows of a second have each label."""
+    run(options(folder, length=1, **given))
+    return pd.read_csv(folder / "data" / "farm" / "farm.csv")["label"].value_counts().to_dict()
+
+
+def test_options_say_which_windows_are_used(folder):
+    everything = labels_of(folder)
+    assert labels_of(folder, empty=True)["background"] == everything["background"] + 5
+    assert labels_of(folder, background="0") == {name: everything[name] for name in ("dog", "owl")}
+    assert labels_of(folder, background="0.25")["background"] == 2
+    longest = labels_of(folder, several="longest")
+    assert longest["owl"] == everything["owl"] + 1 and longest["dog"] == everything["dog"]
+    assert labels_of(folder, ignore="dog", background="0") == {"owl": 3}
+
+
+def test_the_default_length_holds_nine_events_of_ten():
+    def events(*lasts):
+        return pd.DataFrame({"start": 0.0, "end": lasts})
+
+    assert default_length(events(*[0.61] * 9, 4.0)) == 0.95
+    assert (default_length(events(0.0)), default_length(events(60.0))) == (0.25, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"length": 4}, r"LENGTH=4: d.*\.flac lasts 3 s"),
+        ({"length": 1, "hop": 2}, "HOP=2: expected at most LENGTH=1"),
+        ({"ignore": "owls"}, "IGNORE=owls: .*did you mean 'owl'"),
+        ({"background": "some"}, "BACKGROUND=some: expected all, or a number"),
+        ({"name": "esc50"}, "esc50 is another dataset"),
+        ({"audio": Path("nowhere")}, "AUDIO=nowhere: expected an audio file, or a folder"),
+        ({"ignore": "dog,owl"}, "holds no event to use"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_written(folder, given, words):
+    with refused(words):
+        run(options(folder, **given))
+    assert not (folder / "data").exists()
+
+
+def test_a_recording_that_cannot_be_read_is_named_and_the_others_are_done(folder, capsys):
+    (folder / "audio" / "dusk.flac").write_bytes(b"no sound")
+    assert run(options(folder, length=1)) == 1
+    assert "dusk.flac: not audio that libsndfile reads" in capsys.readouterr().err
+    assert pd.read_csv(folder / "data" / "farm" / "farm.csv")["group"].unique().tolist() == ["dawn"]
