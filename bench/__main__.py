@@ -16,6 +16,7 @@ BENCHES = Registry(
     "bench",
     {
         "features": "extraction against librosa and audioFlux, feature by feature",
+        "windows": "windows of a long recording against files of their own",
         "reading": "random batches from the cache against RAM and the naive HDF5 ways",
         "training": "clips a second against the usual loop",
         "fuzz_audio": "2,000 damaged audio files through the features command",

@@ -22,25 +22,28 @@ def with_length(content: bytes) -> bytes | None:
     without a word, of a constant one it promises too much. So the frames are counted, and their number stands
     in a Xing header. CutOff if the last frame is not whole.
     """
-    frames = list(frames_in(content))
-    if not frames:
+    count = 0
+    start = end = 0
+    for position, length in frames_in(content):
+        start = start if count else position
+        end = position + length
+        count += 1
+    if not count:
         return None
-    start, _ = frames[0]
-    last, length = frames[-1]
-    if last + length > len(content):
+    if end > len(content):
         raise CutOff
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
     # the header's own frame counts or not; a promise of more is refused as truncated
     tag = XING.search(content, start, start + 72)
-    if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= len(frames) - 1:
+    if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= count - 1:
         return None
     speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate
     second = content[start + 1] | 1
     third = speed | content[start + 2] & 0x0C
     fourth = content[start + 3]
-    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, len(frames))
+    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, count)
     return header.ljust(frame_bytes(header, 0), b"\0") + content[start:]
 
 

@@ -1,0 +1,76 @@
+"""Windows of one long recording against the same samples in files of their own: `python -m bench.windows`.
+
+Both are decoded and resampled as `features` does, a batch of windows and a batch of files in turn, so that a
+busy machine slows both. The wanted ratio is at most 1.3, in memory that does not grow with the recording.
+"""
+
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from commandline.commands import main
+from commandline.options import Options, option
+from commandline.terminal import text_table
+from pipeline import audio
+
+RATE, WANTED = 44_100, 22_050  # Hz, of the recording and of the features
+BATCH = 32  # windows, as a worker takes them
+MOST = 1.3
+
+
+class WindowsOptions(Options):
+    """How much is read."""
+
+    windows: int = option(2400, "of two seconds, one every 1.5 seconds")
+
+
+def write(path: Path, blocks: int, seed: int) -> None:
+    """Two seconds of noise and tones a block."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(2 * RATE) / RATE
+    with soundfile.SoundFile(path, "w", RATE, 1) as file:
+        for _ in range(blocks):
+            file.write(0.2 * np.sin(time * rng.uniform(1e3, 2e4)) + 0.02 * rng.standard_normal(len(time)))
+
+
+def compare(folder: Path, kind: str, windows: int) -> tuple[list[str], bool]:
+    """A row of the table, and whether the ratio is as wanted."""
+    recording = folder / f"recording.{kind}"
+    write(recording, round(0.75 * windows) + 1, 0)
+    clips = [folder / f"{number}.{kind}" for number in range(BATCH)]
+    for number, clip in enumerate(clips):
+        write(clip, 1, number)
+    ratios = []
+    spent = []
+    audio.load_clip(clips[0], WANTED, WANTED)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for first in range(0, windows, BATCH):
+        begun = time.perf_counter()
+        for number in range(first, min(windows, first + BATCH)):
+            audio.load_clip(recording, WANTED, 2 * WANTED, (1.5 * number, 1.5 * number + 2))
+        between = time.perf_counter()
+        for number in range(first, min(windows, first + BATCH)):
+            audio.load_clip(clips[number % BATCH], WANTED, 2 * WANTED)
+        spent.append((between - begun, time.perf_counter() - between))
+        ratios.append(spent[-1][0] / spent[-1][1])
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1000
+    of_windows, of_files = (1000 * sum(part) / windows for part in zip(*spent))
+    row = [kind, f"{of_windows:.2f}", f"{of_files:.2f}", f"{of_windows / of_files:.2f}"]
+    return [*row, f"{statistics.median(ratios):.2f}", f"{grown:.0f}"], of_windows <= MOST * of_files
+
+
+def run(options: WindowsOptions) -> int:
+    """Windows of one long recording against files of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows, good = zip(*(compare(Path(folder), kind, options.windows) for kind in ("flac", "ogg", "mp3")))
+    print(text_table(rows, ["", "ms a window", "ms a file", "ratio", "median by batch", "MB more memory"]))
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    main([run], ())
