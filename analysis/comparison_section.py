@@ -11,13 +11,17 @@ STEMS = {"features": "additions", "augmentation": "augmentation"}  # kind of abl
 
 
 def submit_comparison(writer: FigureWriter, found: Findings) -> None:
-    """Submit the figures of several runs; with PAPER=1 also those that the page draws in HTML."""
+    """Submit the figures of several runs; with PAPER=1 also those that the page draws in HTML.
+
+    A figure of intervals is left out if no row has one.
+    """
     rows = pd.DataFrame(found.rows)
     shown = rows[:SETS_SHOWN]
     if writer.paper:
         columns = {"label": "name", "accuracy": "estimate", "accuracy_low": "low", "accuracy_high": "high"}
         intervals = shown.rename(columns=columns).assign(filled=shown["verdict"] != "tied")
-        writer.submit("accuracy_by_set", intervals=intervals, line=found.chance)
+        if intervals["low"].notna().any():
+            writer.submit("accuracy_by_set", intervals=intervals, line=found.chance)
         if rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
             best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
             grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
@@ -34,7 +38,8 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         if gains["model"].nunique() == 1:
             gains["name"] = gains["name"].str.replace(f" ({gains['model'].iloc[0]})", "", regex=False)
         gains["filled"] = gains["verdict"].str.startswith("clear")
-        writer.submit("intervals", STEMS[str(kind)], intervals=gains)
+        if gains["low"].notna().any():
+            writer.submit("intervals", STEMS[str(kind)], intervals=gains)
     for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
         loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
         writer.submit("channel_importance", f"{run}.attribution", loss=loss)

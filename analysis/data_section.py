@@ -8,7 +8,7 @@ from analysis.figures import FigureWriter
 from analysis.figures.data import POINT_COLOURS, format_plain
 from analysis.projections import pca_projection, tsne_projection
 from analysis.separability import neighbour_accuracy, principal_components, standardised, summarise
-from commandline.terminal import counted, progress, size
+from commandline.terminal import counted, plural, progress, size
 from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
 from features_cache.table import originals
@@ -25,13 +25,14 @@ def data_facts(cache: Cache) -> dict[str, str]:
     failed = failures(cache)
     untested = len(failed.pop(WHOLE, ()))
     single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items())
+    groups = plural(cache.groups or "source recording")
     drawn = (cache.folder.parent / "folds.csv").exists()
     return {
         "Clips": f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else ""),
         "Classes": str(clips["label"].nunique()),
         "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
         "Features that failed": f"{single}; runs without it test these clips" if single else "",
-        "Source recordings": f"{clips['group'].nunique():,}",
+        groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}",
         "Folds": f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own"),
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
         "Features cached": f"{len(cache.features)}, {size(used)}",

@@ -2,6 +2,7 @@
 
 The page's script reads one JSON object:
 
+    group      what the dataset calls a group: recording, speaker, …
     features   names of the features that clips have images of
     clips      [{id, group, number, link}]  number: of its images and audio; 0 is the hardest clip
     test_sets  [{classes, categories, clips, target, folds}]  what runs on the same clips share; classes stand

@@ -56,7 +56,8 @@ class Findings:
     rows: Sequence[Row] = ()  # of `compared` and `run_details`: the ranked configurations, best first
     others: Sequence[Row] = ()  # the same of those outside the ranking
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # that have rows
-    recordings: int = 0
+    groups: str = ""  # what the dataset calls a group, '' for a source recording
+    recordings: int = 0  # source recordings, or other groups
     chance: float = np.nan  # accuracy of always predicting the commonest class
     chance_p: float = np.nan  # of the best run against it
     detectable: float = np.nan  # smallest difference to the second run that is found with a power of 80 %
@@ -65,6 +66,15 @@ class Findings:
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: Sequence[str] = ()  # the two most important features, if they were measured
+
+    @property
+    def group(self) -> str:
+        return self.groups or "recording"
+
+    @property
+    def unit(self) -> str:
+        """What is drawn again by the bootstrap and flipped by the tests."""
+        return self.groups or "source recording"
 
     @property
     def best(self) -> Row | None:
@@ -82,10 +92,14 @@ def findings(
     named: bool = False,
     outdated: Collection[str] = (),
     threats: Sequence[Threat] = (),
+    groups: str = "",
 ) -> Findings:
-    """What runs show; `named`: RUN= chose them, so that two are one comparison. `outdated` ones do not lead.
+    """What runs show.
 
-    `threats` are known of the dataset.
+    named     RUN= chose the runs, so that two are one planned comparison
+    outdated  names of runs that must not lead
+    threats   to validity, known of the dataset
+    groups    what the dataset calls a group, '' for a source recording
     """
     ranked = rankings(results.runs, named=named, outdated=outdated)
     runs = [run for ranking in ranked for run in ranking.runs]
@@ -100,7 +114,7 @@ def findings(
             )
     excluded = Counter(reasons.values())
     if not ranked:
-        return Findings("none", problems, excluded, threats)
+        return Findings("none", problems, excluded, threats, groups=groups)
 
     main = ranked[0]
     metrics = tables.metrics(runs)
@@ -153,7 +167,7 @@ def findings(
         shown, ratio = detectable(difference, main.shares, float(main.tests.critical[0]))
         if state == "tie" and ratio > 1:
             needed = ceil(float(f"{ratio * recordings:.1e}"))  # two digits of an estimate
-    if main.testable and chance_p >= LEVEL:
+    if main.testable and (chance_p >= LEVEL or main.accuracy[0] < chance):
         state = "chance"
     return Findings(
         state=state,
@@ -165,6 +179,7 @@ def findings(
         rows=rows,
         others=every[len(rows) :],
         tables=kept,
+        groups=groups,
         recordings=recordings,
         chance=chance,
         chance_p=chance_p,
@@ -190,6 +205,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         differences = np.full((len(runs), 4), np.nan)
         if not ranking.reason:
             differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
+        if not ranking.testable:
+            differences[:, 1:3] = np.nan  # no interval
         unsure = "" if ranking.testable else "few recordings"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
         verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")

@@ -13,6 +13,7 @@ from commandline.spelling import make_command
 from features_cache.names import first_compared
 
 SEEDS = (0, 1, 2)  # with three a standard deviation over seeds means something
+DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # to try next if nothing beats chance
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,17 @@ class Situation:
     """What decides besides the findings.
 
     given        the variables of the dataset and the folders
-    frames       those of each cached feature, for a first run
+    frames       frames of each cached feature
+    audio        whether further features can be computed
     trainable    whether the clips are of two classes and two folds at least
-    outdated     names of runs of former clips or folds: their folders stay theirs, so a TAG tells new ones
+    outdated     names of runs of former clips or folds, which keep their folders: new ones need a TAG
     explained    runs that `explain` has been run on
-    unchecked    own sounds that `check` has not looked at
+    unchecked    own audio that `check` has not examined
     """
 
     given: Sequence[str]
     frames: Mapping[str, int]
+    audio: bool = True
     trainable: bool = True
     outdated: Collection[str] = ()
     explained: Collection[str] = ()
@@ -43,6 +46,12 @@ class Situation:
         """A sweep of feature sets by a run's configuration, under a TAG while outdated runs have folders."""
         tag = ["TAG=new"] if self.outdated and not run.config.tag else []
         return make_command("sweep", *self.given, *tag, f"FEATURES={' '.join(sets)}", *own_words(run))
+
+    def extracted(self, features: Sequence[str], command: str) -> str:
+        """The command, after the extraction of those features that the cache lacks."""
+        lacking = " ".join(name for name in features if self.frames and name not in self.frames)
+        extraction = make_command("features", *self.of_data, f"FEATURES={lacking}")
+        return f"{extraction} && {command}" if lacking else command
 
 
 def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
@@ -72,21 +81,25 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     compared = [run for run in trained if run.name in close] if found.tied else trained[:2]
     if any(run.name in situation.outdated for run in compared):
         return sweeps([*given, f"TAG={best.config.tag}new"], compared), "again"
+    tried = {name for run in trained for name in run.channels}
+    untried = first_compared({name: n for name, n in situation.frames.items() if name not in tried})
+    if not untried and situation.audio:
+        untried = [name for name in DIFFERENT if name not in tried][:2]
+    if found.state == "chance" and untried:
+        return situation.extracted(untried, situation.train(best, *untried)), "different"
     if len(ranked) == 1:
-        # The features of a combined set alone, or a single feature combined, which the cache may lack.
+        # The features of a combined set alone, or a single feature combined.
         first, *others = dict.fromkeys(best.features.split("+"))
         if others:
             return situation.train(best, first, *others), "combine"
-        cached = first_compared({name: n for name, n in situation.frames.items() if name != first})
-        other = [*cached, "mfcc" if first != "mfcc" else "mel"][0]
-        command = situation.train(best, other, f"{first}+{other}")
-        if situation.frames and not cached:
-            command = f"{make_command('features', *situation.of_data, f'FEATURES={other}')} && {command}"
-        return command, "combine"
+        if untried:
+            other = untried[0]
+            command = situation.train(best, other, f"{first}+{other}")
+            return situation.extracted([other], command), "combine"
     if any(run.missing_folds for run in compared):
         return sweeps(given, compared), "folds"
     drawn = [run for run in compared if not run.exact]
-    if not drawn:
+    if not drawn and found.state != "chance":
         return make_command("train", *given, f"FEATURES={best.features}"), "network"
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
     if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
@@ -98,6 +111,8 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
         if alike and run.features not in best.channels and best.channels + run.channels not in sets:
             return situation.train(best, f"{best.features}+{run.features}"), "add"
     folders = without(given, "DATASET", "NAME")
+    if not situation.audio and (best.name in situation.explained or best.exact):
+        return make_command("analysis", *given, "PAPER=1"), "paper"
     if best.name in situation.explained:
         runs = without(folders, "DATA")
         return make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict"

@@ -49,12 +49,14 @@ def environment() -> jinja2.Environment:
         # By what a column of numbers is sorted; unknown is empty and stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": terminal.counted,
+        "several": terminal.plural,
         "listed": listed,
         "slug": slug,
         "breakable": breakable,
         "tex": latex_text,
         "key": lambda text: re.sub(r"[^A-Za-z0-9]", "", text),
     }
+    made.tests["known"] = pd.notna
     made.globals |= {"say": say, "known": pd.notna}
     made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return made

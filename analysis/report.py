@@ -25,10 +25,10 @@ from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
 from analysis.run_section import curves_note, settings, submit_run
 from analysis.runs import Problem, Results, load_runs, outdated_runs
-from analysis.tables import as_latex, as_markdown
+from analysis.tables import accuracy_by_recording, as_latex, as_markdown
 from commandline.errors import RequestError
 from commandline.spelling import make_command
-from commandline.terminal import as_csv, progress
+from commandline.terminal import as_csv, plural, progress
 from features_cache import Cache
 from features_cache.hdf5 import Attributes
 from features_cache.index import WHOLE, read_check
@@ -37,6 +37,8 @@ from features_cache.splits import untrainable
 from features_cache.table import originals
 from results.importance_folder import ImportanceFolder
 from storage.files import replace_file
+
+FEW_RECORDINGS = 30  # with fewer the page shows the accuracy of each
 
 
 @dataclass
@@ -88,7 +90,7 @@ def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> 
     return Content(
         job=job,
         options=options,
-        writer=FigureWriter(job.folder, drawn, paper=options.paper),
+        writer=FigureWriter(job.folder, drawn, paper=options.paper, groups=cache.groups if cache else ""),
         cache=cache,
         features=features,
         checked=read_check(job.cache) if job.cache else None,
@@ -114,8 +116,13 @@ def find(content: Content) -> None:
     if outdated:
         threats.append(Threat("changed", len(outdated)))
     content.outdated = {problem.run for problem in outdated}
-    named = bool(content.options.run)
-    content.found = findings(content.results, named=named, outdated=content.outdated, threats=threats)
+    content.found = findings(
+        content.results,
+        named=bool(content.options.run),
+        outdated=content.outdated,
+        threats=threats,
+        groups=content.cache.groups if content.cache else "",
+    )
     content.problems += [*content.found.problems, *outdated]
     content.tables |= content.found.tables
 
@@ -125,12 +132,16 @@ def draw(content: Content) -> None:
     found = content.found
     cache = content.cache
     writer = content.writer
-    if found.runs:
+    if found.main:
         submit_comparison(writer, found)
         for place, run in enumerate(found.runs[: content.options.figures]):
             rates = content.options.confusion == "rates"
             content.problems += submit_run(writer, run, best=place == 0, rates=rates)
         content.sections |= {"comparison": "Comparison", "classes": "Classes"}
+        if found.recordings < min(FEW_RECORDINGS, len(found.main.best.clip_ids)):
+            shown = accuracy_by_recording(found.main, max(content.options.figures, 2))
+            content.tables["accuracy_by_recording"] = shown
+            content.sections["recordings"] = plural(found.group).capitalize()
         if found.gains or "attribution" in content.tables:
             content.sections["ablations"] = "Features"
         content.sections |= {"errors": "Errors", "runs": "Runs"}
@@ -163,7 +174,8 @@ def show_clips(content: Content) -> None:
         examples = [mistake["wrong"], mistake["right"]] if mistake else []
         wanted = list(dict.fromkeys([*examples, *wrong]))
         audio = clip_audio(cache, clips, wanted, content.job.folder, content.options.audio_mb)
-    browser = error_browser.browser_data(runs, difficulty, features, audio.links)
+    browser = {"group": content.found.group}
+    browser |= error_browser.browser_data(runs, difficulty, features, audio.links)
     content.shown |= {"images": images, "audio": audio, "wrong": wrong, "browser": browser}
     content.files |= audio.files
 
@@ -202,6 +214,7 @@ def propose(content: Content) -> tuple[str, str]:
     situation = Situation(
         given=without(content.job.given, "RUN"),
         frames={name: cache[name].frames for name in content.features} if cache else {},
+        audio=cache is None or bool((cache.clips["path"] != "").any()),
         trainable=cache is None or not untrainable(cache.clips),
         outdated=content.outdated,
         explained=set() if attribution is None else set(attribution["of"]),

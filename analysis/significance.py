@@ -45,8 +45,12 @@ class FamilyTests:
     critical: Floats  # (M,) standardised sum beyond which each is significant
 
     def numbers(self, unit: float = 1.0) -> Floats:
-        """(M, 4): difference, both ends of its interval, in shares of `unit`, and p."""
-        return np.column_stack([self.total / unit, self.interval / unit, self.p])
+        """(M, 4): difference, both ends of its interval, in shares of `unit`, and p.
+
+        NaN for both ends if one is infinite: too few or too unequal recordings have no interval.
+        """
+        bounded = np.isfinite(self.interval).all(axis=1, keepdims=True)
+        return np.column_stack([self.total / unit, np.where(bounded, self.interval / unit, np.nan), self.p])
 
 
 def sign_flip_tests(

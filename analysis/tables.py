@@ -149,6 +149,15 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     return table.assign(share=table["count"] / table["of"])
 
 
+def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
+    """A row a source recording: its clips, and the accuracy of the best `most` runs; the best rows first."""
+    of_clips = pd.DataFrame({ranking.labels[run.name]: run.correct for run in ranking.runs[:most]})
+    by_recording = of_clips.groupby(ranking.best.groups)
+    table = by_recording.mean().sort_values([*of_clips], ascending=False, kind="stable")
+    table.insert(0, "clips", by_recording.size())
+    return table.rename_axis("recording").reset_index()
+
+
 LITERATURE = Path(__file__).with_name("literature.csv")
 # A run on fewer classes, or on the categories, is another task.
 LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}

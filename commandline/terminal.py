@@ -141,10 +141,14 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def plural(noun: str) -> str:
+    """`clips`, `classes`."""
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 clip`, `2,000 clips`, `3 classes`."""
-    plural = "" if number == 1 else "es" if noun.endswith("s") else "s"
-    return f"{number:,} {noun}{plural}"
+    return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
 def percent(share: float, digits: int = 1) -> str:

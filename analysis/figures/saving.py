@@ -47,14 +47,11 @@ class SavedFigure:
     """A figure of a report: `name` in FIGURES, `stem` of its files, the first of which the page shows."""
 
     name: str
+    caption: str
     stem: str
     digest: str
     files: tuple[Path, ...]
     data: dict[str, Any]
-
-    @property
-    def caption(self) -> str:
-        return FIGURES[self.name].caption
 
     @property
     def html(self) -> str:
@@ -80,7 +77,7 @@ class SavedFigure:
 class FigureWriter:
     """Draws what was submitted into `folder/figures`; `kept` are the digests of the figures that are there.
 
-    A damaged SVG is drawn again.
+    A damaged SVG is drawn again. `groups` is what captions call source recordings, '' for just that.
 
     >>> writer = FigureWriter(folder)
     >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
@@ -88,13 +85,21 @@ class FigureWriter:
     >>> saved.html
     """
 
-    def __init__(self, folder: Path, kept: Mapping[str, str] | None = None, *, paper: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kept: Mapping[str, str] | None = None,
+        *,
+        paper: bool = False,
+        groups: str = "",
+    ) -> None:
         self.folder = folder / "figures"
         self.kept = dict(kept or {})
         for file in self.folder.glob("*.svg"):
             if not SVG.search(file.read_text(encoding="utf-8", errors="replace")):
                 self.kept.pop(file.stem, None)
         self.paper = paper
+        self.groups = groups
         self.saved: dict[str, SavedFigure] = {}  # by stem
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
@@ -105,7 +110,8 @@ class FigureWriter:
         if self.paper:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
         files = tuple(self.folder / file for file in names)
-        self.saved[stem] = SavedFigure(name, stem, digest, files, data)
+        caption = FIGURES[name].caption.replace("source recording", self.groups or "source recording")
+        self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
         return self.saved[stem]
 
     def close(self) -> None:

@@ -109,7 +109,7 @@ if (browser) {
     const predicted = [...new Set(v.seeds.map((top) => top[row][0]))].sort((a, b) => hits(v, row, b) - hits(v, row, a));
     const named = predicted.map((place) => v.classes[place] + (v.seeds.length > 1 ? ` (${hits(v, row, place)} of ${v.seeds.length} seeds)` : ""));
     const title = predicted.length === 1 && predicted[0] === actual ? v.classes[actual] : `${v.classes[actual]} → ${named.join(", ")}`;
-    const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `recording ${clip.group}` : "", v.seeds.length > 1 ? `mean probability of ${v.seeds.length} seeds` : ""].filter(Boolean).join(" · ");
+    const sub = [clip.id, `fold ${v.folds[row]}`, clip.group && clip.group !== clip.id ? `${data.group} ${clip.group}` : "", v.seeds.length > 1 ? `mean probability of ${v.seeds.length} seeds` : ""].filter(Boolean).join(" · ");
     return make("li", { class: "clip" }, make("h3", {}, title, make("small", {}, sub)), images(clip), audio(clip), bars(v, row), others(v, row));
   }
 

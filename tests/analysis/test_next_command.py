@@ -69,6 +69,28 @@ def test_one_run_is_compared_with_what_shows_the_gain_of_combining(made):
     )
 
 
+def test_after_chance_other_features_come_first_never_a_network_on_the_same(made):
+    chance = made(*of_sets(model="linear", mel=0.11, mfcc=0.1))
+    frames = {"mel": 9, "mfcc": 9, "chroma": 9, "embedding": 1}
+    assert proposed(chance, frames=frames)[1] == "different"
+    assert "FEATURES=chroma MODEL=linear" in proposed(chance, frames=frames)[0]
+    del frames["chroma"]
+    extracted, trained = proposed(chance, frames=frames)[0].split(" && ")
+    assert extracted == "make features DATASET=made 'FEATURES=modulation contrast'"
+    assert "'FEATURES=modulation contrast'" in trained
+    assert proposed(chance, frames=frames, audio=False)[1] == "add"
+    below = made(*of_sets(model="linear", mel=0.0, mfcc=0.0))
+    assert proposed(below, frames=frames)[1] == "different"
+
+
+def test_brought_features_get_no_command_that_needs_audio(made):
+    one = {"frames": {"a": 1}, "audio": False}
+    assert proposed(made(*of_sets(a=0.8)), **one)[1] == "seeds"
+    assert proposed(made(*of_sets(model="linear", a=0.8)), **one)[1] == "network"
+    sure = made(*of_sets(3, a=0.9, a_b=0.6), clips=200)
+    assert proposed(sure, audio=False, explained={"a-resnet18"})[0].endswith("PAPER=1")
+
+
 def test_what_is_outdated_is_trained_again_under_a_tag_that_is_free(made):
     results = made(*of_sets(2, mel_mfcc=0.9, mel=0.5))
     outdated = {run.name for run in results.runs}

@@ -28,11 +28,11 @@ THREATS = (
 def scenarios(folder):
     """The facts of reports in every state."""
 
-    def facts(*runs, problems=(), threats=(), named=False, **clips):
+    def facts(*runs, problems=(), threats=(), named=False, groups="", **clips):
         table = made_clips(**({"clips": 400, "classes": 10} | clips))
         results = make_runs(folder, table, runs)
         read = Results(results.runs, [*results.problems, *problems])
-        return findings(read, threats=threats, named=named)
+        return findings(read, threats=threats, named=named, groups=groups)
 
     mel = MadeRun(skill=0.84)
     return {
@@ -45,7 +45,9 @@ def scenarios(folder):
             *of_sets(mel_mfcc=0.9, mel=0.7), *of_sets(model="linear", mel=0.6)
         ),
         "chance": facts(*of_sets(mel=0.1, rms=0.11)),
-        "few recordings": facts(*of_sets(mel=0.9, rms=0.5), clips=8, classes=2, folds=2),
+        "clearly below chance": facts(*of_sets(mel=0.01, rms=0.02)),
+        "few recordings": facts(*of_sets(mel_rms=0.9, rms=0.5), clips=8, classes=2, folds=2),
+        "few speakers": facts(*of_sets(mel_rms=0.9, rms=0.5), groups="speaker", clips=8, classes=2, folds=2),
         "three seeds": facts(*of_sets(3, mel=0.8), *of_sets(rms=0.7)),
         "two runs chosen with RUN=": facts(*of_sets(mel_mfcc=0.86, mel=0.83), named=True),
         "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),

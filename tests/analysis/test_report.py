@@ -5,6 +5,7 @@ Figures are stubs here, but for the session's report.
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from analysis.jobs import Manifest, jobs, unchanged
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from features_cache import external
-from tests.analysis.made_runs import MadeRun, made_clips, make_run
+from features_cache.index import read_index, refresh
+from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done
 from tests.processes import files_end_at
 from tests.refusal import refused
@@ -70,6 +72,25 @@ def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
     }
     page = built.page.read_text()
     assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
+
+
+def test_few_speakers_are_shown_each_and_called_so_without_figures_of_no_intervals(tmp_path):
+    clips = made_clips(clips=24, classes=2, folds=3).assign(group=[f"s{n // 4}" for n in range(24)])
+    cache = tmp_path / "data" / "said" / "features"
+    external.create_cache(cache, clips, dataset="said")
+    table, settings = read_index(cache)
+    refresh(cache, table, settings | {"groups": "speaker"})
+    for run in of_sets(mel_mfcc=0.9, mel=0.6):
+        make_run(tmp_path / "runs", clips, run, "said")
+    built = build(AnalysisOptions(dataset="said", **within(tmp_path), paper=True))
+    text = " ".join(
+        re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", built.page.read_text(), flags=re.S).split()
+    )
+    assert "mel+ mfcc is better than mel" in text and "of 6 speakers" in text
+    assert "too few speakers for intervals of differences" in text and "recording" not in text
+    assert "(too few speakers for an interval)" in text and "−100.0" not in text
+    files = files_of(built.page.parent)
+    assert "tables/accuracy_by_recording.csv" in files and "figures/additions.svg" not in files
 
 
 def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported):

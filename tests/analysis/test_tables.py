@@ -26,6 +26,19 @@ ROWS = [
 ]
 
 
+def test_the_accuracy_of_each_recording_stands_beside_the_other_runs(hand_run):
+    def run(name, *answers):
+        rows = [
+            (f"{n}", "aabbcc"[n], n % 2 + 1, "dog", [right, 1 - right]) for n, right in enumerate(answers)
+        ]
+        return hand_run(name, ["dog", "rain"], rows)
+
+    (ranking,) = rankings([run("rms", 1, 1, 0, 1, 0, 0), run("mel", 1, 1, 1, 1, 0, 0)])
+    table = tables.accuracy_by_recording(ranking, 4)
+    assert table.columns.tolist() == ["recording", "clips", "mel", "rms"]
+    assert table.to_numpy().tolist() == [["a", 2, 1, 1], ["b", 2, 1, 0.5], ["c", 2, 0, 0]]
+
+
 def test_a_class_report_is_scikit_learns(made):
     run = made(MadeRun(skill=0.7), clips=390).runs[0]
     theirs = pd.DataFrame(
