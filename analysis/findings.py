@@ -18,6 +18,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.ablations import ablations, channel_importance
+from analysis.importance import ImportanceCall
 from analysis.ranking import Ranking, nested_selection, rankings
 from analysis.runs import Problem, Results, Run
 from analysis.significance import LEVEL, detectable, fewest_recordings
@@ -65,7 +66,7 @@ class Findings:
     nested: float = np.nan  # score if the run of each fold is selected on the other folds
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
     gains: Sequence[Row] = ()  # rows of `ablations`
-    importance: Sequence[str] = ()  # the two most important features, if they were measured
+    importance: ImportanceCall | None = None  # if it was measured
 
     @property
     def group(self) -> str:

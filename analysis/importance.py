@@ -7,18 +7,54 @@ the interval that inverts the test. Log probability decides; accuracy is shown b
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.figures import FigureWriter
 from analysis.ranking import nested_selection
-from analysis.significance import DRAWS, LEVEL, sign_flip_tests
+from analysis.significance import DRAWS, LEVEL, fewest_recordings, sign_flip_tests
 from commandline.errors import RequestError
 from results.bootstrap import accuracy_interval, fold_weights, recording_sums
 from results.importance_folder import PARTS, Fit, ImportanceFolder
 from results.scores import Floats
 from results.shapley import NONE, interactions
+
+FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
+
+
+@dataclass(frozen=True)
+class ImportanceCall:
+    """What a call of `make importance` was about."""
+
+    folder: str
+    model: str
+    features: tuple[str, ...]
+    classes: int  # measured
+    all_classes: int
+    time: float
+    most_important: tuple[str, ...] = ()  # see `most_important`
+
+    @property
+    def size(self) -> tuple[int, int, float]:
+        """The largest is shown: the most classes, then the most features, then the newest."""
+        return self.classes, len(self.features), self.time
+
+
+def importance_call(folder: ImportanceFolder) -> ImportanceCall:
+    """RequestError if the folder is damaged or not finished."""
+    if folder.lacking:
+        raise RequestError(f"{folder.path} is not finished: repeat make importance")
+    return ImportanceCall(
+        folder=folder.path.name,
+        model=folder.config["model"],
+        features=tuple(folder.features),
+        classes=folder.clips["target"].nunique(),
+        all_classes=len(folder.config["classes"]),
+        time=(folder.path / "importance.json").stat().st_mtime,
+    )
 
 
 def gain_tests(
@@ -26,7 +62,7 @@ def gain_tests(
 ) -> pd.DataFrame:
     """mean, low, high and p of each column of gains (N, F): means over folds, corrected for all columns.
 
-    NaN for a column of NaN.
+    NaN for a column of NaN; too few recordings have no interval.
     """
     known = np.isfinite(gains).all(axis=0)
     weights = fold_weights(folds)[:, None]
@@ -35,6 +71,8 @@ def gain_tests(
     tests = sign_flip_tests(sums, shares, LEVEL, draws=draws)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
+    if len(shares) < fewest_recordings(LEVEL):
+        table[:, 1:3] = np.nan
     return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(significant=table[:, 3] < LEVEL)
 
 
@@ -47,13 +85,9 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
                 (negative: both say the same)
     sets        as `best_by_size`
     recordings  as `learning_curve`
-
-    RequestError if the folder is not finished.
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
 
-    if folder.lacking:
-        raise RequestError(f"{folder.path} is not finished: repeat make importance")
     features = folder.features
     clips = folder.clips
     groups = clips["group"].to_numpy()
@@ -74,7 +108,7 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     by_class = gain_tests(cells, groups, folds)[["mean", "p", "significant"]].set_axis(index)
 
     # Similar ones together: the order of an average-linkage clustering by CKA.
-    cka = np.array(folder.config["redundancy"])
+    cka = folder.redundancy
     distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(features), 1)]
     order = leaves_list(linkage(distances, "average", optimal_ordering=True))
     ordered = [features[place] for place in order]
@@ -90,14 +124,19 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     }
 
 
-def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame]) -> None:
-    """Submit the figures of `importance_tables`."""
+def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], group: str) -> None:
+    """Submit the figures of `importance_tables`; `group` is what the dataset calls a recording."""
     shares = tables["features"].query("measure == 'shapley'")
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
-    writer.submit("importance", intervals=shares.rename(columns=columns))
+    if shares["low"].notna().any():
+        writer.submit("importance", intervals=shares.rename(columns=columns))
     writer.submit("importance_by_class", classes=tables["classes"])
     writer.submit("importance_redundancy", pairs=tables["pairs"])
-    writer.submit("importance_accuracy", sets=tables["sets"], recordings=tables["recordings"])
+    if len(tables["recordings"]):
+        curve = {"recordings": tables["recordings"], "group": group}
+        writer.submit("importance_accuracy", sets=tables["sets"], **curve)
+    else:
+        writer.submit("importance_sets", sets=tables["sets"])
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
@@ -130,11 +169,16 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     """A row a part of the training recordings: share, recordings, accuracy of all features, low, high.
 
-    A row of twice the recordings follows if a power law of the error fits: a line through the logarithms of
-    the four error rates that falls and stays in their intervals. The error that it predicts is, to first
-    order, a mean over clips as they are, so its interval is computed alike.
+    Empty if the smallest part has fewer than FEWEST_RECORDINGS, or two parts have equally many. A row of
+    twice the recordings follows if a power law of the error fits: a line through the logarithms of the four
+    error rates that falls and stays in their intervals. The error that it predicts is, to first order, a mean
+    over clips as they are, so its interval is computed alike.
     """
     clips = folder.clips
+    names = ["share", "recordings", "accuracy", "low", "high"]
+    trained_on = np.array(folder.config["recordings"])
+    if trained_on.min() < FEWEST_RECORDINGS or len(np.unique(trained_on)) < len(trained_on):
+        return pd.DataFrame(columns=names, dtype=float)
     every = frozenset(folder.features)
     fits = [*(Fit(every, part) for part in PARTS), Fit(every)]
     correct = np.stack([folder.scores[fit][1] for fit in fits], axis=1)  # (N, 4)
@@ -147,8 +191,7 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     twice = 1 - law[4] * (1 + ((1 - correct) / wrong - 1) @ line[4])  # (N,)
     columns = np.column_stack([correct, twice])
     interval = accuracy_interval(columns, clips["group"].to_numpy(), weights)
-    numbers = [shares, folder.config["recordings"] * shares, weights @ columns, interval]
-    names = ["share", "recordings", "accuracy", "low", "high"]
+    numbers = [shares, np.append(trained_on, 2 * trained_on[-1]), weights @ columns, interval]
     table = pd.DataFrame(np.column_stack(numbers), columns=names)
     inside = pd.Series(1 - law[:4]).between(*interval[:4].T).all()
     return table if inside and law[4] < law[3] else table[:4]

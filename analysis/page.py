@@ -50,6 +50,7 @@ def environment() -> jinja2.Environment:
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": terminal.counted,
         "several": terminal.plural,
+        "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "listed": listed,
         "slug": slug,
         "breakable": breakable,

@@ -19,7 +19,7 @@ from analysis.comparison_section import submit_comparison
 from analysis.data_section import data_facts, data_tables, failures
 from analysis.figures import FigureWriter
 from analysis.findings import Findings, Threat, findings
-from analysis.importance import importance_tables, most_important, submit_importance
+from analysis.importance import importance_call, importance_tables, most_important, submit_importance
 from analysis.jobs import Built, Manifest, ReportJob, inputs_hash
 from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
@@ -35,7 +35,7 @@ from features_cache.index import WHOLE, read_check
 from features_cache.location import NAMED
 from features_cache.splits import untrainable
 from features_cache.table import originals
-from results.importance_folder import ImportanceFolder
+from results.importance_folder import find_importance
 from storage.files import replace_file
 
 FEW_RECORDINGS = 30  # with fewer the page shows the accuracy of each
@@ -141,7 +141,7 @@ def draw(content: Content) -> None:
         if found.recordings < min(FEW_RECORDINGS, len(found.main.best.clip_ids)):
             shown = accuracy_by_recording(found.main, max(content.options.figures, 2))
             content.tables["accuracy_by_recording"] = shown
-            content.sections["recordings"] = plural(found.group).capitalize()
+            content.sections["recordings"] = plural(found.group)
         if found.gains or "attribution" in content.tables:
             content.sections["ablations"] = "Features"
         content.sections |= {"errors": "Errors", "runs": "Runs"}
@@ -181,22 +181,23 @@ def show_clips(content: Content) -> None:
 
 
 def show_importance(content: Content) -> None:
-    """The section of the last `make importance`, if there was one."""
-    folders = (content.options.runs / content.job.dataset).glob("importance-*/importance.json")
-    latest = max(folders, key=lambda file: file.stat().st_mtime, default=None)
-    if latest is None:
+    """The section of the largest call of `make importance`, if there was one; the other calls are named."""
+    calls = []
+    for folder in find_importance(content.options.runs, content.job.dataset):
+        try:
+            calls.append((importance_call(folder), folder))
+        except RequestError as error:
+            content.problems.append(Problem(folder.path.name, str(error), "damaged"))
+    if not calls:
         return
-    folder = ImportanceFolder(latest.parent)
-    try:
-        measured = importance_tables(folder)
-    except RequestError as error:
-        content.problems.append(Problem("importance", str(error), "damaged"))
-        return
-    submit_importance(content.writer, measured)
+    (call, folder), *others = sorted(calls, key=lambda entry: entry[0].size, reverse=True)
+    tables = importance_tables(folder)
+    submit_importance(content.writer, tables, content.found.group)
     content.sections["importance"] = "Importance"
-    content.tables |= {f"importance_{name}": table for name, table in measured.items()}
-    content.shown["measured"] = measured | {"config": folder.config}
-    content.found = replace(content.found, importance=most_important(measured["features"]))
+    content.tables |= {f"importance_{name}": table for name, table in tables.items()}
+    content.shown |= {"measured": tables, "other_calls": [other for other, _ in others]}
+    call = replace(call, most_important=most_important(tables["features"]))
+    content.found = replace(content.found, importance=call)
 
 
 def propose(content: Content) -> tuple[str, str]:

@@ -22,10 +22,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from commandline.errors import RequestError, nearest
 from results.run_folder import damage_named
 from results.scores import SMALLEST_PROBABILITY, Floats
 from results.shapley import NONE, Values, permutations, sampled_shapley, shapley
 
+IMPORTANCE = "importance-"  # how a folder's name begins
 SCORES = ("probability", "correct")
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # of the training recordings, beside all of them
 REMEDY = "remove its folder and repeat make importance"
@@ -49,9 +51,10 @@ class Fit:
 
 @dataclass(frozen=True)
 class ImportanceFolder:
-    """One configuration's scores of subsets, read."""
+    """One configuration's scores of subsets, read: of all its features, or of those that are `chosen`."""
 
     path: Path
+    chosen: tuple[str, ...] = ()
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -62,7 +65,13 @@ class ImportanceFolder:
     @property
     def features(self) -> list[str]:
         """In the order in which they were given."""
-        return list(self.config["features"])
+        return list(self.chosen or self.config["features"])
+
+    @property
+    def redundancy(self) -> Floats:
+        """(F, F) linear CKA of the features."""
+        places = [self.config["features"].index(name) for name in self.features]
+        return np.array(self.config["redundancy"])[np.ix_(places, places)]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -150,3 +159,22 @@ class ImportanceFolder:
         }
         shares = sampled_shapley(values, features, orders)[0] if orders else shapley(values, features)
         return {"shapley": shares} | {name: np.stack(columns, axis=1) for name, columns in gains.items()}
+
+
+def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:
+    """Every folder of scores below `runs`, of one dataset or of all, sorted by path."""
+    files = sorted(runs.glob(f"{dataset or '*'}/{IMPORTANCE}*/importance.json"))
+    return [ImportanceFolder(file.parent) for file in files]
+
+
+def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
+    """The folder that `word` names: its path, its name or a unique prefix; RequestError otherwise."""
+    if (Path(word) / "importance.json").is_file():
+        return Path(word)
+    known = [folder.path for folder in find_importance(runs, dataset)]
+    fitting = [path for path in known if path.name.startswith(word)]
+    if not fitting:
+        raise RequestError(nearest("importance folder", word, [path.name for path in known]))
+    if len(fitting) > 1:
+        raise RequestError(f"{word} fits {', '.join(map(str, fitting))}: give one")
+    return fitting[0]

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TextIO
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError, nearest
@@ -71,13 +72,16 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     if wanted:
         plan = replace(plan, table=plan.table[plan.table[class_column(options.task)].isin(wanted)])
     fits = Fits(plan, names, options)
+    folder = ImportanceFolder(fits.path, tuple(names))
     with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
-        if not fits.finished():
+        if not fits.known() or folder.lacking:
             fits.load()
             fits.open_folder()
-            while lacking := ImportanceFolder(fits.path).lacking:
+            while lacking := ImportanceFolder(folder.path, folder.chosen).lacking:
                 fits.fill(lacking)
-    return ImportanceFolder(fits.path)
+        elif folder.features == folder.config["features"]:
+            (folder.path / "importance.json").touch()  # a report shows the newest of equal calls
+    return ImportanceFolder(folder.path, folder.chosen)
 
 
 class Fits:
@@ -86,7 +90,7 @@ class Fits:
     def __init__(self, plan: Plan, names: list[str], options: ImportanceOptions) -> None:
         self.plan = plan
         self.names = names
-        self.settings = {"features": names, "permutations": options.permutations, "seed": options.seed}
+        self.settings = {"permutations": options.permutations, "seed": options.seed}
         self.stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
         self.feature = np.repeat(names, list(map(len, self.stored.values())))  # that each channel belongs to
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
@@ -106,14 +110,14 @@ class Fits:
             name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()
         }
 
-    def finished(self) -> bool:
-        """Whether the folder holds every fit that is asked for, and of the values that are cached."""
+    def known(self) -> bool:
+        """Whether the folder has all these features, from the cached values and by the same settings."""
         if not (self.path / "importance.json").is_file():
             return False
-        folder = ImportanceFolder(self.path)
-        same_settings = self.settings.items() <= folder.config.items()
-        same_values = self.fingerprints.items() <= folder.config["fingerprints"].items()
-        return same_settings and same_values and not folder.lacking
+        config = ImportanceFolder(self.path).config
+        same_settings = self.settings.items() <= config.items()
+        same_values = self.fingerprints.items() <= config["fingerprints"].items()
+        return same_settings and same_values and {*self.names} <= {*config["features"]}
 
     def load(self) -> None:
         """The folds, in memory."""
@@ -145,7 +149,10 @@ class Fits:
         return copy.copy(source)
 
     def open_folder(self) -> None:
-        """Write the folder's configuration and clips; scores of features whose values changed are gone."""
+        """Write the folder's clips and configuration; scores of features whose values changed are gone.
+
+        The configuration of more features stays.
+        """
         plan = self.plan
         prints = self.fingerprints
         clips = plan.scored(self.tested, fold=plan.cache.clips["fold"])
@@ -159,13 +166,19 @@ class Fits:
             if not fit.features & stale:
                 write_scores(text, fit, both)
         replace_file(self.path / "scores.csv", text.getvalue())
+        if self.known():
+            return
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
-        recordings = [plan.table["group"].loc[data.train].nunique() for data in self.data.values()]
+        recordings = [
+            float(np.mean([self.trained_on(data, part)["group"].nunique() for data in self.data.values()]))
+            for part in (*PARTS, "")
+        ]
         named = {"dataset": plan.dataset, "synthetic": plan.cache.synthetic, "model": plan.options.model}
         config = named | {"task": plan.options.task, "classes": plan.classes} | self.settings
         config |= {
+            "features": self.names,
             "fingerprints": known | prints,
-            "recordings": float(np.mean(recordings)),
+            "recordings": recordings,  # means over folds: of each of PARTS, then of all
             "clips": len(plan.cache.clips),
             "extraction": {name: plan.cache.extraction_cost(own) for name, own in self.stored.items()},
             "redundancy": linear_cka(x, self.owner, self.names).tolist(),
@@ -186,13 +199,21 @@ class Fits:
         of_target = probabilities[np.arange(len(target)), target]
         return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(float)
 
+    def trained_on(self, data: FoldData, part: str) -> pd.DataFrame:
+        """The training clips of one of PARTS of the fold's recordings, or with '' of all.
+
+        Parts are stratified, and a part lies in any larger one.
+        """
+        clips = self.plan.table.loc[data.train]
+        if not part:
+            return clips
+        rng = np.random.default_rng([self.plan.options.seed, data.fold])
+        return clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
+
     def answers(self, data: FoldData, fit: Fit) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them."""
         plan = self.plan
-        clips = self.plan.table.loc[data.train]
-        if fit.part:  # stratified, and in any larger part
-            rng = np.random.default_rng([plan.options.seed, data.fold])
-            clips = clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[fit.part], rng))]
+        clips = self.trained_on(data, fit.part)
         y = plan.targets[clips.index]
         chosen = np.isin(self.owner, list(fit.features))
         if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may be of one class

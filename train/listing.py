@@ -1,11 +1,13 @@
 """`python -m train list`: models with their sizes, augmentations, recipes, from the registries."""
 
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from commandline.terminal import count, text_table
+from results.importance_folder import find_importance
 from train import recipes
 from train.augment import AUGMENTS
 from train.models.architecture import all_models, resolve
@@ -60,7 +62,7 @@ def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> tor
 
 
 def overview(options: ListOptions) -> str:
-    """Tables of models, augmentations and recipes, or the stages of one model."""
+    """Tables of models, augmentations, recipes and importance folders, or the stages of one model."""
     torch.set_num_threads(1)  # the work is too small to share
     if options.name:
         parameters, operations, stages = describe_model(options.name, options)
@@ -89,6 +91,17 @@ def overview(options: ListOptions) -> str:
         text_table(augments, ("name", "default", "maximum", "for", "")),
         "Recipes (RECIPE=name)",
         text_table([(name, recipes.description(name)) for name in recipes.names()], ("name", "")),
+        *importance_folders(options.runs),
         "python -m train list NAME shows the shape after each layer that changes it",
     ]
     return "\n\n".join(parts)
+
+
+def importance_folders(runs: Path) -> list[str]:
+    """A table of the finished calls of `make importance`, with its heading; empty without any."""
+    rows = [
+        (folder.path.relative_to(runs), folder.config["model"], " ".join(folder.features))
+        for folder in find_importance(runs)
+    ]
+    table = text_table(rows, ("folder", "model", "features"))
+    return [f"Importance (RUNS={runs}; python -m train remove NAME deletes one)", table] if rows else []

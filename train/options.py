@@ -261,8 +261,8 @@ class RemoveOptions(RunsOptions):
     yes: bool = option(False, "remove them without asking")
 
 
-class ListOptions(Options):
-    """Models, augmentations and recipes; one model's stages.
+class ListOptions(RunsOptions):
+    """Models, augmentations, recipes and importance folders; one model's stages.
 
     python -m train list resnet18 GRID=128x431
     """

@@ -1,30 +1,38 @@
-"""`python -m train remove`: finished or abandoned runs deleted, after what goes has been said."""
+"""`python -m train remove`: delete runs and importance folders after listing their files."""
 
 import shutil
 import sys
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from commandline.terminal import size
 from features_cache import dataset_name
+from results.importance_folder import IMPORTANCE, find_importance_folder
 from results.run_folder import select
 from storage.files import Lock
 from train.options import RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """Say what the runs named hold, ask, and delete their folders; 1 if the answer is no.
+    """Say what the folders named hold, ask, and delete them; 1 if the answer is no.
 
     remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """
-    runs = select(options.runs, options.run, dataset_name(options.dataset))
+    dataset = dataset_name(options.dataset)
+    words = options.run.split()
+    measured = [word for word in words if Path(word).name.startswith(IMPORTANCE)]
+    folders = [find_importance_folder(options.runs, word, dataset) for word in measured]
+    others = " ".join(word for word in words if word not in measured) if measured else options.run
+    if others or not folders:
+        folders += [run.path for run in select(options.runs, others, dataset)]
     with ExitStack() as locks:
-        for run in runs:
-            for fold in run.path.glob("fold*"):
-                busy = f"{fold} is being trained by another process"
-                locks.enter_context(Lock(fold / ".lock", busy=busy))
-        files = {run: [file for file in run.path.rglob("*") if file.is_file()] for run in runs}
-        for run, own in files.items():
-            print(f"{run.path}: {len(own)} files, {size(sum(file.stat().st_size for file in own))}")
+        for folder in folders:
+            for busy in (folder, *folder.glob("fold*")):
+                message = f"{busy} is being trained by another process"
+                locks.enter_context(Lock(busy / ".lock", busy=message))
+        for folder in folders:
+            own = [file for file in folder.rglob("*") if file.is_file()]
+            print(f"{folder}: {len(own)} files, {size(sum(file.stat().st_size for file in own))}")
         answer = "y" if options.yes else ""
         if not options.yes and sys.stdin.isatty():
             with suppress(EOFError):  # an input that ends is no answer
@@ -32,8 +40,9 @@ def remove_runs(options: RemoveOptions) -> int:
         if answer.strip().lower() != "y":
             print("nothing was removed; YES=1 removes them")
             return 1
-        for run in runs:
-            (run.path / "run.json").unlink()  # first: what a kill leaves of the folder is no run any more
-            shutil.rmtree(run.path)
+        for folder in folders:
+            for name in ("run.json", "importance.json"):  # first, so that a kill leaves no run
+                (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder)
     print("removed")
     return 0

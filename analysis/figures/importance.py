@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from analysis.figures.comparison import draw_intervals
 from analysis.figures.drawing import (
+    COLUMN_WIDTH,
     RATES,
     SERIES,
     figure,
@@ -19,6 +20,7 @@ from analysis.figures.drawing import (
     row_height,
     signed_colours,
 )
+from commandline.terminal import plural
 
 UNIT = "nats a clip"
 
@@ -67,31 +69,45 @@ def two_decimals(value: float) -> str:
 
 
 @figure(
-    "More features, or more recordings? Left: accuracy of the best set of each size, selected on the "
-    "other folds, by extraction time, the line joins those above every faster one; right: accuracy of "
-    "all features by training recordings with 95 % intervals, cross: predicted by a power law",
+    "Accuracy of the best set of each size, selected on the other folds, by extraction time; the line joins "
+    "those above every faster one",
     lambda **_: 2.8,
+    COLUMN_WIDTH,
 )
-def draw_importance_accuracy(ax: Axes, *, sets: pd.DataFrame, recordings: pd.DataFrame) -> Axes:
-    """Both as in the report's tables; `sets` by size if costs are not known."""
-    left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
-    right.sharey(left)
+def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame) -> Axes:
+    """`sets` as in the report's table, by size if costs are not known."""
     known = bool(sets["milliseconds"].notna().all())
     sets = sets.assign(x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]).sort_values("x")
     front = sets[sets["y"] > sets["y"].cummax().shift(fill_value=0)]
-    left.plot(front["x"], front["y"], color=SERIES[0], drawstyle="steps-post")
-    left.plot(sets["x"], sets["y"], "o", color=SERIES[0])
+    ax.plot(front["x"], front["y"], color=SERIES[0], drawstyle="steps-post")
+    ax.plot(sets["x"], sets["y"], "o", color=SERIES[0])
     for size, x, y in zip(front["size"], front["x"], front["y"]):
-        left.annotate(str(size), (x, y), (0, 6), textcoords="offset points", ha="center")
-    left.set(xlabel="ms a clip" if known else "features", ylabel="accuracy, %")
+        ax.annotate(str(size), (x, y), (0, 6), textcoords="offset points", ha="center")
+    ax.set(xlabel="ms a clip" if known else "features", ylabel="accuracy, %")
+    grid_lines(ax)
+    return ax
+
+
+@figure(
+    "More features, or more source recordings? Left: accuracy of the best set of each size, selected on the "
+    "other folds, by extraction time, the line joins those above every faster one; right: accuracy of "
+    "all features by source recordings in training, with 95 % intervals, cross: predicted by a power law",
+    lambda **_: 2.8,
+)
+def draw_importance_accuracy(
+    ax: Axes, *, sets: pd.DataFrame, recordings: pd.DataFrame, group: str = "recording"
+) -> Axes:
+    """Both as in the report's tables; `group` is what the dataset calls a recording."""
+    left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
+    right.sharey(left)
+    draw_importance_sets(left, sets=sets)
     share, x, *percents = recordings.to_numpy().T
     y, low, high = (100 * values for values in percents)
     right.vlines(x, low, high, color=SERIES[1])
     for mask, marker in ((share <= 1, "o"), (share > 1, "x")):
         right.plot(x[mask], y[mask], marker, color=SERIES[1])
-    right.set(xlabel="training recordings", xscale="log")
+    right.set(xlabel=f"training {plural(group)}", xscale="log")
     right.set_xticks(x, [f"{number:.0f}" for number in x])
     right.minorticks_off()
-    for panel in (left, right):
-        grid_lines(panel)
+    grid_lines(right)
     return ax

@@ -56,6 +56,9 @@ EXAMPLES = {
         )
     },
     "importance_redundancy": {"pairs": PAIRS.assign(cka=0.5, interaction=[np.nan, *[-0.2] * 8])},
+    "importance_sets": {
+        "sets": pd.DataFrame({"size": [1, 2], "features": NAMES[:2], "accuracy": 0.7, "milliseconds": np.nan})
+    },
     "importance_accuracy": {
         "sets": pd.DataFrame(
             {"size": [1, 2], "features": NAMES[:2], "accuracy": [0.7, 0.8], "milliseconds": 3.0}

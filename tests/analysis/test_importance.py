@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -19,13 +21,13 @@ CLASSES = ["dog", "rain"]
 CLIPS, RECORDINGS = 120, 40
 
 
-def made_folder(runs, wrong):
+def made_folder(runs, wrong, name="importance-linear-0", **changed):
     """`loud` is worth 1 nat to clips of rain, `soft` 0.1 to all, `noise` nothing.
 
     `wrong` are the shares of mistakes if an eighth, a quarter, a half of the recordings are trained on.
     """
     rng = np.random.default_rng(0)
-    path = runs / "made" / "importance-linear-0"
+    path = runs / "made" / name
     path.mkdir(parents=True)
     groups = np.arange(CLIPS) % RECORDINGS
     target = np.array(CLASSES)[groups % 2]
@@ -38,15 +40,27 @@ def made_folder(runs, wrong):
         hits = np.arange(CLIPS) % 10 > 2 if "loud" in names else np.arange(CLIPS) % 2
         rows[" ".join(names)] = np.exp(np.log(0.2) + sum(gains[name] for name in names)) + 0 * hits, hits * 1
     for part, share in zip(PARTS, wrong):
-        rows[" ".join([*FEATURES, part])] = np.ones(CLIPS), (np.arange(CLIPS) >= share * CLIPS) * 1
+        fit = " ".join([*changed.get("features", FEATURES), part])
+        rows[fit] = np.ones(CLIPS), (np.arange(CLIPS) >= share * CLIPS) * 1
     lines = [[fit, score, *row] for fit, both in rows.items() for score, row in zip(SCORES, both)]
     scores = pd.DataFrame(lines, columns=["features", "score", *clips["clip_id"]])
     scores.to_csv(path / "scores.csv", index=False)
     extraction = {name: {"seconds": CLIPS * cost} for name, cost in zip(FEATURES, (1, 2, 3))}
     config = {"features": FEATURES, "permutations": 20, "seed": 0, "extraction": extraction, "clips": CLIPS}
-    config |= {"model": "linear", "classes": CLASSES, "recordings": 32, "redundancy": np.eye(3).tolist()}
-    (path / "importance.json").write_text(json.dumps(config))
+    config |= {
+        "model": "linear",
+        "classes": CLASSES,
+        "recordings": [8, 16, 32, 64],
+        "redundancy": np.eye(3).tolist(),
+    }
+    (path / "importance.json").write_text(json.dumps(config | changed))
     return ImportanceFolder(path)
+
+
+def job_of(folder, reports):
+    """The job and the options of a report on this folder."""
+    given = {"runs": folder.path.parents[1], "data": reports, "reports": reports}
+    return ReportJob("made", (), None, reports / "reported", ()), AnalysisOptions(dataset="made", **given)
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +101,44 @@ def test_the_best_set_of_each_size_has_its_cost(tables):
 def test_twice_the_recordings_are_predicted_only_by_a_power_law_that_fits(tables, tmp_path):
     """0.45, 0.4, 0.35, 0.3: the line through their logarithms is at 0.265."""
     curve = tables["recordings"]
-    assert curve["recordings"].tolist() == [4, 8, 16, 32, 64]
+    assert curve["recordings"].tolist() == [8, 16, 32, 64, 128]
     assert curve["accuracy"].tolist() == pytest.approx([0.55, 0.6, 0.65, 0.7, 0.735], abs=1e-3)
     assert ((curve["low"] < curve["accuracy"]) & (curve["accuracy"] < curve["high"])).all()
     for number, wrong in enumerate(([0.3, 0.3, 0.1], [0.9, 0.1, 0.9])):
         other = importance_tables(made_folder(tmp_path / str(number), wrong))
         assert other["recordings"]["share"].max() == 1
+
+
+@pytest.mark.parametrize("recordings", [[7, 14, 28, 56], [10, 10, 20, 40]])
+def test_a_learning_curve_needs_eight_recordings_and_four_parts_that_differ(tmp_path, recordings):
+    folder = made_folder(tmp_path, [0.45, 0.4, 0.35], recordings=recordings)
+    assert importance_tables(folder)["recordings"].empty
+    built = build_report(*job_of(folder, tmp_path))
+    page = built.page.read_text()
+    assert "A learning curve is left out" in page and 'id="figure-run-importance_5fsets"' in page
+
+
+def test_the_call_with_all_classes_then_the_most_features_then_the_newest_is_shown(tmp_path):
+    wrong = [0.45, 0.4, 0.35]
+    names = {"importance-texture-0": {"model": "texture"}, "importance-linear-1": {}}
+    for age, (name, changed) in enumerate(names.items()):
+        made_folder(tmp_path, wrong, name, **changed)
+        os.utime(tmp_path / "made" / name / "importance.json", (age, age))
+    few = made_folder(tmp_path, wrong, "importance-linear-2", features=FEATURES[:2])
+    clips = pd.read_csv(few.path / "clips.csv")
+    one = made_folder(tmp_path, wrong, "importance-linear-3")
+    clips.assign(target="dog").to_csv(one.path / "clips.csv", index=False)
+    text = " ".join(build_report(*job_of(few, tmp_path)).page.read_text().split())
+    assert (
+        "loud and soft, of 3 features, by linear" in text
+        and "loud, noise, soft: 3 features, by linear" in text
+    )
+    for name, said in (
+        ("importance-texture-0", "3 features, by texture"),
+        ("importance-linear-2", "2 features, by linear"),
+        ("importance-linear-3", "3 features, by linear, for 1 of 2 classes"),
+    ):
+        assert re.search(rf"<li><code>{name}</code>: [^<]+; {said}</li>", text)
 
 
 @pytest.mark.parametrize("damaged", ["clips.csv", "importance.json", "scores.csv"])
@@ -104,8 +150,7 @@ def test_a_damaged_file_is_named(tmp_path, damaged):
 
 
 def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
-    options = AnalysisOptions(dataset="made", runs=folder.path.parents[1], data=tmp_path, reports=tmp_path)
-    job = ReportJob("made", (), None, tmp_path / "made", ())
+    job, options = job_of(folder, tmp_path)
     built = build_report(job, options)
     page = built.page.read_text()
     assert built.whole and page.count('<figure id="figure-run-importance') == 4

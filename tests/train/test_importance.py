@@ -52,6 +52,10 @@ def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     wider = measure("mel chroma blank")
     assert wider.path == folder.path and len(fitted) == 8 + 4 + 3
     assert file.read_bytes().startswith(whole) and wider.features == ["mel", "chroma", "blank"]
+    narrower = measure("chroma mel")
+    assert len(fitted) == 8 + 4 + 3 and narrower.features == ["chroma", "mel"]
+    assert ImportanceFolder(wider.path).features == wider.features  # a report shows the larger call
+    assert narrower.redundancy[0, 1] == wider.redundancy[1, 0] < 1
 
 
 def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
@@ -81,7 +85,8 @@ def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monke
         linear, "fit", lambda net, x, y, originals: trained.append(y) or fit(net, x, y, originals)
     )
     folder = measure("mel chroma", classes="bell, rain, cat")
-    assert set(folder.clips["target"]) == {"bell", "rain", "cat"} and folder.config["recordings"] == 12
+    assert set(folder.clips["target"]) == {"bell", "rain", "cat"}
+    assert folder.config["recordings"] == [3, 3, 6, 12]
     assert {len(y) for y in trained} == {24, 12, 6} and {len(set(y)) for y in trained} == {3}
 
 

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from results.run_folder import find
 from storage.files import Lock
 from tests.refusal import refused
-from train.options import RemoveOptions
+from train.listing import overview
+from train.options import ListOptions, RemoveOptions
 from train.remove import remove_runs
 
 
@@ -17,6 +18,17 @@ def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys)
     assert remove_runs(options) == 1 and find(runs) == [finished]
     assert f"{finished.path}: " in capsys.readouterr().out
     assert remove_runs(replace(options, yes=True)) == 0 and not finished.path.exists()
+
+
+def test_an_importance_folder_is_listed_and_removed_by_its_name(tmp_path):
+    folder = tmp_path / "made" / "importance-linear-0"
+    folder.mkdir(parents=True)
+    (folder / "importance.json").write_text('{"model": "linear", "features": ["mel", "rms"]}')
+    assert "importance-linear-0" in overview(ListOptions(runs=tmp_path))
+    with refused("did you mean 'importance-linear-0'"):
+        remove_runs(RemoveOptions(runs=tmp_path, run="importance-lnear", yes=True))
+    assert remove_runs(RemoveOptions(runs=tmp_path, run="importance-lin", yes=True)) == 0
+    assert not folder.exists() and "importance-linear-0" not in overview(ListOptions(runs=tmp_path))
 
 
 def test_a_run_in_training_and_no_name_are_refused(finished):
