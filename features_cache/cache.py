@@ -135,7 +135,7 @@ class Cache:
 
     @property
     def settings(self) -> Attributes:
-        """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test if there is one."""
+        """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test and groups if known."""
         return self._index[1]
 
     @property
@@ -192,6 +192,11 @@ class Cache:
     def published_test(self) -> int | None:
         """The one fold that the dataset's publishers test, if it is not each in turn."""
         return self.settings.get("published_test")
+
+    @property
+    def groups(self) -> str:
+        """What the dataset calls a group, such as `speaker`; '' for a source recording."""
+        return self.settings.get("groups", "")
 
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
         """The folds of these clips that are tested, each in turn; or the one that the publishers test."""

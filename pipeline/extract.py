@@ -102,6 +102,7 @@ class Request:
             "sample_rate": self.dataset.sample_rate,
             "samples": self.dataset.samples,
             **({} if published is None else {"published_test": published}),
+            **({"groups": self.dataset.groups} if self.dataset.groups else {}),
         }
 
 

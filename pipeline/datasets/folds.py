@@ -36,6 +36,7 @@ PATTERNS = {
 def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold known, and what a user should know about them.
 
+    Its column `grouped_by` holds the GROUP= that the groups came from, '' for the source's own.
     Folds of the source are kept. Others are drawn by group, stratified, from the seed; groups that `path`
     knows keep their fold, also when their clips go and come back. `path` is the dataset's folds.csv, which
     says what GROUP= and FOLDS_BY= were if they are not given, and is written if folds are not the source's.
@@ -46,6 +47,7 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
     group = options.group or grouped_by
     by_group = (options.folds_by or folds_by) == "group"
     table, notes = with_groups(listing.table, group)
+    table["grouped_by"] = group
     known = dict(zip(kept["group"], fold_of)) if by_group == (folds_by == "group") else {}
     groups = sorted(table["group"].unique())
     if by_group:
@@ -67,7 +69,7 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
         table["fold"] = draw_folds(table["label"], table["group"], folds, options.seed, known)
         note = f"{folds}, drawn by group"
     away = kept[~kept["clip_id"].isin(table["clip_id"])]  # stay listed: they may come back
-    present = table.assign(grouped_by=group, folds_by="group" if by_group else "")
+    present = table.assign(folds_by="group" if by_group else "")
     rows = pd.concat([away, present], ignore_index=True)[COLUMNS].astype(str)
     if not rows.equals(kept):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -53,6 +53,7 @@ class Dataset:
     synthetic: bool = False
     notes: tuple[str, ...] = ()  # what a user should know: ignored files, folds that were drawn
     published_test: int | None = None  # the one fold that the publishers test, if they do not test each
+    groups: str = ""  # what a group is called, '' for a source recording
     cached: pd.DataFrame | None = None  # the clips of its cache, with what is known of their files
 
     @property
@@ -83,6 +84,7 @@ def load(options: SourceOptions) -> Dataset:
             source=str(cache.settings["source"]),
             synthetic=cache.synthetic,
             published_test=cache.published_test,
+            groups=cache.groups,
         )
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
@@ -104,6 +106,7 @@ def load(options: SourceOptions) -> Dataset:
         )
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
+    grouped_by = table["grouped_by"].iloc[0]
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     if not round(duration * sample_rate):
         raise RequestError(
@@ -123,6 +126,7 @@ def load(options: SourceOptions) -> Dataset:
         synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
         notes=(*listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
+        groups=(grouped_by if grouped_by in listing.table else "group") if grouped_by else listing.groups,
         cached=cached,
     )
 

@@ -65,7 +65,8 @@ class Listing:
 
     `table` has CLIP_COLUMNS and whatever else the source says of each clip, with its `filename`. A `fold` of
     0 and a `group` of '' are not known yet, nor is a rate or duration of None. `published_test` is the one
-    fold that the publishers test, if they do not test each in turn.
+    fold that the publishers test, if they do not test each in turn. `groups` is what its groups are called,
+    '' for source recordings.
     """
 
     table: pd.DataFrame
@@ -73,6 +74,7 @@ class Listing:
     duration: float | None = None
     notes: tuple[str, ...] = ()
     published_test: int | None = None
+    groups: str = ""
 
 
 def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
@@ -258,7 +260,9 @@ def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "
     if len(unlabelled) and not (separator or "start" in clips or written.str.contains(SEVERAL).any()):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     notes = (tags_note(clips["label"]),) if has_tags(clips) else ()
-    return Listing(clip_table(clips, audio_dir), notes=notes)
+    table = clip_table(clips, audio_dir)
+    own = "group" in clips and "src_file" not in clips and bool((table["group"] != "").any())
+    return Listing(table, notes=notes, groups="group" if own else "")
 
 
 def is_esc_layout(folder: Path) -> bool:

@@ -95,6 +95,21 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("columns", "given", "called"),
+    [
+        ("speaker", {"group": "speaker"}, "speaker"),
+        ("speaker", {"group": "(.).wav|^(.)"}, "group"),
+        ("group", {}, "group"),
+        ("speaker", {}, ""),
+    ],
+)
+def test_groups_have_the_name_of_their_column_also_for_later_commands(tmp_path, columns, given, called):
+    rows = "".join(f"{write(tmp_path / f'{n}.wav').name},{'xy'[n % 2]},s{n // 2}\n" for n in range(8))
+    table = csv(tmp_path / "clips.csv", f"filename,label,{columns}\n{rows}")
+    assert dataset(table, tmp_path, **given).groups == dataset(table, tmp_path).groups == called
+
+
+@pytest.mark.parametrize(
     ("each", "options", "reason"),
     [
         (2, {"group": "(-)"}, "makes each class one group, as '-'"),
