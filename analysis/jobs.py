@@ -9,7 +9,7 @@ removes those that it does not write, unless they were changed since.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,9 @@ class Built:
     fresh: bool = True
 
 
+PRINTED = {field.name for field in fields(Built)} - {"page", "fresh"}
+
+
 class Manifest:
     """What a report was made from, what it wrote and what the terminal printed, kept beside it.
 
@@ -103,10 +106,14 @@ class Manifest:
             kept = json.loads(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             kept = None
-        self.content: dict[str, Any] = kept if isinstance(kept, dict) else {}
+        parts = ("files", "figures", "printed")
+        whole = isinstance(kept, dict) and all(isinstance(kept.get(part, {}), dict) for part in parts)
+        self.content: dict[str, Any] = kept if whole else {}
 
     def holds(self, inputs: str) -> bool:
         """Whether the inputs are as they were and every file that was written is still there."""
+        if not self.content.get("printed", {}).keys() <= PRINTED:
+            return False
         files = self.content.get("files", {})
         written = all((self.file.parent / name).is_file() for name in files)
         return written and self.content.get("inputs") == inputs

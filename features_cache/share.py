@@ -16,10 +16,12 @@ from features_cache.inspect import verify_cache
 from features_cache.location import INDEX, is_cache
 from features_cache.table import complete
 from features_cache.writer import written_to
+from storage.archives import listed_bytes
 from storage.files import replaced
 from storage.system import sync
 
 MOST_FILES = 10_000
+MOST_LISTED = 1000 * MOST_FILES  # bytes of the list of files
 
 
 def export_features(folder: Path, features: Sequence[str], target: Path) -> None:
@@ -94,6 +96,10 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
         raise RequestError(f"{source}: there is no such file")
     with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:
         try:
+            if (listed := listed_bytes(source)) > MOST_LISTED:
+                raise RequestError(
+                    f"{source} was not exported from a cache: its list of files has {size(listed)}"
+                )
             with zipfile.ZipFile(source) as archive:
                 names = archive.namelist()
                 if INDEX not in names or len(set(names)) < len(names) or len(names) > MOST_FILES:

@@ -185,7 +185,9 @@ def make_bundle(options: BundleOptions) -> int:
     if options.dtype == "float16":  # norms and biases, perhaps large or tiny, stay float32
         for state in folds.values():
             for name, weight in state["network"].items():
-                state["network"][name] = weight.half() if weight.dim() > 1 else weight
+                small = weight.half()
+                fits = weight.dim() > 1 and bool(small.isfinite().all())  # float16 ends at 65,504
+                state["network"][name] = small if fits else weight
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
     made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
     print(f"{file}: {made}; make predict RUN={file} AUDIO=… uses it")

@@ -20,7 +20,7 @@ from commandline.errors import RequestError
 from commandline.options import words
 from commandline.spelling import make_command
 from commandline.terminal import counted, percent, points, progress, text_table
-from features_cache import Cache, cache_folder
+from features_cache import Cache
 from features_cache.names import parse_set
 from results import run_folder
 from results.run_folder import RunFolder
@@ -43,7 +43,7 @@ def explain_runs(options: ExplainOptions) -> int:
             raise RequestError(
                 f"{run.name}: explain counts correct clips, and clips with several labels have none"
             )
-        cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
+        cache = Cache(options.cache_of(run.dataset))
         model = TrainedModel(bundle_of_run(run), device_of(options.device))
         parts = []
         for fold in progress(run.finished, label=run.name, unit="folds"):

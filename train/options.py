@@ -20,6 +20,7 @@ from commandline.options import (
     fields,
     option,
 )
+from features_cache.location import cache_folder
 from results.training_options import Task, TrainingOptions, of_networks
 from train.recipes import recipe_words
 
@@ -214,7 +215,17 @@ class ListenOptions(TrainedOptions):
     json: bool = option(False, "a JSON object a line instead of words")
 
 
-class ExplainOptions(RunsOptions, DataOptions):
+class CacheOptions(DataOptions):
+    """Where the features of a run's clips lie."""
+
+    dataset: str = option("", "the run's dataset or cache folder; by default the one of its name in DATA")
+
+    def cache_of(self, name: str) -> Path:
+        """The cache folder of a run whose dataset has this name."""
+        return cache_folder(self.dataset or name, self.data, "" if self.dataset else name)
+
+
+class ExplainOptions(RunsOptions, CacheOptions):
     """What each channel is worth to a trained run: its test clips with that channel of other clips.
 
     python -m train explain last REPEATS=10
@@ -240,7 +251,7 @@ class BundleOptions(EpochOptions):
     out: Path | None = option(None, "the file to write; <run>.bundle.pt by default")
 
 
-class ExportOptions(EpochOptions, DataOptions):
+class ExportOptions(EpochOptions, CacheOptions):
     """The networks of a run as one file for other programs, checked on the test clips in the run's cache.
 
     python -m train export last OUT=model.onnx

@@ -225,6 +225,8 @@ def check_options(options: RunOptions) -> None:
             one_set = f"one run takes one set: join with + ({joined}), or make sweep"
             expected = one_set if name == "features" else f"expected one alone{ONE_ALONE}"
             raise RequestError(f"{name.upper()}={value}: {expected}")
+    if Path(options.tracker_dir).is_file():
+        raise RequestError(f"TRACKER_DIR={options.tracker_dir} is a file: give a folder")
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
     without_val = {
@@ -287,7 +289,9 @@ def resolve_options(
         messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
     features = "+".join(map(str, channels))
     device = asked.device.split()[0].partition(":")[0]  # which GPU, and how many, changes nothing
-    named = replace(asked, features=features, model=model.name, device=device)
+    named = replace(
+        asked, features=features, model=model.name, device=device, augment=asked.augment or "none"
+    )
     return replace(named, **ignored), tuple(messages)
 
 

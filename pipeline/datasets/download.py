@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
 from commandline.terminal import progress, size, tell
+from storage.archives import listed_bytes
 from storage.files import Lock, refuse_special
 
 TIMEOUT = (15, 60)  # seconds to connect, and without a single byte
@@ -22,6 +23,7 @@ BLOCK = 2**18
 OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 MOST_UNPACKED = 2 * 2**30  # unpacked; ESC-50 has 0.9 GB
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
+MOST_LISTED = 1000 * MOST_ENTRIES  # bytes of the list of entries, which zipfile reads whole
 UNFINISHED = ".unfinished"
 # What zipfile raises of a damaged archive; OSError of bzip2 and of positions outside the file.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
@@ -105,6 +107,8 @@ def unpack(archive: Path, into: Path) -> None:
     """
     into.mkdir()
     try:
+        if (listed := listed_bytes(archive)) > MOST_LISTED:
+            raise Refused(f"its list of entries has {size(listed)}, at most {size(MOST_LISTED)} are read")
         with zipfile.ZipFile(archive) as zipped:
             entries = zipped.infolist()
             declared = sum(entry.file_size for entry in entries)

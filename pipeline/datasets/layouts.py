@@ -66,6 +66,10 @@ def read_fsd50k(folder: Path) -> Listing:
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise RequestError(f"{file} is damaged ({error!r}): unpack it again") from None
     clips = pd.concat(lists, ignore_index=True)
+    unknown = clips[clips["split"].notna() & ~clips["split"].isin(list(SIDES))]
+    if len(unknown):
+        name, side = unknown[["fname", "split"]].iloc[0]
+        raise RequestError(f"{truth / 'dev.csv'}: {name} has split {side!r}; expected val or train")
     clips = clips.assign(
         label=split_labels(clips["labels"], ","),
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",

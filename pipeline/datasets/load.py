@@ -32,6 +32,7 @@ from pipeline.options import ExtractOptions, SourceOptions
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 MOST_CLIPS = 0.9  # that a duration which is proposed holds whole
 LESS_PADDING = 0.1  # of all clips' time, at least, that it saves
+OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")  # options that a cache ignores
 STEP = 0.05  # s, to which it is rounded up
 
 
@@ -62,6 +63,12 @@ class Dataset:
         return round(self.duration * self.sample_rate)
 
 
+def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
+    """A line on the options that were given and that a cache, which is used as it is, ignores."""
+    names = [name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")]
+    return (f"{', '.join(names).upper()} ignored: a cache is used as it is",) if names else ()
+
+
 def load(options: SourceOptions) -> Dataset:
     """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a cache folder.
 
@@ -85,6 +92,7 @@ def load(options: SourceOptions) -> Dataset:
             synthetic=cache.synthetic,
             published_test=cache.published_test,
             groups=cache.groups,
+            notes=ignored_by_cache(options),
         )
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)

@@ -178,7 +178,7 @@ def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
     assert Manifest(tmp_path).holds("abc") and not Manifest(tmp_path).holds("abd")
     (tmp_path / "page").unlink()
     assert not Manifest(tmp_path).holds("abc")
-    for text in ("{", "[]"):
+    for text in ("{", "[]", '{"files": []}', '{"files": {}, "printed": 3}'):
         Manifest(tmp_path).file.write_text(text)
         assert Manifest(tmp_path).content == {}
 

@@ -1,5 +1,6 @@
 """A bundle answers as its run does, alone; what is no bundle, of another format, or harmful is refused."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from tests.refusal import refused
 from tests.train.little import Harmful
 from tests.train.test_predict import answered, ask, write
-from train import bundle
+from train import bundle, checkpoint
 from train.options import BundleOptions, PredictOptions
 from train.predict import predict_audio
 
@@ -33,6 +34,14 @@ def test_answers_as_the_run_without_its_folder(sounding, file, tmp_path, capsys)
     half = tmp_path / "half.pt"  # what it predicts is among the golden outputs
     assert bundle.make_bundle(BundleOptions(run=str(sounding.path), out=half, dtype="float16")) == 0
     assert half.stat().st_size < 0.6 * file.stat().st_size
+    large = shutil.copytree(sounding.path, tmp_path / "large")
+    state = checkpoint.load(large / "fold1" / "last.pt")
+    (name, weight), *_ = ((key, value) for key, value in state["network"].items() if value.dim() > 1)
+    weight[(0,) * weight.dim()] = 1e6  # beyond float16
+    checkpoint.save(large / "fold1" / "last.pt", state)
+    assert bundle.make_bundle(BundleOptions(run=str(large), out=half, dtype="float16")) == 0
+    kept = bundle.read_bundle(half).folds[1]["network"][name]
+    assert kept.dtype == torch.float32 and kept.max() == 1e6
     with refused("give a run, a bundle has none"):
         predict_audio(PredictOptions(**alone, test_clips=True))
 

@@ -35,6 +35,13 @@ def test_every_test_clip_has_a_row_a_channel(sounding, capsys):
         assert groups == dict.fromkeys(CHANNELS, tested)
 
 
+def test_a_cache_elsewhere_is_given_as_dataset(sounding, tmp_path, capsys):
+    run = sounding.path.parents[2] / "data" / "little" / "features"
+    assert run_explain(sounding, data=tmp_path, dataset=str(run)) == 0
+    with refused("no features"):
+        run_explain(sounding, data=tmp_path)
+
+
 def test_repeats_are_those_of_permuting_by_hand_and_the_seed_decides(sounding):
     run_explain(sounding, seed=3)
     fold = sounding.finished[0]

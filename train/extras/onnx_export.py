@@ -30,7 +30,7 @@ from torch import nn
 
 from commandline.errors import RequestError
 from commandline.terminal import size
-from features_cache import Cache, cache_folder
+from features_cache import Cache
 from features_cache.location import is_cache
 from features_cache.names import parse_set
 from results import run_folder
@@ -118,7 +118,7 @@ def export_run(options: ExportOptions) -> int:
     # a second channel of the same name is numbered: mel, mel_2
     again = [texts[:place].count(text) for place, text in enumerate(texts)]
     names = [f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)]
-    folder = cache_folder(run.dataset, options.data, run.dataset)
+    folder = options.cache_of(run.dataset)
     cache = Cache(folder) if is_cache(folder) else None
     # (place of the fold among those exported, one clip's stored features, probabilities by that fold)
     examples: list[tuple[int, Values, Probabilities]] = []

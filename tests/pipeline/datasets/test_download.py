@@ -21,6 +21,7 @@ from pipeline.datasets import download, esc50
 from pipeline.datasets.readers import ESC50_CATEGORIES
 from pipeline.datasets.summary import run
 from pipeline.options import SourceOptions
+from storage.archives import listed_bytes
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving
 from tests.refusal import refused
@@ -229,6 +230,21 @@ UNSAFE = [
     {str(number): b"" for number in range(10_001)},
 ]
 WHOLE = zipped(files())
+
+
+@pytest.mark.parametrize("entries", [3, 70_000], ids=["zip", "zip64"])
+def test_the_list_of_entries_is_measured_before_it_is_read(tmp_path, entries, monkeypatch):
+    file = tmp_path / "many.zip"
+    file.write_bytes(zipped({f"{number}": b"" for number in range(entries)}))
+    with zipfile.ZipFile(file) as archive:
+        length = file.stat().st_size - archive.start_dir
+        assert 0 <= length - listed_bytes(file) <= 22 + 56 + 20
+    monkeypatch.setattr(download, "MOST_LISTED", 100)
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with refused("many.zip is refused: its list of entries has"):
+        download.unpack(file, tmp_path / "into")
+
+
 REFUSED = [
     *(
         (zipped({k: v for k, v in (files() | changed).items() if v is not None}), why)
