@@ -1,11 +1,11 @@
 """Intervals of accuracies by resampling source recordings.
 
 Clips cut from one recording sound alike, so they are drawn together: a replicate draws as many recordings as
-there are, with replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2007). Its
-standard error says how many independent clips would be as uncertain, p (1 - p) / error², and the interval is
-Wilson's for so many (Wilson 1927; Korn and Graubard 1998), with the quantile of Student's t for the effective
-number of recordings, (Σn)² / Σn² of n clips each: three long recordings beside sixty short ones are about
-five. It holds its 95 % with five recordings too, and a perfect score has an interval.
+there are, with replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2007). The
+bootstrap's standard error gives an effective number of clips, p (1 - p) / error²; Wilson's interval is
+computed for that number (Wilson 1927; Korn and Graubard 1998), with the quantile of Student's t for the
+effective number of recordings, (Σn)² / Σn² if they have n clips: three long recordings and sixty short ones
+count as about five. Coverage stays 95 % down to five recordings, and a perfect score has an interval.
 
 Conventions: N clips, G recordings, M columns (runs, or classes), B replicates.
 """
@@ -16,15 +16,15 @@ from scipy.special import stdtrit
 
 from results.scores import Floats
 
-REPLICATES = 2_000  # only their variance counts: an end moves by less than 0.1 points from seed to seed
+REPLICATES = 2_000  # enough for their variance: between seeds, interval ends differ by under 0.1 points
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
 CONFIDENCE = 0.95
 
 
 def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Floats) -> Floats:
-    """The interval (M, 2) of weighted means of `correct` (N, M), shares from 0 to 1.
+    """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
 
-    `groups` (N,) are the clips' recordings, `weights` (N,) or (N, M). NaN for a single recording.
+    `groups` (N,) are the clips' recordings, `weights` are (N,) or (N, M). NaN for a single recording.
     """
     weights = np.broadcast_to(weights[:, None] if weights.ndim == 1 else weights, correct.shape)
     sums = recording_sums(correct * weights, groups)
@@ -46,23 +46,23 @@ def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Flo
 
 
 def wilson_interval(mean: Floats, variance: Floats, effective: Floats, clips: int) -> Floats:
-    """Intervals (M, 2) of means (M,) whose replicates have this variance; NaN for a single recording.
+    """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates; NaN for a single recording.
 
-    effective  (M,) recordings
-    clips      the largest number of independent clips
+    effective  (M,) effective numbers of recordings
+    clips      upper limit of the effective number of clips
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = variance * effective / (effective - 1)
-        alike = mean * (1 - mean) / variance  # independent clips that are as uncertain
-        alike = np.where((alike > 0) & np.isfinite(alike), np.minimum(alike, clips), effective)
-        squared = stdtrit(effective - 1, (1 + CONFIDENCE) / 2) ** 2 / alike
+        number = mean * (1 - mean) / variance  # effective number of independent clips
+        number = np.where((number > 0) & np.isfinite(number), np.minimum(number, clips), effective)
+        squared = stdtrit(effective - 1, (1 + CONFIDENCE) / 2) ** 2 / number
     centre = (mean + squared / 2) / (1 + squared)
     reach = np.sqrt(squared * (mean * (1 - mean) + squared / 4)) / (1 + squared)
     return np.stack([centre - reach, centre + reach], axis=1)
 
 
 def effective_recordings(totals: Floats) -> Floats:
-    """(Σn)² / Σn² of the clips (G, M) of each recording: so many recordings of equal size count alike."""
+    """(Σn)² / Σn² over the recordings' numbers of clips (G, M); G if all have the same number."""
     return np.square(totals.sum(axis=0)) / np.square(totals).sum(axis=0)
 
 
@@ -75,6 +75,6 @@ def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
 
 
 def fold_weights(folds: NDArray[np.intp]) -> Floats:
-    """Weights (N,) that sum to one and under which a mean over clips is the mean over folds."""
+    """Weights (N,), of sum one, that make a mean over clips the mean over folds."""
     _, place, sizes = np.unique(folds, return_inverse=True, return_counts=True)
     return 1 / (len(sizes) * sizes[place])

@@ -4,7 +4,8 @@ A key of run.json is a field of `RunConfig` or of a class within it, which gives
 field with a default may be absent in the file, and is not written if it has that default. The reader refuses
 by name what is missing, unknown, of another type or out of bounds.
 
-A bundle holds the same with two more keys, the ensemble of finished runs what its members share.
+`BundleConfig` is a bundle's, with keys for new audio; `EnsembleConfig` is run.json of an ensemble of finished
+runs.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from commandline.errors import RequestError
 from commandline.options import LARGEST, SEED, SURROGATE
 from results.training_options import Selected, Task, TrainingOptions, Validation
 
-# Leaves room for suffixes below the 255 bytes a file name may have, encrypted folders' 143 included.
+# A file name may have 255 bytes, in an encrypted folder 143; the rest is room for suffixes.
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
@@ -32,11 +33,11 @@ Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
 Chosen = Literal["measured", "known", "given"]
 T = TypeVar("T")
-Traits = Mapping[str, Any]  # of a field: bounds, check
+Traits = Mapping[str, Any]  # a field's metadata: bounds, check
 
 
 def bounds(least: float = -LARGEST, most: float = LARGEST) -> Traits:
-    """Both are allowed; they hold for each number within the field."""
+    """Inclusive bounds of each number in the field."""
     return {"bounds": (least, most)}
 
 
@@ -69,7 +70,7 @@ class StoredChannel:
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractionCost:
-    """Cost of the feature set's features for all clips."""
+    """Cost of extracting and storing the feature set for all clips."""
 
     megabytes: float = field(metadata=bounds(0))
     seconds: float | None = field(default=None, metadata=bounds(0))
@@ -84,21 +85,21 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Fitted for new audio to all test clips so far."""
+    """Calibration for new audio, fitted to all test clips so far."""
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
     clips: int = field(metadata=bounds(1))
-    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))  # of tags, by class
+    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))  # by class, tags
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    threshold: float  # probability below which there is no answer
+    threshold: float  # answers of lower probability are withheld
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """run.json of a run, trained here or by a loop of one's own."""
+    """run.json of a run of `make train` or of a loop of one's own."""
 
     dataset: str
     synthetic: bool
@@ -115,25 +116,25 @@ class RunConfig:
     augment: str
     model_summary: str
     exact: bool  # training has one solution, whatever the seed
-    member_models: tuple[str, ...] = ()  # of an ensemble trained as one model
+    member_models: tuple[str, ...] = ()  # members of an ensemble that was trained as one model
     grid: str  # rows x frames
-    folds: tuple[int, ...] = field(metadata=FOLDS)  # the protocol's, trained or not
+    folds: tuple[int, ...] = field(metadata=FOLDS)  # all folds of the protocol, trained or not
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
-    sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache tells none
-    duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache tells none
+    sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
+    duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
     channels: tuple[StoredChannel, ...]
     extraction: ExtractionCost
     protocol: str  # in words
     hash: str
     hash_version: int
-    family: str  # hash without the seed: runs that differ in the seed alone share it
+    family: str  # hash without the seed: the same for runs that differ only in the seed
     options: TrainingOptions
-    command: tuple[str, ...] | None = None  # NAME=value words that train it again; none of one's own loop
+    command: tuple[str, ...] | None = None  # NAME=value words that train it again; None for one's own loop
     cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
     clips: str  # digest of the clips' table
     machine: Machine
     versions: Mapping[str, str]
-    seconds: float = field(metadata=bounds(0))  # training alone, all folds
+    seconds: float = field(metadata=bounds(0))  # training time, all folds
     calibration: Mapping[Epoch, Calibration]
     device: Device | None = None
     precision: Precision | None = None
@@ -142,22 +143,22 @@ class RunConfig:
     compiled: bool | None = None
     parameters: int | None = field(default=None, metadata=bounds(0))
     checked: Mapping[str, str] | None = None  # way to compute -> why it was refused; empty if it agreed
-    chosen: Chosen | None = None  # how the way to compute was: by this run, an earlier one, or by options
-    changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()  # of the way to compute, since the beginning
+    chosen: Chosen | None = None  # way to compute: measured by this run, known from an earlier one, or given
+    changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()  # changes of the way to compute, in order
 
     members: ClassVar[tuple[str, ...]] = ()
 
 
-# A loop of one's own writes none of these, the trainer all.
+# The trainer writes all of these, a loop of one's own none.
 BY_TRAINER = ("command", "device", "precision", "channels_last", "threads", "compiled", "checked", "chosen")
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig(RunConfig):
-    """The configuration in a bundle, for the epoch whose weights it holds."""
+    """A bundle's configuration: the run's, with the calibration for the bundle's weights."""
 
     temperature: float = field(metadata=bounds(1e-9))
-    rejection: Rejection | None = None  # chosen on validation clips
+    rejection: Rejection | None = None  # fitted to validation clips
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))  # by class
 
 
@@ -183,7 +184,7 @@ class EnsembleConfig:
     parameters: int = field(metadata=bounds(0))
     seconds: float = field(metadata=bounds(0))
     note: str
-    val: Validation | None = None  # if all members share it
+    val: Validation | None = None  # None if the members differ
 
     tag: ClassVar[str] = ""
     command: ClassVar[None] = None
@@ -206,7 +207,7 @@ def read_config(content: object, kind: type[T], origin: str) -> T:
 
 
 def to_json(record: object) -> dict[str, object]:
-    """A configuration, or a part of it, as run.json has it."""
+    """A configuration or a part of it, in the form of run.json."""
     values = {own: getattr(record, own.name) for own in dataclasses.fields(record)}  # type: ignore[arg-type]
     return {own.name: _plain(value) for own, value in values.items() if value != _if_absent(own)}
 
@@ -220,7 +221,7 @@ def _plain(value: object) -> object:
 
 
 def _record(content: object, kind: type[T], place: str) -> T:
-    """A dataclass from an object of JSON; ValueError names the key that does not fit."""
+    """A dataclass from an object of JSON; ValueError names the key that is missing, unknown or malformed."""
     if not isinstance(content, Mapping):
         raise ValueError(f"has malformed {place}" if place else "holds no configuration")
     known = {own.name: own for own in dataclasses.fields(kind)}  # type: ignore[arg-type]
@@ -241,12 +242,12 @@ def _record(content: object, kind: type[T], place: str) -> T:
 
 
 def _if_absent(own: "dataclasses.Field[object]") -> object:
-    """The value of a key that is not there; MISSING if it must be there, as options must."""
+    """The value of an absent key; MISSING if the key is required, as most options are."""
     return own.metadata.get("absent", MISSING) if "meaning" in own.metadata else own.default
 
 
 def _value(value: object, kind: object, traits: Traits, place: str) -> object:
-    """A value of JSON as this type; ValueError names the key if it is of another, or out of bounds."""
+    """A value of JSON as this type; ValueError names the key if the type or the bounds do not fit."""
     parts = get_args(kind)
     origin = get_origin(kind) or kind
     least, most = traits.get("bounds", (-LARGEST, LARGEST))
@@ -266,7 +267,7 @@ def _value(value: object, kind: object, traits: Traits, place: str) -> object:
         if isinstance(value, str) and value in parts:
             return value
     elif isinstance(value, int | float) and type(value) in (kind, int if kind is float else kind):
-        if least <= value <= most:  # as NaN is not
+        if least <= value <= most:  # False for NaN
             return value
     elif type(value) is kind and not SURROGATE.search(str(value)):
         return value
@@ -280,9 +281,10 @@ def digest(content: object) -> str:
 
 
 def label(features: str, model: str, differences: Iterable[str], hash_: str) -> str:
-    """A folder's name: features, model, and what differs from the defaults.
+    """A folder's name: features, model, and the options that differ from the defaults.
 
-    What a file system dislikes becomes `.` (`mfcc:1-19` is `mfcc.1-19`). A long name ends in the hash.
+    Characters that a file system refuses become `.` (`mfcc:1-19` is `mfcc.1-19`). A long name ends in the
+    hash.
     """
     text = re.sub(r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences]))
     if len(text.encode()) <= LABEL_BYTES:

@@ -1,12 +1,12 @@
 """Events in recordings: detections joined from windows, and their scores against annotated events. No torch.
 
-Tables have a row an event, detection or window: file, start and end in seconds, label. Windows are sorted by
-file and start. Each window stands for the hop in its middle: it has a label if it holds half of an event, so
-the event lies in the middle of the windows that hold it.
+A row of a table is an event, a detection or a window: file, start and end in seconds, label. Windows are
+sorted by file and start. A window has a label if it holds half of an event, and stands for the hop in its
+middle: the event lies in the middle of the windows that hold it.
 
 An event and a detection of one file and label are partners by three criteria:
 
-    shared  they share at least half of the shorter one; one detection may find several events
+    shared  their overlap is at least half of the shorter one; one detection may find several events
     iou     their intersection is at least 0.3 of their union; one to one
     collar  their starts differ by at most 0.2 s, their ends by that or half of the event's duration; one to
             one (mir_eval.transcription.match_notes at one pitch, sed_eval's event-based scores)
@@ -25,20 +25,20 @@ from results.tags import average_precision, decision_scores, macro
 BACKGROUND = "background"  # the label of windows without an event: no detection
 ALL = "all classes"
 EVENT_COLUMNS = ["file", "start", "end", "label"]
-HALF = 0.5  # the least part of the shorter one that is shared
+HALF = 0.5  # least overlap, as a share of the shorter one
 IOU = 0.3  # as in DCASE's few-shot task
 COLLAR = 0.2  # seconds
 DIGITS = 4  # differences of times are rounded to 0.1 ms, as in mir_eval: 2.2 - 2.0 is more than 0.2
 
 
 def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
-    """What each window stands for: file, start, end, and `follows`, whether it continues the one before.
+    """The time that each window stands for: file, start, end; `follows`: it continues the one before.
 
     A recording's first and last windows also stand for its ends. Windows more than a hop (seconds) apart do
-    not touch: others between them were left out.
+    not touch: the windows between them were left out.
     """
     centre = (windows["start"] + windows["end"]) / 2
-    before = centre.groupby(windows["file"]).diff()  # NaN of a file's first
+    before = centre.groupby(windows["file"]).diff()  # NaN for a file's first window
     start = (centre - before.clip(upper=hop) / 2).fillna(windows["start"])
     end = (centre + before.shift(-1).clip(upper=hop) / 2).fillna(windows["end"])
     follows = before <= 1.01 * hop  # times are rounded to milliseconds
@@ -46,11 +46,12 @@ def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
 
 
 def join_windows(middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.DataFrame) -> pd.DataFrame:
-    """Detections: neighbouring windows of `middles` with one class are one; BACKGROUND is none.
+    """Detections: neighbouring windows of `middles` with the same class are joined; BACKGROUND makes none.
 
-    chosen, probabilities  (W, K), a column a class: whether a window has it, and how probably
+    chosen         (W, K), a column a class: whether it is predicted for the window
+    probabilities  (W, K), a column a class
 
-    EVENT_COLUMNS, then the mean and the largest of the windows' probabilities.
+    The columns are EVENT_COLUMNS, then the mean and the largest of the windows' probabilities.
     """
     tables = [pd.DataFrame(columns=[*EVENT_COLUMNS, "mean", "largest"])]
     for name in chosen.columns.drop(BACKGROUND, errors="ignore"):
@@ -67,7 +68,7 @@ def join_windows(middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.D
 
 
 def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) -> tuple[Ints, Ints]:
-    """Rows of both tables that agree in `columns` and overlap, or are up to COLLAR apart: (P,) each.
+    """P pairs of rows that agree in `columns` and overlap, or are up to COLLAR apart: (P,) for each table.
 
     A table of all pairs would not fit into memory for a day of recording.
     """
@@ -86,9 +87,9 @@ def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) ->
 
 
 def label_windows(windows: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
-    """Labels of each window, joined by `;`: of events of which it holds half, or which fill half of it.
+    """Each window's labels, joined by `;`: the events that overlap it by half of their or its duration.
 
-    BACKGROUND if no event touches it, empty if one does by less than that: such windows are left out.
+    BACKGROUND if no event touches the window. Empty if the overlaps are shorter: such windows are left out.
     """
     window, event = near_pairs(windows, events, ["file"])
     spans = [
@@ -104,8 +105,8 @@ def label_windows(windows: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
 
 
 def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
-    """Events and detections below each other: EVENT_COLUMNS, `detected` (False of an event), and whether it
-    has a partner by `shared`, `iou`, `collar`.
+    """Events, then detections: EVENT_COLUMNS, `detected` (False for events), and whether the row has a
+    partner by `shared`, `iou`, `collar`.
 
         compare(events, detections).groupby("file")["iou"].mean()  # F1 of each recording
     """
@@ -133,10 +134,10 @@ def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
 
 
 def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
-    """Scores of `compare`, a row a label and one of ALL; `middle`: the `middles` of the windows.
+    """Scores of the table of `compare`, with one row a label and one for ALL; `middle`: `middles` of windows.
 
-    events, detections  counts                  event_recall   share of events that a detection shares
-    f1_iou, f1_collar   F1 by that criterion    false_alarms   detections an hour that share no event
+    events, detections  counts                  event_recall   share of events with a `shared` partner
+    f1_iou, f1_collar   F1 by that criterion    false_alarms   detections an hour without a `shared` partner
     """
     hours = (middle["end"] - middle["start"]).sum() / 3600
     rows = [*np.unique(items["label"]), ALL]
@@ -154,9 +155,9 @@ def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd.DataFrame:
-    """`event_scores` of a perfect classifier of windows, which no model on such windows exceeds.
+    """`event_scores` of a perfect classifier of windows: the upper limit for a model on these windows.
 
-    A window's `label`: names joined by `;`. Labels that are none of the events' do not count.
+    A window's `label` is names joined by `;`. Labels that no event has do not count.
 
         best_possible(events, windows, hop=0.25).loc["all classes", "f1_collar"]
     """
@@ -169,14 +170,15 @@ def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd
 def detection_scores(
     windows: pd.DataFrame, chosen: pd.DataFrame, scores: pd.DataFrame, hop: float, events: pd.DataFrame
 ) -> pd.DataFrame:
-    """Scores by class and over ALL: of windows, of the detections that they make, and the best possible.
+    """Scores of the windows, of their detections, and the best possible: a row for each class and for ALL.
 
-    windows  with the column `label`, as in `label_windows`: those without one count by their detections alone
-    chosen   (W, K), a column a class: what is predicted
+    windows  with the column `label`, as in `label_windows`; a window with an empty label has no window score
+    chosen   (W, K), a column a class: whether it is predicted
     scores   (W, K), probabilities or their ranks
 
-    window_precision, window_recall, window_f1, window_support (a count), window_average_precision (over ALL
-    its mean over the classes), the columns of `event_scores`, best_f1_iou, best_f1_collar.
+    The columns are window_precision, window_recall, window_f1, window_support (a count),
+    window_average_precision (ALL has the mean over the classes), those of `event_scores`, best_f1_iou,
+    best_f1_collar.
     """
     names = chosen.columns.drop(BACKGROUND, errors="ignore")
     events = events[events["label"].isin(names)]

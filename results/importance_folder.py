@@ -2,12 +2,13 @@
 
     runs/<dataset>/importance-<model>-<hash>/
         importance.json   configuration; each feature with the fingerprint of its cached values and its cost
-        clips.csv         clip_id, group, fold, target: a row a test clip
-        scores.csv        features (`a b`), score (probability | correct), then a column a test clip
+        clips.csv         one row for each test clip: clip_id, group, fold, target
+        scores.csv        features (`a b`), score (probability | correct), then one column for each test clip
 
-scores.csv has two lines a fit, appended in one write: the probability of each clip's true class, and whether
-that class was the most probable. A fit is named by its features; `1/4` beside them is one on so many of the
-training recordings. What a kill leaves of a line is not read, and goes before the next.
+scores.csv has two lines for each fit, appended in one write: the probability of each clip's true class, and
+whether that class was the most probable. A fit is named by its features; `1/4` before them means that it was
+fitted to a quarter of the training recordings. A line that a kill cut short is not read, and is removed
+before the next is written.
 """
 
 import csv
@@ -27,15 +28,15 @@ from results.run_folder import damage_named
 from results.scores import SMALLEST_PROBABILITY, Floats
 from results.shapley import NONE, Values, permutations, sampled_shapley, shapley
 
-IMPORTANCE = "importance-"  # how a folder's name begins
+IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")
-PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # of the training recordings, beside all of them
+PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # shares of the training recordings
 REMEDY = "remove its folder and repeat make importance"
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: its features, and the part of the training recordings that it is fitted to; '' for all."""
+    """One fit: its features, and the part of the training recordings that it uses ('' for all)."""
 
     features: frozenset[str]
     part: str = ""
@@ -51,7 +52,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class ImportanceFolder:
-    """One configuration's scores of subsets, read: of all its features, or of those that are `chosen`."""
+    """One configuration's scores of feature subsets: all its features, or those that are `chosen`."""
 
     path: Path
     chosen: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class ImportanceFolder:
 
     @property
     def features(self) -> list[str]:
-        """In the order in which they were given."""
+        """The features, in the order in which they were given."""
         return list(self.chosen or self.config["features"])
 
     @property
@@ -75,7 +76,7 @@ class ImportanceFolder:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """clip_id, group, target as text, fold as numbers: (N,) rows."""
+        """N rows: clip_id, group, target as text, fold as a number."""
         text = dict.fromkeys(("clip_id", "group", "target"), str)
         file = self.path / "clips.csv"
         with damage_named(file, REMEDY):
@@ -83,7 +84,7 @@ class ImportanceFolder:
 
     @cached_property
     def scores(self) -> dict[Fit, Floats]:
-        """Fit -> (2, N), by SCORES. RequestError if the file is damaged."""
+        """Fit -> (2, N): the rows of SCORES. RequestError if the file is damaged."""
         file = self.path / "scores.csv"
         read = {}
         with damage_named(file, REMEDY):
@@ -100,7 +101,7 @@ class ImportanceFolder:
         return read
 
     def values(self, score: str = "probability") -> Values:
-        """Of the subsets of `features` alone: log probabilities, or 1 and 0 for correct."""
+        """subset of `features` -> log probabilities, or 1 and 0 for `correct`; fits of PARTS are left out."""
         row = SCORES.index(score)
         names = set(self.features)
         scores = {fit.features: both[row] for fit, both in self.scores.items() if not fit.part}
@@ -111,12 +112,16 @@ class ImportanceFolder:
 
     @property
     def permutations(self) -> list[list[str]]:
-        """Those that sampled Shapley values need; of up to EXACT features there are none."""
+        """Orders of the features for sampled Shapley values; none for up to EXACT features."""
         return permutations(self.features, self.config["permutations"], self.config["seed"])
 
     @property
     def lacking(self) -> list[Fit]:
-        """The fits to be made, the largest first; after them, pairs with the best single feature."""
+        """Fits that are still to be made.
+
+        The order: all features, none, all but one, PARTS, single features, then subsets by size. Once these
+        are there, pairs with the best single feature follow.
+        """
         names = self.features
         orders = self.permutations
         whole = frozenset(names)
@@ -139,11 +144,11 @@ class ImportanceFolder:
         return max(self.features, key=lambda name: values[frozenset({name})].mean())
 
     def contributions(self, score: str = "probability") -> dict[str, Floats]:
-        """(N, F) each: what each feature gives to each clip.
+        """Contributions (N, F) of each feature to each clip, from the values v of feature sets.
 
-        shapley  its share of what all of them give     lost   all of them less all but it
-        alone    it less none of them                   added  it and the best single one less that one, NaN
-                                                               for the best single one itself
+        shapley  Shapley value          lost   v(all) - v(all but it)
+        alone    v(it) - v(none)        added  v(it and the best single one) - v(the best single one);
+                                               NaN for the best single one itself
         """
         values = self.values(score)
         orders = self.permutations

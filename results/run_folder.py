@@ -1,18 +1,18 @@
-"""The run-folder format: what training leaves behind and analysis reads. No torch.
+"""The run-folder format, written by training and read by analysis. No torch.
 
     runs/<dataset>/<label>/run.json      the whole configuration; the folder's name is never parsed
         fold1/history.csv                one row per epoch, HISTORY_COLUMNS; an empty field was not computed
         fold1/predictions.csv            PREDICTION_COLUMNS, then one probability column per class
-        fold1/predictions-<member>.csv   of an ensemble, the same table for each member alone
+        fold1/predictions-<member>.csv   the same table for each member of an ensemble
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
-        fold1/attribution.csv            on request, of `explain`
+        fold1/attribution.csv            written by `explain`
         fold1/augmented.npz              some clips before and after each augmentation
 
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
-Whoever reads gets sound content or a RequestError that names the file and what to do: run.json and the CSV
-files are checked in `read_config`, `RunFolder.history` and `RunFolder.predictions`, and nowhere else.
+A reader gets valid content or a RequestError that names the file and what to do: `read_config`,
+`RunFolder.history` and `RunFolder.predictions` check run.json and the CSV files, nothing else does.
 """
 
 import io
@@ -43,16 +43,16 @@ HISTORY_COLUMNS = (
 TAGS_HISTORY_COLUMNS = tuple(column.replace("accuracy", "map") for column in HISTORY_COLUMNS)
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-# Endings of folders of RETRAIN=1, which are no runs yet or no more: the new run in training, the old one.
+# RETRAIN=1 has two folders that are not listed as runs: the new run in training, and the old run meanwhile.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
 SUM_TOLERANCE = 1e-3  # a row whose sum differs more from 1 is damaged
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run, read: its configuration, and each fold's history and predictions as data frames.
+    """One run's configuration, and each fold's history and predictions as data frames.
 
-    run.json and each predictions.csv are read once; whoever wants to see a change opens the folder again.
+    run.json and each predictions.csv are read once; a new RunFolder sees changes.
     """
 
     path: Path
@@ -118,7 +118,7 @@ class RunFolder:
 
     @property
     def family(self) -> str:
-        """A hash without the seed: runs that differ in the seed alone share it."""
+        """The hash without the seed, the same for runs that differ only in the seed."""
         return self.config.family
 
     @property
@@ -128,7 +128,7 @@ class RunFolder:
 
     @property
     def exact(self) -> bool:
-        """Whether another seed would give the same; validation clips are drawn by the seed."""
+        """Whether another seed would give the same predictions; the seed draws the validation clips."""
         return isinstance(self.config, RunConfig) and self.config.exact and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
@@ -144,7 +144,7 @@ class RunFolder:
         return fitted.temperature if fitted else 1.0
 
     def thresholds(self, selection: str = "auto") -> Mapping[str, float] | None:
-        """Probability by class above which a tag of new audio is predicted; None of other tasks."""
+        """class -> probability above which new audio gets that tag; None for other tasks."""
         fitted = self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
         return fitted.thresholds if fitted else None
 
@@ -173,12 +173,12 @@ class RunFolder:
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
         """PREDICTION_COLUMNS as text, then a column of floats per class, in the order of `classes`.
 
-        Without `fold`, all finished folds below each other, with a further first column `fold`. With a
-        `member` of an ensemble, what it predicts alone.
-        RequestError if a file is damaged. Checked is that every row has a known class and probabilities that
-        sum to one (of tags: known classes or none, numbers from 0 to 1),
-        that no clip occurs twice per split and selection, and that test clips, if any, have
-        predictions of the last epoch.
+        Without `fold`, all finished folds follow each other, with a further first column `fold`. With a
+        `member` of an ensemble, the table is that member's.
+
+        RequestError if a file is damaged: if a row lacks a known class or probabilities that sum to one
+        (tags: known classes or none, numbers from 0 to 1), if a clip occurs twice in a split and selection,
+        or if test clips have no predictions of the last epoch.
         """
         if fold is None:
             parts = {number: self.predictions(number, member) for number in self.finished}
@@ -193,12 +193,12 @@ class RunFolder:
 
     @cached_property
     def _tables(self) -> dict[tuple[int, str], pd.DataFrame]:
-        """The predictions that were read, by fold and member."""
+        """(fold, member) -> predictions that were read."""
         return {}
 
     @property
     def scored_split(self) -> str:
-        """The side whose scores are printed: test, or val of a run that never scores the test fold."""
+        """The split whose scores are printed: test, or val if the run never scores the test fold."""
         return "val" if self.training.options.skip_test else "test"
 
     def scored(
@@ -214,19 +214,19 @@ class RunFolder:
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Probabilities (N, K) and class numbers (N,) of the finished folds together, or of one."""
+        """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one."""
         table = self.scored(fold, split, selection, member)
         return table[self.classes].to_numpy(np.float32), pd.Index(self.classes).get_indexer(table["target"])
 
     def tag_answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Probabilities (N, K) and labels (N, K) of a run of tags, as `answers`."""
+        """Probabilities (N, K) and labels (N, K), as `answers`, for a run of tags."""
         table = self.scored(fold, split, selection, member)
         return table[self.classes].to_numpy(np.float32), label_indicator(table["target"], self.classes)
 
     def scores(self, split: str = "test", selection: str = "auto", member: str = "") -> pd.DataFrame:
-        """A row a finished fold: loss, accuracy (mAP of tags), macro precision, recall and F1."""
+        """A row for each finished fold: loss, accuracy (tags: mAP), macro precision, recall and F1."""
         by_fold = {}
         for fold in self.finished:
             if self.tags:
@@ -268,7 +268,7 @@ def _read_predictions(file: Path, classes: list[str], tagged: bool) -> pd.DataFr
 
 @contextmanager
 def damage_named(file: Path, remedy: str) -> Iterator[None]:
-    """What is wrong with a file becomes a RequestError of one line."""
+    """Turn an error in reading `file` into a RequestError of one line."""
     try:
         yield
     except (ValueError, LookupError, RecursionError, FileNotFoundError) as error:
@@ -285,10 +285,10 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
 
 
 def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
-    """The runs that `wanted` names: words, each a name, a path, a unique prefix of a name, or `last`.
+    """The runs that the words of `wanted` name: each a name, a path, a unique prefix of a name, or `last`.
 
-    `dataset/name` tells runs of the same name apart; it or a path may hold blanks if it stands alone.
-    RequestError with the nearest name if a word fits none, with all of them if it fits several.
+    `dataset/name` distinguishes runs of the same name; a single name or path may hold blanks.
+    RequestError with the nearest name if a word fits no run, with all names that fit if it fits several.
     """
     known = {f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)}
     words = [wanted] if wanted in known or _is_run(wanted) else wanted.split()
@@ -338,7 +338,7 @@ def history_columns(tagged: bool) -> tuple[str, ...]:
 
 
 def history_row(values: Mapping[str, float], columns: Sequence[str] = HISTORY_COLUMNS) -> str:
-    """One line of history.csv, without its end; what is not in `values`, or is NaN, stays empty."""
+    """One line of history.csv, without its end; a column stays empty if its value is missing or NaN."""
     for name in values.keys() - {*columns}:
         raise RequestError(nearest("column of history.csv", name, columns))
     numbers = [values.get(column, math.nan) for column in columns]
@@ -349,7 +349,7 @@ def history_row(values: Mapping[str, float], columns: Sequence[str] = HISTORY_CO
 def start_history(
     fold_folder: Path, rows: Sequence[str] = (), columns: Sequence[str] = HISTORY_COLUMNS
 ) -> None:
-    """Make history.csv hold exactly `rows`; a file that already does is not touched."""
+    """Write history.csv with exactly `rows`, unless the file already holds them."""
     fold_folder.mkdir(parents=True, exist_ok=True)
     content = "".join(line + "\n" for line in (",".join(columns), *rows)).encode()
     file = fold_folder / "history.csv"
@@ -363,16 +363,17 @@ def append_history(fold_folder: Path, row: str) -> None:
 
 
 def predictions_file(member: str = "") -> str:
-    """The name of the table of predictions: of the run, or of one member of an ensemble."""
+    """The file of the run's predictions, or of those of an ensemble's member."""
     return f"predictions-{member}.csv" if member else "predictions.csv"
 
 
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """Write `rows`, the first columns, and `probabilities`, (rows, classes) float32, of which no bit is lost.
+    """Write `rows` (PREDICTION_COLUMNS) beside `probabilities` (N, K), float32, without loss of a bit.
 
-    With a `member` of an ensemble, its own table; predictions.csv, which says that all is there, comes last.
+    With a `member` of an ensemble, it writes that member's table; predictions.csv is written last, since it
+    marks the fold as finished.
     """
     table = pd.DataFrame(probabilities, rows.index, classes)
     table = pd.concat([rows[list(PREDICTION_COLUMNS)], table], axis=1)

@@ -1,6 +1,6 @@
-"""Scores of predicted probabilities: arrays in, plain numbers out. What training writes and reports show.
+"""Scores of predicted probabilities, for training and reports: arrays in, plain numbers out.
 
-Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N, K) rows that
+Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N, K) has rows that
 sum to one; the prediction is the first of the most probable classes. Macro averages go over the
 classes that have test clips; a class that is never predicted has precision 0. Nothing here reads,
 writes or warns, and nothing imports torch.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from commandline.registry import Registry
 
 CALIBRATION_BINS = 15  # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
-SMALLEST_PROBABILITY = 1e-12  # so that a true class given zero costs 27.6 and not infinity
+SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -30,14 +30,14 @@ def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
 def class_scores(target: Ints, predicted: Ints, classes: int) -> dict[str, Floats]:
     """Precision, recall, F1 and support (the number of test clips) of each of the K classes.
 
-    scikit-learn gives the same, but checks its input for milliseconds: a report asks hundreds of times.
+    scikit-learn gives the same, but takes milliseconds to check its input; a report asks hundreds of times.
     """
     counts = confusion_matrix(target, predicted, classes)
     return scores_of_counts(counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0))
 
 
 def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, Floats]:
-    """Precision, recall, F1 and support of K classes from the numbers (K,) of their clips."""
+    """Precision, recall, F1 and support of K classes from their numbers of clips, (K,) each."""
     return {
         "precision": hits / np.maximum(predictions, 1),
         "recall": hits / np.maximum(support, 1),
@@ -48,7 +48,7 @@ def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One set of predictions with what several scores share, each computed once."""
+    """One set of predictions; quantities that several scores share are computed once."""
 
     target: Ints  # (N,)
     probabilities: NDArray[np.floating]  # (N, K)
@@ -97,7 +97,7 @@ def macro_f1(prediction: Prediction) -> float:
 
 @METRICS.register()
 def top3(prediction: Prediction) -> float:
-    """Share of clips whose true class is among the three most probable; of equals the first count."""
+    """Share of clips whose true class is among the three most probable; ties rank by class number."""
     first = np.argsort(-prediction.probabilities, axis=1, kind="stable")[:, :3]
     return float((first == prediction.target[:, None]).any(axis=1).mean())
 
@@ -112,16 +112,17 @@ def log_loss(prediction: Prediction) -> float:
 def calibration_error(prediction: Prediction) -> float:
     """Expected calibration error: mean |confidence - accuracy| over bins, weighted by their clips.
 
-    No metric of a fold: of a few clips it is mostly noise, see `calibration_floor`.
+    It is not a metric of a fold: for few clips it is mostly noise, see `calibration_floor`.
     """
     bins = reliability(prediction)
     return float(np.average(np.abs(bins["confidence"] - bins["accuracy"]), weights=bins["clips"]))
 
 
 def calibration_floor(probabilities: NDArray[np.floating]) -> float:
-    """The expected calibration error of a model with these confidences that is perfectly calibrated.
+    """The expected calibration error of a perfectly calibrated model with these confidences.
 
-    The mean of |correct - expected| in a bin is sqrt(2 / pi) of the standard deviation of a sum of coins.
+    |correct - expected| of a bin is, on average, sqrt(2 / pi) times the standard deviation of the number of
+    correct clips.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     variance = np.bincount(_bin(confidence, CALIBRATION_BINS), weights=confidence * (1 - confidence))
@@ -148,15 +149,15 @@ def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
     return np.minimum((confidence * bins).astype(int), bins - 1)
 
 
-# Temperature scaling (Guo et al. 2017): one number, fitted to clips that the model was not trained on, by
-# which the logits are divided. It changes no prediction, only how probable it is called.
+# Temperature scaling (Guo et al. 2017) divides the logits by one number, fitted to clips that the model was
+# not trained on. It changes confidences, not predictions.
 
-TEMPERATURES = np.geomspace(0.2, 5, 17)  # that are tried; the least loss is interpolated between them
-FEWEST_CLIPS = 30  # to fit a temperature to; with fewer it is 1
+TEMPERATURES = np.geomspace(0.2, 5, 17)  # tried values; the least loss is interpolated between them
+FEWEST_CLIPS = 30  # with fewer clips the temperature is 1
 
 
 def scaled(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:
-    """Probabilities (N, K) with their logits divided by the temperature: under 1 more certain, above 1 less.
+    """Probabilities (N, K) with their logits divided by the temperature; above 1 confidence falls.
 
     >>> scaled(np.array([[0.8, 0.2]]), 0.5).round(2)
     array([[0.94, 0.06]])
@@ -167,9 +168,9 @@ def scaled(probabilities: NDArray[np.floating], temperature: float) -> NDArray[n
 
 
 def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accuracy: float) -> float:
-    """The least probability at which answers of this accuracy are left, on these clips; 1 if there is none.
+    """The least threshold at which the remaining answers reach this accuracy on these clips; 1 if none does.
 
-    An answer whose highest probability is below the threshold is withheld.
+    An answer is withheld if its highest probability is below the threshold.
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
@@ -181,14 +182,14 @@ def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accur
 
 
 def fit_temperature(target: Ints, probabilities: NDArray[np.floating]) -> float:
-    """The temperature of the least log loss on these clips, none of which the model was trained on."""
+    """The temperature of the least log loss on these clips; the model must not have been trained on them."""
     return _least(_losses(target, probabilities))
 
 
 def cross_fitted_temperatures(
     target: Ints, probabilities: NDArray[np.floating], folds: Ints
 ) -> dict[int, float]:
-    """For each fold the temperature fitted to the clips of the other folds, so that none sees its own."""
+    """fold -> temperature, fitted to the clips of the other folds."""
     losses = _losses(target, probabilities)
     others = {int(fold): folds != fold for fold in np.unique(folds)}
     return {fold: _least(losses[:, other]) for fold, other in others.items()}
@@ -215,12 +216,12 @@ def _least(losses: Floats) -> float:
 
 
 def all_metrics(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """Every registered metric of one set of predictions, of a clip or more."""
+    """Every registered metric of one set of predictions."""
     prediction = Prediction(target, probabilities)
     return {name: metric(prediction) for name, metric in METRICS.items()}
 
 
-# The columns of each side in history.csv, as val_loss and test_loss, and the metrics that they are.
+# Columns of history.csv, each as val_… and test_…, and the metric in each.
 EPOCH_SCORES = {
     "loss": "log_loss",
     "accuracy": "accuracy",
@@ -231,7 +232,7 @@ EPOCH_SCORES = {
 
 
 def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """EPOCH_SCORES of one set of predictions; a network that has diverged gets its NaN."""
+    """EPOCH_SCORES of one set of predictions; the loss is NaN if the network has diverged."""
     prediction = Prediction(target, probabilities)
     return {name: METRICS[metric](prediction) for name, metric in EPOCH_SCORES.items()}
 

@@ -1,8 +1,8 @@
 """Shapley values of features, interactions of pairs, and similarity of their statistics. No torch.
 
-The value of a feature set for a clip is the logarithm of its true class's probability, in nats. The value of
-no feature is what the classes' shares among the training clips give. Conventions: N clips, F features; P
-permutations, in pairs of one and its reverse.
+The value v of a feature set for a clip is the logarithm of its true class's probability, in nats. The value
+of the empty set comes from the class frequencies among the training clips. Conventions: N clips, F features;
+P permutations, each followed by its reverse.
 """
 
 import itertools
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from results.scores import Floats
 
-EXACT = 8  # most features of which every subset is fitted
+EXACT = 8  # up to this number of features, every subset is fitted
 
-Values = Mapping[frozenset[str], Floats]  # feature set -> (N,) by clip
+Values = Mapping[frozenset[str], Floats]  # feature set -> (N,) values of the clips
 NONE: frozenset[str] = frozenset()
 
 
 def permutations(features: Sequence[str], number: int, seed: int) -> list[list[str]]:
-    """`number` pairs of an order of the features and its reverse (antithetic); none of up to EXACT."""
+    """`number` random orders of the features, each with its reverse (antithetic); none for up to EXACT."""
     if len(features) <= EXACT:
         return []
     rng = np.random.default_rng([seed, len(features)])
@@ -30,7 +30,7 @@ def permutations(features: Sequence[str], number: int, seed: int) -> list[list[s
 
 
 def shapley(values: Values, features: Sequence[str]) -> Floats:
-    """(N, F) exact Shapley values from all 2^F subsets; of each clip they sum to v(all) - v(none)."""
+    """(N, F) exact Shapley values from all 2^F subsets; each clip's sum to v(all) - v(none)."""
     shares = np.zeros((len(values[NONE]), len(features)))
     count = len(features)
     for fit, (place, name) in itertools.product(values, enumerate(features)):
@@ -49,12 +49,12 @@ def sampled_shapley(
         for size, name in enumerate(order):
             before = frozenset(order[:size])
             gains[number, :, features.index(name)] = values[before | {name}] - values[before]
-    pairs = gains.mean(axis=1).reshape(-1, 2, len(features)).mean(axis=1)  # of one and its reverse
+    pairs = gains.mean(axis=1).reshape(-1, 2, len(features)).mean(axis=1)  # means of an order and its reverse
     return gains.mean(axis=0), pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
 
 
 def interactions(values: Values, features: Sequence[str]) -> Floats:
-    """(F, F) mean over clips of v(ij) - v(i) - v(j) + v(none), negative if both say the same.
+    """(F, F) mean over clips of v(ij) - v(i) - v(j) + v(none); negative values mean redundancy.
 
     NaN if the pair has not been fitted.
     """
@@ -69,10 +69,10 @@ def interactions(values: Values, features: Sequence[str]) -> Floats:
 def linear_cka(x: NDArray[np.floating], feature: NDArray[np.str_], features: Sequence[str]) -> Floats:
     """(F, F) linear centred kernel alignment of features (Kornblith et al. 2019).
 
-    1 if they say the same up to rotation and scale.
+    1 if two features have the same statistics up to rotation and scale.
 
-    x        (N, D) statistics, of which each column is standardised
-    feature  (D,) the name of the feature that each is of
+    x        (N, D) statistics; each column is standardised here
+    feature  (D,) the feature's name of each column
     """
     spread = x.std(axis=0, dtype=float)
     standard = (x - x.mean(axis=0, dtype=float)) / np.where(spread > 0, spread, 1)

@@ -1,7 +1,7 @@
 """Scores of clips with several labels or none: arrays in, arrays out.
 
-Average precision is the mean precision over the thresholds of a class's positive clips, equal scores counted
-together (scikit-learn's `average_precision_score`); a random order gives about the prevalence. Classes
+Average precision is the mean precision over the thresholds of a class's positive clips; equal scores are one
+threshold (scikit-learn's `average_precision_score`). A random order gives about the prevalence. Classes
 without a positive clip have NaN and are left out of every mean. Models of several folds are calibrated apart:
 `fold_ranks` makes their scores comparable before clips of all folds are pooled. (The mean of the folds' own
 average precisions is biased upwards for rare classes: 0.37 in a simulation where 0.25 was true.)
@@ -41,7 +41,7 @@ def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
 
 
 def _ranks(values: Scores, among: Scores) -> Floats:
-    """The share of `among` below each value, equals counted by half."""
+    """The share of `among` below each value; ties count half."""
     ordered = np.sort(among)
     return (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right")) / (2 * len(among))
 
@@ -79,7 +79,7 @@ def _resampled(
 
 
 def auroc(target: Targets, scores: Scores) -> Floats:
-    """Area under the ROC curve (K,): the share of (positive, negative) pairs in order, equals by half."""
+    """Area under the ROC curve (K,): the share of (positive, negative) pairs in order; ties count half."""
     return np.array(
         [
             _ranks(score[positive], score[~positive]).mean() if 0 < positive.sum() < len(positive) else np.nan
@@ -91,7 +91,7 @@ def auroc(target: Targets, scores: Scores) -> Floats:
 def lwlrap(target: Targets, scores: Scores) -> float:
     """Label-weighted label-ranking average precision: the average precision within each clip, by label.
 
-    A clip counts as often as it has labels (Howard et al. 2019, the Freesound Audio Tagging challenge).
+    A clip's weight is its number of labels (Howard et al. 2019, the Freesound Audio Tagging challenge).
     """
     within = np.nan_to_num(average_precision(target.T, scores.T))
     labels = target.sum(axis=1)
@@ -134,7 +134,8 @@ def cross_fitted_thresholds(target: Targets, probabilities: Scores, folds: Ints)
 def jackknife_values(target: Targets, scores: Scores, groups: NDArray[np.generic]) -> Floats:
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 
-    A value is the recording's share of the clips times mAP, and how much mAP falls without the recording.
+    A value adds two parts: mAP weighted by the recording's share s of the clips, and the fall of mAP without
+    the recording weighted by 1 - s.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     without = _resampled(target, scores, recordings, lambda counts: counts.sum(axis=0) - counts)
@@ -147,9 +148,9 @@ def jackknife_values(target: Targets, scores: Scores, groups: NDArray[np.generic
 
 
 def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.generic]) -> Floats:
-    """95 % intervals (K + 1, 2) of each class's average precision, and of their mean last.
+    """95 % intervals (K + 1, 2) of each class's average precision and, in the last row, of their mean.
 
-    NaN for a class whose positive clips are of one recording. Recordings are drawn with replacement; the
+    NaN for a class whose positive clips come from one recording. Recordings are drawn with replacement; the
     replicates' variance makes the interval, as for accuracies (`results.bootstrap`).
     """
     _, recordings = np.unique(groups, return_inverse=True)
@@ -174,7 +175,7 @@ def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.gene
 
 
 def epoch_scores(target: Targets, probabilities: Scores) -> dict[str, float]:
-    """The columns of each side in history.csv; precision, recall and F1 at a threshold of 0.5."""
+    """Columns of history.csv without val_ or test_; precision, recall and F1 at a threshold of 0.5."""
     decided = decision_scores(target, probabilities > 0.5)
     known = decided["support"] > 0
     return {

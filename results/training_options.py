@@ -26,72 +26,72 @@ class TrainingOptions(Options):
     )
     model: str = option(
         "resnet18+texture",
-        "`python -m train list` shows them; name@key=value,key=value sets a model's own options; a+b is "
-        "the ensemble of two that take images, b@weight=0.6 the weight of the second in its answer; "
-        "where every channel is a vector, such as an embedding, the default is mlp",
+        "the network or linear model, see `python -m train list`; name@key=value,key=value sets its own "
+        "options; a+b is the ensemble of two that take images, b@weight=0.6 the weight of the second in its "
+        "answer; the default is mlp if every channel is a vector, such as an embedding",
     )
     task: Task = option(
         "classes",
-        "what is predicted: classes, their categories, or tags: several labels a clip or none, which is "
-        "chosen by itself if the table has such clips",
+        "labels to predict: classes, their categories, or tags (several labels a clip, or none); a table "
+        "with such clips turns classes into tags",
     )
     seed: int = option(
         0,
-        "of weights, order and augmentation; another seed is another run of the same configuration",
+        "seed of weights, order and augmentation; another seed is another run of the same configuration",
         **SEED,
     )
 
     epochs: int = of_networks(
         40,
-        "how long to train, fixed unless PATIENCE ends it",
+        "epochs of training; PATIENCE may end it earlier",
         least=1,
     )
     passes: int = of_networks(
         1,
-        "an epoch goes so many times over the training clips",
+        "passes over the training clips in one epoch",
         least=1,
     )
     batch: int = of_networks(
         32,
-        "clips a step; batch norm needs two",
+        "clips in one training step; batch norm needs two",
         least=2,
     )
     grid: str = option(
         "64x216",
-        "rows x frames to which every channel is resized; native keeps the largest channel's own",
+        "rows x frames to which every channel is resized; native is the size of the largest channel",
         needs="resized",
     )
     padding: Literal["auto", "keep", "drop"] = option(
         "auto",
-        "behind the end of short clips: drop resizes each clip's own frames to the grid, keep leaves it "
-        "in; auto drops it for convolutional networks and their ensembles where it is more than a fifth "
-        "of the time",
+        "frames of zeros after the end of short clips: drop resizes each clip's own frames to the grid, keep "
+        "leaves them in; auto drops them for convolutional networks and their ensembles if they are more "
+        "than a fifth of the time",
         needs="droppable",
         absent="keep",
     )
     norm: Literal["feature", "row", "clip", "none"] = of_networks(
         "row",
-        "standardise each feature as a whole, each of its rows, each clip by itself, or not at all",
+        "standardisation by feature, by row of a feature, by clip, or none",
     )
     augment: str = of_networks(
         "auto",
-        "changes drawn anew for each batch, name=strength; auto is shift,gain, of a waveform "
-        "shift,gain,polarity,mixup=0.4, none for texture alone; none for no change",
+        "random changes of each batch, name=strength; auto is shift,gain, for a waveform "
+        "shift,gain,polarity,mixup=0.4, for texture alone none; none for no change",
     )
     smoothing: float = of_networks(
         0.1,
-        "label smoothing: the share of a target that all classes divide among them",
+        "label smoothing: the share of each target that is divided evenly among all classes",
         least=0,
         most=0.99,
     )
     copies: int = option(
         0,
-        "how many of the cached altered copies of each clip to train on besides it",
+        "cached altered copies of each clip to train on, besides the clip itself",
         least=0,
     )
     balance: Literal["none", "loss", "sample"] = of_networks(
         "none",
-        "rare classes count more in the loss, or are drawn more often",
+        "weight of rare classes: loss counts them more, sample draws them more often",
     )
 
     optimizer: Literal["adamw", "sgd"] = of_networks(
@@ -110,42 +110,44 @@ class TrainingOptions(Options):
     )
     momentum: float = of_networks(
         0.9,
-        "of sgd",
+        "Nesterov momentum of sgd",
         least=0,
         most=0.9999,
     )
     schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = of_networks(
         "onecycle",
-        "of the learning rate, step by step; plateau divides it by ten while SELECT stays, needs VAL",
+        "learning-rate schedule, step by step; plateau divides the rate by ten if SELECT stops improving, "
+        "and needs VAL",
     )
     warmup: float = of_networks(
         0.0,
-        "epochs of linear rise before cosine, step, plateau or constant; onecycle rises by itself",
+        "epochs of linear warm-up before cosine, step, plateau or constant; onecycle has its own",
         least=0,
     )
     ema: float = of_networks(
         0.0,
-        "moving average of the weights: the share of the old average kept at each step (0.999), 0 for none",
+        "moving average of the weights: share of the old average kept at each step (0.999); 0 for none",
         least=0,
         most=0.99999,
     )
     clip: float = of_networks(
         0.0,
-        "largest norm of a step's gradient, 0 for no limit",
+        "largest norm of a step's gradient; 0 for no limit",
         least=0,
     )
 
     val: Validation = option(
         "none",
-        "clips set aside to choose by: the next fold, or 15 % of the training groups",
+        "validation clips for model selection: the next fold, or 15 % of the training groups",
     )
     select: Selected = option(
         "val_loss",
-        "which validation score picks the best epoch",
+        "validation score that picks the best epoch",
     )
     patience: int = of_networks(
         0,
-        "end after so many epochs without a better SELECT, 0 never; plateau lowers the rate in a third of it",
+        "epochs without a better SELECT after which training ends, 0 for no early stopping; plateau lowers "
+        "the rate after a third of them",
         least=0,
     )
     skip_test: bool = option(
@@ -153,7 +155,7 @@ class TrainingOptions(Options):
     )
     tta: int = option(
         1,
-        "views of a clip averaged in testing: circular shifts, or crops where AUGMENT crops",
+        "views of a clip averaged in testing: circular shifts, or crops if AUGMENT crops",
         least=1,
         most=9999,
         needs="views",
@@ -161,11 +163,11 @@ class TrainingOptions(Options):
 
     weights: str = of_networks(
         "",
-        "a file of weights to start from, or imagenet to fetch the published ones",
+        "file of weights to start from, or imagenet to fetch the published ones",
     )
     device: str = of_networks(
         "auto",
-        "cpu, cuda, mps; several, `cuda:0 cuda:1`, share the folds",
+        "cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the folds",
         in_sweep=False,
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
@@ -178,5 +180,5 @@ class TrainingOptions(Options):
     )
     compile: Literal["auto", "on", "off"] = of_networks(
         "auto",
-        "torch.compile; auto uses it on a GPU where the run is long enough to repay it",
+        "torch.compile; auto uses it on a GPU if the run is long enough to repay it",
     )

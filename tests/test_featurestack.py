@@ -33,7 +33,7 @@ def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
 def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_meaning():
     shown = inspect.signature(fs.train).parameters
     assert shown.keys() == fields(RunOptions).keys() and shown["epochs"].default == 40
-    assert "epochs: [40] how long to train" in inspect.getdoc(fs.train)
+    assert "epochs: [40] epochs of training" in inspect.getdoc(fs.train)
     assert [*inspect.signature(fs.extract).parameters][:2] == ["features", "dataset"]
 
 
