@@ -40,8 +40,9 @@ class Threat:
     """Something that may make the result wrong."""
 
     kind: str  # duplicates | artefacts | failed | changed | uneven | unequal recordings
-    value: float  # how many; of artefacts, the accuracy of the recording alone
-    of: float = 0  # how many there are; of artefacts, chance
+    value: float  # how many; for artefacts, their accuracy alone
+    of: float = 0  # how many there are; for artefacts, chance
+    names: Sequence[str] = ()  # artefacts that predict the class
 
 
 @dataclass(frozen=True, eq=False)

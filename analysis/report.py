@@ -25,7 +25,7 @@ from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
 from analysis.run_section import curves_note, settings, submit_run
 from analysis.runs import Problem, Results, load_runs, outdated_runs
-from analysis.tables import accuracy_by_recording, as_latex, as_markdown
+from analysis.tables import accuracy_by_recording, as_markdown
 from commandline.errors import RequestError
 from commandline.spelling import make_command
 from commandline.terminal import as_csv, plural, progress
@@ -106,7 +106,8 @@ def find(content: Content) -> None:
         if finding["kind"] == "duplicates_across_folds":
             threats.append(Threat("duplicates", finding["count"]))
         elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
-            threats.append(Threat("artefacts", finding["accuracy"], finding["chance"]))
+            names = [name.split()[0] for name in finding["names"]]
+            threats.append(Threat("artefacts", finding["accuracy"], finding["chance"], names))
     outdated: list[Problem] = []
     if content.cache:
         outdated = outdated_runs(content.results.runs, content.cache.clips)
@@ -234,7 +235,7 @@ def write(content: Content, command: str, reason: str) -> Built:
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in content.tables.items()}
     if "comparison" in content.tables:
         texts["tables/comparison.md"] = as_markdown(content.tables["comparison"])
-        texts["tables/comparison.tex"] = as_latex(content.tables["comparison"])
+        texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
     (job.folder / "tables").mkdir(exist_ok=True)
     for name, text in texts.items():
         replace_file(job.folder / name, text, durable=False)
@@ -242,7 +243,7 @@ def write(content: Content, command: str, reason: str) -> Built:
     content.files |= {f"figures/{file.name}" for figure in figures.values() for file in figure.files}
     methods = ""
     if content.options.paper and found.runs:
-        methods = extras.load("methods").methods_text(found)
+        methods = extras.load("methods").methods_text(found, cache)
         content.files |= extras.load("latex").write_document(
             job.folder, found, list(figures.values()), methods
         )

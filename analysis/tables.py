@@ -1,4 +1,4 @@
-"""The tables of a report about runs as data frames, and as files: unrounded CSV, rounded Markdown and LaTeX.
+"""The tables of a report about runs as data frames, and as files: unrounded CSV, rounded Markdown.
 
 Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration first. `n` counts
 folds, `sd` is the sample standard deviation over them (empty for one fold).
@@ -205,13 +205,6 @@ def as_markdown(table: pd.DataFrame) -> str:
     ]
     rule = ["---:" if is_numeric_dtype(kind) else "---" for kind in table.dtypes]
     return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
-
-
-def as_latex(table: pd.DataFrame) -> str:
-    """A booktabs tabular, every special character escaped."""
-    alignment = "".join("r" if is_numeric_dtype(kind) else "l" for kind in table.dtypes)
-    shown = rounded(table).map(latex_text).rename(columns=lambda name: latex_text(name.replace("_", " ")))
-    return shown.style.hide(axis="index").to_latex(column_format=alignment, hrules=True)
 
 
 def rounded(table: pd.DataFrame) -> pd.DataFrame:

@@ -147,6 +147,11 @@ class Cache:
         """The clip table: one row a clip, columns CLIP_COLUMNS, of windows also WINDOW_COLUMNS."""
         return self._table.drop(columns=list(SOURCE_COLUMNS))
 
+    @property
+    def sources(self) -> pd.DataFrame:
+        """The clip table with SOURCE_COLUMNS, what is known of each audio file."""
+        return self._table
+
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as stored in a file."""

@@ -359,13 +359,19 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         return []  # too few folds or classes to train on anything
     chance = float(table["label"].value_counts(normalize=True).max())
     mean = float(scores.mean())
+
+    def above_chance(scores: NDArray[np.float64]) -> bool:
+        return bool(scores.mean() - 2 * scores.std(ddof=1) > chance)
+
     what = (
         f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
         f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
     )
     found = Finding("artefacts", NOTE, what, ARTEFACTS, "", "measure", mean, chance)
-    if mean - 2 * scores.std(ddof=1) <= chance:  # not clearly above chance
+    if not above_chance(scores):
         return [found]
-    alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)).mean() for name in ARTEFACTS}
-    names = [f"{name} {percent(alone[name])} %" for name in sorted(alone, key=lambda name: -alone[name])]
+    alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)) for name in ARTEFACTS}
+    first, *others = sorted(alone, key=lambda name: -alone[name].mean())
+    predicting = [first, *(name for name in others if above_chance(alone[name]))]
+    names = [f"{name} {percent(alone[name].mean())} %" for name in predicting]
     return [replace(found, severity=WARNING, names=names, remedy=ARTEFACT_HELP)]

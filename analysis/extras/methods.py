@@ -1,10 +1,29 @@
-"""How the best run was obtained, in words for a paper: the template methods.txt over run.json."""
+"""How the best run was obtained, in words for a paper: methods.txt, filled in from run.json and the cache."""
+
+from collections import Counter
+from pathlib import Path
+
+import soundfile
 
 from analysis.findings import Findings
 from analysis.page import render
+from features_cache import Cache
 from results.bootstrap import REPLICATES
 
 
-def methods_text(found: Findings) -> str:
+def methods_text(found: Findings, cache: Cache | None = None) -> str:
     """A paragraph about data, features, model, training, protocol, statistics and software."""
-    return " ".join(render("methods.txt", f=found, replicates=REPLICATES).split())
+    seconds: list[float] = []
+    rates: Counter[int] = Counter()  # sample rate of the files -> clips
+    if cache and found.main:
+        tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
+        seconds = [known for known in tested["source_seconds"] if known > 0]
+        for path in tested["path"]:
+            if Path(path).is_file():
+                try:
+                    rates[soundfile.info(path).samplerate] += 1
+                except soundfile.LibsndfileError:
+                    continue
+        rates.pop(cache.sample_rate, None)
+    text = render("methods.txt", f=found, replicates=REPLICATES, seconds=seconds, resampled=rates)
+    return " ".join(text.split())

@@ -18,7 +18,7 @@ from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 GOLDEN = Path(__file__).with_name("words.txt")
 THREATS = (
     Threat("duplicates", 58),
-    Threat("artefacts", 0.62, 0.1),
+    Threat("artefacts", 0.62, 0.1, ("level", "peak")),
     Threat("failed", 9, 81),
     Threat("changed", 1),
     Threat("unequal recordings", 12, 60),

@@ -125,6 +125,7 @@ def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
     found = findings(make(tmp_path, sounds))["artefacts"]
     assert found.severity == check.WARNING and found.accuracy > 0.95
     assert found.names[0].startswith("trail ")
+    assert not {"sample_rate", "channels", "lead"} & {name.split()[0] for name in found.names}
 
 
 def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_leak(tmp_path, capsys):

@@ -3,8 +3,15 @@
 import re
 from dataclasses import replace
 
+import numpy as np
+import pandas as pd
+import soundfile
+
 from analysis.extras.methods import methods_text
 from analysis.findings import findings
+from features_cache import Cache, external
+from features_cache.index import refresh
+from features_cache.table import complete, with_sources
 from results.config import Machine
 from results.training_options import TrainingOptions
 from tests.analysis.made_runs import MadeRun, of_sets
@@ -42,6 +49,22 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     ):
         assert words in text, words
     assert not re.search(r"[a-z0-9]\.[A-Z]", text)  # a blank after each sentence
+
+
+def test_real_durations_and_rates_are_told(made, tmp_path):
+    found = findings(made(*of_sets(mel=0.9), clips=40, classes=4))
+    rewrite(found.main.best.folders[0], **(RECORDED | {"duration": 2.99, "sample_rate": 16000}))
+    ids = found.main.best.clip_ids
+    path = tmp_path / "other.wav"
+    soundfile.write(path, np.zeros(8), 8000)
+    table = pd.DataFrame({"clip_id": ids, "label": "dog", "fold": 1, "path": [str(path), *[""] * 39]})
+    table = with_sources(complete(table), None).assign(source_seconds=np.linspace(1.2, 3, 40))
+    settings = {"dataset": "made", "source": "x", "synthetic": 0, "sample_rate": 16000, "samples": 47840}
+    refresh(tmp_path / "cache", table, settings, slice(0, 40))
+    external.write_feature(tmp_path / "cache", "mel", np.zeros((40, 2, 3)), ids)
+    text = methods_text(found, Cache(tmp_path / "cache"))
+    assert "40 test clips of 1.2 to 3 s, padded or cut to 2.99 s at 16,000 Hz; 1 of 40 resampled" in text
+    assert "resampled from 8,000 Hz, of 20 source recordings" in text
 
 
 def test_what_a_linear_model_does_not_use_is_not_told(made):
