@@ -4,9 +4,9 @@ Conventions: two ranked runs are a pair if their options differ in the features 
 alone; they tested the same N clips. A difference is the second's accuracy less the first's, seeds averaged.
 All pairs of a ranking are one family of `significance.sign_flip_tests`.
 
-Of features, the larger set of a pair holds all channels of the smaller and more; pairs with a ranked set
-between them are left out, since its steps say more. Channels count as often as they occur: mel+mel+mel adds
-mel+mel to mel, a control.
+In a pair of feature sets the larger holds all channels of the smaller and more; a pair with a ranked set
+between them is left out, because the two steps say more. Channels count as often as they occur: mel+mel+mel
+adds mel+mel to mel, a control.
 
 `python -m train explain` leaves fold*/attribution.csv, one row a test clip and channel: channel, method
 (permuted), clip_id, correct (the share of its repeats that were correct), selection (last | best).
@@ -22,7 +22,7 @@ from analysis.runs import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
 ATTRIBUTION = {"channel": str, "clip_id": str, "correct": float, "selection": str}
-AUGMENTATION = frozenset({"augment", "copies"})  # whatever else differs makes two runs no pair
+AUGMENTATION = frozenset({"augment", "copies"})  # options that may differ within a pair
 
 
 def ablations(ranking: Ranking) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     ]
     for pair in combinations(runs, 2):
         if set() < differing_options(*pair) <= AUGMENTATION:
-            # First no augmentation, then the fewer and shorter, then no altered copies.
+            # No augmentation first, then the shorter list, then no altered copies.
             less, more = sorted(
                 pair,
                 key=lambda run: [
@@ -80,17 +80,17 @@ def channel_importance(run: Run, problems: list[Problem]) -> pd.DataFrame:
     """How much recall each class loses if a channel is permuted, as far as `explain` has measured it.
 
     Columns: of (the run), channel, class, clips, recall, permuted, difference (recall less permuted: what the
-    trained network relies on). Of the epoch that counts, both on the clips and seeds that were explained; a
-    file that cannot be read is named in `problems`.
+    trained network relies on). Both recalls are of the epoch that counts, on the clips and seeds that were
+    explained. A file that cannot be read is named in `problems`.
     """
     parts = []
     for folder, fold in product(run.folders, run.folders[0].folds):
         file = folder.fold(fold) / "attribution.csv"
         try:
             part = pd.read_csv(file, usecols=[*ATTRIBUTION], dtype=ATTRIBUTION, keep_default_na=False)
-            part = part[part["selection"] == run.selection]
+            part = part[part["selection"] == run.checkpoint]
             if part.empty:
-                raise ValueError(f"it has nothing of the {run.selection} epoch")
+                raise ValueError(f"it has nothing of the {run.checkpoint} epoch")
             parts.append(part.assign(seed=folder.config.seed))
         except FileNotFoundError:
             pass

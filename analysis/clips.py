@@ -1,8 +1,8 @@
 """Clips as a report shows them: feature maps from the cache, small images, audio for the players.
 
 A damaged clip is left out, never fatal. MP3 because every browser plays it; 16 kHz mono at about 22 kbit/s
-is enough to recognise a clip. Audio that was compressed once is kept in the report's folder and used again,
-since it takes some 25 ms a clip.
+is enough to recognise a clip. Compressed audio is kept in the report's folder, because compressing takes some
+25 ms a clip.
 """
 
 import base64
@@ -35,7 +35,7 @@ BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a b
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
-    """The cache, the features whose files can be opened, and a sentence for everything that cannot."""
+    """The cache, the features whose files can be opened, and a sentence on each file that cannot."""
     if folder is None:
         return None, [], []
     try:
@@ -58,7 +58,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
     if outdated:
         names = ", ".join(outdated)
         problems.append(
-            f"{names}: of another rate or duration than the clips: {cache.remedy(' '.join(outdated))}"
+            f"{names}: another rate or duration than the clips have: {cache.remedy(' '.join(outdated))}"
         )
     return cache, usable, problems
 
@@ -86,7 +86,7 @@ def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
 
 
 def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """At most `most` clips, as many of each class as the others as far as it has them, in table order."""
+    """At most `most` clips in table order, equally many of each class that has so many."""
     if len(table) <= most:
         return table
     shuffled = table.iloc[rng.permutation(len(table))]
@@ -113,7 +113,7 @@ def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -
 
 
 def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> dict[str, dict[int, str]]:
-    """clip -> {number of the feature: WebP as base64}; IMAGES at most, of the first clips."""
+    """clip -> {number of the feature: WebP as base64}; at most IMAGES, for the first clips."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
@@ -146,7 +146,7 @@ def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.fl
 
 MP3_RATE = 16000  # Hz
 MP3_COMPRESSION = 0.9  # libsndfile's scale from 0, best, to 1; a clip of five seconds is then some 15 kB
-LONGEST_SECONDS = 10.0  # of a clip, if the dataset does not say how long its clips are
+LONGEST_SECONDS = 10.0  # played, if the dataset does not say how long its clips are
 MEGABYTE = 1e6
 
 

@@ -18,7 +18,7 @@ PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accura
 
 
 def data_facts(cache: Cache) -> dict[str, str]:
-    """The numbers of the data in a line each, empty if there is nothing to say."""
+    """Facts of the dataset, name -> text; the text is empty if there is nothing to say."""
     clips = originals(cache.clips)
     used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)

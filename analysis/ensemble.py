@@ -49,7 +49,7 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     configs = [run.config for run in members]
     # If all members chose their epoch alike, by the same validation or by none, each checkpoint is averaged;
     # otherwise the counted ones are, as `last`.
-    alike = len({(run.selection_protocol, run.selection) for run in members}) == 1
+    alike = len({(run.selection_protocol, run.checkpoint) for run in members}) == 1
     averaged = {"last": [run.probabilities[0] for run in members]}
     if alike:
         averaged = {name: [run.checkpoints[name][0] for run in members] for name in first.checkpoints}

@@ -10,8 +10,8 @@ The page's script reads one JSON object:
     runs       [{name, test_set, top}]  top: one row a clip, the three most probable classes (-1 where there
                are fewer), their probabilities in percent, then the true class's
     views      [{name, runs, top}]  what can be chosen: a configuration over all its seeds, then each seed.
-               runs are numbers in `runs`, whose counts are added; top, of several, is of their mean
-               probabilities
+               `runs` are numbers in the list above, whose counts are added; several seeds have `top` from
+               their mean probabilities
 """
 
 from collections.abc import Mapping, Sequence

@@ -50,21 +50,21 @@ class Findings:
     """What a report says about runs."""
 
     state: State
-    problems: Sequence[Problem] = ()  # what could not be read, then what is not ranked with the rest
-    excluded: Mapping[str, int] = field(default_factory=dict)  # why runs are not compared, and how many
+    problems: Sequence[Problem] = ()  # unreadable files first, then runs outside the ranking
+    excluded: Mapping[str, int] = field(default_factory=dict)  # reason -> runs that are not compared
     threats: Sequence[Threat] = ()
     main: Ranking | None = None
     runs: Sequence[Run] = ()  # every configuration, in the order of the comparison table
-    rows: Sequence[Row] = ()  # of `compared` and `run_details`: the ranked configurations, best first
-    others: Sequence[Row] = ()  # the same of those outside the ranking
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # that have rows
+    rows: Sequence[Row] = ()  # ranked configurations, best first; columns of `compared` and `run_details`
+    others: Sequence[Row] = ()  # configurations outside the ranking, same columns
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # those with rows
     groups: str = ""  # what the dataset calls a group, '' for a source recording
     recordings: int = 0  # source recordings, or other groups
     chance: float = np.nan  # accuracy of always predicting the commonest class
-    chance_p: float = np.nan  # of the best run against it
+    chance_p: float = np.nan  # p of the best run against chance
     detectable: float = np.nan  # smallest difference to the second run that is found with a power of 80 %
     recordings_needed: int = 0  # for a verdict; 0 if there are enough
-    nested: float = np.nan  # score if the run of each fold is selected on the other folds
+    nested: float = np.nan  # accuracy if each fold's run is selected on the other folds
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: ImportanceCall | None = None  # if it was measured

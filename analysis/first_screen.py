@@ -53,7 +53,7 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
 
 
 def classes_shown(counts: Floats) -> list[int]:
-    """The rows of a confusion matrix that its small form shows: those of the most frequent errors."""
+    """Rows of the confusion matrix in its small form: the classes of the most frequent errors."""
     classes = dict.fromkeys(chain(*most_confused(counts, counts.size), range(len(counts))))
     return sorted([*classes][:CLASSES_SHOWN])
 

@@ -1,4 +1,4 @@
-"""Which features matter: tests and intervals by source recording of what `make importance` has measured.
+"""Which features matter: tests and intervals by source recording for the scores of `make importance`.
 
 Each feature's numbers (`ImportanceFolder.contributions`) are means over clips. They are tested as differences
 between two runs are: by sign flips of source recordings, all features of one number as a family (maxT), with
@@ -77,7 +77,7 @@ def gain_tests(
 
 
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
-    """Those of a report, by name; `mean` is in nats.
+    """The report's tables by name; `mean` is in nats.
 
     features    a row a feature and measure: mean, low, high, p, significant, points of accuracy
     classes     a row a class and feature: mean Shapley value, p corrected for all of them, significant
@@ -107,7 +107,7 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
     by_class = gain_tests(cells, groups, folds)[["mean", "p", "significant"]].set_axis(index)
 
-    # Similar ones together: the order of an average-linkage clustering by CKA.
+    # Average-linkage clustering by CKA puts similar features side by side.
     cka = folder.redundancy
     distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(features), 1)]
     order = leaves_list(linkage(distances, "average", optimal_ordering=True))
@@ -142,8 +142,8 @@ def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], gro
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     """A row a size: size, features, accuracy, milliseconds a clip, share of the gain of all features.
 
-    Each fold's set is the best, of those that were fitted, on the other folds, scored on that fold;
-    `features` names the best on all.
+    For each fold, the set that is best on the other folds is scored on that fold; `features` names the set
+    that is best on all folds.
     """
     names = folder.features
     folds = folder.clips["fold"].to_numpy()

@@ -1,10 +1,10 @@
-"""Which reports are asked for, of which runs and cache, and whether one has to be made anew.
+"""Which reports to make, from which runs and cache, and whether one is up to date.
 
-What a report is made from is one hash: equal inputs, equal report, nothing to do. This module loads nothing
-heavy: a report that is up to date is found so in a second. Files count by path, size and time, not by
-content: hashing thirty runs takes longer than may pass. The project's own code and templates count too, so
-that a new version makes its report anew. The files that a report wrote are kept beside its hash: the next one
-removes those that it does not write, unless they were changed since.
+One hash covers all inputs of a report; if it is the same, there is nothing to do. This module loads nothing
+heavy, so that an up-to-date report is recognised within a second. Files count by path, size and time, because
+hashing the content of thirty runs takes too long. The project's own code and templates count too, so that a
+new version makes its report anew. The names of the files that a report wrote stand beside the hash: the next
+report removes those that it does not write, unless somebody has changed them.
 """
 
 import json
@@ -74,7 +74,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
 MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
-OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # words and metrics too
+OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # their words and metrics too
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 

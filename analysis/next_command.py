@@ -1,4 +1,4 @@
-"""The command that a report proposes, by what its findings say.
+"""The command that a report proposes, chosen by its findings.
 
 Only runs of the main ranking count, so that a run that stopped after one fold long ago never decides.
 """
@@ -39,7 +39,7 @@ class Situation:
 
     @property
     def of_data(self) -> list[str]:
-        """The variables that commands take which know no runs."""
+        """The variables for commands that know no runs."""
         return without(self.given, "RUNS")
 
     def train(self, run: Run, *sets: str) -> str:
@@ -68,7 +68,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     if not situation.trainable:
         return make_command("data", *situation.of_data), "untrainable"
     if not trained:
-        # On what the cache holds; features first if that is nothing, or the waveform alone.
+        # A first run on cached features; extraction first if nothing but the waveform is cached.
         vectors = [name for name, frames in situation.frames.items() if frames == 1]
         together = "+".join(first_compared(situation.frames) or vectors[:1])
         command = make_command("features", *situation.of_data)
@@ -104,7 +104,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
     if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
         return sweeps(given, lacking, SEEDS), "seeds"
-    # The best set with the best single feature that it lacks; else what each adds; else its use.
+    # The best set with the best single feature that it lacks, else explain, else predict.
     sets = [run.channels for run in trained]
     for run in ranked:
         alike = differing_options(run, best) <= {"features"} and "+" not in run.features

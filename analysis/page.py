@@ -46,7 +46,7 @@ def environment() -> jinja2.Environment:
         **CELLS,
         "zip": zip,
         "cell": lambda value, kind: CELLS[kind](value),
-        # By what a column of numbers is sorted; unknown is empty and stays last.
+        # The sort key of a number; unknown is empty and stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": terminal.counted,
         "several": terminal.plural,
@@ -85,7 +85,7 @@ CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in
 
 
 def slug(text: str) -> str:
-    """A name as an id of an element: what is no letter or digit becomes its code point, so ids differ."""
+    """An element's id from a name: characters but letters and digits become code points, so ids differ."""
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
 
 

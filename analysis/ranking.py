@@ -25,7 +25,7 @@ from results.scores import Floats, Ints
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
     """The run's model, and the options that differ among the `runs` of this model: `resnet18, augment none`.
 
-    Left out are the features, the seed and the options in `changed`.
+    Features, seed and the options in `changed` are left out.
     """
     same = [other for other in runs if other.model == run.model]
     keys = set().union(*(differing_options(run, other) for other in same))
@@ -68,12 +68,12 @@ class Ranking:
 
     @property
     def testable(self) -> bool:
-        """Whether any difference could be significant: of G recordings p is 2^(1 - G) at least."""
+        """Whether any difference could be significant: with G recordings p is at least 2^(1 - G)."""
         return len(self.shares) >= fewest_recordings(self.level)
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """What each run, by its name, is called beside the others.
+        """Run name -> its label beside the others.
 
         Its features if that is unique, else with the model, else with what differs too: `mel+mfcc`,
         `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`, else its name.

@@ -1,4 +1,4 @@
-"""What the page and the papers show of one run: its tables, figures and settings."""
+"""The section of one run: figures and settings."""
 
 import zipfile
 
@@ -15,14 +15,14 @@ from analysis.runs import Problem, Run
 from features_cache import Cache
 from results.scores import Prediction, reliability
 
-RELIABILITY_BINS = 10  # of a few hundred predictions, more would be thin
+RELIABILITY_BINS = 10  # more would be thin for a few hundred predictions
 SAMPLES_EACH = 4
 SAMPLE_SIZE = 112, 288  # pixels at most, rows and columns
 TOP = 3
-# What numpy and zipfile raise for a damaged archive:
-# an EOFError if it is empty, a RuntimeError for a method of compression that they do not know.
+# Raised by numpy and zipfile for a damaged archive: EOFError if it is empty, RuntimeError for an unknown
+# compression.
 DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile)
-USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # of the options
+USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # options
 
 
 def settings(run: Run) -> dict[str, str]:
@@ -72,19 +72,21 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
             categories=[run.categories[place] for place in order],
             rates=rates,
         )
-    for file in sorted(run.folders[0].path.glob("fold*/augmented.npz"))[:1]:
-        pairs = []  # (augmentation, before, after) of one clip each, of the first channel
-        try:
-            with file.open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
-                before = stored["before"].astype(np.float32)
-                for place, name in enumerate(stored["augment"]):
-                    clip = place % len(before)
-                    after = stored[f"after_{place}"][clip, 0].astype(np.float32)
-                    pairs.append((str(name), before[clip, 0], after))
-        except DAMAGED as error:
-            return [Problem(run.name, f"{file} is left out, it cannot be read ({error})", "damaged")]
-        if pairs:
-            writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
+    archives = sorted(run.folders[0].path.glob("fold*/augmented.npz"))
+    if not archives:
+        return []
+    pairs = []  # (augmentation, before, after) of one clip each, first channel
+    try:
+        with archives[0].open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+            before = stored["before"].astype(np.float32)
+            for place, name in enumerate(stored["augment"]):
+                clip = place % len(before)
+                after = stored[f"after_{place}"][clip, 0].astype(np.float32)
+                pairs.append((str(name), before[clip, 0], after))
+    except DAMAGED as error:
+        return [Problem(run.name, f"{archives[0]} is left out, it cannot be read ({error})", "damaged")]
+    if pairs:
+        writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
     return []
 
 

@@ -23,7 +23,7 @@ from results.run_folder import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
 from results.scores import Floats, Ints
 
 Strings = NDArray[np.str_]
-CLIPS = ("clip_ids", "groups", "folds", "target")  # what a Run has of each of its N clips
+CLIPS = ("clip_ids", "groups", "folds", "target")  # fields with one entry a clip
 
 
 @dataclass(frozen=True)
@@ -97,21 +97,21 @@ class Run:
 
         The protocol in words also tells the number of epochs, which two fair rivals need not share.
         """
-        return f"{self.config.val}, {self.selection}" if self.config.val else self.protocol
+        return f"{self.config.val}, {self.checkpoint}" if self.config.val else self.protocol
 
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(folder.config.seed for folder in self.folders)
 
     @property
-    def selection(self) -> str:
+    def checkpoint(self) -> str:
         """The checkpoint that counts: the best on validation where there is one, else the last."""
         return "best" if "best" in self.checkpoints else "last"
 
     @property
     def probabilities(self) -> Floats:
         """(S, N, K), rows sum to one."""
-        return self.checkpoints[self.selection]
+        return self.checkpoints[self.checkpoint]
 
     @property
     def predicted(self) -> Ints:
@@ -213,7 +213,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     )
     for member in folder.members:
         with named(f"the predictions of {member} alone are"):
-            alone = folder.scored(None, "test", run.selection, member).set_index("clip_id")
+            alone = folder.scored(None, "test", run.checkpoint, member).set_index("clip_id")
             run.members[member] = alone.loc[run.clip_ids, folder.classes].to_numpy(dtype=float)[None]
     return run
 
@@ -288,9 +288,9 @@ def on_folds(run: Run, folds: Ints) -> Run:
 
 
 def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
-    """Of each run that tested clips which the cache has no longer, or with another class or fold, how many.
+    """A problem for each run whose test clips are gone from the cache, or have another class or fold there.
 
-    `clips` is the cache's table. To train again takes another folder: the run's own keeps what it is.
+    `clips` is the cache's table.
     """
     today = clips[clips["copy_of"] == ""].set_index("clip_id")
     problems = []

@@ -142,7 +142,7 @@ def fewest_recordings(level: float) -> int:
 def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
     """(the difference found with POWER, the recordings needed for the observed one over those there are).
 
-    0 recordings where none is observed: there is no difference to find.
+    0 recordings if the observed difference is 0.
 
     Between runs that differ as much as `difference` (G,), which sums to their difference. Runs that differ on
     few recordings could not be so far apart: the variance is at least that of recordings that all differ the

@@ -70,7 +70,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "run": run.name,
                 "task": run.task,
                 "protocol": run.protocol,
-                "checkpoint": run.selection,
+                "checkpoint": run.checkpoint,
                 "missing_folds": " ".join(map(str, run.missing_folds)),
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),

@@ -81,14 +81,14 @@ def draw_accuracy_heat_map(ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.Da
 
 
 @figure(
-    "Recall by class: of the best run in percent, below it what each other run has more (violet) or less "
-    "(orange), in points",
+    "Recall by class: the best run's in percent, below it the difference of each other run in points, violet "
+    "for more, orange for less",
     row_height("recall", 1.5, 0.22),
 )
 def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
     """`recall` (sets, classes), the best set first, as differences from that one.
 
-    Of more than MANY_CLASSES classes those are drawn in which the sets differ most.
+    With more than MANY_CLASSES classes, those are drawn in which the sets differ most.
     """
     spread = np.nan_to_num(recall - recall.iloc[0]).std(axis=0)
     recall = recall.iloc[:, np.sort(np.argsort(-spread, kind="stable")[:MANY_CLASSES])]

@@ -43,7 +43,7 @@ NAMED_ROWS = 16  # columns that are all named; of more, seven are
 class FeatureMap:
     """A feature of one clip: values (rows, frames) with both axes, units as the cache records them.
 
-    `seconds` is what each frame stands for, of features without time in another unit.
+    `seconds` is the time of each frame, or its position in `frame_unit` if columns are not time.
     """
 
     name: str

@@ -25,8 +25,8 @@ from commandline.terminal import points
 
 Draw = Callable[..., Axes]
 
-# Inches that papers have room for: a column of two (85 mm) and the width of the text (175 mm). Every figure
-# is drawn at one of them, so that none is scaled and no text is smaller than FONT_SIZE points.
+# Inches: one of two columns of a paper (85 mm), and its text (175 mm). Every figure is drawn at one of these
+# widths, so that none is scaled and no text is smaller than FONT_SIZE points.
 COLUMN_WIDTH = 85 / 25.4
 TEXT_WIDTH = 175 / 25.4
 NARROW = 5.0  # between the two: a narrower figure is drawn for a column
@@ -42,7 +42,7 @@ class Figure:
     draw: Draw
     height: Callable[..., float]
     width: float
-    pixels: bool  # full of feature maps: the page takes one compressed image of it
+    pixels: bool  # consists of feature maps: the page shows one compressed image
 
     def size(self, **data: Any) -> tuple[float, float]:
         return self.width, self.height(**data)
@@ -90,7 +90,7 @@ ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
 MARKERS = "osD^vPX*"
 
-MANY_CLASSES = 20  # of more, a figure shows those that differ most, and their cells no numbers
+MANY_CLASSES = 20  # if there are more, a figure shows those that differ most
 
 # One hue, growing darker evenly: a rate reads the same on screen, on paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])

@@ -215,7 +215,7 @@ def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
 def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Axes:
     """`pairs`: name, before and after, both (rows, columns) of one channel as the model sees it.
 
-    What a crop leaves is shown without a difference.
+    A crop has no difference, because its shape changes.
     """
     drawn = panels(ax, 3 * len(pairs), 3, wide=0.06, high=0.35)
     for place, (name, before, after) in enumerate(pairs):
@@ -224,7 +224,7 @@ def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.nd
         if after.shape == before.shape:
             largest = max(float(np.abs(after - before).max(initial=0)), 1e-9)
             images.append(("difference", after - before, SIGNED + "_r", -largest, largest))
-        else:  # cut out: no value has one before it to differ from
+        else:  # a crop
             drawn[3 * place + 2].set_axis_off()
         for panel, (title, values, colours, least, most) in zip(drawn[3 * place :], images):
             panel.imshow(values, origin="lower", aspect="auto", cmap=colours, vmin=least, vmax=most)

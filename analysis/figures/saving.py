@@ -55,7 +55,7 @@ class SavedFigure:
 
     @property
     def html(self) -> str:
-        """What stands inside the page, once the writer is closed."""
+        """The figure inside the page; the writer must be closed."""
         file = self.files[0]
         if file.suffix == ".webp":
             content = base64.b64encode(file.read_bytes()).decode()
@@ -126,7 +126,7 @@ class FigureWriter:
 
 @cache
 def drawing_code() -> str:
-    """What a figure depends on besides its data: the modules that draw, and matplotlib."""
+    """A hash of the drawing modules and matplotlib's version, on which figures depend besides their data."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 

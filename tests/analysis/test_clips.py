@@ -99,7 +99,7 @@ def test_features_of_another_duration_are_one_line(cache):
     table, settings = read_index(cache.folder)
     refresh(cache.folder, table, settings | {"duration": 2.0, "samples": 2 * RATE})
     _, usable, (problem,) = clips.readable_cache(cache.folder)
-    assert usable == [] and problem.startswith("mel, rms: of another")
+    assert usable == [] and problem.startswith("mel, rms: another rate or duration")
 
 
 def test_a_broken_file_is_named_and_the_others_are_used(cache):

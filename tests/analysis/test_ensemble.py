@@ -38,7 +38,7 @@ def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of
     runs = made(MadeRun(**first), MadeRun(features="zcr+chroma", **second)).runs
     ensemble = combined(runs, tmp_path)
     assert ensemble.checkpoints.keys() == averaged.keys()
-    assert ensemble.folders[0].selection() == ensemble.selection == list(averaged)[-1]
+    assert ensemble.folders[0].selection() == ensemble.checkpoint == list(averaged)[-1]
     for name, own in averaged.items():
         mean = sum(run.checkpoints[selection] for run, selection in zip(runs, own)) / 2
         assert ensemble.checkpoints[name] == pytest.approx(mean, abs=1e-6)

@@ -71,7 +71,7 @@ def test_settings_are_numbers_or_words_as_they_were_given(made):
 
 def test_the_best_epoch_counts_if_validation_chose_one(made):
     chosen, fixed = made(MadeRun(val="next"), MadeRun(features="zcr")).runs
-    assert (chosen.selection, fixed.selection) == ("best", "last")
+    assert (chosen.checkpoint, fixed.checkpoint) == ("best", "last")
 
 
 def twice(folder):
