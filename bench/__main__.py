@@ -30,6 +30,7 @@ BY_THEMSELVES = {
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
     "bench.fuzz --only runs --trials 500": "damaged run folders and bundles: whether all are named",
     "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that are lost",
+    "bench.short_clips": "memory and time of training on 200,000 clips of a quarter of a second",
     "bench.start": "how long each command takes to answer, as ratios to two imports",
     "bench.false_claims": "how often a report claims something of equal runs, and its power",
 }

@@ -124,14 +124,13 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str 
 
 
 class Resident:
-    """Clips in memory, on the GPU or in RAM; a batch is one gather."""
+    """Clips in memory as a network takes them, on the GPU or in RAM; a batch is one gather."""
 
     def __init__(self, positions: Positions, parts: Iterable[torch.Tensor], where: str, device: str) -> None:
         """`parts` hold the clips at `positions`, in order; `where` keeps them, `device` gets batches."""
         self.device = device
+        self.slot = slots(positions)
         start = 0
-        self.slot = np.full(int(positions.max()) + 1, -1)
-        self.slot[positions] = np.arange(len(positions))
         for part in parts:
             if not start:
                 self.values = torch.empty((len(positions), *part.shape[1:]), dtype=part.dtype, device=where)
@@ -140,17 +139,45 @@ class Resident:
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         for positions in wanted:
-            slots = torch.from_numpy(self.slot[positions]).to(self.values.device)
-            yield self.values.index_select(0, slots).to(self.device, non_blocking=True).float()
+            places = torch.from_numpy(self.slot[positions]).to(self.values.device)
+            yield self.values.index_select(0, places).to(self.device, non_blocking=True).float()
+
+
+class StoredClips:
+    """Clips in RAM as the cache stores them: short ones take a fraction of what their grids would."""
+
+    def __init__(self, plan: Plan, positions: Positions, chunks: Iterable[Positions]) -> None:
+        """`chunks` are `positions` in parts."""
+        self.slot = slots(positions)
+        dtypes = (plan.cache[channel].dtype for channel in plan.channels)
+        shapes = ((len(positions), stored.rows, stored.frames) for stored in plan.input.channels)
+        self.values: list[Numbers] = list(map(np.empty, shapes, dtypes))
+        for chunk in chunks:
+            for values, part in zip(self.values, plan.cache.batch(plan.channels, chunk)):
+                values[self.slot[chunk]] = part
+
+    def read(self, positions: Positions) -> list[Numbers]:
+        return [values[self.slot[positions]] for values in self.values]
+
+
+def slots(positions: Positions) -> Positions:
+    """Place of each clip among `positions`, by clip."""
+    slot = np.full(int(positions.max()) + 1, -1)
+    slot[positions] = np.arange(len(positions))
+    return slot
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """Clips read from the cache's memory map; one thread reads ahead while the network works."""
+    """Clips prepared batch by batch from stored values: those in memory, else the cache's memory map.
+
+    One thread prepares while the network works on the batches before.
+    """
 
     plan: Plan
     statistics: list[Statistics]
     device: str = "cpu"
+    stored: StoredClips | None = None
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         rest = iter(wanted)
@@ -163,16 +190,29 @@ class Streamed:
     def read(self, positions: Positions) -> torch.Tensor:
         """A batch on the CPU; pinned for a GPU, so that it is copied while the network works."""
         plan = self.plan
-        values = plan.cache.batch(plan.channels, positions)
+        stored = self.stored
+        values = stored.read(positions) if stored else plan.cache.batch(plan.channels, positions)
         x = plan.input.prepare(values, self.statistics, plan.cache.filled[positions])
         return x.pin_memory() if self.device == "cuda" else x
 
 
+def holds_stored(plan: Plan) -> bool:
+    """Whether clips take less memory as the cache stores them than resized to the grid."""
+    return plan.input.kind.resized and stored_bytes(plan) < 2 * math.prod(plan.input.shape)
+
+
+def stored_bytes(plan: Plan) -> int:
+    """Bytes of a clip in the cache, all channels together."""
+    shapes = (channel.rows * channel.frames for channel in plan.input.channels)
+    return sum(np.dtype(plan.cache[name].dtype).itemsize * size for name, size in zip(plan.channels, shapes))
+
+
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
     """gpu if the clips fit there, else ram if they fit there, else stream."""
-    needed = 2 * clips * math.prod(plan.input.shape)
-    if device == "cuda" and needed < SHARE_OF_GPU * torch.cuda.mem_get_info()[0]:
+    prepared = 2 * clips * math.prod(plan.input.shape)
+    if device == "cuda" and prepared < SHARE_OF_GPU * torch.cuda.mem_get_info()[0]:
         return "gpu"
+    needed = clips * stored_bytes(plan) if holds_stored(plan) else prepared
     return "ram" if needed < SHARE_OF_RAM * psutil.virtual_memory().available else "stream"
 
 
@@ -220,7 +260,10 @@ class FoldData:
 
 
 def load_fold(plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str) -> FoldData:
-    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals."""
+    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals.
+
+    RAM holds whatever is smaller, what a network takes or what the cache stores.
+    """
     statistics = clips.statistics(plan.cache.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.cache.positions(ids) for ids in (split.train, split.val, split.test))
     if plan.options.skip_test:
@@ -233,7 +276,10 @@ def load_fold(plan: Plan, fold: int, split: Split, clips: ClipMoments, device: s
     source: Resident | Streamed = streamed
     if place != "stream":
         chunks = progress(chunked(every), label="loading features", unit="batches")
-        source = Resident(every, map(streamed.read, chunks), device if place == "gpu" else "cpu", device)
+        if place == "ram" and holds_stored(plan):
+            source = replace(streamed, stored=StoredClips(plan, every, chunks))
+        else:
+            source = Resident(every, map(streamed.read, chunks), device if place == "gpu" else "cpu", device)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
 

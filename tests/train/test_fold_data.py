@@ -14,7 +14,7 @@ from features_cache.index import read_index, refresh
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
-from tests.train.little import FRAMES, execute
+from tests.train.little import FRAMES, change, execute
 from train.augment import AUGMENTS, Batch, parse_augment
 from train.fold_data import (
     FLOOR,
@@ -23,6 +23,7 @@ from train.fold_data import (
     Streamed,
     choose_residence,
     describe_channels,
+    load_fold,
     measure_clips,
 )
 from train.network_input import KINDS, InputSpec, stored_channels
@@ -110,9 +111,22 @@ def test_every_residence_hands_out_the_same_numbers(cache, measured):
         assert torch.equal(one[:1], kept.read(positions[:1]).float())
 
 
+@pytest.mark.parametrize(("grid", "kind"), [("64x216", Streamed), ("8x8", Resident)])
+def test_memory_holds_what_is_smaller_and_gives_the_same_bits(options, monkeypatch, grid, kind):
+    plan = make_plan(change(options, features="mel+chroma", grid=grid, resident="ram"))
+    split = plan.split(1)
+    data = load_fold(plan, 1, split, measure_clips(plan, EVERY), "cpu")
+    assert isinstance(data.source, kind)
+    wanted = [data.train[::-1], data.test]
+    stream = list(Streamed(plan, data.statistics).batches(wanted))
+    monkeypatch.setattr(Cache, "batch", None)  # nothing more is read
+    assert all(map(torch.equal, data.source.batches(wanted), stream))
+
+
 def test_what_does_not_fit_is_streamed(cache):
     assert choose_residence(planned(cache), 48, "cpu") == "ram"
-    assert choose_residence(planned(cache, grid=(50_000, 50_000)), 48, "cpu") == "stream"
+    assert choose_residence(planned(cache, grid=(50_000, 50_000)), 48, "cpu") == "ram"  # as stored
+    assert choose_residence(planned(cache), 10**12, "cpu") == "stream"
 
 
 def test_rows_are_told_to_the_augmentations(cache):

@@ -1,0 +1,82 @@
+"""Memory and time of training on very many short clips: `python -m bench.short_clips`.
+
+Clips of a quarter of a second, mel and mfcc, are held in memory as the cache stores them, or resized to the
+default grid. Exit status 1 if a process that holds them as stored takes more than 3 GB, or a step takes more
+than 5 % longer.
+"""
+
+import resource
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from bench.training import epoch_of, ratio, take_turns, trainer_of
+from commandline.commands import main
+from commandline.options import Options, option
+from commandline.terminal import size
+from features_cache import external
+from train import fold_data
+from train.compute import Compute
+from train.options import RunOptions
+from train.trainer import Trainer
+
+ROWS = {"mel": 128, "mfcc": 40}
+FRAMES, CLASSES, FOLDS, RATE, SECONDS = 4, 10, 5, 8_000, 0.25
+STEPS = 3  # in a timed round
+MOST_BYTES, MOST_TIME = 3e9, 1.05
+
+
+class ShortClipsOptions(Options):
+    """How much."""
+
+    clips: int = option(200_000, "clips in the cache", least=1000)
+    rounds: int = option(15, "timed rounds of three steps", least=1)
+
+
+def make_run(folder: Path, clips: int) -> RunOptions:
+    number = np.arange(clips)
+    ids = [f"{index:06d}" for index in number]
+    table = {"clip_id": ids, "label": [f"class{index % CLASSES}" for index in number]}
+    external.create_cache(folder, table | {"fold": number % FOLDS + 1}, sample_rate=RATE, duration=SECONDS)
+    for name, rows in ROWS.items():
+        values = np.random.default_rng(0).normal(-30, 12, (clips, rows, FRAMES)).astype(np.float16)
+        external.write_feature(folder, name, values, ids, row_unit="Hz")
+    return RunOptions(dataset=str(folder), features="mel+mfcc", resident="ram", runs=folder / "runs")
+
+
+def held(run: RunOptions, as_stored: bool) -> Trainer:
+    """A trainer of three steps an epoch, its clips in memory as stored or resized."""
+    if not as_stored:
+        fold_data.holds_stored = lambda plan: False
+    trainer = trainer_of(run, Compute())
+    trainer.data = replace(trainer.data, train=trainer.data.train[: STEPS * run.batch])
+    return trainer
+
+
+def peak(run: RunOptions, as_stored: bool) -> int:
+    """Bytes that a process has at most."""
+    epoch_of(held(run, as_stored))()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def short_clips(options: ShortClipsOptions) -> int:
+    """Compare memory, then steps in turn."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run = make_run(Path(scratch) / "short", options.clips)
+        with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+            stored, resized = pool.map(peak, [run, run], [True, False])
+        few = make_run(Path(scratch) / "few", 1000)
+        seconds = take_turns(
+            {name: epoch_of(held(few, name == "stored")) for name in ("stored", "resized")}, options.rounds
+        )
+    longer = ratio(seconds, "stored", "resized")
+    print(f"peak memory as stored {size(stored)}, resized {size(resized)}; a step {longer:.3f} times as long")
+    return int(stored > MOST_BYTES or longer > MOST_TIME)
+
+
+if __name__ == "__main__":
+    main([short_clips])
