@@ -89,8 +89,8 @@ class WindowsCommand(DataOptions):
     )
     empty: bool = option(False, "recordings without a table hold no event; otherwise they are left out")
     ignore: str = option("", "labels separated by commas; windows that touch such an event are left out")
-    several: Literal["leave", "longest"] = option(
-        "leave", "windows with several labels: leave them out, or keep the label that fills most of it"
+    several: Literal["tags", "longest", "leave"] = option(
+        "tags", "windows with several labels: all count (TASK=tags), the longest one, or leave them out"
     )
     name: str = option("", "the dataset's name; by default that of AUDIO")
     seed: int = option(0, "which windows without an event are kept", **SEED)

@@ -17,7 +17,7 @@ from commandline.spelling import make_command
 from commandline.terminal import counted, duration, tell, text_table
 from features_cache import dataset_name
 from features_cache.location import NAMED
-from features_cache.table import refuse_class_names
+from features_cache.table import SEPARATOR, by_label, refuse_class_names
 from pipeline import audio
 from pipeline.datasets.events import find_recordings, number_of, read_events
 from pipeline.datasets.load import MOST_CLIPS, STEP
@@ -28,7 +28,6 @@ from storage.files import replace_file
 
 SHORTEST, LONGEST = 0.25, 5.0  # seconds of a window if LENGTH does not say
 DIGITS = 6  # of seconds: less than a sample
-SEVERAL = ";"  # between the labels of a window
 PREDICTED_HOP = 0.25  # of LENGTH, the default of predict
 # Scores of `best_possible` that are printed.
 BEST = {"event_recall": "events found", "f1_iou": "F1 at IoU 0.3", "f1_collar": "F1 within 200 ms"}
@@ -72,7 +71,7 @@ def longest_labels(windows: pd.DataFrame, events: pd.DataFrame) -> list[str]:
         own = by_file[window.file]
         shared = own["end"].clip(upper=window.end) - own["start"].clip(lower=window.start)
         filled = shared.clip(lower=0).groupby(own["label"]).sum()
-        labels.append(filled[window.label.split(SEVERAL)].idxmax())
+        labels.append(filled[window.label.split(SEPARATOR)].idxmax())
     return labels
 
 
@@ -89,13 +88,13 @@ def label_grid(
 ) -> pd.DataFrame:
     """The windows with `label`, and `left_out`: why a window is not used, '' if it is."""
     windows = grid.assign(label=label_windows(grid, events), left_out="")
-    several = windows["label"].str.contains(SEVERAL)
+    several = windows["label"].str.contains(SEPARATOR)
     if options.several == "longest":
         windows.loc[several, "label"] = longest_labels(windows[several], events)
-    else:
+    elif options.several == "leave":
         windows.loc[several, "label"] = ""
     windows.loc[windows["label"] == "", "left_out"] = "less than half of an event"
-    windows.loc[several & (windows["label"] == ""), "left_out"] = "several labels: SEVERAL=longest keeps one"
+    windows.loc[several & (windows["label"] == ""), "left_out"] = "several labels, SEVERAL=leave"
     touched = label_windows(grid, ignored) != BACKGROUND
     windows.loc[touched, "left_out"] = f"an event of IGNORE={options.ignore}"
     if options.background != "all":
@@ -111,14 +110,19 @@ def label_grid(
 
 
 def summary(windows: pd.DataFrame, events: pd.DataFrame) -> str:
-    """Counts by label, and what was left out."""
+    """Counts by label, of windows with several, and what was left out."""
     used = windows["left_out"] == ""
+    clips = windows[used]
     counts = pd.DataFrame(
-        {"events": events["label"].value_counts(), "windows": windows["label"][used].value_counts()}
+        {"events": events["label"].value_counts(), "windows": by_label(clips)["label"].value_counts()}
     )
     rows = [[*row] for row in counts.fillna(0).astype(int).itertuples()]
     left_out = windows["left_out"][~used].value_counts()
     lines = [f"left out, {reason}: {counted(number, 'window')}" for reason, number in left_out.items()]
+    if several := clips["label"].str.contains(SEPARATOR).sum():
+        lines.append(
+            f"several labels: {counted(several, 'window')}, a dataset of tags; SEVERAL=longest keeps one"
+        )
     return "\n".join([text_table(rows, ["label", *counts]), *lines])
 
 
@@ -155,9 +159,13 @@ def run(options: WindowsCommand) -> int:
         raise RequestError(f"HOP={hop:g}: expected at most LENGTH={length:g}, so that no event is lost")
     windows = label_grid(window_grid(used, length, hop), kept, events[ignored], options)
     clips = windows[windows["left_out"] == ""].drop(columns="left_out")
-    refuse_class_names(clips["label"].unique())
+    refuse_class_names(by_label(clips)["label"].unique())
     if clips["label"].isin([BACKGROUND]).all():
-        raise RequestError("no window has one label alone: give a shorter LENGTH, or SEVERAL=longest")
+        raise RequestError(
+            "every window with events has several labels: give a shorter LENGTH or SEVERAL=tags"
+        )
+    if clips["label"].str.contains(SEPARATOR).any():  # tags: a window without an event has none
+        clips["label"] = clips["label"].replace(BACKGROUND, "")
 
     files = {name: str(file.absolute()) for name, file in recordings.items()}
     groups = dict(zip(recordings, clip_ids(recordings)))

@@ -70,9 +70,11 @@ def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
     assert run(options(folder, length=1, hop=0.5)) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^background +0 +3$", shown, re.MULTILINE)
-    assert re.search(r"^left out, several labels: SEVERAL=longest keeps one: 1 window$", shown, re.MULTILINE)
+    assert re.search(
+        r"^several labels: 1 window, a dataset of tags; SEVERAL=longest keeps one$", shown, re.MULTILINE
+    )
     assert "left out, no table: 1 recording, the first noon.flac; EMPTY=1" in shown
-    assert re.search(r"^0\.25 +0\.50 ", shown, re.MULTILINE)
+    assert re.search(r"^0\.25 +1\.00 ", shown, re.MULTILINE)
     path = folder / "data" / "farm" / "farm.csv"
     assert shown.endswith(f"next: make features DATASET={path} DATA={folder / 'data'}\n")
     read = read_events(path.with_name("events.csv"), {"dawn.flac": 3.0, "dusk.flac": 3.0})
@@ -81,12 +83,13 @@ def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
     assert (dataset.duration, dataset.sample_rate) == (1.0, RATE)
     assert dataset.table.groupby("group")["fold"].nunique().tolist() == [1, 1]
     labels = dataset.table.set_index("clip_id")["label"].to_dict()
-    assert labels["dawn@0"] == labels["dawn@0.5"] == "dog" and labels["dusk@2"] == "background"
+    assert labels["dawn@0"] == labels["dawn@0.5"] == "dog" and labels["dusk@2"] == ""
+    assert labels["dawn@1.5"] == "dog;owl"
 
 
-def labels_of(folder, **given):
+def labels_of(folder, several="leave", **given):
     """How many windows of a second have each label."""
-    run(options(folder, length=1, **given))
+    run(options(folder, length=1, several=several, **given))
     return pd.read_csv(folder / "data" / "farm" / "farm.csv")["label"].value_counts().to_dict()
 
 
