@@ -58,10 +58,11 @@ def lock(folder: Path, name: str) -> Lock:
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     """(N,) a hash of each clip's id, alteration and source content, and of a window's place in it."""
-    columns = [clips["clip_id"], clips["alteration"], clips["source_hash"]]
     if is_windowed(clips):
         places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
-        columns[0] = columns[0].where(clips["end"] == 0, columns[0] + "\0" + places)
+        ids = clips["clip_id"].where(clips["end"] == 0, clips["clip_id"] + "\0" + places)
+        clips = clips.assign(clip_id=ids)
+    columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])
     hashes = (_hash("\0".join(words)) for words in zip(*columns))
     return np.fromiter(hashes, np.uint64, len(clips))
 

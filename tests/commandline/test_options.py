@@ -136,10 +136,14 @@ def fails(options: Some):
         (["fails", f"FEATURES={errno.ENOTDIR}"], 2, "page.html: Not a directory"),
         (["fails", "FEATURES=utf8"], 2, "is not UTF-8: rename this file or folder"),
         (["fine", "FEATURE=x"], 2, "unknown variable 'FEATURE'; did you mean 'FEATURES'? Known: CARD, DATA"),
-        (["fine", "AUDIO=x"], 2, "; it is one of pipeline show, train predict"),
+        (["fine", "AUDIO=x"], 2, "; it is one of pipeline windows, pipeline show, train predict"),
         (["fine", "--several-targets", "AUDIO=x"], 0, "AUDIO does not apply here and is ignored"),
         (["fine", "--several-targets", "AUDIOO=x"], 2, "unknown variable 'AUDIOO'"),
-        (["bare", "AUDIO=x"], 2, "error: AUDIO does not apply here; it is one of pipeline show, train pre"),
+        (
+            ["bare", "AUDIO=x"],
+            2,
+            "error: AUDIO does not apply here; it is one of pipeline windows, pipeline show, train pre",
+        ),
         (["bare", "AUDIOO=x"], 2, "unknown variable 'AUDIOO'; did you mean 'AUDIO'?"),
     ],
 )
