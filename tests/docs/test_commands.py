@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pytest
 import soundfile
 
-from commandline.commands import commands, options_of
+from commandline.commands import commands, options_of, variables
 from commandline.options import READ_BY_MAKEFILE, fields, texts
+from commandline.spelling import TARGETS
 from features_cache.names import parse_list
 from featurestack import STAGES
 from pipeline.features import FEATURES
@@ -27,9 +28,7 @@ PAGES = [
     *sorted(p for p in DOCS.rglob("*.md") if not {"out", "generated"} & set(p.relative_to(DOCS).parts)),
 ]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TARGETS = {"train": "train run", "data": "pipeline data", "features": "pipeline features"}
-TARGETS |= {word: f"train {word}" for word in ("sweep", "importance", "predict")}
-WITHOUT_OPTIONS = {"help", "test", "setup", "docs", "check"}
+WITHOUT_OPTIONS = {"test", "setup", "docs", "check"}
 PYTHONS = {"make", "python", "python3", ".venv/bin/python", "torchrun", ".venv/bin/torchrun"}
 THEIRS = {"venv", "pip", "pytest", "sphinx", "http.server", "jupyter", ""}  # modules of others, and none
 PLACEHOLDER = re.compile(r"…|\.\.\.|<\w+>|\$")  # a value that stands for something of the reader's
@@ -63,12 +62,17 @@ def shown_commands(page):
     fences = [body for language, body in FENCE.findall(text) if language in ("", "bash", "sh", "console")]
     lines = [(line, True) for body in fences for line in body.replace("\\\n", " ").splitlines()]
     running = re.sub(r"\s+", " ", FENCE.sub("", text))
-    lines += [(code, False) for code in re.findall(r"`((?:make|python -m) [^`]+)`", running)]
+    lines += [(code, False) for code in re.findall(r"`((?:make|python -m|featurestack) [^`]+)`", running)]
     for line, fenced in lines:
         line = line.removeprefix("$ ")
-        if line.startswith(("#", "next:", "then:")) or not re.search(r"(?<![\w-])(make|run|python3?) ", line):
+        if line.startswith(("#", "next:", "then:")) or not re.search(
+            r"(?<![\w-])(make|run|python3?|featurestack) ", line
+        ):
             continue
         for words in segments(line):
+            if words[:1] == ["featurestack"]:
+                target = not words[1:] or words[1] in {*TARGETS, "help"}
+                words = [*(["make"] if target else ["python", "-m"]), *words[1:]]
             if not words or words[0] not in PYTHONS or (words[0] != "make" and "-m" not in words):
                 continue
             ends = [number for number, word in enumerate(words) if set(word) <= set("<>")]
@@ -98,7 +102,9 @@ def test_every_command_exists_and_takes_its_options(page):
     """The parser of each command reads the options shown; features and models that are named exist."""
     for shown in shown_commands(page):
         given = with_values(shown.options)
-        if shown.name in WITHOUT_OPTIONS:
+        if shown.name == "help":
+            assert all(variables(known(), name) for name in given), shown
+        elif shown.name in WITHOUT_OPTIONS:
             assert not given, shown
         elif shown.name not in known():
             path = ROOT / shown.name.replace(".", "/")

@@ -6,9 +6,11 @@ import torch
 
 import featurestack as fs
 from commandline.registry import Registry
+from pipeline.features import FEATURES
 from tests.golden.commands import ROOT
 from tests.train.sounds import CLASSES
 from train.augment import AUGMENTS, parse_augment
+from train.models.registry import MODELS
 
 DOCS = ROOT / "docs"
 
@@ -21,7 +23,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
     """On the run and sounds that other tests have made, under the name of the page's dataset."""
     folder = sounding.path.parents[2]
     monkeypatch.chdir(folder)
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks("reference/python.md"):
         exec(block.replace('"synth"', '"sounds/little.csv"'), names)
     assert names["mel"].values.shape[0] == 64
@@ -33,6 +35,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
     assert names["mine"].scores()["accuracy"].mean() > 0.6
     for drawn in (fs.confusion(names["run"]), fs.curves(names["run"])):
         assert drawn._repr_png_().startswith(b"\x89PNG")
+    del FEATURES["crossings"], MODELS["small"]
 
 
 def test_the_example_of_a_new_augmentation_works(monkeypatch):
