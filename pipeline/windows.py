@@ -63,18 +63,6 @@ def window_grid(seconds: Mapping[str, float], length: float, hop: float) -> pd.D
     return pd.DataFrame({"file": files, "start": start, "end": np.round(start + length, DIGITS)})
 
 
-def longest_labels(windows: pd.DataFrame, events: pd.DataFrame) -> list[str]:
-    """The one of each window's labels whose events fill most of it."""
-    by_file = dict(iter(events.groupby("file")))
-    labels = []
-    for window in windows.itertuples():
-        own = by_file[window.file]
-        shared = own["end"].clip(upper=window.end) - own["start"].clip(lower=window.start)
-        filled = shared.clip(lower=0).groupby(own["label"]).sum()
-        labels.append(filled[window.label.split(SEPARATOR)].idxmax())
-    return labels
-
-
 def ignored_labels(options: WindowsCommand, labels: set[str]) -> set[str]:
     """The labels of IGNORE=."""
     names = {name.strip() for name in options.ignore.split(",") if name.strip()}
@@ -90,7 +78,7 @@ def label_grid(
     windows = grid.assign(label=label_windows(grid, events), left_out="")
     several = windows["label"].str.contains(SEPARATOR)
     if options.several == "longest":
-        windows.loc[several, "label"] = longest_labels(windows[several], events)
+        windows["label"] = label_windows(grid, events, longest=True)
     elif options.several == "leave":
         windows.loc[several, "label"] = ""
     windows.loc[windows["label"] == "", "left_out"] = "less than half of an event"

@@ -89,7 +89,8 @@ class Calibration:
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
     clips: int = field(metadata=bounds(1))
-    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))  # by class, tags
+    # by class, of tags and of windows
+    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,8 @@ class RunConfig:
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
+    windows: bool = False  # clips are parts of recordings
+    clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))  # median, if many are padded
     channels: tuple[StoredChannel, ...]
     extraction: ExtractionCost
     protocol: str  # in words

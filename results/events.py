@@ -86,10 +86,11 @@ def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) ->
     return np.repeat(np.arange(count), near), order[places] - count
 
 
-def label_windows(windows: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
+def label_windows(windows: pd.DataFrame, events: pd.DataFrame, *, longest: bool = False) -> pd.Series:
     """Each window's labels, joined by `;`: the events that overlap it by half of their or its duration.
 
     BACKGROUND if no event touches the window. Empty if the overlaps are shorter: such windows are left out.
+    `longest` keeps the label whose events fill most of the window.
     """
     window, event = near_pairs(windows, events, ["file"])
     spans = [
@@ -97,9 +98,14 @@ def label_windows(windows: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
     ]
     shared = np.minimum(*spans)[:, 1] - np.maximum(*spans)[:, 0]
     held = shared >= HALF * np.minimum(*map(np.diff, spans))[:, 0]
+    columns = {"window": window, "label": events["label"].to_numpy()[event], "held": held}
+    filled = pd.DataFrame(columns).assign(seconds=shared.clip(0)).groupby(["window", "label"])
+    filled = filled.agg({"held": "max", "seconds": "sum"}).query("held").reset_index()
+    if longest:
+        filled = filled.sort_values("seconds", ascending=False, kind="stable").groupby("window").head(1)
+    names = filled.groupby("window")["label"].agg(";".join)
     labels = pd.Series(BACKGROUND, windows.index, name="label")
     labels.iloc[window[shared > 0]] = ""
-    names = events["label"].iloc[event[held]].groupby(window[held]).agg(lambda own: ";".join(sorted({*own})))
     labels.iloc[names.index] = names
     return labels
 
@@ -155,7 +161,7 @@ def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd.DataFrame:
-    """`event_scores` of a perfect classifier of windows: the upper limit for a model on these windows.
+    """`event_scores` of a perfect classifier of windows: what their length and hop allow.
 
     A window's `label` is names joined by `;`. Labels that no event has do not count.
 

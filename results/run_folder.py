@@ -2,7 +2,8 @@
 
     runs/<dataset>/<label>/run.json      the whole configuration; the folder's name is never parsed
         fold1/history.csv                one row per epoch, HISTORY_COLUMNS; an empty field was not computed
-        fold1/predictions.csv            PREDICTION_COLUMNS, then one probability column per class
+        fold1/predictions.csv            PREDICTION_COLUMNS, then start and end of windows (seconds), then one
+                                         probability column per class
         fold1/predictions-<member>.csv   the same table for each member of an ensemble
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
         fold1/attribution.csv            written by `explain`
@@ -30,7 +31,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError, nearest
-from features_cache.table import by_label, label_indicator
+from features_cache.table import WINDOW_COLUMNS, by_label, label_indicator
 from results import tags
 from results.config import TRAIN_AGAIN, EnsembleConfig, RunConfig, read_config, to_json
 from results.scores import EPOCH_SCORES, epoch_scores
@@ -171,7 +172,8 @@ class RunFolder:
             return table.astype({"epoch": int})
 
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
-        """PREDICTION_COLUMNS as text, then a column of floats per class, in the order of `classes`.
+        """PREDICTION_COLUMNS as text, of windows WINDOW_COLUMNS, then a column of floats per class, in the
+        order of `classes`.
 
         Without `fold`, all finished folds follow each other, with a further first column `fold`. With a
         `member` of an ensemble, the table is that member's.
@@ -245,7 +247,7 @@ def _read_predictions(file: Path, classes: list[str], tagged: bool) -> pd.DataFr
         raise ValueError("it ends in the middle of a row")
     text = dict.fromkeys(PREDICTION_COLUMNS, str)
     table = pd.read_csv(io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False)
-    if list(table) != [*PREDICTION_COLUMNS, *classes]:
+    if list(table) not in ([*PREDICTION_COLUMNS, *span, *classes] for span in ((), WINDOW_COLUMNS)):
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
@@ -376,7 +378,8 @@ def write_predictions(
     marks the fold as finished.
     """
     table = pd.DataFrame(probabilities, rows.index, classes)
-    table = pd.concat([rows[list(PREDICTION_COLUMNS)], table], axis=1)
+    columns = [*PREDICTION_COLUMNS, *(name for name in WINDOW_COLUMNS if name in rows)]
+    table = pd.concat([rows[columns], table], axis=1)
     # 9 digits hold a float32
     text = table.to_csv(index=False, float_format="%.9g", na_rep="nan", lineterminator="\n")
     replace_file(fold_folder / predictions_file(member), text)

@@ -20,7 +20,15 @@ from features_cache import Cache, Channel, parse_set
 from features_cache.cache import open_cache
 from features_cache.names import parse_channel
 from features_cache.splits import Ids, Split, fold_split
-from features_cache.table import by_label, has_tags, label_indicator, originals, refuse_class_names
+from features_cache.table import (
+    WINDOW_COLUMNS,
+    by_label,
+    has_tags,
+    is_windowed,
+    label_indicator,
+    originals,
+    refuse_class_names,
+)
 from results.config import ExtractionCost, Machine, RunConfig, SoundClass, digest
 from results.training_options import TrainingOptions
 from train import extras
@@ -42,6 +50,7 @@ Positions = NDArray[np.intp]  # rows of the clip table
 FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # so many of the clips left out are named
+PADDED = 0.1  # of the clips: with more, windows through a recording are as long as their median
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -128,7 +137,7 @@ class Plan:
         """The leading columns of predictions.csv for these clips; `columns`: split, selection."""
         clips = self.cache.clips.iloc[positions]
         target = clips["label"] if self.tags else np.array(self.names, object)[self.targets[positions]]
-        return clips[["clip_id", "group"]].assign(**columns, target=target)
+        return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(**columns, target=target)
 
     def present(self, clip_ids: Ids) -> set[int]:
         """The numbers of the classes that these clips have."""
@@ -178,6 +187,8 @@ def run_config(plan: Plan, machine: Machine, versions: Mapping[str, str]) -> Run
     seedless = content | {"options": content["options"] | {"seed": None}}
     named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
     published_test = plan.cache.published_test in plan.folds
+    filled = plan.cache.filled[plan.table.index]
+    many_padded = np.mean(filled < 1) > PADDED
     return RunConfig(
         dataset=plan.dataset,
         synthetic=plan.cache.synthetic,
@@ -191,6 +202,8 @@ def run_config(plan: Plan, machine: Machine, versions: Mapping[str, str]) -> Run
         classes=tuple(SoundClass(**entry) for entry in plan.classes),
         sample_rate=plan.cache.sample_rate,
         duration=plan.cache.duration,
+        windows=is_windowed(plan.table),
+        clip_seconds=round(float(np.median(filled)) * plan.cache.duration, 3) if many_padded else None,
         channels=tuple(describe(plan.cache, channel) for channel in plan.channels),
         extraction=ExtractionCost(**plan.cache.extraction_cost(plan.channels)),
         protocol=protocol(options, in_steps=model.kind.in_steps, published_test=published_test),

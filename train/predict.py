@@ -160,6 +160,9 @@ class AudioModel(TrainedModel):
     def window_samples(self, seconds: float) -> int:
         """Of WINDOW; RequestError if it is longer than a clip."""
         longest = self.samples / self.sample_rate
+        if not seconds and self.config.clip_seconds:
+            seconds = self.config.clip_seconds
+            tell(f"windows of {seconds:g} s, the median of the training clips: many were padded (WINDOW=)")
         if seconds > longest:
             raise RequestError(f"WINDOW={seconds:g}: expected up to the {longest:g} seconds of a clip")
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
@@ -269,7 +272,7 @@ def predict_audio(options: PredictOptions) -> int:
         files = {name: options.audio / name for name in names if audio.AUDIO_FILE.fullmatch(name)}
     if not files:
         raise RequestError(f"AUDIO={options.audio}: expected an audio file, or a folder with some")
-    if options.hop:
+    if options.hop or model.config.windows:
         if options.json or options.csv:
             tell("JSON and CSV do not apply to HOP, which writes files, and are ignored")
         return write_timelines(options, model, files)
@@ -372,7 +375,7 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
         if options.tables:
             tables = read_events(options.tables, durations, options.column, options.label)
             scored = table["file"].isin(tables.annotated)
-            labels = label_windows(table[scored], tables.events)
+            labels = label_windows(table[scored], tables.events, longest=not model.tags)
             scores = detection_scores(
                 table[scored].assign(label=labels), chosen[scored], probabilities[scored], hop, tables.events
             )

@@ -1,6 +1,7 @@
 """What came of a run: what is printed of a fold and of a run, and temperatures for run.json. No torch."""
 
 import statistics
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from commandline.terminal import mean_percent, percent
 from results import tags
 from results.config import Calibration, Epoch
 from results.run_folder import RunFolder
-from results.scores import confusion_matrix, fit_temperature, most_confused
+from results.scores import confusion_matrix, fit_temperature, most_confused, scaled
 
 PRINTED_SCORES = ("loss", "accuracy", "f1")
 TAGS_PRINTED = ("loss", "map", "f1")
@@ -86,7 +87,7 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
 def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
     """For run.json: each selection's temperature for new audio, fitted to all clips tested so far.
 
-    Of tags, thresholds by class take its place.
+    Of tags, thresholds by class take its place; windows have both.
     """
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():
@@ -98,4 +99,8 @@ def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
         probabilities, targets = run.answers(selection=selection)
         temperature = fit_temperature(targets, probabilities)
         fitted[selection] = Calibration(temperature=temperature, clips=len(targets))
+        if run.training.windows:
+            target = np.eye(len(run.classes), dtype=bool)[targets]
+            thresholds = tags.fit_thresholds(target, scaled(probabilities, temperature)).tolist()
+            fitted[selection] = replace(fitted[selection], thresholds=dict(zip(run.classes, thresholds)))
     return fitted

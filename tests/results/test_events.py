@@ -131,6 +131,10 @@ def test_a_window_has_a_label_if_it_holds_half_of_the_event_or_the_event_fills_h
     )
     labels = label_windows(windows(), truth)
     assert labels.tolist() == ["x", "short", "short", "background", "long", "long", "long"]
+    first = label_windows(
+        windows(), events(("a", 0.0, 0.3, "x"), ("a", 0.2, 1.0, "y"), ("a", 0.5, 0.9, "x")), longest=True
+    )
+    assert first[0] == "y" and label_windows(windows(), truth, longest=True).equals(labels)
     touched = label_windows(windows(), events(("a", 0.7, 1.4, "y"))).tolist()
     assert touched[:4] == ["", "y", "y", "background"]
 

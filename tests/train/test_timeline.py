@@ -85,6 +85,18 @@ def test_thresholds_by_class_decide_instead_of_the_most_probable(sounding, tmp_p
             ask(sounding, audio=tmp_path, hop=0.5, threshold=wrong, reports=tmp_path)
 
 
+def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(short, tmp_path, capsys):
+    soundfile.write(tmp_path / "tone.wav", sound("tone", 50, seconds=2), RATE)
+    median = short.training.clip_seconds
+    assert 0 < median < short.training.duration
+    assert ask(short, audio=tmp_path / "tone.wav", hop=0.1, reports=tmp_path) == 0
+    assert f"windows of {median:g} s, the median of the training clips" in capsys.readouterr().err
+    rows = pd.read_csv(tmp_path / "little" / "timelines" / "tone.csv")
+    assert (rows["end"] - rows["start"]).tolist() == pytest.approx([median] * len(rows), abs=2e-3)
+    assert ask(short, audio=tmp_path / "tone.wav", hop=0.1, window=1.0, reports=tmp_path) == 0
+    assert "median" not in capsys.readouterr().err
+
+
 def test_each_file_has_a_place_of_its_own(tmp_path):
     files = [Path("in/a.wav"), Path("in/deep/a.wav"), Path("in/b.wav"), Path("in/b.flac"), Path("in/c.1.ogg")]
     places = [str(place.relative_to(tmp_path)) for place in output_paths(files, tmp_path)]
