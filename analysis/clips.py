@@ -164,6 +164,26 @@ class Audio:
         return self.links | {clip: f"data:audio/mpeg;base64,{text}" for clip, text in self.embedded.items()}
 
 
+def compressed(path: Path, start: float, seconds: float) -> bytes:
+    """A part of an audio file as MP3."""
+    with soundfile.SoundFile(path) as source:
+        rate = source.samplerate
+        source.seek(round(start * rate))
+        samples = source.read(int(seconds * rate), dtype="float32", always_2d=True)
+    mono = np.nan_to_num(samples.mean(axis=1))
+    content = BytesIO()
+    soundfile.write(
+        content,
+        np.clip(soxr.resample(mono, rate, MP3_RATE), -1, 1),
+        MP3_RATE,
+        "MPEG_LAYER_III",
+        format="MP3",
+        compression_level=MP3_COMPRESSION,
+        bitrate_mode="VARIABLE",
+    )
+    return content.getvalue()
+
+
 def clip_audio(
     cache: Cache, clips: Sequence[str], wanted: Sequence[str], folder: Path, most_mb: float
 ) -> Audio:
@@ -188,24 +208,9 @@ def clip_audio(
             made_from += [start, end] if end else []
             file = folder / "audio" / f"{digest(made_from)}.mp3"
             if not file.is_file():
-                with soundfile.SoundFile(sources[clip]) as source:
-                    rate = source.samplerate
-                    source.seek(round(start * rate))
-                    frames = int((end - start or cache.duration or LONGEST_SECONDS) * rate)
-                    samples = source.read(frames, dtype="float32", always_2d=True)
-                mono = np.nan_to_num(samples.mean(axis=1))
-                content = BytesIO()
-                soundfile.write(
-                    content,
-                    np.clip(soxr.resample(mono, rate, MP3_RATE), -1, 1),
-                    MP3_RATE,
-                    "MPEG_LAYER_III",
-                    format="MP3",
-                    compression_level=MP3_COMPRESSION,
-                    bitrate_mode="VARIABLE",
-                )
                 file.parent.mkdir(parents=True, exist_ok=True)
-                replace_file(file, content.getvalue(), durable=False)
+                seconds = end - start or cache.duration or LONGEST_SECONDS
+                replace_file(file, compressed(sources[clip], start, seconds), durable=False)
             files.add(f"audio/{file.name}")
             text = base64.b64encode(file.read_bytes()).decode()
             left -= len(text)

@@ -17,6 +17,7 @@ from analysis import error_browser, extras, first_screen, page
 from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, thumbnails
 from analysis.comparison_section import submit_comparison
 from analysis.data_section import data_facts, data_tables, failures
+from analysis.detection_section import annotated_events, submit_detections
 from analysis.figures import FigureWriter
 from analysis.findings import Findings, Threat, findings
 from analysis.importance import importance_call, importance_tables, most_important, submit_importance
@@ -143,6 +144,7 @@ def draw(content: Content) -> None:
             shown = accuracy_by_recording(found.main, max(content.options.figures, 2))
             content.tables["accuracy_by_recording"] = shown
             content.sections["recordings"] = plural(found.group)
+        show_detections(content)
         if found.gains or "attribution" in content.tables:
             content.sections["ablations"] = "Features"
         content.sections |= {"errors": "Errors", "runs": "Runs"}
@@ -179,6 +181,17 @@ def show_clips(content: Content) -> None:
     browser |= error_browser.browser_data(runs, difficulty, features, audio.links)
     content.shown |= {"images": images, "audio": audio, "wrong": wrong, "browser": browser}
     content.files |= audio.files
+
+
+def show_detections(content: Content) -> None:
+    """The section of windows of recordings whose events are known."""
+    best = content.found.runs[0]
+    events = annotated_events(content.cache) if content.cache and best.name not in content.outdated else None
+    if content.cache and events is not None and events["label"].isin(best.classes).any():
+        scores, name, audio = submit_detections(content.writer, best, content.cache, events)
+        content.sections["detections"] = "Detections"
+        content.tables["detections"] = scores.reset_index()
+        content.shown["recording"] = {"name": name, "audio": audio}
 
 
 def show_importance(content: Content) -> None:

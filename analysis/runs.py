@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from commandline.errors import RequestError
 from results.config import EnsembleConfig, RunConfig, to_json
-from results.run_folder import HISTORY_COLUMNS, PREDICTION_COLUMNS, RunFolder
+from results.run_folder import HISTORY_COLUMNS, RunFolder
 from results.scores import Floats, Ints
 
 Strings = NDArray[np.str_]
@@ -190,9 +190,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             "train this run again under another TAG"
         )
     parts = dict(iter(clips.groupby("selection", sort=False)))
-    numbers = {
-        name: part.iloc[:, len(PREDICTION_COLUMNS) :].to_numpy(float)[None] for name, part in parts.items()
-    }
+    numbers = {name: part[list(folder.classes)].to_numpy(float)[None] for name, part in parts.items()}
     rows = parts["last"]
     run = Run(
         name=folder.name,

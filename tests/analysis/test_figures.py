@@ -87,6 +87,12 @@ EXAMPLES = {
     },
     "intervals": INTERVALS,
     "learning_curves": {"history": HISTORY},
+    "time_line": {
+        "events": pd.DataFrame({"start": [1.0, 4.0], "end": [2.0, 4.1], "label": CLASSES[:2]}),
+        "detections": pd.DataFrame({"start": [1.1], "end": [2.5], "label": CLASSES[2:3]}),
+        "begin": 0.0,
+        "end": 5.0,
+    },
     "projections": {
         "points": {"mel": RNG.normal(size=(9, 2))},
         "labels": {"mel": np.array(CLASSES)[np.arange(9) % 4]},

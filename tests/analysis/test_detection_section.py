@@ -1,0 +1,79 @@
+"""Recordings and label tracks, windows, a run and its report: detections of the tested folds, scored."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from analysis.jobs import jobs
+from analysis.options import AnalysisOptions
+from analysis.report import build_report
+from pipeline import windows
+from pipeline.extract import run as extract
+from pipeline.options import FeaturesCommand, WindowsCommand
+from results import run_folder
+from tests.train.sounds import RATE, sound
+from train import run
+from train.options import PredictOptions, RunOptions
+from train.predict import predict_audio
+
+SILENCE = np.zeros(RATE, np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Six recordings, a hiss from 1 to 3 s, a tone from 5 to 6.5 s; a dataset of windows, and a run."""
+    root = tmp_path_factory.mktemp("farm")
+    (root / "audio").mkdir()
+    (root / "tables").mkdir()
+    for take in range(6):
+        parts = SILENCE, sound("hiss", take, 2), SILENCE, SILENCE, sound("tone", take, 1.5), SILENCE, SILENCE
+        soundfile.write(
+            root / "audio" / f"{take}.wav", np.concatenate(parts)[: 8 * RATE], RATE, subtype="FLOAT"
+        )
+        (root / "tables" / f"{take}.txt").write_text("1\t3\thiss\n5\t6.5\ttone\n")
+    given = {"data": root / "data", "audio": root / "audio", "tables": root / "tables", "name": "farm"}
+    assert windows.run(WindowsCommand(**given, length=1, hop=0.5)) == 0
+    dataset = {"dataset": str(root / "data" / "farm" / "farm.csv"), "data": root / "data"}
+    assert not extract(FeaturesCommand(**dataset, features="mel", jobs=1))
+    run.execute(RunOptions(**dataset, runs=root / "runs", features="mel", model="linear"))
+    return root
+
+
+def test_the_run_says_that_its_clips_are_windows_and_which_thresholds_are_best(folder):
+    trained = run_folder.select_one(folder / "runs", "last")
+    assert trained.training.windows and {*trained.training.calibration["last"].thresholds} == {
+        *trained.classes
+    }
+    rows = trained.predictions()
+    assert list(rows)[6:8] == ["start", "end"]
+    assert (rows["end"] - rows["start"] == 1).all()
+    assert rows["clip_id"].equals(rows["group"] + "@" + rows["start"].map("{:g}".format))
+
+
+def test_predict_takes_windows_of_the_same_length_a_quarter_apart(folder, capsys):
+    given = {"run": "last", "runs": folder / "runs", "reports": folder / "reports", "threads": "1"}
+    assert predict_audio(PredictOptions(**given, audio=folder / "audio", tables=folder / "tables")) == 0
+    rows = pd.read_csv(folder / "reports" / "farm" / "timelines" / "0.csv")
+    assert rows["start"].tolist() == np.arange(0, 7.1, 0.25).tolist()
+    scores = pd.read_csv(folder / "reports" / "farm" / "scores.csv", index_col="label")
+    assert scores.loc["hiss", ["events", "event_recall", "best_f1_iou"]].tolist() == [6, 1, 1]
+    assert "possible" in capsys.readouterr().out
+
+
+def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(folder):
+    options = AnalysisOptions(
+        dataset="farm", data=folder / "data", runs=folder / "runs", reports=folder / "reports"
+    )
+    (job,) = jobs(options)
+    page = build_report(job, options).page.read_text()
+    scores = pd.read_csv(folder / "reports" / "farm" / "tables" / "detections.csv", index_col="label")
+    assert scores["events"].tolist() == [6, 6, 12]
+    whole = scores.loc["all classes"]
+    assert whole["window_f1"] > 0.9 and whole["event_recall"] > 0.9
+    for name in ("window_f1", "event_recall", "f1_iou", "f1_collar"):
+        assert whole[f"{name}_low"] <= whole[name] <= whole[f"{name}_high"]
+    assert re.search(r'<section id="detections".*<audio controls', page, re.DOTALL)
+    assert "whose F1 at IoU 0.3 is the median" in page
