@@ -1,7 +1,7 @@
-"""Altered copies of clips: one decorated function an alteration, drawn and done from a short text.
+"""Altered copies of clips: one decorated function for each alteration, described by a short text.
 
-The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, is all that decides what
-is done: the same text over the same samples gives the same bytes.
+The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, decides the copy completely:
+the same text and samples give the same bytes.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from pipeline.audio import Samples
 
 Function = Callable[..., Samples]
 
-N_FFT = 2048  # of the phase vocoder; less where the clip itself is shorter
-SHORTEST = 16  # samples that it can work on
+N_FFT = 2048  # samples of a frame of the phase vocoder; fewer if the clip is shorter
+SHORTEST = 16  # samples that the phase vocoder needs
 
 
 class Alteration(NamedTuple):
-    """The range that each parameter is drawn from, and the function (y, sample_rate, **parameters) -> y."""
+    """The range of each parameter, and the function (y, sample_rate, **parameters) -> y."""
 
     ranges: dict[str, tuple[float, float]]
     function: Function
@@ -35,7 +35,7 @@ ALTERATIONS: Registry[Alteration] = Registry("alteration")
 def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
     """Decorator: register a function (y, sample_rate, **parameters) -> y under its name.
 
-    Numbers are drawn evenly from their range, to three decimals; whole ones from a range of whole numbers.
+    Numbers are drawn uniformly from their range, to three decimals; integers from a range of integers.
 
     @alteration(db=(-12.0, 12.0))
     def gain(y, sample_rate, db): ...
@@ -44,7 +44,7 @@ def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
 
 
 def vocode(effect: str, y: Samples, **words: float) -> Samples:
-    """One of librosa's effects that need a phase vocoder; a clip that is too short for it stays as it is."""
+    """One of librosa's effects with a phase vocoder; a clip that is too short for it stays unchanged."""
     import librosa
 
     n_fft = min(N_FFT, 1 << (len(y).bit_length() - 1))
@@ -53,7 +53,7 @@ def vocode(effect: str, y: Samples, **words: float) -> Samples:
 
 @alteration(semitones=(-2.0, 2.0))
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
-    """Higher or lower by two semitones at most, which leaves a sound what it is; equally long."""
+    """Higher or lower by at most two semitones, so that the class stays; equally long."""
     return vocode("pitch_shift", y, sr=sample_rate, n_steps=semitones)
 
 
@@ -72,21 +72,21 @@ def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
 
 @alteration(db=(-12.0, 12.0))
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
-    """Softer, or louder as far as the peak allows: the copy is never more clipped than its original."""
+    """Softer, or louder up to full scale: a copy never clips more than its original."""
     peak = float(np.abs(y).max(initial=0))
     return y * min(10 ** (db / 20), max(1.0, 1 / peak if peak else 1.0))
 
 
 @alteration(share=(-0.5, 0.5))
 def shift(y: Samples, sample_rate: int, share: float) -> Samples:
-    """Later or earlier by up to half a clip; what leaves at one end comes in at the other."""
+    """Later or earlier by up to half a clip, circularly."""
     return np.roll(y, round(share * len(y)))
 
 
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     """The text of a clip's copy `number` (from 1).
 
-    A clip's copies take the chosen alterations in an order of its own: none comes twice before all came once.
+    Each clip has its own order of the chosen alterations: none comes twice before all have come once.
     """
     order = _generator(seed, clip_id).permutation(len(chosen))
     name = chosen[order[(number - 1) % len(chosen)]]
@@ -112,11 +112,11 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 
 
 def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.DataFrame:
-    """The table followed by `copies` altered copies of every clip, `<id>~1` of all clips first.
+    """The table followed by `copies` altered copies of every clip, first `<id>~1` of all clips.
 
-    `alter` are names as in `pitch,stretch,noise`; RequestError for an unknown one or none.
-    A copy has its original's path, label, group and fold. What is done to it depends on the seed, the
-    clip's id and the copy's number alone, so more copies or more clips change none that are there.
+    `alter` holds names as in `pitch,stretch,noise`; RequestError for an unknown one or none.
+    A copy has its original's path, label, group and fold. Its alteration depends only on the seed, the clip's
+    id and the copy's number, so more copies or clips change no copy that exists.
     """
     chosen = sorted({name for name in re.split(r"[,\s]+", alter) if name and ALTERATIONS[name]})
     if not chosen:
@@ -133,6 +133,6 @@ def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.D
 
 
 def _generator(*parts: object) -> np.random.Generator:
-    """One that depends on the parts alone, on every machine (Python's own hash does not)."""
+    """A generator that depends only on the parts, on every machine (Python's own hash would not)."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

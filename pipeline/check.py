@@ -1,11 +1,11 @@
-"""`python -m pipeline check`: what is wrong with this dataset?
+"""`python -m pipeline check`: find faults of a dataset.
 
-Every clip is decoded once. What is certain to leak between folds (a source recording in two folds, the same
-audio in two folds) makes the exit status 1; everything else is for the user to judge. The findings are kept
-beside the cache in check.json, for the report and the next command.
+Every clip is decoded once. A certain leak between folds (a source recording or the same audio in two folds)
+makes the exit status 1; the user judges everything else. check.json beside the cache keeps the findings for
+the report and the next command.
 
 Level, padding, clipping and bandwidth are artefacts of recording and editing. They should not predict the
-class. As far as they do, a score may come from them and not from the sound.
+class: if they do, a score may come from them and not from the sound.
 """
 
 import json
@@ -37,17 +37,17 @@ from storage.files import replace_file
 
 Samples = NDArray[np.float32]
 
-QUIET = 1e-4  # full scale; softer samples at a clip's ends are padding, also after a lossy codec
-SILENT = 1e-3  # full scale; a clip that never gets louder is silent
-CLIPPED_AT = 0.99  # full scale
+QUIET = 1e-4  # share of full scale; softer samples at a clip's ends are padding, also after a lossy codec
+SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
+CLIPPED_AT = 0.99  # share of full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
-EMPTY = -105.0  # dB of full scale in a band: softer is empty; 16-bit rounding lies 20 dB lower
+EMPTY = -105.0  # dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
 FRAME = 1024  # samples of a spectrum
-CLIPPED_SHARE = 0.001  # of a clip's samples, in flat tops
-NARROW = 0.8  # of the Nyquist frequency; nothing above it means another rate or a lossy codec before
-SHOWN = 8  # clips by name in a row of the table
+CLIPPED_SHARE = 0.001  # share of a clip's samples in flat tops; from here on the clip is clipped
+NARROW = 0.8  # share of the Nyquist frequency; nothing above it means a lower rate or a lossy codec before
+SHOWN = 8  # names that a finding lists, unless it is a leak
 LONGEST_DURATION = 3600  # seconds, as DURATION: no command reads more of a file
-KEPT_AT_HAND = 64  # decoded clips, while candidates are compared
+KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 ONE_GROUP = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
@@ -55,30 +55,30 @@ ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artef
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong, with the clips or recordings or classes that it is wrong with."""
+    """One fault, with the names of its clips, recordings or classes."""
 
     kind: str
     severity: str  # one of SEVERITIES
     what: str
     names: Sequence[str]
     remedy: str = ""  # a note has none
-    of: str = "clip"
-    accuracy: float | None = None  # of artefacts alone, mean over folds
-    chance: float | None = None  # of always the commonest class
+    of: str = "clip"  # noun for what the names name
+    accuracy: float | None = None  # mean over folds of a classifier of artefacts alone
+    chance: float | None = None  # accuracy of always the commonest class
 
 
 class Measures(NamedTuple):
-    """What one clip's samples say about how it was made, at its file's own rate."""
+    """Artefacts of recording and editing in one clip, at its file's own rate."""
 
-    sample_rate: int  # Hz, of the file
-    seconds: float  # of the file
+    sample_rate: int  # Hz
+    seconds: float
     channels: int
-    peak: float  # of full scale
-    level: float  # dB of full scale, of the part that is not padding
+    peak: float  # share of full scale
+    level: float  # dB of full scale, without padding
     lead: float  # seconds of padding at the beginning
-    trail: float  # and at the end
-    clipped: float  # fraction of samples in flat tops at full scale
-    offset: float  # mean, of full scale
+    trail: float  # seconds of padding at the end
+    clipped: float  # share of samples in flat tops at full scale
+    offset: float  # mean, as a share of full scale
     bandwidth: float  # Hz; above it there is nothing but rounding
 
 
@@ -90,7 +90,7 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
     loud = np.flatnonzero(np.abs(y) >= QUIET)
     first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (len(y), len(y))
     inner = y[first:last] if len(loud) else y
-    # runs of CLIPPED_RUN or more at full scale, of one sign: opening drops shorter ones
+    # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; opening drops shorter ones
     flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
     return Measures(
         sample_rate=sample_rate,
@@ -138,9 +138,9 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
 
 
 def run(options: SourceOptions) -> int:
-    """The command `check`: print what is wrong with a dataset and keep it; 1 if a leak is certain.
+    """The command `check`: print and keep the findings about a dataset; 1 if a leak is certain.
 
-    options  which dataset: see SourceOptions
+    options  the dataset: see SourceOptions
 
         run(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
     """
@@ -158,7 +158,7 @@ def run(options: SourceOptions) -> int:
 
 
 def report(findings: Sequence[Finding]) -> str:
-    """The table, then the names behind each row: all of them for a leak."""
+    """The table of findings, then the names of each: all of them for a leak, else SHOWN."""
     if not findings:
         return "nothing was found wrong"
     rows = [(found.severity, counted(len(found.names), found.of), found.what) for found in findings]
@@ -172,7 +172,7 @@ def report(findings: Sequence[Finding]) -> str:
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
-    """The originals that can be read with their measures; and every finding, leaks first."""
+    """The originals that can be read, with their Measures, and every finding, leaks first."""
     table = originals(dataset.table).reset_index(drop=True)
     if (table["path"] == "").any():
         raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
@@ -243,7 +243,7 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
         a = table.iloc[pair.a]
         b = table.iloc[pair.b]
         shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
-        if a.group != b.group:  # clips of one group are never both trained on and tested
+        if a.group != b.group:  # clips of one group are never on both sides of a split
             found = in_one_fold if a.fold == b.fold else across_folds
             (found if pair.same else similar).append(
                 f"{a.clip_id} (fold {a.fold}) {'=' if pair.same else '~'} {b.clip_id} (fold {b.fold})"
@@ -295,7 +295,7 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
 
 
 def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """What is wrong with clips one by one, and with their classes."""
+    """Faults of single clips and of their classes."""
     sounding = table["peak"] >= SILENT
     seconds = table["seconds"]
     end = dataset.duration
@@ -352,7 +352,7 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
 
 
 def _artefacts(table: pd.DataFrame) -> list[Finding]:
-    """How far a linear classifier gets from artefacts alone, on the folds as they are used."""
+    """The accuracy of a linear classifier of artefacts alone, on the dataset's folds."""
     try:
         scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))
     except RequestError:

@@ -1,6 +1,6 @@
 """One clip and its intermediates, each computed the first time that a feature asks for it.
 
-Every spectrum-like array is (rows, frames), as in librosa. Whoever gets one must not change it.
+Spectra are (rows, frames), as in librosa. Intermediates are shared: callers must not change them.
 """
 
 import functools
@@ -17,14 +17,14 @@ from pipeline.audio import resample
 from pipeline.axes import Bank, frequency_axis
 from pipeline.parameters import ErbBank, Framing, MelBank
 
-TINY = np.finfo(np.float32).tiny  # less in a frame, and librosa does not divide by it
-THIRDS = 252, 36  # bins, and bins an octave: three a semitone
+TINY = np.finfo(np.float32).tiny  # librosa does not divide a frame by less
+THIRDS = 252, 36  # bins, and bins an octave: three for each semitone
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def shared(method: Method) -> Method:
-    """Compute once a clip and set of arguments, in the same words, then hand out the same object."""
+    """Compute once for each clip and spelling of the arguments, then return the same object."""
 
     @functools.wraps(method)
     def once(clip: "Clip", *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def shared(method: Method) -> Method:
 
 
 class Clip:
-    """The samples of a clip, and what features share of it.
+    """The samples of a clip, and the intermediates that its features share.
 
     y            (samples,) float32, mono
     sample_rate  Hz
@@ -70,7 +70,7 @@ class Clip:
             self.parts[key], self.used = self.used, outer
 
     def costs(self, features: Iterable[str]) -> Counter[str]:
-        """Nanoseconds by feature, timed under its name; features share the intermediates that they use."""
+        """feature -> nanoseconds; features divide the time of intermediates that they share."""
         needed: dict[str, set[object]] = {}
         for feature in features:
             needed[feature] = set()
@@ -145,8 +145,8 @@ class Clip:
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
         """The samples at the rate of an octave of a constant-Q transform, halved step by step.
 
-        Each step is `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)`, to the last bit: what is
-        far below the strongest partials of a clip consists of such bits.
+        Each step is `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit: such bits
+        are all that a clip has far below its strongest partials.
         """
         factor = 2 if halvings else 2**beforehand
         slower = resample(self.octave(beforehand, halvings - 1) if halvings else self.y, factor, 1)
@@ -156,7 +156,7 @@ class Clip:
 
     @shared
     def constant_q(self, bank: Bank) -> np.ndarray:
-        """(n_bins, frames) magnitudes: `abs(librosa.vqt(y))`, of which cqt is a case."""
+        """(n_bins, frames) magnitudes: `abs(librosa.vqt(y))`; cqt is the case gamma=0."""
         beforehand, octaves = kernels.constantq.octaves(bank, self.sample_rate)
         responses = [octave.response(self.octave(beforehand, octave.halvings)) for octave in octaves]
         frames = min(response.shape[1] for response in responses)
@@ -164,7 +164,7 @@ class Clip:
 
     @shared
     def pitch_classes(self, hop_length: int) -> np.ndarray:
-        """(12, frames) sums over octaves of thirds of semitones, at the clip's tuning."""
+        """(12, frames) sums over octaves, from three bins a semitone, at the clip's tuning."""
         bank = Bank(*THIRDS, hop_length=hop_length, tuning=self.tuning(36, Framing(), power=1))
         return kernels.spectrum.fold_octaves(self.constant_q(bank), 3)
 
@@ -174,7 +174,7 @@ class Clip:
         framing = Framing(hop_length=hop_length)
         decibels = self.mel_db(MelBank(), framing)
         rise = np.maximum(0, np.diff(decibels, axis=1)).mean(axis=0)
-        late = 1 + framing.n_fft // (2 * hop_length)  # frames that the window and the difference take
+        late = 1 + framing.n_fft // (2 * hop_length)  # delay by the window and the difference, in frames
         return np.pad(rise, (late, 0))[: decibels.shape[1]]
 
     @shared

@@ -1,8 +1,8 @@
 """`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel.
 
-What is asked for (`request`), what of it is there (`find_remaining`), and the run that makes the rest
-(`extract`): it is admitted, creates the files, and hands batches of clips to workers, which write them.
-`python -m pipeline plan` stops before the cache is touched.
+`request` resolves clips and features, `find_remaining` compares them with the cache, and `extract` computes
+what is missing: it claims its part, creates the files, and sends batches of clips to workers, which write
+them. `python -m pipeline plan` stops before the cache is touched.
 """
 
 import functools
@@ -51,27 +51,27 @@ from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
-THREADS = 8  # for waiting on the disk; hashing itself lets go of the interpreter
-RESERVE = 5e6  # bytes of a disk that are left free, for the index and what the file system itself needs
-LONGEST_BATCH = 32  # clips: handing out a batch takes milliseconds
-LONGEST_AUDIO = 160  # seconds of a batch: the bar moves when a batch is done
-BATCHES_LEFT = 4  # for each process, that the clips left would make
+THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
+RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
+LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
+LONGEST_AUDIO = 160  # seconds of audio in a batch; the progress bar moves when a batch is done
+BATCHES_LEFT = 4  # a batch is at most the remaining clips over this many for each process
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
-MEASURED_CLIPS = 5  # by `plan`, the first of them twice: it loads and compiles
+MEASURED_CLIPS = 5  # clips that `plan` measures, the first of them twice: it also loads and compiles
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for: clips with their sources, features with what their files say."""
+    """The clips and features of a run: clips with their sources, features with their files' specs."""
 
     dataset: Dataset
     folder: Path
     clips: pd.DataFrame  # N rows, columns of the index
-    part: slice  # of the rows: those that this run does
-    variants: tuple[Variant, ...]  # F, in the order that they were asked for
+    part: slice  # rows of this run
+    variants: tuple[Variant, ...]  # F, in the order in which they were given
     specs: tuple[FeatureSpec, ...]  # F
-    notes: tuple[str, ...]  # on the dataset, on changes since the last run, on features that are left out
+    notes: tuple[str, ...]  # about the dataset, changes since the last run, features that are left out
     changed: bool  # whether clips are new, gone or changed since the last run
 
     @functools.cached_property
@@ -81,12 +81,12 @@ class Request:
 
     @functools.cached_property
     def keys(self) -> NDArray[np.uint64]:
-        """(N,) the clips' part of each fingerprint."""
+        """(N,) keys of the clips, which fingerprints combine with the features'."""
         return clip_keys(self.clips)
 
     @functools.cached_property
     def sources(self) -> list[Source]:
-        """(N,) where each clip's samples come from."""
+        """(N,) origin of each clip's samples."""
         clips = self.clips
         versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
         return list(map(Source, clips["path"], clips["alteration"], spans(clips), versions))
@@ -107,7 +107,7 @@ class Request:
 
 
 def request(options: ExtractOptions) -> Request:
-    """Load the dataset, resolve the features, look which audio changed."""
+    """Load the dataset, resolve the features, find audio files that changed."""
     dataset = load(options)
     before = dataset.cached
     table = dataset.table
@@ -125,9 +125,10 @@ def request(options: ExtractOptions) -> Request:
 
 
 def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[str]]:
-    """Every variant that occurs in the list, and lines on those that are left out.
+    """Every variant in the list, and lines on those that are left out.
 
-    One that cannot exist at this rate or duration is left out of `all` and `small`; named, RequestError.
+    A variant that cannot exist at this rate or duration is left out of `all` and `small`; RequestError if it
+    is named.
     """
     variants = {}
     left_out = []
@@ -150,7 +151,7 @@ def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[s
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
-    """What the feature's file says of itself."""
+    """The description of a feature that its file holds."""
     feature = variant.feature
     if feature.units == "Hz" and dataset.sample_rate / 2 > LARGEST_FLOAT16:
         dtype = "float32"  # a frequency up to half the rate would overflow
@@ -174,15 +175,15 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
 
 @functools.cache
 def libraries() -> str:
-    """Names and versions of what computes features."""
+    """Names and versions of the libraries that compute features."""
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
 
 
 def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
-    """The clips with SOURCE_COLUMNS brought up to date in `part`.
+    """The clips with up-to-date SOURCE_COLUMNS in `part`.
 
-    A file is read again only if its size or time changed, or if it could not be opened. One that is gone
-    keeps what was known of it: features that were made from it stay done.
+    A file is read again only if its size or time changed, or if it could not be opened before. A missing
+    file keeps its values: features that were computed from it stay done.
     """
     files = clips.iloc[part].drop_duplicates("path").set_index("path")  # copies share their original's
     known = ["source_size", "source_time_ns"]
@@ -214,7 +215,7 @@ def read_source(path: str) -> tuple[str, float]:
 
 
 def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:
-    """Lines such as `clips new: 10`; of audio only what changed in `part`."""
+    """Lines such as `clips new: 10`; changed audio is counted only in `part`."""
     old, new = (clips.set_index("clip_id")["source_hash"] for clips in (before, now))
     known = old.reindex(new.index[part], fill_value="")
     counts = {
@@ -226,9 +227,9 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
 
 
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
-    """The originals of `table` followed by the copies in `cached` whose original is still among them.
+    """The originals of `table` followed by the copies in `cached` whose original is still there.
 
-    Path, label, category, fold, group and place in the file are those that the original has now.
+    A copy has its original's present path, label, category, fold, group and place in the file.
     """
     copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]
@@ -247,21 +248,21 @@ def part_of(part: str, count: int) -> slice:
 
 @dataclass(frozen=True)
 class Remaining:
-    """What the cache lacks of N clips and F features."""
+    """The feature maps of N clips and F features that the cache lacks."""
 
     stored: list[StoredClips]  # F
     todo: NDArray[np.bool_]  # (N, F), False outside the part
-    sizes: dict[str, int]  # stored name -> bytes, of files that have to be made
+    sizes: dict[str, int]  # stored name -> bytes, for files that have to be made
 
     @functools.cached_property
     def clips(self) -> NDArray[np.intp]:
-        """Rows of the clips that lack something."""
+        """Rows of the clips that lack a feature."""
         return np.flatnonzero(self.todo.any(axis=1))
 
 
 def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
-    """Match every wanted feature with its file; `check` also compares CRCs, of files not verified yet."""
-    with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC lets go of the interpreter
+    """Compare every wanted feature with its file; `check` also compares the CRCs of unverified files."""
+    with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC releases the interpreter's lock
         checked = asked.part if check else None
         stored = list(
             threads.map(
@@ -277,7 +278,7 @@ def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
 
 
 def describe_work(asked: Request, remaining: Remaining) -> str:
-    """How much is computed, and how large the files become."""
+    """Lines on the number of feature maps to compute, and the size of new files."""
     clips = counted(len(asked.clips), "clip")
     features = counted(len(asked.specs), "feature")
     todo = f"{remaining.todo.sum():,} of {remaining.todo[asked.part].size:,} feature maps to compute"
@@ -291,7 +292,7 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
 
 
 def plan(options: ExtractOptions) -> int:
-    """The command `plan`: megabytes by feature, seconds as last measured, what would be computed."""
+    """The command `plan`: print, by feature, megabytes, seconds as last measured, and clips to compute."""
     asked = request(options)
     remaining = find_remaining(asked)
     for note in filter(None, (*asked.notes, *(clips.note for clips in remaining.stored))):
@@ -326,13 +327,11 @@ def measure(asked: Request) -> ExtractionResult:
 
 
 def run(options: FeaturesCommand) -> int:
-    """The command `features`: extract what the cache lacks; 1 if something could not be done.
+    """The command `features`: extract the features that the cache lacks; 1 if a clip failed.
 
-    options  which dataset, features and copies, and how: see FeaturesCommand
+    options  dataset, features, copies and backend: see FeaturesCommand
 
         run(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
-
-    Prints what it will compute before it starts, and what it did.
     """
     begun = time.perf_counter()
     asked = request(options)
@@ -343,7 +342,7 @@ def run(options: FeaturesCommand) -> int:
     try:
         result = extract(asked, options)
     except OSError as error:
-        if error.errno in NOT_WRITABLE:  # a wrong request
+        if error.errno in NOT_WRITABLE:  # exit status 2
             raise
         raise Failed(f"{error}; what is done stays done, the same command goes on") from error
     if options.prepare:
@@ -354,7 +353,7 @@ def run(options: FeaturesCommand) -> int:
 
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
-    """Compute and store what the cache lacks of a request.
+    """Compute and store the feature maps of a request that the cache lacks.
 
     options = FeaturesCommand(dataset="synth", features="mel")
     result = extract(request(options), options)
@@ -393,7 +392,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             for feature, file in enumerate(files):
                 missing = np.flatnonzero(remaining.todo[:, feature])
                 file.forget(missing[file.map(state=True)[missing] != 0])
-            # workers need the axis's length alone; its values, of a waveform, are megabytes
+            # workers need only the axis's length; a waveform's axis has megabytes
             light = tuple(replace(file, frame_axis=np.empty((file.frames, 0))) for file in files)
             job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, light, handle)
             with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
@@ -409,9 +408,9 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
 
 @contextmanager
 def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
-    """What is there, with the right to make what is not.
+    """Remaining, with the right to create files.
 
-    One run has it at a time, and only when nobody writes to a file that has to be made again.
+    One run has this right at a time, and only while no run writes to a file that has to be made again.
     """
     while True:
         with lock(asked.folder, "preparing"):
@@ -426,13 +425,13 @@ def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
             raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")
         tell(f"waiting: {reason}")
         with lock(asked.folder, stored):
-            pass  # nobody writes any more
+            pass  # held only when nobody writes
 
 
 def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[list[ClipTask]]:
-    """The clips that lack something, each batch made when it is asked for.
+    """Batches of the clips that lack a feature, each made when it is needed.
 
-    The fewer are left, the shorter a batch is, so that all processes end together.
+    Batches become shorter towards the end, so that all processes end together.
     """
     keys = [spec.key for spec in asked.specs]
     left = remaining.clips
@@ -481,7 +480,7 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
 
 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
-    """The next command: for clips of other parts that are missing, else for training."""
+    """The next command: extraction of other parts that are missing, else training."""
     frames = {spec.stored: spec.frames for spec in asked.specs}
     done = Cache(asked.folder).readable(list(frames))
     failed = failed_clips(asked.folder)

@@ -1,7 +1,7 @@
 """`python -m pipeline list`: every feature with its size; `list NAME`: its card.
 
-A card's text is the docstring of the feature's function: a line on what it is, then its formula, what
-changes it, what it ignores and how to read its feature map.
+A card's text is the docstring of the feature's function: a summary, then the formula, what changes the
+feature, what it ignores and how to read its feature map.
 """
 
 import re
@@ -15,10 +15,10 @@ from features_cache.names import Channel, parse_channel
 from pipeline.features import FEATURES, Impossible, resolve_feature
 from pipeline.options import ListCommand
 
-MEASURED = Path(__file__).with_name("class_pairs.csv")  # by docs/cards.py
+MEASURED = Path(__file__).with_name("class_pairs.csv")  # written by docs/cards.py
 HEADINGS = ("Formula", "Changes with", "Ignores", "Feature map")
 TYPICAL = 44100, 5 * 44100  # Hz and samples of the clips that a card describes
-STORED_BYTES = 2  # a value, as float16
+STORED_BYTES = 2  # bytes of a float16
 WIDTH = 100
 INDENT = 15
 

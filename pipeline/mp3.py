@@ -1,10 +1,10 @@
-"""Frames of an MP3: how many there are, and a header that says so (ISO 11172-3, layer III)."""
+"""Frames of an MP3: their number, and a header that states it (ISO 11172-3, layer III)."""
 
 import re
 import struct
 from collections.abc import Iterator
 
-# Hz, by the version in a frame's header.
+# version in a frame's header -> Hz
 RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 XING = re.compile(rb"(?:Xing|Info)...(?P<flags>.)(?P<frames>....)", re.DOTALL)
 KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -16,11 +16,10 @@ class CutOff(Exception):
 
 
 def with_length(content: bytes) -> bytes | None:
-    """The file behind a header that says how long it is; None if its own header does.
+    """The file with a Xing header that holds its number of frames; None if its own header does.
 
-    Without one libsndfile estimates the length from the first frame: of a variable bit rate it reads a part
-    without a word, of a constant one it promises too much. So the frames are counted, and their number stands
-    in a Xing header. CutOff if the last frame is not whole.
+    Without such a header libsndfile estimates the length from the first frame: a variable bit rate is read in
+    part without a warning, a constant one promises too much. CutOff if the last frame is not whole.
     """
     count = 0
     start = end = 0
@@ -35,7 +34,7 @@ def with_length(content: bytes) -> bytes | None:
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    # the header's own frame counts or not; a promise of more is refused as truncated
+    # the header's own frame may be counted or not; a header with more frames is refused as truncated
     tag = XING.search(content, start, start + 72)
     if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= count - 1:
         return None
@@ -62,7 +61,7 @@ def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def frame_bytes(content: bytes, at: int) -> int:
-    """Bytes of the frame of layer III that begins here; 0 if none does."""
+    """Bytes of the frame of layer III at this position; 0 if there is none."""
     if len(content) < at + 4:
         return 0
     first, second, third, _ = content[at : at + 4]

@@ -1,9 +1,9 @@
 """Near duplicates: clips with the same or very similar audio, also shifted, cut or rescaled, among thousands.
 
-A clip's fingerprint is its loudest moments, its landmarks (as in Wang 2003). Two clips with the same audio
-share them at one distance in time, even if a clip was shifted or scaled. Equal landmarks therefore name few
-candidates, and the correlation of the samples at that distance decides. All of it uses differences of
-neighbouring samples, so that low rumble does not make all clips alike.
+A clip's fingerprint is its loudest moments, called landmarks (as in Wang 2003). Two clips with the same audio
+share landmarks at one distance in time, even if one was shifted or scaled. Equal landmarks name few
+candidates, and the correlation of the samples at that distance decides. All steps use differences of
+neighbouring samples, because low rumble would make all clips similar.
 """
 
 from collections import Counter, defaultdict
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from pipeline.audio import Samples
 
-LANDMARKS = 16  # a clip
-APART = 0.1  # seconds, at least, between two landmarks of a clip
+LANDMARKS = 16  # landmarks of a clip
+APART = 0.1  # least seconds between two landmarks of a clip
 REACH = 0.03  # seconds compared to each side of a landmark
 BANDS, BITS = 8, 24  # codes of a landmark, and random projections in each: one equal code makes a candidate
-CROWD = 30  # landmarks with one code; more are compared with their neighbours in the table alone
-MOST_CANDIDATES = 50_000  # correlated at most, those with most landmarks in common first
-SIMILAR = 0.9  # least correlation over the shared time: similar calls of one animal reach it
-SAME = 0.99  # from here on the audio is the same
-SHARED = 0.25  # least part of each clip's energy in the shared time
+CROWD = 30  # if more landmarks have one code, each is compared only with its neighbours in the table
+MOST_CANDIDATES = 50_000  # pairs that are correlated at most, those with most landmarks in common first
+SIMILAR = 0.9  # least correlation of similar audio; similar calls of one animal reach it
+SAME = 0.99  # least correlation of the same audio
+SHARED = 0.25  # least share of each clip's energy in the shared time
 
 
 class AudioFingerprint(NamedTuple):
@@ -35,7 +35,7 @@ class AudioFingerprint(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two clips with similar audio: b[n + shift] resembles a[n], but for a factor."""
+    """Two clips with similar audio: b[n + shift] resembles a[n] times a factor."""
 
     a: int
     b: int
@@ -72,7 +72,7 @@ def find_near_duplicates(
 ) -> list[Pair]:
     """Pairs of clips with similar audio; `load` gives a candidate's samples again.
 
-    files  the path of each clip: windows of one recording, which may overlap, are no pair
+    files  the path of each clip: windows of one recording may overlap and are no pair
     """
     clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
     positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()

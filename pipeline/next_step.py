@@ -1,4 +1,4 @@
-"""What to type next, once a dataset is there: compute what the cache lacks, or train on what it holds."""
+"""The next command for a dataset: compute the features that the cache lacks, or train on those it has."""
 
 import shlex
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ from pipeline.datasets.load import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions
 
-PROVEN = "mel+mfcc+modulation"  # ahead of mel+mfcc on noises and on speech: the accuracy page
+PROVEN = "mel+mfcc+modulation"  # more accurate than mel+mfcc on noises and speech: see the accuracy page
 DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours without a GPU"
 
 
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
-    """Lines on the next step for a dataset that is loaded: `next: make …`, and what may follow it."""
+    """Lines on the next step for a loaded dataset: `next: make …`, and a second command if there is one."""
     folder = dataset.folder
     features = list[str]()
-    with suppress(RequestError):  # none yet, damaged, or made at another rate or duration
+    with suppress(RequestError):  # no cache yet, or one that is damaged or has another rate or duration
         cache = Cache(folder)
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
         features = [f"FEATURES={' '.join(computed)}"] if computed and {*computed} != {*FEATURES} else []
@@ -50,7 +50,7 @@ def _source(options: SourceOptions) -> list[str]:
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
-    """Lines on the next step, behind the check of own sounds; if that found a leak, what to do about it."""
+    """Lines on the next step; for own audio `check` comes before, and after it the remedy of a leak."""
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
     check = shlex.join(["python", "-m", "pipeline", "check", *_source(options)])
@@ -62,7 +62,7 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
-    """Whether the cache has every one of its features for these clips, but for those that failed."""
+    """Whether the cache has all its features for these clips, except for clips that failed."""
     ids = cache.clips["clip_id"].to_numpy()
     failed = failed_clips(cache.folder).values()
     wanted = set(clips["clip_id"]).difference(*failed)
@@ -70,10 +70,10 @@ def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int], *more: str) -> str:
-    """The quick comparison of a few feature sets, then the default model on all of them together.
+    """Commands: a quick comparison of a few feature sets, then the default model on all of them together.
 
-    Or why the dataset cannot be trained on. `frames` of each feature in the cache: a feature of one frame is
-    a vector, which has a model of its own. The commands end with the words `more`.
+    If the dataset cannot be trained on, the reason. `frames` of each feature in the cache: a feature of one
+    frame is a vector, which has its own model. The commands end with the words `more`.
     """
     if reason := untrainable(dataset.table):
         return reason
@@ -81,7 +81,7 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
     first = first_compared(frames)
     if not first:
         name = next(iter(frames), "mel")
-        model = ["MODEL=m11"] if name == "waveform" else []  # the quickest that takes it
+        model = ["MODEL=m11"] if name == "waveform" else []  # the quickest model for it
         command = make_command("train", *given, f"FEATURES={name}", *model, *more)
         return check_first(options, dataset, f"next: {command}")
     together = "+".join(first)

@@ -10,58 +10,58 @@ RATE = {"least": 100, "most": 1_000_000}  # Hz
 
 
 class SourceOptions(DatasetOptions):
-    """Where clips, labels, folds and groups come from."""
+    """The origin of clips, labels, folds and groups."""
 
-    archive: str = option("", "a zip that is already there, instead of a download")
-    url: str = option("", "another address to fetch the archive from")
-    audio_dir: str = option("", "folder of the audio files, where the table is elsewhere")
-    labels: str = option("", "what separates several labels in a cell of the table, beside ; and lists")
+    archive: str = option("", "zip file that is already there, instead of a download")
+    url: str = option("", "another address of the archive")
+    audio_dir: str = option("", "folder of the audio files, if the table is elsewhere")
+    labels: str = option("", "separator of several labels in a cell of the table, beside ; and lists")
     group: str = option(
         "",
         "source recording of a clip: a column of the table, or a pattern with one (group) for file names",
     )
     folds_by: Literal["dataset", "group"] | None = option(
         None,
-        "group: a fold for each group, as for speakers or sites; dataset: its own folds, or drawn ones; "
-        "as an earlier command said where it is not given",
+        "group: one fold for each group, as for speakers or sites; dataset: its own folds, or drawn ones; "
+        "by default as in an earlier command",
     )
     sample_rate: int | None = option(
         None,
-        "Hz; 44100 for ESC-50 and its like, else the commonest of the files",
+        "sample rate in Hz; by default 44100 for ESC-50 and its like, else the commonest of the files",
         **RATE,
     )
     duration: float | None = option(
         None,
-        "seconds; 5 for ESC-50 and its like, else the longest clip, 30 at most",
+        "seconds of a clip; by default 5 for ESC-50 and its like, else the longest clip, 30 at most",
         least=0.001,
         most=3600,
     )
-    seed: int = option(0, "of drawn folds and altered copies", **SEED)
+    seed: int = option(0, "seed of drawn folds and altered copies", **SEED)
 
 
 class ExtractOptions(SourceOptions):
-    """What to extract."""
+    """Features, copies and clips to extract."""
 
     features: str = option("all", "feature sets separated by blanks; all, small")
     copies: int | None = option(
         None,
-        "altered copies of each clip; 0 removes them, not given keeps those that are there",
+        "altered copies of each clip; 0 removes them; by default as many as there are",
         least=0,
         most=1000,
     )
     alter: str = option("pitch,stretch,noise,gain,shift", "alterations of the copies, each drawn in turn")
-    part: str = option("1/1", "3/16: only the third sixteenth of the clips, beside other parts")
-    dtype: Literal["float16", "float32"] = option("float16", "of the stored values")
-    jobs: int | None = option(None, "processes; all cores by default", least=1, most=10000)
+    part: str = option("1/1", "part of the clips to extract: 3/16 is the third sixteenth")
+    dtype: Literal["float16", "float32"] = option("float16", "type of the stored values")
+    jobs: int | None = option(None, "number of processes; by default one a core", least=1, most=10000)
 
 
 class FeaturesCommand(ExtractOptions, RunsOptions):
     """Options of `features`."""
 
-    prepare: bool = option(False, "only create the files, so that parts can fill them side by side")
+    prepare: bool = option(False, "only create the files, so that several PART= can fill them in parallel")
     skip_checksums: bool = option(
         False,
-        "do not read what is done to look for damage; for caches that take long to read",
+        "do not check stored values for damage; for caches that take long to read",
     )
     wait: bool = option(False, "wait for another run over the same features instead of being refused")
     backend: Literal["processes", "dask"] = option(
@@ -100,17 +100,17 @@ class ListCommand(Options):
     """Options of `list`."""
 
     feature: str = option("", "show the card of this feature", positional=True)
-    sample_rate: int = option(44100, "Hz", **RATE)
-    duration: float = option(5.0, "seconds", least=0.05, most=60)
+    sample_rate: int = option(44100, "sample rate in Hz", **RATE)
+    duration: float = option(5.0, "seconds of a clip", least=0.05, most=60)
 
 
 class ShowCommand(Options):
     """Options of `show`."""
 
-    audio: Path = option(MISSING, "the file", positional=True)
+    audio: Path = option(MISSING, "audio file", positional=True)
     features: str = option("mel mfcc chroma", "features separated by blanks")
-    sample_rate: int = option(44100, "Hz, to which the file is resampled", **RATE)
-    out: Path | None = option(None, "the PNG; by default called after the file, in this folder")
+    sample_rate: int = option(44100, "Hz to which the file is resampled", **RATE)
+    out: Path | None = option(None, "PNG file; by default the audio file's name in this folder")
 
 
 class VerifyCommand(DatasetOptions):
@@ -118,4 +118,4 @@ class VerifyCommand(DatasetOptions):
 
     features: str = option("all", "feature sets separated by blanks; all: those in the cache")
     recompute: int = option(0, "also recompute this many random clips by plain librosa and compare", least=0)
-    seed: int = option(0, "which clips are drawn", **SEED)
+    seed: int = option(0, "seed of the drawn clips", **SEED)

@@ -22,7 +22,7 @@ KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}
 
 @dataclass(frozen=True)
 class Within:
-    """The range of a number, both ends included, in steps from `low` unless they are 0."""
+    """The range of a number, both ends included; a `step` other than 0 counts from `low`."""
 
     low: float
     high: float
@@ -53,11 +53,11 @@ Ranges = Annotated[int, Within(1, 64)]
 
 @dataclass(frozen=True)
 class Framing:
-    """How a clip is cut into windowed frames (`librosa.stft`)."""
+    """Length and distance of a clip's windowed frames (`librosa.stft`)."""
 
     n_fft: EvenSamples = 2048
     hop_length: Samples = 512
-    win_length: Samples | None = None  # as long as n_fft
+    win_length: Samples | None = None  # None: n_fft
 
     def __post_init__(self) -> None:
         if self.win_length is not None and self.win_length > self.n_fft:
@@ -105,7 +105,7 @@ class ErbBank(LinearBank):
 
 @dataclass(frozen=True)
 class Compression:
-    """How a band is divided by its recent level (`librosa.pcen`)."""
+    """Division of a band by its recent level (`librosa.pcen`)."""
 
     gain: Unit = 0.98
     bias: Positive = 2.0
@@ -161,7 +161,7 @@ def arguments(
 
 
 def of_function(function: Callable[..., Any]) -> Registry[Parameter]:
-    """The parameters that a feature's signature declares, groups flattened, in its order."""
+    """The parameters in a feature's signature, in its order, with groups flattened."""
     found: Registry[Parameter] = Registry("parameter")
     for _, _, fields in arguments(function):
         for name, field in fields.items():

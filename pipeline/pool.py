@@ -2,12 +2,12 @@
 
 Worker processes end with their parent and leave nothing behind. joblib's own processes (loky) were tried:
 after a SIGKILL of the parent they went on writing, a SIGKILL of all of them left eight semaphores and two
-folders in /dev/shm each time, and one that was killed took the whole run with it. A worker here is a process
-and a pipe. It uses no semaphore and no shared memory, and when its parent dies the pipe closes. Threads of
-joblib hand it its batches. Workers are forked from a fork server that has loaded the kernels.
+folders in /dev/shm each time, and the death of one ended the whole run. A worker here is a process and a
+pipe: no semaphore, no shared memory, and the pipe closes when the parent dies. joblib's threads send it its
+batches. A fork server that has loaded the kernels forks the workers.
 
 Workers write their own clips into the cache and return a few numbers per batch. A batch is made shortly
-before it is needed, so nothing here grows with the number of clips.
+before it is needed, so memory does not grow with the number of clips.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ from pipeline.options import FeaturesCommand
 from pipeline.worker import ClipTask, ExtractionResult
 from storage import system
 
-LARGEST_KEPT = 32 << 20  # bytes of one array, the most that glibc allows
-KEPT = 256 << 20  # bytes in all
-MOST_FAILED_STARTS = 4  # in a row: a single worker may run out of memory
+LARGEST_KEPT = 32 << 20  # bytes of one freed array that is kept, the most that glibc allows
+KEPT = 256 << 20  # bytes of all freed arrays that are kept
+MOST_FAILED_STARTS = 4  # failures in a row; a single worker may run out of memory
 START_METHOD = "forkserver"  # a fork of this process would copy locks of threads, and the run's own locks
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
 STARTING = threading.Lock()
@@ -49,23 +49,23 @@ Function = Callable[[Batch], ExtractionResult]
 def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip, if the C library is glibc; else do nothing.
 
-    By default glibc gives arrays of more than 128 kB back to the system at once, and the system hands out
-    the next one page by page, zeroed. A clip has a hundred of them: that was a fifth of its time.
+    By default glibc returns arrays of more than 128 kB to the system at once, and the system gives the next
+    one page by page, zeroed. A clip has a hundred of them, which took a fifth of its time.
     """
     system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
     system.set_malloc(system.TRIM_THRESHOLD, KEPT)
 
 
 class WorkerDied(Exception):
-    """A worker ended in the middle of its work: killed, out of memory, or a crash in a library."""
+    """A worker ended during its work: killed, out of memory, or a crash in a library."""
 
 
 class Backend:
     """Computes batches: this class in this process, one after the other; its subclasses elsewhere."""
 
     processes = 1
-    in_flight = 1  # batches that are handed out at a time
-    attempts = 1  # at a batch whose worker died
+    in_flight = 1  # batches that are computed at a time
+    attempts = 1  # attempts at a batch, if its worker dies
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)`; WorkerDied if it could not be finished."""
@@ -73,7 +73,7 @@ class Backend:
             return function(batch)
 
     def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
-        """The result of each batch, as they come."""
+        """The results of the batches, in the order in which they finish."""
         parallel = Parallel(
             self.in_flight,
             backend="threading",
@@ -84,7 +84,7 @@ class Backend:
         return parallel(delayed(self.finish)(function, batch) for batch in batches)
 
     def finish(self, function: Function, batch: Batch) -> ExtractionResult:
-        """The batch's result although workers may die: tried again, then split, until one clip is named."""
+        """The batch's result; if workers die it is tried again, then split, until one clip is named."""
         for _ in range(self.attempts):
             with contextlib.suppress(WorkerDied):
                 return self.call(function, batch)
@@ -109,10 +109,10 @@ class Worker:
         theirs.close()
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """The result, or the exception that was raised there; WorkerDied if it ended instead."""
+        """The result, or the worker's exception; WorkerDied if the worker ended."""
         try:
             self.ready = self.ready or self.pipe.recv()
-            # by cloudpickle: a feature may be defined in a user's script or in a notebook's cell
+            # cloudpickle, because a feature may be defined in a user's script or a notebook's cell
             self.pipe.send_bytes(cloudpickle.dumps((function, batch)))
             succeeded, result = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
@@ -122,14 +122,14 @@ class Worker:
         return result
 
     def end(self) -> None:
-        """Kill it, which is safe at any moment: see features_cache/writer.py."""
+        """Kill the process, which is safe at any moment: see features_cache/writer.py."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
 
 class Workers(Backend):
-    """Processes of this machine, each taken by one thread at a time; one that died is replaced."""
+    """Processes of this machine, each used by one thread at a time and replaced if it dies."""
 
     attempts = 2
 
@@ -137,8 +137,8 @@ class Workers(Backend):
         self.processes = self.in_flight = count
         self.failed_starts = 0
         before = dict(os.environ)
-        # The fork server keeps these for all workers, later ones too. It loads what stands beside this
-        # package, never a module of the same name in the current folder.
+        # The fork server keeps these for all workers, later ones too. It loads this project's modules,
+        # never one of the same name in the current folder.
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         os.environ |= settings
@@ -153,7 +153,7 @@ class Workers(Backend):
             self.idle.put(worker)
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on the next worker that is free."""
+        """`function(batch)` on the next free worker."""
         worker = self.idle.get()
         try:
             result = worker.call(function, batch)
@@ -203,13 +203,13 @@ def _serve(pipe: Connection) -> None:
             function, batch = pipe.recv()
             try:
                 answer = True, function(batch)
-            except Exception as error:  # the parent raises it again, as if it had called the function
+            except Exception as error:  # the parent raises it again
                 answer = False, error
             pipe.send(answer)
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
-    """The backend that is asked for: this process, processes of this machine (all cores by default), Dask."""
+    """The backend of BACKEND and JOBS: Dask, processes of this machine (default: all cores), or this one."""
     if options.backend == "dask":
         return extras.load("dask").connected(options.scheduler)
     jobs = options.jobs or cpu_count()

@@ -1,8 +1,7 @@
-"""What every feature is, by definition: for one clip, in calls of librosa, numpy and scipy.
+"""The definition of every feature for one clip, in calls of librosa, numpy and scipy.
 
-Tests, `verify` and `bench` compare with these. Every definition is called (y, sr, **parameters) with all of
-the feature's parameters, which librosa calls by the same names, and gives (rows, frames), or (frames,) for
-one row.
+Tests, `verify` and `bench` compare with these. A definition is called (y, sr, **parameters) with all of the
+feature's parameters, which have librosa's names, and returns (rows, frames), or (frames,) for one row.
 """
 
 # mypy: allow-untyped-defs
@@ -24,13 +23,13 @@ from features_cache.names import Channel
 from pipeline.features import resolve_feature
 
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
-definition = DEFINITIONS.register()  # of the feature that a function is called after
+definition = DEFINITIONS.register()  # decorator: the function's name is the feature's
 
-RELATIVE_TOLERANCE = 1e-4  # of s, the largest |value| that a row takes on the clips compared
-SMALLEST_SCALE = 1e-3  # s is at least this part of the feature's largest |value|
-TINY = 1e-300  # if every value should be 0
-PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}  # the part of all values that has to agree
-BY_ESTIMATE = dict.fromkeys(  # of a tuning or a tempo: the part of all clips that agrees in every value
+RELATIVE_TOLERANCE = 1e-4  # share of s, the largest |value| of a row on the clips compared
+SMALLEST_SCALE = 1e-3  # s is at least this share of the feature's largest |value|
+TINY = 1e-300  # divisor if the tolerance is 0
+PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}  # share of values that must agree
+BY_ESTIMATE = dict.fromkeys(  # with an estimated tuning or tempo: share of clips whose values must all agree
     ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
 )
 
@@ -39,19 +38,19 @@ def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: Any) -> np
     """(rows, frames) of the feature `name`, by plain librosa.
 
     y            (samples,) float32, mono; sample_rate: Hz
-    parameters   where they differ from the feature's defaults
+    parameters   those that differ from the feature's defaults
 
         compute("mel", y, 44100, n_mels=64)  # (64, 431)
     """
     variant = resolve_feature(Channel(name, tuple(parameters.items())))
     with warnings.catch_warnings():
-        # Very short clips, silence and many narrow bands are legal here; librosa remarks on each.
+        # librosa warns of very short clips, silence and many narrow bands, all of which are legal here
         warnings.simplefilter("ignore")
         return np.atleast_2d(DEFINITIONS[name](y, sample_rate, **variant.parameters))
 
 
 class Agreement(NamedTuple):
-    """Whether two computations of one feature over the same clips agree, and how far they lie apart."""
+    """Whether two computations of a feature agree over the same clips, and their distance in words."""
 
     holds: bool
     text: str
@@ -66,9 +65,9 @@ def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
 def agreement(
     name: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], stored: object = None
 ) -> Agreement:
-    """Compare feature `name` of several clips, each (rows, frames), with its definition's.
+    """Compare feature `name` of several clips, (rows, frames) each, with `theirs`, by definition.
 
-    If `ours` were rounded to the type `stored`, half a unit in the last place is allowed on top.
+    If `ours` were rounded to the type `stored`, the tolerance grows by half a unit in the last place.
     """
     mine = np.array(ours, float)
     other = np.array(theirs, float)  # (clips, rows, frames)
@@ -77,7 +76,7 @@ def agreement(
         allowed = allowed + np.spacing(np.abs(other).astype(stored)).astype(float) / 2
     difference = np.abs(mine - other)
     ratio = difference / np.maximum(allowed, TINY)
-    outside = ~(ratio <= 1)  # a NaN is outside
+    outside = ~(ratio <= 1)  # NaN counts as outside
     values = outside.sum()
     clips = outside.any(axis=(1, 2)).sum()
     if name in BY_ESTIMATE:
@@ -89,7 +88,7 @@ def agreement(
     return Agreement(bool(holds), f"{name} {verdict}: {counts}, at most {ratio.max():.2g} times it")
 
 
-# Of these the definition is one of librosa's functions.
+# Features that are one call of librosa.
 LIBROSA_CALLS = {
     "mfcc": "feature.mfcc",
     "chroma": "feature.chroma_stft",
@@ -110,7 +109,7 @@ LIBROSA_CALLS = {
     "zcr": "feature.zero_crossing_rate",
 }
 
-LEVELS = ("stft", "cqt", "vqt")  # and of these the level of one
+LEVELS = ("stft", "cqt", "vqt")  # features that are the level of one call
 
 
 def plain(call: str):
@@ -168,7 +167,7 @@ def pcen(y, sr, **more):
 
 
 def hpss_mel(y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
-    """Both parts of the separation: the definitions of harmonic and percussive."""
+    """The definitions of harmonic and percussive: the two parts of the separation."""
     bank = {"n_mels": n_mels, "fmin": fmin, "fmax": fmax}
     separated = librosa.decompose.hpss(np.abs(librosa.stft(y=y, **framing)), kernel_size=kernel_size)
     return [librosa.power_to_db(melspectrogram(S=part**2, sr=sr, **bank)) for part in separated]
@@ -267,7 +266,7 @@ def modulation(y, sr, *, ranges, low, high, **more):
     hop_length = more["hop_length"]
     rate = sr / hop_length
     edges = np.geomspace(low, min(high, rate / 2), ranges + 1)
-    sounding = np.trim_zeros(y, "b")  # without what it was padded with
+    sounding = np.trim_zeros(y, "b")  # without its padding
     frames = 1 + (len(sounding) - 1) // hop_length if len(sounding) else levels.shape[1]
     centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
     points = 1

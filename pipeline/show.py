@@ -39,7 +39,7 @@ def run(options: ShowCommand) -> int:
 
 
 def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
-    """One feature below the other: rows in their unit upwards, frames to the right; one row is a curve.
+    """Draw the features below each other: rows upwards, frames to the right; a single row is a curve.
 
     draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
     """

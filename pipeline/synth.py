@@ -1,17 +1,17 @@
-"""A small dataset that the project makes itself: ten classes of sound, in five pairs.
+"""A small synthetic dataset: ten classes of sound, in five pairs.
 
     pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
-    rhythm        steady_beat     galloping_beat      as many beats a second, even or short-short-long
+    rhythm        steady_beat     galloping_beat      equally many beats a second, even or short-short-long
     timbre        hollow_drone    bright_drone        tones of odd partials that fade fast, or of all
-    noise colour  hiss            rumble              noise that falls by few or by many decibels an octave
+    noise colour  hiss            rumble              noise that falls by 2 or by 5 dB an octave
     envelope      knocks          swells              bursts that begin at once and fade, or run backwards
 
-`synth_mix` has sounds of the first four pairs together: one to three classes a clip, of different pairs.
+`synth_mix` mixes sounds of the first four pairs: one to three classes a clip, from different pairs.
 
-Each pair differs in one property, and the feature that names it separates the pair: chroma the first, the
-tempogram the second, MFCC the third, mel the fourth, onset strength the last, whose classes have the same
-average spectrum. Everything else (register, room, background, level) is drawn for every source recording,
-alike for all classes; a source gives several takes and is in one fold.
+Each pair differs in one property, and one feature separates it: chroma the first, the tempogram the second,
+MFCC the third, mel the fourth, onset strength the last, whose classes have the same average spectrum.
+Everything else (register, room, background, level) is drawn for every source recording, alike for all
+classes. A source gives several takes and is in one fold.
 
 Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator that it is given.
 """
@@ -37,10 +37,10 @@ from pipeline.datasets.download import making, staged
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
 SECONDS = 5.0
-FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of a class in a fold; clips of a source
+FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of each class and fold; clips of each source
 MIXTURES = 400  # clips of a mix, each of its own source
 MOST_TOGETHER = 3  # classes in a clip of a mix
-MIXED_PAIRS = 4  # means and deviations of rows do not tell the envelopes of a mix apart
+MIXED_PAIRS = 4  # means and deviations of rows cannot distinguish the envelopes of a mix
 SEED = 0
 LEVEL = 0.04  # rms of full scale: peaks of the sparsest clips stay below it
 FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
@@ -50,7 +50,7 @@ C4 = 261.63  # Hz
 
 
 class SourceRecording:
-    """What all takes of one source recording share: its own register, tempo, room and background."""
+    """The properties that all takes of one source recording share: register, tempo, room, background."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         reverberation = rng.uniform(0.05, 0.3)
@@ -58,15 +58,15 @@ class SourceRecording:
         self.room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)  # impulse response
         self.room *= rng.uniform(0.1, 0.7) / np.linalg.norm(self.room)
         self.room[0] = 1  # the direct sound
-        self.pitch = rng.uniform(80, 250)  # Hz, its lowest tone
-        self.tilt = rng.uniform(-0.2, 0.2)  # is added to the rolloff of its tones
+        self.pitch = rng.uniform(80, 250)  # Hz, lowest tone of the drones
+        self.tilt = rng.uniform(-0.2, 0.2)  # added to the rolloff of tones
         self.beat = rng.uniform(0.29, 0.31)  # seconds between beats, on average
-        self.centre = np.exp(rng.uniform(np.log(300), np.log(5000)))  # Hz, where its bursts are loudest
-        self.resonance = rng.uniform(-8, 8)  # dB, of that, in noise
-        self.decay = rng.uniform(0.36, 0.4)  # seconds in which its events fade to 1/e
-        self.background = rng.uniform(-5, 0)  # dB an octave, of the noise behind it
-        self.snr = rng.uniform(10, 16)  # dB, of the sound over that noise
-        self.tuning = rng.uniform(-0.4, 0.4)  # semitones, of its bells
+        self.centre = np.exp(rng.uniform(np.log(300), np.log(5000)))  # Hz, centre of bursts and resonance
+        self.resonance = rng.uniform(-8, 8)  # dB, gain of steady noise at the centre
+        self.decay = rng.uniform(0.36, 0.4)  # seconds in which events fade to 1/e
+        self.background = rng.uniform(-5, 0)  # dB an octave, slope of the background noise
+        self.snr = rng.uniform(10, 16)  # dB, sound over background noise
+        self.tuning = rng.uniform(-0.4, 0.4)  # semitones, tuning of the bells
 
 
 # Building blocks
@@ -88,7 +88,7 @@ def harmonic_tone(pitch: float, partials: Sequence[int], rolloff: float, time: S
 def filtered(
     samples: Samples, gain: Callable[[Samples], Samples], centre: float, lowest: float = 1
 ) -> Samples:
-    """Samples times a gain by octaves above a centre (Hz); below the lowest frequency (Hz) it stays."""
+    """Samples times a gain that depends on the octaves above a centre (Hz); constant below `lowest` (Hz)."""
     octaves = np.log2(np.maximum(rfftfreq(len(samples), 1 / SAMPLE_RATE), lowest) / centre)
     return irfft(rfft(samples) * gain(octaves), len(samples))
 
@@ -108,7 +108,7 @@ def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Sa
 
 
 def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
-    """Events laid into a clip, each at its time in seconds; what reaches past the end is cut."""
+    """A clip with each event at its time (s); events are cut at the clip's end."""
     clip = np.zeros(round(SECONDS * SAMPLE_RATE))
     for time, event in events:
         start = round(time * SAMPLE_RATE)
@@ -117,7 +117,7 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
     return clip
 
 
-# The sounds of the ten classes: (source, rng, what differs in a pair) -> a take, dry
+# The sounds of the ten classes: (source, rng, the property that differs in a pair) -> a take, dry
 
 
 def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
@@ -133,7 +133,7 @@ def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[in
 
 
 def beat(source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]) -> Samples:
-    """Short bursts at intervals that repeat a pattern, slightly off the beat."""
+    """Short bursts at the intervals of a repeated pattern, slightly off the beat."""
     times = source.beat * (np.cumsum(np.tile(pattern, 20)) + rng.uniform(-3, 0))
     times += rng.normal(0, 0.004, size=len(times))
     return scene([(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS])
@@ -142,7 +142,7 @@ def beat(source: SourceRecording, rng: np.random.Generator, pattern: Sequence[fl
 def drone(
     source: SourceRecording, rng: np.random.Generator, partials: Sequence[int], rolloff: float
 ) -> Samples:
-    """One long tone whose pitch glides up and down, at any pitch."""
+    """One long tone whose pitch glides up and down."""
     time = seconds(SECONDS)
     octaves = 0.5 * np.sin(2 * np.pi * (rng.uniform(0.2, 0.5) * time + rng.uniform()))
     cycles = source.pitch * np.cumsum(2**octaves) / SAMPLE_RATE
@@ -150,7 +150,7 @@ def drone(
 
 
 def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
-    """Steady noise; its slope varies around that of its class, and its source has a resonance."""
+    """Steady noise, with a slope near that of its class and its source's resonance."""
     noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1))
     return filtered(
         noise, lambda octaves: 10 ** (source.resonance * np.exp(-(octaves**2)) / 20), source.centre
@@ -204,9 +204,9 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
 
 
 def clip(row: Any) -> Samples:
-    """One clip: its sounds in their room, over the background, as loud (rms) as clips of every other class.
+    """One clip: its sounds in their room, over the background; the level (rms) does not depend on the class.
 
-    It depends on nothing but its row of the table and SEED.
+    The samples depend only on the row of the table and SEED.
     """
     source = SourceRecording(np.random.default_rng([SEED, row.src_file]))
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
@@ -219,9 +219,9 @@ def clip(row: Any) -> Samples:
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:
-    """Write audio/ and meta/synth.csv into `folder` unless they are there; whole or not at all.
+    """Write audio/ and meta/synth.csv into `folder` unless they are there; a kill leaves no part of them.
 
-    mix  several classes a clip, listed in meta/synth_mix.csv
+    mix  several classes a clip, with the table meta/synth_mix.csv
     """
     rows = clip_rows(mix)
     listed = rows.to_csv(index=False)
@@ -241,7 +241,7 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
 
 
 def wav(samples: Samples) -> bytes:
-    """A file of 16 bits; written by the system in one piece, since libsndfile passes over a full disk."""
+    """A WAV file of 16 bits, as bytes: libsndfile itself would not notice a full disk."""
     file = io.BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""`python -m pipeline verify`: read everything in a cache, and compute some clips again by definition."""
+"""`python -m pipeline verify`: check everything in a cache, and compute some clips again by definition."""
 
 import itertools
 from contextlib import suppress
@@ -17,16 +17,16 @@ from pipeline.options import VerifyCommand
 
 
 def run(options: VerifyCommand) -> int:
-    """The command `verify`: check every stored clip; 1 where something is damaged or differs.
+    """The command `verify`: check every stored clip; 1 if something is damaged or differs.
 
-    options  which dataset and features, how many clips to recompute: see VerifyCommand
+    options  dataset, features and the number of clips to recompute: see VerifyCommand
 
         run(VerifyCommand(dataset="esc10", features="mel mfcc", recompute=5))
     """
     cache = open_cache(options)
     for channel in itertools.chain(*parse_list(options.features, cache.features)):
         if channel not in cache:
-            resolve_feature(channel)  # names the nearest, if there is no such feature
+            resolve_feature(channel)  # an unknown feature is refused with the nearest name
     verdicts = verify_cache(cache.folder, cache.named(options.features))
     print("\n".join(verdict.text for verdict in verdicts))
     intact = all(verdict.intact for verdict in verdicts)
@@ -37,9 +37,9 @@ def run(options: VerifyCommand) -> int:
 
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
-    """Compute random clips by the definitions; whether all agree within tolerance and rounding."""
+    """Compute random clips by definition; True if all agree within tolerance and rounding."""
     chosen = np.random.default_rng(seed).permutation(len(cache.clips))[:clips]
-    sounds = {}  # by row of the clip table
+    sounds = {}  # row of the clip table -> samples
     samples = int(cache.settings["samples"])
     places = spans(cache.clips)
     for row in np.sort(chosen).tolist():
@@ -56,13 +56,13 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     for name in progress(names, label="recompute", unit="features"):
         try:
             feature = cache[name]
-        except RequestError:  # named before
+        except RequestError:  # already named
             continue
         ours = []
         theirs = []
         kind = feature.feature
         for row, y in sounds.items() if kind in reference.DEFINITIONS else ():
-            with suppress(UnreadableClips):  # named before
+            with suppress(UnreadableClips):  # already named
                 ours.append(feature.read(np.array([row]))[0])
                 theirs.append(reference.compute(kind, y, cache.sample_rate, **feature.parameters))
         if not ours:

@@ -18,16 +18,16 @@ from pipeline import audio, kernels
 from pipeline.clip import Clip
 from pipeline.features import Variant
 
-computed_clips = itertools.count()  # in this process: the first one also loads and compiles
+computed_clips = itertools.count()  # clips of this process; the first also loads and compiles
 
 
 class Source(NamedTuple):
-    """Where a clip's samples come from."""
+    """The origin of a clip's samples."""
 
     path: str
     alteration: str
     span: audio.Span
-    version: tuple[int, int]  # size and time of the file when it was hashed
+    version: tuple[int, int]  # size and time of the file when its fingerprint was made
 
 
 class ClipTask(NamedTuple):
@@ -35,7 +35,7 @@ class ClipTask(NamedTuple):
 
     row: int  # in the cache
     source: Source
-    fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
+    fingerprints: dict[int, int]  # feature's number -> fingerprint, of the features that it lacks
 
 
 @dataclass
@@ -48,7 +48,7 @@ class ExtractionResult:
     timed: Counter[str] = field(default_factory=Counter)
     """feature -> clips whose time counts: all but the first of each process"""
     nanoseconds: Counter[str] = field(default_factory=Counter)
-    """feature -> time for these; features share the time of a spectrum that they share"""
+    """feature -> time of these clips; features divide the time of a spectrum that they share"""
 
     def seconds_a_clip(self) -> dict[str, float]:
         """Seconds of one core a clip, by feature."""
@@ -62,7 +62,7 @@ class ExtractionResult:
 
 @dataclass(frozen=True)
 class Computation:
-    """Computes features of clips: `specs` are those of `variants`, in the same order."""
+    """Computes features of clips; `specs` belong to `variants`, in the same order."""
 
     variants: tuple[Variant, ...]
     sample_rate: int
@@ -91,7 +91,7 @@ class Computation:
             name = self.variants[feature].stored
             try:
                 stored = clip.timed(name, partial(self.stored_values, feature, clip))
-            except Exception as error:  # only this feature of this clip is lost
+            except Exception as error:  # this feature of this clip alone is lost
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
                 result.failures.append((task.row, name, reason))
                 continue
@@ -113,7 +113,7 @@ class Computation:
 
 @dataclass(frozen=True)
 class Job(Computation):
-    """One run's work; called with a batch it computes the missing features and writes them."""
+    """One run's work: a call with a batch computes the missing features and writes them."""
 
     specs: Sequence[FeatureFile]
     handle: Handle
@@ -129,6 +129,6 @@ def version(path: Path) -> tuple[int, int]:
     """Size and time in ns of a file; zeros if there is no such file, or the name is invalid."""
     try:
         status = path.stat()
-    except (OSError, ValueError):  # the second for a name with a zero byte
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
         return 0, 0
     return status.st_size, status.st_mtime_ns

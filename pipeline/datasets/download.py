@@ -1,4 +1,4 @@
-"""Fetch a large file over HTTP, unpack a zip safely, put a dataset's folders in place whole or not at all."""
+"""Fetch a large file over HTTP, unpack a zip safely, and put a dataset's folders in place all or none."""
 
 import lzma
 import re
@@ -16,29 +16,29 @@ from commandline.terminal import progress, size, tell
 from storage.archives import listed_bytes
 from storage.files import Lock, refuse_special
 
-TIMEOUT = (15, 60)  # seconds to connect, and without a single byte
-PAUSES = (2, 8)  # seconds before a connection that broke is tried again
+TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
+PAUSES = (2, 8)  # seconds before a broken connection is tried again
 MOST_FETCHED = 2 * 2**30
 BLOCK = 2**18
 OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
-MOST_UNPACKED = 2 * 2**30  # unpacked; ESC-50 has 0.9 GB
+MOST_UNPACKED = 2 * 2**30  # bytes; ESC-50 has 0.9 GB
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 MOST_LISTED = 1000 * MOST_ENTRIES  # bytes of the list of entries, which zipfile reads whole
 UNFINISHED = ".unfinished"
-# What zipfile raises of a damaged archive; OSError of bzip2 and of positions outside the file.
+# zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions outside the file.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
 
 
 def download_file(url: str, to: Path) -> None:
     """Download `url` to `to`, which appears only when it is complete.
 
-    A connection that breaks is tried again after PAUSES. What arrived before the last one broke or the
-    program was stopped is kept as `<to>.part`, and the next call goes on from it if the server can (range
-    requests), else begins again; whoever uses the file must check its content, since the server's may have
-    changed in between.
+    A broken connection is tried again after PAUSES. If the last one breaks or the program is stopped, the
+    bytes that arrived stay in `<to>.part`. The next call continues from them if the server can (range
+    requests), else begins again. Callers must check the content, since the server's file may have changed
+    in between.
     """
     import requests
-    from urllib3.exceptions import HTTPError  # requests lets it through when it hands over single reads
+    from urllib3.exceptions import HTTPError  # requests does not convert it in raw reads
 
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(to.name + ".part")
@@ -49,7 +49,7 @@ def download_file(url: str, to: Path) -> None:
             return
         except (requests.RequestException, HTTPError) as error:
             cause: BaseException = error
-            while cause.__context__:  # urllib3 and requests wrap the first one several times
+            while cause.__context__:  # urllib3 and requests wrap the first error several times
                 cause = cause.__context__
             reason = f"{url} cannot be fetched: {' '.join(str(cause).split())}"
             final = isinstance(error, requests.HTTPError | ValueError)  # a wrong address stays wrong
@@ -61,16 +61,16 @@ def download_file(url: str, to: Path) -> None:
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Add to the file `part` what it lacks of `url`."""
+    """Append to the file `part` the bytes of `url` that it lacks."""
     import requests
 
     refuse_special(part)
     begin = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself, so that they can be counted
+    headers = {"Accept-Encoding": "identity"}  # uncompressed, so that bytes can be counted
     headers |= {"Range": f"bytes={begin}-"} if begin else {}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
         resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-        if answer.status_code in (206, 416) and not resumed:  # otherwise it goes on where the part ends
+        if answer.status_code in (206, 416) and not resumed:  # not the bytes after those in `part`
             part.unlink(missing_ok=True)
             raise requests.ConnectionError("the file at this address has changed")
         if answer.status_code >= 500:
@@ -88,7 +88,7 @@ def _fetch(url: str, part: Path) -> None:
         bar = progress(total=total or None, label="download", unit="B", done=begin)
         bar.unit_scale = True
         with bar, part.open("ab" if resumed else "wb") as file:
-            while block := answer.raw.read1(BLOCK):  # what is there: a break loses nothing of it
+            while block := answer.raw.read1(BLOCK):  # the bytes that have arrived: a break loses none
                 file.write(block)
                 bar.update(len(block))
                 if file.tell() > MOST_FETCHED:
@@ -100,10 +100,9 @@ class Refused(RequestError):
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Every file of a zip into the new folder `into`; Refused if it is anything but plain files.
+    """Unpack a zip into the new folder `into`; Refused if it holds anything but plain files and folders.
 
-    zipfile counts bytes while unpacking: it writes no more of an entry than the zip declares, and an entry of
-    another length has another CRC.
+    zipfile writes no more of an entry than the zip declares, and an entry of another length has another CRC.
     """
     into.mkdir()
     try:
@@ -140,10 +139,10 @@ def unpack(archive: Path, into: Path) -> None:
 
 @contextmanager
 def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """An empty folder to fill; at the end its `parts` are renamed into `folder`, the last one last.
+    """An empty folder to fill; at the end its `parts` are renamed into `folder`, in order.
 
-    So the last part is there only when all are. What goes wrong leaves nothing, and what a killed run
-    left is removed by the next one; `making(folder)` must be held.
+    The last part is there only if all are. A failure leaves nothing, and the next run removes what a killed
+    one left. The caller must hold `making(folder)`.
     """
     stage = folder / UNFINISHED
     try:
@@ -159,7 +158,7 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 
 def making(folder: Path) -> Lock:
-    """Waits until no other process makes this dataset."""
+    """A lock that waits until no other process makes this dataset."""
     return Lock(folder / ".making.lock")
 
 

@@ -1,4 +1,4 @@
-"""ESC-50 itself: where it is fetched from, what it must hold, and its subset ESC-10."""
+"""ESC-50: its archive's address, and a check of its content."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from pipeline.datasets.readers import ESC_SAMPLE_RATE, is_esc_layout, read_csv
 from pipeline.options import SourceOptions
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
-MD5 = "7771e4b9d86d0945acce719c7a59305a"  # of the archive as it was published for years
-PARTS = ("audio", "LICENSE", "meta")  # of the dataset; the last one is put in place last
+MD5 = "7771e4b9d86d0945acce719c7a59305a"  # the archive as published for years
+PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
 ARCHIVE = "download.zip"  # beside the dataset until it is unpacked
-NAMED_AFTER = ["fold", "src_file", "take", "target"]  # a file, joined by -
+NAMED_AFTER = ["fold", "src_file", "take", "target"]  # a file's name, joined by -
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
-SAMPLES = 220_500  # of every clip, at ESC_SAMPLE_RATE
+SAMPLES = 220_500  # samples of every clip, at ESC_SAMPLE_RATE
 CREDIT = """\
 ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", Proceedings of the 23rd ACM
 International Conference on Multimedia, 2015, pp. 1015-1018, doi:10.1145/2733373.2806390.
@@ -27,9 +27,9 @@ the recordings are named in the dataset's LICENSE file."""
 
 
 def obtain(options: SourceOptions) -> Path:
-    """The folder of ESC-50: the one that is there, else unpacked from ARCHIVE, else downloaded.
+    """The folder of ESC-50; if it is missing, it is unpacked from ARCHIVE or downloaded.
 
-    Nothing is unpacked of an archive that is damaged, unsafe, or does not hold ESC-50.
+    An archive that is damaged, unsafe, or does not hold ESC-50 is not used at all.
     """
     folder = options.data / "esc50"
     if is_esc_layout(folder):
@@ -55,7 +55,7 @@ def obtain(options: SourceOptions) -> Path:
 
 
 def _install(archive: Path, folder: Path) -> None:
-    """Unpack beside the place, check, and put in place."""
+    """Unpack beside the folder, check, and move into it."""
     if not archive.is_file():
         raise RequestError(f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50")
     with staged(folder, PARTS) as stage:
@@ -76,7 +76,7 @@ def _install(archive: Path, folder: Path) -> None:
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """What is wrong with a folder that should hold ESC-50; nothing if all is right."""
+    """Faults of a folder that should hold ESC-50."""
     audio_dir = folder / "audio"
     try:
         rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)

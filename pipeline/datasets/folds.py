@@ -1,8 +1,8 @@
-"""Groups and folds: which clips come from one source recording, and folds for a dataset that brings none.
+"""Groups and folds: the clips of one source recording are a group; a dataset without folds gets drawn ones.
 
-Folds are drawn by group and kept beside the cache: `folds.csv` holds one row a clip: clip_id, group, fold,
-grouped_by (the GROUP= that the groups came from) and folds_by (`group` if each group is a fold), so that
-later commands need not be given GROUP= and FOLDS_BY= again.
+Folds are drawn by group and kept beside the cache in `folds.csv`, one row for each clip: clip_id, group,
+fold, grouped_by (the GROUP= that made the groups) and folds_by (`group` if each group is a fold). So later
+commands need no GROUP= and FOLDS_BY=.
 """
 
 import re
@@ -21,10 +21,10 @@ from pipeline.options import SourceOptions
 from storage.files import replace_file
 
 FOLDS = 5
-MOST_FOLDS = 100  # each is a training
+MOST_FOLDS = 100  # each fold is trained once
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
-# GROUP= for file names as people number takes; the first that makes sensible groups is proposed. With the
-# share of clips that are not alone in their group, at least: a letter names a take, a number may be any.
+# GROUP= for usual names of takes -> least share of clips that are not alone in their group: a letter names a
+# take, a number may mean anything. The first pattern with sensible groups is proposed.
 PATTERNS = {
     r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
     r"^(.*)[-_ ][A-Za-z]$": 0.0,
@@ -34,12 +34,12 @@ PATTERNS = {
 
 
 def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table with every group and fold known, and what a user should know about them.
+    """The table with every group and fold, and notes for the user.
 
-    Its column `grouped_by` holds the GROUP= that the groups came from, '' for the source's own.
-    Folds of the source are kept. Others are drawn by group, stratified, from the seed; groups that `path`
-    knows keep their fold, also when their clips go and come back. `path` is the dataset's folds.csv, which
-    says what GROUP= and FOLDS_BY= were if they are not given, and is written if folds are not the source's.
+    The column `grouped_by` holds the GROUP= that made the groups, '' for the source's own. Folds of the
+    source are kept. Otherwise folds are drawn by group, stratified, from the seed; groups in `path` keep
+    their fold, even if their clips go and come back. `path` is the dataset's folds.csv: it gives GROUP= and
+    FOLDS_BY= if the options lack them, and is written if folds or groups are not the source's.
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
@@ -68,7 +68,7 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
         folds = min(FOLDS, len(groups))
         table["fold"] = draw_folds(table["label"], table["group"], folds, options.seed, known)
         note = f"{folds}, drawn by group"
-    away = kept[~kept["clip_id"].isin(table["clip_id"])]  # stay listed: they may come back
+    away = kept[~kept["clip_id"].isin(table["clip_id"])]  # missing clips stay listed: they may come back
     present = table.assign(folds_by="group" if by_group else "")
     rows = pd.concat([away, present], ignore_index=True)[COLUMNS].astype(str)
     if not rows.equals(kept):
@@ -78,11 +78,11 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
 
 
 def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """The table with every group known, and a note if `group` does not fit all clips.
+    """The table with every group, and a note if `group` does not fit all clips.
 
-    `group` is a column of the table's CSV, or a pattern searched in file names without their extension,
-    else in the paths within the dataset, whose parentheses hold the group. With '' the source's own groups
-    are kept. A clip that has none is a group of its own.
+    `group` is a column of the table's CSV or a pattern, whose parentheses hold the group. The pattern is
+    searched in file names without extension; if none fits, in paths within the dataset. With '' the source's
+    own groups are kept. A clip without a group is its own group.
     """
     table = table.copy()
     if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # made here, of each clip
@@ -118,9 +118,10 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
 
 
 def propose_group(table: pd.DataFrame) -> str:
-    """The pattern under which most file names are takes of source recordings; '' if none is sensible.
+    """The pattern that reads most file names as takes of source recordings; '' if none is sensible.
 
-    Sensible are groups of several clips, at least three in each class, none with a fifth of all clips.
+    A pattern is sensible if groups have several clips, each class at least three groups, and no group a fifth
+    of all clips.
 
         propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for "yard-A.wav", "yard-B.wav"
     """
@@ -142,21 +143,21 @@ def draw_folds(
     seed: int,
     kept: Mapping[str, int],
 ) -> NDArray[np.int64]:
-    """A fold from 1 to `folds` for every clip: one fold a group, classes spread evenly, seeded.
+    """A fold from 1 to `folds` for every clip: one fold for each group, classes spread evenly, seeded.
 
-    A clip counts for each of its labels; no label is a class of its own.
+    A clip counts for each of its labels; clips without a label count as one more class.
 
-    `kept` maps groups to folds that they keep; only the other groups are drawn, around them.
-    Largest groups first, each to the fold that has least of its classes: the greedy rule of
-    scikit-learn's StratifiedGroupKFold, which cannot take folds that are fixed.
+    `kept` maps groups to folds that they keep; the other groups are drawn around them. The largest groups
+    come first, each to the fold that has least of its classes: the greedy rule of scikit-learn's
+    StratifiedGroupKFold, which cannot keep given folds.
     """
     split = by_label(pd.DataFrame({"label": pd.Series([*labels], dtype=object)}))["label"]
     class_of, _ = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
-    clips = np.zeros((len(names), class_of.max() + 1))  # of each group, by class
+    clips = np.zeros((len(names), class_of.max() + 1))  # clips of each group, by class
     np.add.at(clips, (group_of[split.index], class_of), 1)
     share = clips / clips.sum(axis=0)
-    filled = np.zeros((folds, clips.shape[1]))  # the share of each class that a fold has
+    filled = np.zeros((folds, clips.shape[1]))  # share of each class in each fold
     fold_of = np.array([kept.get(name, 0) for name in names])
     fold_of[fold_of > folds] = 0
     for group in np.flatnonzero(fold_of):

@@ -1,13 +1,13 @@
-"""Folders as clip tables: one sub-folder a class, or a published dataset as it is unpacked.
+"""Folders as clip tables: one sub-folder for each class, or a published dataset as it is unpacked.
 
     UrbanSound8K     metadata/UrbanSound8K.csv, audio/fold1 to fold10: ten folds; a group is a recording of
                      Freesound
     FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (val), 2 (train) and 3 (eval); all
-                     labels of a clip; a group is an uploader if FSD50K.metadata says so
+                     labels of a clip; a group is an uploader if FSD50K.metadata is there
 
-Of FSD50K only fold 3 is tested, as its publishers ask: trained on all other clips, with VAL=next on fold 2
-alone, validated on fold 1. Class folders may lie within train/, val/ and test/, folds as those of FSD50K.
-ESC-50's layout is read by readers.py.
+FSD50K's fold 3 alone is tested, as its publishers ask. Training uses all other clips; with VAL=next, fold 2,
+validated on fold 1. Class folders may also lie within train/, val/ and test/, with folds as in FSD50K.
+readers.py reads ESC-50's layout.
 """
 
 import json
@@ -24,14 +24,14 @@ from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.readers import Listing, clip_table, read_csv, split_labels, tags_note
 
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
-SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next of the last is the first
+SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next: the fold after the last is the first
 FOLD_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), SIDES["train"]),
     **dict.fromkeys(("val", "valid", "validation", "dev"), SIDES["val"]),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), SIDES["eval"]),
 }
 
-# The file that only this dataset has -> its reader.
+# File that only one dataset has -> that dataset's reader.
 LAYOUTS: Registry[Callable[[Path], Listing]] = Registry("layout")
 
 
@@ -44,14 +44,14 @@ def read_urbansound8k(folder: Path) -> Listing:
     clips = read_csv(table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
     names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
-    clips = clips.drop(columns=["start", "end"], errors="ignore")  # where Freesound's recording was cut
+    clips = clips.drop(columns=["start", "end"], errors="ignore")  # times in the uncut Freesound recording
     notes = ("UrbanSound8K: its ten folds; a group is a Freesound recording",)
     return Listing(clip_table(clips, audio), notes=notes)
 
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
-    """Fonseca et al. 2022: 51,197 clips, 200 classes; a clip has its labels and those that they imply."""
+    """Fonseca et al. 2022: 51,197 clips, 200 classes; labels include the classes that they imply."""
     lists = []
     uploaders = dict[str, str]()
     truth = folder / "FSD50K.ground_truth"
@@ -73,7 +73,7 @@ def read_fsd50k(folder: Path) -> Listing:
     clips = clips.assign(
         label=split_labels(clips["labels"], ","),
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
-        fold=clips["split"].fillna("eval").map(SIDES),  # a column of dev.csv alone
+        fold=clips["split"].fillna("eval").map(SIDES),  # only dev.csv has the column split
         group=[uploaders.get(name, "") for name in clips["fname"]],
     )
     notes = (
@@ -84,7 +84,7 @@ def read_fsd50k(folder: Path) -> Listing:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Relative paths, sorted; links are followed once; names that begin with a dot are the system's."""
+    """Relative paths, sorted; links are followed once; names that begin with a dot are left out."""
 
     def refuse(error: OSError) -> None:
         raise error
@@ -103,9 +103,9 @@ def files_below(folder: Path) -> list[str]:
 
 
 def read_folder(folder: Path) -> Listing:
-    """A published dataset; or one sub-folder a class, at the top or within train/, val/ and test/.
+    """A published dataset; or one sub-folder for each class, at the top or within train/, val/ and test/.
 
-    Class folders may be nested as deep as one likes. What was left out is named in the notes.
+    Class folders may have sub-folders at any depth. Notes count the files that were left out.
     """
     for file, reader in LAYOUTS.items():
         if (folder / file).is_file():

@@ -30,32 +30,32 @@ from pipeline.datasets.readers import (
 from pipeline.options import ExtractOptions, SourceOptions
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
-MOST_CLIPS = 0.9  # that a duration which is proposed holds whole
-LESS_PADDING = 0.1  # of all clips' time, at least, that it saves
+MOST_CLIPS = 0.9  # share of clips that a proposed duration holds whole
+LESS_PADDING = 0.1  # least share of all clips' time by which it reduces padding
 OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")  # options that a cache ignores
-STEP = 0.05  # s, to which it is rounded up
+STEP = 0.05  # s; a proposed duration is rounded up to a multiple
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Clips of one rate and duration.
 
-    `table` has the columns of `features_cache.table.CLIP_COLUMNS`, one row a clip: originals in the
-    order of their source, then altered copies if they were asked for. `source` identifies
-    the dataset beside others of its name: a known name, or the absolute path that was given.
+    `table` has the columns of `features_cache.table.CLIP_COLUMNS`, one row for each clip: originals in the
+    order of their source, then altered copies if COPIES= is given. `source` distinguishes datasets of the
+    same name: it is a known name or an absolute path.
     """
 
     name: str
-    folder: Path  # of its cache
+    folder: Path  # the cache's
     table: pd.DataFrame
     sample_rate: int  # Hz
     duration: float  # seconds
     source: str
     synthetic: bool = False
-    notes: tuple[str, ...] = ()  # what a user should know: ignored files, folds that were drawn
+    notes: tuple[str, ...] = ()  # notes for the user, such as ignored files and drawn folds
     published_test: int | None = None  # the one fold that the publishers test, if they do not test each
-    groups: str = ""  # what a group is called, '' for a source recording
-    cached: pd.DataFrame | None = None  # the clips of its cache, with what is known of their files
+    groups: str = ""  # noun for a group; '' means source recording
+    cached: pd.DataFrame | None = None  # the clips of its cache, with SOURCE_COLUMNS
 
     @property
     def samples(self) -> int:
@@ -64,7 +64,7 @@ class Dataset:
 
 
 def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
-    """A line on the options that were given and that a cache, which is used as it is, ignores."""
+    """A line that names the given options that a cache ignores."""
     names = [name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")]
     return (f"{', '.join(names).upper()} ignored: a cache is used as it is",) if names else ()
 
@@ -72,15 +72,15 @@ def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
 def load(options: SourceOptions) -> Dataset:
     """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a cache folder.
 
-    A named one that is not there yet is downloaded or made. Folds that are not the dataset's own are kept
-    in `<data>/<name>/folds.csv`. Refused, before anything is written, are one class alone and a name
-    that features of another source have.
+    A missing named dataset is downloaded or synthesised. Folds that are not the dataset's own are kept in
+    `<data>/<name>/folds.csv`. RequestError, before anything is written, if there is only one class, or if the
+    name belongs to features of another source.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
     word = options.dataset
     path = Path(word)
-    if word not in NAMED and is_cache(path):  # as it is: its table says all, and no audio is needed
+    if word not in NAMED and is_cache(path):  # used without its audio
         cache = Cache(path)
         return Dataset(
             name=dataset_name(str(path), options.name),
@@ -163,9 +163,10 @@ def _read(options: SourceOptions) -> Listing:
 def _audio_settings(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[int, float, list[str]]:
-    """Rate, duration and notes: as given, as the cache has them, as the source says, or found in the files.
+    """Rate, duration and notes: from the options, else the cache, else the source, else the files.
 
-    Found are the commonest rate (the higher if two are as common) and the longest clip, LONGEST at most.
+    The files give the commonest rate (the higher of two equally common ones) and the longest clip's duration,
+    LONGEST at most.
     """
     known = listing.sample_rate, listing.duration
     if settings:
@@ -177,7 +178,7 @@ def _audio_settings(
         note = f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and SAMPLE_RATE= set others"
         return sample_rate, duration, [note] if kept else []
     paths = listing.table["path"].tolist()
-    answers = audio.file_infos(paths)  # what cannot be opened is named when it is decoded
+    answers = audio.file_infos(paths)  # decoding names the files that cannot be opened
     lengths = [
         (info.sample_rate, round(end - start, 6) or info.frames / info.sample_rate)
         for info, (start, end) in zip(answers, spans(listing.table))
@@ -203,7 +204,7 @@ def _audio_settings(
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
-    """A line if another DURATION saves much padding of clips (one at least) that last so many seconds."""
+    """A line if a shorter DURATION saves much padding; `seconds` are the clips' lengths, at least one."""
 
     def padding(of: float) -> float:
         return float(1 - np.minimum(seconds, of).mean() / of)

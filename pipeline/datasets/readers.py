@@ -1,7 +1,7 @@
-"""Tables of clips as people write them: CSV files, and the one in ESC-50's layout. Folders are in layouts.py.
+"""Tables of clips: CSV files, and the one in ESC-50's layout. Folders are in layouts.py.
 
-Every reader returns a Listing: what the source itself says. Groups, folds, sample rate and duration that it
-does not say are found or drawn later, see folds.py and load.py.
+Every reader returns a Listing of what the source holds. folds.py and load.py add missing groups, folds,
+sample rate and duration.
 """
 
 import io
@@ -45,10 +45,10 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
     {label: category for category, labels in categories.items() for label in labels.split()}
     for categories in (_ESC, _SYNTHETIC)
 )
-ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those that are used; `category` holds the class
+ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # the used ones; `category` holds the class
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
 BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
-LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # as Python writes a list of texts
+LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"  # a cell that holds several labels
 LARGEST_FOLD = 1_000_000
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
@@ -63,10 +63,9 @@ NAMINGS: tuple[Callable[[PurePath], str], ...] = (
 class Listing:
     """Original clips as their source lists them.
 
-    `table` has CLIP_COLUMNS and whatever else the source says of each clip, with its `filename`. A `fold` of
-    0 and a `group` of '' are not known yet, nor is a rate or duration of None. `published_test` is the one
-    fold that the publishers test, if they do not test each in turn. `groups` is what its groups are called,
-    '' for source recordings.
+    `table` has CLIP_COLUMNS and all other columns of the source, with `filename`. A `fold` of 0, a `group` of
+    '', and a rate or duration of None are not known yet. `published_test` is the one fold that the publishers
+    test, if they do not test each in turn. `groups` is the noun for a group; '' means source recording.
     """
 
     table: pd.DataFrame
@@ -80,8 +79,8 @@ class Listing:
 def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
     """A listing's table of clips with the columns filename, label and, if known, fold, group and category.
 
-    File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Without a category it is the
-    class's, if all classes are ESC-50's, or synthetic.
+    File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Missing categories are filled
+    in if all classes are ESC-50's, or all are synthetic.
     """
     labels = clips["label"]
     known = (of for of in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if of.keys() >= set(labels))
@@ -105,9 +104,9 @@ def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.D
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """File names without extension; if two agree both have theirs, or the path, or the path with extension.
+    """File names without extension; equal ones become names with extension, paths, or paths with extension.
 
-    by_path  the path from the beginning: `dog/bark 1`
+    by_path  start with paths without extension: `dog/bark 1`
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
@@ -121,12 +120,12 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     if len(twice):
         raise RequestError(f"{twice.iloc[0]} is listed twice; a clip is one row")
     for name in ids:
-        name.encode()  # refuses one that is not UTF-8 by its own name, before tables are written
+        name.encode()  # a name that is not UTF-8 is refused here, before tables are written
     return ids.tolist()
 
 
 def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[str]":
-    """`rec@12.5` for the part of rec.wav from 12.5 s on; if two agree, `rec@12.5-15.5`."""
+    """`rec@12.5` for the part of rec.wav from 12.5 s on; equal ones become `rec@12.5-15.5`."""
     written = clips[list(WINDOW_COLUMNS)].map(lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip("."))
     ids = recordings.where(clips["end"] == 0, recordings + "@" + written["start"])
     ids = ids.where(~ids.duplicated(keep=False), ids + "-" + written["end"])
@@ -142,7 +141,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
     RequestError if the file cannot be read, or lacks one of `columns`.
     """
-    if path.exists() and not path.is_file():  # a FIFO is waited for, a device never ends
+    if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
         raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
     try:
         frame = parse_csv(path, path.read_text(encoding="utf-8-sig"))
@@ -165,7 +164,7 @@ def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
             dtype=str,
             keep_default_na=False,
             skipinitialspace=True,
-            index_col=False,  # also if rows have a cell more than the header: pandas warns of it
+            index_col=False,  # even if rows have one cell more than the header; pandas warns then
             **layout,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -173,7 +172,7 @@ def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
 
 
 def audio_path(audio: Path, name: str) -> str:
-    """The absolute path of an audio file that a table names; accents may be composed otherwise on disk."""
+    """The absolute path of a table's audio file; the disk may have accents in another Unicode form."""
     path = str(audio.absolute() / name)
     spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
     return next(filter(os.path.exists, spellings), path)
@@ -190,7 +189,7 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
 
 
 def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
-    """Cells of several labels as `dog;rain`, sorted, each label once; cells of one label as they are.
+    """Cells of several labels as `dog;rain`, sorted, each label once; cells of one label unchanged.
 
     Labels are separated by `;` or by `separator`, or written as a list.
 
@@ -206,7 +205,7 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
 
 
 def tags_note(labels: "pd.Series[str]") -> str:
-    """How a table was read whose clips have several labels or none."""
+    """A note on a table that is read as tags, with its numbers of labels."""
     sizes = labels.str.count(SEPARATOR) + (labels != "")
     return (
         f"read as tags (TASK=tags): {counted((sizes > 1).sum(), 'clip')} with several labels, "
@@ -215,7 +214,7 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a CSV with `start` and `end` as seconds, 0 to 0 if they are blank."""
+    """The rows of a CSV with `start` and `end` as seconds, both 0 if they are blank."""
     text = clips[list(WINDOW_COLUMNS)]
     seconds = text.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce"))
     seconds[text.eq("").all(axis=1)] = 0.0
@@ -233,8 +232,8 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
 def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "") -> Listing:
     """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`.
 
-    marked     a column of True and False: the clips that it marks alone
-    separator  of several labels in a cell, beside `;` and lists
+    marked     a column of True and False: only clips with True are read
+    separator  separator of several labels in a cell, beside `;` and lists
     """
     clips = read_csv(path)
     if marked:
@@ -271,7 +270,7 @@ def is_esc_layout(folder: Path) -> bool:
 
 
 def read_esc_layout(folder: Path, marked: str = "") -> Listing:
-    """Its clips, see `read_table`; official folds are kept, groups are the source recordings."""
+    """The clips of a folder in ESC-50's layout, see `read_table`; groups are the source recordings."""
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
     tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
     if len(tables) != 1:

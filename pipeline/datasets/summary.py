@@ -1,4 +1,4 @@
-"""`python -m pipeline data`: get a dataset ready, and say what it is."""
+"""`python -m pipeline data`: get a dataset ready, and summarise it."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ FAULTS_SHOWN = 10
 
 
 def run(options: SourceOptions) -> int:
-    """Download or make what is not there, print a summary of the clips that can be read, name what is wrong.
+    """Download or synthesise a missing dataset, print a summary of the readable clips, and name faults.
 
-    In ESC-50's own folder that is every difference from what was published, such as a clip of another length.
+    In ESC-50's own folder every difference from the published dataset is a fault, such as another length.
     """
     dataset = load(options)
     table = originals(dataset.table)
     wrong = list[str]()
-    if not is_cache(Path(options.dataset)):  # one is used without its audio
+    if not is_cache(Path(options.dataset)):  # a cache is used without its audio
         infos = audio.file_infos(table["path"].tolist())
         answers = zip(table["path"], infos)
         wrong = [f"{path}: {info}" for path, info in answers if isinstance(info, audio.AudioError)]
@@ -48,7 +48,7 @@ def counts(dataset: Dataset, table: pd.DataFrame) -> str:
 
 
 def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
-    """Size, format, balance of classes and folds of the originals that can be read, and what to know."""
+    """Size, format, notes, and balance of classes and folds of the originals that can be read."""
     lines = [counts(dataset, table)]
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"

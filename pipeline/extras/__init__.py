@@ -1,4 +1,4 @@
-"""What few users ask for: each module is found through EXTRAS and imported only when it is asked for.
+"""Capabilities that few users need: EXTRAS names each module, which is imported only on request.
 
 Deleting a file here removes its capability and nothing else.
 """

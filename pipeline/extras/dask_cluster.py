@@ -1,12 +1,12 @@
 """BACKEND=dask: a Dask cluster's workers, called like the worker processes of this machine.
 
-They write their clips into the cache like any other worker; what travels is a batch's paths and a few numbers
-back. A worker that dies costs nothing: Dask hands its batches to others, and whatever it had written stays
-or is written again with the same bytes. The workers need this project's folder on their path, its
-environment, and the cache and the audio at the same paths.
+Workers write their own clips into the cache; only a batch's paths and a few numbers are sent. A worker that
+dies costs nothing: Dask gives its batches to others, and clips that it had written stay or are written again
+with the same bytes. The workers need this project's folder on their path, its environment, and the cache and
+the audio at the same paths.
 
-joblib's own Dask backend was tried: where Dask gives a batch up, because it killed one worker after the
-other, that backend forgets the batch and the run hangs. So joblib's threads hand out batches here as well.
+joblib's own Dask backend was tried: if Dask gives a batch up, because it killed several workers, that backend
+forgets the batch and the run hangs. So joblib's threads send the batches here as well.
 """
 
 import re
@@ -25,11 +25,11 @@ from pipeline.pool import Backend, Batch, Function, WorkerDied
 from pipeline.worker import ExtractionResult
 
 SCHEDULER_WITHIN, FIRST_WORKER_WITHIN = 10, 30  # seconds
-IN_FLIGHT = 2  # batches a core, so that none waits for its next one to arrive
+IN_FLIGHT = 2  # batches for each core, so that no core waits for its next one
 
 
 class Cluster(Backend):
-    """Its workers, called by the threads that hand out batches."""
+    """A Dask cluster's workers, called by the threads that send batches."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -37,7 +37,7 @@ class Cluster(Backend):
         self.in_flight = IN_FLIGHT * self.processes
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on some worker; WorkerDied if it killed several, OSError without a cluster."""
+        """`function(batch)` on some worker; WorkerDied if it killed several, Failed without the cluster."""
         try:
             return self.client.submit(function, batch, pure=False).result()
         except KilledWorker as error:  # Dask made four attempts itself
@@ -48,7 +48,7 @@ class Cluster(Backend):
             raise RequestError(
                 "the Dask scheduler lacks this project: start it in the project's folder with PYTHONPATH=."
             ) from error
-        except (CancelledError, CommClosedError) as error:  # the second is an OSError with words of its own
+        except (CancelledError, CommClosedError) as error:
             raise Failed("the Dask scheduler was lost; the same command goes on") from error
         except RunIsGone as error:
             raise Failed(
@@ -59,7 +59,7 @@ class Cluster(Backend):
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[Cluster]:
-    """The cluster behind this address, whose workers are fit for the work; else RequestError."""
+    """The cluster at this address; RequestError if there is none or its workers are unfit."""
     if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):  # Dask would try for 20 s
         raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
     protocol, _, place = scheduler.rpartition("://")
@@ -69,7 +69,7 @@ def connected(scheduler: str) -> Iterator[Cluster]:
         if protocol == "tls" and not Security().get_connection_args("client")["ssl_context"]:
             raise RequestError(f"SCHEDULER={scheduler} needs certificates, as docs/howto/scale.md shows")
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last two about TLS
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # TLS raises the last two
         raise RequestError(
             f"no Dask scheduler answers at SCHEDULER={scheduler}: {error} (docs/howto/scale.md)"
         ) from error
@@ -79,7 +79,7 @@ def connected(scheduler: str) -> Iterator[Cluster]:
 
 
 def refuse_unfit(client: Client, scheduler: str) -> None:
-    """RequestError if there are no workers, or some cannot give the same bytes as this machine."""
+    """RequestError if there are no workers, or some have other library versions than this machine."""
     try:
         client.wait_for_workers(1, timeout=FIRST_WORKER_WITHIN)
         theirs = client.run(libraries)

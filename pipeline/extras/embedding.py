@@ -1,22 +1,22 @@
-"""`embedding@model=NAME`: the answer of a pretrained network in a file, as one vector or one a window.
+"""`embedding@model=NAME`: the output of a pretrained network, as one vector a clip or one a window.
 
 The network is models/NAME.onnx below the current folder, run by onnxruntime (the extra onnx) in the
-processes that compute the other features. It takes samples and gives numbers. Its card, models/NAME.json:
+processes that compute the other features. Its card, models/NAME.json, has the keys:
 
-    sample_rate  Hz of its input
-    window       seconds of its input; by default what the network fixes, else the whole clip at once
-    hop          seconds from one window to the next; as long as the window by default
-    pooling      over the windows of a clip, and the frames of each: mean (the default), max, mean_std; none
+    sample_rate  Hz of the input
+    window       seconds of the input; by default the length that the network fixes, else the whole clip
+    hop          seconds from one window to the next; by default the window
+    pooling      of the windows of a clip, and of their frames: mean (the default), max, mean_std; none
                  keeps them in order of time, as a feature map (D, windows)
-    scale        factor of the samples, which are -1 to 1 (32768 for a network that wants integers' range)
-    output       name of the output, where it is not the first
-    source       where the file comes from, under which licence: for people
+    scale        factor of the samples, which are -1 to 1 (32768 for a network that expects 16-bit integers)
+    output       name of the output, if it is not the first
+    source       origin and licence of the file, for people
 
 Input is (windows, samples), (windows, 1, samples) or (samples,); output (windows, D) or (windows, frames, D),
-of an input of one axis (D,) or (frames, D). docs/howto/embeddings.md has cards for published networks.
+for an input of one axis (D,) or (frames, D). docs/howto/embeddings.md has cards for published networks.
 
-The fingerprint of file and card is part of the feature's, so another file under the same name is another
-feature: the cache computes it anew, and a run that was trained on the first refuses to predict by it.
+The fingerprint covers network and card: a changed file is another feature, which the cache computes anew and
+a run trained on the first refuses.
 """
 
 import functools
@@ -37,12 +37,12 @@ from pipeline.features.registry import Feature
 
 FOLDER = Path("models")
 POOLINGS = ("mean", "max", "mean_std", "none")
-MOST_WINDOWS = 64  # in one call: their activations are in memory together
+MOST_WINDOWS = 64  # windows in one call, whose activations are in memory together
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCard:
-    """What a network's file does not say of itself."""
+    """The facts that a network's file does not hold, as in its card."""
 
     sample_rate: int
     window: float = 0.0
@@ -66,7 +66,7 @@ def embed(
 ) -> NDArray[np.float32]:
     """(rows, frames) of a clip at the card's rate, cut into windows and pooled as the card says.
 
-    The last window is the first to reach the clip's end, padded with zeros.
+    The last window ends at or after the clip's end, zero-padded.
     """
     given = session.get_inputs()[0]
     axes = len(given.shape)
@@ -83,7 +83,7 @@ def embed(
         x = x[0] if axes == 1 else x[:, None] if axes == 3 else x
         try:
             (answer,) = session.run([output], {given.name: np.ascontiguousarray(x)})
-        except Exception as error:  # any: onnxruntime has no base class; such as an input of another length
+        except Exception as error:  # onnxruntime's errors have no common base class
             raise Impossible(f"the network refuses {x.shape}: {' '.join(str(error).split())}") from None
         parts.append(np.asarray(answer, np.float32).reshape(-1, answer.shape[-1]))
     vectors = np.concatenate(parts)  # (n, D)
@@ -108,13 +108,13 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
 
 
 def file_fingerprint(*, model: str) -> dict[str, str]:
-    """Of network and card, for the feature's file; RequestError where one is not there."""
+    """The fingerprint of network and card; RequestError if one is missing."""
     content = b"".join(path.read_bytes() for path in _files(model))
     return {"file": hashlib.blake2b(content, digest_size=16).hexdigest()}
 
 
 def open_network(model: str) -> tuple[onnxruntime.InferenceSession, NetworkCard]:
-    """The network of this name and its card, opened once a process and version of its files."""
+    """The network of this name and its card, opened once for each process and version of the files."""
     return _opened(*((path.absolute(), path.stat().st_mtime_ns) for path in _files(model)))
 
 
@@ -127,7 +127,7 @@ def _opened(
     settings.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(network[0], settings, providers=["CPUExecutionProvider"])
-    except Exception as error:  # any, as above
+    except Exception as error:  # no common base class
         reason = str(error).splitlines()[0]
         raise RequestError(f"{network[0]} is no network that onnxruntime opens: {reason}") from None
     try:
@@ -141,7 +141,7 @@ def _opened(
 
 
 def _files(model: str) -> tuple[Path, Path]:
-    """The network and its card; RequestError where one is not there."""
+    """The files of the network and its card; RequestError if one is missing."""
     name = model or "NAME"
     network = FOLDER / f"{name}.onnx"
     card = FOLDER / f"{name}.json"
@@ -161,7 +161,7 @@ def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
 
 
 def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:
-    """(vectors,) seconds: the centres of vectors spread evenly over a clip; 0 of a single one."""
+    """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a single one."""
     count = embedding(Clip(np.zeros(samples, np.float32), sample_rate), model=model).shape[1]
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 

@@ -12,7 +12,7 @@ from pipeline.clip import THIRDS, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
 
-QUANTILES = (0.4, 0.2, 0.1, 0.05)  # of a frame's sum, each worth a quarter
+QUANTILES = (0.4, 0.2, 0.1, 0.05)  # shares of a frame's sum; each that is exceeded adds a quarter
 SMOOTHED = 41  # frames
 FIFTHS_AND_THIRDS = np.array([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3])  # half turns a semitone
 RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
@@ -125,7 +125,7 @@ def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 def periodic_frames(
     sample_rate: int, samples: int, *, fmin: float, fmax: float, frame_length: int, hop_length: int
 ) -> np.ndarray:
-    """Seconds of each frame, if a period of `fmin` fits into it."""
+    """Times of the frames (s); Impossible if a period of `fmin` does not fit into a frame."""
     if not 0 < fmin < fmax <= sample_rate / 2:
         raise Impossible(
             f"fmin={fmin:g} and fmax={fmax:g} Hz must lie between 0 and {sample_rate / 2:g}, in this order"

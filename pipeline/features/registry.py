@@ -1,11 +1,11 @@
-"""The registry: one decorated function a feature, and its variants by name.
+"""The registry: one decorated function for each feature, and its variants by name.
 
     @feature(units="dB", rows=mel_axis, row_unit="Hz")
     def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
         ...
 
 The function's name is the feature's, its keyword-only arguments are its parameters, its docstring is its
-card, its result has shape (rows, frames). Nothing else needs to know of it.
+card, its result has shape (rows, frames). A feature needs nothing else.
 """
 
 import functools
@@ -37,7 +37,7 @@ class Feature:
     frame_unit: str = "s"
     version: int = 1
     recorded: Callable[..., dict[str, str]] | None = None
-    """(**parameters) -> what else its values depend on, such as a file's fingerprint"""
+    """(**parameters) -> further facts that the values depend on, such as a file's fingerprint"""
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
@@ -50,13 +50,13 @@ FEATURES: Registry[Feature] = Registry("feature")
 def feature(*, units: str, **described: Any) -> Callable[[Function], Function]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames) as the feature of its name.
 
-    units       of the values: "dB" is a level, which rises with loudness, "amplitude" and "power" are
-                multiplied by it, anything else ("dB/frame", "Hz", ...) stays; `AUGMENT=gain` goes by this
-    rows        how many, 1 by default, or (sample_rate, **parameters) -> (rows,) what each stands for
-    row_unit    of these
-    frames      (sample_rate, samples, **parameters) -> (frames,) what each stands for; by default the seconds
-                of frames `hop_length` samples apart, the first at the clip's beginning, or of each sample
-    frame_unit  of these, "s" by default; anything else, and the frames are none of time
+    units       unit of the values, which tells `AUGMENT=gain` how loudness changes them: "dB" rises with it,
+                "amplitude" and "power" scale with it, others ("dB/frame", "Hz", ...) stay
+    rows        number of rows (1 by default), or (sample_rate, **parameters) -> (rows,) the row axis
+    row_unit    unit of the row axis
+    frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by default the seconds of
+                frames `hop_length` samples apart, the first at the clip's beginning, or of each sample
+    frame_unit  unit of the frame axis, "s" by default; frames with another unit are not times
     version     raised when the feature's values change, so that caches compute it again
     """
     return FEATURES.register(entry=lambda function: Feature(function.__name__, function, units, **described))
@@ -69,12 +69,12 @@ class Variant:
     feature: Feature
     stored: str  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
     parameters: dict[str, Value]  # every one, in the order of the signature
-    arguments: dict[str, Any]  # of the function; to read a signature takes longer than some features
+    arguments: dict[str, Any]  # keyword arguments; kept, because reading a signature is slow
     shapes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def recorded(self) -> dict[str, Value]:
-        """The parameters and what else the values depend on: what the cache and run.json keep."""
+        """The parameters and other facts that the values depend on, as the cache and run.json keep them."""
         more = self.feature.recorded
         return self.parameters | (more(**self.parameters) if more else {})
 
@@ -100,19 +100,19 @@ class Variant:
         return self.shapes[audio]
 
     def row_axis(self, sample_rate: int) -> np.ndarray:
-        """(rows,) what each row stands for, in the feature's `row_unit`; raises Impossible."""
+        """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
         rows = self.feature.rows
         return rows(sample_rate, **self.parameters) if callable(rows) else np.arange(float(rows))
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
-        """(frames,) what each frame stands for, in the feature's `frame_unit`; raises Impossible."""
+        """(frames,) the frame axis, in the feature's `frame_unit`; raises Impossible."""
         return self.feature.frames(sample_rate, samples, **self.parameters)
 
 
 def resolve_feature(channel: Channel) -> Variant:
     """The variant that `channel` names; RequestError with the nearest name if there is none.
 
-    `embedding`, which needs a network in a file, is none of FEATURES.
+    `embedding` is not in FEATURES: it needs a network file.
     """
     name = channel.name
     feature = extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
@@ -123,7 +123,7 @@ def resolve_feature(channel: Channel) -> Variant:
         if value != values[key]:
             values[key] = value
             changed[key] = "none" if value is None else value
-    arguments = {  # the groups put together again, which refuse values that clash
+    arguments = {  # rebuilds the groups, which refuse values that clash
         name: group(**{field: values[field] for field in fields}) if group else values[name]
         for name, group, fields in parameters.arguments(feature.function)
     }

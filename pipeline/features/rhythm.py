@@ -11,7 +11,7 @@ from pipeline.clip import Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Framing, Hertz, MelBank32, ModulationHertz, Ranges, Samples
 
-STEADY = 0.01  # dB, added to the depth of a modulation: what is less is none
+STEADY = 0.01  # dB, added to each modulation depth: smaller depths count as none
 # Multiples of the estimated tempo (Prockup et al. 2015)
 METRE = np.array([4, 8 / 3, 3, 2, 4 / 3, 3 / 2, 1, 2 / 3, 3 / 4, 1 / 2, 1 / 3, 3 / 8, 1 / 4])
 
@@ -89,7 +89,7 @@ def modulation(
     Feature map: no time: columns are rates from slow to fast; a clock is bright at its beat, hiss is even
     """
     levels = clip.mel_db(bank, framing)
-    silent = int(np.argmax(clip.y[::-1] != 0))  # samples at the end; 0 also if all are
+    silent = int(np.argmax(clip.y[::-1] != 0))  # zeros at the end; 0 if all samples are zeros
     frames = 1 + (len(clip.y) - 1 - silent) // framing.hop_length
     centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
     rate = clip.sample_rate / framing.hop_length

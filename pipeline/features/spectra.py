@@ -122,14 +122,14 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
     half = width // 2
     here = values[:, half : half + inner]
     slopes = np.zeros_like(here)
-    for k in range(width):  # the taps add up to 0; with differences, what is constant gives exactly 0
+    for k in range(width):  # the taps add up to 0; with differences, a constant gives exactly 0
         slopes += taps[k] * (values[:, k : k + inner] - here)
     return np.pad(slopes, ((0, 0), (half, half)), mode="edge")
 
 
 @functools.lru_cache(maxsize=64)
 def taps_of(width: int, order: int) -> np.ndarray:
-    """(width,) weights of the frames, kept: they are found by least squares."""
+    """(width,) weights of the frames; kept, because they come from a least-squares fit."""
     return scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")
 
 
@@ -144,7 +144,7 @@ def pcen(clip: Clip, *, compression: Compression, bank: MelBank, framing: Framin
     """
     energy = clip.bands(clip.magnitude(framing), bank) * 2**31
     frames = compression.time_constant * clip.sample_rate / framing.hop_length
-    # of the low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
+    # low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
     b = (np.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
     state = scipy.signal.lfilter_zi([b], [1, b - 1])[None]
     mean, _ = scipy.signal.lfilter([b], [1, b - 1], energy, zi=state)

@@ -8,8 +8,8 @@ from pipeline.clip import TINY, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
-NARROW = 1e-6  # of half the sample rate: a spread of one bin alone
-MOST_KURTOSIS = 6e4  # which fits float16; a single bin among 1,025 can have 500,000
+NARROW = 1e-6  # share of half the sample rate; a smaller spread means one bin alone
+MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
 
 
 @feature(units="dB, difference", rows=contrast_axis, row_unit="Hz", version=2)
@@ -35,7 +35,7 @@ def contrast(
         contrast_bands(clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft)
     ):
         ordered = np.sort(magnitude[bins], axis=0)
-        count = max(1, int(np.rint(quantile * (len(ordered) + (k < n_bands)))))  # librosa counts a bin more
+        count = max(1, int(np.rint(quantile * (len(ordered) + (k < n_bands)))))  # librosa counts one bin more
         valleys.append(ordered[:count].mean(axis=0))
         peaks.append(ordered[: -count - 1 : -1].mean(axis=0))
     return kernels.spectrum.decibels(np.array(peaks)) - kernels.spectrum.decibels(np.array(valleys))
@@ -133,7 +133,7 @@ def zcr(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 5
     Feature map: a curve, high in hiss and consonants, low in hums
     """
     padded = np.pad(clip.y, frame_length // 2, mode="edge")
-    negative = padded < -1e-10  # what librosa.zero_crossings takes for more than silence
+    negative = padded < -1e-10  # librosa.zero_crossings takes smaller amplitudes for 0
     crossings = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1])])
     first = np.arange(0, len(padded) - frame_length + 1, hop_length)
     return (crossings[first + frame_length - 1] - crossings[first])[None] / frame_length

@@ -5,8 +5,8 @@ where that cannot be written; `python -m pipeline.kernels` calls all of them. Ar
 C-contiguous, so that the inner loop runs over neighbouring frames and one instruction serves eight or sixteen
 of them. Compiled functions declare no types: numba finds them when they are called.
 
-`kernels.hpss` and its like are loaded when first used: numba takes longer to import than a list of features
-to print.
+The modules are loaded on first use (`kernels.hpss`): importing numba takes longer than printing a list of
+features.
 """
 
 import importlib
@@ -29,9 +29,9 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def compiled(function: Kernel) -> Kernel:
-    """`numba.njit` of a function, in which x / 0 is infinite; RequestError where the result cannot be kept.
+    """`numba.njit` of a function, with x / 0 infinite; RequestError if the compiled code cannot be kept.
 
-    Python's error for x / 0 would keep a loop with a division from being vectorised.
+    With Python's error for x / 0, a loop with a division is not vectorised.
     """
     from numba import njit
 
@@ -47,10 +47,9 @@ def compiled(function: Kernel) -> Kernel:
 
 
 def inlined(function: Kernel) -> Kernel:
-    """A function that only compiled ones call: part of each of them, without what a call from Python needs.
+    """A function that only compiled ones call. It has no entry from Python, a third of the time to compile.
 
-    That is a third of the time to compile. LLVM is told to inline it: where it weighs that itself, loops over
-    medians are no longer vectorised.
+    LLVM is told to inline it: if LLVM decides, loops over medians are not vectorised.
     """
     from numba.extending import register_jitable
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline.kernels`: compile every kernel for this processor, so that no first run has to wait.
+"""`python -m pipeline.kernels`: compile every kernel for this processor, so that the first run need not wait.
 
 numba's compiled code depends on the processor and cannot be shipped.
 """

@@ -1,8 +1,8 @@
 """Filter banks of constant-Q and variable-Q transforms, octave by octave, and the tuning they follow.
 
-librosa transforms the highest octave, halves the sample rate, and goes on an octave lower, so that the
-wavelets of every octave are short. Measured in samples instead of seconds, all octaves of a constant-Q bank
-have the same wavelets: they are built once. `pipeline.clip` keeps the halved signals, which all banks share.
+librosa transforms the highest octave, halves the sample rate, and continues an octave lower, so that the
+wavelets of every octave are short. In samples, all octaves of a constant-Q bank have the same wavelets, which
+are built once. `pipeline.clip` keeps the halved signals, which all banks share.
 """
 
 # mypy: allow-untyped-defs
@@ -17,28 +17,28 @@ from pipeline.axes import Bank, frequency_axis
 from pipeline.kernels import compiled
 from pipeline.kernels.fourier import transforms
 
-LEFT_OUT = 0.01  # of the magnitude of a wavelet's spectrum, where it is weakest
+LEFT_OUT = 0.01  # share of a wavelet spectrum's magnitude that is set to 0, the weakest bins first
 LOWEST, HIGHEST = 150.0, 4000.0  # Hz, where librosa.piptrack looks for pitches
-PEAK_THRESHOLD = np.float32(0.1)  # of the frame's largest value
-BARS = 100  # of the histogram in librosa.pitch_tuning
+PEAK_THRESHOLD = np.float32(0.1)  # share of the frame's largest value
+BARS = 100  # bars of the histogram in librosa.pitch_tuning
 
 
 @dataclass(frozen=True)
 class Octave:
-    """Wavelets of one octave: they look at a signal of half the rate of the octave above."""
+    """Wavelets of one octave, for a signal whose rate has been halved."""
 
-    halvings: int  # of the rate of the first octave
+    halvings: int  # halvings of the first octave's rate
     hop_length: int  # in samples of the halved signal
     n_fft: int
-    bins: slice  # of the spectrum, outside of which all wavelets vanish
+    bins: slice  # bins of the spectrum; beyond them all wavelets are 0
     filters: scipy.sparse.csr_array  # (wavelets, bins) complex64
-    norm: np.ndarray  # (wavelets,) that responses are divided by
+    norm: np.ndarray  # (wavelets,) divisors of the responses
 
     def response(self, y: np.ndarray) -> np.ndarray:
-        """(wavelets, frames) magnitudes, of the halved signal.
+        """(wavelets, frames) magnitudes for the halved signal `y`.
 
-        Its spectra are not kept for other banks: to make them again takes no longer than to fetch them from
-        beyond the second-level cache.
+        Spectra are not kept for other banks: computing them again is as fast as reading them from beyond the
+        second-level cache.
         """
         filters = self.filters
         spectrum = transforms(y, self.hop_length, np.ones(self.n_fft), self.bins)
@@ -68,7 +68,7 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
 
 @functools.lru_cache(maxsize=512)
 def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
-    """How often `librosa.vqt` halves the sample rate beforehand, and the octaves from the highest down."""
+    """The number of halvings that `librosa.vqt` makes beforehand, and the octaves, highest first."""
     frequency = bank.frequencies()
     beforehand = bank.halvings_beforehand(sample_rate)
     alpha, gamma = bank.bandwidths(frequency)
@@ -81,7 +81,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
         stop = bank.n_bins - octave * bank.bins_per_octave
         rows = slice(max(0, stop - bank.bins_per_octave), stop)
         n_fft, bins, filters = _filters(_key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8))
-        louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)  # as halving makes it softer
+        louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)  # halving lowers the level
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
         found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
@@ -92,7 +92,7 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
 
 
 def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
-    """Rounded, so that octaves which differ by the rounding of logarithms only are the same."""
+    """Rounded values: octaves that differ only by the rounding of logarithms have the same key."""
     return tuple(np.round(values, digits))
 
 
@@ -100,10 +100,13 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 def _filters(
     frequency: tuple[float, ...], length: tuple[float, ...]
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
-    """Spectra of the wavelets of `frequency` cycles a sample and `length` samples, and the bins they need.
+    """n_fft, the bins at which a wavelet is not 0, and the spectra there of all wavelets.
 
-    What `librosa.filters.wavelet` and `librosa.util.sparsify_rows` give, rounded to complex64 where they
-    do: a wavelet looks past strong partials outside its band, and their rounding is what is left of them.
+    They are those of `librosa.filters.wavelet` and `librosa.util.sparsify_rows`, with the same roundings to
+    complex64: the response to a strong partial outside a wavelet's band is its rounding error.
+
+    frequency  cycles a sample
+    length     samples
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
     basis = np.array([_wavelet(f, samples, n_fft) for f, samples in zip(frequency, length, strict=True)])
@@ -130,8 +133,8 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
 def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int) -> float:
     """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`.
 
-    librosa interpolates between all bins, and then looks where the peaks are; here only peaks are. The
-    tuning is the fullest bar of a histogram.
+    librosa interpolates at all bins and then picks the peaks; here only peaks are interpolated. The tuning is
+    the fullest bar of a histogram.
     """
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
@@ -150,7 +153,7 @@ def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_
 def _peaks(spectrogram, least, first, last):
     """Position in bins and height of each local maximum above `least`: `librosa.piptrack`.
 
-    A parabola through three neighbours, in the precisions that librosa's compiled stencil has.
+    A parabola goes through three neighbours, in the precisions of librosa's compiled stencil.
     """
     frames = spectrogram.shape[1]
     where = np.empty((last - first) * frames // 2 + frames)

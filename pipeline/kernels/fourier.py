@@ -1,15 +1,15 @@
 """Fourier transforms of the overlapping frames of a signal, sixteen frames side by side.
 
 scipy transforms a frame of 2,048 doubles in 4.6 us, with the instructions that every x86-64 processor has.
-Here each operation is done for sixteen frames in one loop, for which the compiler takes whatever vectors the
-processor has: 1.4 us with AVX2. The order of operations is always the same, so that no digit depends on the
-processor. Lengths that are no powers of two, and fewer than sixteen frames, go to scipy.
+Here each operation is one loop over sixteen frames, which the compiler vectorises as the processor allows:
+1.4 us with AVX2. The order of operations is always the same, so that no digit depends on the processor.
+Lengths that are not powers of two, and fewer than sixteen frames, go to scipy.
 
-A real frame of 2n samples is a complex one of n points, even samples real and odd ones imaginary. The points
-are transformed in place by butterflies of radix 4. Each pass splits a polynomial, whose coefficients are the
-points, into its remainders modulo four polynomials x^m - w of a fourth of its length (Bernstein, Multidigit
-multiplication for mathematicians, 2001, section 2). So one factor w serves a whole block of butterflies, and
-bin k is found at the place that is k with its bits reversed.
+A real frame of 2n samples is a complex one of n points: even samples are real, odd ones imaginary.
+Butterflies of radix 4 transform the points in place. Each pass splits a polynomial, whose coefficients are
+the points, into its remainders modulo four polynomials x^m - w of a fourth of its length (Bernstein,
+Multidigit multiplication for mathematicians, 2001, section 2). One factor w serves a whole block of
+butterflies, and bin k ends at the place that is k with its bits reversed.
 """
 
 # mypy: allow-untyped-defs
@@ -23,8 +23,8 @@ from pipeline.kernels import compiled, inlined
 
 LANES = 16  # frames side by side: 2,048 points of them stay in the second-level cache
 ROW = 2 * LANES  # values of one point: the real part of each frame, then the imaginary ones
-LENGTHS = [2**k for k in range(5, 13)]  # of real frames
-LOUDER = 2.0**16  # squares are rounded to float32, which has all its digits for magnitudes from 1e-24 on
+LENGTHS = [2**k for k in range(5, 13)]  # lengths of real frames that are compiled
+LOUDER = 2.0**16  # scale: squares of magnitudes from 1e-24 on keep all digits of float32
 BLOCK = 32  # frames that scipy transforms at a time
 
 
@@ -56,7 +56,7 @@ def transforms(y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice) 
 def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
     """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' the transform by the window's derivative.
 
-    Over |X|^2 it is how many radians a sample the frequency of a bin's content lies off the bin's own.
+    Divided by |X|^2 it is the distance of a bin's content from the bin's frequency, in radians a sample.
     """
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
@@ -72,11 +72,11 @@ def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarr
 def autocorrelation(y: np.ndarray, hop_length: int, window: np.ndarray, lags: int) -> np.ndarray:
     """(lags, frames): `librosa.autocorrelate` of the frames of `y`, not centred, times the window.
 
-    In the precision of the window, which is as long as a frame.
+    The window is as long as a frame; the result has its precision.
     """
     length = len(window)
     frames = _frames(y, length, hop_length)
-    size = max(LENGTHS[0], 1 << (length + lags - 2).bit_length())  # no lag comes round to another
+    size = max(LENGTHS[0], 1 << (length + lags - 2).bit_length())  # no lag wraps round
     result = np.empty((lags, len(frames)), window.dtype)
     if _is_compiled(size, len(frames)):
         _autocorrelation(y, hop_length, window, _tables(size, window.dtype), result)
@@ -124,8 +124,9 @@ def _by_scipy(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def _tables(n_fft: int, dtype: np.dtype | type) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of the n = n_fft/2 points: (n/4, 6) factors of the butterflies, (n + 1,) places of the bins, (n + 1, 2)
-    exp(-pi i k / n) of the bins.
+    """Factors (n/4, 6) of the butterflies; for each bin its place (n + 1,) and exp(-pi i k / n) (n + 1, 2).
+
+    n = n_fft/2 is the number of points.
     """
     n = n_fft // 2
     turns = _reversed_bits(n // 4) / (n // 2)
@@ -158,9 +159,9 @@ def _sum_and_difference(a, b):
 
 
 def _butterflies(distance):
-    """One pass over all points: each with those that are once, twice, three times `distance` further on.
+    """One pass over all points: each is combined with the points 1, 2 and 3 times `distance` further on.
 
-    A function of its own for each distance, because the compiler vectorises only distances that it knows.
+    Each distance has its own function, because the compiler vectorises only distances that it knows.
     """
     second = distance * ROW
     third = 2 * distance * ROW
@@ -199,7 +200,7 @@ _pass_of_1, _pass_of_4, _pass_of_16, _pass_of_64, _pass_of_256 = map(_butterflie
 def _transform(x, factors):
     """The transforms of 16 to 2048 points, in place; bin k is at the place of its reversed bits."""
     points = len(x) // ROW
-    if points in (32, 128, 512, 2048):  # no powers of four: a pass of radix 2, whose factors are 1
+    if points in (32, 128, 512, 2048):  # these are not powers of four: a pass of radix 2, with factors 1
         half = len(x) // 2
         for i in range(half):
             x[i], x[i + half] = x[i] + x[i + half], x[i] - x[i + half]
@@ -215,7 +216,7 @@ def _transform(x, factors):
 
 @inlined
 def _load(y, first, hop_length, window, x):
-    """The frames from number `first` on, times the window; behind it the points are 0."""
+    """Fill `x` with the frames from number `first` on, times the window, then with zeros."""
     for n in range(len(window)):
         samples = y[first * hop_length + n :]
         weight = window[n]
@@ -228,7 +229,7 @@ def _load(y, first, hop_length, window, x):
 
 @inlined
 def _pair(points, tables, k):
-    """The points k and n - k, of which bin k of the real frames is made, and exp(-pi i k / n)."""
+    """The points k and n - k, which make bin k of the real frames, and exp(-pi i k / n)."""
     _, places, turns = tables
     return points[places[k]], points[places[len(points) - k]], (turns[k, 0], turns[k, 1])
 
@@ -261,7 +262,7 @@ def _magnitudes(y, hop_length, window, tables, result):
 
 @compiled
 def _phase_slopes(y, hop_length, tables, result):
-    """With a Hann window, and with its derivative, a bin is a sum of three without a window."""
+    """A bin with a Hann window, or with its derivative, is a sum of three bins without a window."""
     n = len(tables[1]) - 1
     frames = result.shape[1]
     x = np.empty(n * ROW)
@@ -322,7 +323,7 @@ def _autocorrelation(y, hop_length, window, tables, result):
     points = x.reshape(n, ROW)
     of_power = power.reshape(n, ROW)
     samples = power.reshape(2 * n, LANES)
-    scale = window.dtype.type(1 / (16 * n))  # 1 / 2n of the transform back, and 8 of bins that are doubled
+    scale = window.dtype.type(1 / (16 * n))  # the transform back needs 1 / 2n, the doubled bins 1 / 8
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, window, x)

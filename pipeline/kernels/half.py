@@ -1,7 +1,7 @@
 """Rounding to float16 for storage, in one pass with the check that every value is finite and fits.
 
-numpy casts one value at a time, and slower still what lies below 6e-5, where float16 has fewer digits:
-8 ms for all features of a clip, of which this leaves 1. The bits are numpy's.
+numpy casts one value at a time, and is slower still below 6e-5, where float16 has fewer digits: 8 ms for all
+features of a clip, here 1 ms. The bits are numpy's.
 """
 
 # mypy: allow-untyped-defs
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from pipeline.kernels import compiled
 
-LARGEST = np.float32(65504)  # of float16
+LARGEST = np.float32(65504)  # the largest float16
 SMALLEST_NORMAL = np.float32(2.0**-14)  # below, float16 counts in steps of 2 ** -24
 STEPS = np.float32(2.0**24)
-REBASED = np.uint32((127 - 15) << 23)  # the exponent's bias of float32, less that of float16
-DROPPED = np.uint32(13)  # digits of float32 that float16 has not
+REBASED = np.uint32((127 - 15) << 23)  # bias of float32's exponent minus that of float16's
+DROPPED = np.uint32(13)  # binary digits by which float16 is shorter
 
 
 def to_float16(values: NDArray) -> NDArray[np.float16] | None:
-    """`values.astype(np.float16)`, contiguous; None where a value is no number or does not fit.
+    """`values.astype(np.float16)`, contiguous; None if a value is not finite or does not fit.
 
     values  float32 or float64, of any shape and order
 
@@ -34,8 +34,8 @@ def to_float16(values: NDArray) -> NDArray[np.float16] | None:
 
 
 def _rounded_to_odd(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Double precision as single, the last digit 1 where any was lost: a second rounding is then exact."""
-    with np.errstate(over="ignore"):  # becomes infinite, and is refused as that
+    """float64 as float32, with last digit 1 if digits were lost: the second rounding is then exact."""
+    with np.errstate(over="ignore"):  # too large a value becomes infinite, which `_cast` refuses
         single = values.astype(np.float32)
     _to_odd(values, single, single.view(np.uint32))
     return single
@@ -52,7 +52,7 @@ def _to_odd(values, single, bits):
 
 @compiled
 def _cast(values, bits, halves):
-    """Fill in the bits of float16; whether all values fit. No branches, so that eight are done at once."""
+    """Write the bits of float16; return whether all values fit. Without branches, eight are done at once."""
     fits = True
     for i in range(len(values)):
         size = abs(values[i])

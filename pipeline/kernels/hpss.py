@@ -1,11 +1,11 @@
 """Harmonic-percussive separation of a spectrogram, by medians along frames and along bins.
 
-The running median of 31 is shared between neighbouring windows, without a branch. Sixteen neighbouring
-windows have sixteen values in common. These are sorted once. Then the block of windows is halved again and
+Neighbouring windows share the work of the running median of 31, without a branch. Sixteen neighbouring
+windows have sixteen values in common, which are sorted once. Then the block of windows is halved again and
 again: eight windows share eight more values, four share four more, two share two, and at last each window
-gets one of its own. At every step only those ranks are kept that can still become the median: the middle 8 of
-24 values, 4 of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a median, which the compiler
-does for sixteen frames at once (after A. Adams, Fast median filters using separable sorting networks, ACM
+gets one of its own. Every step keeps only the ranks that can still become the median: the middle 8 of 24
+values, 4 of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a median, which the compiler does
+for sixteen frames at once (after A. Adams, Fast median filters using separable sorting networks, ACM
 Transactions on Graphics 40(4), 2021).
 """
 
@@ -16,12 +16,12 @@ import scipy
 
 from pipeline.kernels import compiled, inlined
 
-NOTHING = np.finfo(np.float32).tiny  # less than this, and librosa splits in halves
-TILE = 8  # columns that are turned round at a time
+NOTHING = np.finfo(np.float32).tiny  # librosa splits smaller values into halves
+TILE = 8  # columns that are transposed at a time
 SIZE = 31
 WINDOWS = 16  # windows that share their work
-NEEDED = WINDOWS + SIZE - 1  # rows that a block of windows looks at
-LANES = 64  # frames that are done at a time; a tile of NEEDED rows stays in the first-level cache
+NEEDED = WINDOWS + SIZE - 1  # rows that a block of windows covers
+LANES = 64  # frames processed at a time: a tile of NEEDED rows stays in the first-level cache
 
 
 def harmonic_percussive(magnitude: np.ndarray, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +38,7 @@ def harmonic_percussive(magnitude: np.ndarray, kernel_size: int) -> tuple[np.nda
 
 @compiled
 def _turned(rows):
-    """`rows.T.copy()`, in small tiles for the sake of the caches."""
+    """`rows.T.copy()`, in small tiles that stay in the cache."""
     turned = np.empty((rows.shape[1], rows.shape[0]), rows.dtype)
     for corner in range(0, rows.shape[1], TILE):
         for row in range(rows.shape[0]):
@@ -63,8 +63,8 @@ def _masked_energies(magnitude, harmonic, percussive):
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
     """The median of each `size` neighbouring rows: `scipy.ndimage.median_filter(rows, (size, 1))`.
 
-    `rows` is (rows, frames) float32 without NaN; the ends are reflected, d c b a | a b c d | d c b a. (Of
-    two rows scipy 1.17 makes something that depends on their order in memory; here it is their median.)
+    `rows` is (rows, frames) float32 without NaN; the ends are reflected, d c b a | a b c d | d c b a. (For
+    two rows, scipy 1.17's result depends on their order in memory; here it is their median.)
     """
     if size != SIZE:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")
@@ -79,7 +79,7 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
 
 @compiled
 def _medians(rows, reflected, medians):
-    """Tile by tile, because the compiler vectorises only what it knows to lie in one piece."""
+    """Medians tile by tile, because the compiler vectorises only arrays that it knows to be contiguous."""
     tile = np.empty(NEEDED * LANES, np.float32)
     done = np.empty(WINDOWS * LANES, np.float32)
     for row in range(0, len(rows), WINDOWS):
@@ -96,7 +96,7 @@ def _medians(rows, reflected, medians):
 
 @inlined
 def _windows(t, done):
-    """Medians of the windows 0 to 15 of a tile, window w being its rows w to w + 30."""
+    """Medians of the windows 0 to 15 of a tile; window w has the rows w to w + 30."""
     for lane in range(LANES):
         rows_3 = _four(t, 3, lane)
         rows_11 = _four(t, 11, lane)
@@ -149,20 +149,20 @@ def _eight(t, row, lane):
 
 @inlined
 def _merged(a, b):
-    """Both together, sorted."""
+    """Two sorted sequences, merged."""
     return _ordered((a, _reversed(b)))
 
 
 @inlined
 def _middle(a, b):
-    """Of twice as many values as `b` has, and `b`: what is left if as many fall away below and above."""
+    """The middle third, sorted, of the values of `a` and `b`; `a` has twice as many as `b`."""
     low = _ordered(_low_high(a[1], _reversed(b))[0])
     return _ordered(_low_high(a[0], _reversed(low))[1])
 
 
 @inlined
 def _ordered(a):
-    """What rises and then falls, sorted: halves are compared value by value, then each is sorted."""
+    """A sequence that rises and then falls, sorted: compare its halves value by value, then sort each."""
     if len(a) == 1:
         return a
     low, high = _low_high(a[0], a[1])
@@ -171,7 +171,7 @@ def _ordered(a):
 
 @inlined
 def _low_high(a, b):
-    """The lower and the higher one of each two values."""
+    """Elementwise minima and maxima."""
     if len(a) == 1:
         x = a[0]
         y = b[0]

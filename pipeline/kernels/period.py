@@ -1,4 +1,4 @@
-"""What repeats: autocorrelation, the period of each frame (YIN), and the tempo."""
+"""Periodicity: the period of each frame (YIN), and the tempogram at multiples of the tempo."""
 
 # mypy: allow-untyped-defs
 
@@ -8,21 +8,21 @@ from pipeline.kernels import compiled, inlined
 from pipeline.kernels.fourier import autocorrelation
 
 TINY = np.finfo(float).tiny
-BLOCK = 64  # frames that are done at a time, so that they stay in the second-level cache
+BLOCK = 64  # frames processed at a time: they stay in the second-level cache
 DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
 def yin(y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int) -> np.ndarray:
-    """(frames,) period in samples, from `shortest` to `longest`: what `librosa.yin` divides the rate by."""
+    """(frames,) period in samples, from `shortest` to `longest`; the rate divided by it is `librosa.yin`."""
     correlation = autocorrelation(y, hop_length, np.ones(frame_length, np.float32), longest + 1)
     return _yin(y, hop_length, correlation, shortest)
 
 
 @compiled
 def _yin(y, hop_length, correlation, shortest):
-    """The cumulative mean normalised difference of each frame, and the period where it is least.
+    """(frames,) periods at the first deep trough of the cumulative mean normalised difference.
 
-    Sums are float32 and in librosa's order, quotients double, as there: a least value is picked.
+    Sums are float32 in librosa's order and quotients float64, because rounding decides between minima.
     """
     longest = len(correlation) - 1
     frames = correlation.shape[1]
@@ -52,7 +52,7 @@ def _yin(y, hop_length, correlation, shortest):
 
 @inlined
 def _trough(difference):
-    """Position of the first trough below DEEP, else of the least value, between the samples."""
+    """Interpolated position of the first trough below DEEP; without one, of the least value."""
     last = len(difference) - 1
     chosen = -1
     for k in range(last + 1):
@@ -78,8 +78,8 @@ def at_multiples_of_tempo(
 ) -> np.ndarray:
     """(multiples, frames) of a tempogram (lags, frames): `librosa.feature.tempogram_ratio`.
 
-    librosa makes an interpolator a frame; here all frames are looked up at once. What lies outside the
-    tempogram is 0.
+    librosa makes an interpolator for each frame; here all frames are looked up at once. Tempi outside the
+    tempogram give 0.
     """
     lags, frames = tempogram.shape
     tempo = np.append(np.inf, 60 * sample_rate / (hop_length * np.arange(1.0, lags)))
@@ -97,7 +97,7 @@ def at_multiples_of_tempo(
 def _strongest(tempogram: np.ndarray, tempo: np.ndarray) -> np.ndarray:
     """(frames,) the lag of each frame's tempo, 120 BPM preferred: `librosa.feature.tempo(aggregate=None)`.
 
-    There logarithms are added, here their arguments are multiplied, which takes a third of the time.
+    librosa adds logarithms; multiplying their arguments takes a third of the time.
     """
     with np.errstate(divide="ignore"):
         prior = np.exp(-0.5 * (np.log2(tempo) - np.log2(120.0)) ** 2)

@@ -14,7 +14,7 @@ from pipeline.parameters import ErbBank, LinearBank, MelBank
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
-    """`librosa.power_to_db(power)`, with one array of that size where librosa makes six."""
+    """`librosa.power_to_db(power)`, with one array of that size; librosa makes six."""
     levels = np.maximum(power, np.float32(1e-10))
     np.log(levels, out=levels)
     levels *= np.float32(10 / np.log(10))
@@ -54,10 +54,10 @@ def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray
 
 @functools.lru_cache(maxsize=256)
 def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
-    """(12, bins): `librosa.filters.chroma`, kept for each of the hundred tunings that are estimated."""
+    """(12, bins): `librosa.filters.chroma`; cached, because a hundred tunings can be estimated."""
     frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)[1:]
     octaves = np.log2(frequency / (440 * 2 ** (tuning / 12) / 16))
-    # of each bin, in semitones; the first by definition
+    # pitch of each bin in semitones; librosa defines that of bin 0
     place = np.append(12 * octaves[0] - 18, 12 * octaves)
     distance = np.remainder(place - np.arange(12.0)[:, None] + 126, 12) - 6
     bumps = np.exp(-0.5 * (2 * distance / np.append(np.maximum(np.diff(place), 1), 1)) ** 2)
@@ -66,7 +66,7 @@ def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
 
 
 def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
-    """(12, frames) sums over octaves, of so many bins a semitone: `librosa.filters.cq_to_chroma` applied."""
+    """(12, frames) sums over octaves, with `bins` bins a semitone, by `librosa.filters.cq_to_chroma`."""
     classes = np.roll(np.repeat(np.eye(12, dtype=np.float32), bins, axis=1), -(bins // 2), axis=1)
     filters = np.tile(classes, len(magnitude) // classes.shape[1])
     return np.einsum("cf,ft->ct", filters, magnitude, optimize=True)
@@ -82,7 +82,7 @@ def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
 def weighted_sums(weights, spectrogram):
     """(n, frames): `weights @ spectrogram.astype(float)` without the copy; weights are (n, bins) float64.
 
-    In the order of the bins, so that the sums do not depend on the processor's BLAS.
+    Sums run in the order of the bins, so that they do not depend on the processor's BLAS.
     """
     bins, frames = spectrogram.shape
     sums = np.zeros((len(weights), frames))
@@ -98,7 +98,7 @@ def weighted_sums(weights, spectrogram):
 def first_bin_reaching(spectrogram, part):
     """(frames,) the first bin at which the running sum reaches `part` of the whole.
 
-    Summed in float32 from the lowest bin up, as `np.cumsum` in `librosa.feature.spectral_rolloff`.
+    Sums are float32 from the lowest bin up, like `np.cumsum` in `librosa.feature.spectral_rolloff`.
     """
     bins, frames = spectrogram.shape
     total = np.zeros(frames, np.float32)
