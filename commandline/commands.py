@@ -19,7 +19,7 @@ from commandline.spelling import MAKE, PYTHON, called_as, spelled
 from commandline.terminal import tell, tell_warnings
 
 # Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a shared core
-# waiting takes time from everybody (docs/howto/training.md). It is read when torch is loaded.
+# waiting takes time from everybody (docs/explanation/reproducibility.md). It is read when torch is loaded.
 SPINCOUNT = "3000"
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 HELP = ("-h", "--help")
