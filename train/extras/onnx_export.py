@@ -10,7 +10,7 @@ rounding to float16, and the average over views and folds behind them.
              (B, F, K), as predictions.csv has them
     metadata classes, folds, sample_rate, duration and channels (names, parameters, rows of features) as JSON
 
-Features are not part of it: docs/howto/predicting.md says how they are computed beside it. The file is
+Features are not part of it: docs/howto/export.md says how they are computed beside it. The file is
 checked by onnxruntime before it is written: against predictions.csv if the cache is there, else against the
 networks themselves on features of noise.
 """
