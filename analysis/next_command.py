@@ -24,7 +24,7 @@ class Situation:
     frames       frames of each cached feature
     audio        whether further features can be computed
     trainable    whether the clips are of two classes and two folds at least
-    outdated     names of runs of former clips or folds, which keep their folders: new ones need a TAG
+    outdated     names of runs of former clips or folds
     explained    runs that `explain` has been run on
     unchecked    own audio that `check` has not examined
     """
@@ -43,9 +43,9 @@ class Situation:
         return without(self.given, "RUNS")
 
     def train(self, run: Run, *sets: str) -> str:
-        """A sweep of feature sets by a run's configuration, under a TAG while outdated runs have folders."""
-        tag = ["TAG=new"] if self.outdated and not run.config.tag else []
-        return make_command("sweep", *self.given, *tag, f"FEATURES={' '.join(sets)}", *own_words(run))
+        """A sweep of feature sets by a run's configuration; it replaces outdated runs."""
+        again = ["RETRAIN=1"] if self.outdated else []
+        return make_command("sweep", *self.given, *again, f"FEATURES={' '.join(sets)}", *own_words(run))
 
     def extracted(self, features: Sequence[str], command: str) -> str:
         """The command, after the extraction of those features that the cache lacks."""
@@ -80,7 +80,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     close = {row["run"] for row in (found.rows[0], *found.tied)}
     compared = [run for run in trained if run.name in close] if found.tied else trained[:2]
     if any(run.name in situation.outdated for run in compared):
-        return sweeps([*given, f"TAG={best.config.tag}new"], compared), "again"
+        return sweeps([*given, "RETRAIN=1"], compared), "again"
     tried = {name for run in trained for name in run.channels}
     untried = first_compared({name: n for name, n in situation.frames.items() if name not in tried})
     if not untried and situation.audio:

@@ -299,7 +299,7 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
         if changed.any():
             text = (
                 f"trained before the dataset changed: {changed.sum():,} of its test clips are gone or have "
-                "another class or fold now; train it again, with a TAG of its own, to compare it"
+                "another class or fold now; train it again in its place (RETRAIN=1) to compare it"
             )
             problems.append(Problem(run.name, text))
     return problems
