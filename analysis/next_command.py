@@ -3,7 +3,6 @@
 Only runs of the main ranking count, so that a run that stopped after one fold long ago never decides.
 """
 
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,7 +60,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     """
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:
-        check = shlex.join(["python", "-m", "pipeline", "check", *situation.of_data])
+        check = make_command("pipeline check", *situation.of_data)
         return check, "check"
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
@@ -116,7 +115,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     if best.name in situation.explained:
         runs = without(folders, "DATA")
         return make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict"
-    return shlex.join(["python", "-m", "train", "explain", best.name, *folders]), "explain"
+    return make_command("train explain", best.name, *folders), "explain"
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

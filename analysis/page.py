@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from analysis.tables import decimals, format_p, latex_text
 from commandline import terminal
+from commandline.spelling import spelled
 
 UNKNOWN = "–"
 NAMED = 3  # names in a list before "and 6 more": the tables have them all
@@ -53,6 +54,7 @@ def environment() -> jinja2.Environment:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "listed": listed,
         "slug": slug,
+        "spelled": spelled,
         "breakable": breakable,
         "tex": latex_text,
         "key": lambda text: re.sub(r"[^A-Za-z0-9]", "", text),

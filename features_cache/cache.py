@@ -53,7 +53,8 @@ class UnreadableClips(RequestError):
     def __str__(self) -> str:
         first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
         number = counted(len(self.reasons), "clip")
-        return f"{number} of {self.args[0]} cannot be read ({first}); make features computes them again"
+        remedy = f"{make_command('features')} computes them again"
+        return f"{number} of {self.args[0]} cannot be read ({first}); {remedy}"
 
 
 @dataclass(frozen=True)

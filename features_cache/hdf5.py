@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError
+from commandline.spelling import make_command
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 CHUNK = 1 << 16  # elements a chunk of small datasets
@@ -32,7 +33,7 @@ class DamagedFile(RequestError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.reason}; make features makes it again"
+        return f"{self.reason}; {make_command('features')} makes it again"
 
 
 @contextmanager

@@ -22,6 +22,7 @@ import scipy  # its modules come when they are first used
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError
+from commandline.spelling import make_command
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.index import CHECKED
 from features_cache.splits import fold_split
@@ -206,7 +207,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             WARNING,
             "cannot be read, every command leaves them out",
             unreadable,
-            "convert or replace the files, then make features",
+            f"convert or replace the files, then {make_command('features')}",
         ),
         *_of_clips(measured, dataset),
         Finding("length", NOTE, shorter, ["DURATION"] if shorter else [], of="option"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from commandline.spelling import make_command
 from commandline.terminal import text_table
 from features_cache.names import Channel, parse_channel
 from pipeline.features import FEATURES, Impossible, resolve_feature
@@ -80,6 +81,6 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     lines.append(("all", "", "", f"{whole:.3f}", ""))
     remarks += [
         f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16. make bench measures time.",
-        "python -m pipeline list NAME shows what a feature is and what it is good for.",
+        f"{make_command('pipeline list', 'NAME')} shows what a feature is and what it is good for.",
     ]
     return "\n".join([text_table(lines, ("name", "rows", "frames", "MB", "units")), "", *remarks])

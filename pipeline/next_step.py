@@ -1,6 +1,5 @@
 """The next command for a dataset: compute the features that the cache lacks, or train on those it has."""
 
-import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -53,7 +52,7 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
     """Lines on the next step; for own audio `check` comes before, and after it the remedy of a leak."""
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
-    check = shlex.join(["python", "-m", "pipeline", "check", *_source(options)])
+    check = make_command("pipeline check", *_source(options))
     findings = read_check(dataset.folder)
     if findings is None:
         return f"next: {check}\n{lines.replace('next:', 'then:', 1)}"

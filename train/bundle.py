@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from commandline.errors import RequestError
+from commandline.spelling import make_command
 from commandline.terminal import size
 from results import run_folder
 from results.config import BundleConfig, Rejection, read_config, to_json
@@ -190,5 +191,5 @@ def make_bundle(options: BundleOptions) -> int:
                 state["network"][name] = small if fits else weight
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
     made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
-    print(f"{file}: {made}; make predict RUN={file} AUDIO=… uses it")
+    print(f"{file}: {made}; {make_command('predict', f'RUN={file}', 'AUDIO=FILE')} uses it")
     return 0

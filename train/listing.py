@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from commandline.spelling import make_command
 from commandline.terminal import count, text_table
 from results.importance_folder import find_importance
 from train import recipes
@@ -92,7 +93,7 @@ def overview(options: ListOptions) -> str:
         "Recipes (RECIPE=name)",
         text_table([(name, recipes.description(name)) for name in recipes.names()], ("name", "")),
         *importance_folders(options.runs),
-        "python -m train list NAME shows the shape after each layer that changes it",
+        f"{make_command('train list', 'NAME')} shows the shape after each layer that changes it",
     ]
     return "\n\n".join(parts)
 
@@ -104,4 +105,5 @@ def importance_folders(runs: Path) -> list[str]:
         for folder in find_importance(runs)
     ]
     table = text_table(rows, ("folder", "model", "features"))
-    return [f"Importance (RUNS={runs}; python -m train remove NAME deletes one)", table] if rows else []
+    title = f"Importance (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
+    return [title, table] if rows else []

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from commandline.errors import RequestError
 from commandline.options import ONE_ALONE
+from commandline.spelling import make_command
 from commandline.terminal import counted
 from features_cache import Cache, Channel, parse_set
 from features_cache.cache import open_cache
@@ -390,7 +391,7 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         lines.append(f"{counted(absent, 'clip')} left out: {plan.options.features} is not there for them")
     if unusable:
         some = "; ".join(": ".join(pair) for pair in list(unusable.items())[:NAMED_CLIPS])
-        remedy = "make features computes damaged ones again"
+        remedy = f"{make_command('features')} computes damaged ones again"
         lines.append(f"{counted(len(unusable), 'clip')} left out ({some}); {remedy}")
     for fold, split in splits.items():
         trained, tested = map(plan.present, (split.train, split.test))
