@@ -39,7 +39,7 @@ from analysis.options import AnalysisOptions  # noqa: E402
 from commandline import commands, spelling  # noqa: E402
 from commandline.errors import RequestError, nearest  # noqa: E402
 from commandline.options import DatasetOptions, Options, fields, option  # noqa: E402
-from pipeline.options import FeaturesCommand, SourceOptions  # noqa: E402
+from pipeline.options import FeaturesCommand, SourceOptions, WindowsCommand  # noqa: E402
 from train.options import ImportanceOptions, RunOptions  # noqa: E402
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ __all__ = [
     "show",
     "tone",
     "train",
+    "windows",
     "write",
 ]
 LOADED_LATER = {  # name -> the module that it comes from
@@ -265,6 +266,19 @@ def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
     from pipeline.show import draw
 
     return draw(NotebookFigure(layout="constrained"), clip, features)
+
+
+@takes(WindowsCommand, "audio", "tables")
+def windows(options: WindowsCommand) -> Path:
+    """`make windows`: recordings and their annotation tables become a dataset of windows, the CSV's path.
+
+    fs.clips(fs.windows("recordings", "labels", length=0.5))
+    """
+    from pipeline.windows import csv_path, run
+
+    if run(options):
+        warnings.warn("some recordings could not be read, they are named above", stacklevel=3)
+    return csv_path(options)
 
 
 @takes(FeaturesCommand, "features", "dataset", "data")

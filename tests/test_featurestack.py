@@ -99,7 +99,7 @@ def console(*words, **settings):
 def test_alone_it_lists_the_commands_in_the_order_in_which_one_needs_them():
     done = console()
     listed = re.findall(r"^  ([a-z_]+(?: [a-z]+)?)  ", done.stdout, re.MULTILINE)
-    assert listed[:4] == ["demo", "data", "features", "train"] and "pipeline check" in listed
+    assert listed[:5] == ["demo", "data", "windows", "features", "train"] and "pipeline check" in listed
     assert done.returncode == 0 and console("--help").stdout == done.stdout
     assert console("--version").stdout == f"featurestack {fs.__version__}\n"
 

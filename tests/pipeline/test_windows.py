@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+import featurestack as fs
 from pipeline.datasets.events import read_events
 from pipeline.datasets.load import load
 from pipeline.options import SourceOptions, WindowsCommand
@@ -85,6 +86,13 @@ def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
     labels = dataset.table.set_index("clip_id")["label"].to_dict()
     assert labels["dawn@0"] == labels["dawn@0.5"] == "dog" and labels["dusk@2"] == ""
     assert labels["dawn@1.5"] == "dog;owl"
+
+
+def test_windows_from_python_are_those_of_the_command(folder):
+    path = fs.windows(folder / "audio", folder / "tables", data=folder / "data", name="farm", length=1)
+    from_python = path.read_bytes()
+    run(options(folder, length=1))
+    assert path == folder / "data" / "farm" / "farm.csv" and path.read_bytes() == from_python
 
 
 def labels_of(folder, several="leave", **given):
