@@ -1,4 +1,4 @@
-"""What one choice changed: added features, an augmentation; and what a trained network relies on.
+"""The effect of one choice, added features or an augmentation, and the channels that a network relies on.
 
 Conventions: two ranked runs are a pair if their options differ in the features alone, or in the augmentation
 alone; they tested the same N clips. A difference is the second's accuracy less the first's, seeds averaged.

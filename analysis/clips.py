@@ -152,7 +152,7 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Audio:
-    """What the page plays, by clip id: MP3 as base64, addresses of other clips' own files; the MP3 files."""
+    """Audio of a page by clip id: MP3 as base64, or the address of the clip's own file; the MP3 files."""
 
     embedded: dict[str, str]
     links: dict[str, str]

@@ -25,7 +25,7 @@ from analysis.significance import LEVEL, detectable, fewest_recordings
 from results.bootstrap import fold_weights
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
-Row = dict[str, Any]  # of a table
+Row = dict[str, Any]  # one row of a table
 
 UNEVEN = 1.5  # classes are uneven if the largest has at least so many times the clips of the smallest
 HARDEST = 3
@@ -47,7 +47,7 @@ class Threat:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a report says about runs."""
+    """The facts that a report states about runs."""
 
     state: State
     problems: Sequence[Problem] = ()  # unreadable files first, then runs outside the ranking
@@ -58,7 +58,7 @@ class Findings:
     rows: Sequence[Row] = ()  # ranked configurations, best first; columns of `compared` and `run_details`
     others: Sequence[Row] = ()  # configurations outside the ranking, same columns
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # those with rows
-    groups: str = ""  # what the dataset calls a group, '' for a source recording
+    groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # source recordings, or other groups
     chance: float = np.nan  # accuracy of always predicting the commonest class
     chance_p: float = np.nan  # p of the best run against chance
@@ -75,7 +75,7 @@ class Findings:
 
     @property
     def unit(self) -> str:
-        """What is drawn again by the bootstrap and flipped by the tests."""
+        """The bootstrap draws these, and the tests flip their signs."""
         return self.groups or "source recording"
 
     @property
@@ -96,12 +96,12 @@ def findings(
     threats: Sequence[Threat] = (),
     groups: str = "",
 ) -> Findings:
-    """What runs show.
+    """Rank the runs, test them and find what threatens the result.
 
     named     RUN= chose the runs, so that two are one planned comparison
     outdated  names of runs that must not lead
     threats   to validity, known of the dataset
-    groups    what the dataset calls a group, '' for a source recording
+    groups    the dataset's word for a group, '' for a source recording
     """
     ranked = rankings(results.runs, named=named, outdated=outdated)
     runs = [run for ranking in ranked for run in ranking.runs]

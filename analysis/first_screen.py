@@ -20,7 +20,7 @@ CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of t
 
 
 def summary(found: Findings) -> dict[str, object]:
-    """What the template shows besides the findings: forest plot, small confusion matrix, common mistake."""
+    """The template's forest plot, small confusion matrix and common mistake."""
     best = found.runs[0]
     # The forest plot's axis: whole tens of percent, from below the lowest to above the highest number.
     accuracy = pd.DataFrame(found.rows)[["accuracy", "accuracy_low", "accuracy_high"]]

@@ -27,7 +27,7 @@ FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
 
 @dataclass(frozen=True)
 class ImportanceCall:
-    """What a call of `make importance` was about."""
+    """The subject of one call of `make importance`."""
 
     folder: str
     model: str

@@ -94,7 +94,7 @@ PRINTED = {field.name for field in fields(Built)} - {"page", "fresh"}
 
 
 class Manifest:
-    """What a report was made from, what it wrote and what the terminal printed, kept beside it.
+    """A report's inputs, files and printed lines, kept beside it.
 
     A damaged manifest counts as none. `content` has inputs, a hash; files, each with its size and time;
     figures, a digest each; printed.

@@ -17,7 +17,7 @@ DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # to try next i
 
 @dataclass(frozen=True)
 class Situation:
-    """What decides besides the findings.
+    """Facts besides the findings that decide.
 
     given        the variables of the dataset and the folders
     frames       frames of each cached feature

@@ -44,7 +44,7 @@ class Ranking:
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
     scores: Floats  # (G, R) of each recording; whole numbers if all folds are equally large
     worth: Floats  # (N,) score of a clip that is predicted correctly
-    level: float  # of p, for the best run against the others and for ablations
+    level: float  # p below it is clear: the best run against the others, ablations
     reason: str  # why its runs are not in the main ranking, see `reason_apart`
 
     @property

@@ -51,7 +51,7 @@ class Content:
     writer: FigureWriter
     # read
     cache: Cache | None
-    features: list[str]  # that can be read
+    features: list[str]  # cached and readable
     checked: list[Attributes] | None  # findings of `check`; None if it has not been run
     results: Results
     problems: list[Problem]

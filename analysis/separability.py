@@ -15,7 +15,7 @@ from features_cache import Cache
 from features_cache.all_values import column_means, is_time
 from results.scores import Floats, Ints
 
-COMPONENTS = 12  # of a feature with more numbers a clip: most of the variance
+COMPONENTS = 12  # they hold most of the variance
 
 
 def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:

@@ -26,10 +26,10 @@ from scipy.special import ndtri
 
 from results.scores import Floats
 
-LEVEL = 0.05  # of a report
-FAMILY_LEVEL = LEVEL / 2  # of the best run against the others, and of all ablations
+LEVEL = 0.05  # a report claims anything falsely at most so often
+FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
 POWER = 0.80  # with which a difference "would be found"
-DRAWS = 10_000  # of signs
+DRAWS = 10_000  # patterns of signs
 CHUNK = 500  # patterns at a time: 40 MB of 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report
 ROUNDING = 1e-9  # standardised sums closer than this are equal

@@ -132,7 +132,7 @@ def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
 
 
 PROJECTIONS_A_ROW = 4
-POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # of more than ten classes the marker differs too
+POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # beyond ten classes the marker differs too
 
 
 @figure(

@@ -158,7 +158,7 @@ def shorten(text: str, longest: int = 28) -> str:
 
 def text_on(colour: np.ndarray) -> str:
     """ON_LIGHT or ON_DARK: the one of higher contrast with a background of red, green, blue from 0 to 1."""
-    luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))  # as WCAG 2 defines contrast, nearly
+    luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))  # nearly the luminance of WCAG 2
     return ON_DARK if luminance < 0.179 else ON_LIGHT
 
 

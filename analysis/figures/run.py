@@ -32,7 +32,7 @@ from analysis.figures.drawing import (
 )
 from commandline.terminal import percent
 
-ERROR_SHADE = 1.3  # as the page's style sheet has it
+ERROR_SHADE = 1.3  # the page's style sheet has the same
 
 
 @figure(
