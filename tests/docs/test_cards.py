@@ -15,7 +15,7 @@ def test_the_page_of_features_is_up_to_date(tmp_path, monkeypatch):
     stored = cards.DOCUMENT.read_text(encoding="utf-8")
     monkeypatch.setattr(cards, "DOCUMENT", tmp_path / "features.md")
     with pytest.raises(SystemExit):
-        main(cards.COMMANDS, ["document"])
+        main(cards.COMMANDS, argv=["document"])
     assert cards.DOCUMENT.read_text(encoding="utf-8") == stored
 
 
