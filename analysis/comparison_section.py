@@ -21,12 +21,14 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         columns = {"label": "name", "accuracy": "estimate", "accuracy_low": "low", "accuracy_high": "high"}
         intervals = shown.rename(columns=columns).assign(filled=shown["verdict"] != "tied")
         if intervals["low"].notna().any():
-            writer.submit("accuracy_by_set", intervals=intervals, line=found.chance)
+            writer.submit(
+                "accuracy_by_set", intervals=intervals, line=found.chance, label=f"{found.score}, %"
+            )
         if rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
             best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
             grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
             writer.submit("accuracy_heat_map", accuracy=grid["accuracy"], deviation=grid["accuracy_sd"])
-    if len(rows) > 1:
+    if len(rows) > 1 and not found.tags:
         best_run = found.runs[0]
         classes = [best_run.classes[place] for place in by_category(best_run)]
         recall = found.tables["recall_by_class"].pivot_table("recall", "run", "class", sort=False)

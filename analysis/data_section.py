@@ -11,7 +11,7 @@ from analysis.separability import neighbour_accuracy, principal_components, stan
 from commandline.terminal import counted, plural, progress, size
 from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
-from features_cache.table import originals
+from features_cache.table import by_label, has_tags, originals
 
 SUMMARISED_CLIPS = 150  # more clips take longer and change no bar visibly
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
@@ -29,7 +29,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     drawn = (cache.folder.parent / "folds.csv").exists()
     return {
         "Clips": f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else ""),
-        "Classes": str(clips["label"].nunique()),
+        "Classes": str(by_label(clips)["label"].replace("", None).nunique()),
         "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
         "Features that failed": f"{single}; runs without it test these clips" if single else "",
         groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}",
@@ -58,9 +58,13 @@ def data_tables(
     clips = originals(cache.clips)
     if clips.empty:
         return {}
-    counts = pd.crosstab([clips["category"], clips["label"]], clips["fold"]).droplevel(0)
+    each = by_label(clips)
+    counts = pd.crosstab([each["category"], each["label"]], each["fold"]).droplevel(0)
+    counts = counts.rename(index={"": "(none)"})
     writer.submit("clips_per_fold", counts=counts)
     tables = {"clips": counts.rename(columns=lambda fold: f"fold{fold}").reset_index()}
+    if has_tags(clips):  # means and neighbours of a class need clips of one label
+        return tables
     classes = sorted(clips["label"].unique())
     sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed)).set_index("clip_id")
     shown = leading_feature(cache, features)

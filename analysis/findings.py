@@ -34,6 +34,13 @@ COMPARISON = [
     *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
 ]
 
+FOR_CLASSES = ("balanced_accuracy", "calibration_error", "calibration_floor", "calibration_scaled")
+TAGS_COMPARISON = [
+    *(name for name in COMPARISON if name != "balanced_accuracy"),
+    *("macro_auroc", "lwlrap"),
+]
+AS_MAP = {name: name.replace("accuracy", "map") for name in COMPARISON if name.startswith("accuracy")}
+
 
 @dataclass(frozen=True)
 class Threat:
@@ -77,6 +84,16 @@ class Findings:
     def unit(self) -> str:
         """The bootstrap draws these, and the tests flip their signs."""
         return self.groups or "source recording"
+
+    @property
+    def tags(self) -> bool:
+        """Whether clips have several labels or none."""
+        return self.main is not None and self.main.best.labels is not None
+
+    @property
+    def score(self) -> str:
+        """What runs are ranked by."""
+        return "mAP" if self.tags else "accuracy"
 
     @property
     def best(self) -> Row | None:
@@ -127,16 +144,18 @@ def findings(
     members = [(row["run"], *member) for row in rows for member in row["members"].items()]
     changes = ablations(main)
     reports = {run.name: tables.class_report(run) for run in runs}
+    tagged = main.best.labels is not None
+    score = "average_precision" if tagged else "recall"
     recall = pd.concat(
         [reports[run.name][:-2].assign(run=run.name, category=run.categories) for run in main.runs],
         ignore_index=True,
     )
     made = {
-        "comparison": table[COMPARISON],
+        "comparison": table[TAGS_COMPARISON].rename(columns=AS_MAP) if tagged else table[COMPARISON],
         "metrics": metrics,
         "runs": details,
         "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
-        "recall_by_class": recall[["run", "class", "category", "recall"]],
+        f"{'precision' if tagged else 'recall'}_by_class": recall[["run", "class", "category", score]],
         "ablations": changes,
         "attribution": pd.concat(attributions, ignore_index=True),
         "literature": tables.literature(main),
@@ -144,7 +163,11 @@ def findings(
     kept = {name: table for name, table in made.items() if len(table)}
     for run in runs:
         kept[f"{run.name}.classes"] = reports[run.name]
-        kept[f"{run.name}.confused"] = tables.confused_pairs(run)
+        if run.labels is None:
+            kept[f"{run.name}.confused"] = tables.confused_pairs(run)
+        else:
+            kept[f"{run.name}.false_alarms"] = tables.false_alarms(run)
+            kept[f"{run.name}.together"] = tables.labels_together(run)
 
     report = reports[main.best.name][:-2].query("support > 0")
     fewest = int(report["support"].min())
@@ -152,7 +175,7 @@ def findings(
     recordings = len(main.shares)
     effective = round(1 / float(main.shares @ main.shares))
     present = list(threats)
-    if most >= UNEVEN * fewest:
+    if most >= UNEVEN * fewest and not tagged:
         present.append(Threat("uneven", fewest, most))
     if effective < recordings / 2:
         present.append(Threat("unequal recordings", effective, recordings))
@@ -188,7 +211,7 @@ def findings(
         detectable=shown,
         recordings_needed=needed,
         nested=nested_selection(main.fold_accuracy, main.fold_accuracy) if len(rows) > 1 else np.nan,
-        hardest=report.nsmallest(HARDEST, "recall", keep="all").to_dict("records"),
+        hardest=report.nsmallest(HARDEST, score, keep="all").to_dict("records"),
         gains=changes.to_dict("records"),
     )
 
@@ -226,6 +249,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "members": {  # accuracy of each alone, mean over folds, seeds averaged
                     name: float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))
                     for name, values in run.members.items()
+                    if run.labels is None
                 },
             }
             for run in runs
@@ -235,7 +259,9 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         part[["accuracy_low", "accuracy_high"]] = ranking.interval
         part[["difference", "difference_low", "difference_high", "p"]] = differences
         parts.append(part)
-    accuracy = metrics[metrics["metric"] == "accuracy"].rename(columns={"sd": "accuracy_sd"})
-    means = metrics[metrics["metric"] != "accuracy"].pivot(index="run", columns="metric", values="mean")
+    ranked_by = metrics["metric"].isin(["accuracy", "map"])
+    accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
+    means = metrics[~ranked_by].pivot(index="run", columns="metric", values="mean")
+    means = means.reindex(columns=[*dict.fromkeys([*means, *FOR_CLASSES])])
     table = pd.concat(parts, ignore_index=True)
     return table.merge(accuracy[["run", "accuracy_sd", "n"]]).merge(means, on="run")

@@ -27,11 +27,15 @@ def summary(found: Findings) -> dict[str, object]:
     numbers = accuracy.assign(chance=found.chance).to_numpy(float)
     low = int(np.floor(10 * np.nanmin(numbers)))
     high = int(np.ceil(10 * np.nanmax(numbers)))
-    order = by_category(best)
-    counts = tables.confusion_counts(best)[np.ix_(order, order)]
-    return {
+    axis: dict[str, object] = {
         "panels": forest_panels(found),
         "ticks": range(10 * min(low, high - 1), 10 * high + 1, 10),
+    }
+    if found.tags:
+        return axis
+    order = by_category(best)
+    counts = tables.confusion_counts(best)[np.ix_(order, order)]
+    return axis | {
         "confusion": counts,
         "shown_classes": classes_shown(counts),
         "mistake": common_mistake(best),

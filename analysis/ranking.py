@@ -20,6 +20,7 @@ from analysis.runs import Run, differing_options, on_folds, same_cache, same_cli
 from analysis.significance import FAMILY_LEVEL, LEVEL, FamilyTests, fewest_recordings, sign_flip_tests
 from results.bootstrap import accuracy_interval, recording_sums
 from results.scores import Floats, Ints
+from results.tags import average_precision, jackknife_values, macro, precision_intervals
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
@@ -40,7 +41,7 @@ class Ranking:
 
     runs: tuple[Run, ...]  # (R,)
     folds: Ints  # (F,)
-    fold_accuracy: Floats  # (R, F)
+    fold_accuracy: Floats  # (R, F); of tags mAP
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
     scores: Floats  # (G, R) of each recording; whole numbers if all folds are equally large
     worth: Floats  # (N,) score of a clip that is predicted correctly
@@ -53,7 +54,9 @@ class Ranking:
 
     @property
     def accuracy(self) -> Floats:
-        """(R,) means over folds."""
+        """(R,) means over folds; of tags mAP of all folds, which is not the mean of the folds'."""
+        if self.best.labels is not None:
+            return self.scores.sum(axis=0) / self.unit
         return self.fold_accuracy.mean(axis=1)
 
     @property
@@ -101,10 +104,14 @@ class Ranking:
     def chance(self) -> tuple[float, float]:
         """Accuracy of always predicting the commonest class; p of the best run against it.
 
-        P is corrected, because the best of R runs is tested.
+        P is corrected, because the best of R runs is tested. Of tags chance is the mean prevalence.
         """
-        commonest = self.best.target == np.bincount(self.best.target).argmax()
-        of_chance = recording_sums((commonest * self.worth)[:, None], self.best.groups)
+        labels = self.best.labels
+        if labels is None:
+            commonest = self.best.target == np.bincount(self.best.target).argmax()
+            of_chance = recording_sums((commonest * self.worth)[:, None], self.best.groups)
+        else:
+            of_chance = jackknife_values(labels, np.zeros(labels.shape), self.best.groups)[:, None]
         tests = sign_flip_tests(self.scores - of_chance, self.shares, LEVEL)
         return float(of_chance.sum() / self.unit), float(tests.p[0])
 
@@ -167,6 +174,8 @@ def reason_apart(run: Run, other: Run) -> str:
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
     """Order comparable runs by accuracy."""
+    if runs[0].labels is not None:
+        return rank_tags(runs, level, reason)
     folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
     by_fold = {run: np.bincount(place, weights=run.correct) / sizes for run in runs}
     ordered = tuple(sorted(runs, key=lambda run: -by_fold[run].mean()))
@@ -182,6 +191,36 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         interval=accuracy_interval(correct, groups, each),
         scores=recording_sums(np.rint(correct * seeds) * each[:, None], groups),
         worth=each * seeds,
+        level=level,
+        reason=reason,
+    )
+
+
+def rank_tags(runs: Sequence[Run], level: float, reason: str) -> Ranking:
+    """Order comparable runs of tags by mAP; a recording's score is its jackknife value, the seeds' mean."""
+    labels = runs[0].labels
+    assert labels is not None
+    groups = runs[0].groups
+    folds = np.unique(runs[0].folds)
+    values = {
+        run: np.mean([jackknife_values(labels, ranks, groups) for ranks in run.ranks], axis=0) for run in runs
+    }
+    ordered = tuple(sorted(runs, key=lambda run: -values[run].sum()))
+    by_fold = [
+        [
+            np.mean([macro(average_precision(labels[here], ranks[here])) for ranks in run.ranks])
+            for here in (runs[0].folds == fold for fold in folds)
+        ]
+        for run in ordered
+    ]
+    intervals = [precision_intervals(labels, run.ranks.mean(axis=0), groups)[-1] for run in ordered]
+    return Ranking(
+        runs=ordered,
+        folds=folds,
+        fold_accuracy=np.array(by_fold),
+        interval=np.stack(intervals),
+        scores=np.stack([values[run] for run in ordered], axis=1),
+        worth=np.full(len(labels), 1 / len(labels)),
         level=level,
         reason=reason,
     )

@@ -26,7 +26,7 @@ from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
 from analysis.run_section import curves_note, settings, submit_run
 from analysis.runs import Problem, Results, load_runs, outdated_runs
-from analysis.tables import accuracy_by_recording, as_markdown
+from analysis.tables import accuracy_by_recording, as_markdown, tag_errors
 from commandline.errors import RequestError
 from commandline.spelling import make_command
 from commandline.terminal import as_csv, plural, progress
@@ -140,14 +140,15 @@ def draw(content: Content) -> None:
             rates = content.options.confusion == "rates"
             content.problems += submit_run(writer, run, best=place == 0, rates=rates)
         content.sections |= {"comparison": "Comparison", "classes": "Classes"}
-        if found.recordings < min(FEW_RECORDINGS, len(found.main.best.clip_ids)):
+        if not found.tags and found.recordings < min(FEW_RECORDINGS, len(found.main.best.clip_ids)):
             shown = accuracy_by_recording(found.main, max(content.options.figures, 2))
             content.tables["accuracy_by_recording"] = shown
             content.sections["recordings"] = plural(found.group)
         show_detections(content)
         if found.gains or "attribution" in content.tables:
             content.sections["ablations"] = "Features"
-        content.sections |= {"errors": "Errors", "runs": "Runs"}
+        errors = "tag_errors" if found.tags else "errors"
+        content.sections |= {errors: "Errors", "runs": "Runs"}
         content.shown |= first_screen.summary(found)
         show_clips(content)
     show_importance(content)
@@ -164,6 +165,16 @@ def show_clips(content: Content) -> None:
     """Images and audio of the clips that runs got wrong, and the error browser's data."""
     runs = content.found.runs
     cache = content.cache
+    if content.found.tags:
+        errors = tag_errors(runs[0])
+        audio = Audio({}, {}, set())
+        if cache:
+            every = [*dict.fromkeys(errors["clip_id"])]
+            audio = clip_audio(cache, every, every, content.job.folder, content.options.audio_mb)
+        content.tables[f"{runs[0].name}.errors"] = errors
+        content.shown |= {"audio": audio, "errors": errors}
+        content.files |= audio.files
+        return
     difficulty = error_browser.clip_difficulty(runs)
     clips = list(difficulty.index)
     wrong = list(difficulty.index[difficulty["wrong"] > 0])
@@ -218,6 +229,9 @@ def propose(content: Content) -> tuple[str, str]:
     """The next command, and why."""
     cache = content.cache
     attribution = content.tables.get("attribution")
+    explained = set() if attribution is None else set(attribution["of"])
+    if content.found.tags:  # which `explain` refuses
+        explained |= {run.name for run in content.found.runs}
     # Own audio that `check` has not examined.
     unchecked = (
         cache is not None
@@ -232,7 +246,7 @@ def propose(content: Content) -> tuple[str, str]:
         audio=cache is None or bool((cache.clips["path"] != "").any()),
         trainable=cache is None or not untrainable(cache.clips),
         outdated=content.outdated,
-        explained=set() if attribution is None else set(attribution["of"]),
+        explained=explained,
         unchecked=unchecked,
     )
     command, kind = next_command(content.found, situation)

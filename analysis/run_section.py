@@ -58,11 +58,19 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
     """The figures of one run; returns what could not be read."""
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
-    if best:
+    if run.labels is not None:
+        writer.submit(
+            "precision_recall",
+            f"{run.name}.precision_recall",
+            target=run.labels,
+            ranks=run.ranks.mean(axis=0),
+            classes=run.classes,
+        )
+    if best and run.labels is None:
         target = np.tile(run.target, len(run.seeds))  # the predictions of all seeds together
         together = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
         writer.submit("reliability", f"{run.name}.reliability", **reliability(together, RELIABILITY_BINS))
-    if writer.paper:
+    if writer.paper and run.labels is None:
         order = by_category(run)
         writer.submit(
             "confusion_matrix",

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,9 +19,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError
+from features_cache.table import label_indicator
+from results import tags
 from results.config import EnsembleConfig, RunConfig, to_json
-from results.run_folder import HISTORY_COLUMNS, RunFolder
+from results.run_folder import RunFolder
 from results.scores import Floats, Ints
+from results.tags import Targets
 
 Strings = NDArray[np.str_]
 CLIPS = ("clip_ids", "groups", "folds", "target")  # fields with one entry a clip
@@ -43,7 +47,7 @@ class Run:
     dataset: str
     features: str
     model: str
-    task: str  # classes | categories
+    task: str  # classes | categories | tags
     protocol: str  # how it was trained and tested, in words
     folders: tuple[RunFolder, ...]  # (S,) one a seed, by seed
     classes: tuple[str, ...]  # (K,)
@@ -55,6 +59,7 @@ class Run:
     checkpoints: dict[str, Floats]  # 'last', and 'best' where validation chose one: (S, N, K) each
     history: pd.DataFrame  # seed, fold, then the columns of history.csv: one row an epoch
     members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each member of an ensemble alone
+    labels: Targets | None = None  # (N, K) of tags, whose target is -1: several labels a clip, or none
 
     @property
     def config(self) -> RunConfig | EnsembleConfig:
@@ -110,8 +115,24 @@ class Run:
 
     @property
     def probabilities(self) -> Floats:
-        """(S, N, K), rows sum to one."""
+        """(S, N, K), rows sum to one, but for tags."""
         return self.checkpoints[self.checkpoint]
+
+    @cached_property
+    def ranks(self) -> Floats:
+        """(S, N, K) of tags: ranks of each class's probabilities within each fold."""
+        return np.stack([tags.fold_ranks(values, self.folds) for values in self.probabilities])
+
+    @cached_property
+    def decisions(self) -> Targets:
+        """(S, N, K) of tags: which classes are predicted, by thresholds fitted on the other folds."""
+        assert self.labels is not None
+        return np.stack(
+            [
+                values > tags.cross_fitted_thresholds(self.labels, values, self.folds)
+                for values in self.probabilities
+            ]
+        )
 
     @property
     def predicted(self) -> Ints:
@@ -120,7 +141,9 @@ class Run:
 
     @property
     def correct(self) -> Floats:
-        """(N,) share of the seeds that predicted each clip correctly."""
+        """(N,) share of the seeds that predicted each clip correctly; of tags, its labels and no other."""
+        if self.labels is not None:
+            return (self.decisions == self.labels).all(axis=2).mean(axis=0)
         return (self.predicted == self.target).mean(axis=0)
 
     @property
@@ -162,7 +185,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             problems.append(Problem(folder.name, f"{what} left out: {error}", "damaged"))
 
     config = folder.config
-    curves = [pd.DataFrame(columns=[*HISTORY_COLUMNS, "fold"], dtype=float)]
+    curves = [pd.DataFrame(columns=[*folder.history_columns, "fold"], dtype=float)]
     for fold in folder.folds:
         with named(f"the learning curve of fold {fold} is"):
             curves.append(folder.history(fold).assign(fold=fold))
@@ -191,6 +214,8 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         )
     parts = dict(iter(clips.groupby("selection", sort=False)))
     numbers = {name: part[list(folder.classes)].to_numpy(float)[None] for name, part in parts.items()}
+    if not folder.tags:
+        numbers = {name: part / part.sum(axis=2, keepdims=True) for name, part in numbers.items()}
     rows = parts["last"]
     run = Run(
         name=folder.name,
@@ -206,7 +231,8 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         groups=rows["group"].where(rows["group"] != "", rows["clip_id"]).to_numpy(dtype=str),
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
-        checkpoints={name: part / part.sum(axis=2, keepdims=True) for name, part in numbers.items()},
+        checkpoints=numbers,
+        labels=label_indicator(rows["target"], folder.classes) if folder.tags else None,
         history=pd.concat(curves, ignore_index=True).assign(seed=config.seed),
     )
     for member in folder.members:
@@ -258,7 +284,9 @@ def differing_options(first: Run, second: Run) -> set[str]:
 def same_clips(run: Run, other: Run) -> bool:
     """Whether two runs tested the same clips of the same recordings, in the same folds and classes."""
     same = all(np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS)
-    return same and run.classes == other.classes
+    if run.labels is None or other.labels is None:
+        return same and run.classes == other.classes and run.labels is other.labels
+    return same and run.classes == other.classes and np.array_equal(run.labels, other.labels)
 
 
 def same_cache(run: Run, other: Run) -> bool:
@@ -280,6 +308,7 @@ def on_folds(run: Run, folds: Ints) -> Run:
     return replace(
         run,
         **{name: getattr(run, name)[kept] for name in CLIPS},
+        labels=None if run.labels is None else run.labels[kept],
         checkpoints={name: values[:, kept] for name, values in run.checkpoints.items()},
         members={name: values[:, kept] for name, values in run.members.items()},
     )
@@ -295,7 +324,12 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
     for run in runs:
         now = today.reindex(run.clip_ids)
         name = now["category" if run.task == "categories" else "label"].to_numpy()
-        changed = (name != np.array(run.classes)[run.target]) | (now["fold"].to_numpy() != run.folds)
+        if run.labels is None:
+            changed = name != np.array(run.classes)[run.target]
+        else:
+            today_labels = label_indicator(now["label"].fillna(""), run.classes)
+            changed = now["label"].isna().to_numpy() | (today_labels != run.labels).any(axis=1)
+        changed |= now["fold"].to_numpy() != run.folds
         if changed.any():
             text = (
                 f"trained before the dataset changed: {changed.sum():,} of its test clips are gone or have "

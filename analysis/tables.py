@@ -9,15 +9,19 @@ repository or the dataset's own list.
 
 import re
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from analysis.ranking import Ranking
 from analysis.runs import Run
 from commandline.terminal import HALVES_UP, counted
+from features_cache.table import SEPARATOR
+from results import tags
 from results.bootstrap import accuracy_interval
 from results.config import RunConfig
 from results.scores import (
@@ -35,16 +39,34 @@ from results.scores import (
 )
 
 CONFUSED_PAIRS = 20
+TAG_ERRORS = 10  # of each kind and class, that the error browser lists
 
 
 def fold_scores(run: Run) -> pd.DataFrame:
     """Every metric (columns) in each fold (rows), seeds averaged."""
     rows = {
         (int(fold), seed): all_metrics(run.target[run.folds == fold], values[run.folds == fold])
+        if run.labels is None
+        else tag_metrics(run, seed, run.folds == fold)
         for fold in np.unique(run.folds)
         for seed, values in enumerate(run.probabilities)
     }
     return pd.DataFrame.from_dict(rows, orient="index").groupby(level=0).mean().rename_axis("fold")
+
+
+def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, float]:
+    """The metrics of one seed of a run of tags on these clips; those of one fold are biased upwards."""
+    assert run.labels is not None
+    labels = run.labels[clips]
+    probabilities = run.probabilities[seed][clips]
+    decided = tags.decision_scores(labels, run.decisions[seed][clips])
+    return {
+        "map": tags.macro(tags.average_precision(labels, probabilities)),
+        "macro_auroc": tags.macro(tags.auroc(labels, probabilities)),
+        "lwlrap": tags.lwlrap(labels, probabilities),
+        "macro_f1": tags.macro(decided["f1"][decided["support"] > 0]),
+        "log_loss": tags.log_loss(labels, probabilities),
+    }
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
@@ -74,7 +96,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "missing_folds": " ".join(map(str, run.missing_folds)),
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),
-                "seed_sd": pd.Series((run.predicted == run.target).mean(axis=1)).std(),
+                "seed_sd": pd.Series(seed_scores(run)).std(),
                 "epochs": config.epochs if config and not run.exact else None,
                 "parameters": run.config.parameters,
                 "fold_seconds": fold_seconds.mean(),
@@ -88,6 +110,13 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def seed_scores(run: Run) -> Floats:
+    """(S,) accuracy of each seed over all clips; of tags mAP."""
+    if run.labels is None:
+        return (run.predicted == run.target).mean(axis=1)
+    return np.array([tags.macro(tags.average_precision(run.labels, ranks)) for ranks in run.ranks])
+
+
 def calibration(run: Run) -> dict[str, float]:
     """Calibration of the epoch that counts, all folds pooled, seeds averaged.
 
@@ -95,6 +124,8 @@ def calibration(run: Run) -> dict[str, float]:
     same confidences would have), the error with each fold's logits divided by the temperature of the other
     folds, the temperature fitted to all folds, for new audio.
     """
+    if run.labels is not None:  # thresholds take its place
+        return {}
     rows = []
     for before in run.probabilities:
         after = np.empty_like(before)
@@ -116,7 +147,10 @@ def class_report(run: Run) -> pd.DataFrame:
 
     Seeds are averaged. Recall has a 95 % interval, recall_low to recall_high, by bootstrap over recordings.
     Two last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
+    Of tags average precision, with its interval low to high, AUROC and prevalence stand before.
     """
+    if run.labels is not None:
+        return tag_report(run)
     seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
     averages = {name: sum(seed[name] for seed in seeds) / len(seeds) for name in seeds[0]}
     table = pd.DataFrame({"class": run.classes, **averages}).astype({"support": int})
@@ -130,6 +164,88 @@ def class_report(run: Run) -> pd.DataFrame:
         means = np.average(scores, axis=0, weights=weights)
         table.loc[len(table), ["class", *scores, "support"]] = [name, *means, clips.sum()]
     return table.astype({"support": int})
+
+
+def tag_report(run: Run) -> pd.DataFrame:
+    """`class_report` of a run of tags."""
+    labels = run.labels
+    assert labels is not None
+    decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
+    intervals = tags.precision_intervals(labels, run.ranks.mean(axis=0), run.groups)
+    table = pd.DataFrame(
+        {
+            "class": run.classes,
+            "average_precision": np.mean([tags.average_precision(labels, one) for one in run.ranks], axis=0),
+            "low": intervals[:-1, 0],
+            "high": intervals[:-1, 1],
+            "prevalence": labels.mean(axis=0),
+            "auroc": np.mean([tags.auroc(labels, one) for one in run.ranks], axis=0),
+            **{name: np.mean([one[name] for one in decided], axis=0) for name in decided[0]},
+        }
+    )
+    tested = table[table["support"] > 0].drop(columns=["class", "low", "high"])
+    for name, weights in (("macro avg", np.ones(len(tested))), ("weighted avg", tested["support"])):
+        means = np.average(tested, axis=0, weights=weights)
+        table.loc[len(table), ["class", *tested.columns]] = [name, *means]
+        table.loc[len(table) - 1, "support"] = tested["support"].sum()
+    table.loc[len(run.classes), ["low", "high"]] = intervals[-1]
+    return table.astype({"support": int})
+
+
+def false_alarms(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
+    """Labels that were there when another class was predicted wrongly, as `confused_pairs`, most first.
+
+    `true` is a label of the clip, or "(none)"; `of` are the clips that have it and not the predicted class.
+    """
+    labels = run.labels
+    assert labels is not None
+    there = np.column_stack([labels, ~labels.any(axis=1)]).astype(float)
+    absent = (~labels).astype(float)
+    counts = there.T @ (run.decisions & ~labels).mean(axis=0)  # (K + 1, K)
+    of = there.T @ absent
+    order = np.argsort(-counts, axis=None, kind="stable")[:most]
+    places = [divmod(int(place), labels.shape[1]) for place in order if counts.flat[place] > 0]
+    names = [*run.classes, "(none)"]
+    rows = [(names[i], run.classes[k], counts[i, k], int(of[i, k])) for i, k in places]
+    table = pd.DataFrame(rows, columns=["true", "predicted", "count", "of"])
+    return table.assign(share=table["count"] / table["of"])
+
+
+def labels_together(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
+    """Pairs of labels that clips have together, most first: both, one or none of them predicted."""
+    labels = run.labels
+    assert labels is not None
+    rows = []
+    for first, second in combinations(range(labels.shape[1]), 2):
+        together = labels[:, first] & labels[:, second]
+        predicted = run.decisions[:, together][:, :, [first, second]].sum(axis=2)  # (S, clips)
+        both, one, none = ((predicted == number).sum(axis=1).mean() for number in (2, 1, 0))
+        rows.append((run.classes[first], run.classes[second], int(together.sum()), both, one, none))
+    table = pd.DataFrame(rows, columns=["first", "second", "clips", "both", "one", "none"])
+    return table[table["clips"] > 0].nlargest(most, "clips").reset_index(drop=True)
+
+
+def tag_errors(run: Run, most: int = TAG_ERRORS) -> pd.DataFrame:
+    """The surest errors of each class: class, kind (missed | false alarm), clip_id, labels, probability.
+
+    Seeds are averaged: an error is one of more than half of them.
+    """
+    labels = run.labels
+    assert labels is not None
+    probabilities = run.probabilities.mean(axis=0)
+    predicted = run.decisions.mean(axis=0) > 0.5
+    names = np.array(run.classes, dtype=object)
+    texts = [SEPARATOR.join(names[row]) or "(none)" for row in labels]
+    rows = []
+    for k, name in enumerate(run.classes):
+        for kind, wrong, sign in (
+            ("missed", labels[:, k] & ~predicted[:, k], 1),
+            ("false alarm", predicted[:, k] & ~labels[:, k], -1),
+        ):
+            clips = np.flatnonzero(wrong)
+            for clip in clips[np.argsort(sign * probabilities[clips, k], kind="stable")][:most]:
+                rows.append((name, kind, run.clip_ids[clip], texts[clip], probabilities[clip, k]))
+    return pd.DataFrame(rows, columns=["class", "kind", "clip_id", "labels", "probability"])
 
 
 def confusion_counts(run: Run) -> Floats:

@@ -78,6 +78,15 @@ def _resampled(
     return np.stack(columns, axis=1)
 
 
+def precision_recall(target: NDArray[np.bool_], scores: Scores) -> tuple[Floats, Floats]:
+    """Recall and precision (T,) of one class at each distinct score of its positive clips, highest first."""
+    thresholds = np.unique(scores[target])[::-1]
+    positive = np.sort(scores[target])
+    every = np.sort(scores)
+    hits = len(positive) - np.searchsorted(positive, thresholds)
+    return hits / len(positive), hits / (len(every) - np.searchsorted(every, thresholds))
+
+
 def auroc(target: Targets, scores: Scores) -> Floats:
     """Area under the ROC curve (K,): the share of (positive, negative) pairs in order; ties count half."""
     return np.array(

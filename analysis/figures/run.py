@@ -31,6 +31,7 @@ from analysis.figures.drawing import (
     signed_colours,
 )
 from commandline.terminal import percent
+from results.tags import average_precision, precision_recall
 
 ERROR_SHADE = 1.3  # the page's style sheet has the same
 
@@ -96,7 +97,11 @@ SPLITS = (
     ("val", "validation", SERIES[2], "--"),
     ("test", "test fold", SERIES[0], "-"),
 )
-CURVES = (("accuracy", "accuracy, %", 100.0), ("loss", "loss", 1.0))  # column, title, scale
+CURVES = (  # column, title, scale
+    ("accuracy", "accuracy, %", 100.0),
+    ("map", "mAP of the fold, %", 100.0),
+    ("loss", "loss", 1.0),
+)
 
 
 @figure(
@@ -108,7 +113,10 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     """Accuracy and loss of one run by epoch, each curve named; `history`: fold -> history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
-    for panel, (metric, name, scale) in zip(panels(ax, 2, columns, wide=0.25, high=0.5), CURVES):
+    curves = [curve for curve in CURVES if f"test_{curve[0]}" in epochs or curve[0] == "loss"]
+    if len(curves) < 2:
+        curves = [CURVES[0], CURVES[-1]]
+    for panel, (metric, name, scale) in zip(panels(ax, 2, columns, wide=0.25, high=0.5), curves):
         for part, label, colour, dash in SPLITS:
             column = f"{part}_{metric}"
             if column not in epochs:
@@ -121,8 +129,32 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
         panel.set(title=name, xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
-        panel.set_ylim(bottom=0, top=102 if metric == "accuracy" else None)
+        panel.set_ylim(bottom=0, top=102 if metric != "loss" else None)
         panel.legend()
+    return ax
+
+
+PR_CURVES = 8  # classes that are drawn, from the highest average precision to the lowest
+
+
+@figure(
+    "Precision against recall as the threshold falls, ranks within each fold; dotted, the prevalence of "
+    "each class, which a random order would have",
+    lambda **_: 3.2,
+)
+def draw_precision_recall(ax: Axes, *, target: np.ndarray, ranks: np.ndarray, classes: Sequence[str]) -> Axes:
+    """A curve a class; `target` (N, K) labels, `ranks` (N, K); of many classes PR_CURVES evenly chosen."""
+    order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
+    order = order[: np.count_nonzero(target.any(axis=0))]
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, PR_CURVES).astype(int))]
+    for place, k in enumerate(chosen):
+        recall, precision = precision_recall(target[:, k], ranks[:, k])
+        colour = SERIES[place % len(SERIES)]
+        ax.step(100 * recall, 100 * precision, where="post", color=colour, label=shorten(classes[k], 24))
+        ax.axhline(100 * target[:, k].mean(), color=colour, linewidth=0.7, linestyle=":")
+    ax.set(xlabel="recall, %", ylabel="precision, %", xlim=(0, 102), ylim=(0, 103))
+    grid_lines(ax)
+    ax.legend(loc="lower left")
     return ax
 
 

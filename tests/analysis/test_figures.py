@@ -45,6 +45,11 @@ EXAMPLES = {
         "accuracy": pd.DataFrame([[0.8, np.nan], [0.7, 0.9], [0.2, 0.3]], NAMES, MODELS),
         "deviation": pd.DataFrame([[0.01, np.nan], [np.nan, 0.02], [0.1, 0.1]], NAMES, MODELS),
     },
+    "precision_recall": {
+        "target": RNG.random((60, 12)) < 0.3,
+        "ranks": RNG.random((60, 12)),
+        "classes": MANY[:12],
+    },
     "augmentations": {
         "pairs": [("noise", FEATURE_MAP, FEATURE_MAP + 1), ("crop", FEATURE_MAP, FEATURE_MAP[2:])]
     },
