@@ -16,13 +16,13 @@
 #: make docs        the documentation site, docs/out/index.html; ALL=1 also follows every link
 #: make check       format, lint, types
 #:
-#: DATASET=esc50             esc50, esc10, synth, a folder of sounds, a CSV, a cache folder
+#: DATASET=esc50             esc50, esc10, synth, synth_mix, a folder of sounds, a CSV, a cache folder
 #: FEATURES=mel+mfcc+chroma  one feature set for train; a list for features and sweep; all, small
 #: MODEL=resnet18+texture    python -m train list shows them; a+b is an ensemble
 #: FOLDS="1 3"               some of the folds; all of them by default
 #: EPOCHS=  GRID=64x216      how long, on which grid of rows and frames
 #: AUGMENT=  VAL=none        what is varied in training; VAL=group or next for early stopping
-#: TASK=classes              or categories
+#: TASK=classes              or categories; tags: several labels a clip, chosen by itself
 #: SEED=0                    another seed is another run of the same configuration
 #: RUN=last                  a run for predict and analysis: a name, a unique prefix, a path
 #: AUDIO=                    a file or folder for predict

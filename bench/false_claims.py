@@ -1,6 +1,7 @@
 """How often a report claims something of equally good runs, and how often it finds true differences.
 
     python -m bench.false_claims
+    python -m bench.false_claims TASK=tags
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and judged by the functions
 that a report calls. A claim is: a run is clearly worse than the best, or an ablation is a clear gain or loss.
@@ -9,17 +10,19 @@ worse by as much as a report says that its data can show.
 """
 
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import text_table
-from tests.analysis.simulated import claims, simulated_runs
+from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
 
 CLASSES = 10
 ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]  # clips of its 304 recordings
+RECORDINGS = (8, 10, 30)
+TAG_CLIPS = 600
 FALSE = ("overall", "ablations", "any")
 OWN = (0.1, 0.3, 0.6)  # alike as two seeds, as feature sets, as models
 
@@ -32,11 +35,15 @@ class FalseClaimsOptions(Options):
     clips: tuple[int, ...] = option((100, 400, 2000), "test clips, two of each source recording")
     points: tuple[int, ...] = option((2, 5, 10), "true differences of which the power is shown")
     seed: int = option(0, "draws the runs")
+    task: Literal["classes", "tags"] = option("classes", "tags: clips with several labels, ranked by mAP")
 
 
 def false_claims(options: FalseClaimsOptions) -> None:
     """Rates of false claims over equal runs, and the power for true differences, by simulation."""
     rng = np.random.default_rng(options.seed)
+    if options.task == "tags":
+        false_claims_of_tags(options, rng)
+        return
     print(f"False claims: % of {options.reports} reports of equally good runs that say they differ\n")
     rows, every = [], []
     for clips, runs in product(options.clips, (2, *options.runs)):
@@ -62,6 +69,23 @@ def false_claims(options: FalseClaimsOptions) -> None:
         found = reports(options, rng, runs, ESC10, -shown, **given)
         rows.append((f"{own:g}", runs, f"{100 * shown:.1f}", *rates(found, "worse")))
     print(text_table(rows, ("own share", "runs", "points said", "found")))
+
+
+def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
+    """Rates of false claims over two runs with equal mAP, chosen beforehand, and over three."""
+    rows = []
+    for recordings, uneven in product(RECORDINGS, (False, True)):
+        sizes = np.full(recordings, TAG_CLIPS // recordings)
+        for count in (2, 3):
+            said = []
+            for _ in range(options.reports):
+                if uneven:
+                    shares = rng.lognormal(size=recordings)
+                    sizes = np.maximum(5, TAG_CLIPS * shares / shares.sum()).astype(int)
+                said.append(claims(simulated_tag_runs(count, sizes, rng), named=count == 2))
+            rows.append((recordings, "uneven" if uneven else "even", count, *rates(said, "overall")))
+    print(f"Tags: % of {options.reports} reports of runs with equal mAP that say they differ\n")
+    print(text_table(rows, ("recordings", "clips", "runs", "best")))
 
 
 def reports(

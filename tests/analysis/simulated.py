@@ -89,6 +89,48 @@ def simulated_runs(
     return runs
 
 
+def simulated_tag_runs(count, sizes, rng, classes=10):
+    """Equally good runs of clips with several labels; `sizes` are the clips of each recording."""
+    recording = np.repeat(np.arange(len(sizes)), sizes)
+    lean = rng.normal(size=(len(sizes), classes))[recording]  # recordings differ in what they hold
+    labels = rng.random((len(recording), classes)) < norm.cdf(
+        norm.ppf(rng.uniform(0.05, 0.3, classes)) + lean
+    )
+
+    def noise():
+        of_recording = rng.normal(size=(len(sizes), classes))[recording]
+        return np.sqrt(0.5) * (of_recording + rng.normal(size=labels.shape))
+
+    shared = np.sqrt(1 - OWN) * noise()
+    runs = []
+    for features in ("mel", "mfcc", "chroma")[:count]:
+        options = {"features": features, "model": "resnet18", "val": "none", "seed": 0, "task": "tags"}
+        folder = RunFolder(Path("simulated") / features)
+        vars(folder)["config"] = run_config(
+            **options, folds=tuple(range(1, 6)), options=TrainingOptions(features=features, task="tags")
+        )
+        run = Run(
+            name=folder.name,
+            dataset="simulated",
+            features=features,
+            model="resnet18",
+            task="tags",
+            protocol="last epoch",
+            folders=(folder,),
+            classes=tuple(map(str, range(classes))),
+            categories=("",) * classes,
+            clip_ids=np.arange(len(labels)).astype(str),
+            groups=recording.astype(str),
+            folds=recording % 5 + 1,
+            target=np.full(len(labels), -1),
+            checkpoints={"last": norm.cdf(1.5 * labels + shared + np.sqrt(OWN) * noise() - 1)[None]},
+            history=pd.DataFrame(),
+            labels=labels,
+        )
+        runs.append(run)
+    return runs
+
+
 def claims(runs, *, named=False):
     """What a report of the runs says: whether it claims anything of a kind, and finds what is true."""
     ranking = rankings(runs, named=named)[0]
