@@ -29,6 +29,7 @@ BY_THEMSELVES = {
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
     "bench.fuzz --only runs --trials 500": "damaged run folders and bundles: whether all are named",
+    "bench.gpu DEVICE=cuda": "results on a GPU, requests that it cannot meet, clips a second",
     "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that are lost",
     "bench.short_clips": "memory and time of training on 200,000 clips of a quarter of a second",
     "bench.start": "how long each command takes to answer, as ratios to two imports",

@@ -102,7 +102,8 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
     plan = make_plan(run)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), clips, compute.device)
-    trainer = Trainer(data, compute.place(draw_network(plan, 1)), compute)
+    network = compute.place(draw_network(plan, 1))
+    trainer = Trainer(data, network, compute, compute.compile(network))
     if bare:
         batches = data.source.batches(draw_batches(data, epoch=1))
         trainer.data = replace(data, source=Fixed(batches))
@@ -111,6 +112,7 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
 
 def epoch_of(trainer: Trainer) -> Callable[[], None]:
     def epoch() -> None:
+        trainer.compute.prepare()
         trainer.train_epoch(tqdm(disable=True))
         if trainer.compute.device.startswith("cuda"):
             torch.cuda.synchronize()
@@ -144,11 +146,7 @@ def clips_a_second(
     run: RunOptions, compute: Compute, folder: Path, options: TrainingBenchOptions
 ) -> list[tuple[str, ...]]:
     """Our loop from memory and on bare tensors, against a loop over files of arrays."""
-    (folder / "saved").mkdir(exist_ok=True)
-    files = [folder / "saved" / f"{number}.npy" for number in range(options.clips)]
-    chance = np.random.default_rng(1)
-    for file in files:
-        np.save(file, chance.normal(size=(3, *GRID)).astype(np.float32))
+    files = save_arrays(folder / "saved", options.clips)
     trainers = {
         "ours": trainer_of(run, compute),
         "bare": trainer_of(replace(run, augment="none"), compute, bare=True),
@@ -165,6 +163,16 @@ def clips_a_second(
         row("clips/s against the usual loop", speed["ours"], speed["usual"], times, target, how),
         row("with data path and augmentation", speed["ours"], speed["bare"], whole, 0.97, "clips/s"),
     ]
+
+
+def save_arrays(folder: Path, clips: int) -> list[Path]:
+    """A file of noise a clip, as a script saves them."""
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{number}.npy" for number in range(clips)]
+    chance = np.random.default_rng(1)
+    for file in files:
+        np.save(file, chance.normal(size=(3, *GRID)).astype(np.float32))
+    return files
 
 
 def from_audio(run: RunOptions, compute: Compute, folder: Path, clips: int) -> tuple[str, ...]:

@@ -50,10 +50,15 @@ class Apart:
     """A loop in a process of its own, where nothing of ours has been set; called, it runs one epoch."""
 
     def __init__(
-        self, data: Dataset[tuple[torch.Tensor, int]], network: nn.Module, batch: int, threads: int
+        self,
+        data: Dataset[tuple[torch.Tensor, int]],
+        network: nn.Module,
+        batch: int,
+        threads: int,
+        device: str = "cpu",
     ) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
-        given = (theirs, data, network, batch, threads)
+        given = (theirs, data, network, batch, threads, device)
         self.process = multiprocessing.get_context("spawn").Process(target=serve, args=given)
 
     def __enter__(self) -> "Apart":
@@ -70,17 +75,24 @@ class Apart:
 
 
 def serve(
-    pipe: Connection, data: Dataset[tuple[torch.Tensor, int]], network: nn.Module, batch: int, threads: int
+    pipe: Connection,
+    data: Dataset[tuple[torch.Tensor, int]],
+    network: nn.Module,
+    batch: int,
+    threads: int,
+    device: str,
 ) -> None:
     """An epoch in fp32 for each True that comes through the pipe, answered by None."""
     torch.set_num_threads(threads)
+    network = network.to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
     loader = DataLoader(data, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True)
     network.train()
     while pipe.recv():
         for x, y in loader:
-            loss = nn.functional.cross_entropy(network(x), y)
+            loss = nn.functional.cross_entropy(network(x.to(device)), y.to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+        loss.item()  # waits for the device
         pipe.send(None)
