@@ -37,29 +37,29 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 EVERY_KIND = ("image", "wave", "vector")
-FILTER_BANDS = 4  # of filteraugment; the paper draws 3 to 6
-MASKS = 2  # of time and of frequency, as in SpecAugment's best policies
-OCTAVES = 7  # of cqt from its first to its last row (mel has about nine): a cyclic channel holds one
-SILENCE = 1e-4  # of a standardised waveform
+FILTER_BANDS = 4  # bands of filteraugment; the paper draws 3 to 6
+MASKS = 2  # masks of each axis; SpecAugment's best policies have two
+OCTAVES = 7  # octaves from the first to the last row of cqt (mel: about nine); a cyclic channel holds one
+SILENCE = 1e-4  # level of a standardised waveform below which it is silent
 NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch hardly get the same window
 
 
 class Channels(NamedTuple):
-    """What a batch's channels are. A sound that is g dB louder has the standardised values
+    """Kinds and scales of a batch's channels. A sound that is g dB louder has the standardised values
 
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
 
-    Of a level in decibels per_decibel is 1 / its deviation, of an amplitude the exponent is 1 and of a power
-    2; if both are 0 loudness changes nothing.
+    A level in decibels has per_decibel = 1 / its deviation; an amplitude has exponent 1, a power 2. If both
+    are 0, loudness changes nothing.
     """
 
-    axes: tuple[str, ...]  # of each channel's rows
+    axes: tuple[str, ...]  # kind of each channel's rows
     loudness: Tensor  # (3, 1, C, H, 1): per_decibel, exponent, zero (what 0 is standardised to)
     timed: tuple[bool, ...] = ()  # whether each channel's columns are frames of time; all if it is empty
 
 
 class Batch(NamedTuple):
-    """Clips x (B, C, H, W), their soft targets y (B, K), what their channels are, where chance comes from."""
+    """Clips x (B, C, H, W), their soft targets y (B, K), their channels, and the random generator."""
 
     x: Tensor
     y: Tensor
@@ -95,7 +95,7 @@ class Batch(NamedTuple):
         return _where(self.channels.axes, axes, self.x.device)
 
     def in_time(self, x: Tensor) -> Tensor:
-        """These values, but channels whose columns are not time as they are."""
+        """These values; channels whose columns are not time stay as they are."""
         return keep_untimed(self.channels.timed, x, self.x)
 
     def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
@@ -237,7 +237,7 @@ def crop(batch: Batch, strength: Strength) -> Batch:
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
     """Rows at each clip's and channel's own places (B, C, L) from x (B, C, H, W): (B, C, L, W).
 
-    As rows of one table, each copied whole: `gather` takes five times as long on a CPU.
+    Rows of one table are copied whole: `gather` takes five times as long on a CPU.
     """
     clips, channels, height, width = x.shape
     import torch
@@ -410,7 +410,7 @@ def cutmix(batch: Batch, strength: float) -> Batch:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Augmentations with their strengths, applied in order. Empty, it hands a batch back as it is."""
+    """Augmentations with their strengths, applied in order. Without any, a batch comes back unchanged."""
 
     steps: tuple[tuple[Augmentation, Strength], ...] = ()
 

@@ -8,7 +8,7 @@ progress     only while the fold is not finished: optimiser, plain weights besid
              early stopping
 
 The file is a zip archive, as torch.save writes it, with a CRC-32 of each tensor's bytes and of what describes
-them. torch.load does not look at them; here they are checked first, so that no flipped bit is ever trained on
+them. torch.load ignores the checksums; here they are checked first, so that no flipped bit is trained on
 or predicted with: 20 ms for the 45 MB of a ResNet-18.
 """
 
@@ -28,7 +28,7 @@ from storage.files import replace_file
 
 State = dict[str, Any]
 
-KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # of each checkpoint
+KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # every checkpoint has them
 ZIP = b"PK\x03\x04"
 LISTED = 160  # characters of what does not fit into a network
 
@@ -58,7 +58,7 @@ def load(file: Path) -> State:
 
 
 def read_safely(file: Path) -> Any:
-    """What torch.save wrote, if it is data alone and undamaged; ValueError with the reason otherwise."""
+    """Content that torch.save wrote; ValueError with the reason if it is damaged or more than data."""
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
     damaged = None

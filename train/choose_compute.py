@@ -37,13 +37,13 @@ GAIN = 1.15  # an earlier way stands unless another is this much faster: noise m
 # Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
 WORTH_COMPILING = 5_000
-LOSS = 0.05  # of the loss, that a step's may differ by; 0.018 is the most that was seen of a sound one
-RATIO = 2.0  # most, of the lengths of a parameter's two gradients; sound ones came to 1.35
+LOSS = 0.05  # largest relative difference of a step's loss; sound steps came to 0.018
+RATIO = 2.0  # largest ratio of the lengths of a parameter's two gradients; sound ones came to 1.35
 # A gradient of a kernel or matrix may turn by so much (1 - cosine), and by so many times what rounding the
 # weights and the batch to the number format alone turns it in fp32. In bf16 ResNet-18 keeps a cosine of 0.91,
 # ResNet-50 0.1 and sound all the same: of the registered models none needed more than 2.8 times.
 TURN, TIMES = 0.05, 4.0
-NEGLIGIBLE = 1e-3  # of the length of all gradients together: shorter ones are the noise of sums that cancel
+NEGLIGIBLE = 1e-3  # share of the length of all gradients: shorter ones are noise of sums that cancel
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 FINDINGS = ".agreement.json"  # below RUNS
@@ -52,7 +52,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes i
 
 
 class Step(NamedTuple):
-    """What one training step gives, and the seconds that it took."""
+    """Outcome of one training step, and the seconds that it took."""
 
     loss: float
     gradients: dict[str, torch.Tensor]  # fp32, by parameter
@@ -84,7 +84,7 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
 def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
     """The ways to compute that PRECISION and THREADS leave open, those that are preferred first.
 
-    That is the fast format before fp32, and on a CPU one thread before all free cores. Kernels for images are
+    The fast format stands before fp32, on a CPU one thread before all free cores. Kernels for images are
     fastest channels last.
 
     A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
@@ -129,7 +129,7 @@ def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Comput
 
 
 def recall(kept: Path, device: str, facts: list[Any], find: Callable[[], Any]) -> tuple[Any, bool]:
-    """What `find` gives for these facts, and whether it was known: found before on this machine.
+    """The finding for these facts, and whether an earlier run on this machine left it; else `find` makes it.
 
     kept  file of findings, by digests of their facts, the processor and the version of torch
     """
@@ -147,7 +147,7 @@ def recall(kept: Path, device: str, facts: list[Any], find: Callable[[], Any]) -
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
-    """What is too far apart in a step so computed and one in plain fp32 on one thread; empty if nothing is.
+    """The difference that is too large between a step so computed and one in plain fp32; empty if none is.
 
     A batch whose step in fp32 does not fit in memory is halved.
     """
@@ -161,7 +161,7 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
             if half < 2 or not is_shortage(error):
                 raise
             batch = batch[0][:half], batch[1][:half]
-    rounded = exact  # what rounding alone changes
+    rounded = exact  # changed by rounding alone
     if compute.precision != "fp32":
         kind = TYPES[compute.precision]
         coarse = copy.deepcopy(network)
@@ -170,7 +170,7 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
         rounded = step(coarse, plain, (batch[0].to(kind).float(), batch[1]))
     with poisoned_memory(compute.device):
         fast = step(network, compute, batch)
-    if not abs(fast.loss - exact.loss) <= LOSS * max(exact.loss, 0.1):  # nor is NaN
+    if not abs(fast.loss - exact.loss) <= LOSS * max(exact.loss, 0.1):  # NaN fails too
         return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
     cosine = torch.nn.functional.cosine_similarity
     floor = NEGLIGIBLE * math.hypot(*(gradient.norm().item() for gradient in exact.gradients.values()))
@@ -223,7 +223,7 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
     begun = None
     if (run.path / "run.json").is_file():
         begun = Compute(**{field.name: getattr(run.training, field.name) for field in fields(Compute)})
-    if begun and begun.device == device:  # with the same bits
+    if begun and begun.device == device:  # it goes on with the same bits
         proposed = begun
     else:
         if begun:

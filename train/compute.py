@@ -91,7 +91,7 @@ class Compute:
     ) -> torch.Tensor:
         """(A, B, K) probabilities on the CPU, the mean over these views of a batch.
 
-        A answers: the network's own, then, of an ensemble, each member's. `exact`: in plain fp32.
+        A answers: the network's own, then those of an ensemble's members. `exact` computes in plain fp32.
         tags  each class has a probability of its own
         """
         by_view = []
@@ -110,7 +110,7 @@ class Compute:
 def device_of(text: str) -> str:
     """The kind of device that DEVICE names; `auto` is a GPU, else Apple's, else the CPU.
 
-    Of several GPUs the process uses the named one from here on. RequestError if it is not there.
+    The process uses the named GPU from here on. RequestError if the device is not there.
     """
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
@@ -129,9 +129,9 @@ def device_of(text: str) -> str:
 
 
 def threads_of(text: str) -> int:
-    """The number that THREADS gives; of auto the cores that are free for this process.
+    """The number that THREADS gives; auto stands for the cores that are free for this process.
 
-    That is the physical ones within its affinity and its cgroup's share. RequestError for anything else.
+    These are physical cores within its affinity and its cgroup's share. RequestError for anything else.
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
@@ -154,7 +154,7 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def poisoned_memory(device: str) -> Iterator[None]:
-    """What is allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
+    """Memory allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
     if device == "cuda":
         used = torch.cuda.max_memory_reserved(device)
         torch.cuda.empty_cache()

@@ -9,7 +9,7 @@ A model that was trained without the channel may do better than one that loses i
 model uses, a sweep what it needs.
 
 Writes fold*/attribution.csv, one row a channel and test clip: channel, method (permuted), clip_id, correct
-(the share of its repeats that were correct), selection (the epoch whose weights they are).
+(the share of its repeats that were correct), selection (the epoch of the weights).
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ def explain_runs(options: ExplainOptions) -> int:
             text = table.to_csv(columns=columns, index=False, float_format="%g", lineterminator="\n")
             replace_file(run.fold(fold) / "attribution.csv", text)
             parts.append(correct)
-        # over all folds, as it is and without each channel
+        # over all folds, intact and without each channel
         correct = pd.concat(parts)
         whole = correct.pop("whole")
         rows = [
@@ -74,7 +74,7 @@ def explain_runs(options: ExplainOptions) -> int:
 def permute_channels(
     run: RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> pd.DataFrame:
-    """By clip_id of the fold's test clips: whole (correct as it is), each channel's share correct."""
+    """By clip_id of the fold's test clips: whole (correct when intact), each channel's share correct."""
     ids = run.scored(fold)["clip_id"].to_numpy()
     features = parse_set(run.config.features)
     inputs = [

@@ -5,7 +5,7 @@ of more to those that antithetic permutations pass through (Shapley values by sa
 Tejada 2009), and with all features to parts of the training recordings. The statistics are computed once.
 Folds, clips and fits are those of `make train`; no choice is made by a test fold.
 
-Fits that the folder has are not made again, so that a further feature costs only the new ones.
+Fits in the folder are not made again: a further feature costs only the new ones.
 """
 
 import copy
@@ -45,7 +45,7 @@ LEGEND = "nats a clip of log probability (points of accuracy in brackets); share
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
-    """Fit what is not there yet.
+    """Make the fits that the folder lacks.
 
     measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
     """
@@ -56,7 +56,7 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     )
     if plan.tags:
         raise RequestError("importance values clips of one class each, and these have several labels or none")
-    channels = iter(plan.channels)  # as the cache names them: mel@n_mels=128 is mel
+    channels = iter(plan.channels)  # named by the cache: mel@n_mels=128 is mel
     names = ["+".join(str(next(channels)) for _ in group) for group in groups]
     if len(names) < 2 or len(set(names)) < len(names):
         raise RequestError(f"FEATURES={options.features}: expected two or more different features")
@@ -92,7 +92,7 @@ class Fits:
         self.names = names
         self.settings = {"permutations": options.permutations, "seed": options.seed}
         self.stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
-        self.feature = np.repeat(names, list(map(len, self.stored.values())))  # that each channel belongs to
+        self.feature = np.repeat(names, list(map(len, self.stored.values())))  # by channel
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
         self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
         for line in remarks(plan, self.splits, self.clips.unusable):
@@ -186,7 +186,7 @@ class Fits:
         replace_file(self.path / "importance.json", json.dumps(config, indent=2) + "\n")
 
     def fill(self, lacking: Sequence[Fit]) -> None:
-        """Append the scores of these fits, each as soon as it is made."""
+        """Append the scores of each fit as soon as it is made."""
         with (self.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
             for fit in progress(lacking, label="importance", unit="fits"):
                 write_scores(file, fit, self.score(fit))

@@ -29,7 +29,7 @@ def smoothed_loss(
     The classes share `smoothing` of a target evenly (Szegedy et al. 2016).
     With class weights (K,) a clip counts as its own class weighs, or as its mixed ones: weighing each term of
     the sum instead, as torch does, would pull a certain clip towards the rare classes that smoothing adds.
-    Of `tags`: mean binary cross-entropy, positive targets weighted.
+    Tags have mean binary cross-entropy, positive targets weighted.
     """
     logits = members.flatten(0, 1)
     smooth = y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
@@ -75,7 +75,8 @@ def _onecycle(share: float) -> float:
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "onecycle": _onecycle,
     "cosine": lambda share: _cosine(1, 0, share),
-    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),  # as ResNet on CIFAR
+    # the schedule of ResNet on CIFAR
+    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),
     "plateau": lambda share: 1.0,
     "constant": lambda share: 1.0,
 }
@@ -99,7 +100,7 @@ class EarlyStopping:
 
     select: str
     patience: int  # 0: never stop
-    on_plateau: bool  # lower the rate in a third of the patience, of 15 epochs where none is given
+    on_plateau: bool  # lower the rate after a third of the patience, or of 15 epochs if there is none
     best: float = math.nan
     since: int = 0  # epochs without a better score
     lowered: int = 0

@@ -1,4 +1,4 @@
-"""A training loop of one's own: the trainer's clips, folds and augmentation, and a run folder in the end.
+"""Your own training loop: the trainer's clips, folds and augmentation, and a run folder in the end.
 
     own = OwnRun("mine", RunOptions(dataset="esc10", features="mel+chroma"))
     for fold in own.folds:

@@ -1,7 +1,6 @@
-"""When a prediction is withheld: audio too soft for one, no class probable enough, or a class below its own
-threshold.
+"""Rejection: no answer to audio that is too soft, or if no class is probable enough or above its threshold.
 
-The probability may be chosen on a run's validation clips, so that what is answered is right often enough.
+The probability may be chosen on a run's validation clips, so that answers are right often enough.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +29,7 @@ class Rejection:
 
     @classmethod
     def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
-        """Of this model; RequestError for a threshold that is none, or was never chosen."""
+        """The thresholds for this model; RequestError for a malformed one, or if none was chosen."""
         level = -np.inf if options.gate is None else options.gate
         if config.task == "tags" and options.reject:
             raise RequestError("REJECT withholds one class; with several labels give THRESHOLD=")

@@ -1,4 +1,4 @@
-"""What came of a run: what is printed of a fold and of a run, and temperatures for run.json. No torch."""
+"""The outcome of a run: lines printed after a fold and a run, temperatures for run.json. No torch."""
 
 import statistics
 from dataclasses import replace
@@ -60,8 +60,10 @@ def precision_lines(run: RunFolder) -> list[str]:
 
 
 def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
-    """Of these folds the scores at the last epoch and, with validation, at the best, which counts; of an
-    ensemble `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`."""
+    """Scores of these folds at the last epoch and, with validation, at the best epoch, which counts.
+
+    An ensemble also has `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`.
+    """
     split = run.scored_split
     lines = []
     best = {"best": f"best epoch by {run.training.select}"} if run.selection() == "best" else {}

@@ -1,8 +1,8 @@
 """One run: `train_run`, near the end, calls `train_fold`, which calls `Trainer.fit` and that `train_epoch`.
 
 Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. All random numbers
-come from generators seeded by (seed, fold, epoch), so that a fold which was killed and continued ends with
-the same bits. Options come parsed, in the plan.
+come from generators seeded by (seed, fold, epoch): a fold that was killed and continued ends with the same
+bits.
 """
 
 import io
@@ -51,11 +51,11 @@ if TYPE_CHECKING:
 
     Bar: TypeAlias = tqdm[Any]
 
-SCORING_SHARE = 0.1  # of the training, that the curve may cost
+SCORING_SHARE = 0.1  # most that the curve may cost, as a share of the training
 FORWARD_PASSES = 3  # a training step costs as much: one forward, twice as much backward
 CHECK_STEPS = 20  # between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
-PREVIEWED_CLIPS = 4  # in augmented.npz, of the first fold that is trained
+PREVIEWED_CLIPS = 4  # clips of the first trained fold, in augmented.npz
 TRAIN_SCORES = ("train_loss", "train_accuracy")
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  # beside the bar
 
@@ -65,7 +65,7 @@ def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
 
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
-    predictions = FORWARD_PASSES * options.epochs * options.passes * trained  # that training costs as much as
+    predictions = FORWARD_PASSES * options.epochs * options.passes * trained  # which cost as much as training
     affordable = int(SCORING_SHARE * predictions / (max(1, tested) * options.tta))
     times = min(options.curve, affordable)
     return {math.ceil(options.epochs * part / times) for part in range(1, times + 1)}
@@ -186,7 +186,7 @@ class Trainer:
                 hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
                 largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
-                if not largest <= LARGEST_LOSS:  # nor is NaN
+                if not largest <= LARGEST_LOSS:  # NaN fails too
                     raise self.diverged(largest)
             bar.update(len(x))
         # the last step may have broken the weights: no loss was computed after it
@@ -214,8 +214,8 @@ class Trainer:
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         """(A, N, K) probabilities of the averaged weights, each clip's views averaged.
 
-        A is 1, of an ensemble 1 + M: its own answer, then each member's. `exact`: in plain fp32 whatever the
-        training used, so that any machine gives them again.
+        A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain fp32, whatever the
+        training used: any machine repeats it.
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
@@ -237,7 +237,7 @@ class Trainer:
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
-        """What best.pt keeps, and last.pt once the fold is finished."""
+        """The content of best.pt, and of last.pt once the fold is finished."""
         return {
             "fold": self.data.fold,
             "epoch": self.epoch,
@@ -247,7 +247,7 @@ class Trainer:
         }
 
     def state_dict(self) -> State:
-        """What last.pt keeps: the weights, and all else that training needs while it is not finished."""
+        """The content of last.pt: the weights and, until the fold is finished, the state of its training."""
         if self.finished:
             return self.weights()
         unfinished: State = {

@@ -1,8 +1,8 @@
-"""Starting from weights that others have trained on ImageNet.
+"""Start from published weights: networks trained on ImageNet.
 
 `WEIGHTS=imagenet` stands for the address that torchvision publishes for the model; a file or another
-address will do as well. Names like resnet18-f37072fd.pth carry the beginning of the SHA-256 of their
-content: it is checked. Files are read with weights_only=True, so that nothing in them is executed.
+address works too. A name like resnet18-f37072fd.pth holds the beginning of its content's SHA-256, which is
+checked. Files are read with weights_only=True, so that nothing in them is executed.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What few users ask for: each module is found through EXTRAS and imported only when it is asked for.
+"""Capabilities for few users: each module is found through EXTRAS and imported when it is asked for.
 
 Deleting a file here removes its capability and nothing else.
 """

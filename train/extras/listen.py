@@ -34,7 +34,7 @@ PCM: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "s32": np.dtype("<i4"),
 def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple[Samples, int]]:
     """The last `samples` of a stream and how many came so far, whenever `step` more did, and at its end.
 
-    What comes in meanwhile is taken together.
+    Audio that comes in meanwhile is taken together.
     """
     queue: SimpleQueue[Samples | None] = SimpleQueue()  # None at the end
 
@@ -90,7 +90,7 @@ def listen_live(options: ListenOptions) -> int:
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
     received = 0
     for y, received in live:
-        if not np.abs(y).max() <= LARGEST_SAMPLE:  # nor is NaN
+        if not np.abs(y).max() <= LARGEST_SAMPLE:  # NaN fails too
             raise RequestError(f"FORMAT={options.format}: standard input holds no audio in this format")
         ((_, probabilities, predicted),) = model.predict([(0, y)])
         best = pd.Series(probabilities.astype(float), model.classes).nlargest(options.top)

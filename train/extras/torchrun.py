@@ -90,7 +90,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
     elif plan.model.kind.in_steps:
         with tempfile.TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
             scratch = Path(place) / plan.dataset / plan.path.name
-            for file in plan.path.glob("fold*/*.pt"):  # where the folds stand
+            for file in plan.path.glob("fold*/*.pt"):  # state of each fold
                 target = scratch / file.relative_to(plan.path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read_bytes())

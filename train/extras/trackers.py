@@ -1,4 +1,4 @@
-"""Where a fold's progress is shown besides its CSV files: TensorBoard, Weights & Biases, each optional.
+"""Trackers show a fold's progress besides its CSV files: TensorBoard, Weights & Biases, each optional.
 
 A tracker follows one fold: `epoch` with each row of history.csv, `finish` once at its end.
 history.csv stays the record; a tracker is told what stands there and nothing is ever read back.
