@@ -31,7 +31,12 @@ def make_data(clips=30, **changes):
     values = (torch.eye(CLASSES)[targets] + 0.1 * noise)[:, None, None]
     source = Resident(order, [values], "cpu", "cpu")
     channels = Channels(("none",), torch.zeros(3, 1, 1, 1, 1))
-    known = {"options": RunOptions(**given | changes), "targets": targets, "classes": range(CLASSES)}
+    known = {
+        "options": RunOptions(**given | changes),
+        "targets": targets,
+        "tags": False,
+        "classes": range(CLASSES),
+    }
     plan = SimpleNamespace(**known, augmenter=Augmenter())
     return FoldData(plan, 1, source, channels, order, order[:0], order[:6], [])
 
