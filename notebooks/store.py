@@ -2,6 +2,7 @@
 
     python -m notebooks.store                    # all of them: some minutes
     python -m notebooks.store 2_describe play    # some
+    python -m notebooks.store --dry-run          # whether all of them run here; nothing is written
 
 Answers are put in from course_solutions.py while the cells run and taken out again. Stored are figures and
 text; players, sliders and what a check prints are left out.
@@ -12,6 +13,7 @@ import base64
 import io
 import os
 import re
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,6 +67,16 @@ def execute(notebook: NotebookNode) -> None:
     inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     client = NotebookClient(notebook, timeout=SECONDS, record_timing=False, resources=where)
     client.execute(env=inline)
+
+
+def elsewhere(notebook: NotebookNode, folder: str) -> NotebookNode:
+    """The notebook with data, runs and reports in this folder."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            both = ", ".join(f"Path({folder!r}, {part!r})" for part in ("data", "runs"))
+            cell.source = cell.source.replace("prepare.folders()", both)
+            cell.source = cell.source.replace('HOME / "reports"', f"Path({folder!r}, 'reports')")
+    return notebook
 
 
 def store(name: str) -> None:
@@ -122,8 +134,15 @@ def smaller(png: str) -> str:
 def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
     parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="without .ipynb; all by default")
-    for name in parser.parse_args(given).names or names():
-        store(name)
+    parser.add_argument("--dry-run", action="store_true", help="execute them with the answers, write nothing")
+    options = parser.parse_args(given)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.names or names():
+            if options.dry_run:
+                execute(with_answers(elsewhere(load(name), folder), solutions(name)))
+                print(f"{name}: runs from start to end")
+            else:
+                store(name)
 
 
 if __name__ == "__main__":
