@@ -9,6 +9,7 @@ Only regular files are opened, and no more than MOST_SAMPLES are decoded or resa
 memory and time, whatever a small file unpacks to; a limit in seconds would depend on the machine.
 """
 
+import hashlib
 import io
 import math
 import os
@@ -202,6 +203,12 @@ def file_info(path: str | Path) -> Info:
     """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
     with _opened(Path(path)) as file:
         return Info(file.samplerate, file.frames, file.channels)
+
+
+def content_hash(path: Path) -> str:
+    """32 hexadecimal digits of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:

@@ -6,7 +6,6 @@ them. `python -m pipeline plan` stops before the cache is touched.
 """
 
 import functools
-import hashlib
 import importlib.metadata
 import itertools
 import shutil
@@ -204,14 +203,12 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
 
 def read_source(path: str) -> tuple[str, float]:
-    """Hash of the content, 32 hexadecimal digits, and seconds; '' and 0 if it cannot be opened."""
+    """Hash of the content, and seconds; '' and 0 if it cannot be opened."""
     try:
         info = audio.file_info(path)
-        with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+        return audio.content_hash(Path(path)), info.frames / info.sample_rate
     except (audio.AudioError, OSError):
         return "", 0.0
-    return digest.hexdigest(), info.frames / info.sample_rate
 
 
 def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -20,6 +21,8 @@ import torch
 from commandline.errors import RequestError
 from commandline.terminal import as_csv, counted, duration, progress, tell, text_table
 from features_cache import Cache, cache_folder, dataset_name
+from features_cache.index import read_index
+from features_cache.location import is_cache
 from features_cache.names import parse_channel
 from features_cache.table import SEPARATOR, label_indicator, spans
 from features_cache.writer import to_stored
@@ -256,6 +259,24 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> None:
         tell(f"{len(failures)} of {total} files could not be read")
 
 
+def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
+    """Name the files whose content the run's cache holds: the models were trained on them."""
+    if not is_cache(cache):
+        return
+    clips, _ = read_index(cache)
+    known = dict(zip(clips["source_hash"], clips["clip_id"]))
+    sizes = {*clips["source_size"]}
+    trained = {}
+    for name, file in files.items():
+        with suppress(OSError):  # the prediction names files that cannot be read
+            if file.stat().st_size in sizes and (clip := known.get(audio.content_hash(file))):
+                trained[name] = clip
+    if trained:
+        name, clip = next(iter(trained.items()))
+        share = f"{len(trained)} of {counted(len(files), 'file')}"
+        tell(f"trained on {share} ({name} is the clip {clip}): new audio is predicted less well")
+
+
 def predict_audio(options: PredictOptions) -> int:
     """Print the classes of audio files, or write their timelines; 1 if a file could not be read.
 
@@ -272,6 +293,7 @@ def predict_audio(options: PredictOptions) -> int:
         files = {name: options.audio / name for name in names if audio.AUDIO_FILE.fullmatch(name)}
     if not files:
         raise RequestError(f"AUDIO={options.audio}: expected an audio file, or a folder with some")
+    tell_trained(cache_folder(model.config.dataset, options.data, model.config.dataset), files)
     if options.hop or model.config.windows:
         if options.json or options.csv:
             tell("JSON and CSV do not apply to HOP, which writes files, and are ignored")

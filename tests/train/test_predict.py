@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,15 @@ def test_test_clips_get_the_predictions_of_training(clips, model, given, request
     )
     pd.testing.assert_frame_equal(answers, known, check_dtype=False, atol=1e-3)
     assert "at most: the same" in err
+
+
+def test_files_that_were_trained_on_are_named(sounding, tmp_path, capsys):
+    folder = sounding.path.parents[2]
+    shutil.copy(folder / "sounds" / "tone-1-0.wav", tmp_path / "copy.wav")
+    write(tmp_path / "other.wav", "tone")
+    ask(sounding, audio=tmp_path)
+    said = capsys.readouterr().err
+    assert "trained on 1 of 2 files (copy.wav is the clip tone-1-0): new audio is predicted less well" in said
 
 
 def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
