@@ -1,4 +1,5 @@
-"""`python -m train listen`: raw PCM on standard input, again and again a prediction for its last seconds.
+"""`python -m train listen`: the last seconds of the microphone, or of raw PCM on standard input, predicted
+again and again.
 
     sox -d -t raw -r 44100 -e signed -b 16 -c 1 - | python -m train listen RUN
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen RUN
@@ -7,11 +8,12 @@ A thread reads what comes in, so that a slow prediction loses nothing and never 
 next one is then for what is newest. The delay is HOP seconds and the computing at most.
 """
 
+import importlib.util
 import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
@@ -60,13 +62,26 @@ def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple
             yield y, received
 
 
+def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
+    """A function that waits for so many bytes of the default microphone."""
+    try:
+        import sounddevice
+
+        stream = sounddevice.RawInputStream(samplerate=rate, channels=1, dtype=kind.name)
+        stream.start()
+    except Exception as error:  # no PortAudio, no device, a rate that it lacks: all of its own kinds
+        raise RequestError(f"no microphone ({error}): pipe audio in, as --help shows") from None
+    return lambda size: bytes(stream.read(size // kind.itemsize)[0])
+
+
 def listen_live(options: ListenOptions) -> int:
     """Predict until standard input ends; 1 if nothing came.
 
     listen_live(ListenOptions(run="last", hop=0.25))
     """
-    if sys.stdin is None or sys.stdin.isatty():
-        raise RequestError("listen reads audio from standard input: pipe a microphone in, as --help shows")
+    terminal = sys.stdin is None or sys.stdin.isatty()
+    if terminal and importlib.util.find_spec("sounddevice") is None:
+        raise RequestError("no audio comes in: pipe a microphone in, or install the extra live")
     model = AudioModel.open(options)
     rate = model.sample_rate
     samples = model.window_samples(options.window)
@@ -83,7 +98,8 @@ def listen_live(options: ListenOptions) -> int:
     incoming = options.rate or rate
     kind = PCM[options.format]
     scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0  # integers become -1 to 1
-    pieces = iter(partial(sys.stdin.buffer.read, max(1, round(BLOCK * incoming)) * kind.itemsize), b"")
+    read = microphone(incoming, kind) if terminal else sys.stdin.buffer.read
+    pieces = iter(partial(read, max(1, round(BLOCK * incoming)) * kind.itemsize), b"")
     blocks = (
         (np.frombuffer(raw, kind, len(raw) // kind.itemsize) / scale).astype(np.float32) for raw in pieces
     )

@@ -68,7 +68,15 @@ def test_bytes_that_are_no_audio_in_this_format_are_refused(sounding, monkeypatc
         listen_live(ListenOptions(run=str(sounding.path), format="f32", threads="1"))
 
 
-def test_a_terminal_on_standard_input_is_refused(monkeypatch):
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    with refused("pipe a microphone in"):
+def test_a_terminal_on_standard_input_means_the_microphone(sounding, monkeypatch, capsys):
+    """With a stand-in for sounddevice, which is not installed for the tests."""
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with refused("pipe a microphone in, or install the extra live"):
         listen_live(ListenOptions())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    raw = io.BytesIO((sound("tone", 73, seconds=2) * 32767).astype("<i2").tobytes())
+    stream = SimpleNamespace(start=lambda: None, read=lambda samples: (raw.read(2 * samples), False))
+    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(RawInputStream=lambda **_: stream))
+    assert listen_live(ListenOptions(run=str(sounding.path), top=1, threads="1")) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[2] == "tone"
