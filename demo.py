@@ -1,7 +1,7 @@
 """`make demo`: the whole way from nothing to a report, on a small synthetic dataset.
 
-Every step is a command that a user could type, printed before it runs; a second demo finds all of it done.
-The last one says what was found, where the report is and what to type next.
+Every step is a command that a user could type, printed before it runs; a second demo finds everything done.
+The last command prints the findings, the report's path and the next command.
 """
 
 import os
@@ -12,21 +12,20 @@ from commandline import spelling
 from commandline.commands import HANDED_ON, Command, main
 from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
 
-# Logistic regression on the mean and deviation of each row reads no rhythm from mel, but from a tempogram: a
-# second feature shows what it is for, in seconds.
+# On row statistics a linear model finds rhythm in the tempogram but not in mel.
 FEATURE_SETS = "mel mel+chroma+tempogram"
 COMPARED = "mel mfcc chroma tempogram"
 CONSOLE = spelling.HOME / "featurestack.py"  # a user's own train.py in the current folder hides nothing
 
 
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
-    """Where the demo keeps its things."""
+    """The demo's folders and processes."""
 
-    jobs: int | None = option(None, "processes for extraction; all cores by default", least=1, most=10000)
+    jobs: int | None = option(None, "processes for extraction; by default one a core", least=1, most=10000)
 
 
 def demo(options: DemoOptions) -> int:
-    """Synthesise a dataset, extract every feature, train two feature sets, ask which matter, analyse."""
+    """Synthesise a dataset, extract every feature, train two feature sets, measure importance, analyse."""
     data = f"DATA={options.data}"
     runs = f"RUNS={options.runs}"
     reports = f"REPORTS={options.reports}"

@@ -64,7 +64,7 @@ def listen(options: ListenOptions) -> int:
 
 
 def bundle(options: BundleOptions) -> int:
-    """One file with all that predicting needs."""
+    """One file with everything that prediction needs."""
     import train.bundle
 
     return train.bundle.make_bundle(options)
@@ -83,7 +83,7 @@ def list_(options: ListOptions) -> None:
 
 
 def remove(options: RemoveOptions) -> int:
-    """Delete runs, after saying what goes."""
+    """Delete runs, after listing their files."""
     import train.remove
 
     return train.remove.remove_runs(options)

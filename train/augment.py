@@ -1,21 +1,21 @@
-"""Augmentations: changes of whole batches, on their device, drawn anew for each batch.
+"""Augmentations: random changes of whole batches, on the batch's device.
 
 `parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new one is a
 function under the decorator `augment`; the command line, `train list` and the tests find it by its name.
 
 Conventions. A batch is x (B, C, H, W), rows by frames, or (B, C, 1, samples) for waveforms, float,
-standardised; y (B, K) holds soft targets, class probabilities that sum to 1; `channels` says of each channel
-what loudness does to its values (`Channels`), and what its rows are:
+standardised; y (B, K) holds soft targets, class probabilities that sum to 1; `channels` holds, for each
+channel, the effect of loudness on its values (`Channels`), and the meaning of its rows:
 
     "frequency"  rows rise in frequency (stft, mel, cqt, ...)
     "cyclic"     rows are pitch classes (chroma): a shift goes round
     "wave"       samples of a waveform
     "none"       anything else (mfcc, tonnetz, single rows): rows are never moved or masked
 
-All channels of a clip move together in time; one whose columns are not time (modulation frequencies) stays.
-Random numbers come from the batch's generator, drawn on its own device; only a few a clip are drawn, so a CPU
-generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported
-when a batch is changed: what AUGMENT= means is told without it.
+All channels of a clip move together in time; a channel whose columns are not time (modulation frequencies)
+stays. Random numbers come from the batch's generator, on the generator's device; each clip needs only a few,
+so a CPU generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported only when
+a batch is changed: AUGMENT= is parsed without it.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ if TYPE_CHECKING:
 
 EVERY_KIND = ("image", "wave", "vector")
 FILTER_BANDS = 4  # bands of filteraugment; the paper draws 3 to 6
-MASKS = 2  # masks of each axis; SpecAugment's best policies have two
-OCTAVES = 7  # octaves from the first to the last row of cqt (mel: about nine); a cyclic channel holds one
-SILENCE = 1e-4  # level of a standardised waveform below which it is silent
-NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch hardly get the same window
+MASKS = 2  # masks of time, and of frequency, as in SpecAugment's best policies
+OCTAVES = 7  # octaves from cqt's first row to its last (mel has about nine); a cyclic channel has one
+SILENCE = 1e-4  # a standardised waveform of lower level is silent
+NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch rarely get the same window
 
 
 class Channels(NamedTuple):
-    """Kinds and scales of a batch's channels. A sound that is g dB louder has the standardised values
+    """Properties of a batch's channels. A sound that is g dB louder has the standardised values
 
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
 
-    A level in decibels has per_decibel = 1 / its deviation; an amplitude has exponent 1, a power 2. If both
-    are 0, loudness changes nothing.
+    A level in decibels has per_decibel = 1 / its deviation, an amplitude has exponent 1, a power exponent 2;
+    if both are 0 loudness changes nothing.
     """
 
-    axes: tuple[str, ...]  # kind of each channel's rows
-    loudness: Tensor  # (3, 1, C, H, 1): per_decibel, exponent, zero (what 0 is standardised to)
-    timed: tuple[bool, ...] = ()  # whether each channel's columns are frames of time; all if it is empty
+    axes: tuple[str, ...]  # meaning of each channel's rows
+    loudness: Tensor  # (3, 1, C, H, 1): per_decibel, exponent, zero (the standardised value of 0)
+    timed: tuple[bool, ...] = ()  # whether each channel's columns are frames of time; empty: all are
 
 
 class Batch(NamedTuple):
-    """Clips x (B, C, H, W), their soft targets y (B, K), their channels, and the random generator."""
+    """Clips x (B, C, H, W), soft targets y (B, K), properties of the channels, source of random numbers."""
 
     x: Tensor
     y: Tensor
@@ -67,14 +67,14 @@ class Batch(NamedTuple):
     generator: Generator
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """One number a clip, evenly from [low, high): (B,), on the batch's device."""
+        """One uniform number from [low, high) for each clip: (B,), on the batch's device."""
         import torch
 
         draw = torch.rand(len(self.x), generator=self.generator, device=self.generator.device)
         return (low + (high - low) * draw).to(self.x.device)
 
     def partners(self) -> Tensor:
-        """For each clip the number of its partner, perhaps itself, each once: (B,), on the batch's device."""
+        """A permutation of the clips: each one's partner, perhaps itself: (B,), on the batch's device."""
         import torch
 
         draw = torch.randperm(len(self.x), generator=self.generator, device=self.generator.device)
@@ -87,29 +87,29 @@ class Batch(NamedTuple):
         return torch.arange(self.x.shape[axis], device=self.x.device)
 
     def each(self, numbers: Tensor) -> Tensor:
-        """(B,) numbers of the clips as (B, 1, 1, 1), in the type of x."""
+        """`numbers` (B,), one for each clip, as (B, 1, 1, 1) in the type of x."""
         return numbers.to(self.x.dtype).view(-1, 1, 1, 1)
 
     def where(self, *axes: str) -> Tensor:
-        """Which channels have one of these row axes: (1, C, 1, 1), bool, on the batch's device."""
+        """Whether each channel has one of these row axes: (1, C, 1, 1), bool, on the batch's device."""
         return _where(self.channels.axes, axes, self.x.device)
 
     def in_time(self, x: Tensor) -> Tensor:
-        """These values; channels whose columns are not time stay as they are."""
+        """`x`, with channels whose columns are not time unchanged."""
         return keep_untimed(self.channels.timed, x, self.x)
 
     def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
-        """These values, with targets of which the clips `other` (B,) have the part `weight` (B,)."""
+        """The batch with values `x` and mixed targets: clips `other` (B,) have the share `weight` (B,)."""
         y = self.y.lerp(self.y[other], weight.to(self.y.dtype)[:, None])
         return self._replace(x=x, y=y)
 
 
 def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
-    """x, but `still` in channels whose columns are not time."""
+    """`x`, with `still` in channels whose columns are not time."""
     return x if all(timed) else x.where(_where(timed, (True,), x.device), still)
 
 
-@functools.lru_cache(maxsize=64)  # made once: a copy to a GPU would wait for all that it has still to do
+@functools.lru_cache(maxsize=64)  # kept, because a copy to a GPU waits for the GPU's work
 def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], device: torch.device) -> Tensor:
     import torch
 
@@ -118,13 +118,13 @@ def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], dev
 
 Strength = float | tuple[int, int]
 Transform = Callable[..., Batch]  # (batch, strength)
-Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]  # (rows, frames) of a shape and a strength
+Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]  # (shape, strength) -> (rows, frames)
 AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One entry: what it does, its default and greatest strength, the kinds of model that it serves."""
+    """One augmentation, its default and greatest strength, and the kinds of models that it serves."""
 
     name: str
     transform: Transform
@@ -143,8 +143,8 @@ class Augmentation:
 def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name.
 
-    default, maximum: strengths; kinds: of model that it is for; circular: whether it moves a clip's frames
-    round and changes nothing else; cut: the (rows, frames) that it leaves of a shape. For example
+    default, maximum: strengths; kinds: kinds of models; circular: whether it moves a clip's frames round and
+    changes nothing else; cut: the (rows, frames) that it leaves of a shape. For example
 
         @augment(default=0.5, maximum=1.0)
         def reverse(batch, strength):
@@ -158,7 +158,7 @@ def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Trans
     )
 
 
-# In time: every channel of a clip moves alike.
+# Changes in time: every channel of a clip moves alike.
 
 
 @augment(default=1.0, maximum=1.0, circular=True)
@@ -187,14 +187,14 @@ def stretch(batch: Batch, strength: float) -> Batch:
 
 
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
-    """Frames at each clip's own places (B, L) from x (B, C, H, W): (B, C, H, L).
+    """Frames of x (B, C, H, W) at each clip's own places (B, L): (B, C, H, L).
 
-    `gather` with an index of stride 0: indexing with two tensors takes three times as long on a CPU.
+    `gather` uses an index of stride 0: indexing with two tensors takes three times as long on a CPU.
     """
     return x.gather(3, index[:, None, None, :].expand(*x.shape[:3], -1))
 
 
-# In frequency, where rows are frequencies, and the crop, which cuts rows and frames.
+# Changes in frequency, for rows that are frequencies, and the crop, which cuts rows and frames.
 
 
 @augment(default=0.05, maximum=0.5, kinds=("image",))
@@ -203,7 +203,7 @@ def pitch(batch: Batch, strength: float) -> Batch:
     height = batch.x.shape[2]
     steps = batch.uniform(-strength, strength)[:, None, None] * height
     index = batch.places(2)
-    rising = (index - steps.round()).long().clamp(0, height - 1)  # the edge row fills what is left
+    rising = (index - steps.round()).long().clamp(0, height - 1)  # the edge row fills the gap
     around = (index - (steps * OCTAVES).round()).long() % height
     spectra = batch.where("frequency")[..., 0]
     cyclic = batch.where("cyclic")[..., 0]
@@ -211,7 +211,7 @@ def pitch(batch: Batch, strength: float) -> Batch:
 
 
 def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
-    """The rows and frames that a crop of this strength leaves of `shape`; one row stays one."""
+    """The rows and frames that a crop of this strength leaves of `shape`, at least one each."""
     rows, frames = strength if isinstance(strength, tuple) else (round(n * (1 - strength)) for n in shape)
     return max(1, min(rows, shape[0])), max(1, min(frames, shape[1]))
 
@@ -220,7 +220,7 @@ def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
 def crop(batch: Batch, strength: Strength) -> Batch:
     """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
 
-    Rows that are no frequencies, and columns that are not time, keep the centre: coefficient 5 stays
+    Rows that are not frequencies, and columns that are not time, keep the centre: coefficient 5 stays
     coefficient 5.
     """
     height, width = batch.x.shape[2:]
@@ -235,9 +235,9 @@ def crop(batch: Batch, strength: Strength) -> Batch:
 
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
-    """Rows at each clip's and channel's own places (B, C, L) from x (B, C, H, W): (B, C, L, W).
+    """Rows of x (B, C, H, W) at each clip's and channel's own places (B, C, L): (B, C, L, W).
 
-    Rows of one table are copied whole: `gather` takes five times as long on a CPU.
+    All rows form one table and are copied whole: `gather` takes five times as long on a CPU.
     """
     clips, channels, height, width = x.shape
     import torch
@@ -290,21 +290,21 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
     return keep.to(batch.x.dtype)
 
 
-# Of loudness: values, not places.
+# Changes of loudness: values change, places stay.
 
 
 @augment(default=0.3, maximum=3.0)
 def gain(batch: Batch, strength: float) -> Batch:
     """Louder or softer by up to 20 dB times `strength`: 0.3 is 6 dB.
 
-    Each channel changes as its feature does when the waveform is multiplied: decibels rise, amplitudes and
-    powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like stay.
+    Each channel changes as if the waveform were multiplied: decibels rise, amplitudes and powers are
+    multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like stay.
     """
     return louder(batch, 20 * batch.each(batch.uniform(-strength, strength)))
 
 
 def louder(batch: Batch, decibels: Tensor) -> Batch:
-    """Every value as its feature is if the sound is so many decibels louder, (B, 1 or C, 1 or H, 1)."""
+    """The batch as if the sound were louder by `decibels` (B, 1 or C, 1 or H, 1)."""
     per_decibel, exponent, zero = batch.channels.loudness.to(batch.x)
     factor = 10 ** (decibels / 20 * exponent)
     return batch._replace(x=(zero * (1 - factor) + decibels * per_decibel).addcmul(batch.x, factor))
@@ -314,8 +314,8 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
 def filteraugment(batch: Batch, strength: float) -> Batch:
     """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times `strength` by band.
 
-    Linear in decibels between random rows, where rows are frequencies: a sound recorded in another room or
-    through another microphone.
+    Gains in decibels are linear between random rows, for rows that are frequencies: like another room or
+    microphone.
     """
     import torch
 
@@ -336,8 +336,8 @@ def filteraugment(batch: Batch, strength: float) -> Batch:
 def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
-    A normal number costs fifty times what adding it does, so that each clip takes its own window of one
-    row of numbers instead of numbers of its own.
+    Drawing a normal number costs fifty times as much as adding it, so each clip takes its own window of one
+    row of numbers instead of its own numbers.
     """
     import torch
 
@@ -357,14 +357,14 @@ def polarity(batch: Batch, strength: float) -> Batch:
     return batch._replace(x=batch.x.where(~inverted, -batch.x))
 
 
-# Of two clips: their targets are mixed as their values are.
+# Mixtures of two clips: targets are mixed like values.
 
 
 @augment(default=0.5, maximum=0.5, kinds=EVERY_KIND)
 def mixup(batch: Batch, strength: float) -> Batch:
     """Mixup (Zhang et al. 2018): up to `strength` of another clip is blended in.
 
-    The weight is drawn evenly from 0 to `strength`: 0.5 is mixup with its alpha at 1.
+    The weight is uniform from 0 to `strength`: 0.5 is mixup with alpha = 1.
     """
     weight = batch.uniform(0, strength)
     other = batch.partners()
@@ -375,8 +375,8 @@ def mixup(batch: Batch, strength: float) -> Batch:
 def between(batch: Batch, strength: float) -> Batch:
     """Between-class mixing (Tokozume et al. 2018): up to `strength` of another clip, by its loudness.
 
-    The target is mixed as the loudness is: of a soft and a loud clip mixed at 0.5 both are equally loud. The
-    mix keeps the power that two clips without correlation have. Silence is mixed with nothing.
+    The target is mixed by loudness: in a mix at 0.5 a soft and a loud clip are equally loud. The mix keeps
+    the power of two uncorrelated clips. Silent clips are not mixed.
     """
     from torch.nn.functional import avg_pool1d
 
@@ -397,7 +397,7 @@ def between(batch: Batch, strength: float) -> Batch:
 def cutmix(batch: Batch, strength: float) -> Batch:
     """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from another clip.
 
-    They keep their place in time, and every channel gets the same frames.
+    The frames keep their place in time, and every channel gets the same frames.
     """
     length = batch.x.shape[3]
     span = (batch.uniform() * (strength * length + 1)).floor()[:, None]
@@ -410,13 +410,13 @@ def cutmix(batch: Batch, strength: float) -> Batch:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Augmentations with their strengths, applied in order. Without any, a batch comes back unchanged."""
+    """Augmentations with their strengths, applied in order; without any, a batch is returned unchanged."""
 
     steps: tuple[tuple[Augmentation, Strength], ...] = ()
 
     @property
     def only_shifts(self) -> bool:
-        """Whether a clip's frames are at most moved round."""
+        """Whether all augmentations only move a clip's frames round."""
         return all(entry.circular for entry, _ in self.steps)
 
     def __str__(self) -> str:
@@ -430,7 +430,7 @@ class Augmenter:
     def __call__(
         self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
     ) -> tuple[Tensor, Tensor]:
-        """The batch augmented: x (B, C, H', W'), smaller only where one cuts, and y (B, K)."""
+        """The augmented batch: x (B, C, H', W'), smaller only if an augmentation cuts, and y (B, K)."""
         batch = Batch(x, y, channels, generator)
         for entry, strength in self.steps:
             batch = entry.transform(batch, strength)
@@ -464,18 +464,18 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
 
 
 def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, int]:
-    """Rows and frames of what the model sees of a clip of `shape`: fewer where the augmenter crops."""
+    """The network's rows and frames for a clip of `shape`: fewer if the augmenter crops."""
     for entry, strength in augmenter.steps:
         shape = entry.cut(shape, strength) if entry.cut else shape
     return shape
 
 
 def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool] = ()) -> Iterator[Tensor]:
-    """`count` views of the clips x (B, C, H, W), each as large as those that the model was trained on.
+    """`count` views of the clips x (B, C, H, W), each of the size that the model was trained on.
 
-    One view is the whole clip, or its centre where the augmenter crops. Several are circular shifts in
-    time, evenly spaced, or crops spread evenly over the time, with the rows' centre. Channels that are not
-    `timed` (their columns are not time; all are if it is empty) keep the centre.
+    One view is the whole clip, or its centre if the augmenter crops. Several are evenly spaced circular
+    shifts in time, or crops spread evenly over time, at the rows' centre. Channels that are not `timed` (an
+    empty `timed` means that all are) keep the centre.
     """
     whole = int(x.shape[2]), int(x.shape[3])  # int: while a network is exported, sizes are tensors
     rows, frames = trained_shape(augmenter, whole)
@@ -495,9 +495,8 @@ def preview(
 ) -> dict[str, np.ndarray]:
     """The clips x (n, C, H, W) before and after each augmentation, for the report.
 
-    `augment` (k,) the augmentations in order, `before` (n, C, H, W) float16 as the model would get them,
-    `after_<i>` what the i-th alone makes of them, `together` all in their order. Clips are mixed with each
-    other.
+    `augment` (k,) has the augmentations in order, `before` (n, C, H, W) float16 the model's input without
+    them, `after_<i>` with the i-th alone, `together` with all in order. Clips are mixed with each other.
     """
     import torch
 

@@ -1,10 +1,10 @@
-"""A trained model, from a run folder or from a bundle: one file with all that predicting needs.
+"""A trained model, from a run folder or from a bundle: one file with everything that prediction needs.
 
-A bundle is a dictionary of tensors, numbers and text, so that `weights_only=True` reads it: nothing in it is
-ever executed.
+A bundle is a dictionary of tensors, numbers and text, which `weights_only=True` reads: nothing in it is ever
+executed.
 
     format   BUNDLE_FORMAT, raised when readers and older files no longer fit each other
-    config   run.json, the ensemble's weight in the model's name included
+    config   run.json with the keys of `BundleConfig`
     folds    {fold: {"network": state dict, "statistics": list}}
 """
 
@@ -31,25 +31,25 @@ from train.network_input import Floats, InputSpec, Numbers, Statistics
 from train.options import BundleOptions
 
 BUNDLE_FORMAT = 2
-BATCH = 32  # clips: a network is hardly faster from here on, and 32 clips of any features are small
-WANTED_ACCURACY = 0.95  # the threshold of a rejection is chosen for this accuracy of the answers
-AGREES = 1e-3  # largest difference between a probability computed anew and predictions.csv
+BATCH = 32  # clips; larger batches are hardly faster and need more memory
+WANTED_ACCURACY = 0.95  # accuracy of the answers for which the rejection threshold is chosen
+AGREES = 1e-3  # largest difference between a recomputed probability and predictions.csv
 
-Values = list[Numbers]  # one (B, rows, frames) a channel, as stored
+Values = list[Numbers]  # stored values (B, rows, frames) of each channel
 Probabilities = NDArray[np.float32]
 
 
 class Bundle(NamedTuple):
-    """run.json, and by fold the network's and the statistics' state."""
+    """The configuration, and fold -> state of the network and of the statistics."""
 
     config: BundleConfig
     folds: dict[int, State]
 
 
 def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
-    """The finished folds of a run with the weights of the `last`, the `best`, or the counting (`auto`) epoch.
+    """The finished folds of a run with the weights of the `last` or `best` epoch; `auto`: the counting one.
 
-    RequestError where no fold is finished, or none was chosen by validation.
+    RequestError if no fold is finished, or the weights of that epoch are missing.
     """
     if not run.finished:
         raise RequestError(f"{run.name} has no finished fold yet: continue its training")
@@ -95,20 +95,20 @@ def read_bundle(file: Path) -> Bundle:
 
 
 class FoldModel(NamedTuple):
-    """One fold's network, in fp32, ready for prediction, and what it standardises with."""
+    """One fold's network, in fp32, ready for prediction, and its channels' statistics."""
 
     network: nn.Module
     statistics: list[Statistics]
 
 
 class TrainedModel:
-    """The models of a run's folds: probabilities of stored features, by one fold's or averaged over all.
+    """The models of a run's folds: probabilities of stored features, by one fold or averaged over all.
 
         model = TrainedModel(bundle_of_run(run))
         filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip fills
         model.probabilities(cache.batch(run.config.features.split("+"), clip_ids), filled)  # (B, K)
 
-    Always in plain fp32, whatever the training used, as predictions.csv was computed.
+    Computed in plain fp32, whatever the training used, like predictions.csv.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
@@ -117,11 +117,11 @@ class TrainedModel:
         architecture = resolve(config.options.model)
         spec = self.input = InputSpec.restore(architecture.kind, config)
         self.augmenter = parse_augment(config.augment, spec.kind.augmented_as)
-        # channels last is a sixth faster for images on a CPU; a batch of single numbers has no such layout
+        # channels last is a sixth faster for images on a CPU; vectors have no such layout
         self.compute = Compute(device, channels_last=spec.grid != (1, 1))
         self.trained_shape = trained_shape(
             self.augmenter, spec.grid
-        )  # rows and frames that the network is made for
+        )  # rows and frames of the network's input
         self.temperature = config.temperature
         self.tags = config.task == "tags"
         self.folds: dict[int, FoldModel] = {}
@@ -144,10 +144,9 @@ class TrainedModel:
     def probabilities(self, values: Values, filled: Floats, fold: int | None = None) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds' models.
 
-        Each is scaled by the run's temperature, but for tags. By one `fold`'s model they stay as
-        predictions.csv has them.
-        `filled` (B,) is the share of the duration that each clip fills; it counts if the run was trained
-        without padding.
+        Each model's are scaled by the run's temperature, except with tags. One `fold`'s model gives
+        probabilities as in predictions.csv, unscaled. `filled` (B,) is the share of the duration that each
+        clip fills; it counts if the run was trained without padding.
         """
         if fold is not None:
             return self.of_input(fold, self.prepare(fold, values, filled))
@@ -164,26 +163,26 @@ class TrainedModel:
         return self.input.prepare(values, self.folds[fold].statistics, filled).float()
 
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) from what `prepare` made: the mean over the views of each clip, BATCH clips at a time."""
+        """(N, K) from the input of `prepare`: the mean over each clip's views, BATCH clips at a time."""
         network = self.folds[fold].network
         batches = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
         answers = [self.compute.answers(network, views, tags=self.tags)[0] for views in batches]
         return torch.cat(answers).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """The views of each clip over which a fold's network answers by the mean (TTA)."""
+        """The views of each clip whose predictions are averaged (TTA)."""
         return list(views(x, self.augmenter, self.config.options.tta, self.input.timed))
 
 
 def make_bundle(options: BundleOptions) -> int:
-    """Write the run's bundle, to `out` or <run>.bundle.pt, and say how large it is; the exit status.
+    """Write the run's bundle to `out` or <run>.bundle.pt and print its size; the exit status.
 
     make_bundle(BundleOptions(run="last", out=Path("model.pt")))
     """
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     config, folds = bundle_of_run(run, options.selection)
-    if options.dtype == "float16":  # norms and biases, perhaps large or tiny, stay float32
+    if options.dtype == "float16":  # norms and biases, which may be large or tiny, stay float32
         for state in folds.values():
             for name, weight in state["network"].items():
                 small = weight.half()

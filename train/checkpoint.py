@@ -1,15 +1,15 @@
-"""last.pt and best.pt: plain tensors, numbers and text, so that `weights_only=True` reads them.
+"""last.pt and best.pt: plain tensors, numbers and text, which `weights_only=True` reads.
 
-network      state dict, the moving average where one is kept
-statistics   what the fold standardises with (train/data.py)
-fold         that was tested
-epoch, rows  epochs done, and their lines of history.csv
+network      state dict; with EMA the moving average
+statistics   standardisation of each channel (train/network_input.py)
+fold         the tested fold
+epoch, rows  number of epochs done, and their lines of history.csv
 progress     only while the fold is not finished: optimiser, plain weights beside the average, scaler,
              early stopping
 
-The file is a zip archive, as torch.save writes it, with a CRC-32 of each tensor's bytes and of what describes
-them. torch.load ignores the checksums; here they are checked first, so that no flipped bit is trained on
-or predicted with: 20 ms for the 45 MB of a ResNet-18.
+The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their description. torch.load
+does not check them; here they are checked first, so that no flipped bit enters training or prediction: 20 ms
+for the 45 MB of a ResNet-18.
 """
 
 import io
@@ -28,9 +28,9 @@ from storage.files import replace_file
 
 State = dict[str, Any]
 
-KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # every checkpoint has them
+KEYS = {"network", "statistics", "fold", "epoch", "rows"}  # keys of every checkpoint
 ZIP = b"PK\x03\x04"
-LISTED = 160  # characters of what does not fit into a network
+LISTED = 160  # characters of torch's reason that are printed
 
 
 def save(file: Path, state: State) -> None:
@@ -40,8 +40,10 @@ def save(file: Path, state: State) -> None:
 
 
 def load(file: Path) -> State:
-    """RequestError if the file is damaged, no checkpoint, another fold's, or more than data (code is never
-    run)."""
+    """A checkpoint; RequestError if the file is damaged, no checkpoint, or another fold's.
+
+    The file may hold data only: code in it is never run.
+    """
     try:
         state = read_safely(file)
         if not isinstance(state, dict) or not state.keys() >= KEYS:
@@ -58,24 +60,23 @@ def load(file: Path) -> State:
 
 
 def read_safely(file: Path) -> Any:
-    """Content that torch.save wrote; ValueError with the reason if it is damaged or more than data."""
+    """The content of a file by torch.save; ValueError if it is damaged or holds more than data."""
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
     damaged = None
     try:
-        if start == ZIP:  # not before torch 1.6; torchvision still publishes such a file
+        if start == ZIP:  # files of torch before 1.6 are no zip; torchvision still publishes one
             with zipfile.ZipFile(file) as archive:
                 damaged = archive.testzip()
         if damaged is None:
             return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # bytes at random are read as commands: IndexError, KeyError, anything
-        # torch's own words say how to run the code in it
+    except Exception:  # random bytes raise any error; torch's own message says how to run code in the file
         raise ValueError("it is damaged, of another kind, or holds more than data") from None
     raise ValueError(f"damaged: {damaged} does not have its checksum")
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
-    """The name of the first tensor with NaN or an infinity in it; empty if there is none."""
+    """The name of the first tensor with NaN or infinity; empty if there is none."""
     for name, tensor in weights.items():
         # a finite sum has finite terms and takes a tenth of the time
         if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
@@ -84,7 +85,7 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
-    """Load `weights` whole; RequestError names the first tensor that does not fit."""
+    """Load all of `weights`; RequestError names the tensors that do not fit."""
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -96,14 +97,14 @@ def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
 
 
 def write_epoch(folder: Path, states: Mapping[str, State], row: str) -> None:
-    """The files of an epoch into a fold's folder, then its row of history.csv."""
+    """Write an epoch's files into the fold's folder, then append its row to history.csv."""
     for name, state in states.items():
         save(folder / name, state)
     append_history(folder, row)
 
 
 def snapshot(state: Any) -> Any:
-    """The same nest of dictionaries and lists with every tensor copied to the CPU."""
+    """The same nested dictionaries and lists with every tensor copied to the CPU."""
     if isinstance(state, torch.Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):

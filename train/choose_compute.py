@@ -37,13 +37,13 @@ GAIN = 1.15  # an earlier way stands unless another is this much faster: noise m
 # Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
 WORTH_COMPILING = 5_000
-LOSS = 0.05  # largest relative difference of a step's loss; sound steps came to 0.018
-RATIO = 2.0  # largest ratio of the lengths of a parameter's two gradients; sound ones came to 1.35
-# A gradient of a kernel or matrix may turn by so much (1 - cosine), and by so many times what rounding the
-# weights and the batch to the number format alone turns it in fp32. In bf16 ResNet-18 keeps a cosine of 0.91,
-# ResNet-50 0.1 and sound all the same: of the registered models none needed more than 2.8 times.
+LOSS = 0.05  # allowed relative difference of a step's loss; sound steps differed by at most 0.018
+RATIO = 2.0  # allowed ratio of the lengths of a parameter's two gradients; sound ones had at most 1.35
+# A gradient of a kernel or matrix may turn by TURN (1 - cosine), and by TIMES the turn that rounding weights
+# and batch to the number format alone causes in fp32. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a
+# sound ResNet-50 only 0.1: no registered model needed more than 2.8 times.
 TURN, TIMES = 0.05, 4.0
-NEGLIGIBLE = 1e-3  # share of the length of all gradients: shorter ones are noise of sums that cancel
+NEGLIGIBLE = 1e-3  # share of the length of all gradients: shorter ones are the noise of sums that cancel
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 FINDINGS = ".agreement.json"  # below RUNS
@@ -52,7 +52,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes i
 
 
 class Step(NamedTuple):
-    """Outcome of one training step, and the seconds that it took."""
+    """The results of one training step, and its time."""
 
     loss: float
     gradients: dict[str, torch.Tensor]  # fp32, by parameter
@@ -129,7 +129,7 @@ def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Comput
 
 
 def recall(kept: Path, device: str, facts: list[Any], find: Callable[[], Any]) -> tuple[Any, bool]:
-    """The finding for these facts, and whether an earlier run on this machine left it; else `find` makes it.
+    """`find()` for these facts, and whether its result was known from an earlier call on this machine.
 
     kept  file of findings, by digests of their facts, the processor and the version of torch
     """
@@ -147,7 +147,7 @@ def recall(kept: Path, device: str, facts: list[Any], find: Callable[[], Any]) -
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
-    """The difference that is too large between a step so computed and one in plain fp32; empty if none is.
+    """The difference between a step computed this way and one in plain fp32 on one thread; '' if they agree.
 
     A batch whose step in fp32 does not fit in memory is halved.
     """
@@ -161,7 +161,7 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
             if half < 2 or not is_shortage(error):
                 raise
             batch = batch[0][:half], batch[1][:half]
-    rounded = exact  # changed by rounding alone
+    rounded = exact  # the step with rounding alone
     if compute.precision != "fp32":
         kind = TYPES[compute.precision]
         coarse = copy.deepcopy(network)

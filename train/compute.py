@@ -129,9 +129,9 @@ def device_of(text: str) -> str:
 
 
 def threads_of(text: str) -> int:
-    """The number that THREADS gives; auto stands for the cores that are free for this process.
+    """The number of THREADS; auto is the physical cores within the process's affinity and cgroup.
 
-    These are physical cores within its affinity and its cgroup's share. RequestError for anything else.
+    RequestError for anything else.
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())

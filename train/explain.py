@@ -1,15 +1,15 @@
 """`python -m train explain`: how much a trained run relies on each channel, without training again.
 
-Each fold's model predicts its test clips several times more for each channel, and each time every clip gets
-that channel of another test clip: the mean share that is correct (permutation importance, Breiman 2001).
-Values that a channel really has are valid for every model and every standardisation. A constant in its place
-is not: to the modulation spectrum of texture statistics a channel at its mean lies many deviations off.
+Each fold's model predicts its test clips again several times for each channel, each time with that channel
+from another test clip, and the share of correct predictions is averaged (permutation importance, Breiman
+2001). Real values of a channel are valid for every model and standardisation. A constant is not: a channel at
+its mean lies many deviations off for the modulation spectrum of texture statistics.
 
-A model that was trained without the channel may do better than one that loses it: this measures what the
+A model that was trained without the channel may do better than one that loses it: explain measures what the
 model uses, a sweep what it needs.
 
-Writes fold*/attribution.csv, one row a channel and test clip: channel, method (permuted), clip_id, correct
-(the share of its repeats that were correct), selection (the epoch of the weights).
+fold*/attribution.csv has one row for each channel and test clip: channel, method (permuted), clip_id, correct
+(share of repeats), selection (the epoch of the weights).
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ LEGEND = "correct %: with another test clip's channel in its place, the mean of 
 
 
 def explain_runs(options: ExplainOptions) -> int:
-    """Write attribution.csv of every finished fold of the runs named; print how much each channel counts.
+    """Write attribution.csv for every finished fold of the named runs; print each channel's effect.
 
     explain_runs(ExplainOptions(run="last", repeats=10))
     """
@@ -55,7 +55,7 @@ def explain_runs(options: ExplainOptions) -> int:
             text = table.to_csv(columns=columns, index=False, float_format="%g", lineterminator="\n")
             replace_file(run.fold(fold) / "attribution.csv", text)
             parts.append(correct)
-        # over all folds, intact and without each channel
+        # over all folds: unchanged, and with each channel permuted
         correct = pd.concat(parts)
         whole = correct.pop("whole")
         rows = [
@@ -74,7 +74,7 @@ def explain_runs(options: ExplainOptions) -> int:
 def permute_channels(
     run: RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> pd.DataFrame:
-    """By clip_id of the fold's test clips: whole (correct when intact), each channel's share correct."""
+    """By clip_id of the fold's test clips: `whole`, correct unchanged, and each channel's share correct."""
     ids = run.scored(fold)["clip_id"].to_numpy()
     features = parse_set(run.config.features)
     inputs = [

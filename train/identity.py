@@ -30,7 +30,7 @@ SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "prec
 
 @dataclass(frozen=True)
 class Identity:
-    """What a run's hash covers, and the run's folder."""
+    """The content of a run's hash, and the run's folder."""
 
     content: dict[str, Any]
     """options  each `auto` as what it stands for, except what the machine decides: PRECISION=auto stays auto

@@ -1,11 +1,11 @@
 """`python -m train importance`: what each feature is worth, alone and beside the others.
 
-A model on statistics of each row, `linear` or `texture`, is fitted to every subset of up to eight features,
-of more to those that antithetic permutations pass through (Shapley values by sampling; Castro, Gómez and
-Tejada 2009), and with all features to parts of the training recordings. The statistics are computed once.
-Folds, clips and fits are those of `make train`; no choice is made by a test fold.
+A model on statistics of each row, `linear` or `texture`, is fitted to every subset of up to eight features.
+More features are fitted to the subsets on antithetic permutations (Shapley values by sampling; Castro, Gómez
+and Tejada 2009). All features together are also fitted to parts of the training recordings. The statistics
+are computed once. Folds, clips and fits are those of `make train`; no choice uses a test fold.
 
-Fits in the folder are not made again: a further feature costs only the new ones.
+Fits in the folder are not repeated, so a further feature costs only the new fits.
 """
 
 import copy
@@ -56,7 +56,7 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     )
     if plan.tags:
         raise RequestError("importance values clips of one class each, and these have several labels or none")
-    channels = iter(plan.channels)  # named by the cache: mel@n_mels=128 is mel
+    channels = iter(plan.channels)  # with the cache's names: mel@n_mels=128 is mel
     names = ["+".join(str(next(channels)) for _ in group) for group in groups]
     if len(names) < 2 or len(set(names)) < len(names):
         raise RequestError(f"FEATURES={options.features}: expected two or more different features")
@@ -85,14 +85,14 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
 
 
 class Fits:
-    """Fits to subsets of named features, over the folds of a plan of all of them."""
+    """Fits to subsets of named features, over the folds of a plan with all of them."""
 
     def __init__(self, plan: Plan, names: list[str], options: ImportanceOptions) -> None:
         self.plan = plan
         self.names = names
         self.settings = {"permutations": options.permutations, "seed": options.seed}
         self.stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
-        self.feature = np.repeat(names, list(map(len, self.stored.values())))  # by channel
+        self.feature = np.repeat(names, list(map(len, self.stored.values())))  # feature of each channel
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
         self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
         for line in remarks(plan, self.splits, self.clips.unusable):
@@ -111,7 +111,7 @@ class Fits:
         }
 
     def known(self) -> bool:
-        """Whether the folder has all these features, from the cached values and by the same settings."""
+        """Whether the folder has all these features, with the cache's values and the same settings."""
         if not (self.path / "importance.json").is_file():
             return False
         config = ImportanceFolder(self.path).config
@@ -120,7 +120,7 @@ class Fits:
         return same_settings and same_values and {*self.names} <= {*config["features"]}
 
     def load(self) -> None:
-        """The folds, in memory."""
+        """Load the folds into memory."""
         plan = self.plan
         Compute().prepare()
         folds = (load_fold(plan, fold, split, self.clips, "cpu") for fold, split in self.splits.items())
@@ -132,7 +132,7 @@ class Fits:
             network = draw_network(plan, 0)
             assert isinstance(network, TextureNet), "the other one of MODELS"
             texture = network.shift_invariant
-            # one statistic after the other: means, deviations, then each band's modulation spectrum
+            # the network's order: means, deviations, then each band's modulation spectrum
             counts = BANDS, BANDS, texture.size - 2 * BANDS
             values = [(self.feature[plane], rows * columns) for plane, rows, columns in texture.untimed]
             self.owner = np.concatenate(
@@ -143,15 +143,15 @@ class Fits:
         self.tested = np.concatenate([data.test for data in self.data.values()])
 
     def statistics(self, fold: int) -> Resident:
-        """The fold's clips as the numbers (D, 1, 1) that the model reads, to be changed."""
+        """A copy of the fold's clips as the D numbers that the model reads: (clips, D, 1, 1)."""
         source = self.data[fold].source
         assert isinstance(source, Resident), "numbers that are so few are in memory"
         return copy.copy(source)
 
     def open_folder(self) -> None:
-        """Write the folder's clips and configuration; scores of features whose values changed are gone.
+        """Write the folder's clips and configuration; drop scores of features whose values changed.
 
-        The configuration of more features stays.
+        A configuration of more features stays.
         """
         plan = self.plan
         prints = self.fingerprints
@@ -178,7 +178,7 @@ class Fits:
         config |= {
             "features": self.names,
             "fingerprints": known | prints,
-            "recordings": recordings,  # means over folds: of each of PARTS, then of all
+            "recordings": recordings,  # means over folds, for each of PARTS, then for all recordings
             "clips": len(plan.cache.clips),
             "extraction": {name: plan.cache.extraction_cost(own) for name, own in self.stored.items()},
             "redundancy": linear_cka(x, self.owner, self.names).tolist(),
@@ -186,7 +186,7 @@ class Fits:
         replace_file(self.path / "importance.json", json.dumps(config, indent=2) + "\n")
 
     def fill(self, lacking: Sequence[Fit]) -> None:
-        """Append the scores of each fit as soon as it is made."""
+        """Make these fits, and append the scores of each at once."""
         with (self.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
             for fit in progress(lacking, label="importance", unit="fits"):
                 write_scores(file, fit, self.score(fit))
@@ -200,9 +200,9 @@ class Fits:
         return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(float)
 
     def trained_on(self, data: FoldData, part: str) -> pd.DataFrame:
-        """The training clips of one of PARTS of the fold's recordings, or with '' of all.
+        """The training clips of a fold, from one of PARTS of its recordings or, with '', from all.
 
-        Parts are stratified, and a part lies in any larger one.
+        Parts are stratified and nested.
         """
         clips = self.plan.table.loc[data.train]
         if not part:
@@ -216,7 +216,7 @@ class Fits:
         clips = self.trained_on(data, fit.part)
         y = plan.targets[clips.index]
         chosen = np.isin(self.owner, list(fit.features))
-        if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may be of one class
+        if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may have one class
             shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
             return np.tile(shares.astype(np.float32), (len(data.test), 1))
         source = self.statistics(data.fold)

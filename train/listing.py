@@ -24,8 +24,8 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     """(parameters, multiply-adds of a clip, stages) for the sizes in the options.
 
     Stages are the shape of the input and the shape after each layer that changes it. Multiply-adds count
-    convolutions and linear layers, as papers do. RequestError if the input is too small. Operations run on
-    the CPU: on the device `meta` torch would import its compiler, which takes longer than everything else.
+    convolutions and linear layers, as papers do. RequestError if the input is too small. The CPU computes: on
+    the device `meta` torch would import its compiler, which takes longer than everything else.
     """
     model = resolve(name)
     shape = channels, rows, frames = InputSpec.example(model.kind, options).shape
@@ -55,7 +55,7 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
 
 
 def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> torch.Tensor:
-    """Zeros in the shape of a convolution's output."""
+    """Zeros with the shape of a convolution's output."""
     paddings: tuple[int, ...] = layer.padding  # type: ignore[assignment]
     axes = zip(x.shape[2:], paddings, layer.kernel_size, layer.stride)
     sizes = [(size + 2 * padding - kernel) // stride + 1 for size, padding, kernel, stride in axes]

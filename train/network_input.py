@@ -1,14 +1,14 @@
-"""What a network reads: how the stored values of a run's channels become its input.
+"""A network's input, made from the stored values of a run's channels.
 
-`InputSpec` says it for one run. The plan makes it, run.json keeps it, bundles and the ONNX export restore it,
-and `InputSpec.prepare` is what training, prediction, listening and own loops call.
+`InputSpec` describes it for one run. The plan makes it, run.json keeps it, bundles and the ONNX export
+restore it, and training, prediction, listening and own loops call `InputSpec.prepare`.
 
-An input kind (image, wave, vector, linear) is one function below the decorator `input_kind`. Everything that
-depends on the kind stands in its entry: the plan, the command line, the export and `train list` read it.
+An input kind (image, wave, vector, linear) is one function below the decorator `input_kind`. Its entry holds
+everything that depends on the kind: the plan, the command line, the export and `train list` read it.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B, D, H, W). `filled`
-(B,) is the share of the duration that each clip fills; the rest is padding behind its end. torch is imported
-when values are prepared: a run is planned without it.
+(B,) is the share of the duration that each clip fills; the rest is padding after its end. torch is imported
+only when values are prepared: a run is planned without it.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ MUCH_PADDING = 0.2  # share of the clips' time above which PADDING=auto drops it
 
 Shape = tuple[int, int]  # rows, frames
 Floats = NDArray[np.float64]
-Numbers = NDArray[np.floating]  # of any precision
+Numbers = NDArray[np.floating]  # any precision
 Untimed = tuple[tuple[int, int, int], ...]  # (plane, rows, columns) of channels whose columns are not time
 
 
 class InputChannel(NamedTuple):
     """One stored channel, its range of rows applied."""
 
-    name: str  # of the feature, without parameters
+    name: str  # feature's name, without parameters
     rows: int
     frames: int
     timed: bool  # whether its columns are frames of time
 
     @classmethod
     def of(cls, described: StoredChannel) -> InputChannel:
-        """The channel that run.json describes so."""
+        """The channel of a description in run.json."""
         first, last = described.rows
         timed = is_time(described.frame_unit)
         return cls(parse_channel(described.stored).name, last - first + 1, described.frames, timed)
 
     @property
     def columns(self) -> int:
-        """The columns that remain where all values enter."""
+        """The number of columns for models that read all values."""
         return kept_columns(self.rows, self.frames)
 
     @property

@@ -75,8 +75,7 @@ def _onecycle(share: float) -> float:
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "onecycle": _onecycle,
     "cosine": lambda share: _cosine(1, 0, share),
-    # the schedule of ResNet on CIFAR
-    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),
+    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),  # like ResNet on CIFAR
     "plateau": lambda share: 1.0,
     "constant": lambda share: 1.0,
 }

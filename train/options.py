@@ -1,6 +1,6 @@
-"""The options of this package's commands, each default written once.
+"""The options of this package's commands, with each default written once.
 
-Options that can change predictions stand in `results/training_options.py`, because run.json keeps them.
+Options that can change predictions are in `results/training_options.py`, because run.json keeps them.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from features_cache.location import cache_folder
 from results.training_options import Task, TrainingOptions, of_networks
 from train.recipes import recipe_words
 
-LARGEST_GRID = 2**24  # values; 64 MB a channel and clip
+LARGEST_GRID = 2**24  # values; 64 MB for each channel and clip
 
 
 class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
@@ -33,43 +33,43 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     folds: tuple[int, ...] = option((), "test folds to train, all by default; others join the same run later")
     recipe: str = option(
         "",
-        "a named setting, or a .txt file of your own: its values stand in for the defaults of other options",
+        "named setting, or a .txt file of your own: its values replace the defaults of other options",
         expands=recipe_words,
     )
     curve: int = of_networks(
         20,
-        "how often the test fold is scored for the curve, used for no choice, within a tenth of the "
-        "training's cost; 0 for at the end only",
+        "scorings of the test fold for the learning curve, used for no choice, within a tenth of the "
+        "training's cost; 0 scores at the end only",
         least=0,
     )
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
-        "auto", "where the features are kept while training; the same results everywhere"
+        "auto", "memory for the features while training; results are the same"
     )
     retrain: bool = option(
         False,
-        "train again in the place of a run of other clips or feature values, which stays until the new one "
-        "is finished",
+        "train a run of other clips or feature values again in its place; the old one stays until the new "
+        "one is finished",
         in_sweep=False,
     )
-    tag: str = option("", "an ending for the folder's name, to keep runs apart that would share it")
-    note: str = option("", "a sentence that stands in run.json, the tracker and the report")
+    tag: str = option("", "suffix of the folder's name, for runs that would share it")
+    note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")
-    tracker_dir: str = of_networks("", "folder of the tracker's files; inside the run folder by default")
+    tracker_dir: str = of_networks("", "folder of the tracker's files; by default inside the run folder")
 
     @property
     def resolved_lr(self) -> float:
-        """LR, where it is not given what Loshchilov and Hutter (2019) and He et al. (2016) use."""
+        """LR; by default that of Loshchilov and Hutter (2019) or He et al. (2016)."""
         return {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
 
     @property
     def resolved_decay(self) -> float:
-        """DECAY, likewise."""
+        """DECAY; by default from the same papers."""
         return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer] if self.decay is None else self.decay
 
 
 FIELDS = fields(RunOptions)
 IDENTITY = tuple(fields(TrainingOptions))
-# What a sweep takes as lists, beside FEATURES: recipes first, seeds of one configuration last.
+# Options that a sweep takes as lists, besides FEATURES: recipes first, seeds of one configuration last.
 SWEPT = (
     "recipe",
     *(name for name in IDENTITY if FIELDS[name].metadata.get("in_sweep", True) and name != "seed"),
@@ -78,7 +78,7 @@ SWEPT = (
 
 
 def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
-    """`128x216` as rows and frames; RequestError, of the option `name`, for anything else."""
+    """`128x216` as rows and frames; RequestError that names the option `name` for anything else."""
     rows, _, frames = text.partition("x")
     if not (rows.isdecimal() and frames.isdecimal() and 0 < int(rows) * int(frames) <= LARGEST_GRID):
         expected = f"rows x frames, as in 128x216, at most {LARGEST_GRID:,} values"
@@ -93,10 +93,10 @@ class SweepOptions(Options):
     """
 
     shared = RunOptions
-    max: int = option(1, "sets of up to so many of the named features: 2 adds every pair", least=1, most=10)
-    yes: bool = option(False, "start more than 100 runs without asking back")
+    max: int = option(1, "most named features in one set: 2 adds every pair", least=1, most=10)
+    yes: bool = option(False, "start more than 100 runs without asking")
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """the texts of the runs' options by field, lists where there are several"""
+    """field -> text of a run's option, perhaps a list"""
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
@@ -105,7 +105,7 @@ class SweepOptions(Options):
         return dataclasses.replace(super().build(own), given=of_runs)
 
     def runs(self) -> list[RunOptions]:
-        """Every combination of the lists, parsed as a run with its recipe; FEATURES as they are given."""
+        """Every combination of the lists, parsed as a run with its recipe; FEATURES stay as given."""
         lists = {
             name: dict.fromkeys(self.given[name].split() or [""]) for name in SWEPT if name in self.given
         }
@@ -120,48 +120,48 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
     """
 
     features: str = option("mel mfcc chroma", "features, or sets joined by + that count as one; all, small")
-    model: str = option("linear", "linear or texture, perhaps with options of its own: linear@C=1")
-    task: Task = option("classes", "what is predicted: classes, or their categories")
-    classes: str = option("", "some classes alone, separated by blanks or commas; all by default")
-    epochs: int = option(40, "how long texture trains", least=1)
-    permutations: int = option(20, "of more than eight features: pairs of an order and its reverse", least=2)
-    seed: int = option(0, "of the permutations, the parts of the recordings and texture's weights", **SEED)
+    model: str = option("linear", "linear or texture, perhaps with its own options: linear@C=1")
+    task: Task = option("classes", "labels to predict: classes, or their categories")
+    classes: str = option("", "classes to compare, separated by blanks or commas; all by default")
+    epochs: int = option(40, "epochs of texture", least=1)
+    permutations: int = option(20, "pairs of an order and its reverse, for more than eight features", least=2)
+    seed: int = option(0, "seed of permutations, parts of the recordings and texture's weights", **SEED)
 
 
 class EpochOptions(RunsOptions):
-    """Which run, and the weights of which epoch."""
+    """A run, and the epoch of its weights."""
 
     run: str = option("last", "a run's name, path or unique prefix, or last", positional=True)
     selection: Literal["auto", "last", "best"] = option(
         "auto",
-        "weights of the last epoch, or of the best by validation; auto is the best where VAL chose one",
+        "weights of the last epoch, or of the best by validation; auto is the best if VAL chose one",
     )
 
 
 class TrainedOptions(EpochOptions):
-    """Which trained model, and where it computes."""
+    """A trained model, and the device that computes."""
 
     run: str = option(
         "last", "a run's name, path or unique prefix, last, or a bundle's file", positional=True
     )
     dataset: str = option("", "whose runs RUN chooses from; all by default")
-    device: str = option("cpu", "cpu, cuda, mps, or auto for the best there is")
+    device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
     threads: str = option("auto", "threads of the network's arithmetic on a CPU")
     window: float = option(
         0.0,
-        "seconds of audio that are predicted at once, followed by silence as a short clip is; 0 as long "
-        "as a clip of the training",
+        "seconds of audio in one prediction, padded like a short clip; 0 for the length of a training clip",
         least=0,
     )
     gate: float | None = option(
         None,
-        "dB of full scale: no answer for a window that never gets louder, as -50",
+        "level in dB of full scale, such as -50; a window that is never louder gets no answer",
         least=-200,
         most=0,
     )
     reject: str = option(
         "",
-        "no answer below this probability, as 0.7; auto for the one chosen on the run's validation clips",
+        "probability below which there is no answer, such as 0.7; auto for the one fitted to the run's "
+        "validation clips",
     )
 
 
@@ -171,24 +171,24 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     make predict RUN=last AUDIO=recording.wav
     """
 
-    audio: Path | None = option(None, "an audio file, or a folder of them, searched to its depths")
+    audio: Path | None = option(None, "audio file, or a folder of them with its sub-folders")
     test_clips: bool = option(
         False,
-        "instead of AUDIO: the dataset's clips, each by the model of the fold that tested it, and how "
-        "far that agrees with predictions.csv",
+        "predict the dataset's clips instead of AUDIO, each by the model of the fold that tested it, and "
+        "compare with predictions.csv",
     )
-    top: int = option(5, "classes shown a file", least=1)
+    top: int = option(5, "classes shown for each file", least=1)
     json: bool = option(False, "every probability, as JSON on standard output")
     csv: bool = option(False, "every probability, as CSV on standard output")
     hop: float = option(
         0.0,
-        "seconds from one window to the next through a long recording; 0 predicts its beginning alone",
+        "seconds from one window to the next in a long recording; 0 predicts only its beginning",
         least=0,
     )
     threshold: str = option(
         "",
-        "detections of HOP: probability above which a window has a class, as 0.5 or dog=0.3,rain=0.6; by "
-        "default the run's own, if there are none the most probable class",
+        "probability above which a window of HOP has a class, such as 0.5 or dog=0.3,rain=0.6; by default "
+        "the run's own; without any, a window has its most probable class",
     )
     tables: Path | None = option(
         None, "annotation tables that detections are scored against: a folder, or one table of all recordings"
@@ -205,18 +205,18 @@ class ListenOptions(TrainedOptions):
 
     rate: int = option(
         0,
-        "samples a second of what comes in; the model's own rate by default",
+        "sample rate of the input in Hz; by default the model's own",
         least=0,
         most=1000000,
     )
-    format: Literal["s16", "s32", "f32"] = option("s16", "of a sample: 16 or 32 bit integers, or floats")
+    format: Literal["s16", "s32", "f32"] = option("s16", "sample format: 16 or 32 bit integers, or floats")
     hop: float = option(0.5, "seconds from one prediction to the next", least=0.001, most=3600)
     top: int = option(3, "classes shown", least=1)
-    json: bool = option(False, "a JSON object a line instead of words")
+    json: bool = option(False, "print one JSON object a line instead of text")
 
 
 class CacheOptions(DataOptions):
-    """Where the features of a run's clips lie."""
+    """The cache of a run's clips."""
 
     dataset: str = option("", "the run's dataset or cache folder; by default the one of its name in DATA")
 
@@ -236,19 +236,19 @@ class ExplainOptions(RunsOptions, CacheOptions):
         "a run's name, path or unique prefix, or last; several explain each",
         positional=True,
     )
-    repeats: int = option(5, "permutations of a channel among the test clips", least=1)
-    seed: int = option(0, "of the permutations", **SEED)
-    device: str = option("auto", "cpu, cuda, mps")
+    repeats: int = option(5, "permutations of each channel among the test clips", least=1)
+    seed: int = option(0, "seed of the permutations", **SEED)
+    device: str = option("auto", "cpu, cuda, mps, or auto for the best available")
 
 
 class BundleOptions(EpochOptions):
-    """One file with all that predicting needs.
+    """One file with everything that prediction needs.
 
     python -m train bundle last OUT=model.pt DTYPE=float16
     """
 
-    dtype: Literal["float32", "float16"] = option("float32", "of the weights in the file: float16 halves it")
-    out: Path | None = option(None, "the file to write; <run>.bundle.pt by default")
+    dtype: Literal["float32", "float16"] = option("float32", "type of the weights; float16 halves the file")
+    out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
 
 
 class ExportOptions(EpochOptions, CacheOptions):
@@ -257,12 +257,12 @@ class ExportOptions(EpochOptions, CacheOptions):
     python -m train export last OUT=model.onnx
     """
 
-    format: Literal["onnx"] = option("onnx", "of the file")
-    out: Path | None = option(None, "the file to write; <run>.onnx by default")
+    format: Literal["onnx"] = option("onnx", "format of the file")
+    out: Path | None = option(None, "file to write; by default <run>.onnx")
 
 
 class RemoveOptions(RunsOptions):
-    """Delete runs, after saying what goes.
+    """Delete runs, after listing their files.
 
     python -m train remove RUN="mel-cnn4 mfcc-cnn4"
     """
@@ -280,10 +280,10 @@ class ListOptions(RunsOptions):
 
     name: str = option(
         "",
-        "a model whose stages are shown, with its options: aclnet@width=0.5",
+        "model whose stages are shown, with its options: aclnet@width=0.5",
         positional=True,
     )
     grid: str = option("64x216", "rows x frames of an image model's input")
-    channels: int = option(3, "features stacked", least=1, most=1000)
-    classes: int = option(50, "of the last layer", least=2, most=100000)
-    samples: int = option(220500, "of a wave model's input: 5 s at 44,100 a second", least=1, most=10000000)
+    channels: int = option(3, "channels of an image model's input", least=1, most=1000)
+    classes: int = option(50, "classes of the last layer", least=2, most=100000)
+    samples: int = option(220500, "samples of a wave model's input: 5 s at 44,100 Hz", least=1, most=10000000)

@@ -1,12 +1,12 @@
-"""Your own training loop: the trainer's clips, folds and augmentation, and a run folder in the end.
+"""A training loop of one's own, with the trainer's clips, folds and augmentation, that writes a run folder.
 
     own = OwnRun("mine", RunOptions(dataset="esc10", features="mel+chroma"))
     for fold in own.folds:
         loader = DataLoader(own.clips(fold, "train"), batch_size=32, shuffle=True)
         ...
-        own.write(fold, probabilities)      # of own.clips(fold, "test"), in their order
+        own.write(fold, probabilities)      # in the order of own.clips(fold, "test")
 
-A report shows the run beside those that `train run` made. docs/reference/python.md has a whole loop.
+A report shows the run beside those of `train run`. docs/reference/python.md has a whole loop.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,13 +37,12 @@ Side = Literal["train", "val", "test"]
 class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     """Clips of one side of a fold: (C, H, W) float32, standardised and resized, and the class number.
 
-    Clips of tags have (K,) in its place, 1 for each label.
-
-    A `torch.utils.data.DataLoader` reads a batch at once, from the cache's memory map.
+    With tags the target is (K,), 1 for each label. A `torch.utils.data.DataLoader` reads a batch at once,
+    from the cache's memory map.
     """
 
     def __init__(self, reader: Streamed, positions: Positions) -> None:
-        """`positions` (N,) of the cache's clips."""
+        """`positions` (N,) are rows of the cache's clips."""
         self.reader = reader
         self.plan = reader.plan
         self.positions = positions
@@ -52,7 +51,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     @property
     def clip_ids(self) -> list[str]:
-        """(N,) in the dataset's order."""
+        """(N,) ids, in this dataset's order."""
         return self.plan.cache.clips["clip_id"].iloc[self.positions].tolist()
 
     def __len__(self) -> int:
@@ -69,19 +68,19 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     def augment(
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch (B, C, H, W) and its class numbers (B,), augmented as the trainer does it.
+        """A batch (B, C, H, W) and its class numbers (B,), augmented as by the trainer.
 
-        Targets come back as probabilities (B, K), since mixup mixes them: `cross_entropy` takes them.
+        The new targets are probabilities (B, K), because mixup mixes them: `cross_entropy` takes them.
         """
         targets = y if self.plan.tags else nn.functional.one_hot(y, len(self.plan.names))
         return self.plan.augmenter(x, targets.float(), self.channels, generator)
 
 
 class OwnRun:
-    """One configuration's clips by fold, and the run folder that its predictions are written to.
+    """One configuration's clips by fold, and the run folder of its predictions.
 
-    name     of the network, in the folder's name and the report
-    options  as of `train run`: dataset, features, grid, norm, augment, val, seed and the rest
+    name     the network's, in the folder's name and the report
+    options  those of `train run`: dataset, features, grid, norm, augment, val, seed and the rest
     """
 
     def __init__(self, name: str, options: RunOptions) -> None:
@@ -95,17 +94,17 @@ class OwnRun:
 
     @property
     def folds(self) -> list[int]:
-        """Those of FOLDS, or every fold of the protocol."""
+        """The folds of FOLDS, or every fold of the protocol."""
         return self.plan.wanted_folds
 
     @property
     def classes(self) -> list[str]:
-        """In the order of the probability columns."""
+        """Class names, in the order of the probability columns."""
         return self.plan.names
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of what a network sees of a clip, after augmentation."""
+        """(C, H, W) of the network's input for one clip, after augmentation."""
         return self.plan.input_shape
 
     @cached_property
@@ -127,12 +126,11 @@ class OwnRun:
         history: Sequence[Mapping[str, float]] = (),
         network: nn.Module | None = None,
     ) -> RunFolder:
-        """The fold's predictions into the run folder, which is made with the first.
+        """Write the fold's predictions into the run folder, which the first fold creates.
 
-        probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1, but
-                       for tags
-        history        a row an epoch: epoch, lr, seconds, train_loss, train_accuracy, what is known of them
-        network        counted in run.json; its weights are yours to keep
+        probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1, except with tags
+        history        a row for each epoch with any of epoch, lr, seconds, train_loss, train_accuracy
+        network        its parameters are counted for run.json; its weights are not kept
         """
         clips = self.clips(fold, "test")
         answers = np.asarray(probabilities, np.float32)
@@ -154,7 +152,7 @@ class OwnRun:
             member_models=(),
             protocol=f"{config.protocol}; by a training loop outside of this project",
             options=replace(config.options, model=self.name),
-            command=None,  # nothing of this project trains it again
+            command=None,  # no command of this project trains it again
             parameters=None if network is None else sum(map(torch.numel, network.parameters())),
         )
         run_folder.write_config(folder.path, config)

@@ -1,6 +1,6 @@
-"""What will be trained, worked out from options and cache before anything is trained. No torch.
+"""The plan of a run, made from options and cache before training. No torch.
 
-`make_plan` refuses wrong options; `remarks` says what is left out and why.
+`make_plan` refuses wrong options; `remarks` names clips that are left out, with the reason.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -50,7 +50,7 @@ Positions = NDArray[np.intp]  # rows of the clip table
 
 FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
-NAMED_CLIPS = 3  # so many of the clips left out are named
+NAMED_CLIPS = 3  # omitted clips that are named
 PADDED = 0.1  # of the clips: with more, windows through a recording are as long as their median
 SHARED = "recording occurs in the part that is tested or validated"
 
@@ -59,13 +59,13 @@ SHARED = "recording occurs in the part that is tested or validated"
 class Plan:
     """One run, ready to train."""
 
-    options: RunOptions  # names resolved; what the model ignores is at its default
-    changed: tuple[str, ...]  # messages: options that are not as given
+    options: RunOptions  # names resolved; options that the model ignores are at their defaults
+    changed: tuple[str, ...]  # messages about options that differ from the given ones
     cache: Cache
     model: Architecture
     input: InputSpec
     augmenter: Augmenter
-    table: pd.DataFrame  # clips that are done in every channel, the cache's row numbers as index
+    table: pd.DataFrame  # clips that are done in every channel; the index is the cache's row numbers
     identity: Identity
 
     @property
@@ -107,7 +107,7 @@ class Plan:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(D, H, W) of what the network is made for."""
+        """(D, H, W) of the network's input."""
         return self.input.shape[0], *trained_shape(self.augmenter, self.input.grid)
 
     @property
@@ -119,7 +119,7 @@ class Plan:
     def targets(self) -> NDArray[np.int64]:
         """(N,) class numbers by row of the cache's table, -1 for clips that are not used.
 
-        Of tags (N, K), 1 for each label of a clip.
+        With tags (N, K), 1 for each label of a clip.
         """
         if self.tags:
             return label_indicator(self.cache.clips["label"], self.names).astype(np.int64)
@@ -130,7 +130,7 @@ class Plan:
 
     @property
     def resolved_options(self) -> TrainingOptions:
-        """The options as run.json has them; weights from a file by the file's name."""
+        """The options as run.json has them; WEIGHTS of a file is the file's name."""
         exact = {"padding": "keep"} | self.identity.content["options"] | {"weights": self.options.weights}
         return TrainingOptions(**exact)
 
@@ -141,18 +141,18 @@ class Plan:
         return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(**columns, target=target)
 
     def present(self, clip_ids: Ids) -> set[int]:
-        """The numbers of the classes that these clips have."""
+        """The class numbers of these clips."""
         targets = self.targets[self.cache.positions(clip_ids)]
         return {*np.flatnonzero(targets.any(axis=0)).tolist()} if self.tags else {*targets.tolist()}
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
-        """Train, validation and test clips of a fold, without those that proved unusable."""
+        """Train, validation and test clips of a fold, without the unusable ones."""
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
         return fold_split(table, fold, val=self.options.val, seed=self.options.seed)
 
 
 def make_plan(asked: RunOptions) -> Plan:
-    """The plan of these options; RequestError with the first thing that is wrong.
+    """The plan of these options; RequestError with the first fault.
 
     >>> make_plan(RunOptions(dataset="esc10", features="mel")).path
     PosixPath('runs/esc10/mel-resnet18+texture')
@@ -181,7 +181,7 @@ def make_plan(asked: RunOptions) -> Plan:
 
 
 def run_config(plan: Plan, machine: Machine, versions: Mapping[str, str]) -> RunConfig:
-    """run.json, except what only training tells."""
+    """run.json, without the results of training."""
     options = plan.options
     model = plan.model
     content = plan.identity.content
@@ -310,9 +310,9 @@ def resolve_options(
 
 
 def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> pd.DataFrame:
-    """The clips that are done in every channel, with the copies that COPIES wants.
+    """The clips that are done in every channel, with COPIES copies of each.
 
-    RequestError if they are of fewer than two folds.
+    RequestError if they have fewer than two folds.
     """
     usable = cache.readable(channels)
     stored = " ".join(channel.stored for channel in channels)
@@ -337,9 +337,9 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
 
 
 def check_classes(table: pd.DataFrame, options: RunOptions) -> None:
-    """RequestError for fewer than two classes, a clip without one, or a name that no class may have.
+    """RequestError for fewer than two classes, a clip without a class, or a name that no class may have.
 
-    Clips of tags may have none; what does not go together with them is refused too.
+    With tags a clip may have no label; options that do not go together with tags are refused too.
     """
     task = options.task
     if options.select == ("val_accuracy" if task == "tags" else "val_map"):

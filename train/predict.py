@@ -70,13 +70,13 @@ class AudioModel(TrainedModel):
         run: RunFolder | None = None,
         rejection: Rejection | None = None,
     ) -> None:
-        """`run`: where it was trained, if the bundle is no file."""
+        """`run`: the run of the bundle, unless it comes from a file."""
         super().__init__(bundle, device)
         self.run = run
         self.rejection = rejection or Rejection()
         self.sample_rate = self.config.sample_rate
-        self.samples = round(self.config.duration * self.sample_rate)  # of a clip
-        self.channels: list[tuple[Variant, StoredChannel]] = []  # the latter as run.json has it
+        self.samples = round(self.config.duration * self.sample_rate)  # samples of a clip
+        self.channels: list[tuple[Variant, StoredChannel]] = []  # StoredChannel from run.json
         for described in self.config.channels:
             stored = described.stored
             channel = parse_channel(stored)
@@ -127,7 +127,7 @@ class AudioModel(TrainedModel):
         clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
         stored = []
         for variant, channel in self.channels:
-            largest = np.finfo(channel.dtype).max  # of audio far beyond full scale
+            largest = np.finfo(channel.dtype).max  # limit for audio far beyond full scale
             values = np.clip(variant.compute(clip), -largest, largest)
             first, last = channel.rows
             stored.append(to_stored(values, values.shape, channel.dtype)[first : last + 1])
@@ -136,10 +136,10 @@ class AudioModel(TrainedModel):
     def predict(
         self, clips: Iterable[tuple[Key, Samples]], fold: int | None = None
     ) -> Iterator[tuple[Key, Probabilities, str]]:
-        """Of each clip its key, (K,) probabilities by all folds' models or one's, its class or "".
+        """For each clip: key, (K,) probabilities by all folds' models or one's, predicted class or "".
 
-        Endless clips take constant memory. Features of a batch are computed side by side: numpy's and scipy's
-        transforms let other threads run.
+        Memory does not grow with the number of clips. Threads compute the features of a batch: numpy's and
+        scipy's transforms release the interpreter's lock.
         """
         rest = iter(clips)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -153,7 +153,7 @@ class AudioModel(TrainedModel):
                     yield key, own, self.predicted(own) if answered else ""
 
     def predicted(self, probabilities: Probabilities) -> str:
-        """The class of one clip's (K,) probabilities; of tags all above their thresholds, joined by `;`."""
+        """The predicted class of (K,) probabilities; with tags all above their thresholds, joined by `;`."""
         if not self.tags:
             return self.classes[probabilities.argmax()]
         thresholds = self.config.thresholds or {}
@@ -161,7 +161,7 @@ class AudioModel(TrainedModel):
         return SEPARATOR.join(name for name, p in pairs if p > thresholds.get(name, 0.5))
 
     def window_samples(self, seconds: float) -> int:
-        """Of WINDOW; RequestError if it is longer than a clip."""
+        """The samples of WINDOW; RequestError if it is longer than a clip."""
         longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:
             seconds = self.config.clip_seconds
@@ -196,9 +196,7 @@ def predict_files(
             try:
                 start, end = places.get(key, audio.WHOLE)
                 info = None if end else audio.file_info(file)
-                y = audio.load_clip(
-                    file, rate, model.samples, (start, end)
-                )  # as the dataset's clips were read
+                y = audio.load_clip(file, rate, model.samples, (start, end))  # like the dataset's clips
             except audio.AudioError as error:
                 failures[file] = str(error)
                 continue

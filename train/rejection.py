@@ -1,6 +1,6 @@
-"""Rejection: no answer to audio that is too soft, or if no class is probable enough or above its threshold.
+"""Withheld predictions: too soft audio, no class probable enough, or a class below its own threshold.
 
-The probability may be chosen on a run's validation clips, so that answers are right often enough.
+The probability may be chosen on a run's validation clips for a wanted accuracy of the answers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class Rejection:
 
     @classmethod
     def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
-        """The thresholds for this model; RequestError for a malformed one, or if none was chosen."""
+        """The options' thresholds for this model; RequestError if one is invalid or was not fitted."""
         level = -np.inf if options.gate is None else options.gate
         if config.task == "tags" and options.reject:
             raise RequestError("REJECT withholds one class; with several labels give THRESHOLD=")
@@ -55,7 +55,7 @@ class Rejection:
 
 
 def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, float]) -> pd.Series | None:
-    """THRESHOLD by class; those that it does not name keep the run's own. None: there are none.
+    """THRESHOLD by class; classes that it does not name keep the run's own. None if there are no thresholds.
 
     >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {}).to_dict()
     {'dog': 0.5, 'rain': 0.3}

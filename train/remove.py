@@ -14,7 +14,7 @@ from train.options import RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """List the files of the named folders, ask, and delete them; 1 if the answer is no.
+    """List the files of the named folders, ask, and delete the folders; 1 if the answer is no.
 
     remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """
@@ -35,7 +35,7 @@ def remove_runs(options: RemoveOptions) -> int:
             print(f"{folder}: {len(own)} files, {size(sum(file.stat().st_size for file in own))}")
         answer = "y" if options.yes else ""
         if not options.yes and sys.stdin.isatty():
-            with suppress(EOFError):  # an input may end without an answer
+            with suppress(EOFError):  # no answer: standard input has ended
                 answer = input("remove? [y/N] ")
         if answer.strip().lower() != "y":
             print("nothing was removed; YES=1 removes them")

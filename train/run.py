@@ -1,7 +1,7 @@
 """`python -m train run`: train the folds of one run folder and print the scores.
 
-Whether folds are finished is told from the options, the cache's index and run.json: torch is imported when
-there is something to train.
+The options, the cache's index and run.json tell which folds are finished: torch is imported only if there is
+something to train.
 """
 
 import os
@@ -28,11 +28,11 @@ OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # options of a run th
 
 
 class StaleRun(RequestError):
-    """The run folder is of other clips or feature values than the cache holds now."""
+    """The run was trained on other clips or feature values than the cache holds now."""
 
 
 def run(options: RunOptions) -> None:
-    """Train, or go on training, what the options say, and print what was found."""
+    """Train, or continue, the run of these options and print its summary."""
     folder = execute(options)
     if first_process():
         print(summary(folder))
@@ -40,7 +40,7 @@ def run(options: RunOptions) -> None:
 
 
 def first_process() -> bool:
-    """Whether this process prints and writes what was found: of torchrun's the first, alone always."""
+    """Whether this process prints and writes results: torchrun's first process, or the only one."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -99,7 +99,7 @@ def execute(options: RunOptions) -> RunFolder:
 
 
 def beside(plan: Plan) -> Plan:
-    """The plan in a folder beside its own, where a run that was begun for these clips goes on."""
+    """The plan in a folder beside its own; a run there that was begun for the same clips continues."""
     path = plan.path.with_name(plan.path.name + RETRAINING)
     plan = replace(plan, identity=replace(plan.identity, path=path))
     try:
@@ -110,9 +110,9 @@ def beside(plan: Plan) -> Plan:
 
 
 def take_place(new: Path, old: Path) -> None:
-    """Put a finished run in the place of an old one, and delete that; RequestError if it is being trained."""
+    """Replace an old run by a finished one; RequestError if the old one is being trained."""
     last = old.with_name(old.name + RETRAINED)
-    shutil.rmtree(last, ignore_errors=True)  # a kill left it
+    shutil.rmtree(last, ignore_errors=True)  # left by a kill
     with ExitStack() as locks:
         for fold in old.glob("fold*"):
             busy = f"{fold} is being trained by another process"
@@ -145,7 +145,7 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
 
 
 def stale_data(folder: RunFolder, plan: Plan) -> str:
-    """How the clips of a run differ from those of the plan."""
+    """The difference between a run's clips and the plan's, in words."""
     now = len(originals(plan.table))
     with suppress(RequestError):  # no fold is finished, or a file is damaged
         before = folder.predictions().query("split == 'test'")["clip_id"].nunique()

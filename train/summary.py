@@ -1,4 +1,4 @@
-"""The outcome of a run: lines printed after a fold and a run, temperatures for run.json. No torch."""
+"""A run's printed summary, and its calibration for run.json. No torch."""
 
 import statistics
 from dataclasses import replace
@@ -13,7 +13,7 @@ from results.scores import confusion_matrix, fit_temperature, most_confused, sca
 
 PRINTED_SCORES = ("loss", "accuracy", "f1")
 TAGS_PRINTED = ("loss", "map", "f1")
-LEAST_PRECISE = 3  # classes that are named
+LEAST_PRECISE = 3  # classes that are named, those of the least average precision
 
 
 def summary(run: RunFolder) -> str:
@@ -60,9 +60,9 @@ def precision_lines(run: RunFolder) -> list[str]:
 
 
 def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
-    """Scores of these folds at the last epoch and, with validation, at the best epoch, which counts.
+    """Scores of these folds at the last epoch and, with validation, at the best, which counts.
 
-    An ensemble also has `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`.
+    For an ensemble also `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`.
     """
     split = run.scored_split
     lines = []
@@ -87,9 +87,9 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
 
 
 def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
-    """For run.json: each selection's temperature for new audio, fitted to all clips tested so far.
+    """selection -> temperature for new audio, fitted to all clips tested so far, for run.json.
 
-    Of tags, thresholds by class take its place; windows have both.
+    With tags, thresholds by class take the temperature's place; windows have both.
     """
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():

@@ -1,4 +1,4 @@
-"""Several runs: every combination of the values given. What is finished is skipped, failures are listed."""
+"""Several runs: every combination of the given values. Finished runs are skipped, failures are listed."""
 
 import itertools
 import time
@@ -23,11 +23,11 @@ from train.models.architecture import resolve
 from train.options import RunOptions, SweepOptions
 from train.plan import choose_model, find_channels
 
-MANY = 100  # runs, above which YES=1 is wanted
+MANY = 100  # more runs need YES=1
 
 
 def run_sweep(options: SweepOptions) -> int:
-    """Train every run of the product, then a table; the exit status."""
+    """Train every run of the product and print a table; the exit status."""
     jobs = product(options)
     if len(jobs) > MANY and not options.yes:
         raise RequestError(f"{len(jobs)} runs: give YES=1, or fewer FEATURES")
@@ -48,7 +48,7 @@ def run_sweep(options: SweepOptions) -> int:
 
 
 def product(options: SweepOptions) -> list[RunOptions]:
-    """One RunOptions a run; RequestError if there is none."""
+    """The options of every run; RequestError if there is none."""
     runs = options.runs()
     cache = open_cache(runs[0])
     jobs = [replace(job, features=name) for job in runs for name in feature_sets(job, cache, options.max)]
@@ -59,10 +59,10 @@ def product(options: SweepOptions) -> list[RunOptions]:
 
 
 def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
-    """The named sets and the unions of up to `most` of them, without those that the model cannot take."""
+    """The named sets and the unions of up to `most` of them that the model can take."""
     resolve(options.model)  # an unknown model ends the sweep before its first run
     named = parse_list(options.features, cache.features)
-    for channels in named:  # a feature that the cache lacks, likewise
+    for channels in named:  # a feature that the cache lacks ends it as well
         find_channels(cache, replace(options, features="+".join(map(str, channels))))
     fitting: dict[str, None] = {}
     for sets in (sets for size in range(most) for sets in itertools.combinations(named, size + 1)):
@@ -77,7 +77,7 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
 
 
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Exception]]:
-    """The run folders that are finished now, and the error of each run that failed."""
+    """The finished run folders, and the error of each run that failed."""
     done = []
     failures = {}
     started = time.monotonic()

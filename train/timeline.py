@@ -1,6 +1,6 @@
 """A long recording window by window: a CSV, labels for Audacity, a figure; the detections of all recordings.
 
-Of an hour of audio no more than a batch of windows is ever in memory, and the predictions.
+Only a batch of windows, and the predictions, are in memory at a time.
 """
 
 import io
@@ -32,19 +32,19 @@ SCORES_SHOWN = {
     "f1_collar": "F1 collar",
     "best_f1_collar": "possible",
 }
-DRAWN = 8  # classes in the figure: those that are ever the most probable, the commonest first
+DRAWN = 8  # classes in the figure: those most often the most probable
 
-Span = tuple[float, float]  # where a window begins and ends, in seconds
+Span = tuple[float, float]  # start and end of a window, in seconds
 
 
 def windows(
     blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
 ) -> Iterator[tuple[Span, Samples]]:
-    """Windows of `samples`, one each `hop`, from blocks of any length.
+    """Windows of `samples`, one every `hop`, from blocks of any length.
 
-    The last one ends with the recording. A recording shorter than a window is one, shorter.
+    The last window ends with the recording. A recording shorter than a window is one shorter window.
     """
-    before = rest = np.zeros(0, np.float32)  # `before`: what the window before has and the next has not
+    before = rest = np.zeros(0, np.float32)  # `before`: the previous window's samples before the next one
     start = 0
     for block in blocks:
         rest = np.concatenate([rest, block])
@@ -58,7 +58,7 @@ def windows(
 
 
 def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:
-    """Blocks at `rate` as blocks at `sample_rate`, without a seam between them."""
+    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities between them."""
     if rate == sample_rate:
         yield from blocks
         return
@@ -69,9 +69,9 @@ def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterato
 
 
 def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
-    """A place in `folder` for each file's timeline, without an ending, as the files lie to each other.
+    """A path in `folder` for each file's timeline, without extension; relative folders are kept.
 
-    Those that differ in their ending alone keep it.
+    Files that differ only in their extension keep it.
     """
     root = os.path.commonpath([file.parent for file in files])
     places = [file.relative_to(root) for file in files]
@@ -84,10 +84,10 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
 def write_timeline(
     windows: pd.DataFrame, probabilities: pd.DataFrame, detections: pd.DataFrame, target: Path
 ) -> None:
-    """<target>.csv, .txt with Audacity's labels and .png of one recording; and its detections, in lines.
+    """Write <target>.csv, .txt with Audacity's labels and .png of one recording; print its detections.
 
-    windows        start, end, and `predicted`, the class, empty without an answer
-    probabilities  (windows, K), a column a class
+    windows        start, end, and `predicted`, the class or '' without an answer
+    probabilities  (windows, K), a column for each class
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     spans = windows[["start", "end", "predicted"]].round(3)
@@ -103,9 +103,9 @@ def write_timeline(
 
 
 def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float, folder: Path) -> None:
-    """detections.csv, .selections.txt for Raven, .tsv as in DCASE: those of all recordings.
+    """Write the detections of all recordings: detections.csv, .selections.txt for Raven, .tsv as in DCASE.
 
-    durations  seconds of each recording, by its name
+    durations  name of a recording -> seconds
     top        Hz, the upper edge of Raven's boxes
     """
     table = detections.rename(columns={"label": "class"}).round(DIGITS)
@@ -133,7 +133,7 @@ def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float,
 
 
 def write_scores(scores: pd.DataFrame, folder: Path) -> None:
-    """scores.csv of `detection_scores`, and its main columns on standard output."""
+    """Write scores.csv from the table of `detection_scores`; print its main columns."""
     replace_file(folder / "scores.csv", as_csv(scores.reset_index()))
     shown = scores[list(SCORES_SHOWN)].map("{:.4g}".format).replace("nan", "-").reset_index()
     print(text_table(shown.to_numpy().tolist(), ["", *SCORES_SHOWN.values()]))

@@ -51,11 +51,11 @@ if TYPE_CHECKING:
 
     Bar: TypeAlias = tqdm[Any]
 
-SCORING_SHARE = 0.1  # most that the curve may cost, as a share of the training
+SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may take
 FORWARD_PASSES = 3  # a training step costs as much: one forward, twice as much backward
-CHECK_STEPS = 20  # between two checks of the loss: each waits for the GPU
+CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
-PREVIEWED_CLIPS = 4  # clips of the first trained fold, in augmented.npz
+PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
 TRAIN_SCORES = ("train_loss", "train_accuracy")
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  # beside the bar
 
@@ -65,7 +65,7 @@ def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
 
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
-    predictions = FORWARD_PASSES * options.epochs * options.passes * trained  # which cost as much as training
+    predictions = FORWARD_PASSES * options.epochs * options.passes * trained  # cost of training
     affordable = int(SCORING_SHARE * predictions / (max(1, tested) * options.tta))
     times = min(options.curve, affordable)
     return {math.ceil(options.epochs * part / times) for part in range(1, times + 1)}
@@ -247,7 +247,7 @@ class Trainer:
         }
 
     def state_dict(self) -> State:
-        """The content of last.pt: the weights and, until the fold is finished, the state of its training."""
+        """The content of last.pt: the weights and, while the fold is not finished, the rest of the state."""
         if self.finished:
             return self.weights()
         unfinished: State = {

@@ -77,8 +77,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "fingerprint_without_source": Fault(
         "values of a file that changed count as up to date",
-        'columns = [clips["clip_id"], clips["alteration"], clips["source_hash"]]',
-        'columns = [clips["clip_id"], clips["alteration"]]',
+        'columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])',
+        'columns = (clips["clip_id"], clips["alteration"])',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
     "overflow_stored": Fault(

@@ -1,4 +1,4 @@
-"""Capabilities for few users: each module is found through EXTRAS and imported when it is asked for.
+"""Capabilities that few users need: EXTRAS names each module, which is imported only on request.
 
 Deleting a file here removes its capability and nothing else.
 """

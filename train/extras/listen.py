@@ -1,11 +1,11 @@
-"""`python -m train listen`: the last seconds of the microphone, or of raw PCM on standard input, predicted
-again and again.
+"""`python -m train listen`: repeated predictions for the last seconds of the microphone, or of raw PCM on
+standard input.
 
     sox -d -t raw -r 44100 -e signed -b 16 -c 1 - | python -m train listen RUN
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen RUN
 
-A thread reads what comes in, so that a slow prediction loses nothing and never blocks the microphone: the
-next one is then for what is newest. The delay is HOP seconds and the computing at most.
+A thread reads the input, so a slow prediction loses no audio and never blocks the microphone; the next
+prediction is for the newest audio. The latency is at most HOP seconds plus the time to compute.
 """
 
 import importlib.util
@@ -34,9 +34,9 @@ PCM: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "s32": np.dtype("<i4"),
 
 
 def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple[Samples, int]]:
-    """The last `samples` of a stream and how many came so far, whenever `step` more did, and at its end.
+    """The last `samples` of a stream and the number received, after every `step` samples and at its end.
 
-    Audio that comes in meanwhile is taken together.
+    Samples that arrive during a prediction are taken together.
     """
     queue: SimpleQueue[Samples | None] = SimpleQueue()  # None at the end
 
@@ -75,7 +75,7 @@ def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
 
 
 def listen_live(options: ListenOptions) -> int:
-    """Predict until standard input ends; 1 if nothing came.
+    """Predict until standard input ends; 1 if it held no audio.
 
     listen_live(ListenOptions(run="last", hop=0.25))
     """
@@ -106,7 +106,7 @@ def listen_live(options: ListenOptions) -> int:
     live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
     received = 0
     for y, received in live:
-        if not np.abs(y).max() <= LARGEST_SAMPLE:  # NaN fails too
+        if not np.abs(y).max() <= LARGEST_SAMPLE:  # refuses NaN too
             raise RequestError(f"FORMAT={options.format}: standard input holds no audio in this format")
         ((_, probabilities, predicted),) = model.predict([(0, y)])
         best = pd.Series(probabilities.astype(float), model.classes).nlargest(options.top)

@@ -1,18 +1,18 @@
 """`python -m train export`: a trained run as one ONNX file, for programs without torch and this project.
 
-The file holds the networks of all finished folds with what stands before them: standardisation, resizing,
-rounding to float16, and the average over views and folds behind them.
+The file holds the networks of all finished folds, the steps before them (standardisation, resizing, rounding
+to float16) and the average over views and folds.
 
-    inputs   one a channel, called by the feature's stored name, (B, rows, frames) float32, as in a cache;
-             of a run without padding (metadata: padding) a clip's own frames alone, two at least, if they
+    inputs   one for each channel, named like the stored feature, (B, rows, frames) float32, as in a cache;
+             for a run without padding (metadata: padding) only a clip's own frames, at least two, if they
              are frames of time
     outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature; by_fold
-             (B, F, K), as predictions.csv has them
+             (B, F, K), as in predictions.csv
     metadata classes, folds, sample_rate, duration and channels (names, parameters, rows of features) as JSON
 
-Features are not part of it: docs/howto/export.md says how they are computed beside it. The file is
-checked by onnxruntime before it is written: against predictions.csv if the cache is there, else against the
-networks themselves on features of noise.
+Features are not part of the file: docs/howto/export.md shows how to compute them. Before the file is
+written, onnxruntime's output is compared with predictions.csv if the cache is there, else with the networks
+themselves on features of noise.
 """
 
 import json
@@ -43,11 +43,11 @@ from train.network_input import Shape, Statistics
 from train.options import ExportOptions
 
 OPSET = 18
-CHECKED = 64  # clips of each fold
+CHECKED = 64  # clips of each fold that are compared
 
 
 def by_matrices(texture: TextureStatistics, shape: Shape) -> None:
-    """Make bands, pooled values and Fourier transform of these statistics products with matrices."""
+    """Turn bands, pooled values and Fourier transform of these statistics into matrix products."""
     rows, frames = shape
     bands = texture.bands(torch.eye(rows)[None, None])[0, 0]  # (bands, rows)
     waves = torch.fft.rfft(torch.eye(frames))  # (frames, bins)
@@ -73,7 +73,7 @@ def by_matrices(texture: TextureStatistics, shape: Shape) -> None:
 
 
 class ExportedRun(nn.Module):
-    """All folds of a trained model, from stored features to probabilities; what the file holds."""
+    """All folds of a trained model, from stored features to probabilities: the content of the file."""
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
@@ -96,14 +96,14 @@ class ExportedRun(nn.Module):
         return logits.softmax(2).mean(1), together
 
     def input(self, values: Sequence[torch.Tensor], statistics: Sequence[Statistics]) -> torch.Tensor:
-        """`InputSpec.prepare` of clips that are all of one length."""
+        """`InputSpec.prepare` for clips of one length."""
         spec = self.model.input
         parts = map(spec.prepare_channel, spec.channels, statistics, values)
         return torch.cat(list(parts), dim=1).float()
 
 
 def export_run(options: ExportOptions) -> int:
-    """Write the run's ONNX file, to `out` or <run>.onnx, and say how far it agrees; the exit status.
+    """Write the run's ONNX file to `out` or <run>.onnx and print how far it agrees; the exit status.
 
     export_run(ExportOptions(run="last", out=Path("model.onnx")))
     """
@@ -120,7 +120,7 @@ def export_run(options: ExportOptions) -> int:
     names = [f"{text}_{times + 1}" if times else text for text, times in zip(texts, again)]
     folder = options.cache_of(run.dataset)
     cache = Cache(folder) if is_cache(folder) else None
-    # (place of the fold among those exported, one clip's stored features, probabilities by that fold)
+    # (number of the exported fold, one clip's stored features, that fold's probabilities)
     examples: list[tuple[int, Values, Probabilities]] = []
     if cache and all(channel in cache for channel in channels):
         source = "predictions.csv"
@@ -158,7 +158,7 @@ def export_run(options: ExportOptions) -> int:
 
 
 def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
-    """The file: torch's TorchScript exporter, which needs no further package; metadata beside the network."""
+    """The file's content, by torch's TorchScript exporter, which needs no further package, with metadata."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     spec = model.input
     for name, channel in zip(names, spec.channels):
@@ -187,7 +187,7 @@ def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
 
 
 def open_session(content: bytes) -> Any:
-    """onnxruntime on one core, silent."""
+    """A silent session of onnxruntime on one core."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3

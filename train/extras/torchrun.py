@@ -1,7 +1,7 @@
-"""Several processes: torchrun's share every batch of one model, folds take a device each.
+"""Several processes: torchrun's share every batch of one model; DEVICE= gives each fold its own device.
 
 Under torchrun DistributedDataParallel averages the gradients; each process has its own batch statistics. The
-first process decides, scores and keeps; the others write to a folder that is deleted in the end.
+first process makes choices, scores and writes the run; the others write to a temporary folder.
 """
 
 import atexit
@@ -44,7 +44,7 @@ def gather(value: Value) -> list[Value]:
 
 
 class SharedTrainer(Trainer):
-    """One process of several: its part of every batch, the first process's choices and scores."""
+    """One process of several: it trains its part of every batch, with the first one's choices and scores."""
 
     @classmethod
     def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
@@ -61,7 +61,7 @@ class SharedTrainer(Trainer):
 
     @classmethod
     def draw(cls, data: FoldData, epoch: int) -> tuple[list[Positions], torch.Generator]:
-        """The process's part of each batch; parts differ by one clip at most."""
+        """This process's part of each batch; parts differ by at most one clip."""
         rank, size = dist.get_rank(), dist.get_world_size()
         batches = [np.array_split(batch, size)[rank] for batch in draw_batches(data, epoch, size)]
         return batches, seeded(data.source.device, data.plan.options.seed, data.fold, epoch, rank)
@@ -81,7 +81,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
     """Train among the processes that torchrun started."""
     if device == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    if not dist.is_initialized():  # once for all runs of a sweep: a second group would wait for the first's
+    if not dist.is_initialized():  # once for all runs of a sweep
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
         atexit.register(dist.destroy_process_group)
     folds, *_ = gather(folds)
@@ -90,7 +90,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
     elif plan.model.kind.in_steps:
         with tempfile.TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
             scratch = Path(place) / plan.dataset / plan.path.name
-            for file in plan.path.glob("fold*/*.pt"):  # state of each fold
+            for file in plan.path.glob("fold*/*.pt"):  # the folds' progress
                 target = scratch / file.relative_to(plan.path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read_bytes())
@@ -102,7 +102,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
 
 
 def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
-    """Train the folds of one run on several devices, a process each."""
+    """Train the folds of one run on several devices, with one process for each device."""
     jobs = []
     devices = options.device.split()
     for first, device in enumerate(devices[: len(folds)]):
@@ -119,6 +119,6 @@ def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
 
 
 def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[str]:
-    """NAME=value of every option, those at their default too: RECIPE would give them its own."""
+    """NAME=value of every option; defaults too, because RECIPE would replace them."""
     given = vars(options) | {"folds": " ".join(map(str, folds)), "device": device}
     return [f"{name.upper()}={value}" for name, value in given.items()]

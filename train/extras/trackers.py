@@ -1,8 +1,8 @@
 """Trackers show a fold's progress besides its CSV files: TensorBoard, Weights & Biases, each optional.
 
-A tracker follows one fold: `epoch` with each row of history.csv, `finish` once at its end.
-history.csv stays the record; a tracker is told what stands there and nothing is ever read back.
-A new tracker is one class under `TRACKERS.register`; its package is imported when it is opened.
+A tracker follows one fold: `epoch` is called with each row of history.csv, `finish` once at the end.
+history.csv stays the record; nothing is read back from a tracker. A new tracker is one class under
+`TRACKERS.register`; its package is imported when it is opened.
 """
 
 import importlib.util
@@ -20,18 +20,18 @@ from results.config import to_json
 from results.run_folder import RunFolder
 from results.scores import confusion_matrix
 
-PROJECT = "featurestack"  # in Weights & Biases
+PROJECT = "featurestack"  # project's name in Weights & Biases
 
 
 class Fold(NamedTuple):
-    """Whose progress is shown: a fold of a run, which may have some epochs already."""
+    """A fold of a run, which may already have some epochs."""
 
     run: RunFolder
     number: int
     epochs_done: int
 
     def outcome(self) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """(n,) class numbers of the scored clips, (n,) those predicted, scores: test_accuracy and so on."""
+        """(n,) true class numbers of the scored clips, (n,) predicted ones, scores such as test_accuracy."""
         split = self.run.scored_split
         probabilities, targets = self.run.answers(self.number, split)
         scores = self.run.scores(split).loc[self.number]
@@ -39,17 +39,17 @@ class Fold(NamedTuple):
 
 
 class Tracker(Protocol):
-    """Follows one fold, its own files in a folder; `package` is what it needs to be installed."""
+    """Follows one fold, with its own files in a folder; it needs the installed `package`."""
 
     package: ClassVar[str]
 
     def __init__(self, fold: Fold, folder: Path) -> None: ...
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """One row of history.csv, without what is empty there."""
+        """One row of history.csv, without empty columns."""
 
     def finish(self, complete: bool) -> None:
-        """The fold has its predictions, or stopped early: write everything out and say where it is."""
+        """Write everything and print the place; `complete`: the fold has its predictions."""
 
 
 TRACKERS: Registry[type[Tracker]] = Registry("tracker")
@@ -65,7 +65,7 @@ class TensorBoard(Tracker):
         from torch.utils.tensorboard import SummaryWriter
 
         self.fold, self.folder = fold, folder
-        # What a killed run wrote after its last saved epoch is dropped by `purge_step`.
+        # `purge_step` drops what a killed run wrote after its last saved epoch
         purge = fold.epochs_done + 1 if fold.epochs_done else None
         self.writer = SummaryWriter(str(folder / f"fold{fold.number}"), purge_step=purge)
         text = json.dumps(to_json(fold.run.config), indent=2, ensure_ascii=False)
@@ -93,9 +93,9 @@ class TensorBoard(Tracker):
 
 @TRACKERS.register("wandb")
 class WeightsAndBiases(Tracker):
-    """A W&B run a fold, in a group a feature set. Without an API key it stays offline.
+    """A W&B run for each fold, a group for each feature set. Without an API key it stays offline.
 
-    Its id comes from the run's hash, so that a continued fold is the same run there.
+    The id comes from the run's hash, so that a continued fold is the same W&B run.
     """
 
     package = "wandb"
@@ -118,7 +118,7 @@ class WeightsAndBiases(Tracker):
             notes=config.note or None,
             config=to_json(config),
             dir=str(folder),
-            mode=cast(Any, mode),  # a wrong value of the variable is wandb's to refuse
+            mode=cast(Any, mode),  # wandb refuses a wrong value of the variable
             settings=wandb.Settings(silent=True, console="off"),
         )
 
@@ -149,5 +149,5 @@ def check_trackers(wanted: str) -> None:
 
 
 def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
-    """The trackers named, opened for a fold: `follow("tensorboard wandb", Fold(run, 1), folder)`."""
+    """The named trackers, opened for a fold: `follow("tensorboard wandb", Fold(run, 1), folder)`."""
     return [TRACKERS[name](fold, folder) for name in wanted.split()]

@@ -75,7 +75,7 @@ class Architecture:
 
     @property
     def augment(self) -> str:
-        """What AUGMENT=auto means."""
+        """The augmentations of AUGMENT=auto."""
         return (self.members[0][0].augment if self.weight is None else "") or self.kind.augment
 
     @property

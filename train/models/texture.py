@@ -55,7 +55,7 @@ class TextureStatistics(nn.Module):
 
 
 def range_edges(bins: int) -> list[int]:
-    """Where up to RANGES ranges of 0..bins begin and end: in equal ratios, each with one bin at least.
+    """Edges of up to RANGES ranges of 0..bins, in equal ratios, with at least one bin each.
 
     >>> range_edges(108)
     [0, 2, 3, 6, 10, 19, 33, 60, 108]

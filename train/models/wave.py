@@ -21,8 +21,8 @@ def convolution1d(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn
 class AclNet(nn.Module):
     """AclNet (Huang and Alvarado Leanos 2018, arXiv:1811.06669) with standard convolutions.
 
-    The front end learns 64 filters and pools them to one frame each 160 samples; what it gives is an image
-    of 64 rows, on which a VGG-like network of ten convolutions, `width` times as wide, works on.
+    The front end learns 64 filters and pools them to one frame each 160 samples. Its output is an image of 64
+    rows, the input of a VGG-like network of ten convolutions, `width` times as wide.
     """
 
     def __init__(self, channels: int, classes: int, width: float, dropout: float) -> None:
@@ -67,8 +67,8 @@ class DaiNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.flatten(1, 2)
-        # Where a kernel of 32 samples or more goes over 2, 4 or 8 channels, oneDNN gives a wrong bf16 output
-        # on processors with AMX (docs/explanation/onednn-bf16.md); over one channel it does not.
+        # On processors with AMX, oneDNN's bf16 output is wrong if a kernel of 32 samples or more has 2, 4 or
+        # 8 channels (docs/explanation/onednn-bf16.md); with one channel it is right.
         with nullcontext() if x.shape[1] == 1 else torch.autocast(x.device.type, enabled=False):
             x = self.front(x)
         x = self.body(x)  # (B, 512, samples / 1024)

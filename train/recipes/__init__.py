@@ -1,7 +1,6 @@
-"""Named settings, one text file each: lines of NAME=value as on the command line, # begins a comment.
+"""Named settings, one text file each: lines of NAME=value as on the command line; # begins a comment.
 
-`RECIPE=name` puts them before what the user gives, which therefore wins. `RECIPE=my/recipe.txt` is a file of
-one's own.
+The user's own options win over those of `RECIPE=name`. `RECIPE=my/recipe.txt` is a file of one's own.
 """
 
 import itertools
@@ -17,12 +16,12 @@ def names() -> list[str]:
 
 
 def recipe_words(name: str) -> list[str]:
-    """The recipe's NAME=value words; none for no recipe."""
+    """The recipe's NAME=value words; none without a recipe."""
     if not name:
         return []
     file = FOLDER / f"{name}.txt" if name in names() else Path(name)
     try:
-        if not file.is_file():  # a FIFO is waited for
+        if not file.is_file():  # reading a FIFO may never end
             raise FileNotFoundError
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -32,7 +31,7 @@ def recipe_words(name: str) -> list[str]:
 
 
 def description(name: str) -> str:
-    """What the comment at the head of the recipe's file says, on one line."""
+    """The comment at the head of the recipe's file, on one line."""
     lines = (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     head = itertools.takewhile(lambda line: line.startswith("#"), lines)
     return " ".join(line.lstrip("# ") for line in head)
