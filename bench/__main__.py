@@ -1,6 +1,6 @@
-"""`python -m bench`: every comparison, one after the other, each in a process of its own.
+"""`python -m bench`: every comparison, one after the other, each in its own process.
 
-Soaks and dry runs compare with nothing and take long; they run by themselves, as `python -m bench.kill`.
+Soaks and dry runs compare with nothing and take long; each is its own command (`python -m bench.kill`).
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from commandline.commands import Command, main
 from commandline.options import Options, option
 from commandline.registry import Registry
 
-# Name -> what it compares. Each is a module of this folder that also runs alone.
+# module of this folder, which also runs alone -> comparison
 BENCHES = Registry(
     "bench",
     {
@@ -22,27 +22,27 @@ BENCHES = Registry(
         "fuzz_audio": "2,000 damaged audio files through the features command",
     },
 )
-# Words after `python -m` -> what it shows.
+# words after `python -m` -> result
 BY_THEMSELVES = {
-    "bench.kill --kills 1000": "SIGKILL at random moments of the extraction, and what is left",
-    "bench.kill --training --kills 200": "SIGKILL at random moments of the training, and what it ends with",
+    "bench.kill --kills 1000": "SIGKILL at random moments of the extraction: whether clips are lost or wrong",
+    "bench.kill --training --kills 200": "SIGKILL at random moments of the training: whether results change",
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
     "bench.fuzz --only runs --trials 500": "damaged run folders and bundles: whether all are named",
     "bench.gpu DEVICE=cuda": "results on a GPU, requests that it cannot meet, clips a second",
-    "bench.power_cut --cuts 200": "extractions that a crash of the system ends, with pages that are lost",
+    "bench.power_cut --cuts 200": "extractions that a simulated crash of the system ends, with lost pages",
     "bench.short_clips": "memory and time of training on 200,000 clips of a quarter of a second",
-    "bench.start": "how long each command takes to answer, as ratios to two imports",
-    "bench.false_claims": "how often a report claims something of equal runs, and its power",
+    "bench.start": "processor time of each command, as ratios to two imports",
+    "bench.false_claims": "false claims of a report about equal runs, and its power",
 }
 
 
 class BenchOptions(Options):
-    bench: tuple[str, ...] = option((), "some of them by name; all by default")
+    bench: tuple[str, ...] = option((), "names of comparisons; all by default")
 
 
 def listed(table: Mapping[str, str], before: str = "") -> str:
-    """`- name  what it is`, a line each, aligned."""
+    """Aligned lines `- name  description`."""
     width = max(map(len, table))
     return "\n".join(f"- {before}{name:{width}}  {what}" for name, what in table.items())
 

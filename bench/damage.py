@@ -1,9 +1,9 @@
-"""Damage a cache at random and see whether it is found: `python -m bench.damage --damages 1000`.
+"""Damage a cache at random and check that the damage is found: `python -m bench.damage --damages 1000`.
 
-A flipped bit, a zeroed page, a file cut short, a file of another cache; anywhere in any file, half the time
-outside the values, where labels, ids, axes, attributes, links and HDF5's own structure lie. Each damage is
-looked at in a process of its own, since a library that hangs or crashes would be a finding too. What changes
-nothing that can be read (padding between objects, a page that was zero) is counted apart and is no damage.
+A damage is a flipped bit, a zeroed page, a file cut short or a file of another cache; anywhere in any file,
+half the time outside the values, among labels, ids, axes, attributes, links and HDF5's own structure. Each is
+examined in its own process, because a library that hangs or crashes would be a finding too. A change that no
+reader can see (padding between objects, a page that was zero) is counted apart.
 """
 
 import contextlib
@@ -32,14 +32,14 @@ MEANING = {0: "unchanged", 1: "found", 2: "missed by verify", 3: "misread by the
 
 
 class DamageOptions(Options):
-    """How many damages."""
+    """Number of damages."""
 
-    damages: int = option(1000, "that change something")
-    seed: int = option(0, "of where and what")
+    damages: int = option(1000, "damages that change something readable")
+    seed: int = option(0, "seed of the damages")
 
 
 class Caches:
-    """A cache, what it says, and another cache of the same clips with other audio."""
+    """A cache, its content, and another cache of the same clips with other audio."""
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self.rng, sounds = rng, ChangingDataset(folder / "sounds", random.Random(0), clips=12)
@@ -54,7 +54,7 @@ class Caches:
         self.expected = contents(self.folder)
 
     def damage(self) -> tuple[str, str]:
-        """What was done to which file, and what became of it; all is put right again."""
+        """Damage a file, examine the cache and repair the file: the damage, and its MEANING."""
         name = self.rng.choice(self.files)
         whole, kind = self.sound[name], self.rng.choices(("bit", "page", "cut", "stranger"), (8, 4, 2, 1))[0]
         values, changed = range(0), bytearray(whole)
@@ -79,9 +79,9 @@ class Caches:
         return f"{kind} in {name}", meaning
 
     def look(self) -> int:
-        """What verify and the reader make of it, as a key of MEANING.
+        """The verdict of verify and the reader, as a key of MEANING.
 
-        A state word that was zeroed is one of a clip that was never written: verify counts it as not done.
+        A zeroed state word belongs to a clip that was never written: verify counts it as not done.
         """
         with contextlib.redirect_stdout(io.StringIO()) as said:
             status = status_of(["features_cache", "verify", f"DATASET={self.folder}"])
@@ -93,7 +93,7 @@ class Caches:
 
 
 def contents(folder: Path) -> dict[tuple[str, str], object]:
-    """Everything that the reader gives of a cache, by (feature, clip); None for what it refuses."""
+    """(feature, clip) -> everything that the reader returns; None if it refuses."""
     try:
         cache = Cache(folder)
         given: dict[tuple[str, str], object] = {
@@ -116,7 +116,7 @@ def contents(folder: Path) -> dict[tuple[str, str], object]:
 
 
 def damage(options: DamageOptions) -> int:
-    """Damage a cache again and again and count what is not found."""
+    """Damage a cache again and again and count the damages that are not found."""
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="damage-") as folder:
         caches = Caches(Path(folder), random.Random(options.seed))

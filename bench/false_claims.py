@@ -1,12 +1,12 @@
-"""How often a report claims something of equally good runs, and how often it finds true differences.
+"""False claims of a report about equally good runs, and its power for true differences.
 
     python -m bench.false_claims
     python -m bench.false_claims TASK=tags
 
-Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and judged by the functions
-that a report calls. A claim is: a run is clearly worse than the best, or an ablation is a clear gain or loss.
-For the power mel+mfcc is truly better than the other runs; and on tables like those of ESC-10 mel is truly
-worse by as much as a report says that its data can show.
+Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and judged by the report's
+functions. A claim is: a run is clearly worse than the best, or an ablation is a clear gain or loss. For the
+power, mel+mfcc is truly better than the other runs; on tables like those of ESC-10, mel is truly worse by the
+difference that the report calls detectable.
 """
 
 from itertools import product
@@ -24,7 +24,7 @@ ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]  # clips of
 RECORDINGS = (8, 10, 30)
 TAG_CLIPS = 600
 FALSE = ("overall", "ablations", "any")
-OWN = (0.1, 0.3, 0.6)  # alike as two seeds, as feature sets, as models
+OWN = (0.1, 0.3, 0.6)  # similarity of two seeds, of two feature sets, of two models
 
 
 class FalseClaimsOptions(Options):
@@ -33,8 +33,8 @@ class FalseClaimsOptions(Options):
     reports: int = option(100, "simulated reports of each row")
     runs: tuple[int, ...] = option((3, 10, 30), "runs of a report")
     clips: tuple[int, ...] = option((100, 400, 2000), "test clips, two of each source recording")
-    points: tuple[int, ...] = option((2, 5, 10), "true differences of which the power is shown")
-    seed: int = option(0, "draws the runs")
+    points: tuple[int, ...] = option((2, 5, 10), "true differences for the power, in points")
+    seed: int = option(0, "seed of the runs")
     task: Literal["classes", "tags"] = option("classes", "tags: clips with several labels, ranked by mAP")
 
 
@@ -47,7 +47,7 @@ def false_claims(options: FalseClaimsOptions) -> None:
     print(f"False claims: % of {options.reports} reports of equally good runs that say they differ\n")
     rows, every = [], []
     for clips, runs in product(options.clips, (2, *options.runs)):
-        named = runs == 2  # by RUN=: one planned comparison, at a level of 0.05
+        named = runs == 2  # with RUN=: one planned comparison, at a level of 0.05
         said = reports(options, rng, runs, clips, named=named)
         every += said
         rows.append((f"{clips:,}", "2, named" if named else runs, *rates(said, *FALSE)))
@@ -96,14 +96,14 @@ def reports(
     *difference: float,
     **given: Any,
 ) -> list[Any]:
-    """What simulated reports claim of so many runs on the same clips."""
+    """The claims of simulated reports on `runs` runs on the same clips."""
     named = given.pop("named", False)
     drawn = (simulated_runs(runs, clips, CLASSES, rng, *difference, **given) for _ in range(options.reports))
     return [claims(one, named=named) for one in drawn]
 
 
 def rates(said: list[Any], *names: str) -> list[str]:
-    """Of each claim the % of the reports that make it."""
+    """The percentage of reports that make each claim."""
     return [f"{100 * float(np.mean([getattr(report, name) for report in said])):.1f}" for name in names]
 
 

@@ -1,10 +1,9 @@
 """Extraction against librosa and audioFlux, on one core: `python -m bench.features`.
 
-Each way runs in a process of its own with its threads pinned to one; clip by clip they take turns, so that
-whatever else the machine does hits all alike. A time is the median over clips of processor time, after one
-round to warm up and without reading files. librosa is called as in pipeline/reference.py, its `hpss` once
-for the two halves; "shared" is librosa given one spectrogram; audioFlux takes
-part if it is installed (pip install -e '.[bench]').
+Each way runs in its own process with one thread; they take turns clip by clip, so that a busy machine slows
+all alike. A time is the median over clips of processor time, after one round to warm up and without reading
+files. librosa is called as in pipeline/reference.py, its `hpss` once for both halves; "shared" is librosa
+given one spectrogram; audioFlux takes part if it is installed (pip install -e '.[bench]').
 """
 
 import multiprocessing
@@ -32,24 +31,24 @@ TRIPLE = ("mel", "mfcc", "chroma")
 TOGETHER = "+".join(TRIPLE)
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 RATE, SAMPLES = 44100, 5 * 44100
-TARGETS = {  # what -> how many times faster at least
+TARGETS = {  # comparison -> least speed-up
     f"{TOGETHER} against librosa, call by call": 6.0,
     f"{TOGETHER} against librosa, one shared spectrogram": 4.0,
     f"{TOGETHER} against audioFlux": 1.5,
     "all features against librosa, call by call": 12.0,
 }
-Times = dict[str, float]  # of each feature
+Times = dict[str, float]  # feature -> time
 
 
 class FeaturesBenchOptions(DatasetOptions):
-    """On which clips."""
+    """The clips and features to time."""
 
     dataset: str = option("synth", "any dataset whose clips are there")
-    clips: int = option(20, "how many, evenly spaced")
+    clips: int = option(20, "number of clips, evenly spaced")
     features: str = option("all", "features, separated by blanks")
 
 
-# What one process is told to do. The results are seconds of processor time by name.
+# The work of one process; results are seconds of processor time by name.
 
 
 @cache
@@ -85,9 +84,9 @@ def shared(path: str, _: tuple[str, ...]) -> Times:
 
 @cache
 def _audioflux() -> Callable[[np.ndarray], object] | None:
-    """The three by audioFlux 0.1.9 as its documentation does: made once, then used clip by clip.
+    """mel, mfcc and chroma by audioFlux 0.1.9, as in its documentation; None if it is not installed.
 
-    Its values are not librosa's: other windows, norms and frame counts. None if it is not installed.
+    Its values are not librosa's: windows, norms and frame counts differ.
     """
     try:
         import audioflux as af
@@ -121,7 +120,7 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
 
 
 def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
-    """Milliseconds, by way and feature: the ways take turns clip by clip, after a round to warm up."""
+    """way -> feature -> milliseconds: the ways take turns clip by clip, after a round to warm up."""
     ways: dict[str, tuple[Callable[..., Times], tuple[str, ...]]] = {
         "ours together": (ours, every),
         "ours, the three": (ours, TRIPLE),
@@ -134,7 +133,7 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
     rounds: dict[str, list[Times]] = {way: [] for way in ways}
     alone = partial(ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"), threadpool_limits)
     with alone((1,)) as fast, alone((1,)) as usual:
-        fast.submit(keep_freed_arrays).result()  # our setting of the C library's memory
+        fast.submit(keep_freed_arrays).result()  # this project's setting of the C library
         for path in progress([paths[0], *paths], label="clips", unit="clips"):
             for way, (work, names) in ways.items():
                 rounds[way].append((fast if work is ours else usual).submit(work, path, names).result())
@@ -145,7 +144,7 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
 
 
 def report(measured: dict[str, Times], reached: list[float]) -> str:
-    """The tables: a feature a row, the three by each way, the targets."""
+    """Two tables: each feature by each way, and the targets."""
     alone = {name: measured[f"alone {name}"][name] for name in measured["librosa"]}
     ways = [
         way | {"all": sum(way.values())} for way in (measured["librosa"], alone, measured["ours together"])

@@ -1,13 +1,13 @@
 """Hostile options and damaged files through the commands that users type: `python -m bench.fuzz`.
 
-A little world is made once: sounds, caches, three runs, a bundle, a report, an exported file, an archive, a
-recipe. In half of the trials one or two options of a command get hostile values, as flags or as
-variables; every option of every command has the same chance. In the other half a file of the world
-is damaged, or its place is taken by a folder, a FIFO, a dangling link, and a command that reads it is run;
-every format has the same chance. Each trial is a process, forked from one that has the libraries loaded.
+A small world is made once: audio, caches, three runs, a bundle, a report, an exported file, an archive, a
+recipe. In half of the trials one or two options of a command get hostile values, as flags or as variables;
+every option of every command is equally likely. In the other half a file of the world is damaged, or replaced
+by a folder, a FIFO or a dangling link, and a command that reads it is run; every format is equally likely.
+Each trial is a process, forked from one that has the libraries loaded.
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit status other than 0, 1
-and 2, a 2 without its message, or a prediction that damaged weights have changed. All of it follows from the
+and 2, a 2 without its message, or a prediction that damaged weights have changed. Everything follows from the
 seed: `--first 1234 --trials 1` repeats one trial.
 """
 
@@ -37,13 +37,13 @@ from commandline.terminal import progress
 from tests.golden.outputs import names
 from tests.golden.sounds import easy_clips
 
-PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30  # that a trial may take
-LINES = 12  # of a finding's output that are shown
-PCM_BYTES = 60_000  # on standard input: two seconds for `listen`
+PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30  # limits of a trial; bytes
+LINES = 12  # shown lines of a finding's output
+PCM_BYTES = 60_000  # bytes on standard input: two seconds for `listen`
 OTHER_KIND, DEEPER, TAKEN_OUT = 0.15, 0.7, 0.3
 RUN = "mel+rms-cnn4"
 
-# Separated by blanks; {…} is filled in, ~ is a blank.
+# Values separated by blanks; {…} is filled in, ~ stands for a blank.
 HOSTILE = r"""
 inf -inf nan -1 0 1 2 -0.0 0.5 1e-320 1e23 -1e23 999999999999999999999999999999 1e999 {empty} ~ {tab}
 a{line}b {line} - -- = + , : @ %s $(x) ' " \ * {long} {accents} {deep} {bytes} a{byte}b 🎵 犬 {escape}[31m
@@ -90,7 +90,7 @@ linear    FEATURES=mel+rms MODEL=linear
 report    RUNS={world}/runs REPORTS={world}/reports
 parcel    FILE={world}/little-features.zip
 """
-# A call of each command that works and takes a fraction of a second; the first word is for us.
+# A valid call of each command that takes a fraction of a second, after the call's name.
 CALLS = """
 data             pipeline data {sounds}
 data-zip         pipeline data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zip
@@ -154,23 +154,23 @@ LOADED = (
 
 
 class FuzzOptions(Options):
-    """How many trials, from which seed."""
+    """Number and kind of trials."""
 
     trials: int = option(5000, "calls of a command")
     first: int = option(0, "number of the first trial")
-    seed: int = option(0, "of everything that is random")
-    only: str = option("", "options, files, or runs: files of run folders and bundles alone")
+    seed: int = option(0, "seed of everything random")
+    only: str = option("", "options, files, or runs (files of run folders and bundles)")
 
 
 class Call(NamedTuple):
-    """Words after `python -m`, and which of CALLS it is."""
+    """Words after `python -m`, and the name in CALLS."""
 
     words: tuple[str, ...]
     name: str = ""
 
 
 class Outcome(NamedTuple):
-    """What a call came to; `finding` is empty if it is as it should be."""
+    """The outcome of a call; `finding` is empty if it is right."""
 
     status: int
     finding: str
@@ -178,12 +178,12 @@ class Outcome(NamedTuple):
 
 
 def pairs(lines: str) -> dict[str, str]:
-    """The first word of each line, and the others."""
+    """first word of each line -> the rest of the line."""
     return dict(line.split(maxsplit=1) for line in lines.strip().splitlines())
 
 
 def usual(world: Path) -> dict[str, list[str]]:
-    """The words of each of CALLS in this world."""
+    """name -> words of each of CALLS in this world."""
     shared = pairs(SHARED)
     shared["training"] = shared["training"].replace("{plain}", shared["plain"])
     shared = {name: words.format(world=world) for name, words in shared.items()}
@@ -191,7 +191,7 @@ def usual(world: Path) -> dict[str, list[str]]:
 
 
 class Worlds:
-    """The world as it was made, and the copy that is damaged, put right again after each call."""
+    """The intact world, and a copy that is damaged and repaired for each call."""
 
     def __init__(self, folder: Path) -> None:
         self.sound, self.world = folder / "sound", folder / "world"
@@ -208,7 +208,7 @@ class Worlds:
             self.state = self._state()
 
     def _copy(self, source: Path, target: Path) -> None:
-        subprocess.run(["cp", "-a", source, target], check=True)  # FIFOs and links as they are
+        subprocess.run(["cp", "-a", source, target], check=True)  # copies FIFOs and links as such
 
     def _state(self) -> dict[Path, tuple[int, ...]]:
         found = ((path, path.lstat()) for path in self.world.rglob("*"))
@@ -216,7 +216,7 @@ class Worlds:
 
 
 def make_world(world: Path) -> None:
-    """Everything that a command can read, small: by the commands themselves."""
+    """Make everything that a command can read, small, by the commands themselves."""
     easy_clips(world / "sounds")
     shutil.copytree(world / "sounds", world / "tree")
     (world / "sounds.csv").rename(world / "sounds" / "little.csv")
@@ -237,7 +237,7 @@ def make_world(world: Path) -> None:
 
 
 def hostile_call(rng: random.Random, world: Path, variables: dict[str, list[str]]) -> Call:
-    """A command with one or two options that nobody would give."""
+    """A command with one or two hostile options."""
     calls = usual(world)
     of_call = {name: variables[command_of(words)] for name, words in calls.items()}
     (name,) = rng.choices(list(calls), [len(known) for known in of_call.values()])
@@ -260,7 +260,7 @@ def of_run(file: Path) -> bool:
 
 
 def damaging_call(rng: random.Random, worlds: Worlds, of_runs: bool) -> tuple[Call, Path]:
-    """A command that reads a file, and the file that is to be damaged before."""
+    """A command that reads a file, and the file to be damaged before."""
     by_format: dict[str, list[Path]] = {}
     for file in worlds.files if not of_runs else filter(of_run, worlds.files):
         readers = next((calls for form, calls in pairs(READERS).items() if re.search(form, str(file))), "")
@@ -277,7 +277,7 @@ def damaging_call(rng: random.Random, worlds: Worlds, of_runs: bool) -> tuple[Ca
 
 
 def damage(file: Path, rng: random.Random) -> str:
-    """Do something to a file, and say what."""
+    """Damage a file; the kind of damage."""
     if rng.random() < OTHER_KIND:
         return other_kind(file, rng)
     of_suffix = {".json": [change_json] * 6, ".csv": [change_cell] * 4, ".pt": [change_weights] * 3}
@@ -287,7 +287,7 @@ def damage(file: Path, rng: random.Random) -> str:
 
 
 def flip(content: bytes, rng: random.Random) -> bytes:
-    """One to a hundred bits, half the time near the beginning."""
+    """Flip one to a hundred bits, half the time near the beginning."""
     flipped = bytearray(content or b"\0")
     for _ in range(rng.choice([1, 1, 3, 100])):
         flipped[rng.randrange(min(len(flipped), rng.choice([512, 1 << 30])))] ^= 1 << rng.randrange(8)
@@ -295,7 +295,7 @@ def flip(content: bytes, rng: random.Random) -> bytes:
 
 
 def cut(content: bytes, rng: random.Random) -> bytes:
-    """The beginning alone, or nothing."""
+    """Keep only the beginning, or nothing."""
     return content[: rng.choice([0, rng.randrange(len(content) + 1)])]
 
 
@@ -307,21 +307,21 @@ def overwrite(content: bytes, rng: random.Random) -> bytes:
 
 
 def blank(content: bytes, rng: random.Random) -> bytes:
-    """A block of zeros or of random bytes somewhere, as a disk leaves it."""
+    """Overwrite a block somewhere with zeros or random bytes, like a failing disk."""
     start, size = rng.randrange(len(content) + 1), rng.choice([16, 512, 4096])
     block = rng.choice([bytes(size), rng.randbytes(size)])[: len(content) - start]
     return content[:start] + block + content[start + len(block) :]
 
 
 def change_json(content: bytes, rng: random.Random) -> bytes:
-    """A key that is gone, or holds something else."""
+    """Remove a key, or change its value."""
     held = json.loads(content)
     _change(held, rng, JSON_VALUES)
     return json.dumps(held).encode()
 
 
 def change_weights(content: bytes, rng: random.Random) -> bytes:
-    """Another value somewhere in what torch.save wrote, with its checksums right."""
+    """Change a value in a file of torch.save, with valid checksums."""
     import torch
 
     held = torch.load(io.BytesIO(content), weights_only=True)
@@ -332,7 +332,7 @@ def change_weights(content: bytes, rng: random.Random) -> bytes:
 
 
 def _change(held: Any, rng: random.Random, values: list[Any]) -> None:
-    """Somewhere in a nest of dictionaries and lists: take something out, or put another value there."""
+    """Remove or replace a value somewhere in nested dictionaries and lists."""
     while True:
         key = rng.choice(list(held) if isinstance(held, dict) else range(len(held)))
         if not (isinstance(held[key], dict | list) and held[key] and rng.random() < DEEPER):
@@ -345,7 +345,7 @@ def _change(held: Any, rng: random.Random, values: list[Any]) -> None:
 
 
 def change_cell(content: bytes, rng: random.Random) -> bytes:
-    """A cell with something else, a row twice, a column that is gone."""
+    """Change a cell, repeat a row, or remove a column."""
     rows = list(csv.reader(io.StringIO(content.decode()))) or [[""]]
     row, what = rng.choice(rows), rng.randrange(4)
     if what == 0:
@@ -360,7 +360,7 @@ def change_cell(content: bytes, rng: random.Random) -> bytes:
 
 
 def other_kind(file: Path, rng: random.Random) -> str:
-    """Something that is no regular file in its place, another file, or nothing."""
+    """Replace a file by something irregular, by another file, or by nothing."""
     kind = rng.choice(["gone", "folder", "fifo", "dangling", "loop", "endless", "another"])
     other = rng.choice(sorted(one for one in file.parent.iterdir() if one.is_file()))
     content = other.read_bytes()
@@ -378,7 +378,7 @@ def other_kind(file: Path, rng: random.Random) -> str:
 
 
 def run(call: Call) -> Outcome:
-    """The call in a process of its own, and what is wrong with what it came to."""
+    """Run the call in its own process, and judge its outcome."""
 
     def work() -> int:
         os.chdir(tempfile.mkdtemp(dir=os.environ["FUZZ_FOLDER"]))
@@ -410,9 +410,9 @@ def run(call: Call) -> Outcome:
 
 
 def reads_otherwise(how: str, file: Path, said: str, sound: str) -> bool:
-    """Whether a damaged file of a run changed what is said, and nothing names the file.
+    """Whether a damaged file of a run changed the output, and no line names the file.
 
-    Text has no checksum: another number in a file that is still well formed is read as it stands.
+    Text has no checksum: another number in a file that is still well formed is read.
     """
     meant = file.suffix in (".json", ".csv") or how.startswith(("change_weights", "is "))
     named = any(file.name in line for line in said.splitlines() if line not in sound)
@@ -420,8 +420,8 @@ def reads_otherwise(how: str, file: Path, said: str, sound: str) -> bool:
 
 
 def fuzz(options: FuzzOptions) -> int:
-    """Call after call, and which of them broke something."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # a forked trial would wait for the threads of this process's pool
+    """Make call after call and count the findings."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # a forked trial would wait for threads that it does not have
     counts: Counter[str] = Counter()
     findings: Counter[str] = Counter()
     sound: dict[tuple[str, ...], str] = {}

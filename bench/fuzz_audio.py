@@ -27,23 +27,24 @@ from commandline.terminal import size, text_table
 ROOT = Path(__file__).resolve().parent.parent
 RATE, SECONDS = 22_050, 1.0
 MOST_MEMORY = 1e9  # bytes, of all processes of the command together
-MOST_SECONDS = 600  # after which the command hangs
+MOST_SECONDS = 600  # a longer command counts as hung
 GOOD, BAD, EITHER = "done", "named", "done or named"
-FORMATS = (  # of files, each with libsndfile's container and subtype
+FORMATS = (  # file formats, each with libsndfile's container and subtype
     "wav=WAV/PCM_16 float.wav=WAV/FLOAT 24.wav=WAV/PCM_24 flac=FLAC/PCM_16 ogg=OGG/VORBIS "
     "mp3=MP3/MPEG_LAYER_III aiff=AIFF/PCM_16 au=AU/PCM_16 w64=W64/PCM_16 caf=CAF/PCM_16"
 )
-SIZES = {"wav": (40, "<I"), "aiff": (42, ">I"), "au": (8, ">I"), "w64": (96, "<Q")}  # where a header has it
+# format -> place and layout of the number of samples in the header
+SIZES = {"wav": (40, "<I"), "aiff": (42, ">I"), "au": (8, ">I"), "w64": (96, "<Q")}
 
 
 class FuzzAudioOptions(Options):
-    """How much damage."""
+    """Amount of damage."""
 
     files: int = option(2000, "damaged files; a tenth as many good ones lie between them")
-    seed: int = option(0, "of the damage")
+    seed: int = option(0, "seed of the damage")
 
 
-# What is done to a file -> what must become of it, and which formats it is done to if not all.
+# damage -> required outcome, and the formats that it applies to ('' for all)
 DAMAGES = {
     "none": (GOOD, ""),
     "truncated": (BAD, ""),
@@ -78,7 +79,7 @@ def damaged(content: bytes, damage: str, kind: str, rng: random.Random) -> bytes
             return rng.randbytes(len(content))
         case "noise behind its header":
             return content[:64] + rng.randbytes(9000)
-        case "header lies":  # gigabytes of samples; of .au all ones are no lie
+        case "header lies":  # a promise of gigabytes of samples; all ones mean "unknown" in .au
             place, layout = SIZES[kind]
             promised = rng.choice([2**31 - 1, 3_000_000_000, 2**32 - 2, 2_200_000_000])
             return (
@@ -88,7 +89,7 @@ def damaged(content: bytes, damage: str, kind: str, rng: random.Random) -> bytes
 
 
 def fuzz_audio(options: FuzzAudioOptions) -> int:
-    """Make the files, extract a feature of each, compare what was done and named with what was damaged."""
+    """Make the files, extract a feature of each, compare done and named files with the damage."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         table = make_files(folder / "mine", options)
@@ -108,7 +109,7 @@ def fuzz_audio(options: FuzzAudioOptions) -> int:
 
 
 def make_files(folder: Path, options: FuzzAudioOptions) -> pd.DataFrame:
-    """By clip id: its damage, and what must become of it."""
+    """clip id -> damage, and required outcome."""
     rng, originals = random.Random(options.seed), {}
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(RATE * SECONDS))
     for kind, how in (one.split("=") for one in FORMATS.split()):
@@ -129,14 +130,14 @@ def make_files(folder: Path, options: FuzzAudioOptions) -> pd.DataFrame:
 
 
 def run(folder: Path) -> tuple[int, float, int]:
-    """(exit status, seconds, peak bytes of the command's processes together); killed when it hangs."""
+    """(exit status, seconds, peak bytes of all the command's processes); killed if it hangs."""
     words = [f"DATASET={folder / 'mine'}", f"DATA={folder / 'data'}", "FEATURES=rms"]
     words += [f"SAMPLE_RATE={RATE}", f"DURATION={SECONDS}"]
     command = [sys.executable, "-m", "pipeline", "features", *words]
     begun, peak, environment = time.perf_counter(), 0, os.environ | {"OMP_NUM_THREADS": "1"}
     process = psutil.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     while process.poll() is None and time.perf_counter() - begun < MOST_SECONDS:
-        with contextlib.suppress(psutil.NoSuchProcess):  # one of them ended while we looked
+        with contextlib.suppress(psutil.NoSuchProcess):  # a process has ended meanwhile
             family = [process, *process.children(recursive=True)]
             peak = max(peak, sum(one.memory_info().rss for one in family))
         time.sleep(0.05)

@@ -1,14 +1,14 @@
-"""Kill at random moments and look what is left: `python -m bench.kill --kills 1000`, also `--training`.
+"""Kill runs at random moments and check the files: `python -m bench.kill --kills 1000`, also `--training`.
 
-Of extractions each round lets something happen to a dataset, starts a run with two worker processes and kills
-it: all of it or its parent alone, at a random time or at a random line of `features_cache`. Then every file
-must open, every clip that counts as done must be bit-identical to what an undisturbed run makes of it and
-stand under its own id, and a second run must compute exactly what is missing.
+Extraction: each round changes a dataset, starts a run with two worker processes and kills it, all of it or
+its parent alone, at a random time or at a random line of `features_cache`. Then every file must open, every
+clip that counts as done must have its own id and the bytes of an undisturbed run, and a second run must
+compute exactly the missing clips.
 
-Of trainings each variant is trained once undisturbed. Then the same command is killed some times in a row, at
-a random time or at a random line of the code that writes run folders, and given once more until it ends. What
-finished folds and whole rows of history.csv held before a kill must stay byte for byte, and in the end the
-folder must hold what the undisturbed one holds but for the seconds.
+Training: each variant is trained once undisturbed. Then the same command is killed one or several times, at a
+random time or at a random line of the code that writes run folders, and run once more to its end. Finished
+folds and whole rows of history.csv must keep their bytes, and at the end the folder must equal the
+undisturbed one except for the seconds.
 """
 
 import contextlib
@@ -47,9 +47,9 @@ from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = (f"{ROOT}/features_cache/", f"{ROOT}/storage/files.py", f"{ROOT}/storage/system.py")
 WRITING = (*PROTOCOL[1:], f"{ROOT}/results/", f"{ROOT}/train/checkpoint.py")
-FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")  # of extractions
-PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # of the kills
-WORKER_LINES = 1000  # of the protocol, that a worker comes through in a run with all to do
+FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")  # features of extractions
+PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # shares of the kills
+WORKER_LINES = 1000  # lines of PROTOCOL that a worker runs if all clips are missing
 IN_A_ROW = (1, 1, 2, 3)  # kills before a training may end
 TRAINING = "FEATURES=mel GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off AUGMENT=none"
 CARRIED = "EMA=0.9 SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
@@ -64,15 +64,15 @@ VARIANTS = {
 
 
 class KillOptions(Options):
-    """How long the soak is."""
+    """Kind and length of the soak."""
 
     kills: int = option(1000, "SIGKILLs")
-    training: bool = option(False, "of trainings instead of extractions")
-    seed: int = option(0, "of everything that is random")
+    training: bool = option(False, "kill trainings instead of extractions")
+    seed: int = option(0, "seed of everything random")
 
 
 class Soak:
-    """Counts what comes of kills, and prints what should not have come of them."""
+    """Counts the outcomes of kills, and prints findings."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.rng, self.folder = random.Random(seed), folder
@@ -92,16 +92,16 @@ class Soak:
 def started(
     words: list[str], lines: Lines | None = None, counted: Path | None = None, output: int | None = None
 ) -> int:
-    """The process of a command; `lines` are counted, killed at, and in the end written to `counted`."""
+    """The process of a command; `lines` counts and kills, and `counted` gets the count at the end."""
 
-    def close_locks() -> None:  # in a forked worker, which a spawned one would never have had
+    def close_locks() -> None:  # in a forked worker: a spawned one would not have them
         for link in list(Path("/proc/self/fd").iterdir()):
             if link.is_symlink() and link.readlink().parent.name == "locks":
                 os.close(int(link.name))
 
     def work() -> int:
         os.register_at_fork(after_in_child=close_locks)
-        tqdm.set_lock(threading.RLock())  # forked processes share its own: one that is killed keeps it
+        tqdm.set_lock(threading.RLock())  # forked processes share tqdm's own, which a killed one would keep
         if lines:
             lines.begin()
         status = status_of(words)
@@ -113,17 +113,17 @@ def started(
 
 
 class Remembering(ChangingDataset):
-    """It remembers what its clips ever were: whatever lies in a cache can be told right from wrong."""
+    """A dataset that keeps every past content and label of its clips, to check any value in a cache."""
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         (folder / "history").mkdir(parents=True)
-        self.labels: dict[str, set[str]] = {}  # clip id -> every label that it ever had
-        self.contents: dict[str, list[str]] = {}  # clip id -> hash of every content that it ever had
-        self.features, self.dtype = set(FEATURES[:4]), "float16"  # that the next run asks for
+        self.labels: dict[str, set[str]] = {}  # clip id -> all its labels so far
+        self.contents: dict[str, list[str]] = {}  # clip id -> hashes of all its contents so far
+        self.features, self.dtype = set(FEATURES[:4]), "float16"  # of the next run
         super().__init__(folder, rng, clips=16)
 
     def change(self) -> str:
-        """Let one thing happen; its name."""
+        """Make one change; its name."""
         what = self.rng.choice((self.add, self.remove, self.shuffle, self.edit, self.touch, self.relabel))
         if self.rng.random() < 0.5:
             what = self.rng.choice((self.toggle_feature, self.toggle_type, self.replace, self.replace))
@@ -131,11 +131,11 @@ class Remembering(ChangingDataset):
         return str(what.__name__)
 
     def toggle_feature(self) -> None:
-        """One feature more or fewer is asked for."""
+        """Add or remove one feature of the next run."""
         self.features ^= {self.rng.choice(FEATURES[1:])}
 
     def toggle_type(self) -> None:
-        """The other stored type."""
+        """Change to the other stored type."""
         self.dtype = "float32" if self.dtype == "float16" else "float16"
 
     def audio(self, content: str) -> Path:
@@ -143,7 +143,7 @@ class Remembering(ChangingDataset):
         return Path(self.folder / "history" / f"{content}.wav")
 
     def record(self, name: str) -> Path:
-        """New audio in this clip's file; what it holds is kept."""
+        """Write new audio into this clip's file and keep a copy."""
         path = Path(super().record(name))
         content = read_source(str(path))[0]
         shutil.copy(path, self.audio(content))
@@ -151,14 +151,14 @@ class Remembering(ChangingDataset):
         return path
 
     def write(self) -> None:
-        """The CSV of the rows; their labels are kept."""
+        """Write the CSV and keep the labels."""
         for name, row in zip(self.ids, self.rows, strict=True):
             self.labels.setdefault(name, set()).add(row["label"])
         super().write()
 
 
 class Extraction(Soak):
-    """Rounds of change, kill, look and second run."""
+    """Rounds of change, kill, check and second run."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
@@ -171,14 +171,14 @@ class Extraction(Soak):
     def start(
         self, lines: Lines | None = None, counted: Path | None = None, output: int | None = None
     ) -> int:
-        """The process of the run that the dataset needs now."""
+        """The process of a run for the dataset as it is now."""
         words = ["pipeline", "features", f"DATASET={self.sounds.csv}", f"DATA={self.folder / 'data'}"]
         words += [f"FEATURES={' '.join(sorted(self.sounds.features))}", f"DTYPE={self.sounds.dtype}"]
         words += [f"SAMPLE_RATE={SAMPLE_RATE}", "DURATION=1", "JOBS=2"]
         return started(words, lines, counted, output)
 
     def round(self) -> None:
-        """One kill and a look at what it left; a second run and a look at what it made."""
+        """One kill and a check of the cache; a second run and another check."""
         what, alone = self.sounds.change(), self.rng.random() < PARENT_ALONE
         where = f"kill {self.kills}, {what}, {'parent alone' if alone else 'all'}"
         if self.rng.random() < AT_A_LINE:
@@ -206,11 +206,11 @@ class Extraction(Soak):
             self.ended_well += 1
 
     def look(self, where: str, alone: bool) -> int | None:
-        """How many feature maps a kill left to compute; None if orphans may still finish a clip."""
+        """The number of missing feature maps after a kill; None if orphans may still finish a clip."""
         return None if alone else self.missing(where)
 
     def missing(self, where: str) -> int:
-        """How many feature maps are to be computed; whatever is done is compared with what it should be."""
+        """The number of missing feature maps; done ones are compared with those of an undisturbed run."""
         now, done = {clip: self.sounds.contents[clip][-1] for clip in self.sounds.ids}, 0
         for path in sorted(self.cache.glob("*.h5")):
             try:
@@ -240,14 +240,14 @@ class Extraction(Soak):
 
 @cache
 def undisturbed(feature: str, file: str, dtype: str) -> bytes:
-    """What a run that nobody kills stores for one clip."""
+    """The stored bytes of one clip in an undisturbed run."""
     y = audio.load_clip(Path(file), SAMPLE_RATE, SAMPLE_RATE)
     values = resolve_feature(parse_channel(feature)).compute(Clip(y, SAMPLE_RATE))
     return to_stored(values, values.shape, dtype).tobytes()
 
 
 def lives(group: int) -> bool:
-    """Whether a process group has a member a second from now."""
+    """Whether a process group still has a member after a second."""
     for _ in range(20):
         living = False
         for process in psutil.process_iter(["status"]):
@@ -260,7 +260,7 @@ def lives(group: int) -> bool:
 
 
 class Training(Soak):
-    """Rounds of kills, a last run, and comparison with the run that nobody disturbed."""
+    """Rounds of kills, a last run, and comparison with the undisturbed run."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
@@ -285,7 +285,7 @@ class Training(Soak):
         folder = runs / expected.parent.name / expected.name
         for last in (*[False] * self.rng.choice(IN_A_ROW), True):
             where = f"kill {self.kills}, {name}"
-            # What no later run may change: a finished fold's predictions, every fold's whole rows of history.
+            # no later run may change a finished fold's predictions or whole rows of history
             kept = {
                 file: b"".join(file.read_bytes().rpartition(b"\n")[:2]) for file in folder.glob("fold*/*.csv")
             }
@@ -312,7 +312,7 @@ class Training(Soak):
 
 
 def differences(expected: Path, folder: Path) -> list[str]:
-    """What a run folder has otherwise than the undisturbed one."""
+    """The differences between a run folder and the undisturbed one."""
     names = [{str(file.relative_to(one)) for file in one.rglob("*")} for one in (expected, folder)]
     found = [f"only one of them has {name}" for name in sorted(names[0] ^ names[1])]
     for name in sorted(names[0] & names[1]):
@@ -322,7 +322,7 @@ def differences(expected: Path, folder: Path) -> list[str]:
 
 
 def _content(file: Path) -> Any:
-    """What a file says but for seconds, comparable."""
+    """A file's content without seconds, for comparison."""
     import torch
 
     if file.name == "history.csv":
@@ -343,12 +343,12 @@ def _content(file: Path) -> Any:
 
 
 def fork_workers() -> None:
-    """Or a round would take seconds; nothing else differs from a user's run."""
+    """Fork the workers: with a fork server a round would take seconds."""
     pool.START_METHOD = "fork"
 
 
 def kill(options: KillOptions) -> int:
-    """Kill extraction after extraction, or training after training, and count what that breaks."""
+    """Kill extraction after extraction, or training after training, and count the findings."""
     if options.training:
         import torch
 

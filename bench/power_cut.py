@@ -1,12 +1,12 @@
-"""Power cuts in the middle of an extraction: `python -m bench.power_cut --cuts 200`.
+"""Simulated power cuts during an extraction: `python -m bench.power_cut --cuts 200`.
 
-No block device is cut off; what one would lose is computed. A run is killed at a random moment, and the cache
-is put into a state in which a crash of the system may leave it: of each file any of the pages (4096 bytes)
-that were written since its last fsync are kept, the others are as they were at that fsync; names that were
-changed since the folder's last fsync are changed or not. Then the boot id is another, a second run goes on,
-and everything in the cache is compared with what an undisturbed run makes.
+No block device is cut off; its losses are computed. A run is killed at a random moment, and the cache is put
+into a state in which a crash of the system may leave it: each page (4096 bytes) of a file that was written
+since the last fsync is new or as it was at that fsync; each name changed since the folder's last fsync is new
+or old. Then the boot id changes, a second run continues, and the whole cache is compared with that of an
+undisturbed run.
 
-It assumes what ext4, xfs and btrfs give: fsync of a file keeps its bytes and length, fsync of a folder its
+The assumptions hold on ext4, xfs and btrfs: fsync of a file keeps its bytes and length, fsync of a folder its
 names, a page is written whole, and a rename is seen whole or not at all.
 """
 
@@ -26,20 +26,20 @@ PAGE = 4096
 
 
 class PowerCutOptions(Options):
-    """How many."""
+    """Number of cuts."""
 
     cuts: int = option(200, "power cuts")
-    seed: int = option(0, "of everything that is random")
+    seed: int = option(0, "seed of everything random")
 
 
 class Disk:
-    """What has reached the disk: by inode the bytes of the last fsync, by folder its names at the last."""
+    """The content of the disk: each inode's bytes and each folder's names at the last fsync."""
 
     def __init__(self, shadow: Path, watched: Path) -> None:
         self.shadow, self.watched = shadow, watched
 
     def start(self) -> None:
-        """Everything that is there now is on the disk; from here on each fsync is recorded."""
+        """Take everything present as written to the disk, and record each fsync from now on."""
         shutil.rmtree(self.shadow, ignore_errors=True)
         self.shadow.mkdir()
         for folder in [self.watched, *(one for one in self.watched.rglob("*") if one.is_dir())]:
@@ -97,7 +97,7 @@ class Disk:
 
 
 def mixed(old: bytes, new: bytes, rng: random.Random) -> tuple[bytes, int]:
-    """Each page as it was at the last fsync or as it is; how many are not as they are."""
+    """Each page as at the last fsync or as now; and the number of pages that are not as now."""
     length = rng.choice([len(old), len(new)])
     content, lost = bytearray(length), 0
     for start in range(0, length, PAGE):
@@ -109,7 +109,7 @@ def mixed(old: bytes, new: bytes, rng: random.Random) -> tuple[bytes, int]:
 
 
 class PowerCuts(kill.Extraction):
-    """Kills of bench.kill, each of which also takes what was not synchronised."""
+    """Kills of bench.kill that also lose what was not synchronised."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
@@ -117,7 +117,7 @@ class PowerCuts(kill.Extraction):
         self.disk.start()
 
     def look(self, where: str, alone: bool) -> int | None:
-        """The system comes up again, with another boot id and without some of the pages; nobody looks yet."""
+        """Restart the system with another boot id and without some of the pages; nothing is compared yet."""
         self.lost += self.disk.cut(self.rng)
         boot = f"boot {self.kills}"
         claims.boot_id = lambda: boot
@@ -126,7 +126,7 @@ class PowerCuts(kill.Extraction):
 
 
 def power_cut(options: PowerCutOptions) -> int:
-    """Cut the power again and again and count what that breaks."""
+    """Cut the power again and again and count the findings."""
     kill.fork_workers()
     kill.PARENT_ALONE = 0  # workers go down with the system
     with tempfile.TemporaryDirectory(prefix="power-cut-") as folder:

@@ -1,4 +1,4 @@
-"""Commands in forked processes that have the libraries loaded: what the soaks start, kill and wait for."""
+"""Commands in forked processes that have the libraries loaded: soaks start them, kill them and wait."""
 
 import contextlib
 import os
@@ -13,13 +13,14 @@ from types import FrameType
 from typing import Any
 
 HUNG = -1000
-PATIENCE = 300  # seconds after which a process hangs: many on a machine that is busy otherwise
+PATIENCE = 300  # seconds after which a process counts as hung, even on a busy machine
 
 
 class Lines:
     """A trace function that counts lines of some files and kills its process group at one of them.
 
-    `in_worker`: at a line of a forked worker, which counts its own; `alone`: the run without its workers.
+    in_worker  count the lines of a forked worker instead of the run's
+    alone      kill the run without its workers
     """
 
     def __init__(self, files: Sequence[str], kill_at: int = 0, in_worker: bool = False, alone: bool = False):
@@ -44,7 +45,7 @@ class Lines:
 
 
 def status_of(words: Sequence[str]) -> int:
-    """What `python -m <words>` ends with, in this process."""
+    """The exit status of `python -m <words>`, run in this process."""
     sys.argv = ["", *words[1:]]
     sys.modules.pop(f"{words[0]}.__main__", None)
     try:
@@ -55,10 +56,10 @@ def status_of(words: Sequence[str]) -> int:
 
 
 def forked(work: Callable[[], int], output: int | None = None) -> int:
-    """A process in a group of its own that does this work, prints to `output` and exits with its status."""
+    """A process in its own group that does this work, prints to `output` and exits with the work's status."""
     process = os.fork()
     if process:
-        with contextlib.suppress(OSError):  # it was quicker, or is gone already
+        with contextlib.suppress(OSError):  # the child did it first, or has ended
             os.setpgid(process, process)
         return process
     status = 70
@@ -70,7 +71,7 @@ def forked(work: Callable[[], int], output: int | None = None) -> int:
         sys.stdout = open(1, "w", closefd=False, errors="surrogateescape")  # noqa: SIM115
         sys.stderr = open(2, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
         status = work()
-    except BaseException:  # KeyboardInterrupt too: whatever ended the work, it is shown and ends here
+    except BaseException:  # KeyboardInterrupt too: any error is printed and ends here
         traceback.print_exc()
     finally:
         sys.settrace(None)
@@ -81,7 +82,7 @@ def forked(work: Callable[[], int], output: int | None = None) -> int:
 
 
 def ended(process: int) -> int:
-    """Exit status, negative for a signal; HUNG, and killed, after PATIENCE."""
+    """Exit status, negative for a signal; after PATIENCE the process is killed, and the status is HUNG."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         done, status = os.waitpid(process, os.WNOHANG)

@@ -1,8 +1,7 @@
-"""Random batches from the cache beside RAM and the naive HDF5 ways: `python -m bench.reading`.
+"""Random batches from the cache, against RAM and the usual ways with HDF5: `python -m bench.reading`.
 
-A batch is 32 clips of mel, mfcc and chroma in float16, as a training step takes it. All ways read the same
-clips of the same values, one after the other in every round, so that a busy machine slows all of them. Every
-clip's CRC was checked before.
+A batch is 32 clips of mel, mfcc and chroma in float16, as for a training step. All ways read the same clips
+in turn in every round, so that a busy machine slows all of them. Every clip's CRC is checked before.
 """
 
 import tempfile
@@ -27,11 +26,11 @@ Read = Callable[[NDArray[np.intp]], Any]
 
 
 class ReadingOptions(Options):
-    """How much is read."""
+    """Amount of data and rounds."""
 
-    clips: int = option(2000, "in the cache")
+    clips: int = option(2000, "clips in the cache")
     rounds: int = option(200, "batches of each way")
-    seed: int = option(0, "of the values and of the batches")
+    seed: int = option(0, "seed of values and batches")
 
 
 def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:
@@ -46,7 +45,7 @@ def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:
 
 
 def ways(cache: Cache, folder: Path) -> dict[str, Read]:
-    """Name -> what reads a batch."""
+    """name -> function that reads a batch."""
     contiguous = {name: h5py.File(cache.folder / f"{name}.h5") for name in SHAPES}
     in_ram = {name: file["values"][:] for name, file in contiguous.items()}
     chunked = h5py.File(folder / "chunked.h5", "w")
@@ -55,7 +54,7 @@ def ways(cache: Cache, folder: Path) -> dict[str, Read]:
 
     def fancy(file: Callable[[str], h5py.Dataset]) -> Read:
         def read(rows: NDArray[np.intp]) -> list[NDArray[Any]]:
-            rows = np.sort(rows)  # h5py takes nothing else
+            rows = np.sort(rows)  # h5py needs ascending indices
             return [file(name)[rows] for name in SHAPES]
 
         return read
@@ -69,12 +68,12 @@ def ways(cache: Cache, folder: Path) -> dict[str, Read]:
 
 
 def compare(readers: dict[str, Read], clips: int, rounds: int, rng: np.random.Generator) -> str:
-    """A table: ms a batch, ratio to the first."""
+    """A table of milliseconds a batch, and the ratio to the first way."""
     seconds: dict[str, list[float]] = {name: [] for name in readers}
     for round_ in range(rounds):
         rows = rng.choice(clips, BATCH, replace=False)
         for name, read in readers.items():
-            if round_ < 10 or not name.startswith("h5py") or round_ % 10 == 0:  # those take long
+            if round_ < 10 or not name.startswith("h5py") or round_ % 10 == 0:  # slow ways
                 begun = time.perf_counter()
                 read(rows)
                 seconds[name].append(time.perf_counter() - begun)

@@ -1,8 +1,8 @@
 """Memory and time of training on very many short clips: `python -m bench.short_clips`.
 
-Clips of a quarter of a second, mel and mfcc, are held in memory as the cache stores them, or resized to the
-default grid. Exit status 1 if a process that holds them as stored takes more than 3 GB, or a step takes more
-than 5 % longer.
+Memory holds clips of a quarter of a second, mel and mfcc, as the cache stores them, or resized to the default
+grid. The exit status is 1 if a process with stored clips takes more than 3 GB, or a step with them more than
+5 % longer.
 """
 
 import resource
@@ -26,12 +26,12 @@ from train.trainer import Trainer
 
 ROWS = {"mel": 128, "mfcc": 40}
 FRAMES, CLASSES, FOLDS, RATE, SECONDS = 4, 10, 5, 8_000, 0.25
-STEPS = 3  # in a timed round
+STEPS = 3  # steps of a timed round
 MOST_BYTES, MOST_TIME = 3e9, 1.05
 
 
 class ShortClipsOptions(Options):
-    """How much."""
+    """Clips and rounds."""
 
     clips: int = option(200_000, "clips in the cache", least=1000)
     rounds: int = option(15, "timed rounds of three steps", least=1)
@@ -49,7 +49,7 @@ def make_run(folder: Path, clips: int) -> RunOptions:
 
 
 def held(run: RunOptions, as_stored: bool) -> Trainer:
-    """A trainer of three steps an epoch, its clips in memory as stored or resized."""
+    """A trainer with three steps an epoch, and clips in memory as stored or resized."""
     if not as_stored:
         fold_data.holds_stored = lambda plan: False
     trainer = trainer_of(run, Compute())
@@ -58,7 +58,7 @@ def held(run: RunOptions, as_stored: bool) -> Trainer:
 
 
 def peak(run: RunOptions, as_stored: bool) -> int:
-    """Bytes that a process has at most."""
+    """Peak memory of a process, in bytes."""
     epoch_of(held(run, as_stored))()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 

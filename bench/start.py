@@ -1,11 +1,10 @@
-"""What surrounds the arithmetic: what a command costs that has nothing, or little, to compute.
+"""Processor time of commands that have nothing, or little, to compute.
 
     python -m bench.start
 
-Processor seconds of whole processes, the median of ROUNDS, in turns, and as multiples of two imports in the
-same run: on a machine that does other work the ratios hold, the seconds do not. Everything happens in a
-temporary folder, on the synthetic clips. PYTHONDONTWRITEBYTECODE in the environment spoils such
-figures, which the bench says.
+Times are of whole processes, medians of ROUNDS in turns, also as multiples of two imports in the same run: on
+a busy machine the ratios hold, the seconds do not. Everything happens in a temporary folder, on the synthetic
+clips. The bench warns if PYTHONDONTWRITEBYTECODE is set, because it makes the figures too high.
 """
 
 import os
@@ -26,7 +25,7 @@ SETS = ("mel", "mfcc", "chroma", "mel+mfcc")
 FEATURES = "-m pipeline features DATASET=synth FEATURES=small"
 TRAIN = "-m train run DATASET=synth MODEL=texture EPOCHS=2 CURVE=0 PRECISION=fp32 THREADS=1 FEATURES="
 
-# What is timed, once everything is there -> the words after `python`.
+# timed command, once its data are there -> the words after `python`
 TIMED = {
     f"import {LIBRARIES}": f"-c 'import {LIBRARIES}'",
     "import torch": "-c 'import torch'",
@@ -44,7 +43,7 @@ TIMED = {
 
 
 def processor_seconds(words: str, folder: Path) -> float:
-    """User and system time of a process and of the processes that it started."""
+    """User and system time of a process and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, *shlex.split(words)]

@@ -1,10 +1,10 @@
-"""Training: clips a second and the whole of a course, against the loops that people write.
+"""Training: clips a second, and the time of a whole training, against usual loops.
 
     python -m bench.training
 
-ResNet-18 on 3 x 128 x 431, batch 32. All alternatives run in turn within each round, so that a busy machine
-slows all of them alike; ratios are medians over the rounds. Loops of others run in processes of their own.
-Clips are noise: speed does not depend on them.
+ResNet-18 on 3 x 128 x 431, batch 32. All alternatives take turns within each round, so that a busy machine
+slows all alike; ratios are medians over the rounds. Usual loops run in their own processes. Clips are noise:
+speed does not depend on them.
 """
 
 import statistics
@@ -42,14 +42,14 @@ Timed = dict[str, list[float]]
 
 
 class TrainingBenchOptions(Options):
-    """How long."""
+    """Clips and rounds."""
 
-    clips: int = option(128, "trained on in a timed epoch")
+    clips: int = option(128, "training clips of a timed epoch")
     rounds: int = option(5, "timed epochs of each alternative")
 
 
 class Fixed(Resident):
-    """Clips that hand out the same tensors again: a training loop without a data path."""
+    """Clips that return the same tensors again: a training loop without a data path."""
 
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
         self.tensors = [x.clone() for x in tensors]
@@ -82,12 +82,12 @@ def make_run(folder: Path, clips: int) -> RunOptions:
     for name, rows in SHAPES.items():
         values = chance.normal(-30, 12, (count, rows, GRID[1])).astype(np.float16)
         external.write_feature(folder, name, values, ids, row_unit="Hz")
-    grid = "{}x{}".format(*GRID)  # the network alone, as in the loops compared with
+    grid = "{}x{}".format(*GRID)  # the network alone, as in the usual loops
     return RunOptions(dataset=str(folder), folds=(1,), grid=grid, model="resnet18", runs=folder / "runs")
 
 
 def chosen(run: RunOptions, device: str) -> Compute:
-    """What a run computes by on this device, not compiled, ready."""
+    """The way to compute that a run chooses on this device, not compiled."""
     plan = make_plan(run)
     x, y = torch.zeros(run.batch, *plan.input_shape), torch.eye(CLASSES)[torch.arange(run.batch) % CLASSES]
     batch = x.to(device), y.to(device)
@@ -98,7 +98,7 @@ def chosen(run: RunOptions, device: str) -> Compute:
 
 
 def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trainer:
-    """Fold 1, ready to train; `bare` on tensors that are there."""
+    """Fold 1, ready to train; `bare`: on prepared tensors."""
     plan = make_plan(run)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), clips, compute.device)
@@ -121,7 +121,7 @@ def epoch_of(trainer: Trainer) -> Callable[[], None]:
 
 
 def take_turns(alternatives: Mapping[str, Callable[[], object]], rounds: int) -> Timed:
-    """Seconds of each alternative in each round, after one round that is not counted."""
+    """Seconds of each alternative in each round, after one uncounted round."""
     seconds: Timed = {name: [] for name in alternatives}
     for number in range(1 + rounds):
         for name, run in alternatives.items():
@@ -133,7 +133,7 @@ def take_turns(alternatives: Mapping[str, Callable[[], object]], rounds: int) ->
 
 
 def ratio(seconds: Timed, slow: str, fast: str) -> float:
-    """How many times as long `slow` takes: the median over the rounds."""
+    """The time of `slow` as a multiple of that of `fast`: the median over the rounds."""
     return statistics.median(one / other for one, other in zip(seconds[slow], seconds[fast]))
 
 
@@ -145,7 +145,7 @@ def row(what: str, ours: float, other: float, ratio: float, target: float, note:
 def clips_a_second(
     run: RunOptions, compute: Compute, folder: Path, options: TrainingBenchOptions
 ) -> list[tuple[str, ...]]:
-    """Our loop from memory and on bare tensors, against a loop over files of arrays."""
+    """This project's loop, from memory and on bare tensors, against a loop over files of arrays."""
     files = save_arrays(folder / "saved", options.clips)
     trainers = {
         "ours": trainer_of(run, compute),
@@ -176,7 +176,7 @@ def save_arrays(folder: Path, clips: int) -> list[Path]:
 
 
 def from_audio(run: RunOptions, compute: Compute, folder: Path, clips: int) -> tuple[str, ...]:
-    """A course from audio each epoch, and from the cache with the extraction included."""
+    """Training from audio in each epoch, and from the cache with the extraction included."""
     chance = np.random.default_rng(2)
     files = [folder / "sounds" / f"class{number % CLASSES}" / f"{number:05d}.wav" for number in range(clips)]
     for file in files:

@@ -1,4 +1,4 @@
-"""The loops that people write, fair and without our parts: what bench.training compares with."""
+"""Usual training loops without this project's parts, which bench.training compares with."""
 
 import multiprocessing
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ WORKERS = 2
 
 
 class Saved(Dataset[tuple[torch.Tensor, int]]):
-    """One .npy file a clip, (3, 128, 431) float32, as a script saves them."""
+    """One .npy file for each clip, (3, 128, 431) float32, as a script saves them."""
 
     def __init__(self, files: Sequence[Path], targets: Sequence[int]) -> None:
         self.files, self.targets = list(files), list(targets)
@@ -31,7 +31,7 @@ class Saved(Dataset[tuple[torch.Tensor, int]]):
 
 
 class FromAudio(Saved):
-    """librosa's mel, mfcc and chroma of one file each time it is asked for, stacked: a notebook's Dataset."""
+    """librosa's mel, mfcc and chroma of a file, computed at each access and stacked: a notebook's Dataset."""
 
     def read(self, file: Path) -> torch.Tensor:
         import librosa
@@ -47,7 +47,7 @@ class FromAudio(Saved):
 
 
 class Apart:
-    """A loop in a process of its own, where nothing of ours has been set; called, it runs one epoch."""
+    """A loop in its own process, without this project's settings; a call runs one epoch."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ def serve(
     threads: int,
     device: str,
 ) -> None:
-    """An epoch in fp32 for each True that comes through the pipe, answered by None."""
+    """Train an epoch in fp32 for each True from the pipe, and answer None."""
     torch.set_num_threads(threads)
     network = network.to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)

@@ -1,7 +1,7 @@
-"""Windows of one long recording against the same samples in files of their own: `python -m bench.windows`.
+"""Windows of one long recording against files of the same length: `python -m bench.windows`.
 
-Both are decoded and resampled as `features` does, a batch of windows and a batch of files in turn, so that a
-busy machine slows both. The wanted ratio is at most 1.3, in memory that does not grow with the recording.
+Both are decoded and resampled as by `features`, a batch of windows and a batch of files in turn, so that a
+busy machine slows both. The ratio should be at most 1.3, and memory should not grow with the recording.
 """
 
 import resource
@@ -19,18 +19,18 @@ from commandline.terminal import text_table
 from pipeline import audio
 
 RATE, WANTED = 44_100, 22_050  # Hz, of the recording and of the features
-BATCH = 32  # windows, as a worker takes them
+BATCH = 32  # windows of a worker's batch
 MOST = 1.3
 
 
 class WindowsOptions(Options):
-    """How much is read."""
+    """Amount of audio."""
 
-    windows: int = option(2400, "of two seconds, one every 1.5 seconds")
+    windows: int = option(2400, "windows of two seconds, one every 1.5 seconds")
 
 
 def write(path: Path, blocks: int, seed: int) -> None:
-    """Two seconds of noise and tones a block."""
+    """Write blocks of two seconds of noise and a tone."""
     rng = np.random.default_rng(seed)
     time = np.arange(2 * RATE) / RATE
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
@@ -39,7 +39,7 @@ def write(path: Path, blocks: int, seed: int) -> None:
 
 
 def compare(folder: Path, kind: str, windows: int) -> tuple[list[str], bool]:
-    """A row of the table, and whether the ratio is as wanted."""
+    """A row of the table, and whether the ratio is at most MOST."""
     recording = folder / f"recording.{kind}"
     write(recording, round(0.75 * windows) + 1, 0)
     clips = [folder / f"{number}.{kind}" for number in range(BATCH)]
