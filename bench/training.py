@@ -53,6 +53,7 @@ class Fixed(Resident):
 
     def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
         self.tensors = [x.clone() for x in tensors]
+        self.device = self.tensors[0].device.type
 
     def batches(self, wanted: object) -> Iterator[torch.Tensor]:
         return iter(self.tensors)
