@@ -41,7 +41,7 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
             gains["name"] = gains["name"].str.replace(f" ({gains['model'].iloc[0]})", "", regex=False)
         gains["filled"] = gains["verdict"].str.startswith("clear")
         if gains["low"].notna().any():
-            writer.submit("intervals", STEMS[str(kind)], intervals=gains)
+            writer.submit("intervals", STEMS[str(kind)], intervals=gains, label=f"points of {found.score}")
     for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
         loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
         writer.submit("channel_importance", f"{run}.attribution", loss=loss)

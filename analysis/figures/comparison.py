@@ -27,7 +27,7 @@ from commandline.terminal import percent
 
 
 @figure(
-    "Difference in accuracy with its interval, corrected for all pairs; hollow: no clear difference",
+    "Difference with its interval, corrected for all pairs; hollow: no clear difference",
     row_height("intervals", 0.7, 0.2),
 )
 def draw_intervals(
