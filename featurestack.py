@@ -21,6 +21,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import MISSING
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -40,7 +41,7 @@ from commandline import commands, spelling  # noqa: E402
 from commandline.errors import RequestError, nearest  # noqa: E402
 from commandline.options import DatasetOptions, Options, fields, option  # noqa: E402
 from pipeline.options import FeaturesCommand, SourceOptions, WindowsCommand  # noqa: E402
-from train.options import ImportanceOptions, RunOptions  # noqa: E402
+from train.options import ImportanceOptions, PredictOptions, RunOptions  # noqa: E402
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,7 @@ __all__ = [
     "compute",
     "confusion",
     "curves",
+    "detections",
     "draw",
     "extract",
     "feature",
@@ -125,7 +127,7 @@ def takes(kind: type[T], *first: str) -> Callable[[Callable[..., Result]], Calla
             Parameter(
                 name,
                 Parameter.POSITIONAL_OR_KEYWORD if name in first else Parameter.KEYWORD_ONLY,
-                default=known[name].default,
+                default=Parameter.empty if known[name].default is MISSING else known[name].default,
                 annotation=known[name].type,
             )
             for name in ordered
@@ -382,6 +384,26 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
 
     answers = predict_files(AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files})
     return answers.reset_index(names="file")
+
+
+@takes(PredictOptions, "audio")
+def detections(options: PredictOptions) -> "pd.DataFrame":
+    """`make predict` through recordings: file, start, end, class, mean and largest probability, a row each.
+
+    Files are written as by the command. With `tables` scores.csv stands beside detections.csv.
+
+        fs.detections("recordings", run="last", tables="labels")
+    """
+    import pandas as pd
+
+    from pipeline.datasets.events import find_recordings
+    from train.predict import AudioModel, write_timelines
+
+    if options.audio is None:
+        raise RequestError("give audio=, a recording or a folder of them")
+    model = AudioModel.open(options)
+    write_timelines(options, model, find_recordings(options.audio))
+    return pd.read_csv(options.reports / model.config.dataset / "detections.csv")
 
 
 @takes(AnalysisOptions, "dataset", "data", "runs", "reports")

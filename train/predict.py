@@ -28,8 +28,7 @@ from features_cache.table import SEPARATOR, label_indicator, spans
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
-from pipeline.datasets.events import read_events
-from pipeline.datasets.layouts import files_below
+from pipeline.datasets.events import find_recordings, read_events
 from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder
 from results.config import StoredChannel
@@ -285,12 +284,7 @@ def predict_audio(options: PredictOptions) -> int:
     model = AudioModel.open(options)
     if options.audio is None:
         return predict_test_clips(options, model)
-    files = {options.audio.name: options.audio}
-    if not options.audio.is_file():
-        names = files_below(options.audio) if options.audio.is_dir() else []
-        files = {name: options.audio / name for name in names if audio.AUDIO_FILE.fullmatch(name)}
-    if not files:
-        raise RequestError(f"AUDIO={options.audio}: expected an audio file, or a folder with some")
+    files = find_recordings(options.audio)
     tell_trained(cache_folder(model.config.dataset, options.data, model.config.dataset), files)
     if options.hop or model.config.windows:
         if options.json or options.csv:

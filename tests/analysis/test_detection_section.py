@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+import featurestack as fs
 from analysis.jobs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
@@ -14,6 +15,7 @@ from pipeline import windows
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand, WindowsCommand
 from results import run_folder
+from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from train import run
 from train.options import PredictOptions, RunOptions
@@ -61,6 +63,17 @@ def test_predict_takes_windows_of_the_same_length_a_quarter_apart(folder, capsys
     scores = pd.read_csv(folder / "reports" / "farm" / "scores.csv", index_col="label")
     assert scores.loc["hiss", ["events", "event_recall", "best_f1_iou"]].tolist() == [6, 1, 1]
     assert "possible" in capsys.readouterr().out
+
+
+def test_python_gives_windows_and_detections_as_the_commands_do(folder, tmp_path):
+    places = {"audio": folder / "audio", "tables": folder / "tables"}
+    path = fs.windows(**places, length=1, hop=0.5, name="farm", data=tmp_path)
+    assert path.read_text() == (folder / "data" / "farm" / "farm.csv").read_text()
+    found = fs.detections(**places, run="last", runs=folder / "runs", reports=tmp_path, threads=1)
+    assert list(found) == ["file", "start", "end", "class", "mean", "largest"]
+    assert {*found["class"]} == {"hiss", "tone"} and (tmp_path / "farm" / "scores.csv").is_file()
+    with refused("give audio="):
+        fs.detections(run="last", runs=folder / "runs")
 
 
 def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(folder):
