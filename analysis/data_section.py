@@ -11,7 +11,7 @@ from analysis.separability import neighbour_accuracy, principal_components, stan
 from commandline.terminal import counted, plural, progress, size
 from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
-from features_cache.table import by_label, has_tags, originals
+from features_cache.table import by_label, has_tags, is_windowed, originals
 
 SUMMARISED_CLIPS = 150  # more clips take longer and change no bar visibly
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
@@ -27,8 +27,11 @@ def data_facts(cache: Cache) -> dict[str, str]:
     single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items())
     groups = plural(cache.groups or "source recording")
     drawn = (cache.folder.parent / "folds.csv").exists()
+    kind, of_recordings = "Clips", ""
+    if is_windowed(clips):
+        kind, of_recordings = "Windows", f" of {counted(clips['path'].nunique(), 'recording')}"
     return {
-        "Clips": f"{len(clips):,}" + (f" and {copies:,} altered copies" if copies else ""),
+        kind: f"{len(clips):,}{of_recordings}" + (f" and {copies:,} altered copies" if copies else ""),
         "Classes": str(by_label(clips)["label"].replace("", None).nunique()),
         "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
         "Features that failed": f"{single}; runs without it test these clips" if single else "",

@@ -202,7 +202,11 @@ def show_detections(content: Content) -> None:
         scores, name, audio = submit_detections(content.writer, best, content.cache, events)
         content.sections["detections"] = "Detections"
         content.tables["detections"] = scores.reset_index()
-        content.shown["recording"] = {"name": name, "audio": audio}
+        content.shown["recording"] = {
+            "name": name,
+            "audio": audio,
+            "count": content.cache.clips["path"].nunique(),
+        }
 
 
 def show_importance(content: Content) -> None:

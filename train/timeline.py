@@ -135,8 +135,10 @@ def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float,
 def write_scores(scores: pd.DataFrame, folder: Path) -> None:
     """Write scores.csv from the table of `detection_scores`; print its main columns."""
     replace_file(folder / "scores.csv", as_csv(scores.reset_index()))
-    shown = scores[list(SCORES_SHOWN)].map("{:.4g}".format).replace("nan", "-").reset_index()
-    print(text_table(shown.to_numpy().tolist(), ["", *SCORES_SHOWN.values()]))
+    digits = {name: 0 if name in ("events", "false_alarms") else 2 for name in SCORES_SHOWN}
+    columns = [scores[name].map(f"{{:,.{places}f}}".format) for name, places in digits.items()]
+    rows = zip(scores.index, *(column.replace("nan", "-") for column in columns))
+    print(text_table(list(rows), ["", *SCORES_SHOWN.values()]))
     tell(f"{folder / 'scores.csv'}")
 
 

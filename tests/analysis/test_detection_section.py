@@ -90,3 +90,5 @@ def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(
         assert whole[f"{name}_low"] <= whole[name] <= whole[f"{name}_high"]
     assert re.search(r'<section id="detections".*<audio controls', page, re.DOTALL)
     assert "whose F1 at IoU 0.3 is the median" in page
+    assert re.search(r"6 recordings, \d+ windows</span>", page)
+    assert re.search(r"Windows</dt><dd>\d+ of 6 recordings", page)

@@ -65,7 +65,7 @@ def test_detections_are_scored_against_tables_beside_the_best_possible(sounding,
     given = {"audio": tmp_path / "in", "tables": tmp_path / "field.txt", "reports": tmp_path}
     assert ask(sounding, hop=1.0, gate=-60.0, **given) == 0
     out, err = capsys.readouterr()
-    assert out.splitlines()[-1].split()[:5] == ["all", "classes", "1", "1", "1"]
+    assert out.splitlines()[-1].split()[:5] == ["all", "classes", "1.00", "1.00", "1.00"]
     assert "recordings without a table, not scored: hill.wav" in err
     assert "labels that are no class of the model, not scored: bat" in err
     scores = pd.read_csv(tmp_path / "little" / "scores.csv", index_col="label")
