@@ -49,10 +49,10 @@ def importance_call(folder: ImportanceFolder) -> ImportanceCall:
         raise RequestError(f"{folder.path} is not finished: repeat make importance")
     return ImportanceCall(
         folder=folder.path.name,
-        model=folder.config["model"],
+        model=folder.config.model,
         features=tuple(folder.features),
         classes=folder.clips["target"].nunique(),
-        all_classes=len(folder.config["classes"]),
+        all_classes=len(folder.config.classes),
         time=(folder.path / "importance.json").stat().st_mtime,
     )
 
@@ -159,8 +159,8 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
         accuracy = nested_selection(scores, worth)
         best = subsets[int(worth.mean(axis=1).argmax())]
         chosen = [name for name in names if name in best]
-        seconds = sum(folder.config["extraction"][name].get("seconds", np.nan) for name in chosen)
-        rows.append((size, "+".join(chosen), accuracy, 1000 * seconds / folder.config["clips"]))
+        seconds = np.array([folder.config.extraction[name].seconds for name in chosen], float).sum()
+        rows.append((size, "+".join(chosen), accuracy, 1000 * seconds / folder.config.clips))
     table = pd.DataFrame(rows, columns=["size", "features", "accuracy", "milliseconds"])
     gain = table["accuracy"] - (hits[NONE] @ of_fold).mean()
     return table.assign(share=gain / (gain.iloc[-1] if gain.iloc[-1] > 0 else np.nan))
@@ -176,7 +176,7 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     """
     clips = folder.clips
     names = ["share", "recordings", "accuracy", "low", "high"]
-    trained_on = np.array(folder.config["recordings"])
+    trained_on = np.array(folder.config.recordings)
     if trained_on.min() < FEWEST_RECORDINGS or len(np.unique(trained_on)) < len(trained_on):
         return pd.DataFrame(columns=names, dtype=float)
     every = frozenset(folder.features)

@@ -193,10 +193,10 @@ class EnsembleConfig:
     command: ClassVar[None] = None
 
 
-def read_config(content: object, kind: type[T], origin: str) -> T:
-    """run.json's content as a `RunConfig`, `BundleConfig` or `EnsembleConfig`.
+def read_config(content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN) -> T:
+    """An object of JSON as a configuration of this kind, such as `RunConfig`.
 
-    RequestError names the file, `origin`, and the key that is missing, unknown or malformed.
+    RequestError names the file, `origin`, the key that is missing, unknown or malformed, and the remedy.
     """
     try:
         config = _record(content, kind, "")
@@ -205,7 +205,7 @@ def read_config(content: object, kind: type[T], origin: str) -> T:
             if absent and len(absent) < len(BY_TRAINER):
                 raise ValueError(f"lacks {absent[0]}")
     except ValueError as error:
-        raise RequestError(f"{origin} {error}: {TRAIN_AGAIN}") from None
+        raise RequestError(f"{origin} {error}: {remedy}") from None
     return config
 
 

@@ -15,23 +15,45 @@ import csv
 import io
 import itertools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from commandline.errors import RequestError, nearest
+from commandline.options import SEED
+from results.config import CLASSES, ExtractionCost, SoundClass, bounds, read_config
 from results.run_folder import damage_named
 from results.scores import SMALLEST_PROBABILITY, Floats
 from results.shapley import NONE, Values, permutations, sampled_shapley, shapley
+from results.training_options import Task
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # shares of the training recordings
 REMEDY = "remove its folder and repeat make importance"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportanceConfig:
+    """importance.json."""
+
+    dataset: str
+    synthetic: bool
+    model: str
+    task: Task
+    classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
+    permutations: int = field(metadata=bounds(2))
+    seed: int = field(metadata=bounds(**SEED))
+    features: tuple[str, ...]
+    fingerprints: Mapping[str, str]  # feature -> digest of its cached values
+    recordings: tuple[float, ...]  # means over folds, for each of PARTS, then for all recordings
+    clips: int = field(metadata=bounds(1))  # clips in the cache
+    extraction: Mapping[str, ExtractionCost]
+    redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
 
 
 @dataclass(frozen=True)
@@ -58,21 +80,22 @@ class ImportanceFolder:
     chosen: tuple[str, ...] = ()
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> ImportanceConfig:
         file = self.path / "importance.json"
         with damage_named(file, REMEDY):
-            return json.loads(file.read_text(encoding="utf-8"))
+            content = json.loads(file.read_text(encoding="utf-8"))
+        return read_config(content, ImportanceConfig, str(file), REMEDY)
 
     @property
     def features(self) -> list[str]:
         """The features, in the order in which they were given."""
-        return list(self.chosen or self.config["features"])
+        return list(self.chosen or self.config.features)
 
     @property
     def redundancy(self) -> Floats:
         """(F, F) linear CKA of the features."""
-        places = [self.config["features"].index(name) for name in self.features]
-        return np.array(self.config["redundancy"])[np.ix_(places, places)]
+        places = [self.config.features.index(name) for name in self.features]
+        return np.array(self.config.redundancy)[np.ix_(places, places)]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -113,7 +136,7 @@ class ImportanceFolder:
     @property
     def permutations(self) -> list[list[str]]:
         """Orders of the features for sampled Shapley values; none for up to EXACT features."""
-        return permutations(self.features, self.config["permutations"], self.config["seed"])
+        return permutations(self.features, self.config.permutations, self.config.seed)
 
     @property
     def lacking(self) -> list[Fit]:

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from results.config import ExtractionCost, Machine, RunConfig, SoundClass, StoredChannel
+from results.importance_folder import ImportanceConfig
 from results.training_options import TrainingOptions
 
 KNOWN = {
@@ -52,6 +55,22 @@ def named(*classes):
 def run_config(**given):
     channels = tuple(map(channel, given.get("features", "mel").split("+")))
     return RunConfig(**{"classes": named("a", "b"), "channels": channels, **KNOWN, **given})
+
+
+def importance_config(*features, **given):
+    known = {
+        "dataset": "made",
+        "synthetic": True,
+        "model": "linear",
+        "task": "classes",
+        "seed": 0,
+        "clips": 120,
+    }
+    known |= {"permutations": 20, "classes": named("a", "b"), "recordings": (8.0, 16.0, 32.0, 64.0)}
+    costs = {name: ExtractionCost(megabytes=1.0) for name in features}
+    equal = tuple(tuple(map(float, row)) for row in np.eye(len(features)))
+    known |= {"features": features, "fingerprints": {}, "extraction": costs, "redundancy": equal}
+    return ImportanceConfig(**known | given)
 
 
 def rewrite(folder, **changes):

@@ -26,8 +26,8 @@ from features_cache.cache import open_cache
 from features_cache.names import parse_list, parse_set
 from features_cache.splits import draw_groups
 from results.bootstrap import fold_weights
-from results.config import digest
-from results.importance_folder import PARTS, SCORES, Fit, ImportanceFolder
+from results.config import ExtractionCost, SoundClass, digest, to_json
+from results.importance_folder import PARTS, SCORES, Fit, ImportanceConfig, ImportanceFolder
 from results.scores import Floats
 from results.shapley import linear_cka, sampled_shapley
 from storage.files import Lock, replace_file
@@ -79,7 +79,7 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
             fits.open_folder()
             while lacking := ImportanceFolder(folder.path, folder.chosen).lacking:
                 fits.fill(lacking)
-        elif folder.features == folder.config["features"]:
+        elif folder.features == list(folder.config.features):
             (folder.path / "importance.json").touch()  # a report shows the newest of equal calls
     return ImportanceFolder(folder.path, folder.chosen)
 
@@ -115,9 +115,9 @@ class Fits:
         if not (self.path / "importance.json").is_file():
             return False
         config = ImportanceFolder(self.path).config
-        same_settings = self.settings.items() <= config.items()
-        same_values = self.fingerprints.items() <= config["fingerprints"].items()
-        return same_settings and same_values and {*self.names} <= {*config["features"]}
+        same_settings = self.settings.items() <= vars(config).items()
+        same_values = self.fingerprints.items() <= config.fingerprints.items()
+        return same_settings and same_values and {*self.names} <= {*config.features}
 
     def load(self) -> None:
         """Load the folds into memory."""
@@ -158,7 +158,7 @@ class Fits:
         clips = plan.scored(self.tested, fold=plan.cache.clips["fold"])
         replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n"))
         folder = ImportanceFolder(self.path)
-        known = folder.config["fingerprints"] if (self.path / "importance.json").is_file() else {}
+        known = dict(folder.config.fingerprints) if (self.path / "importance.json").is_file() else {}
         stale = {name for name, key in known.items() if prints.get(name, key) != key}
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(["features", "score", *clips["clip_id"]])
@@ -173,17 +173,23 @@ class Fits:
             float(np.mean([self.trained_on(data, part)["group"].nunique() for data in self.data.values()]))
             for part in (*PARTS, "")
         ]
-        named = {"dataset": plan.dataset, "synthetic": plan.cache.synthetic, "model": plan.options.model}
-        config = named | {"task": plan.options.task, "classes": plan.classes} | self.settings
-        config |= {
-            "features": self.names,
-            "fingerprints": known | prints,
-            "recordings": recordings,  # means over folds, for each of PARTS, then for all recordings
-            "clips": len(plan.cache.clips),
-            "extraction": {name: plan.cache.extraction_cost(own) for name, own in self.stored.items()},
-            "redundancy": linear_cka(x, self.owner, self.names).tolist(),
-        }
-        replace_file(self.path / "importance.json", json.dumps(config, indent=2) + "\n")
+        config = ImportanceConfig(
+            dataset=plan.dataset,
+            synthetic=plan.cache.synthetic,
+            model=plan.options.model,
+            task=plan.options.task,
+            classes=tuple(SoundClass(**entry) for entry in plan.classes),
+            **self.settings,
+            features=tuple(self.names),
+            fingerprints=known | prints,
+            recordings=tuple(recordings),
+            clips=len(plan.cache.clips),
+            extraction={
+                name: ExtractionCost(**plan.cache.extraction_cost(own)) for name, own in self.stored.items()
+            },
+            redundancy=tuple(map(tuple, linear_cka(x, self.owner, self.names).tolist())),
+        )
+        replace_file(self.path / "importance.json", json.dumps(to_json(config), indent=2) + "\n")
 
     def fill(self, lacking: Sequence[Fit]) -> None:
         """Make these fits, and append the scores of each at once."""

@@ -101,7 +101,7 @@ def overview(options: ListOptions) -> str:
 def importance_folders(runs: Path) -> list[str]:
     """A table of the finished calls of `make importance`, with its heading; empty without any."""
     rows = [
-        (folder.path.relative_to(runs), folder.config["model"], " ".join(folder.features))
+        (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
         for folder in find_importance(runs)
     ]
     table = text_table(rows, ("folder", "model", "features"))

@@ -13,8 +13,10 @@ from analysis.importance import gain_tests, importance_tables, most_important
 from analysis.jobs import ReportJob, inputs_hash
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
+from results.config import ExtractionCost, to_json
 from results.importance_folder import PARTS, SCORES, ImportanceFolder
 from tests.refusal import refused
+from tests.run_configs import importance_config, named
 
 FEATURES = ["loud", "noise", "soft"]
 CLASSES = ["dog", "rain"]
@@ -45,15 +47,11 @@ def made_folder(runs, wrong, name="importance-linear-0", **changed):
     lines = [[fit, score, *row] for fit, both in rows.items() for score, row in zip(SCORES, both)]
     scores = pd.DataFrame(lines, columns=["features", "score", *clips["clip_id"]])
     scores.to_csv(path / "scores.csv", index=False)
-    extraction = {name: {"seconds": CLIPS * cost} for name, cost in zip(FEATURES, (1, 2, 3))}
-    config = {"features": FEATURES, "permutations": 20, "seed": 0, "extraction": extraction, "clips": CLIPS}
-    config |= {
-        "model": "linear",
-        "classes": CLASSES,
-        "recordings": [8, 16, 32, 64],
-        "redundancy": np.eye(3).tolist(),
-    }
-    (path / "importance.json").write_text(json.dumps(config | changed))
+    costs = zip(FEATURES, (1, 2, 3))
+    extraction = {name: ExtractionCost(megabytes=1, seconds=CLIPS * cost) for name, cost in costs}
+    known = {"extraction": extraction, "clips": CLIPS, "classes": named(*CLASSES)}
+    config = importance_config(*changed.pop("features", FEATURES), **known, **changed)
+    (path / "importance.json").write_text(json.dumps(to_json(config)))
     return ImportanceFolder(path)
 
 

@@ -65,7 +65,7 @@ def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
     np.testing.assert_allclose(shares[:, 0], shares[:, 1], atol=1e-3)
     assert shares[:, 0].mean() > 3 * abs(shares[:, 2].mean())
     assert interactions(folder.values(), folder.features)[0, 1] < 0
-    assert np.array(folder.config["redundancy"])[0] == pytest.approx([1, 1, 0], abs=0.1)
+    assert np.array(folder.config.redundancy)[0] == pytest.approx([1, 1, 0], abs=0.1)
 
 
 def test_more_than_eight_features_are_sampled(measure):
@@ -86,7 +86,7 @@ def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monke
     )
     folder = measure("mel chroma", classes="bell, rain, cat")
     assert set(folder.clips["target"]) == {"bell", "rain", "cat"}
-    assert folder.config["recordings"] == [3, 3, 6, 12]
+    assert folder.config.recordings == (3, 3, 6, 12)
     assert {len(y) for y in trained} == {24, 12, 6} and {len(set(y)) for y in trained} == {3}
 
 

@@ -1,11 +1,14 @@
 """A run that is removed is named with what goes; one that is being trained stays."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+from results.config import to_json
 from results.run_folder import find
 from storage.files import Lock
 from tests.refusal import refused
+from tests.run_configs import importance_config
 from train.listing import overview
 from train.options import ListOptions, RemoveOptions
 from train.remove import remove_runs
@@ -23,7 +26,7 @@ def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys)
 def test_an_importance_folder_is_listed_and_removed_by_its_name(tmp_path):
     folder = tmp_path / "made" / "importance-linear-0"
     folder.mkdir(parents=True)
-    (folder / "importance.json").write_text('{"model": "linear", "features": ["mel", "rms"]}')
+    (folder / "importance.json").write_text(json.dumps(to_json(importance_config("mel", "rms"))))
     assert "importance-linear-0" in overview(ListOptions(runs=tmp_path))
     with refused("did you mean 'importance-linear-0'"):
         remove_runs(RemoveOptions(runs=tmp_path, run="importance-lnear", yes=True))
