@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -181,7 +181,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 
     file_info = lru_cache(audio.file_info)  # a recording has many windows
 
-    def measure_file(path: str, span: audio.Span) -> tuple[dict[str, Any], AudioFingerprint]:
+    def measure_file(path: str, span: audio.Span) -> tuple[dict[str, object], AudioFingerprint]:
         try:
             info = file_info(path)
             y = audio.decode(path, seconds=LONGEST_DURATION, span=span)

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from types import NoneType
-from typing import Annotated, Any
+from typing import Annotated
 
 from commandline.errors import RequestError
 from commandline.registry import Registry
@@ -149,7 +149,7 @@ class Parameter:
 
 
 def arguments(
-    function: Callable[..., Any],
+    function: Callable[..., object],
 ) -> Iterator[tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]]:
     """(name, group, fields) of each keyword-only argument; without a group it is its own field."""
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
@@ -160,7 +160,7 @@ def arguments(
             yield name, group if grouped else None, fields
 
 
-def of_function(function: Callable[..., Any]) -> Registry[Parameter]:
+def of_function(function: Callable[..., object]) -> Registry[Parameter]:
     """The parameters in a feature's signature, in its order, with groups flattened."""
     found: Registry[Parameter] = Registry("parameter")
     for _, _, fields in arguments(function):

@@ -11,7 +11,7 @@ import itertools
 import operator
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import librosa
 import numpy as np
@@ -34,7 +34,7 @@ BY_ESTIMATE = dict.fromkeys(  # with an estimated tuning or tempo: share of clip
 )
 
 
-def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: Any) -> np.ndarray:
+def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: str | float) -> np.ndarray:
     """(rows, frames) of the feature `name`, by plain librosa.
 
     y            (samples,) float32, mono; sample_rate: Hz

@@ -367,7 +367,7 @@ class InputSpec:
         """The stored values of every channel as (B, D, H, W), float16 or, if not standardised, float32."""
         import torch
 
-        def compute(channel: InputChannel, how: Statistics, own: Numbers) -> NDArray[Any]:
+        def compute(channel: InputChannel, how: Statistics, own: Numbers) -> Numbers:
             return self.prepare_channel(channel, how, torch.from_numpy(own.astype(np.float32))).numpy()
 
         parts = [
@@ -385,8 +385,8 @@ class InputSpec:
 
 
 def by_length(
-    values: Numbers, own_frames: NDArray[np.intp], compute: Callable[[Numbers], NDArray[Any]]
-) -> NDArray[Any]:
+    values: Numbers, own_frames: NDArray[np.intp], compute: Callable[[Numbers], Numbers]
+) -> Numbers:
     """Apply `compute` to clips of equal length together: (B, rows, frames) to (B, …)."""
     if (own_frames == values.shape[2]).all():
         return compute(values)

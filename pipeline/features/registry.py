@@ -69,7 +69,7 @@ class Variant:
     feature: Feature
     stored: str  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
     parameters: dict[str, Value]  # every one, in the order of the signature
-    arguments: dict[str, Any]  # keyword arguments; kept, because reading a signature is slow
+    arguments: dict[str, object]  # keyword arguments; kept, because reading a signature is slow
     shapes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property

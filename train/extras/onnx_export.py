@@ -20,7 +20,6 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -186,7 +185,7 @@ def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
     return proto.SerializeToString()
 
 
-def open_session(content: bytes) -> Any:
+def open_session(content: bytes) -> onnxruntime.InferenceSession:
     """A silent session of onnxruntime on one core."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
