@@ -1,4 +1,4 @@
-"""What a GPU can change, in one command: `python -m bench.gpu DEVICE=cuda`.
+"""Checks of everything that a GPU can change: `python -m bench.gpu DEVICE=cuda`.
 
 Results are checked for each model on one fold of the synthetic clips, then requests that cannot be met; then
 clips a second are timed for a table in Markdown. Exit status 1 if a check fails. DEVICE=cpu runs the same
@@ -39,7 +39,7 @@ LIMITS = {  # statements that leave a process little memory
     "cpu": "import resource; resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))",
 }
 
-Checks = Iterator[tuple[str, object]]  # what is checked, and whether it holds
+Checks = Iterator[tuple[str, object]]  # a statement, and whether it holds
 
 
 class GpuOptions(Options):

@@ -55,7 +55,7 @@ def show(options: ShowCommand) -> int:
 
 
 def check(options: SourceOptions) -> int:
-    """What is wrong with this dataset: leaks, silent or clipped clips, artefacts."""
+    """Faults of a dataset: leaks, silent or clipped clips, artefacts."""
     from pipeline.check import run
 
     return run(options)

@@ -82,18 +82,16 @@ class WindowsCommand(DataOptions):
         None, "seconds of a window; by default 9 of 10 events fit into it, 0.25 to 5", least=0.01, most=3600
     )
     hop: float | None = option(None, "seconds between windows; by default half of LENGTH", least=0.001)
-    column: str = option("", "the tables' column of labels; by default one of the names in use")
-    label: str = option("", "the label of events that have none")
-    background: str = option(
-        "all", "windows without an event: all of them, or so many for each window with one"
-    )
-    empty: bool = option(False, "recordings without a table hold no event; otherwise they are left out")
+    column: str = option("", "column of labels in the tables; by default one of the names in use")
+    label: str = option("", "label of events that have none")
+    background: str = option("all", "windows without an event: all, or the number for each window with one")
+    empty: bool = option(False, "recordings without a table hold no event; by default they are left out")
     ignore: str = option("", "labels separated by commas; windows that touch such an event are left out")
     several: Literal["tags", "longest", "leave"] = option(
         "tags", "windows with several labels: all count (TASK=tags), the longest one, or leave them out"
     )
-    name: str = option("", "the dataset's name; by default that of AUDIO")
-    seed: int = option(0, "which windows without an event are kept", **SEED)
+    name: str = option("", "name of the dataset; by default that of AUDIO")
+    seed: int = option(0, "seed of the windows without an event that are kept", **SEED)
 
 
 class ListCommand(Options):

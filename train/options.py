@@ -144,7 +144,7 @@ class TrainedOptions(EpochOptions):
     run: str = option(
         "last", "a run's name, path or unique prefix, last, or a bundle's file", positional=True
     )
-    dataset: str = option("", "whose runs RUN chooses from; all by default")
+    dataset: str = option("", "dataset of the runs that RUN chooses from; all by default")
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
     threads: str = option("auto", "threads of the network's arithmetic on a CPU")
     window: float = option(
@@ -193,8 +193,8 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     tables: Path | None = option(
         None, "annotation tables that detections are scored against: a folder, or one table of all recordings"
     )
-    column: str = option("", "the tables' column of labels; by default one of the names in use")
-    label: str = option("", "the label of events that have none")
+    column: str = option("", "column of labels in the tables; by default one of the names in use")
+    label: str = option("", "label of events that have none")
 
 
 class ListenOptions(TrainedOptions):
@@ -268,7 +268,7 @@ class RemoveOptions(RunsOptions):
     """
 
     run: str = option("", "a run's name, path or unique prefix; several remove each", positional=True)
-    dataset: str = option("", "whose runs RUN chooses from; all by default")
+    dataset: str = option("", "dataset of the runs that RUN chooses from; all by default")
     yes: bool = option(False, "remove them without asking")
 
 

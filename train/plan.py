@@ -51,7 +51,7 @@ Positions = NDArray[np.intp]  # rows of the clip table
 FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture statistics have none
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that are named
-PADDED = 0.1  # of the clips: with more, windows through a recording are as long as their median
+PADDED = 0.1  # share of shorter clips; above it, windows through a recording have the clips' median length
 SHARED = "recording occurs in the part that is tested or validated"
 
 

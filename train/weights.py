@@ -89,7 +89,7 @@ def fetch(url: str) -> Path:
 
 
 def check_hash(name: str, content: bytes) -> None:
-    """RequestError if the name promises a SHA-256 that the content does not have."""
+    """RequestError if the content does not have the SHA-256 in the file's name."""
     promised = HASH_IN_NAME.search(name)
     digest = hashlib.sha256(content).hexdigest()
     if promised and not digest.startswith(promised[1]):
@@ -99,7 +99,7 @@ def check_hash(name: str, content: bytes) -> None:
 
 
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
-    """RequestError where WEIGHTS are of a fold of our own that trained on clips which one of `folds` tests.
+    """RequestError if WEIGHTS come from a fold of this project that trained on test clips of one of `folds`.
 
     A checkpoint says which fold it left out, run.json beside its fold's folder of which dataset. Without that
     run.json nobody knows, and of another dataset no clip is tested here: both are taken. Where the dataset's

@@ -1,1 +1,1 @@
-"""Where clips come from: one table of clips from a known name, a folder, a CSV or a cache."""
+"""Datasets: one table of clips from a known name, a folder, a CSV or a cache."""

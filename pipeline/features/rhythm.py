@@ -54,7 +54,7 @@ def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: 
 
 
 def metre_axis(*_: object, **__: object) -> np.ndarray:
-    """Multiples of the tempo; a function with a name, because features are sent to workers."""
+    """Multiples of the tempo; a named function, because features are pickled for workers."""
     return METRE
 
 

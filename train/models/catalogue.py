@@ -109,7 +109,7 @@ def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
 
 @model(kind="vector", bounds=DROPOUT)
 def mlp(channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5) -> nn.Module:
-    """A multilayer perceptron on vectors; of other features the mean and deviation of each row.
+    """A multilayer perceptron on vectors; other features enter by mean and deviation of each row.
 
     channels: how many numbers a clip has; shape is (1, 1).
     """
