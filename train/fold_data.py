@@ -92,7 +92,7 @@ def _moments(values: Numbers) -> Floats:
 
 
 def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str = "cpu") -> Channels:
-    """The channels, standardised with these statistics and resized, as augmentations need to know them.
+    """Properties of the channels, standardised with these statistics and resized, for augmentations.
 
     With NORM=clip loudness changes nothing, or little (mfcc): the loudness numbers are 0.
     """
@@ -223,7 +223,7 @@ class FoldData:
     plan: Plan
     fold: int
     source: Resident | Streamed
-    channels: Channels  # for the augmentations
+    channels: Channels  # as augmentations need them
     train: Positions
     val: Positions
     test: Positions

@@ -103,7 +103,7 @@ def exact_options(
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:
-    """The parts of a folder's name: what differs from `standard`, the defaults or a recipe's."""
+    """The parts of a folder's name: options that differ from `standard`, the defaults or a recipe's."""
     parts = [Path(options.recipe).stem] if options.recipe else []
     for name, value in predictive_options(options).items():
         if name not in PLACED and value != getattr(standard, name):
@@ -112,17 +112,17 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
 
 
 def training_command(options: RunOptions) -> list[str]:
-    """The NAME=value words that train this configuration again, to which a seed is to be added."""
+    """The NAME=value words that train this configuration again, without a seed."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
     others = [name for name in (*predictive_options(options), "tag") if name not in (*PLACED, "seed")]
     return [*named, *words(options, others)]
 
 
 def protocol(options: RunOptions, *, in_steps: bool, published_test: bool) -> str:
-    """The protocol in words: who trains, what chooses, which epoch counts.
+    """The protocol in words: training clips, model selection, the epoch that counts.
 
     in_steps        whether the model is trained in epochs; else it has an exact solution
-    published_test  whether the one fold is tested that the dataset sets aside for that
+    published_test  whether only the dataset's published test fold is tested
     """
     if options.val == "none":
         others, chosen = "the others", "last epoch"

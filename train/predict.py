@@ -49,9 +49,9 @@ from train.compute import device_of, keep_freed_memory, threads_of
 from train.options import PredictOptions, TrainedOptions
 from train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
 
-TOLERANCE = 0.1  # seconds by which a file may be longer unsaid: MP3 and Ogg add some of their own
+TOLERANCE = 0.1  # seconds that a file may be longer without a note: MP3 and Ogg add some
 BAR = 24  # characters of a probability of 1
-HOPS = 4  # a window, if HOP is not given
+HOPS = 4  # hops of a window, if HOP is not given
 
 Key = TypeVar("Key")
 
@@ -97,7 +97,7 @@ class AudioModel(TrainedModel):
 
     @classmethod
     def open(cls, options: TrainedOptions) -> "AudioModel":
-        """The run or bundle that RUN names, on the device and threads asked for; a line says which it is."""
+        """The run or bundle of RUN, on the device and threads of the options; a line names it."""
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
         keep_freed_memory()
@@ -216,7 +216,7 @@ def predict_files(
 
 
 def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool) -> None:
-    """On standard output as JSON, as CSV, or for people, the best classes first.
+    """Print predictions as JSON, as CSV, or for people, with the best classes first.
 
     tags  `predicted` may be several classes, or none
     """
@@ -302,7 +302,7 @@ def predict_audio(options: PredictOptions) -> int:
 
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
-    """The clips that each fold tested, from their audio, by its model; and how that compares to training."""
+    """Predict each fold's test clips from their audio by that fold's model; compare with predictions.csv."""
     run = model.run
     classes = model.classes
     if run is None:

@@ -57,7 +57,7 @@ CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
 TRAIN_SCORES = ("train_loss", "train_accuracy")
-BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  # beside the bar
+BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  # shown beside the progress bar
 
 
 def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
@@ -77,7 +77,7 @@ def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
-    chooses_epoch = True  # by validation
+    chooses_epoch = True  # whether validation chooses an epoch
 
     def __init__(
         self, data: FoldData, network: nn.Module, compute: Compute, forward: nn.Module | None = None
@@ -396,7 +396,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
 
 
 def explanation(error: Exception, options: RunOptions, device: str) -> str:
-    """For the user: what an expected failure means; empty for any other."""
+    """The meaning of an expected failure, for the user; empty for any other."""
     if is_shortage(error):
         batch = options.batch
         smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
