@@ -94,15 +94,23 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Ex
 
 
 def table(done: Sequence[RunFolder]) -> str:
-    """One row a configuration, best first: accuracy with its interval, seeds averaged.
+    """One row a configuration, best first: accuracy with its interval, seeds averaged; mAP of tags.
 
-    The accuracy is on test clips, or on validation clips if the test folds are never scored.
+    The score is on test clips, or on validation clips if the test folds are never scored.
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:
         families.setdefault(folder.family, []).append(folder)
     rows = []
     for seeds in families.values():
+        counted = 1 if seeds[0].exact else len(seeds)
+        if seeds[0].tags:
+            by_fold = np.mean(
+                [folder.scores(folder.scored_split)["map"] for folder in seeds], axis=0
+            ).tolist()
+            precision = mean_percent(by_fold).removesuffix(" %")
+            rows.append((np.mean(by_fold), (seeds[0].name, precision, "see the report", counted)))
+            continue
         parts = [folder.scored(split=folder.scored_split) for folder in seeds]
         clips = pd.concat(parts, ignore_index=True)
         correct = clips[seeds[0].classes].idxmax(axis=1) == clips["target"]
@@ -116,11 +124,10 @@ def table(done: Sequence[RunFolder]) -> str:
         )
         accuracy = mean_percent(by_fold).removesuffix(" %")
         interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
-        counted = 1 if seeds[0].exact else len(seeds)
         rows.append((np.mean(by_fold), (seeds[0].name, accuracy, interval, counted)))
     rows.sort(key=itemgetter(0), reverse=True)
     split = "validation" if all(folder.scored_split == "val" for folder in done) else "test"
-    header = ("run", f"{split} accuracy %", "95 % CI", "seeds")
+    header = ("run", f"{split} {'mAP' if done[0].tags else 'accuracy'} %", "95 % CI", "seeds")
     text = text_table([cells for _, cells in rows], header)
     if len(rows) > 1:
         text += f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score is optimistic"

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from commandline.terminal import percent
 from features_cache import Cache, external
 from features_cache.table import label_indicator
 from results import tags
 from tests.refusal import refused
 from tests.train.little import CLASSES, change, clip_table, execute, little_options
-from train import run
+from train import run, sweep
 from train.bundle import TrainedModel, bundle_of_run, make_bundle, read_bundle
 from train.explain import explain_runs
 from train.importance import measure_importance
@@ -81,6 +82,11 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(finish
     thresholds = finished.config.calibration["last"].thresholds
     everything, known = finished.tag_answers()
     assert list(thresholds.values()) == tags.fit_thresholds(known, everything).tolist()
+
+
+def test_the_table_of_a_sweep_has_their_average_precision(finished):
+    header, row = sweep.table([finished]).splitlines()
+    assert "test mAP %" in header and f" {percent(finished.scores()['map'].mean())} ±" in row
 
 
 def test_linear_is_one_class_against_the_rest(options):
