@@ -18,7 +18,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     )
     confusion: Literal["counts", "rates"] = option(
         "counts",
-        "what the cells of the saved confusion matrices show: counts, or percentages of the row",
+        "cells of the saved confusion matrices: counts, or percentages of the row",
     )
     figures: int = option(
         4,
@@ -26,7 +26,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         least=0,
     )
     audio_mb: float = option(1, "MB of compressed audio in the page; 0 embeds none and links files", least=0)
-    seed: int = option(0, "draws the clips that the section about the data summarises; starts t-SNE", **SEED)
+    seed: int = option(0, "seed of the clips that the data section summarises, and of t-SNE", **SEED)
     paper: bool = option(
         False, "write for papers too: figures as PDF and PNG, a LaTeX document, a methods paragraph"
     )

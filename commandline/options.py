@@ -136,7 +136,7 @@ class DatasetOptions(DataOptions):
 
     dataset: str = option(
         "esc50",
-        "esc50, esc10, synth, a folder of sounds, a CSV, or a cache folder",
+        "esc50, esc10, synth, a folder of clips, a CSV, or a cache folder",
     )
     name: str = option("", "another name for the dataset's folders")
 

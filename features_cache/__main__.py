@@ -14,7 +14,7 @@ class ShareOptions(DatasetOptions):
     features: str = option("all", "features separated by blanks; all, small")
     file: Path | None = option(
         None,
-        "export: where to, <dataset>-features.zip by default; verify: an exported file instead of a cache",
+        "export: file to write, by default <dataset>-features.zip; verify: an exported file, not a cache",
     )
 
 

@@ -96,7 +96,7 @@ class TrainingOptions(Options):
 
     optimizer: Literal["adamw", "sgd"] = of_networks(
         "adamw",
-        "sgd has Nesterov momentum; weight decay spares norms and biases in both",
+        "adamw, or sgd with Nesterov momentum; weight decay spares norms and biases in both",
     )
     lr: float | None = of_networks(
         None,

@@ -149,7 +149,8 @@ class TrainedOptions(EpochOptions):
     threads: str = option("auto", "threads of the network's arithmetic on a CPU")
     window: float = option(
         0.0,
-        "seconds of audio in one prediction, padded like a short clip; 0 for the length of a training clip",
+        "seconds of audio in one prediction, padded like a short clip; 0 for the length of a training clip, "
+        "the median if many were padded",
         least=0,
     )
     gate: float | None = option(
@@ -178,8 +179,8 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         "compare with predictions.csv",
     )
     top: int = option(5, "classes shown for each file", least=1)
-    json: bool = option(False, "every probability, as JSON on standard output")
-    csv: bool = option(False, "every probability, as CSV on standard output")
+    json: bool = option(False, "print every probability as JSON")
+    csv: bool = option(False, "print every probability as CSV")
     hop: float = option(
         0.0,
         "seconds from one window to the next in a long recording; 0 predicts only its beginning",
@@ -269,7 +270,7 @@ class RemoveOptions(RunsOptions):
 
     run: str = option("", "a run's name, path or unique prefix; several remove each", positional=True)
     dataset: str = option("", "dataset of the runs that RUN chooses from; all by default")
-    yes: bool = option(False, "remove them without asking")
+    yes: bool = option(False, "remove without asking")
 
 
 class ListOptions(RunsOptions):
