@@ -7,6 +7,7 @@ is enough to recognise a clip. Compressed audio is kept in the report's folder, 
 
 import base64
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -103,9 +104,10 @@ IMAGES = 500  # some 1.2 kB each: a page of thirty runs, fifty classes and thirt
 def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:
     """The features that the runs were trained on, the first set's first, then any with several rows.
 
-    An ensemble names several sets, separated by commas.
+    An ensemble names several sets, separated by commas, which `mel@n_fft=512,hop_length=128` has too.
     """
-    channels = [channel for text in sets for part in text.split(",") for channel in parse_set(part)]
+    parts = [part for text in sets for part in re.split(r",(?!\w+=)", text)]
+    channels = [channel for part in parts for channel in parse_set(part)]
     wanted = [channel.stored for channel in channels]
     known = [name for name in dict.fromkeys([*wanted, "mel", *usable]) if name in usable]
     images = [name for name in known if cache[name].rows > 1]

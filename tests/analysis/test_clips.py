@@ -79,6 +79,7 @@ def test_an_image_has_low_rows_at_the_bottom():
 def test_features_to_show_are_those_that_were_trained_on(cache):
     assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == ["mel"]
     assert clips.features_to_show(cache, ["mel", "rms"], ["rms"]) == ["mel"]
+    assert clips.features_to_show(cache, ["mel"], ["mel@n_fft=512,hop_length=128,mel+rms"]) == ["mel"]
     assert clips.thumbnails(cache, ["mel"], ["c5", "gone"]).keys() == {"c5"}
 
 
