@@ -24,7 +24,7 @@ from features_cache import Cache, cache_folder, dataset_name
 from features_cache.index import read_index
 from features_cache.location import is_cache
 from features_cache.names import parse_channel
-from features_cache.table import SEPARATOR, label_indicator, spans
+from features_cache.table import SEPARATOR, is_windowed, label_indicator, spans
 from features_cache.writer import to_stored
 from pipeline import audio
 from pipeline.clip import Clip
@@ -261,7 +261,8 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
     if not is_cache(cache):
         return
     clips, _ = read_index(cache)
-    known = dict(zip(clips["source_hash"], clips["clip_id"]))
+    named = clips["group"] if is_windowed(clips) else clips["clip_id"]
+    known = dict(zip(clips["source_hash"], named))
     sizes = {*clips["source_size"]}
     trained = {}
     for name, file in files.items():
@@ -271,7 +272,7 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
     if trained:
         name, clip = next(iter(trained.items()))
         share = f"{len(trained)} of {counted(len(files), 'file')}"
-        tell(f"trained on {share} ({name} is the clip {clip}): new audio is predicted less well")
+        tell(f"trained on {share} ({name} is {clip} of the dataset): new audio is predicted less well")
 
 
 def predict_audio(options: PredictOptions) -> int:

@@ -101,7 +101,10 @@ def test_files_that_were_trained_on_are_named(sounding, tmp_path, capsys):
     write(tmp_path / "other.wav", "tone")
     ask(sounding, audio=tmp_path)
     said = capsys.readouterr().err
-    assert "trained on 1 of 2 files (copy.wav is the clip tone-1-0): new audio is predicted less well" in said
+    assert (
+        "trained on 1 of 2 files (copy.wav is tone-1-0 of the dataset): new audio is predicted less well"
+        in said
+    )
 
 
 def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
