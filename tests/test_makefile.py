@@ -27,6 +27,7 @@ def make(*words, folder=ROOT):
 def test_values_reach_the_module_as_typed(value, tmp_path):
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "train").mkdir()
+    (tmp_path / "train/__init__.py").touch()  # otherwise an installed package of the name comes first
     (tmp_path / "train/__main__.py").write_text(
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from commandline.options import unfold; print(unfold(sys.argv[1:]))\n",
