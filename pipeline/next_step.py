@@ -14,6 +14,7 @@ from features_cache.index import failed_clips, read_check
 from features_cache.location import NAMED, is_cache
 from features_cache.names import first_compared, parse_channel
 from features_cache.splits import untrainable
+from features_cache.table import originals
 from pipeline.datasets.load import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions
@@ -63,6 +64,8 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
     """Whether the cache has all its features for these clips, except for clips that failed."""
     ids = cache.clips["clip_id"].to_numpy()
+    if {*originals(clips)["clip_id"]} != {*originals(cache.clips)["clip_id"]}:
+        return False
     failed = failed_clips(cache.folder).values()
     wanted = set(clips["clip_id"]).difference(*failed)
     return bool(cache.features) and all(wanted <= {*ids[cache[name].done()]} for name in cache.features)

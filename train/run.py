@@ -62,10 +62,10 @@ def execute(options: RunOptions) -> RunFolder:
     waiting = plan.wanted_folds
     if (plan.path / "run.json").is_file():
         waiting = [fold for fold in waiting if fold not in folder.finished]
+    if changes := plan.cache.source_changes():
+        remedy = plan.cache.remedy(" ".join(channel.stored for channel in plan.channels))
+        tell(f"the dataset has changed since its features were extracted ({changes}): {remedy}")
     if waiting:
-        if changes := plan.cache.source_changes():
-            remedy = plan.cache.remedy(" ".join(channel.stored for channel in plan.channels))
-            tell(f"the dataset has changed since its features were extracted ({changes}): {remedy}")
         from train import trainer
         from train.compute import device_of
 

@@ -71,6 +71,14 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert proposed().startswith("next: remove one of each pair")
 
 
+def test_a_removed_clip_sends_the_dataset_back_to_features(sounds):
+    asked = options(sounds)
+    extract.run(asked)
+    check.run(asked)
+    sounds.remove(1)
+    assert next_step(asked, load(asked)).startswith(f"next: make features DATASET={sounds.csv} ")
+
+
 def test_a_clip_that_failed_is_not_waited_for(sounds):
     asked = options(sounds)
     (sounds.folder / "clip00003.wav").write_bytes(b"no audio")
