@@ -79,7 +79,7 @@ def check_model(run: RunOptions) -> Checks:
     for compute in ways:
         reason = measure(draw_network(plan, 1), compute, batch)
         yield f"{compute} agrees with fp32 {reason}", not reason
-    for devices in ((run.device, "cpu"), ("cpu", run.device)):
+    for devices in dict.fromkeys([(run.device, "cpu"), ("cpu", run.device)]):
         yield f"begun on {devices[0]}, continued on {devices[1]}", continues(run, *devices)
 
 
