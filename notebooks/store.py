@@ -19,12 +19,13 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
 from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 HOME = FOLDER.parent
-SECONDS = 3600  # for one cell
+SECONDS = 600  # for one cell
 COLOURS, WIDTH = 32, 900  # of a stored figure; pixels at most
 LARGEST = 400_000  # bytes of a notebook
 
@@ -66,7 +67,10 @@ def execute(notebook: NotebookNode) -> None:
     where = {"metadata": {"path": str(FOLDER)}}
     inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     client = NotebookClient(notebook, timeout=SECONDS, record_timing=False, resources=where)
-    client.execute(env=inline)
+    try:
+        client.execute(env=inline)
+    except CellTimeoutError:  # a kernel's reply is lost now and then, and waited for in vain: once more
+        client.execute(env=inline)
 
 
 def elsewhere(notebook: NotebookNode, folder: str) -> NotebookNode:
