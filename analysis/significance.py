@@ -101,7 +101,7 @@ def sign_flip_tests(
     stop = critical[p >= level].max(initial=0)
     critical = np.where(p < level, np.minimum(critical, observed - 2 * ROUNDING), np.maximum(stop, observed))
     # The differences that are not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
-    # Of very few or unequal recordings they may be all beyond one end, or all.
+    # With very few or unequal recordings these may be all beyond one end, or all differences.
     squared = (critical + ROUNDING) ** 2
     curvature = 1 - squared * (shares @ shares)
     bounded = curvature > 0

@@ -119,7 +119,7 @@ class Remembering(ChangingDataset):
         (folder / "history").mkdir(parents=True)
         self.labels: dict[str, set[str]] = {}  # clip id -> all its labels so far
         self.contents: dict[str, list[str]] = {}  # clip id -> hashes of all its contents so far
-        self.features, self.dtype = set(FEATURES[:4]), "float16"  # of the next run
+        self.features, self.dtype = set(FEATURES[:4]), "float16"  # the next run's
         super().__init__(folder, rng, clips=16)
 
     def change(self) -> str:

@@ -50,7 +50,7 @@ def commands_of(stage: str) -> list[Command]:
 
 
 def word(command: Command) -> str:
-    """What is typed for a command."""
+    """The word typed for a command."""
     return command.__name__.rstrip("_")
 
 

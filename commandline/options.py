@@ -66,7 +66,7 @@ def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
 class Options:
     """What every class of options can do; each is a frozen dataclass, checked however it is made."""
 
-    shared: typing.ClassVar["type[Options] | None"] = None  # whose options the command takes too, as texts
+    shared: typing.ClassVar["type[Options] | None"] = None  # options that the command also takes, as texts
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
@@ -82,7 +82,7 @@ class Options:
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""
-                if isinstance(value, int | float) and not least <= value <= most:  # as NaN is not
+                if isinstance(value, int | float) and not least <= value <= most:  # false for NaN too
                     expected = f"at least {least:.12g}" if value < least else f"at most {most:.12g}"
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"

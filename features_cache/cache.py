@@ -319,7 +319,8 @@ class Cache:
     def source_changes(self) -> str:
         """How the dataset differs from the time of extraction, such as `3 clips new`; empty if it does not.
 
-        Files count by size and time, a table by its rows; new files are looked for beside known ones.
+        Files count by size and time, a table by its rows. New files are looked for in class folders, beside
+        known ones: a published dataset's table may leave files out.
         """
         clips = self._table[(self._table["copy_of"] == "") & (self._table["path"] != "")]
         files = clips.drop_duplicates("path")
@@ -332,10 +333,10 @@ class Cache:
             except OSError:
                 gone += any(version)  # others were gone before
         source = Path(self.settings["source"])
-        if source.is_file():
+        if self.settings["source"] not in NAMED and source.is_file():
             lines = source.read_text(errors="replace").splitlines()
             new = sum(bool(line.strip()) for line in lines) - 1 - len(clips)
-        elif source.is_dir():
+        elif source.is_dir() and not [*source.glob("*.csv"), *source.glob("*/*.csv")]:
             kinds = {Path(path).suffix for path in known}
             beside = {Path(path).parent for path in known}
             found = {str(file) for folder in beside for file in folder.glob("*") if file.suffix in kinds}
@@ -344,7 +345,7 @@ class Cache:
         return ", ".join(f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count)
 
     def remedy(self, stored: str, *more: str) -> str:
-        """What to type, with the words `more`, for features that are missing or out of date."""
+        """The command, with the words `more`, for features that are missing or out of date."""
         source = self.settings["source"]
         name = self.settings["dataset"]
         data = self.folder.parent.parent

@@ -13,7 +13,7 @@ from commandline.errors import RequestError
 Value = str | int | float | bool
 
 NO_FEATURE_NAMES = ("index", "clips", "all", "small")  # of the cache's own file and table, and of lists
-LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # what `small` leaves out
+LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # `small` leaves them out
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
     r"(?:@(?P<parameters>[^:+\s]+))?"

@@ -3,7 +3,7 @@
 import struct
 from pathlib import Path
 
-END = b"PK\5\6"  # of the list; the last 22 bytes of a file, before a comment
+END = b"PK\5\6"  # ends the list: the last 22 bytes of a file, before a comment
 LOCATOR, END64 = b"PK\6\7", b"PK\6\6"  # likewise, of archives with many entries
 LONGEST_END = 22 + 65_535
 

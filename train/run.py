@@ -13,7 +13,7 @@ from pathlib import Path
 from commandline.errors import RequestError
 from commandline.options import words
 from commandline.spelling import make_command
-from commandline.terminal import counted, tell
+from commandline.terminal import counted, tell, tell_once
 from features_cache.table import originals
 from results import run_folder
 from results.config import to_json
@@ -64,7 +64,7 @@ def execute(options: RunOptions) -> RunFolder:
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if changes := plan.cache.source_changes():
         remedy = plan.cache.remedy(" ".join(channel.stored for channel in plan.channels))
-        tell(f"the dataset has changed since its features were extracted ({changes}): {remedy}")
+        tell_once(f"the dataset has changed since its features were extracted ({changes}): {remedy}")
     if waiting:
         from train import trainer
         from train.compute import device_of
@@ -129,15 +129,12 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
         theirs = to_json(known.options)
         own = to_json(plan.resolved_options)
         changed = [name.upper() for name, value in own.items() if theirs.get(name) != value]
-        of_data = (
-            known.cache != plan.identity.content["cache"] or known.clips != plan.identity.content["clips"]
-        )
-        if of_data and not changed:
+        data = [name for name in ("cache", "clips") if getattr(known, name) != plan.identity.content[name]]
+        if data and not changed:
             raise StaleRun(
                 f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again in its place"
             )
-        changed += ["cache"] * (known.cache != plan.identity.content["cache"])
-        changed += ["clips"] * (known.clips != plan.identity.content["clips"])
+        changed += data
         raise RequestError(
             f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
             "and is left as it is: give TAG=… for a folder of its own"

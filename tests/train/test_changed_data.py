@@ -5,10 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from features_cache import external
+from features_cache import Cache, external
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand
 from results.run_folder import find
+from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
 from tests.train.little import clip_table, execute, fill, little_options
 from tests.train.sounds import write_dataset
@@ -97,6 +98,15 @@ def test_features_and_train_say_that_the_clips_changed(tmp_path, capsys):
 def test_caches_without_audio_never_say_that_their_clips_changed(tmp_path):
     external.create_cache(tmp_path / "c", {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]})
     external.write_feature(tmp_path / "c", "mine", np.zeros((2, 3)), ["a", "b"])
-    from features_cache import Cache
-
     assert Cache(tmp_path / "c").source_changes() == ""
+
+
+def test_audio_that_a_published_table_leaves_out_is_not_new(tmp_path):
+    folder = esc_layout(tmp_path / "esc", "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2")
+    given = {"dataset": str(folder), "data": tmp_path / "data", "sample_rate": 8000, "duration": 0.1}
+    assert not extract(FeaturesCommand(features="rms", jobs=1, **given))
+    shutil.copy(folder / "audio" / "1-1-A-0.wav", folder / "audio" / "unlisted.wav")
+    cache = Cache(tmp_path / "data" / "esc" / "features")
+    assert cache.source_changes() == ""
+    (folder / "audio" / "1-1-A-0.wav").unlink()
+    assert cache.source_changes() == "1 clip removed"
