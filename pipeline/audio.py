@@ -1,12 +1,12 @@
 """Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding; of an MP3 whose header does not
-say how long it is, librosa has fewer (libsndfile estimates), and some 12 ms of the encoder's delay more.
-Files are read in blocks and only as far as needed, so neither a header that lies nor an hour of audio takes
-gigabytes; what is not whole is refused with its reason and never silently shortened.
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding. There is one exception, an MP3
+whose header does not state its length: libsndfile then estimates it, so librosa loses the end and keeps some
+12 ms of the encoder's delay. Files are read in blocks and only as far as needed, so neither a header that
+lies nor an hour of audio takes gigabytes. A file that is not whole is refused with its reason.
 
-Only regular files are opened, and no more than MOST_SAMPLES are decoded or resampled of one. That bounds
-memory and time, whatever a small file unpacks to; a limit in seconds would depend on the machine.
+Only regular files are opened, and at most MOST_SAMPLES of one are decoded or resampled. That bounds memory
+and time, whatever a small file unpacks to; a limit in seconds would depend on the machine.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ import stat
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,8 +36,8 @@ BLOCK = 2**18  # values a read, whatever the number of channels
 MOST_SAMPLES = 2**29  # of one file at once, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
 LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; powers of spectra overflow float32 from 1e14 or so
-LEAST_REACH = 0.25, 4096  # seconds, and samples, read past the cut at least: soxr's filters are shorter
-ROUNDED = 0.05  # seconds that a clip may end behind its file: tables round
+LEAST_REACH = 0.25, 4096  # seconds and samples that are read past a cut, more than soxr's filters need
+ROUNDED = 0.05  # seconds; a clip may end so much later than its file, because tables round
 
 # Audio files by their names, readable or not: what cannot be decoded is named with its reason, not left out.
 AUDIO_FILE = re.compile(
@@ -47,7 +46,7 @@ AUDIO_FILE = re.compile(
 )
 NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a a.flac"
 
-# libsndfile's log says what a header promises, and mostly what it should be, and then goes on.
+# libsndfile logs the bytes that a header promises and, mostly, the true number, and reads on.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
 CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes, of Ogg
@@ -66,10 +65,10 @@ class Info(NamedTuple):
 
 
 class OpenFile(soundfile.SoundFile):
-    """Reads on without a seek.
+    """A file that is read on without a seek.
 
-    soundfile seeks to where it is after each block of a file that it can seek in. An MP3 of a low bit rate
-    then lacks what earlier frames hold of the next one, and some milliseconds are wrong.
+    soundfile seeks to its own position after each block. In an MP3 of a low bit rate the decoder then loses
+    the data that earlier frames hold for later ones, and some milliseconds are wrong.
     """
 
     def seekable(self) -> bool:
@@ -90,6 +89,9 @@ def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHO
     return np.pad(y, (0, samples - len(y)))
 
 
+_last = threading.local()  # recording; a worker's windows lie side by side in one file, which is opened once
+
+
 def decode(
     path: str | Path, sample_rate: int | None = None, seconds: float | None = None, span: Span = WHOLE
 ) -> Samples:
@@ -97,8 +99,12 @@ def decode(
     start, end = span
     if end:
         end = end if seconds is None else min(end, start + seconds)
-        return _recording(path).window((start, end), sample_rate)
-    with _opened(Path(path)) as file:
+        key = os.getpid(), str(path), version(path)
+        if getattr(_last, "key", None) != key:
+            _last.recording = Recording(path)
+            _last.key = key
+        return _last.recording.window((start, end), sample_rate)
+    with _opened(path) as file:
         rate = file.samplerate
         limit = file.frames
         if seconds is not None:
@@ -108,20 +114,20 @@ def decode(
 
 
 class Recording:
-    """An open file that windows are read from: one that begins where the last one reached is read on to.
+    """An open file that windows are read from; samples that the last window had are not read again.
 
-    Each window is what it would be cut from the whole recording after resampling, to 1e-7. It is read with a
-    margin at each side, which covers the filters of the resampling and what a decoder needs after a seek; it
-    begins at a multiple of samples that the resampling turns into a whole number.
+    Each window equals the same span of the whole resampled recording, to 1e-7. It is read with a margin at
+    each side, for the filters of the resampling and for a decoder after a seek. Reading begins at a sample
+    that the resampling maps to a whole number.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.file = _opened(path)
-        self.begin = -1  # of what was read last, in samples of the file; -1 if nothing was
+        self.begin = 0  # place in the file of the samples `y`, which were read last; -1 after an error
         self.y = np.empty(0, np.float32)
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
-        """The samples of a span; AudioError if it is not within the recording, or as in `load_clip`."""
+        """The samples of a span; AudioError as in `load_clip`, or if the recording ends before it."""
         start, end = span
         rate = self.file.samplerate
         wanted = sample_rate or rate
@@ -135,40 +141,20 @@ class Recording:
         whole = rate // math.gcd(rate, wanted)
         begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
         stop = min(self.file.frames, last * rate // wanted + _reach(rate))
-        skipped = begin * wanted // rate
-        return resample(self._read(begin, stop, wanted), rate, wanted)[first - skipped : last - skipped]
-
-    def _read(self, begin: int, stop: int, sample_rate: int) -> Samples:
-        """Samples of the file; those that were read for the last window are not read again."""
-        kept = self.y[begin - self.begin :] if begin >= self.begin >= 0 else self.y[:0]
         follows = 0 <= self.begin <= begin <= self.begin + len(self.y)
-        self.begin, self.y = -1, kept[:0]  # an error leaves nothing that would be read on from
-        try:
-            if not follows:
+        y = self.y[begin - self.begin :] if follows else self.y[:0]
+        self.begin = -1
+        if not follows:
+            try:
                 self.file.seek(begin)
-        except (soundfile.SoundFileError, RuntimeError) as error:
-            raise AudioError(f"damaged: seeking failed, {error}") from None
-        lacking = stop - begin - len(kept)
+            except (soundfile.SoundFileError, RuntimeError) as error:
+                raise AudioError(f"damaged: seeking failed, {error}") from None
+        lacking = stop - begin - len(y)
         if lacking > 0:
-            kept = np.concatenate([kept, _samples(self.file, lacking, sample_rate)])
-        self.begin, self.y = begin, kept
-        return kept[: stop - begin]
-
-
-_last = threading.local()  # a worker's windows lie side by side in one file, which is opened once
-
-
-def _recording(path: str | Path) -> Recording:
-    """The file, left open by this thread's last window of it if it has not changed."""
-    with suppress(OSError, ValueError):  # named when it is opened
-        status = Path(path).stat()
-        key = (os.getpid(), str(path), status.st_size, status.st_mtime_ns)
-        if getattr(_last, "key", None) == key:
-            return _last.recording
-        _last.key = None
-    _last.recording = Recording(Path(path))
-    _last.key = key
-    return _last.recording
+            y = np.concatenate([y, _samples(self.file, lacking, wanted)])
+        self.begin, self.y = begin, y
+        skipped = begin * wanted // rate
+        return resample(y[: stop - begin], rate, wanted)[first - skipped : last - skipped]
 
 
 def _reach(rate: int) -> int:
@@ -186,7 +172,7 @@ def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Sample
 
 def blocks(path: str | Path) -> Iterator[Samples]:
     """A whole file as mono blocks at its own rate, in constant memory; AudioError as in `load_clip`."""
-    with _opened(Path(path)) as file:
+    with _opened(path) as file:
         yield from _mono_blocks(file, file.frames)
 
 
@@ -201,8 +187,17 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
 
 def file_info(path: str | Path) -> Info:
     """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
-    with _opened(Path(path)) as file:
+    with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
+
+
+def version(path: str | Path) -> tuple[int, int]:
+    """Size and time in ns of a file; zeros if there is no such file, or the name is invalid."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):  # ValueError: a name with a zero byte
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 def content_hash(path: Path) -> str:
@@ -222,13 +217,14 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
 
     files = list(dict.fromkeys(paths))  # a recording has many windows
     with ThreadPoolExecutor(THREADS) as threads:
-        infos = list(progress(threads.map(info, files), total=len(files), label="headers", unit="files"))
-    answers = dict(zip(files, infos))
+        infos = progress(threads.map(info, files), total=len(files), label="headers", unit="files")
+        answers = dict(zip(files, infos))
     return [answers[path] for path in paths]
 
 
-def _opened(path: Path) -> soundfile.SoundFile:
+def _opened(name: str | Path) -> soundfile.SoundFile:
     """An open file that is what its header says."""
+    path = Path(name)
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -17,7 +17,20 @@ C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filt
 HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window
 AUDITORY = 24.7 / 0.108  # Hz; gamma=None: bandwidths follow the ear's
 JUST = np.array(  # powers of 3 and 5 of the twelve intervals of just intonation, octaves apart
-    [(0, 0), (-1, -1), (2, 0), (1, -1), (0, 1), (-1, 0), (2, 1), (1, 0), (0, -1), (-1, 1), (2, -1), (1, 1)]
+    [
+        (0, 0),
+        (-1, -1),
+        (2, 0),
+        (1, -1),
+        (0, 1),
+        (-1, 0),
+        (2, 1),
+        (1, 0),
+        (0, -1),
+        (-1, 1),
+        (2, -1),
+        (1, 1),
+    ]
 )
 
 
@@ -41,7 +54,14 @@ def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
     return top
 
 
-def mel_edges(sample_rate: int, *, n_mels: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
+def mel_edges(
+    sample_rate: int,
+    *,
+    n_mels: int,
+    fmin: float,
+    fmax: float | None,
+    **_: object,
+) -> np.ndarray:
     """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
     linear = 200 / 3  # Hz of a mel below 1 kHz
     top = upper_end(sample_rate, fmin, fmax)
@@ -60,20 +80,37 @@ def mel_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
 
 
 def linear_edges(
-    sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object
+    sample_rate: int,
+    *,
+    n_bands: int,
+    fmin: float,
+    fmax: float | None,
+    **_: object,
 ) -> np.ndarray:
     """(n_bands + 2,) Hz, evenly spaced; band k spans edges k to k + 2."""
     return np.linspace(fmin, upper_end(sample_rate, fmin, fmax), n_bands + 2)
 
 
-def erb_axis(sample_rate: int, *, n_bands: int, fmin: float, fmax: float | None, **_: object) -> np.ndarray:
+def erb_axis(
+    sample_rate: int,
+    *,
+    n_bands: int,
+    fmin: float,
+    fmax: float | None,
+    **_: object,
+) -> np.ndarray:
     """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1 + 0.00437 f)."""
     top = upper_end(sample_rate, fmin, fmax)
     return np.expm1(np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)) / 0.00437
 
 
 def coefficient_axis(
-    sample_rate: int, *, fmin: float, fmax: float | None, n_fft: int, **parameters: Any
+    sample_rate: int,
+    *,
+    fmin: float,
+    fmax: float | None,
+    n_fft: int,
+    **parameters: Any,
 ) -> np.ndarray:
     """The number of each cepstral coefficient: at most as many as bands."""
     upper_end(sample_rate, fmin, fmax)
@@ -91,7 +128,12 @@ def constant_q_axis(_: int, *, n_bins: int, bins_per_octave: int, **__: object) 
 
 
 def contrast_bands(
-    sample_rate: int, *, fmin: float, n_bands: int, n_fft: int, **_: object
+    sample_rate: int,
+    *,
+    fmin: float,
+    n_bands: int,
+    n_fft: int,
+    **_: object,
 ) -> list[tuple[float, slice]]:
     """Hz of the lower end of each band, and its bins; the first begins at 0, the last takes the rest."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
@@ -147,7 +189,13 @@ def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int
 
 
 def modulation_edges(
-    sample_rate: int, *, ranges: int, low: float, high: float, hop_length: int, **_: object
+    sample_rate: int,
+    *,
+    ranges: int,
+    low: float,
+    high: float,
+    hop_length: int,
+    **_: object,
 ) -> np.ndarray:
     """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
     top = min(high, sample_rate / hop_length / 2)

@@ -36,16 +36,14 @@ from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 from storage.files import replace_file
 
-Samples = NDArray[np.float32]
-
 QUIET = 1e-4  # share of full scale; softer samples at a clip's ends are padding, also after a lossy codec
 SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
 CLIPPED_AT = 0.99  # share of full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
 EMPTY = -105.0  # dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
 FRAME = 1024  # samples of a spectrum
-CLIPPED_SHARE = 0.001  # share of a clip's samples in flat tops; from here on the clip is clipped
-NARROW = 0.8  # share of the Nyquist frequency; nothing above it means a lower rate or a lossy codec before
+CLIPPED_SHARE = 0.001  # least share of samples in flat tops in a clipped clip
+NARROW = 0.8  # share of the Nyquist frequency; silence above it comes from a lower rate or a lossy codec
 SHOWN = 8  # names that a finding lists, unless it is a leak
 LONGEST_DURATION = 3600  # seconds, as DURATION: no command reads more of a file
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
@@ -63,7 +61,7 @@ class Finding:
     what: str
     names: Sequence[str]
     remedy: str = ""  # a note has none
-    of: str = "clip"  # noun for what the names name
+    of: str = "clip"  # noun for a name
     accuracy: float | None = None  # mean over folds of a classifier of artefacts alone
     chance: float | None = None  # accuracy of always the commonest class
 
@@ -86,7 +84,7 @@ class Measures(NamedTuple):
 ARTEFACTS = list(Measures._fields)
 
 
-def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
+def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
     """The measures of a clip, (samples,) at its file's own rate."""
     loud = np.flatnonzero(np.abs(y) >= QUIET)
     first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (len(y), len(y))
@@ -107,7 +105,7 @@ def measure_clip(y: Samples, sample_rate: int, channels: int) -> Measures:
     )
 
 
-def bandwidth(y: Samples, sample_rate: int) -> float:
+def bandwidth(y: audio.Samples, sample_rate: int) -> float:
     """The highest frequency (Hz) that holds more than rounding, on average over the clip's whole frames."""
     y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
     frequencies, power = scipy.signal.welch(
@@ -199,7 +197,6 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
     shorter = shorter_duration(measured["seconds"].to_numpy(), dataset.duration) if len(measured) else ""
     pattern = propose_group(table) if (table["group"] == table["clip_id"]).all() else ""
     unreadable = [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()]
-    every_clip_alone = "every clip counts as a recording of its own; if the names say otherwise: "
     findings = [
         *_leaks(table, prints, rate),
         Finding(
@@ -214,7 +211,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         Finding(
             "group",
             NOTE,
-            f"{every_clip_alone}GROUP='{pattern}'",
+            f"every clip counts as a recording of its own; if the names say otherwise: GROUP='{pattern}'",
             ["GROUP"] if pattern else [],
             of="option",
         ),

@@ -145,8 +145,8 @@ class Clip:
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
         """The samples at the rate of an octave of a constant-Q transform, halved step by step.
 
-        Each step is `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit: such bits
-        are all that a clip has far below its strongest partials.
+        Each step is `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit, because
+        the level far below a clip's strongest partials is rounding alone.
         """
         factor = 2 if halvings else 2**beforehand
         slower = resample(self.octave(beforehand, halvings - 1) if halvings else self.y, factor, 1)

@@ -46,7 +46,7 @@ from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
 from pipeline.next_step import features_command, training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
-from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source, version
+from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
@@ -93,16 +93,17 @@ class Request:
     @property
     def settings(self) -> dict[str, str | int]:
         """Attributes of the index."""
-        published = self.dataset.published_test
-        return {
-            "dataset": self.dataset.name,
-            "source": self.dataset.source,
-            "synthetic": int(self.dataset.synthetic),
-            "sample_rate": self.dataset.sample_rate,
-            "samples": self.dataset.samples,
-            **({} if published is None else {"published_test": published}),
-            **({"groups": self.dataset.groups} if self.dataset.groups else {}),
+        dataset = self.dataset
+        values: dict[str, str | int | None] = {
+            "dataset": dataset.name,
+            "source": dataset.source,
+            "synthetic": int(dataset.synthetic),
+            "sample_rate": dataset.sample_rate,
+            "samples": dataset.samples,
+            "published_test": dataset.published_test,
+            "groups": dataset.groups or None,
         }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def request(options: ExtractOptions) -> Request:
@@ -186,7 +187,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     """
     files = clips.iloc[part].drop_duplicates("path").set_index("path")  # copies share their original's
     known = ["source_size", "source_time_ns"]
-    now = np.array([version(Path(path)) for path in files.index], np.int64).reshape(-1, 2)
+    now = np.array([audio.version(path) for path in files.index], np.int64).reshape(-1, 2)
     exists = now.any(axis=1)
     changed = exists & ((files[known] != now).any(axis=1) | (files["source_hash"] == ""))
     files.loc[exists, known] = now[exists]
@@ -296,13 +297,9 @@ def plan(options: ExtractOptions) -> int:
         print(note)
     known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
     if not {spec.stored for spec in asked.specs} <= known.keys():
-        measured = measure(asked)
-        known = measured.seconds_a_clip() | known
-        print(
-            "seconds: about, measured on a few clips"
-            if measured.timed
-            else "seconds: unknown, no clip was read"
-        )
+        measured = measure(asked).seconds_a_clip()
+        known = measured | known
+        print(f"seconds: {'about, measured on a few clips' if measured else 'unknown, no clip was read'}")
     rows = []
     for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
         seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
@@ -454,12 +451,12 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     took = result.seconds_a_clip()
     rows = []
     written = 0
-    for spec in (spec for spec in asked.specs if result.computed[spec.stored]):
-        clips = result.computed[spec.stored]
-        stored = clips * spec.clip_bytes
-        written += stored
-        milliseconds = f"{1000 * took[spec.stored]:.2f}" if spec.stored in took else "-"
-        rows.append((spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}"))
+    for spec in asked.specs:
+        if clips := result.computed[spec.stored]:
+            stored = clips * spec.clip_bytes
+            written += stored
+            milliseconds = f"{1000 * took[spec.stored]:.2f}" if spec.stored in took else "-"
+            rows.append((spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}"))
     speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
     lines = [
         text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),

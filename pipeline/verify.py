@@ -11,9 +11,10 @@ from features_cache import Cache, parse_list
 from features_cache.cache import UnreadableClips, open_cache
 from features_cache.inspect import verify_cache
 from features_cache.table import spans
-from pipeline import alter, audio, reference
+from pipeline import audio, reference
 from pipeline.features import resolve_feature
 from pipeline.options import VerifyCommand
+from pipeline.worker import Source
 
 
 def run(options: VerifyCommand) -> int:
@@ -38,31 +39,27 @@ def run(options: VerifyCommand) -> int:
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     """Compute random clips by definition; True if all agree within tolerance and rounding."""
-    chosen = np.random.default_rng(seed).permutation(len(cache.clips))[:clips]
+    table = cache.clips
+    chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
+    sources = list(map(Source, table["path"], table["alteration"], spans(table)))
     sounds = {}  # row of the clip table -> samples
-    samples = int(cache.settings["samples"])
-    places = spans(cache.clips)
     for row in np.sort(chosen).tolist():
-        clip = cache.clips.iloc[row]
         try:
-            y = audio.load_clip(clip["path"], cache.sample_rate, samples, places[row])
+            sounds[row] = sources[row].load(cache.sample_rate, int(cache.settings["samples"]))
         except audio.AudioError as error:
-            print(f"  {clip['clip_id']}: {error}")
-            continue
-        alteration = clip["alteration"]
-        sounds[row] = alter.apply_alteration(y, cache.sample_rate, alteration) if alteration else y
+            print(f"  {table['clip_id'][row]}: {error}")
     agree = bool(sounds)
     print(f"{counted(len(sounds), 'clip')} computed again by definition:")
     for name in progress(names, label="recompute", unit="features"):
         try:
             feature = cache[name]
-        except RequestError:  # already named
+        except RequestError:  # named by `verify_cache`
             continue
         ours = []
         theirs = []
         kind = feature.feature
         for row, y in sounds.items() if kind in reference.DEFINITIONS else ():
-            with suppress(UnreadableClips):  # already named
+            with suppress(UnreadableClips):  # named by `verify_cache`
                 ours.append(feature.read(np.array([row]))[0])
                 theirs.append(reference.compute(kind, y, cache.sample_rate, **feature.parameters))
         if not ours:

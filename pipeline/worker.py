@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from numpy.typing import NDArray
@@ -27,7 +26,16 @@ class Source(NamedTuple):
     path: str
     alteration: str
     span: audio.Span
-    version: tuple[int, int]  # size and time of the file when its fingerprint was made
+    version: tuple[int, int] = (0, 0)  # size and time of the file when its fingerprint was made
+
+    def load(self, sample_rate: int, samples: int) -> audio.Samples:
+        """(samples,) float32, mono, altered if the clip is a copy; AudioError as in `load_clip`."""
+        y = audio.load_clip(self.path, sample_rate, samples, self.span)
+        if self.alteration:
+            from pipeline import alter
+
+            y = alter.apply_alteration(y, sample_rate, self.alteration)
+        return y
 
 
 class ClipTask(NamedTuple):
@@ -72,14 +80,9 @@ class Computation:
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
         """Compute the features that one clip lacks; `result` notes each failure with its reason."""
         source = task.source
-        path = Path(source.path)
         try:
-            y = audio.load_clip(path, self.sample_rate, self.samples, source.span)
-            if source.alteration:
-                from pipeline import alter
-
-                y = alter.apply_alteration(y, self.sample_rate, source.alteration)
-            if version(path) != source.version:
+            y = source.load(self.sample_rate, self.samples)
+            if audio.version(source.path) != source.version:
                 raise audio.AudioError("the file changed since this command began; run it again")
         except audio.AudioError as error:
             result.failures.append((task.row, WHOLE, str(error)))
@@ -123,12 +126,3 @@ class Job(Computation):
         rows = ((task.row, self.compute(task, result)) for task in batch)
         write_batch(self.specs, self.handle, rows)
         return result
-
-
-def version(path: Path) -> tuple[int, int]:
-    """Size and time in ns of a file; zeros if there is no such file, or the name is invalid."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):  # ValueError: a name with a zero byte
-        return 0, 0
-    return status.st_size, status.st_mtime_ns

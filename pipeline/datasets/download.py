@@ -141,8 +141,8 @@ def unpack(archive: Path, into: Path) -> None:
 def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
     """An empty folder to fill; at the end its `parts` are renamed into `folder`, in order.
 
-    The last part is there only if all are. A failure leaves nothing, and the next run removes what a killed
-    one left. The caller must hold `making(folder)`.
+    The last part appears after all others. A failure leaves nothing, and the next run removes the files of a
+    killed one. The caller must hold `making(folder)`.
     """
     stage = folder / UNFINISHED
     try:

@@ -85,7 +85,7 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
     own groups are kept. A clip without a group is its own group.
     """
     table = table.copy()
-    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # made here, of each clip
+    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # all but our own
         table["group"] = table[group].astype(str)
     elif group:
         try:

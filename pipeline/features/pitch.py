@@ -123,7 +123,13 @@ def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 
 
 def periodic_frames(
-    sample_rate: int, samples: int, *, fmin: float, fmax: float, frame_length: int, hop_length: int
+    sample_rate: int,
+    samples: int,
+    *,
+    fmin: float,
+    fmax: float,
+    frame_length: int,
+    hop_length: int,
 ) -> np.ndarray:
     """Times of the frames (s); Impossible if a period of `fmin` does not fit into a frame."""
     if not 0 < fmin < fmax <= sample_rate / 2:

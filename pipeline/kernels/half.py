@@ -27,22 +27,18 @@ def to_float16(values: NDArray) -> NDArray[np.float16] | None:
     """
     flat = values.ravel()
     bits = np.empty(len(flat), np.uint16)
-    single = flat if flat.dtype == np.float32 else _rounded_to_odd(flat)
+    with np.errstate(over="ignore"):  # too large a value becomes infinite, which `_cast` refuses
+        single = flat.astype(np.float32, copy=False)
+    if single is not flat:
+        _to_odd(flat, single, single.view(np.uint32))
     if not _cast(single, single.view(np.uint32), bits):
         return None
     return bits.view(np.float16).reshape(values.shape)
 
 
-def _rounded_to_odd(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """float64 as float32, with last digit 1 if digits were lost: the second rounding is then exact."""
-    with np.errstate(over="ignore"):  # too large a value becomes infinite, which `_cast` refuses
-        single = values.astype(np.float32)
-    _to_odd(values, single, single.view(np.uint32))
-    return single
-
-
 @compiled
 def _to_odd(values, single, bits):
+    """Make the last digit 1 wherever float32 lost digits: the second rounding is then exact."""
     for i in range(len(values)):
         rounded = abs(np.float64(single[i]))
         exact = abs(values[i])

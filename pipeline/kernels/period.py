@@ -78,12 +78,16 @@ def at_multiples_of_tempo(
 ) -> np.ndarray:
     """(multiples, frames) of a tempogram (lags, frames): `librosa.feature.tempogram_ratio`.
 
-    librosa makes an interpolator for each frame; here all frames are looked up at once. Tempi outside the
-    tempogram give 0.
+    The tempo of a frame is that of `librosa.feature.tempo(aggregate=None)`, 120 BPM preferred. librosa adds
+    logarithms; multiplying their arguments takes a third of the time. librosa makes an interpolator for each
+    frame; here all frames are looked up at once. Tempi outside the tempogram give 0.
     """
     lags, frames = tempogram.shape
     tempo = np.append(np.inf, 60 * sample_rate / (hop_length * np.arange(1.0, lags)))
-    wanted = multiples[:, None] * tempo[_strongest(tempogram, tempo)]
+    prior = np.exp(-0.5 * (np.log2(tempo) - np.log2(120.0)) ** 2)
+    slowest = int(np.argmax(tempo < 320.0))
+    likely = np.argmax((1 + 1e6 * tempogram[slowest:]) * prior[slowest:, None], axis=0)
+    wanted = multiples[:, None] * tempo[slowest + likely]
     rising = tempo[:0:-1]  # without lag 0, whose tempo is infinite
     right = np.clip(np.searchsorted(rising, wanted), 1, len(rising) - 1)
     left = right - 1
@@ -92,14 +96,3 @@ def at_multiples_of_tempo(
     high = tempogram[lags - 1 - right, frame]
     between = low + (high - low) / (rising[right] - rising[left]) * (wanted - rising[left])
     return np.where((wanted < rising[0]) | (wanted > rising[-1]), 0.0, between)
-
-
-def _strongest(tempogram: np.ndarray, tempo: np.ndarray) -> np.ndarray:
-    """(frames,) the lag of each frame's tempo, 120 BPM preferred: `librosa.feature.tempo(aggregate=None)`.
-
-    librosa adds logarithms; multiplying their arguments takes a third of the time.
-    """
-    with np.errstate(divide="ignore"):
-        prior = np.exp(-0.5 * (np.log2(tempo) - np.log2(120.0)) ** 2)
-    slowest = int(np.argmax(tempo < 320.0))
-    return slowest + np.argmax((1 + 1e6 * tempogram[slowest:]) * prior[slowest:, None], axis=0)

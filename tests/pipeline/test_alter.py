@@ -10,9 +10,7 @@ from tests.refusal import refused
 RATE = 22_050
 
 
-def tone():
-    """Two seconds of 440 Hz."""
-    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
+TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)  # two seconds
 
 
 def altered(y, text):
@@ -27,21 +25,21 @@ def centroid(y):
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
 def test_every_alteration_keeps_length_type_and_silence_changes_a_clip_and_repeats_its_bytes(kind):
     text = alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
-    for y in (tone(), tone()[:1], np.zeros(RATE, np.float32)):
+    for y in (TONE, TONE[:1], np.zeros(RATE, np.float32)):
         changed = altered(y, text)
         assert (changed.shape, changed.dtype) == (y.shape, np.float32)
         assert np.isfinite(changed).all() and changed.any() <= y.any()
         assert changed.tobytes() == altered(y.copy(), text).tobytes()
-    assert np.abs(altered(tone(), text) - tone()).max() > 0.001
+    assert np.abs(altered(TONE, text) - TONE).max() > 0.001
 
 
 def test_pitch_moves_a_tone_by_its_semitones():
-    higher = altered(tone(), "pitch(semitones=2.0)")
+    higher = altered(TONE, "pitch(semitones=2.0)")
     assert centroid(higher) == pytest.approx(440 * 2 ** (2 / 12), rel=0.02)
 
 
 def test_stretch_keeps_the_pitch_and_moves_events_earlier():
-    y = tone()
+    y = TONE.copy()
     y[: RATE // 2] = 0  # begins after half a second
     faster = altered(y, "stretch(rate=1.25)")
     begins = int(np.argmax(np.abs(faster) > 0.05)) / RATE
@@ -50,29 +48,22 @@ def test_stretch_keeps_the_pitch_and_moves_events_earlier():
 
 
 def test_noise_has_the_ratio_and_the_seed_that_its_text_says():
-    added, other = (altered(tone(), f"noise(snr_db=20.0,seed={seed})") - tone() for seed in (3, 4))
-    assert 20 * np.log10(tone().std() / added.std()) == pytest.approx(20, abs=0.2)
+    added, other = (altered(TONE, f"noise(snr_db=20.0,seed={seed})") - TONE for seed in (3, 4))
+    assert 20 * np.log10(TONE.std() / added.std()) == pytest.approx(20, abs=0.2)
     assert np.abs(added - other).max() > 0.01
 
 
 @pytest.mark.parametrize(("loud", "db", "peak"), [(0.3, -6, 0.3 * 10**-0.3), (0.3, 12, 1), (2, 12, 2)])
 def test_gain_changes_the_level_and_never_clips(loud, db, peak):
     """A float file may hold more than full scale already."""
-    y = tone() * np.float32(loud / 0.3)
+    y = TONE * np.float32(loud / 0.3)
     assert altered(y, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
 
 
 @pytest.mark.parametrize(("text", "reason"), [("gian(db=1)", "did you mean 'gain'"), ("gain", "as in gain")])
 def test_a_text_that_is_no_alteration_is_refused(text, reason):
     with refused(reason):
-        altered(tone(), text)
-
-
-def test_an_alteration_may_have_nothing_to_draw(monkeypatch):
-    inverted = alter.Alteration({}, lambda y, sample_rate: -y)
-    monkeypatch.setitem(alter.ALTERATIONS, "invert", inverted)
-    text = alter.draw_alteration("a", 1, ["invert"], seed=0)
-    assert (altered(tone(), text) == -tone()).all()
+        altered(TONE, text)
 
 
 def test_shift_loses_nothing():
@@ -85,5 +76,5 @@ def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
     texts = [alter.draw_alteration("a", number, chosen, seed=0) for number in range(1, 11)]
     assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
     assert len(set(texts)) == 10
-    first = {alter.draw_alteration(f"clip{number}", 1, chosen, seed=0).split("(")[0] for number in range(40)}
-    assert first == set(chosen)  # one copy a clip still brings every kind into the dataset
+    first = [alter.draw_alteration(f"clip{number}", 1, chosen, seed=0) for number in range(40)]
+    assert {text.split("(")[0] for text in first} == set(chosen)  # one copy a clip brings every kind

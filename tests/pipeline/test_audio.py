@@ -97,28 +97,27 @@ def test_a_window_is_what_it_would_be_cut_from_the_whole_recording(tmp_path, kin
     for rate, largest in ((44_100, 0), (32_000, 1e-6)):
         whole = audio.decode(path, rate)
         for start in starts:
-            span = start, min(start + 1, len(whole) / rate)
             first = round(start * rate)
-            expected = whole[first : first + round((span[1] - start) * rate)]
-            windowed = audio.load_clip(path, rate, rate, span)
-            np.testing.assert_allclose(windowed[: len(expected)], expected, rtol=0, atol=largest)
-            assert not windowed[len(expected) :].any()
+            expected = np.pad(whole[first : first + rate], (0, max(0, first + rate - len(whole))))
+            windowed = audio.load_clip(path, rate, rate, (start, min(start + 1, len(whole) / rate)))
+            np.testing.assert_allclose(windowed, expected, rtol=0, atol=largest)
 
 
 def test_a_window_outside_of_its_file_is_refused_and_a_changed_file_is_opened_again(tmp_path):
     path = write(tmp_path / "a.wav")
-    inner = 0.25, 0.75
-    before = audio.decode(path, span=inner)
+    before = audio.decode(path, span=(0.25, 0.75))
     with pytest.raises(audio.AudioError, match=r"from 0\.5 to 1\.2 s, the file 1 s"):
         audio.decode(path, span=(0.5, 1.2))
-    write(path, seconds=2, subtype="PCM_24")
-    assert len(before) == RATE // 2 and not np.array_equal(audio.decode(path, span=inner), before)
+    write(path, subtype="PCM_24")
+    again = audio.decode(path, span=(0.25, 0.75))
+    assert len(before) == len(again) == RATE // 2 and not np.array_equal(before, again)
 
 
-@pytest.mark.parametrize("y", [np.full(1, 0.5), np.zeros(RATE), np.full(RATE, 1.0)])
-def test_one_sample_silence_and_clipping_are_clips_with_zeros_behind(tmp_path, y):
+@pytest.mark.parametrize(("value", "length"), [(0.5, 1), (0, RATE), (1, RATE)])
+def test_one_sample_silence_and_clipping_are_clips_with_zeros_behind(tmp_path, value, length):
+    y = np.full(length, float(value))
     soundfile.write(tmp_path / "a.wav", y, RATE, subtype="FLOAT")
-    for samples in (1, 10, 5 * RATE):
+    for samples in (1, 5 * RATE):
         clip = audio.load_clip(tmp_path / "a.wav", RATE, samples)
         np.testing.assert_allclose(clip, np.pad(y, (0, 5 * RATE))[:samples])
 
@@ -165,33 +164,32 @@ def test_an_mp3_is_read_to_its_end_whether_or_not_its_header_says_how_long_it_is
     path = encode(words)
     info = audio.file_info(path)
     assert 8.04 < info.frames / info.sample_rate < 8.3
-    y = audio.decode(path, 44_100)
-    streamed = np.concatenate(list(audio.blocks(path)))
-    assert len(streamed) == info.frames
-    loud = np.abs(y[: 8 * 44_100].reshape(8, -1)).max(axis=1)
-    assert loud[::2].min() > 0.2  # each second's sound is where it was
+    assert sum(map(len, audio.blocks(path))) == info.frames
+    y = audio.decode(path, 44_100)[: 8 * 44_100]
+    assert np.abs(y.reshape(8, -1)).max(axis=1)[::2].min() > 0.2  # each second's sound is where it was
 
 
 def test_an_mp3_without_a_length_is_whole_unless_its_last_frame_is_cut(encode, tmp_path):
     whole = encode("-V4 -t").read_bytes()
     frames = audio.file_info(encode("-V4 -t")).frames
     contents = {
-        "tagged": (whole + b"TAG" + bytes(125), frames),
-        "padded": (whole + bytes(5_000), frames),
-        "with pictures": (b"ID3\4\0\0\0\0\x10\0" + b"\xff\xfb\x90" * 682 + bytes(2) + whole, frames),
-        "joined": (encode("-V4").read_bytes() + whole, 2 * frames),
+        whole + b"TAG" + bytes(125): frames,
+        whole + bytes(5_000): frames,
+        b"ID3\4\0\0\0\0\x10\0" + b"\xff\xfb\x90" * 682 + bytes(2) + whole: frames,  # with a picture
+        encode("-V4").read_bytes() + whole: 2 * frames,
     }
-    for name, (content, expected) in contents.items():
-        (tmp_path / name).write_bytes(content)
-        assert len(audio.decode(tmp_path / name)) == pytest.approx(expected, abs=3_000)
-    (tmp_path / "cut").write_bytes(whole[:-50])
+    path = tmp_path / "a.mp3"
+    for content, expected in contents.items():
+        path.write_bytes(content)
+        assert len(audio.decode(path)) == pytest.approx(expected, abs=3_000)
+    path.write_bytes(whole[:-50])
     with pytest.raises(audio.AudioError, match="MPEG frame"):
-        audio.decode(tmp_path / "cut")
+        audio.decode(path)
 
 
 @pytest.mark.parametrize(
     ("name", "offset", "form", "promised"),
-    [("a.wav", 4, "<I", 3_000_000_000), ("a.wav", 4, "<I", 60_000), ("a.w64", 16, "<Q", 3_000_000_000)],
+    [("a.wav", 4, "<I", 60_000), ("a.w64", 16, "<Q", 3_000_000_000)],
 )
 def test_a_header_that_promises_more_than_the_file_holds_is_refused_without_memory(
     tmp_path, name, offset, form, promised
@@ -218,28 +216,21 @@ UNUSABLE = {
     "empty.wav": (Path.touch, "empty: the file has 0 bytes"),
     "none.wav": (lambda path: write(path, seconds=0), "empty: the file holds no samples"),
     **dict.fromkeys(
-        ("text.wav", "text.mp3", "text.au"),
-        (
-            lambda path: path.write_text("this is not a sound\n" * 50),
-            "not audio that libsndfile reads: convert it",
-        ),
+        ("text.wav", "text.mp3", "text.au", "a.raw"),
+        (lambda path: path.write_text("this is not a sound\n" * 50), "not audio .* reads: convert it"),
     ),
-    "a.raw": (lambda path: path.write_bytes(bytes(1000)), "not audio that libsndfile reads"),
     "folder.wav": (Path.mkdir, "not a regular file"),
     "pipe.wav": (os.mkfifo, "not a regular file"),  # opening it would wait for ever
     "zeros.wav": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
     "circle.wav": (lambda path: path.symlink_to(path), "cannot be read"),
-    **{
-        f"{frames}.flac": (
-            lambda path, frames=frames: with_flac_length(write(path), frames),
-            "truncated: .*promises",
-        )
-        for frames in (68_584_320_000, RATE + 1, 0)
-    },
-    **{
-        f"{rate} Hz.wav": (lambda path, rate=rate: changed(write(path), 24, struct.pack("<I", rate)), "")
-        for rate in (0, 1, 2**31 - 1)
-    },
+    **dict.fromkeys(
+        ("68584320000.flac", f"{RATE + 1}.flac", "0.flac"),
+        (lambda path: with_flac_length(write(path), int(path.stem)), "truncated: .*promises"),
+    ),
+    **dict.fromkeys(
+        ("0.wav", "1.wav", f"{2**31 - 1}.wav"),
+        (lambda path: changed(write(path), 24, struct.pack("<I", int(path.stem))), ""),  # samples a second
+    ),
 }
 
 
@@ -251,14 +242,11 @@ def test_an_unusable_clip_is_named_with_its_reason(tmp_path, name):
         audio.load_clip(tmp_path / name, RATE, RATE)
 
 
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [*((value, f"^17 of {RATE} samples") for value in (np.nan, -np.inf, -1e300)), (-1e14, r"up to 1e\+14")],
-)
-def test_samples_that_no_feature_can_hold_are_refused(tmp_path, value, reason):
+@pytest.mark.parametrize("value", [np.nan, -np.inf, -1e300, -1e14])
+def test_samples_that_no_feature_can_hold_are_refused(tmp_path, value):
     y = np.zeros(RATE)
     y[:17] = value
     soundfile.write(tmp_path / "a.wav", y, RATE, subtype="DOUBLE")
     for read in WAYS:
-        with pytest.raises(audio.AudioError, match=reason):
+        with pytest.raises(audio.AudioError, match=rf"^17 of {RATE} samples|up to 1e\+14"):
             read(tmp_path / "a.wav")

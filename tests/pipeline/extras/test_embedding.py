@@ -7,12 +7,11 @@ import pytest
 import soundfile
 
 from features_cache import Cache
-from pipeline.clip import Clip
 from pipeline.extract import run as extract
 from pipeline.features import Impossible
 from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
-from tests.pipeline.test_features import variant
+from tests.pipeline.test_features import compute, variant
 from tests.refusal import refused
 
 onnx = pytest.importorskip("onnx")
@@ -45,13 +44,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def embedded(y, name="net", rate=RATE):
-    values = variant(f"embedding@model={name}").compute(Clip(y.astype(np.float32), rate))
-    assert values.shape[1] == 1
-    return values[:, 0].tolist()
-
-
 RAMP = np.arange(1000) / 1000
+
+
+def embedded(y=RAMP, name="net", rate=RATE):
+    (values,) = compute(f"embedding@model={name}", y, rate).T
+    return values
 
 
 @pytest.mark.parametrize(
@@ -72,16 +70,16 @@ RAMP = np.arange(1000) / 1000
 )
 def test_a_clip_is_cut_into_windows_and_pooled_as_the_card_says(card, expected):
     write_network("net", **card)
-    assert embedded(RAMP) == pytest.approx(expected, abs=1e-4)
+    assert embedded() == pytest.approx(expected, abs=1e-4)
 
 
 def test_without_pooling_windows_stay_in_order_of_time():
     write_network("net", window=0.25, pooling="none")
-    chosen = variant("embedding@model=net")
-    values = chosen.compute(Clip(RAMP.astype(np.float32), RATE))  # rises evenly from 0 to 1
-    assert values == pytest.approx(np.array([[0.1245, 0.3745, 0.6245, 0.8745], [0.249, 0.499, 0.749, 0.999]]))
-    assert chosen.frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
-    assert len(chosen.row_axis(RATE)) == 2
+    name = "embedding@model=net"
+    mean, largest = compute(name, RAMP, RATE)  # rises evenly from 0 to 1
+    assert mean == pytest.approx([0.1245, 0.3745, 0.6245, 0.8745])
+    assert largest == pytest.approx([0.249, 0.499, 0.749, 0.999])
+    assert variant(name).frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
 
 
 def test_audio_is_brought_to_the_networks_rate():
@@ -103,25 +101,24 @@ def test_audio_is_brought_to_the_networks_rate():
 def test_a_wrong_card_is_refused(card, message):
     write_network("net", **card)
     with refused(message):
-        embedded(RAMP)
+        embedded()
 
 
 def test_windows_of_another_length_than_the_network_takes_cannot_exist():
     write_network("net", shape="w, 500", window=0.25)
     with pytest.raises(Impossible, match=r"the network refuses \(1, 250\): .*Expected: 500"):
-        embedded(RAMP)
+        embedded()
 
 
 def test_what_is_not_there_says_what_to_do():
     write_network("net")
     with refused(r"needs .* models/panns\.onnx and models/panns\.json; docs/howto"):
-        embedded(RAMP, "panns")
-    (embedding.FOLDER / "broken.onnx").write_bytes(b"no network")
-    (embedding.FOLDER / "broken.json").write_text('{"sample_rate": 8000}')
+        embedded(name="panns")
+    (embedding.FOLDER / "net.onnx").write_bytes(b"no network")
     with refused("no network that onnxruntime opens"):
-        embedded(RAMP, "broken")
+        embedded()
     with refused("embedding@model=NAME"):
-        variant("embedding").compute(Clip(RAMP, RATE))
+        compute("embedding", RAMP)
 
 
 @pytest.fixture
@@ -137,22 +134,20 @@ def where(here):
 
 def test_extraction_caches_it_until_the_file_is_another(here, where, capsys):
     write_network("net", window=0.25)
-    command = FeaturesCommand(**where, features="embedding@model=net", jobs=1)
+    name = "embedding@model=net"
+    command = FeaturesCommand(**where, features=name, jobs=1)
     assert extract(command) == 0
-    cache = Cache(here / "mine" / "features")
-    stored = cache["embedding@model=net"]
-    values = stored.read(np.arange(8))
-    assert values.shape == (8, 2, 1)
-    assert values[:, 0, 0] == pytest.approx(0.1005 + 0.1 * (np.arange(8) % 2), abs=1e-3)
-    before = stored.parameters
-    assert before["model"] == "net" and len(before["file"]) == 32
+    before = Cache(here / "mine" / "features")[name]
+    values = before.read(np.arange(8))
+    assert values[:, 0, 0] == pytest.approx(np.tile([0.1005, 0.2005], 4), abs=1e-3)
+    assert before.parameters["model"] == "net" and len(before.parameters["file"]) == 32
     capsys.readouterr()
     assert extract(command) == 0
     assert "0 of 8 feature maps" in capsys.readouterr().out
     write_network("net", window=0.25, factor=2.0)
     assert extract(command) == 0
-    again = Cache(here / "mine" / "features")["embedding@model=net"]
-    assert again.parameters["file"] != before["file"]
+    again = Cache(here / "mine" / "features")[name]
+    assert again.parameters["file"] != before.parameters["file"]
     assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
 
 
