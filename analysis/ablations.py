@@ -69,8 +69,6 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     differences = ranking.scores[:, added_to] - ranking.scores[:, without]
     tests = sign_flip_tests(differences, ranking.shares, ranking.level)
     table[["difference", "low", "high", "p"]] = np.clip(tests.numbers(ranking.unit), -1, 1)
-    if not ranking.testable:
-        table[["low", "high"]] = np.nan
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
     return table.assign(verdict=verdict if ranking.testable else "not compared")

@@ -1,8 +1,7 @@
 """Clips as a report shows them: feature maps from the cache, small images, audio for the players.
 
-A damaged clip is left out, never fatal. MP3 because every browser plays it; 16 kHz mono at about 22 kbit/s
-is enough to recognise a clip. Compressed audio is kept in the report's folder, because compressing takes some
-25 ms a clip.
+A damaged clip is left out. Audio is MP3, which every browser plays; 16 kHz mono at about 22 kbit/s is enough
+to recognise a clip. Compressed audio is kept in the report's folder: compressing takes some 25 ms a clip.
 """
 
 import base64
@@ -15,7 +14,6 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import soundfile
@@ -128,10 +126,17 @@ def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> d
 def small_image(values: NDArray[np.float32]) -> str:
     """(rows, frames) as a WebP in base64: a pixel a value, low rows at the bottom, a scale of its own."""
     low, high = np.percentile(values, VISIBLE)
-    shade = np.clip((values[::-1] - low) / max(high - low, 1e-9), 0, 1)
     content = BytesIO()
-    pixels = matplotlib.colormaps[SPECTRUM](shade, bytes=True)
-    imsave(content, pixels, format="webp", pil_kwargs={"quality": WEBP_QUALITY, "method": 1})
+    imsave(
+        content,
+        values,
+        vmin=low,
+        vmax=high,
+        cmap=SPECTRUM,
+        origin="lower",
+        format="webp",
+        pil_kwargs={"quality": WEBP_QUALITY, "method": 1},
+    )
     return base64.b64encode(content.getvalue()).decode()
 
 
@@ -208,19 +213,20 @@ def clip_audio(
             start, end = places[clip]
             made_from = [str(sources[clip]), status.st_size, status.st_mtime_ns, cache.duration]
             made_from += [start, end] if end else []
-            file = folder / "audio" / f"{digest(made_from)}.mp3"
-            if not file.is_file():
-                file.parent.mkdir(parents=True, exist_ok=True)
+            made = folder / "audio" / f"{digest(made_from)}.mp3"
+            if not made.is_file():
+                made.parent.mkdir(parents=True, exist_ok=True)
                 seconds = end - start or cache.duration or LONGEST_SECONDS
-                replace_file(file, compressed(sources[clip], start, seconds), durable=False)
-            files.add(f"audio/{file.name}")
-            text = base64.b64encode(file.read_bytes()).decode()
+                replace_file(made, compressed(sources[clip], start, seconds), durable=False)
+            files.add(f"audio/{made.name}")
+            text = base64.b64encode(made.read_bytes()).decode()
             left -= len(text)
             if left >= 0:
                 embedded[clip] = text
-    links = {
-        clip: quote(os.path.relpath(file, folder)) for clip, file in sources.items() if clip not in embedded
-    }
-    windows = {clip: "#t={:.6g},{:.6g}".format(*places[clip]) for clip in links if places[clip][1]}
-    links |= {clip: links[clip] + place for clip, place in windows.items()}
+    links = {}
+    for clip, file in sources.items():
+        if clip not in embedded:
+            start, end = places[clip]
+            window = f"#t={start:.6g},{end:.6g}" if end else ""
+            links[clip] = quote(os.path.relpath(file, folder)) + window
     return Audio(embedded, links, files)

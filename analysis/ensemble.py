@@ -39,7 +39,7 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
         members += results.runs
     first = members[0]
     for run in members:
-        if run.labels is not None:
+        if run.tags:
             raise RequestError(f"{run.name} cannot join an ensemble: its clips have several labels or none")
         if run.task != first.task or not same_clips(run, first):
             raise RequestError(

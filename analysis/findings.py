@@ -88,7 +88,7 @@ class Findings:
     @property
     def tags(self) -> bool:
         """Whether clips have several labels or none."""
-        return self.main is not None and self.main.best.labels is not None
+        return self.main is not None and self.main.best.tags
 
     @property
     def score(self) -> str:
@@ -144,11 +144,10 @@ def findings(
     members = [(row["run"], *member) for row in rows for member in row["members"].items()]
     changes = ablations(main)
     reports = {run.name: tables.class_report(run) for run in runs}
-    tagged = main.best.labels is not None
+    tagged = main.best.tags
     score = "average_precision" if tagged else "recall"
     recall = pd.concat(
-        [reports[run.name][:-2].assign(run=run.name, category=run.categories) for run in main.runs],
-        ignore_index=True,
+        reports[run.name][:-2].assign(run=run.name, category=run.categories) for run in main.runs
     )
     made = {
         "comparison": table[TAGS_COMPARISON].rename(columns=AS_MAP) if tagged else table[COMPARISON],
@@ -163,11 +162,11 @@ def findings(
     kept = {name: table for name, table in made.items() if len(table)}
     for run in runs:
         kept[f"{run.name}.classes"] = reports[run.name]
-        if run.labels is None:
-            kept[f"{run.name}.confused"] = tables.confused_pairs(run)
-        else:
+        if run.tags:
             kept[f"{run.name}.false_alarms"] = tables.false_alarms(run)
             kept[f"{run.name}.together"] = tables.labels_together(run)
+        else:
+            kept[f"{run.name}.confused"] = tables.confused_pairs(run)
 
     report = reports[main.best.name][:-2].query("support > 0")
     fewest = int(report["support"].min())
@@ -230,8 +229,6 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         differences = np.full((len(runs), 4), np.nan)
         if not ranking.reason:
             differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
-        if not ranking.testable:
-            differences[:, 1:3] = np.nan  # no interval
         unsure = "" if ranking.testable else "few recordings"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
         verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")
@@ -249,7 +246,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "members": {  # accuracy of each alone, mean over folds, seeds averaged
                     name: float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))
                     for name, values in run.members.items()
-                    if run.labels is None
+                    if not run.tags
                 },
             }
             for run in runs

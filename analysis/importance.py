@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.figures import FigureWriter
 from analysis.ranking import nested_selection
-from analysis.significance import DRAWS, LEVEL, fewest_recordings, sign_flip_tests
+from analysis.significance import DRAWS, LEVEL, sign_flip_tests
 from commandline.errors import RequestError
 from results.bootstrap import accuracy_interval, fold_weights, recording_sums
 from results.importance_folder import PARTS, Fit, ImportanceFolder
@@ -71,8 +71,6 @@ def gain_tests(
     tests = sign_flip_tests(sums, shares, LEVEL, draws=draws)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
-    if len(shares) < fewest_recordings(LEVEL):
-        table[:, 1:3] = np.nan
     return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(significant=table[:, 3] < LEVEL)
 
 

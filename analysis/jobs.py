@@ -9,7 +9,7 @@ report removes those that it does not write, unless somebody has changed them.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 @dataclass(frozen=True)
 class Built:
-    """Where a report lies and what the terminal prints of it; `fresh` is False if nothing had changed."""
+    """Where a report lies and what the terminal prints; `fresh` is False if nothing had changed."""
 
     page: Path
     headline: str
@@ -88,9 +88,6 @@ class Built:
     next_command: str
     whole: bool  # False if a damaged run, fold or cache file was left out
     fresh: bool = True
-
-
-PRINTED = {field.name for field in fields(Built)} - {"page", "fresh"}
 
 
 class Manifest:
@@ -112,10 +109,7 @@ class Manifest:
 
     def holds(self, inputs: str) -> bool:
         """Whether the inputs are as they were and every file that was written is still there."""
-        if not self.content.get("printed", {}).keys() <= PRINTED:
-            return False
-        files = self.content.get("files", {})
-        written = all((self.file.parent / name).is_file() for name in files)
+        written = all((self.file.parent / name).is_file() for name in self.content.get("files", ()))
         return written and self.content.get("inputs") == inputs
 
     def replace(self, files: Iterable[str], **content: object) -> None:
@@ -154,6 +148,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         files += [file for file in sorted((root / name).rglob("*.*")) if file.suffix != ".pyc"]
     if job.cache:
         files += [*sorted(job.cache.glob("*.h5")), job.cache / FAILURES, job.cache / CHECKED]
+        files.append(job.cache.with_name("events.csv"))  # beside the cache of windows
     files += [file for run in job.runs for pattern in RUN_FILES for file in sorted(run.path.glob(pattern))]
     files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
     return digest([*words(options, PAGE_OPTIONS), *(f"{file.absolute()} {_state(file)}" for file in files)])

@@ -54,9 +54,9 @@ class Situation:
 
 
 def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
-    """What to do next: mend the data, then a first run, its like, its missing folds, seeds, a larger set.
+    """A command to copy, and the key of its reason in words.txt.
 
-    A command to copy, and the word under which words.txt says why.
+    The order: mend the data, a first run, one to compare it with, missing folds, seeds, a larger set.
     """
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:

@@ -34,9 +34,8 @@ def tsne_projection(components: Floats) -> Floats:
     distance -= distance.min(axis=1, keepdims=True)
     low = np.full((count, 1), -20.0)
     high = np.full((count, 1), 20.0)
-    for _ in range(
-        30
-    ):  # bisects the logarithm of each clip's precision until its neighbours have the perplexity
+    # Bisection of the logarithm of each clip's precision, until its neighbours have the perplexity.
+    for _ in range(30):
         middle = (low + high) / 2
         near = np.exp(-np.exp(middle) * distance)
         near /= near.sum(axis=1, keepdims=True)

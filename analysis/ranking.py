@@ -41,7 +41,7 @@ class Ranking:
 
     runs: tuple[Run, ...]  # (R,)
     folds: Ints  # (F,)
-    fold_accuracy: Floats  # (R, F); of tags mAP
+    fold_accuracy: Floats  # (R, F); mAP for tags
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
     scores: Floats  # (G, R) of each recording; whole numbers if all folds are equally large
     worth: Floats  # (N,) score of a clip that is predicted correctly
@@ -54,8 +54,8 @@ class Ranking:
 
     @property
     def accuracy(self) -> Floats:
-        """(R,) means over folds; of tags mAP of all folds, which is not the mean of the folds'."""
-        if self.best.labels is not None:
+        """(R,) means over folds; for tags mAP of all folds together, not the mean of the folds' mAP."""
+        if self.best.tags:
             return self.scores.sum(axis=0) / self.unit
         return self.fold_accuracy.mean(axis=1)
 
@@ -104,14 +104,14 @@ class Ranking:
     def chance(self) -> tuple[float, float]:
         """Accuracy of always predicting the commonest class; p of the best run against it.
 
-        P is corrected, because the best of R runs is tested. Of tags chance is the mean prevalence.
+        P is corrected, because the best of R runs is tested. Chance for tags is the mean prevalence.
         """
-        labels = self.best.labels
-        if labels is None:
-            commonest = self.best.target == np.bincount(self.best.target).argmax()
-            of_chance = recording_sums((commonest * self.worth)[:, None], self.best.groups)
+        best = self.best
+        if best.tags:
+            of_chance = jackknife_values(best.labels, np.zeros(best.labels.shape), best.groups)[:, None]
         else:
-            of_chance = jackknife_values(labels, np.zeros(labels.shape), self.best.groups)[:, None]
+            commonest = best.target == np.bincount(best.target).argmax()
+            of_chance = recording_sums((commonest * self.worth)[:, None], best.groups)
         tests = sign_flip_tests(self.scores - of_chance, self.shares, LEVEL)
         return float(of_chance.sum() / self.unit), float(tests.p[0])
 
@@ -173,54 +173,39 @@ def reason_apart(run: Run, other: Run) -> str:
 
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy."""
-    if runs[0].labels is not None:
-        return rank_tags(runs, level, reason)
-    folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
-    by_fold = {run: np.bincount(place, weights=run.correct) / sizes for run in runs}
-    ordered = tuple(sorted(runs, key=lambda run: -by_fold[run].mean()))
-    correct = np.stack([run.correct for run in ordered], axis=1)  # (N, R)
+    """Order comparable runs by accuracy; tags by mAP, with a recording's jackknife value as its score."""
     groups = runs[0].groups
-    # Whole numbers if all folds are equally large, so that ties are exact.
-    seeds = lcm(*(len(run.seeds) for run in runs))
-    each = sizes.max() / sizes[place]
-    return Ranking(
-        runs=ordered,
-        folds=folds,
-        fold_accuracy=np.stack([by_fold[run] for run in ordered]),
-        interval=accuracy_interval(correct, groups, each),
-        scores=recording_sums(np.rint(correct * seeds) * each[:, None], groups),
-        worth=each * seeds,
-        level=level,
-        reason=reason,
-    )
-
-
-def rank_tags(runs: Sequence[Run], level: float, reason: str) -> Ranking:
-    """Order comparable runs of tags by mAP; a recording's score is its jackknife value, the seeds' mean."""
     labels = runs[0].labels
-    assert labels is not None
-    groups = runs[0].groups
-    folds = np.unique(runs[0].folds)
-    values = {
-        run: np.mean([jackknife_values(labels, ranks, groups) for ranks in run.ranks], axis=0) for run in runs
-    }
-    ordered = tuple(sorted(runs, key=lambda run: -values[run].sum()))
-    by_fold = [
-        [
-            np.mean([macro(average_precision(labels[here], ranks[here])) for ranks in run.ranks])
-            for here in (runs[0].folds == fold for fold in folds)
-        ]
-        for run in ordered
-    ]
-    intervals = [precision_intervals(labels, run.ranks.mean(axis=0), groups)[-1] for run in ordered]
+    folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
+    if runs[0].tags:
+        by_fold = np.empty((len(runs), len(folds)))
+        for row, column in np.ndindex(by_fold.shape):
+            here = place == column
+            precisions = [average_precision(labels[here], ranks[here]) for ranks in runs[row].ranks]
+            by_fold[row, column] = np.mean([macro(of_seed) for of_seed in precisions])
+        values = [[jackknife_values(labels, ranks, groups) for ranks in run.ranks] for run in runs]
+        scores = np.stack([np.mean(of_seeds, axis=0) for of_seeds in values], axis=1)
+        interval = np.stack([precision_intervals(labels, run.ranks.mean(axis=0), groups)[-1] for run in runs])
+        worth = np.full(len(labels), 1 / len(labels))
+        accuracy = scores.sum(axis=0)
+    else:
+        by_fold = np.stack([np.bincount(place, weights=run.correct) / sizes for run in runs])
+        correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
+        each = sizes.max() / sizes[place]
+        # Scores are whole numbers if all folds are equally large, so that ties are exact.
+        seeds = lcm(*(len(run.seeds) for run in runs))
+        scores = recording_sums(np.rint(correct * seeds) * each[:, None], groups)
+        interval = accuracy_interval(correct, groups, each)
+        worth = each * seeds
+        accuracy = by_fold.mean(axis=1)
+    order = np.argsort(-accuracy, kind="stable")
     return Ranking(
-        runs=ordered,
+        runs=tuple(runs[row] for row in order),
         folds=folds,
-        fold_accuracy=np.array(by_fold),
-        interval=np.stack(intervals),
-        scores=np.stack([values[run] for run in ordered], axis=1),
-        worth=np.full(len(labels), 1 / len(labels)),
+        fold_accuracy=by_fold[order],
+        interval=interval[order],
+        scores=scores[:, order],
+        worth=worth,
         level=level,
         reason=reason,
     )

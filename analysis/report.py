@@ -162,36 +162,36 @@ def draw(content: Content) -> None:
 
 
 def show_clips(content: Content) -> None:
-    """Images and audio of the clips that runs got wrong, and the error browser's data."""
+    """Audio and images of the clips that runs got wrong, and the data of their section."""
     runs = content.found.runs
     cache = content.cache
     if content.found.tags:
         errors = tag_errors(runs[0])
-        audio = Audio({}, {}, set())
-        if cache:
-            every = [*dict.fromkeys(errors["clip_id"])]
-            audio = clip_audio(cache, every, every, content.job.folder, content.options.audio_mb)
+        clips = wanted = [*dict.fromkeys(errors["clip_id"])]
         content.tables[f"{runs[0].name}.errors"] = errors
-        content.shown |= {"audio": audio, "errors": errors}
-        content.files |= audio.files
-        return
-    difficulty = error_browser.clip_difficulty(runs)
-    clips = list(difficulty.index)
-    wrong = list(difficulty.index[difficulty["wrong"] > 0])
-    images = {}
-    features = []
-    audio = Audio({}, {}, set())
-    if cache:
-        features = features_to_show(cache, content.features, [run.features for run in runs])
-        images = thumbnails(cache, features, clips)
+        content.shown["errors"] = errors
+    else:
+        difficulty = error_browser.clip_difficulty(runs)
+        clips = [*difficulty.index]
+        wrong = [*difficulty.index[difficulty["wrong"] > 0]]
         mistake = first_screen.common_mistake(runs[0])
         examples = [mistake["wrong"], mistake["right"]] if mistake else []
-        wanted = list(dict.fromkeys([*examples, *wrong]))
+        wanted = [*dict.fromkeys([*examples, *wrong])]
+    audio = Audio({}, {}, set())
+    if cache:
         audio = clip_audio(cache, clips, wanted, content.job.folder, content.options.audio_mb)
-    browser = {"group": content.found.group}
-    browser |= error_browser.browser_data(runs, difficulty, features, audio.links)
-    content.shown |= {"images": images, "audio": audio, "wrong": wrong, "browser": browser}
+    content.shown["audio"] = audio
     content.files |= audio.files
+    if not content.found.tags:
+        features = features_to_show(cache, content.features, [run.features for run in runs]) if cache else []
+        content.shown |= {
+            "wrong": wrong,
+            "images": thumbnails(cache, features, clips) if cache else {},
+            "browser": {
+                "group": content.found.group,
+                **error_browser.browser_data(runs, difficulty, features, audio.links),
+            },
+        }
 
 
 def show_detections(content: Content) -> None:

@@ -58,7 +58,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
     """The figures of one run; returns what could not be read."""
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
-    if run.labels is not None:
+    if run.tags:
         writer.submit(
             "precision_recall",
             f"{run.name}.precision_recall",
@@ -66,11 +66,11 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
             ranks=run.ranks.mean(axis=0),
             classes=run.classes,
         )
-    if best and run.labels is None:
+    elif best:
         target = np.tile(run.target, len(run.seeds))  # the predictions of all seeds together
         together = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
         writer.submit("reliability", f"{run.name}.reliability", **reliability(together, RELIABILITY_BINS))
-    if writer.paper and run.labels is None:
+    if writer.paper and not run.tags:
         order = by_category(run)
         writer.submit(
             "confusion_matrix",

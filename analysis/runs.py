@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 
 from commandline.errors import RequestError
 from features_cache.table import label_indicator
-from results import tags
 from results.config import EnsembleConfig, RunConfig, to_json
 from results.run_folder import RunFolder
 from results.scores import Floats, Ints
-from results.tags import Targets
+from results.tags import Targets, cross_fitted_thresholds, fold_ranks
 
 Strings = NDArray[np.str_]
-CLIPS = ("clip_ids", "groups", "folds", "target")  # fields with one entry a clip
+CLIPS = ("clip_ids", "groups", "folds", "target", "labels")  # fields with one entry a clip
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,11 @@ class Run:
     clip_ids: Strings  # (N,) sorted
     groups: Strings  # (N,) source recordings
     folds: Ints  # (N,) the fold that tested the clip
-    target: Ints  # (N,) class numbers
+    target: Ints  # (N,) class numbers, -1 for tags
+    labels: Targets  # (N, K) whether a clip has the class; tags: several or none
     checkpoints: dict[str, Floats]  # 'last', and 'best' where validation chose one: (S, N, K) each
     history: pd.DataFrame  # seed, fold, then the columns of history.csv: one row an epoch
     members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each member of an ensemble alone
-    labels: Targets | None = None  # (N, K) of tags, whose target is -1: several labels a clip, or none
 
     @property
     def config(self) -> RunConfig | EnsembleConfig:
@@ -93,6 +92,11 @@ class Run:
         return isinstance(self.config, RunConfig)
 
     @property
+    def tags(self) -> bool:
+        """Whether clips have several labels or none."""
+        return self.task == "tags"
+
+    @property
     def synthetic(self) -> bool:
         return self.config.synthetic
 
@@ -115,24 +119,21 @@ class Run:
 
     @property
     def probabilities(self) -> Floats:
-        """(S, N, K), rows sum to one, but for tags."""
+        """(S, N, K); rows sum to one, except for tags."""
         return self.checkpoints[self.checkpoint]
 
     @cached_property
     def ranks(self) -> Floats:
-        """(S, N, K) of tags: ranks of each class's probabilities within each fold."""
-        return np.stack([tags.fold_ranks(values, self.folds) for values in self.probabilities])
+        """(S, N, K) for tags: ranks of each class's probabilities within each fold."""
+        return np.stack([fold_ranks(values, self.folds) for values in self.probabilities])
 
     @cached_property
     def decisions(self) -> Targets:
-        """(S, N, K) of tags: which classes are predicted, by thresholds fitted on the other folds."""
-        assert self.labels is not None
-        return np.stack(
-            [
-                values > tags.cross_fitted_thresholds(self.labels, values, self.folds)
-                for values in self.probabilities
-            ]
-        )
+        """(S, N, K) for tags: the classes that are predicted, by thresholds fitted on the other folds."""
+        thresholds = [
+            cross_fitted_thresholds(self.labels, values, self.folds) for values in self.probabilities
+        ]
+        return self.probabilities > thresholds
 
     @property
     def predicted(self) -> Ints:
@@ -141,8 +142,8 @@ class Run:
 
     @property
     def correct(self) -> Floats:
-        """(N,) share of the seeds that predicted each clip correctly; of tags, its labels and no other."""
-        if self.labels is not None:
+        """(N,) share of the seeds that predicted each clip correctly, for tags exactly its labels."""
+        if self.tags:
             return (self.decisions == self.labels).all(axis=2).mean(axis=0)
         return (self.predicted == self.target).mean(axis=0)
 
@@ -232,7 +233,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints=numbers,
-        labels=label_indicator(rows["target"], folder.classes) if folder.tags else None,
+        labels=label_indicator(rows["target"], folder.classes),
         history=pd.concat(curves, ignore_index=True).assign(seed=config.seed),
     )
     for member in folder.members:
@@ -283,10 +284,8 @@ def differing_options(first: Run, second: Run) -> set[str]:
 
 def same_clips(run: Run, other: Run) -> bool:
     """Whether two runs tested the same clips of the same recordings, in the same folds and classes."""
-    same = all(np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS)
-    if run.labels is None or other.labels is None:
-        return same and run.classes == other.classes and run.labels is other.labels
-    return same and run.classes == other.classes and np.array_equal(run.labels, other.labels)
+    alike = (np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS)
+    return run.classes == other.classes and all(alike)
 
 
 def same_cache(run: Run, other: Run) -> bool:
@@ -308,7 +307,6 @@ def on_folds(run: Run, folds: Ints) -> Run:
     return replace(
         run,
         **{name: getattr(run, name)[kept] for name in CLIPS},
-        labels=None if run.labels is None else run.labels[kept],
         checkpoints={name: values[:, kept] for name, values in run.checkpoints.items()},
         members={name: values[:, kept] for name, values in run.members.items()},
     )
@@ -323,13 +321,9 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
     problems = []
     for run in runs:
         now = today.reindex(run.clip_ids)
-        name = now["category" if run.task == "categories" else "label"].to_numpy()
-        if run.labels is None:
-            changed = name != np.array(run.classes)[run.target]
-        else:
-            today_labels = label_indicator(now["label"].fillna(""), run.classes)
-            changed = now["label"].isna().to_numpy() | (today_labels != run.labels).any(axis=1)
-        changed |= now["fold"].to_numpy() != run.folds
+        label = now["category" if run.task == "categories" else "label"]
+        labels = label_indicator(label.fillna(""), run.classes)
+        changed = label.isna() | (labels != run.labels).any(axis=1) | (now["fold"] != run.folds)
         if changed.any():
             text = (
                 f"trained before the dataset changed: {changed.sum():,} of its test clips are gone or have "

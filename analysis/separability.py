@@ -66,6 +66,6 @@ def neighbour_accuracy(components: Floats, target: Ints, recording: NDArray[np.s
 
 
 def squared_distances(points: Floats) -> Floats:
-    """(N, N) between points (N, D), by one product of matrices: a tenth of the differences' time."""
+    """(N, N) between points (N, D), by one matrix product: a tenth of the time that differences take."""
     lengths = (points**2).sum(axis=1)
     return np.maximum(lengths[:, None] + lengths - 2 * points @ points.T, 0)

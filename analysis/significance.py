@@ -2,7 +2,7 @@
 
 If two runs are equally good, the difference on a source recording is as often for the one as for the other.
 The test draws the sign of every recording's difference again and again and counts how often the sum is at
-least as far from zero as the observed one (Fisher's randomisation test; of one clip a recording it is
+least as far from zero as the observed one (Fisher's randomisation test; with one clip a recording it is
 McNemar's exact test). Recordings on which the runs agree count for nothing.
 
 Several differences are tested as a family by the largest standardised one, under signs drawn for whole
@@ -96,15 +96,15 @@ def sign_flip_tests(
     below = np.quantile(largest, 1 - level, axis=1, method="higher", keepdims=True)
     above = np.where(largest > below + ROUNDING, largest, below + 1).min(axis=1)
     critical = (below[:, 0] + above) / 2
-    # The largest that is not rejected stops the procedure. Of one test p is exact and the signs are drawn:
-    # the critical value follows the verdict.
+    # The largest that is not rejected stops the procedure. A single test has an exact p, but drawn signs: its
+    # critical value follows the verdict.
     stop = critical[p >= level].max(initial=0)
     critical = np.where(p < level, np.minimum(critical, observed - 2 * ROUNDING), np.maximum(stop, observed))
     # The differences that are not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
-    # With very few or unequal recordings these may be all beyond one end, or all differences.
+    # With few or very unequal recordings these may be all beyond one end, or all differences.
     squared = (critical + ROUNDING) ** 2
     curvature = 1 - squared * (shares @ shares)
-    bounded = curvature > 0
+    bounded = (curvature > 0) & (len(shares) >= fewest_recordings(level))
     with np.errstate(all="ignore"):
         centre = (totals - squared * (shares @ differences)) / curvature
         reach = centre**2 - (totals**2 - squared * scale**2) / curvature
@@ -119,7 +119,7 @@ def sign_flip_tests(
 
 
 def exact_p(differences: Floats) -> float:
-    """The share of all patterns of signs of whole numbers (G,) whose sum is as far from zero as theirs.
+    """The share of all patterns of signs of whole numbers (G,) that give a sum as far from zero as theirs.
 
     The Fourier transform of the distribution of a sum of independent +d or -d is the product of cos(d t).
     """
@@ -135,18 +135,16 @@ def exact_p(differences: Floats) -> float:
 
 
 def fewest_recordings(level: float) -> int:
-    """So many recordings must differ, all the same way, for a p-value below the level: 2^(1 - G) < level."""
+    """The fewest recordings that can have a p-value below the level: 2^(1 - G) if all differ the same way."""
     return int(2 - np.log2(level))
 
 
 def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
-    """(the difference found with POWER, the recordings needed for the observed one over those there are).
+    """The difference that is found with POWER; how many times the recordings the observed one needs.
 
-    0 recordings if the observed difference is 0.
-
-    Between runs that differ as much as `difference` (G,), which sums to their difference. Runs that differ on
-    few recordings could not be so far apart: the variance is at least that of recordings that all differ the
-    same way.
+    `difference` (G,) of the recordings sums to the observed one; if that is 0 it needs none. Runs that differ
+    on few recordings could not be so far apart: the variance is at least that of recordings that all differ
+    the same way.
     """
     effective = 1 / float(shares @ shares)
     observed = difference.sum()

@@ -39,14 +39,14 @@ from results.scores import (
 )
 
 CONFUSED_PAIRS = 20
-TAG_ERRORS = 10  # of each kind and class, that the error browser lists
+TAG_ERRORS = 10  # listed of each kind and class
 
 
 def fold_scores(run: Run) -> pd.DataFrame:
     """Every metric (columns) in each fold (rows), seeds averaged."""
     rows = {
         (int(fold), seed): all_metrics(run.target[run.folds == fold], values[run.folds == fold])
-        if run.labels is None
+        if not run.tags
         else tag_metrics(run, seed, run.folds == fold)
         for fold in np.unique(run.folds)
         for seed, values in enumerate(run.probabilities)
@@ -56,7 +56,6 @@ def fold_scores(run: Run) -> pd.DataFrame:
 
 def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, float]:
     """The metrics of one seed of a run of tags on these clips; those of one fold are biased upwards."""
-    assert run.labels is not None
     labels = run.labels[clips]
     probabilities = run.probabilities[seed][clips]
     decided = tags.decision_scores(labels, run.decisions[seed][clips])
@@ -111,8 +110,8 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def seed_scores(run: Run) -> Floats:
-    """(S,) accuracy of each seed over all clips; of tags mAP."""
-    if run.labels is None:
+    """(S,) accuracy of each seed over all clips; mAP for tags."""
+    if not run.tags:
         return (run.predicted == run.target).mean(axis=1)
     return np.array([tags.macro(tags.average_precision(run.labels, ranks)) for ranks in run.ranks])
 
@@ -120,11 +119,11 @@ def seed_scores(run: Run) -> Floats:
 def calibration(run: Run) -> dict[str, float]:
     """Calibration of the epoch that counts, all folds pooled, seeds averaged.
 
-    Columns of `metrics`: the expected calibration error, its floor (what a perfectly calibrated model of the
-    same confidences would have), the error with each fold's logits divided by the temperature of the other
-    folds, the temperature fitted to all folds, for new audio.
+    Rows of `metrics`: the expected calibration error, its floor (that of a perfectly calibrated model with
+    the same confidences), the error with each fold's logits divided by the temperature of the other folds,
+    and the temperature for new audio, fitted to all folds.
     """
-    if run.labels is not None:  # thresholds take its place
+    if run.tags:  # thresholds take its place
         return {}
     rows = []
     for before in run.probabilities:
@@ -147,77 +146,72 @@ def class_report(run: Run) -> pd.DataFrame:
 
     Seeds are averaged. Recall has a 95 % interval, recall_low to recall_high, by bootstrap over recordings.
     Two last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
-    Of tags average precision, with its interval low to high, AUROC and prevalence stand before.
+    Tags have no interval of recall, but average precision with an interval, low to high, prevalence, AUROC.
     """
-    if run.labels is not None:
-        return tag_report(run)
+    table = tag_scores(run) if run.tags else single_label_scores(run)
+    tested = table[table["support"] > 0]
+    scores = tested.drop(columns=["class", "low", "high", "recall_low", "recall_high"], errors="ignore")
+    for name, weights in (("macro avg", np.ones(len(tested))), ("weighted avg", tested["support"])):
+        means = np.average(scores, axis=0, weights=weights)
+        table.loc[len(table), ["class", *scores]] = [name, *means]
+    table.loc[len(run.classes) :, "support"] = tested["support"].sum()
+    if run.tags:
+        ranks = run.ranks.mean(axis=0)
+        intervals = tags.precision_intervals(run.labels, ranks, run.groups)  # the last row of their mean
+        table.loc[: len(run.classes), ["low", "high"]] = intervals
+    return table.astype({"support": int})
+
+
+def single_label_scores(run: Run) -> pd.DataFrame:
+    """The rows of `class_report` for the classes of a run of one label a clip."""
     seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
     averages = {name: sum(seed[name] for seed in seeds) / len(seeds) for name in seeds[0]}
-    table = pd.DataFrame({"class": run.classes, **averages}).astype({"support": int})
+    table = pd.DataFrame({"class": run.classes, **averages})
     tested = table["support"] > 0
-    of_class = (run.target[:, None] == np.flatnonzero(tested)).astype(float)
+    of_class = run.labels[:, tested].astype(float)
     correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
     table.loc[tested, ["recall_low", "recall_high"]] = accuracy_interval(correct, run.groups, of_class)
-    scores = table.loc[tested, ["precision", "recall", "f1"]]
-    clips = table.loc[tested, "support"]
-    for name, weights in (("macro avg", np.ones(len(clips))), ("weighted avg", clips.to_numpy(dtype=float))):
-        means = np.average(scores, axis=0, weights=weights)
-        table.loc[len(table), ["class", *scores, "support"]] = [name, *means, clips.sum()]
-    return table.astype({"support": int})
+    return table
 
 
-def tag_report(run: Run) -> pd.DataFrame:
-    """`class_report` of a run of tags."""
-    labels = run.labels
-    assert labels is not None
-    decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
-    intervals = tags.precision_intervals(labels, run.ranks.mean(axis=0), run.groups)
-    table = pd.DataFrame(
+def tag_scores(run: Run) -> pd.DataFrame:
+    """The rows of `class_report` for the classes of a run of tags, their intervals empty."""
+    decided = [tags.decision_scores(run.labels, chosen) for chosen in run.decisions]
+    return pd.DataFrame(
         {
             "class": run.classes,
-            "average_precision": np.mean([tags.average_precision(labels, one) for one in run.ranks], axis=0),
-            "low": intervals[:-1, 0],
-            "high": intervals[:-1, 1],
-            "prevalence": labels.mean(axis=0),
-            "auroc": np.mean([tags.auroc(labels, one) for one in run.ranks], axis=0),
-            **{name: np.mean([one[name] for one in decided], axis=0) for name in decided[0]},
+            "average_precision": np.mean(
+                [tags.average_precision(run.labels, ranks) for ranks in run.ranks], axis=0
+            ),
+            "low": np.nan,
+            "high": np.nan,
+            "prevalence": run.labels.mean(axis=0),
+            "auroc": np.mean([tags.auroc(run.labels, ranks) for ranks in run.ranks], axis=0),
+            **{name: np.mean([scores[name] for scores in decided], axis=0) for name in decided[0]},
         }
     )
-    tested = table[table["support"] > 0].drop(columns=["class", "low", "high"])
-    for name, weights in (("macro avg", np.ones(len(tested))), ("weighted avg", tested["support"])):
-        means = np.average(tested, axis=0, weights=weights)
-        table.loc[len(table), ["class", *tested.columns]] = [name, *means]
-        table.loc[len(table) - 1, "support"] = tested["support"].sum()
-    table.loc[len(run.classes), ["low", "high"]] = intervals[-1]
-    return table.astype({"support": int})
 
 
 def false_alarms(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """Labels that were there when another class was predicted wrongly, as `confused_pairs`, most first.
+    """Labels of the clips for which another class was predicted wrongly: columns of `confused_pairs`.
 
-    `true` is a label of the clip, or "(none)"; `of` are the clips that have it and not the predicted class.
+    `true` is a label of the clip, or "(none)"; `of` counts the clips with it and without the predicted class.
     """
-    labels = run.labels
-    assert labels is not None
-    there = np.column_stack([labels, ~labels.any(axis=1)]).astype(float)
-    absent = (~labels).astype(float)
-    counts = there.T @ (run.decisions & ~labels).mean(axis=0)  # (K + 1, K)
-    of = there.T @ absent
-    order = np.argsort(-counts, axis=None, kind="stable")[:most]
-    places = [divmod(int(place), labels.shape[1]) for place in order if counts.flat[place] > 0]
-    names = [*run.classes, "(none)"]
-    rows = [(names[i], run.classes[k], counts[i, k], int(of[i, k])) for i, k in places]
-    table = pd.DataFrame(rows, columns=["true", "predicted", "count", "of"])
+    there = np.column_stack([run.labels, ~run.labels.any(axis=1)]).astype(float)
+    absent = ~run.labels
+    counts = there.T @ (run.decisions & absent).mean(axis=0)  # (K + 1, K)
+    of = (there.T @ absent).astype(int)
+    pairs = pd.MultiIndex.from_product([[*run.classes, "(none)"], run.classes], names=["true", "predicted"])
+    table = pd.DataFrame({"count": counts.ravel(), "of": of.ravel()}, pairs).query("count > 0")
+    table = table.sort_values("count", ascending=False, kind="stable")[:most].reset_index()
     return table.assign(share=table["count"] / table["of"])
 
 
 def labels_together(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     """Pairs of labels that clips have together, most first: both, one or none of them predicted."""
-    labels = run.labels
-    assert labels is not None
     rows = []
-    for first, second in combinations(range(labels.shape[1]), 2):
-        together = labels[:, first] & labels[:, second]
+    for first, second in combinations(range(len(run.classes)), 2):
+        together = run.labels[:, first] & run.labels[:, second]
         predicted = run.decisions[:, together][:, :, [first, second]].sum(axis=2)  # (S, clips)
         both, one, none = ((predicted == number).sum(axis=1).mean() for number in (2, 1, 0))
         rows.append((run.classes[first], run.classes[second], int(together.sum()), both, one, none))
@@ -228,20 +222,15 @@ def labels_together(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
 def tag_errors(run: Run, most: int = TAG_ERRORS) -> pd.DataFrame:
     """The surest errors of each class: class, kind (missed | false alarm), clip_id, labels, probability.
 
-    Seeds are averaged: an error is one of more than half of them.
+    Probabilities are means over the seeds; more than half of the seeds make the error.
     """
-    labels = run.labels
-    assert labels is not None
     probabilities = run.probabilities.mean(axis=0)
     predicted = run.decisions.mean(axis=0) > 0.5
-    names = np.array(run.classes, dtype=object)
-    texts = [SEPARATOR.join(names[row]) or "(none)" for row in labels]
+    texts = [SEPARATOR.join(np.array(run.classes)[row]) or "(none)" for row in run.labels]
     rows = []
     for k, name in enumerate(run.classes):
-        for kind, wrong, sign in (
-            ("missed", labels[:, k] & ~predicted[:, k], 1),
-            ("false alarm", predicted[:, k] & ~labels[:, k], -1),
-        ):
+        for kind, decided, sign in (("missed", False, 1), ("false alarm", True, -1)):
+            wrong = (predicted[:, k] == decided) & (run.labels[:, k] != decided)
             clips = np.flatnonzero(wrong)
             for clip in clips[np.argsort(sign * probabilities[clips, k], kind="stable")][:most]:
                 rows.append((name, kind, run.clip_ids[clip], texts[clip], probabilities[clip, k]))
@@ -281,7 +270,7 @@ OWN_SOURCE = "this project"
 
 
 def literature(ranking: Ranking) -> pd.DataFrame:
-    """Published results and our best run of each kind of weights, lowest first; empty if not comparable."""
+    """Published results and our best run of each kind of weights, the lowest first; empty for other tasks."""
     dataset = Path(ranking.best.dataset).name
     if ranking.best.task != "classes" or len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
         return pd.DataFrame()
@@ -312,24 +301,18 @@ def format_p(value: float) -> str:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """A pipe table, as GitHub and Jupyter show it; nothing in a cell is read as markup."""
+    """A pipe table for GitHub and Jupyter: three decimals, an unknown number empty, markup escaped."""
     special = re.compile(r"([\\`*_|<>\[\]])")
-    shown = rounded(table)
-    header, *rows = [
-        [special.sub(r"\\\1", text).replace("\n", " ") for text in row]
-        for row in [[*shown.columns], *shown.to_numpy().tolist()]
-    ]
-    rule = ["---:" if is_numeric_dtype(kind) else "---" for kind in table.dtypes]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
-
-
-def rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as text: three decimals, nothing for an unknown number."""
     texts = table.astype(str)
     for name, numbers in table.select_dtypes("float").items():
         form = format_p if name == "p" else decimals
         texts[name] = ["" if np.isnan(number) else form(number) for number in numbers]
-    return texts
+    header, *rows = [
+        [special.sub(r"\\\1", text).replace("\n", " ") for text in row]
+        for row in [[*texts], *texts.to_numpy()]
+    ]
+    rule = ["---:" if is_numeric_dtype(kind) else "---" for kind in table.dtypes]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
 
 
 def decimals(value: float, digits: int = DECIMALS) -> str:

@@ -12,11 +12,13 @@ import pandas as pd
 from commandline.errors import Failed, RequestError
 from commandline.options import words
 from commandline.spelling import make_command
-from commandline.terminal import counted, duration, mean_percent, percent, tell, tell_once, text_table
+from commandline.terminal import counted, duration, percent, tell, tell_once, text_table
 from features_cache import Cache, parse_list
 from features_cache.cache import open_cache
+from features_cache.table import label_indicator
 from results.bootstrap import accuracy_interval, fold_weights
 from results.run_folder import RunFolder
+from results.tags import average_precision, fold_ranks, macro, precision_intervals
 from train import run
 from train.identity import training_command
 from train.models.architecture import resolve
@@ -94,7 +96,7 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Ex
 
 
 def table(done: Sequence[RunFolder]) -> str:
-    """One row a configuration, best first: accuracy with its interval, seeds averaged; mAP of tags.
+    """One row a configuration, best first: accuracy or, for tags, mAP with its interval, seeds together.
 
     The score is on test clips, or on validation clips if the test folds are never scored.
     """
@@ -104,27 +106,30 @@ def table(done: Sequence[RunFolder]) -> str:
     rows = []
     for seeds in families.values():
         counted = 1 if seeds[0].exact else len(seeds)
-        if seeds[0].tags:
-            by_fold = np.mean(
-                [folder.scores(folder.scored_split)["map"] for folder in seeds], axis=0
-            ).tolist()
-            precision = mean_percent(by_fold).removesuffix(" %")
-            rows.append((np.mean(by_fold), (seeds[0].name, precision, "see the report", counted)))
-            continue
+        classes = seeds[0].classes
         parts = [folder.scored(split=folder.scored_split) for folder in seeds]
         clips = pd.concat(parts, ignore_index=True)
-        correct = clips[seeds[0].classes].idxmax(axis=1) == clips["target"]
         groups = clips["group"].where(clips["group"] != "", clips["clip_id"])
-        each = correct.groupby([clips["fold"], groups, clips["clip_id"]]).mean()  # over the seeds
-        by_fold = each.groupby("fold").mean().tolist()
-        ((low, high),) = accuracy_interval(
-            each.to_numpy()[:, None],
-            each.index.get_level_values("group").to_numpy(dtype=str),
-            fold_weights(each.index.get_level_values("fold").to_numpy()),
-        )
-        accuracy = mean_percent(by_fold).removesuffix(" %")
+        if seeds[0].tags:  # as in the report, mAP is of all folds by ranks within each
+            ranks = [fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy()) for part in parts]
+            evidence = label_indicator(clips["target"], classes), np.concatenate(ranks)
+            score = macro(average_precision(*evidence))
+            low, high = precision_intervals(*evidence, groups.to_numpy(str))[-1]
+            precisions = pd.concat([folder.scores(folder.scored_split)["map"] for folder in seeds])
+            by_fold = precisions.groupby(level=0).mean()
+        else:
+            correct = clips[classes].idxmax(axis=1) == clips["target"]
+            each = correct.groupby([clips["fold"], groups, clips["clip_id"]]).mean()  # over the seeds
+            by_fold = each.groupby("fold").mean()
+            score = by_fold.mean()
+            ((low, high),) = accuracy_interval(
+                each.to_numpy()[:, None],
+                each.index.get_level_values("group").to_numpy(dtype=str),
+                fold_weights(each.index.get_level_values("fold").to_numpy()),
+            )
+        deviation = f" ± {percent(by_fold.std())}" if len(by_fold) > 1 else ""
         interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
-        rows.append((np.mean(by_fold), (seeds[0].name, accuracy, interval, counted)))
+        rows.append((score, (seeds[0].name, percent(score) + deviation, interval, counted)))
     rows.sort(key=itemgetter(0), reverse=True)
     split = "validation" if all(folder.scored_split == "val" for folder in done) else "test"
     header = ("run", f"{split} {'mAP' if done[0].tags else 'accuracy'} %", "95 % CI", "seeds")

@@ -37,7 +37,6 @@ FONT_SIZE = 8.0
 class Figure:
     """A drawing function, its caption, and the size in inches that its data asks for."""
 
-    name: str
     caption: str
     draw: Draw
     height: Callable[..., float]
@@ -68,8 +67,7 @@ def figure(
     """
 
     def enter(draw: Draw) -> Draw:
-        called = name or draw.__name__.removeprefix("draw_")
-        FIGURES[called] = Figure(called, caption, draw, height, width, pixels)
+        FIGURES[name or draw.__name__.removeprefix("draw_")] = Figure(caption, draw, height, width, pixels)
         return draw
 
     return enter
@@ -131,7 +129,7 @@ def is_narrow(ax: Axes) -> bool:
 
 
 def grid_lines(ax: Axes, axis: str = "y") -> None:
-    """Quiet lines across the direction that is read."""
+    """Thin lines across an axis."""
     ax.grid(True, axis=axis)  # type: ignore[arg-type]
     ax.tick_params(length=0)
 
@@ -174,7 +172,7 @@ def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
 
 
 def points_or_dot(value: float) -> str:
-    """`+3`, `−12`, `·` for what rounds to 0; of a difference from 0 to 1."""
+    """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
     text = points(value, 0)
     return "·" if text == "0" else text
 

@@ -97,11 +97,7 @@ SPLITS = (
     ("val", "validation", SERIES[2], "--"),
     ("test", "test fold", SERIES[0], "-"),
 )
-CURVES = (  # column, title, scale
-    ("accuracy", "accuracy, %", 100.0),
-    ("map", "mAP of the fold, %", 100.0),
-    ("loss", "loss", 1.0),
-)
+PERCENT = {"accuracy": "accuracy, %", "map": "mAP of the fold, %"}  # metric -> title
 
 
 @figure(
@@ -113,10 +109,9 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     """Accuracy and loss of one run by epoch, each curve named; `history`: fold -> history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
-    curves = [curve for curve in CURVES if f"test_{curve[0]}" in epochs or curve[0] == "loss"]
-    if len(curves) < 2:
-        curves = [CURVES[0], CURVES[-1]]
-    for panel, (metric, name, scale) in zip(panels(ax, 2, columns, wide=0.25, high=0.5), curves):
+    score = "map" if "test_map" in epochs else "accuracy"
+    for panel, metric in zip(panels(ax, 2, columns, wide=0.25, high=0.5), (score, "loss")):
+        scale = 100 if metric in PERCENT else 1
         for part, label, colour, dash in SPLITS:
             column = f"{part}_{metric}"
             if column not in epochs:
@@ -126,10 +121,10 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
                 low, high = curve["min"], curve["max"]
                 panel.fill_between(curve.index, low, high, color=colour, alpha=0.15, linewidth=0)
             panel.plot(curve.index, curve["mean"], color=colour, linestyle=dash, label=label)
-        panel.set(title=name, xlabel="epoch")
+        panel.set(title=PERCENT.get(metric, metric), xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
-        panel.set_ylim(bottom=0, top=102 if metric != "loss" else None)
+        panel.set_ylim(bottom=0, top=102 if metric in PERCENT else None)
         panel.legend()
     return ax
 

@@ -1,8 +1,8 @@
 """Run folders of made-up predictions, whose skill is known.
 
-Each clip has a difficulty that all runs share in part, as real networks do; a run of skill 0.7 is right
-about exactly 70 % of the clips, the easiest for it. What it is wrong about goes to a neighbouring class
-every second time, so that a confusion matrix has a pattern.
+Each clip has a difficulty that all runs share in part, as real networks do; a run of skill 0.7 predicts
+exactly 70 % of the clips correctly, the easiest for it. Every second error goes to a neighbouring class, so
+that a confusion matrix has a pattern.
 """
 
 import shutil
@@ -21,7 +21,7 @@ from tests.run_configs import run_config
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
 CLIPS_A_GROUP = 2
 EPOCHS = 20
-SHARED_DIFFICULTY = 0.8  # of the variance: real runs on ESC agree about four clips of five
+SHARED_DIFFICULTY = 0.8  # share of the variance: real runs on ESC agree on four clips of five
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +30,14 @@ class MadeRun:
 
     features: str = "mel"
     skill: float = 0.7
-    """The share of the clips that it is right about."""
+    """The share of the clips that it predicts correctly."""
     model: str = "resnet18"
     seed: int = 0
     task: str = "classes"
     val: str = "none"
     augment: str = "default"
     folds: tuple[int, ...] | None = None
-    """The finished folds; all of the protocol's where not given."""
+    """The finished folds; None for all of the protocol's."""
     own: float = 1 - SHARED_DIFFICULTY
     """The share of a clip's difficulty that is this run's alone."""
 

@@ -1,8 +1,8 @@
 """Runs drawn at random, equally good or not, and what a report says about them.
 
-A clip's difficulty is partly its recording's and partly its own,
-shared by all runs; what remains is a run's own, half of it shared by the clips of a recording. Runs are
-subsets of five features, the last two of ten or more without augmentation: there are ablations to claim.
+A clip's difficulty is partly its recording's and partly its own, shared by all runs; what remains is a run's
+own, half of it shared by the clips of a recording. Runs are subsets of five features; the last two of ten or
+more have no augmentation, so that there are ablations to claim.
 """
 
 from itertools import combinations, product
@@ -23,7 +23,42 @@ from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
-OWN = 0.3  # of the variance of a clip's difficulty: runs then agree on four clips of five
+OWN = 0.3  # share of a clip's difficulty that is a run's alone: runs then agree on four clips of five
+
+
+def correlated(sizes, rng, columns=()):
+    """Standard normal numbers (N, *columns), half of the variance a recording's of these sizes."""
+    recording = np.repeat(np.arange(len(sizes)), sizes)
+    shared = rng.normal(size=(len(sizes), *columns))[recording]
+    return np.sqrt(0.5) * (shared + rng.normal(size=(len(recording), *columns)))
+
+
+def simulated_run(features, groups, folds, labels, probabilities, **options):
+    """A run of these predictions that has no files."""
+    classes = labels.shape[1]
+    trained = TrainingOptions(features=features, model="resnet18", **options)
+    folder = RunFolder(Path("simulated") / f"{features}-{trained.augment}")
+    vars(folder)["config"] = run_config(
+        features=features, augment=trained.augment, options=trained, folds=tuple(range(1, 6))
+    )
+    return Run(
+        name=folder.name,
+        dataset="simulated",
+        features=features,
+        model="resnet18",
+        task=trained.task,
+        protocol="last epoch",
+        folders=(folder,),
+        classes=tuple(map(str, range(classes))),
+        categories=("",) * classes,
+        clip_ids=np.arange(len(labels)).astype(str),
+        groups=groups.astype(str),
+        folds=folds,
+        target=labels.argmax(axis=1),
+        labels=labels,
+        checkpoints={"last": probabilities[None]},
+        history=pd.DataFrame(),
+    )
 
 
 def simulated_runs(
@@ -45,47 +80,21 @@ def simulated_runs(
     sizes = [CLIPS_A_RECORDING] * (clips // CLIPS_A_RECORDING) if isinstance(clips, int) else clips
     recording = np.repeat(np.arange(len(sizes)), sizes)
     target = recording % classes
-
-    def difficulty():
-        """Standard normal numbers (N,), half of the variance a recording's."""
-        of_recording = rng.normal(size=recording[-1] + 1)[recording]
-        return np.sqrt(0.5) * (of_recording + rng.normal(size=len(recording)))
-
-    shared = np.sqrt(1 - own) * difficulty()
-    runs = []
+    shared = np.sqrt(1 - own) * correlated(sizes, rng)
     if count == 3:
         configurations = [(features, "default") for features in ("mel", "mel+mfcc", "mfcc")]
     else:
         sets = ["+".join(names) for size in range(1, 6) for names in combinations(FEATURES, size)]
         plain = 2 if count >= 10 else 0
         configurations = [*product(sets[: count - plain], ["default"]), *product(sets[:plain], ["none"])]
+    runs = []
     for features, augment in configurations:
         easy = norm.ppf(accuracy + (better if features == different else 0))
-        correct = shared + np.sqrt(own) * difficulty() < easy
-        predicted = np.where(correct, target, (target + 1) % classes)
-        options = TrainingOptions(features=features, model="resnet18", augment=augment)
-        folder = RunFolder(Path("simulated") / f"{features}-{augment}")
-        vars(folder)["config"] = run_config(
-            features=features, augment=augment, options=options, folds=tuple(range(1, 6))
-        )
-        run = Run(
-            name=folder.name,
-            dataset="simulated",
-            features=features,
-            model="resnet18",
-            task="classes",
-            protocol="last epoch",
-            folders=(folder,),
-            classes=tuple(map(str, range(classes))),
-            categories=("",) * classes,
-            clip_ids=np.arange(len(target)).astype(str),
-            groups=recording.astype(str),
-            folds=recording // classes % 5 + 1,
-            target=target,
-            checkpoints={"last": np.eye(classes)[predicted][None]},
-            history=pd.DataFrame(),
-        )
-        runs.append(run)
+        correct = shared + np.sqrt(own) * correlated(sizes, rng) < easy
+        probabilities = np.eye(classes)[np.where(correct, target, (target + 1) % classes)]
+        labels = np.eye(classes, dtype=bool)[target]
+        folds = recording // classes % 5 + 1
+        runs.append(simulated_run(features, recording, folds, labels, probabilities, augment=augment))
     return runs
 
 
@@ -93,41 +102,14 @@ def simulated_tag_runs(count, sizes, rng, classes=10):
     """Equally good runs of clips with several labels; `sizes` are the clips of each recording."""
     recording = np.repeat(np.arange(len(sizes)), sizes)
     lean = rng.normal(size=(len(sizes), classes))[recording]  # recordings differ in what they hold
-    labels = rng.random((len(recording), classes)) < norm.cdf(
-        norm.ppf(rng.uniform(0.05, 0.3, classes)) + lean
-    )
-
-    def noise():
-        of_recording = rng.normal(size=(len(sizes), classes))[recording]
-        return np.sqrt(0.5) * (of_recording + rng.normal(size=labels.shape))
-
-    shared = np.sqrt(1 - OWN) * noise()
+    drawn = rng.random((len(recording), classes))
+    labels = drawn < norm.cdf(norm.ppf(rng.uniform(0.05, 0.3, classes)) + lean)
+    shared = np.sqrt(1 - OWN) * correlated(sizes, rng, (classes,))
     runs = []
     for features in ("mel", "mfcc", "chroma")[:count]:
-        options = {"features": features, "model": "resnet18", "val": "none", "seed": 0, "task": "tags"}
-        folder = RunFolder(Path("simulated") / features)
-        vars(folder)["config"] = run_config(
-            **options, folds=tuple(range(1, 6)), options=TrainingOptions(features=features, task="tags")
-        )
-        run = Run(
-            name=folder.name,
-            dataset="simulated",
-            features=features,
-            model="resnet18",
-            task="tags",
-            protocol="last epoch",
-            folders=(folder,),
-            classes=tuple(map(str, range(classes))),
-            categories=("",) * classes,
-            clip_ids=np.arange(len(labels)).astype(str),
-            groups=recording.astype(str),
-            folds=recording % 5 + 1,
-            target=np.full(len(labels), -1),
-            checkpoints={"last": norm.cdf(1.5 * labels + shared + np.sqrt(OWN) * noise() - 1)[None]},
-            history=pd.DataFrame(),
-            labels=labels,
-        )
-        runs.append(run)
+        score = shared + np.sqrt(OWN) * correlated(sizes, rng, (classes,))
+        probabilities = norm.cdf(1.5 * labels + score - 1)
+        runs.append(simulated_run(features, recording, recording % 5 + 1, labels, probabilities, task="tags"))
     return runs
 
 

@@ -31,7 +31,7 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
             of_sets(mel_mfcc_chroma=0.8, mel_mfcc=0.7, mel=0.6, chroma=0.3),
             [("mel+mfcc", "chroma", False), ("chroma", "mel+mfcc", False), ("mel", "mfcc", False)],
         ),
-        (  # of runs that share every other option
+        (  # only runs that share every other option
             [MadeRun(features="mel+mfcc"), MadeRun(model="cnn4"), MadeRun(features="mfcc", augment="none")],
             [],
         ),
@@ -72,7 +72,6 @@ def explain(run, lost=(), seed=0, selection="last"):
 
 
 def test_a_network_relies_on_what_is_lost_when_it_is_permuted(made):
-    """That is of the trained network alone, and no verdict: retraining is another question."""
     run = made(MadeRun(skill=0.9)).runs[0]
     problems = []
     assert channel_importance(run, problems).empty
@@ -86,7 +85,7 @@ def test_a_network_relies_on_what_is_lost_when_it_is_permuted(made):
 
 
 def test_only_what_was_explained_is_compared(made):
-    """Of these seeds, of the epoch that counts, without a file that is damaged, which is named."""
+    """The explained seeds and the epoch that counts; a damaged file is named."""
     run = made(MadeRun(skill=0.9, val="group"), MadeRun(skill=0.5, seed=1, val="group")).runs[0]
     explain(run, selection="last")
     (run.folders[0].fold(1) / "attribution.csv").write_text("channel,clip_id,correct,selection\n")

@@ -33,8 +33,8 @@ def test_a_clear_winner_and_a_tie(made):
     assert tie.chance == pytest.approx(0.1) and tie.chance_p < 0.001
 
 
-def test_where_no_interval_exists_none_is_given(made):
-    """Of six recordings no p can be below the level."""
+def test_six_recordings_have_no_interval(made):
+    """No p of six recordings can be below the level."""
     few = findings(made(*of_sets(mel_mfcc=0.9, mel=0.7), clips=12, classes=2, folds=3))
     assert few.recordings == 6 and few.state == "untested"
     assert np.isnan([few.rows[1]["difference_low"], few.gains[0]["low"], few.gains[0]["high"]]).all()

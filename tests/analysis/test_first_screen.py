@@ -20,7 +20,7 @@ def test_a_panel_a_model_the_best_first_each_by_accuracy(made):
     assert list(more)[::3] == ["cnn4", "all"]  # the best has one beside it
 
 
-def test_of_many_classes_those_of_the_most_frequent_errors_are_shown(made):
+def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
     (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50).runs
     counts = tables.confusion_counts(run)
     shown = classes_shown(counts)

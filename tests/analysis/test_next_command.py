@@ -12,96 +12,173 @@ from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
+SWEEP = "make sweep DATASET=made RUNS=elsewhere"
+THREE = "MODEL=resnet18 'SEED=0 1 2'"
+GROWN = {"mel_mfcc": 0.9, "mel": 0.7, "mel_mel_mel": 0.6, "chroma": 0.5}
+GREATEST = of_sets(3, **GROWN, mel_mfcc_chroma=0.6)
+BEST = {"mel+mfcc-resnet18"}
+CHANCE = of_sets(model="linear", mel=0.11, mfcc=0.1)
+BELOW = of_sets(model="linear", mel=0.0, mfcc=0.0)
+TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
+BROUGHT = {"frames": {"a": 1}, "audio": False}
 
 
-def proposed(results, *, threats=(), **situation):
-    found = findings(results, threats=threats)
-    command, kind = next_command(found, Situation(GIVEN, situation.pop("frames", {}), **situation))
-    assert say("next", kind)
-    return command, kind
+def proposed(results, frames=None, **situation):
+    return next_command(findings(results), Situation(GIVEN, frames or {}, **situation))
 
 
-def test_a_clear_winner_is_confirmed_with_the_next_by_three_seeds(made):
-    seeds, kind = proposed(made(*of_sets(mel_mfcc=0.9, mel=0.7, zcr=0.3)))
-    assert "'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1 2'" in seeds
-    assert kind == "seeds"
-    two, _ = proposed(made(*of_sets(3, mel_mfcc=0.9), *of_sets(1, mel=0.7)))
-    assert "FEATURES=mel MODEL=resnet18 'SEED=0 1 2'" in two and "mfcc" not in two
+def case(meaning, runs, kind, command, clips=400, **situation):
+    return pytest.param(runs, clips, situation, kind, command, id=meaning)
 
 
-def test_a_tie_that_recordings_would_decide_gets_no_seeds(made):
-    larger, kind = proposed(made(*of_sets(mel_mfcc=0.8, mel=0.79, chroma=0.5), clips=100))
-    assert "FEATURES=mel+mfcc+chroma" in larger and kind == "add"
-
-
-def test_sets_of_other_models_are_trained_with_their_own(made):
-    first, second = proposed(made(*of_sets(mel=0.9), *of_sets(model="cnn4", mfcc=0.7)))[0].split(" && ")
-    assert "FEATURES=mel MODEL=resnet18" in first and "FEATURES=mfcc MODEL=cnn4" in second
-
-
-def test_after_three_seeds_the_best_set_grows_then_is_explained_then_used(made):
-    sets = {"mel_mfcc": 0.9, "mel": 0.7, "mel_mel_mel": 0.6, "chroma": 0.5}
-    larger, _ = proposed(made(*of_sets(3, **sets), clips=200))
-    assert "FEATURES=mel+mfcc+chroma MODEL=resnet18" in larger and "SEED" not in larger
-    results = made(*of_sets(3, **sets, mel_mfcc_chroma=0.6), clips=200)
-    assert proposed(results)[0] == "python -m train explain mel+mfcc-resnet18 RUNS=elsewhere"
-    used, _ = proposed(results, explained={"mel+mfcc-resnet18"})
-    assert used == "make predict AUDIO=FILE RUN=mel+mfcc-resnet18 RUNS=elsewhere"
-
-
-def test_folds_that_all_lack_are_trained_and_partial_runs_never_decide(made):
-    part, kind = proposed(made(*[MadeRun(features=name, skill=0.8, folds=(1,)) for name in ("mel", "mfcc")]))
-    assert kind == "folds" and "SEED" not in part
-    whole, _ = proposed(
-        made(*of_sets(mel_mfcc=0.9, mel=0.7), MadeRun(features="rms", skill=0.99, folds=(1,)))
-    )
-    assert "rms" not in whole
-
-
-def test_one_run_is_compared_with_what_shows_the_gain_of_combining(made):
-    assert "'FEATURES=mel mfcc'" in proposed(made(*of_sets(mel_mfcc=0.8)))[0]
-    assert "'FEATURES=mfcc zcr+mfcc'" in proposed(made(*of_sets(zcr=0.5)))[0]
-    mel = made(*of_sets(mel=0.5))
-    assert "'FEATURES=rms mel+rms'" in proposed(mel, frames={"mel": 9, "rms": 9, "waveform": 400})[0]
-    lacking = proposed(mel, frames={"mel": 9})[0]
-    assert lacking.startswith(
-        "make features DATASET=made FEATURES=mfcc && make sweep DATASET=made RUNS=elsewhere "
-    )
-
-
-def test_after_chance_other_features_come_first_never_a_network_on_the_same(made):
-    chance = made(*of_sets(model="linear", mel=0.11, mfcc=0.1))
-    frames = {"mel": 9, "mfcc": 9, "chroma": 9, "embedding": 1}
-    assert proposed(chance, frames=frames)[1] == "different"
-    assert "FEATURES=chroma MODEL=linear" in proposed(chance, frames=frames)[0]
-    del frames["chroma"]
-    extracted, trained = proposed(chance, frames=frames)[0].split(" && ")
-    assert extracted == "make features DATASET=made 'FEATURES=modulation contrast'"
-    assert "'FEATURES=modulation contrast'" in trained
-    assert proposed(chance, frames=frames, audio=False)[1] == "add"
-    below = made(*of_sets(model="linear", mel=0.0, mfcc=0.0))
-    assert proposed(below, frames=frames)[1] == "different"
-
-
-def test_brought_features_get_no_command_that_needs_audio(made):
-    one = {"frames": {"a": 1}, "audio": False}
-    assert proposed(made(*of_sets(a=0.8)), **one)[1] == "seeds"
-    assert proposed(made(*of_sets(model="linear", a=0.8)), **one)[1] == "network"
-    sure = made(*of_sets(3, a=0.9, a_b=0.6), clips=200)
-    assert proposed(sure, audio=False, explained={"a-resnet18"})[0].endswith("PAPER=1")
-
-
-def test_what_is_outdated_is_trained_again_in_its_place(made):
-    results = made(*of_sets(2, mel_mfcc=0.9, mel=0.5))
-    outdated = {run.name for run in results.runs}
-    words = "RETRAIN=1 'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1'"
-    again = (f"make sweep DATASET=made RUNS=elsewhere {words}", "again")
-    assert proposed(results, outdated=outdated) == again
-
-
-def test_an_exact_solution_needs_no_other_seed(made):
-    network = proposed(made(*of_sets(model="linear", mel=0.8, mfcc=0.79)))
-    assert network == ("make train DATASET=made RUNS=elsewhere FEATURES=mel", "network")
+@pytest.mark.parametrize(
+    ("runs", "clips", "situation", "kind", "command"),
+    [
+        case(
+            "a clear winner and the next are confirmed by three seeds",
+            of_sets(mel_mfcc=0.9, mel=0.7, zcr=0.3),
+            "seeds",
+            f"{SWEEP} 'FEATURES=mel+mfcc mel' {THREE}",
+        ),
+        case(
+            "only a run that lacks seeds is trained",
+            [*of_sets(3, mel_mfcc=0.9), *of_sets(1, mel=0.7)],
+            "seeds",
+            f"{SWEEP} FEATURES=mel {THREE}",
+        ),
+        case(
+            "each model is trained with its own words",
+            [*of_sets(mel=0.9), *of_sets(model="cnn4", mfcc=0.7)],
+            "seeds",
+            f"{SWEEP} FEATURES=mel {THREE} && {SWEEP} FEATURES=mfcc MODEL=cnn4 'SEED=0 1 2'",
+        ),
+        case(
+            "a tie that recordings would decide gets no seeds",
+            of_sets(mel_mfcc=0.8, mel=0.79, chroma=0.5),
+            "add",
+            f"{SWEEP} FEATURES=mel+mfcc+chroma MODEL=resnet18",
+            clips=100,
+        ),
+        case(
+            "after three seeds the best set grows",
+            of_sets(3, **GROWN),
+            "add",
+            f"{SWEEP} FEATURES=mel+mfcc+chroma MODEL=resnet18",
+            clips=200,
+        ),
+        case(
+            "then it is explained",
+            GREATEST,
+            "explain",
+            "python -m train explain mel+mfcc-resnet18 RUNS=elsewhere",
+            clips=200,
+        ),
+        case(
+            "then it is used",
+            GREATEST,
+            "predict",
+            "make predict AUDIO=FILE RUN=mel+mfcc-resnet18 RUNS=elsewhere",
+            clips=200,
+            explained=BEST,
+        ),
+        case(
+            "folds that all lack are trained",
+            [MadeRun(features=name, skill=0.8, folds=(1,)) for name in ("mel", "mfcc")],
+            "folds",
+            f"{SWEEP} 'FEATURES=mel mfcc' MODEL=resnet18",
+        ),
+        case(
+            "a partial run never decides",
+            [*of_sets(mel_mfcc=0.9, mel=0.7), MadeRun(features="rms", skill=0.99, folds=(1,))],
+            "seeds",
+            f"{SWEEP} 'FEATURES=mel+mfcc mel' {THREE}",
+        ),
+        case(
+            "a combined set is compared with its features",
+            of_sets(mel_mfcc=0.8),
+            "combine",
+            f"{SWEEP} 'FEATURES=mel mfcc' MODEL=resnet18",
+        ),
+        case(
+            "a feature is combined with another that is cached",
+            of_sets(mel=0.5),
+            "combine",
+            f"{SWEEP} 'FEATURES=rms mel+rms' MODEL=resnet18",
+            frames={"mel": 9, "rms": 9, "waveform": 400},
+        ),
+        case(
+            "or with one that is extracted first",
+            of_sets(mel=0.5),
+            "combine",
+            f"make features DATASET=made FEATURES=mfcc && {SWEEP} 'FEATURES=mfcc mel+mfcc' MODEL=resnet18",
+            frames={"mel": 9},
+        ),
+        case(
+            "after chance another cached feature is tried",
+            CHANCE,
+            "different",
+            f"{SWEEP} FEATURES=chroma MODEL=linear",
+            frames=TRIED | {"chroma": 9},
+        ),
+        *(
+            case(
+                f"{meaning} other features are extracted if all were tried",
+                runs,
+                "different",
+                "make features DATASET=made 'FEATURES=modulation contrast' && "
+                f"{SWEEP} 'FEATURES=modulation contrast' MODEL=linear",
+                frames=TRIED,
+            )
+            for meaning, runs in (("after chance", CHANCE), ("below chance", BELOW))
+        ),
+        case(
+            "without audio nothing is extracted",
+            CHANCE,
+            "add",
+            f"{SWEEP} FEATURES=mel+mfcc MODEL=linear",
+            frames=TRIED,
+            audio=False,
+        ),
+        case(
+            "brought features are confirmed",
+            of_sets(a=0.8),
+            "seeds",
+            f"{SWEEP} FEATURES=a {THREE}",
+            **BROUGHT,
+        ),
+        case(
+            "a network follows a linear model of brought features",
+            of_sets(model="linear", a=0.8),
+            "network",
+            "make train DATASET=made RUNS=elsewhere FEATURES=a",
+            **BROUGHT,
+        ),
+        case(
+            "nothing is predicted without audio",
+            of_sets(3, a=0.9, a_b=0.6),
+            "paper",
+            "make analysis DATASET=made RUNS=elsewhere PAPER=1",
+            clips=200,
+            audio=False,
+            explained={"a-resnet18"},
+        ),
+        case(
+            "outdated runs are trained again in their place",
+            of_sets(2, mel_mfcc=0.9, mel=0.5),
+            "again",
+            f"{SWEEP} RETRAIN=1 'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1'",
+            outdated={"mel+mfcc-resnet18", "mel-resnet18"},
+        ),
+        case(
+            "an exact solution needs no other seed",
+            of_sets(model="linear", mel=0.8, mfcc=0.79),
+            "network",
+            "make train DATASET=made RUNS=elsewhere FEATURES=mel",
+        ),
+    ],
+)
+def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):
+    assert proposed(made(*runs, clips=clips), **situation) == (command, kind) and say("next", kind)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +191,7 @@ def test_an_exact_solution_needs_no_other_seed(made):
     ],
 )
 def test_without_a_run_a_first_one_of_what_is_cached(stored, command):
-    situation = Situation(GIVEN, stored)
-    assert next_command(Findings("none"), situation)[0] == f"make {command}"
+    assert next_command(Findings("none"), Situation(GIVEN, stored)) == (f"make {command}", "first")
 
 
 def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):

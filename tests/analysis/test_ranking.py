@@ -37,7 +37,7 @@ def test_scores_of_folds_of_one_size_are_whole_numbers_so_p_is_exact(made, clips
     assert found.tests.p[0] < 0.001
 
 
-def test_of_many_runs_at_chance_the_best_is_not_above_it(made):
+def test_the_best_of_many_runs_at_chance_is_not_above_it(made):
     rng = np.random.default_rng(0)
     above = 0
     (run,) = made(MEL, clips=100, classes=2).runs

@@ -1,6 +1,5 @@
 """Run folders to arrays: what lines up, what is averaged, and what damaged files get."""
 
-import json
 import os
 import re
 import shutil
@@ -74,46 +73,38 @@ def test_the_best_epoch_counts_if_validation_chose_one(made):
     assert (chosen.checkpoint, fixed.checkpoint) == ("best", "last")
 
 
-def twice(folder):
-    shutil.copy(folder / "fold1" / "predictions.csv", folder / "fold2")
-
-
-def unscored(folder):
-    for file in folder.glob("fold*/predictions.csv"):
-        file.write_text(file.read_text().replace(",test,", ",val,"))
-
-
-def unfinished(folder):
-    for file in folder.glob("fold*/predictions.csv"):
-        file.unlink()
-
-
-def without(key):
+def rewrite_all(pattern, old, new):
     def spoil(folder):
-        content = json.loads((folder / "run.json").read_text())
-        del content[key]
-        (folder / "run.json").write_text(json.dumps(content))
+        for file in folder.glob(pattern):
+            file.write_text(re.sub(old, new, file.read_text()))
 
     return spoil
-
-
-def cut(folder):
-    os.truncate(folder / "fold2" / "predictions.csv", 3000)
-
-
-def no_curve(folder):
-    (folder / "fold1" / "history.csv").write_text("epoch,lr\n1,x\n")
 
 
 @pytest.mark.parametrize(
     ("spoil", "missing", "kind", "said"),
     [
-        (cut, (2,), "damaged", "fold 2 is left out.*ends in the middle of a row"),
-        (no_curve, (), "damaged", "learning curve of fold 1 is left out"),
-        (twice, None, "damaged", "tested twice"),
-        (unscored, None, "", "never scored"),
-        (unfinished, None, "unfinished", "epoch 20 of 20"),
-        *((without(key), None, "damaged", f"lacks {key}") for key in ("protocol", "seed")),
+        (
+            lambda folder: os.truncate(folder / "fold2" / "predictions.csv", 3000),
+            (2,),
+            "damaged",
+            "fold 2 is left out.*ends in the middle of a row",
+        ),
+        (rewrite_all("fold1/history.csv", "lr", "x"), (), "damaged", "learning curve of fold 1 is left out"),
+        (
+            lambda folder: shutil.copy(folder / "fold1" / "predictions.csv", folder / "fold2"),
+            None,
+            "damaged",
+            "tested twice",
+        ),
+        (rewrite_all("fold*/predictions.csv", ",test,", ",val,"), None, "", "never scored"),
+        (
+            lambda folder: [file.unlink() for file in folder.glob("fold*/predictions.csv")],
+            None,
+            "unfinished",
+            "epoch 20 of 20",
+        ),
+        (rewrite_all("run.json", '"protocol"', '"other"'), None, "damaged", "protocol"),
     ],
 )
 def test_what_a_run_lacks_is_named_and_the_rest_counts(tmp_path, spoil, missing, kind, said):

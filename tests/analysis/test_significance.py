@@ -28,7 +28,7 @@ def family(differences, **given):
 
 
 @pytest.mark.parametrize(("plus", "minus"), [(4, 0), (7, 0), (9, 1), (20, 8)])
-def test_of_one_clip_a_recording_the_test_is_mcnemars_exact_test(plus, minus):
+def test_with_one_clip_a_recording_the_test_is_mcnemars_exact_test(plus, minus):
     exact = stats.binomtest(minus, plus + minus).pvalue
     for selected in (False, True):
         assert family(by_recording((plus, minus)), selected=selected).p == pytest.approx([exact])
@@ -98,7 +98,7 @@ def test_runs_that_are_far_worse_do_not_make_the_second_tied():
     assert found.critical[0] < found.critical[1:].max()
 
 
-def test_of_equal_runs_the_best_leads_significantly_no_more_often_than_stated():
+def test_the_best_of_equal_runs_leads_significantly_no_more_often_than_stated():
     """Ten equal runs on 150 independent recordings: the best is selected by the scores that are tested."""
     rng = np.random.default_rng(4)
     found = 0

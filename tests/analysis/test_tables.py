@@ -15,7 +15,7 @@ from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 
 CLASSES = ["dog", "rain", "sea"]
-# Of three dogs one is predicted as rain, of two rains both as dog, the sea is correct.
+# One of three dogs is predicted as rain, both rains as dog, the sea correctly.
 ROWS = [
     ("a", "g1", 1, "dog", [0.8, 0.1, 0.1]),
     ("b", "g2", 1, "dog", [0.8, 0.1, 0.1]),
@@ -106,7 +106,7 @@ def test_published_results():
     assert (table[["weights", "protocol", "source"]] != "").all(axis=None)
 
 
-def test_of_our_runs_the_best_of_each_kind_of_weights_stands_among_the_published(made):
+def test_our_best_run_of_each_kind_of_weights_stands_among_the_published(made):
     results = made(*of_sets(mel=0.8, zcr=0.7, rms=0.5), dataset="esc10")
     (folder,) = next(run for run in results.runs if run.features == "rms").folders
     rewrite(folder, options=replace(folder.config.options, weights="imagenet"))

@@ -86,7 +86,13 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(finish
 
 def test_the_table_of_a_sweep_has_their_average_precision(finished):
     header, row = sweep.table([finished]).splitlines()
-    assert "test mAP %" in header and f" {percent(finished.scores()['map'].mean())} ±" in row
+    clips = finished.scored()
+    labels = label_indicator(clips["target"], CLASSES)
+    ranks = tags.fold_ranks(clips[list(CLASSES)].to_numpy(), clips["fold"].to_numpy())
+    score = tags.macro(tags.average_precision(labels, ranks))
+    low, high = tags.precision_intervals(labels, ranks, clips["group"].to_numpy(str))[-1]
+    assert "test mAP %" in header and f" {percent(score)} ±" in row and low < score < high
+    assert f" {percent(low)} to {percent(high)}" in row
 
 
 def test_linear_is_one_class_against_the_rest(options):
