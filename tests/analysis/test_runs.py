@@ -104,7 +104,7 @@ def rewrite_all(pattern, old, new):
             "unfinished",
             "epoch 20 of 20",
         ),
-        (rewrite_all("run.json", '"protocol"', '"other"'), None, "damaged", "protocol"),
+        (rewrite_all("run.json", r'"protocol": "[^"]*",', ""), None, "damaged", "lacks protocol"),
     ],
 )
 def test_what_a_run_lacks_is_named_and_the_rest_counts(tmp_path, spoil, missing, kind, said):
