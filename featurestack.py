@@ -401,7 +401,7 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
 
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
-    model = AudioModel.open(options)
+    model = AudioModel.open(options, options.threshold)
     write_timelines(options, model, find_recordings(options.audio))
     return pd.read_csv(options.reports / model.config.dataset / "detections.csv")
 

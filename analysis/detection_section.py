@@ -1,4 +1,4 @@
-"""What the page says of windows of recordings: detections of the tested folds, scored, and a time line."""
+"""The report's section about recordings: detections of the tested folds, scored, and a time line."""
 
 import base64
 from contextlib import suppress
@@ -12,7 +12,7 @@ from analysis.clips import compressed
 from analysis.figures import FigureWriter
 from analysis.runs import Run
 from features_cache import Cache
-from features_cache.table import is_windowed
+from features_cache.table import is_windowed, label_indicator
 from results.bootstrap import accuracy_interval
 from results.events import ALL, BACKGROUND, compare, detection_scores, join_windows, middles
 from results.tags import cross_fitted_thresholds, fold_ranks
@@ -21,7 +21,7 @@ EXCERPT = 20.0  # seconds of the time line
 
 
 def annotated_events(cache: Cache) -> pd.DataFrame | None:
-    """`events.csv` beside the dataset's table, whose files are the cache's paths; None if there is none."""
+    """The `events.csv` beside the dataset's table, for the cache's recordings; None if there is none."""
     source = Path(str(cache.settings["source"])).with_name("events.csv")
     if not is_windowed(cache.clips) or not source.is_file():
         return None
@@ -32,41 +32,42 @@ def annotated_events(cache: Cache) -> pd.DataFrame | None:
 def submit_detections(
     writer: FigureWriter, run: Run, cache: Cache, events: pd.DataFrame
 ) -> tuple[pd.DataFrame, str, str]:
-    """Scores of a run's detections by class, and of the time line its recording and its audio, MP3 in base64.
+    """Scores by class of a run's detections, the recording of the time line, and its audio, MP3 in base64.
 
-    Thresholds have the highest F1 on the windows of the other folds. Intervals are of all classes together,
-    by recording.
+    A class's threshold has the highest F1 on the windows of the other folds. Intervals are those of all
+    classes together, by recording.
     """
     clips = cache.clips.set_index("clip_id").loc[run.clip_ids]
     order = np.lexsort((clips["start"], clips["path"]))
-    windows = clips.iloc[order].rename(columns={"path": "file"}).reset_index()
+    windows = clips.iloc[order].rename(columns={"path": "file"})
     windows["label"] = windows["label"].replace("", BACKGROUND)
+    windows = windows.reset_index(drop=True)
     names = list(run.classes)
     events = events[events["file"].isin(windows["file"]) & events["label"].isin(names)]
-    target = windows["label"].str.get_dummies(";").reindex(columns=names, fill_value=0).astype(bool)
-    probabilities = pd.DataFrame(run.probabilities.mean(axis=0)[order], columns=names)
+    target = label_indicator(windows["label"], names)
+    probabilities = run.probabilities.mean(axis=0)[order]
     folds = run.folds[order]
-    thresholds = cross_fitted_thresholds(target.to_numpy(), probabilities.to_numpy(), folds)
-    chosen = probabilities > thresholds
-    ranks = pd.DataFrame(fold_ranks(probabilities.to_numpy(), folds), columns=names)
+    predicted = probabilities > cross_fitted_thresholds(target, probabilities, folds)
+    chosen = pd.DataFrame(predicted, columns=names)
+    ranks = pd.DataFrame(fold_ranks(probabilities, folds), columns=names)
     hop = float(windows.groupby("file")["start"].diff().mode()[0])
     scores = detection_scores(windows, chosen, ranks, hop, events)
 
-    detections = join_windows(middles(windows, hop), chosen, probabilities)
-    items = compare(events, detections).assign(weight=1.0)
-    sounding = [name for name in names if name != BACKGROUND]
-    both = target[sounding].astype(int) + chosen[sounding]  # a hit is a window that is 2
-    weight = both.sum(axis=1)
-    f1 = (both == 2).sum(axis=1) * 2 / weight.clip(1)
-    by_window = windows.assign(window_f1=f1, weight=weight)
-    parts = {
-        "window_f1": by_window,
-        "event_recall": items[~items["detected"]].assign(event_recall=items["shared"]),
+    detections = join_windows(middles(windows, hop), chosen, ranks)
+    items = compare(events, detections)
+    found = items[~items["detected"]]
+    sounding = chosen.columns != BACKGROUND
+    hits = (target & predicted)[:, sounding].sum(axis=1)
+    either = target[:, sounding].sum(axis=1) + predicted[:, sounding].sum(axis=1)
+    measures = {  # recordings, values, weights
+        "window_f1": (windows, 2 * hits / np.maximum(either, 1), either),
+        "event_recall": (found, found["shared"], np.ones(len(found))),
+        "f1_iou": (items, items["iou"], np.ones(len(items))),
+        "f1_collar": (items, items["collar"], np.ones(len(items))),
     }
-    parts |= {f"f1_{name}": items.assign(**{f"f1_{name}": items[name]}) for name in ("iou", "collar")}
-    for name, part in parts.items():
-        values, weights = (part[column].to_numpy(float) for column in (name, "weight"))
-        interval = accuracy_interval(values[:, None], part["file"].to_numpy(str), weights)[0]
+    for name, (rows, values, weights) in measures.items():
+        column = np.asarray(values, float)[:, None]
+        interval = accuracy_interval(column, rows["file"].to_numpy(str), weights)[0]
         scores.loc[ALL, [f"{name}_low", f"{name}_high"]] = interval
 
     by_recording = items.groupby("file")["iou"].mean().sort_values(kind="stable")

@@ -26,7 +26,7 @@ from commandline.spelling import make_command
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.index import CHECKED
 from features_cache.splits import fold_split
-from features_cache.table import by_label, has_tags, originals, spans
+from features_cache.table import by_label, has_tags, is_windowed, originals, spans
 from pipeline import audio
 from pipeline.datasets.folds import propose_group
 from pipeline.datasets.load import Dataset, load, shorter_duration
@@ -350,7 +350,12 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
 
 
 def _artefacts(table: pd.DataFrame) -> list[Finding]:
-    """The accuracy of a linear classifier of artefacts alone, on the dataset's folds."""
+    """The accuracy of a linear classifier of artefacts alone, on the dataset's folds.
+
+    None for windows of recordings: their level tells whether they hold an event, which is no artefact.
+    """
+    if is_windowed(table):
+        return []
     try:
         scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))
     except RequestError:

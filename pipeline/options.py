@@ -87,8 +87,8 @@ class WindowsCommand(DataOptions):
     background: str = option("all", "windows without an event: all, or the number for each window with one")
     empty: bool = option(False, "recordings without a table hold no event; by default they are left out")
     ignore: str = option("", "labels separated by commas; windows that touch such an event are left out")
-    several: Literal["tags", "longest", "leave"] = option(
-        "tags", "windows with several labels: all count (TASK=tags), the longest one, or leave them out"
+    several: Literal["tags", "longest"] = option(
+        "tags", "windows with several labels: all count (TASK=tags), or the one that fills most of it"
     )
     name: str = option("", "name of the dataset; by default that of AUDIO")
     seed: int = option(0, "seed of the windows without an event that are kept", **SEED)

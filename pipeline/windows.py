@@ -1,10 +1,11 @@
-"""`python -m pipeline windows`: recordings and their annotation tables become a dataset of windows.
+"""`python -m pipeline windows`: a dataset of windows from recordings and their annotation tables.
 
 It writes `events.csv` (file, start, end, label) and a CSV of clips (filename, start, end, label, group). That
 CSV is a dataset like any other. `results.events.label_windows` has the rule that gives a window its label.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,19 +18,19 @@ from commandline.spelling import make_command
 from commandline.terminal import counted, duration, tell, text_table
 from features_cache import dataset_name
 from features_cache.location import NAMED
-from features_cache.table import SEPARATOR, by_label, refuse_class_names
+from features_cache.table import SEPARATOR, by_label, has_tags, refuse_class_names
 from pipeline import audio
-from pipeline.datasets.events import find_recordings, number_of, read_events
+from pipeline.datasets.events import find_recordings, read_events
 from pipeline.datasets.load import MOST_CLIPS, STEP
 from pipeline.datasets.readers import clip_ids
 from pipeline.options import WindowsCommand
 from results.events import ALL, BACKGROUND, best_possible, label_windows
 from storage.files import replace_file
 
-SHORTEST, LONGEST = 0.25, 5.0  # seconds of a window if LENGTH does not say
-DIGITS = 6  # of seconds: less than a sample
-PREDICTED_HOP = 0.25  # of LENGTH, the default of predict
-# Scores of `best_possible` that are printed.
+SHORTEST, LONGEST = 0.25, 5.0  # seconds, bounds of the default LENGTH
+DIGITS = 6  # decimals of seconds: finer than a sample
+PREDICTED_HOP = 0.25  # default HOP of predict, as a share of LENGTH
+# score of `best_possible` -> its printed name
 BEST = {"event_recall": "events found", "f1_iou": "F1 at IoU 0.3", "f1_collar": "F1 within 200 ms"}
 
 
@@ -63,42 +64,28 @@ def window_grid(seconds: Mapping[str, float], length: float, hop: float) -> pd.D
     return pd.DataFrame({"file": files, "start": start, "end": np.round(start + length, DIGITS)})
 
 
-def ignored_labels(options: WindowsCommand, labels: set[str]) -> set[str]:
-    """The labels of IGNORE=."""
-    names = {name.strip() for name in options.ignore.split(",") if name.strip()}
-    for name in names - labels:
-        raise RequestError(f"IGNORE={options.ignore}: {nearest('label', name, labels)}")
-    return names
-
-
 def label_grid(
     grid: pd.DataFrame, events: pd.DataFrame, ignored: pd.DataFrame, options: WindowsCommand
 ) -> pd.DataFrame:
     """The windows with `label`, and `left_out`: why a window is not used, '' if it is."""
-    windows = grid.assign(label=label_windows(grid, events), left_out="")
-    several = windows["label"].str.contains(SEPARATOR)
-    if options.several == "longest":
-        windows["label"] = label_windows(grid, events, longest=True)
-    elif options.several == "leave":
-        windows.loc[several, "label"] = ""
-    windows.loc[windows["label"] == "", "left_out"] = "less than half of an event"
-    windows.loc[several & (windows["label"] == ""), "left_out"] = "several labels, SEVERAL=leave"
+    labels = label_windows(grid, events, longest=options.several == "longest")
+    windows = grid.assign(label=labels, left_out="")
+    windows.loc[labels == "", "left_out"] = "less than half of an event"
     touched = label_windows(grid, ignored) != BACKGROUND
     windows.loc[touched, "left_out"] = f"an event of IGNORE={options.ignore}"
+    if not re.fullmatch(r"all|\d+\.?\d*", options.background):
+        raise RequestError(f"BACKGROUND={options.background}: expected all, or a number from 0")
     if options.background != "all":
-        number = number_of(options.background)
-        if number is None or number < 0:
-            raise RequestError(f"BACKGROUND={options.background}: expected all, or a number from 0")
         used = windows["left_out"] == ""
-        empty = np.flatnonzero(used & (windows["label"] == BACKGROUND))
-        most = round(number * (used.sum() - len(empty)))
+        empty = np.flatnonzero(used & (labels == BACKGROUND))
+        most = round(float(options.background) * (used.sum() - len(empty)))
         surplus = np.random.default_rng(options.seed).permutation(empty)[most:]
         windows.iloc[surplus, windows.columns.get_loc("left_out")] = "no event, beyond BACKGROUND"
     return windows
 
 
 def summary(windows: pd.DataFrame, events: pd.DataFrame) -> str:
-    """Counts by label, of windows with several, and what was left out."""
+    """A table of counts by label, then lines: windows left out, windows with several labels."""
     used = windows["left_out"] == ""
     clips = windows[used]
     counts = pd.DataFrame(
@@ -121,19 +108,25 @@ def run(options: WindowsCommand) -> int:
     """
     path = csv_path(options)
     recordings = find_recordings(options.audio)
-    infos = dict(zip(recordings, audio.file_infos(list(recordings.values()))))
-    unreadable = {name: info for name, info in infos.items() if isinstance(info, audio.AudioError)}
-    seconds = {
-        name: info.frames / info.sample_rate if isinstance(info, audio.Info) else math.nan
-        for name, info in infos.items()
-    }
+    seconds = {}
+    for name, info in zip(recordings, audio.file_infos(list(recordings.values()))):
+        seconds[name] = math.nan
+        if isinstance(info, audio.AudioError):
+            tell(f"{name}: {info}")
+        else:
+            seconds[name] = info.frames / info.sample_rate
     annotations = read_events(options.tables, seconds, options.column, options.label)
-    unannotated = [] if options.empty else [name for name in seconds if name not in annotations.annotated]
-    used = {name: lasts for name, lasts in seconds.items() if name not in {*unreadable, *unannotated}}
+    annotated = seconds.keys() if options.empty else annotations.annotated
+    unannotated = [name for name in seconds if name not in annotated]
+    used = {name: lasts for name, lasts in seconds.items() if lasts > 0 and name in annotated}
     events = annotations.events[annotations.events["file"].isin(used)]
-    ignored = events["label"].isin(ignored_labels(options, {*events["label"]}))
-    kept = events[~ignored].reset_index(drop=True)
-    if not len(kept):
+    labels = {*events["label"]}
+    names = {name.strip() for name in options.ignore.split(",") if name.strip()}
+    if unknown := sorted(names - labels):
+        raise RequestError(f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}")
+    ignored = events[events["label"].isin(names)]
+    kept = events.drop(index=ignored.index).reset_index(drop=True)
+    if kept.empty:
         raise RequestError(f"TABLES={options.tables} holds no event to use in a recording that can be read")
     length = options.length or default_length(kept)
     hop = options.hop or length / 2
@@ -145,26 +138,27 @@ def run(options: WindowsCommand) -> int:
         )
     if hop > length:
         raise RequestError(f"HOP={hop:g}: expected at most LENGTH={length:g}, so that no event is lost")
-    windows = label_grid(window_grid(used, length, hop), kept, events[ignored], options)
+    windows = label_grid(window_grid(used, length, hop), kept, ignored, options)
     clips = windows[windows["left_out"] == ""].drop(columns="left_out")
     refuse_class_names(by_label(clips)["label"].unique())
-    if clips["label"].isin([BACKGROUND]).all():
-        raise RequestError(
-            "every window with events has several labels: give a shorter LENGTH or SEVERAL=tags"
-        )
-    if clips["label"].str.contains(SEPARATOR).any():  # tags: a window without an event has none
+    if (clips["label"] == BACKGROUND).all():
+        raise RequestError(f"no window with an event is left: IGNORE={options.ignore} is near all of them")
+    if has_tags(clips):  # a window without an event has none
         clips["label"] = clips["label"].replace(BACKGROUND, "")
 
     files = {name: str(file.absolute()) for name, file in recordings.items()}
     groups = dict(zip(recordings, clip_ids(recordings)))
     clips = clips.assign(filename=clips["file"].map(files), group=clips["file"].map(groups))
     clips = clips[["filename", "start", "end", "label", "group"]]
+    text = clips.to_csv(index=False, lineterminator="\n")
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise RequestError(
+            f"{path} is there with other windows: remove it to replace it, or give NAME= to keep both"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    for table, target in (
-        (kept.assign(file=kept["file"].map(files)), path.with_name("events.csv")),
-        (clips, path),
-    ):
-        replace_file(target, table.to_csv(index=False, lineterminator="\n"))
+    located = kept.assign(file=kept["file"].map(files))
+    replace_file(path.with_name("events.csv"), located.to_csv(index=False, lineterminator="\n"))
+    replace_file(path, text)  # last: a killed command leaves no dataset
 
     print(f"{counted(len(used), 'recording')}, {duration(sum(used.values()))}, {counted(len(kept), 'event')}")
     print(f"{counted(len(clips), 'window')} of {length:g} s, every {hop:g} s")
@@ -173,14 +167,12 @@ def run(options: WindowsCommand) -> int:
         number = counted(len(unannotated), "recording")
         print(f"left out, no table: {number}, the first {unannotated[0]}; EMPTY=1 if they hold no event")
     print(*annotations.notes, sep="\n", end="\n" if annotations.notes else "")
-    for name, reason in unreadable.items():
-        tell(f"{name}: {reason}")
     best = []
     for step in dict.fromkeys((hop, PREDICTED_HOP * length)):
-        grid = label_grid(window_grid(used, length, step), kept, events[ignored], options)
+        grid = label_grid(window_grid(used, length, step), kept, ignored, options)
         scores = best_possible(kept, grid, step).loc[ALL]
         best.append([f"{step:g}", *(f"{scores[name]:.2f}" for name in BEST)])
     print(f"detections, if every window were right:\n{text_table(best, ['HOP', *BEST.values()])}")
     print(f"{path}, {path.with_name('events.csv')}")
     print(f"next: {make_command('features', f'DATASET={path}', *words(options, ('data',)))}")
-    return 1 if unreadable else 0
+    return int(any(map(math.isnan, seconds.values())))

@@ -16,10 +16,12 @@ F1 is the share of events and detections that have a partner. Conventions: W win
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from results.scores import Ints
+from features_cache.table import SEPARATOR, label_indicator
+from results.scores import Floats, Ints
 from results.tags import average_precision, decision_scores, macro
 
 BACKGROUND = "background"  # the label of windows without an event: no detection
@@ -32,7 +34,7 @@ DIGITS = 4  # differences of times are rounded to 0.1 ms, as in mir_eval: 2.2 - 
 
 
 def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
-    """The time that each window stands for: file, start, end; `follows`: it continues the one before.
+    """The time that each window stands for: file, start, end, and `follows`: it continues the one before.
 
     A recording's first and last windows also stand for its ends. Windows more than a hop (seconds) apart do
     not touch: the windows between them were left out.
@@ -41,7 +43,7 @@ def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
     before = centre.groupby(windows["file"]).diff()  # NaN for a file's first window
     start = (centre - before.clip(upper=hop) / 2).fillna(windows["start"])
     end = (centre + before.shift(-1).clip(upper=hop) / 2).fillna(windows["end"])
-    follows = before <= 1.01 * hop  # times are rounded to milliseconds
+    follows = before <= 1.01 * hop  # times may be rounded
     return pd.DataFrame({"file": windows["file"], "start": start, "end": end, "follows": follows})
 
 
@@ -53,23 +55,29 @@ def join_windows(middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.D
 
     The columns are EVENT_COLUMNS, then the mean and the largest of the windows' probabilities.
     """
-    tables = [pd.DataFrame(columns=[*EVENT_COLUMNS, "mean", "largest"])]
-    for name in chosen.columns.drop(BACKGROUND, errors="ignore"):
-        on = chosen[name].to_numpy(bool)
-        begins = on & ~(middle["follows"] & np.append(False, on[:-1]))
-        probability = probabilities[name][on]
-        rows = middle[on].assign(label=name, mean=probability, largest=probability)
-        how = {"file": "first", "start": "first", "end": "last"}
-        how |= {"label": "first", "mean": "mean", "largest": "max"}
-        if on.any():
-            tables.append(rows.groupby(begins.cumsum()[on]).agg(how)[list(tables[0])])
-    joined = pd.concat(tables[1:] or tables)
+    names = chosen.columns.drop(BACKGROUND, errors="ignore")
+    on = chosen[names].to_numpy(bool)
+    before = np.roll(on, 1, axis=0) & middle[["follows"]].to_numpy()
+    column, row = np.nonzero(on.T)  # class by class
+    number = (~before[row, column]).cumsum()  # of the detection
+    windows = middle.iloc[row].assign(
+        label=names[column], probability=probabilities[names].to_numpy()[row, column]
+    )
+    joined = windows.groupby(number).agg(
+        file=("file", "first"),
+        start=("start", "first"),
+        end=("end", "last"),
+        label=("label", "first"),
+        mean=("probability", "mean"),
+        largest=("probability", "max"),
+    )
     return joined.sort_values(EVENT_COLUMNS, ignore_index=True)
 
 
-def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) -> tuple[Ints, Ints]:
-    """P pairs of rows that agree in `columns` and overlap, or are up to COLLAR apart: (P,) for each table.
+def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) -> tuple[Ints, Floats]:
+    """P pairs of rows that agree in `columns` and overlap, or are up to COLLAR apart.
 
+    Their numbers (2, P), those of `second` counted on from those of `first`; their start and end (2, P, 2).
     A table of all pairs would not fit into memory for a day of recording.
     """
     both = pd.concat([first, second])
@@ -83,7 +91,14 @@ def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) ->
     behind = np.searchsorted(start[order], end[:count] + COLLAR, side="right")
     near = np.maximum(behind - begin, 0)
     places = np.arange(near.sum()) + np.repeat(begin + near - np.cumsum(near), near)
-    return np.repeat(np.arange(count), near), order[places] - count
+    pairs = np.stack([np.repeat(np.arange(count), near), order[places]])
+    return pairs, times[pairs]
+
+
+def overlaps(first: Floats, second: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Seconds (P,) that the spans (P, 2) share, negative for a gap; whether they are HALF of the shorter."""
+    shared = np.minimum(first, second)[:, 1] - np.maximum(first, second)[:, 0]
+    return shared, shared >= HALF * np.minimum(np.diff(first), np.diff(second))[:, 0]
 
 
 def label_windows(windows: pd.DataFrame, events: pd.DataFrame, *, longest: bool = False) -> pd.Series:
@@ -92,21 +107,18 @@ def label_windows(windows: pd.DataFrame, events: pd.DataFrame, *, longest: bool 
     BACKGROUND if no event touches the window. Empty if the overlaps are shorter: such windows are left out.
     `longest` keeps the label whose events fill most of the window.
     """
-    window, event = near_pairs(windows, events, ["file"])
-    spans = [
-        table[["start", "end"]].to_numpy(float)[rows] for table, rows in ((windows, window), (events, event))
-    ]
-    shared = np.minimum(*spans)[:, 1] - np.maximum(*spans)[:, 0]
-    held = shared >= HALF * np.minimum(*map(np.diff, spans))[:, 0]
-    columns = {"window": window, "label": events["label"].to_numpy()[event], "held": held}
+    (window, event), spans = near_pairs(windows, events, ["file"])
+    shared, held = overlaps(*spans)
+    names = events["label"].to_numpy()[event - len(windows)]
+    columns = {"window": window, "label": names, "held": held}
     filled = pd.DataFrame(columns).assign(seconds=shared.clip(0)).groupby(["window", "label"])
     filled = filled.agg({"held": "max", "seconds": "sum"}).query("held").reset_index()
     if longest:
         filled = filled.sort_values("seconds", ascending=False, kind="stable").groupby("window").head(1)
-    names = filled.groupby("window")["label"].agg(";".join)
+    joined = filled.groupby("window")["label"].agg(SEPARATOR.join)
     labels = pd.Series(BACKGROUND, windows.index, name="label")
     labels.iloc[window[shared > 0]] = ""
-    labels.iloc[names.index] = names
+    labels.iloc[joined.index] = joined
     return labels
 
 
@@ -118,16 +130,14 @@ def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
     """
     both = [events[EVENT_COLUMNS].assign(detected=False), detections[EVENT_COLUMNS].assign(detected=True)]
     items = pd.concat(both, ignore_index=True)
-    event, detection = near_pairs(events, detections, ["file", "label"])
-    detection = detection + len(events)
-    first, second = (items[["start", "end"]].to_numpy(float)[rows] for rows in (event, detection))
-    shared = np.minimum(first, second)[:, 1] - np.maximum(first, second)[:, 0]
-    duration, detected = np.diff(first)[:, 0], np.diff(second)[:, 0]
-    late = np.round(np.abs(first - second), DIGITS)
+    (event, detection), (first, second) = near_pairs(events, detections, ["file", "label"])
+    shared, held = overlaps(first, second)
+    union = np.maximum(first, second)[:, 1] - np.minimum(first, second)[:, 0]
+    late, ends_late = np.round(np.abs(first - second), DIGITS).T
     fits = {
-        "shared": shared >= HALF * np.minimum(duration, detected),
-        "iou": shared >= IOU * (duration + detected - shared),
-        "collar": (late[:, 0] <= COLLAR) & (late[:, 1] <= np.maximum(COLLAR, HALF * duration)),
+        "shared": held,
+        "iou": shared >= IOU * union,
+        "collar": (late <= COLLAR) & (ends_late <= np.maximum(COLLAR, HALF * np.diff(first)[:, 0])),
     }
     for criterion, fit in fits.items():
         partners = [event[fit], detection[fit]]
@@ -163,12 +173,13 @@ def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
 def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd.DataFrame:
     """`event_scores` of a perfect classifier of windows: what their length and hop allow.
 
-    A window's `label` is names joined by `;`. Labels that no event has do not count.
+    A window's `label` is names joined by `;`. Labels that no event has do not count. A classifier that errs
+    may exceed an F1: a missed window can separate two events that the perfect one joins.
 
         best_possible(events, windows, hop=0.25).loc["all classes", "f1_collar"]
     """
     names = np.unique(events["label"])
-    perfect = windows["label"].str.get_dummies(";").reindex(columns=names, fill_value=0)
+    perfect = pd.DataFrame(label_indicator(windows["label"], names), columns=names)
     middle = middles(windows, hop)
     return event_scores(compare(events, join_windows(middle, perfect, perfect)), middle)
 
@@ -189,7 +200,7 @@ def detection_scores(
     names = chosen.columns.drop(BACKGROUND, errors="ignore")
     events = events[events["label"].isin(names)]
     scored = (windows["label"] != "").to_numpy()
-    target = windows["label"].str.get_dummies(";").reindex(columns=names, fill_value=0).to_numpy(bool)[scored]
+    target = label_indicator(windows["label"][scored], names)
     decisions = chosen[names].to_numpy()[scored]
     by_class = decision_scores(target, decisions)
     by_class["average_precision"] = average_precision(target, scores[names].to_numpy()[scored])

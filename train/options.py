@@ -188,8 +188,8 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     )
     threshold: str = option(
         "",
-        "probability above which a window of HOP has a class, such as 0.5 or dog=0.3,rain=0.6; by default "
-        "the run's own; without any, a window has its most probable class",
+        "probability above which a window of HOP has a class, or a clip with several labels has one, such as "
+        "0.5 or dog=0.3,rain=0.6; by default the run's own; without any, the most probable class counts",
     )
     tables: Path | None = option(
         None, "annotation tables that detections are scored against: a folder, or one table of all recordings"

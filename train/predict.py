@@ -1,7 +1,7 @@
 """`python -m train predict`: the classes of new audio, or of a dataset's own test clips from their audio.
 
-Beside `listen` the only module of this package that uses the pipeline: features of new audio are computed by
-the functions that filled the cache, with the same rounding.
+This module and `listen` alone use the pipeline in this package: the functions that filled the cache compute
+the features of new audio, with the same rounding.
 """
 
 import itertools
@@ -32,7 +32,7 @@ from pipeline.datasets.events import find_recordings, read_events
 from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder
 from results.config import StoredChannel
-from results.events import detection_scores, join_windows, label_windows, middles
+from results.events import BACKGROUND, detection_scores, join_windows, label_windows, middles
 from results.run_folder import RunFolder
 from results.tags import average_precision, macro
 from train.bundle import (
@@ -52,6 +52,7 @@ from train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
 TOLERANCE = 0.1  # seconds that a file may be longer without a note: MP3 and Ogg add some
 BAR = 24  # characters of a probability of 1
 HOPS = 4  # hops of a window, if HOP is not given
+LOW_THRESHOLD = 0.2  # a fitted threshold below it is named: a class that was rare or hard to find
 
 Key = TypeVar("Key")
 
@@ -68,11 +69,13 @@ class AudioModel(TrainedModel):
         device: str = "cpu",
         run: RunFolder | None = None,
         rejection: Rejection | None = None,
+        threshold: str = "",
     ) -> None:
-        """`run`: the run of the bundle, unless it comes from a file."""
+        """`run`: the run of the bundle, unless it comes from a file; `threshold`: see `class_thresholds`."""
         super().__init__(bundle, device)
         self.run = run
         self.rejection = rejection or Rejection()
+        self.thresholds = class_thresholds(threshold, self.classes, self.config.thresholds or {})
         self.sample_rate = self.config.sample_rate
         self.samples = round(self.config.duration * self.sample_rate)  # samples of a clip
         self.channels: list[tuple[Variant, StoredChannel]] = []  # StoredChannel from run.json
@@ -96,7 +99,7 @@ class AudioModel(TrainedModel):
             )
 
     @classmethod
-    def open(cls, options: TrainedOptions) -> "AudioModel":
+    def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":
         """The run or bundle of RUN, on the device and threads of the options; a line names it."""
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
@@ -116,7 +119,7 @@ class AudioModel(TrainedModel):
             name = f"{run.name}, {selection} epoch"
         folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"
         tell(f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset}, {folds}")
-        return cls(bundle, device, run, Rejection.of(options, bundle.config))
+        return cls(bundle, device, run, Rejection.of(options, bundle.config), threshold)
 
     def features(self, y: Samples) -> Values:
         """The values of one clip as a cache stores them: (rows, frames) a channel.
@@ -155,9 +158,8 @@ class AudioModel(TrainedModel):
         """The predicted class of (K,) probabilities; with tags all above their thresholds, joined by `;`."""
         if not self.tags:
             return self.classes[probabilities.argmax()]
-        thresholds = self.config.thresholds or {}
         pairs = zip(self.classes, probabilities)
-        return SEPARATOR.join(name for name, p in pairs if p > thresholds.get(name, 0.5))
+        return SEPARATOR.join(name for name, p in pairs if p > self.thresholds.get(name, 0.5))
 
     def window_samples(self, seconds: float) -> int:
         """The samples of WINDOW; RequestError if it is longer than a clip."""
@@ -178,10 +180,10 @@ def predict_files(
 ) -> pd.DataFrame:
     """The answers of one fold's model, or of all folds' together, for the first seconds of each file.
 
-    `places` are the parts of files that count instead.
+    places  key -> the part of that file that counts instead
 
-    By the key of each file that can be read: `predicted`, empty without an answer, and a probability column
-    a class. The others are named on standard error.
+    A row has the key of a file that can be read, `predicted`, empty without an answer, and a probability for
+    each class. The other files are named on standard error.
 
     predict_files(model, {"dog": Path("dog.wav")})["predicted"]
     """
@@ -209,7 +211,7 @@ def predict_files(
     table = pd.DataFrame(np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes)
     table.insert(0, "predicted", predicted)
     if longer:
-        begun = f"of {counted(len(longer), 'file')} the first {duration(longest)} alone count"
+        begun = f"only the first {duration(longest)} of {counted(len(longer), 'file')} count"
         tell(f"{begun}; HOP=1 predicts windows through all of it")
     tell_failures(failures, len(files))
     return table
@@ -282,7 +284,7 @@ def predict_audio(options: PredictOptions) -> int:
     """
     if options.test_clips == (options.audio is not None):
         raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
-    model = AudioModel.open(options)
+    model = AudioModel.open(options, options.threshold)
     if options.audio is None:
         return predict_test_clips(options, model)
     files = find_recordings(options.audio)
@@ -336,7 +338,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
 
 
 def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[str, Path]) -> int:
-    """A timeline of each file in <reports>/<dataset>/timelines/, and detections.* of all above that folder;
+    """A timeline of each file in <reports>/<dataset>/timelines/, and detections.* of all beside that folder;
     1 if a file could not be read.
 
     files  by the names that tables give them: paths below AUDIO
@@ -350,7 +352,10 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
         raise RequestError(f"HOP={hop:g}: expected seconds from 0 to the {samples / rate:g} of a window")
     step = max(1, round(hop * rate))
     hop = step / rate
-    thresholds = class_thresholds(options.threshold, model.classes, model.config.thresholds or {})
+    low = {name: p for name, p in model.thresholds.items() if p < LOW_THRESHOLD and name != BACKGROUND}
+    if low and not options.threshold:
+        lowest = ", ".join(f"{name} {p:.2g}" for name, p in low.items())
+        tell(f"low thresholds of the run may give false alarms: {lowest}; THRESHOLD=0.5 sets others")
     folder = options.reports / model.config.dataset
     durations = {}
     predictions = []
@@ -373,11 +378,11 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
             continue
         table = pd.DataFrame(spans, columns=["start", "end"]).assign(file=name, predicted=predicted)
         probabilities = pd.DataFrame(np.stack(each), columns=model.classes)
-        if thresholds is None:
-            chosen = pd.get_dummies(table["predicted"]).reindex(columns=model.classes, fill_value=False)
+        if model.thresholds and not model.tags:
+            chosen = probabilities > pd.Series(model.thresholds)
+            chosen.loc[table["predicted"] == ""] = False  # no answer
         else:
-            answered = model.tags | (table["predicted"] != "")
-            chosen = (probabilities > thresholds).where(answered, False)
+            chosen = pd.DataFrame(label_indicator(table["predicted"], model.classes), columns=model.classes)
         detections = join_windows(middles(table, hop), chosen, probabilities)
         timeline.write_timeline(table, probabilities, detections, target)
         durations[name] = seconds

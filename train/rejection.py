@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError, nearest
@@ -54,10 +53,10 @@ class Rejection:
         return bool(loud and probabilities.max() >= self.probability)
 
 
-def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, float]) -> pd.Series | None:
-    """THRESHOLD by class; classes that it does not name keep the run's own. None if there are no thresholds.
+def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, float]) -> dict[str, float]:
+    """THRESHOLD by class; classes that it does not name keep the run's own. Empty if nothing gives one.
 
-    >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {}).to_dict()
+    >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
     {'dog': 0.5, 'rain': 0.3}
     """
     thresholds = dict(fitted)
@@ -73,7 +72,7 @@ def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, flo
             expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
             raise RequestError(f"THRESHOLD={text}: expected {expected}")
         thresholds |= dict.fromkeys([name] if name else classes, value)
-    return pd.Series(thresholds).reindex(classes, fill_value=0.5) if thresholds else None
+    return {name: thresholds.get(name, 0.5) for name in classes} if thresholds else {}
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:

@@ -37,6 +37,10 @@ def run(options: RunOptions) -> None:
     if first_process():
         print(summary(folder))
         print(f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}")
+        if folder.training.windows:
+            places = words(options, ("data", "runs"))
+            command = make_command("predict", "AUDIO=recordings", f"RUN={folder.name}", *places)
+            print(f"then: {command}   (detections in other recordings; TABLES=labels scores them)")
 
 
 def first_process() -> bool:

@@ -1,4 +1,4 @@
-"""A long recording window by window: a CSV, labels for Audacity, a figure; the detections of all recordings.
+"""Files about recordings: every window as CSV, labels for Audacity, a figure; the detections of all.
 
 Only a batch of windows, and the predictions, are in memory at a time.
 """
@@ -28,9 +28,9 @@ SCORES_SHOWN = {
     "event_recall": "found",
     "false_alarms": "false/h",
     "f1_iou": "F1 IoU",
-    "best_f1_iou": "possible",
+    "best_f1_iou": "perfect",
     "f1_collar": "F1 collar",
-    "best_f1_collar": "possible",
+    "best_f1_collar": "perfect",
 }
 DRAWN = 8  # classes in the figure: those most often the most probable
 
@@ -86,7 +86,7 @@ def write_timeline(
 ) -> None:
     """Write <target>.csv, .txt with Audacity's labels and .png of one recording; print its detections.
 
-    windows        start, end, and `predicted`, the class or '' without an answer
+    windows        file, start, end, and `predicted`, the class or '' without an answer
     probabilities  (windows, K), a column for each class
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,9 +97,10 @@ def write_timeline(
         Path(f"{target}.txt"), labels.to_csv(sep="\t", header=False, index=False, float_format="%.3f")
     )
     replace_file(Path(f"{target}.png"), draw(windows, probabilities, target.name))
-    for _, start, end, name, mean, _ in detections.itertuples(index=False):
-        print(f"{start:8.1f} {end:8.1f}  {name}  {mean:.2f}")
     tell(f"{target}.csv .txt .png")
+    print(f"{windows['file'].iloc[0]}: {counted(len(detections), 'detection')}")
+    for _, start, end, name, mean, _ in detections.itertuples(index=False):
+        print(f"{start:10.3f} {end:10.3f}  {name}  {mean:.2f}")
 
 
 def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Annotation tables: sounds with a beginning and an end, as people mark them in recordings.
 
-    Raven      selection tables: a selection stands there once a view; if a table is about several files,
+    Raven      selection tables: a selection has a row for each view; if a table is about several files,
                `Begin File` and `File Offset (s)` say where it begins
     Audacity   label tracks: start TAB end TAB label, no header; without an end the event is a point; a line
                with a backslash belongs to the line before
@@ -48,18 +48,18 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Annotations:
-    """What annotation tables say of recordings.
+    """The content of annotation tables.
 
     `events` has EVENT_COLUMNS, sorted by file and start; start and end are seconds, equal for a point.
     """
 
     events: pd.DataFrame
-    annotated: frozenset[str]  # recordings that a table tells of, some perhaps that they hold no event
-    notes: tuple[str, ...]  # what a user should know: tables without a recording, empty tables
+    annotated: frozenset[str]  # recordings that have a table, or a row in one, perhaps without an event
+    notes: tuple[str, ...]  # remarks for the user: tables without a recording, empty tables
 
 
 class Row(NamedTuple):
-    """An event as a table has it; without a label it is '', without a recording's name `file` is ''."""
+    """An event in a table; `label` and `file` are '' if the table has none, start is NaN without an event."""
 
     line: int
     file: str
@@ -169,17 +169,16 @@ class Recordings:
         self.paths = list(paths)
         self.by_name = defaultdict[str, list[str]](list)
         for path in self.paths:
-            name = PurePosixPath(unicodedata.normalize("NFC", path))
+            name = plain_path(path)
             for key in {name.name, name.stem}:
                 self.by_name[key].append(path)
 
     def find(self, name: PurePosixPath, where: str) -> str:
         """The recording of this name that shares most folders with it, '' if there is none."""
         fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
-        folders = name.parts[-2::-1]
 
         def shared(path: str) -> int:
-            pairs = zip(folders, PurePosixPath(path).parts[-2::-1])
+            pairs = zip(name.parts[-2::-1], plain_path(path).parts[-2::-1])
             return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
         most = max(map(shared, fitting), default=0)
@@ -193,10 +192,10 @@ class Recordings:
 
     def named(self, text: str, where: str) -> str:
         """The recording that a table names; RequestError if there is none."""
-        path = PurePosixPath(unicodedata.normalize("NFC", text).replace("\\", "/"))
-        recording = self.find(path, where)
+        name = plain_path(text.replace("\\", "/"))
+        recording = self.find(name, where)
         if not recording:
-            meant = closest(path.name, (PurePosixPath(path).name for path in self.paths))
+            meant = closest(name.name, (PurePosixPath(path).name for path in self.paths))
             hint = f" (did you mean {meant}?)" if meant else ""
             raise RequestError(
                 f"{where}: the recording {text} is not in AUDIO={hint}; add it or remove the line"
@@ -206,16 +205,21 @@ class Recordings:
     def of_table(self, path: Path, name: str, alone: bool) -> str:
         """The recording that a table's own name begins with; '' if there is none.
 
-        alone  it is the only table: that of the only recording, whatever its name
+        alone  it is the only table; the only recording is then its own, whatever the names
         """
         if alone and len(self.paths) == 1:
             return self.paths[0]
-        words = PurePosixPath(unicodedata.normalize("NFC", name))
+        words = plain_path(name)
         while words.suffix:
             words = words.with_suffix("")
             if recording := self.find(words, str(path)):
                 return recording
         return ""
+
+
+def plain_path(text: str) -> PurePosixPath:
+    """A path whose accents have one form; disks and tables have two."""
+    return PurePosixPath(unicodedata.normalize("NFC", text))
 
 
 def read_text(path: Path) -> str:
@@ -254,7 +258,7 @@ def is_label_track(text: str) -> bool:
 
 
 def label_track(path: Path, text: str) -> Iterator[Row]:
-    """A label may be empty; what stands behind it, as a detector's confidence, is left out."""
+    """A label may be empty; further cells, such as a detector's confidence, are left out."""
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip() or content.startswith("\\"):
             continue
@@ -266,7 +270,7 @@ def label_track(path: Path, text: str) -> Iterator[Row]:
 
 
 def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
-    """Rows below a header; a row without start and end, or no row, says that there is no event."""
+    """The rows below a header; a row without start and end means that its recording holds no event."""
     if not text.strip():
         return
     blank = len(text) - len(text.lstrip("\n"))

@@ -49,6 +49,19 @@ def test_audio_becomes_short_mono_mp3_of_the_same_pitch(cache, tmp_path):
     assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(440, abs=3)
 
 
+def test_a_window_is_played_and_linked_from_where_it_begins(tmp_path):
+    wave = [0.5 * np.sin(2 * np.pi * pitch * np.arange(2 * RATE) / RATE) for pitch in (300, 900)]
+    soundfile.write(tmp_path / "two.wav", np.concatenate(wave), RATE)
+    table = {"clip_id": ["two@1", "two@2.5"], "label": ["a", "b"], "fold": [1, 2]}
+    table |= {"path": [str(tmp_path / "two.wav")] * 2, "start": [1.0, 2.5], "end": [2.0, 3.5]}
+    external.create_cache(tmp_path / "cache", table, sample_rate=RATE, duration=1.0)
+    audio = clips.clip_audio(Cache(tmp_path / "cache"), table["clip_id"], table["clip_id"][1:], tmp_path, 1.0)
+    decoded, rate = soundfile.read(BytesIO(base64.b64decode(audio.embedded["two@2.5"])))
+    assert len(decoded) / rate == pytest.approx(1, abs=0.1)
+    assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(900, abs=3)
+    assert audio.links == {"two@1": "two.wav#t=1,2"}
+
+
 def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(cache, tmp_path):
     ids = [f"c{place}" for place in range(6)]
     page = tmp_path / "reports" / "x y"

@@ -1,6 +1,7 @@
 """Recordings and label tracks, windows, a run and its report: detections of the tested folds, scored."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from pipeline import windows
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand, WindowsCommand
 from results import run_folder
+from results.config import Calibration
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from train import run
@@ -62,7 +64,44 @@ def test_predict_takes_windows_of_the_same_length_a_quarter_apart(folder, capsys
     assert rows["start"].tolist() == np.arange(0, 7.1, 0.25).tolist()
     scores = pd.read_csv(folder / "reports" / "farm" / "scores.csv", index_col="label")
     assert scores.loc["hiss", ["events", "event_recall", "best_f1_iou"]].tolist() == [6, 1, 1]
-    assert "possible" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "perfect" in shown and "0.wav: 2 detections\n     1.000 " in shown
+
+
+def test_test_clips_are_the_windows_of_their_recordings(folder, capsys):
+    given = {"run": "last", "runs": folder / "runs", "data": folder / "data", "threads": "1"}
+    assert predict_audio(PredictOptions(**given, test_clips=True)) == 0
+    assert "at most: the same" in capsys.readouterr().err
+
+
+def test_a_silence_gate_withholds_detections_of_tags_and_low_thresholds_are_named(folder, tmp_path, capsys):
+    (tmp_path / "tables").mkdir()
+    for table in (folder / "tables").iterdir():
+        (tmp_path / "tables" / table.name).write_text(f"{table.read_text()}2.5\t3\ttone\n")
+    given = {"data": tmp_path, "audio": folder / "audio", "tables": tmp_path / "tables", "name": "tags"}
+    assert windows.run(WindowsCommand(**given, length=1, hop=0.5)) == 0
+    dataset = {"dataset": str(tmp_path / "tags" / "tags.csv"), "data": tmp_path}
+    assert not extract(FeaturesCommand(**dataset, features="mel", jobs=1))
+    trained = run.execute(RunOptions(**dataset, runs=tmp_path / "runs", features="mel", model="linear"))
+    assert trained.tags
+    asked = {
+        "run": str(trained.path),
+        "audio": folder / "audio" / "0.wav",
+        "reports": tmp_path,
+        "threads": "1",
+    }
+    first = {}
+    for gate in (None, -60.0):
+        assert predict_audio(PredictOptions(**asked, threshold="0", gate=gate)) == 0
+        first[gate] = pd.read_csv(tmp_path / "tags" / "detections.csv")["start"].min()
+    assert first[None] == 0 and first[-60.0] > 0.1  # the first second is silent
+    config = replace(
+        trained.training, calibration={"last": Calibration(temperature=1, clips=1, thresholds={"tone": 0.05})}
+    )
+    run_folder.write_config(trained.path, config)
+    capsys.readouterr()
+    assert predict_audio(PredictOptions(**asked)) == 0
+    assert "may give false alarms: tone 0.05; THRESHOLD=0.5 sets others" in capsys.readouterr().err
 
 
 def test_python_gives_windows_and_detections_as_the_commands_do(folder, tmp_path):

@@ -5,9 +5,10 @@ import pytest
 import soundfile
 
 from features_cache import Cache
+from pipeline import verify
 from pipeline.check import run as check
 from pipeline.extract import extract, request
-from pipeline.options import FeaturesCommand
+from pipeline.options import FeaturesCommand, VerifyCommand
 from tests.pipeline.datasets.folders import csv, dataset, write
 from tests.pipeline.extraction import contents
 from tests.refusal import refused
@@ -70,6 +71,18 @@ def test_parts_processes_and_copies_of_windows_make_the_same_cache(folder):
     assert again.clips["start"].tolist() == STARTS * 6
 
 
+def test_windows_of_an_mp3_are_those_of_one_process_and_agree_with_their_definition(folder, capsys):
+    y, _ = soundfile.read(folder / "r0.flac")
+    soundfile.write(folder / "r.mp3", np.tile(y, 5), RATE)
+    rows = [f"r.mp3,{start},{start + 1},{'ab'[start % 2]}" for start in range(19)]
+    csv(folder / "mp3.csv", "\n".join(["filename,start,end,label", *rows]))
+    one = extracted(folder, "mp3")
+    two = extracted(folder, "mp3", data=folder / "two", jobs=2)
+    assert contents(one, "mel") == contents(two, "mel") and len({*contents(one, "mel").values()}) == 19
+    assert verify.run(VerifyCommand(dataset=str(folder / "mp3.csv"), data=folder / "data", recompute=5)) == 0
+    assert "5 clips computed again" in capsys.readouterr().out
+
+
 def test_a_window_that_moves_is_computed_again_and_no_other(folder):
     extracted(folder)
     path = folder / "windows.csv"
@@ -84,7 +97,8 @@ def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys
     csv(folder / "windows.csv", lines + "\nr0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
     options = FeaturesCommand(dataset=str(folder / "windows.csv"), data=folder / "data")
     assert check(options) == 0
-    assert "same audio" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "same audio" not in shown and "artefacts" not in shown  # a window's level is no artefact
 
 
 def test_spans_that_begin_together_are_told_apart_and_whole_files_stand_beside_them(tmp_path):

@@ -1,6 +1,9 @@
 """Windows of recordings: none lacks, each has the labels that the rule gives, and the dataset can be used."""
 
+import multiprocessing
+import os
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +89,35 @@ def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
     labels = dataset.table.set_index("clip_id")["label"].to_dict()
     assert labels["dawn@0"] == labels["dawn@0.5"] == "dog" and labels["dusk@2"] == ""
     assert labels["dawn@1.5"] == "dog;owl"
+    with refused(r"farm\.csv is there with other windows: remove it to replace it, or give NAME="):
+        run(options(folder, length=1, hop=0.25))
+
+
+@pytest.mark.parametrize("last", ["events.csv", "farm.csv"])
+def test_a_killed_command_leaves_no_half_written_dataset(folder, monkeypatch, last):
+    replace = Path.replace
+
+    def replace_or_die(draft, target):
+        if target.name == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(draft, target)
+
+    def run_until_killed():
+        monkeypatch.setattr(Path, "replace", replace_or_die)
+        run(options(folder, length=1))
+
+    process = multiprocessing.get_context("fork").Process(target=run_until_killed)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not (folder / "data" / "farm" / "farm.csv").exists()
+    for data in (folder / "data", folder / "undisturbed"):
+        run(options(folder, length=1, data=data))
+    files = [
+        {file.name: file.read_bytes() for file in (data / "farm").iterdir()}
+        for data in (folder / "data", folder / "undisturbed")
+    ]
+    assert files[0] == files[1] and {*files[0]} == {"events.csv", "farm.csv"}
 
 
 def test_windows_from_python_are_those_of_the_command(folder):
@@ -95,10 +127,13 @@ def test_windows_from_python_are_those_of_the_command(folder):
     assert path == folder / "data" / "farm" / "farm.csv" and path.read_bytes() == from_python
 
 
-def labels_of(folder, several="leave", **given):
+def labels_of(folder, several="longest", **given):
     """How many windows of a second have each label."""
     run(options(folder, length=1, several=several, **given))
-    return pd.read_csv(folder / "data" / "farm" / "farm.csv")["label"].value_counts().to_dict()
+    written = folder / "data" / "farm" / "farm.csv"
+    labels = pd.read_csv(written, keep_default_na=False)["label"]
+    written.unlink()
+    return labels.value_counts().to_dict()
 
 
 def test_options_say_which_windows_are_used(folder):
@@ -106,8 +141,9 @@ def test_options_say_which_windows_are_used(folder):
     assert labels_of(folder, empty=True)["background"] == everything["background"] + 5
     assert labels_of(folder, background="0") == {name: everything[name] for name in ("dog", "owl")}
     assert labels_of(folder, background="0.25")["background"] == 2
-    longest = labels_of(folder, several="longest")
-    assert longest["owl"] == everything["owl"] + 1 and longest["dog"] == everything["dog"]
+    tags = labels_of(folder, several="tags")
+    assert tags.pop("dog;owl") == 1 and tags.pop("") == everything.pop("background")
+    assert everything == tags | {"owl": tags["owl"] + 1}
     assert labels_of(folder, ignore="dog", background="0") == {"owl": 3}
 
 
@@ -129,6 +165,7 @@ def test_the_default_length_holds_nine_events_of_ten():
         ({"name": "esc50"}, "esc50 is another dataset"),
         ({"audio": Path("nowhere")}, "AUDIO=nowhere: expected an audio file, or a folder"),
         ({"ignore": "dog,owl"}, "holds no event to use"),
+        ({"length": 3, "ignore": "owl"}, "no window with an event is left: IGNORE=owl"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_written(folder, given, words):

@@ -102,6 +102,15 @@ def test_what_windows_can_reach_is_all_for_events_on_their_grid_and_little_for_s
     assert best.loc["y", ["event_recall", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0]
 
 
+def test_a_missed_window_may_separate_events_that_a_perfect_classifier_joins():
+    truth = events(("a", 0.5, 1.5, "x"), ("a", 2.0, 3.0, "x"))
+    table = windows().assign(label=label_windows(windows(), truth))
+    decided = table["label"].eq("x").to_frame("x")
+    decided.iloc[3] = False
+    scores = detection_scores(table, decided, decided, 0.5, truth).loc["x"]
+    assert scores["f1_iou"] > scores["best_f1_iou"] and scores["window_f1"] < 1
+
+
 def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possible():
     table = windows().assign(label=["background", "x", "x", "background", "x;y", "y", "background"])
     chosen = pd.DataFrame({"x": [0, 1, 1, 0, 0, 0, 0], "y": [0, 0, 0, 0, 1, 1, 1], "background": 0}).astype(

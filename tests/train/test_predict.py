@@ -55,7 +55,7 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     assert max(answers["c.ogg"], key=answers["c.ogg"].get) == "hiss"
     assert "broken.wav: not audio" in err and "2 of 6 files could not be read" in err
     assert "gone.wav: missing" in err
-    assert f"predicted by {sounding.name}" in err and "of 1 file the first 1.0 s alone count" in err
+    assert f"predicted by {sounding.name}" in err and "only the first 1.0 s of 1 file count" in err
 
 
 def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, tmp_path, capsys):

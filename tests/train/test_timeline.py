@@ -29,7 +29,8 @@ def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     labels = [line.split("\t")[:3] for line in file.with_suffix(".txt").read_text().splitlines()]
     assert labels == [["0.000", "3.000", "hiss"], ["3.000", "6.000", "tone"]]
     out, err = capsys.readouterr()
-    assert [line.split()[2] for line in out.splitlines()] == ["hiss", "tone"]
+    name, *rows = out.splitlines()
+    assert name == "field.wav: 2 detections" and [line.split()[2] for line in rows] == ["hiss", "tone"]
     assert "bad.wav: not audio" in err and "CSV do not apply to HOP" in err
 
 
