@@ -36,11 +36,17 @@ def run(options: RunOptions) -> None:
     folder = execute(options)
     if first_process():
         print(summary(folder))
-        print(f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}")
-        if folder.training.windows:
-            places = words(options, ("data", "runs"))
-            command = make_command("predict", "AUDIO=recordings", f"RUN={folder.name}", *places)
-            print(f"then: {command}   (detections in other recordings; TABLES=labels scores them)")
+        print(next_steps(options, folder))
+
+
+def next_steps(options: RunOptions, folder: RunFolder) -> str:
+    """The report's command and, for windows of recordings, the one that detects events."""
+    lines = [f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}"]
+    if folder.training.windows:
+        places = words(options, ("data", "runs"))
+        command = make_command("predict", "AUDIO=FOLDER", f"RUN={folder.name}", *places)
+        lines.append(f"then: {command}   (detections in recordings; TABLES=FOLDER scores them)")
+    return "\n".join(lines)
 
 
 def first_process() -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from commandline.errors import Failed, RequestError
-from commandline.options import words
 from commandline.spelling import make_command
 from commandline.terminal import counted, duration, percent, tell, tell_once, text_table
 from features_cache import Cache, parse_list
@@ -45,7 +44,7 @@ def run_sweep(options: SweepOptions) -> int:
         given = [f"{name.upper()}={text}" for name, text in options.given.items()]
         print(f"next: {make_command('sweep', *given, 'RETRAIN=1')}")
     elif done and run.first_process():
-        print(f"next: {make_command('analysis', *words(jobs[0], run.OPTIONS_OF_ANALYSIS))}")
+        print(run.next_steps(jobs[0], done[-1]))
     return 1 if failures else 0
 
 

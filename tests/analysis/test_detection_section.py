@@ -57,6 +57,13 @@ def test_the_run_says_that_its_clips_are_windows_and_which_thresholds_are_best(f
     assert rows["clip_id"].equals(rows["group"] + "@" + rows["start"].map("{:g}".format))
 
 
+def test_training_leads_to_detections(folder, capsys):
+    dataset = {"dataset": str(folder / "data" / "farm" / "farm.csv"), "data": folder / "data"}
+    run.run(RunOptions(**dataset, runs=folder / "runs", features="mel", model="linear"))
+    name = run_folder.select_one(folder / "runs", "last").name
+    assert f"then: make predict AUDIO=FOLDER RUN={name} DATA=" in capsys.readouterr().out
+
+
 def test_predict_takes_windows_of_the_same_length_a_quarter_apart(folder, capsys):
     given = {"run": "last", "runs": folder / "runs", "reports": folder / "reports", "threads": "1"}
     assert predict_audio(PredictOptions(**given, audio=folder / "audio", tables=folder / "tables")) == 0
