@@ -30,6 +30,7 @@ from storage.files import replace_file
 SHORTEST, LONGEST = 0.25, 5.0  # seconds, bounds of the default LENGTH
 DIGITS = 6  # decimals of seconds: finer than a sample
 PREDICTED_HOP = 0.25  # default HOP of predict, as a share of LENGTH
+SHOWN = 8  # recordings without a table that are named
 # score of `best_possible` -> its printed name
 BEST = {"event_recall": "events found", "f1_iou": "F1 at IoU 0.3", "f1_collar": "F1 within 200 ms"}
 
@@ -164,8 +165,9 @@ def run(options: WindowsCommand) -> int:
     print(f"{counted(len(clips), 'window')} of {length:g} s, every {hop:g} s")
     print(summary(windows, kept))
     if unannotated:
+        names = ", ".join(unannotated[:SHOWN]) + (" …" if len(unannotated) > SHOWN else "")
         number = counted(len(unannotated), "recording")
-        print(f"left out, no table: {number}, the first {unannotated[0]}; EMPTY=1 if they hold no event")
+        print(f"left out, no table: {number}, {names}; EMPTY=1 if they hold no event")
     print(*annotations.notes, sep="\n", end="\n" if annotations.notes else "")
     best = []
     for step in dict.fromkeys((hop, PREDICTED_HOP * length)):

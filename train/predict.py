@@ -357,15 +357,21 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
         lowest = ", ".join(f"{name} {p:.2g}" for name, p in low.items())
         tell(f"low thresholds of the run may give false alarms: {lowest}; THRESHOLD=0.5 sets others")
     folder = options.reports / model.config.dataset
-    durations = {}
+    durations = {
+        name: info.frames / info.sample_rate
+        for name, info in zip(files, audio.file_infos(list(files.values())))
+        if isinstance(info, audio.Info)
+    }
+    tables = None
+    if options.tables and durations:  # a wrong table is refused before the work
+        tables = read_events(options.tables, durations, options.column, options.label)
     predictions = []
     failures = {}
     targets = timeline.output_paths(list(files.values()), folder / "timelines")
     for (name, file), target in zip(files.items(), targets):
         try:
-            info = audio.file_info(file)
-            seconds = info.frames / info.sample_rate
-            blocks = timeline.resampled(audio.blocks(file), info.sample_rate, rate)
+            blocks = timeline.resampled(audio.blocks(file), audio.file_info(file).sample_rate, rate)
+            seconds = durations[name]
             windows = progress(
                 timeline.windows(blocks, rate, samples, step),
                 total=1 + max(0, int(np.ceil((seconds * rate - samples) / step))),
@@ -385,15 +391,13 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
             chosen = pd.DataFrame(label_indicator(table["predicted"], model.classes), columns=model.classes)
         detections = join_windows(middles(table, hop), chosen, probabilities)
         timeline.write_timeline(table, probabilities, detections, target)
-        durations[name] = seconds
         predictions.append((detections, table, chosen, probabilities))
     if predictions:
         detections, table, chosen, probabilities = (
             pd.concat(part, ignore_index=True) for part in zip(*predictions)
         )
         timeline.write_detections(detections, pd.Series(durations), rate / 2, folder)
-        if options.tables:
-            tables = read_events(options.tables, durations, options.column, options.label)
+        if tables:
             scored = table["file"].isin(tables.annotated)
             labels = label_windows(table[scored], tables.events, longest=not model.tags)
             scores = detection_scores(

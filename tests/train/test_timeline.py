@@ -74,6 +74,10 @@ def test_detections_are_scored_against_tables_beside_the_best_possible(sounding,
     assert best.tolist() == [1, 0, 1, 1, 1]
     with refused("TABLES .* give HOP"):
         ask(sounding, **given)
+    (tmp_path / "field.txt").write_text("9\t10\thiss\n")
+    with refused(r"field\.txt, line 1: the event lasts from 9 to 10 s"):
+        ask(sounding, hop=1.0, **given | {"reports": tmp_path / "none"})
+    assert not (tmp_path / "none").exists()
 
 
 def test_thresholds_by_class_decide_instead_of_the_most_probable(sounding, tmp_path):
