@@ -72,7 +72,7 @@ def test_predict_takes_windows_of_the_same_length_a_quarter_apart(folder, capsys
     scores = pd.read_csv(folder / "reports" / "farm" / "scores.csv", index_col="label")
     assert scores.loc["hiss", ["events", "event_recall", "best_f1_iou"]].tolist() == [6, 1, 1]
     shown = capsys.readouterr().out
-    assert "perfect" in shown and "0.wav: 2 detections\n     1.000 " in shown
+    assert "perfect" in shown and "0.wav: 2 detections\n     0.625 " in shown
 
 
 def test_test_clips_are_the_windows_of_their_recordings(folder, capsys):

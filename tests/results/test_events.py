@@ -107,7 +107,7 @@ def test_a_missed_window_may_separate_events_that_a_perfect_classifier_joins():
     table = windows().assign(label=label_windows(windows(), truth))
     decided = table["label"].eq("x").to_frame("x")
     decided.iloc[3] = False
-    scores = detection_scores(table, decided, decided, 0.5, truth).loc["x"]
+    scores = detection_scores(table, decided, decided.astype(float), 0.5, truth).loc["x"]
     assert scores["f1_iou"] > scores["best_f1_iou"] and scores["window_f1"] < 1
 
 
