@@ -165,9 +165,9 @@ def run(options: WindowsCommand) -> int:
     print(f"{counted(len(clips), 'window')} of {length:g} s, every {hop:g} s")
     print(summary(windows, kept))
     if unannotated:
-        names = ", ".join(unannotated[:SHOWN]) + (" …" if len(unannotated) > SHOWN else "")
+        first = ", ".join(unannotated[:SHOWN]) + (" …" if len(unannotated) > SHOWN else "")
         number = counted(len(unannotated), "recording")
-        print(f"left out, no table: {number}, {names}; EMPTY=1 if they hold no event")
+        print(f"left out, no table: {number}, {first}; EMPTY=1 if they hold no event")
     print(*annotations.notes, sep="\n", end="\n" if annotations.notes else "")
     best = []
     for step in dict.fromkeys((hop, PREDICTED_HOP * length)):

@@ -178,7 +178,7 @@ def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd
 
         best_possible(events, windows, hop=0.25).loc["all classes", "f1_collar"]
     """
-    names = np.unique(events["label"])
+    names = sorted({*events["label"]})
     perfect = pd.DataFrame(label_indicator(windows["label"], names), columns=names)
     middle = middles(windows, hop)
     return event_scores(compare(events, join_windows(middle, perfect, perfect)), middle)
