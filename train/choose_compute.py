@@ -1,9 +1,9 @@
-"""Which way to compute a run takes: the fastest, if it agrees with plain fp32 on the very network.
+"""The way in which a run computes: the fastest that agrees with plain fp32 on the very network.
 
-Fast kernels are wrong here and there, silently: oneDNN's bf16 convolutions on some shapes, for one
-(docs/explanation/onednn-bf16.md). This needs no knowledge of where. One training step on a real batch is made
-in plain fp32 on one thread, and once more as a run would make it, with freed memory poisoned; its loss and
-the gradient of every parameter are compared. What was measured and compared is kept for later runs, until the
+Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some shapes
+(docs/explanation/onednn-bf16.md). The check does not need to know which: it makes one training step on a real
+batch in plain fp32 on one thread, and once more as a run would make it, with freed memory poisoned. It
+compares the loss and the gradient of every parameter. Timings and verdicts are kept for later runs, until the
 processor or torch changes.
 """
 
@@ -32,7 +32,7 @@ from train.options import RunOptions
 from train.plan import Plan, run_config
 
 ROUNDS = 3  # timed steps of each way at most; its fastest counts
-CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
+CLEAR = 1.5  # a way that takes this many times as long as the fastest is timed no further
 GAIN = 1.15  # an earlier way stands unless another is this much faster: noise must not choose
 # Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
@@ -82,12 +82,10 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
 
 
 def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
-    """The ways to compute that PRECISION and THREADS leave open, those that are preferred first.
+    """The ways to compute that PRECISION and THREADS leave open, the preferred ones first.
 
     The fast format stands before fp32, on a CPU one thread before all free cores. Kernels for images are
-    fastest channels last.
-
-    A network on numbers instead of maps (H and W are 1) has too little to do to gain by any of this.
+    fastest channels last. A network on numbers instead of maps (H and W are 1) is too small to gain by this.
     """
     numbers = tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
@@ -106,26 +104,17 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
 
 
 def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Compute:
-    """The fastest of these ways: the number format on all threads first, then the threads.
-
-    Steps are timed in rounds, until one way is clearly ahead or ROUNDS are done.
-    """
+    """The fastest of these ways. Steps are timed in ROUNDS, each without the ways that are clearly behind."""
     seconds = dict.fromkeys(ways, math.inf)
-
-    def race(left: list[Compute]) -> Compute:
-        for _ in range(ROUNDS):
-            for way in left:
-                seconds[way] = min(seconds[way], step(network, way, batch).seconds)
-            ahead = min(seconds[way] for way in left)
-            if sum(seconds[way] < CLEAR * ahead for way in left) == 1:
-                break
-        return next(way for way in left if seconds[way] <= GAIN * ahead)
-
-    threads = max(way.threads for way in ways)
-    formats = [way for way in ways if way.threads == threads]
-    chosen = race(formats) if len(formats) > 1 else formats[0]
-    same_format = [way for way in ways if way.precision == chosen.precision]
-    return race(same_format) if len(same_format) > 1 else chosen
+    left = list(ways)
+    for _ in range(ROUNDS):
+        for way in left:
+            seconds[way] = min(seconds[way], step(network, way, batch).seconds)
+        ahead = min(seconds.values())
+        left = [way for way in left if seconds[way] < CLEAR * ahead]
+        if len(left) == 1:
+            break
+    return next(way for way in left if seconds[way] <= GAIN * ahead)
 
 
 def recall(kept: Path, device: str, facts: list[Any], find: Callable[[], Any]) -> tuple[Any, bool]:
@@ -231,8 +220,7 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
         ways = candidates(options, device, batch[0].shape)
         if len(ways) > 1:
             facts = ["fastest", str(network), list(batch[0].shape), list(map(asdict, ways))]
-            find = lambda: asdict(fastest(ways, network, batch))  # noqa: E731
-            way, known = recall(kept, device, facts, find)
+            way, known = recall(kept, device, facts, lambda: asdict(fastest(ways, network, batch)))
             ways = [Compute(**way)]
             chosen = "known" if known else "measured"
         long = device == "cuda" and options.epochs * len(plan.wanted_folds) * epoch_steps >= WORTH_COMPILING

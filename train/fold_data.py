@@ -81,11 +81,11 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
                 chunk = chunk[[clip not in refusal.reasons for clip in clip_ids[chunk]]]
                 values = cache.read(channel, chunk)
             values = values.astype(np.float32)  # float16 would overflow in the squares
-            of_clips[chunk] = by_length(values, spec.own_frames(stored, cache.filled[chunk]), _moments)
+            of_clips[chunk] = by_length(values, spec.own_frames(stored, cache.filled[chunk]), row_moments)
     return ClipMoments(moments, unusable)
 
 
-def _moments(values: Numbers) -> Floats:
+def row_moments(values: Numbers) -> Floats:
     """(B, 2, rows): mean and mean square of each row of (B, rows, frames)."""
     squares = np.einsum("brf,brf->br", values, values, dtype=np.float64)
     return np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1) / values.shape[2]

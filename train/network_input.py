@@ -3,7 +3,7 @@
 `InputSpec` describes it for one run. The plan makes it, run.json keeps it, bundles and the ONNX export
 restore it, and training, prediction, listening and own loops call `InputSpec.prepare`.
 
-An input kind (image, wave, vector, linear) is one function below the decorator `input_kind`. Its entry holds
+An input kind (image, wave, vector, linear) is one function under the decorator `input_kind`. Its entry holds
 everything that depends on the kind: the plan, the command line, the export and `train list` read it.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B, D, H, W). `filled`
@@ -90,10 +90,10 @@ Prepare = Callable[["Tensor", InputChannel, Shape], "Tensor"]  # (values, channe
 
 @dataclass(frozen=True)
 class InputKind:
-    """How the models of one kind read a channel, and what follows for a run of theirs.
+    """How the models of one kind read a channel; `input_kind` describes the fields.
 
-    Options name what they need of a kind (`in_steps`, `resized`, `droppable`, `views`); a run of a kind that
-    lacks it ignores them.
+    Some options need a property of the kind (`in_steps`, `resized`, `droppable`, `views`); a run of a kind
+    without it ignores them.
     """
 
     name: str
@@ -133,7 +133,7 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     """Decorator: enter a kind under its function's name.
 
     The function takes one channel's values, (B, rows, frames) float32 without padding, the channel, and the
-    grid; it returns (B, width, *grid). It is made of torch operations that ONNX has: the export traces it.
+    grid; it returns (B, width, *grid). It uses only torch operations that ONNX has: the export traces it.
 
     takes, accepts  which channels the kind takes, in words and as a test
     width           how many planes of the input a channel gives; 1 by default
@@ -235,7 +235,7 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
 
 
 def resizing(length: int, wanted: int) -> Tensor:
-    """(length, wanted): how much each of `length` values counts for each of those wanted, as triangles."""
+    """(length, wanted): the triangular weights of `length` values in each of the `wanted` ones."""
     import torch
 
     places = torch.arange(length, dtype=torch.float32) + 0.5
@@ -349,15 +349,8 @@ class InputSpec:
             if not (channel.timed or self.kind.summarised)
         )
 
-    @property
-    def averaged(self) -> list[InputChannel]:
-        """Channels whose values are too many: neighbouring columns are averaged."""
-        return [
-            channel for channel in self.channels if not channel.timed and channel.columns < channel.frames
-        ]
-
     def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) how many of the channel's frames are read: without padding two at least, else all."""
+        """(B,) how many frames of the channel are read: all, or without padding each clip's own, at least 2."""
         frames = channel.frames
         if not (self.drop_padding and channel.timed):
             return np.full(len(filled), frames)

@@ -62,19 +62,19 @@ def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optim
     return type(kind.__name__, (kind,), plain)(groups, lr=1.0, fused=fused, **settings)
 
 
-def _cosine(begin: float, end: float, share: float) -> float:
+def cosine(begin: float, end: float, share: float) -> float:
     return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _onecycle(share: float) -> float:
+def onecycle(share: float) -> float:
     """PyTorch's defaults, after Smith and Topin 2018: up for three tenths, then down to almost nothing."""
-    return _cosine(1 / 25, 1, share / 0.3) if share < 0.3 else _cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
+    return cosine(1 / 25, 1, share / 0.3) if share < 0.3 else cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
 
 
 # Share of the training done, 0 to 1 -> share of LR. The plateau's steps down come from EarlyStopping.
 SCHEDULES: dict[str, Callable[[float], float]] = {
-    "onecycle": _onecycle,
-    "cosine": lambda share: _cosine(1, 0, share),
+    "onecycle": onecycle,
+    "cosine": lambda share: cosine(1, 0, share),
     "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),  # like ResNet on CIFAR
     "plateau": lambda share: 1.0,
     "constant": lambda share: 1.0,

@@ -48,7 +48,7 @@ from train.options import FIELDS, SWEPT, RunOptions
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
-FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture statistics have none
+FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture has no published weights
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that are named
 PADDED = 0.1  # share of shorter clips; above it, windows through a recording have the clips' median length
@@ -109,6 +109,11 @@ class Plan:
     def input_shape(self) -> tuple[int, int, int]:
         """(D, H, W) of the network's input."""
         return self.input.shape[0], *trained_shape(self.augmenter, self.input.grid)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of training; an exact solution takes one."""
+        return self.options.epochs if self.model.kind.in_steps else 1
 
     @property
     def tags(self) -> bool:
@@ -379,7 +384,8 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
     if plan.model.reads_all_values:
         lines += [
             f"{channel.name}: neighbouring columns are averaged, {channel.frames} to {channel.columns}"
-            for channel in plan.input.averaged
+            for channel in plan.input.channels
+            if not channel.timed and channel.columns < channel.frames
         ]
     if plan.input.drop_padding:
         share = 1 - cache.filled[plan.table.index].mean()

@@ -1,4 +1,4 @@
-"""One run: `train_run`, near the end, calls `train_fold`, which calls `Trainer.fit` and that `train_epoch`.
+"""Training of one run: `train_run` calls `train_fold` for each fold, which calls `Trainer.fit`.
 
 Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. All random numbers
 come from generators seeded by (seed, fold, epoch): a fold that was killed and continued ends with the same
@@ -52,11 +52,10 @@ if TYPE_CHECKING:
     Bar: TypeAlias = tqdm[Any]
 
 SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may take
-FORWARD_PASSES = 3  # a training step costs as much: one forward, twice as much backward
+FORWARD_PASSES = 3  # cost of a training step in forward passes: a backward pass costs two
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
-TRAIN_SCORES = ("train_loss", "train_accuracy")
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  # shown beside the progress bar
 
 
@@ -77,8 +76,6 @@ def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
-    chooses_epoch = True  # whether validation chooses an epoch
-
     def __init__(
         self, data: FoldData, network: nn.Module, compute: Compute, forward: nn.Module | None = None
     ) -> None:
@@ -93,7 +90,7 @@ class Trainer:
         self.optimiser = make_optimiser(network, options)
         # keeps small gradients above zero
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "fp16")
-        self.epochs = options.epochs
+        self.epochs = data.plan.epochs
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # their lines of history.csv
@@ -133,7 +130,8 @@ class Trainer:
                 best = False
                 if len(self.data.val):
                     row |= self.score("val")
-                    best = self.chooses_epoch and self.early_stopping.update(row[self.options.select])
+                    score = row[self.options.select]
+                    best = self.plan.model.kind.in_steps and self.early_stopping.update(score)
                 if len(self.data.test) and (self.finished or self.epoch in scored):
                     row |= self.score("test", exact=self.finished)  # in fp32, as predictions.csv
                 self.rows.append(run_folder.history_row(row, run_folder.history_columns(self.plan.tags)))
@@ -159,7 +157,7 @@ class Trainer:
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
         losses = []
-        hits = []
+        hits = []  # without tags: the mAP of single batches would say little
         self.forward.train()
         start = time.perf_counter()
         for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
@@ -181,7 +179,7 @@ class Trainer:
             self.scaler.update()
             self.average.update()
             losses.append(loss.detach())
-            if not self.plan.tags:  # mAP of single batches would say little
+            if not self.plan.tags:
                 answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
                 hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
@@ -196,11 +194,8 @@ class Trainer:
             "epoch": epoch,
             "lr": rate,
             "seconds": time.perf_counter() - start,
-            **{
-                name: torch.stack(values).mean().item()
-                for name, values in zip(TRAIN_SCORES, (losses, hits))
-                if values
-            },
+            "train_loss": torch.stack(losses).mean().item(),
+            **({"train_accuracy": torch.stack(hits).mean().item()} if hits else {}),
         }
 
     def diverged(self, loss: float) -> Failed:
@@ -279,15 +274,7 @@ class Trainer:
 
 
 class LinearTrainer(Trainer):
-    """A linear model: its exact solution stands for the epochs."""
-
-    chooses_epoch = False
-
-    def __init__(
-        self, data: FoldData, network: nn.Module, compute: Compute, forward: nn.Module | None = None
-    ) -> None:
-        super().__init__(data, network, compute, forward)
-        self.epochs = 1
+    """A linear model: its only epoch is the exact solution."""
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         data = self.data
@@ -298,8 +285,8 @@ class LinearTrainer(Trainer):
         linear.fit(self.network, x, self.plan.targets[data.train], is_original)
         seconds = time.perf_counter() - start
         bar.update(len(x))
-        named = (*TRAIN_SCORES, "train_map")
-        scores = {name: score for name, score in self.score("train").items() if name in named}
+        columns = run_folder.history_columns(self.plan.tags)
+        scores = {name: score for name, score in self.score("train").items() if name in columns}
         return {"epoch": 1, "seconds": seconds, **scores}
 
 
@@ -309,7 +296,7 @@ class LinearTrainer(Trainer):
 def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer) -> None:
     """Read every clip once, then train one fold after the other from wherever it stands to its end."""
     options = plan.options
-    # a refused run leaves no folder
+    # refused before the run's folder is made
     threads_of(options.threads)
     if options.weights:
         from train.weights import refuse_tested_clips
@@ -327,8 +314,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Train
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
     trainer = trainer if plan.model.kind.in_steps else LinearTrainer
-    epochs = options.epochs if plan.model.kind.in_steps else 1
-    total = epochs * options.passes * sum(len(split.train) for split in splits.values())
+    total = plan.epochs * options.passes * sum(len(split.train) for split in splits.values())
     bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None
     for fold, split in splits.items():
@@ -369,7 +355,6 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     """Begin or continue one fold, and write its predictions."""
     plan = trainer.plan
     fold = trainer.data.fold
-    epochs = trainer.epochs
     run = RunFolder(plan.path)
     folder = run.fold(fold)
     if (folder / "last.pt").is_file():
@@ -385,7 +370,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     complete = False
     try:
         trainer.fit(folder, bar, trackers)
-        bar.total -= clips * (epochs - trainer.epoch)  # epochs that early stopping saved
+        bar.total -= clips * (plan.epochs - trainer.epoch)  # epochs that early stopping saved
         write_results(trainer, folder)
         for line in score_lines(run, [fold]):
             tell(f"{plan.path.name} fold {fold}: {line}")
@@ -396,7 +381,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
 
 
 def explanation(error: Exception, options: RunOptions, device: str) -> str:
-    """The meaning of an expected failure, for the user; empty for any other."""
+    """One sentence for the user about an expected failure; empty for any other."""
     if is_shortage(error):
         batch = options.batch
         smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"

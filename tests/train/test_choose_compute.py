@@ -1,6 +1,4 @@
-"""A way to compute is used only after it agreed with plain fp32: wrong kernels are found."""
-
-import json
+"""A way to compute is used only if it agrees with plain fp32: wrong kernels are found."""
 
 import pytest
 import torch
@@ -34,7 +32,7 @@ def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypa
 
 @pytest.fixture
 def timed(monkeypatch):
-    """The fastest way if a step takes so long by format and threads, and every step that was made."""
+    """The fastest way if steps take these seconds (by format and threads), and the steps that were timed."""
 
     def choose(seconds):
         steps = []
@@ -57,12 +55,12 @@ def test_one_thread_is_taken_if_it_is_as_good(timed, alone, threads):
     assert chosen == threads
 
 
-def test_measuring_stops_as_soon_as_one_way_is_clearly_ahead(timed):
+def test_a_way_that_is_clearly_behind_is_timed_once(timed):
     seconds = {("bf16", 1): 1.2, ("bf16", 4): 1.0, ("fp32", 1): 8.0, ("fp32", 4): 4.0}
     chosen, steps = timed(seconds)
-    assert chosen == ("bf16", 4) and steps.count(("fp32", 4)) == 1 and ("fp32", 1) not in steps
+    assert chosen == ("bf16", 4) and sorted(map(steps.count, seconds)) == [1, 1, 3, 3]
     _, steps = timed(seconds | {("bf16", 1): 3.0})
-    assert sorted(steps) == [("bf16", 1), *[("bf16", 4)] * 2, ("fp32", 4)]
+    assert sorted(steps) == sorted(seconds)
 
 
 def test_a_later_run_knows_what_was_measured_until_the_processor_differs(options, monkeypatch):
@@ -126,10 +124,10 @@ def test_a_wrong_kernel_is_found(fault):
 
 @pytest.mark.skipif(
     not torch.cpu.get_capabilities().get("avx512_bf16") or torch.__version__ != "2.13.0+cpu",
-    reason="the fault is known of torch 2.13.0 on processors with AVX-512",
+    reason="the fault is known in torch 2.13.0 on processors with AVX-512",
 )
 def test_onednns_unwritten_gradients_are_found():
-    """Of 3x3 kernels over a single row and frame, docs/explanation/onednn-bf16.md."""
+    """The fault is in 3x3 kernels over a single row and frame, see docs/explanation/onednn-bf16.md."""
     built = build("resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0))
     assert measure(built, BF16, batch())
 
@@ -137,9 +135,9 @@ def test_onednns_unwritten_gradients_are_found():
 def test_a_verdict_is_kept_and_plain_fp32_needs_none(tmp_path, monkeypatch):
     kept = tmp_path / "verdicts.json"
     first = agreed(BF16, network(Wrong("sign")), batch(), kept)
-    monkeypatch.setattr(choose_compute, "measure", lambda: None)  # cannot be called so
+    assert first[0] == Compute()
+    monkeypatch.setattr(choose_compute, "measure", None)
     assert agreed(BF16, network(Wrong("sign")), batch(), kept) == first
-    assert first[0] == Compute("cpu", threads=1) and len(json.loads(kept.read_text())) == 1
     assert agreed(Compute(), network(), batch(), tmp_path / "none") == (Compute(), {})
     kept.write_text("{")  # damaged: measured again
     with pytest.raises(TypeError):

@@ -1,4 +1,4 @@
-"""How a run computes: number formats, threads, and freed memory that is used again, as page faults show."""
+"""How a run computes: number formats, compilation, and freed memory that is used again."""
 
 import platform
 import shutil

@@ -1,4 +1,4 @@
-"""The Python that the documents show is run as it stands there."""
+"""The Python code of the documents runs as it stands there."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""attribution.csv covers every test clip and channel, by the numbers of permuting by hand."""
+"""attribution.csv has every test clip and channel, with the numbers of a permutation by hand."""
 
 import re
 from functools import partial
@@ -36,26 +36,25 @@ def test_every_test_clip_has_a_row_a_channel(sounding, capsys):
 
 
 def test_a_cache_elsewhere_is_given_as_dataset(sounding, tmp_path, capsys):
-    run = sounding.path.parents[2] / "data" / "little" / "features"
-    assert run_explain(sounding, data=tmp_path, dataset=str(run)) == 0
+    cache = sounding.path.parents[2] / "data" / "little" / "features"
+    assert run_explain(sounding, data=tmp_path, dataset=str(cache)) == 0
     with refused("no features"):
         run_explain(sounding, data=tmp_path)
 
 
 def test_repeats_are_those_of_permuting_by_hand_and_the_seed_decides(sounding):
     run_explain(sounding, seed=3)
-    fold = sounding.finished[0]
-    rows = sounding.predictions(fold)
+    rows = sounding.predictions(1)
     cache = Cache(sounding.path.parents[2] / "data" / sounding.dataset / "features")
     model = bundle.TrainedModel(bundle.bundle_of_run(sounding))
-    random = np.random.default_rng([3, fold])
+    random = np.random.default_rng([3, 1])
     hits = []
-    target = np.array([model.classes.index(name) for name in rows["target"]])
     for _ in range(2):
         values = cache.batch(CHANNELS, rows["clip_id"].tolist())
         values[0] = values[0][random.permutation(len(rows))]
-        hits.append(model.probabilities(values, np.ones(len(values[0])), fold).argmax(axis=1) == target)
-    file = sounding.fold(fold) / "attribution.csv"
+        predicted = model.probabilities(values, np.ones(len(rows)), 1).argmax(axis=1)
+        hits.append(np.array(model.classes)[predicted] == rows["target"])
+    file = sounding.fold(1) / "attribution.csv"
     written = pd.read_csv(file)
     assert written["correct"][written["channel"] == "mel"].tolist() == np.mean(hits, axis=0).tolist()
     first = file.read_bytes()

@@ -1,4 +1,4 @@
-"""A fold's batches: statistics by known answers, the same numbers wherever features are kept."""
+"""A fold's batches: statistics by known answers; equal batches from memory and from the cache."""
 
 import shutil
 from dataclasses import replace
@@ -38,23 +38,17 @@ def cache(cache_folder):
 
 
 def planned(cache, features="mel+chroma", grid=(10, 30), kind="image", drop_padding=False):
-    """What reading needs to know of a run."""
+    """The part of a plan that reading needs."""
     channels = parse_set(features)
     spec = InputSpec(KINDS[kind], stored_channels(cache, channels), grid, drop_padding)
     return SimpleNamespace(cache=cache, channels=channels, input=spec)
 
 
-@pytest.fixture(scope="module")
-def measured(cache):
-    return measure_clips(planned(cache), EVERY)
-
-
-@pytest.mark.parametrize("norm", ["feature", "row", "clip"])
-def test_statistics_are_those_of_the_named_clips_alone(cache, measured, norm):
+@pytest.mark.parametrize(("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2)), ("clip", (1, 2))])
+def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
     some = np.arange(3, 20)
-    values = cache.read("mel", some).astype(np.float32)
-    axes = {"feature": (0, 1, 2), "row": (0, 2), "clip": (1, 2)}[norm]
-    values = torch.from_numpy(values)
+    measured = measure_clips(planned(cache), EVERY)
+    values = torch.from_numpy(cache.read("mel", some).astype(np.float32))
     standard = measured.statistics(some, norm)[0].apply(values).numpy()
     np.testing.assert_allclose(standard.mean(axis=axes), 0, atol=1e-4)
     np.testing.assert_allclose(standard.std(axis=axes), 1, atol=1e-3)
@@ -62,7 +56,7 @@ def test_statistics_are_those_of_the_named_clips_alone(cache, measured, norm):
 
 
 def statistics_of(norm, mean, square):
-    """Of one clip of one frame whose rows have this mean and mean square."""
+    """Statistics of one clip of one frame whose rows have this mean and mean square."""
     return ClipMoments([np.stack([mean, square])[None]], {}).statistics(np.array([0]), norm)[0]
 
 
@@ -98,27 +92,15 @@ def test_without_padding_no_value_of_it_counts_and_other_clips_stay_as_they_are(
     assert torch.equal(x[::2], plan.input.prepare(alone, statistics, HALVES[::2]))
 
 
-def test_every_residence_hands_out_the_same_numbers(cache, measured):
-    chance = np.random.default_rng(0)
-    wanted = [chance.choice(EVERY[8:], size, replace=False) for size in (7, 1, 16, 3, 12)]
-    kept = Streamed(planned(cache), measured.statistics(EVERY, "row"))
-    parts = (kept.read(EVERY[8:20]), kept.read(EVERY[20:]))
-    ram = list(Resident(EVERY[8:], parts, "cpu", "cpu").batches(wanted))
-    stream = list(kept.batches(wanted))
-    for one, other, positions in zip(ram, stream, wanted, strict=True):
-        assert torch.equal(one, other) and one.dtype == torch.float32
-        assert torch.equal(one, kept.read(positions).float())
-        assert torch.equal(one[:1], kept.read(positions[:1]).float())
-
-
 @pytest.mark.parametrize(("grid", "kind"), [("64x216", Streamed), ("8x8", Resident)])
 def test_memory_holds_what_is_smaller_and_gives_the_same_bits(options, monkeypatch, grid, kind):
-    plan = make_plan(change(options, features="mel+chroma", grid=grid, resident="ram"))
+    plan = make_plan(change(options, features="mel+chroma", grid=grid, resident="ram", val="group"))
     split = plan.split(1)
     data = load_fold(plan, 1, split, measure_clips(plan, EVERY), "cpu")
     assert isinstance(data.source, kind)
-    wanted = [data.train[::-1], data.test]
+    wanted = [data.train[::-1], data.test, data.test[1:2], data.val]
     stream = list(Streamed(plan, data.statistics).batches(wanted))
+    assert torch.equal(stream[1][1:2], stream[2]) and stream[0].dtype == torch.float32
     monkeypatch.setattr(Cache, "batch", None)  # nothing more is read
     assert all(map(torch.equal, data.source.batches(wanted), stream))
 
@@ -202,6 +184,6 @@ def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_f
         described = describe_channels(plan, reader.statistics)
         after, _ = parse_augment(text)(x, y, described, torch.Generator().manual_seed(0))
         assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0])
-    # nor are they in the way of texture statistics that are computed once
+    # texture statistics, computed once, take them too
     changes = {"features": "mel+rates", "model": "texture", "augment": "shift", "tta": 2, "folds": (1,)}
     assert execute(options, dataset=str(folder), **changes).finished == [1]

@@ -10,12 +10,12 @@ from results.run_folder import find
 from tests.processes import python
 from tests.train.little import change
 
-SETS = {"AVX2": "avx2", "AVX512_CORE_AMX": "avx512"}  # without the second, the most that there is
-FARTHEST = 0.2  # of a probability after one epoch; an unwritten gradient is off by more, or no number
+SETS = {"AVX2": "avx2", "AVX512_CORE_AMX": "avx512"}  # a processor without AMX takes the best it has
+FARTHEST = 0.2  # allowed difference of a probability after one epoch; an unwritten gradient gives more
 
 
 def probabilities(options, **environment):
-    """What the run answers for the clips of fold 1."""
+    """The run's probabilities for the clips of fold 1."""
     python("-m", "train", "run", *words(options), environment=os.environ | environment)
     (run,) = find(options.runs)
     return run.answers(1)[0]

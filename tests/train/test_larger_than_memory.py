@@ -33,7 +33,7 @@ def large(tmp_path):
 
 
 def limited(*words):
-    """What Python leaves behind that may have no more memory than this."""
+    """Python with at most LIMIT bytes of private memory."""
     limit = lambda: resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))  # noqa: E731
     environment = os.environ | {"PYTHONPATH": "."}
     return python(*words, check=False, environment=environment, preexec_fn=limit, timeout=240)

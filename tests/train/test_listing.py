@@ -1,4 +1,4 @@
-"""What `python -m train list` tells: the shapes of stages, the papers' counts."""
+"""`python -m train list`: the shapes of stages, the counts that papers give."""
 
 import pytest
 

@@ -130,7 +130,6 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys
     ("given", "message"),
     [
         ({"audio": Path("x.wav"), "test_clips": True}, "give AUDIO="),
-        ({"test_clips": True, "data": Path("nowhere")}, "there are no features in nowhere/"),
         ({"audio": Path("sound/tone.wav"), "window": 0.5}, "give HOP too"),
         ({"audio": Path("sound/tone.wav"), "hop": 1.5}, "from 0 to the 1 of a window"),
     ],

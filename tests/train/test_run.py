@@ -1,6 +1,5 @@
 """A whole run: what it leaves behind, what joins it and what does not, what is printed."""
 
-import re
 from dataclasses import replace
 from unittest.mock import Mock
 
@@ -107,13 +106,10 @@ def test_early_stopping_ends_a_fold_for_good(options):
     assert {name: (folder.fold(1) / name).read_bytes() for name in names} == before
 
 
-@pytest.mark.parametrize(
-    ("precision", "advice"), [("fp32", "lower LR (now 1e+09)"), ("bf16", "PRECISION=fp32")]
-)
-def test_a_diverging_loss_stops_with_advice(options, precision, advice):
+def test_a_loss_that_diverges_in_bf16_stops_with_advice(options):
     rate = {"lr": 1e9, "optimizer": "sgd", "warmup": 1.0, "schedule": "constant", "momentum": 0.0}
-    with pytest.raises(Failed, match=re.escape(advice)):
-        execute(options, folds=(1,), precision=precision, **rate)
+    with pytest.raises(Failed, match="train again with PRECISION=fp32"):
+        execute(options, folds=(1,), precision="bf16", **rate)
 
 
 def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch):

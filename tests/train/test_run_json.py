@@ -92,14 +92,10 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(content):
         read_config(changed(content, ("options", "bach"), 1), RunConfig, "run.json")
 
 
-@pytest.mark.parametrize(
-    ("place", "value"),
-    [(("threads",), 1.5), (("precision",), 7), (("compiled",), {}), (("options", "batch"), "x")],
-)
-def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys, place, value):
+def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys):
     file = finished.path / "run.json"
-    file.write_text(json.dumps(changed(json.loads(file.read_text()), place, value)))
-    said = f"{file} has malformed {'.'.join(place)}"
+    file.write_text(json.dumps(changed(json.loads(file.read_text()), ("options", "batch"), "x")))
+    said = f"{file} has malformed options.batch"
     with refused(said):
         train(change(options, folds=(2,)))
     (problem,) = load_runs([RunFolder(finished.path)]).problems

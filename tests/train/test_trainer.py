@@ -23,21 +23,22 @@ BAR = tqdm(disable=True)
 
 
 def make_data(clips=30, **changes):
-    """Clips of a value a class, all of them trained on; `changes` of the options."""
-    given = {"epochs": 3, "batch": 8, "smoothing": 0.0, "lr": 0.1}
+    """A fold of clips with a value for each class; all of them are trained on."""
+    given = {"batch": 8, "smoothing": 0.0, "lr": 0.1}
     targets = np.arange(clips) % CLASSES
     order = np.arange(clips)
     noise = torch.randn(clips, CLASSES, generator=torch.Generator().manual_seed(3))
     values = (torch.eye(CLASSES)[targets] + 0.1 * noise)[:, None, None]
     source = Resident(order, [values], "cpu", "cpu")
     channels = Channels(("none",), torch.zeros(3, 1, 1, 1, 1))
-    known = {
-        "options": RunOptions(**given | changes),
-        "targets": targets,
-        "tags": False,
-        "classes": range(CLASSES),
-    }
-    plan = SimpleNamespace(**known, augmenter=Augmenter())
+    plan = SimpleNamespace(
+        options=RunOptions(**given | changes),
+        epochs=3,
+        targets=targets,
+        tags=False,
+        classes=range(CLASSES),
+        augmenter=Augmenter(),
+    )
     return FoldData(plan, 1, source, channels, order, order[:0], order[:6], [])
 
 
@@ -111,19 +112,19 @@ def test_an_absurd_loss_ends_the_epoch(bad):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "curve", "scored"),
-    [(60, 20, set(range(3, 61, 3))), (5, 20, {1, 2, 3, 4, 5}), (7, 0, set()), (9, 2, {5, 9})],
+    ("given", "tested", "scored"),
+    [
+        ({"epochs": 60, "curve": 20}, 100, set(range(3, 61, 3))),
+        ({"epochs": 5, "curve": 20}, 100, {1, 2, 3, 4, 5}),
+        ({"epochs": 9, "curve": 2}, 100, {5, 9}),
+        ({"epochs": 10, "curve": 0}, 100, set()),
+        ({"epochs": 10}, 200, {2, 4, 5, 7, 9, 10}),  # 3 * 4000 / 10 / 200 times
+        ({"epochs": 10, "tta": 4}, 100, {4, 7, 10}),
+        ({"epochs": 10}, 4000, set()),
+    ],
 )
-def test_the_test_fold_is_scored_so_often(epochs, curve, scored):
-    assert curve_epochs(RunOptions(epochs=epochs, curve=curve), trained=400, tested=100) == scored
-
-
-def test_the_curve_costs_a_tenth_of_the_training_at_most():
-    options = RunOptions(epochs=10, curve=20)
-    assert curve_epochs(options, trained=200, tested=100) == {2, 4, 5, 7, 9, 10}  # 3 * 2000 / 10 / 100 times
-    assert curve_epochs(options, trained=100, tested=1000) == set()
-    views = dataclasses.replace(options, tta=4)
-    assert curve_epochs(views, trained=400, tested=100) == {4, 7, 10}
+def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(given, tested, scored):
+    assert curve_epochs(RunOptions(**given), trained=400, tested=tested) == scored
 
 
 @pytest.mark.parametrize(

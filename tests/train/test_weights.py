@@ -13,7 +13,7 @@ from tests.train.little import build
 from train.models.architecture import resolve
 from train.weights import PUBLISHED, adapt, fetch, start_from
 
-# Of torchvision 0.29: the beginning of the SHA-256 of the sorted lines `name shape` of each state dict.
+# Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state dicts.
 STATE_DICTS = {
     "resnet18": "5191d63ec3989592",
     "resnet34": "f8de2a1812ef85e4",
@@ -34,8 +34,7 @@ def test_state_dict_is_torchvisions(name):
 def imagenet(tmp_path_factory):
     """A file as torchvision publishes it: random weights, 1000 classes, its hash in its name."""
     folder = tmp_path_factory.mktemp("published")
-    network = build("resnet18", 3, 1000, (128, 216), generator=torch.Generator().manual_seed(7))
-    torch.save(network.state_dict(), folder / "plain.pth")
+    torch.save(build("resnet18", 3, 1000, (128, 216)).state_dict(), folder / "plain.pth")
     digest = hashlib.sha256((folder / "plain.pth").read_bytes()).hexdigest()
     return (folder / "plain.pth").rename(folder / f"resnet18-{digest[:8]}.pth")
 
@@ -65,17 +64,14 @@ def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
 
 
 def test_old_names_of_densenet_are_understood(tmp_path):
-    network = build("densenet121", 3, 1000, (128, 216), generator=torch.Generator().manual_seed(3))
-    old = {
-        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value
-        for key, value in network.state_dict().items()
-    }
+    state = build("densenet121", 3, 1000, (128, 216)).state_dict()
+    old = {key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): state[key] for key in state}
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
     torch.save(old, tmp_path / "densenet.pth")
-    other = build("densenet121", 3, 10, (128, 216))
-    start_from(other, resolve("densenet121"), str(tmp_path / "densenet.pth"))
+    network = build("densenet121", 3, 10, (128, 216))
+    start_from(network, resolve("densenet121"), str(tmp_path / "densenet.pth"))
     layer = "features.denseblock4.denselayer16.conv2.weight"
-    assert torch.equal(other.state_dict()[layer], network.state_dict()[layer])
+    assert torch.equal(network.state_dict()[layer], state[layer])
 
 
 def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch):

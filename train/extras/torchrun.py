@@ -28,7 +28,7 @@ from train.compute import Compute
 from train.fold_data import FoldData, draw_batches, seeded
 from train.options import RunOptions
 from train.plan import Plan, Positions
-from train.trainer import TRAIN_SCORES, Trainer, train_run
+from train.trainer import Trainer, train_run
 
 if TYPE_CHECKING:
     from train.trainer import Bar
@@ -69,7 +69,8 @@ class SharedTrainer(Trainer):
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         row = super().train_epoch(bar)
         rows = gather(row)
-        return row | {name: float(np.mean([part[name] for part in rows])) for name in TRAIN_SCORES}
+        scores = [name for name in row if name.startswith("train_")]
+        return row | {name: float(np.mean([part[name] for part in rows])) for name in scores}
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         first = dist.get_rank() == 0

@@ -1,24 +1,22 @@
-"""Trackers show a fold's progress besides its CSV files: TensorBoard, Weights & Biases, each optional.
+"""Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases, each optional.
 
-A tracker follows one fold: `epoch` is called with each row of history.csv, `finish` once at the end.
-history.csv stays the record; nothing is read back from a tracker. A new tracker is one class under
-`TRACKERS.register`; its package is imported when it is opened.
+A tracker follows one fold: `epoch` is called with each row of history.csv, `finish` once at the end. Nothing
+is read back from a tracker. A new one is a class under `TRACKERS.register`; its package is imported when it
+is opened.
 """
 
 import importlib.util
 import json
 import os
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
-
-import numpy as np
 
 from commandline.errors import RequestError
 from commandline.registry import Registry
 from results.config import to_json
 from results.run_folder import RunFolder
-from results.scores import confusion_matrix
 
 PROJECT = "featurestack"  # project's name in Weights & Biases
 
@@ -30,12 +28,11 @@ class Fold(NamedTuple):
     number: int
     epochs_done: int
 
-    def outcome(self) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
-        """(n,) true class numbers of the scored clips, (n,) predicted ones, scores such as test_accuracy."""
+    def scores(self) -> dict[str, float]:
+        """The scores of the epoch that counts, such as test_accuracy."""
         split = self.run.scored_split
-        probabilities, targets = self.run.answers(self.number, split)
         scores = self.run.scores(split).loc[self.number]
-        return targets, probabilities.argmax(1), {f"{split}_{name}": value for name, value in scores.items()}
+        return {f"{split}_{name}": value for name, value in scores.items()}
 
 
 class Tracker(Protocol):
@@ -57,7 +54,7 @@ TRACKERS: Registry[type[Tracker]] = Registry("tracker")
 
 @TRACKERS.register("tensorboard")
 class TensorBoard(Tracker):
-    """Event files in `<folder>/fold<number>`: curves, configuration, confusion matrix."""
+    """Event files in `<folder>/fold<number>`: curves and configuration."""
 
     package = "tensorboard"
 
@@ -69,7 +66,7 @@ class TensorBoard(Tracker):
         purge = fold.epochs_done + 1 if fold.epochs_done else None
         self.writer = SummaryWriter(str(folder / f"fold{fold.number}"), purge_step=purge)
         text = json.dumps(to_json(fold.run.config), indent=2, ensure_ascii=False)
-        self.writer.add_text("run.json", "    " + text.replace("\n", "\n    "))  # indented: code in Markdown
+        self.writer.add_text("run.json", textwrap.indent(text, "    "))  # indented: code in Markdown
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -79,14 +76,8 @@ class TensorBoard(Tracker):
 
     def finish(self, complete: bool) -> None:
         if complete:
-            targets, predicted, scores = self.fold.outcome()
-            for name, value in scores.items():
+            for name, value in self.fold.scores().items():
                 self.writer.add_scalar(f"summary/{name}", value)
-            if not self.fold.run.tags:
-                counts = confusion_matrix(targets, predicted, len(self.fold.run.classes))
-                recall = counts / np.maximum(counts.sum(1, keepdims=True), 1)  # black for a whole class
-                pixels = (255 - np.round(255 * recall)).astype(np.uint8)
-                self.writer.add_image("confusion", pixels, dataformats="HW")
         self.writer.close()
         print(f"tensorboard --logdir {self.folder}")
 
@@ -128,14 +119,16 @@ class WeightsAndBiases(Tracker):
     def finish(self, complete: bool) -> None:
         import wandb
 
+        trained = self.fold.run
         if complete:
-            targets, predicted, scores = self.fold.outcome()
-            if not self.fold.run.tags:
-                chart = wandb.plot.confusion_matrix(
-                    y_true=targets.tolist(), preds=predicted.tolist(), class_names=self.fold.run.classes
-                )
-                self.run.log({"confusion": chart})
-            self.run.summary.update(scores)
+            self.run.summary.update(self.fold.scores())
+        if complete and not trained.tags:
+            probabilities, targets = trained.answers(self.fold.number, trained.scored_split)
+            predicted = probabilities.argmax(1).tolist()
+            chart = wandb.plot.confusion_matrix(
+                y_true=targets.tolist(), preds=predicted, class_names=trained.classes
+            )
+            self.run.log({"confusion": chart})
         place = f"wandb sync {Path(self.run.dir).parent}" if self.run.offline else self.run.url
         self.run.finish(exit_code=0 if complete else 1)
         print(place)
