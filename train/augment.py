@@ -30,7 +30,7 @@ import numpy as np
 
 from commandline.errors import RequestError
 from commandline.registry import Registry
-from train.options import parse_grid
+from train.options import parse_grid, parse_number
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 EVERY_KIND = ("image", "wave", "vector")
 FILTER_BANDS = 4  # bands of filteraugment; the paper draws 3 to 6
-MASKS = 2  # masks of time, and of frequency, as in SpecAugment's best policies
+MASKS = 2  # number of time masks, and of frequency masks, in SpecAugment's best policies
 OCTAVES = 7  # octaves from cqt's first row to its last (mel has about nine); a cyclic channel has one
 SILENCE = 1e-4  # a standardised waveform of lower level is silent
 NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch rarely get the same window
@@ -109,7 +109,7 @@ def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
     return x if all(timed) else x.where(_where(timed, (True,), x.device), still)
 
 
-@functools.lru_cache(maxsize=64)  # kept, because a copy to a GPU waits for the GPU's work
+@functools.lru_cache(maxsize=64)  # a copy to a GPU would wait for the GPU's work
 def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], device: torch.device) -> Tensor:
     import torch
 
@@ -172,7 +172,7 @@ def shift(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.2, maximum=0.5)
 def stretch(batch: Batch, strength: float) -> Batch:
-    """Faster or slower by up to `strength`: frames are resampled, what is short is filled by its beginning.
+    """Faster or slower by up to `strength`: frames are resampled, a short clip is filled with its beginning.
 
     On a waveform it changes the pitch with the speed.
     """
@@ -453,12 +453,8 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
         if entry.cut and "x" in given:  # a size, 100x384
             strength = parse_grid(given, name)
         elif given:
-            try:
-                strength = float(given)
-            except ValueError:
-                strength = -1
-            if not 0 <= strength <= entry.maximum:
-                raise RequestError(f"{part}: expected a strength from 0 to {entry.maximum:g}")
+            refusal = f"{part}: expected a strength from 0 to {entry.maximum:g}"
+            strength = parse_number(given, refusal, entry.maximum)
         steps.append((entry, strength))
     return Augmenter(tuple(steps))
 
@@ -477,7 +473,7 @@ def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool]
     shifts in time, or crops spread evenly over time, at the rows' centre. Channels that are not `timed` (an
     empty `timed` means that all are) keep the centre.
     """
-    whole = int(x.shape[2]), int(x.shape[3])  # int: while a network is exported, sizes are tensors
+    whole = int(x.shape[2]), int(x.shape[3])  # sizes are tensors while a network is exported
     rows, frames = trained_shape(augmenter, whole)
     spare = whole[1] - frames
     middle = centre(x, (rows, frames))

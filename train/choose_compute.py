@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -32,7 +32,7 @@ from train.options import RunOptions
 from train.plan import Plan, run_config
 
 ROUNDS = 3  # timed steps of each way at most; its fastest counts
-CLEAR = 1.5  # a way that takes this many times as long as the fastest is timed no further
+CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
 GAIN = 1.15  # an earlier way stands unless another is this much faster: noise must not choose
 # Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
 # ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
@@ -48,6 +48,7 @@ NEGLIGIBLE = 1e-3  # share of the length of all gradients: shorter ones are the 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 FINDINGS = ".agreement.json"  # below RUNS
 
+Value = TypeVar("Value")
 Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes it, (B, classes) targets
 
 
@@ -104,20 +105,27 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
 
 
 def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Compute:
-    """The fastest of these ways. Steps are timed in ROUNDS, each without the ways that are clearly behind."""
+    """The fastest of these ways: the number format on all threads first, then the threads.
+
+    Steps are timed in rounds, until one way is clearly ahead or ROUNDS are done.
+    """
     seconds = dict.fromkeys(ways, math.inf)
-    left = list(ways)
-    for _ in range(ROUNDS):
-        for way in left:
-            seconds[way] = min(seconds[way], step(network, way, batch).seconds)
-        ahead = min(seconds.values())
-        left = [way for way in left if seconds[way] < CLEAR * ahead]
-        if len(left) == 1:
-            break
-    return next(way for way in left if seconds[way] <= GAIN * ahead)
+
+    def race(left: list[Compute]) -> Compute:
+        for _ in range(ROUNDS):
+            for way in left:
+                seconds[way] = min(seconds[way], step(network, way, batch).seconds)
+            ahead = min(seconds[way] for way in left)
+            if sum(seconds[way] < CLEAR * ahead for way in left) == 1:
+                break
+        return next(way for way in left if seconds[way] <= GAIN * ahead)
+
+    threads = max(way.threads for way in ways)
+    chosen = race([way for way in ways if way.threads == threads])
+    return race([way for way in ways if way.precision == chosen.precision])
 
 
-def recall(kept: Path, device: str, facts: list[Any], find: Callable[[], Any]) -> tuple[Any, bool]:
+def recall(kept: Path, device: str, facts: Sequence[object], find: Callable[[], Value]) -> tuple[Value, bool]:
     """`find()` for these facts, and whether its result was known from an earlier call on this machine.
 
     kept  file of findings, by digests of their facts, the processor and the version of torch

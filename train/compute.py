@@ -26,9 +26,9 @@ VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEVICES = get_args(Device)
 NEVER = -1
-POISON = 0x80  # glibc fills what it hands out with the other bits, 0x7f: 3.4e38 in fp32 and in bf16
+POISON = 0x80  # glibc fills new memory with the inverted byte, 0x7f: 3.4e38 in fp32 and in bf16
 
-# torch has a class for a GPU's shortage only; the last sign is oneDNN's, whose kernels then cannot be built.
+# torch has a class of errors only for a GPU's memory. The last text is oneDNN's: it cannot build its kernels.
 SHORTAGE = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
 
 
@@ -52,7 +52,7 @@ class Compute:
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         if self.device == "cuda":
-            # TF32 rounds fp32's inputs to ten bits: beside bf16 and fp16 that is little, fp32 is what it says
+            # TF32 rounds fp32's inputs to ten bits, as fp16 does: it is allowed beside bf16 and fp16
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
             torch.backends.cudnn.benchmark = True
@@ -144,8 +144,8 @@ def keep_freed_memory() -> None:
     """Have freed memory ready for the next tensor instead of giving it back to the system.
 
     glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
-    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. A higher bound of what is mapped, as
-    pipeline.pool sets, would not do: glibc takes 32 MB at most, a quarter of an activation. Other C libraries
+    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. A higher mmap threshold, as in
+    pipeline.pool, is not enough: glibc allows 32 MB at most, a quarter of an activation. Other C libraries
     are left alone.
     """
     system.set_malloc(system.MMAP_MAX, 0)
@@ -173,11 +173,11 @@ def is_shortage(error: BaseException) -> bool:
 
 
 def machine(device: str) -> Machine:
-    """For run.json: where a run was made."""
+    """The machine, for run.json."""
     gpu = torch.cuda.get_device_name(device) if device == "cuda" else None
     return Machine(processor=platform.processor() or platform.machine(), cores=os.cpu_count(), gpu=gpu)
 
 
 def versions() -> dict[str, str]:
-    """For run.json: with what a run was made."""
+    """The versions of Python and of VERSIONED, for run.json."""
     return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}

@@ -74,7 +74,7 @@ def explain_runs(options: ExplainOptions) -> int:
 def permute_channels(
     run: RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> pd.DataFrame:
-    """By clip_id of the fold's test clips: `whole`, correct unchanged, and each channel's share correct."""
+    """A row for each test clip of the fold: `whole`, correct unchanged, and the share correct by channel."""
     ids = run.scored(fold)["clip_id"].to_numpy()
     features = parse_set(run.config.features)
     inputs = [

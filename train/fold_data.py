@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 import psutil
 import torch
 from numpy.typing import NDArray
@@ -129,7 +130,7 @@ class Resident:
     def __init__(self, positions: Positions, parts: Iterable[torch.Tensor], where: str, device: str) -> None:
         """`parts` hold the clips at `positions`, in order; `where` keeps them, `device` gets batches."""
         self.device = device
-        self.slot = slots(positions)
+        self.index = pd.Index(positions)
         start = 0
         for part in parts:
             if not start:
@@ -139,32 +140,26 @@ class Resident:
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         for positions in wanted:
-            places = torch.from_numpy(self.slot[positions]).to(self.values.device)
+            places = torch.from_numpy(self.index.get_indexer(positions)).to(self.values.device)
             yield self.values.index_select(0, places).to(self.device, non_blocking=True).float()
 
 
 class StoredClips:
-    """Clips in RAM as the cache stores them: short ones take a fraction of what their grids would."""
+    """Clips in RAM as the cache stores them; for short clips a fraction of the memory of their grids."""
 
     def __init__(self, plan: Plan, positions: Positions, chunks: Iterable[Positions]) -> None:
         """`chunks` are `positions` in parts."""
-        self.slot = slots(positions)
+        self.index = pd.Index(positions)
         dtypes = (plan.cache[channel].dtype for channel in plan.channels)
         shapes = ((len(positions), stored.rows, stored.frames) for stored in plan.input.channels)
         self.values: list[Numbers] = list(map(np.empty, shapes, dtypes))
         for chunk in chunks:
             for values, part in zip(self.values, plan.cache.batch(plan.channels, chunk)):
-                values[self.slot[chunk]] = part
+                values[self.index.get_indexer(chunk)] = part
 
     def read(self, positions: Positions) -> list[Numbers]:
-        return [values[self.slot[positions]] for values in self.values]
-
-
-def slots(positions: Positions) -> Positions:
-    """Place of each clip among `positions`, by clip."""
-    slot = np.full(int(positions.max()) + 1, -1)
-    slot[positions] = np.arange(len(positions))
-    return slot
+        places = self.index.get_indexer(positions)
+        return [values[places] for values in self.values]
 
 
 @dataclass(frozen=True)
@@ -223,7 +218,7 @@ class FoldData:
     plan: Plan
     fold: int
     source: Resident | Streamed
-    channels: Channels  # as augmentations need them
+    channels: Channels  # for the augmentations
     train: Positions
     val: Positions
     test: Positions

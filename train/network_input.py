@@ -350,7 +350,7 @@ class InputSpec:
         )
 
     def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) how many frames of the channel are read: all, or without padding each clip's own, at least 2."""
+        """(B,) number of frames that are read: all, or without padding each clip's own, at least 2."""
         frames = channel.frames
         if not (self.drop_padding and channel.timed):
             return np.full(len(filled), frames)

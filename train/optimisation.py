@@ -1,5 +1,4 @@
-"""The parts of training that change weights, but for the network: loss, optimiser, learning-rate schedule,
-early stopping, weight average."""
+"""Loss, optimiser, learning-rate schedule, early stopping and weight average."""
 
 import copy
 import inspect
@@ -13,7 +12,7 @@ from torch import nn
 from train.options import RunOptions
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-AVERAGE_RAMP = 10  # the average forgets its first steps: its share kept is at most (1 + n) / (10 + n)
+AVERAGE_RAMP = 10  # step n keeps at most (1 + n) / (10 + n) of the average, which forgets the first steps
 
 
 def smoothed_loss(
@@ -27,8 +26,8 @@ def smoothed_loss(
     """Mean cross-entropy of each member's logits (B, M, K) against targets y (B, K).
 
     The classes share `smoothing` of a target evenly (Szegedy et al. 2016).
-    With class weights (K,) a clip counts as its own class weighs, or as its mixed ones: weighing each term of
-    the sum instead, as torch does, would pull a certain clip towards the rare classes that smoothing adds.
+    Class weights (K,) weigh each clip by the classes of its target. torch would weigh each term of the sum,
+    which pulls a clip towards the rare classes that smoothing adds to its target.
     Tags have mean binary cross-entropy, positive targets weighted.
     """
     logits = members.flatten(0, 1)
@@ -55,8 +54,8 @@ def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optim
     if options.optimizer == "sgd":
         kind = torch.optim.SGD
         settings = {"momentum": options.momentum, "nesterov": options.momentum > 0}
-    # Without what torch wraps around its methods to keep torch.compile away from them: the wrapping imports
-    # the compiler, more than a second, which nothing else in training needs.
+    # torch wraps these methods to keep torch.compile away from them. The wrapper imports the compiler, which
+    # takes more than a second and serves nothing else here.
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
     plain["step"] = torch.no_grad()(plain["step"])
     return type(kind.__name__, (kind,), plain)(groups, lr=1.0, fused=fused, **settings)
@@ -82,7 +81,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def learning_rate(options: RunOptions, epoch_steps: int, step: int, reductions: int = 0) -> float:
-    """At a step of a fold, counted from 0, after so many `reductions` of a plateau."""
+    """The learning rate at a step of a fold, counted from 0, after `reductions` on plateaus."""
     warmup = round(epoch_steps * options.warmup)
     if step < warmup:
         return options.resolved_lr * (step + 1) / warmup
@@ -122,7 +121,7 @@ class EarlyStopping:
 
 
 class WeightAverage:
-    """Moving average of a network's weights and batch statistics; the network itself where `kept` is 0."""
+    """Moving average of a network's weights and batch statistics; the network itself if `kept` is 0."""
 
     def __init__(self, network: nn.Module, kept: float) -> None:
         self.trained, self.kept, self.updates = network, kept, 0

@@ -86,6 +86,17 @@ def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
     return int(rows), int(frames)
 
 
+def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
+    """A number from 0 to `most`; RequestError with the sentence `refusal` for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= most:
+        raise RequestError(refusal)
+    return number
+
+
 class SweepOptions(Options):
     """Several runs: every combination of the values given. All but FOLDS and places take lists.
 

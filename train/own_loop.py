@@ -21,9 +21,8 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from commandline.errors import RequestError
-from results import run_folder, tags
+from results import run_folder
 from results.run_folder import RunFolder
-from results.scores import epoch_scores
 from train.compute import machine, versions
 from train.fold_data import ClipMoments, Streamed, describe_channels, measure_clips
 from train.identity import Identity
@@ -157,14 +156,10 @@ class OwnRun:
         )
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
-        if plan.tags:
-            scores = tags.epoch_scores(clips.targets > 0, answers)
-        else:
-            scores = epoch_scores(clips.targets, answers)
+        scores = plan.epoch_scores(clips.positions, answers)
         rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
-        columns = run_folder.history_columns(plan.tags)
-        lines = [run_folder.history_row(row, columns) for row in rows]
-        run_folder.start_history(folder.fold(fold), lines, columns)
+        lines = [run_folder.history_row(row, folder.history_columns) for row in rows]
+        run_folder.start_history(folder.fold(fold), lines, folder.history_columns)
         table = plan.scored(clips.positions, split="test", selection="last")
         run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(folder.path)

@@ -1,7 +1,7 @@
 """`python -m train predict`: the classes of new audio, or of a dataset's own test clips from their audio.
 
-This module and `listen` alone use the pipeline in this package: the functions that filled the cache compute
-the features of new audio, with the same rounding.
+Only this module and `listen` use the pipeline: the functions that filled the cache compute the features of
+new audio, with the same rounding.
 """
 
 import itertools

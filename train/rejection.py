@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from commandline.errors import RequestError, nearest
 from results.config import BundleConfig
-from train.options import TrainedOptions
+from train.options import TrainedOptions, parse_number
 
 LEVEL_SECONDS = 0.05
 NO_ANSWER = "no answer"
@@ -39,13 +39,8 @@ class Rejection:
                     "train with VAL=group, or give a probability, as REJECT=0.7"
                 )
             return cls(config.rejection.threshold, level)
-        try:
-            probability = float(options.reject or 0)
-        except ValueError:
-            probability = -1.0
-        if not 0 <= probability <= 1:
-            raise RequestError(f"REJECT={options.reject}: expected a probability from 0 to 1, or auto")
-        return cls(probability, level)
+        refusal = f"REJECT={options.reject}: expected a probability from 0 to 1, or auto"
+        return cls(parse_number(options.reject or "0", refusal), level)
 
     def answers(self, y: Samples, sample_rate: int, probabilities: NDArray[np.float32]) -> bool:
         """Whether a window (samples,) is loud enough, and one of its (K,) probabilities high enough."""
@@ -60,17 +55,12 @@ def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, flo
     {'dog': 0.5, 'rain': 0.3}
     """
     thresholds = dict(fitted)
+    expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
     for part in filter(None, text.split(",")):
         name, _, number = part.rpartition("=")
         if name and name not in classes:
             raise RequestError(nearest("class", name, classes))
-        try:
-            value = float(number)
-        except ValueError:
-            value = -1.0
-        if not 0 <= value <= 1:
-            expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
-            raise RequestError(f"THRESHOLD={text}: expected {expected}")
+        value = parse_number(number, f"THRESHOLD={text}: expected {expected}")
         thresholds |= dict.fromkeys([name] if name else classes, value)
     return {name: thresholds.get(name, 0.5) for name in classes} if thresholds else {}
 

@@ -21,9 +21,8 @@ from torch import nn
 
 from commandline.errors import Failed
 from commandline.terminal import progress, tell, tell_once
-from results import run_folder, tags
+from results import run_folder
 from results.run_folder import RunFolder
-from results.scores import epoch_scores
 from storage.files import Lock, replace_file
 from train import extras
 from train.augment import preview, views
@@ -133,7 +132,7 @@ class Trainer:
                     score = row[self.options.select]
                     best = self.plan.model.kind.in_steps and self.early_stopping.update(score)
                 if len(self.data.test) and (self.finished or self.epoch in scored):
-                    row |= self.score("test", exact=self.finished)  # in fp32, as predictions.csv
+                    row |= self.score("test", exact=self.finished)  # in fp32 like predictions.csv
                 self.rows.append(run_folder.history_row(row, run_folder.history_columns(self.plan.tags)))
                 states = {"best.pt": self.weights()} if best else {}
                 states = snapshot(states | {"last.pt": self.state_dict()})
@@ -223,12 +222,7 @@ class Trainer:
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """A row's scores of the clips in `train`, `val` or `test`."""
         clips = getattr(self.data, side)
-        targets = self.plan.targets[clips]
-        (probabilities, *_) = self.predict(clips, exact=exact)
-        if self.plan.tags:
-            scores = tags.epoch_scores(targets > 0, probabilities)
-        else:
-            scores = epoch_scores(targets, probabilities)
+        scores = self.plan.epoch_scores(clips, self.predict(clips, exact=exact)[0])
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
@@ -361,7 +355,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
         trainer.resume(folder / "last.pt")
     clips = plan.options.passes * len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # it counts what is left to do
-    run_folder.start_history(folder, trainer.rows, run_folder.history_columns(plan.tags))
+    run_folder.start_history(folder, trainer.rows, run.history_columns)
     trackers = []
     if plan.options.tracker:
         module = extras.load("trackers")

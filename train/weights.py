@@ -101,9 +101,9 @@ def check_hash(name: str, content: bytes) -> None:
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     """RequestError if WEIGHTS come from a fold of this project that trained on test clips of one of `folds`.
 
-    A checkpoint says which fold it left out, run.json beside its fold's folder of which dataset. Without that
-    run.json nobody knows, and of another dataset no clip is tested here: both are taken. Where the dataset's
-    clips or folds have changed since, the fold's number stands for other clips: no fold is taken.
+    A checkpoint names the fold that it left out, and the run.json above it names the dataset. Weights without
+    that run.json, or of another dataset, are accepted. If clips or folds of the dataset have changed since,
+    the fold's number means other clips: no fold is accepted.
     """
     weights = plan.options.weights
     file = Path(weights).resolve()

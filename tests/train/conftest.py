@@ -1,4 +1,4 @@
-"""The little cache, options of a run on it that takes a second, and runs that are made once."""
+"""The little cache, options of a short run on it, and runs that are made once."""
 
 import shutil
 
@@ -23,13 +23,13 @@ def options(cache_folder, tmp_path):
 
 @pytest.fixture(scope="session")
 def trained(cache_folder, tmp_path_factory):
-    """The run of `options`, to be read."""
+    """The run of `options`; tests only read it."""
     return run.execute(little_options(cache_folder, tmp_path_factory.mktemp("trained") / "runs"))
 
 
 @pytest.fixture
 def finished(trained, options):
-    """The run of `options` as its own command finds it, to be changed."""
+    """A copy of the run of `options` at its own path, which tests may change."""
     path = options.runs / "little" / trained.name
     shutil.copytree(trained.path, path)
     return RunFolder(path)
@@ -37,13 +37,13 @@ def finished(trained, options):
 
 @pytest.fixture(scope="session")
 def sounding(tmp_path_factory):
-    """A run on sounds of classes that are easy to separate, with their cache and their files beside it."""
+    """A run on sounds that are easy to separate, beside their cache and their files."""
     return sounds.train_run(tmp_path_factory.mktemp("sounding"))
 
 
 @pytest.fixture
 def unlike(sounding, tmp_path):
-    """A copy of it whose first fold has other predictions than its network gives."""
+    """A copy of `sounding` whose first fold has other predictions than its network gives."""
     copy = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
     rows = copy.predictions(1)
     write_predictions(copy.fold(1), rows, np.full((len(rows), 3), 1 / 3, np.float32), copy.classes)
@@ -52,5 +52,5 @@ def unlike(sounding, tmp_path):
 
 @pytest.fixture(scope="session")
 def short(tmp_path_factory):
-    """A linear run on clips of which most are far shorter than the longest, likewise."""
+    """A linear run on clips that are mostly far shorter than the longest, beside their cache and files."""
     return sounds.train_run(tmp_path_factory.mktemp("short"), short=True, model="linear", padding="drop")

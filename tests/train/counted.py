@@ -1,4 +1,4 @@
-"""`train run` as torchrun starts it, noting which clips this process read: rows of the table, in order."""
+"""`train run` for torchrun, which notes the clips that this process reads: rows of the table, in order."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A little cache that any model learns at once: 48 clips, 4 classes, 3 folds, two clips a recording."""
+"""A little cache that every model learns quickly: 48 clips, 4 classes, 3 folds, two clips a recording."""
 
 import dataclasses
 from pathlib import Path
@@ -41,14 +41,14 @@ def with_copies():
 
 
 def fill(folder, table):
-    """`mel` tells the classes apart by their rows, `chroma` by theirs but less, `blank` not at all.
+    """In `mel` each class has loud rows of its own, in `chroma` less loud ones; `blank` is noise.
 
-    `embedding` is a vector whose signs say the class, `waveform` noise.
+    `embedding` is a vector whose signs tell the class; `waveform` is noise.
     """
     external.create_cache(folder, table, sample_rate=8000, duration=0.5)
     chance = np.random.default_rng(7)
     number = np.array([CLASSES.index(label) for label in table["label"]])
-    band = np.arange(ROWS)[None] // 4 == number[:, None]  # each class four rows of its own
+    band = np.arange(ROWS)[None] // 4 == number[:, None]  # four rows a class
     noise = chance.normal(size=(3, len(table), ROWS, FRAMES))
     mel = 4.0 * band[:, :, None] + noise[0] - 20
     chroma = 1.0 * band[:, :12, None] + noise[1, :, :12]
@@ -63,7 +63,7 @@ def fill(folder, table):
 
 
 def little_options(cache, runs):
-    """A run of a second: the smallest network, a grid of 16x16, two epochs, nothing measured."""
+    """A run that takes a second: the smallest network, a grid of 16x16, two epochs, nothing measured."""
     return RunOptions(
         dataset=str(cache),
         runs=runs,
@@ -80,7 +80,7 @@ def little_options(cache, runs):
 
 
 def build(name, channels, classes, shape, generator=None):
-    """The network that a run of this model begins with."""
+    """A new network of this model."""
     return resolve(name).build(channels, classes, shape, generator=generator)
 
 

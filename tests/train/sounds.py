@@ -1,4 +1,4 @@
-"""Sounds of classes that are easy to separate, their cache, and a run on it, for tests of trained runs."""
+"""Sounds of three classes that are easy to separate, their cache, and a run on it."""
 
 from itertools import product
 
@@ -30,7 +30,7 @@ def sound(label, take, seconds=SECONDS, rate=RATE):
 
 
 def write_dataset(folder, short=False):
-    """A CSV beside its files; of `short` ones most last a quarter of the longest or less."""
+    """A CSV and its audio files; if `short`, three in four last a quarter of the longest or less."""
     folder.mkdir()
     rows = ["filename,label,fold"]
     for fold, label, take in product((1, 2), CLASSES, range(TAKES)):
@@ -43,7 +43,7 @@ def write_dataset(folder, short=False):
 
 
 def train_run(folder, short=False, **changes):
-    """Sounds, cache and a run of seconds on them, all in `folder`: what is there already is used."""
+    """A run that takes seconds; `folder` holds it, the sounds and their cache, which are made once."""
     if not (folder / "sounds").exists():
         table = write_dataset(folder / "sounds", short)
         wanted = "mel mfcc chroma waveform modulation"

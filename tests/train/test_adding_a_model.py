@@ -1,4 +1,4 @@
-"""The examples of docs/howto/adding-a-model.md are true: a model, and one with an input kind of its own."""
+"""The examples of docs/howto/adding-a-model.md work: a model, and one with an input kind of its own."""
 
 import re
 
@@ -21,7 +21,7 @@ DOCUMENT = ROOT / "docs" / "howto" / "adding-a-model.md"
 
 @pytest.fixture(autouse=True)
 def examples():
-    """The examples have been loaded, as every file of train/models is."""
+    """Load the examples, like a file of train/models."""
     before = [(registry, set(registry)) for registry in (all_models(), KINDS)]
     for block in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
         exec(compile(block, str(DOCUMENT), "exec"), {})
@@ -44,7 +44,7 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_predicted_with_bundled
     assert "perceptron ignores GRID, TTA" in capsys.readouterr().err
     data = folder / "data"
     assert ask(run, data=data, test_clips=True) == 0
-    assert "the same" in capsys.readouterr().err  # as predictions.csv, computed anew from audio
+    assert "the same" in capsys.readouterr().err  # from audio as in predictions.csv
 
     audio = write(tmp_path / "x.wav", "tone", seconds=0.6)
     ask(run, audio=audio, json=True)

@@ -22,7 +22,7 @@ BEATS = 3.0, 11.0  # Hz
 
 
 def beating(slow_below, chance):
-    """(n,) two noisy carriers; the lower one beats slowly and the upper one fast, or the other way round."""
+    """(n,) two carriers in noise; the lower one beats slowly and the upper one fast, or vice versa."""
     time = np.arange(round(SECONDS * RATE)) / RATE
     beats = BEATS if slow_below else BEATS[::-1]
     y = 0.01 * chance.normal(size=len(time))
@@ -50,7 +50,7 @@ def test_linear_finds_which_rate_beats_in_which_band_by_modulation_alone(tmp_pat
 
 
 def rates(columns, seed=0):
-    """(N, 32, columns): each class has its peaks in other columns; means and deviations of rows are equal."""
+    """(N, 32, columns): classes differ in the columns of their peaks, not in means and deviations of rows."""
     chance = np.random.default_rng(seed)
     number = clip_table()["label"].map(CLASSES.index).to_numpy()
     values = 0.2 * chance.normal(size=(len(number), 32, columns))

@@ -1,4 +1,4 @@
-"""Invariants of every augmentation, what each does to a known clip, and how a list of them is written."""
+"""Invariants of every augmentation, its effect on a known clip, and the text of a list of them."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_a_list_is_applied_in_order_and_written_out_canonically():
 
 
 def ramp(clips=4):
-    """Each value tells its place: 1000 * row + frame, alike in three channels."""
+    """Each value is 1000 * row + frame, in three equal channels."""
     place = 1000.0 * torch.arange(64)[:, None] + torch.arange(108)
     return place.expand(clips, 3, 64, 108).clone()
 
@@ -109,7 +109,7 @@ def test_pitch_moves_spectra_rotates_chroma_and_leaves_the_rest():
         moved = int(rows[0, 32] - 32)
         assert torch.equal(rows[0], (torch.arange(64.0) + moved).clamp(0, 63))
         assert sorted(rows[2].tolist()) == list(range(64))
-        assert abs((int(rows[2, 0]) - 7 * moved + 32) % 64 - 32) <= 4  # one octave there is seven here
+        assert abs((int(rows[2, 0]) - 7 * moved + 32) % 64 - 32) <= 4  # cqt has seven octaves, chroma one
 
 
 def test_noise_is_white_and_another_one_for_each_clip():
@@ -140,11 +140,11 @@ def test_filteraugment_raises_rows_by_lines_in_decibels():
     rows = decibels[:, 0, :, 0]
     assert torch.equal(decibels[:, 0], rows[..., None].expand(8, 64, 10)) and 3 < rows.abs().max() <= 6.001
     bends = rows.diff(dim=1).diff(dim=1).abs() > 1e-3
-    assert bends.sum(1).min() >= 1 and bends.sum(1).max() <= 6  # at three edges, each between two rows
+    assert bends.sum(1).min() >= 1 and bends.sum(1).max() <= 6  # three edges, each between two rows
 
 
 def test_between_mixes_by_loudness():
-    """Clip i sounds in its own stretch of time, each at its own level: in the mix its level is its share."""
+    """Clips have levels of their own and do not overlap in time, so their shares can be read from a mix."""
     clips, samples = 4, 400
     x = torch.zeros(clips, 1, 1, clips * samples)
     for i in range(clips):

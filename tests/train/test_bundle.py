@@ -1,4 +1,4 @@
-"""A bundle answers as its run does, alone; what is no bundle, of another format, or harmful is refused."""
+"""A bundle predicts as its run does; files of another kind or format, or with code, are refused."""
 
 import shutil
 from pathlib import Path

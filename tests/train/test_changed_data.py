@@ -1,4 +1,4 @@
-"""Clips that change after training: who says so, and RETRAIN=1."""
+"""Clips that change after training: the messages, and RETRAIN=1."""
 
 import shutil
 
@@ -19,7 +19,7 @@ from train.options import RunOptions, SweepOptions
 
 @pytest.fixture
 def changed(tmp_path):
-    """Options whose run was trained on 48 clips, and the cache holds 40 of them now."""
+    """Options of a run that was trained on 48 clips; the cache now has 39 of them."""
     folder = fill(tmp_path / "little" / "features", clip_table())
     options = little_options(folder, tmp_path / "runs")
     execute(options, model="linear")
@@ -34,7 +34,7 @@ def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
         execute(changed, model="linear")
     part = execute(changed, model="linear", retrain=True, folds=(1, 2))
     assert part.path.name.endswith(".retraining") and part.finished == [1, 2]
-    (old,) = find(changed.runs)  # the one whose training is not finished is no run yet
+    (old,) = find(changed.runs)  # an unfinished retraining is not listed as a run
     assert len(old.predictions()) == 48
     new = execute(changed, model="linear", retrain=True)
     assert new.path == old.path and len(new.predictions()) == 39

@@ -1,4 +1,4 @@
-"""last.pt and best.pt: any flipped bit is named, and only finite numbers are ever predicted with."""
+"""last.pt and best.pt: a flipped bit and weights that are not finite are refused."""
 
 import io
 import random
@@ -12,7 +12,7 @@ from train import checkpoint
 
 
 def saved(file):
-    """The bytes of what is loaded from it."""
+    """The loaded content as bytes."""
     torch.save(checkpoint.load(file), buffer := io.BytesIO())
     return buffer.getvalue()
 
@@ -39,7 +39,7 @@ def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
         except RequestError as error:
             assert str(error).startswith(f"{file} cannot be read") and "train again" in str(error)
             named += 1
-    assert named > 60  # most of so small a file is padding
+    assert named > 60  # a file this small is mostly padding
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -50,7 +50,7 @@ def test_large_memory_is_not_mapped_anew_each_time():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # the compiler warns of itself
+@pytest.mark.filterwarnings("ignore")  # torch's compiler causes warnings
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
 def test_a_compiled_run_answers_as_one_that_is_not(options):
     brief = change(options, folds=(1,), curve=0)

@@ -1,4 +1,4 @@
-"""The Python code of the documents runs as it stands there."""
+"""The Python code of the documents runs as printed."""
 
 import re
 
@@ -20,7 +20,7 @@ def blocks(name):
 
 
 def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, capsys):
-    """On the run and sounds that other tests have made, under the name of the page's dataset."""
+    """The page's dataset is replaced by the sounds of other tests."""
     folder = sounding.path.parents[2]
     monkeypatch.chdir(folder)
     names: dict[str, object] = {"__name__": "__main__"}

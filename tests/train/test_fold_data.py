@@ -65,7 +65,7 @@ def test_what_is_constant_becomes_zero_and_does_not_explode(norm):
     found = statistics_of(norm, np.array([3.0]), np.array([9.0]))
     assert not found.apply(torch.full((2, 1, 4), 3.0)).any()
     mean = np.array([5.0, 0.0])
-    square = np.array([25.0 + 1e-12, 16.0])  # a constant row beside another
+    square = np.array([25.0 + 1e-12, 16.0])  # the first row is constant
     whole = np.sqrt(square.mean() - mean.mean() ** 2)
     assert statistics_of("row", mean, square).scale[0] == pytest.approx(FLOOR * whole)
 
@@ -107,7 +107,9 @@ def test_memory_holds_what_is_smaller_and_gives_the_same_bits(options, monkeypat
 
 def test_what_does_not_fit_is_streamed(cache):
     assert choose_residence(planned(cache), 48, "cpu") == "ram"
-    assert choose_residence(planned(cache, grid=(50_000, 50_000)), 48, "cpu") == "ram"  # as stored
+    assert (
+        choose_residence(planned(cache, grid=(50_000, 50_000)), 48, "cpu") == "ram"
+    )  # the stored values fit
     assert choose_residence(planned(cache), 10**12, "cpu") == "stream"
 
 
@@ -123,7 +125,7 @@ SOFTER = -6.0  # dB
 
 @pytest.fixture(scope="module")
 def softer(tmp_path_factory):
-    """The cache of every feature of four sounds, then of the same 6 dB softer."""
+    """A cache of every feature: four sounds, then the same sounds 6 dB softer."""
     folder = tmp_path_factory.mktemp("softer")
     rate = 22_050
     time = np.arange(rate) / rate
@@ -161,7 +163,7 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     described = describe_channels(planned(softer, name, grid), statistics)
     batch = Batch(before.double(), torch.eye(4), described, torch.Generator())
     after = AUGMENTS["gain"].transform(batch, SOFTER / 20).x
-    allowed = 0.02 if name == "pcen" else 0.005  # which loudness changes a little
+    allowed = 0.02 if name == "pcen" else 0.005  # its gain control leaves a little of the loudness
     assert (after - wanted).abs().mean() < allowed * before.double().std()
 
 

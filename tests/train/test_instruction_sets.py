@@ -1,4 +1,4 @@
-"""Training in bf16 under each instruction set of oneDNN agrees with fp32, or the run computes in fp32."""
+"""Under each instruction set of oneDNN a run in bf16 agrees with fp32, or computes in fp32."""
 
 import os
 

@@ -55,5 +55,7 @@ def test_two_processes_train_from_it_and_each_on_its_share(large, tmp_path):
     tested = CLIPS // FOLDS
     # all clips for the statistics, half a batch to check the arithmetic, half of every batch
     assert len(second) == CLIPS + 8 // 2 + (CLIPS - tested) // 2
-    assert np.array_equal(np.unique(first[len(second) :]), np.arange(0, CLIPS, FOLDS))  # one alone tests
+    assert np.array_equal(
+        np.unique(first[len(second) :]), np.arange(0, CLIPS, FOLDS)
+    )  # the first process alone tests
     assert np.bincount(np.concatenate([first, second]), minlength=CLIPS).min() == 3  # no clip is left out

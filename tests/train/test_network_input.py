@@ -1,4 +1,4 @@
-"""From stored values to a network's input, by known answers."""
+"""Known answers of the way from stored values to a network's input."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_resizing_keeps_means_and_is_linear():
     values = torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0))
     small = resize(values, (6, 10))
     assert small.mean().item() == pytest.approx(values.mean().item(), abs=0.02)
-    torch.testing.assert_close(resizing(12, 6).T @ values @ resizing(40, 10), small)  # as it is exported
+    torch.testing.assert_close(resizing(12, 6).T @ values @ resizing(40, 10), small)  # the exported form
     ramp = torch.arange(8.0).view(1, 1, 8)
     assert torch.equal(resize(ramp, (4, 8)), ramp.expand(1, 4, 8))
     assert resize(ramp, (1, 16))[0, 0, 1:-1].diff().allclose(torch.tensor(0.5))

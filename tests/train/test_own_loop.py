@@ -1,4 +1,4 @@
-"""Clips for a loop of one's own are those of the trainer; what it predicts is a run that the report reads."""
+"""A loop of one's own gets the trainer's clips; its predictions are a run that the report reads."""
 
 from dataclasses import replace
 

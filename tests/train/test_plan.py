@@ -102,7 +102,7 @@ def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
 
 
 def test_the_hash_is_frozen(options):
-    """Another one would make every finished run another configuration."""
+    """A changed hash would make every finished run another configuration."""
     content = make_plan(options).identity.content
     assert sorted(content) == ["cache", "clips", "options", "version"] and content["version"] == 2
     assert content["options"]["augment"] == "none" and content["options"]["lr"] == 0.002
@@ -140,7 +140,7 @@ def test_padding_that_cannot_be_left_out_stays(lasting, seconds, given):
 
 @pytest.fixture
 def lasting(options, tmp_path):
-    """Options of a run on clips of half a second, and copies of them, whose files last so many seconds."""
+    """Options of a run on clips of half a second (and copies) whose files last `seconds`."""
     folder = fill(tmp_path / "some" / "features", with_copies())
     clips, settings = read_index(folder)
 

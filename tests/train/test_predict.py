@@ -1,4 +1,4 @@
-"""New audio gets the classes that it should; files that cannot be read are named and the rest is done."""
+"""New audio gets the right classes; files that cannot be read are named and the others predicted."""
 
 import io
 import json
@@ -82,7 +82,7 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, t
     ],
 )
 def test_test_clips_get_the_predictions_of_training(clips, model, given, request, capsys):
-    """Each by its fold's model, from its audio; also if padding was left out."""
+    """Each clip is predicted from its audio by the model of its fold, also without padding."""
     run = train_run(request.getfixturevalue(clips).path.parents[2], model=model, **given)
     capsys.readouterr()
     assert ask(run, test_clips=True, csv=True) == 0
@@ -109,7 +109,7 @@ def test_files_that_were_trained_on_are_named(sounding, tmp_path, capsys):
 
 def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
     run = train_run(sounding.path.parents[2], features="waveform", model="linear")
-    loud = 1e6 * sound("tone", 99)  # float16, as the cache has it, ends at 65,504
+    loud = 1e6 * sound("tone", 99)  # the cache's float16 ends at 65,504
     soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
     assert ask(run, audio=tmp_path / "loud.wav", json=True) == 0
     assert sum(answered(capsys.readouterr().out)["loud.wav"].values()) == pytest.approx(1)
@@ -147,7 +147,9 @@ def test_the_threshold_keeps_what_is_right_often_enough():
     assert rejection_threshold(target, probabilities, 1.0) == 0.7
     assert rejection_threshold(target, probabilities, 0.8) == 0.55
     assert rejection_threshold(1 - target, probabilities, 0.9) == 1.0
-    assert rejection_threshold(np.array([0, 1]), np.full((2, 2), 0.5), 0.9) == 1.0  # equals stay together
+    assert (
+        rejection_threshold(np.array([0, 1]), np.full((2, 2), 0.5), 0.9) == 1.0
+    )  # equal probabilities are answered alike
 
 
 def test_levels_are_those_of_full_scale():

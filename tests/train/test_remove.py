@@ -1,4 +1,4 @@
-"""A run that is removed is named with what goes; one that is being trained stays."""
+"""`train remove` lists what it deletes; a run in training stays."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Killed at any time and continued, a run ends with the same bytes as if it had not been."""
+"""A run that is killed at any time and continued ends with the same bytes as an undisturbed one."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from train.plan import make_plan
 
 
 def thorough(options, **changes):
-    """All that is carried from epoch to epoch: average, momentum, best epoch, plateau."""
+    """A run that carries an average, momentum, a best epoch and a plateau from epoch to epoch."""
     carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mixup=0.4"}
     carried |= {"model": "cnn4+texture", "folds": (1,), "patience": 5}
     return change(options, **carried | changes)
@@ -53,13 +53,13 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
         assert not (history.parent / "predictions.csv").exists(), "it was finished before it was killed"
     continued = run.execute(killed)
     whole = before[: before.rfind(b"\n") + 1]
-    assert history.read_bytes().startswith(whole)  # what was there stays byte for byte
+    assert history.read_bytes().startswith(whole)  # its rows stay byte for byte
     assert_same(straight, continued)
 
 
 @pytest.fixture(scope="module")
 def uncut(cache_folder, tmp_path_factory):
-    """The same run, never disturbed."""
+    """The undisturbed run."""
     return run.execute(thorough(little_options(cache_folder, tmp_path_factory.mktemp("uncut")), epochs=2))
 
 
@@ -69,7 +69,7 @@ class Killed(KeyboardInterrupt):
 
 @pytest.mark.parametrize("at", range(6))
 def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
-    """Every file and row that an epoch writes, cut off before it begins or (a row) in its middle."""
+    """Each file of an epoch is cut off before it is written, each row in its middle."""
     written = []
     append = checkpoint.append_history
 

@@ -1,4 +1,4 @@
-"""A whole run: what it leaves behind, what joins it and what does not, what is printed."""
+"""A whole run: its files, further folds, refusals, the printed scores."""
 
 from dataclasses import replace
 from unittest.mock import Mock
@@ -27,7 +27,7 @@ def test_a_run_leaves_what_analysis_reads(trained):
         history = trained.history(fold)
         probabilities, targets = trained.answers(fold)
         last = scores.epoch_scores(targets, probabilities)
-        assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # one and the same scoring
+        assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # scored alike
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
         state = torch.load(trained.fold(fold) / "last.pt", weights_only=True)
         assert state["epoch"] == 2 and "progress" not in state  # a finished fold keeps weights only
@@ -134,7 +134,7 @@ def test_weights_of_another_shape_are_not_continued(options, finished):
 
 def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
     run_folder.write_config(finished.path, change(finished.config, device="cuda"))
-    for fold in (1, 2):  # the second one goes on as the first one did
+    for fold in (1, 2):  # the change is noted once
         (finished.fold(fold) / "predictions.csv").unlink()
         execute(options, folds=(fold,))
     (changed,) = run_folder.RunFolder(finished.path).config.changes
@@ -168,7 +168,9 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(op
         execute(started, dataset=str(turned))
     assert run_folder.find(options.runs) == [finished]
     assert execute(started, folds=(1,)).finished == [1]
-    other = fill(tmp_path / "other" / "features", table.assign(group=""))  # of other clips every fold
+    other = fill(
+        tmp_path / "other" / "features", table.assign(group="")
+    )  # the weights have seen none of these clips
     assert execute(started, dataset=str(other), folds=(2,)).finished == [2]
 
 

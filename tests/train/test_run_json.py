@@ -26,8 +26,13 @@ KINDS = {
     "seed": {"seed": 1},
 }
 OPTIONAL = {"member_models", "parameters", "calibration.last", "calibration.best", "extraction.seconds"}
-FREE = ("cache", "versions", "checked", "channels.parameters")  # their keys are names that a run brings
-WRONG = {  # by type: other types, and values out of bounds
+FREE = (
+    "cache",
+    "versions",
+    "checked",
+    "channels.parameters",
+)  # their keys are names of features, libraries or ways to compute
+WRONG = {  # type -> values of other types, and out of bounds
     str: (7, None, [], "\ud800"),
     bool: (0, None, "yes"),
     int: (1.5, "1", True, 1e300, -(10**15)),
@@ -38,7 +43,7 @@ WRONG = {  # by type: other types, and values out of bounds
 
 
 def places(content, keys=()):
-    """The way to each value below a key of an object, of a list's first item only."""
+    """The keys that lead to each value; of a list only to its first item."""
     for key, value in content.items() if isinstance(content, dict) else [*enumerate(content)][:1]:
         yield (*keys, key)
         if isinstance(value, dict | list):
@@ -60,7 +65,7 @@ def changed(content, place, *value):
 
 @pytest.fixture(params=[*KINDS, "own loop"])
 def content(request, options):
-    """run.json of a finished run as text of JSON, read."""
+    """The parsed run.json of a finished run."""
     if request.param == "own loop":
         run = OwnRun("mine", options)
         folder = run.write(1, np.full((len(run.clips(1, "test")), 4), 0.25))

@@ -1,4 +1,4 @@
-"""Several runs: which, what is skipped, what fails."""
+"""Sweeps: the product of lists, skipped and failing runs, the table."""
 
 import dataclasses
 import itertools
@@ -24,7 +24,7 @@ def change(options, *given):
 
 
 def table(options, *given):
-    """Of these runs, which are trained."""
+    """The runs, trained, and the lines of their table."""
     done, _ = sweep.train_all(sweep.product(change(options, *given)))
     return done, sweep.table(done).splitlines()
 
@@ -62,7 +62,7 @@ def test_a_wrong_sweep_ends_before_its_first_run(several, given, message):
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     assert all(RunOptions.build({"recipe": name}).recipe == name for name in recipes.names())
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
-    (tmp_path / "short.txt").write_text("# as if it were a paper's\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")
+    (tmp_path / "short.txt").write_text("# a comment\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")
     (tmp_path / "long.txt").write_text("EPOCHS=70\n")
     jobs = sweep.product(change(several, "RECIPE=short long", "FEATURES=mel", "BATCH=9"))
     assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [("short", 2, 9), ("long", 2, 9)]

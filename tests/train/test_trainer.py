@@ -1,4 +1,4 @@
-"""The parts of training by known answers, on clips of three values."""
+"""Known answers of the parts of training, on clips of three values."""
 
 import dataclasses
 import math
@@ -71,7 +71,7 @@ def test_a_weighted_loss_wants_of_each_clip_what_an_unweighted_one_wants():
     wanted = 0.7 * y + 0.1
     logits.data = wanted.log()[:, None]
     smoothed_loss(logits, y, 0.3, torch.tensor([0.5, 1.5, 10.0])).backward()
-    assert logits.grad.abs().max() < 1e-6  # it is the least there
+    assert logits.grad.abs().max() < 1e-6  # the minimum
 
 
 def test_balanced_sampling_draws_rare_classes_as_often():
@@ -95,7 +95,7 @@ def test_decay_spares_norms_and_biases():
 
 
 def test_weights_that_the_last_step_made_infinite_are_not_kept(monkeypatch, tmp_path):
-    trainer = make_trainer(make_data(clips=8, batch=8, lr=1e12))  # one step: its loss is finite
+    trainer = make_trainer(make_data(clips=8, batch=8, lr=1e12))  # one step, whose loss is finite
     weight = next(trainer.network.parameters())
     monkeypatch.setattr(trainer.average, "update", lambda: weight.data.fill_(math.inf))
     with pytest.raises(Failed, match="fold 1, epoch 1: the loss became nan"):
@@ -134,7 +134,7 @@ def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(gi
         ("step", 1, 0.1, 0.01),
         ("constant", 1, 1, 1),
         ("plateau", 1, 1, 1),
-        ("onecycle", 1 / 25, 0.811745, 1 / 250_000),  # torch.optim.lr_scheduler.OneCycleLR's defaults
+        ("onecycle", 1 / 25, 0.811745, 1 / 250_000),  # defaults of torch.optim.lr_scheduler.OneCycleLR
     ],
 )
 def test_schedules_by_known_values(name, start, middle, end):

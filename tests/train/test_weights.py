@@ -1,4 +1,4 @@
-"""Torchvision's state dicts fit key by key; files and addresses are checked before they are believed."""
+"""Torchvision's state dicts fit key by key; files and downloads are checked before they are loaded."""
 
 import hashlib
 from functools import partial

@@ -69,7 +69,7 @@ def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
 
         stream = sounddevice.RawInputStream(samplerate=rate, channels=1, dtype=kind.name)
         stream.start()
-    except Exception as error:  # no PortAudio, no device, a rate that it lacks: all of its own kinds
+    except Exception as error:  # errors of many classes: no PortAudio, no device, an unsupported rate
         raise RequestError(f"no microphone ({error}): pipe audio in, as --help shows") from None
     return lambda size: bytes(stream.read(size // kind.itemsize)[0])
 
@@ -87,9 +87,9 @@ def listen_live(options: ListenOptions) -> int:
     samples = model.window_samples(options.window)
     hop = options.hop
     silence = np.zeros(model.samples, np.float32)
-    list(model.predict([(0, silence)]))  # compiles
-    start = time.perf_counter()
-    list(model.predict([(0, silence)]))
+    for _ in range(2):  # the first prediction compiles
+        start = time.perf_counter()
+        list(model.predict([(0, silence)]))
     computing = time.perf_counter() - start
     tell(
         f"each {hop:g} s a prediction for the last {samples / rate:g} s; "

@@ -56,8 +56,8 @@ def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
 
     ensemble_weight  its default weight as the second member of an ensemble
     augment          meaning of AUGMENT=auto for this model alone; empty for that of its kind
-    reads_padding    whether its statistics show by the padding how long a clip is, as means and deviations of
-                     rows do (docs/howto/short-clips.md): then PADDING=auto keeps it
+    reads_padding    whether padding tells it how long a clip is, by means and deviations of rows
+                     (docs/howto/short-clips.md); PADDING=auto keeps it then
     bounds           least and most of an option; other options are positive
     """
     return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, **traits))

@@ -14,7 +14,7 @@ from train.network_input import Untimed
 BANDS = 32  # rows are averaged in so many groups
 RANGES = 8  # ranges of modulation frequency, from one period a clip up
 DROPOUT = 0.5
-FLOOR = 0.05  # share of a deviation, added to the modulation spectrum: a constant band's does not matter
+FLOOR = 0.05  # added to the modulation spectrum before its logarithm, in deviations of the standardised input
 
 
 class TextureStatistics(nn.Module):
@@ -70,7 +70,7 @@ class TextureNet(VectorNet):
         texture = TextureStatistics(frames, untimed)
         numbers = channels * texture.size + sum(rows * columns for _, rows, columns in untimed)
         super().__init__(numbers, classes, width, (DROPOUT, DROPOUT))
-        self.shift_invariant = texture  # computed before the first weight: perhaps once for all epochs
+        self.shift_invariant = texture  # without weights: computed once if the augmentations only shift
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps (B, C, H, W), or their statistics as (B, numbers, 1, 1)."""

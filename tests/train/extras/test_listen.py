@@ -1,4 +1,4 @@
-"""Audio piped in is predicted while it goes on, by a process as a user would start it."""
+"""Live audio is predicted while it comes in; one test pipes it into the command."""
 
 import io
 import json
@@ -56,7 +56,7 @@ def test_silence_and_a_pipe_without_audio_get_no_answer(sounding, monkeypatch, c
 @pytest.mark.parametrize(("form", "scale"), [("s16", 2**15), ("s32", 2**31), ("f32", 1)])
 def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, capsys, form, scale):
     y = sound("tone", 72, seconds=2, rate=8000)
-    pipe(monkeypatch, (y * scale).astype(PCM[form]).tobytes() + b"\x01")  # a piece of a sample at the end
+    pipe(monkeypatch, (y * scale).astype(PCM[form]).tobytes() + b"\x01")  # ends within a sample
     options = ListenOptions(run=str(sounding.path), rate=8000, format=form, top=1, threads="1")
     assert listen_live(options) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["2.0", "s", "tone"]
@@ -69,7 +69,7 @@ def test_bytes_that_are_no_audio_in_this_format_are_refused(sounding, monkeypatc
 
 
 def test_a_terminal_on_standard_input_means_the_microphone(sounding, monkeypatch, capsys):
-    """With a stand-in for sounddevice, which is not installed for the tests."""
+    """A stand-in replaces sounddevice, which is not installed for the tests."""
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with refused("pipe a microphone in, or install the extra live"):

@@ -1,4 +1,4 @@
-"""Two processes train what one process trains that averages the gradients of two half-batches."""
+"""Two processes train the same weights as one process that averages the gradients of two half-batches."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ from train.trainer import Trainer, draw_network
 
 
 class Halves(nn.Module):
-    """A batch in two halves, each with its own batch statistics; the first's running ones count."""
+    """A batch in two halves, each with its own batch statistics; the first half updates the running ones."""
 
     def __init__(self, network):
         super().__init__()
@@ -33,7 +33,7 @@ class Halves(nn.Module):
 
 
 def reference(options):
-    """What one process trains in halves."""
+    """The network that one process trains in halves."""
     plan = make_plan(options)
     (compute,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
     network = compute.place(draw_network(plan, 1))
@@ -48,7 +48,9 @@ def reference(options):
 
 @pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(options):
-    shared = change(options, folds=(1,), optimizer="sgd", curve=0)  # no dropout, which each process draws
+    shared = change(
+        options, folds=(1,), optimizer="sgd", curve=0
+    )  # without dropout, which each process would draw
     torchrun = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
     python(*torchrun, "-m", "train", "run", *words(shared), timeout=600)
     (folder,) = run_folder.find(shared.runs)

@@ -1,4 +1,4 @@
-"""Both trackers are run for real: what was logged is read back from the files that they leave."""
+"""Both trackers run for real; the tests read the files that they leave."""
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ def test_a_training_is_followed_to_its_outcome(options, capsys):
 
 
 def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(noted, tmp_path):
-    """In a process of its own, as a user without an account: no key, no home, nobody at the keyboard."""
+    """The process has no key, no account, an empty home, and nobody at the keyboard."""
     code = "from pathlib import Path; from results.run_folder import RunFolder\n"
     code += "from tests.train.extras.test_trackers import track\n"
     code += f"track('wandb', RunFolder(Path({str(noted.path)!r})), Path({str(tmp_path)!r}))"

@@ -1,4 +1,4 @@
-"""Every registered model: shapes, learning, repeatability; how a model is named; ensembles."""
+"""Every registered model learns and has the right shapes; models' names; ensembles."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
 
 @pytest.mark.parametrize("name", IMAGE)
 def test_image_models_take_any_grid_and_one_channel(name):
-    with torch.device("cpu" if name == "texture" else "meta"):  # its autocast knows no device without values
+    with torch.device("cpu" if name == "texture" else "meta"):  # autocast lacks the device meta
         assert build(name, 1, 3, (67, 431)).eval()(torch.zeros(1, 1, 67, 431)).shape == (1, 3)
 
 

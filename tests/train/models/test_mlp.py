@@ -1,4 +1,4 @@
-"""The model on vectors: when it is chosen, that it learns what images of vectors do not."""
+"""The model on vectors: when it is the default, and what it takes."""
 
 from tests.refusal import refused
 from tests.train.little import change, execute

@@ -1,4 +1,4 @@
-"""The network computes what torchvision's does, with the stem's pooling and ReLU in another order."""
+"""The network gives the bits of torchvision's, although its stem has pooling before ReLU."""
 
 import torch
 
