@@ -127,7 +127,7 @@ def test_a_verdict_is_kept_and_plain_fp32_needs_none(tmp_path, monkeypatch):
     kept = tmp_path / "verdicts.json"
     first = agreed(BF16, network(Wrong("sign")), batch(), kept)
     assert first[0] == Compute()
-    monkeypatch.setattr(choose_compute, "measure", None)
+    monkeypatch.setattr(choose_compute, "measure", lambda: None)  # a call fails
     assert agreed(BF16, network(Wrong("sign")), batch(), kept) == first
     assert agreed(Compute(), network(), batch(), tmp_path / "none") == (Compute(), {})
     kept.write_text("{")  # damaged: measured again
