@@ -29,7 +29,6 @@ from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lo
 from features_cache.index import (
     FAILURES,
     WHOLE,
-    failed_clips,
     note_verified,
     read_costs,
     refresh,
@@ -43,7 +42,7 @@ from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets.load import Dataset, load
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
-from pipeline.next_step import features_command, training_step
+from pipeline.next_step import features_command, missing_clips, training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
 from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source
@@ -476,10 +475,8 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
     """The next command: extraction of other parts that are missing, else training."""
     frames = {spec.stored: spec.frames for spec in asked.specs}
-    done = Cache(asked.folder).readable(list(frames))
-    failed = failed_clips(asked.folder)
-    lost = asked.clips["clip_id"].isin(set().union(failed[WHOLE], *(failed[name] for name in frames)))
-    missing = ~done & ~lost.to_numpy()
+    cache = Cache(asked.folder)
+    missing = missing_clips(cache, [*frames])
     if missing.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
@@ -489,7 +486,7 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         )
         command = features_command(options, f"FEATURES={options.features}", f"PART={left[0]}")
         return f"{still}\nnext: {command}"
-    if not done.any():
+    if not cache.readable([*frames]).any():
         return "no clip is usable: nothing to train on"
     before = sorted(path.parent.name for path in (options.runs / asked.dataset.name).glob("*/run.json"))
     if not (asked.changed and before):

@@ -1,16 +1,18 @@
 """The next command for a dataset: compute the features that the cache lacks, or train on those it has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from commandline.errors import RequestError
 from commandline.options import words
 from commandline.spelling import make_command
 from features_cache import Cache
-from features_cache.index import failed_clips, read_check
+from features_cache.index import WHOLE, failed_clips, read_check
 from features_cache.location import NAMED, is_cache
 from features_cache.names import first_compared, parse_channel
 from features_cache.splits import untrainable
@@ -63,12 +65,15 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
     """Whether the cache has all its features for these clips, except for clips that failed."""
-    ids = cache.clips["clip_id"].to_numpy()
-    if {*originals(clips)["clip_id"]} != {*originals(cache.clips)["clip_id"]}:
-        return False
-    failed = failed_clips(cache.folder).values()
-    wanted = set(clips["clip_id"]).difference(*failed)
-    return bool(cache.features) and all(wanted <= {*ids[cache[name].done()]} for name in cache.features)
+    same = {*originals(clips)["clip_id"]} == {*originals(cache.clips)["clip_id"]}
+    return same and bool(cache.features) and not missing_clips(cache, cache.features).any()
+
+
+def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
+    """(N,) whether a clip lacks one of these features and did not fail."""
+    failed = failed_clips(cache.folder)
+    lost = set().union(*(failed[name] for name in (WHOLE, *features)))
+    return ~cache.readable(features) & ~cache.clips["clip_id"].isin(lost).to_numpy()
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int], *more: str) -> str:

@@ -53,14 +53,27 @@ def test_noise_has_the_ratio_and_the_seed_that_its_text_says():
     assert np.abs(added - other).max() > 0.01
 
 
-@pytest.mark.parametrize(("loud", "db", "peak"), [(0.3, -6, 0.3 * 10**-0.3), (0.3, 12, 1), (2, 12, 2)])
+@pytest.mark.parametrize(
+    ("loud", "db", "peak"),
+    [
+        (0.3, -6, 0.3 * 10**-0.3),
+        (0.3, 12, 1),
+        (2, 12, 2),
+    ],
+)
 def test_gain_changes_the_level_and_never_clips(loud, db, peak):
     """A float file may hold more than full scale already."""
     y = TONE * np.float32(loud / 0.3)
     assert altered(y, f"gain(db={db})").max() == pytest.approx(peak, rel=1e-3)
 
 
-@pytest.mark.parametrize(("text", "reason"), [("gian(db=1)", "did you mean 'gain'"), ("gain", "as in gain")])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("gian(db=1)", "did you mean 'gain'"),
+        ("gain", "as in gain"),
+    ],
+)
 def test_a_text_that_is_no_alteration_is_refused(text, reason):
     with refused(reason):
         altered(TONE, text)

@@ -113,7 +113,14 @@ def test_a_window_outside_of_its_file_is_refused_and_a_changed_file_is_opened_ag
     assert len(before) == len(again) == RATE // 2 and not np.array_equal(before, again)
 
 
-@pytest.mark.parametrize(("value", "length"), [(0.5, 1), (0, RATE), (1, RATE)])
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [
+        (0.5, 1),
+        (0, RATE),
+        (1, RATE),
+    ],
+)
 def test_one_sample_silence_and_clipping_are_clips_with_zeros_behind(tmp_path, value, length):
     y = np.full(length, float(value))
     soundfile.write(tmp_path / "a.wav", y, RATE, subtype="FLOAT")
@@ -189,7 +196,10 @@ def test_an_mp3_without_a_length_is_whole_unless_its_last_frame_is_cut(encode, t
 
 @pytest.mark.parametrize(
     ("name", "offset", "form", "promised"),
-    [("a.wav", 4, "<I", 60_000), ("a.w64", 16, "<Q", 3_000_000_000)],
+    [
+        ("a.wav", 4, "<I", 60_000),
+        ("a.w64", 16, "<Q", 3_000_000_000),
+    ],
 )
 def test_a_header_that_promises_more_than_the_file_holds_is_refused_without_memory(
     tmp_path, name, offset, form, promised

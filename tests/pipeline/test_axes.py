@@ -27,7 +27,13 @@ def test_rows_stand_for_what_librosa_says(name, rate):
 
 
 @pytest.mark.parametrize(
-    ("rate", "samples"), [(8000, 8000), (22050, 22051), (44100, 37 * 512 - 1), (96000, 9601)]
+    ("rate", "samples"),
+    [
+        (8000, 8000),
+        (22050, 22051),
+        (44100, 37 * 512 - 1),
+        (96000, 9601),
+    ],
 )
 @pytest.mark.parametrize(
     "name", [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"]

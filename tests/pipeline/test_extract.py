@@ -23,7 +23,13 @@ def test_a_second_run_computes_nothing_and_changes_no_byte(sounds):
     assert {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")} == before
 
 
-@pytest.mark.parametrize(("count", "total"), [(8, 3), (3, 8)])
+@pytest.mark.parametrize(
+    ("count", "total"),
+    [
+        (8, 3),
+        (3, 8),
+    ],
+)
 def test_parts_are_disjoint_and_cover_everything(count, total):
     rows = [row for number in range(total) for row in range(count)[part_of(f"{number + 1}/{total}", count)]]
     assert rows == list(range(count))
@@ -75,7 +81,12 @@ def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
 
 @pytest.mark.parametrize(
     ("clips", "seconds", "jobs", "longest"),
-    [(80, 5, 2, 11), (1000, 5, 8, 32), (100, 40, 1, 4), (50, 600, 1, 1)],
+    [
+        (80, 5, 2, 11),
+        (1000, 5, 8, 32),
+        (100, 40, 1, 4),
+        (50, 600, 1, 1),
+    ],
 )
 def test_batches_cover_all_clips_and_become_shorter_towards_the_end(clips, seconds, jobs, longest):
     dataset = SimpleNamespace(duration=seconds)

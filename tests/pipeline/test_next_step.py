@@ -35,7 +35,11 @@ def test_a_few_sets_by_a_quick_model_come_first_and_the_default_model_then(cache
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "model"), [("waveform", 22050, " MODEL=m11"), ("embedding", 1, "")]
+    ("name", "frames", "model"),
+    [
+        ("waveform", 22050, " MODEL=m11"),
+        ("embedding", 1, ""),
+    ],
 )
 def test_what_is_no_image_has_models_of_its_own(name, frames, model):
     step = training_step(FeaturesCommand(dataset="synth"), TWO, {name: frames})

@@ -33,7 +33,14 @@ def test_one_value_outside_is_too_many():
     assert not reference.agreement("mel", ours, theirs).holds
 
 
-@pytest.mark.parametrize(("name", "values", "clips_"), [("mel", 0, 0), ("yin", 2, 1), ("chroma", 10, 1)])
+@pytest.mark.parametrize(
+    ("name", "values", "clips_"),
+    [
+        ("mel", 0, 0),
+        ("yin", 2, 1),
+        ("chroma", 10, 1),
+    ],
+)
 def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(name, values, clips_):
     """One value in a thousand, or one clip in two hundred."""
     theirs = clips(200, frames=5)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.layouts import SIDES
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 from tests.refusal import refused
 
@@ -66,40 +65,39 @@ def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("folders", "sides"),
+    "folds",
     [
-        ("train test", ["train", "eval"]),
-        ("Training dev EVALUATION", ["train", "val", "eval"]),
-        ("train valid", ["train", "val"]),
+        {"train": 2, "test": 3},
+        {"Training": 2, "dev": 1, "EVALUATION": 3},
+        {"train": 2, "valid": 1},
     ],
 )
-def test_class_folders_within_train_and_test_are_a_split(tmp_path, folders, sides):
-    for side in folders.split():
-        class_folders(tmp_path / "mine" / side, each=2)
-    write(tmp_path / "mine" / folders.split()[0] / "loose.wav")
+def test_class_folders_within_train_and_test_are_a_split(tmp_path, folds):
+    for folder in folds:
+        class_folders(tmp_path / "mine" / folder, each=2)
+    write(tmp_path / "mine" / folder / "loose.wav")
     clips = dataset(tmp_path / "mine", tmp_path)
     assert set(clips.table["label"]) == {"dog", "cat"}
-    folds = clips.table["clip_id"].str.split("/").str[0].map(dict(zip(folders.split(), sides))).map(SIDES)
-    assert clips.table["fold"].tolist() == folds.tolist()
-    assert clips.published_test == (SIDES["eval"] if "eval" in sides else None)
-    assert any("in no class folder: 1 audio file" in note for note in clips.notes)
+    folders = clips.table["clip_id"].str.partition("/")[0]
+    assert clips.table["fold"].tolist() == folders.map(folds).tolist()
+    assert clips.published_test == (3 if 3 in folds.values() else None)
+    assert "left out, in no class folder: 1 audio file" in clips.notes
 
 
 def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
     folder = tmp_path / "UrbanSound8K"
     kaggle = tmp_path / "kaggle"
     rows = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
-    for fold in range(1, 11):
+    for fold, label in ((1, "dog_bark"), (10, "air_conditioner")):
         name = f"{1000 + fold}-3-0-0.wav"
-        label = "dog_bark" if fold % 2 else "air_conditioner"
         write(folder / "audio" / f"fold{fold}" / name)
-        rows.append(f"{name},{1000 + fold},0.0,0.1,1,{fold},{fold % 2},{label}")
+        rows.append(f"{name},{1000 + fold},0.0,0.1,1,{fold},3,{label}")
     (folder / "metadata").mkdir()
     csv(folder / "metadata" / "UrbanSound8K.csv", "\n".join(rows))
     published = table_of(folder, tmp_path)
-    assert published["fold"].tolist() == list(range(1, 11))
-    assert published["label"].tolist() == ["dog_bark", "air_conditioner"] * 5
-    assert published.loc["1003-3-0-0", "group"] == "1003"
+    assert published["fold"].to_dict() == {"1001-3-0-0": 1, "1010-3-0-0": 10}
+    assert published["label"].tolist() == ["dog_bark", "air_conditioner"]
+    assert published["group"].tolist() == ["1001", "1010"]
     (folder / "audio").rename(kaggle)
     (folder / "metadata" / "UrbanSound8K.csv").rename(kaggle / "UrbanSound8K.csv")
     table = table_of(kaggle, tmp_path)

@@ -148,7 +148,13 @@ def test_an_address_that_nobody_should_trust_is_refused_before_anybody_is_called
         dask_cluster.connected(scheduler).__enter__()
 
 
-@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", 0), ("10.9.9.9", 1)])
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("127.0.0.1", 0),
+        ("10.9.9.9", 1),
+    ],
+)
 def test_a_cluster_that_anybody_in_the_network_might_be_is_told(host, told, capsys, monkeypatch):
     monkeypatch.setattr(dask_cluster, "Client", Mock(side_effect=ConnectionError))
     with refused("no Dask scheduler answers"):
