@@ -94,7 +94,7 @@ def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> 
         writer=FigureWriter(job.folder, drawn, paper=options.paper, groups=cache.groups if cache else ""),
         cache=cache,
         features=features,
-        checked=read_check(job.cache) if job.cache else None,
+        checked=read_check(cache.folder, cache.clips) if cache else None,
         results=results,
         problems=[Problem("cache", text, "damaged") for text in damage],
     )

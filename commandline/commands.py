@@ -10,6 +10,7 @@ import sys
 import textwrap
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from commandline.errors import DISK_FAILED, NOT_WRITABLE, Failed, RequestError, nearest
@@ -113,7 +114,9 @@ def main(
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     given = sys.argv[1:] if argv is None else argv
     handed_on = os.environ.pop(HANDED_ON, "")
-    called_as(handed_on or (MAKE if HANDED_OVER in given else spelling))
+    spelling = handed_on or (MAKE if HANDED_OVER in given else spelling)
+    of_make = spelling == MAKE and sys.prefix == str(Path(".venv").absolute())
+    called_as(spelling, activated=not of_make or os.environ.get("VIRTUAL_ENV") == sys.prefix)
     try:
         if sys.platform == "win32":
             raise RequestError("featurestack needs POSIX locks: on Windows run it under WSL")

@@ -12,6 +12,7 @@ HOME = Path(__file__).resolve().parents[1]
 CLONE = (HOME / "pyproject.toml").exists()  # otherwise an installed copy, which has no Makefile
 MAKE = "make"
 PYTHON = "python -m"
+UNACTIVATED = ".venv/bin/python -m"  # in the environment that make sets up
 CONSOLE = "featurestack"
 
 # Target of make and word of the console -> words after `python -m`, in the order in which one needs them.
@@ -30,16 +31,19 @@ TARGETS = {
 TARGET_OF = {words: target for target, words in TARGETS.items()}
 PACKAGES = "|".join(sorted({"features_cache", *(words.split()[0] for words in TARGETS.values())}))
 COMMAND = re.compile(
-    rf"\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON} (?P<words>(?:{PACKAGES})( [a-z]+)?))(?![\w.])"
+    rf"(?:\.venv/bin/)?\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON} "
+    rf"(?P<words>(?:{PACKAGES})( [a-z]+)?))(?![\w.])"
 )
 
 caller = MAKE if CLONE else CONSOLE  # set by commands.main; a notebook or script leaves it
+without_target = PYTHON  # what stands before commands that make does not know
 
 
-def called_as(spelling: str) -> None:
-    """From now on `spelled` writes commands this way."""
-    global caller
+def called_as(spelling: str, *, activated: bool = True) -> None:
+    """From now on `spelled` writes commands this way; `activated`: a shell finds the environment's Python."""
+    global caller, without_target
     caller = spelling
+    without_target = PYTHON if activated else UNACTIVATED
 
 
 def spelled(text: str) -> str:
@@ -50,7 +54,7 @@ def spelled(text: str) -> str:
 def _typed(command: "re.Match[str]") -> str:
     words = command["words"] or TARGETS[command["target"]]
     if caller == PYTHON or (caller == MAKE and words not in TARGET_OF):
-        return f"{PYTHON} {words}"
+        return f"{without_target} {words}"
     return f"{caller} {TARGET_OF.get(words, words)}"
 
 

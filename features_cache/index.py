@@ -17,6 +17,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 
 import h5py
@@ -29,8 +30,8 @@ from features_cache.feature_file import FORMAT, lock
 from features_cache.hdf5 import Attributes, DamagedFile
 from features_cache.location import INDEX
 from features_cache.names import CHANNEL, NO_FEATURE_NAMES
-from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, WINDOW_COLUMNS, with_sources
-from storage.files import replaced
+from features_cache.table import CLIP_COLUMNS, SOURCE_COLUMNS, WINDOW_COLUMNS, originals, with_sources
+from storage.files import replace_file, replaced
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the table's group; every other name is a feature's link
@@ -139,13 +140,30 @@ def failed_clips(folder: Path) -> dict[str, set[str]]:
     return failed
 
 
-def read_check(folder: Path) -> list[Attributes] | None:
-    """The findings of `python -m pipeline check`, leaks first; None if not run, or damaged."""
+def write_check(folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes]) -> None:
+    """Keep what `python -m pipeline check` found in these clips."""
+    content = {"format_version": 2, "clips": _labels_digest(clips), "findings": findings}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(folder / CHECKED, f"{json.dumps(content, indent=1)}\n")
+
+
+def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
+    """The findings of `python -m pipeline check`, leaks first.
+
+    None if it has not been run, if the clips, labels, folds or recordings were others, or if the file is
+    damaged.
+    """
     try:
-        content = json.loads((folder / CHECKED).read_text("utf-8")) if (folder / CHECKED).is_file() else {}
-        return list(content["findings"]) if content.get("format_version") == 1 else None
-    except (OSError, ValueError, KeyError, AttributeError):
+        content = json.loads((folder / CHECKED).read_text("utf-8"))
+        of_these = content["format_version"] == 2 and content["clips"] == _labels_digest(clips)
+        return list(content["findings"]) if of_these else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _labels_digest(clips: pd.DataFrame) -> str:
+    rows = originals(clips)[["clip_id", "label", "fold", "group"]].values.tolist()
+    return blake2b(json.dumps(sorted(rows)).encode(), digest_size=16).hexdigest()
 
 
 def write_failures(

@@ -8,7 +8,6 @@ Level, padding, clipping and bandwidth are artefacts of recording and editing. T
 class: if they do, a score may come from them and not from the sound.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError
 from commandline.spelling import make_command
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
-from features_cache.index import CHECKED
+from features_cache.index import write_check
 from features_cache.splits import fold_split
 from features_cache.table import by_label, has_tags, is_windowed, originals, spans
 from pipeline import audio
@@ -34,7 +33,6 @@ from pipeline.datasets.summary import counts
 from pipeline.near_duplicates import AudioFingerprint, audio_fingerprint, find_near_duplicates
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
-from storage.files import replace_file
 
 QUIET = 1e-4  # share of full scale; softer samples at a clip's ends are padding, also after a lossy codec
 SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
@@ -147,11 +145,8 @@ def run(options: SourceOptions) -> int:
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))
     print(report(findings))
-    path = dataset.folder / CHECKED
     kept = [asdict(found) | {"count": len(found.names)} for found in findings]
-    content = {"format_version": 1, "clips": len(originals(dataset.table)), "findings": kept}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, f"{json.dumps(content, indent=1)}\n")
+    write_check(dataset.folder, dataset.table, kept)
     print(f"\n{next_step(options, dataset)}")
     return int(any(finding.severity == LEAK for finding in findings))
 
@@ -286,7 +281,7 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
             WARNING,
             "the same audio has two labels",
             two_labels,
-            "correct one label of each pair",
+            "keep the clip with the right label, remove the other",
             "pair",
         ),
     ]

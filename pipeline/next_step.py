@@ -56,11 +56,11 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
     check = make_command("pipeline check", *_source(options))
-    findings = read_check(dataset.folder)
+    findings = read_check(dataset.folder, dataset.table)
     if findings is None:
         return f"next: {check}\n{lines.replace('next:', 'then:', 1)}"
     leaks = (found["remedy"] for found in findings if found["kind"] == "duplicates_across_folds")
-    return next((f"next: {remedy}\nthen: {check}" for remedy in leaks), lines)
+    return next((f"first: {remedy}\nnext: {check}" for remedy in leaks), lines)
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:

@@ -18,7 +18,8 @@ from analysis.jobs import Manifest, jobs, unchanged
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from features_cache import external
-from features_cache.index import read_index, refresh
+from features_cache.index import read_index, refresh, write_check
+from features_cache.table import complete
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done
 from tests.processes import files_end_at
@@ -191,8 +192,10 @@ def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(works
     found = [{"kind": "duplicates_across_folds", "severity": "leak", "count": 58}]
     found += [{"kind": "artefacts", "severity": "warning", "count": 1, "accuracy": 0.62, "chance": 0.25}]
     found[1]["names"] = ["level 60.0 %"]
-    stored = json.dumps({"format_version": 1, "clips": 40, "findings": found})
-    (tmp_path / "data" / "tones" / "features" / "check.json").write_text(stored)
+    cache = tmp_path / "data" / "tones" / "features"
+    write_check(cache, complete(workshop.table.iloc[1:]), found)  # of other clips than the cache holds
+    assert not build(options).remarks and build(options).next_command.startswith(check)
+    write_check(cache, complete(workshop.table), found)
     built = build(options)
     assert (
         "58 pairs" in built.remarks[0]
@@ -226,7 +229,7 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(wo
         make_run(tmp_path / "runs", former, MadeRun(features=features, model="linear"), "tones")
     make_run(tmp_path / "runs", workshop.table, MadeRun(features="mel+rms", model="linear"), "tones")
     cache = workshop.root / "data" / "tones" / "features"
-    (cache / "check.json").write_text('{"format_version": 1, "findings": []}')
+    write_check(cache, complete(workshop.table), [])
     try:
         built = build(workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", figures=0))
     finally:

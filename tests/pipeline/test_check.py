@@ -9,6 +9,7 @@ import soundfile
 
 from features_cache.index import read_check
 from pipeline import check
+from pipeline.datasets.load import load
 from pipeline.near_duplicates import audio_fingerprint, correlate, find_near_duplicates
 from pipeline.options import SourceOptions
 from tests.pipeline.datasets.folders import dataset
@@ -131,7 +132,7 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
     for sounds, status, kinds in ((leaking, 1, ["duplicates_across_folds", "silent"]), (CLEAN, 0, [])):
         options = SourceOptions(dataset=str(make(tmp_path, sounds)), data=tmp_path / "data")
         assert check.run(options) == status
-        stored = read_check(folder)
+        stored = read_check(folder, load(options).table)
         assert [found["kind"] for found in stored if found["severity"] != "note"] == kinds
         assert all(found["count"] == len(found["names"]) for found in stored)
         shown = capsys.readouterr().out

@@ -61,7 +61,9 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert "\nnext: make sweep " in capsys.readouterr().out
     assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
     sounds.add()
-    assert proposed().startswith("next: make features ") and "'FEATURES=rms zcr'" in proposed()
+    assert proposed().startswith("next: python -m pipeline check ") and "'FEATURES=rms zcr'" in proposed()
+    assert check.run(asked) == 0
+    assert proposed().startswith("next: make features ")
     extract.run(options(sounds, features="rms@hop_length=256"))
     assert "'FEATURES=rms rms@hop_length=256 zcr'" in proposed()
     extract.run(asked)
@@ -70,7 +72,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     clips[1].write_bytes(clips[0].read_bytes())  # in another fold
     assert check.run(asked) == 1
     assert "sweep" not in proposed()
-    assert proposed().startswith("next: remove one of each pair")
+    assert proposed().startswith("first: remove one of each pair")
 
 
 def test_a_removed_clip_sends_the_dataset_back_to_features(sounds):
@@ -78,6 +80,8 @@ def test_a_removed_clip_sends_the_dataset_back_to_features(sounds):
     extract.run(asked)
     check.run(asked)
     sounds.remove(1)
+    assert "\nthen: make features " in next_step(asked, load(asked))
+    check.run(asked)
     assert next_step(asked, load(asked)).startswith("next: make features ")
 
 
