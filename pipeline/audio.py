@@ -33,13 +33,13 @@ Samples = NDArray[np.float32]
 
 THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 BLOCK = 2**18  # values a read, whatever the number of channels
-MOST_SAMPLES = 2**29  # of one file at once, 2 GiB: an hour at 149 kHz
+MOST_SAMPLES = 2**29  # samples of one file, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
 LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; powers of spectra overflow float32 from 1e14 or so
 LEAST_REACH = 0.25, 4096  # seconds and samples that are read past a cut, more than soxr's filters need
 ROUNDED = 0.05  # seconds; a clip may end so much later than its file, because tables round
 
-# Audio files by their names, readable or not: what cannot be decoded is named with its reason, not left out.
+# Names of audio files, readable or not: a file that cannot be decoded is named with its reason.
 AUDIO_FILE = re.compile(
     r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
@@ -57,7 +57,7 @@ class AudioError(Exception):
 
 
 class Info(NamedTuple):
-    """What a file's header says."""
+    """A file's header."""
 
     sample_rate: int
     frames: int
@@ -223,7 +223,7 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
 
 
 def _opened(name: str | Path) -> soundfile.SoundFile:
-    """An open file that is what its header says."""
+    """An open file that agrees with its header."""
     path = Path(name)
     try:
         status = path.stat()

@@ -29,8 +29,10 @@ RELATIVE_TOLERANCE = 1e-4  # share of s, the largest |value| of a row on the cli
 SMALLEST_SCALE = 1e-3  # s is at least this share of the feature's largest |value|
 TINY = 1e-300  # divisor if the tolerance is 0
 PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}  # share of values that must agree
-BY_ESTIMATE = dict.fromkeys(  # with an estimated tuning or tempo: share of clips whose values must all agree
-    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
+BY_ESTIMATE = (
+    dict.fromkeys(  # features of an estimated tuning or tempo: share of clips that must agree in all values
+        ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
+    )
 )
 
 

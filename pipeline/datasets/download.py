@@ -96,7 +96,7 @@ def _fetch(url: str, part: Path) -> None:
 
 
 class Refused(RequestError):
-    """An archive that is damaged, unsafe, or not what was expected."""
+    """An archive that is damaged, unsafe, or holds another dataset."""
 
 
 def unpack(archive: Path, into: Path) -> None:

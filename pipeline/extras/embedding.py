@@ -37,7 +37,7 @@ from pipeline.features.registry import Feature
 
 FOLDER = Path("models")
 POOLINGS = ("mean", "max", "mean_std", "none")
-MOST_WINDOWS = 64  # windows in one call, whose activations are in memory together
+MOST_WINDOWS = 64  # windows in one call: their activations are in memory together
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,7 @@ Function = Callable[..., np.ndarray]
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature type: how it is computed, and what its values, rows and frames are; see `feature`."""
+    """A feature type: its function, and the units of its values, rows and frames; see `feature`."""
 
     name: str
     function: Function

@@ -1,4 +1,4 @@
-"""Rhythm: the onset envelope, and what recurs in it."""
+"""Rhythm: the onset envelope, and the intervals that recur in it."""
 
 import itertools
 

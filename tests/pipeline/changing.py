@@ -1,4 +1,4 @@
-"""A small dataset that changes as datasets do: for tests and benchmarks."""
+"""A small dataset that changes, for tests and benchmarks."""
 
 import os
 
@@ -10,7 +10,7 @@ SAMPLE_RATE = 8000  # Hz; a clip is one second
 
 
 class ChangingDataset:
-    """A CSV and its audio, noise of its own for every clip."""
+    """A CSV and its audio, different noise in every clip."""
 
     def __init__(self, folder, rng, clips):
         self.folder, self.rng, self.clips, self._made = folder, rng, clips, 0
@@ -20,16 +20,16 @@ class ChangingDataset:
 
     @property
     def csv(self):
-        """What DATASET= is."""
+        """The value of DATASET=."""
         return self.folder / "sounds.csv"
 
     @property
     def ids(self):
-        """In the order of the CSV."""
+        """Clip ids in the order of the CSV."""
         return [row["filename"][:-4] for row in self.rows]
 
     def add(self, count=3):
-        """New clips."""
+        """Add clips."""
         for _ in range(count):
             self._made += 1
             name = f"clip{self._made:05d}"
@@ -39,46 +39,46 @@ class ChangingDataset:
         self.write()
 
     def remove(self, count=2):
-        """Some clips leave, down to half of those at the beginning."""
+        """Remove clips, down to half of the first number."""
         for _ in range(min(count, len(self.rows) - self.clips // 2)):
             self.rows.pop(self.rng.randrange(len(self.rows)))
         self.write()
 
     def shuffle(self):
-        """Another order."""
+        """Change the order."""
         self.rng.shuffle(self.rows)
         self.write()
 
     def edit(self):
-        """Other audio in one clip."""
+        """Change the audio of one clip."""
         self.record(self.rng.choice(self.ids))
 
     def replace(self):
-        """Other audio in every clip."""
+        """Change the audio of every clip."""
         for name in self.ids:
             self.record(name)
 
     def touch(self):
-        """All files anew with the same content."""
+        """Give all files a new time and the same content."""
         for row in self.rows:
             os.utime(self.folder / row["filename"])
 
     def relabel(self):
-        """Another label and fold for one clip."""
+        """Change the label and fold of one clip."""
         row = self.rng.choice(self.rows)
         row["label"] = f"label{(int(row['label'][-1]) + 1) % 4}"
         row["fold"] = row["fold"] % 5 + 1
         self.write()
 
     def record(self, name):
-        """New audio in this clip's file, whose path is returned."""
+        """Write new audio to this clip's file; its path."""
         noise = np.random.default_rng(self.rng.randrange(1 << 30)).normal(0, 0.1, SAMPLE_RATE)
         path = self.folder / f"{name}.wav"
         soundfile.write(path, noise, SAMPLE_RATE)
         return path
 
     def write(self):
-        """The CSV of the rows."""
+        """Write the CSV."""
         pd.DataFrame(self.rows).to_csv(self.csv, index=False)
 
 

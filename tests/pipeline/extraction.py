@@ -1,4 +1,4 @@
-"""Runs of `features` over a small dataset, and what they leave, for tests."""
+"""Runs of `features` over a small dataset, and their caches, for tests."""
 
 from features_cache import Cache
 from pipeline.extract import extract, request
@@ -19,7 +19,7 @@ def options(sounds, **given):
 
 
 def run(sounds, **given):
-    """How many maps a run computes, by feature."""
+    """The number of maps that a run computes, by feature."""
     asked = request(options(sounds, **given))
     outcome = extract(asked, options(sounds, **given))
     assert not outcome.failures
@@ -35,13 +35,13 @@ def stored(sounds, feature):
 
 
 def contents(cache, feature):
-    """{clip id: bytes} of what a cache gives."""
+    """{clip id: bytes} of a feature in a cache."""
     ids = cache.clips["clip_id"].tolist()
     return {clip: values.tobytes() for clip, values in zip(ids, cache.read(feature, ids))}
 
 
 def done(folder, features):
-    """How many maps count as done, once the files are there."""
+    """The number of maps that count as done; 0 without a cache."""
     if not (folder / "index.h5").exists():
         return 0
     opened = Cache(folder)
@@ -49,7 +49,7 @@ def done(folder, features):
 
 
 def anew(sounds, feature, **given):
-    """{clip id: bytes} of a cache made from the dataset as it is now."""
+    """{clip id: bytes} of a feature in a new cache of the dataset."""
     data = sounds.folder.parent / "anew"
     extract(request(options(sounds, data=data, **given)), options(sounds, data=data, **given))
     return contents(Cache(data / "sounds" / "features"), feature)

@@ -16,7 +16,7 @@ DOCUMENT = ROOT / "docs" / "howto" / "adding-a-feature.md"
 
 @pytest.fixture
 def example():
-    """The example has been loaded, as every file in pipeline/features is, also where somebody saved it."""
+    """The example is loaded like a file in pipeline/features, also if somebody saved it there."""
     saved = FEATURES.pop("crest", None)
     code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert code

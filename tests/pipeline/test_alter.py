@@ -1,4 +1,4 @@
-"""Altered copies: the text decides all, every kind does what its name says."""
+"""Altered copies: the text decides the samples, every alteration does what its name says."""
 
 import librosa
 import numpy as np

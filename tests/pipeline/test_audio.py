@@ -1,4 +1,4 @@
-"""Decoding: what librosa gives for every common kind of file, a reason for every one that is not whole."""
+"""Decoding: every common kind of file gives librosa's samples, every file that is not whole a reason."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ from tests.pipeline.changing import with_flac_length
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated and slated for removal:DeprecationWarning")
 
 RATE = 22_050
-WAYS = audio.decode, lambda path: list(audio.blocks(path))  # to read a file
+WAYS = audio.decode, lambda path: list(audio.blocks(path))  # two ways to read a file
 KINDS = {
     "8-bit.wav": "PCM_U8",
     "16-bit.wav": "PCM_16",
@@ -70,7 +70,7 @@ def test_a_cut_clip_is_the_beginning_of_the_whole_one(tmp_path, rate):
 
 
 def without_length(path):
-    """An MP3 whose frame with its length is cut off."""
+    """The MP3 without the frame that states its length."""
     content = path.read_bytes()
     _, (second, _), *_ = mp3.frames_in(content)
     path.write_bytes(content[second:])
@@ -79,7 +79,7 @@ def without_length(path):
 
 WINDOWED = {
     **{kind: {"subtype": KINDS[kind]} for kind in ("16-bit.wav", "a.flac", "a.ogg", "a.mp3")},
-    "low.mp3": {"bitrate_mode": "CONSTANT", "compression_level": 0.95},  # each frame needs those before it
+    "low.mp3": {"bitrate_mode": "CONSTANT", "compression_level": 0.95},  # each frame needs earlier ones
     "no length.mp3": {"bitrate_mode": "VARIABLE"},
 }
 
@@ -137,7 +137,7 @@ def test_a_truncated_file_is_refused(tmp_path, kind, keep):
     for read in WAYS:
         with pytest.raises(audio.AudioError, match="truncated"):
             read(path)
-    (reason,) = audio.file_infos([path])  # kept, with all that its traceback holds
+    (reason,) = audio.file_infos([path])  # kept with its traceback, which must not hold the file
     assert "truncated" in str(reason)
     assert str(path) not in [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()]
 
@@ -149,7 +149,7 @@ def encode(tmp_path_factory):
         pytest.skip("no lame: install it")
     folder = tmp_path_factory.mktemp("mp3")
     time = np.arange(round(8.05 * 44_100)) / 44_100
-    sweep = 0.3 * np.sin(2 * np.pi * 40 * time * (1 + 5 * time)) * (time % 2 < 1)  # bit rates that differ
+    sweep = 0.3 * np.sin(2 * np.pi * 40 * time * (1 + 5 * time)) * (time % 2 < 1)  # with different bit rates
     soundfile.write(folder / "a.wav", sweep, 44_100)
 
     def encoded(words):
@@ -230,7 +230,7 @@ UNUSABLE = {
         (lambda path: path.write_text("this is not a sound\n" * 50), "not audio .* reads: convert it"),
     ),
     "folder.wav": (Path.mkdir, "not a regular file"),
-    "pipe.wav": (os.mkfifo, "not a regular file"),  # opening it would wait for ever
+    "pipe.wav": (os.mkfifo, "not a regular file"),  # opening it would never end
     "zeros.wav": (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
     "circle.wav": (lambda path: path.symlink_to(path), "cannot be read"),
     **dict.fromkeys(

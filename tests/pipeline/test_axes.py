@@ -1,4 +1,4 @@
-"""Axes are librosa's, shapes are those of what is computed; no librosa or numba loads for them."""
+"""Axes equal librosa's, shapes equal those of the values; neither loads librosa or numba."""
 
 import pickle
 
@@ -39,8 +39,8 @@ def test_rows_stand_for_what_librosa_says(name, rate):
     "name", [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"]
 )
 def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
-    chosen = pickle.loads(pickle.dumps(variant(name)))  # as a worker gets it
-    try:  # another shape is an error
+    chosen = pickle.loads(pickle.dumps(variant(name)))  # a worker gets it pickled
+    try:  # `compute` refuses another shape
         chosen.compute(Clip(np.resize(NOISE, samples).astype(np.float32), rate))
     except Impossible:
         assert rate == 8000 or name.startswith("mel_delta")

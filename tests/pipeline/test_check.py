@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: every finding on a dataset made to have it, and none on a clean one."""
+"""Faults of a dataset: each finding on a dataset that has the fault, none on a clean one."""
 
 import re
 from dataclasses import replace
@@ -19,7 +19,7 @@ SECONDS = 2
 
 
 def noise(seed, seconds=SECONDS):
-    """A different crackle for every seed: bursts over noise, well below full scale."""
+    """Noise in bursts, different for every seed, well below full scale."""
     rng = np.random.default_rng(seed)
     envelope = np.repeat(rng.uniform(0.05, 1, size=40), round(seconds * RATE / 40))
     return (0.1 * envelope * rng.standard_normal(len(envelope))).clip(-0.9, 0.9)
@@ -87,7 +87,7 @@ def test_the_same_audio_of_one_group_or_in_one_fold_is_no_leak_of_audio(tmp_path
 
 def test_damage_is_named(tmp_path):
     spectrum = np.fft.rfft(noise(7))
-    spectrum[len(spectrum) // 2 :] = 0  # as if it had been recorded at half the rate
+    spectrum[len(spectrum) // 2 :] = 0  # a recording at half the rate has nothing there
     sounds = CLEAN | {
         "0.wav": np.zeros(SECONDS * RATE),
         "1.wav": (30 * noise(5)).clip(-1, 1),
@@ -115,7 +115,7 @@ def test_a_dataset_of_which_nothing_can_be_read_is_told_so(tmp_path):
 
 
 def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
-    """Class b is padded: nothing of its sound is needed to know it."""
+    """Class b is padded, so its padding predicts it."""
     rng = np.random.default_rng(0)
     sounds = {f"{number}.wav": noise(number) for number in range(24)}
     for y in list(sounds.values())[1::2]:
@@ -151,7 +151,7 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     assert "1-100032-A-0" in found["padded"].names
 
 
-# Near duplicates and measures by themselves
+# Near duplicates and measures alone
 
 
 def test_the_shift_between_two_clips_is_found_to_the_sample():

@@ -1,4 +1,4 @@
-"""`features`: what it makes, in parts and beside others, and what it says."""
+"""`features`: its files, in parts and beside other runs, and its output."""
 
 import os
 import re

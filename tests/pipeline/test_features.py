@@ -25,7 +25,7 @@ def tone(frequency, rate=RATE):
 
 
 def beats(samples=RATE):
-    """Decaying tones at 120 BPM over a whisper of noise."""
+    """Decaying tones at 120 BPM over faint noise."""
     time = np.arange(samples) / RATE
     strike = np.exp(-20 * (time % 0.5)) * np.sin(2 * np.pi * 330 * time)
     return 0.4 * strike + 1e-4 * np.random.default_rng(2).normal(size=samples)
@@ -67,12 +67,12 @@ VARIANTS = [
     "ifd@n_mels=32,win_length=1200",
 ]
 
-DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]  # a feature of one's own may have none
+DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]  # a user's feature may have none
 TWICE = 20 * np.log10(2)  # dB
 
 
 def agrees(name, sounds):
-    """Where it can exist, which is everywhere but at 8 kHz; and all of it can be stored."""
+    """Compare a feature with its definition; at 8 kHz it may be impossible. float16 holds every value."""
     chosen = variant(name)
     ours = []
     theirs = []
@@ -99,13 +99,13 @@ def test_variants_agree_with_their_definition(name):
     agrees(name, [KINDS["beats"], KINDS["white noise"]])
 
 
-def test_no_definition_is_lost():  # tests/docs/test_cards.py: each is of a feature
+def test_no_definition_is_lost():  # tests/docs/test_cards.py: each belongs to a feature
     assert len(reference.DEFINITIONS) == 36
 
 
 @pytest.mark.parametrize("name", [name for name in FEATURES if FEATURES[name].units.startswith("dB")])
 def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled(name):
-    """AUGMENT=gain goes by the units; row 0 of a cepstrum is the sum over the bands."""
+    """AUGMENT=gain depends on the units; row 0 of a cepstrum is the sum over the bands."""
     risen = compute(name, 2 * NOISE) - compute(name, NOISE)
     if FEATURES[name].units == "dB, cepstrum":
         assert risen[0] == pytest.approx(np.sqrt(128) * TWICE, rel=1e-3)

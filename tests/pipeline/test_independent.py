@@ -1,4 +1,4 @@
-"""Agreement with audioFlux and spafe, where they are installed: pip install -e '.[bench]'."""
+"""Agreement with audioFlux and spafe, if they are installed: pip install -e '.[bench]'."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_gammatone_and_gfcc_are_those_of_audioflux():
     cepstrum = scipy.fft.dct(theirs, axis=0, norm="ortho")[:40]
     for name, other in {"gammatone": theirs, "gfcc": cepstrum}.items():
         deviation = np.sqrt(((compute(name, SOUND)[:, frames] - other) ** 2).mean(axis=1))
-        # In dB; it rounds the centres of the lowest and the highest bands otherwise.
+        # dB; audioFlux rounds the centres of the lowest and the highest bands otherwise
         assert np.median(deviation) < 0.05 and deviation.max() < 0.6
 
 

@@ -1,4 +1,4 @@
-"""Compiled loops that other tests do not reach in every case: medians, rounding."""
+"""Compiled loops in the cases that other tests do not reach: medians, rounding."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_running_median_is_scipys_bit_by_bit(rows, size):
 
 HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)
 HALVES = HALVES[np.isfinite(HALVES)].astype(float)
-BETWEEN = (HALVES[:-1] + HALVES[1:]) / 2  # where two float16 are equally near
+BETWEEN = (HALVES[:-1] + HALVES[1:]) / 2  # halfway between two float16
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

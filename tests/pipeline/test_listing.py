@@ -21,7 +21,7 @@ def test_card_on_the_command_line(capsys):
     listing.run(ListCommand(feature="mel@n_mels=64"))
     text = capsys.readouterr().out
     assert text.startswith("mel@n_mels=64\n") and "64 rows (Hz" in text and "n_mels=64" in text
-    assert "Separates" not in text  # measured of the plain feature
+    assert "Separates" not in text  # only the plain feature was measured
 
 
 def test_table_lists_every_feature_with_its_size_and_what_is_impossible():

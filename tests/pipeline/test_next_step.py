@@ -1,4 +1,4 @@
-"""What a user is told to type next: commands that work, the quick one first."""
+"""The commands that a user is told to type next: they work, the quick one comes first."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""PART=k/n: parts at once, as a job array runs them, make the cache that one run makes."""
+"""PART=k/n: parts that run at once, as in a job array, make the cache of one run."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -9,7 +9,7 @@ from pipeline.extract import extract, request
 from pipeline.extract import run as extract_run
 from tests.pipeline.extraction import cache, options, run, stored
 
-PARTS = 3  # of eight clips: no part as large as every other
+PARTS = 3  # eight clips divide into parts of 2, 3 and 3
 
 
 def fill(sounds, part):
@@ -38,7 +38,7 @@ def test_parts_at_once_make_the_cache_that_one_run_makes(sounds, prepared):
     with ProcessPoolExecutor(PARTS, forked) as jobs:
         done = list(jobs.map(fill, [sounds] * PARTS, range(1, PARTS + 1)))
     assert done == [2, 3, 3]
-    if prepared:  # filled where they lay: no part made a file anew
+    if prepared:  # no part made a file again
         assert inodes == [cache(sounds)[name].path.stat().st_ino for name in ("rms", "zcr")]
     assert run(sounds, wait=True) == {"rms": 0, "zcr": 0}
     by_parts = stored(sounds, "rms")

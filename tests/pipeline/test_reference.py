@@ -1,4 +1,4 @@
-"""The tolerance: what agrees, what does not, and for which features a part may differ."""
+"""The tolerance, and the features of which a part may differ."""
 
 import numpy as np
 import pytest

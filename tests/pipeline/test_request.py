@@ -1,4 +1,4 @@
-"""What happens to a dataset costs only what it must, and is told in a line."""
+"""A change of a dataset costs no more than it must, and is told in a line."""
 
 import pytest
 import soundfile

@@ -101,7 +101,7 @@ def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(tm
     write_dataset(tmp_path)
     assert first.stat().st_mtime_ns == before
     first.unlink()
-    (tmp_path / UNFINISHED / "audio").mkdir(parents=True)  # what a killed run leaves
+    (tmp_path / UNFINISHED / "audio").mkdir(parents=True)  # a killed run leaves it
     write_dataset(tmp_path)
     assert first.exists()
     assert not (tmp_path / UNFINISHED).exists()

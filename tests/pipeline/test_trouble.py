@@ -1,4 +1,4 @@
-"""Damage, bad clips, full disks: what `features` does about them, and says."""
+"""`features` with damage, bad clips, full disks."""
 
 import errno
 import shutil
@@ -21,7 +21,7 @@ from tests.refusal import refused
 
 
 def overwrite(folder):
-    """A byte of the fourth clip's."""
+    """Flip a bit of the fourth clip."""
     file = Cache(folder)["zcr"]
     flip_bit(file.path, file.values_offset + 3 * file.clip_bytes)
 

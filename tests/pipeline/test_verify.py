@@ -1,4 +1,4 @@
-"""`verify`: damage by CRC, and what a cache says by plain librosa."""
+"""`verify`: damage by CRC, and agreement with plain librosa."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.refusal import refused
 
 
 def status(sounds, recompute=3, **given):
-    """What the command ends with."""
+    """The command's exit status."""
     where = options(sounds)
     return verify.run(VerifyCommand(dataset=where.dataset, data=where.data, recompute=recompute, **given))
 

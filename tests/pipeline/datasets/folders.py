@@ -1,4 +1,4 @@
-"""Small folders of sounds, as users have them."""
+"""Small datasets as users have them."""
 
 import numpy as np
 import soundfile
@@ -8,7 +8,7 @@ from pipeline.options import ExtractOptions
 
 
 def dataset(where, data, **given):
-    """What a command gets for DATASET=where and these options; `data` is made in this folder."""
+    """The dataset of DATASET=where and these options; DATA= is `data` in the folder `data`."""
     return load(ExtractOptions(dataset=str(where), data=data / "data", **given))
 
 

@@ -1,7 +1,7 @@
 """ESC-50 is fetched from where it broke off, unpacked safely or not at all, and checked.
 
 The archives have ESC-50's names and folds, and silence for sound: FLAC inside, a kilobyte a clip.
-The server has the manners, good and bad, of real ones.
+The server behaves as real ones do, well and badly.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def silent_clip(samples=220_500, rate=44_100):
 
 @cache
 def files():
-    """What an archive holds, by path: two clips of two classes in each of five folds."""
+    """The archive's files by path: two clips of two classes in each of five folds."""
     rows = ["filename,fold,target,category,esc10,src_file,take"]
     sounds = {}
     labels = list(ESC50_CATEGORIES)
@@ -59,7 +59,7 @@ def zipped(content, top=f"{TOP}/", compression=zipfile.ZIP_STORED):
 
 
 def whole(number, begin, content):
-    """What a server that knows ranges answers: status, body, and how long it says that the body is."""
+    """The answer of a server that knows ranges: status, body, stated length of the body."""
     if begin >= len(content):
         return 416, b"", 0
     return 206 if begin else 200, content[begin:], len(content) - begin
@@ -70,7 +70,7 @@ MANNERS = {
     "breaks-off": lambda n, begin, content: (
         *(200 + 6 * bool(begin), content[begin:][: len(content) // 4], len(content) - begin),
     ),
-    # As GitHub sends archives: no length, in pieces; the first connection breaks off.
+    # GitHub sends archives so: in pieces, without a length. The first connection breaks off.
     "chunked": lambda n, begin, content: (200, content[: None if n else len(content) // 2], None),
     "busy-once": lambda n, begin, content: whole(n, begin, content) if n else (503, b"", 0),
     "silent": lambda n, begin, content: (time.sleep(0.5), (200, b"", 0))[1],
@@ -81,7 +81,7 @@ MANNERS = {
 
 
 class Server:
-    """A server of one file in the manner that `url` names; `ranges` remembers what was asked for."""
+    """A server of one file in the manner that `url` names; `ranges` holds the ranges that were requested."""
 
     def __init__(self, content):
         self.content = content
@@ -118,7 +118,7 @@ class Server:
 
 @pytest.fixture
 def small(monkeypatch):
-    """ESC-50 has 20 clips of two classes, and nobody waits."""
+    """ESC-50 has 20 clips of two classes, and a connection is tried again at once."""
     monkeypatch.setattr(esc50, "CLIPS", 20)
     monkeypatch.setattr(download, "PAUSES", (0, 0))
 
@@ -219,7 +219,7 @@ def entry(name, kind=stat.S_IFREG):
 
 
 def overwritten(archive):
-    """Of the first entry some compressed bytes."""
+    """The archive with some compressed bytes of the first entry set to 0."""
     begin = 30 + len(f"{TOP}/meta/esc50.csv") + 30
     return archive[:begin] + bytes(100) + archive[begin + 100 :]
 

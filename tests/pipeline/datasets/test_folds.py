@@ -56,7 +56,7 @@ def test_folds_balance_every_label_of_clips_that_have_several_or_none():
     labels = [";".join(np.array(list("abcd"))[row]) for row in chosen]
     drawn = draw_folds(labels, np.repeat(np.arange(60), 10), 5, 0, {})
     by_fold = pd.DataFrame(chosen).groupby(drawn).mean()
-    assert (np.ptp(by_fold, axis=0) < 0.07).all()  # of random folds 0.14
+    assert (np.ptp(by_fold, axis=0) < 0.07).all()  # 0.14 for random folds
 
 
 def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_commands(tmp_path):
@@ -166,7 +166,7 @@ def test_official_folds_give_way_to_folds_by_group_and_come_back(tmp_path):
     [
         lambda path: path.write_text(path.read_text().replace("fold,", "FOLD,", 1)),
         lambda path: path.write_text(path.read_text().replace(",1,", ",x,")),
-        lambda path: (path.unlink(), os.mkfifo(path)),  # not waited for
+        lambda path: (path.unlink(), os.mkfifo(path)),  # reading it would never end
     ],
 )
 def test_damaged_folds_are_told(tmp_path, change):

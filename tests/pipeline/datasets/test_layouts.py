@@ -1,4 +1,4 @@
-"""Folders: one sub-folder a class, splits, published datasets; what is no dataset is refused."""
+"""Folders: one sub-folder a class, splits, published datasets; a folder that is no dataset is refused."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_class_folders_of_any_script_sorted_by_path(tmp_path):
         (mine / name).touch()
     clips = dataset(mine, tmp_path)
     ids = ["dog barks/a b", "dog barks/broken", "dog barks/old/a", "собака/гав 1", "猫/ニャー"]
-    assert clips.table["clip_id"].tolist() == ids  # what cannot be read stays in the table
+    assert clips.table["clip_id"].tolist() == ids  # broken.wav stays in the table
     assert clips.table["label"].tolist() == ["dog barks"] * 3 + ["собака", "猫"]
     assert clips.name == "my sounds"
     for said in ("not audio by name: 1 file", "in no class folder: 1 audio file", "class folder owl"):

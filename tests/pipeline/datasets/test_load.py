@@ -122,7 +122,9 @@ def test_data_names_absent_files_and_the_next_command(tmp_path, capsys):
     assert run(SourceOptions(dataset=listed, data=tmp_path / "data")) == 1
     shown = capsys.readouterr().out
     assert f"{tmp_path / 'missing.wav'}: missing" in shown
-    assert "list: 1 clip, 1 class, 1 fold, 1 source recording\n" in shown  # as `check` and the report count
+    assert (
+        "list: 1 clip, 1 class, 1 fold, 1 source recording\n" in shown
+    )  # `check` and the report count alike
 
 
 def test_a_clip_has_a_sample_at_least(tmp_path):

@@ -1,4 +1,4 @@
-"""CSV files and ESC-50's layout: what clips are called, what is read, what is refused."""
+"""CSV files and ESC-50's layout: the ids of clips, the forms that are read, the errors."""
 
 from pathlib import Path
 

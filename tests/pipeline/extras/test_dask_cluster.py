@@ -1,4 +1,4 @@
-"""A Dask cluster gives the bytes that worker processes give; what is killed there costs no clip."""
+"""A Dask cluster stores the bytes of worker processes; a killed worker or scheduler costs no clip."""
 
 import os
 import random
@@ -46,7 +46,7 @@ def contents(data):
 
 
 class InTheMiddle(threading.Thread):
-    """Ends something as soon as some clips are done; `left` is how many were."""
+    """Ends something as soon as some clips are done; `left` is their number."""
 
     def __init__(self, data, end):
         super().__init__(daemon=True)
@@ -62,7 +62,7 @@ class InTheMiddle(threading.Thread):
 
 
 def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(sounds, tmp_path, capsys):
-    """One cluster for all: a worker is killed in the first run, the scheduler in the second."""
+    """The first run loses a worker, the second the scheduler."""
     plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
     extract.extract(*asked(sounds, plain))
     with distributed.LocalCluster(

@@ -1,4 +1,4 @@
-"""A network in a file as a feature: small ones of known answers, computed, cached, predicted by."""
+"""A network in a file as a feature: small networks with known answers, in the cache and in predictions."""
 
 import json
 
@@ -22,7 +22,7 @@ RATE = 1000
 
 
 def write_network(name, *, shape="windows, samples", factor=1.0, **card):
-    """models/<name>.onnx: of each window its mean and its maximum, times `factor`."""
+    """models/<name>.onnx: the mean and the maximum of each window, times `factor`."""
     *outer, _ = shape.split(", ")
     text = f"""<ir_version: 9, opset_import: ["" : 18]>
         network (float[{shape}] x) => (float[{", ".join([*outer, "2"])}] both) {{
