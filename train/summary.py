@@ -1,11 +1,12 @@
 """A run's printed summary, and its calibration for run.json. No torch."""
 
 import statistics
-from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from commandline.terminal import mean_percent, percent
+from features_cache.table import label_indicator
 from results import tags
 from results.config import Calibration, Epoch
 from results.run_folder import RunFolder
@@ -13,6 +14,7 @@ from results.scores import confusion_matrix, fit_temperature, most_confused, sca
 
 PRINTED_SCORES = ("loss", "accuracy", "f1")
 TAGS_PRINTED = ("loss", "map", "f1")
+UNFITTED = 0.5  # threshold of a class that no fold was both trained and scored on
 LEAST_PRECISE = 3  # classes that are named, those of the least average precision
 
 
@@ -93,16 +95,36 @@ def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
     """
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():
-        if run.tags:
-            answers, labels = run.tag_answers(selection=selection)
-            thresholds = dict(zip(run.classes, tags.fit_thresholds(labels, answers).tolist()))
-            fitted[selection] = Calibration(temperature=1.0, clips=len(labels), thresholds=thresholds)
-            continue
-        probabilities, targets = run.answers(selection=selection)
-        temperature = fit_temperature(targets, probabilities)
-        fitted[selection] = Calibration(temperature=temperature, clips=len(targets))
-        if run.training.windows:
-            target = np.eye(len(run.classes), dtype=bool)[targets]
-            thresholds = tags.fit_thresholds(target, scaled(probabilities, temperature)).tolist()
-            fitted[selection] = replace(fitted[selection], thresholds=dict(zip(run.classes, thresholds)))
+        temperature = 1.0
+        thresholds = None
+        if not run.tags:
+            probabilities, targets = run.answers(selection=selection)
+            temperature = fit_temperature(targets, probabilities)
+        if run.tags or run.training.windows:
+            thresholds = fit_thresholds(run, selection, temperature)
+        clips = len(run.scored(selection=selection))
+        fitted[selection] = Calibration(temperature=temperature, clips=clips, thresholds=thresholds)
     return fitted
+
+
+def fit_thresholds(run: RunFolder, selection: str, temperature: float) -> dict[str, float]:
+    """Each class's threshold with the highest F1: of windows on validation clips, else on all tested clips.
+
+    A clip counts for a class that its fold's model was trained on; UNFITTED if no such clip has the class.
+    """
+    tested = run.scored(selection=selection)
+    labels = label_indicator(tested["target"], run.classes)
+    present = np.stack([labels[tested["fold"] == fold].any(axis=0) for fold in run.finished])
+    elsewhere = present.sum(axis=0) - present > 0
+    if len(run.finished) == 1 or run.finished != run.folds:  # other folds are not known
+        elsewhere[:] = True
+
+    split = "val" if run.validated and run.training.windows else "test"
+    rows = run.scored(split=split, selection=selection)
+    probabilities = rows[run.classes].to_numpy(np.float32)
+    if not run.tags:
+        probabilities = scaled(probabilities, temperature)
+    trained = elsewhere[pd.Index(run.finished).get_indexer(rows["fold"])]
+    target = label_indicator(rows["target"], run.classes) & trained
+    thresholds = tags.fit_thresholds(target, probabilities * trained)
+    return dict(zip(run.classes, np.where(target.any(axis=0), thresholds, UNFITTED).tolist()))
