@@ -17,6 +17,8 @@ from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand, WindowsCommand
 from results import run_folder
 from results.config import Calibration
+from results.scores import scaled
+from results.tags import fit_thresholds
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from train import run
@@ -55,6 +57,15 @@ def test_the_run_says_that_its_clips_are_windows_and_which_thresholds_are_best(f
     assert list(rows)[6:8] == ["start", "end"]
     assert (rows["end"] - rows["start"] == 1).all()
     assert rows["clip_id"].equals(rows["group"] + "@" + rows["start"].map("{:g}".format))
+
+
+def test_thresholds_of_windows_are_fitted_to_validation_clips_if_there_are_any(folder):
+    dataset = {"dataset": str(folder / "data" / "farm" / "farm.csv"), "data": folder / "data"}
+    given = {"runs": folder / "validated", "features": "mel", "model": "linear", "val": "group"}
+    trained = run.execute(RunOptions(**dataset, **given))
+    probabilities, targets = trained.answers(split="val")
+    expected = fit_thresholds(np.eye(3, dtype=bool)[targets], scaled(probabilities, trained.temperature()))
+    assert [*trained.thresholds().values()] == expected.tolist()
 
 
 def test_training_leads_to_detections(folder, capsys):

@@ -1,5 +1,6 @@
 """Several labels a clip: what training, prediction and what is made of a run do with them."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from commandline.terminal import percent
 from features_cache import Cache, external
 from features_cache.table import label_indicator
 from results import tags
+from results.run_folder import RunFolder, write_predictions
 from tests.refusal import refused
 from tests.train.little import CLASSES, change, clip_table, execute, little_options
 from train import run, sweep
@@ -22,7 +24,7 @@ from train.options import BundleOptions, ExplainOptions, ExportOptions, Importan
 from train.own_loop import OwnRun
 from train.plan import make_plan
 from train.rejection import Rejection
-from train.summary import summary
+from train.summary import UNFITTED, calibration, summary
 from train.trainer import Trainer, train_run
 
 ROWS, FRAMES = 16, 24
@@ -82,6 +84,20 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(finish
     thresholds = finished.config.calibration["last"].thresholds
     everything, known = finished.tag_answers()
     assert list(thresholds.values()) == tags.fit_thresholds(known, everything).tolist()
+
+
+def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(finished, tmp_path):
+    copy = RunFolder(shutil.copytree(finished.path, tmp_path / "copy"))
+    assert calibration(copy)["last"] == finished.config.calibration["last"]
+    for fold in copy.folds[1:]:
+        rows = copy.predictions(fold)
+        probabilities = rows[copy.classes].to_numpy(np.float32)
+        rows["target"] = [";".join({*target.split(";")} - {CLASSES[0]}) for target in rows["target"]]
+        write_predictions(copy.fold(fold), rows, probabilities, copy.classes)
+    thresholds = calibration(RunFolder(copy.path))["last"].thresholds
+    assert thresholds.pop(CLASSES[0]) == UNFITTED
+    known = finished.config.calibration["last"].thresholds
+    assert thresholds == {name: known[name] for name in CLASSES[1:]}
 
 
 def test_the_table_of_a_sweep_has_their_average_precision(finished):
