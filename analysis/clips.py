@@ -34,7 +34,7 @@ BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a b
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
-    """The cache, the features whose files can be opened, and a sentence on each file that cannot."""
+    """The cache, the features whose files can be opened, a sentence on each file that cannot."""
     if folder is None:
         return None, [], []
     try:
@@ -65,7 +65,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
 def read_batches(
     cache: Cache, feature: str, ids: Sequence[str]
 ) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
-    """(ids, values (B, rows, frames)) of those clips that can be read, in the order given."""
+    """(ids, values (B, rows, frames)) of the clips that can be read, in the order given."""
     done = set(cache.clips["clip_id"][cache[feature].done()])
     readable = [clip for clip in ids if clip in done]
     for start in range(0, len(readable), BATCH_CLIPS):
@@ -85,7 +85,7 @@ def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
 
 
 def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """At most `most` clips in table order, equally many of each class that has so many."""
+    """At most `most` clips in table order, equally many of each class as far as it has them."""
     if len(table) <= most:
         return table
     shuffled = table.iloc[rng.permutation(len(table))]
@@ -211,8 +211,7 @@ def clip_audio(
         with suppress(soundfile.LibsndfileError, ValueError):
             status = sources[clip].stat()
             start, end = places[clip]
-            made_from = [str(sources[clip]), status.st_size, status.st_mtime_ns, cache.duration]
-            made_from += [start, end] if end else []
+            made_from = [str(sources[clip]), status.st_size, status.st_mtime_ns, start, end, cache.duration]
             made = folder / "audio" / f"{digest(made_from)}.mp3"
             if not made.is_file():
                 made.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ STEMS = {"features": "additions", "augmentation": "augmentation"}  # kind of abl
 
 
 def submit_comparison(writer: FigureWriter, found: Findings) -> None:
-    """Submit the figures of several runs; with PAPER=1 also those that the page draws in HTML.
+    """Submit the figures of several runs; with PAPER=1 also those that the page shows in HTML.
 
     A figure of intervals is left out if no row has one.
     """

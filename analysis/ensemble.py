@@ -50,11 +50,12 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     names = [run.name for run in members]
     configs = [run.config for run in members]
     # If all members chose their epoch alike, by the same validation or by none, each checkpoint is averaged;
-    # otherwise the counted ones are, as `last`.
+    # otherwise those that count are, as `last`.
     alike = len({(run.selection_protocol, run.checkpoint) for run in members}) == 1
-    averaged = {"last": [run.probabilities[0] for run in members]}
+    means = {"last": np.mean([run.probabilities[0] for run in members], axis=0)}
     if alike:
-        averaged = {name: [run.checkpoints[name][0] for run in members] for name in first.checkpoints}
+        for name in first.checkpoints:
+            means[name] = np.mean([run.checkpoints[name][0] for run in members], axis=0)
     features = ",".join(dict.fromkeys(run.features for run in members))
     seeds = {run.seeds[0] for run in members}
     seed = seeds.pop() if len(seeds) == 1 else 0
@@ -84,7 +85,6 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     clips = pd.DataFrame(
         {"clip_id": first.clip_ids, "group": first.groups, "split": "test", "target": target}
     )
-    means = {name: np.mean(of_members, axis=0) for name, of_members in averaged.items()}
     for fold in np.unique(first.folds):
         here = first.folds == fold
         rows = pd.concat([clips[here].assign(selection=name) for name in means])

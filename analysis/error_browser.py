@@ -4,7 +4,7 @@ The page's script reads one JSON object:
 
     group      what the dataset calls a group: recording, speaker, …
     features   names of the features that clips have images of
-    clips      [{id, group, number, link}]  number: of its images and audio; 0 is the hardest clip
+    clips      [{id, group, number, link}]  number: in the ids of its images and audio; 0 is the hardest clip
     test_sets  [{classes, categories, clips, target, folds}]  what runs on the same clips share; classes stand
                by category, clips are numbers in `clips`, target are numbers in `classes`
     runs       [{name, test_set, top}]  top: one row a clip, the three most probable classes (-1 where there
@@ -49,7 +49,7 @@ def by_category(run: Run) -> Ints:
 def browser_data(
     runs: Sequence[Run], clips: pd.DataFrame, features: Sequence[str], links: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The object that the page's script reads; `clips` of `clip_difficulty`, `links`: clip id -> address."""
+    """The object that the page's script reads; `clips` from `clip_difficulty`, `links` clip id -> address."""
     tested: list[Run] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -93,7 +93,7 @@ def browser_data(
 
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
     """(N, K) -> a row a clip: three numbers in `order`, -1 where there are no more, four percentages."""
-    # Ties go to the class that stands first in run.json, as in the prediction itself.
+    # Ties go to the class that is first in run.json, as in the prediction itself.
     first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     lacking = ((0, 0), (0, TOP - first.shape[1]))
     places = np.pad(np.argsort(order)[first], lacking, constant_values=-1)

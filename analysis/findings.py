@@ -7,6 +7,7 @@ Accuracies are from 0 to 1, differences from -1 to 1; NaN is a number that is no
 best run is below zero if the run is worse; its interval excludes zero exactly if its verdict is clear.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,14 +33,8 @@ HARDEST = 3
 COMPARISON = [
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
     *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
-]
-
-FOR_CLASSES = ("balanced_accuracy", "calibration_error", "calibration_floor", "calibration_scaled")
-TAGS_COMPARISON = [
-    *(name for name in COMPARISON if name != "balanced_accuracy"),
     *("macro_auroc", "lwlrap"),
-]
-AS_MAP = {name: name.replace("accuracy", "map") for name in COMPARISON if name.startswith("accuracy")}
+]  # those that runs have: tags lack balanced_accuracy, others the last two
 
 
 @dataclass(frozen=True)
@@ -149,8 +144,11 @@ def findings(
     recall = pd.concat(
         reports[run.name][:-2].assign(run=run.name, category=run.categories) for run in main.runs
     )
+    comparison = table[[name for name in COMPARISON if name in table]]
+    if tagged:
+        comparison = comparison.rename(columns=lambda name: re.sub("^accuracy", "map", name))
     made = {
-        "comparison": table[TAGS_COMPARISON].rename(columns=AS_MAP) if tagged else table[COMPARISON],
+        "comparison": comparison,
         "metrics": metrics,
         "runs": details,
         "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
@@ -259,6 +257,5 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
     ranked_by = metrics["metric"].isin(["accuracy", "map"])
     accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
     means = metrics[~ranked_by].pivot(index="run", columns="metric", values="mean")
-    means = means.reindex(columns=[*dict.fromkeys([*means, *FOR_CLASSES])])
     table = pd.concat(parts, ignore_index=True)
     return table.merge(accuracy[["run", "accuracy_sd", "n"]]).merge(means, on="run")

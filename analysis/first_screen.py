@@ -1,7 +1,7 @@
-"""Beside the first sentences of a report: forest plot, small confusion matrix, common mistake.
+"""The figures of a report's first screen: forest plot, small confusion matrix, common mistake.
 
 The forest plot has a panel for each set of runs that differ in their features alone, and one of all, on one
-axis. A dot is filled if its run does not differ clearly from the best of the whole ranking.
+axis. A dot is hollow if its run does not differ clearly from the best of the whole ranking.
 """
 
 from itertools import chain

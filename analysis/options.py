@@ -26,7 +26,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         least=0,
     )
     audio_mb: float = option(1, "MB of compressed audio in the page; 0 embeds none and links files", least=0)
-    seed: int = option(0, "seed of the clips that the data section summarises, and of t-SNE", **SEED)
+    seed: int = option(0, "seed of the draw of clips that the data section summarises", **SEED)
     paper: bool = option(
         False, "write for papers too: figures as PDF and PNG, a LaTeX document, a methods paragraph"
     )

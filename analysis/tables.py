@@ -44,13 +44,13 @@ TAG_ERRORS = 10  # listed of each kind and class
 
 def fold_scores(run: Run) -> pd.DataFrame:
     """Every metric (columns) in each fold (rows), seeds averaged."""
-    rows = {
-        (int(fold), seed): all_metrics(run.target[run.folds == fold], values[run.folds == fold])
-        if not run.tags
-        else tag_metrics(run, seed, run.folds == fold)
-        for fold in np.unique(run.folds)
-        for seed, values in enumerate(run.probabilities)
-    }
+    rows = {}
+    for fold in np.unique(run.folds):
+        here = run.folds == fold
+        for seed, values in enumerate(run.probabilities):
+            rows[int(fold), seed] = (
+                tag_metrics(run, seed, here) if run.tags else all_metrics(run.target[here], values[here])
+            )
     return pd.DataFrame.from_dict(rows, orient="index").groupby(level=0).mean().rename_axis("fold")
 
 

@@ -1,11 +1,9 @@
-"""Figures for papers and for the report: each one function that draws into `ax` and returns it.
+"""Figures for papers and for the report: each is one function that draws into `ax` and returns it.
 
-A figure takes arrays, names and an `ax` of any size; it reads and writes nothing. `@figure` enters
-it in FIGURES, where the report and the tests find it. A FigureWriter writes them as files.
+`@figure` enters it in FIGURES, where the report and the tests find it. A FigureWriter writes them as files.
 
-Conventions: class axes keep the order they are given in; probabilities and rates run from 0 to 1;
-colours come from `figures.drawing` and never carry a meaning alone: line styles, markers or numbers
-say the same in grey.
+Conventions: classes keep the order in which they are given; probabilities and rates run from 0 to 1. Colours
+come from `figures.drawing` and never carry a meaning alone: line styles, markers or numbers say the same.
 """
 
 from analysis.figures import comparison, data, importance, run  # noqa: F401 - importing enters their figures

@@ -90,13 +90,13 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
 
 
 def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Up to four rows or frames of a feature map, equally far apart, and what they stand for."""
+    """Up to four rows or frames of a feature map, equally far apart, and their values."""
     places = np.unique(np.linspace(0, len(axis) - 1, 4).round().astype(int))
     return places, [format_plain(float(axis[place])) for place in places]
 
 
 def format_plain(value: float) -> str:
-    """Three digits that count, and no powers of ten: 31.2, 682, 15400."""
+    """Three significant digits without powers of ten: 31.2, 682, 15400."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

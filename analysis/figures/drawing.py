@@ -35,7 +35,7 @@ FONT_SIZE = 8.0
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing function, its caption, and the size in inches that its data asks for."""
+    """A drawing function, its caption, and its size in inches, whose height follows from the data."""
 
     caption: str
     draw: Draw
@@ -58,7 +58,7 @@ def figure(
     pixels: bool = False,
     name: str = "",
 ) -> Callable[[Draw], Draw]:
-    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; its `height` is computed from its data.
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `height` computes its height from its data.
 
     `name` enters a function that draws several figures under another.
 
@@ -74,7 +74,7 @@ def figure(
 
 
 def row_height(of: str, base: float, step: float, columns: int = 1) -> Callable[..., float]:
-    """A height: `base`, and `step` for each row of the entries of `of`, so many `columns` a row."""
+    """A height: `base`, and `step` for each row of the data called `of`, with so many `columns` a row."""
     return lambda **data: base + step * -(-len(data[of]) // columns)
 
 
@@ -149,7 +149,7 @@ def panels(ax: Axes, count: int, columns: int, *, wide: float = 0.12, high: floa
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """`text`, its middle left out if it is longer than `longest`: features stand first, a model last."""
+    """`text` without its middle if it is longer than `longest`: a label begins with features, ends with a model."""
     kept = longest // 2
     return text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
 
@@ -186,7 +186,7 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """A text in each cell, a name for each row and column, the columns' turned by degrees, above if `top`."""
+    """A text in each cell, a name for each row and column, those of columns turned by degrees, above if `top`."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
         if words:

@@ -126,13 +126,13 @@ class FigureWriter:
 
 @cache
 def drawing_code() -> str:
-    """A hash of the drawing modules and matplotlib's version, on which figures depend besides their data."""
+    """A hash of what figures depend on besides their data: the drawing modules and matplotlib's version."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 
 def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
-    """The content of one file of a figure: SVG, PDF, WebP for the screen, PNG as wide as the name says."""
+    """The content of one file of a figure: SVG, PDF, WebP for the screen, PNG of the width in its name."""
     figure = FIGURES[name]
     width, height = figure.size(**data)
     if file.suffix == ".png":
