@@ -112,7 +112,11 @@ def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -
     return images[: min(FEATURES_SHOWN, max(1, len(set(wanted) & set(images))))]
 
 
-def thumbnails(cache: Cache, features: Sequence[str], clips: Sequence[str]) -> dict[str, dict[int, str]]:
+def thumbnails(
+    cache: Cache,
+    features: Sequence[str],
+    clips: Sequence[str],
+) -> dict[str, dict[int, str]]:
     """clip -> {number of the feature: WebP as base64}; at most IMAGES, for the first clips."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}

@@ -34,7 +34,8 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         recall = found.tables["recall_by_class"].pivot_table("recall", "run", "class", sort=False)
         recall = recall.reindex(index=shown["run"], columns=classes).set_axis(shown["label"])
         writer.submit("recall_by_set", recall=recall)
-    for kind, pairs in found.tables.get("ablations", pd.DataFrame({"kind": []})).groupby("kind", sort=False):
+    ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
+    for kind, pairs in ablations.groupby("kind", sort=False):
         gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
         gains["name"] += gains["control"].map({True: " (control)", False: ""})
         if gains["model"].nunique() == 1:
@@ -42,6 +43,7 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         gains["filled"] = gains["verdict"].str.startswith("clear")
         if gains["low"].notna().any():
             writer.submit("intervals", STEMS[str(kind)], intervals=gains, label=f"points of {found.score}")
-    for run, table in found.tables.get("attribution", pd.DataFrame({"of": []})).groupby("of", sort=False):
+    attribution = found.tables.get("attribution", pd.DataFrame({"of": []}))
+    for run, table in attribution.groupby("of", sort=False):
         loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
         writer.submit("channel_importance", f"{run}.attribution", loss=loss)

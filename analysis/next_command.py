@@ -129,7 +129,11 @@ def own_words(run: Run, given: Sequence[str] = ()) -> list[str]:
     return without(words, "FEATURES", "SEED", *(word.partition("=")[0] for word in given))
 
 
-def sweeps(given: Sequence[str], runs: Sequence[Run], seeds: Sequence[int] = ()) -> str:
+def sweeps(
+    given: Sequence[str],
+    runs: Sequence[Run],
+    seeds: Sequence[int] = (),
+) -> str:
     """A command for all of these runs with these seeds, or each with its own; one part a configuration."""
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:

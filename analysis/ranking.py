@@ -116,7 +116,12 @@ class Ranking:
         return float(of_chance.sum() / self.unit), float(tests.p[0])
 
 
-def rankings(runs: Sequence[Run], *, named: bool = False, outdated: Collection[str] = ()) -> list[Ranking]:
+def rankings(
+    runs: Sequence[Run],
+    *,
+    named: bool = False,
+    outdated: Collection[str] = (),
+) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 
     If RUN= has `named` exactly two runs, they are one planned comparison. Sets with a run whose name is in
@@ -185,7 +190,8 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
             by_fold[row, column] = np.mean([macro(of_seed) for of_seed in precisions])
         values = [[jackknife_values(labels, ranks, groups) for ranks in run.ranks] for run in runs]
         scores = np.stack([np.mean(of_seeds, axis=0) for of_seeds in values], axis=1)
-        interval = np.stack([precision_intervals(labels, run.ranks.mean(axis=0), groups)[-1] for run in runs])
+        ranks_of = [run.ranks.mean(axis=0) for run in runs]
+        interval = np.stack([precision_intervals(labels, ranks, groups)[-1] for ranks in ranks_of])
         worth = np.full(len(labels), 1 / len(labels))
         accuracy = scores.sum(axis=0)
     else:

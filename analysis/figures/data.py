@@ -139,11 +139,17 @@ POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # beyond ten classes the marker
     "Projections of the clips, one dot a clip",
     row_height("points", 0.9, 1.65, PROJECTIONS_A_ROW),
 )
-def draw_projections(ax: Axes, *, points: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]) -> Axes:
+def draw_projections(
+    ax: Axes,
+    *,
+    points: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+) -> Axes:
     """`points` and `labels`: title -> (clips, 2) and (clips,) classes, a marker and colour each."""
     classes = np.unique(np.concatenate([*labels.values()]))
     columns = min(PROJECTIONS_A_ROW, len(points))
-    for panel, (title, places) in zip(panels(ax, len(points), columns, wide=0.06, high=0.12), points.items()):
+    drawn = panels(ax, len(points), columns, wide=0.06, high=0.12)
+    for panel, (title, places) in zip(drawn, points.items()):
         for number, name in enumerate(classes):
             panel.plot(
                 *places[labels[title] == name].T,

@@ -134,7 +134,14 @@ def grid_lines(ax: Axes, axis: str = "y") -> None:
     ax.tick_params(length=0)
 
 
-def panels(ax: Axes, count: int, columns: int, *, wide: float = 0.12, high: float = 0.3) -> list[Axes]:
+def panels(
+    ax: Axes,
+    count: int,
+    columns: int,
+    *,
+    wide: float = 0.12,
+    high: float = 0.3,
+) -> list[Axes]:
     """Divide `ax` into `count` panels, row by row from the top, with gaps as fractions of a panel."""
     ax.set_axis_off()
     rows = -(-count // columns)
@@ -149,7 +156,7 @@ def panels(ax: Axes, count: int, columns: int, *, wide: float = 0.12, high: floa
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """`text` without its middle if it is longer than `longest`: a label begins with features, ends with a model."""
+    """`text`, its middle left out if it is longer than `longest`; features stand first, a model last."""
     kept = longest // 2
     return text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
 
@@ -186,7 +193,7 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """A text in each cell, a name for each row and column, those of columns turned by degrees, above if `top`."""
+    """A text in each cell, names of rows and columns; those of columns turned by degrees, above if `top`."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
         if words:

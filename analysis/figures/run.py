@@ -173,11 +173,18 @@ def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, 
     enough = clips >= FEWEST_IN_BIN
     x = 100 * confidence[enough]
     y = 100 * accuracy[enough]
-    above.vlines(x, np.minimum(x, y), np.maximum(x, y), color=MUTED, linewidth=1)  # the calibration gap
+    gap = np.minimum(x, y), np.maximum(x, y)  # of calibration
+    above.vlines(x, *gap, color=MUTED, linewidth=1)
     above.plot(x, y, "o-", color=SERIES[0], markersize=5, linewidth=1)
     above.set(xlim=(0, 102), ylim=(0, 103), ylabel="accuracy, %", xticklabels=[])
     width = 100 / len(clips)
-    below.bar((np.arange(len(clips)) + 0.5) * width, clips, width=0.9 * width, color=SERIES[0], alpha=0.6)
+    below.bar(
+        (np.arange(len(clips)) + 0.5) * width,
+        clips,
+        width=0.9 * width,
+        color=SERIES[0],
+        alpha=0.6,
+    )
     below.set(xlim=(0, 102), xlabel="confidence (predicted probability), %", ylabel="predictions")
     for panel in (above, below):
         grid_lines(panel)
