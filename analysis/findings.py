@@ -151,7 +151,7 @@ def findings(
         "comparison": comparison,
         "metrics": metrics,
         "runs": details,
-        "members": pd.DataFrame(members, columns=["run", "member", "accuracy"]),
+        "members": pd.DataFrame(members, columns=["run", "member", "map" if tagged else "accuracy"]),
         f"{'precision' if tagged else 'recall'}_by_class": recall[["run", "class", "category", score]],
         "ablations": changes,
         "attribution": pd.concat(attributions, ignore_index=True),
@@ -241,10 +241,11 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "seeds": len(run.seeds),
                 "exact": run.exact,
                 "control": max(run.channels.values()) > 1,
-                "members": {  # accuracy of each alone, mean over folds, seeds averaged
-                    name: float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))
+                "members": {  # accuracy of each alone, mean over folds, seeds averaged; mAP for tags
+                    name: float(tables.seed_scores(run, values).mean())
+                    if run.tags
+                    else float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))
                     for name, values in run.members.items()
-                    if not run.tags
                 },
             }
             for run in runs

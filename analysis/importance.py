@@ -2,7 +2,7 @@
 
 Each feature's numbers (`ImportanceFolder.contributions`) are means over clips. They are tested as differences
 between two runs are: by sign flips of source recordings, all features of one number as a family (maxT), with
-the interval that inverts the test. Log probability decides; accuracy is shown beside it.
+the interval that inverts the test. Log probability decides; accuracy, of tags mAP, is shown beside it.
 
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
@@ -32,6 +32,7 @@ class ImportanceCall:
     folder: str
     model: str
     features: tuple[str, ...]
+    score: str  # accuracy | mAP
     classes: int  # measured
     all_classes: int
     time: float
@@ -51,7 +52,8 @@ def importance_call(folder: ImportanceFolder) -> ImportanceCall:
         folder=folder.path.name,
         model=folder.config.model,
         features=tuple(folder.features),
-        classes=folder.clips["target"].nunique(),
+        score=folder.config.score,
+        classes=folder.labels.shape[1],
         all_classes=len(folder.config.classes),
         time=(folder.path / "importance.json").stat().st_mtime,
     )
@@ -77,7 +79,7 @@ def gain_tests(
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     """The report's tables by name; `mean` is in nats.
 
-    features    a row a feature and measure: mean, low, high, p, significant, points of accuracy
+    features    a row a feature and measure: mean, low, high, p, significant, points of the call's score
     classes     a row a class and feature: mean Shapley value, p corrected for all of them, significant
     pairs       a row a feature and other, similar ones together: cka of their statistics, interaction in nats
                 (negative: both say the same)
@@ -98,8 +100,8 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
         part = gain_tests(gains[measure], groups, folds).assign(points=points)
         parts.append(pd.DataFrame({"feature": features, "measure": measure}).join(part))
 
-    classes = np.unique(clips["target"])
-    of_class = clips["target"].to_numpy()[:, None] == classes  # (N, K)
+    classes = folder.labels.columns
+    of_class = folder.labels.to_numpy()  # (N, K)
     means = of_class / (fold_weights(folds) @ of_class)
     cells = (means[:, :, None] * gains["shapley"][:, None, :]).reshape(len(clips), -1)  # (N, K * F)
     index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
@@ -122,8 +124,11 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     }
 
 
-def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], group: str) -> None:
+def submit_importance(
+    writer: FigureWriter, tables: dict[str, pd.DataFrame], call: ImportanceCall, group: str
+) -> None:
     """Submit the figures of `importance_tables`; `group` is what the dataset calls a recording."""
+    sets = {"sets": tables["sets"], "score": call.score}
     shares = tables["features"].query("measure == 'shapley'")
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
     if shares["low"].notna().any():
@@ -131,10 +136,9 @@ def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], gro
     writer.submit("importance_by_class", classes=tables["classes"])
     writer.submit("importance_redundancy", pairs=tables["pairs"])
     if len(tables["recordings"]):
-        curve = {"recordings": tables["recordings"], "group": group}
-        writer.submit("importance_accuracy", sets=tables["sets"], **curve)
+        writer.submit("importance_accuracy", recordings=tables["recordings"], group=group, **sets)
     else:
-        writer.submit("importance_sets", sets=tables["sets"])
+        writer.submit("importance_sets", **sets)
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:

@@ -221,7 +221,7 @@ def show_importance(content: Content) -> None:
         return
     (call, folder), *others = sorted(calls, key=lambda entry: entry[0].size, reverse=True)
     tables = importance_tables(folder)
-    submit_importance(content.writer, tables, content.found.group)
+    submit_importance(content.writer, tables, call, content.found.group)
     content.sections["importance"] = "Importance"
     content.tables |= {f"importance_{name}": table for name, table in tables.items()}
     content.shown |= {"measured": tables, "other_calls": [other for other, _ in others]}

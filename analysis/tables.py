@@ -58,13 +58,14 @@ def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, floa
     """The metrics of one seed of a run of tags on these clips; those of one fold are biased upwards."""
     labels = run.labels[clips]
     probabilities = run.probabilities[seed][clips]
+    scores = tags.epoch_scores(labels, probabilities)
     decided = tags.decision_scores(labels, run.decisions[seed][clips])
     return {
-        "map": tags.macro(tags.average_precision(labels, probabilities)),
+        "map": scores["map"],
         "macro_auroc": tags.macro(tags.auroc(labels, probabilities)),
         "lwlrap": tags.lwlrap(labels, probabilities),
         "macro_f1": tags.macro(decided["f1"][decided["support"] > 0]),
-        "log_loss": tags.log_loss(labels, probabilities),
+        "log_loss": scores["loss"],
     }
 
 
@@ -95,7 +96,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "missing_folds": " ".join(map(str, run.missing_folds)),
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),
-                "seed_sd": pd.Series(seed_scores(run)).std(),
+                "seed_sd": pd.Series(seed_scores(run, run.probabilities)).std(),
                 "epochs": config.epochs if config and not run.exact else None,
                 "parameters": run.config.parameters,
                 "fold_seconds": fold_seconds.mean(),
@@ -109,11 +110,12 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def seed_scores(run: Run) -> Floats:
-    """(S,) accuracy of each seed over all clips; mAP for tags."""
+def seed_scores(run: Run, probabilities: Floats) -> Floats:
+    """(S,) accuracy of each seed's probabilities (S, N, K) over all clips; mAP for tags."""
     if not run.tags:
-        return (run.predicted == run.target).mean(axis=1)
-    return np.array([tags.macro(tags.average_precision(run.labels, ranks)) for ranks in run.ranks])
+        return (probabilities.argmax(axis=2) == run.target).mean(axis=1)
+    ranks = (tags.fold_ranks(values, run.folds) for values in probabilities)
+    return np.array([tags.macro(tags.average_precision(run.labels, values)) for values in ranks])
 
 
 def calibration(run: Run) -> dict[str, float]:

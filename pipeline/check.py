@@ -25,7 +25,7 @@ from commandline.spelling import make_command
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.index import write_check
 from features_cache.splits import fold_split
-from features_cache.table import by_label, has_tags, is_windowed, originals, spans
+from features_cache.table import by_label, has_tags, is_windowed, label_indicator, originals, spans
 from pipeline import audio
 from pipeline.datasets.folds import propose_group
 from pipeline.datasets.load import Dataset, load, shorter_duration
@@ -116,10 +116,12 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), without a leak.
 
-    RequestError if clips have several labels, or a fold leaves fewer than two classes to train on.
+    With several labels a clip, macro AUROC of the classes that every side of every fold has and lacks.
+    RequestError if there is no such class, or a fold leaves fewer than two classes to train on.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -127,11 +129,18 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
     splits = [fold_split(table, fold) for fold in sorted(table["fold"].unique())]
     rows = [(row_of(split.train), row_of(split.test)) for split in splits]
     labels = table["label"].to_numpy()
-    if has_tags(table) or not rows or any(len({*labels[train]}) < 2 for train, _ in rows):
-        raise RequestError("a classifier needs clips of two classes, each with one label")
-    return cross_val_score(
-        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)), values, labels, cv=rows
-    )
+    regression = LogisticRegression(max_iter=1000)
+    scoring = "accuracy"
+    if tagged := has_tags(table):
+        regression = OneVsRestClassifier(regression)
+        scoring = "roc_auc"
+        labels = label_indicator(labels, sorted({*by_label(table)["label"]} - {""})).astype(int)
+        sides = [labels[side].mean(axis=0) for both in rows for side in both]
+        labels = labels[:, np.all([(share > 0) & (share < 1) for share in sides], axis=0)]
+    if not rows or not labels.size or (not tagged and any(len({*labels[train]}) < 2 for train, _ in rows)):
+        raise RequestError("a classifier needs clips of two classes in every fold")
+    model = make_pipeline(StandardScaler(), regression)
+    return cross_val_score(model, values, labels, cv=rows, scoring=scoring)
 
 
 def run(options: SourceOptions) -> int:
@@ -355,15 +364,18 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))
     except RequestError:
         return []  # too few folds or classes to train on anything
+    metric, constant = "accuracy", "always the commonest class"
     chance = float(table["label"].value_counts(normalize=True).max())
+    if has_tags(table):
+        metric, constant, chance = "macro AUROC", "chance", 0.5
     mean = float(scores.mean())
 
     def above_chance(scores: NDArray[np.float64]) -> bool:
         return bool(scores.mean() - 2 * scores.std(ddof=1) > chance)
 
     what = (
-        f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} accuracy "
-        f"(n = {len(scores)} folds; always the commonest class: {percent(chance)} %)"
+        f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} {metric} "
+        f"(n = {len(scores)} folds; {constant}: {percent(chance)} %)"
     )
     found = Finding("artefacts", NOTE, what, ARTEFACTS, "", "measure", mean, chance)
     if not above_chance(scores):

@@ -6,9 +6,12 @@
         scores.csv        features (`a b`), score (probability | correct), then one column for each test clip
 
 scores.csv has two lines for each fit, appended in one write: the probability of each clip's true class, and
-whether that class was the most probable. A fit is named by its features; `1/4` before them means that it was
-fitted to a quarter of the training recordings. A line that a kill cut short is not read, and is removed
-before the next is written.
+whether that class was the most probable. With tags the first line has the geometric mean over the classes of
+the probability that a clip has the label, or lacks it if it does; the second has the clip's part of mAP: the
+mean of the line is mAP.
+
+A fit is named by its features; `1/4` before them means that it was fitted to a quarter of the training
+recordings. A line that a kill cut short is not read, and is removed before the next is written.
 """
 
 import csv
@@ -25,6 +28,7 @@ import pandas as pd
 
 from commandline.errors import RequestError, nearest
 from commandline.options import SEED
+from features_cache.table import SEPARATOR
 from results.config import CLASSES, ExtractionCost, SoundClass, bounds, read_config
 from results.run_folder import damage_named
 from results.scores import SMALLEST_PROBABILITY, Floats
@@ -54,6 +58,11 @@ class ImportanceConfig:
     clips: int = field(metadata=bounds(1))  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
     redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
+
+    @property
+    def score(self) -> str:
+        """The score whose parts are the second line of each fit."""
+        return "mAP" if self.task == "tags" else "accuracy"
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,12 @@ class ImportanceFolder:
         with damage_named(file, REMEDY):
             return pd.read_csv(file, dtype=text, usecols=[*text, "fold"], keep_default_na=False)
 
+    @property
+    def labels(self) -> pd.DataFrame:
+        """(N, K): 1 if a test clip has a class; a column for each class that a test clip has."""
+        target = self.clips["target"]
+        return target.str.get_dummies(SEPARATOR) if self.config.task == "tags" else pd.get_dummies(target)
+
     @cached_property
     def scores(self) -> dict[Fit, Floats]:
         """Fit -> (2, N): the rows of SCORES. RequestError if the file is damaged."""
@@ -124,14 +139,20 @@ class ImportanceFolder:
         return read
 
     def values(self, score: str = "probability") -> Values:
-        """subset of `features` -> log probabilities, or 1 and 0 for `correct`; fits of PARTS are left out."""
+        """subset of `features` -> log probabilities, or the row `correct`; fits of PARTS are left out.
+
+        With tags a clip's log probabilities are summed over the classes.
+        """
         row = SCORES.index(score)
         names = set(self.features)
         scores = {fit.features: both[row] for fit, both in self.scores.items() if not fit.part}
         values = {subset: own for subset, own in scores.items() if subset <= names}
         if score == "correct":
             return values
-        return {subset: np.log(np.maximum(own, SMALLEST_PROBABILITY)) for subset, own in values.items()}
+        terms = len(self.config.classes) if self.config.task == "tags" else 1
+        return {
+            subset: terms * np.log(np.maximum(own, SMALLEST_PROBABILITY)) for subset, own in values.items()
+        }
 
     @property
     def permutations(self) -> list[list[str]]:

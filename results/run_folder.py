@@ -34,7 +34,7 @@ from commandline.errors import RequestError, nearest
 from features_cache.table import WINDOW_COLUMNS, by_label, label_indicator
 from results import tags
 from results.config import TRAIN_AGAIN, EnsembleConfig, RunConfig, read_config, to_json
-from results.scores import EPOCH_SCORES, epoch_scores
+from results.scores import EPOCH_SCORES
 from storage.files import replace_file
 
 HISTORY_COLUMNS = (
@@ -216,27 +216,25 @@ class RunFolder:
     def answers(
         self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one."""
-        table = self.scored(fold, split, selection, member)
-        return table[self.classes].to_numpy(np.float32), pd.Index(self.classes).get_indexer(table["target"])
+        """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one.
 
-    def tag_answers(
-        self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Probabilities (N, K) and labels (N, K), as `answers`, for a run of tags."""
+        With tags the latter are (N, K), 1 for each label of a clip.
+        """
         table = self.scored(fold, split, selection, member)
-        return table[self.classes].to_numpy(np.float32), label_indicator(table["target"], self.classes)
+        return table[self.classes].to_numpy(np.float32), self.numbers(table["target"])
+
+    def numbers(self, target: "pd.Series[str]") -> NDArray[np.intp]:
+        """The column `target` as class numbers (N,), -1 for no class; with tags (N, K), 1 for each label."""
+        if self.tags:
+            return label_indicator(target, self.classes).astype(np.intp)
+        return pd.Index(self.classes).get_indexer(target)
 
     def scores(self, split: str = "test", selection: str = "auto", member: str = "") -> pd.DataFrame:
         """A row for each finished fold: loss, accuracy (tags: mAP), macro precision, recall and F1."""
         by_fold = {}
         for fold in self.finished:
-            if self.tags:
-                answers, labels = self.tag_answers(fold, split, selection, member)
-                by_fold[fold] = tags.epoch_scores(labels, answers)
-            else:
-                probabilities, targets = self.answers(fold, split, selection, member)
-                by_fold[fold] = epoch_scores(targets, probabilities)
+            probabilities, target = self.answers(fold, split, selection, member)
+            by_fold[fold] = tags.epoch_scores(target, probabilities)
         return pd.DataFrame.from_dict(by_fold, orient="index")
 
 

@@ -1,6 +1,7 @@
 """Shapley values of features, interactions of pairs, and similarity of their statistics. No torch.
 
-The value v of a feature set for a clip is the logarithm of its true class's probability, in nats. The value
+The value v of a feature set for a clip is the logarithm of its true class's probability, in nats; with tags
+the sum of its classes' log probabilities, of presence or absence. The value
 of the empty set comes from the class frequencies among the training clips. Conventions: N clips, F features;
 P permutations, each followed by its reverse.
 """

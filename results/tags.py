@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from results.bootstrap import effective_recordings, recording_sums, wilson_interval
 from results.scores import SMALLEST_PROBABILITY, Floats, Ints, scores_of_counts
+from results.scores import epoch_scores as class_epoch_scores
 
 Targets = NDArray[np.bool_]
 Scores = NDArray[np.floating]
@@ -107,10 +108,10 @@ def lwlrap(target: Targets, scores: Scores) -> float:
     return float(within @ labels / labels.sum()) if labels.any() else np.nan
 
 
-def log_loss(target: Targets, probabilities: Scores) -> float:
-    """Mean binary cross-entropy over clips and classes."""
+def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
+    """Logarithms (N, K) of the probability that a label is there if it is, absent if it is not."""
     true = np.where(target, probabilities, 1 - probabilities.astype(np.float64))
-    return float(-np.log(np.maximum(true, SMALLEST_PROBABILITY)).mean())
+    return np.log(np.maximum(true, SMALLEST_PROBABILITY))
 
 
 def decision_scores(target: Targets, chosen: Targets) -> dict[str, Floats]:
@@ -183,12 +184,18 @@ def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.gene
     return intervals
 
 
-def epoch_scores(target: Targets, probabilities: Scores) -> dict[str, float]:
-    """Columns of history.csv without val_ or test_; precision, recall and F1 at a threshold of 0.5."""
+def epoch_scores(target: Ints | Targets, probabilities: Scores) -> dict[str, float]:
+    """Columns of history.csv without val_ or test_: of class numbers (N,), or of labels (N, K).
+
+    Precision, recall and F1 of labels are those at a threshold of 0.5; the loss is binary cross-entropy.
+    """
+    if target.ndim == 1:
+        return class_epoch_scores(target.astype(np.intp), probabilities)
+    target = target > 0
     decided = decision_scores(target, probabilities > 0.5)
     known = decided["support"] > 0
     return {
-        "loss": log_loss(target, probabilities),
+        "loss": float(-log_probabilities(target, probabilities).mean()),
         "map": macro(average_precision(target, probabilities)),
         **{name: macro(decided[name][known]) for name in ("precision", "recall", "f1")},
     }

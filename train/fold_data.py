@@ -227,9 +227,7 @@ class FoldData:
     def batches(self, wanted: Sequence[Positions]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Each batch's x (B, D, H, W) and y (B, K), its targets, on the network's device."""
         for positions, x in zip(wanted, self.source.batches(wanted)):
-            targets = torch.from_numpy(self.plan.targets[positions])
-            if not self.plan.tags:
-                targets = torch.nn.functional.one_hot(targets, len(self.plan.classes))
+            targets = torch.from_numpy(self.plan.indicator(positions))
             yield x, targets.float().to(x.device)
 
     def class_weights(self) -> NDArray[np.float32]:
@@ -237,11 +235,8 @@ class FoldData:
 
         Of tags: the weight of a positive clip, the number of negative clips by that of positive ones.
         """
-        if self.plan.tags:
-            positive = np.maximum(self.plan.targets[self.train].sum(axis=0), 1)
-            return ((len(self.train) - positive) / positive).astype(np.float32)
-        counts = np.bincount(self.plan.targets[self.train], minlength=len(self.plan.classes))
-        even = len(self.train) / np.count_nonzero(counts)
+        counts = self.plan.indicator(self.train).sum(axis=0)
+        even = len(self.train) - counts if self.plan.tags else len(self.train) / np.count_nonzero(counts)
         return (even / np.maximum(counts, 1)).astype(np.float32)
 
     @torch.no_grad()

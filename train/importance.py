@@ -25,11 +25,12 @@ from commandline.terminal import points, progress, tell, text_table
 from features_cache.cache import open_cache
 from features_cache.names import parse_list, parse_set
 from features_cache.splits import draw_groups
-from results.bootstrap import fold_weights
+from results.bootstrap import fold_weights, recording_sums
 from results.config import ExtractionCost, SoundClass, digest, to_json
 from results.importance_folder import PARTS, SCORES, Fit, ImportanceConfig, ImportanceFolder
 from results.scores import Floats
 from results.shapley import linear_cka, sampled_shapley
+from results.tags import fold_ranks, jackknife_values, log_probabilities
 from storage.files import Lock, replace_file
 from train.compute import Compute
 from train.fold_data import FoldData, Resident, load_fold, measure_clips
@@ -41,7 +42,7 @@ from train.trainer import LinearTrainer, Trainer, draw_network
 MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
 MEASURES = {"shapley": "share", "alone": "alone", "lost": "lost without", "added": "added to best"}
-LEGEND = "nats a clip of log probability (points of accuracy in brackets); share is the Shapley value"
+LEGEND = "nats a clip of log probability (points of {} in brackets); share is the Shapley value"
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
@@ -54,8 +55,6 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     plan = make_plan(
         RunOptions(**shared, features="+".join(str(channel) for group in groups for channel in group))
     )
-    if plan.tags:
-        raise RequestError("importance values clips of one class each, and these have several labels or none")
     channels = iter(plan.channels)  # with the cache's names: mel@n_mels=128 is mel
     names = ["+".join(str(next(channels)) for _ in group) for group in groups]
     if len(names) < 2 or len(set(names)) < len(names):
@@ -70,6 +69,8 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     if len(wanted) == 1:
         raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
     if wanted:
+        if plan.tags:
+            raise RequestError("CLASSES chooses clips by their one class; these have several labels or none")
         plan = replace(plan, table=plan.table[plan.table[class_column(options.task)].isin(wanted)])
     fits = Fits(plan, names, options)
     folder = ImportanceFolder(fits.path, tuple(names))
@@ -199,9 +200,17 @@ class Fits:
                 file.flush()
 
     def score(self, fit: Fit) -> Floats:
-        """(2, N): the probability of each test clip's true class, and whether it was the most probable."""
+        """(2, N) of the test clips, the rows of SCORES: see `results.importance_folder`."""
         probabilities = np.concatenate([self.answers(data, fit) for data in self.data.values()])
         target = self.plan.targets[self.tested]
+        if self.plan.tags:
+            clips = self.plan.cache.clips.iloc[self.tested]
+            _, recording = np.unique(clips["group"], return_inverse=True)
+            folds = clips["fold"].to_numpy()
+            values = jackknife_values(target > 0, fold_ranks(probabilities, folds), recording)
+            weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
+            logarithms = log_probabilities(target > 0, probabilities).mean(axis=1)
+            return np.stack([np.exp(logarithms), (values / weights)[recording]])
         of_target = probabilities[np.arange(len(target)), target]
         return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(float)
 
@@ -220,10 +229,9 @@ class Fits:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them."""
         plan = self.plan
         clips = self.trained_on(data, fit.part)
-        y = plan.targets[clips.index]
+        shares = plan.indicator(clips.index.to_numpy()).mean(axis=0)
         chosen = np.isin(self.owner, list(fit.features))
-        if not chosen.any() or len(np.unique(y)) < 2:  # a part of the recordings may have one class
-            shares = np.bincount(y, minlength=len(plan.classes)) / len(y)
+        if not chosen.any() or np.isin(shares, [0, 1]).all():  # a part of the recordings may have one class
             return np.tile(shares.astype(np.float32), (len(data.test), 1))
         source = self.statistics(data.fold)
         source.values = source.values[:, chosen]
@@ -260,7 +268,8 @@ def summary(folder: ImportanceFolder) -> str:
         for place in np.argsort(-gains["shapley"], kind="stable")
     ]
     table = text_table(rows, ("", *MEASURES.values())).replace("nan (+nan)", "the best")
-    lines = [f"{folder.path}: {len(folder.clips)} test clips", table, LEGEND]
+    legend = LEGEND.format(folder.config.score)
+    lines = [f"{folder.path}: {len(folder.clips)} test clips", table, legend]
     if orders := folder.permutations:
         error = sampled_shapley(folder.values(), folder.features, orders)[1].max()
         lines.append(f"standard error of a share: {error:.3f} at most, from {len(orders)} permutations")

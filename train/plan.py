@@ -30,7 +30,7 @@ from features_cache.table import (
     originals,
     refuse_class_names,
 )
-from results import scores, tags
+from results import tags
 from results.config import ExtractionCost, Machine, RunConfig, SoundClass, digest
 from results.training_options import TrainingOptions
 from train import extras
@@ -140,6 +140,11 @@ class Plan:
         exact = {"padding": "keep"} | self.identity.content["options"] | {"weights": self.options.weights}
         return TrainingOptions(**exact)
 
+    def indicator(self, positions: Positions) -> NDArray[np.bool_]:
+        """(n, K) whether each of these clips has each class."""
+        targets = self.targets[positions]
+        return targets > 0 if self.tags else targets[:, None] == np.arange(len(self.classes))
+
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """The leading columns of predictions.csv for these clips; `columns`: split, selection."""
         clips = self.cache.clips.iloc[positions]
@@ -148,15 +153,11 @@ class Plan:
 
     def epoch_scores(self, positions: Positions, probabilities: NDArray[np.float32]) -> dict[str, float]:
         """A row of history.csv's scores of these clips, from their (N, K) probabilities."""
-        targets = self.targets[positions]
-        if self.tags:
-            return tags.epoch_scores(targets > 0, probabilities)
-        return scores.epoch_scores(targets, probabilities)
+        return tags.epoch_scores(self.targets[positions], probabilities)
 
     def present(self, clip_ids: Ids) -> set[int]:
         """The class numbers of these clips."""
-        targets = self.targets[self.cache.positions(clip_ids)]
-        return {*np.flatnonzero(targets.any(axis=0)).tolist()} if self.tags else {*targets.tolist()}
+        return {*np.flatnonzero(self.indicator(self.cache.positions(clip_ids)).any(axis=0)).tolist()}
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""

@@ -34,7 +34,7 @@ from results import run_folder
 from results.config import StoredChannel
 from results.events import BACKGROUND, detection_scores, join_windows, label_windows, middles
 from results.run_folder import RunFolder
-from results.tags import average_precision, macro
+from results.tags import epoch_scores
 from train.bundle import (
     AGREES,
     BATCH,
@@ -321,15 +321,11 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     table = before[["fold", "target"]].join(answers)
     if options.json or options.csv:
         show(table.reset_index(names="clip_id"), classes, options, tags=model.tags)
-    if model.tags:
-        metric = "mAP of the clips without ranks by fold:"
-        labels = label_indicator(before["target"], classes)
-        accuracy, then = (
-            macro(average_precision(labels, part[classes].to_numpy())) for part in (table, before)
-        )
-    else:
-        metric = "accuracy"
-        accuracy, then = ((part[classes].idxmax(axis=1) == part["target"]).mean() for part in (table, before))
+    score = "map" if model.tags else "accuracy"
+    metric = "mAP of the clips without ranks by fold:" if model.tags else score
+    accuracy, then = (
+        epoch_scores(run.numbers(part["target"]), part[classes].to_numpy())[score] for part in (table, before)
+    )
     largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
     verdict = "the same" if largest <= AGREES else "NOT the same: was the audio or a library changed?"
     tell(f"{metric} {accuracy:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")

@@ -46,7 +46,8 @@ def error_line(run: RunFolder) -> str:
 
 def precision_lines(run: RunFolder) -> list[str]:
     """mAP of all folds beside the prevalence, and the classes of the least average precision."""
-    probabilities, target = run.tag_answers(split=run.scored_split)
+    probabilities, numbers = run.answers(split=run.scored_split)
+    target = numbers > 0
     folds = run.scored(split=run.scored_split)["fold"].to_numpy()
     precision = tags.average_precision(target, tags.fold_ranks(probabilities, folds))
     prevalence = target.mean(axis=0)

@@ -21,7 +21,7 @@ from torch import nn
 
 from commandline.errors import Failed
 from commandline.terminal import progress, tell, tell_once
-from results import run_folder
+from results import run_folder, tags
 from results.run_folder import RunFolder
 from storage.files import Lock, replace_file
 from train import extras
@@ -156,7 +156,8 @@ class Trainer:
         torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
         losses = []
-        hits = []  # without tags: the mAP of single batches would say little
+        hits = []
+        shown = []  # with tags, targets and logits (2, B, K) of each batch: mAP is that of the epoch
         self.forward.train()
         start = time.perf_counter()
         for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
@@ -178,8 +179,10 @@ class Trainer:
             self.scaler.update()
             self.average.update()
             losses.append(loss.detach())
-            if not self.plan.tags:
-                answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
+            answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
+            if self.plan.tags:
+                shown.append(torch.stack([y, answer.detach()]))
+            else:
                 hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
                 largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
@@ -189,13 +192,14 @@ class Trainer:
         # the last step may have broken the weights: no loss was computed after it
         if not_finite(self.average.network.state_dict()):
             raise self.diverged(math.nan)
-        return {
-            "epoch": epoch,
-            "lr": rate,
-            "seconds": time.perf_counter() - start,
-            "train_loss": torch.stack(losses).mean().item(),
-            **({"train_accuracy": torch.stack(hits).mean().item()} if hits else {}),
-        }
+        row = {"epoch": epoch, "lr": rate, "seconds": time.perf_counter() - start}
+        row["train_loss"] = torch.stack(losses).mean().item()
+        if self.plan.tags:
+            y, answer = torch.cat(shown, dim=1).cpu()
+            row["train_map"] = tags.macro(tags.average_precision((y > 0.5).numpy(), answer.numpy()))
+        else:
+            row["train_accuracy"] = torch.stack(hits).mean().item()
+        return row
 
     def diverged(self, loss: float) -> Failed:
         """The error for a loss that is too large or not finite."""

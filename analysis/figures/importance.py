@@ -74,7 +74,7 @@ def two_decimals(value: float) -> str:
     lambda **_: 2.8,
     COLUMN_WIDTH,
 )
-def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame) -> Axes:
+def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy") -> Axes:
     """`sets` as in the report's table, by size if costs are not known."""
     known = bool(sets["milliseconds"].notna().all())
     sets = sets.assign(x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]).sort_values("x")
@@ -83,7 +83,7 @@ def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame) -> Axes:
     ax.plot(sets["x"], sets["y"], "o", color=SERIES[0])
     for size, x, y in zip(front["size"], front["x"], front["y"]):
         ax.annotate(str(size), (x, y), (0, 6), textcoords="offset points", ha="center")
-    ax.set(xlabel="ms a clip" if known else "features", ylabel="accuracy, %")
+    ax.set(xlabel="ms a clip" if known else "features", ylabel=f"{score}, %")
     grid_lines(ax)
     return ax
 
@@ -95,12 +95,17 @@ def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame) -> Axes:
     lambda **_: 2.8,
 )
 def draw_importance_accuracy(
-    ax: Axes, *, sets: pd.DataFrame, recordings: pd.DataFrame, group: str = "recording"
+    ax: Axes,
+    *,
+    sets: pd.DataFrame,
+    recordings: pd.DataFrame,
+    group: str = "recording",
+    score: str = "accuracy",
 ) -> Axes:
     """Both as in the report's tables; `group` is what the dataset calls a recording."""
     left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
     right.sharey(left)
-    draw_importance_sets(left, sets=sets)
+    draw_importance_sets(left, sets=sets, score=score)
     share, x, *percents = recordings.to_numpy().T
     y, low, high = (100 * values for values in percents)
     right.vlines(x, low, high, color=SERIES[1])

@@ -111,6 +111,8 @@ class FigureWriter:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
         files = tuple(self.folder / file for file in names)
         caption = FIGURES[name].caption.replace("source recording", self.groups or "source recording")
+        if data.get("score") == "mAP":
+            caption = re.sub("accuracy", "mAP", caption, flags=re.IGNORECASE)
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
         return self.saved[stem]
 

@@ -89,6 +89,20 @@ def test_classes_show_for_which_a_feature_matters(tables):
     assert abs(dog["mean"]) < 0.02 and not dog["significant"]
 
 
+def test_tags_have_a_row_a_label_and_the_sum_over_all_classes(tmp_path):
+    folder = made_folder(tmp_path / "runs", [0.45, 0.4, 0.35], task="tags")
+    clips = pd.read_csv(folder.path / "clips.csv")
+    several = clips["target"].map({"rain": "dog;rain", "dog": ""})
+    clips.assign(target=several).to_csv(folder.path / "clips.csv", index=False)
+    folder = ImportanceFolder(folder.path)
+    table = importance_tables(folder)["classes"].set_index(["class", "feature"])
+    assert table.loc["dog", "loud"]["mean"] == table.loc["rain", "loud"]["mean"] == pytest.approx(2, abs=0.04)
+    page = build_report(*job_of(folder, tmp_path)).page.read_text()
+    section = page.partition('<section id="importance"')[2].partition("</section>")[0]
+    assert "points of mAP" in section
+    assert "Accuracy" not in section and "of accuracy" not in section
+
+
 def test_the_best_set_of_each_size_has_its_cost(tables):
     table = tables["sets"]
     assert table["features"].tolist() == ["loud", "loud+soft", "loud+noise+soft"]

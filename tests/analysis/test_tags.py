@@ -1,5 +1,7 @@
 """Runs of several labels a clip: their scores, ranking, errors and report."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,17 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     report = found.tables[f"{best.name}.classes"]
     assert report["prevalence"][:4].tolist() == best.labels.mean(axis=0).tolist()
     assert report["average_precision"][:4].mean() == pytest.approx(report["average_precision"][4])
+
+
+def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
+    strong, weak = loaded.runs
+    both = np.concatenate([strong.probabilities, weak.probabilities])
+    members = {"cnn4": strong.probabilities, "texture": weak.probabilities}
+    run = replace(strong, folders=strong.folders * 2, checkpoints={"last": both}, members=members)
+    (row,) = findings(Results([run], [])).rows
+    each = tables.seed_scores(run, both)
+    assert len(run.seeds) == 2 and row["accuracy"] == pytest.approx(each.mean())
+    assert [*row["members"].values()] == pytest.approx(each) and each[0] > each[1] + 0.1
 
 
 def test_errors_are_listed_by_class_and_by_what_was_there(loaded):

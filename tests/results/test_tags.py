@@ -30,7 +30,7 @@ def test_scores_agree_with_scikit_learn(seed, equals):
     for found, known in zip(tags.decision_scores(target, chosen).values(), expected, strict=True):
         assert found == pytest.approx(known)
     probabilities = scores / 2
-    assert tags.log_loss(target, probabilities) == pytest.approx(
+    assert tags.epoch_scores(target, probabilities)["loss"] == pytest.approx(
         np.mean([metrics.log_loss(*pair, labels=[0, 1]) for pair in zip(target.T, probabilities.T)])
     )
 

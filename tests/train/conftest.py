@@ -7,13 +7,19 @@ import pytest
 
 from results.run_folder import RunFolder, write_predictions
 from tests.train import sounds
-from tests.train.little import clip_table, fill, little_options
+from tests.train.little import clip_table, fill, fill_with_tags, little_options
 from train import run
 
 
 @pytest.fixture(scope="session")
 def cache_folder(tmp_path_factory):
     return fill(tmp_path_factory.mktemp("cached") / "little" / "features", clip_table())
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory):
+    """A cache of clips with several labels or none."""
+    return fill_with_tags(tmp_path_factory.mktemp("cached") / "mixed" / "features")
 
 
 @pytest.fixture

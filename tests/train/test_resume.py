@@ -37,11 +37,14 @@ def assert_same(one, other):
     assert histories[0].equals(histories[1])
 
 
-def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
+@pytest.mark.parametrize("labels", ["one", "several"])
+def test_a_run_that_is_killed_goes_on_bit_by_bit(options, mixed, tmp_path, labels):
+    if labels == "several":
+        options = change(options, dataset=str(mixed))
     long = thorough(options, epochs=12, patience=0, grid="32x32")
     straight = run.execute(long)
     killed = change(long, runs=tmp_path / "killed")
-    history = killed.runs / "little" / straight.name / "fold1" / "history.csv"
+    history = killed.runs / straight.dataset / straight.name / "fold1" / "history.csv"
     for epochs in (1, 4):
         command = [sys.executable, "-m", "train", "run", *words(killed)]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as job:

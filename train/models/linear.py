@@ -51,17 +51,15 @@ def fit(
     network.head.bias.fill_(ABSENT)
     standard = scaler.transform(x.astype(np.float64))
     regression = LogisticRegression(C=network.strength, max_iter=2000)
-    if y.ndim == 2:
-        for column in np.flatnonzero(y.any(axis=0)):
-            if y[:, column].all():
-                network.head.bias[column] = -ABSENT
-                continue
-            with threadpool_limits(1):
-                regression.fit(standard, y[:, column])
-            network.head.weight[column] = torch.from_numpy(regression.coef_[0]).float()
-            network.head.bias[column] = float(regression.intercept_[0])
-        return
     with threadpool_limits(1):  # products too small to share: waiting for a second thread costs more
+        if y.ndim == 2:
+            everywhere = y.all(axis=0)
+            network.head.bias[torch.from_numpy(everywhere)] = -ABSENT
+            for column in np.flatnonzero(y.any(axis=0) & ~everywhere):
+                regression.fit(standard, y[:, column])
+                network.head.weight[column] = torch.from_numpy(regression.coef_[0]).float()
+                network.head.bias[column] = float(regression.intercept_[0])
+            return
         regression.fit(standard, y)
     weight = regression.coef_
     bias = regression.intercept_
