@@ -110,7 +110,7 @@ def coefficient_axis(
     fmin: float,
     fmax: float | None,
     n_fft: int,
-    **parameters: Any,
+    **parameters: float,
 ) -> np.ndarray:
     """The number of each cepstral coefficient: at most as many as bands."""
     upper_end(sample_rate, fmin, fmax)

@@ -7,7 +7,7 @@ import functools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import scipy  # its modules come when they are first used
@@ -20,22 +20,23 @@ from pipeline.parameters import ErbBank, Framing, MelBank
 TINY = np.finfo(np.float32).tiny  # librosa does not divide a frame by less
 THIRDS = 252, 36  # bins, and bins an octave: three for each semitone
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
+Method = Callable[Concatenate["Clip", Arguments], Value]
 
 
-def shared(method: Method) -> Method:
+def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
     """Compute once for each clip and spelling of the arguments, then return the same object."""
 
     @functools.wraps(method)
-    def once(clip: "Clip", *args: Any, **kwargs: Any) -> Any:
+    def once(clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
         key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
             clip.made[key] = clip.timed(key, functools.partial(method, clip, *args, **kwargs))
         clip.used.append(key)
         return clip.made[key]
 
-    intermediate: Any = once
-    return intermediate
+    return once
 
 
 class Clip:
@@ -56,7 +57,7 @@ class Clip:
         self.nanoseconds: Counter[object] = Counter()  # computation -> its own time, without intermediates
         self.accounted = 0  # their sum
 
-    def timed(self, key: object, compute: Callable[[], Any]) -> Any:
+    def timed(self, key: object, compute: Callable[[], Value]) -> Value:
         """The computation's value; its own time and its intermediates are noted under `key`."""
         outer, self.used = self.used, []
         before = self.accounted

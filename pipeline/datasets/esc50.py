@@ -15,7 +15,6 @@ URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # the archive as published for years
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
 ARCHIVE = "download.zip"  # beside the dataset until it is unpacked
-NAMED_AFTER = ["fold", "src_file", "take", "target"]  # a file's name, joined by -
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
 SAMPLES = 220_500  # samples of every clip, at ESC_SAMPLE_RATE
@@ -86,8 +85,8 @@ def faults(folder: Path) -> Iterator[str]:
     names = rows["filename"]
     if len(rows) != CLIPS or not names.is_unique:
         yield f"its table has {names.nunique()} clips, expected {CLIPS}"
-    said = rows[NAMED_AFTER].to_numpy().tolist()
-    for name in (name for name, parts in zip(names, said) if name != f"{'-'.join(parts)}.wav"):
+    stated = rows["fold"].str.cat(rows[["src_file", "take", "target"]], sep="-") + ".wav"
+    for name in names[names != stated]:
         yield f"{name!r} is not named fold-source-take-class.wav as its row in the table says"
     for name in sorted({path.name for path in audio_dir.glob("[!.]*")} - set(names)):
         yield f"not in the table: audio/{name}"

@@ -80,11 +80,9 @@ def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.D
     """A listing's table of clips with the columns filename, label and, if known, fold, group and category.
 
     File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Missing categories are filled
-    in if all classes are ESC-50's, or all are synthetic.
+    in if all classes are ESC-50's or synthetic.
     """
-    labels = clips["label"]
-    known = (of for of in (ESC50_CATEGORIES, SYNTHETIC_CATEGORIES) if of.keys() >= set(labels))
-    category_of = next(known, {})
+    categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
     names = clips["filename"]
     if is_windowed(clips):
@@ -96,7 +94,7 @@ def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.D
         clips["clip_id"] = clip_ids(names, by_path)
     return clips.assign(
         path=[audio_path(folder, name) for name in names],
-        category=clips.get("category", [category_of.get(label, "") for label in labels]),
+        category=clips.get("category", "" if categories.hasnans else categories),
         fold=whole_folds(clips) if "fold" in clips else 0,
         copy_of="",
         alteration="",

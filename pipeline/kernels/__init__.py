@@ -19,7 +19,7 @@ from commandline.errors import RequestError
 
 MODULES = ("constantq", "fourier", "half", "hpss", "period", "spectrum")
 
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 
 def __getattr__(name: str) -> ModuleType:
