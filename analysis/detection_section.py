@@ -17,7 +17,7 @@ from results.bootstrap import accuracy_interval
 from results.events import ALL, BACKGROUND, compare, detection_scores, join_windows, middles
 from results.tags import cross_fitted_thresholds, fold_ranks
 
-EXCERPT = 20.0  # seconds of the time line
+EXCERPT = 20.0  # seconds of the time line at most
 
 
 def annotated_events(cache: Cache) -> pd.DataFrame | None:
@@ -73,12 +73,12 @@ def submit_detections(
     by_recording = items.groupby("file")["iou"].mean().sort_values(kind="stable")
     file = str(by_recording.index[len(by_recording) // 2])  # the median F1
     begin = float(max(0.0, events["start"][events["file"] == file].min() - 1))
-    sides = {"events": events, "detections": detections}
+    end = min(begin + EXCERPT, float(windows["end"][windows["file"] == file].max()))
     shown = {
-        side: table[(table["file"] == file) & (table["end"] > begin) & (table["start"] < begin + EXCERPT)]
-        for side, table in sides.items()
+        side: table[(table["file"] == file) & (table["end"] > begin) & (table["start"] < end)]
+        for side, table in {"events": events, "detections": detections}.items()
     }
-    writer.submit("time_line", begin=begin, end=begin + EXCERPT, **shown)
+    writer.submit("time_line", begin=begin, end=end, **shown)
     with suppress(OSError, soundfile.LibsndfileError):
         return scores, Path(file).name, base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode()
     return scores, Path(file).name, ""

@@ -174,7 +174,7 @@ def best_possible(events: pd.DataFrame, windows: pd.DataFrame, hop: float) -> pd
     """`event_scores` of a perfect classifier of windows: what their length and hop allow.
 
     A window's `label` is names joined by `;`. Labels that no event has do not count. A classifier that errs
-    may exceed an F1: a missed window can separate two events that the perfect one joins.
+    may have a higher F1: a missed window can separate two events that the perfect one joins.
 
         best_possible(events, windows, hop=0.25).loc["all classes", "f1_collar"]
     """
