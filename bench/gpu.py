@@ -1,183 +1,157 @@
 """Checks of everything that a GPU can change: `python -m bench.gpu DEVICE=cuda`.
 
-Results are checked for each model on one fold of the synthetic clips, then requests that cannot be met; then
-clips a second are timed for a table in Markdown. Exit status 1 if a check fails. DEVICE=cpu runs the same
-checks on the CPU.
+Each model trains on one fold of the synthetic clips, and its results are compared. Then come the other
+commands, requests that cannot be met, and a table of clips a second in Markdown. The exit status is 1 if a
+check fails. DEVICE=cpu runs the same checks on the CPU.
 """
 
 import contextlib
 import itertools
-import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import torch
 
-from bench.training import CLASSES, Apart, Saved, epoch_of, make_run, save_arrays, take_turns, trainer_of
+from bench.training import LOOPS, compare_loops, make_run, save_arrays
 from commandline.commands import main
-from commandline.errors import Failed
-from commandline.options import Options, option, words
+from commandline.options import Options, option, texts
 from results.run_folder import RunFolder
-from train.choose_compute import measure
-from train.compute import Compute, machine
+from train.compute import Compute, device_of, machine
 from train.models.architecture import all_models, resolve
 from train.options import RunOptions
 from train.own_loop import OwnRun
 from train.plan import make_plan
 from train.run import execute
-from train.trainer import Trainer, draw_network
+from train.trainer import Trainer, train_run
 
 ROUNDS = 3
-LIMITS = {  # statements that leave a process little memory
-    "cuda": "import torch; torch.cuda.set_per_process_memory_fraction(0.01)",
-    "cpu": "import resource; resource.setrlimit(resource.RLIMIT_DATA, (2**31, 2**31))",
-}
 
-Checks = Iterator[tuple[str, object]]  # a statement, and whether it holds
+Checks = Iterator[tuple[str, bool]]  # a statement, and whether it holds
 
 
 class GpuOptions(Options):
     """Which device, which models, how much is timed."""
 
     device: str = option("cuda", "cuda, mps or cpu")
-    models: str = option("", "names separated by blanks; the default and every model if empty")
-    only: str = option("", "uses, refused or models' names: some checks instead of all")
-    clips: int = option(1024, "clips of a timed epoch; 0 times nothing", least=0)
+    models: str = option("", "models, separated by blanks; by default the default ensemble and every model")
+    clips: int = option(1024, "clips of a timed epoch; 0 times nothing")
 
 
-def ends(given: list[str], status: int = 0, part: str = "", limit: str = "") -> bool:
-    """Whether `python -m <given>` ends with this status and says this part, without a traceback."""
-    code = (
-        f"{limit}\nimport runpy, sys\nsys.argv = {given}\nrunpy.run_module(sys.argv[0], run_name='__main__')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+def ends(command: str, status: int = 0, part: str = "", before: str = "") -> bool:
+    """Whether `python -m <command>` ends with this status and says this part, without a traceback."""
+    line = f"{before} '{sys.executable}' -m {command}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
     return done.returncode == status and part in done.stderr and "Traceback" not in done.stderr
+
+
+class OneEpoch(Trainer):
+    """It stops before its second epoch."""
+
+    def train_epoch(self, bar: object) -> dict[str, float]:
+        if self.epoch:
+            raise KeyboardInterrupt
+        return super().train_epoch(bar)
 
 
 def check_model(run: RunOptions) -> Checks:
     trained = execute(run)
-    asked = ["train", "predict", str(trained.path), "TEST_CLIPS=1", f"DATA={run.data}"]
-    for device in ("cpu", run.device):
-        yield f"the same predictions on {device}", ends([*asked, f"DEVICE={device}"], part=": the same")
+    for device in {"cpu", run.device}:
+        predict = f"train predict {trained.path} TEST_CLIPS=1 DATA={run.data} DEVICE={device}"
+        yield f"{run.model}: the same predictions on {device}", ends(predict, part=": the same")
     for place in ("auto", "ram", "stream"):  # auto: resident on a GPU
         again = execute(replace(run, tag=place, resident=place))
-        yield f"the same bits with RESIDENT={place}", again.predictions(1).equals(trained.predictions(1))
-    plan = make_plan(run)
-    if not plan.input.kind.in_steps:
+        same = again.predictions(1).equals(trained.predictions(1))
+        yield f"{run.model}: the same bits with RESIDENT={place}", same
+    if run.model == "linear":  # an exact solution, on the CPU
         return
-    trainer = trainer_of(run, Compute(run.device))
-    (batch,) = trainer.data.batches(trainer.draw(trainer.data, 1)[0][:1])
-    ways = [Compute(run.device, "bf16"), Compute(run.device, "fp16")]
-    if "+" in run.model:  # compiling takes minutes: the default alone
-        ways.append(Compute(run.device, compiled=True))
-    for compute in ways:
-        reason = measure(draw_network(plan, 1), compute, batch)
-        yield f"{compute} agrees with fp32 {reason}", not reason
-    for devices in dict.fromkeys([(run.device, "cpu"), ("cpu", run.device)]):
-        yield f"begun on {devices[0]}, continued on {devices[1]}", continues(run, *devices)
+    fast = [replace(run, precision="bf16"), replace(run, precision="fp16")]
+    if run.model == RunOptions.model:  # compiling takes minutes
+        fast.append(replace(run, compile="on"))
+    for way in fast:
+        for compute, reason in execute(way).training.checked.items():
+            yield f"{run.model}: {compute} agrees with fp32 {reason}", not reason
+    for first, second in {(run.device, "cpu"), ("cpu", run.device)}:
+        plan = make_plan(replace(run, tag=f"from-{first}"))
+        with contextlib.suppress(KeyboardInterrupt):
+            train_run(plan, [1], first, OneEpoch)
+        begun = RunFolder(plan.path).history(1)
+        train_run(plan, [1], second)
+        done = RunFolder(plan.path)
+        rows = done.history(1)
+        goes_on = done.training.device == second and len(rows) == 2 and begun.equals(rows[:1])
+        yield f"{run.model}: begun on {first}, continued on {second}", goes_on
 
 
-def continues(run: RunOptions, first: str, second: str) -> bool:
-    """Whether a run that stops after an epoch on the first device goes on on the second."""
-    run = replace(run, device="auto", tag=f"from-{first}")
-    train_epoch = Trainer.train_epoch
-
-    def one_epoch(trainer: Trainer, bar: Any) -> dict[str, float]:
-        if trainer.epoch:
-            raise Failed("stopped")
-        return train_epoch(trainer, bar)
-
-    stopped = patch.object(Trainer, "train_epoch", one_epoch)
-    with patch("train.compute.device_of", lambda _: first), stopped, contextlib.suppress(Failed):
-        execute(run)
-    begun = RunFolder(make_plan(run).path).history(1)
-    with patch("train.compute.device_of", lambda _: second):
-        done = execute(run)
-    return done.training.device == second and done.history(1)[:1].equals(begun) and len(done.history(1)) == 2
-
-
-def check_uses(run: RunOptions) -> Checks:
-    trained = execute(run)
-    places = words(run, ("dataset", "data", "runs"))
-    audio, bundle = make_plan(run).cache.clips["path"].iloc[0], run.runs / "a.bundle.pt"
-    for given in (
-        ["explain", str(trained.path), f"DATA={run.data}", f"DEVICE={run.device}"],
-        ["bundle", str(trained.path), f"OUT={bundle}"],
-        ["predict", str(bundle), f"AUDIO={audio}", f"DEVICE={run.device}"],
-        ["importance", "FEATURES=mel mfcc", "MODEL=texture", "EPOCHS=2", *places],
+def check_commands(run: RunOptions) -> Checks:
+    trained = execute(run).path
+    where = f"DATA={run.data} RUNS={run.runs}"
+    for command in (
+        f"train explain {trained} {where} DEVICE={run.device}",
+        f"train bundle {trained} OUT={run.runs}/bundle.pt",
+        f"train predict {run.runs}/bundle.pt AUDIO={run.data}/synth/audio DEVICE={run.device}",
+        f"train importance FEATURES='mel mfcc' MODEL=texture EPOCHS=2 DATASET=synth {where}",
     ):
-        yield given[0], ends(["train", *given])
+        yield command.split()[1], ends(command)
     own = OwnRun("own", run)
-    test = own.clips(1, "test")
-    x = torch.stack([test[index][0] for index in range(len(test))]).flatten(1).to(run.device)
-    network = torch.nn.Linear(x.shape[1], len(own.classes)).to(run.device)
-    yield "own loop", own.write(1, network(x).softmax(1).detach().cpu()).finished == [1]
+    (x, _), *_ = torch.utils.data.DataLoader(own.clips(1, "test"), batch_size=1000)
+    network = torch.nn.LazyLinear(len(own.classes), device=run.device)
+    probabilities = network(x.flatten(1).to(run.device)).softmax(1)
+    yield "own loop", own.write(1, probabilities.detach().cpu()).finished == [1]
 
 
 def check_refusals(run: RunOptions) -> Checks:
-    def trains(status: int, part: str, limit: str = "", **changes: Any) -> bool:
-        return ends(["train", "run", *words(replace(run, tag="refused", **changes))], status, part, limit)
+    train = f"train run DATASET=synth FEATURES=mel EPOCHS=1 DATA={run.data} RUNS={run.runs} DEVICE="
+    large = f"{train}{run.device} MODEL=resnet50 BATCH=64 GRID=1024x4096 THREADS=1"  # 500 GB of activations
+    limit = "ulimit -d 2000000;" if run.device == "cpu" else ""
+    yield "a batch that does not fit", ends(large, 1, "out of memory on", limit)
+    for absent in ("cuda:99", f"'{run.device} cuda:99'"):
+        yield f"DEVICE={absent}", ends(train + absent, 2, "cannot be used")
+    yield "folds side by side", ends(f"{train}'{run.device} {run.device}' FOLDS='1 2'", part="fold 2")
 
-    large = {"model": "resnet50", "batch": 64, "grid": "1024x4096", "threads": "1"}
-    yield "a batch that does not fit", trains(1, "out of memory on", LIMITS.get(run.device, ""), **large)
-    for absent in ("cuda:99", f"{run.device} cuda:99"):
-        yield f"DEVICE={absent}", trains(2, "cannot be used", device=absent)
-    yield "folds side by side", trains(0, "fold 2", device=f"{run.device} {run.device}", folds=(1, 2))
 
-
-def time_epochs(device: str, clips: int, scratch: Path) -> Iterator[str]:
-    """Rows of the table."""
-    noise = make_run(scratch / "noise", clips)
-    data = Saved(save_arrays(scratch / "saved", clips), [number % CLASSES for number in range(clips)])
-    threads = torch.get_num_threads()
+def time_loops(device: str, clips: int, folder: Path) -> Iterator[Sequence[str]]:
+    """Rows of the table of LOOPS."""
+    run = make_run(folder / "noise", clips)
+    data = save_arrays(folder / "saved", clips)
+    yield LOOPS
+    yield ["---"] * len(LOOPS)
     compiling = (False, True) if device == "cuda" else (False,)
-    for model, batch in itertools.product(("resnet18", RunOptions.model), (32, 256)):
-        run = replace(noise, model=model, batch=batch)
-        ways = {}
-        homes = {"resident": run, "streamed": replace(run, resident="stream")}
-        for precision, compiled, home in itertools.product(("fp32", "bf16"), compiling, homes):
-            compute = Compute(device, precision, True, threads, compiled)
-            ways[f"{compute}, {home}"] = epoch_of(trainer_of(homes[home], compute))
-        compute = Compute(device, "bf16", True, threads)
-        ways["bare"] = epoch_of(trainer_of(replace(run, augment="none"), compute, bare=True))
-        with Apart(data, draw_network(make_plan(run), 1), batch, threads, device) as usual:
-            seconds = take_turns({"usual loop": usual, **ways}, ROUNDS)
-        times = {name: statistics.median(values) for name, values in seconds.items()}
-        for name, taken in times.items():
-            yield f"| {model} | {batch} | {name} | {clips / taken:.0f} |"
-        yield f"| {model} | {batch} | device computes | {times['bare'] / times[f'{compute}, resident']:.0%} |"
+    ways = itertools.product(("resnet18", RunOptions.model), (32, 256), ("fp32", "bf16"), compiling)
+    for model, batch, precision, compiled in ways:
+        compute = Compute(device, precision, True, torch.get_num_threads(), compiled)
+        yield compare_loops(replace(run, model=model, batch=batch), compute, data, ROUNDS)
 
 
 def gpu(options: GpuOptions) -> int:
     """Check, then time."""
-    device = options.device
+    device = device_of(options.device)
     failed = 0
     with tempfile.TemporaryDirectory() as place:
-        data = f"{place}/data"
-        extraction = ["pipeline", "features", "DATASET=synth", "FEATURES=mel mfcc waveform", f"DATA={data}"]
-        checks: dict[str, Checks] = {"synth": iter([("features", ends(extraction))])}
-        given = {"dataset": "synth", "data": data, "folds": "1", "epochs": "2", "precision": "fp32"}
-        for model in options.models.split() or [RunOptions.model, *all_models()]:
+        assert ends(f"pipeline features DATASET=synth FEATURES='mel mfcc waveform' DATA={place}/data")
+        common = f"DATASET=synth FOLDS=1 EPOCHS=2 PRECISION=fp32 DATA={place}/data RUNS={place}/runs"
+        runs = []
+        for model in options.models.split() or (RunOptions.model, *all_models()):
             features = "waveform" if resolve(model).kind.name == "wave" else "mel+mfcc"
-            named = {"model": model, "features": features, "runs": f"{place}/{model}", "device": device}
-            checks[model] = check_model(run := RunOptions.build(given | named))
-        checks |= {"uses": check_uses(run), "refused": check_refusals(run)}
-        chosen = ["synth", *(options.only.split() or checks)]
-        for subject in dict.fromkeys(chosen):
-            for check, holds in checks[subject]:
-                print("ok  " if holds else "FAIL", f"{subject}: {check}", flush=True)
-                failed += not holds
+            given = f"{common} DEVICE={device} MODEL={model} FEATURES={features}"
+            runs.append(RunOptions.build(texts(RunOptions, given.split())))
+        for checks in (*map(check_model, runs), check_commands(runs[0]), check_refusals(runs[0])):
+            try:
+                for check, holds in checks:
+                    print("ok  " if holds else "FAIL", check, flush=True)
+                    failed += not holds
+            except Exception:  # the checks after it are made all the same
+                print(f"FAIL {traceback.format_exc()}", flush=True)
+                failed += 1
         if options.clips:
             found = machine(device)
-            print(f"\n{found.gpu or found.processor}, {found.cores} cores, torch {torch.__version__}")
-            print("\n| model | batch | how | clips/s |\n|---|---|---|---|")
-            print(*time_epochs(device, options.clips, Path(place)), sep="\n")
+            print(f"\n{found.gpu or found.processor}, {found.cores} cores, torch {torch.__version__}\n")
+            for row in time_loops(device, options.clips, Path(place)):
+                print(*row, sep=" | ", flush=True)
     return int(failed > 0)
 
 

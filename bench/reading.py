@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.training import SHAPES, make_run
 from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import text_table
-from features_cache import Cache, external
+from features_cache import Cache
 
-SHAPES = {"mel": (128, 431), "mfcc": (40, 431), "chroma": (12, 431)}
 BATCH = 32
 Read = Callable[[NDArray[np.intp]], Any]
 
@@ -30,18 +30,7 @@ class ReadingOptions(Options):
 
     clips: int = option(2000, "clips in the cache")
     rounds: int = option(200, "batches of each way")
-    seed: int = option(0, "seed of values and batches")
-
-
-def make(folder: Path, clips: int, rng: np.random.Generator) -> Cache:
-    """A cache of random values."""
-    ids = [f"clip{number:06d}" for number in range(clips)]
-    external.create_cache(folder, {"clip_id": ids, "label": ["x"] * clips, "fold": [1] * clips})
-    for name, shape in SHAPES.items():
-        values = rng.normal(size=(64, *shape)).astype(np.float16)
-        repeated = np.broadcast_to(values, (-(-clips // 64), 64, *shape)).reshape(-1, *shape)[:clips]
-        external.write_feature(folder, name, repeated, ids)
-    return Cache(folder)
+    seed: int = option(0, "seed of the batches")
 
 
 def ways(cache: Cache, folder: Path) -> dict[str, Read]:
@@ -92,7 +81,7 @@ def reading(options: ReadingOptions) -> None:
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory(prefix="reading-") as name:
         folder = Path(name)
-        cache = make(folder / "cache", options.clips, rng)
+        cache = Cache(Path(make_run(folder / "cache", options.clips).dataset))
         cache.batch(list(SHAPES), np.arange(options.clips))  # every clip is checked from here on
         print(compare(ways(cache, folder), options.clips, options.rounds, rng))
 

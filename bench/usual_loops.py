@@ -90,7 +90,9 @@ def serve(
     network.train()
     while pipe.recv():
         for x, y in loader:
-            loss = nn.functional.cross_entropy(network(x.to(device)), y.to(device))
+            logits = network(x.to(device))  # (B, K), or (B, M, K) of an ensemble
+            logits = logits.view(len(x), -1, logits.shape[-1]).mean(1)
+            loss = nn.functional.cross_entropy(logits, y.to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
