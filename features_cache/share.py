@@ -1,27 +1,22 @@
 """Export and import: a cache, or some of its features, as one zip of its ordinary files, bit for bit."""
 
-import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from commandline.errors import RequestError
-from commandline.terminal import progress, size
+from commandline.terminal import progress
 from features_cache.feature_file import lock
 from features_cache.index import can_hold_feature, feature_names, read_index, refresh
 from features_cache.inspect import verify_cache
 from features_cache.location import INDEX, is_cache
 from features_cache.table import complete
 from features_cache.writer import written_to
-from storage.archives import listed_bytes
+from storage.archives import Refused, unpack
 from storage.files import replaced
 from storage.system import sync
-
-MOST_FILES = 10_000
-MOST_LISTED = 1000 * MOST_FILES  # bytes of the list of files
 
 
 def export_features(folder: Path, features: Sequence[str], target: Path) -> None:
@@ -78,9 +73,7 @@ def verify_export(source: Path) -> list[str]:
     try:
         with unpacked(source) as files:
             return wrong_in(files)
-    except RequestError as wrong:
-        if not source.is_file():
-            raise
+    except Refused as wrong:
         return [str(wrong)]
 
 
@@ -95,23 +88,11 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
     if not source.is_file():
         raise RequestError(f"{source}: there is no such file")
     with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:
-        try:
-            if (listed := listed_bytes(source)) > MOST_LISTED:
-                raise RequestError(
-                    f"{source} was not exported from a cache: its list of files has {size(listed)}"
-                )
-            with zipfile.ZipFile(source) as archive:
-                names = archive.namelist()
-                if INDEX not in names or len(set(names)) < len(names) or len(names) > MOST_FILES:
-                    raise RequestError(f"{source} was not exported from a cache")
-                for name in {*names} - {INDEX}:
-                    if Path(name).name != name or not can_hold_feature(Path(name)):
-                        raise RequestError(f"{source} holds {name!r}, which is no file of a cache")
-                needed = sum(file.file_size for file in archive.infolist())
-                free = shutil.disk_usage(place).free
-                if needed > free:
-                    raise RequestError(f"{source} needs {size(needed)} unpacked, {size(free)} are free")
-                archive.extractall(place)  # stops at each file's stated size and checks its CRC
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise RequestError(f"{source} cannot be read: {error}") from None
-        yield Path(place)
+        folder = Path(place, "cache")
+        unpack(source, folder)
+        for path in folder.iterdir():
+            if path.name != INDEX and not can_hold_feature(path):
+                raise Refused(f"{source} holds {path.name!r}, which is no file of a cache")
+        if not is_cache(folder):
+            raise Refused(f"{source} was not exported from a cache")
+        yield folder

@@ -1,27 +1,69 @@
-"""Zip archives: how long their list of entries is, known before any of it is read."""
+"""Zip archives from elsewhere, unpacked safely."""
 
-import struct
-from pathlib import Path
+import lzma
+import math
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
 
-END = b"PK\5\6"  # ends the list: the last 22 bytes of a file, before a comment
-LOCATOR, END64 = b"PK\6\7", b"PK\6\6"  # likewise, of archives with many entries
-LONGEST_END = 22 + 65_535
+from commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
+from commandline.terminal import progress, size
+
+MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
+MOST_LISTED = 1000 * MOST_ENTRIES  # bytes of the list of entries, which zipfile reads whole
+# zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions outside the file.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
+
+
+class Refused(RequestError):
+    """An archive that is damaged, unsafe, or holds something else."""
 
 
 def listed_bytes(archive: Path) -> int:
-    """The stated length of the list of entries, which zipfile reads whole; 0 if none is stated."""
+    """The stated length of the list of entries; 0 if none is stated."""
     with archive.open("rb") as file:
-        length = file.seek(0, 2)
-        file.seek(max(0, length - LONGEST_END - 20))
-        tail = file.read()
-        at = tail.rfind(END)
-        if at < 0 or at + 22 > len(tail):
-            return 0
-        (size,) = struct.unpack_from("<I", tail, at + 12)
-        if tail[max(0, at - 20) : at].startswith(LOCATOR):
-            (start,) = struct.unpack_from("<Q", tail, at - 12)
-            file.seek(min(start, length))
-            record = file.read(56)
-            if record.startswith(END64) and len(record) == 56:
-                (size,) = struct.unpack_from("<Q", record, 40)
-    return int(size)
+        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private: zipfile would go on reading
+    return record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]
+
+
+def unpack(archive: Path, into: Path, most: float = math.inf) -> None:
+    """Unpack a zip into the new folder `into`; Refused if it holds anything but plain files and folders.
+
+    most  bytes of all files together
+
+    zipfile writes no more of an entry than the zip declares, and an entry of another length has another CRC.
+    """
+    into.mkdir()
+    try:
+        if (listed := listed_bytes(archive)) > MOST_LISTED:
+            raise Refused(f"its list of entries has {size(listed)}, at most {size(MOST_LISTED)} are read")
+        with zipfile.ZipFile(archive) as zipped:
+            entries = zipped.infolist()
+            declared = sum(entry.file_size for entry in entries)
+            free = shutil.disk_usage(into).free
+            if len(entries) > MOST_ENTRIES or declared > most:
+                allowed = f"at most {MOST_ENTRIES:,} of {size(most)} are unpacked"
+                raise Refused(f"{len(entries):,} entries of {size(declared)}, {allowed}")
+            if declared > free:
+                raise RequestError(
+                    f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked"
+                )
+            for entry in entries:
+                name = entry.orig_filename
+                kind = stat.S_IFMT(entry.external_attr >> 16)
+                parts = PurePosixPath(name).parts
+                if not parts or ".." in parts or re.search(r"^/|[\\:\0]", name):
+                    raise Refused(f"the entry {name!r} leads outside its folder")
+                if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or entry.flag_bits & 1:
+                    raise Refused(f"{name!r} is a link, a device or encrypted")
+            for entry in progress(entries, label="unpack", unit="files"):
+                zipped.extract(entry, into)
+    except Refused as error:
+        raise Refused(f"{archive} is refused: {error}") from None
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
+            raise
+        raise Refused(f"{archive} is no whole zip archive: {error}") from None

@@ -1,19 +1,13 @@
-"""Fetch a large file over HTTP, unpack a zip safely, and put a dataset's folders in place all or none."""
+"""Fetch a large file over HTTP, and put a dataset's folders in place all or none."""
 
-import lzma
-import re
 import shutil
-import stat
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
+from commandline.errors import RequestError
 from commandline.terminal import progress, size, tell
-from storage.archives import listed_bytes
 from storage.files import Lock, refuse_special
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
@@ -21,12 +15,7 @@ PAUSES = (2, 8)  # seconds before a broken connection is tried again
 MOST_FETCHED = 2 * 2**30
 BLOCK = 2**18
 OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
-MOST_UNPACKED = 2 * 2**30  # bytes; ESC-50 has 0.9 GB
-MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
-MOST_LISTED = 1000 * MOST_ENTRIES  # bytes of the list of entries, which zipfile reads whole
 UNFINISHED = ".unfinished"
-# zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions outside the file.
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
 
 
 def download_file(url: str, to: Path) -> None:
@@ -93,48 +82,6 @@ def _fetch(url: str, part: Path) -> None:
                 bar.update(len(block))
                 if file.tell() > MOST_FETCHED:
                     raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
-
-
-class Refused(RequestError):
-    """An archive that is damaged, unsafe, or holds another dataset."""
-
-
-def unpack(archive: Path, into: Path) -> None:
-    """Unpack a zip into the new folder `into`; Refused if it holds anything but plain files and folders.
-
-    zipfile writes no more of an entry than the zip declares, and an entry of another length has another CRC.
-    """
-    into.mkdir()
-    try:
-        if (listed := listed_bytes(archive)) > MOST_LISTED:
-            raise Refused(f"its list of entries has {size(listed)}, at most {size(MOST_LISTED)} are read")
-        with zipfile.ZipFile(archive) as zipped:
-            entries = zipped.infolist()
-            declared = sum(entry.file_size for entry in entries)
-            free = shutil.disk_usage(into).free
-            if len(entries) > MOST_ENTRIES or declared > MOST_UNPACKED:
-                allowed = f"at most {MOST_ENTRIES:,} of {size(MOST_UNPACKED)} are unpacked"
-                raise Refused(f"{len(entries):,} entries of {size(declared)}, {allowed}")
-            if declared > free:
-                raise RequestError(
-                    f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked"
-                )
-            for entry in entries:
-                name = entry.orig_filename
-                kind = stat.S_IFMT(entry.external_attr >> 16)
-                parts = PurePosixPath(name).parts
-                if not parts or ".." in parts or re.search(r"^/|[\\:\0]", name):
-                    raise Refused(f"the entry {name!r} leads outside its folder")
-                if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or entry.flag_bits & 1:
-                    raise Refused(f"{name!r} is a link, a device or encrypted")
-            for entry in progress(entries, label="unpack", unit="files"):
-                zipped.extract(entry, into)
-    except Refused as error:
-        raise Refused(f"{archive} is refused: {error}") from None
-    except DAMAGED as error:
-        if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
-            raise
-        raise Refused(f"{archive} is no whole zip archive: {error}") from None
 
 
 @contextmanager

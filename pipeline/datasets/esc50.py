@@ -7,9 +7,10 @@ from pathlib import Path
 from commandline.errors import RequestError
 from commandline.terminal import counted
 from pipeline import audio
-from pipeline.datasets.download import OTHER_WAYS, Refused, download_file, making, staged, unpack
+from pipeline.datasets.download import OTHER_WAYS, download_file, making, staged
 from pipeline.datasets.readers import ESC_SAMPLE_RATE, is_esc_layout, read_csv
 from pipeline.options import SourceOptions
+from storage.archives import Refused, unpack
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # the archive as published for years
@@ -17,6 +18,7 @@ PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in th
 ARCHIVE = "download.zip"  # beside the dataset until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
+MOST_UNPACKED = 2 * 2**30  # bytes; ESC-50 has 0.9 GB
 SAMPLES = 220_500  # samples of every clip, at ESC_SAMPLE_RATE
 CREDIT = """\
 ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", Proceedings of the 23rd ACM
@@ -59,7 +61,7 @@ def _install(archive: Path, folder: Path) -> None:
         raise RequestError(f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50")
     with staged(folder, PARTS) as stage:
         unpacked = stage / "unpacked"
-        unpack(archive, unpacked)
+        unpack(archive, unpacked, MOST_UNPACKED)
         inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
         root = inside[0] if len(inside) == 1 else unpacked  # GitHub's has one folder, ESC-50-master
         if wrong := list(faults(root)):

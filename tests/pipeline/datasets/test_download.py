@@ -21,7 +21,7 @@ from pipeline.datasets import download, esc50
 from pipeline.datasets.readers import ESC50_CATEGORIES
 from pipeline.datasets.summary import run
 from pipeline.options import SourceOptions
-from storage.archives import listed_bytes
+from storage import archives
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving
 from tests.refusal import refused
@@ -239,12 +239,12 @@ def test_the_list_of_entries_is_measured_before_it_is_read(tmp_path, entries, mo
     file = tmp_path / "many.zip"
     file.write_bytes(zipped({f"{number}": b"" for number in range(entries)}))
     with zipfile.ZipFile(file) as archive:
-        ends_with = file.stat().st_size - archive.start_dir - listed_bytes(file)
+        ends_with = file.stat().st_size - archive.start_dir - archives.listed_bytes(file)
     assert 0 <= ends_with <= 22 + 56 + 20
-    monkeypatch.setattr(download, "MOST_LISTED", 100)
+    monkeypatch.setattr(archives, "MOST_LISTED", 100)
     monkeypatch.setattr(zipfile, "ZipFile", None)
     with refused("many.zip is refused: its list of entries has"):
-        download.unpack(file, tmp_path / "into")
+        archives.unpack(file, tmp_path / "into")
 
 
 REFUSED = [
@@ -272,8 +272,7 @@ def test_an_archive_that_is_unsafe_or_not_esc50_is_refused_and_leaves_nothing(
     assert left_in(tmp_path / "data") == [".making.lock"]
 
 
-def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "MOST_UNPACKED", 50_000)
+def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path):
     content = zipped({"0.bin": bytes(60_000)})
     size = struct.pack("<I", 60_000)
     assert content.count(size) == 4  # stored and unpacked, beside the entry and in the list
@@ -281,7 +280,7 @@ def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path, monke
     for given, reason in ((content, r"60\.0 kB"), (lying, "no whole zip archive")):
         (tmp_path / "a.zip").write_bytes(given)
         with refused(reason):
-            download.unpack(tmp_path / "a.zip", tmp_path / reason[:2])
+            archives.unpack(tmp_path / "a.zip", tmp_path / reason[:2], most=50_000)
     assert sum(path.stat().st_size for path in tmp_path.glob("no/**/*.bin")) <= 9
 
 
