@@ -281,7 +281,7 @@ def damage(file: Path, rng: random.Random) -> str:
     if rng.random() < OTHER_KIND:
         return other_kind(file, rng)
     of_suffix = {".json": [change_json] * 6, ".csv": [change_cell] * 4, ".pt": [change_weights] * 3}
-    how = rng.choice([flip, flip, cut, overwrite, blank, *of_suffix.get(file.suffix, [])])
+    how = rng.choice([flip, flip, cut, overwrite, overwrite, *of_suffix.get(file.suffix, [])])
     file.write_bytes(how(file.read_bytes(), rng))
     return how.__name__
 
@@ -300,17 +300,13 @@ def cut(content: bytes, rng: random.Random) -> bytes:
 
 
 def overwrite(content: bytes, rng: random.Random) -> bytes:
-    """Random bytes, text or zeros, of the same or another length."""
-    length = rng.choice([len(content), 100])
-    texts = [b"\xff\xfe" * length, b"text, with\nno meaning\n", bytes(length)]
-    return rng.choice([rng.randbytes(length), *texts])
-
-
-def blank(content: bytes, rng: random.Random) -> bytes:
-    """Overwrite a block somewhere with zeros or random bytes, like a failing disk."""
-    start, size = rng.randrange(len(content) + 1), rng.choice([16, 512, 4096])
-    block = rng.choice([bytes(size), rng.randbytes(size)])[: len(content) - start]
-    return content[:start] + block + content[start + len(block) :]
+    """Put random bytes, text or zeros in place of a block, or of everything."""
+    start = rng.choice([0, rng.randrange(len(content) + 1)])
+    length = rng.choice([16, 512, 4096, len(content)])
+    block = rng.choice(
+        [rng.randbytes(length), b"\xff\xfe" * length, b"text, with\nno meaning\n", bytes(length)]
+    )
+    return content[:start] + block + content[start + length :]
 
 
 def change_json(content: bytes, rng: random.Random) -> bytes:

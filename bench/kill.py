@@ -316,30 +316,24 @@ def differences(expected: Path, folder: Path) -> list[str]:
     names = [{str(file.relative_to(one)) for file in one.rglob("*")} for one in (expected, folder)]
     found = [f"only one of them has {name}" for name in sorted(names[0] ^ names[1])]
     for name in sorted(names[0] & names[1]):
-        if (expected / name).is_file() and _content(expected / name) != _content(folder / name):
+        if (expected / name).is_file() and content(expected / name) != content(folder / name):
             found.append(f"{name} differs")
     return found + [f"{one.name} beside the run" for one in folder.parent.iterdir() if one != folder]
 
 
-def _content(file: Path) -> Any:
+def content(file: Path) -> Any:
     """A file's content without seconds, for comparison."""
-    import torch
-
     if file.name == "history.csv":
         return pd.read_csv(file).drop(columns="seconds").to_csv()
-    if file.suffix == ".json":
-        return {key: value for key, value in json.loads(file.read_text()).items() if "seconds" not in key}
+    if file.name == "run.json":
+        return json.loads(file.read_text()) | {"seconds": None}
     if file.suffix != ".pt":
         return file.read_bytes()
+    import torch
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items() if key != "rows"}
-        if isinstance(value, torch.Tensor):
-            return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
-        return [plain(inner) for inner in value] if isinstance(value, list) else repr(value)
-
-    return plain(torch.load(file, weights_only=True))
+    state = torch.load(file, weights_only=True) | {"rows": None}
+    weights = {name: tensor.numpy().tobytes() for name, tensor in state.pop("network").items()}
+    return weights, repr(state)
 
 
 def fork_workers() -> None:

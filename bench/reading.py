@@ -4,8 +4,8 @@ A batch is 32 clips of mel, mfcc and chroma in float16, as for a training step. 
 in turn in every round, so that a busy machine slows all of them. Every clip's CRC is checked before.
 """
 
+import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.training import SHAPES, make_run
+from bench.turns import ratio, take_turns
 from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import text_table
@@ -29,61 +30,45 @@ class ReadingOptions(Options):
     """Amount of data and rounds."""
 
     clips: int = option(2000, "clips in the cache")
-    rounds: int = option(200, "batches of each way")
+    rounds: int = option(100, "batches of each way")
     seed: int = option(0, "seed of the batches")
 
 
 def ways(cache: Cache, folder: Path) -> dict[str, Read]:
     """name -> function that reads a batch."""
-    contiguous = {name: h5py.File(cache.folder / f"{name}.h5") for name in SHAPES}
-    in_ram = {name: file["values"][:] for name, file in contiguous.items()}
-    chunked = h5py.File(folder / "chunked.h5", "w")
-    for name, values in in_ram.items():
-        chunked.create_dataset(name, data=values, chunks=(1, *values.shape[1:]))
-
-    def fancy(file: Callable[[str], h5py.Dataset]) -> Read:
-        def read(rows: NDArray[np.intp]) -> list[NDArray[Any]]:
-            rows = np.sort(rows)  # h5py needs ascending indices
-            return [file(name)[rows] for name in SHAPES]
-
-        return read
-
-    return {
-        "RAM": lambda rows: [np.take(values, rows, axis=0) for values in in_ram.values()],
-        "this cache": partial(cache.batch, list(SHAPES)),
-        "h5py, contiguous, fancy index": fancy(lambda name: contiguous[name]["values"]),
-        "h5py, a chunk a clip, fancy index": fancy(lambda name: chunked[name]),
-    }
-
-
-def compare(readers: dict[str, Read], clips: int, rounds: int, rng: np.random.Generator) -> str:
-    """A table of milliseconds a batch, and the ratio to the first way."""
-    seconds: dict[str, list[float]] = {name: [] for name in readers}
-    for round_ in range(rounds):
-        rows = rng.choice(clips, BATCH, replace=False)
-        for name, read in readers.items():
-            if round_ < 10 or not name.startswith("h5py") or round_ % 10 == 0:  # slow ways
-                begun = time.perf_counter()
-                read(rows)
-                seconds[name].append(time.perf_counter() - begun)
-    medians = {name: float(np.median(taken)) for name, taken in seconds.items()}
-    first, baseline = next(iter(medians.items()))
-    table = [
-        (name, len(seconds[name]), f"{1000 * median:.2f}", f"{median / baseline:.2f}")
-        for name, median in medians.items()
+    contiguous = [h5py.File(cache.folder / f"{name}.h5")["values"] for name in SHAPES]
+    in_ram = [dataset[:] for dataset in contiguous]
+    file = h5py.File(folder / "chunked.h5", "w")
+    chunked = [
+        file.create_dataset(name, data=values, chunks=(1, *values.shape[1:]))
+        for name, values in zip(SHAPES, in_ram)
     ]
-    header = f"{BATCH} random clips of {'+'.join(SHAPES)}", "batches", "ms", f"times {first}"
-    return text_table(table, header)
+    return {
+        "RAM": lambda rows: [np.take(values, rows, axis=0) for values in in_ram],
+        "this cache": partial(cache.batch, list(SHAPES)),
+        # h5py needs ascending indices
+        "h5py, contiguous, fancy index": lambda rows: [dataset[np.sort(rows)] for dataset in contiguous],
+        "h5py, a chunk a clip, fancy index": lambda rows: [dataset[np.sort(rows)] for dataset in chunked],
+    }
 
 
 def reading(options: ReadingOptions) -> None:
     """Time random batches."""
     rng = np.random.default_rng(options.seed)
+    batches = [rng.choice(options.clips, BATCH, replace=False) for _ in range(1 + options.rounds)]
     with tempfile.TemporaryDirectory(prefix="reading-") as name:
         folder = Path(name)
         cache = Cache(Path(make_run(folder / "cache", options.clips).dataset))
         cache.batch(list(SHAPES), np.arange(options.clips))  # every clip is checked from here on
-        print(compare(ways(cache, folder), options.clips, options.rounds, rng))
+        readers = ways(cache, folder)
+        seconds = take_turns(
+            {way: map(read, batches).__next__ for way, read in readers.items()}, options.rounds
+        )
+    rows = [
+        (way, f"{1000 * statistics.median(taken):.2f}", f"{ratio(seconds, way, 'RAM'):.2f}")
+        for way, taken in seconds.items()
+    ]
+    print(text_table(rows, (f"{BATCH} random clips of {'+'.join(SHAPES)}", "ms", "times RAM")))
 
 
 if __name__ == "__main__":

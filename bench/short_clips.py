@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.training import epoch_of, ratio, take_turns, trainer_of
+from bench.training import epoch_of, trainer_of
+from bench.turns import ratio, take_turns
 from commandline.commands import main
 from commandline.options import Options, option
 from commandline.terminal import size

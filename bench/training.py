@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +22,7 @@ import soundfile
 import torch
 from tqdm import tqdm
 
+from bench.turns import ratio, take_turns
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from commandline.commands import main
 from commandline.options import Options, option
@@ -40,8 +41,6 @@ COURSE = 20  # epochs of the comparison with training from audio
 AUDIO_ROUNDS = 2  # its epochs take long
 # clips a second of each loop; how many times as fast the first is as the usual one and as bare tensors
 LOOPS = ("model", "batch", "computed", "memory", "streamed", "bare", "usual", "to usual", "to bare")
-
-Timed = dict[str, list[float]]
 
 
 class TrainingBenchOptions(Options):
@@ -104,23 +103,6 @@ def epoch_of(trainer: Trainer) -> Callable[[], None]:
             torch.cuda.synchronize()
 
     return epoch
-
-
-def take_turns(alternatives: Mapping[str, Callable[[], object]], rounds: int) -> Timed:
-    """Seconds of each alternative in each round, after one uncounted round."""
-    seconds: Timed = {name: [] for name in alternatives}
-    for number in range(1 + rounds):
-        for name, run in alternatives.items():
-            start = time.perf_counter()
-            run()
-            if number:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def ratio(seconds: Timed, slow: str, fast: str) -> float:
-    """The time of `slow` as a multiple of that of `fast`: the median over the rounds."""
-    return statistics.median(one / other for one, other in zip(seconds[slow], seconds[fast]))
 
 
 def compare_loops(run: RunOptions, compute: Compute, data: Saved, rounds: int) -> list[str]:
