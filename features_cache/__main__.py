@@ -39,12 +39,11 @@ def verify(options: ShareOptions) -> int:
     from features_cache.share import verify_export
 
     if options.file:
-        wrong = verify_export(options.file)
-        print("\n".join(wrong) or f"{options.file}: intact")
-        return 1 if wrong else 0
-    cache = open_cache(options)
-    names = None if options.features == "all" else cache.named(options.features)
-    verdicts = verify_cache(cache.folder, names)
+        verdicts = verify_export(options.file)
+    else:
+        cache = open_cache(options)
+        names = None if options.features == "all" else cache.named(options.features)
+        verdicts = verify_cache(cache.folder, names)
     print("\n".join(verdict.text for verdict in verdicts))
     return 0 if all(verdict.intact for verdict in verdicts) else 1
 

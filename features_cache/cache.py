@@ -140,28 +140,24 @@ class Cache:
         return self._index[1]
 
     @property
-    def _table(self) -> pd.DataFrame:
+    def sources(self) -> pd.DataFrame:
+        """The clip table with SOURCE_COLUMNS, what is known of each audio file."""
         return self._index[0]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """The clip table: one row a clip, columns CLIP_COLUMNS, of windows also WINDOW_COLUMNS."""
-        return self._table.drop(columns=list(SOURCE_COLUMNS))
-
-    @property
-    def sources(self) -> pd.DataFrame:
-        """The clip table with SOURCE_COLUMNS, what is known of each audio file."""
-        return self._table
+        """The clip table: one row a clip, columns CLIP_COLUMNS, for windows also WINDOW_COLUMNS."""
+        return self.sources.drop(columns=list(SOURCE_COLUMNS))
 
     @cached_property
     def ids(self) -> NDArray[np.bytes_]:
         """(N,) clip ids as stored in a file."""
-        return index.stored_ids(self._table)
+        return index.stored_ids(self.sources)
 
     @cached_property
     def keys(self) -> NDArray[np.uint64]:
         """(N,) the clips' part of each fingerprint."""
-        return clip_keys(self._table)
+        return clip_keys(self.sources)
 
     @property
     def features(self) -> list[str]:
@@ -186,9 +182,9 @@ class Cache:
     @cached_property
     def filled(self) -> NDArray[np.float64]:
         """(N,) the fraction of each clip that is not padding, 1 if its length is unknown."""
-        seconds = self._table["source_seconds"].to_numpy()
-        if is_windowed(self._table):
-            lasts = (self._table["end"] - self._table["start"]).to_numpy()
+        seconds = self.sources["source_seconds"].to_numpy()
+        if is_windowed(self.sources):
+            lasts = (self.sources["end"] - self.sources["start"]).to_numpy()
             seconds = np.where(lasts > 0, lasts, seconds)
         sounding = np.round(seconds * self.sample_rate)
         samples = self.settings["samples"]
@@ -293,7 +289,7 @@ class Cache:
 
     @cached_property
     def _rows_by_id(self) -> pd.Index:
-        return pd.Index(self._table["clip_id"])
+        return pd.Index(self.sources["clip_id"])
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
         """RequestError for channels that the cache lacks: misspelt, or not extracted yet."""
@@ -322,7 +318,7 @@ class Cache:
         Files count by size and time, a table by its rows. New files are looked for in class folders, beside
         known ones: a published dataset's table may leave files out.
         """
-        clips = self._table[(self._table["copy_of"] == "") & (self._table["path"] != "")]
+        clips = self.sources[(self.sources["copy_of"] == "") & (self.sources["path"] != "")]
         files = clips.drop_duplicates("path")
         known = dict(zip(files["path"], zip(files["source_size"], files["source_time_ns"])))
         gone = changed = new = 0

@@ -10,7 +10,7 @@ from commandline.errors import RequestError
 from commandline.terminal import progress
 from features_cache.feature_file import lock
 from features_cache.index import can_hold_feature, feature_names, read_index, refresh
-from features_cache.inspect import verify_cache
+from features_cache.inspect import Verdict, verify_cache
 from features_cache.location import INDEX, is_cache
 from features_cache.table import complete
 from features_cache.writer import written_to
@@ -42,7 +42,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with unpacked(source, folder.parent) as files:
-        if wrong := wrong_in(files):
+        if wrong := [verdict.text for verdict in verify_cache(files) if not verdict.intact]:
             raise RequestError(f"{source}: {wrong[0]}; nothing was imported, export the features again")
         clips, settings = read_index(files)
         complete(clips)
@@ -65,21 +65,13 @@ def import_features(source: Path, folder: Path) -> list[str]:
     return names
 
 
-def verify_export(source: Path) -> list[str]:
-    """Faults of an exported file: `mel: 1-100032-A-0 damaged`, or why it cannot be read.
-
-    RequestError if there is no such file.
-    """
+def verify_export(source: Path) -> list[Verdict]:
+    """Verdicts on the files in an exported one; RequestError if there is no such file."""
     try:
         with unpacked(source) as files:
-            return wrong_in(files)
-    except Refused as wrong:
-        return [str(wrong)]
-
-
-def wrong_in(folder: Path) -> list[str]:
-    """Verdicts on the files that are not intact."""
-    return [verdict.text for verdict in verify_cache(folder) if not verdict.intact]
+            return verify_cache(files)
+    except Refused as refusal:
+        return [Verdict(source.name, str(refusal), False)]
 
 
 @contextmanager

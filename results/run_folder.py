@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError, nearest
 from features_cache.table import WINDOW_COLUMNS, by_label, label_indicator
 from results import tags
-from results.config import TRAIN_AGAIN, EnsembleConfig, RunConfig, read_config, to_json
+from results.config import TRAIN_AGAIN, Calibration, EnsembleConfig, RunConfig, read_config, to_json
 from results.scores import EPOCH_SCORES
 from storage.files import replace_file
 
@@ -139,15 +139,9 @@ class RunFolder:
         chosen = self.validated and self.finished  # a linear model has no best epoch
         return "best" if chosen and "best" in set(self.predictions(chosen[0])["selection"]) else "last"
 
-    def temperature(self, selection: str = "auto") -> float:
-        """Divisor of the logits of new audio; 1 before it is fitted."""
-        fitted = self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
-        return fitted.temperature if fitted else 1.0
-
-    def thresholds(self, selection: str = "auto") -> Mapping[str, float] | None:
-        """class -> probability above which new audio gets that tag; None for other tasks."""
-        fitted = self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
-        return fitted.thresholds if fitted else None
+    def calibration(self, selection: str = "auto") -> Calibration | None:
+        """The calibration for new audio; None before it is fitted."""
+        return self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
 
     def fold(self, fold: int) -> Path:
         return self.path / f"fold{fold}"

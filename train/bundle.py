@@ -61,7 +61,8 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
             raise RequestError(f"{file} is not there: give another SELECTION=, or train this fold again")
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
-    temperature = run.temperature(selection)
+    fitted = run.calibration(selection)
+    temperature = fitted.temperature if fitted else 1.0
     rejection = None
     if run.validated and not run.tags:
         probabilities, target = run.answers(split="val", selection=selection)
@@ -71,7 +72,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
         **vars(run.training),
         temperature=temperature,
         rejection=rejection,
-        thresholds=run.thresholds(selection),
+        thresholds=fitted.thresholds if fitted else None,
     )
     return Bundle(config, folds)
 

@@ -71,7 +71,7 @@ def test_flipped_bits_and_cuts_are_refused_or_harmless(shared, tmp_path):
             del content[place:]
         shared.write_bytes(content)
         shutil.rmtree(tmp_path / "new", ignore_errors=True)
-        if verify_export(shared):
+        if not all(verdict.intact for verdict in verify_export(shared)):
             found += 1
             with refused("."):
                 import_features(shared, tmp_path / "new" / "features")
@@ -90,6 +90,5 @@ def test_a_zip_with_other_files_or_one_twice_is_refused(shared, tmp_path, name):
         warnings.simplefilter("ignore")  # zipfile warns of the name that is there
         with zipfile.ZipFile(shared, "a") as archive:
             archive.writestr(name, b"")
-    assert verify_export(shared)
     done("features_cache verify", 1, FILE=shared)
     done("features_cache verify", 2, FILE=tmp_path / "nowhere.zip")

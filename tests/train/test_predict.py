@@ -165,5 +165,5 @@ def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(op
     torch.testing.assert_close(made.folds[1]["network"], load(run.fold(1) / "best.pt")["network"])
     assert made.config.temperature == run.config.calibration["best"].temperature
     probabilities, target = run.answers(split="val")
-    threshold = rejection_threshold(target, scaled(probabilities, run.temperature()), 0.95)
+    threshold = rejection_threshold(target, scaled(probabilities, made.config.temperature), 0.95)
     assert Rejection.of(PredictOptions(reject="auto"), made.config) == Rejection(threshold)
