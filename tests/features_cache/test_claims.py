@@ -4,9 +4,6 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 from contextlib import nullcontext
 
@@ -15,6 +12,7 @@ import pytest
 from features_cache import Cache
 from features_cache.claims import RunIsGone, Writing, claimed, claims
 from features_cache.feature_file import LOCKS
+from storage.files import Lock
 from tests.refusal import refused
 
 
@@ -105,16 +103,9 @@ def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
     """The worker of a dead run is in the middle of a clip: the next is admitted when it is written."""
     kill_a_run(cache)
     (marker,) = (cache.folder / LOCKS).glob("run-*.json")
-    code = f"""
-        import fcntl, time
-        file = open({str(marker.with_suffix(".writing"))!r}, "r+")
-        fcntl.flock(file, fcntl.LOCK_SH)
-        print("writing", flush=True)
-        time.sleep(0.5)
-        print("written", flush=True)
-        """
-    words = [sys.executable, "-c", textwrap.dedent(code)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as orphan:
-        assert orphan.stdout.readline() == "writing\n"
-        with claim(cache):
-            assert orphan.stdout.readline() == "written\n"
+    orphan = Lock(marker.with_suffix(".writing"))
+    orphan.take(shared=True)
+    written = []
+    threading.Timer(0.3, lambda: (written.append(True), orphan.release())).start()
+    with claim(cache):
+        assert written

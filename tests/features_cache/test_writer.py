@@ -17,18 +17,17 @@ from tests.refusal import refused
     [
         (np.zeros((2, 3)), r"shape \(2, 3\), expected \(2, 2\)"),
         (np.array([[0, np.inf], [np.nan, 0]]), "2 values NaN or infinite$"),
-        (np.array([[0, np.inf], [0, 0]]), "1 value NaN or infinite$"),
         (np.full((2, 2), -70000.0), "70000 overflows float16; DTYPE=float32"),
-        (np.array([[65504.0, 1 / 3], [-65504.0, 1e-9]]), ""),
     ],
 )
-def test_what_cannot_be_stored_is_reported_and_the_cast_is_numpys(values, message):
-    if message:
-        with pytest.raises(ValueError, match=message):
-            to_stored(values, (2, 2), np.dtype("float16"))
-    else:
-        stored = to_stored(values, (2, 2), np.dtype("float16"))
-        assert np.array_equal(stored, values.astype(np.float16))
+def test_what_cannot_be_stored_is_reported(values, message):
+    with pytest.raises(ValueError, match=message):
+        to_stored(values, (2, 2), "float16")
+
+
+def test_the_cast_is_numpys():
+    values = np.array([[65504.0, 1 / 3], [-65504.0, 1e-9]])
+    assert np.array_equal(to_stored(values, (2, 2), "float16"), values.astype(np.float16))
 
 
 def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(cache, file, spoil):
