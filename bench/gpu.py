@@ -29,8 +29,6 @@ from train.plan import make_plan
 from train.run import execute
 from train.trainer import Trainer, train_run
 
-ROUNDS = 3
-
 Checks = Iterator[tuple[str, bool]]  # a statement, and whether it holds
 
 
@@ -44,18 +42,27 @@ class GpuOptions(Options):
 
 def ends(command: str, status: int = 0, part: str = "", before: str = "") -> bool:
     """Whether `python -m <command>` ends with this status and says this part, without a traceback."""
-    line = f"{before} '{sys.executable}' -m {command}"
-    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        f"{before} '{sys.executable}' -m {command}", shell=True, capture_output=True, text=True, check=False
+    )
     return done.returncode == status and part in done.stderr and "Traceback" not in done.stderr
 
 
-class OneEpoch(Trainer):
-    """It stops before its second epoch."""
+class Interrupted(Trainer):
+    """It stops before its last epoch."""
 
     def train_epoch(self, bar: object) -> dict[str, float]:
-        if self.epoch:
+        if self.epoch == self.epochs - 1:
             raise KeyboardInterrupt
         return super().train_epoch(bar)
+
+
+def begin(run: RunOptions, device: str) -> RunFolder:
+    """Train all epochs but the last one."""
+    plan = make_plan(run)
+    with contextlib.suppress(KeyboardInterrupt):
+        train_run(plan, [1], device, Interrupted)
+    return RunFolder(plan.path)
 
 
 def check_model(run: RunOptions) -> Checks:
@@ -69,25 +76,25 @@ def check_model(run: RunOptions) -> Checks:
         yield f"{run.model}: the same bits with RESIDENT={place}", same
     if run.model == "linear":  # an exact solution, on the CPU
         return
-    fast = [replace(run, precision="bf16"), replace(run, precision="fp16")]
+    ways = [{"precision": "bf16"}, {"precision": "fp16"}]
     if run.model == RunOptions.model:  # compiling takes minutes
-        fast.append(replace(run, compile="on"))
-    for way in fast:
-        for compute, reason in execute(way).training.checked.items():
+        ways.append({"compile": "on"})
+    for way in ways:  # a run compares its way to compute with fp32 before it trains
+        untrained = RunOptions(**vars(run) | way | {"epochs": 1})
+        checked = begin(untrained, run.device).training.checked or {"nothing": "was compared"}
+        for compute, reason in checked.items():
             yield f"{run.model}: {compute} agrees with fp32 {reason}", not reason
     for first, second in {(run.device, "cpu"), ("cpu", run.device)}:
-        plan = make_plan(replace(run, tag=f"from-{first}"))
-        with contextlib.suppress(KeyboardInterrupt):
-            train_run(plan, [1], first, OneEpoch)
-        begun = RunFolder(plan.path).history(1)
-        train_run(plan, [1], second)
-        done = RunFolder(plan.path)
-        rows = done.history(1)
-        goes_on = done.training.device == second and len(rows) == 2 and begun.equals(rows[:1])
+        moved = replace(run, tag=f"from-{first}")
+        begun = begin(moved, first).history(1)
+        train_run(make_plan(moved), [1], second)
+        done = RunFolder(make_plan(moved).path)
+        goes_on = done.training.device == second and done.history(1)[:-1].equals(begun)
         yield f"{run.model}: begun on {first}, continued on {second}", goes_on
 
 
 def check_commands(run: RunOptions) -> Checks:
+    """The other commands, and requests that cannot be met."""
     trained = execute(run).path
     where = f"DATA={run.data} RUNS={run.runs}"
     for command in (
@@ -102,9 +109,6 @@ def check_commands(run: RunOptions) -> Checks:
     network = torch.nn.LazyLinear(len(own.classes), device=run.device)
     probabilities = network(x.flatten(1).to(run.device)).softmax(1)
     yield "own loop", own.write(1, probabilities.detach().cpu()).finished == [1]
-
-
-def check_refusals(run: RunOptions) -> Checks:
     train = f"train run DATASET=synth FEATURES=mel EPOCHS=1 DATA={run.data} RUNS={run.runs} DEVICE="
     large = f"{train}{run.device} MODEL=resnet50 BATCH=64 GRID=1024x4096 THREADS=1"  # 500 GB of activations
     limit = "ulimit -d 2000000;" if run.device == "cpu" else ""
@@ -120,11 +124,11 @@ def time_loops(device: str, clips: int, folder: Path) -> Iterator[Sequence[str]]
     data = save_arrays(folder / "saved", clips)
     yield LOOPS
     yield ["---"] * len(LOOPS)
-    compiling = (False, True) if device == "cuda" else (False,)
+    compiling = {False, device == "cuda"}
     ways = itertools.product(("resnet18", RunOptions.model), (32, 256), ("fp32", "bf16"), compiling)
     for model, batch, precision, compiled in ways:
-        compute = Compute(device, precision, True, torch.get_num_threads(), compiled)
-        yield compare_loops(replace(run, model=model, batch=batch), compute, data, ROUNDS)
+        compute = Compute(device, precision, True, compiled=compiled)
+        yield compare_loops(replace(run, model=model, batch=batch), compute, data, rounds=3)
 
 
 def gpu(options: GpuOptions) -> int:
@@ -133,25 +137,26 @@ def gpu(options: GpuOptions) -> int:
     failed = 0
     with tempfile.TemporaryDirectory() as place:
         assert ends(f"pipeline features DATASET=synth FEATURES='mel mfcc waveform' DATA={place}/data")
-        common = f"DATASET=synth FOLDS=1 EPOCHS=2 PRECISION=fp32 DATA={place}/data RUNS={place}/runs"
         runs = []
         for model in options.models.split() or (RunOptions.model, *all_models()):
             features = "waveform" if resolve(model).kind.name == "wave" else "mel+mfcc"
-            given = f"{common} DEVICE={device} MODEL={model} FEATURES={features}"
+            given = (
+                f"DATASET=synth FEATURES={features} MODEL={model} FOLDS=1 EPOCHS=2 PRECISION=fp32 "
+                f"DEVICE={device} DATA={place}/data RUNS={place}/runs"
+            )
             runs.append(RunOptions.build(texts(RunOptions, given.split())))
-        for checks in (*map(check_model, runs), check_commands(runs[0]), check_refusals(runs[0])):
+        for checks in (*map(check_model, runs), check_commands(runs[0])):
             try:
                 for check, holds in checks:
                     print("ok  " if holds else "FAIL", check, flush=True)
                     failed += not holds
             except Exception:  # the checks after it are made all the same
-                print(f"FAIL {traceback.format_exc()}", flush=True)
+                print("FAIL", traceback.format_exc())
                 failed += 1
         if options.clips:
-            found = machine(device)
-            print(f"\n{found.gpu or found.processor}, {found.cores} cores, torch {torch.__version__}\n")
+            print(f"\n{machine(device)}, torch {torch.__version__}\n")
             for row in time_loops(device, options.clips, Path(place)):
-                print(*row, sep=" | ", flush=True)
+                print(*row, sep=" | ")
     return int(failed > 0)
 
 
