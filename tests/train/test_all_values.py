@@ -76,7 +76,7 @@ def cached(tmp_path_factory):
 def test_a_run_and_its_onnx_file_read_all_values(cached, tmp_path, model):
     options = little_options(cached, tmp_path / "runs")
     given = {"features": "rates+level", "grid": "32x32", "epochs": 20, "folds": (1, 2), "model": model}
-    trained = execute(options, **given)
+    trained = execute(options, **given, tta=2)
     assert trained.scores()["accuracy"].min() >= 0.9
     pytest.importorskip("onnxruntime")
     onnx_export = pytest.importorskip("train.extras.onnx_export")

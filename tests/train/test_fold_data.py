@@ -1,6 +1,5 @@
 """A fold's batches: statistics by known answers; equal batches from memory and from the cache."""
 
-import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,12 +8,11 @@ import pytest
 import soundfile
 import torch
 
-from features_cache import Cache, external, parse_set
-from features_cache.index import read_index, refresh
+from features_cache import Cache, parse_set
 from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
-from tests.train.little import FRAMES, change, execute
+from tests.train.little import FRAMES, change
 from train.augment import AUGMENTS, Batch, parse_augment
 from train.fold_data import (
     FLOOR,
@@ -167,25 +165,19 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     assert (after - wanted).abs().mean() < allowed * before.double().std()
 
 
-def test_columns_that_are_not_time_are_not_cut_with_the_padding(options, cache_folder, tmp_path):
-    folder = shutil.copytree(cache_folder, tmp_path / "little" / "features")
-    clips, settings = read_index(folder)
-    values = np.random.default_rng(0).normal(size=(len(clips), 16, 12))
-    external.write_feature(folder, "rates", values, clips["clip_id"], row_unit="Hz", frame_unit="Hz")
-    refresh(folder, clips.assign(source_seconds=0.25), settings, slice(0, len(clips)))
-    plan = make_plan(replace(options, dataset=str(folder), features="mel+rates", padding="drop", norm="none"))
-    assert plan.input.timed == (True, False)
-    reader = Streamed(plan, measure_clips(plan, EVERY).statistics(EVERY, "none"))
-    rates = [plan.cache.read("rates", EVERY)]
-    alone = InputSpec(KINDS["image"], plan.input.channels[1:], plan.input.grid, drop_padding=False)
-    whole = alone.prepare(rates, reader.statistics[1:], np.ones(len(EVERY)))
-    assert torch.equal(reader.read(EVERY)[:, 1:], whole)
-    x = reader.read(EVERY[:8]).float()
-    y = torch.eye(8)
+def test_columns_that_are_not_time_are_neither_cut_with_the_padding_nor_moved_in_time(cache_folder):
+    cache = Cache(cache_folder)
+    cache.filled = HALVES
+    plan = planned(cache, drop_padding=True)
+    mel, chroma = plan.input.channels
+    plan.input = replace(plan.input, channels=(mel, chroma._replace(timed=False)))
+    statistics = measure_clips(plan, EVERY).statistics(EVERY, "none")
+    x = Streamed(plan, statistics).read(EVERY).float()
+    alone = planned(cache, "chroma").input
+    whole = alone.prepare([cache.read("chroma", EVERY)], statistics[1:], HALVES)
+    assert torch.equal(x[:, 1:], whole.float())
+    described = describe_channels(plan, statistics)
     for text in ("shift", "stretch", "timemask", "cutmix"):
-        described = describe_channels(plan, reader.statistics)
+        y = torch.eye(len(x))
         after, _ = parse_augment(text)(x, y, described, torch.Generator().manual_seed(0))
         assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0])
-    # texture statistics, computed once, take them too
-    changes = {"features": "mel+rates", "model": "texture", "augment": "shift", "tta": 2, "folds": (1,)}
-    assert execute(options, dataset=str(folder), **changes).finished == [1]

@@ -1,20 +1,16 @@
 """A loop of one's own gets the trainer's clips; its predictions are a run that the report reads."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from analysis.runs import load_runs
-from results.run_folder import write_config
 from tests.refusal import refused
 from tests.train.little import change, execute
-from train.compute import machine, versions
 from train.fold_data import load_fold, measure_clips
 from train.own_loop import OwnRun
-from train.plan import make_plan, run_config
+from train.plan import make_plan
 
 
 @pytest.fixture
@@ -63,8 +59,4 @@ def test_predictions_become_a_run_beside_the_others(own, options):
 def test_what_does_not_fit_is_refused(own, options):
     with refused(r"expected \(16, 4\), a row for each test clip of fold 1"):
         own.write(1, np.ones((3, 4)))
-    config = run_config(own.plan, machine("cpu"), versions())
-    write_config(own.plan.path, replace(config, command=None, hash="another"))
-    with refused(r"holds another configuration .*: give TAG="):
-        own.write(1, np.full((16, 4), 0.25))
     assert OwnRun("mine", change(options, features="waveform", augment="auto")).shape == (1, 1, 4000)

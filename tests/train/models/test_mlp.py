@@ -14,7 +14,5 @@ def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, capsys
 
 
 def test_a_vector_beside_a_feature_map_is_no_image(options):
-    mixed = change(options, features="mel+embedding", epochs=15)
     with refused(r"takes feature maps, .* not embedding"):
-        make_plan(mixed)
-    assert execute(mixed, model="mlp").scores()["accuracy"].mean() > 0.9
+        make_plan(change(options, features="mel+embedding"))
