@@ -37,38 +37,11 @@ from results.config import to_json
 from results.scores import SMALLEST_PROBABILITY
 from storage.files import refuse_special, replace_file
 from train.bundle import AGREES, Probabilities, TrainedModel, Values, bundle_of_run
-from train.models.texture import TextureStatistics
-from train.network_input import Shape, Statistics
+from train.network_input import Statistics
 from train.options import ExportOptions
 
 OPSET = 18
 CHECKED = 64  # clips of each fold that are compared
-
-
-def by_matrices(texture: TextureStatistics, shape: Shape) -> None:
-    """Turn bands, pooled values and Fourier transform of these statistics into matrix products."""
-    rows, frames = shape
-    bands = texture.bands(torch.eye(rows)[None, None])[0, 0]  # (bands, rows)
-    waves = torch.fft.rfft(torch.eye(frames))  # (frames, bins)
-    pool = nn.functional.adaptive_avg_pool2d
-    sides = {
-        (height, width): (
-            pool(torch.eye(rows)[None], (height, rows)),
-            pool(torch.eye(frames)[None], (frames, width)),
-        )
-        for _, height, width in texture.untimed
-    }
-
-    def pooled(plane: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        left, right = sides[height, width]
-        return left @ plane @ right
-
-    def spectrum(centred: torch.Tensor) -> torch.Tensor:
-        return ((centred @ waves.real).square() + (centred @ waves.imag).square()).sqrt()
-
-    texture.bands = lambda x: bands @ x  # type: ignore[method-assign]
-    texture.spectrum = spectrum  # type: ignore[method-assign]
-    texture.pooled = pooled  # type: ignore[assignment, method-assign]
 
 
 class ExportedRun(nn.Module):
@@ -78,9 +51,6 @@ class ExportedRun(nn.Module):
         super().__init__()
         self.model = model
         self.networks = nn.ModuleList(fold.network for fold in model.folds.values())
-        for layer in self.networks.modules():
-            if isinstance(layer, TextureStatistics):
-                by_matrices(layer, model.trained_shape)
 
     def forward(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         by_fold = []

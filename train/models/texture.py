@@ -5,6 +5,7 @@ or engines from statistics of this kind, whenever something happens. A convoluti
 from a few hundred clips; here they are computed, and a small network classifies them.
 """
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -32,26 +33,41 @@ class TextureStatistics(nn.Module):
         self.size = BANDS * (1 + len(self.edges))  # statistics of one channel
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        bands = self.bands(x)
+        bands = pool(x, BANDS, x.shape[3])
         centred = bands - bands.mean(3)[..., None]
-        spectrum = self.spectrum(centred)[..., 1:]  # (B, C, BANDS, W // 2)
+        spectrum = magnitudes(centred)[..., 1:]  # (B, C, BANDS, W // 2)
         ranges = [spectrum[..., low:high].mean(3) for low, high in zip(self.edges, self.edges[1:])]
         modulation = (torch.stack(ranges, dim=3) + FLOOR).log()  # (B, C, BANDS, ranges)
-        values = [self.pooled(x[:, plane], *shape).flatten(1) for plane, *shape in self.untimed]
+        # an untimed channel in its own rows and columns again
+        values = [pool(x[:, plane], *shape).flatten(1) for plane, *shape in self.untimed]
         statistics = [bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)]
         return torch.cat([*statistics, *values], dim=1)
 
-    def bands(self, x: torch.Tensor) -> torch.Tensor:
-        """Rows averaged in groups: (B, C, BANDS, W)."""
-        return nn.functional.adaptive_avg_pool2d(x, (BANDS, x.shape[3]))
 
-    def pooled(self, plane: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
-        """All values of a channel (B, H, W), in its own rows and columns again: (B, rows, columns)."""
-        return nn.functional.adaptive_avg_pool2d(plane, (rows, columns))
+# ONNX has neither of the next two operations: an exported network multiplies by matrices instead.
 
-    def spectrum(self, centred: torch.Tensor) -> torch.Tensor:
-        """The size of the Fourier transform along time: (B, C, BANDS, 1 + W // 2)."""
-        return torch.fft.rfft(centred, dim=3).abs()
+
+def pool(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
+    """Averages over groups of rows and columns: (..., H, W) to (..., rows, columns)."""
+    if torch.onnx.is_in_onnx_export():
+        return averaging(x.shape[-2], rows).T @ x @ averaging(x.shape[-1], columns)
+    return nn.functional.adaptive_avg_pool2d(x, (rows, columns))
+
+
+def averaging(length: int, groups: int) -> torch.Tensor:
+    """(length, groups): the weight of each of `length` values in each group's average."""
+    edges = np.arange(groups + 1) * int(length) / int(groups)
+    place = np.arange(int(length))[:, None]
+    inside = (place >= np.floor(edges[:-1])) & (place < np.ceil(edges[1:]))
+    return torch.from_numpy((inside / inside.sum(axis=0)).astype(np.float32))
+
+
+def magnitudes(x: torch.Tensor) -> torch.Tensor:
+    """Sizes of the Fourier transform along the last axis: (..., W) to (..., 1 + W // 2)."""
+    if torch.onnx.is_in_onnx_export():
+        waves = torch.from_numpy(np.fft.rfft(np.eye(int(x.shape[-1]))).astype(np.complex64))
+        return ((x @ waves.real).square() + (x @ waves.imag).square()).sqrt()
+    return torch.fft.rfft(x, dim=-1).abs()
 
 
 def range_edges(bins: int) -> list[int]:
