@@ -85,8 +85,12 @@ ARTEFACTS = list(Measures._fields)
 def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
     """The measures of a clip, (samples,) at its file's own rate."""
     loud = np.flatnonzero(np.abs(y) >= QUIET)
-    first, last = (int(loud[0]), int(loud[-1]) + 1) if len(loud) else (len(y), len(y))
-    inner = y[first:last] if len(loud) else y
+    first = last = len(y)
+    inner = y
+    if len(loud):
+        first = loud[0]
+        last = loud[-1] + 1
+        inner = y[first:last]
     # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; opening drops shorter ones
     flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
     return Measures(

@@ -129,10 +129,11 @@ def propose_group(table: pd.DataFrame) -> str:
     for pattern, least in PATTERNS.items():
         groups = names.str.extract(pattern)[0]
         sizes = groups.map(groups.value_counts())
-        sensible = groups.notna().mean() > 0.5 and (sizes > 1).mean() > least and sizes.max() < len(table) / 5
-        labels = by_label(table)["label"]
-        if sensible and groups[labels.index].groupby(labels.to_numpy()).nunique().min() >= 3:
-            return pattern
+        together = (sizes > 1).mean()
+        if groups.notna().mean() > 0.5 and together > least and sizes.max() < len(table) / 5:
+            labels = by_label(table)["label"]
+            if groups[labels.index].groupby(labels.to_numpy()).nunique().min() >= 3:
+                return pattern
     return ""
 
 
