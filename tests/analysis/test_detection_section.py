@@ -64,8 +64,9 @@ def test_thresholds_of_windows_are_fitted_to_validation_clips_if_there_are_any(f
     given = {"runs": folder / "validated", "features": "mel", "model": "linear", "val": "group"}
     trained = run.execute(RunOptions(**dataset, **given))
     probabilities, targets = trained.answers(split="val")
-    expected = fit_thresholds(np.eye(3, dtype=bool)[targets], scaled(probabilities, trained.temperature()))
-    assert [*trained.thresholds().values()] == expected.tolist()
+    fitted = trained.calibration()
+    expected = fit_thresholds(np.eye(3, dtype=bool)[targets], scaled(probabilities, fitted.temperature))
+    assert [*fitted.thresholds.values()] == expected.tolist()
 
 
 def test_training_leads_to_detections(folder, capsys):
