@@ -33,19 +33,6 @@ def test_a_clear_winner_and_a_tie(made):
     assert tie.chance == pytest.approx(0.1) and tie.chance_p < 0.001
 
 
-def test_six_recordings_have_no_interval(made):
-    """No p of six recordings can be below the level."""
-    few = findings(made(*of_sets(mel_mfcc=0.9, mel=0.7), clips=12, classes=2, folds=3))
-    assert few.recordings == 6 and few.state == "untested"
-    assert np.isnan([few.rows[1]["difference_low"], few.gains[0]["low"], few.gains[0]["high"]]).all()
-    assert few.rows[1]["difference"] == -few.gains[0]["difference"] < 0
-
-
-def test_a_best_score_below_chance_leads_nothing(made):
-    below = findings(made(*of_sets(mel=0.01, mfcc=0.02)))
-    assert below.chance_p < 0.05 and below.state == "chance"
-
-
 def test_uneven_classes_threaten_the_accuracy(hand_run):
     """79 of 100 clips are of one class, and a run answers nothing else: half of the balanced accuracy."""
     labels = ["dog"] * 79 + ["rain"] * 21
