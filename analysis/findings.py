@@ -19,11 +19,11 @@ import pandas as pd
 
 from analysis import tables
 from analysis.ablations import ablations, channel_importance
-from analysis.importance import ImportanceCall
 from analysis.ranking import Ranking, nested_selection, rankings
 from analysis.runs import Problem, Results, Run
 from analysis.significance import LEVEL, detectable, fewest_recordings
 from results.bootstrap import fold_weights
+from results.importance_folder import ImportanceFolder
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -69,7 +69,8 @@ class Findings:
     nested: float = np.nan  # accuracy if each fold's run is selected on the other folds
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
     gains: Sequence[Row] = ()  # rows of `ablations`
-    importance: ImportanceCall | None = None  # if it was measured
+    importance: ImportanceFolder | None = None  # if it was measured
+    most_important: Sequence[str] = ()  # features
 
     @property
     def group(self) -> str:

@@ -7,8 +7,6 @@ the interval that inverts the test. Log probability decides; accuracy, of tags m
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,47 +14,12 @@ from numpy.typing import NDArray
 from analysis.figures import FigureWriter
 from analysis.ranking import nested_selection
 from analysis.significance import DRAWS, LEVEL, sign_flip_tests
-from commandline.errors import RequestError
 from results.bootstrap import accuracy_interval, fold_weights, recording_sums
 from results.importance_folder import PARTS, Fit, ImportanceFolder
 from results.scores import Floats
 from results.shapley import NONE, interactions
 
 FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
-
-
-@dataclass(frozen=True)
-class ImportanceCall:
-    """The subject of one call of `make importance`."""
-
-    folder: str
-    model: str
-    features: tuple[str, ...]
-    score: str  # accuracy | mAP
-    classes: int  # measured
-    all_classes: int
-    time: float
-    most_important: tuple[str, ...] = ()  # see `most_important`
-
-    @property
-    def size(self) -> tuple[int, int, float]:
-        """The largest is shown: the most classes, then the most features, then the newest."""
-        return self.classes, len(self.features), self.time
-
-
-def importance_call(folder: ImportanceFolder) -> ImportanceCall:
-    """RequestError if the folder is damaged or not finished."""
-    if folder.lacking:
-        raise RequestError(f"{folder.path} is not finished: repeat make importance")
-    return ImportanceCall(
-        folder=folder.path.name,
-        model=folder.config.model,
-        features=tuple(folder.features),
-        score=folder.config.score,
-        classes=folder.labels.shape[1],
-        all_classes=len(folder.config.classes),
-        time=(folder.path / "importance.json").stat().st_mtime,
-    )
 
 
 def gain_tests(
@@ -124,11 +87,9 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     }
 
 
-def submit_importance(
-    writer: FigureWriter, tables: dict[str, pd.DataFrame], call: ImportanceCall, group: str
-) -> None:
+def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], score: str, group: str) -> None:
     """Submit the figures of `importance_tables`; `group` is what the dataset calls a recording."""
-    sets = {"sets": tables["sets"], "score": call.score}
+    sets = {"sets": tables["sets"], "score": score}
     shares = tables["features"].query("measure == 'shapley'")
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
     if shares["low"].notna().any():

@@ -20,7 +20,7 @@ from analysis.data_section import data_facts, data_tables, failures
 from analysis.detection_section import annotated_events, submit_detections
 from analysis.figures import FigureWriter
 from analysis.findings import Findings, Threat, findings
-from analysis.importance import importance_call, importance_tables, most_important, submit_importance
+from analysis.importance import importance_tables, most_important, submit_importance
 from analysis.jobs import Built, Manifest, ReportJob, inputs_hash
 from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
@@ -211,22 +211,26 @@ def show_detections(content: Content) -> None:
 
 def show_importance(content: Content) -> None:
     """The section of the largest call of `make importance`, if there was one; the other calls are named."""
-    calls = []
+    calls = {}  # the most classes are shown, then the most features, then the newest
     for folder in find_importance(content.options.runs, content.job.dataset):
         try:
-            calls.append((importance_call(folder), folder))
+            if folder.lacking:
+                raise RequestError(f"{folder.path} is not finished: repeat make importance")
         except RequestError as error:
             content.problems.append(Problem(folder.path.name, str(error), "damaged"))
+        else:
+            time = (folder.path / "importance.json").stat().st_mtime
+            calls[folder] = folder.labels.shape[1], len(folder.features), time
     if not calls:
         return
-    (call, folder), *others = sorted(calls, key=lambda entry: entry[0].size, reverse=True)
+    folder, *others = sorted(calls, key=calls.__getitem__, reverse=True)
     tables = importance_tables(folder)
-    submit_importance(content.writer, tables, call, content.found.group)
+    submit_importance(content.writer, tables, folder.config.score, content.found.group)
     content.sections["importance"] = "Importance"
     content.tables |= {f"importance_{name}": table for name, table in tables.items()}
-    content.shown |= {"measured": tables, "other_calls": [other for other, _ in others]}
-    call = replace(call, most_important=most_important(tables["features"]))
-    content.found = replace(content.found, importance=call)
+    content.shown |= {"measured": tables, "other_calls": others}
+    most = most_important(tables["features"])
+    content.found = replace(content.found, importance=folder, most_important=most)
 
 
 def propose(content: Content) -> tuple[str, str]:
