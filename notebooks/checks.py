@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 from scipy.fft import dct
+from sklearn.metrics import f1_score
 
 import featurestack as fs
 from commandline.registry import Registry
@@ -367,3 +368,32 @@ def check_half_width(half_width: Callable[[float, int], float]) -> str:
     )
     _need(abs(widths[1] - 0.0784) < 1e-3, f"100 clips, 80 % right, gave ± {widths[1]:.3f}")
     return "Clips of one recording are alike, so with groups the true interval is wider still."
+
+
+# 7 Several labels
+
+
+@CHECKS.register("average precision")
+def check_average_precision(average_precision: Callable[..., float]) -> str:
+    scores = np.array([0.7, 0.1, 0.8, 0.9])
+    present = np.array([True, False, False, True])
+    _need(_call(average_precision, scores, scores > 0.5) == 1, "clips with the label come first: it is 1")
+    mine = _call(average_precision, scores, present)
+    order = present[np.argsort(-scores)]
+    precision = np.cumsum(order) / np.arange(1, 5)
+    _need(abs(mine - (np.cumsum(present) / np.arange(1, 5))[present].mean()) > 1e-9, "sort by score first")
+    _need(abs(mine - precision.mean()) > 1e-9, "only the places of clips with the label count")
+    _need(abs(mine - precision[order].mean()) < 1e-9, f"places 1 and 3 of 4 do not give {mine:.3f}")
+    return "It does not change if all scores are doubled: only the order counts."
+
+
+@CHECKS.register("threshold")
+def check_threshold(threshold: Callable[..., float]) -> str:
+    rng = np.random.default_rng(0)
+    for share in (0.1, 0.5):
+        present = rng.random(200) < share
+        scores = rng.normal(size=200) + present
+        mine = f1_score(present, scores > _call(threshold, scores, present), zero_division=0)
+        best = max(f1_score(present, scores > limit) for limit in np.sort(scores)[:-1])
+        _need(mine > best - 1e-9, f"F1 is {mine:.3f}, and another threshold gives more: try them all")
+    return "A rare class gets another threshold than a common one, so each class has its own."

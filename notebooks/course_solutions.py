@@ -148,3 +148,26 @@ def half_width(accuracy, n):
 
 # %% 6_own_sounds predict-own
 prediction = {"mel": 0.9, "mel+mfcc+chroma": 0.95}
+
+
+# %% 7_several_labels question-precision
+def average_precision(scores, present):
+    order = present[np.argsort(-scores)]
+    precision = np.cumsum(order) / np.arange(1, len(order) + 1)
+    return precision[order].mean()
+
+
+# %% 7_several_labels predict-random
+prediction = 0.5
+
+# %% 7_several_labels predict-mel
+prediction = {"galloping_beat", "steady_beat"}
+
+
+# %% 7_several_labels question-threshold
+def threshold(scores, present):
+    def f1(limit):
+        chosen = scores > limit
+        return 2 * (chosen & present).sum() / max(1, chosen.sum() + present.sum())
+
+    return max([scores.min() - 1, *scores], key=f1)

@@ -61,6 +61,8 @@ WRONG = [
     ("mcnemar", lambda b, c: 0.5 ** (b + c)),
     ("groups", r"[a-z]+-\d+-\d+-\d+"),
     ("half width", lambda a, n: (a * (1 - a) / n) ** 0.5),
+    ("average precision", lambda scores, present: present[np.argsort(-scores)][:2].mean()),
+    ("threshold", lambda scores, present: 0.5),
 ]
 
 

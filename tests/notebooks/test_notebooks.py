@@ -11,6 +11,7 @@ from typing import Any
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 
 import featurestack as fs
@@ -26,16 +27,23 @@ COURSE = [name for name in NOTEBOOKS if name != "play"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Four short synthetic clips of each class, each its own source recording, and a CSV beside them."""
+    """Four short synthetic clips of each class, each its own recording, mixtures, and a CSV of each."""
     folder = tmp_path_factory.mktemp("notebooks")
     rows = synth.clip_rows().query("fold <= 2 and take == 'A'")
     (folder / "clips").mkdir()
-    for row in rows.itertuples():
+    mixtures = synth.clip_rows(mix=True).query("fold <= 2").groupby("fold").head(20)
+    for row in pd.concat([rows, mixtures]).itertuples():
         samples = synth.clip(row)[:SHORT].astype(np.float32)
         fs.write(fs.Clip(samples, synth.SAMPLE_RATE), folder / "clips" / row.filename)
-    table = rows.rename(columns={"category": "label", "src_file": "group"})
-    table[["filename", "label", "fold", "group"]].to_csv(folder / "clips" / "few.csv", index=False)
+    few(rows).to_csv(folder / "clips" / "few.csv", index=False)
+    few(mixtures).to_csv(folder / "clips" / "mixed.csv", index=False)
     return folder
+
+
+def few(rows):
+    """The columns of a dataset's CSV."""
+    table = rows.rename(columns={"category": "label", "src_file": "group"})
+    return table[["filename", "label", "fold", "group"]]
 
 
 def execute(notebook, folder):
@@ -47,6 +55,7 @@ def execute(notebook, folder):
     for cell in notebook.cells:
         cell.source = re.sub(r"(EPOCHS = |epochs=)\d+", r"\g<1>1", cell.source)
         cell.source = cell.source.replace('HOME / "reports"', f"Path({str(folder / 'reports')!r})")
+        cell.source = cell.source.replace('"synth_mix"', repr(clips.replace("few", "mixed")))
     store.execute(notebook)
 
 
