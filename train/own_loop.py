@@ -23,6 +23,7 @@ from torch.utils.data import Dataset
 from commandline.errors import RequestError
 from results import run_folder
 from results.run_folder import RunFolder
+from results.tags import epoch_scores
 from train.compute import machine, versions
 from train.fold_data import ClipMoments, Streamed, describe_channels, measure_clips
 from train.identity import Identity
@@ -156,7 +157,7 @@ class OwnRun:
         )
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
-        scores = plan.epoch_scores(clips.positions, answers)
+        scores = epoch_scores(clips.targets, answers)
         rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
         lines = [run_folder.history_row(row, folder.history_columns) for row in rows]
         run_folder.start_history(folder.fold(fold), lines, folder.history_columns)

@@ -30,7 +30,6 @@ from features_cache.table import (
     originals,
     refuse_class_names,
 )
-from results import tags
 from results.config import ExtractionCost, Machine, RunConfig, SoundClass, digest
 from results.training_options import TrainingOptions
 from train import extras
@@ -150,10 +149,6 @@ class Plan:
         clips = self.cache.clips.iloc[positions]
         target = clips["label"] if self.tags else np.array(self.names, object)[self.targets[positions]]
         return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(**columns, target=target)
-
-    def epoch_scores(self, positions: Positions, probabilities: NDArray[np.float32]) -> dict[str, float]:
-        """A row of history.csv's scores of these clips, from their (N, K) probabilities."""
-        return tags.epoch_scores(self.targets[positions], probabilities)
 
     def present(self, clip_ids: Ids) -> set[int]:
         """The class numbers of these clips."""

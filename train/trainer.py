@@ -226,7 +226,7 @@ class Trainer:
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """A row's scores of the clips in `train`, `val` or `test`."""
         clips = getattr(self.data, side)
-        scores = self.plan.epoch_scores(clips, self.predict(clips, exact=exact)[0])
+        scores = tags.epoch_scores(self.plan.targets[clips], self.predict(clips, exact=exact)[0])
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:

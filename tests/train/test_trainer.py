@@ -35,8 +35,8 @@ def make_data(clips=30, **changes):
         options=RunOptions(**given | changes),
         epochs=3,
         targets=targets,
+        indicator=lambda positions: np.eye(CLASSES, dtype=bool)[targets[positions]],
         tags=False,
-        classes=range(CLASSES),
         augmenter=Augmenter(),
     )
     return FoldData(plan, 1, source, channels, order, order[:0], order[:6], [])

@@ -12,7 +12,7 @@ to float16) and the average over views and folds.
 
 Features are not part of the file: docs/howto/export.md shows how to compute them. Before the file is
 written, onnxruntime's output is compared with predictions.csv if the cache is there, else with the networks
-themselves on features of noise.
+themselves on noise.
 """
 
 import json
@@ -80,8 +80,7 @@ def export_run(options: ExportOptions) -> int:
     file = options.out or Path(f"{run.name}.onnx")
     refuse_special(file)
     selection = run.selection(options.selection)
-    bundle = bundle_of_run(run, selection)
-    model = TrainedModel(bundle)
+    model = TrainedModel(bundle_of_run(run, selection))
     channels = parse_set(run.config.features)
     texts = list(map(str, channels))
     # a second channel of the same name is numbered: mel, mel_2
@@ -103,12 +102,9 @@ def export_run(options: ExportOptions) -> int:
                 ]
                 examples.append((number, values, expected))
     else:
-        from train.predict import AudioModel
-
         source = "the networks"
-        audio = AudioModel(bundle)
-        noise = np.random.default_rng(0).normal(0, 0.1, audio.samples).astype(np.float32)
-        values = [channel[None] for channel in audio.features(noise)]
+        noise = np.random.default_rng(0)
+        values = [noise.normal(size=(1, channel.rows, channel.frames)) for channel in model.input.channels]
         for number, fold in enumerate(model.folds):
             examples.append((number, values, model.probabilities(values, np.ones(1), fold)[0]))
     content = onnx_bytes(model, names)
