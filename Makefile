@@ -30,7 +30,8 @@
 #: DATA=data  RUNS=runs  REPORTS=reports   where things are kept
 #: PYTHON=python             use the environment that is active, and never .venv; make setup PYTHON=python
 #:                           brings it to the tested versions (a GPU build of the same torch stays)
-#: ARGS="--wait"             anything else; make help ALL=1 lists every variable, make help VAL shows one
+#: ARGS="--wait"             anything else; make help ALL=1 lists every variable, make help VAL shows one,
+#:                           make help train those of a command
 
 # names in small letters are this file's own, which no command's variable can replace
 ifeq ($(origin PYTHON),command line)
@@ -55,22 +56,29 @@ several = $(if $(word 2,$(MAKECMDGOALS)),--several-targets )
 given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
-ifeq ($(firstword $(MAKECMDGOALS)),help)
-topic := $(wordlist 2,2,$(MAKECMDGOALS))
-$(topic):;@:
+ifneq ($(and $(filter check,$(MAKECMDGOALS)),$(filter command,$(origin DATASET))),)
+$(error make check looks at this project's code; to check a dataset type: python -m pipeline check DATASET=...)
 endif
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup data windows features train sweep importance analysis predict bench docs check
 
+ifeq ($(firstword $(MAKECMDGOALS)),help)
+topic := $(wordlist 2,9,$(MAKECMDGOALS))
+endif
+
 help:
-ifneq ($(filter 1,$(ALL))$(topic),)
+ifneq ($(filter 1,$(ALL))$(filter-out help test setup docs check,$(topic)),)
 help: $(environment)
 	@$(python) -m featurestack help $(topic) $(given)
 else
 	@sed -n 's/^#: \{0,1\}//p' '$(this)'
 endif
 
+ifdef topic  # words that help explains, no targets
+.PHONY: $(topic)
+$(filter-out help,$(topic)):;@:
+else
 demo: $(environment)
 	@$(python) -m demo $(given)
 test: $(test_environment)
@@ -109,6 +117,7 @@ docs: $(test_environment)
 check: $(test_environment)
 	@$(python) -m featurestack known $(given)
 	@$(python) -m ruff format --check . && $(python) -m ruff check . && $(python) -m mypy
+endif
 
 .venv/installed: requirements.txt
 	@$(base) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] else "error: this is Python %d.%d; 3.11 or newer is needed" % v[:2])'

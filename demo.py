@@ -49,6 +49,4 @@ def demo(options: DemoOptions) -> int:
 COMMANDS: list[Command] = [demo]
 
 if __name__ == "__main__":
-    from featurestack import STAGES
-
-    main(COMMANDS, STAGES, package="demo")
+    main(COMMANDS)

@@ -21,7 +21,6 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -37,9 +36,11 @@ for _name in ("analysis", "commandline", "features_cache", "pipeline", "results"
         )
 
 from analysis.options import AnalysisOptions  # noqa: E402
-from commandline import commands, spelling  # noqa: E402
+from commandline import commands  # noqa: E402
 from commandline.errors import RequestError, nearest  # noqa: E402
-from commandline.options import DatasetOptions, Options, fields, option  # noqa: E402
+from commandline.options import DatasetOptions, Options, option, written  # noqa: E402
+from commandline.spelling import CONSOLE, PYTHON, STAGES, TARGET_OF, TARGETS  # noqa: E402
+from commandline.terminal import tell  # noqa: E402
 from pipeline.options import FeaturesCommand, SourceOptions, WindowsCommand  # noqa: E402
 from train.options import ImportanceOptions, PredictOptions, RunOptions  # noqa: E402
 
@@ -94,7 +95,6 @@ LOADED_LATER = {  # name -> the module that it comes from
     "feature": "pipeline.features.registry",
     "model": "train.models.registry",
 }
-STAGES = ("demo", "pipeline", "features_cache", "train", "analysis", *(["bench"] if spelling.CLONE else []))
 DATA = Path("data")
 RUNS = Path("runs")
 RATE = 44_100  # samples a second, ESC-50's
@@ -114,25 +114,18 @@ def __dir__() -> list[str]:
 
 
 def takes(kind: type[T], *first: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Decorator: the function's parameter `options` is given by keywords, each an option of the class.
+    """Decorator: each option of the class becomes a keyword, from which the function's `options` are made.
 
     Those named in `first` may be given by position. RequestError names a keyword that is no option.
     """
+    known = dict(inspect.signature(kind).parameters)
+    leading = [known[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in first]
+    others = [parameter for name, parameter in known.items() if name not in first]
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
-        known = fields(kind)
-        own = [p for p in inspect.signature(function).parameters.values() if p.name != "options"]
-        ordered = [*first, *(name for name in known if name not in first)]
-        parameters = [
-            Parameter(
-                name,
-                Parameter.POSITIONAL_OR_KEYWORD if name in first else Parameter.KEYWORD_ONLY,
-                default=Parameter.empty if known[name].default is MISSING else known[name].default,
-                annotation=known[name].type,
-            )
-            for name in ordered
-        ]
-        signature = inspect.signature(function).replace(parameters=[*own, *parameters])
+        plain = inspect.signature(function)
+        own = [parameter for name, parameter in plain.parameters.items() if name != "options"]
+        signature = plain.replace(parameters=[*own, *leading, *others])
 
         @functools.wraps(function)
         def call(*positional: object, **keywords: object) -> Result:
@@ -140,13 +133,8 @@ def takes(kind: type[T], *first: str) -> Callable[[Callable[..., Result]], Calla
             if wrong:
                 raise RequestError(nearest("keyword", wrong[0], known))
             given = signature.bind(*positional, **keywords).arguments
-            texts = {
-                name: " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-                for name, value in given.items()
-                if name in known
-            }
-            others = {name: value for name, value in given.items() if name not in known}
-            return function(**others, options=kind.build(texts))
+            texts = {name: written(given.pop(name)) for name in known if name in given}
+            return function(**given, options=kind.build(texts))
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         meanings = [f"{name}: {meaning}" for name, meaning in commands.meanings(kind).items()]
@@ -484,51 +472,42 @@ def _loaded(trained: "RunFolder") -> "Run":
 
 
 class HelpOptions(Options):
-    """Every variable, below the first command that takes it, or one with all of its meanings."""
+    """Every variable below the first command that takes it, or all meanings of one."""
 
-    variable: str = option("", "one variable, such as FEATURES", positional=True)
+    variable: str = option("", "one variable, such as FEATURES, or a command, such as train", positional=True)
 
 
 def help_(options: HelpOptions) -> None:
-    """Every variable with its default and what it means; `help FEATURES`: one of them."""
-    print(commands.variables(in_order(), options.variable.upper()))
+    """Every variable with its default and meaning; `help FEATURES`: one; `help train`: those of a command."""
+    print(commands.variables(options.variable.upper()))
 
 
-def known(options: Options) -> None:
-    """Refuse every variable."""
-
-
-def in_order() -> dict[str, commands.Command]:
-    """Every command by its words after `python -m`, those with a target first, as one needs them."""
-    every = dict(commands.commands(STAGES))
-    return {words: every[words] for words in [*filter(every.get, spelling.TARGETS.values()), *every]}
+def known(options: DatasetOptions) -> None:
+    """Refuse what is no variable of any command."""
 
 
 def main() -> NoReturn:
     """`featurestack COMMAND …`: a target of make, or the words after `python -m`."""
     word, *rest = sys.argv[1:] or ["--help"]
-    name = spelling.CONSOLE
-    called = name if Path(sys.argv[0]).name == name else f"{spelling.PYTHON} {name}"
+    called = CONSOLE if Path(sys.argv[0]).name == CONSOLE else f"{PYTHON} {CONSOLE}"
     if word == "--version":
-        print(name, __version__)
+        print(CONSOLE, __version__)
         sys.exit()
     if word in commands.HELP:
-        every = {spelling.TARGET_OF.get(words, words): command for words, command in in_order().items()}
-        width = max(map(len, every))
-        print(f"usage: {called} COMMAND [NAME=value | --name value] ...\n")
-        for words, command in {**every, "help": help_}.items():
-            print(f"  {words:{width}}  {commands.first_line(command)}")
+        every = {TARGET_OF.get(words, words): each for words, each in commands.every_command().items()}
+        print(commands.listing(called, {**every, "help": help_}))
         sys.exit()
-    own = {"help": help_, "known": known}
-    if word in own:
-        commands.main([own[word]], STAGES, rest, called, f"{name} {word}")
-    stage, *more = spelling.TARGETS.get(word, word).split()
+    if word == "help" and {*rest[:1]} & {*TARGETS, *STAGES}:
+        word, *rest = [*rest, "--help"]
+    if word in ("help", "known"):
+        commands.main([help_, known], [word, *rest], called)
+    stage, *more = TARGETS.get(word, word).split()
     if word in STAGES and {*rest[:1]} & {*map(commands.word, commands.commands_of(word))}:
         stage, more = word, []  # `train` is a target, and the stage of `train list`
     if stage not in STAGES:
-        print(f"error: {nearest('command', word, {*spelling.TARGETS, *STAGES, 'help'})}", file=sys.stderr)
+        tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")
         sys.exit(2)
-    commands.main(commands.commands_of(stage), STAGES, [*more, *rest], called, stage)
+    commands.main(commands.commands_of(stage), [*more, *rest], called)
 
 
 if __name__ == "__main__":

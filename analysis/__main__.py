@@ -39,6 +39,4 @@ def analysis(options: AnalysisOptions) -> int:
 COMMANDS: list[Command] = [analysis]
 
 if __name__ == "__main__":
-    from featurestack import STAGES
-
-    main(COMMANDS, STAGES)
+    main(COMMANDS)

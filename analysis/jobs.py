@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.options import AnalysisOptions
+from commandline import spelling
 from commandline.errors import RequestError, nearest
 from commandline.options import words
-from commandline.spelling import make_command
 from features_cache.index import CHECKED, FAILURES
 from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
 from results.config import digest, label
@@ -52,7 +52,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
     if not datasets:
         if name and not (name in known or Path(single).exists()):
             raise RequestError(nearest("dataset", name, known))
-        first = make_command("features", f"DATASET={options.dataset or NAMED[0]}")
+        first = spelling.make_command("features", f"DATASET={options.dataset or NAMED[0]}")
         raise RequestError(
             f"nothing to report on: {Path(options.runs, name)} holds no run and {options.data} no "
             f"features of {name or 'any dataset'}: extract features first ({first}), then train (make train)"
@@ -141,7 +141,10 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of all that a report is made from: options, code, cache, findings of `check`, runs."""
+    """The hash of all that a report is made from: options, code, cache, findings of `check`, runs.
+
+    The report says what to type next, so the spelling of commands counts as well.
+    """
     root = Path(__file__).parents[1]
     files = []
     for name in OWN_CODE:
@@ -151,4 +154,5 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         files.append(job.cache.with_name("events.csv"))  # beside the cache of windows
     files += [file for run in job.runs for pattern in RUN_FILES for file in sorted(run.path.glob(pattern))]
     files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
-    return digest([*words(options, PAGE_OPTIONS), *(f"{file.absolute()} {_state(file)}" for file in files)])
+    states = [f"{file.absolute()} {_state(file)}" for file in files]
+    return digest([spelling.caller, *words(options, PAGE_OPTIONS), *states])

@@ -71,6 +71,4 @@ def bench(options: BenchOptions) -> int:
 COMMANDS: list[Command] = [bench]
 
 if __name__ == "__main__":
-    from featurestack import STAGES
-
-    main(COMMANDS, STAGES)
+    main(COMMANDS)

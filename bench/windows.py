@@ -74,4 +74,4 @@ def run(options: WindowsOptions) -> int:
 
 
 if __name__ == "__main__":
-    main([run], ())
+    main([run])

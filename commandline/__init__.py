@@ -1,1 +1,1 @@
-"""What every command shares: options, messages, progress, errors. It imports nothing of the project."""
+"""Options, messages, progress and errors, for every command. It imports nothing else of the project."""

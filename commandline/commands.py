@@ -1,22 +1,20 @@
 """`python -m <package> <command>`: choose, parse, run, exit with a status."""
 
 import dataclasses
-import functools
 import importlib
 import inspect
-import itertools
 import os
 import sys
 import textwrap
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from commandline.errors import DISK_FAILED, NOT_WRITABLE, Failed, RequestError, nearest
-from commandline.options import HANDED_OVER, PLACES, SURROGATE, Options, fields, texts, unfold
+from commandline.options import HANDED_OVER, PLACES, SURROGATE, Options, fields, texts, unfold, written
 from commandline.registry import Registry
-from commandline.spelling import MAKE, PYTHON, called_as, spelled
+from commandline.spelling import MAKE, PYTHON, STAGES, TARGETS, UNACTIVATED, called_as, spelled
 from commandline.terminal import tell, tell_warnings
 
 # Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a shared core
@@ -26,8 +24,8 @@ EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 SHOWN = 30  # characters around a byte that is not UTF-8, in a message
-HANDED_ON = "FEATURESTACK_CALLED_AS"  # environment variable: how the command was called that started this one
-SEVERAL_TARGETS = "--several-targets"  # make was given others too: their variables are none of our business
+HANDED_ON = "FEATURESTACK_CALLED_AS"  # environment variable: the spelling of the command that starts this one
+SEVERAL_TARGETS = "--several-targets"  # make has several targets: variables of the others are ignored
 
 Command = Callable[[Any], "int | None"]
 
@@ -37,12 +35,14 @@ def options_of(command: Command) -> type[Options]:
     return typing.get_type_hints(command)["options"]
 
 
-def commands(stages: Iterable[str]) -> Iterator[tuple[str, Command]]:
-    """(`python -m` words, function) of every command of these stages."""
-    for stage in stages:
+def every_command() -> dict[str, Command]:
+    """Words after `python -m` -> function; make's targets come first, in the order of use."""
+    found = {}
+    for stage in STAGES:
         listed = commands_of(stage)
         for function in listed:
-            yield stage + (f" {word(function)}" if len(listed) > 1 else ""), function
+            found[f"{stage} {word(function)}" if len(listed) > 1 else stage] = function
+    return {words: found[words] for words in [*TARGETS.values(), *found]}
 
 
 def commands_of(stage: str) -> list[Command]:
@@ -55,18 +55,20 @@ def word(command: Command) -> str:
     return command.__name__.rstrip("_")
 
 
-def first_line(command: Command) -> str:
-    """The first line of a command's docstring."""
-    return str(command.__doc__).splitlines()[0]
+def listing(program: str, commands: Mapping[str, Command]) -> str:
+    """The help of a program: its usage, and each command with the first line of its docstring."""
+    width = max(map(len, commands))
+    lines = [f"  {words:{width}}  {inspect.getdoc(each)}".splitlines()[0] for words, each in commands.items()]
+    return "\n".join([f"usage: {spelled(program)} COMMAND [NAME=value | --name value] ...\n", *lines])
 
 
-def variables(commands: Mapping[str, Command], wanted: str = "") -> str:
-    """Every variable, each below the first of these commands that takes it; or all that is to say of one."""
+def variables(wanted: str = "") -> str:
+    """Every variable below the first command that takes it, or all meanings of the wanted one."""
     # variable -> meaning -> commands
     users: Registry[dict[str, list[str]]] = Registry("variable", {name.upper(): {} for name in PLACES})
-    for name, command in commands.items():
+    for name, command in every_command().items():
         for field, meaning in meanings(options_of(command)).items():
-            users.setdefault(field.upper(), {}).setdefault(_indented(spelled(meaning)), []).append(name)
+            users.setdefault(field.upper(), {}).setdefault(_indented(meaning), []).append(name)
     if wanted:
         return "\n".join(
             f"{meaning}\n{_indented('for: ' + ', '.join(names))}" for meaning, names in users[wanted].items()
@@ -80,72 +82,64 @@ def variables(commands: Mapping[str, Command], wanted: str = "") -> str:
 
 
 def meanings(options: type[Options]) -> dict[str, str]:
-    """By field: its default in brackets, if it has one, and what it means."""
+    """Field -> its default in brackets, if it has one, and what it means."""
     result = {}
     for name, field in fields(options).items():
-        default = field.default
-        text = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-        shown = (
-            f"[{text}] " if text not in ("None", "", "False") and default is not dataclasses.MISSING else ""
-        )
+        default = "" if field.default is dataclasses.MISSING else written(field.default)
+        shown = "" if default in ("None", "", "False") else f"[{default}] "
         result[name] = shown + field.metadata["meaning"]
     return result
 
 
 def _indented(text: str) -> str:
-    return textwrap.fill(text, 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return textwrap.fill(spelled(text), 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
-def main(
-    commands: Sequence[Command],
-    stages: Sequence[str] = (),
-    argv: Sequence[str] | None = None,
-    spelling: str = PYTHON,
-    package: str = "",
-) -> NoReturn:
+def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spelling: str = PYTHON) -> NoReturn:
     """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
 
     `commands` are functions `def name(options: SomeOptions) -> int | None`; a single one takes no command
-    word. `stages` are all of the project: a variable of another command is named with it. Messages write
-    commands in this `spelling`. `package` is what the commands belong to: the program, if it is not given.
+    word. Messages write commands in this `spelling`.
     """
-    by_name = {word(command): command for command in commands}
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
     given = sys.argv[1:] if argv is None else argv
     handed_on = os.environ.pop(HANDED_ON, "")
     spelling = handed_on or (MAKE if HANDED_OVER in given else spelling)
-    of_make = spelling == MAKE and sys.prefix == str(Path(".venv").absolute())
-    called_as(spelling, activated=not of_make or os.environ.get("VIRTUAL_ENV") == sys.prefix)
+    own = spelling == MAKE and sys.prefix == str(Path(".venv").absolute()) != os.environ.get("VIRTUAL_ENV")
+    called_as(spelling, UNACTIVATED if own else PYTHON)
     try:
         if sys.platform == "win32":
             raise RequestError("featurestack needs POSIX locks: on Windows run it under WSL")
         words = unfold(given)
-        prog = f"{PYTHON} {package or sys.modules['__main__'].__package__ or '…'}"
+        module = sys.modules[commands[0].__module__].__spec__
+        prog = f"{PYTHON} {module.name.removesuffix('.__main__') if module else '…'}"
         command = commands[0]
         if len(commands) > 1:
+            by_name = Registry("command", {word(command): command for command in commands})
             if not words or words[0] in HELP:
-                width = max(map(len, by_name))
-                print(f"usage: {spelled(prog)} COMMAND [--help]\n")
-                for name, function in by_name.items():
-                    print(f"  {name.ljust(width)}  {first_line(function)}")
+                print(listing(prog, by_name))
                 sys.exit(0 if words else 2)
-            if words[0] not in by_name:
-                raise RequestError(nearest("command", words[0], by_name))
-            prog = f"{prog} {words[0]}"
             command = by_name[words[0]]
-            words = words[1:]
+            prog = f"{prog} {words.pop(0)}"
         options = options_of(command)
+        known = fields(options)
         if {*HELP} & {*words}:
-            print(f"usage: {spelled(prog)} [NAME=value | --name value] ...\n")
-            print(f"{spelled(inspect.getdoc(options) or '')}\n")
+            described = f"{prog} [NAME=value | --name value] ...\n\n{inspect.getdoc(options)}\n"
+            print("usage:", spelled(described))
             for name, meaning in meanings(options).items():
-                print(f"  {name.upper()}=, --{name.replace('_', '-')}\n{_indented(spelled(meaning))}")
+                print(f"  {name.upper()}=, --{name.replace('_', '-')}\n{_indented(meaning)}")
             sys.exit(0)
-        several = SEVERAL_TARGETS in words
-        words = [word for word in words if word != SEVERAL_TARGETS]
-        values = texts(options, words, functools.partial(_unknown, options, stages, several))
-        exported = os.environ.keys() & {name.upper() for name in fields(options).keys() - values - SHELL}
+        values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
+        for name in [name for name in values if name not in known]:
+            users = [user for user, other in every_command().items() if name in fields(options_of(other))]
+            if users and SEVERAL_TARGETS in words:
+                tell(f"{name.upper()} does not apply here and is ignored")
+                del values[name]
+            elif users:
+                unknown = nearest("variable", name.upper(), map(str.upper, known))
+                raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
+        exported = os.environ.keys() & {name.upper() for name in known.keys() - values - SHELL}
         if exported and not handed_on:
             ignored = ", ".join(sorted(exported))
             tell(f"ignored: {ignored} of the environment; variables count on the command line alone")
@@ -154,13 +148,13 @@ def main(
         tell(f"error: {error}")
         status = 2
     except Failed as failure:
-        tell(f"failed: {spelled(str(failure))}")
+        tell(f"failed: {failure}")
         status = 1
     except KeyboardInterrupt:
         tell("\nstopped; the same command goes on from here")
         status = 130
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away; nobody is left to tell
+        sys.stderr.close()  # nobody reads our output any more
         status = 1
     except UnicodeEncodeError as error:
         if not SURROGATE.match(error.object, error.start):
@@ -174,18 +168,3 @@ def main(
         tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
         status = 1 if error.errno in DISK_FAILED else 2
     sys.exit(status or 0)
-
-
-def _unknown(options: type[Options], stages: Sequence[str], several: bool, variable: str) -> None:
-    """RequestError unless the variable is one of another target that make was given as well."""
-    known = {name: fields(options_of(command)) for name, command in commands(stages)}
-    users = [name for name, others in known.items() if variable.lower() in others]
-    if several and users:
-        tell(f"{variable} does not apply here and is ignored")
-        return
-    elsewhere = f"; it is one of {', '.join(users)}" if users else ""
-    own = fields(options)
-    if users and not own:  # a target without options, such as docs
-        raise RequestError(f"{variable} does not apply here{elsewhere}")
-    meant = own or itertools.chain(*known.values())
-    raise RequestError(nearest("variable", variable, {name.upper() for name in meant}) + elsewhere)

@@ -1,4 +1,4 @@
-"""What a command fails with: wrong requests, failed work, unknown names."""
+"""Errors of a command: wrong requests, failed work, unknown names."""
 
 import difflib
 import errno
@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from commandline.spelling import spelled
 
-LISTED_NAMES = 60  # a longer list hides the answer that stands before it
+LISTED_NAMES = 60  # a longer list hides the start of the message
 DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
 NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
-    errno.ENOENT,  # /proc says so of a new folder
+    errno.ENOENT,  # a new folder below /proc
     errno.EEXIST,
     errno.ENOTDIR,
     errno.EISDIR,
@@ -22,7 +22,7 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 
 
 class RequestError(Exception):
-    """The request was wrong: exit status 2, and `str(error)` is all that the user sees.
+    """The request was wrong: exit status 2. The user sees this message alone, with commands as typed here.
 
     The message says what was given, what was expected, and what to do.
     """
@@ -36,9 +36,9 @@ class Failed(Exception):
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known name that is most like the word, whatever the case of its letters; None if none is.
+    """The known name that is most like the word, in upper or lower case; None if none is close.
 
-    The first that begins with the word, if it has three letters or more.
+    If the word has three letters or more, the first name that begins with it comes before all others.
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')

@@ -4,8 +4,8 @@
         epochs: int = option(40, "passes over the training clips", least=1)
 
 The type, the default, the meaning and the bounds of an option stand together, once. Three spellings mean the
-same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables given to make, passed on unparsed in one word
-after `--make`.
+same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables given to make, which passes them on unparsed in
+one word after `--make`.
 """
 
 import dataclasses
@@ -13,7 +13,8 @@ import re
 import shlex
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,15 +23,13 @@ from commandline.errors import RequestError, nearest
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
 SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
-SWITCH = dict.fromkeys(("1", "yes", "true", "on"), True) | dict.fromkeys(
-    ("0", "no", "false", "off", ""), False
-)
+SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}  # 1, yes, true, on; 0, no, false, off
 HANDED_OVER = "--make"
 READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
-# Every command takes these, and ignores them where they mean nothing.
+# Every command takes these, and ignores them if they mean nothing there.
 PLACES = ("dataset", "name", "audio_dir", "group", "data", "runs", "reports")
 ONE_ALONE = "; only a sweep takes several"
-LARGEST = 1e12  # of a number without other bounds: what is larger is a slip and would only fail later
+LARGEST = 1e12  # the bound of a number without others: a larger one is a slip that would only fail later
 SEED = {"least": 0, "most": 2**32 - 1}
 
 
@@ -48,36 +47,33 @@ def option(
 
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
-    """The fields that can be given, by name, in the order of their definition; before them `shared` ones."""
+    """The fields that can be given, by name, in the order of their definition, those of `shared` first."""
     own = {field.name: field for field in dataclasses.fields(options) if "meaning" in field.metadata}
     return fields(options.shared) | own if options.shared else own
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
-    """By the annotation of an option: the type of a value, whether several may be given, or None."""
-    inner = [part for part in typing.get_args(field.type) if part is not types.NoneType]
+    """The type of an option's value, whether it takes several, and whether it may be None."""
+    inner = typing.get_args(field.type)
     several = typing.get_origin(field.type) is tuple
-    optional = typing.get_origin(field.type) in (typing.Union, types.UnionType)
+    optional = types.NoneType in inner
     return inner[0] if several or optional else field.type, several, optional
 
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What every class of options can do; each is a frozen dataclass, checked however it is made."""
+    """The base of all options: every subclass is a frozen dataclass that checks its values."""
 
-    shared: typing.ClassVar["type[Options] | None"] = None  # options that the command also takes, as texts
+    shared: typing.ClassVar["type[Options] | None"] = None  # a class whose options the command takes as texts
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
-        """RequestError names the first value that is out of its bounds, no choice, or not UTF-8."""
-        for field in dataclasses.fields(self):
-            if "bounds" not in field.metadata:
-                continue
-            name = field.name
-            values = getattr(self, name)
+        """Raise RequestError for the first value that is out of its bounds, no choice, or not UTF-8."""
+        for name, field in fields(type(self)).items():
+            values = getattr(self, name, ())  # those of `shared` are no attributes
             choices = typing.get_args(kind_of(field)[0])
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
@@ -87,15 +83,14 @@ class Options:
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
                 elif choices and value is not None and value not in choices:
-                    several = ONE_ALONE if " " in str(value) else ""
-                    expected = f"one of {', '.join(filter(None, choices))}{several}"
+                    many = ONE_ALONE if " " in str(value) else ""
+                    expected = f"one of {', '.join(filter(None, choices))}{many}"
                 if expected:
-                    given = str(value).encode("ascii", "backslashreplace").decode()
-                    raise RequestError(f"{name.upper()}={given}: expected {expected}")
+                    raise RequestError(f"{name.upper()}={value}: expected {expected}")
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options of these texts by field; what a field `expands` to gives way to all of them.
+        """The options of these texts by field; what a field `expands` to gives way to the texts.
 
         RequestError names the first mistake.
         """
@@ -103,6 +98,9 @@ class Options:
         for name, field in known.items():
             if given.get(name) and (expand := field.metadata.get("expands")):
                 given = {**texts(cls, expand(given[name])), **given}
+        for name in given:
+            if name not in known:
+                raise RequestError(nearest("variable", name.upper(), map(str.upper, known)))
         for name, field in known.items():
             if field.default is dataclasses.MISSING and name not in given:
                 raise RequestError(f"{name.upper()} is not given: {field.metadata['meaning']}")
@@ -110,7 +108,7 @@ class Options:
 
 
 def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> Any:
-    """The value that a text stands for; RequestError if it is of another type."""
+    """The value of this text; RequestError if it has another type."""
     if several:
         return tuple(_value(name, word, kind, False, False) for word in text.split())
     if optional and text == "None":
@@ -121,7 +119,7 @@ def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> An
         return text if typing.get_origin(kind) is Literal else kind(text)
     except (KeyError, ValueError):
         expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
-        many = ONE_ALONE if len(text.split()) > 1 else ""
+        many = ONE_ALONE if " " in text else ""
         raise RequestError(f"{name.upper()}={text}: expected {expected}{many}") from None
 
 
@@ -134,10 +132,7 @@ class DataOptions(Options):
 class DatasetOptions(DataOptions):
     """Which clips, and where their cache lies."""
 
-    dataset: str = option(
-        "esc50",
-        "esc50, esc10, synth, a folder of clips, a CSV, or a cache folder",
-    )
+    dataset: str = option("esc50", "esc50, esc10, synth, a folder of clips, a CSV, or a cache folder")
     name: str = option("", "another name for the dataset's folders")
 
 
@@ -153,37 +148,30 @@ class ReportsOptions(Options):
     reports: Path = option(Path("reports"), "folder of reports")
 
 
-def texts(
-    options: type[Options], arguments: Sequence[str], unknown: Callable[[str], None] | None = None
-) -> dict[str, str]:
-    """The text that flags and `NAME=value` words give each field; the last one counts, PLACES may be given.
+def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
+    """Field -> its text, of flags and `NAME=value` words; the last one counts, PLACES that do not apply go.
 
-    `unknown` is called with a variable that is none of these options, and raises if it is an error.
+    `build` refuses a variable that is no option, this function a flag.
 
         DatasetOptions.build(texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"]))
     """
     known = fields(options)
-    free = next((name for name, field in known.items() if field.metadata.get("positional")), None)
+    kinds = {**dict.fromkeys(PLACES, (str, False, False)), **{name: kind_of(known[name]) for name in known}}
+    free = [name for name, field in known.items() if field.metadata.get("positional")]
     given = {}
     rest = unfold(arguments)[::-1]  # reversed: pop takes the next
     while rest:
         word = rest.pop()
         assignment = VARIABLE.fullmatch(word)
         if assignment:
-            variable, text = assignment.groups()
-            name = variable.lower()
-            if name not in known and name not in PLACES:
-                if unknown is None:
-                    raise RequestError(nearest("variable", variable, map(str.upper, known)))
-                unknown(variable)
-                continue
+            name, text = assignment[1].lower(), assignment[2]
         elif word.startswith("--"):
             flag, equals, text = word.partition("=")
             name = flag[2:].replace("-", "_")
-            if name not in known and name not in PLACES:
+            if name not in kinds:
                 flags = ["--" + option.replace("_", "-") for option in known]
                 raise RequestError(nearest("option", flag, flags))
-            kind, several, _ = kind_of(known[name]) if name in known else (str, False, False)
+            kind, several, _ = kinds[name]
             if kind is bool and not equals:
                 text = "1"
             elif not equals:
@@ -195,12 +183,12 @@ def texts(
                 if not values:
                     raise RequestError(f"{flag}: expected a value")
                 text = " ".join(values)
-        elif free is not None and free not in given:
-            name, text = free, word
+        elif free and free[0] not in given:
+            name, text = free[0], word
         else:
             raise RequestError(f"unexpected: {word}; an option is NAME=value or --name value")
         given[name] = text
-    return {name: text for name, text in given.items() if name in known}
+    return {name: text for name, text in given.items() if name in known or name not in PLACES}
 
 
 def split_make(blob: str) -> list[str]:
@@ -226,7 +214,7 @@ def unfold(arguments: Sequence[str]) -> list[str]:
                 except ValueError as error:
                     reason = f"expected words as a shell reads them ({str(error).lower()})"
                     raise RequestError(f"{item}: {reason}") from None
-            elif word != HANDED_OVER or item.split("=")[0].rstrip(":?+") not in READ_BY_MAKEFILE:
+            elif word != HANDED_OVER or item.split("=")[0] not in READ_BY_MAKEFILE:
                 unfolded.append(item)
     return unfolded
 
@@ -238,9 +226,13 @@ def words(options: Options, names: Iterable[str] | None = None) -> list[str]:
     ['DATA=d']
     """
     known = fields(type(options))
-    given = {name: getattr(options, name) for name in names or known}
     return [
-        f"{name.upper()}={' '.join(map(str, value)) if isinstance(value, tuple) else value}"
-        for name, value in given.items()
-        if value != known[name].default
+        f"{name.upper()}={written(value)}"
+        for name in names or known
+        if (value := getattr(options, name)) != known[name].default
     ]
+
+
+def written(value: object) -> str:
+    """The text that stands for a value: `1 3` for (1, 3)."""
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

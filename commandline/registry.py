@@ -1,4 +1,4 @@
-"""Registries, what can be asked for by name, each entry one decorated function or class; and unknown names.
+"""Registries: things by name, each entered by decorating a function or class; unknown names are refused.
 
     METRICS: Registry[Metric] = Registry("metric")
 
@@ -8,7 +8,7 @@
     METRICS["accuracy"]     # the function
     METRICS["acuracy"]      # RequestError: unknown metric 'acuracy'; did you mean 'accuracy'? Known: accuracy
 
-A registry whose entries carry more than the function wraps `register`:
+If an entry has more than the function, a function of the registry's own wraps `register`:
 
     def model(takes: str) -> Callable[[Builder], Builder]:
         return MODELS.register(entry=lambda builder: Model(builder.__name__, takes, builder))
@@ -28,10 +28,10 @@ Registered = TypeVar("Registered", bound=Callable[..., object])
 
 
 class Registry(dict[str, Entry]):
-    """A dictionary by name, in order of registration, that refuses a name twice and names what it lacks."""
+    """A dictionary in order of registration; a second entry of a name and an unknown name raise an error."""
 
     def __init__(self, subject: str, entries: Mapping[str, Entry] = MappingProxyType({})) -> None:
-        """`subject` is what an entry is called in messages: "model"; `entries` are there from the start."""
+        """`subject` is the word for an entry in messages, such as "model"."""
         super().__init__(entries)
         self.subject = subject
         self.of_script: set[str] = set()  # names that a user's script or notebook registered
@@ -47,11 +47,11 @@ class Registry(dict[str, Entry]):
     def register(
         self, name: str = "", entry: Callable[[Any], Any] = lambda function: function
     ) -> Callable[[Registered], Registered]:
-        """Decorator: enter a function under its own name or `name`, itself or as what `entry` makes of it."""
+        """Decorator: enter `entry(function)`, by default the function itself, under its name or `name`."""
 
         def decorate(function: Registered) -> Registered:
             key = name or function.__name__
-            if key in self.of_script:  # a notebook's cell that is run again
+            if key in self.of_script:  # a notebook's cell runs again
                 del self[key]
             self[key] = entry(function)
             if function.__module__ == "__main__":
@@ -62,7 +62,7 @@ class Registry(dict[str, Entry]):
 
 
 def load_extra(package: str, extras: Mapping[str, tuple[str, str]], capability: str) -> ModuleType:
-    """The module of a capability; RequestError if its file has been removed, or a package that it needs.
+    """The module of a capability; RequestError if its file or a library that it needs is not there.
 
     extras  capability -> its module in the package, and the extra of pyproject.toml that it needs
     """

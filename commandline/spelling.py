@@ -1,7 +1,7 @@
 """How a command is typed: with make, with `python -m`, with the console command.
 
-The code writes commands as for make, or with `python -m` if there is no target. `spelled` turns them into the
-spelling by which this process was called.
+The code writes commands as for make, or with `python -m` if there is no target. `spelled` rewrites them as
+the user types them here.
 """
 
 import re
@@ -26,43 +26,45 @@ TARGETS = {
     "importance": "train importance",
     "analysis": "analysis",
     "predict": "train predict",
-    "bench": "bench",
+    **({"bench": "bench"} if CLONE else {}),
 }
 TARGET_OF = {words: target for target, words in TARGETS.items()}
-PACKAGES = "|".join(sorted({"features_cache", *(words.split()[0] for words in TARGETS.values())}))
+# The first words after `python -m`: packages, and the module `demo`.
+STAGES = ("demo", "pipeline", "features_cache", "train", "analysis", *(TARGETS.keys() & {"bench"}))
+WORDS = rf"(?:{'|'.join(STAGES)})( [a-z]+)?"
 COMMAND = re.compile(
-    rf"(?:\.venv/bin/)?\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON} "
-    rf"(?P<words>(?:{PACKAGES})( [a-z]+)?))(?![\w.])"
+    rf"(?:\.venv/bin/)?\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON} (?P<words>{WORDS}))(?![\w.])"
 )
 
-caller = MAKE if CLONE else CONSOLE  # set by commands.main; a notebook or script leaves it
-without_target = PYTHON  # what stands before commands that make does not know
+# A notebook or script keeps this spelling; commands.main sets that of its call.
+caller = CONSOLE if not CLONE else MAKE if Path.cwd().is_relative_to(HOME) else f"{PYTHON} {CONSOLE}"
+without_target = PYTHON  # begins a command that make does not know
 
 
-def called_as(spelling: str, *, activated: bool = True) -> None:
-    """From now on `spelled` writes commands this way; `activated`: a shell finds the environment's Python."""
+def called_as(spelling: str, python: str = PYTHON) -> None:
+    """Set the spelling of all later commands; `python` begins those that make does not know."""
     global caller, without_target
     caller = spelling
-    without_target = PYTHON if activated else UNACTIVATED
+    without_target = python
 
 
 def spelled(text: str) -> str:
-    """The text with each command in it as it would be typed here."""
-    return COMMAND.sub(_typed, text)
+    """The text with its commands as the user types them here."""
+    return COMMAND.sub(lambda command: _typed(command["words"] or TARGETS[command["target"]]), text)
 
 
-def _typed(command: "re.Match[str]") -> str:
-    words = command["words"] or TARGETS[command["target"]]
+def _typed(words: str) -> str:
     if caller == PYTHON or (caller == MAKE and words not in TARGET_OF):
         return f"{without_target} {words}"
     return f"{caller} {TARGET_OF.get(words, words)}"
 
 
 def make_command(command: str, *given: str) -> str:
-    """What a user is told to type, quoted for a shell: a target of make or the words after `python -m`.
+    """What the user is told to type, quoted for a shell.
+
+    `command` is a target of make or the words after `python -m`.
 
     >>> make_command("train explain", "last")
     'python -m train explain last'
     """
-    prefix = [MAKE] if command in TARGETS else PYTHON.split()
-    return spelled(shlex.join([*prefix, *command.split(), *given]))
+    return " ".join([_typed(TARGETS.get(command, command)), *map(shlex.quote, given)])

@@ -1,4 +1,4 @@
-"""Output in words: progress with speed and remaining time, durations, sizes, counts, percentages, tables."""
+"""Text for people: progress, messages, durations, sizes, counts, percentages, tables."""
 
 import functools
 import math
@@ -8,20 +8,22 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from commandline.spelling import spelled
+
 if TYPE_CHECKING:
     import pandas as pd
     from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
-HALVES_UP = 1e-9  # points: lifts an exact half, which floats would round to either side, and nothing else
-LOG_SECONDS = 60  # a log that is not a terminal gets a line this often
+HALVES_UP = 1e-9  # percentage points: lifts an exact half, which floats would round to either side
+LOG_SECONDS = 60  # between two lines of progress in a log
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet compute
 LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
 BAR_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
 
 
 class _LogLines:
-    """What tqdm draws over one line of a terminal, as lines of a log."""
+    """A file for tqdm in which each state of the bar is a line."""
 
     def write(self, text: str) -> None:
         line = text.strip("\r\n ")
@@ -29,7 +31,7 @@ class _LogLines:
             print(line, file=sys.stderr)
 
 
-# What tqdm is told besides, by where its bar is drawn; `mininterval` in seconds.
+# Arguments of tqdm, `mininterval` in seconds.
 ON_A_TERMINAL: dict[str, Any] = {"bar_format": BAR_FORMAT, "mininterval": 0.2, "dynamic_ncols": True}
 IN_A_LOG = {
     "file": _LogLines(),
@@ -63,7 +65,7 @@ def progress(
             self.first = False
             self.n += n or 0
             self.initial = self.last_print_n = self.n
-            self.start_t = self.last_print_t = self._time()
+            self.unpause()
             return None
 
         def __iter__(self) -> Iterator[Any]:
@@ -87,21 +89,21 @@ def progress(
 
 
 def tell(text: str) -> None:
-    """On standard error, at once: standard output is for the answers."""
-    print(text, file=sys.stderr, flush=True)
+    """Print on standard error, commands in the user's spelling: standard output is for the answers."""
+    print(spelled(text), file=sys.stderr, flush=True)
 
 
 @functools.cache
 def tell_once(text: str) -> None:
-    """The same line not again in this process: a sweep has many runs."""
+    """`tell` each line once in a process: a sweep has many runs."""
     tell(text)
 
 
 def tell_warnings() -> None:
-    """From here on a library's warning is one line, once, instead of a path and a line of its code.
+    """Show each later warning of a library once, in one line without its path and code.
 
-    What numpy says of its arithmetic (overflow, division by zero) is left out: whoever uses a result checks
-    that it is finite, and names the clip or the file. With `python -W` or PYTHONWARNINGS nothing changes.
+    Warnings of numpy's arithmetic (overflow, division by zero) are left out: the code that uses a result
+    checks that it is finite, and names the clip or the file. `python -W` or PYTHONWARNINGS turns this off.
     """
 
     def show(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
@@ -152,18 +154,18 @@ def counted(number: int, noun: str) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """`92.5` of 0.925, with no digits `93`: halves go up everywhere, so that no two tables differ."""
+    """`92.5` for 0.925, or `93` without digits. Halves always go up, so that no two tables differ."""
     return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"
 
 
 def mean_percent(shares: Sequence[float]) -> str:
-    """`92.5 ± 2.1 %` of accuracies from 0 to 1: mean and standard deviation, of one alone its value."""
+    """`92.5 ± 2.1 %` for accuracies from 0 to 1: mean and standard deviation; `92.5 %` for a single one."""
     deviation = f" ± {percent(statistics.stdev(shares))}" if len(shares) > 1 else ""
     return f"{percent(statistics.fmean(shares))}{deviation} %"
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """`+3.1` of 0.031 and `−0.9` of -0.009: percentage points, with a true minus sign and none for zero."""
+    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points with a true minus sign; zero has no sign."""
     text = percent(abs(difference), digits)
     return f"{'−' if difference < 0 else '+'}{text}" if float(text) else text
 
@@ -182,16 +184,16 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
 
 
 def no_formula(cell: object) -> object:
-    """Text that a spreadsheet would compute, with an apostrophe in front; anything else as it is.
+    """The cell, with an apostrophe in front if a spreadsheet would compute it.
 
-    A class may be called =HYPERLINK("…"), which Excel and LibreOffice would carry out; the apostrophe is
+    Excel and LibreOffice would carry out a class name such as =HYPERLINK("…"); the apostrophe is
     their own mark of text (OWASP, CSV injection).
     """
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def as_csv(table: "pd.DataFrame") -> str:
-    """Every digit; an unknown number is an empty field; no text is a formula to a spreadsheet."""
+    """CSV with every digit, an empty field for an unknown number, and no text that is a formula."""
     safe = table.rename(columns=no_formula)
     for place, kind in enumerate(table.dtypes):
         if kind.kind not in "biuf":  # no number

@@ -20,7 +20,7 @@ import soundfile
 
 import featurestack as fs
 from analysis.figures import FIGURES
-from commandline.commands import commands, options_of
+from commandline.commands import every_command, options_of
 from commandline.options import LARGEST, fields, kind_of
 from commandline.registry import Registry
 from features_cache import Cache, external
@@ -88,7 +88,7 @@ def values_of(field: "dataclasses.Field[typing.Any]") -> str:
 def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
     """Variable -> (default, values, meaning) -> the commands that take it so."""
     found: dict[str, dict[tuple[str, str, str], list[str]]] = {}
-    for words, function in commands(fs.STAGES):
+    for words, function in every_command().items():
         options = options_of(function)
         for name, field in fields(options).items():
             said = (default_of(field), values_of(field), field.metadata["meaning"])

@@ -72,6 +72,4 @@ def import_(options: ImportOptions) -> None:
 COMMANDS: list[Command] = [info, verify, export, import_]
 
 if __name__ == "__main__":
-    from featurestack import STAGES
-
-    main(COMMANDS, STAGES)
+    main(COMMANDS)

@@ -62,9 +62,9 @@ def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNod
     return nbformat.from_dict({**notebook, "cells": cells})
 
 
-def execute(notebook: NotebookNode) -> None:
-    """Run all cells in the folder of the notebooks, as Jupyter does."""
-    where = {"metadata": {"path": str(FOLDER)}}
+def execute(notebook: NotebookNode, folder: Path = FOLDER) -> None:
+    """Run all cells in this folder, as Jupyter does."""
+    where = {"metadata": {"path": str(folder)}}
     inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     client = NotebookClient(notebook, timeout=SECONDS, record_timing=False, resources=where)
     try:

@@ -71,6 +71,4 @@ def verify(options: VerifyCommand) -> int:
 COMMANDS: list[Command] = [data, windows, features, plan, list_, show, check, verify]
 
 if __name__ == "__main__":
-    from featurestack import STAGES
-
-    main(COMMANDS, STAGES)
+    main(COMMANDS)

@@ -4,10 +4,12 @@ import inspect
 import os
 import re
 
+import nbformat
 import pytest
 
 import featurestack as fs
 from commandline.options import fields, texts
+from notebooks import store
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
@@ -73,13 +75,27 @@ print(fs.predict(run, [cache.clips.path[0]]).predicted[0])
 """
 
 
-def test_a_feature_and_a_model_of_a_users_script_work_with_several_processes(tmp_path):
+def of_a_script(folder):
+    (folder.parent / "script.py").write_text(SCRIPT)
+    (folder.parent / "demo.py").write_text("raise SystemExit('a module of the user')")
+    return python("../script.py", cwd=folder, environment=os.environ).stdout
+
+
+def of_a_notebook(folder):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SCRIPT)])
+    store.execute(notebook, folder)
+    return "".join(part.text for part in notebook.cells[0].outputs if part.get("name") == "stdout")
+
+
+@pytest.mark.parametrize("printed", [of_a_script, of_a_notebook])
+def test_a_users_own_feature_and_model_work_with_several_processes(printed, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     write_dataset(tmp_path / "sounds").rename(tmp_path / "sounds" / "sounds.csv")
-    (tmp_path / "script.py").write_text(SCRIPT)
-    (tmp_path / "demo.py").write_text("raise SystemExit('a module of the user')")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = python("../script.py", cwd=tmp_path / "sounds", environment=environment)
-    assert done.stdout.splitlines()[-1] in CLASSES
+    lines = printed(tmp_path / "sounds").splitlines()
+    assert lines[-1] in CLASSES
+    assert any(
+        line.startswith("next: python -m featurestack pipeline check DATASET=sounds.csv") for line in lines
+    )
 
 
 def test_a_module_of_the_users_that_hides_a_package_is_named(tmp_path):
@@ -107,6 +123,7 @@ def test_alone_it_lists_the_commands_in_the_order_in_which_one_needs_them():
 def test_a_target_and_the_words_after_python_m_are_the_same_command():
     assert console("features", "--help").stdout == console("pipeline", "features", "--help").stdout
     assert console("train", "list", "mlp").stdout == python("-m", "train", "list", "mlp").stdout
+    assert console("help", "features").stdout == console("features", "--help").stdout
     assert "did you mean 'features'" in console("featuers").stderr
 
 

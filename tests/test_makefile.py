@@ -8,12 +8,11 @@ import sys
 
 import pytest
 
-from commandline.commands import commands, options_of
+from commandline.commands import every_command, options_of
 from commandline.options import fields
-from featurestack import STAGES
 from tests.golden.commands import ROOT
 
-VARIABLES = {name.upper() for _, command in commands(STAGES) for name in fields(options_of(command))}
+VARIABLES = {name.upper() for command in every_command().values() for name in fields(options_of(command))}
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
@@ -72,7 +71,7 @@ def test_the_environment_sets_nothing(monkeypatch):
 def test_help_names_every_target_and_only_real_variables():
     shown = make().stdout
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    phony, _ = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
     for target in set(phony.split()) - {"help"}:
         assert f"make {target}" in shown
     variables = set(re.findall(r"\b([A-Z]+)=", shown)) - {"ARGS"}
@@ -93,6 +92,16 @@ def test_help_of_one_variable_has_its_meaning_for_every_command():
     shown = make("help", "FEATURES").stdout
     assert "for: pipeline features, pipeline plan" in shown and "for: train run, train sweep" in shown
     assert "did you mean 'FEATURES'" in make("help", "FEATURS").stderr
+
+
+@pytest.mark.parametrize("typed", ["make train", "python -m pipeline check"])
+def test_help_of_a_command_has_its_variables_and_runs_nothing(typed):
+    done = make("help", *typed.removeprefix("make ").removeprefix("python -m ").split())
+    assert done.stdout.startswith(f"usage: {typed} [NAME=value") and not done.stderr
+
+
+def test_check_names_the_command_that_checks_a_dataset():
+    assert "type: python -m pipeline check DATASET=" in make("check", "DATASET=synth").stderr
 
 
 def fake_python(path, body=""):

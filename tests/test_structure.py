@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from featurestack import STAGES
+from commandline.spelling import STAGES
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python

@@ -93,6 +93,4 @@ COMMANDS: list[Command] = [run, sweep, importance, predict, explain, listen, bun
 
 
 if __name__ == "__main__":
-    from featurestack import STAGES
-
-    main(COMMANDS, STAGES)
+    main(COMMANDS)

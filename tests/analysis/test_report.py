@@ -17,6 +17,8 @@ from analysis.figures import saving
 from analysis.jobs import Manifest, jobs, unchanged
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
+from commandline import spelling
+from commandline.commands import HANDED_ON
 from features_cache import external
 from features_cache.index import read_index, refresh, write_check
 from features_cache.table import complete
@@ -110,6 +112,9 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
         file.touch()
         assert unchanged(job, workshop.options()) is None
         file.unlink()
+    spelling.called_as(spelling.CONSOLE)
+    assert unchanged(job, workshop.options()) is None
+    spelling.called_as(spelling.MAKE)
     file = job.runs[0].path / "run.json"
     time = file.stat().st_mtime_ns
     os.utime(file, ns=(time, time + 1))
@@ -260,7 +265,8 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report(workshop, tmp_path)
     assert known == [("other", 1, False), ("tones", 0, True)]
 
 
-def test_the_command_says_what_was_found(workshop, reported):
+def test_the_command_says_what_was_found(workshop, reported, monkeypatch):
+    monkeypatch.setenv(HANDED_ON, spelling.MAKE)  # as the report that is there
     answer = done("analysis", DATASET="tones", AUDIO_MB=0.1, **within(workshop.root, str.upper))
     found, page, following = answer.out.splitlines()[-3:]
     assert found.startswith("tones: Best features: mel") and following.startswith("next:   ")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 import featurestack as fs
 from analysis.figures import FIGURES
 from analysis.findings import COMPARISON
-from commandline.commands import commands, options_of
+from commandline.commands import every_command, options_of
 from commandline.options import fields
 from docs import first_figure, generate
 from docs.speed_figure import FIGURE, draw_speed, speed_rows
@@ -26,7 +26,7 @@ from train.models.architecture import all_models
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
     page = generate.options_page()
     sections = dict(zip(*[iter(re.split(r"^## (\w+)$", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
-    for words, function in commands(fs.STAGES):
+    for words, function in every_command().items():
         options = options_of(function)
         for name, field in fields(options).items():
             section = sections[name.upper()]
