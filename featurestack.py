@@ -36,7 +36,7 @@ for _name in ("analysis", "commandline", "features_cache", "pipeline", "results"
         )
 
 from analysis.options import AnalysisOptions  # noqa: E402
-from commandline import commands  # noqa: E402
+from commandline import commands, spelling  # noqa: E402
 from commandline.errors import RequestError, nearest  # noqa: E402
 from commandline.options import DatasetOptions, Options, option, written  # noqa: E402
 from commandline.spelling import CONSOLE, PYTHON, STAGES, TARGET_OF, TARGETS  # noqa: E402
@@ -482,6 +482,12 @@ def help_(options: HelpOptions) -> None:
     print(commands.variables(options.variable.upper()))
 
 
+def overview(options: Options) -> None:
+    """Every command in the order in which one needs them."""
+    every = {TARGET_OF.get(words, words): each for words, each in commands.every_command().items()}
+    print(commands.listing(spelling.caller, {**every, "help": help_}))
+
+
 def known(options: DatasetOptions) -> None:
     """Refuse what is no variable of any command."""
 
@@ -494,9 +500,7 @@ def main() -> NoReturn:
         print(CONSOLE, __version__)
         sys.exit()
     if word in commands.HELP:
-        every = {TARGET_OF.get(words, words): each for words, each in commands.every_command().items()}
-        print(commands.listing(called, {**every, "help": help_}))
-        sys.exit()
+        commands.main([overview], [], called)
     if word == "help" and {*rest[:1]} & {*TARGETS, *STAGES}:
         word, *rest = [*rest, "--help"]
     if word in ("help", "known"):
