@@ -52,13 +52,12 @@ endef
 ifneq ($(findstring $(newline),$(MAKEOVERRIDES)),)
 $(error a variable holds a line break, which make cannot hand on: give it in one line)
 endif
+ifneq ($(and $(filter check,$(MAKECMDGOALS)),$(filter command,$(origin DATASET))),)
+$(error make check looks at this project's code; to check a dataset type: $(python) -m pipeline check DATASET=...)
+endif
 several = $(if $(word 2,$(MAKECMDGOALS)),--several-targets )
 given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
-
-ifneq ($(and $(filter check,$(MAKECMDGOALS)),$(filter command,$(origin DATASET))),)
-$(error make check looks at this project's code; to check a dataset type: python -m pipeline check DATASET=...)
-endif
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test setup data windows features train sweep importance analysis predict bench docs check

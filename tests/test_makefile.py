@@ -97,11 +97,11 @@ def test_help_of_one_variable_has_its_meaning_for_every_command():
 @pytest.mark.parametrize("typed", ["make train", "python -m pipeline check"])
 def test_help_of_a_command_has_its_variables_and_runs_nothing(typed):
     done = make("help", *typed.removeprefix("make ").removeprefix("python -m ").split())
-    assert done.stdout.startswith(f"usage: {typed} [NAME=value") and not done.stderr
+    assert f"{typed} [NAME=value" in done.stdout.splitlines()[0] and not done.stderr
 
 
 def test_check_names_the_command_that_checks_a_dataset():
-    assert "type: python -m pipeline check DATASET=" in make("check", "DATASET=synth").stderr
+    assert "-m pipeline check DATASET=" in make("check", "DATASET=synth").stderr
 
 
 def fake_python(path, body=""):
