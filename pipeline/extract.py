@@ -313,7 +313,8 @@ def measure(asked: Request) -> ExtractionResult:
     result = ExtractionResult()
     computation = Computation(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, asked.specs)
     everything = dict.fromkeys(range(len(asked.specs)), 0)
-    spread = np.unique(np.linspace(asked.part.start, asked.part.stop - 1, MEASURED_CLIPS, dtype=int)).tolist()
+    part = asked.part
+    spread = np.unique(np.linspace(part.start, part.stop - 1, MEASURED_CLIPS, dtype=int)).tolist()
     for row in (*spread[:1], *spread):
         computation.compute(ClipTask(row, asked.sources[row], everything), result)
     return result
@@ -468,7 +469,8 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE else f" {feature}:"
         lines.append(f"  {asked.clips['clip_id'].iloc[row]}:{named} {reason}")
-    usable = counted(int(Cache(asked.folder).readable([spec.stored for spec in asked.specs]).sum()), "clip")
+    done = Cache(asked.folder).readable([spec.stored for spec in asked.specs])
+    usable = counted(int(done.sum()), "clip")
     return "\n".join([*lines, next_, f"usable: {usable}; {len(failed):,} left out, see {FAILURES}"])
 
 

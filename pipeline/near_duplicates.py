@@ -88,8 +88,12 @@ def find_near_duplicates(
     # a candidate's shift is the commonest among its equal landmarks
     best = ((*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items())
     candidates = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
-    pairs = (Pair(a, b, shift, correlate(load(a), load(b), shift)) for a, b, shift, _ in candidates)
-    return sorted(pair for pair in pairs if abs(pair.correlation) >= SIMILAR)
+    pairs = []
+    for a, b, shift, _ in candidates:
+        correlation = correlate(load(a), load(b), shift)
+        if abs(correlation) >= SIMILAR:
+            pairs.append(Pair(a, b, shift, correlation))
+    return sorted(pairs)
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:

@@ -92,7 +92,9 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
         command = make_command("train", *given, f"FEATURES={name}", *model, *more)
         return check_first(options, dataset, f"next: {command}")
     together = "+".join(first)
-    sets = [*first, together, *([PROVEN] if set(PROVEN.split("+")) <= set(frames) else ())]
+    sets = [*first, together]
+    if set(PROVEN.split("+")) <= set(frames):
+        sets.append(PROVEN)
     features = f"FEATURES={' '.join(dict.fromkeys(sets))}"
     quick = make_command("sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture", *more)
     default = make_command("train", *given, f"FEATURES={together}", *more)

@@ -59,7 +59,8 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
         else:
             drawn = ax.pcolormesh(np.arange(len(frames)), np.arange(len(rows)), values, rasterized=True)
             for axis, positions in ((ax.xaxis, frames), (ax.yaxis, rows)):
-                ticks = np.linspace(0, len(positions) - 1, min(6, len(positions))).round().astype(int)
+                count = len(positions)
+                ticks = np.linspace(0, count - 1, min(6, count)).round().astype(int)
                 axis.set_ticks(ticks, [f"{float(f'{positions[tick]:.3g}'):g}" for tick in ticks])
             ax.set_ylabel(feature.row_unit)
             figure.colorbar(drawn, ax=ax, label=feature.units)

@@ -165,7 +165,9 @@ def draw_folds(
         filled[fold_of[group] - 1] += share[group]
     drawn = np.random.default_rng(seed).permutation(np.flatnonzero(fold_of == 0))
     for group in drawn[np.argsort(-clips[drawn].sum(axis=1), kind="stable")]:
-        emptiest = np.lexsort((filled.sum(axis=1).round(9), (filled @ clips[group]).round(9)))[0]
+        of_its_classes = (filled @ clips[group]).round(9)
+        of_all = filled.sum(axis=1).round(9)
+        emptiest = np.lexsort((of_all, of_its_classes))[0]
         filled[emptiest] += share[group]
         fold_of[group] = emptiest + 1
     return fold_of[group_of]

@@ -74,7 +74,8 @@ def embed(
     length = round(card.window * card.sample_rate) or len(y)
     hop = round(card.hop * card.sample_rate) or length
     count = 1 + max(0, -(-(len(y) - length) // hop))
-    padded = np.pad(y, (0, max(0, (count - 1) * hop + length - len(y)))) * np.float32(card.scale)
+    covered = (count - 1) * hop + length
+    padded = np.pad(y, (0, max(0, covered - len(y)))) * np.float32(card.scale)
     windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
     step = 1 if axes == 1 or given.shape[0] == 1 else MOST_WINDOWS
     parts = []
@@ -87,11 +88,12 @@ def embed(
             raise Impossible(f"the network refuses {x.shape}: {' '.join(str(error).split())}") from None
         parts.append(np.asarray(answer, np.float32).reshape(-1, answer.shape[-1]))
     vectors = np.concatenate(parts)  # (n, D)
+    mean = vectors.mean(axis=0)[:, None]
     return {
         "none": vectors.T,
         "max": vectors.max(axis=0)[:, None],
-        "mean": vectors.mean(axis=0)[:, None],
-        "mean_std": np.concatenate([vectors.mean(axis=0), vectors.std(axis=0)])[:, None],
+        "mean": mean,
+        "mean_std": np.concatenate([mean, vectors.std(axis=0)[:, None]]),
     }[card.pooling]
 
 
