@@ -161,11 +161,9 @@ def findings(
     kept = {name: table for name, table in made.items() if len(table)}
     for run in runs:
         kept[f"{run.name}.classes"] = reports[run.name]
+        kept[f"{run.name}.{'false_alarms' if run.tags else 'confused'}"] = tables.confused_pairs(run)
         if run.tags:
-            kept[f"{run.name}.false_alarms"] = tables.false_alarms(run)
             kept[f"{run.name}.together"] = tables.labels_together(run)
-        else:
-            kept[f"{run.name}.confused"] = tables.confused_pairs(run)
 
     report = reports[main.best.name][:-2].query("support > 0")
     fewest = int(report["support"].min())

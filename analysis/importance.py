@@ -2,7 +2,7 @@
 
 Each feature's numbers (`ImportanceFolder.contributions`) are means over clips. They are tested as differences
 between two runs are: by sign flips of source recordings, all features of one number as a family (maxT), with
-the interval that inverts the test. Log probability decides; accuracy, of tags mAP, is shown beside it.
+the interval that inverts the test. Log probability decides; accuracy (mAP for tags) is shown beside it.
 
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """

@@ -129,7 +129,9 @@ class Run:
 
     @cached_property
     def decisions(self) -> Targets:
-        """(S, N, K) for tags: the classes that are predicted, by thresholds fitted on the other folds."""
+        """(S, N, K) whether a class is predicted: the most probable; tags by thresholds of other folds."""
+        if not self.tags:
+            return np.eye(len(self.classes), dtype=bool)[self.predicted]
         thresholds = [
             cross_fitted_thresholds(self.labels, values, self.folds) for values in self.probabilities
         ]
@@ -143,9 +145,7 @@ class Run:
     @property
     def correct(self) -> Floats:
         """(N,) share of the seeds that predicted each clip correctly, for tags exactly its labels."""
-        if self.tags:
-            return (self.decisions == self.labels).all(axis=2).mean(axis=0)
-        return (self.predicted == self.target).mean(axis=0)
+        return (self.decisions == self.labels).all(axis=2).mean(axis=0)
 
     @property
     def missing_folds(self) -> tuple[int, ...]:
@@ -233,7 +233,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints=numbers,
-        labels=label_indicator(rows["target"], folder.classes),
+        labels=indicator(rows["target"], folder.classes, folder.tags),
         history=pd.concat(curves, ignore_index=True).assign(seed=config.seed),
     )
     for member in folder.members:
@@ -241,6 +241,13 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             alone = folder.scored(None, "test", run.checkpoint, member).set_index("clip_id")
             run.members[member] = alone.loc[run.clip_ids, folder.classes].to_numpy(dtype=float)[None]
     return run
+
+
+def indicator(labels: pd.Series, classes: Sequence[str], tags: bool) -> Targets:
+    """(N, K) whether a clip has each class; only the labels of tags hold several."""
+    if tags:
+        return label_indicator(labels, classes)
+    return pd.Index(classes).get_indexer(labels)[:, None] == np.arange(len(classes))
 
 
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
@@ -322,7 +329,7 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
     for run in runs:
         now = today.reindex(run.clip_ids)
         label = now["category" if run.task == "categories" else "label"]
-        labels = label_indicator(label.fillna(""), run.classes)
+        labels = indicator(label.fillna(""), run.classes, run.tags)
         changed = label.isna() | (labels != run.labels).any(axis=1) | (now["fold"] != run.folds)
         if changed.any():
             text = (

@@ -31,10 +31,8 @@ from results.scores import (
     calibration_error,
     calibration_floor,
     class_scores,
-    confusion_matrix,
     cross_fitted_temperatures,
     fit_temperature,
-    most_confused,
     scaled,
 )
 
@@ -194,22 +192,7 @@ def tag_scores(run: Run) -> pd.DataFrame:
     )
 
 
-def false_alarms(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """Labels of the clips for which another class was predicted wrongly: columns of `confused_pairs`.
-
-    `true` is a label of the clip, or "(none)"; `of` counts the clips with it and without the predicted class.
-    """
-    there = np.column_stack([run.labels, ~run.labels.any(axis=1)]).astype(float)
-    absent = ~run.labels
-    counts = there.T @ (run.decisions & absent).mean(axis=0)  # (K + 1, K)
-    of = (there.T @ absent).astype(int)
-    pairs = pd.MultiIndex.from_product([[*run.classes, "(none)"], run.classes], names=["true", "predicted"])
-    table = pd.DataFrame({"count": counts.ravel(), "of": of.ravel()}, pairs).query("count > 0")
-    table = table.sort_values("count", ascending=False, kind="stable")[:most].reset_index()
-    return table.assign(share=table["count"] / table["of"])
-
-
-def labels_together(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
+def labels_together(run: Run) -> pd.DataFrame:
     """Pairs of labels that clips have together, most first: both, one or none of them predicted."""
     rows = []
     for first, second in combinations(range(len(run.classes)), 2):
@@ -218,10 +201,10 @@ def labels_together(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
         both, one, none = ((predicted == number).sum(axis=1).mean() for number in (2, 1, 0))
         rows.append((run.classes[first], run.classes[second], int(together.sum()), both, one, none))
     table = pd.DataFrame(rows, columns=["first", "second", "clips", "both", "one", "none"])
-    return table[table["clips"] > 0].nlargest(most, "clips").reset_index(drop=True)
+    return table[table["clips"] > 0].nlargest(CONFUSED_PAIRS, "clips").reset_index(drop=True)
 
 
-def tag_errors(run: Run, most: int = TAG_ERRORS) -> pd.DataFrame:
+def tag_errors(run: Run) -> pd.DataFrame:
     """The surest errors of each class: class, kind (missed | false alarm), clip_id, labels, probability.
 
     Probabilities are means over the seeds; more than half of the seeds make the error.
@@ -234,25 +217,29 @@ def tag_errors(run: Run, most: int = TAG_ERRORS) -> pd.DataFrame:
         for kind, decided, sign in (("missed", False, 1), ("false alarm", True, -1)):
             wrong = (predicted[:, k] == decided) & (run.labels[:, k] != decided)
             clips = np.flatnonzero(wrong)
-            for clip in clips[np.argsort(sign * probabilities[clips, k], kind="stable")][:most]:
+            for clip in clips[np.argsort(sign * probabilities[clips, k], kind="stable")][:TAG_ERRORS]:
                 rows.append((name, kind, run.clip_ids[clip], texts[clip], probabilities[clip, k]))
     return pd.DataFrame(rows, columns=["class", "kind", "clip_id", "labels", "probability"])
 
 
 def confusion_counts(run: Run) -> Floats:
     """Test clips (K, K), rows the true class, columns the predicted one: means over seeds."""
-    counts = [confusion_matrix(run.target, predicted, len(run.classes)) for predicted in run.predicted]
-    return np.mean(counts, axis=0)
+    return run.labels.T.astype(float) @ run.decisions.sum(axis=0) / len(run.seeds)
 
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """The most frequent errors: true, predicted class, count (a mean over seeds) `of` its clips, share."""
-    counts = confusion_counts(run)
-    rows = [
-        (run.classes[true], run.classes[predicted], counts[true, predicted], (run.target == true).sum())
-        for true, predicted in most_confused(counts, most)
-    ]
-    table = pd.DataFrame(rows, columns=["true", "predicted", "count", "of"])
+    """The most frequent errors: true and predicted class, count (a mean over seeds), of, share.
+
+    `of` counts the clips that have the true class and lack the predicted one; the true class of clips without
+    a label is "(none)".
+    """
+    absent = ~run.labels
+    true = np.column_stack([run.labels, ~run.labels.any(axis=1)]).T.astype(float)
+    counts = true @ (run.decisions & absent).sum(axis=0) / len(run.seeds)  # (K + 1, K)
+    of = (true @ absent).astype(int)
+    pairs = pd.MultiIndex.from_product([[*run.classes, "(none)"], run.classes], names=["true", "predicted"])
+    table = pd.DataFrame({"count": counts.ravel(), "of": of.ravel()}, pairs).query("count > 0")
+    table = table.sort_values("count", ascending=False, kind="stable")[:most].reset_index()
     return table.assign(share=table["count"] / table["of"])
 
 

@@ -139,8 +139,8 @@ def panels(
     count: int,
     columns: int,
     *,
-    wide: float = 0.12,
-    high: float = 0.3,
+    wide: float,
+    high: float,
 ) -> list[Axes]:
     """Divide `ax` into `count` panels, row by row from the top, with gaps as fractions of a panel."""
     ax.set_axis_off()

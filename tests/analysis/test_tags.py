@@ -81,7 +81,7 @@ def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
 def test_errors_are_listed_by_class_and_by_what_was_there(loaded):
     run = loaded.runs[0]
     decided = run.decisions[0]
-    alarms = tables.false_alarms(run, most=100).set_index(["true", "predicted"])["count"]
+    alarms = tables.confused_pairs(run, most=100).set_index(["true", "predicted"])["count"]
     there = run.labels[:, 0] & ~run.labels[:, 2] & decided[:, 2]
     assert alarms.get(("bird", "rain"), 0) == there.sum()
     together = tables.labels_together(run).set_index(["first", "second"])
