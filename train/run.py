@@ -44,7 +44,9 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
     lines = [f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}"]
     if folder.training.windows:
         places = words(options, ("data", "runs"))
-        command = make_command("predict", "AUDIO=FOLDER", f"RUN={folder.name}", *places)
+        command = make_command(
+            "predict", "AUDIO=FOLDER", f"RUN={folder.path.parent.name}/{folder.name}", *places
+        )
         lines.append(f"then: {command}   (detections in recordings; TABLES=FOLDER scores them)")
     return "\n".join(lines)
 

@@ -73,7 +73,7 @@ def test_training_leads_to_detections(folder, capsys):
     dataset = {"dataset": str(folder / "data" / "farm" / "farm.csv"), "data": folder / "data"}
     run.run(RunOptions(**dataset, runs=folder / "runs", features="mel", model="linear"))
     name = run_folder.select_one(folder / "runs", "last").name
-    assert f"then: make predict AUDIO=FOLDER RUN={name} DATA=" in capsys.readouterr().out
+    assert f"then: make predict AUDIO=FOLDER RUN=farm/{name} DATA=" in capsys.readouterr().out
 
 
 def test_predict_takes_windows_of_the_same_length_a_quarter_apart(folder, capsys):
