@@ -120,9 +120,8 @@ class TrainedModel:
         self.augmenter = parse_augment(config.augment, spec.kind.augmented_as)
         # channels last is a sixth faster for images on a CPU; vectors have no such layout
         self.compute = Compute(device, channels_last=spec.grid != (1, 1))
-        self.trained_shape = trained_shape(
-            self.augmenter, spec.grid
-        )  # rows and frames of the network's input
+        # rows and frames of the network's input
+        self.trained_shape = trained_shape(self.augmenter, spec.grid)
         self.temperature = config.temperature
         self.tags = config.task == "tags"
         self.folds: dict[int, FoldModel] = {}
@@ -187,8 +186,8 @@ def make_bundle(options: BundleOptions) -> int:
         for state in folds.values():
             for name, weight in state["network"].items():
                 small = weight.half()
-                fits = weight.dim() > 1 and bool(small.isfinite().all())  # float16 ends at 65,504
-                state["network"][name] = small if fits else weight
+                if weight.dim() > 1 and small.isfinite().all():  # float16 ends at 65,504
+                    state["network"][name] = small
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
     made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
     print(f"{file}: {made}; {make_command('predict', f'RUN={file}', 'AUDIO=FILE')} uses it")

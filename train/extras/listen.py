@@ -47,17 +47,15 @@ def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple
 
     threading.Thread(target=read, daemon=True).start()
     y = np.zeros(0, np.float32)
-    received = 0
-    told = 0
-    ended = False
-    while not ended:
-        while not ended and (received < told + step or not queue.empty()):
-            block = queue.get()
-            ended = block is None
-            if block is not None:
-                y = np.concatenate([y, block])[-samples:]
-                received += len(block)
-        if received > told:
+    received = told = 0
+    block: Samples | None = y
+    while block is not None:
+        block = queue.get()
+        if block is not None:
+            y = np.concatenate([y, block])[-samples:]
+            received += len(block)
+        due = block is None or (received >= told + step and queue.empty())
+        if due and received > told:
             told = received
             yield y, received
 
