@@ -40,7 +40,7 @@ from tests.golden.sounds import easy_clips
 PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30  # limits of a trial; bytes
 LINES = 12  # shown lines of a finding's output
 PCM_BYTES = 60_000  # bytes on standard input: two seconds for `listen`
-OTHER_KIND, DEEPER, TAKEN_OUT = 0.15, 0.7, 0.3
+OTHER_KIND, DEEPER, TAKEN_OUT = 0.15, 0.7, 0.3  # probabilities: no plain file, a nested value, a removed one
 RUN = "mel+rms-cnn4"
 
 # Values separated by blanks; {…} is filled in, ~ stands for a blank.

@@ -33,7 +33,7 @@ from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name,
 from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
 
-ALIKE = 0.8  # of the letters, that a slip has in common with the name that was meant
+ALIKE = 0.8  # least share of letters that a slip has in common with the name that was meant
 
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
@@ -68,9 +68,9 @@ class StoredFeature(FeatureFile):
     row_of: NDArray[np.intp]
     """(N,) the row of each clip of the table in this file, -1 if it has none."""
     values: NDArray[np.floating]
-    """As mapped."""
+    """(clips, rows, frames), a memory map."""
     states: NDArray[np.uint64]
-    """As mapped."""
+    """(clips,), a memory map."""
     checked: NDArray[np.uint64]
     """(N,) the state word under which a clip's CRC was checked, 0 before."""
 
@@ -107,7 +107,7 @@ class StoredFeature(FeatureFile):
                 raise UnreadableClips(self.stored, dict(zip(ids, reason.tolist())))
 
     def map(self, *, state: bool = False) -> NDArray:
-        """As `FeatureFile.map`, mapped only once."""
+        """The memory map that was made when the file was opened."""
         return self.states if state else self.values
 
 
@@ -197,7 +197,7 @@ class Cache:
 
     @property
     def groups(self) -> str:
-        """What the dataset calls a group, such as `speaker`; '' for a source recording."""
+        """The dataset's word for a group, such as `speaker`; '' for a source recording."""
         return self.settings.get("groups", "")
 
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:

@@ -15,7 +15,7 @@ from features_cache.index import CLIPS, FAILURES, WHOLE, failed_clips, forget_ve
 from features_cache.location import INDEX
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units")
-SAMPLED_CLIPS = 16  # whose values give the rounding
+SAMPLED_CLIPS = 16  # clips whose values give the rounding
 
 
 def describe_cache(cache: Cache) -> str:
@@ -68,9 +68,9 @@ def describe_cache(cache: Cache) -> str:
 
 
 class Verdict(NamedTuple):
-    """On one file."""
+    """The findings of `verify` in one file."""
 
-    name: str  # of the feature, or of the index
+    name: str  # the feature, or index.h5
     text: str  # several lines: why it cannot be read, or how many clips are intact, and which are not
     intact: bool  # clips may be missing
 

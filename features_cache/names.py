@@ -12,7 +12,7 @@ from commandline.errors import RequestError
 
 Value = str | int | float | bool
 
-NO_FEATURE_NAMES = ("index", "clips", "all", "small")  # of the cache's own file and table, and of lists
+NO_FEATURE_NAMES = ("index", "clips", "all", "small")  # names of the cache's files, and words of lists
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # `small` leaves them out
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
@@ -24,7 +24,7 @@ PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
 JOINED = (
     "features of one set are joined by + without blanks, as in mel+mfcc, and sets are separated by blanks"
 )
-COMPARED = ("mel", "mfcc", "chroma")  # first, where they are there
+COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
 
 
@@ -63,7 +63,7 @@ class Channel:
 
 @lru_cache(maxsize=1024)
 def parse_channel(text: str) -> Channel:
-    """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError where the grammar is not kept."""
+    """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError if it is malformed."""
     match = CHANNEL.fullmatch(text)
     if match is None:
         raise RequestError(
@@ -102,7 +102,7 @@ def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ..
 
 
 def _value(text: str) -> Value:
-    """An int, float or bool where the text is one, else the text.
+    """An int, float or bool if the text is one, else the text.
 
     >>> [_value(text) for text in ("64", "0.5", "true", "hann")]
     [64, 0.5, True, 'hann']
@@ -118,9 +118,9 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """Of stored features, with their frames, the few to compare first: mel, mfcc, chroma if there.
+    """The few of these stored features, name -> frames, to compare first: mel, mfcc, chroma if there.
 
-    None of vectors (one frame) and of the waveform, which are not stacked with others.
+    Vectors (one frame) and the waveform are left out, because they are not stacked with others.
 
     >>> first_compared({"cqt": 431, "mel": 431, "waveform": 220500, "embedding": 1})
     ['mel', 'cqt']

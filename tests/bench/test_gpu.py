@@ -7,7 +7,7 @@ import pytest
 from tests.golden.commands import ROOT
 from tests.processes import python
 
-CHECKS = 16  # of one model
+CHECKS = 16  # checks of one model
 FALLBACKS = 2  # bf16 and fp16 disagree with fp32, then fp32 is checked
 FAULTS = """
 import random

@@ -78,7 +78,7 @@ def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes)
 CLIP = {"clip_id": "a", "alteration": "", "source_hash": "00ff"}
 FEATURE = {"feature": "mel", "parameters": {"n_mels": 128}, "code_version": 1, "dtype": "float16"}
 FEATURE |= {"sample_rate": 44100, "samples": 220500}
-KNOWN = 3235863038  # of these: a cache made today is read tomorrow
+KNOWN = 3235863038  # a cache made today is read tomorrow
 
 
 def fingerprint(**change):

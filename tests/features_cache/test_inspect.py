@@ -1,4 +1,4 @@
-"""What a cache holds, and what is wrong with it: the clip and the feature, or the file, is named."""
+"""The description of a cache, and its damage: the clip and the feature, or the file, is named."""
 
 import re
 import shutil
@@ -94,7 +94,7 @@ DAMAGES = {
 def test_what_is_wrong_with_a_file_is_named(cache, said):
     DAMAGES[said](cache)
     assert said in verdict(cache).text
-    assert "make features" not in verdict(cache).text  # of an exported file on another machine, too
+    assert "make features" not in verdict(cache).text  # an exported file is verified elsewhere, too
 
 
 def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatch):

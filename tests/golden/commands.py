@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Answer(NamedTuple):
-    """What a command left behind: its exit status and what it printed."""
+    """A command's exit status and what it printed."""
 
     status: int
     out: str

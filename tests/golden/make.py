@@ -16,8 +16,8 @@ from tests.golden.commands import inside
 from tests.golden.outputs import SECTIONS, easy, trained
 
 GOLDEN = Path(__file__).with_name("golden.json")
-AT_LEAST = ("names", "features")  # what is there must stay; more may come
-TOLERANCE = 0.02  # of the largest number of a list: far above floating point, far below any fault
+AT_LEAST = ("names", "features")  # sections that may grow
+TOLERANCE = 0.02  # share of the largest number of a list: far above floating point, far below any fault
 # a clip in twelve may choose another
 CHOOSE_A_BIN = ("rolloff", "yin", "chroma", "tonnetz", "tempogram_ratio")
 

@@ -1,4 +1,4 @@
-"""What the commands leave behind, in numbers and hashes small enough for git.
+"""The outputs of the commands, in numbers and hashes small enough for git.
 
 Each function fills one section of golden.json inside the current folder. Keys that begin with `sha` are equal
 on the same processor and versions; all other numbers are equal up to floating point everywhere.
@@ -66,7 +66,7 @@ def cache(folder):
 
 
 def feature(file):
-    """Of one feature's file: two means of each clip, and whether its state words hold its CRCs."""
+    """Two means of each clip in a feature's file, and whether its state words hold its CRCs."""
     with h5py.File(file) as opened:
         values = opened["values"][:]
         state = opened["state"][:]
@@ -177,7 +177,7 @@ def history(file):
 
 
 def fold(folder, classes):
-    """Of one fold: who was tested, what came out on average, and the numbers of every epoch."""
+    """The tested clips of a fold, their mean answers, and the numbers of every epoch."""
     predictions = table(folder / "predictions.csv")
     epochs = history(folder / "history.csv")
     rows = predictions[["clip_id", "group", "split", "selection", "target"]]
@@ -219,7 +219,7 @@ def run(folder):
 
 
 def trained(*cases):
-    """Of these runs, or of all."""
+    """The outputs of these runs, or of all."""
     return {case: run(train(case, Path("runs") / case)) for case in cases or RUNS}
 
 

@@ -196,7 +196,7 @@ def prepare(run):
 
 
 def wrong(lines, status):
-    """What does not hold, a line a request; empty where every answer is as it should be."""
+    """A line for each request that gets another answer than it should."""
     faults = []
     for words, named in requests(lines):
         answer = command(words)

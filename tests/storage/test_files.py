@@ -1,4 +1,4 @@
-"""What is asked of the operating system: space, whole writes, whole files, locks."""
+"""Requests to the operating system: space, whole writes, whole files, locks."""
 
 import errno
 import fcntl
