@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, Security
 from distributed.comm import CommClosedError
 
 from commandline.errors import Failed, RequestError
@@ -66,6 +66,8 @@ def connected(scheduler: str) -> Iterator[Cluster]:
     if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
         tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
     try:
+        if protocol == "tls" and not Security().get_connection_args("client")["ssl_context"]:
+            raise RequestError(f"SCHEDULER={scheduler} needs certificates, as docs/howto/scale.md shows")
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # TLS raises the last two
         raise RequestError(

@@ -132,7 +132,7 @@ def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
 @pytest.mark.parametrize(
     ("settings", "scheduler", "told"),
     [
-        ({}, "tls://10.0.0.1:1", "ssl_context.*docs/howto/scale.md"),
+        ({}, "tls://10.0.0.1:1", "needs certificates.*docs/howto/scale.md"),
         (
             dict.fromkeys(("tls.ca-file", "tls.client.cert", "tls.client.key"), "/absent.pem"),
             "tls://10.0.0.1:1",
