@@ -30,7 +30,6 @@ from results.scores import (
     all_metrics,
     calibration_error,
     calibration_floor,
-    class_scores,
     cross_fitted_temperatures,
     fit_temperature,
     scaled,
@@ -148,48 +147,37 @@ def class_report(run: Run) -> pd.DataFrame:
     Two last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
     Tags have no interval of recall, but average precision with an interval, low to high, prevalence, AUROC.
     """
-    table = tag_scores(run) if run.tags else single_label_scores(run)
-    tested = table[table["support"] > 0]
-    scores = tested.drop(columns=["class", "low", "high", "recall_low", "recall_high"], errors="ignore")
-    for name, weights in (("macro avg", np.ones(len(tested))), ("weighted avg", tested["support"])):
-        means = np.average(scores, axis=0, weights=weights)
-        table.loc[len(table), ["class", *scores]] = [name, *means]
-    table.loc[len(run.classes) :, "support"] = tested["support"].sum()
+    labels = run.labels
+    decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
+    averages = {name: np.mean([scores[name] for scores in decided], axis=0) for name in decided[0]}
+    ranked: dict[str, Floats | float] = {}
     if run.tags:
-        ranks = run.ranks.mean(axis=0)
-        intervals = tags.precision_intervals(run.labels, ranks, run.groups)  # the last row of their mean
-        table.loc[: len(run.classes), ["low", "high"]] = intervals
-    return table.astype({"support": int})
-
-
-def single_label_scores(run: Run) -> pd.DataFrame:
-    """The rows of `class_report` for the classes of a run of one label a clip."""
-    seeds = [class_scores(run.target, predicted, len(run.classes)) for predicted in run.predicted]
-    averages = {name: sum(seed[name] for seed in seeds) / len(seeds) for name in seeds[0]}
-    table = pd.DataFrame({"class": run.classes, **averages})
-    tested = table["support"] > 0
-    of_class = run.labels[:, tested].astype(float)
-    correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
-    table.loc[tested, ["recall_low", "recall_high"]] = accuracy_interval(correct, run.groups, of_class)
-    return table
-
-
-def tag_scores(run: Run) -> pd.DataFrame:
-    """The rows of `class_report` for the classes of a run of tags, their intervals empty."""
-    decided = [tags.decision_scores(run.labels, chosen) for chosen in run.decisions]
-    return pd.DataFrame(
-        {
-            "class": run.classes,
-            "average_precision": np.mean(
-                [tags.average_precision(run.labels, ranks) for ranks in run.ranks], axis=0
-            ),
+        precisions = [tags.average_precision(labels, ranks) for ranks in run.ranks]
+        areas = [tags.auroc(labels, ranks) for ranks in run.ranks]
+        ranked = {
+            "average_precision": np.mean(precisions, axis=0),
             "low": np.nan,
             "high": np.nan,
-            "prevalence": run.labels.mean(axis=0),
-            "auroc": np.mean([tags.auroc(run.labels, ranks) for ranks in run.ranks], axis=0),
-            **{name: np.mean([scores[name] for scores in decided], axis=0) for name in decided[0]},
+            "prevalence": labels.mean(axis=0),
+            "auroc": np.mean(areas, axis=0),
         }
-    )
+    table = pd.DataFrame({"class": run.classes, **ranked, **averages})
+    tested = table["support"] > 0
+    scores = table[tested].drop(columns=["class", "low", "high"], errors="ignore")
+    if not run.tags:
+        of_class = labels[:, tested].astype(float)
+        correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
+        interval = accuracy_interval(correct, run.groups, of_class)
+        table.loc[tested, ["recall_low", "recall_high"]] = interval
+    for name, weights in (("macro avg", np.ones(len(scores))), ("weighted avg", scores["support"])):
+        means = np.average(scores, axis=0, weights=weights)
+        table.loc[len(table), ["class", *scores]] = [name, *means]
+    table.loc[len(run.classes) :, "support"] = scores["support"].sum()
+    if run.tags:
+        ranks = run.ranks.mean(axis=0)
+        intervals = tags.precision_intervals(labels, ranks, run.groups)  # the last row of their mean
+        table.loc[: len(run.classes), ["low", "high"]] = intervals
+    return table.astype({"support": int})
 
 
 def labels_together(run: Run) -> pd.DataFrame:
