@@ -98,7 +98,12 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
     return []
 
 
-def choose_samples(run: Run, cache: Cache, feature: str, rng: np.random.Generator) -> list[SamplePrediction]:
+def choose_samples(
+    run: Run,
+    cache: Cache,
+    feature: str,
+    rng: np.random.Generator,
+) -> list[SamplePrediction]:
     """Up to four clips that every seed predicted correctly, four that none did, drawn by `rng`, and four of
     the smallest margin; probabilities are means over the seeds.
     """

@@ -13,7 +13,12 @@ from analysis.page import render
 from storage.files import replace_file
 
 
-def write_document(folder: Path, found: Findings, figures: Sequence[SavedFigure], methods: str) -> set[str]:
+def write_document(
+    folder: Path,
+    found: Findings,
+    figures: Sequence[SavedFigure],
+    methods: str,
+) -> set[str]:
     """Write `folder/latex`; returns the files by their paths in `folder`. The figures' PDFs are there."""
     # Numbered: a run's name may hold letters that TeX cannot read in a file's name.
     files = {

@@ -137,7 +137,13 @@ PR_CURVES = 8  # classes that are drawn, from the highest average precision to t
     "each class, which a random order would have",
     lambda **_: 3.2,
 )
-def draw_precision_recall(ax: Axes, *, target: np.ndarray, ranks: np.ndarray, classes: Sequence[str]) -> Axes:
+def draw_precision_recall(
+    ax: Axes,
+    *,
+    target: np.ndarray,
+    ranks: np.ndarray,
+    classes: Sequence[str],
+) -> Axes:
     """A curve a class; `target` (N, K) labels, `ranks` (N, K); of many classes PR_CURVES evenly chosen."""
     order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
     order = order[: np.count_nonzero(target.any(axis=0))]
@@ -162,7 +168,13 @@ FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer says little
     lambda **_: 3.7,
     COLUMN_WIDTH,
 )
-def draw_reliability(ax: Axes, *, confidence: np.ndarray, accuracy: np.ndarray, clips: np.ndarray) -> Axes:
+def draw_reliability(
+    ax: Axes,
+    *,
+    confidence: np.ndarray,
+    accuracy: np.ndarray,
+    clips: np.ndarray,
+) -> Axes:
     """Accuracy of the predictions in each bin of confidence, (bins,) each, above how many there are."""
     ax.set_axis_off()
     above = ax.inset_axes((0, 0.3, 1, 0.7))
