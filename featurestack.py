@@ -151,7 +151,7 @@ OPTIONS = "\n\nOptions, each with its default and meaning:\n"
 def clips(options: SourceOptions) -> "pd.DataFrame":
     """The dataset's table, one row a clip: clip_id, path, label, category, fold, group and the rest.
 
-    `dataset` is what DATASET= takes: `synth` (made where it is not there yet), `esc50` and `esc10`
+    `dataset` is what DATASET= takes: `synth` (made if it is not there yet), `esc50` and `esc10`
     (downloaded), a folder of audio files, a CSV. `data` is the folder of datasets.
 
         fs.clips("synth").groupby("label").size()
@@ -164,7 +164,7 @@ def clips(options: SourceOptions) -> "pd.DataFrame":
 def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None) -> "Clip":
     """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32, `.sample_rate`.
 
-    With `seconds` it is padded with zeros or cut to that duration, without it is read whole.
+    Without `seconds` the whole file is read; with it the clip is cut or padded with zeros to that duration.
 
         fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
     """
@@ -319,11 +319,11 @@ def train(options: RunOptions) -> "RunFolder":
 
 @takes(ImportanceOptions, "features")
 def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
-    """`make importance`: what each feature is worth, alone and beside the others, from many small fits.
+    """`make importance`: the worth of each feature, alone and beside the others, from many small fits.
 
     Tables: `features`, four numbers of each with interval and p; `classes`, the Shapley value by class;
     `pairs`, CKA and interaction of two (negative: they say the same); `sets`, the best of each size with its
-    cost; `recordings`, the accuracy by how many are trained on.
+    cost; `recordings`, the accuracy by the number of recordings for training.
 
         fs.importance("mel mfcc chroma", dataset="synth")["features"]
     """
@@ -335,9 +335,9 @@ def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
 
 @takes(RunOptions)
 def own_run(network: str, options: RunOptions) -> "OwnRun":
-    """For a training loop of your own: a `train.own_loop.OwnRun`, the trainer's clips as torch datasets.
+    """The trainer's clips as torch datasets, for a training loop of your own: a `train.own_loop.OwnRun`.
 
-    `network` is the name of yours. `.clips(fold, side)` is a dataset for a DataLoader, whose `.augment`
+    `network` is your network's name. `.clips(fold, side)` is a dataset for a DataLoader, whose `.augment`
     changes a batch as the trainer does; `.write` makes a run.
 
         own = fs.own_run("mine", dataset="synth", features="mel+mfcc")
@@ -376,9 +376,10 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
 
 @takes(PredictOptions, "audio")
 def detections(options: PredictOptions) -> "pd.DataFrame":
-    """`make predict` through recordings: file, start, end, class, mean and largest probability, a row each.
+    """`make predict` with windows: a row for each detection in the recordings.
 
-    Files are written as by the command. With `tables` scores.csv stands beside detections.csv.
+    Columns: file, start, end, class, mean and largest probability. The command's files are written too, with
+    `tables` also scores.csv beside detections.csv.
 
         fs.detections("recordings", run="last", tables="labels")
     """
@@ -398,7 +399,7 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
 def report(options: AnalysisOptions) -> "Built":
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is trained.
 
-    `.page` is the HTML file, `.headline` what was found; the tables are in `tables` beside the page.
+    `.page` is the HTML file, `.headline` its finding in one sentence. The folder `tables` is beside the page.
 
         fs.report("synth").headline
     """
@@ -416,7 +417,7 @@ def report(options: AnalysisOptions) -> "Built":
 
 
 def draw(name: str, **data: Any) -> "NotebookFigure":
-    """A figure of the report by its name, with what its drawing function takes.
+    """A figure of the report by its name; `data` are the arguments of its drawing function.
 
     `list(fs.FIGURES)` are the names; `help(fs.FIGURES["confusion_matrix"].draw)` says what `data` holds.
 
