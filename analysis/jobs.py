@@ -141,7 +141,7 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of all that a report is made from: options, code, cache, findings of `check`, runs.
+    """The hash of all that a report is made from: options, code, cache, findings of `check`, events, runs.
 
     The report says what to type next, so the spelling of commands counts as well.
     """
