@@ -60,8 +60,8 @@ class Finding:
     names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"  # noun for a name
-    accuracy: float | None = None  # mean over folds of a classifier of artefacts alone
-    chance: float | None = None  # accuracy of always the commonest class
+    accuracy: float | None = None  # mean over folds of a classifier of artefacts alone; AUROC for tags
+    chance: float | None = None  # accuracy of always the commonest class; 0.5 for tags
 
 
 class Measures(NamedTuple):
@@ -120,7 +120,7 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), without a leak.
 
-    With several labels a clip, macro AUROC of the classes that every side of every fold has and lacks.
+    With several labels a clip: macro AUROC of the classes that some clips have and others lack on each side.
     RequestError if there is no such class, or a fold leaves fewer than two classes to train on.
     """
     from sklearn.linear_model import LogisticRegression

@@ -6,9 +6,9 @@
         scores.csv        features (`a b`), score (probability | correct), then one column for each test clip
 
 scores.csv has two lines for each fit, appended in one write: the probability of each clip's true class, and
-whether that class was the most probable. With tags the first line has the geometric mean over the classes of
-the probability that a clip has the label, or lacks it if it does; the second has the clip's part of mAP: the
-mean of the line is mAP.
+whether that class was the most probable. With tags the first line is the geometric mean, over the
+classes, of the probability of what is true: the clip has the label, or it has not. The second line is the
+clip's part of mAP; the mean of the line over folds is mAP.
 
 A fit is named by its features; `1/4` before them means that it was fitted to a quarter of the training
 recordings. A line that a kill cut short is not read, and is removed before the next is written.

@@ -109,7 +109,7 @@ def lwlrap(target: Targets, scores: Scores) -> float:
 
 
 def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
-    """Logarithms (N, K) of the probability that a label is there if it is, absent if it is not."""
+    """Logarithms (N, K) of the probability of what is true: the clip has the label, or it has not."""
     true = np.where(target, probabilities, 1 - probabilities.astype(np.float64))
     return np.log(np.maximum(true, SMALLEST_PROBABILITY))
 
