@@ -134,3 +134,11 @@ def test_fsd50k_with_all_its_labels_grouped_by_uploader(tmp_path):
     file.parent.mkdir()
     file.write_text(json.dumps({"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}))
     assert table_of(fsd50k, tmp_path)["group"].tolist()[:3] == ["ann", "ann", "12"]
+    for damaged in ("{", "[]", '{"10": {}}'):
+        file.write_text(damaged)
+        with refused(r"info.*damaged"):
+            table_of(fsd50k, tmp_path)
+    truth = csv(fsd50k / "FSD50K.ground_truth" / "dev.csv", FSD50K["dev"].replace(",train", ",tarin", 1))
+    file.unlink()
+    with refused(rf"{truth}: 10 has split 'tarin'; expected val or train"):
+        table_of(fsd50k, tmp_path)
