@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import os
+import shlex
 import sys
 import textwrap
 import typing
@@ -14,7 +15,7 @@ from typing import Any, NoReturn
 from commandline.errors import DISK_FAILED, NOT_WRITABLE, Failed, RequestError, nearest
 from commandline.options import HANDED_OVER, PLACES, SURROGATE, Options, fields, texts, unfold, written
 from commandline.registry import Registry
-from commandline.spelling import MAKE, PYTHON, STAGES, TARGETS, UNACTIVATED, called_as, spelled
+from commandline.spelling import HOME, MAKE, PYTHON, STAGES, TARGETS, UNACTIVATED, called_as, spelled
 from commandline.terminal import tell, tell_warnings
 
 # Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a shared core
@@ -156,6 +157,12 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spellin
     except BrokenPipeError:
         sys.stderr.close()  # nobody reads our output any more
         status = 1
+    except ModuleNotFoundError as error:
+        if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
+            raise
+        activate = shlex.quote(f"{HOME}/.venv/bin/activate")
+        tell(f"error: this Python lacks {error.name}: activate the environment that has it: . {activate}")
+        status = 2
     except UnicodeEncodeError as error:
         if not SURROGATE.match(error.object, error.start):
             raise

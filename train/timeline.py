@@ -126,7 +126,7 @@ def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float,
     }
     dcase = table.iloc[:, :4].set_axis(["filename", "onset", "offset", "event_label"], axis=1)
     written = {"csv": as_csv(table)}
-    for ending, columns in {"selections.txt": pd.DataFrame(raven), "tsv": dcase}.items():
+    for ending, columns in {"selections.txt": pd.DataFrame(raven).round(DIGITS), "tsv": dcase}.items():
         written[ending] = columns.to_csv(sep="\t", index=False, lineterminator="\n")
     for ending, text in written.items():
         replace_file(folder / f"detections.{ending}", text)

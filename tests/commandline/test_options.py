@@ -5,6 +5,8 @@ import math
 import os
 import re
 import shlex
+import subprocess
+import sys
 import typing
 from pathlib import Path
 from typing import Literal
@@ -24,6 +26,7 @@ from commandline.options import (
     words,
 )
 from commandline.spelling import make_command
+from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
 
@@ -143,6 +146,14 @@ def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, cap
     with pytest.raises(SystemExit) as stop:
         main([fine, fails], argv)
     assert stop.value.code == status and said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="needs a clone that make has set up")
+def test_a_python_without_the_libraries_is_told_which_one_has_them():
+    outside = [os.path.realpath(sys.executable), "-S", "-m", "pipeline", "check"]
+    done = subprocess.run(outside, cwd=ROOT, env={"HOME": "/"}, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: this Python lacks ") and ".venv/bin/activate" in done.stderr
 
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
