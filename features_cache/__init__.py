@@ -1,19 +1,20 @@
 """The feature cache: a folder of ordinary HDF5 files, one a feature, that survives kills and detects damage.
 
-    index.h5      the clip table and links to the features
+    index.h5      the clip table and links to the values of the features
     mel.h5        values, state words, clip ids, axes
-    locks/        one lock a feature; one claim a run
+    locks/        a lock for each feature and a claim for each run, among others
+    check.json    what `python -m pipeline check` found
     failures.csv  clips that could not be done
     costs.csv     what computing each feature took
     verified.csv  which files need not be read again to look for damage
 
 The protocol, in the order in which it reads best; docs/reference/formats.md has it on one page:
 
-    writer.py        who writes what in which order, and why a kill between any two lines is harmless
+    writer.py        who writes what in which order, and why a kill between any two steps is harmless
     claims.py        which run may write which clips, and that nobody writes for a run that is gone
     feature_file.py  a feature's file; the word that says whether a clip is done and intact
-    hdf5.py          how HDF5 is used so that nothing is without a checksum
-    index.py         the clip table and the links, the CSV files, replaced whole
+    hdf5.py          how HDF5 is used, with checksums on everything but the values
+    index.py         the clip table and the links, check.json, the CSV files, each replaced whole
     cache.py         reading: what is missing, damaged or outdated is never returned
 
 Its vocabulary: names.py, the grammar of FEATURES; location.py, from DATASET to its folder; table.py, the
@@ -33,7 +34,7 @@ __all__ = ["Cache", "Channel", "UnreadableClips", "cache_folder", "dataset_name"
 
 
 def __getattr__(name: str) -> object:
-    """The reader is loaded when it is asked for: `--help` waits for no library."""
+    """Import the reader when it is first used, so that `--help` waits for no library."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from features_cache import cache

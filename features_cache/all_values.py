@@ -1,13 +1,13 @@
-"""Feature maps whose columns are not time enter summaries with all their values, at most MOST_VALUES.
+"""Summaries of feature maps whose columns are not time: they keep all values, at most some MOST_VALUES.
 
-Statistics over time describe a mel spectrogram. They would average away the modulation spectrum of a clip,
-whose columns are modulation frequencies.
+Statistics over time describe a mel spectrogram. They would average away a modulation spectrum, whose
+columns are modulation frequencies.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_VALUES = 4096  # a channel; neighbouring columns of a larger one are averaged
+MOST_VALUES = 4096  # of a channel; neighbouring columns of a larger one are averaged, down to one
 
 
 def is_time(frame_unit: str) -> bool:

@@ -33,7 +33,7 @@ from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name,
 from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
 
-ALIKE = 0.8  # least share of letters that a slip has in common with the name that was meant
+ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 
 Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
@@ -43,11 +43,11 @@ class OutdatedFeature(RequestError):
 
 
 class UnreadableClips(RequestError):
-    """Clips that were asked for and cannot be given: the feature, {clip_id: reason}."""
+    """Clips that cannot be read; its arguments are the feature and {clip_id: reason}."""
 
     @property
     def reasons(self) -> dict[str, str]:
-        """By clip id."""
+        """Clip id -> why it cannot be read."""
         return self.args[1]
 
     def __str__(self) -> str:
@@ -115,7 +115,7 @@ class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder   holds index.h5, else RequestError
-    command  what that error says to type
+    command  the command that this error names
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
@@ -136,7 +136,9 @@ class Cache:
 
     @property
     def settings(self) -> Attributes:
-        """dataset, source, synthetic (0 or 1), sample_rate, samples; published_test and groups if known."""
+        """dataset, source, synthetic (0 or 1), sample_rate, samples, format_version; published_test and groups
+        if known.
+        """
         return self._index[1]
 
     @property
@@ -166,12 +168,12 @@ class Cache:
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """The clips' sample rate in Hz; 0 if none was stated."""
         return self.settings["sample_rate"]
 
     @property
     def duration(self) -> float:
-        """Seconds of a clip."""
+        """Seconds of a clip; 0 if none was stated."""
         return self.settings["samples"] / self.sample_rate if self.sample_rate else 0.0
 
     @property
@@ -192,7 +194,7 @@ class Cache:
 
     @property
     def published_test(self) -> int | None:
-        """The one fold that the dataset's publishers test, if it is not each in turn."""
+        """The one fold that the dataset's publishers test; None if each fold is tested in turn."""
         return self.settings.get("published_test")
 
     @property
@@ -235,7 +237,7 @@ class Cache:
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of this channel's file: its own, or one that names no parameter at its default."""
+        """The stored name of this channel's file: its own, or one whose name omits default parameters."""
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
@@ -267,7 +269,7 @@ class Cache:
         return np.all([self[channel].done() for channel in channels], axis=0)
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
-        """Megabytes, and if known seconds, that these features took for all clips, each feature once."""
+        """Megabytes, and if known seconds, that these features take for all clips, each feature once."""
         clip_bytes = {self[channel].stored: self[channel].clip_bytes for channel in channels}
         cost = {"megabytes": sum(clip_bytes.values()) * len(self.clips) / 1e6}
         measured = index.read_costs(self.folder)
@@ -307,7 +309,7 @@ class Cache:
             )
 
     def named(self, features: str) -> list[str]:
-        """Stored names of the features in a list, each once, also of damaged ones."""
+        """Stored names of the features in a list, each once, damaged ones included."""
         channels = [channel for channels in parse_list(features, self.features) for channel in channels]
         self.refuse_missing(channels)
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
@@ -315,8 +317,8 @@ class Cache:
     def source_changes(self) -> str:
         """How the dataset differs from the time of extraction, such as `3 clips new`; empty if it does not.
 
-        Files count by size and time, a table by its rows. New files are looked for in class folders, beside
-        known ones: a published dataset's table may leave files out.
+        Audio files are compared by size and time, a table by its number of rows. New files are looked for
+        beside known ones, but not in a folder with a CSV table, which may leave files out on purpose.
         """
         clips = self.sources[(self.sources["copy_of"] == "") & (self.sources["path"] != "")]
         files = clips.drop_duplicates("path")
@@ -354,7 +356,7 @@ class Cache:
 
 
 def open_cache(options: DatasetOptions) -> Cache:
-    """The cache of DATASET=; RequestError names the nearest, or what to type if it has none."""
+    """The cache of DATASET=; RequestError names the nearest dataset, or the command that makes the cache."""
     folder = cache_folder(options.dataset, options.data, options.name)
     if not (is_cache(folder) or options.dataset in NAMED or Path(options.dataset).exists()):
         raise RequestError(unknown_dataset(options.dataset, options.data))

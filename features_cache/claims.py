@@ -1,15 +1,16 @@
 """A run's claim: which clips of which features it writes, who it is, and whether it is alive.
 
-A claim is a small JSON file that its run locks for as long as it lives. It has three purposes:
+A claim is a small JSON file that its run keeps locked until it ends. It has three purposes, on a file
+system with locks:
 
 * Two runs never write the same clips of the same feature. A claim that overlaps a living one is refused, and
   the message names the other run. Claims of other features or other parts stand side by side.
 * Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it writes a clip, and first
   checks that the claim is still locked. Whoever removes a dead claim locks `.writing` exclusively first: a
   worker that outlived its parent, on any machine, then finds the claim unlocked and ends.
-* A power cut leaves the file behind, with the id of an earlier boot. A state word may then have reached the
-  disk without its data, so the claimed clips are checked by CRC before they count as done. After a kill the
-  system still holds everything that was written; only the fsync is missing.
+* A power cut leaves the claim behind, with the id of an earlier boot. A state word may then have reached the
+  disk without its data, so every clip of the claimed features is checked by CRC before it counts as done.
+  After a kill the system still holds everything that was written; only the fsync is missing.
 """
 
 import json
@@ -68,7 +69,7 @@ class Handle:
 
     marker: Path
     locked: bool
-    """Whether this file system's locks do anything."""
+    """Whether the file system has locks."""
 
 
 class Writing:
@@ -107,7 +108,7 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
 
 @contextmanager
 def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
-    """Admit this run, or name the one that blocks it; at the end flush its files and remove its claim."""
+    """Admit this run, else wait or raise RequestError; at the end flush its files and remove its claim."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
     marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
@@ -141,7 +142,7 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
 
 
 def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
-    """Remove a dead run's claim; after a power cut check the clips that it wrote."""
+    """Remove a dead run's claim; check its features' clips if another boot or machine wrote them."""
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
             tell(f"a run of another machine or before a restart is gone: checking what it wrote ({claim})")
@@ -155,7 +156,7 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
 
 
 def _remove(folder: Path, marker: Path, claim: Claim) -> None:
-    """Flush the files that a run wrote to the disk, then remove its claim."""
+    """Flush to disk the files that a run wrote, then remove its claim."""
     for name in claim.features:
         with suppress(FileNotFoundError):
             sync(folder / f"{name}.h5")

@@ -43,7 +43,8 @@ def create_cache(
     table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (the source recording;
                  by default every clip is its own), `category`, `path`, `copy_of`, `alteration`
     dataset      the name in run folders and reports; the folder's by default
-    sample_rate  Hz, duration: seconds; 0 if the features have none
+    sample_rate  of the audio behind the features, Hz; 0 if there is none
+    duration     of a clip, seconds; 0 if there is none
 
         create_cache("data/speech", {"clip_id": ["a", "b"], "label": ["yes", "no"], "fold": [1, 2]})
     """
@@ -81,8 +82,8 @@ def write_feature(
               position of each row and frame, by default its number; `row_unit` and `frame_unit`, their units;
               `parameters`, recorded in the file and part of every fingerprint
 
-    RequestError for another shape, unknown ids, ids that occur twice, NaN, infinity, overflow of `dtype`;
-    OSError, with the file and its size, for a full disk; the cache then stays as it was.
+    RequestError for a bad or existing name, another shape, unknown ids, ids that occur twice, NaN, infinity,
+    overflow of `dtype`; OSError, with the file and its size, for a full disk; the cache then stays as it was.
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """

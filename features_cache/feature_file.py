@@ -1,17 +1,17 @@
 """One feature's HDF5 file: its layout, its header, and which clips are done and intact.
 
     /values (N, rows, frames)   contiguous, allocated at creation, at a multiple of 4096
-    /state  (N,) uint64         the state word of each clip, at a multiple of 4096: none straddles two pages,
-                                one call writes it, and a kill leaves the old word or the new one
+    /state  (N,) uint64         the state word of each clip, at a multiple of 4096: no word straddles two
+                                pages, one call writes it, and a kill leaves the old word or the new one
         0                                     not done
         fingerprint << 32 | crc32 of values   done, made from the inputs that the fingerprint covers
     /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
-    attributes                  the other fields of FeatureSpec
+    attributes                  the format's version and the other fields of FeatureSpec
 
-The fingerprint covers the clip's id, its audio's content, its alteration, the audio settings, the feature
-with all parameters and its code's version, and the type of the stored values. The cache holds all of these,
-so that a reader computes the same number without the pipeline. Values made from anything else do not count as
-done, whoever wrote them.
+The fingerprint covers the clip's id, its file's content, a window's place in the file, the alteration, the
+audio settings, the feature with all parameters and its code's version, and the type of the stored values. The
+cache holds all of these, so that a reader computes the same number without the pipeline. Values made from
+anything else do not count as done, whoever wrote them.
 
 After creation nothing writes through HDF5: clips are written at their offsets, see writer.py.
 """
@@ -57,7 +57,7 @@ def lock(folder: Path, name: str) -> Lock:
 
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
-    """(N,) a hash of each clip's id, alteration and source content, and of a window's place in it."""
+    """(N,) a hash of each clip's id, alteration and source content, and of a window's place in its file."""
     if is_windowed(clips):
         places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
         ids = clips["clip_id"].where(clips["end"] == 0, clips["clip_id"] + "\0" + places)
@@ -72,7 +72,10 @@ def _as_text(parameters: Mapping[str, object]) -> str:
 
 
 def fingerprints(clips: NDArray[np.uint64], feature: np.uint64) -> NDArray[np.uint64]:
-    """(N,) 32-bit numbers, never 0: splitmix64's finaliser spreads every bit of both keys."""
+    """(N,) the fingerprint of each clip in a feature: 32 bits, never 0.
+
+    The multiplications of splitmix64's finaliser spread every bit of both keys.
+    """
     mixed = clips ^ feature
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -84,7 +87,7 @@ def _hash(text: str) -> int:
 
 
 def state_word(fingerprint: int, values: NDArray) -> int:
-    """The state word of these values, done."""
+    """The state word of a clip that is done with these values."""
     return fingerprint << int(FINGERPRINT) | zlib.crc32(values.data)
 
 
@@ -111,7 +114,7 @@ class ClipStatus:
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """Never written."""
+        """No row, or state word 0: never written, interrupted or forgotten."""
         return self.states == 0
 
 
@@ -127,7 +130,7 @@ class FeatureSpec:
     stored: str
     feature: str
     parameters: Attributes = field(default_factory=dict)
-    """All of them, defaults filled in."""
+    """All parameters, defaults filled in."""
     code_version: int = 0
     units: str = ""
     """The stored values' unit: "dB" is a level, "dB/frame" is not."""
@@ -162,7 +165,7 @@ class FeatureSpec:
 
     @property
     def key(self) -> np.uint64:
-        """A hash of everything that makes one feature's values differ from another's."""
+        """A hash of the FINGERPRINTED fields, the feature's part of every fingerprint."""
         covered = {name: getattr(self, name) for name in FINGERPRINTED}
         covered["parameters"] = _as_text(self.parameters)
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
@@ -179,7 +182,7 @@ class FeatureFile(FeatureSpec):
 
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
-        """(N,) UTF-8, in the file's own order; not in the header, which every batch takes to a worker."""
+        """(N,) UTF-8, in the file's own order; read late, since every batch takes the header to a worker."""
         with hdf5.opened(self.path) as file:
             return hdf5.read_column(file, "clip_id")
 

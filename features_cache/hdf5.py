@@ -1,7 +1,7 @@
-"""HDF5 with a checksum on everything: no value is returned unchecked.
+"""HDF5 with a checksum on everything but feature values, whose CRCs are in the state words.
 
 Every small dataset is chunked with fletcher32 and has its CRC beside it; texts and attributes are of fixed
-length, since the others lie in HDF5's global heap, which has no checksum. HDF5's own locking is off: no open
+length, since HDF5 stores others in its global heap, which has no checksum. HDF5's own locking is off: no open
 file is ever changed in structure, and network file systems often lack it.
 """
 
@@ -22,7 +22,7 @@ from commandline.errors import RequestError
 from commandline.spelling import make_command
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
-CHUNK = 1 << 16  # elements a chunk of small datasets
+CHUNK = 1 << 16  # elements in a chunk of a small dataset
 
 
 class DamagedFile(RequestError):
@@ -38,7 +38,7 @@ class DamagedFile(RequestError):
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; every error of HDF5 becomes DamagedFile."""
+    """The file, open for reading; FileNotFoundError if there is none, DamagedFile for errors of HDF5."""
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not (path.is_file() and os.access(path, os.R_OK)):

@@ -8,8 +8,8 @@ costs.csv      seconds of one core that a feature took for a clip, and the numbe
 verified.csv   size and time of each feature's file when all its clips were intact. A run does not read an
                unchanged file to look for damage. Whoever finds damage removes verified.csv.
 
-They can be made again at any time. Each is replaced whole, by rename, under one lock, so that a reader sees
-the old one or the new one.
+They can be made again, except the index.h5 of a cache without audio. Each is replaced whole, by rename (all
+but check.json under one lock), so that a reader sees the old one or the new one.
 """
 
 import csv
@@ -48,7 +48,7 @@ HEADERS = {
 
 
 def can_hold_feature(path: Path) -> bool:
-    """Whether a file's name can be a feature's; that of a copy such as mel-old.h5 cannot."""
+    """Whether a file has the name of a feature's file; a copy such as mel-old.h5 has not."""
     return path.suffix == ".h5" and path.stem not in NO_FEATURE_NAMES and bool(CHANNEL.fullmatch(path.stem))
 
 
@@ -76,7 +76,7 @@ def refresh(
 ) -> None:
     """Replace the index by one of these clips and the present feature files, unless it is the same.
 
-    Outside `part` the sources' columns stay as they are: another run may have written them.
+    Outside `part` the SOURCE_COLUMNS stay as they are: another run may have written them.
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
@@ -173,7 +173,7 @@ def write_failures(
     features: Iterable[str],
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Replace the failures of these features, or of whole clips, for the clips that were tried.
+    """Replace the failures of the tried clips, whole or in these features; drop those of clips that are gone.
 
     tried     rows of the clips
     features  stored names of the features asked for
@@ -204,7 +204,7 @@ def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
 
 
 def write_costs(folder: Path, seconds_a_clip: Mapping[str, float], clips: Mapping[str, int]) -> None:
-    """Note the costs of these features, unless more clips were measured before; those of others stay."""
+    """Note the costs of these features, unless more clips were measured before; other costs stay."""
     with lock(folder, "index"):
         costs = read_costs(folder)
         for name, seconds in seconds_a_clip.items():
@@ -224,7 +224,7 @@ def is_verified(path: Path) -> bool:
 
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
-    """Note that all clips of these features are intact: read or written since their run began."""
+    """Note that all clips of these features are intact; the caller has just read or written each."""
     with lock(folder, "index"):
         known = _read_rows(folder / VERIFIED)
         now = [_as_it_is(folder / f"{name}.h5") for name in feature_names(folder)]
@@ -234,6 +234,6 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
 
 
 def forget_verified(folder: Path) -> None:
-    """Remove the note, since damage was found: the next run looks for more."""
+    """Remove verified.csv after damage was found, so that the next run looks for more."""
     with suppress(OSError):
         (folder / VERIFIED).unlink(missing_ok=True)

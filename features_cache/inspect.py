@@ -19,7 +19,7 @@ SAMPLED_CLIPS = 16  # clips whose values give the rounding
 
 
 def describe_cache(cache: Cache) -> str:
-    """Several lines; a file that cannot be read is named in its own."""
+    """What a cache holds, in several lines; a line for each file that cannot be read."""
     settings = cache.settings
     copies = int((cache.clips["copy_of"] != "").sum())
     first = (
@@ -40,7 +40,7 @@ def describe_cache(cache: Cache) -> str:
         total += stored
         done = np.flatnonzero(feature.done())
         sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
-        # the largest error of the stored type: half the distance to the neighbouring number
+        # the largest rounding error: half the distance from the largest value to the next number
         rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
         rows.append(
             (
@@ -68,21 +68,24 @@ def describe_cache(cache: Cache) -> str:
 
 
 class Verdict(NamedTuple):
-    """The findings of `verify` in one file."""
+    """What `verify` found in one file."""
 
     name: str  # the feature, or index.h5
-    text: str  # several lines: why it cannot be read, or how many clips are intact, and which are not
-    intact: bool  # clips may be missing
+    text: str  # why it cannot be read, or how many clips are intact and, a line each, which are not
+    intact: bool  # true also if clips are missing
 
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
-    """A verdict on the index, then one a feature file (all by default), every clip of it."""
+    """Verdicts on the index and on each feature's file with all its clips; only the index's if it is damaged.
+
+    features  stored names; None for all
+    """
     cache = Cache(folder)
     try:
         verdicts = [Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)]
         with hdf5.opened(folder / INDEX) as file:
             file.visititems(lambda *member: None)  # opens each, for the checksums of the structure
-            for name in file.keys() - {CLIPS}:  # read by other programs alone
+            for name in file.keys() - {CLIPS}:  # only other programs follow these links
                 link = file.get(name, getlink=True)
                 if (link.filename, link.path) != (f"{name}.h5", "/values"):
                     raise DamagedFile(f"{INDEX} cannot be read: {name} links to {link.filename}")

@@ -7,7 +7,7 @@ from commandline.errors import RequestError, closest, nearest
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 TABLES = (".csv", ".tsv", ".txt")
-PATH_CUTOFF = 0.7  # least similarity of a folder's name: names less alike are a coincidence
+PATH_CUTOFF = 0.7  # least similarity of a folder's or table's name, 0 to 1: less is a coincidence
 NAMED = ("esc50", "esc10", "synth", "synth_mix")
 
 
@@ -43,7 +43,7 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
 
 
 def unknown_dataset(dataset: str, data: Path) -> str:
-    """The message for an unknown dataset: the nearest name, the nearest path beside it, the list."""
+    """The message for an unknown dataset: the nearest known name, the list, the nearest path beside it."""
     cached = {path.parent.parent.name for path in data.glob(f"*/features/{INDEX}")}
     if dataset in cached:
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"

@@ -1,6 +1,6 @@
 """The names of features: `mel`, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`, `"mel mfcc"`.
 
-This module knows the grammar. Which features, keys and defaults exist is the pipeline's to say.
+This module defines the grammar; the pipeline defines the features, their parameters and defaults.
 """
 
 import re
@@ -12,7 +12,7 @@ from commandline.errors import RequestError
 
 Value = str | int | float | bool
 
-NO_FEATURE_NAMES = ("index", "clips", "all", "small")  # names of the cache's files, and words of lists
+NO_FEATURE_NAMES = ("index", "clips", "all", "small")  # index.h5, its table, and words of feature lists
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # `small` leaves them out
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
@@ -39,7 +39,7 @@ class Channel:
 
     @property
     def stored(self) -> str:
-        """The name of the file and of the link: `mel@n_mels=64`."""
+        """The name of the feature's file and of its link in index.h5: `mel@n_mels=64`."""
         if not self.parameters:
             return self.name
         texts = (
@@ -49,7 +49,7 @@ class Channel:
         return f"{self.name}@{','.join(texts)}"
 
     def kept_rows(self, count: int) -> slice:
-        """Which of the `count` rows of its feature; RequestError if there are fewer."""
+        """The slice of its feature's `count` rows; RequestError if the range goes beyond them."""
         if self.rows is None:
             return slice(count)
         first, last = self.rows
@@ -90,7 +90,10 @@ def parse_set(text: str) -> tuple[Channel, ...]:
 
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
-    """The feature sets of a list separated by blanks; `all` and `small` stand for `singles`."""
+    """The feature sets of a list separated by blanks, each once.
+
+    `all` stands for `singles`, `small` for those that are not LARGE.
+    """
     small = [name for name in singles if parse_channel(name).name not in LARGE]
     words = {"all": singles, "small": small}
     sets = [parse_set(name) for word in text.split() for name in words.get(word, [word])]
@@ -118,7 +121,7 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The few of these stored features, name -> frames, to compare first: mel, mfcc, chroma if there.
+    """The stored features (name -> frames) to compare first: COMPARED, filled up to three if under two.
 
     Vectors (one frame) and the waveform are left out, because they are not stacked with others.
 

@@ -1,4 +1,4 @@
-"""Export and import: a cache, or some of its features, as one zip of its ordinary files, bit for bit."""
+"""Export and import: a cache's index and some or all of its features' files, bit for bit, as one zip."""
 
 import tempfile
 import zipfile
@@ -37,8 +37,8 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
 def import_features(source: Path, folder: Path) -> list[str]:
     """Put the features of an exported file into a cache, made if there is none; returns their names.
 
-    RequestError, and nothing is imported, if the file is damaged, or if the cache has another source or one
-    of the features already.
+    RequestError, and nothing is imported, if the file is damaged, or if the cache has other settings (source,
+    sample rate, …) or one of the features already.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with unpacked(source, folder.parent) as files:
@@ -66,7 +66,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
 
 
 def verify_export(source: Path) -> list[Verdict]:
-    """Verdicts on the files in an exported one; RequestError if there is no such file."""
+    """Verdicts on the files in an exported zip; RequestError if there is no such zip."""
     try:
         with unpacked(source) as files:
             return verify_cache(files)
@@ -76,7 +76,7 @@ def verify_export(source: Path) -> list[Verdict]:
 
 @contextmanager
 def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
-    """A temporary folder with the files of an exported cache."""
+    """A temporary folder with the files of an exported cache; Refused if the zip holds anything else."""
     if not source.is_file():
         raise RequestError(f"{source}: there is no such file")
     with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:

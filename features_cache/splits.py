@@ -1,6 +1,6 @@
 """Each fold's train, validation and test clips, without a leak. Pure functions of the clip table.
 
-A group is one source recording; no two sides of a split share one. Altered copies are only trained on.
+No two sides of a split share a group (a source recording). Altered copies are only trained on.
 """
 
 from dataclasses import dataclass
@@ -36,11 +36,11 @@ class Split:
 def fold_split(
     table: pd.DataFrame, fold: int, *, val: Literal["none", "next", "group"] = "none", seed: int = 0
 ) -> Split:
-    """The split in which `fold` is tested, by the protocol.
+    """The split in which `fold` is tested.
 
     `val` sets clips aside for early stopping: the next fold, or 15 % of the training groups (stratified,
     drawn from `seed`). Altered copies of the training clips are trained on too.
-    RequestError if the table has no such fold, or nothing would be trained on.
+    RequestError if the table has no such fold, or no clip would be left to train or to validate on.
     """
     originals = table[table["copy_of"] == ""]
     folds = sorted(originals["fold"].unique().tolist())
@@ -81,7 +81,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
-    """Draw a share of the groups, stratified by their commonest class; every class keeps one group."""
+    """Draw a share of the groups, stratified by each group's commonest class; every class keeps one group."""
     class_of = by_label(clips).groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}

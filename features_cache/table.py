@@ -1,4 +1,4 @@
-"""The clip table: one row a clip, the same columns in every stage. Pure functions of the table."""
+"""The clip table: one row a clip, CLIP_COLUMNS in every stage. Pure functions of the table."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -18,7 +18,7 @@ SOURCE_COLUMNS = {
     "source_time_ns": np.int64,
     "source_hash": str,
     "source_seconds": np.float64,  # duration of the audio; 0 if unknown
-}  # about the audio file
+}
 # No class may have these names: they are columns of predictions.csv and of what predict prints and writes.
 NO_CLASS_NAMES = (
     *("clip_id", "group", "split", "selection", "target", "fold"),
@@ -42,7 +42,7 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         if column != "fold":
             clean[column] = clean[column].fillna("").astype(str)
     try:
-        clean["fold"] = clean["fold"].astype("Int64").astype(np.int64)  # the former refuses fractions
+        clean["fold"] = clean["fold"].astype("Int64").astype(np.int64)  # Int64 refuses fractions
     except (TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"the clip table's folds are not whole numbers: {error}") from None
     if is_windowed(given) and (given["end"] > 0).any():
@@ -55,12 +55,12 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         raise RequestError(f"row {int((ids == '').argmax())} of the clip table has no clip_id")
     for wrong, what in (
         (ids.duplicated(), "clip ids occur twice"),
-        (copies & ~clean["copy_of"].isin(ids[~copies]), "copies of clips that are not in the table"),
-        (copies.cummax() & ~copies, "altered copies must come after all originals; these originals do not"),
+        (copies & ~clean["copy_of"].isin(ids[~copies]), "copies of clips that are no originals here"),
+        (copies.cummax() & ~copies, "altered copies must follow all originals; these originals follow one"),
     ):
         if wrong.any():
             raise RequestError(f"{what}: {', '.join(ids[wrong][:5])}")
-    blank = clean["group"].str.strip() == ""  # a clip is a recording of its own, a copy has its original's
+    blank = clean["group"].str.strip() == ""  # an original is its own group, a copy has its original's
     own = clean["copy_of"].where(copies, ids)
     group_of = dict(zip(ids, clean["group"].where(~blank, own)))
     return clean.assign(group=clean["group"].where(~blank, own.map(group_of)))
@@ -79,19 +79,19 @@ def spans(table: pd.DataFrame) -> list[tuple[float, float]]:
 
 
 def refuse_class_names(names: Iterable[str]) -> None:
-    """RequestError if a class has the name of a column of predictions."""
+    """RequestError if a class has one of NO_CLASS_NAMES."""
     if taken := ", ".join(sorted(set(names) & set(NO_CLASS_NAMES))):
         raise RequestError(f"{taken}: no class may have the name of a column of predictions; rename them")
 
 
 def has_tags(table: pd.DataFrame) -> bool:
-    """Whether clips may have several labels or none, because one of them has."""
+    """Whether any clip has several labels or none; then every clip may."""
     labels = table["label"]
     return bool((labels == "").any() or labels.str.contains(SEPARATOR, regex=False).any())
 
 
 def by_label(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a row for each label of each clip; a clip without a label keeps one, which is ''."""
+    """The table with a row for each label of each clip; a clip without a label keeps one row, labelled ''."""
     return table.assign(label=table["label"].str.split(SEPARATOR)).explode("label")
 
 
@@ -124,7 +124,7 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
 
 
 def rows_of(ids: NDArray, among: NDArray) -> NDArray[np.intp]:
-    """(N,) the position of each id in `among`, -1 if it is not there."""
+    """(N,) each id's position in `among`, -1 if it is not there."""
     if np.array_equal(ids, among):
         return np.arange(len(ids))
     return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)

@@ -1,6 +1,6 @@
 """Writing clips, and creating their files.
 
-The order of writing, and why a kill between any two lines is harmless:
+The order of writing, and why a kill between any two steps is harmless:
 
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
 2. Under the feature's exclusive lock the run drafts a file under another name, reserves its disk space,
@@ -41,11 +41,13 @@ from features_cache.table import rows_of
 from storage.files import draft_of, replaced
 from storage.system import allocate
 
-Clips = Iterable[tuple[int, NDArray, int]]  # row (or number of the feature), stored values, state word
+Clips = Iterable[tuple[int, NDArray, int]]  # row (or the feature's place), stored values, state word
 
 
 def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]) -> None:
-    """Write a worker's clips as they are computed: rows of the run's files, each in several features.
+    """Write a worker's clips as they are computed.
+
+    batch  each clip's row in the files, and its values as (place of the feature in `files`, values, state)
 
     RunIsGone if the run that claimed them has ended.
     """
@@ -63,7 +65,10 @@ def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tu
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """The values in the stored type, cast by numpy: HDF5 takes ten times as long. ValueError says why not."""
+    """The values in the stored type, cast by numpy: HDF5 takes ten times as long.
+
+    ValueError for another shape, NaN, infinity or overflow.
+    """
     if values.shape != shape:
         raise ValueError(f"has shape {values.shape}, expected {shape}")
     wrong = ~np.isfinite(values)
@@ -77,7 +82,7 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
 
 @dataclass(frozen=True)
 class StoredClips:
-    """The clips of a table that a feature's file already holds, (N,) each."""
+    """Which clips of a table a feature's file already holds; the arrays are (N,)."""
 
     done: NDArray[np.bool_]
     damaged: NDArray[np.bool_]
@@ -150,7 +155,7 @@ def ready(
         if not stored.fits:
             own_lock.take(wait=True)
             kept: Clips = ()
-            if stored.file:  # copies state words unchanged, so that damage stays visible
+            if stored.file:  # state words are copied unchanged, so that damage stays visible
                 values = stored.file.map()
                 states = stored.file.map(state=True)
                 done = stored.file.status(stored.row_of, keys).done  # other runs' clips too
@@ -168,7 +173,7 @@ def ready(
 
 
 def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
-    """Make the file of a new feature."""
+    """Make the file of a new feature; RequestError if it exists."""
     path = folder / f"{spec.stored}.h5"
     with lock(folder, spec.stored):
         if path.exists():

@@ -25,12 +25,13 @@ class Refused(RequestError):
 def listed_bytes(archive: Path) -> int:
     """The stated length of the list of entries; 0 if none is stated."""
     with archive.open("rb") as file:
-        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private: zipfile would go on reading
+        record = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private: ZipFile would read the list
     return record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]
 
 
 def unpack(archive: Path, into: Path, most: float = math.inf) -> None:
-    """Unpack a zip into the new folder `into`; Refused if it holds anything but plain files and folders.
+    """Unpack a zip into the new folder `into`; Refused if it is damaged, too large, or holds anything but plain
+    files and folders.
 
     most  bytes of all files together
 

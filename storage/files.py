@@ -12,19 +12,20 @@ from storage import system
 
 
 def draft_of(path: Path) -> Path:
-    """The one name under which a file is prepared: whoever does so holds its lock alone."""
+    """The name under which a file that a lock guards is prepared; the holder of that lock prepares it."""
     return path.with_name(path.name + ".tmp")
 
 
 @contextmanager
 def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterator[Path]:
-    """A draft to fill, which then takes the place of `path`; every file that is replaced is replaced here.
+    """A draft to fill, which then takes the place of `path`.
 
-    locked   whether a lock keeps others from drafting it: a killed run's draft is overwritten. Without one
-             the draft is this process's own, and those of processes that are gone are removed
-    durable  also after a power cut, which costs 10 ms; without it only a kill is survived
+    locked   whether the caller's lock keeps others from drafting it: a killed run's draft is overwritten.
+             Otherwise this process has its own draft, and drafts of ended processes are removed
+    durable  whether the file survives a power cut, which costs 10 ms; it always survives a kill
 
-    RequestError if `path` is there and no regular file. An OSError names `path`, which is as it was.
+    RequestError if `path` is there and no regular file. An OSError names `path`, which is
+    as it was, unless the last sync failed.
     """
     refuse_special(path)
     draft = draft_of(path)
@@ -59,7 +60,7 @@ def replace_file(file: Path, content: bytes | str, *, durable: bool = True) -> N
 
 def refuse_special(path: Path) -> None:
     """RequestError for what a rename would destroy (a device, FIFO, socket, folder, or a link to one), for a
-    file of the system, and if there is no folder to write in.
+    file in /proc or /sys, and if there is no folder to write in.
     """
     if not path.parent.is_dir():
         raise RequestError(f"{path}: there is no folder {path.parent}, make it or give another")
@@ -72,10 +73,10 @@ def refuse_special(path: Path) -> None:
 class Lock:
     """An flock, exclusive or shared; as a context manager it is exclusive and waits.
 
-    busy  makes it wait for nobody: the RequestError if another process holds it
+    busy  text of a RequestError: `with` raises it if another process holds the lock, and does not wait
 
-    The system drops it with the process that held it. Where a file system has no locks every request is
-    granted: there PREPARE=1 and PART= keep runs apart.
+    The system drops the lock when the process that holds it ends. On a file system without locks every
+    request is granted: there PREPARE=1 and PART= keep runs apart.
     """
 
     def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:
@@ -84,16 +85,16 @@ class Lock:
         self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
-        """Whether it was granted; what was held before is given up for it."""
+        """Take the lock; whether it was granted. A lock that this object held before is given up for it."""
         return system.flock(self.descriptor, shared=shared, wait=wait)
 
     def drop(self) -> None:
-        """Give it up and keep its file open."""
+        """Give the lock up and keep its file open."""
         with suppress(OSError):
             system.release_flock(self.descriptor)
 
     def release(self) -> None:
-        """Give it up and close its file; the file stays, since removing it would let two hold it."""
+        """Give the lock up and close its file; the file stays, since removing it would let two hold it."""
         os.close(self.descriptor)
 
     def __enter__(self) -> Self:

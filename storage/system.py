@@ -1,7 +1,7 @@
 """System calls that only some POSIX systems have, each with a fallback for the others.
 
-Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and is refused. If a call
-is missing, memory is left to the C library, and a child watches its parent by a thread.
+Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and is refused. Without
+mallopt memory is left to the C library; without prctl a thread of the child watches its parent.
 """
 
 import ctypes
@@ -82,7 +82,7 @@ def boot_id() -> str:
 
 
 def is_running(process: str) -> bool:
-    """Whether a process of this number runs on this machine."""
+    """Whether a process with this id runs on this machine."""
     return process.isdecimal() and len(process) < 10 and psutil.pid_exists(int(process))
 
 
