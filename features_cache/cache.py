@@ -136,8 +136,8 @@ class Cache:
 
     @property
     def settings(self) -> Attributes:
-        """dataset, source, synthetic (0 or 1), sample_rate, samples, format_version; published_test and groups
-        if known.
+        """dataset, source, synthetic (0 or 1), sample_rate, samples, format_version; published_test and
+        groups if known.
         """
         return self._index[1]
 

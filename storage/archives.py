@@ -30,8 +30,8 @@ def listed_bytes(archive: Path) -> int:
 
 
 def unpack(archive: Path, into: Path, most: float = math.inf) -> None:
-    """Unpack a zip into the new folder `into`; Refused if it is damaged, too large, or holds anything but plain
-    files and folders.
+    """Unpack a zip into the new folder `into`; Refused if it is damaged, too large, or holds anything but
+    plain files and folders.
 
     most  bytes of all files together
 
