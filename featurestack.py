@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from analysis.jobs import Built
     from analysis.runs import Run
     from features_cache import Cache
-    from pipeline.clip import Clip
+    from pipeline.clip_spectra import Clip
     from pipeline.features.registry import feature
     from results.run_folder import RunFolder
     from train.models.registry import model
@@ -90,7 +90,7 @@ __all__ = [
     "write",
 ]
 LOADED_LATER = {  # name -> the module that it comes from
-    "Clip": "pipeline.clip",
+    "Clip": "pipeline.clip_spectra",
     "FIGURES": "analysis.figures",
     "feature": "pipeline.features.registry",
     "model": "train.models.registry",
@@ -169,7 +169,7 @@ def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None
         fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
     """
     from pipeline import audio
-    from pipeline.clip import Clip
+    from pipeline.clip_spectra import Clip
 
     if seconds is None:
         return Clip(audio.decode(path, sample_rate), sample_rate)
@@ -183,7 +183,7 @@ def tone(hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude:
     """
     import numpy as np
 
-    from pipeline.clip import Clip
+    from pipeline.clip_spectra import Clip
 
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     return Clip((amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32), sample_rate)
@@ -196,7 +196,7 @@ def alter(clip: "Clip", how: str) -> "Clip":
         fs.alter(clip, "stretch(rate=1.2)")
     """
     from pipeline import alter
-    from pipeline.clip import Clip
+    from pipeline.clip_spectra import Clip
 
     return Clip(alter.apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
 
@@ -264,7 +264,7 @@ def windows(options: WindowsCommand) -> Path:
 
     fs.clips(fs.windows("recordings", "labels", length=0.5))
     """
-    from pipeline.windows import csv_path, run
+    from pipeline.datasets.windows import csv_path, run
 
     if run(options):
         warnings.warn("some recordings could not be read, they are named above", stacklevel=3)

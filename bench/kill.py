@@ -38,7 +38,7 @@ from commandline.terminal import progress
 from features_cache.names import parse_channel
 from features_cache.writer import to_stored
 from pipeline import audio, pool
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.extract import read_source
 from pipeline.features import resolve_feature
 from tests.golden.sounds import easy_clips

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 
 import featurestack as fs
 from commandline.terminal import percent
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 
 MODEL = "texture"
 SHOWN = ("mel", "mfcc", "chroma")

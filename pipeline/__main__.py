@@ -21,7 +21,7 @@ def data(options: SourceOptions) -> int:
 
 def windows(options: WindowsCommand) -> int:
     """Windows of long recordings, labelled from annotation tables: a dataset."""
-    from pipeline.windows import run
+    from pipeline.datasets.windows import run
 
     return run(options)
 

@@ -9,7 +9,7 @@ import numpy as np
 from commandline.errors import RequestError
 from features_cache.names import parse_list
 from pipeline import audio
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.features import FEATURES, resolve_feature
 from pipeline.options import ShowCommand
 

@@ -14,7 +14,7 @@ from features_cache.feature_file import FeatureFile, FeatureSpec, state_word
 from features_cache.index import WHOLE
 from features_cache.writer import Clips, to_stored, write_batch
 from pipeline import audio, kernels
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.features import Variant
 
 computed_clips = itertools.count()  # clips of this process; the first also loads and compiles

@@ -27,7 +27,7 @@ from features_cache.names import parse_channel
 from features_cache.table import SEPARATOR, is_windowed, label_indicator, spans
 from features_cache.writer import to_stored
 from pipeline import audio
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.datasets.events import find_recordings, read_events
 from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder

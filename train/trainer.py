@@ -297,7 +297,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Train
     # refused before the run's folder is made
     threads_of(options.threads)
     if options.weights:
-        from train.weights import refuse_tested_clips
+        from train.pretrained import refuse_tested_clips
 
         refuse_tested_clips(plan, folds)
     try:
@@ -343,7 +343,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     generator = seeded("cpu", options.seed, fold)
     network = plan.model.build(channels, len(plan.classes), (rows, frames), plan.input.untimed, generator)
     if options.weights:
-        from train.weights import start_from
+        from train.pretrained import start_from
 
         start_from(network, plan.model, options.weights)
     return network

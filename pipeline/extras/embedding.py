@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError
 from pipeline import audio
 from pipeline.axes import Impossible
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.features.registry import Feature
 
 FOLDER = Path("models")

@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 
 from pipeline.axes import Impossible
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.features.registry import FEATURES, Feature, Variant, feature, resolve_feature
 
 READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]  # in lists and tables; further files follow

@@ -8,7 +8,7 @@ import scipy
 
 from pipeline import kernels
 from pipeline.axes import Bank, Impossible, centred_frames, constant_q_axis, wavelet_frames
-from pipeline.clip import THIRDS, Clip
+from pipeline.clip_spectra import THIRDS, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
 

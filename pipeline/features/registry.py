@@ -18,7 +18,7 @@ import numpy as np
 from commandline.registry import Registry
 from features_cache.names import Channel
 from pipeline import axes, extras, parameters
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.parameters import Parameter, Value
 
 Function = Callable[..., np.ndarray]

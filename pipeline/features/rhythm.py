@@ -7,7 +7,7 @@ import scipy
 
 from pipeline import kernels
 from pipeline.axes import lag_axis, mel_axis, modulation_axis, modulation_edges, one_frame_more, tempo_axis
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Framing, Hertz, MelBank32, ModulationHertz, Ranges, Samples
 

@@ -10,7 +10,7 @@ import scipy
 
 from pipeline import kernels
 from pipeline.axes import coefficient_axis, erb_axis, frequency_axis, mel_axis, sloped_frames
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import (
     Compression,

@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline import kernels
 from pipeline.axes import contrast_axis, contrast_bands, frequency_axis, power_axis
-from pipeline.clip import TINY, Clip
+from pipeline.clip_spectra import TINY, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 

@@ -2,7 +2,7 @@
 
 librosa transforms the highest octave, halves the sample rate, and continues an octave lower, so that the
 wavelets of every octave are short. In samples, all octaves of a constant-Q bank have the same wavelets, which
-are built once. `pipeline.clip` keeps the halved signals, which all banks share.
+are built once. `pipeline.clip_spectra` keeps the halved signals, which all banks share.
 """
 
 # mypy: allow-untyped-defs

@@ -12,7 +12,7 @@ import featurestack as fs
 from analysis.jobs import jobs
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
-from pipeline import windows
+from pipeline.datasets import windows
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand, WindowsCommand
 from results import run_folder

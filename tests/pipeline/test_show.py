@@ -8,7 +8,7 @@ import soundfile
 from matplotlib.figure import Figure
 
 from pipeline import show
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.options import ShowCommand
 from tests.pipeline.test_features import NOISE
 from tests.refusal import refused

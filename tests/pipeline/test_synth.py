@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import audio, synth
 from pipeline.check import linear_accuracies
-from pipeline.clip import Clip
+from pipeline.clip_spectra import Clip
 from pipeline.datasets.download import UNFINISHED
 from pipeline.synth import wav, write_dataset
 from tests.pipeline.datasets.folders import dataset

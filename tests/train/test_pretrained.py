@@ -11,7 +11,7 @@ from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build
 from train.models.architecture import resolve
-from train.weights import PUBLISHED, adapt, fetch, start_from
+from train.pretrained import PUBLISHED, adapt, fetch, start_from
 
 # Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state dicts.
 STATE_DICTS = {

@@ -14,8 +14,8 @@ import soundfile
 import featurestack as fs
 from pipeline.datasets.events import read_events
 from pipeline.datasets.load import load
+from pipeline.datasets.windows import default_length, run, window_grid
 from pipeline.options import SourceOptions, WindowsCommand
-from pipeline.windows import default_length, run, window_grid
 from results.events import label_windows
 from tests.refusal import refused
 
