@@ -2,11 +2,11 @@
 
 The samples are those of `librosa.load(path, sr=sample_rate)` within rounding. There is one exception, an MP3
 whose header does not state its length: libsndfile then estimates it, so librosa loses the end and keeps some
-12 ms of the encoder's delay. Files are read in blocks and only as far as needed, so neither a header that
-lies nor an hour of audio takes gigabytes. A file that is not whole is refused with its reason.
+12 ms of the encoder's delay. Files are decoded in blocks and only as far as needed, so neither a false header
+nor an hour-long file makes a short clip costly. A damaged file is refused with its reason.
 
-Only regular files are opened, and at most MOST_SAMPLES of one are decoded or resampled. That bounds memory
-and time, whatever a small file unpacks to; a limit in seconds would depend on the machine.
+Only regular files are opened. One call of `decode` takes at most MOST_SAMPLES, before and after resampling:
+that bounds its memory and time, whatever a small file unpacks to. `blocks` has no limit: it keeps one block.
 """
 
 import hashlib
@@ -33,23 +33,23 @@ Samples = NDArray[np.float32]
 
 THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 BLOCK = 2**18  # values a read, whatever the number of channels
-MOST_SAMPLES = 2**29  # samples of one file, 2 GiB: an hour at 149 kHz
+MOST_SAMPLES = 2**29  # samples that one call decodes, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
-LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; powers of spectra overflow float32 from 1e14 or so
-LEAST_REACH = 0.25, 4096  # seconds and samples that are read past a cut, more than soxr's filters need
-ROUNDED = 0.05  # seconds; a clip may end so much later than its file, because tables round
+LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; power spectra of far larger ones overflow float32
+LEAST_REACH = 0.25, 4096  # seconds, samples: the larger is read past a cut; soxr's filters need less
+ROUNDED = 0.05  # seconds by which a clip may end after its file, because tables round
 
-# Names of audio files, readable or not: a file that cannot be decoded is named with its reason.
+# Names of audio files, readable or not: a file that cannot be decoded is reported with its reason.
 AUDIO_FILE = re.compile(
     r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
 NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a a.flac"
 
-# libsndfile logs the bytes that a header promises and, mostly, the true number, and reads on.
+# libsndfile logs the bytes that a header promises, and mostly the true number, and raises no error.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
 CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
-LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes, of Ogg
+LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
 
 
 class AudioError(Exception):
@@ -65,7 +65,7 @@ class Info(NamedTuple):
 
 
 class OpenFile(soundfile.SoundFile):
-    """A file that is read on without a seek.
+    """A file that is read block by block, without a seek in between.
 
     soundfile seeks to its own position after each block. In an MP3 of a low bit rate the decoder then loses
     the data that earlier frames hold for later ones, and some milliseconds are wrong.
@@ -75,27 +75,27 @@ class OpenFile(soundfile.SoundFile):
         return False
 
 
-Span = tuple[float, float]  # seconds of a file, from and to, that are a clip
+Span = tuple[float, float]  # (start, end) of a clip in its file, seconds
 WHOLE = 0.0, 0.0  # the span that stands for the whole file
 
 
 def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32; zeros behind its end.
 
-    Raises AudioError for a file that is missing, empty, truncated, not audio, ends before the clip begins, or
-    holds NaN, infinity or samples beyond LARGEST_SAMPLE.
+    Raises AudioError for a file that is missing, empty, damaged or not audio, ends before the span does (by
+    more than ROUNDED), is too long, or has NaN or samples beyond LARGEST_SAMPLE in the part that is read.
     """
     y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
 
 
-_last = threading.local()  # recording; a worker's windows lie side by side in one file, which is opened once
+_last = threading.local()  # the open recording: a worker's windows follow each other in one file
 
 
 def decode(
     path: str | Path, sample_rate: int | None = None, seconds: float | None = None, span: Span = WHOLE
 ) -> Samples:
-    """A clip as mono float32 (n,), at its file's rate or `sample_rate`, whole or its first `seconds`."""
+    """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least its first `seconds`."""
     start, end = span
     if end:
         end = end if seconds is None else min(end, start + seconds)
@@ -114,11 +114,11 @@ def decode(
 
 
 class Recording:
-    """An open file that windows are read from; samples that the last window had are not read again.
+    """An open file that windows are read from; a window that begins within the last reuses its samples.
 
-    Each window equals the same span of the whole resampled recording, to 1e-7. It is read with a margin at
+    Each window equals the same span of the whole resampled recording, to 1e-6. It is read with a margin on
     each side, for the filters of the resampling and for a decoder after a seek. Reading begins at a sample
-    that the resampling maps to a whole number.
+    that the resampling maps to a whole sample.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -127,7 +127,7 @@ class Recording:
         self.y = np.empty(0, np.float32)
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
-        """The samples of a span; AudioError as in `load_clip`, or if the recording ends before it."""
+        """The samples of a span; AudioError as in `load_clip`."""
         start, end = span
         rate = self.file.samplerate
         wanted = sample_rate or rate
@@ -163,7 +163,7 @@ def _reach(rate: int) -> int:
 
 
 def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Samples:
-    """The next samples of an open file; AudioError if resampling would make them too many."""
+    """The next `frames` of an open file, mono; AudioError if they are or become more than MOST_SAMPLES."""
     most = frames * max(1.0, sample_rate / file.samplerate)
     if most > MOST_SAMPLES:
         raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
@@ -171,7 +171,7 @@ def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Sample
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
-    """A whole file as mono blocks at its own rate, in constant memory; AudioError as in `load_clip`."""
+    """A whole file as mono blocks at its own rate, of any length; AudioError as in `load_clip`."""
     with _opened(path) as file:
         yield from _mono_blocks(file, file.frames)
 
@@ -186,13 +186,13 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
 
 
 def file_info(path: str | Path) -> Info:
-    """Rate, length and channels without decoding; AudioError for what cannot be opened or is truncated."""
+    """Rate, length and channels; AudioError for a file that cannot be opened or is found truncated."""
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
 
 def version(path: str | Path) -> tuple[int, int]:
-    """Size and time in ns of a file; zeros if there is no such file, or the name is invalid."""
+    """Size of a file, and time of its last change in ns; zeros if they cannot be read."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):  # ValueError: a name with a zero byte
@@ -201,13 +201,13 @@ def version(path: str | Path) -> tuple[int, int]:
 
 
 def content_hash(path: Path) -> str:
-    """32 hexadecimal digits of a file's content."""
+    """Hash of a file's content, 32 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
-    """`file_info` of each file, or why there is none."""
+    """`file_info` of each file, or its AudioError."""
 
     def info(path: str | Path) -> Info | AudioError:
         try:
@@ -223,7 +223,7 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
 
 
 def _opened(name: str | Path) -> soundfile.SoundFile:
-    """An open file that agrees with its header."""
+    """The open file; AudioError if it cannot be opened or disagrees with its header."""
     path = Path(name)
     try:
         status = path.stat()
@@ -231,7 +231,7 @@ def _opened(name: str | Path) -> soundfile.SoundFile:
         raise AudioError("missing: there is no such file") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"cannot be read: {error}") from None
-    if not stat.S_ISREG(status.st_mode):  # a FIFO is waited for, /dev/zero never ends
+    if not stat.S_ISREG(status.st_mode):  # reading a FIFO waits, /dev/zero never ends
         raise AudioError("not a regular file")
     if not status.st_size:
         raise AudioError("empty: the file has 0 bytes")
@@ -261,7 +261,7 @@ def _opened(name: str | Path) -> soundfile.SoundFile:
 def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
     if not LEAST_RATE <= file.samplerate <= MOST_RATE:
         raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
-    if file.format == "RAW":  # guessed from .au, .vox and the like: text becomes noise
+    if file.format == "RAW":  # guessed for .au, .vox and the like: text would become noise
         raise AudioError(NOT_AUDIO)
     for promised, actual in PROMISED.findall(file.extra_info):  # a WAV cut off in its data plays to the cut
         actual = actual or path.stat().st_size
@@ -269,7 +269,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
             raise AudioError(
                 f"truncated: its header promises {promised} bytes of audio, the file holds {actual}"
             )
-    if file.format == "FLAC":  # one bit of its header promises days of sound; the last sample tells in 0.3 ms
+    if file.format == "FLAC":  # one flipped bit can promise days; reading the last sample takes 0.3 ms
         try:
             file.seek(file.frames - 1)
             last = len(file.read(1))
@@ -278,7 +278,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
             last = 0
         if not last:
             raise AudioError(f"truncated: its header promises {file.frames} samples, the file holds fewer")
-    if file.format == "OGG":  # libsndfile drops a page that is cut off without a word
+    if file.format == "OGG":  # libsndfile silently drops a page that is cut off
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - LONGEST_PAGE))
             page = stream.read()
@@ -291,7 +291,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
 
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
-    """The mean of the channels, block by block, until `limit` frames; AudioError if it ends before."""
+    """The mean of the channels in blocks, `limit` frames in all; AudioError for fewer, or for NaN."""
     size = max(1, BLOCK // file.channels)
     left = limit
     while left > 0:
@@ -306,7 +306,7 @@ def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
         peak = np.abs(y).max()  # NaN if one is
         if not np.isfinite(peak):
             bad = np.count_nonzero(~np.isfinite(y))
-            raise AudioError(f"{bad} of {len(y)} samples are NaN, infinite or beyond float32 (3.4e+38)")
+            raise AudioError(f"{bad} of {len(y)} samples read are NaN, infinite or beyond float32 (3.4e+38)")
         if peak > LARGEST_SAMPLE:
             most = f"{LARGEST_SAMPLE:.0e}"
             raise AudioError(

@@ -1,4 +1,4 @@
-"""Frames of an MP3: their number, and a header that states it (ISO 11172-3, layer III)."""
+"""Frames of an MP3: their number, and a header that states it (layer III of MPEG 1, 2 and 2.5)."""
 
 import re
 import struct
@@ -20,10 +20,10 @@ class CutOff(Exception):
 
 
 def with_length(content: bytes) -> bytes | None:
-    """The file with a Xing header that holds its number of frames; None if its own header does.
+    """The frames behind a Xing header with their number; None if the file has such a header, or no frame.
 
-    Without such a header libsndfile estimates the length from the first frame: a variable bit rate is read in
-    part without a warning, a constant one promises too much. CutOff if the last frame is not whole.
+    Without it libsndfile estimates the length from the first frame: of a variable bit rate it may silently
+    read only a part, for a constant one it promises too much. CutOff if the last frame is not whole.
     """
     count = 0
     start = end = 0
@@ -38,7 +38,7 @@ def with_length(content: bytes) -> bytes | None:
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    # the header's own frame may be counted or not; a header with more frames is refused as truncated
+    # a header may count its own frame; if it states more, decoding to the end fails as truncated
     tag = XING.search(content, start, start + 72)
     if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= count - 1:
         return None
@@ -51,7 +51,7 @@ def with_length(content: bytes) -> bytes | None:
 
 
 def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
-    """(position, bytes) of each frame; tags and bytes between frames are skipped."""
+    """(position, length in bytes) of each frame that touches another; all other bytes are skipped."""
     at = 0
     if content.startswith(b"ID3"):
         at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))

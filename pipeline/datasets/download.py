@@ -1,4 +1,4 @@
-"""Fetch a large file over HTTP, and put a dataset's folders in place all or none."""
+"""Fetch a large file over HTTP, and put a dataset's folders in place together."""
 
 import shutil
 import time
@@ -12,7 +12,7 @@ from storage.files import Lock, refuse_special
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
 PAUSES = (2, 8)  # seconds before a broken connection is tried again
-MOST_FETCHED = 2 * 2**30
+MOST_FETCHED = 2 * 2**30  # bytes
 BLOCK = 2**18
 OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 UNFINISHED = ".unfinished"
@@ -21,7 +21,7 @@ UNFINISHED = ".unfinished"
 def download_file(url: str, to: Path) -> None:
     """Download `url` to `to`, which appears only when it is complete.
 
-    A broken connection is tried again after PAUSES. If the last one breaks or the program is stopped, the
+    A broken connection is tried again after PAUSES. If the last try fails or the program is stopped, the
     bytes that arrived stay in `<to>.part`. The next call continues from them if the server can (range
     requests), else begins again. Callers must check the content, since the server's file may have changed
     in between.
@@ -45,12 +45,12 @@ def download_file(url: str, to: Path) -> None:
         if final or pause is None:
             again = "; the same command goes on with what arrived" if part.exists() else ""
             raise RequestError(f"{reason}{again}. {OTHER_WAYS}")
-        tell(f"{reason}; tried again in {pause:g} s")
+        tell(f"{reason}; trying again in {pause:g} s")
         time.sleep(pause)
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Append to the file `part` the bytes of `url` that it lacks."""
+    """Append to the file `part` the bytes of `url` that it lacks; if the server cannot, begin it again."""
     import requests
 
     refuse_special(part)
@@ -81,15 +81,15 @@ def _fetch(url: str, part: Path) -> None:
                 file.write(block)
                 bar.update(len(block))
                 if file.tell() > MOST_FETCHED:
-                    raise RequestError(f"more than {size(MOST_FETCHED)} arrive, which is not fetched")
+                    raise RequestError(f"the server sends more than {size(MOST_FETCHED)}, the limit")
 
 
 @contextmanager
 def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
     """An empty folder to fill; at the end its `parts` are renamed into `folder`, in order.
 
-    The last part appears after all others. A failure leaves nothing, and the next run removes the files of a
-    killed one. The caller must hold `making(folder)`.
+    The last part appears after all others. A failure before the renaming leaves `folder` as it was, and the
+    next run removes the files of a killed one. The caller must hold `making(folder)`.
     """
     stage = folder / UNFINISHED
     try:

@@ -1,4 +1,4 @@
-"""ESC-50: its archive's address, and a check of its content."""
+"""ESC-50: download or unpack its archive, and check its content."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from pipeline.options import SourceOptions
 from storage.archives import Refused, unpack
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
-MD5 = "7771e4b9d86d0945acce719c7a59305a"  # the archive as published for years
+MD5 = "7771e4b9d86d0945acce719c7a59305a"  # of the archive as published for years
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
-ARCHIVE = "download.zip"  # beside the dataset until it is unpacked
+ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
 MOST_UNPACKED = 2 * 2**30  # bytes; ESC-50 has 0.9 GB
@@ -56,14 +56,14 @@ def obtain(options: SourceOptions) -> Path:
 
 
 def _install(archive: Path, folder: Path) -> None:
-    """Unpack beside the folder, check, and move into it."""
+    """Unpack within the folder, check, and move the parts into place."""
     if not archive.is_file():
         raise RequestError(f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50")
     with staged(folder, PARTS) as stage:
         unpacked = stage / "unpacked"
         unpack(archive, unpacked, MOST_UNPACKED)
         inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
-        root = inside[0] if len(inside) == 1 else unpacked  # GitHub's has one folder, ESC-50-master
+        root = inside[0] if len(inside) == 1 else unpacked  # GitHub's archive has one folder, ESC-50-master
         if wrong := list(faults(root)):
             faulty = f"{archive} does not hold ESC-50, {counted(len(wrong), 'fault')}"
             raise Refused(f"{faulty}: {'; '.join(wrong[:3])}")
@@ -77,7 +77,7 @@ def _install(archive: Path, folder: Path) -> None:
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """Faults of a folder that should hold ESC-50."""
+    """Faults of a folder that should hold ESC-50: in its table, names, lengths and sample rates."""
     audio_dir = folder / "audio"
     try:
         rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)

@@ -1,13 +1,13 @@
 """Annotation tables: sounds with a beginning and an end, as people mark them in recordings.
 
     Raven      selection tables: a selection has a row for each view; if a table is about several files,
-               `Begin File` and `File Offset (s)` say where it begins
+               `Begin File` and `File Offset (s)` say where a selection begins
     Audacity   label tracks: start TAB end TAB label, no header; without an end the event is a point; a line
-               with a backslash belongs to the line before
+               that begins with a backslash has only frequencies and is left out
     CSV, TSV   file, start, end, label, under the names in COLUMNS
 
-A table that names no recording belongs to the recording whose name its own begins with: `a.wav` has `a.txt`
-or `a.Table.1.selections.txt`.
+A table that names no recording is found by its own name: `a.txt` and `a.Table.1.selections.txt` belong to
+`a.wav`.
 """
 
 import math
@@ -29,7 +29,7 @@ from pipeline.datasets.layouts import files_below
 from pipeline.datasets.readers import parse_csv
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
-# Column -> names in use, the first that a table has counts; without case, units in brackets and punctuation.
+# Column -> names in use, without case, units in brackets and punctuation; the first in a table counts.
 COLUMNS = {
     "file": (
         "beginpath beginfile file filename files audiofile audiofilename soundfile soundfiles wavfile infile "
@@ -55,11 +55,11 @@ class Annotations:
 
     events: pd.DataFrame
     annotated: frozenset[str]  # recordings that have a table, or a row in one, perhaps without an event
-    notes: tuple[str, ...]  # remarks for the user: tables without a recording, empty tables
+    notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
 
 
 class Row(NamedTuple):
-    """An event in a table; `label` and `file` are '' if the table has none, start is NaN without an event."""
+    """A row of a table; `label` and `file` are '' if it has none, start and end NaN if it has no event."""
 
     line: int
     file: str
@@ -83,7 +83,7 @@ def read_events(
     label       the label of events that have none
 
     An event that stands in the tables twice counts once; one that lasts beyond its recording ends with it.
-    RequestError names the file and the line.
+    A RequestError about a row names the file and the line.
 
         read_events(Path("labels"), {"dawn.flac": 60.0}).events
     """
@@ -153,7 +153,7 @@ def read_events(
 
 
 def find_recordings(audio: Path) -> dict[str, Path]:
-    """The audio files of AUDIO=, by their paths below it; a file is called by its name."""
+    """The audio files of AUDIO=, by their paths below it; a single file by its name."""
     if audio.is_file():
         return {audio.name: audio}
     names = [name for name in files_below(audio) if AUDIO_FILE.fullmatch(name)] if audio.is_dir() else []
@@ -163,7 +163,7 @@ def find_recordings(audio: Path) -> dict[str, Path]:
 
 
 class Recordings:
-    """Finds recordings by the names that tables give them: another folder, extension or form of accents."""
+    """Finds recordings by their names in tables, which may differ in folder, extension or accents' form."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = list(paths)
@@ -174,7 +174,7 @@ class Recordings:
                 self.by_name[key].append(path)
 
     def find(self, name: PurePosixPath, where: str) -> str:
-        """The recording of this name that shares most folders with it, '' if there is none."""
+        """The recording of this name in the most similar folder; '' if there is none."""
         fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
 
         def shared(path: str) -> int:
@@ -191,7 +191,7 @@ class Recordings:
         return best[0] if best else ""
 
     def named(self, text: str, where: str) -> str:
-        """The recording that a table names; RequestError if there is none."""
+        """The recording that a row names; RequestError if there is none."""
         name = plain_path(text.replace("\\", "/"))
         recording = self.find(name, where)
         if not recording:
@@ -205,7 +205,7 @@ class Recordings:
     def of_table(self, path: Path, name: str, alone: bool) -> str:
         """The recording that a table's own name begins with; '' if there is none.
 
-        alone  it is the only table; the only recording is then its own, whatever the names
+        alone  whether it is the only table; a single recording is then its own, whatever the names
         """
         if alone and len(self.paths) == 1:
             return self.paths[0]
@@ -218,12 +218,12 @@ class Recordings:
 
 
 def plain_path(text: str) -> PurePosixPath:
-    """A path whose accents have one form; disks and tables have two."""
+    """A path with all accents in one Unicode form; disks and tables use two."""
     return PurePosixPath(unicodedata.normalize("NFC", text))
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, UTF-16, or cp1252, which has Latin-1's letters; lines end with \\n."""
+    """The text of a file in UTF-8, UTF-16, cp1252 or Latin-1; lines end with \\n."""
     if not path.is_file():
         raise RequestError(f"{path} cannot be read as a table: there is no such file")
     content = path.read_bytes()
@@ -237,7 +237,7 @@ def read_text(path: Path) -> str:
 
 
 def number_of(text: str) -> float | None:
-    """`1.5` or `1,5`; None if it is neither."""
+    """The number in `1.5` or `1,5`; None if the text is no finite number."""
     try:
         number = float(text.replace(",", "."))
     except ValueError:
@@ -258,7 +258,7 @@ def is_label_track(text: str) -> bool:
 
 
 def label_track(path: Path, text: str) -> Iterator[Row]:
-    """A label may be empty; further cells, such as a detector's confidence, are left out."""
+    """The events of an Audacity track; a label may be empty, further cells (a confidence) are left out."""
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip() or content.startswith("\\"):
             continue
@@ -300,7 +300,7 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
 
 
 def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:
-    """COLUMNS -> the column of this table, '' if it has none."""
+    """Each key of COLUMNS -> this table's column, '' if it has none; UnknownTable without times."""
     plain = {re.sub(r"\(.*?\)|[^a-z0-9]", "", name.casefold()): name for name in reversed(header)}
     of = {
         role: next((plain[name] for name in names.split() if name in plain), "")

@@ -23,8 +23,8 @@ from storage.files import replace_file
 FOLDS = 5
 MOST_FOLDS = 100  # each fold is trained once
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
-# GROUP= for usual names of takes -> least share of clips that are not alone in their group: a letter names a
-# take, a number may mean anything. The first pattern with sensible groups is proposed.
+# GROUP= for usual names of takes -> the share of clips that are not alone in their group must exceed this: a
+# letter names a take, a number may mean anything. The first pattern with sensible groups is proposed.
 PATTERNS = {
     r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
     r"^(.*)[-_ ][A-Za-z]$": 0.0,
@@ -36,10 +36,11 @@ PATTERNS = {
 def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
-    The column `grouped_by` holds the GROUP= that made the groups, '' for the source's own. Folds of the
-    source are kept. Otherwise folds are drawn by group, stratified, from the seed; groups in `path` keep
-    their fold, even if their clips go and come back. `path` is the dataset's folds.csv: it gives GROUP= and
-    FOLDS_BY= if the options lack them, and is written if folds or groups are not the source's.
+    The column `grouped_by` holds the GROUP= that made the groups, '' for the source's own. With
+    FOLDS_BY=group each group is a fold; else folds of the source are kept; else folds are drawn by group,
+    stratified, from the seed. Groups in `path` keep such a fold, even if their clips go and come back. `path`
+    is the dataset's folds.csv: it gives GROUP= and FOLDS_BY= if the options lack them, and is written if
+    folds or groups are not the source's.
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
@@ -80,12 +81,12 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
 def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group, and a note if `group` does not fit all clips.
 
-    `group` is a column of the table's CSV or a pattern, whose parentheses hold the group. The pattern is
-    searched in file names without extension; if none fits, in paths within the dataset. With '' the source's
-    own groups are kept. A clip without a group is its own group.
+    `group` is a column of the table's CSV or a pattern, whose parentheses (else all of it) match the group.
+    It is searched in file names without extension; if none fits, in paths within the dataset. With '' the
+    source's own groups are kept. A clip without a group is its own group.
     """
     table = table.copy()
-    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # all but our own
+    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # columns of the source
         table["group"] = table[group].astype(str)
     elif group:
         try:
@@ -118,10 +119,10 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
 
 
 def propose_group(table: pd.DataFrame) -> str:
-    """The pattern that reads most file names as takes of source recordings; '' if none is sensible.
+    """The first of PATTERNS that reads most file names as takes of source recordings; '' if none does so.
 
-    A pattern is sensible if groups have several clips, each class at least three groups, and no group a fifth
-    of all clips.
+    The pattern must fit over half of the names, let enough clips share a group, and give each class at least
+    three groups and no group a fifth of all clips.
 
         propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for "yard-A.wav", "yard-B.wav"
     """
@@ -149,7 +150,7 @@ def draw_folds(
     A clip counts for each of its labels; clips without a label count as one more class.
 
     `kept` maps groups to folds that they keep; the other groups are drawn around them. The largest groups
-    come first, each to the fold that has least of its classes: the greedy rule of scikit-learn's
+    come first, each to the fold that has least of its classes: a greedy rule as in scikit-learn's
     StratifiedGroupKFold, which cannot keep given folds.
     """
     split = by_label(pd.DataFrame({"label": pd.Series([*labels], dtype=object)}))["label"]

@@ -7,8 +7,7 @@
 
 FSD50K's fold 3 alone is tested, as its publishers ask. Training uses all other clips. With VAL=next it uses
 fold 2 and validates on fold 1. Class folders may also lie within train/, val/ and test/, with folds as in
-FSD50K.
-readers.py reads ESC-50's layout.
+FSD50K. readers.py reads ESC-50's layout.
 """
 
 import json
@@ -25,7 +24,7 @@ from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.readers import Listing, clip_table, read_csv, split_labels, tags_note
 
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
-SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next: the fold after the last is the first
+SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next: after eval, the last, comes val
 FOLD_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), SIDES["train"]),
     **dict.fromkeys(("val", "valid", "validation", "dev"), SIDES["val"]),
@@ -39,7 +38,7 @@ LAYOUTS: Registry[Callable[[Path], Listing]] = Registry("layout")
 @LAYOUTS.register("UrbanSound8K.csv")  # Kaggle's copy: table and folds beside each other
 @LAYOUTS.register("metadata/UrbanSound8K.csv")
 def read_urbansound8k(folder: Path) -> Listing:
-    """Salamon, Jacoby and Bello 2014: 8,732 clips of up to 4 s, ten classes, ten folds."""
+    """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips of up to 4 s, ten classes, ten folds."""
     whole = (folder / "metadata").is_dir()
     table, audio = (folder / "metadata", folder / "audio") if whole else (folder, folder)
     clips = read_csv(table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
@@ -52,7 +51,7 @@ def read_urbansound8k(folder: Path) -> Listing:
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
-    """Fonseca et al. 2022: 51,197 clips, 200 classes; labels include the classes that they imply."""
+    """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes; labels include the classes they imply."""
     lists = []
     uploaders = dict[str, str]()
     truth = folder / "FSD50K.ground_truth"
@@ -84,7 +83,7 @@ def read_fsd50k(folder: Path) -> Listing:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Relative paths, sorted; links are followed once; names that begin with a dot are left out."""
+    """Relative paths of the files below, sorted; links are followed, hidden files and folders left out."""
 
     def refuse(error: OSError) -> None:
         raise error
@@ -103,7 +102,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def read_folder(folder: Path) -> Listing:
-    """A published dataset; or one sub-folder for each class, at the top or within train/, val/ and test/.
+    """A published dataset's clips; or a sub-folder for each class, at the top or in train/, val/ and test/.
 
     Class folders may have sub-folders at any depth. Notes count the files that were left out.
     """
@@ -123,7 +122,7 @@ def read_folder(folder: Path) -> Listing:
             f"{counted(len(files), 'file')} in all); expected one sub-folder a class, as in "
             f"{folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
         )
-    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()  # classes in all of them
+    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()  # classes in all of `folds`
     split = 0 not in folds.values() and len({*folds.values()}) > 1 and shared > 1
     chosen = depth > (2 if split else 1)
     clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})[chosen]

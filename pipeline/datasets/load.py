@@ -1,4 +1,4 @@
-"""From the word after DATASET= to a dataset: its table of clips, sample rate and duration."""
+"""Load the dataset that DATASET= names: its table of clips, sample rate and duration."""
 
 import math
 from collections import Counter
@@ -30,9 +30,9 @@ from pipeline.datasets.readers import (
 from pipeline.options import ExtractOptions, SourceOptions
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
-MOST_CLIPS = 0.9  # share of clips that a proposed duration holds whole
-LESS_PADDING = 0.1  # least share of all clips' time by which it reduces padding
-OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")  # options that a cache ignores
+MOST_CLIPS = 0.9  # least share of clips that a proposed duration holds whole
+LESS_PADDING = 0.1  # least reduction of padding for a proposal, as a share of all clips' time
+OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")  # reported as ignored by a cache
 STEP = 0.05  # s; a proposed duration is rounded up to a multiple
 
 
@@ -40,9 +40,9 @@ STEP = 0.05  # s; a proposed duration is rounded up to a multiple
 class Dataset:
     """Clips of one rate and duration.
 
-    `table` has the columns of `features_cache.table.CLIP_COLUMNS`, one row for each clip: originals in the
-    order of their source, then altered copies if COPIES= is given. `source` distinguishes datasets of the
-    same name: it is a known name or an absolute path.
+    `table` has `features_cache.table.CLIP_COLUMNS`, and WINDOW_COLUMNS if clips are parts of files, one row
+    for each clip: originals in the order of their source, then altered copies, if any. `source` distinguishes
+    datasets of the same name: a known name, an absolute path, or EXTERNAL for a cache without audio.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Dataset:
     notes: tuple[str, ...] = ()  # notes for the user, such as ignored files and drawn folds
     published_test: int | None = None  # the one fold that the publishers test, if they do not test each
     groups: str = ""  # noun for a group; '' means source recording
-    cached: pd.DataFrame | None = None  # the clips of its cache, with SOURCE_COLUMNS
+    cached: pd.DataFrame | None = None  # its cache's clips with SOURCE_COLUMNS; None for a cache
 
     @property
     def samples(self) -> int:
@@ -64,7 +64,7 @@ class Dataset:
 
 
 def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
-    """A line that names the given options that a cache ignores."""
+    """A line that names the given options of OF_AUDIO, if there are any."""
     names = [name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")]
     return (f"{', '.join(names).upper()} ignored: a cache is used as it is",) if names else ()
 
@@ -73,8 +73,8 @@ def load(options: SourceOptions) -> Dataset:
     """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a cache folder.
 
     A missing named dataset is downloaded or synthesised. Folds that are not the dataset's own are kept in
-    `<data>/<name>/folds.csv`. RequestError, before anything is written, if there is only one class, or if the
-    name belongs to features of another source.
+    `<data>/<name>/folds.csv`. RequestError, before that file is written, if there is only one class, or if
+    the name belongs to features of another source.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
@@ -178,7 +178,7 @@ def _audio_settings(
         note = f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and SAMPLE_RATE= set others"
         return sample_rate, duration, [note] if kept else []
     paths = listing.table["path"].tolist()
-    answers = audio.file_infos(paths)  # decoding names the files that cannot be opened
+    answers = audio.file_infos(paths)  # files that cannot be opened are reported when they are decoded
     lengths = [
         (info.sample_rate, round(end - start, 6) or info.frames / info.sample_rate)
         for info, (start, end) in zip(answers, spans(listing.table))
@@ -204,7 +204,7 @@ def _audio_settings(
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
-    """A line if a shorter DURATION saves much padding; `seconds` are the clips' lengths, at least one."""
+    """A line if a shorter DURATION saves much padding, else ''; `seconds` are the lengths of all clips."""
 
     def padding(of: float) -> float:
         return float(1 - np.minimum(seconds, of).mean() / of)

@@ -1,4 +1,4 @@
-"""Tables of clips: CSV files, and the one in ESC-50's layout. Folders are in layouts.py.
+"""Tables of clips: CSV files, and folders in ESC-50's layout; layouts.py reads all other folders.
 
 Every reader returns a Listing of what the source holds. folds.py and load.py add missing groups, folds,
 sample rate and duration.
@@ -49,7 +49,7 @@ ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # the used ones; `ca
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
 BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
-SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"  # a cell that holds several labels
+SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"  # a cell with several labels, or written as a list
 LARGEST_FOLD = 1_000_000
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.stem,
@@ -63,9 +63,10 @@ NAMINGS: tuple[Callable[[PurePath], str], ...] = (
 class Listing:
     """Original clips as their source lists them.
 
-    `table` has CLIP_COLUMNS and all other columns of the source, with `filename`. A `fold` of 0, a `group` of
-    '', and a rate or duration of None are not known yet. `published_test` is the one fold that the publishers
-    test, if they do not test each in turn. `groups` is the noun for a group; '' means source recording.
+    `table` has CLIP_COLUMNS and other columns of the source, among them `filename`. A `fold` of 0, a `group`
+    of '', and a rate or duration of None are not known yet. `published_test` is the one fold that the
+    publishers test, if they do not test each in turn. `groups` is the noun for a group; '' means source
+    recording.
     """
 
     table: pd.DataFrame
@@ -77,10 +78,10 @@ class Listing:
 
 
 def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
-    """A listing's table of clips with the columns filename, label and, if known, fold, group and category.
+    """A Listing's table, made from `clips`, which has filename, label and perhaps fold, group and category.
 
-    File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Missing categories are filled
-    in if all classes are ESC-50's or synthetic.
+    File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Without a column
+    `category` it is filled in if all classes are ESC-50's or synthetic.
     """
     categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
@@ -102,7 +103,7 @@ def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.D
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """File names without extension; equal ones become names with extension, paths, or paths with extension.
+    """File names without extension; equal ones become names with extension, else paths without or with it.
 
     by_path  start with paths without extension: `dog/bark 1`
     """
@@ -135,7 +136,7 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Every cell as text, exactly as written; comma, semicolon or tab between them.
+    """A CSV's table, each cell as text without leading blanks; separated by comma, semicolon or tab.
 
     RequestError if the file cannot be read, or lacks one of `columns`.
     """
@@ -153,7 +154,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
-    """The table in the text of a file, see `read_csv`; `layout` are keyword arguments of pandas."""
+    """The table in the text of a file, see `read_csv`; `layout` is passed to pandas.read_csv."""
     header = text.partition("\n")[0]
     try:
         return pd.read_csv(
@@ -162,7 +163,7 @@ def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
             dtype=str,
             keep_default_na=False,
             skipinitialspace=True,
-            index_col=False,  # even if rows have one cell more than the header; pandas warns then
+            index_col=False,  # no column is the index, even if rows have one cell more than the header
             **layout,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -170,26 +171,26 @@ def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
 
 
 def audio_path(audio: Path, name: str) -> str:
-    """The absolute path of a table's audio file; the disk may have accents in another Unicode form."""
+    """The absolute path of a table's audio file; the disk may spell accents in another Unicode form."""
     path = str(audio.absolute() / name)
     spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
     return next(filter(os.path.exists, spellings), path)
 
 
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
-    """The column `fold` as whole numbers from 1."""
+    """The column `fold` as whole numbers from 1 to LARGEST_FOLD; RequestError for others."""
     folds = pd.to_numeric(frame["fold"], errors="coerce")
     wrong = frame[~(folds.between(1, LARGEST_FOLD) & (folds % 1 == 0))]
     if len(wrong):
         name, fold = wrong[["filename", "fold"]].iloc[0]
-        raise RequestError(f"{name} has fold {fold!r}; expected a whole number from 1")
+        raise RequestError(f"{name} has fold {fold!r}; expected a whole number from 1 to {LARGEST_FOLD}")
     return folds.astype(int)
 
 
 def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
-    """Cells of several labels as `dog;rain`, sorted, each label once; cells of one label unchanged.
+    """The labels of each cell as `dog;rain`: sorted, each once, without blanks around them.
 
-    Labels are separated by `;` or by `separator`, or written as a list.
+    In a cell labels are separated by `;` or by `separator`, or written as a list.
 
     >>> split_labels(pd.Series(["rain; dog", "['dog', 'rain']", "[]", "owl"])).tolist()
     ['dog;rain', 'dog;rain', '', 'owl']
@@ -203,7 +204,7 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
 
 
 def tags_note(labels: "pd.Series[str]") -> str:
-    """A note on a table that is read as tags, with its numbers of labels."""
+    """A note that a table is read as tags, with the numbers of clips with several labels, one and none."""
     sizes = labels.str.count(SEPARATOR) + (labels != "")
     return (
         f"read as tags (TASK=tags): {counted((sizes > 1).sum(), 'clip')} with several labels, "
@@ -228,8 +229,9 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "") -> Listing:
-    """A CSV with `filename,label` or ESC-50's columns; file names are relative to `audio_dir`.
+    """The clips of a CSV with `filename,label` (or `labels`), or with ESC-50's or BirdCLEF's columns.
 
+    audio_dir  the folder from which relative file names begin
     marked     a column of True and False: only clips with True are read
     separator  separator of several labels in a cell, beside `;` and lists
     """
@@ -247,7 +249,8 @@ def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
             f"{path} has the columns {', '.join(clips)}; expected filename,label "
-            f"(and, as you like, fold, group, category, start, end) or ESC-50's {','.join(ESC_COLUMNS)}"
+            f"(optionally fold, group, category, start, end), ESC-50's {','.join(ESC_COLUMNS)} "
+            f"or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
         )
     written = clips["label"].str.strip()
     clips["label"] = split_labels(written, separator)
@@ -263,7 +266,7 @@ def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "
 
 
 def is_esc_layout(folder: Path) -> bool:
-    """Whether a folder looks like ESC-50's: a table in meta/, and clips in audio/."""
+    """Whether a folder looks like ESC-50's: a CSV in meta/, and a folder audio/."""
     return (folder / "audio").is_dir() and any((folder / "meta").glob("*.csv"))
 
 

@@ -18,7 +18,7 @@ FAULTS_SHOWN = 10
 def run(options: SourceOptions) -> int:
     """Download or synthesise a missing dataset, print a summary of the readable clips, and name faults.
 
-    In ESC-50's own folder every difference from the published dataset is a fault, such as another length.
+    For esc50 and esc10 differences from the published table, names, lengths and rates are faults.
     """
     dataset = load(options)
     table = originals(dataset.table)
@@ -41,14 +41,14 @@ def run(options: SourceOptions) -> int:
 
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
-    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings` of these clips."""
+    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings`: the numbers of these."""
     numbers = by_label(table)[["clip_id", "label", "fold", "group"]].replace({"label": {"": None}}).nunique()
     named = map(counted, numbers, ("clip", "class", "fold", "source recording"))
     return f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {', '.join(named)}"
 
 
 def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
-    """Size, format, notes, and balance of classes and folds of the originals that can be read."""
+    """Size, format, notes, and balance of classes and folds; `table` has the readable originals."""
     lines = [counts(dataset, table)]
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
