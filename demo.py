@@ -12,10 +12,10 @@ from commandline import spelling
 from commandline.commands import HANDED_ON, Command, main
 from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
 
-# On row statistics a linear model finds rhythm in the tempogram but not in mel.
+# A linear model on row statistics finds rhythm in the tempogram but not in mel.
 FEATURE_SETS = "mel mel+chroma+tempogram"
 COMPARED = "mel mfcc chroma tempogram"
-CONSOLE = spelling.HOME / "featurestack.py"  # a user's own train.py in the current folder hides nothing
+CONSOLE = spelling.HOME / "featurestack.py"  # run by its path, so that a user's own train.py hides nothing
 
 
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):

@@ -9,9 +9,9 @@
     fs.report("my sounds").page                                              # an HTML file
     fs.predict(run, ["new.wav"])                                             # classes of new audio
 
-Each function is a few lines over what the command of the same name calls. docs/reference/python.md shows all
-of them. Folders are `data`, `runs` and `reports` below the current one unless given. A function loads what it
-needs when it is called, so that importing this module and `featurestack --help` wait for nothing.
+A function with the name of a command is a few lines over what that command calls. docs/reference/python.md
+shows all functions. Folders are `data`, `runs` and `reports` below the current one unless given. A function
+loads what it needs when it is called: importing this module and `featurestack --help` wait for nothing.
 """
 
 import functools
@@ -177,9 +177,11 @@ def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None
 
 
 def tone(hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5) -> "Clip":
-    """A sine of `hertz`, its peak at `amplitude`: the clip whose features are known beforehand.
+    """A sine of `hertz` with its peak at `amplitude`.
 
-    fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
+    Its features are known beforehand:
+
+        fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
     """
     import numpy as np
 
@@ -202,9 +204,11 @@ def alter(clip: "Clip", how: str) -> "Clip":
 
 
 def write(clip: "Clip", path: Path | str) -> None:
-    """Write a clip as an audio file: .wav with float samples, .flac with 24 bits.
+    """Write a clip as an audio file.
 
-    fs.write(fs.tone(440), "tone.wav")
+    A .flac file has 24 bits, a .wav file float samples.
+
+        fs.write(fs.tone(440), "tone.wav")
     """
     import soundfile
 
@@ -248,9 +252,11 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
 
 
 def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
-    """Features of a clip, one drawn below the other; `python -m pipeline show FILE` makes a PNG of them.
+    """Features of a clip, one drawn below the other.
 
-    fs.show(fs.read("dog.wav"), "mel modulation")
+    `python -m pipeline show FILE` writes the same figure as a PNG.
+
+        fs.show(fs.read("dog.wav"), "mel modulation")
     """
     from analysis.figures.notebook import NotebookFigure
     from pipeline.show import draw
@@ -260,9 +266,11 @@ def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
 
 @takes(WindowsCommand, "audio", "tables")
 def windows(options: WindowsCommand) -> Path:
-    """`make windows`: recordings and their annotation tables become a dataset of windows, the CSV's path.
+    """`make windows`: a dataset of windows from recordings and their annotation tables.
 
-    fs.clips(fs.windows("recordings", "labels", length=0.5))
+    It returns the path of the dataset's CSV.
+
+        fs.clips(fs.windows("recordings", "labels", length=0.5))
     """
     from pipeline.datasets.windows import csv_path, run
 
@@ -275,7 +283,7 @@ def windows(options: WindowsCommand) -> Path:
 def extract(options: FeaturesCommand) -> "Cache":
     """`make features`: the named features of every clip, into the cache; what is there already stays.
 
-    `features` is a list separated by blanks, or `all` or `small`. A warning names how many clips could not
+    `features` is a list separated by blanks, or `all` or `small`. A warning says how many clips could not
     be done.
 
         fs.extract("mel mfcc", "synth", jobs=2).features
@@ -296,10 +304,12 @@ def extract(options: FeaturesCommand) -> "Cache":
 
 @takes(DatasetOptions, "dataset", "data")
 def cache(options: DatasetOptions) -> "Cache":
-    """The feature cache of a dataset: `.clips`, `.features`, `.read(feature, clip_ids)` -> (B, rows, frames).
+    """The feature cache of a dataset.
 
-    stored = fs.cache("synth")
-    stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
+    It has `.clips`, `.features` and `.read(feature, clip_ids)` -> (B, rows, frames).
+
+        stored = fs.cache("synth")
+        stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
     """
     from features_cache.cache import open_cache
 
@@ -308,9 +318,11 @@ def cache(options: DatasetOptions) -> "Cache":
 
 @takes(RunOptions)
 def train(options: RunOptions) -> "RunFolder":
-    """`make train`: all folds of one feature set. A run that is finished is opened, not trained again.
+    """`make train`: one feature set, by default on all folds.
 
-    run = fs.train(dataset="synth", features="mel+mfcc", model="cnn4", epochs=5, folds=(1, 2))
+    A run that is finished is opened, not trained again.
+
+        run = fs.train(dataset="synth", features="mel+mfcc", model="cnn4", epochs=5, folds=(1, 2))
     """
     from train.run import execute
 
@@ -434,9 +446,11 @@ def curves(trained: "RunFolder") -> "NotebookFigure":
 
 
 def confusion(trained: "RunFolder") -> "NotebookFigure":
-    """Confusion matrix of a run's test predictions over the finished folds.
+    """Confusion matrix of a run's test predictions.
 
-    fs.confusion(run).savefig("confusion.png")
+    It counts the clips of all finished folds.
+
+        fs.confusion(run).savefig("confusion.png")
     """
     from analysis.tables import confusion_counts
 
@@ -490,7 +504,7 @@ def overview(options: Options) -> None:
 
 
 def known(options: DatasetOptions) -> None:
-    """Refuse what is no variable of any command."""
+    """Do nothing; before this call, parsing refuses what is no variable of any command."""
 
 
 def main() -> NoReturn:

@@ -97,7 +97,7 @@ def _indented(text: str) -> str:
 
 
 def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spelling: str = PYTHON) -> NoReturn:
-    """Run the command that the words name and exit with its status: 0, 1, or 2 for a wrong request.
+    """Run the command that the words name and exit: 0, 1 if work failed, 2 if refused, 130 after Ctrl-C.
 
     `commands` are functions `def name(options: SomeOptions) -> int | None`; a single one takes no command
     word. Messages write commands in this `spelling`.

@@ -22,7 +22,7 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 
 
 class RequestError(Exception):
-    """The request was wrong: exit status 2. The user sees this message alone, with commands as typed here.
+    """The request was wrong: exit status 2. The user sees only this message, with commands as typed here.
 
     The message says what was given, what was expected, and what to do.
     """
@@ -39,6 +39,7 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The known name that is most like the word, in upper or lower case; None if none is close.
 
     If the word has three letters or more, the first name that begins with it comes before all others.
+    Other names need a similarity (difflib's, 0 to 1) of `cutoff`.
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')
@@ -50,7 +51,7 @@ def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
 
 
 def nearest(kind: str, word: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known one, then the list.
+    """The message for an unknown name: the nearest known one, then the list of up to LISTED_NAMES.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"

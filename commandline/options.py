@@ -71,7 +71,7 @@ class Options:
         dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
-        """Raise RequestError for the first value that is out of its bounds, no choice, or not UTF-8."""
+        """Raise RequestError for the first value out of its bounds, not among its choices, or not UTF-8."""
         for name, field in fields(type(self)).items():
             values = getattr(self, name, ())  # those of `shared` are no attributes
             choices = typing.get_args(kind_of(field)[0])
@@ -90,7 +90,7 @@ class Options:
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options of these texts by field; what a field `expands` to gives way to the texts.
+        """The options of these texts by field; the texts override what a field `expands` to.
 
         RequestError names the first mistake.
         """
@@ -149,7 +149,7 @@ class ReportsOptions(Options):
 
 
 def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
-    """Field -> its text, of flags and `NAME=value` words; the last one counts, PLACES that do not apply go.
+    """Field -> its text, of flags and `NAME=value` words; the last one counts, PLACES that are no option go.
 
     `build` refuses a variable that is no option, this function a flag.
 
@@ -202,7 +202,7 @@ def split_make(blob: str) -> list[str]:
 
 
 def unfold(arguments: Sequence[str]) -> list[str]:
-    """Replace `--make BLOB` by the variables in it, and ARGS=… by its words."""
+    """Replace `--make BLOB` by the options among its variables, and ARGS=… by its words."""
     unfolded = []
     rest = iter(arguments)
     for word in rest:

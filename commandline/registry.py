@@ -8,7 +8,7 @@
     METRICS["accuracy"]     # the function
     METRICS["acuracy"]      # RequestError: unknown metric 'acuracy'; did you mean 'accuracy'? Known: accuracy
 
-If an entry has more than the function, a function of the registry's own wraps `register`:
+If an entry holds more than the function, a decorator made for the registry wraps `register`:
 
     def model(takes: str) -> Callable[[Builder], Builder]:
         return MODELS.register(entry=lambda builder: Model(builder.__name__, takes, builder))
@@ -62,7 +62,7 @@ class Registry(dict[str, Entry]):
 
 
 def load_extra(package: str, extras: Mapping[str, tuple[str, str]], capability: str) -> ModuleType:
-    """The module of a capability; RequestError if its file or a library that it needs is not there.
+    """The module of a capability; RequestError if its file or a library of its extra is not there.
 
     extras  capability -> its module in the package, and the extra of pyproject.toml that it needs
     """

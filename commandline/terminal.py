@@ -1,4 +1,4 @@
-"""Text for people: progress, messages, durations, sizes, counts, percentages, tables."""
+"""Text for people: progress, messages, durations, sizes, counts, percentages, tables, CSV."""
 
 import functools
 import math
@@ -102,8 +102,9 @@ def tell_once(text: str) -> None:
 def tell_warnings() -> None:
     """Show each later warning of a library once, in one line without its path and code.
 
-    Warnings of numpy's arithmetic (overflow, division by zero) are left out: the code that uses a result
-    checks that it is finite, and names the clip or the file. `python -W` or PYTHONWARNINGS turns this off.
+    Every RuntimeWarning, such as numpy's of overflow and division by zero, is left out: the code that uses a
+    result checks that it is finite, and names the clip or the file. `python -W` or PYTHONWARNINGS turns this
+    off.
     """
 
     def show(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
@@ -115,7 +116,7 @@ def tell_warnings() -> None:
 
 
 def duration(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 12 s`, `2 h 05 min`."""
+    """A duration in words: `0.4 s`, `12 s`, `3 min 12 s`, `2 h 05 min`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -127,7 +128,7 @@ def duration(seconds: float) -> str:
 
 
 def size(bytes_: float) -> str:
-    """`512 B`, `12.3 MB`, `1.2 GB`, in powers of 1000."""
+    """A number of bytes in words: `512 B`, `12.3 MB`, `1.2 GB`, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if bytes_ < 999.5:
             return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 99.95 else f"{bytes_:.1f} {unit}"
@@ -136,7 +137,7 @@ def size(bytes_: float) -> str:
 
 
 def count(number: float) -> str:
-    """`2,000`, `11.2 M`, `1.8 G`."""
+    """A large number, shortened: `2,000`, `11.2 M`, `1.8 G`."""
     for limit, unit in ((1e9, "G"), (1e6, "M")):
         if abs(number) >= limit:
             return f"{number / limit:.1f} {unit}"
@@ -144,17 +145,17 @@ def count(number: float) -> str:
 
 
 def plural(noun: str) -> str:
-    """`clips`, `classes`."""
+    """The plural of a noun: `clips`, `classes`."""
     return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 clip`, `2,000 clips`, `3 classes`."""
+    """A number and its noun: `1 clip`, `2,000 clips`, `3 classes`."""
     return f"{number:,} {noun if number == 1 else plural(noun)}"
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """`92.5` for 0.925, or `93` without digits. Halves always go up, so that no two tables differ."""
+    """`92.5` for 0.925, or `93` without digits. Halves are rounded away from zero, in every table."""
     return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"
 
 

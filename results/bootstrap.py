@@ -3,9 +3,10 @@
 Clips cut from one recording sound alike, so they are drawn together: a replicate draws as many recordings as
 there are, with replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2007). The
 bootstrap's standard error gives an effective number of clips, p (1 - p) / error²; Wilson's interval is
-computed for that number (Wilson 1927; Korn and Graubard 1998), with the quantile of Student's t for the
-effective number of recordings, (Σn)² / Σn² if they have n clips: three long recordings and sixty short ones
-count as about five. Coverage stays 95 % down to five recordings, and a perfect score has an interval.
+computed for that number (Wilson 1927; Korn and Graubard 1998), with the quantile of Student's t for one
+less than the effective number of recordings, (Σn)² / Σn² if they have n clips: three long recordings and
+sixty short ones count as about five. Coverage stays 95 % down to five recordings, and a perfect score has an
+interval.
 
 Conventions: N clips, G recordings, M columns (runs, or classes), B replicates.
 """
@@ -67,7 +68,7 @@ def effective_recordings(totals: Floats) -> Floats:
 
 
 def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
-    """Sums (G, M) of `values` (N, M) over the clips of each recording, in the order of their names."""
+    """Sums (G, M) of `values` (N, M) over the clips of each recording; recordings are sorted by name."""
     names, place = np.unique(groups, return_inverse=True)
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, place, values)

@@ -1,8 +1,8 @@
 """run.json: its type, one reader and one writer, the run's hash and the folder's name. No torch.
 
 A key of run.json is a field of `RunConfig` or of a class within it, which gives its type and its bounds. A
-field with a default may be absent in the file, and is not written if it has that default. The reader refuses
-by name what is missing, unknown, of another type or out of bounds.
+field with a default (an option: with the trait `absent`) may be absent in the file, and is not written if it
+has that value. The reader refuses by name what is missing, unknown, of another type or out of bounds.
 
 `BundleConfig` is a bundle's, with keys for new audio; `EnsembleConfig` is run.json of an ensemble of finished
 runs.
@@ -124,7 +124,7 @@ class RunConfig:
     sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
     windows: bool = False  # clips are parts of recordings
-    clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))  # median, if many are padded
+    clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))  # s, median, if many are padded
     channels: tuple[StoredChannel, ...]
     extraction: ExtractionCost
     protocol: str  # in words
@@ -286,8 +286,8 @@ def digest(content: object) -> str:
 def label(features: str, model: str, differences: Iterable[str], hash_: str) -> str:
     """A folder's name: features, model, and the options that differ from the defaults.
 
-    Characters that a file system refuses become `.` (`mfcc:1-19` is `mfcc.1-19`). A long name ends in the
-    hash.
+    Blanks and characters that a file system refuses become `.` (`mfcc:1-19` is `mfcc.1-19`). A long name is
+    cut and ends in the hash.
     """
     text = re.sub(r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences]))
     if len(text.encode()) <= LABEL_BYTES:

@@ -1,8 +1,8 @@
 """Events in recordings: detections joined from windows, and their scores against annotated events. No torch.
 
 A row of a table is an event, a detection or a window: file, start and end in seconds, label. Windows are
-sorted by file and start. A window has a label if it holds half of an event, and stands for the hop in its
-middle: the event lies in the middle of the windows that hold it.
+sorted by file and start. A window has an event's label if they share half of the shorter one's time. A
+window stands for the hop in its middle: the event lies in the middle of the windows that hold it.
 
 An event and a detection of one file and label are partners by three criteria:
 
@@ -59,7 +59,7 @@ def join_windows(middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.D
     on = chosen[names].to_numpy(bool)
     before = np.roll(on, 1, axis=0) & middle[["follows"]].to_numpy()
     column, row = np.nonzero(on.T)  # class by class
-    number = (~before[row, column]).cumsum()  # of the detection
+    number = (~before[row, column]).cumsum()  # the detection of each window
     windows = middle.iloc[row].assign(
         label=names[column], probability=probabilities[names].to_numpy()[row, column]
     )
@@ -75,9 +75,9 @@ def join_windows(middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.D
 
 
 def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) -> tuple[Ints, Floats]:
-    """P pairs of rows that agree in `columns` and overlap, or are up to COLLAR apart.
+    """All pairs of rows that agree in `columns` and overlap or are up to COLLAR apart, and a few others.
 
-    Their numbers (2, P), those of `second` counted on from those of `first`; their start and end (2, P, 2).
+    Row numbers (2, P), those of `second` counted on from those of `first`; start and end (2, P, 2).
     A table of all pairs would not fit into memory for a day of recording.
     """
     both = pd.concat([first, second])
@@ -150,7 +150,7 @@ def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
 
 
 def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the table of `compare`, with one row a label and one for ALL; `middle`: `middles` of windows.
+    """Scores of the table of `compare`, a row for each label and one for ALL; `middle` comes from `middles`.
 
     events, detections  counts                  event_recall   share of events with a `shared` partner
     f1_iou, f1_collar   F1 by that criterion    false_alarms   detections an hour without a `shared` partner

@@ -5,13 +5,13 @@
         clips.csv         one row for each test clip: clip_id, group, fold, target
         scores.csv        features (`a b`), score (probability | correct), then one column for each test clip
 
-scores.csv has two lines for each fit, appended in one write: the probability of each clip's true class, and
+scores.csv has two lines for each fit, appended when it is done: the probability of each clip's true class, and
 whether that class was the most probable. With tags the first line is the geometric mean, over the
 classes, of the probability of what is true: the clip has the label, or it has not. The second line is the
 clip's part of mAP; the mean of the line over folds is mAP.
 
 A fit is named by its features; `1/4` before them means that it was fitted to a quarter of the training
-recordings. A line that a kill cut short is not read, and is removed before the next is written.
+recordings. Lines that a kill cut short are not read, and are removed before the next are written.
 """
 
 import csv
@@ -43,7 +43,7 @@ REMEDY = "remove its folder and repeat make importance"
 
 @dataclass(frozen=True, kw_only=True)
 class ImportanceConfig:
-    """importance.json."""
+    """The content of importance.json."""
 
     dataset: str
     synthetic: bool
@@ -54,7 +54,7 @@ class ImportanceConfig:
     seed: int = field(metadata=bounds(**SEED))
     features: tuple[str, ...]
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
-    recordings: tuple[float, ...]  # means over folds, for each of PARTS, then for all recordings
+    recordings: tuple[float, ...]  # training recordings, mean over folds: of each of PARTS, then all
     clips: int = field(metadata=bounds(1))  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
     redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
@@ -83,7 +83,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class ImportanceFolder:
-    """One configuration's scores of feature subsets: all its features, or those that are `chosen`."""
+    """Scores of the subsets of one configuration's features, or of those that are `chosen`."""
 
     path: Path
     chosen: tuple[str, ...] = ()
@@ -163,8 +163,8 @@ class ImportanceFolder:
     def lacking(self) -> list[Fit]:
         """Fits that are still to be made.
 
-        The order: all features, none, all but one, PARTS, single features, then subsets by size. Once these
-        are there, pairs with the best single feature follow.
+        The order: all features, none, all but one, PARTS, single features, then subsets by size (of more than
+        EXACT features, those in `permutations`). Once these are there, pairs with the best feature follow.
         """
         names = self.features
         orders = self.permutations
@@ -211,7 +211,7 @@ class ImportanceFolder:
 
 
 def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:
-    """Every folder of scores below `runs`, of one dataset or of all, sorted by path."""
+    """Every importance folder below `runs`, of one dataset or of all, sorted by path."""
     files = sorted(runs.glob(f"{dataset or '*'}/{IMPORTANCE}*/importance.json"))
     return [ImportanceFolder(file.parent) for file in files]
 

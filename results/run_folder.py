@@ -7,13 +7,13 @@
         fold1/predictions-<member>.csv   the same table for each member of an ensemble
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
         fold1/attribution.csv            written by `explain`
-        fold1/augmented.npz              some clips before and after each augmentation
+        fold1/augmented.npz              in the first trained fold: clips before and after each augmentation
 
 predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
 A reader gets valid content or a RequestError that names the file and what to do: `read_config`,
-`RunFolder.history` and `RunFolder.predictions` check run.json and the CSV files, nothing else does.
+`RunFolder.history` and `RunFolder.predictions` check run.json, history.csv and the predictions.
 """
 
 import io
@@ -44,7 +44,7 @@ HISTORY_COLUMNS = (
 TAGS_HISTORY_COLUMNS = tuple(column.replace("accuracy", "map") for column in HISTORY_COLUMNS)
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-# RETRAIN=1 has two folders that are not listed as runs: the new run in training, and the old run meanwhile.
+# RETRAIN=1 has two folders that are not listed as runs: the run in training, and the old one while replaced.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
 SUM_TOLERANCE = 1e-3  # a row whose sum differs more from 1 is damaged
 
@@ -82,7 +82,7 @@ class RunFolder:
 
     @property
     def tags(self) -> bool:
-        """Whether clips have several labels or none."""
+        """Whether clips may have several labels or none."""
         return self.config.task == "tags"
 
     @property
@@ -129,7 +129,7 @@ class RunFolder:
 
     @property
     def exact(self) -> bool:
-        """Whether another seed would give the same predictions; the seed draws the validation clips."""
+        """Whether every seed gives the same predictions: one solution, and no validation clips to draw."""
         return isinstance(self.config, RunConfig) and self.config.exact and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
@@ -166,8 +166,8 @@ class RunFolder:
             return table.astype({"epoch": int})
 
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
-        """PREDICTION_COLUMNS as text, of windows WINDOW_COLUMNS, then a column of floats per class, in the
-        order of `classes`.
+        """PREDICTION_COLUMNS as text, WINDOW_COLUMNS if clips are windows, then a column of floats per class,
+        in the order of `classes`.
 
         Without `fold`, all finished folds follow each other, with a further first column `fold`. With a
         `member` of an ensemble, the table is that member's.
@@ -357,14 +357,14 @@ def append_history(fold_folder: Path, row: str) -> None:
 
 
 def predictions_file(member: str = "") -> str:
-    """The file of the run's predictions, or of those of an ensemble's member."""
+    """The name of the file of the run's predictions, or of an ensemble member's."""
     return f"predictions-{member}.csv" if member else "predictions.csv"
 
 
 def write_predictions(
     fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
 ) -> None:
-    """Write `rows` (PREDICTION_COLUMNS) beside `probabilities` (N, K), float32, without loss of a bit.
+    """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities` (N, K), exactly.
 
     With a `member` of an ensemble, it writes that member's table; predictions.csv is written last, since it
     marks the fold as finished.

@@ -1,4 +1,4 @@
-"""Scores of predicted probabilities, for training and reports: arrays in, plain numbers out.
+"""Scores of predicted probabilities, for training and reports: pure functions of arrays.
 
 Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N, K) has rows that
 sum to one; the prediction is the first of the most probable classes. Macro averages go over the
@@ -79,7 +79,7 @@ def accuracy(prediction: Prediction) -> float:
 @METRICS.register("macro_recall")
 @METRICS.register()
 def balanced_accuracy(prediction: Prediction) -> float:
-    """Mean recall over the classes: every class counts alike however many clips it has."""
+    """Mean recall over the classes: every class with clips counts alike, however many it has."""
     return prediction.macro("recall")
 
 
@@ -182,7 +182,7 @@ def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accur
 
 
 def fit_temperature(target: Ints, probabilities: NDArray[np.floating]) -> float:
-    """The temperature of the least log loss on these clips; the model must not have been trained on them."""
+    """The temperature of the least log loss on these clips, which the model must not have been trained on."""
     return _least(_losses(target, probabilities))
 
 
@@ -203,7 +203,10 @@ def _losses(target: Ints, probabilities: NDArray[np.floating]) -> Floats:
 
 
 def _least(losses: Floats) -> float:
-    """The temperature at the vertex of the parabola through the least mean loss and its neighbours."""
+    """The temperature at the vertex of the parabola through the least mean loss and its neighbours.
+
+    1 if there are fewer than FEWEST_CLIPS.
+    """
     if losses.shape[1] < FEWEST_CLIPS:
         return 1.0
     means = losses.mean(axis=1)
@@ -238,7 +241,7 @@ def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str,
 
 
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
-    """The most frequent errors in a confusion matrix (K, K): (true class, predicted class), most first."""
+    """The most frequent errors in a confusion matrix (K, K), highest first: (true class, predicted class)."""
     errors = counts - np.diag(counts.diagonal())
     order = np.argsort(-errors, axis=None, kind="stable")[:pairs]
     return [divmod(int(place), len(errors)) for place in order if errors.flat[place]]

@@ -1,9 +1,8 @@
 """Shapley values of features, interactions of pairs, and similarity of their statistics. No torch.
 
 The value v of a feature set for a clip is the logarithm of its true class's probability, in nats; with tags
-the sum of its classes' log probabilities, of presence or absence. The value
-of the empty set comes from the class frequencies among the training clips. Conventions: N clips, F features;
-P permutations, each followed by its reverse.
+it is the sum over the classes of the log probability of what is true, presence or absence. The value of the
+empty set comes from the class frequencies among the training clips. Conventions: N clips, F features.
 """
 
 import itertools
@@ -22,7 +21,7 @@ NONE: frozenset[str] = frozenset()
 
 
 def permutations(features: Sequence[str], number: int, seed: int) -> list[list[str]]:
-    """`number` random orders of the features, each with its reverse (antithetic); none for up to EXACT."""
+    """`number` random orders, each followed by its reverse (antithetic); none for up to EXACT features."""
     if len(features) <= EXACT:
         return []
     rng = np.random.default_rng([seed, len(features)])
@@ -31,7 +30,7 @@ def permutations(features: Sequence[str], number: int, seed: int) -> list[list[s
 
 
 def shapley(values: Values, features: Sequence[str]) -> Floats:
-    """(N, F) exact Shapley values from all 2^F subsets; each clip's sum to v(all) - v(none)."""
+    """(N, F) exact Shapley values from all 2^F subsets; a clip's values sum to v(all) - v(none)."""
     shares = np.zeros((len(values[NONE]), len(features)))
     count = len(features)
     for fit, (place, name) in itertools.product(values, enumerate(features)):
@@ -44,7 +43,7 @@ def shapley(values: Values, features: Sequence[str]) -> Floats:
 def sampled_shapley(
     values: Values, features: Sequence[str], orders: Sequence[Sequence[str]]
 ) -> tuple[Floats, Floats]:
-    """(N, F) Shapley values from the prefixes of the orders, and the standard errors (F,) of their means."""
+    """Shapley values (N, F) from the prefixes of the orders, and the standard errors (F,) of their means."""
     gains = np.zeros((len(orders), len(values[NONE]), len(features)))
     for number, order in enumerate(orders):
         for size, name in enumerate(order):

@@ -1,10 +1,10 @@
 """Scores of clips with several labels or none: arrays in, arrays out.
 
-Average precision is the mean precision over the thresholds of a class's positive clips; equal scores are one
-threshold (scikit-learn's `average_precision_score`). A random order gives about the prevalence. Classes
-without a positive clip have NaN and are left out of every mean. Models of several folds are calibrated apart:
-`fold_ranks` makes their scores comparable before clips of all folds are pooled. (The mean of the folds' own
-average precisions is biased upwards for rare classes: 0.37 in a simulation where 0.25 was true.)
+Average precision is the mean over a class's positive clips of the precision at each clip's score; equal
+scores are one threshold (scikit-learn's `average_precision_score`). A random order gives about the
+prevalence. Classes without a positive clip have NaN and are left out of every mean. The folds' models differ
+in calibration: `fold_ranks` makes their scores comparable before clips of all folds are pooled. (The mean of
+the folds' own average precisions is biased upwards for rare classes: 0.37 in a simulation, 0.25 was true.)
 
 The jackknife attributes mAP to source recordings, so that the tests of differences between runs apply; the
 bootstrap over recordings gives its interval.
@@ -55,7 +55,7 @@ def average_precision(target: Targets, scores: Scores) -> Floats:
 def _resampled(
     target: Targets, scores: Scores, recordings: Ints, resample: Callable[[Floats], Floats]
 ) -> Floats:
-    """Average precisions (B, K) of B samples; `resample` makes their counts (B, T) from recordings' (G, T).
+    """Average precisions (B, K) of B samples; `resample` maps the recordings' counts (G, T) to theirs (B, T).
 
     recordings  (N,) numbers from 0 to G - 1
     """
@@ -133,7 +133,7 @@ def fit_thresholds(target: Targets, probabilities: Scores) -> Floats:
 
 
 def cross_fitted_thresholds(target: Targets, probabilities: Scores, folds: Ints) -> Floats:
-    """Thresholds (N, K) of each clip, fitted to the clips of the other folds."""
+    """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
     thresholds = np.empty(target.shape)
     for fold in np.unique(folds):
         others = folds != fold
@@ -144,8 +144,8 @@ def cross_fitted_thresholds(target: Targets, probabilities: Scores, folds: Ints)
 def jackknife_values(target: Targets, scores: Scores, groups: NDArray[np.generic]) -> Floats:
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 
-    A value adds two parts: mAP weighted by the recording's share s of the clips, and the fall of mAP without
-    the recording weighted by 1 - s.
+    A value adds mAP, weighted by the recording's share s of the clips, and the fall of mAP without the
+    recording, weighted by 1 - s; what lacks for the sum to be mAP is added in proportion to s.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     without = _resampled(target, scores, recordings, lambda counts: counts.sum(axis=0) - counts)
@@ -185,7 +185,7 @@ def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.gene
 
 
 def epoch_scores(target: Ints | Targets, probabilities: Scores) -> dict[str, float]:
-    """Columns of history.csv without val_ or test_: of class numbers (N,), or of labels (N, K).
+    """Scores named as history.csv's columns without val_ or test_; targets are numbers (N,) or labels (N, K).
 
     Precision, recall and F1 of labels are those at a threshold of 0.5; the loss is binary cross-entropy.
     """

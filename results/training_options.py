@@ -17,7 +17,7 @@ of_networks = functools.partial(option, needs="in_steps")
 
 
 class TrainingOptions(Options):
-    """A run's options as run.json has them: names are resolved, AUTO is replaced if the cache decides it."""
+    """A run's options as run.json has them: names resolved, `auto` replaced if the cache decides it."""
 
     features: str = option(
         "mel+mfcc+chroma",
