@@ -5,8 +5,8 @@
         clips.csv         one row for each test clip: clip_id, group, fold, target
         scores.csv        features (`a b`), score (probability | correct), then one column for each test clip
 
-scores.csv has two lines for each fit, appended when it is done: the probability of each clip's true class, and
-whether that class was the most probable. With tags the first line is the geometric mean, over the
+scores.csv has two lines for each fit, appended when it is done: the probability of each clip's true class,
+and whether that class was the most probable. With tags the first line is the geometric mean, over the
 classes, of the probability of what is true: the clip has the label, or it has not. The second line is the
 clip's part of mAP; the mean of the line over folds is mAP.
 
