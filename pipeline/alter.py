@@ -1,4 +1,4 @@
-"""Altered copies of clips: one decorated function for each alteration, described by a short text.
+"""Altered copies of clips: one decorated function for each alteration, a short text for each copy.
 
 The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, decides the copy completely:
 the same text and samples give the same bytes.
@@ -53,33 +53,33 @@ def vocode(effect: str, y: Samples, **words: float) -> Samples:
 
 @alteration(semitones=(-2.0, 2.0))
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
-    """Higher or lower by at most two semitones, so that the class stays; equally long."""
+    """Raise or lower the pitch, by at most two semitones so that the class stays; the length stays too."""
     return vocode("pitch_shift", y, sr=sample_rate, n_steps=semitones)
 
 
 @alteration(rate=(0.8, 1.25))
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
-    """Faster (above 1) or slower at the same pitch; the end is cut or left silent."""
+    """Play faster (rate above 1) or slower at the same pitch; the end is then cut or left silent."""
     return vocode("time_stretch", y, rate=rate)
 
 
 @alteration(snr_db=(10.0, 30.0), seed=(0, 2**31))
 def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
-    """White noise below the clip's own level; none in a silent clip."""
+    """Add white noise, `snr_db` below the clip's level; none to a silent clip."""
     level = np.sqrt(np.mean(np.square(y, dtype=np.float64))) * 10 ** (-snr_db / 20)
     return y + level * np.random.default_rng(int(seed)).standard_normal(len(y))
 
 
 @alteration(db=(-12.0, 12.0))
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
-    """Softer, or louder up to full scale: a copy never clips more than its original."""
+    """Make softer, or louder up to full scale: a copy never clips more than its original."""
     peak = float(np.abs(y).max(initial=0))
     return y * min(10 ** (db / 20), max(1.0, 1 / peak if peak else 1.0))
 
 
 @alteration(share=(-0.5, 0.5))
 def shift(y: Samples, sample_rate: int, share: float) -> Samples:
-    """Later or earlier by up to half a clip, circularly."""
+    """Shift later or earlier by up to half a clip, circularly."""
     return np.roll(y, round(share * len(y)))
 
 
@@ -115,8 +115,8 @@ def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.D
     """The table followed by `copies` altered copies of every clip, first `<id>~1` of all clips.
 
     `alter` holds names as in `pitch,stretch,noise`; RequestError for an unknown one or none.
-    A copy has its original's path, label, group and fold. Its alteration depends only on the seed, the clip's
-    id and the copy's number, so more copies or clips change no copy that exists.
+    A copy has its original's path, label, group and fold. Its alteration depends only on `alter`, the
+    seed, the clip's id and the copy's number, so more copies or clips change no copy that exists.
     """
     chosen = sorted({name for name in re.split(r"[,\s]+", alter) if name and ALTERATIONS[name]})
     if not chosen:
@@ -133,6 +133,6 @@ def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.D
 
 
 def _generator(*parts: object) -> np.random.Generator:
-    """A generator that depends only on the parts, on every machine (Python's own hash would not)."""
+    """A generator that depends only on the parts, on every machine (Python's hash also on the process)."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

@@ -1,8 +1,8 @@
 """`python -m pipeline check`: find faults of a dataset.
 
-Every clip is decoded once. A certain leak between folds (a source recording or the same audio in two folds)
-makes the exit status 1; the user judges everything else. check.json beside the cache keeps the findings for
-the report and the next command.
+Every clip is decoded, and again if it may be a duplicate. A certain leak between folds (a source recording or
+the same audio in two folds) makes the exit status 1; the user judges everything else. check.json in the cache
+keeps the findings for the report and the next command.
 
 Level, padding, clipping and bandwidth are artefacts of recording and editing. They should not predict the
 class: if they do, a score may come from them and not from the sound.
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy  # its modules come when they are first used
+import scipy  # loads its modules on first use
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError
@@ -42,8 +42,8 @@ EMPTY = -105.0  # dB of full scale; a softer band is empty; 16-bit rounding lies
 FRAME = 1024  # samples of a spectrum
 CLIPPED_SHARE = 0.001  # least share of samples in flat tops in a clipped clip
 NARROW = 0.8  # share of the Nyquist frequency; silence above it comes from a lower rate or a lossy codec
-SHOWN = 8  # names that a finding lists, unless it is a leak
-LONGEST_DURATION = 3600  # seconds, as DURATION: no command reads more of a file
+SHOWN = 8  # names of a finding that the report shows; of a leak it shows all
+LONGEST_DURATION = 3600  # seconds, the most that DURATION allows; the rest of a clip is not read
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 ONE_GROUP = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
@@ -52,7 +52,7 @@ ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artef
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault, with the names of its clips, recordings or classes."""
+    """One fault, with the names of the clips, pairs, recordings, classes, measures or options it is about."""
 
     kind: str
     severity: str  # one of SEVERITIES
@@ -60,7 +60,7 @@ class Finding:
     names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"  # noun for a name
-    accuracy: float | None = None  # mean over folds of a classifier of artefacts alone; AUROC for tags
+    accuracy: float | None = None  # of a classifier of artefacts alone, mean over folds; AUROC for tags
     chance: float | None = None  # accuracy of always the commonest class; 0.5 for tags
 
 
@@ -108,7 +108,7 @@ def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
 
 
 def bandwidth(y: audio.Samples, sample_rate: int) -> float:
-    """The highest frequency (Hz) that holds more than rounding, on average over the clip's whole frames."""
+    """The highest frequency (Hz) with more than rounding, on average over the clip's whole frames; else 0."""
     y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
     frequencies, power = scipy.signal.welch(
         y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
@@ -120,7 +120,7 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), without a leak.
 
-    With several labels a clip: macro AUROC of the classes that some clips have and others lack on each side.
+    For tags macro AUROC of the classes that, in each fold's training and test clips, some have and some lack.
     RequestError if there is no such class, or a fold leaves fewer than two classes to train on.
     """
     from sklearn.linear_model import LogisticRegression
@@ -230,7 +230,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 
 
 def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int) -> list[Finding]:
-    """Source recordings in several folds; clips with the same audio, also shifted, cut or rescaled."""
+    """Findings: source recordings in several folds, clips with the same or similar audio."""
     sources = [
         f"{group} (folds {', '.join(map(str, sorted(folds)))})"
         for group, folds in table.groupby("group")["fold"].unique().items()
@@ -301,7 +301,7 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
 
 
 def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """Faults of single clips and of their classes."""
+    """Findings about single clips, and classes that are missing in a fold."""
     sounding = table["peak"] >= SILENT
     seconds = table["seconds"]
     end = dataset.duration
@@ -323,7 +323,7 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         Finding(
             "clipped",
             WARNING,
-            f"clipped: more than {CLIPPED_SHARE:.1%} of the samples in flat tops",
+            f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops",
             clips(table["clipped"] >= CLIPPED_SHARE),
             "take softer recordings, or see that each class has as many clipped clips",
         ),
@@ -351,16 +351,16 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         Finding(
             "narrow",
             NOTE,
-            f"nothing in the top {1 - NARROW:.0%} of the band: a lower rate before, or coded",
+            f"nothing in the top {1 - NARROW:.0%} of the band: once at a lower rate, or coded",
             clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
         ),
     ]
 
 
 def _artefacts(table: pd.DataFrame) -> list[Finding]:
-    """The accuracy of a linear classifier of artefacts alone, on the dataset's folds.
+    """A finding on the accuracy of a linear classifier of artefacts alone, on the dataset's folds.
 
-    None for windows of recordings: their level tells whether they hold an event, which is no artefact.
+    None for windows of recordings: their level shows whether they hold an event, which is no artefact.
     """
     if is_windowed(table):
         return []

@@ -2,7 +2,7 @@
 
 `request` resolves clips and features, `find_remaining` compares them with the cache, and `extract` computes
 what is missing: it claims its part, creates the files, and sends batches of clips to workers, which write
-them. `python -m pipeline plan` stops before the cache is touched.
+their features. `python -m pipeline plan` stops before the cache is touched.
 """
 
 import functools
@@ -53,10 +53,10 @@ THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 LONGEST_AUDIO = 160  # seconds of audio in a batch; the progress bar moves when a batch is done
-BATCHES_LEFT = 4  # a batch is at most the remaining clips over this many for each process
+BATCHES_LEFT = 4  # the remaining clips make at least about so many batches for each process
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
-MEASURED_CLIPS = 5  # clips that `plan` measures, the first of them twice: it also loads and compiles
+MEASURED_CLIPS = 5  # clips that `plan` measures; before them the first, which also loads and compiles
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Request:
     variants: tuple[Variant, ...]  # F, in the order in which they were given
     specs: tuple[FeatureSpec, ...]  # F
     notes: tuple[str, ...]  # about the dataset, changes since the last run, features that are left out
-    changed: bool  # whether clips are new, gone or changed since the last run
+    changed: bool  # whether clips are new, gone or have other audio since the last run
 
     @functools.cached_property
     def ids(self) -> NDArray[np.bytes_]:
@@ -150,10 +150,10 @@ def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[s
 
 
 def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
-    """The description of a feature that its file holds."""
+    """A feature's description, as its file holds it."""
     feature = variant.feature
     if feature.units == "Hz" and dataset.sample_rate / 2 > LARGEST_FLOAT16:
-        dtype = "float32"  # a frequency up to half the rate would overflow
+        dtype = "float32"  # in float16 a frequency up to half the rate would overflow
     return FeatureSpec(
         stored=variant.stored,
         feature=feature.name,
@@ -191,7 +191,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     changed = exists & ((files[known] != now).any(axis=1) | (files["source_hash"] == ""))
     files.loc[exists, known] = now[exists]
     again = files.index[changed]
-    reading = Parallel(THREADS, backend="threading", return_as="generator")  # without a future a file
+    reading = Parallel(THREADS, backend="threading", return_as="generator")  # keeps no future for each file
     read = reading(delayed(read_source)(path) for path in again)
     hashed = progress(read, total=len(again), label="hashing", unit="files")
     for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):
@@ -203,7 +203,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
 
 
 def read_source(path: str) -> tuple[str, float]:
-    """Hash of the content, and seconds; '' and 0 if it cannot be opened."""
+    """Hash of a file's content, and seconds of audio; '' and 0 if it cannot be opened."""
     try:
         info = audio.file_info(path)
         return audio.content_hash(Path(path)), info.frames / info.sample_rate
@@ -236,7 +236,7 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_of(part: str, count: int) -> slice:
-    """`3/16` as the third sixteenth of `count` rows."""
+    """The rows of a part: `3/16` is the third sixteenth of `count` rows."""
     number, _, total = part.partition("/")
     if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
         raise RequestError(f"PART={part}: expected which part of how many, such as 3/16")
@@ -289,7 +289,7 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
 
 
 def plan(options: ExtractOptions) -> int:
-    """The command `plan`: print, by feature, megabytes, seconds as last measured, and clips to compute."""
+    """The command `plan`: print by feature megabytes, seconds as last measured (else now), clips to do."""
     asked = request(options)
     remaining = find_remaining(asked)
     for note in filter(None, (*asked.notes, *(clips.note for clips in remaining.stored))):
@@ -336,7 +336,7 @@ def run(options: FeaturesCommand) -> int:
     try:
         result = extract(asked, options)
     except OSError as error:
-        if error.errno in NOT_WRITABLE:  # exit status 2
+        if error.errno in NOT_WRITABLE:  # the caller ends with exit status 2
             raise
         raise Failed(f"{error}; what is done stays done, the same command goes on") from error
     if options.prepare:
@@ -402,9 +402,9 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
 
 @contextmanager
 def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
-    """Remaining, with the right to create files.
+    """What remains to compute; only this run may create files within the context.
 
-    One run has this right at a time, and only while no run writes to a file that has to be made again.
+    If a run writes to a file that has to be made again, wait for it (WAIT=1), else RequestError.
     """
     while True:
         with lock(asked.folder, "preparing"):
@@ -419,7 +419,7 @@ def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
             raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")
         tell(f"waiting: {reason}")
         with lock(asked.folder, stored):
-            pass  # held only when nobody writes
+            pass  # granted when nobody writes
 
 
 def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[list[ClipTask]]:
@@ -444,7 +444,7 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
 
 def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
-    """Cost by feature, speed, failures, the next commands, the number of usable clips."""
+    """Cost by feature, speed, failures, the next commands; after failures the number of usable clips."""
     next_ = next_after(asked, options)
     if not result.clips:
         return next_
@@ -475,7 +475,7 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
 
 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
-    """The next command: extraction of other parts that are missing, else training."""
+    """The next commands: extraction of parts that are missing, else training."""
     frames = {spec.stored: spec.frames for spec in asked.specs}
     cache = Cache(asked.folder)
     missing = missing_clips(cache, [*frames])

@@ -1,6 +1,6 @@
 """`python -m pipeline list`: every feature with its size; `list NAME`: its card.
 
-A card's text is the docstring of the feature's function: a summary, then the formula, what changes the
+A card begins with the docstring of the feature's function: a summary, then the formula, what changes the
 feature, what it ignores and how to read its feature map.
 """
 
@@ -65,7 +65,7 @@ def card(name: str) -> dict[str, str]:
 
 
 def feature_table(sample_rate: int, seconds: float) -> str:
-    """Every feature with its size."""
+    """Every feature with its size for one clip of this rate and duration."""
     lines = list[tuple[object, ...]]()
     remarks = []
     whole = 0.0

@@ -1,9 +1,9 @@
-"""Near duplicates: clips with the same or very similar audio, also shifted, cut or rescaled, among thousands.
+"""Near duplicates: clips with the same or very similar audio, also shifted, cut or scaled, among thousands.
 
 A clip's fingerprint is its loudest moments, called landmarks (as in Wang 2003). Two clips with the same audio
-share landmarks at one distance in time, even if one was shifted or scaled. Equal landmarks name few
-candidates, and the correlation of the samples at that distance decides. All steps use differences of
-neighbouring samples, because low rumble would make all clips similar.
+share landmarks, all at the same shift, even if one was scaled. Few pairs of clips share any: these are
+candidates, and their correlation at that shift decides. All steps use differences of neighbouring samples,
+because low rumble would make all clips similar.
 """
 
 from collections import Counter, defaultdict
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from pipeline.audio import Samples
 
-LANDMARKS = 16  # landmarks of a clip
+LANDMARKS = 16  # landmarks of a clip, at most
 APART = 0.1  # least seconds between two landmarks of a clip
-REACH = 0.03  # seconds compared to each side of a landmark
+REACH = 0.03  # seconds that are compared on each side of a landmark
 BANDS, BITS = 8, 24  # codes of a landmark, and random projections in each: one equal code makes a candidate
 CROWD = 30  # if more landmarks have one code, each is compared only with its neighbours in the table
-MOST_CANDIDATES = 50_000  # pairs that are correlated at most, those with most landmarks in common first
+MOST_CANDIDATES = 50_000  # pairs that are correlated, at most; those with most equal codes come first
 SIMILAR = 0.9  # least correlation of similar audio; similar calls of one animal reach it
 SAME = 0.99  # least correlation of the same audio
 SHARED = 0.25  # least share of each clip's energy in the shared time
@@ -70,9 +70,9 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
 def find_near_duplicates(
     fingerprints: Sequence[AudioFingerprint], files: Sequence[str], load: Callable[[int], Samples]
 ) -> list[Pair]:
-    """Pairs of clips with similar audio; `load` gives a candidate's samples again.
+    """Pairs of clips with similar audio; `load` gives the samples of a candidate by its number.
 
-    files  the path of each clip: windows of one recording may overlap and are no pair
+    files  the path of each clip; clips of one file are no pair, since windows may overlap
     """
     clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
     positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()
@@ -97,7 +97,7 @@ def find_near_duplicates(
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation over the time that two clips share if `b` lags by `shift`; 0 if they share too little."""
+    """Correlation over the time that two clips share if `b` lags by `shift`; 0 if it has little energy."""
     whole = sample_differences(a)
     shifted = sample_differences(b)
     begin = max(0, -shift)

@@ -29,7 +29,7 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a loaded dataset: `next: make …`, and a second command if there is one."""
     folder = dataset.folder
     features = list[str]()
-    with suppress(RequestError):  # no cache yet, or one that is damaged or has another rate or duration
+    with suppress(RequestError):  # no cache yet, a damaged one, or features of another rate or duration
         cache = Cache(folder)
         computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
         features = [f"FEATURES={' '.join(computed)}"] if computed and {*computed} != {*FEATURES} else []
@@ -42,7 +42,7 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
 
 
 def features_command(options: SourceOptions, *more: str) -> str:
-    """The command that extracts this dataset, with the words `more`."""
+    """The command that extracts this dataset's features, with the words `more`."""
     return make_command("features", *_source(options), *more)
 
 
@@ -52,7 +52,7 @@ def _source(options: SourceOptions) -> list[str]:
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
-    """Lines on the next step; for own audio `check` comes before, and after it the remedy of a leak."""
+    """The `lines`; for own audio after `check`, or instead of them the remedy of duplicates across folds."""
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
     check = make_command("pipeline check", *_source(options))
@@ -77,10 +77,10 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int], *more: str) -> str:
-    """Commands: a quick comparison of a few feature sets, then the default model on all of them together.
+    """Commands: a quick comparison of a few feature sets, then the default model on the first together.
 
-    If the dataset cannot be trained on, the reason. `frames` of each feature in the cache: a feature of one
-    frame is a vector, which has its own model. The commands end with the words `more`.
+    One command if the cache has only vectors or the waveform; the reason if the dataset cannot be trained on.
+    `frames` has each feature's frames: one means a vector. The commands end with the words `more`.
     """
     if reason := untrainable(dataset.table):
         return reason

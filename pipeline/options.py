@@ -27,12 +27,12 @@ class SourceOptions(DatasetOptions):
     )
     sample_rate: int | None = option(
         None,
-        "sample rate in Hz; by default 44100 for ESC-50 and its like, else the commonest of the files",
+        "sample rate in Hz; by default the cache's, else 44100 for ESC-50 and its like, else the commonest",
         **RATE,
     )
     duration: float | None = option(
         None,
-        "seconds of a clip; by default 5 for ESC-50 and its like, else the longest clip, 30 at most",
+        "seconds of a clip; by default the cache's, else 5 for ESC-50 and its like, else the longest, to 30",
         least=0.001,
         most=3600,
     )
@@ -81,14 +81,14 @@ class WindowsCommand(DataOptions):
     length: float | None = option(
         None, "seconds of a window; by default 9 of 10 events fit into it, 0.25 to 5", least=0.01, most=3600
     )
-    hop: float | None = option(None, "seconds between windows; by default half of LENGTH", least=0.001)
+    hop: float | None = option(None, "seconds from window to window; by default half of LENGTH", least=0.001)
     column: str = option("", "column of labels in the tables; by default one of the names in use")
     label: str = option("", "label of events that have none")
-    background: str = option("all", "windows without an event: all, or the number for each window with one")
+    background: str = option("all", "windows without an event: all, or how many for each with an event")
     empty: bool = option(False, "recordings without a table hold no event; by default they are left out")
     ignore: str = option("", "labels separated by commas; windows that touch such an event are left out")
     several: Literal["tags", "longest"] = option(
-        "tags", "windows with several labels: all count (TASK=tags), or the one that fills most of it"
+        "tags", "windows with several labels: all count (TASK=tags), or the one that fills most of the window"
     )
     name: str = option("", "name of the dataset; by default that of AUDIO")
     seed: int = option(0, "seed of the windows without an event that are kept", **SEED)

@@ -7,7 +7,7 @@ pipe: no semaphore, no shared memory, and the pipe closes when the parent dies. 
 batches. A fork server that has loaded the kernels forks the workers.
 
 Workers write their own clips into the cache and return a few numbers per batch. A batch is made shortly
-before it is needed, so memory does not grow with the number of clips.
+before it is needed, so only a few are in memory.
 """
 
 import contextlib
@@ -64,11 +64,11 @@ class Backend:
     """Computes batches: this class in this process, one after the other; its subclasses elsewhere."""
 
     processes = 1
-    in_flight = 1  # batches that are computed at a time
+    in_flight = 1  # batches that are sent and not yet answered
     attempts = 1  # attempts at a batch, if its worker dies
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)`; WorkerDied if it could not be finished."""
+        """`function(batch)`; WorkerDied if its worker ended before."""
         with threadpool_limits(1):  # as in worker processes, so that the bytes are the same
             return function(batch)
 
@@ -84,7 +84,7 @@ class Backend:
         return parallel(delayed(self.finish)(function, batch) for batch in batches)
 
     def finish(self, function: Function, batch: Batch) -> ExtractionResult:
-        """The batch's result; if workers die it is tried again, then split, until one clip is named."""
+        """The batch's result; if workers die, it is tried again, then halved, until one clip is named."""
         for _ in range(self.attempts):
             with contextlib.suppress(WorkerDied):
                 return self.call(function, batch)
@@ -96,7 +96,7 @@ class Backend:
 
 
 class Worker:
-    """One process that computes `function(batch)`, one after the other."""
+    """One process that computes batches, one after the other."""
 
     def __init__(self) -> None:
         self.ready = False
@@ -181,7 +181,7 @@ class Workers(Backend):
 
 @contextlib.contextmanager
 def _script_hidden() -> Iterator[None]:
-    """Start a process that does not import the caller's script, which would run it a second time."""
+    """Within it a started process does not import the caller's script, which would run it again."""
     main = vars(sys.modules["__main__"])
     with STARTING:
         known: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawing = TypeVar("Drawing", bound="Figure")
-WIDTH, HEIGHT = 8.0, 2.2  # inches of one feature
+WIDTH, HEIGHT = 8.0, 2.2  # inches: of the figure, of one feature
 
 
 def run(options: ShowCommand) -> int:
-    """The command `show`: draw the features of a file; its last line is the PNG's path."""
+    """The command `show`: draw the features of a file, and print the PNG's path."""
     from matplotlib.figure import Figure
 
     try:

@@ -1,4 +1,4 @@
-"""`python -m pipeline verify`: check everything in a cache, and compute some clips again by definition."""
+"""`python -m pipeline verify`: check everything in a cache; on request compute clips by definition."""
 
 import itertools
 from contextlib import suppress
@@ -38,7 +38,7 @@ def run(options: VerifyCommand) -> int:
 
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
-    """Compute random clips by definition; True if all agree within tolerance and rounding."""
+    """Compute random clips by definition; True if some were read and all agree within the tolerance."""
     table = cache.clips
     chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
     sources = list(map(Source, table["path"], table["alteration"], spans(table)))
@@ -53,13 +53,13 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
     for name in progress(names, label="recompute", unit="features"):
         try:
             feature = cache[name]
-        except RequestError:  # named by `verify_cache`
+        except RequestError:  # `verify_cache` reports it
             continue
         ours = []
         theirs = []
         kind = feature.feature
         for row, y in sounds.items() if kind in reference.DEFINITIONS else ():
-            with suppress(UnreadableClips):  # named by `verify_cache`
+            with suppress(UnreadableClips):  # `verify_cache` reports them
                 ours.append(feature.read(np.array([row]))[0])
                 theirs.append(reference.compute(kind, y, cache.sample_rate, **feature.parameters))
         if not ours:

@@ -1,4 +1,4 @@
-"""A worker: it takes batches of clips, writes their features to the cache and returns a few numbers."""
+"""A worker takes batches of clips, writes their features to the cache and returns a few numbers."""
 
 import itertools
 from collections import Counter
@@ -17,7 +17,7 @@ from pipeline import audio, kernels
 from pipeline.clip_spectra import Clip
 from pipeline.features import Variant
 
-computed_clips = itertools.count()  # clips of this process; the first also loads and compiles
+computed_clips = itertools.count()  # counts the clips of this process; the first also loads and compiles
 
 
 class Source(NamedTuple):
@@ -41,9 +41,9 @@ class Source(NamedTuple):
 class ClipTask(NamedTuple):
     """A clip and the features that it still lacks."""
 
-    row: int  # in the cache
+    row: int  # of the clip table
     source: Source
-    fingerprints: dict[int, int]  # feature's number -> fingerprint, of the features that it lacks
+    fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Computation:
     specs: Sequence[FeatureSpec]
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
-        """Compute the features that one clip lacks; `result` notes each failure with its reason."""
+        """Compute the features that one clip lacks; `result` takes failures with their reasons, and times."""
         source = task.source
         try:
             y = source.load(self.sample_rate, self.samples)
@@ -116,7 +116,7 @@ class Computation:
 
 @dataclass(frozen=True)
 class Job(Computation):
-    """One run's work: a call with a batch computes the missing features and writes them."""
+    """One run's work: calling it with a batch computes and writes the features that the clips lack."""
 
     specs: Sequence[FeatureFile]
     handle: Handle

@@ -36,7 +36,7 @@ BEST = {"event_recall": "events found", "f1_iou": "F1 at IoU 0.3", "f1_collar": 
 
 
 def csv_path(options: WindowsCommand) -> Path:
-    """The dataset that the command writes."""
+    """The CSV of clips that the command writes."""
     name = dataset_name(str(options.audio), options.name)
     if name in NAMED:
         raise RequestError(f"{name} is another dataset: give NAME=, as in NAME=my-{name}")
@@ -50,7 +50,7 @@ def default_length(events: pd.DataFrame) -> float:
 
 
 def window_grid(seconds: Mapping[str, float], length: float, hop: float) -> pd.DataFrame:
-    """Windows of all recordings: file, start, end; each recording's last one ends with it.
+    """Windows of all recordings: file, start, end; the last window of a recording ends where it ends.
 
     >>> window_grid({"a.wav": 2.25}, 1, 0.5)["start"].tolist()
     [0.0, 0.5, 1.0, 1.25]
@@ -144,7 +144,7 @@ def run(options: WindowsCommand) -> int:
     refuse_class_names(by_label(clips)["label"].unique())
     if (clips["label"] == BACKGROUND).all():
         raise RequestError(f"no window with an event is left: IGNORE={options.ignore} is near all of them")
-    if has_tags(clips):  # a window without an event has none
+    if has_tags(clips):  # a window without an event has no label
         clips["label"] = clips["label"].replace(BACKGROUND, "")
 
     files = {name: str(file.absolute()) for name, file in recordings.items()}

@@ -1,7 +1,7 @@
 """BACKEND=dask: a Dask cluster's workers, called like the worker processes of this machine.
 
-Workers write their own clips into the cache; only a batch's paths and a few numbers are sent. A worker that
-dies costs nothing: Dask gives its batches to others, and clips that it had written stay or are written again
+Workers write their own clips into the cache; no audio and no feature values are sent. A worker that dies
+costs only time: Dask gives its batches to others, and clips that it had written stay or are written again
 with the same bytes. The workers need this project's folder on their path, its environment, and the cache and
 the audio at the same paths.
 
@@ -37,7 +37,7 @@ class Cluster(Backend):
         self.in_flight = IN_FLIGHT * self.processes
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on some worker; WorkerDied if it killed several, Failed without the cluster."""
+        """`function(batch)` on some worker; WorkerDied if it killed several, Failed if Dask is lost."""
         try:
             return self.client.submit(function, batch, pure=False).result()
         except KilledWorker as error:  # Dask made four attempts itself

@@ -7,7 +7,7 @@ processes that compute the other features. Its card, models/NAME.json, has the k
     window       seconds of the input; by default the length that the network fixes, else the whole clip
     hop          seconds from one window to the next; by default the window
     pooling      of the windows of a clip, and of their frames: mean (the default), max, mean_std; none
-                 keeps them in order of time, as a feature map (D, windows)
+                 keeps them in order of time, as a feature map (D, windows or all their frames)
     scale        factor of the samples, which are -1 to 1 (32768 for a network that expects 16-bit integers)
     output       name of the output, if it is not the first
     source       origin and licence of the file, for people
@@ -15,8 +15,8 @@ processes that compute the other features. Its card, models/NAME.json, has the k
 Input is (windows, samples), (windows, 1, samples) or (samples,); output (windows, D) or (windows, frames, D),
 for an input of one axis (D,) or (frames, D). docs/howto/embeddings.md has cards for published networks.
 
-The fingerprint covers network and card: a changed file is another feature, which the cache computes anew and
-a run trained on the first refuses.
+The fingerprint covers network and card: if a file changes, the feature is computed anew, and a run that was
+trained on the former values refuses the new ones.
 """
 
 import functools
@@ -156,7 +156,7 @@ def _files(model: str) -> tuple[Path, Path]:
 
 
 def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
-    """(D,) the number of each dimension."""
+    """(rows,) the number of each row, from 0."""
     session, card = open_network(model)
     silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
     return np.arange(len(embed(session, card, silence)), dtype=float)
