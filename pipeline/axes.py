@@ -1,8 +1,9 @@
 """Row and frame axes of features by formula, and with them the number of rows and frames.
 
-The formulas are those of librosa 0.11. They stand here because importing librosa compiles for ten seconds in
-a new environment; tests compare each with librosa's. Row axes take (sample_rate, **parameters), frame axes
-(sample_rate, samples, **parameters); a feature that cannot exist there raises Impossible.
+Formulas of librosa's features are those of librosa 0.11. They stand here because importing librosa compiles
+for ten seconds in a new environment; tests compare them with librosa's. Row axes take (sample_rate,
+**parameters), frame axes (sample_rate, samples, **parameters); both raise Impossible if the feature cannot
+exist there.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from pipeline.parameters import Wavelets
 
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
 HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window
-AUDITORY = 24.7 / 0.108  # Hz; gamma=None: bandwidths follow the ear's
-JUST = np.array(  # powers of 3 and 5 of the twelve intervals of just intonation, octaves apart
+AUDITORY = 24.7 / 0.108  # Hz; times alpha it widens bands if gamma is None, as in the ear
+JUST = np.array(  # exponents of 3 and 5 in the twelve intervals of just intonation, up to octaves
     [
         (0, 0),
         (-1, -1),
@@ -47,7 +48,7 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
 
 
 def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
-    """The upper end (Hz) of bands that begin at `fmin`; Impossible if it is not above."""
+    """The upper end (Hz) of bands that begin at `fmin`; Impossible if it is not above `fmin`."""
     top = sample_rate / 2 if fmax is None else fmax
     if fmin >= top:
         raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
@@ -65,7 +66,7 @@ def mel_edges(
     """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
     linear = 200 / 3  # Hz of a mel below 1 kHz
     top = upper_end(sample_rate, fmin, fmax)
-    step = np.log(6.4) / 27  # logarithm of the ratio of two above
+    step = np.log(6.4) / 27  # logarithm of the ratio of mels above 1 kHz
     bend = 1000 / linear
     low, high = (
         hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step for hertz in (fmin, top)
@@ -112,7 +113,7 @@ def coefficient_axis(
     n_fft: int,
     **parameters: float,
 ) -> np.ndarray:
-    """The number of each cepstral coefficient: at most as many as bands."""
+    """The number of each cepstral coefficient; there are at most as many as bands."""
     upper_end(sample_rate, fmin, fmax)
     return np.arange(float(min(count for name, count in parameters.items() if name.startswith("n_"))))
 
@@ -149,7 +150,7 @@ def contrast_bands(
 
 
 def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
-    """Hz of the lower end of each octave band."""
+    """Hz of the lower end of each contrast band."""
     return np.array([edge for edge, _ in contrast_bands(sample_rate, **parameters)])
 
 
@@ -215,8 +216,8 @@ def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Bank(Wavelets):
-    """Parameters of a constant-Q filter bank: `gamma` (Hz) is added to each bandwidth, `tuning` is in bins,
-    `just` divides octaves by just intonation."""
+    """Parameters of a constant-Q filter bank: `gamma` (Hz) is added to each bandwidth (None: as in the ear),
+    `tuning` is in bins, `just` divides octaves by just intonation."""
 
     just: bool = False
     gamma: float | None = 0.0

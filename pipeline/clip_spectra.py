@@ -55,7 +55,7 @@ class Clip:
         self.used: list[object] = []  # intermediates that the present computation has used
         self.parts: dict[object, list[object]] = {}  # computation -> intermediates that it used itself
         self.nanoseconds: Counter[object] = Counter()  # computation -> its own time, without intermediates
-        self.accounted = 0  # their sum
+        self.accounted = 0  # sum of these times
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
         """The computation's value; its own time and its intermediates are noted under `key`."""
@@ -120,7 +120,7 @@ class Clip:
 
     @shared
     def mean_and_spread(self, framing: Framing) -> tuple[np.ndarray, np.ndarray]:
-        """(frames,), (frames,): centre of gravity of the spectrum in Hz, standard deviation about it."""
+        """Centre of gravity of the spectrum and standard deviation about it, in Hz, (frames,) each."""
         frequency = frequency_axis(self.sample_rate, n_fft=framing.n_fft)
         total, first, second = kernels.spectrum.weighted_sums(
             np.vander(frequency, 3, increasing=True).T.copy(), self.magnitude(framing)
@@ -131,7 +131,7 @@ class Clip:
 
     @shared
     def harmonic_percussive(self, framing: Framing, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Energies of the harmonic and of the percussive part: the squares of `librosa.decompose.hpss`."""
+        """Energies of both parts, (1 + n_fft/2, frames) each: the squares of `librosa.decompose.hpss`."""
         return kernels.hpss.harmonic_percussive(self.magnitude(framing), kernel_size)
 
     @shared
@@ -147,7 +147,7 @@ class Clip:
         """The samples at the rate of an octave of a constant-Q transform, halved step by step.
 
         Each step is `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit, because
-        the level far below a clip's strongest partials is rounding alone.
+        far below a clip's strongest partials the level is rounding error alone.
         """
         factor = 2 if halvings else 2**beforehand
         slower = resample(self.octave(beforehand, halvings - 1) if halvings else self.y, factor, 1)

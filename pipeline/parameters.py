@@ -3,7 +3,7 @@
 A feature declares a parameter as a keyword-only argument with an annotated type, `n_mels: Count = 128`.
 Parameters that many features share come in groups, frozen dataclasses such as `Framing`: an argument
 `framing: Framing` gives the feature `n_fft`, `hop_length` and `win_length`, each with the default that the
-group states once. All names and meanings are librosa's.
+group states once. If librosa has a parameter, its name and meaning are librosa's.
 """
 
 import inspect
@@ -75,14 +75,14 @@ class MelBank:
 
 @dataclass(frozen=True)
 class MelBank64(MelBank):
-    """The same with 64 bands."""
+    """Mel bands, by default 64."""
 
     n_mels: Count = 64
 
 
 @dataclass(frozen=True)
 class MelBank32(MelBank):
-    """The same with 32 bands."""
+    """Mel bands, by default 32."""
 
     n_mels: Count = 32
 
@@ -151,7 +151,7 @@ class Parameter:
 def arguments(
     function: Callable[..., object],
 ) -> Iterator[tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]]:
-    """(name, group, fields) of each keyword-only argument; without a group it is its own field."""
+    """(name, group, fields) of each keyword-only argument; one without a group is its own field."""
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:
             group = argument.annotation

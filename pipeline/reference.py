@@ -1,7 +1,7 @@
 """The definition of every feature for one clip, in calls of librosa, numpy and scipy.
 
-Tests, `verify` and `bench` compare with these. A definition is called (y, sr, **parameters) with all of the
-feature's parameters, which have librosa's names, and returns (rows, frames), or (frames,) for one row.
+Tests, `python -m pipeline verify` and `bench` compare with these. A definition is called with (y, sr,
+**parameters), all of the feature's parameters, and returns (rows, frames), or (frames,) for one row.
 """
 
 # mypy: allow-untyped-defs
@@ -37,9 +37,10 @@ BY_ESTIMATE = (
 
 
 def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: str | float) -> np.ndarray:
-    """(rows, frames) of the feature `name`, by plain librosa.
+    """(rows, frames) of the feature `name`, by its definition.
 
-    y            (samples,) float32, mono; sample_rate: Hz
+    y            (samples,) float32, mono
+    sample_rate  Hz
     parameters   those that differ from the feature's defaults
 
         compute("mel", y, 44100, n_mels=64)  # (64, 431)
@@ -67,7 +68,7 @@ def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
 def agreement(
     name: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], stored: object = None
 ) -> Agreement:
-    """Compare feature `name` of several clips, (rows, frames) each, with `theirs`, by definition.
+    """Compare `ours`, a feature of several clips, (rows, frames) each, with `theirs`, by definition.
 
     If `ours` were rounded to the type `stored`, the tolerance grows by half a unit in the last place.
     """

@@ -10,8 +10,8 @@
 
 Each pair differs in one property, and one feature separates it: chroma the first, the tempogram the second,
 MFCC the third, mel the fourth, onset strength the last, whose classes have the same average spectrum.
-Everything else (register, room, background, level) is drawn for every source recording, alike for all
-classes. A source gives several takes and is in one fold.
+Everything else is drawn alike for all classes: register, room and background for every source recording, the
+level for every clip. A source gives several takes (one in a mix) and is in one fold.
 
 Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator that it is given.
 """
@@ -42,7 +42,7 @@ MIXTURES = 400  # clips of a mix, each of its own source
 MOST_TOGETHER = 3  # classes in a clip of a mix
 MIXED_PAIRS = 4  # means and deviations of rows cannot distinguish the envelopes of a mix
 SEED = 0
-LEVEL = 0.04  # rms of full scale: peaks of the sparsest clips stay below it
+LEVEL = 0.04  # mean rms, as a share of full scale: peaks of the sparsest clips stay below full scale
 FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
 C_SCALE = (0, 2, 4, 7, 9)  # pentatonic, semitones above C
 F_SHARP_SCALE = (6, 8, 10, 1, 3)
@@ -78,7 +78,7 @@ def seconds(duration: float) -> Samples:
 
 
 def harmonic_tone(pitch: float, partials: Sequence[int], rolloff: float, time: Samples) -> Samples:
-    """Sines at multiples n of a pitch, as loud as n^-rolloff, up to the Nyquist frequency."""
+    """Sines at multiples n of a pitch, as loud as n^-rolloff, without those above 20 kHz."""
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
         amplitudes[number] = number**-rolloff if number * pitch < SAMPLE_RATE / 2.2 else 0
@@ -88,7 +88,7 @@ def harmonic_tone(pitch: float, partials: Sequence[int], rolloff: float, time: S
 def filtered(
     samples: Samples, gain: Callable[[Samples], Samples], centre: float, lowest: float = 1
 ) -> Samples:
-    """Samples times a gain that depends on the octaves above a centre (Hz); constant below `lowest` (Hz)."""
+    """Filter with a gain that depends on the octaves above a centre (Hz) and is constant below `lowest` (Hz)."""
     octaves = np.log2(np.maximum(rfftfreq(len(samples), 1 / SAMPLE_RATE), lowest) / centre)
     return irfft(rfft(samples) * gain(octaves), len(samples))
 
@@ -121,7 +121,7 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
 
 
 def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
-    """The struck tones of a scale, each in any of five octaves, at any time."""
+    """The struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
     fade = np.exp(-time / source.decay)
     events = []
@@ -182,7 +182,7 @@ CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = 
 def clip_rows(mix: bool = False) -> pd.DataFrame:
     """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`.
 
-    Clips of a `mix` have one to three labels, at most one of a pair; `target` is their number.
+    Clips of a `mix` have one to three labels, at most one of a pair; `target` is the number of labels.
     """
     rows = []
     of_class = FOLDS * SOURCES
@@ -219,7 +219,7 @@ def clip(row: Any) -> Samples:
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:
-    """Write audio/ and meta/synth.csv into `folder` unless they are there; a kill leaves no part of them.
+    """Write audio/ and meta/synth.csv into `folder` unless they are there; the table comes last.
 
     mix  several classes a clip, with the table meta/synth_mix.csv
     """

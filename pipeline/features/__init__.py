@@ -1,4 +1,4 @@
-"""Every feature type: a registry, and one small decorated function for each feature in the modules beside it.
+"""The registry of features, and in the modules beside it one small decorated function for each.
 
 Every module of this folder is loaded with the package: a new feature needs only a new file with a decorated
 function.

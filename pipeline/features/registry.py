@@ -58,6 +58,7 @@ def feature(*, units: str, **described: Any) -> Callable[[Function], Function]:
                 frames `hop_length` samples apart, the first at the clip's beginning, or of each sample
     frame_unit  unit of the frame axis, "s" by default; frames with another unit are not times
     version     raised when the feature's values change, so that caches compute it again
+    recorded    (**parameters) -> further facts that the values depend on; none by default
     """
     return FEATURES.register(entry=lambda function: Feature(function.__name__, function, units, **described))
 
@@ -110,7 +111,7 @@ class Variant:
 
 
 def resolve_feature(channel: Channel) -> Variant:
-    """The variant that `channel` names; RequestError with the nearest name if there is none.
+    """The variant that `channel` names; RequestError with the nearest name of a feature or parameter.
 
     `embedding` is not in FEATURES: it needs a network file.
     """

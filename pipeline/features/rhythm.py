@@ -89,14 +89,14 @@ def modulation(
     Feature map: no time: columns are rates from slow to fast; a clock is bright at its beat, hiss is even
     """
     levels = clip.mel_db(bank, framing)
-    silent = int(np.argmax(clip.y[::-1] != 0))  # zeros at the end; 0 if all samples are zeros
+    silent = int(np.argmax(clip.y[::-1] != 0))  # number of zeros at the end; 0 if all samples are zeros
     frames = 1 + (len(clip.y) - 1 - silent) // framing.hop_length
     centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
     rate = clip.sample_rate / framing.hop_length
     edges = modulation_edges(
         clip.sample_rate, ranges=ranges, low=low, high=high, hop_length=framing.hop_length
     )
-    points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0])))))  # a bin a range
+    points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0])))))  # a bin in each
     depth = np.abs(scipy.fft.rfft(centred, points, axis=1)) * (2 / frames)
     first = np.searchsorted(np.fft.rfftfreq(points, 1 / rate), edges)
     means = [depth[:, begin:end].mean(axis=1) for begin, end in itertools.pairwise(first)]

@@ -113,9 +113,9 @@ def mfcc_delta2(
 
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
-    """`librosa.feature.delta`: a polynomial of `order` through `width` frames, its derivative of that order.
+    """`librosa.feature.delta`: the derivative of `order` of a polynomial of `order` fitted to `width` frames.
 
-    That derivative is the same all along the polynomial, so the ends repeat the first and the last one.
+    It is the same all along the polynomial, so the first and the last one are repeated at the ends.
     """
     taps = taps_of(width, order).astype(values.dtype)
     inner = values.shape[1] - width + 1

@@ -8,7 +8,7 @@ from pipeline.clip_spectra import TINY, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
-NARROW = 1e-6  # share of half the sample rate; a smaller spread means one bin alone
+NARROW = 1e-6  # share of half the sample rate; with a smaller spread only one bin sounds
 MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
 
 

@@ -1,7 +1,7 @@
-"""Small compiled loops, each equal to the librosa, scipy or numpy call that its docstring names.
+"""Small compiled loops; a docstring names the librosa, scipy or numpy call that has the same result.
 
 numba compiles them when first called and keeps them on disk: beside their module, or in the user's own folder
-where that cannot be written; `python -m pipeline.kernels` calls all of them. Arrays are (rows, frames),
+if that cannot be written; `python -m pipeline.kernels` calls all of them. Arrays are (rows, frames),
 C-contiguous, so that the inner loop runs over neighbouring frames and one instruction serves eight or sixteen
 of them. Compiled functions declare no types: numba finds them when they are called.
 
@@ -47,9 +47,9 @@ def compiled(function: Kernel) -> Kernel:
 
 
 def inlined(function: Kernel) -> Kernel:
-    """A function that only compiled ones call. It has no entry from Python, a third of the time to compile.
+    """A function that only compiled ones call.
 
-    LLVM is told to inline it: if LLVM decides, loops over medians are not vectorised.
+    An entry from Python would take a third of its compile time. LLVM is told to inline it: if LLVM decides, loops over medians are not vectorised.
     """
     from numba.extending import register_jitable
 

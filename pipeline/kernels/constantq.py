@@ -25,7 +25,7 @@ BARS = 100  # bars of the histogram in librosa.pitch_tuning
 
 @dataclass(frozen=True)
 class Octave:
-    """Wavelets of one octave, for a signal whose rate has been halved."""
+    """Wavelets of one octave, for a signal whose rate has been halved `halvings` times."""
 
     halvings: int  # halvings of the first octave's rate
     hop_length: int  # in samples of the halved signal
@@ -100,7 +100,7 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 def _filters(
     frequency: tuple[float, ...], length: tuple[float, ...]
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
-    """n_fft, the bins at which a wavelet is not 0, and the spectra there of all wavelets.
+    """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra at these bins.
 
     They are those of `librosa.filters.wavelet` and `librosa.util.sparsify_rows`, with the same roundings to
     complex64: the response to a strong partial outside a wavelet's band is its rounding error.
@@ -123,7 +123,7 @@ def _filters(
 
 
 def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
-    """A complex tone of sum 1 under a Hann window, in the middle of n_fft samples."""
+    """A complex tone under a Hann window, its magnitudes of sum 1, in the middle of n_fft samples."""
     time = np.arange(-length // 2, length // 2)
     wavelet = np.exp(2j * np.pi * frequency * time) * scipy.signal.get_window("hann", len(time))
     left = (n_fft - len(time)) // 2
@@ -134,7 +134,7 @@ def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_
     """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`.
 
     librosa interpolates at all bins and then picks the peaks; here only peaks are interpolated. The tuning is
-    the fullest bar of a histogram.
+    the lower end of a histogram's fullest bar.
     """
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
@@ -151,7 +151,7 @@ def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_
 
 @compiled
 def _peaks(spectrogram, least, first, last):
-    """Position in bins and height of each local maximum above `least`: `librosa.piptrack`.
+    """Position in bins and height of each local maximum above `least`, as in `librosa.piptrack`.
 
     A parabola goes through three neighbours, in the precisions of librosa's compiled stencil.
     """

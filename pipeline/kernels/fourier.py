@@ -3,7 +3,7 @@
 scipy transforms a frame of 2,048 doubles in 4.6 us, with the instructions that every x86-64 processor has.
 Here each operation is one loop over sixteen frames, which the compiler vectorises as the processor allows:
 1.4 us with AVX2. The order of operations is always the same, so that no digit depends on the processor.
-Lengths that are not powers of two, and fewer than sixteen frames, go to scipy.
+Lengths other than powers of two from 32 to 4,096, and fewer than sixteen frames, go to scipy.
 
 A real frame of 2n samples is a complex one of n points: even samples are real, odd ones imaginary.
 Butterflies of radix 4 transform the points in place. Each pass splits a polynomial, whose coefficients are
@@ -24,7 +24,7 @@ from pipeline.kernels import compiled, inlined
 LANES = 16  # frames side by side: 2,048 points of them stay in the second-level cache
 ROW = 2 * LANES  # values of one point: the real part of each frame, then the imaginary ones
 LENGTHS = [2**k for k in range(5, 13)]  # lengths of real frames that are compiled
-LOUDER = 2.0**16  # scale: squares of magnitudes from 1e-24 on keep all digits of float32
+LOUDER = 2.0**16  # scale: squares of magnitudes from 2e-24 on keep all digits of float32
 BLOCK = 32  # frames that scipy transforms at a time
 
 
@@ -115,7 +115,7 @@ def _is_compiled(n_fft: int, frames: int) -> bool:
 
 
 def _by_scipy(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
-    """(frames, 1 + n_fft/2) complex64."""
+    """Spectra (frames, 1 + n_fft/2), complex64, of the frames times the window."""
     result = np.empty((len(frames), 1 + len(window) // 2), np.complex64)
     for first in range(0, len(frames), BLOCK):
         result[first : first + BLOCK] = scipy.fft.rfft(frames[first : first + BLOCK] * window)

@@ -1,4 +1,4 @@
-"""Rounding to float16 for storage, in one pass with the check that every value is finite and fits.
+"""Rounding to float16 for storage, and in the same pass the check that every value is finite and fits.
 
 numpy casts one value at a time, and is slower still below 6e-5, where float16 has fewer digits: 8 ms for all
 features of a clip, here 1 ms. The bits are numpy's.
@@ -38,7 +38,7 @@ def to_float16(values: NDArray) -> NDArray[np.float16] | None:
 
 @compiled
 def _to_odd(values, single, bits):
-    """Make the last digit 1 wherever float32 lost digits: the second rounding is then exact."""
+    """Make the last digit 1 if float32 lost digits: rounding again then gives what rounding once gives."""
     for i in range(len(values)):
         rounded = abs(np.float64(single[i]))
         exact = abs(values[i])
@@ -48,7 +48,7 @@ def _to_odd(values, single, bits):
 
 @compiled
 def _cast(values, bits, halves):
-    """Write the bits of float16; return whether all values fit. Without branches, eight are done at once."""
+    """Write the bits of float16; return whether all values are finite and fit. No branch: eight at once."""
     fits = True
     for i in range(len(values)):
         size = abs(values[i])

@@ -5,7 +5,7 @@ windows have sixteen values in common, which are sorted once. Then the block of 
 again: eight windows share eight more values, four share four more, two share two, and at last each window
 gets one of its own. Every step keeps only the ranks that can still become the median: the middle 8 of 24
 values, 4 of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a median, which the compiler does
-for sixteen frames at once (after A. Adams, Fast median filters using separable sorting networks, ACM
+for eight or sixteen frames at once (after A. Adams, Fast median filters using separable sorting networks, ACM
 Transactions on Graphics 40(4), 2021).
 """
 

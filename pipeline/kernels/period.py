@@ -8,7 +8,7 @@ from pipeline.kernels import compiled, inlined
 from pipeline.kernels.fourier import autocorrelation
 
 TINY = np.finfo(float).tiny
-BLOCK = 64  # frames processed at a time: they stay in the second-level cache
+BLOCK = 64  # frames processed at a time: their differences stay in the second-level cache
 DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
@@ -20,7 +20,7 @@ def yin(y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longes
 
 @compiled
 def _yin(y, hop_length, correlation, shortest):
-    """(frames,) periods at the first deep trough of the cumulative mean normalised difference.
+    """(frames,) periods at the trough (`_trough`) of the cumulative mean normalised difference.
 
     Sums are float32 in librosa's order and quotients float64, because rounding decides between minima.
     """
@@ -79,8 +79,8 @@ def at_multiples_of_tempo(
     """(multiples, frames) of a tempogram (lags, frames): `librosa.feature.tempogram_ratio`.
 
     The tempo of a frame is that of `librosa.feature.tempo(aggregate=None)`, 120 BPM preferred. librosa adds
-    logarithms; multiplying their arguments takes a third of the time. librosa makes an interpolator for each
-    frame; here all frames are looked up at once. Tempi outside the tempogram give 0.
+    logarithms; multiplying their arguments takes a third of the time. librosa interpolates frame by frame;
+    here all frames are looked up at once. Tempi outside the tempogram give 0.
     """
     lags, frames = tempogram.shape
     tempo = np.append(np.inf, 60 * sample_rate / (hop_length * np.arange(1.0, lags)))

@@ -54,7 +54,7 @@ def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray
 
 @functools.lru_cache(maxsize=256)
 def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
-    """(12, bins): `librosa.filters.chroma`; cached, because a hundred tunings can be estimated."""
+    """(12, bins): `librosa.filters.chroma`; cached, because only a hundred tunings can be estimated."""
     frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)[1:]
     octaves = np.log2(frequency / (440 * 2 ** (tuning / 12) / 16))
     # pitch of each bin in semitones; librosa defines that of bin 0
