@@ -88,7 +88,7 @@ def harmonic_tone(pitch: float, partials: Sequence[int], rolloff: float, time: S
 def filtered(
     samples: Samples, gain: Callable[[Samples], Samples], centre: float, lowest: float = 1
 ) -> Samples:
-    """Filter with a gain that depends on the octaves above a centre (Hz) and is constant below `lowest` (Hz)."""
+    """Filter with a gain that depends on the octaves above a centre (Hz), constant below `lowest` (Hz)."""
     octaves = np.log2(np.maximum(rfftfreq(len(samples), 1 / SAMPLE_RATE), lowest) / centre)
     return irfft(rfft(samples) * gain(octaves), len(samples))
 

@@ -49,7 +49,8 @@ def compiled(function: Kernel) -> Kernel:
 def inlined(function: Kernel) -> Kernel:
     """A function that only compiled ones call.
 
-    An entry from Python would take a third of its compile time. LLVM is told to inline it: if LLVM decides, loops over medians are not vectorised.
+    An entry from Python would take a third of its compile time. LLVM is told to inline it: if LLVM
+    decides, loops over medians are not vectorised.
     """
     from numba.extending import register_jitable
 
