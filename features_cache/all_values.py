@@ -1,4 +1,4 @@
-"""Summaries of feature maps whose columns are not time: they keep all values, at most some MOST_VALUES.
+"""Summaries of feature maps whose columns are not time: all values, or if there are many, local means.
 
 Statistics over time describe a mel spectrogram. They would average away a modulation spectrum, whose
 columns are modulation frequencies.

@@ -9,7 +9,7 @@ system with locks:
   checks that the claim is still locked. Whoever removes a dead claim locks `.writing` exclusively first: a
   worker that outlived its parent, on any machine, then finds the claim unlocked and ends.
 * A power cut leaves the claim behind, with the id of an earlier boot. A state word may then have reached the
-  disk without its data, so every clip of the claimed features is checked by CRC before it counts as done.
+  disk without its data, so all clips of the claimed features that count as done are checked by CRC.
   After a kill the system still holds everything that was written; only the fsync is missing.
 """
 

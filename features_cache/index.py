@@ -224,7 +224,7 @@ def is_verified(path: Path) -> bool:
 
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
-    """Note that all clips of these features are intact; the caller has just read or written each."""
+    """Note size and time of these features' files, all clips of which the caller knows to be intact."""
     with lock(folder, "index"):
         known = _read_rows(folder / VERIFIED)
         now = [_as_it_is(folder / f"{name}.h5") for name in feature_names(folder)]

@@ -96,7 +96,8 @@ def modulation(
     edges = modulation_edges(
         clip.sample_rate, ranges=ranges, low=low, high=high, hop_length=framing.hop_length
     )
-    points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0])))))  # a bin in each
+    # at least one bin in each range
+    points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0])))))
     depth = np.abs(scipy.fft.rfft(centred, points, axis=1)) * (2 / frames)
     first = np.searchsorted(np.fft.rfftfreq(points, 1 / rate), edges)
     means = [depth[:, begin:end].mean(axis=1) for begin, end in itertools.pairwise(first)]
