@@ -1,1 +1,1 @@
-"""From run folders and the cache to tables, statistics, figures and a report. Neither torch nor librosa."""
+"""Tables, statistics, figures and a report from run folders and the cache, without torch and librosa."""

@@ -5,15 +5,15 @@ import os
 from analysis.options import AnalysisOptions
 from commandline.commands import Command, main
 
-# Threads of these libraries spin while they wait: t-SNE on two takes ten times the processor time.
+# Threads of these libraries spin while they wait: t-SNE on two threads takes ten times the processor time.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def analysis(options: AnalysisOptions) -> int:
-    """Write reports/<dataset>/index.html for every dataset that has runs or a cache."""
+    """Write index.html into the report's folder of DATASET, else of every dataset with runs or a cache."""
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
-    # Loaded here, so that --help, a mistyped option and a report that is up to date wait for nothing heavy.
+    # Loaded here, so that --help does not wait for pandas, and an up-to-date report not for matplotlib.
     from analysis.jobs import jobs, unchanged
 
     if options.ensemble:

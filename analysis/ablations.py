@@ -1,14 +1,14 @@
-"""The effect of one choice, added features or an augmentation, and the channels that a network relies on.
+"""The effect of one choice (added features, or an augmentation), and the channels that a network relies on.
 
-Conventions: two ranked runs are a pair if their options differ in the features alone, or in the augmentation
-alone; they tested the same N clips. A difference is the second's accuracy less the first's, seeds averaged.
-All pairs of a ranking are one family of `significance.sign_flip_tests`.
+Conventions: two ranked runs are a pair if their options differ in the features alone, or in augmentation and
+altered copies alone. A difference is the second run's accuracy (mAP for tags) less the first's, a mean over
+seeds. All pairs of a ranking are one family of `significance.sign_flip_tests`.
 
-In a pair of feature sets the larger holds all channels of the smaller and more; a pair with a ranked set
-between them is left out, because the two steps say more. Channels count as often as they occur: mel+mel+mel
-adds mel+mel to mel, a control.
+In a pair of feature sets the larger holds all channels of the smaller and more. A pair is left out if a
+ranked set lies between its two sets, because the two smaller steps say more. Channels count as often as they
+occur: mel+mel+mel adds mel+mel to mel, a control.
 
-`python -m train explain` leaves fold*/attribution.csv, one row a test clip and channel: channel, method
+`python -m train explain` writes fold*/attribution.csv, one row a test clip and channel: channel, method
 (permuted), clip_id, correct (the share of its repeats that were correct), selection (last | best).
 """
 
@@ -26,10 +26,11 @@ AUGMENTATION = frozenset({"augment", "copies"})  # options that may differ withi
 
 
 def ablations(ranking: Ranking) -> pd.DataFrame:
-    """One row a pair of ranked runs that differ in one choice, the steps between feature sets first, by rank.
+    """One row for each pair of ranked runs that differ in one choice: pairs of feature sets first, by rank.
 
     Columns: kind (features | augmentation), name, changed (the added channels, or `augment none → mask`),
-    base (the features without it), model, without, with, control, difference, low, high, p, verdict.
+    base (features of the first run), model, without and with (names of the two runs), control, difference,
+    low, high, p, verdict.
     """
     runs = ranking.runs
     inside = dict.fromkeys(
@@ -44,7 +45,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     ]
     for pair in combinations(runs, 2):
         if set() < differing_options(*pair) <= AUGMENTATION:
-            # No augmentation first, then the shorter list, then no altered copies.
+            # The first run has no augmentation, else the shorter list; if equal, no or shorter `copies`.
             less, more = sorted(
                 pair,
                 key=lambda run: [
@@ -75,11 +76,11 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
 
 
 def channel_importance(run: Run, problems: list[Problem]) -> pd.DataFrame:
-    """How much recall each class loses if a channel is permuted, as far as `explain` has measured it.
+    """The recall that each class loses if a channel is permuted; empty if `explain` has not been run.
 
-    Columns: of (the run), channel, class, clips, recall, permuted, difference (recall less permuted: what the
-    trained network relies on). Both recalls are of the epoch that counts, on the clips and seeds that were
-    explained. A file that cannot be read is named in `problems`.
+    Columns: of (the run), channel, class, clips, recall, permuted (recall with the channel permuted),
+    difference (recall less permuted). Both recalls are of the epoch that counts, on the clips and seeds that
+    were explained. `problems` names each file that cannot be read.
     """
     parts = []
     for folder, fold in product(run.folders, run.folders[0].folds):

@@ -6,14 +6,14 @@ from analysis.error_browser import by_category
 from analysis.figures import FigureWriter
 from analysis.findings import Findings
 
-SETS_SHOWN = 24  # rows of a figure; the table beside it has all runs
+SETS_SHOWN = 24  # rows of a figure, except the accuracy heat map; the page's table has all runs
 STEMS = {"features": "additions", "augmentation": "augmentation"}  # kind of ablation -> its figure's file
 
 
 def submit_comparison(writer: FigureWriter, found: Findings) -> None:
     """Submit the figures of several runs; with PAPER=1 also those that the page shows in HTML.
 
-    A figure of intervals is left out if no row has one.
+    A figure of intervals is left out if no row has an interval.
     """
     rows = pd.DataFrame(found.rows)
     shown = rows[:SETS_SHOWN]

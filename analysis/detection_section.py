@@ -1,4 +1,4 @@
-"""The report's section about recordings: detections of the tested folds, scored, and a time line."""
+"""The report's section about recordings: scores of the detections in the tested folds, and a time line."""
 
 import base64
 from contextlib import suppress
@@ -17,11 +17,14 @@ from results.bootstrap import accuracy_interval
 from results.events import ALL, BACKGROUND, compare, detection_scores, join_windows, middles
 from results.tags import cross_fitted_thresholds, fold_ranks
 
-EXCERPT = 20.0  # seconds of the time line at most
+EXCERPT = 20.0  # longest time line, seconds
 
 
 def annotated_events(cache: Cache) -> pd.DataFrame | None:
-    """The `events.csv` beside the dataset's table, for the cache's recordings; None if there is none."""
+    """Events of the cache's recordings from `events.csv` beside the dataset's table.
+
+    None if there is no such file or the clips are not windows.
+    """
     source = Path(str(cache.settings["source"])).with_name("events.csv")
     if not is_windowed(cache.clips) or not source.is_file():
         return None
@@ -32,10 +35,10 @@ def annotated_events(cache: Cache) -> pd.DataFrame | None:
 def submit_detections(
     writer: FigureWriter, run: Run, cache: Cache, events: pd.DataFrame
 ) -> tuple[pd.DataFrame, str, str]:
-    """Scores by class of a run's detections, the recording of the time line, and its audio, MP3 in base64.
+    """Submit a time line; returns scores by class, its recording's name, its audio as base64 MP3 (or '').
 
-    A class's threshold has the highest F1 on the windows of the other folds. Intervals are those of all
-    classes together, by recording.
+    A class's threshold has the highest F1 on the windows of the other folds. Only the row of all classes has
+    intervals, by recording.
     """
     clips = cache.clips.set_index("clip_id").loc[run.clip_ids]
     order = np.lexsort((clips["start"], clips["path"]))

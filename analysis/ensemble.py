@@ -13,19 +13,19 @@ from features_cache.location import dataset_name
 from results.config import EnsembleConfig, digest, label
 from results.run_folder import RunFolder, select, write_config, write_predictions
 
-ENSEMBLE = "ensemble"  # its MODEL
-SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
+ENSEMBLE = "ensemble"  # value of `model` in its run.json
+SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")  # from the first run
 
 
 def requested_ensemble(options: AnalysisOptions) -> RunFolder:
-    """The ensemble of the runs that ENSEMBLE names."""
+    """Write and return the ensemble of the runs that ENSEMBLE names."""
     dataset = dataset_name(options.dataset, options.name)
     named = select(options.runs, " ".join(options.ensemble), dataset)
     return write_ensemble(named, options.runs)
 
 
 def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
-    """Write the ensemble below runs/<dataset>/ and return it; the same members again rewrite the same folder.
+    """Write the ensemble below runs/<dataset>/ and return it; the same members in the same order rewrite it.
 
     write_ensemble(find("runs", "esc10"), Path("runs"))
     """
@@ -49,8 +49,8 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
             )
     names = [run.name for run in members]
     configs = [run.config for run in members]
-    # If all members chose their epoch alike, by the same validation or by none, each checkpoint is averaged;
-    # otherwise those that count are, as `last`.
+    # If all members selected their epoch alike (same validation, or none), each checkpoint is averaged.
+    # Otherwise the checkpoints that count are averaged and written as `last`.
     alike = len({(run.selection_protocol, run.checkpoint) for run in members}) == 1
     means = {"last": np.mean([run.probabilities[0] for run in members], axis=0)}
     if alike:

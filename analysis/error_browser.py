@@ -3,15 +3,16 @@
 The page's script reads one JSON object:
 
     group      what the dataset calls a group: recording, speaker, …
-    features   names of the features that clips have images of
-    clips      [{id, group, number, link}]  number: in the ids of its images and audio; 0 is the hardest clip
-    test_sets  [{classes, categories, clips, target, folds}]  what runs on the same clips share; classes stand
-               by category, clips are numbers in `clips`, target are numbers in `classes`
-    runs       [{name, test_set, top}]  top: one row a clip, the three most probable classes (-1 where there
-               are fewer), their probabilities in percent, then the true class's
-    views      [{name, runs, top}]  what can be chosen: a configuration over all its seeds, then each seed.
-               `runs` are numbers in the list above, whose counts are added; several seeds have `top` from
-               their mean probabilities
+    features   names of the features whose images are shown
+    clips      [{id, group, number, link}]  number: the clip's place by difficulty, used in the ids of its
+               images and audio; 0 is the hardest
+    test_sets  [{classes, categories, clips, target, folds}]  shared by runs on the same clips; classes of one
+               category are neighbours, `clips` are places in the list above, `target` places in `classes`
+    runs       [{name, test_set, top}]  top: one row a clip, the places of the three most probable classes (-1
+               for none), their probabilities in percent, then that of the true class
+    views      [{name, runs, top}]  what can be chosen: a configuration with all its seeds, then each seed.
+               `runs` are places in the list above; their counts are added. Only a view of several seeds has
+               `top`, from their mean probabilities
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,8 @@ TOP = 3
 
 
 def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every tested clip by its id, hardest first: group, `wrong` (the share of runs that were wrong), `doubt`
-    (1 - P(true class)).
+    """Every tested clip by its id, hardest first: group, `wrong` (share of wrong seeds), `doubt` (1 - P(true
+    class)); both are means over the runs.
     """
     parts = []
     for run in runs:
@@ -41,7 +42,7 @@ def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def by_category(run: Run) -> Ints:
-    """The run's classes, as numbers in its own list, those of one category side by side."""
+    """Numbers of the run's classes, in an order that puts classes of one category side by side."""
     first = [run.categories.index(category) for category in run.categories]
     return np.argsort(first, kind="stable")
 
@@ -49,7 +50,7 @@ def by_category(run: Run) -> Ints:
 def browser_data(
     runs: Sequence[Run], clips: pd.DataFrame, features: Sequence[str], links: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The object that the page's script reads; `clips` from `clip_difficulty`, `links` clip id -> address."""
+    """The object above without `group`; `clips` is of `clip_difficulty`, `links` is clip id -> address."""
     tested: list[Run] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -92,7 +93,7 @@ def browser_data(
 
 
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
-    """(N, K) -> a row a clip: three numbers in `order`, -1 where there are no more, four percentages."""
+    """(N, K) -> a row a clip: places in `order` of the three likeliest classes (or -1), four percentages."""
     # Ties go to the class that is first in run.json, as in the prediction itself.
     first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     lacking = ((0, 0), (0, TOP - first.shape[1]))

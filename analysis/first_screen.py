@@ -1,7 +1,7 @@
 """The figures of a report's first screen: forest plot, small confusion matrix, common mistake.
 
-The forest plot has a panel for each set of runs that differ in their features alone, and one of all, on one
-axis. A dot is hollow if its run does not differ clearly from the best of the whole ranking.
+The forest plot has a panel for each group of runs that differ in features or TAG alone, one of ensembles, and
+one of all runs, on one axis. A dot is hollow if its run does not differ clearly from the best of the ranking.
 """
 
 from itertools import chain
@@ -16,11 +16,11 @@ from analysis.ranking import setting
 from analysis.runs import Run
 from results.scores import Floats, most_confused
 
-CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those of the most frequent errors
+CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those with the most frequent errors
 
 
 def summary(found: Findings) -> dict[str, object]:
-    """The template's forest plot, small confusion matrix and common mistake."""
+    """The template's data: forest plot and, except for tags, small confusion matrix and common mistake."""
     best = found.runs[0]
     # The forest plot's axis: whole tens of percent, from below the lowest to above the highest number.
     accuracy = pd.DataFrame(found.rows)[["accuracy", "accuracy_low", "accuracy_high"]]
@@ -43,7 +43,7 @@ def summary(found: Findings) -> dict[str, object]:
 
 
 def forest_panels(found: Findings) -> dict[str, list[Row]]:
-    """Title -> rows of the main ranking; the best run's panel stands first, unless it has no other run."""
+    """Title -> rows of the main ranking. The best run's panel comes first, but after `all` if it is alone."""
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
     panels: dict[str, list[Row]] = {}
@@ -57,7 +57,7 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
 
 
 def classes_shown(counts: Floats) -> list[int]:
-    """Rows of the confusion matrix in its small form: the classes of the most frequent errors."""
+    """Class numbers shown in the small confusion matrix: the classes with the most frequent errors."""
     classes = dict.fromkeys(chain(*most_confused(counts, counts.size), range(len(counts))))
     return sorted([*classes][:CLASSES_SHOWN])
 
@@ -65,9 +65,9 @@ def classes_shown(counts: Floats) -> list[int]:
 def common_mistake(run: Run) -> Row | None:
     """The most frequent error of a run, and two clips to compare; None if it predicts everything correctly.
 
-    true, predicted, count, of, share as in `confused_pairs`; wrong, the id of the mistaken clip of which the
-    run was surest; right, of the surest correct one of the class that was predicted, '' if there is none;
-    equals, how many other pairs of classes are as frequent.
+    Keys: true, predicted, count, of, share as in `confused_pairs`; wrong, the id of the surest clip with this
+    error; right, the id of the surest correct clip of the predicted class, '' for none; equals, the number of
+    other pairs of classes with the same count.
     """
     pairs = tables.confused_pairs(run, len(run.classes) ** 2)
     if pairs.empty:

@@ -1,9 +1,9 @@
 """Which reports to make, from which runs and cache, and whether one is up to date.
 
-One hash covers all inputs of a report; if it is the same, there is nothing to do. This module loads nothing
-heavy, so that an up-to-date report is recognised within a second. Files count by path, size and time, because
-hashing the content of thirty runs takes too long. The project's own code and templates count too, so that a
-new version makes its report anew. The names of the files that a report wrote stand beside the hash: the next
+One hash covers the inputs of a report except audio files. While it is the same and no written file is
+missing, the report is made again only with OVERWRITE=1. Files count by path, size and time, because hashing
+the content of thirty runs takes too long. The project's own code and templates count too, so that a new
+version makes its report anew. The names of the files that a report wrote stand beside the hash: the next
 report removes those that it does not write, unless somebody has changed them.
 """
 
@@ -32,11 +32,11 @@ class ReportJob:
     runs: tuple[RunFolder, ...]
     cache: Path | None
     folder: Path
-    given: tuple[str, ...]  # the variables that ask for this dataset, its folders, and just these runs
+    given: tuple[str, ...]  # NAME=value words that name the dataset, the folders, and the runs of RUN=
 
 
 def jobs(options: AnalysisOptions) -> list[ReportJob]:
-    """A job for the dataset that is asked for, else for every dataset that has runs or a cache.
+    """A job for DATASET, else for each dataset of the runs in RUN, else for all that have runs or a cache.
 
     A report on chosen runs (RUN=) has a folder of its own, so that the full report stays.
     """
@@ -74,7 +74,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
 MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
-OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # their words and metrics too
+OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # a report depends on them
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
@@ -93,8 +93,8 @@ class Built:
 class Manifest:
     """A report's inputs, files and printed lines, kept beside it.
 
-    A damaged manifest counts as none. `content` has inputs, a hash; files, each with its size and time;
-    figures, a digest each; printed.
+    A damaged manifest counts as none. Keys of `content`: inputs (the hash), files (name -> size and time),
+    figures (stem -> digest), printed (fields of Built).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -113,9 +113,9 @@ class Manifest:
         return written and self.content.get("inputs") == inputs
 
     def replace(self, files: Iterable[str], **content: object) -> None:
-        """Keep this content, and remove what the report before wrote and this one did not.
+        """Write the new content, and remove the files that the last report wrote and this one did not.
 
-        A file that somebody has changed since stays.
+        A file that somebody has changed since then stays.
         """
         folder = self.file.parent
         written = sorted(files)
@@ -127,13 +127,13 @@ class Manifest:
 
 
 def _state(file: Path) -> str:
-    """Size and time of a file, empty if there is none."""
+    """Size and time of a file, '' if it does not exist."""
     status = file.stat() if file.is_file() else None
     return f"{status.st_size} {status.st_mtime_ns}" if status else ""
 
 
 def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
-    """The report that is there, if it was made from just what is there now."""
+    """The existing report, if its inputs are unchanged and OVERWRITE is not set."""
     manifest = Manifest(job.folder)
     if options.overwrite or not manifest.holds(inputs_hash(job, options)):
         return None
@@ -141,9 +141,9 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of all that a report is made from: options, code, cache, findings of `check`, events, runs.
+    """The hash of a report's inputs: options, code, cache, findings of `check`, events, runs, importance.
 
-    The report says what to type next, so the spelling of commands counts as well.
+    The spelling of commands counts as well, because the report says what to type next.
     """
     root = Path(__file__).parents[1]
     files = []

@@ -25,9 +25,9 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         "draw the figures of this many runs, the best first; the page shows all runs",
         least=0,
     )
-    audio_mb: float = option(1, "MB of compressed audio in the page; 0 embeds none and links files", least=0)
-    seed: int = option(0, "seed of the draw of clips that the data section summarises", **SEED)
+    audio_mb: float = option(1, "MB of clips' audio in the page; 0 embeds no clip and links files", least=0)
+    seed: int = option(0, "seed that draws the clips that the data section summarises", **SEED)
     paper: bool = option(
         False, "write for papers too: figures as PDF and PNG, a LaTeX document, a methods paragraph"
     )
-    overwrite: bool = option(False, "make everything anew, even if nothing changed")
+    overwrite: bool = option(False, "make the report and its figures anew, even if nothing changed")

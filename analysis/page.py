@@ -1,7 +1,7 @@
-"""From a report's content to one self-contained HTML page, and from its findings to sentences.
+"""Renders a report's content as one HTML page, and its findings as sentences.
 
-Templates speak: sections are HTML templates, sentences are the macros of words.txt, plain text that page,
-terminal and LaTeX document share. Numbers are rounded here and nowhere earlier.
+Sections are HTML templates. Sentences are the macros of words.txt: plain text that the page, the terminal and
+the LaTeX document share. The tables and findings given here are not rounded; templates round them.
 """
 
 import re
@@ -18,11 +18,11 @@ from commandline import terminal
 from commandline.spelling import spelled
 
 UNKNOWN = "–"
-NAMED = 3  # names in a list before "and 6 more": the tables have them all
+NAMED = 3  # names in a list before "and 6 more"; the tables have all
 
 
 def render(template: str = "page.html", /, **content: object) -> str:
-    """A template's text; every name that it uses must be given. HTML is escaped."""
+    """The text of a filled-in template; every name that it uses must be given. HTML templates escape it."""
     return environment().get_template(template).render(**content)
 
 
@@ -47,7 +47,7 @@ def environment() -> jinja2.Environment:
         **CELLS,
         "zip": zip,
         "cell": lambda value, kind: CELLS[kind](value),
-        # The sort key of a number; unknown is empty and stays last.
+        # The sort key of a number; an unknown number is '' and stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": terminal.counted,
         "several": terminal.plural,
@@ -70,7 +70,7 @@ def _of_known(text: Callable[..., str]) -> Callable[..., str]:
 
 
 def breakable(text: object) -> Markup:
-    """Feature sets that may wrap after each +; signs of numbers and percent signs stay with their numbers."""
+    """The text with a possible line break after the + of a feature set, and none before a percent sign."""
     return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
 
 
@@ -87,12 +87,12 @@ CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in
 
 
 def slug(text: str) -> str:
-    """An element's id from a name: characters but letters and digits become code points, so ids differ."""
+    """An element's id from a name: characters other than A-Z, a-z, 0-9, . and - become code points."""
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
 
 
 def listed(names: Sequence[str]) -> str:
-    """`mel, mfcc, cqt and 3 more`: at most NAMED of them, unless only one more is left."""
+    """`mel, mfcc, cqt and 3 more`: at most NAMED names, or one more if that is the last."""
     many = len(names) > NAMED + 1
     chosen = [*names[:NAMED], f"{len(names) - NAMED} more"] if many else names
     return " and ".join(filter(None, [", ".join(chosen[:-1]), *chosen[-1:]]))

@@ -1,6 +1,6 @@
 """Projections of clips to two coordinates: principal components, and t-SNE.
 
-Both take the leading principal `components` (N, D) of N clips.
+Both functions take the leading principal `components` (N, D) of N clips.
 """
 
 import numpy as np
@@ -9,19 +9,19 @@ from analysis.separability import squared_distances
 from results.scores import Floats
 
 TSNE_STEPS = 500  # half of t-SNE's default: the same projection of some hundred clips, in half the time
-TSNE_RATE = 50.0  # learning rate, scikit-learn's choice for so few clips
-PERPLEXITY = 30.0  # t-SNE's default; a third of the clips if there are fewer than 90
+TSNE_RATE = 50.0  # learning rate that scikit-learn chooses for so few clips
+PERPLEXITY = 30.0  # t-SNE's default; for fewer than 91 clips, a third of the others' number
 
 
 def pca_projection(components: Floats) -> Floats:
-    """Two coordinates (N, 2) of each clip: the first two principal components, or zeros."""
+    """Two coordinates (N, 2) of each clip: the first two principal components, 0 for a missing one."""
     return np.pad(components, ((0, 0), (0, 2)))[:, :2]
 
 
 def tsne_projection(components: Floats) -> Floats:
-    """Two coordinates (N, 2) of each clip by t-SNE, begun at the PCA projection.
+    """Two coordinates (N, 2) of each clip by t-SNE, begun at the PCA projection; below five clips, that one.
 
-    The exact gradient (van der Maaten and Hinton 2008): scikit-learn's approximation is for thousands of
+    The gradient is exact (van der Maaten and Hinton 2008): scikit-learn's approximation is for thousands of
     clips, and its import alone takes longer than this.
     """
     points = pca_projection(components)
@@ -34,7 +34,7 @@ def tsne_projection(components: Floats) -> Floats:
     distance -= distance.min(axis=1, keepdims=True)
     low = np.full((count, 1), -20.0)
     high = np.full((count, 1), 20.0)
-    # Bisection of the logarithm of each clip's precision, until its neighbours have the perplexity.
+    # Bisect the logarithm of each clip's precision until its neighbours have the perplexity.
     for _ in range(30):
         middle = (low + high) / 2
         near = np.exp(-np.exp(middle) * distance)

@@ -1,8 +1,8 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
-Five steps fill one Content: read, find, draw, propose, write. Nothing is trained, and nothing is written
-outside the report's folder. Figures whose data did not change are kept; `analysis.jobs` knows whether the
-whole report is up to date.
+The five steps share one Content: read, find, draw, propose, write. Nothing is trained, and nothing is written
+outside the report's folder. Figures are kept if their data and the drawing code did not change;
+`analysis.jobs` decides whether the whole report is up to date.
 """
 
 import platform
@@ -39,12 +39,12 @@ from features_cache.table import originals
 from results.importance_folder import find_importance
 from storage.files import replace_file
 
-FEW_RECORDINGS = 30  # with fewer the page shows the accuracy of each
+FEW_RECORDINGS = 30  # with fewer recordings, the page shows the accuracy of each
 
 
 @dataclass
 class Content:
-    """A report on its way from the disk to the page; each step fills in its part."""
+    """The data of a report between its steps."""
 
     job: ReportJob
     options: AnalysisOptions
@@ -57,12 +57,12 @@ class Content:
     problems: list[Problem]
     # found
     found: Findings = field(default_factory=lambda: Findings("none"))
-    outdated: set[str] = field(default_factory=set)  # runs of former clips, labels or folds
+    outdated: set[str] = field(default_factory=set)  # names of runs trained before clips or labels changed
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     # drawn
     sections: dict[str, str] = field(default_factory=dict)  # template -> its word in the page's navigation
     shown: dict[str, object] = field(default_factory=dict)  # further names that the templates use
-    files: set[str] = field(default_factory=set)  # written, as paths in the report's folder
+    files: set[str] = field(default_factory=set)  # paths of written files, relative to the report's folder
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -85,7 +85,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
 
 def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> Content:
-    """Runs and cache as they are on the disk; `drawn` are the digests of the figures that are there."""
+    """Read the runs and the cache; `drawn` has the digest of each existing figure by its stem."""
     cache, features, damage = readable_cache(job.cache)
     results = load_runs(progress(job.runs, label="reading", unit="run"))
     return Content(
@@ -101,7 +101,7 @@ def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> 
 
 
 def find(content: Content) -> None:
-    """Threats to validity, rankings, tests, and the tables of runs."""
+    """Find threats to validity, rank and test the runs, and make their tables."""
     threats = []
     for finding in content.checked or []:
         if finding["kind"] == "duplicates_across_folds":
@@ -130,7 +130,7 @@ def find(content: Content) -> None:
 
 
 def draw(content: Content) -> None:
-    """The page's sections in their order: figures, further tables, and whatever else templates show."""
+    """Add the page's sections in order: figures, further tables, and the other data of their templates."""
     found = content.found
     cache = content.cache
     writer = content.writer
@@ -162,7 +162,10 @@ def draw(content: Content) -> None:
 
 
 def show_clips(content: Content) -> None:
-    """Audio and images of the clips that runs got wrong, and the data of their section."""
+    """Add the clips of the error section: their data, audio and, except for tags, images.
+
+    Audio is embedded for wrong clips and for the examples of the first screen; other clips are linked.
+    """
     runs = content.found.runs
     cache = content.cache
     if content.found.tags:
@@ -195,7 +198,7 @@ def show_clips(content: Content) -> None:
 
 
 def show_detections(content: Content) -> None:
-    """The section of windows of recordings whose events are known."""
+    """Add the section of detections, if clips are windows of recordings whose events are known."""
     best = content.found.runs[0]
     events = annotated_events(content.cache) if content.cache and best.name not in content.outdated else None
     if content.cache and events is not None and events["label"].isin(best.classes).any():
@@ -210,8 +213,8 @@ def show_detections(content: Content) -> None:
 
 
 def show_importance(content: Content) -> None:
-    """The section of the largest call of `make importance`, if there was one; the other calls are named."""
-    calls = {}  # the most classes are shown, then the most features, then the newest
+    """Add the section of the largest finished call of `make importance`; the other calls are named."""
+    calls = {}  # folder -> sort key: most classes first, then most features, then the newest
     for folder in find_importance(content.options.runs, content.job.dataset):
         try:
             if folder.lacking:
@@ -234,13 +237,13 @@ def show_importance(content: Content) -> None:
 
 
 def propose(content: Content) -> tuple[str, str]:
-    """The next command, and why."""
+    """The next command to propose, and its reason."""
     cache = content.cache
     attribution = content.tables.get("attribution")
     explained = set() if attribution is None else set(attribution["of"])
     if content.found.tags:  # which `explain` refuses
         explained |= {run.name for run in content.found.runs}
-    # Own audio that `check` has not examined.
+    # The user's own audio, not yet examined by `check`.
     unchecked = (
         cache is not None
         and content.checked is None
@@ -262,7 +265,7 @@ def propose(content: Content) -> tuple[str, str]:
 
 
 def write(content: Content, command: str, reason: str) -> Built:
-    """Tables, the files for papers, and the page, which names `command` as the next one."""
+    """Write the tables, the files for papers, and the page, which names `command` as the next one."""
     job = content.job
     found = content.found
     cache = content.cache

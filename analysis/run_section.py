@@ -15,20 +15,20 @@ from analysis.runs import Problem, Run
 from features_cache import Cache
 from results.scores import Prediction, reliability
 
-RELIABILITY_BINS = 10  # more would be thin for a few hundred predictions
+RELIABILITY_BINS = 10  # more bins would hold too few of some hundred predictions each
 SAMPLES_EACH = 4
 SAMPLE_SIZE = 112, 288  # pixels at most, rows and columns
 TOP = 3
 # Raised by numpy and zipfile for a damaged archive: EOFError if it is empty, RuntimeError for an unknown
 # compression.
 DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile)
-USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # options
+USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # by exact solutions
 
 
 def settings(run: Run) -> dict[str, str]:
-    """Every option that the run was trained with, by its name on the command line.
+    """The options that the run was trained with, except the seed, by their names on the command line.
 
-    An exact solution has no seed, no schedule and no network.
+    An exact solution has no schedule and no network: its other options are left out.
     """
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
     texts = {}
@@ -40,13 +40,13 @@ def settings(run: Run) -> dict[str, str]:
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
-    """Fold -> its learning curve, seeds averaged epoch by epoch; empty if there was one epoch at most."""
+    """Fold -> its learning curve, averaged over the seeds epoch by epoch; empty with one epoch at most."""
     mean = run.history.drop(columns="seed").groupby(["fold", "epoch"], as_index=False).mean()
     return dict(list(mean.groupby("fold"))) if mean["epoch"].nunique() > 1 else {}
 
 
 def curves_note(run: Run) -> str:
-    """Why the last epoch's loss is higher on training clips than on the test fold; '' if it is not."""
+    """Why the last training loss is above the test loss in most folds; '' if it is not."""
     last = [frame[["train_loss", "test_loss"]].ffill().iloc[-1] for frame in fold_histories(run).values()]
     if sum(row["train_loss"] > row["test_loss"] for row in last) <= len(last) / 2:
         return ""
@@ -55,7 +55,7 @@ def curves_note(run: Run) -> str:
 
 
 def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> list[Problem]:
-    """The figures of one run; returns what could not be read."""
+    """Submit the figures of one run and return what could not be read; `best` adds its reliability."""
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
     if run.tags:
@@ -104,8 +104,8 @@ def choose_samples(
     feature: str,
     rng: np.random.Generator,
 ) -> list[SamplePrediction]:
-    """Up to four clips that every seed predicted correctly, four that none did, drawn by `rng`, and four of
-    the smallest margin; probabilities are means over the seeds.
+    """Up to four clips each that every seed or no seed predicted correctly, drawn by `rng`, and four of the
+    smallest margin between the two likeliest classes; probabilities are means over the seeds.
     """
     probabilities = run.probabilities.mean(axis=0)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]

@@ -1,9 +1,9 @@
-"""Run folders as plain arrays: the seam between `results.run_folder` and everything else in `analysis`.
+"""Run folders as plain arrays, which the rest of `analysis` works with.
 
 Conventions: a `Run` is one configuration, its S seeds side by side, on the N clips that its finished
 folds tested, in the order of their ids; K classes in the order of run.json. Runs that tested the same
-clips therefore line up row by row. What cannot be read becomes a `Problem`, a sentence that names the
-file and says what to do; everything else is still there. A fold is judged alone, so that one damaged file
+clips therefore line up row by row. A file that cannot be read becomes a `Problem`, a sentence that names the
+file and says what to do; the rest is read. Each fold is read by itself, so that a damaged predictions.csv
 costs one fold.
 """
 
@@ -31,11 +31,11 @@ CLIPS = ("clip_ids", "groups", "folds", "target", "labels")  # fields with one e
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about a run that the reader of a report must know."""
+    """Something about a run, the cache or an importance folder that the reader of a report must know."""
 
     run: str
     text: str
-    kind: Literal["", "unfinished", "damaged"] = ""  # if something that is damaged is left out, exit status 1
+    kind: Literal["", "unfinished", "damaged"] = ""  # damaged: left out, and the exit status is 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +54,11 @@ class Run:
     clip_ids: Strings  # (N,) sorted
     groups: Strings  # (N,) source recordings
     folds: Ints  # (N,) the fold that tested the clip
-    target: Ints  # (N,) class numbers, -1 for tags
+    target: Ints  # (N,) class numbers; tags: -1 unless the clip has exactly one label
     labels: Targets  # (N, K) whether a clip has the class; tags: several or none
-    checkpoints: dict[str, Floats]  # 'last', and 'best' where validation chose one: (S, N, K) each
-    history: pd.DataFrame  # seed, fold, then the columns of history.csv: one row an epoch
-    members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each member of an ensemble alone
+    checkpoints: dict[str, Floats]  # 'last', and 'best' if validation chose one: (S, N, K) each
+    history: pd.DataFrame  # one row an epoch: the columns of history.csv, fold, seed
+    members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each model of a trained ensemble
 
     @property
     def config(self) -> RunConfig | EnsembleConfig:
@@ -67,12 +67,12 @@ class Run:
 
     @property
     def options(self) -> dict[str, object]:
-        """The training's options; an ensemble of finished runs has its members in their place."""
+        """The training options, or the members of an ensemble of finished runs."""
         config = self.config
         return to_json(config.options) if isinstance(config, RunConfig) else {"members": [*config.members]}
 
     def option_text(self, key: str) -> str:
-        """An option's value in words; run.json leaves out what does nothing, and padding that is kept."""
+        """An option's value as text; if it is absent from run.json or empty, `none` (of padding, `keep`)."""
         value = self.options.get(key, getattr(self.config, key, None))
         return str(value or ("keep" if key == "padding" else "none"))
 
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def exact(self) -> bool:
-        """Whether another seed would give the same."""
+        """Whether another seed would give the same predictions."""
         return self.folders[0].exact
 
     @property
@@ -102,9 +102,9 @@ class Run:
 
     @property
     def selection_protocol(self) -> str:
-        """What runs must share to be ranked together: the validation clips, and the epoch that counts.
+        """The part of the protocol that runs of one ranking share: the validation, and the epoch that counts.
 
-        The protocol in words also tells the number of epochs, which two fair rivals need not share.
+        It is the whole `protocol`, which also names the number of epochs, if the validation is unknown.
         """
         return f"{self.config.val}, {self.checkpoint}" if self.config.val else self.protocol
 
@@ -114,7 +114,7 @@ class Run:
 
     @property
     def checkpoint(self) -> str:
-        """The checkpoint that counts: the best on validation where there is one, else the last."""
+        """The checkpoint that counts: the best on validation if there is one, else the last."""
         return "best" if "best" in self.checkpoints else "last"
 
     @property
@@ -129,7 +129,7 @@ class Run:
 
     @cached_property
     def decisions(self) -> Targets:
-        """(S, N, K) whether a class is predicted: the most probable; tags by thresholds of other folds."""
+        """(S, N, K) whether a class is predicted: the likeliest; for tags, by thresholds of other folds."""
         if not self.tags:
             return np.eye(len(self.classes), dtype=bool)[self.predicted]
         thresholds = [
@@ -144,7 +144,7 @@ class Run:
 
     @property
     def correct(self) -> Floats:
-        """(N,) share of the seeds that predicted each clip correctly, for tags exactly its labels."""
+        """(N,) share of the seeds that predicted each clip correctly; for tags, exactly its labels."""
         return (self.decisions == self.labels).all(axis=2).mean(axis=0)
 
     @property
@@ -155,14 +155,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Results:
-    """What a set of run folders holds."""
+    """The runs that were read from a set of run folders, and the problems met."""
 
     runs: list[Run]
     problems: list[Problem]
 
 
 def load_runs(folders: Iterable[RunFolder]) -> Results:
-    """Every configuration among the folders, in the order given, seeds of one side by side."""
+    """Every readable configuration among the folders, in the order given, with its seeds side by side."""
     families: dict[str, list[Run]] = {}
     problems: list[Problem] = []
     for folder in folders:
@@ -176,7 +176,7 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
 
 
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
-    """One folder as a run of one seed, if a fold was tested; what is left out is named in `problems`."""
+    """One folder as a run of one seed, None if no fold was tested; `problems` names what is left out."""
 
     @contextmanager
     def named(what: str) -> Iterator[None]:
@@ -251,7 +251,7 @@ def indicator(labels: pd.Series, classes: Sequence[str], tags: bool) -> Targets:
 
 
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
-    """The seeds of one configuration as one run; one that does not belong to it is left out and named."""
+    """The seeds of one configuration as one run; a seed that does not fit is left out, with a problem."""
     seeds = sorted(seeds, key=lambda run: run.seeds)
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
     kept: list[Run] = []
@@ -283,14 +283,14 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
 
 
 def differing_options(first: Run, second: Run) -> set[str]:
-    """The training options that two runs do not share; what run.json merely records does not count."""
+    """The training options except the seed in which two runs differ; other keys of run.json do not count."""
     a = first.options
     b = second.options
     return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
 
 
 def same_clips(run: Run, other: Run) -> bool:
-    """Whether two runs tested the same clips of the same recordings, in the same folds and classes."""
+    """Whether two runs tested the same clips, with the same recordings, folds, labels and classes."""
     alike = (np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS)
     return run.classes == other.classes and all(alike)
 
@@ -298,7 +298,7 @@ def same_clips(run: Run, other: Run) -> bool:
 def same_cache(run: Run, other: Run) -> bool:
     """Whether two runs read features of the same audio by the same settings, as far as run.json tells.
 
-    Digests of a feature's values are of all clips with their copies, so they are compared for equal clips.
+    A feature's digest covers the whole table of clips, so it is compared only if the tables are equal.
     """
     a = run.config
     b = other.config
@@ -320,7 +320,7 @@ def on_folds(run: Run, folds: Ints) -> Run:
 
 
 def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
-    """A problem for each run whose test clips are gone from the cache, or have another class or fold there.
+    """A problem for each run with test clips that have another class or fold in the cache, or are gone.
 
     `clips` is the cache's table.
     """

@@ -1,9 +1,9 @@
 """How well a feature separates the classes before any training: the accuracy of the nearest neighbour.
 
-`values` (N, D) describes each of N clips by D numbers, here the mean and the standard deviation over time of
-each row of a feature, or all its values if its columns are not time. `target` (N,) holds class numbers. The D
-numbers are standardised over the clips, so that a row in Hz and one in dB count alike; distances are computed
-on their leading principal `components`.
+`values` (N, D) describes each of N clips by D numbers: the mean and the standard deviation over time of each
+row of a feature, or, if its columns are not time, its values averaged over neighbouring columns. `target`
+(N,) holds class numbers. The D numbers are standardised over the clips, so that a row in Hz and one in dB
+count alike; distances are computed on their leading principal `components`.
 """
 
 import numpy as np
@@ -15,11 +15,11 @@ from features_cache import Cache
 from features_cache.all_values import column_means, is_time
 from results.scores import Floats, Ints
 
-COMPONENTS = 12  # they hold most of the variance
+COMPONENTS = 12  # principal components that distances are computed on, at most
 
 
 def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
-    """(N, D) by clip id of those clips that can be read."""
+    """(N, D) numbers of a feature for the clips that can be read, by clip id."""
     batches = read_batches(cache, feature, clips)
     stored = cache[feature]
     means = None if is_time(stored.frame_unit) else column_means(stored.rows, stored.frames)
@@ -33,7 +33,7 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
 
 
 def summary_over_time(feature: NDArray[np.floating]) -> Floats:
-    """Values (N, 2 rows) of a feature (N, rows, frames): mean and standard deviation over time."""
+    """(N, 2 rows): means, then standard deviations, over time of a feature (N, rows, frames)."""
     values = np.array(feature, dtype=np.float32)
     mean = values.mean(axis=2)
     values -= mean[:, :, None]
@@ -42,7 +42,7 @@ def summary_over_time(feature: NDArray[np.floating]) -> Floats:
 
 
 def standardised(values: Floats) -> Floats:
-    """Columns with mean 0 and deviation 1, without the constant ones: (N, 0) if all are constant."""
+    """Columns scaled to mean 0 and deviation 1, constant ones left out: (N, 0) if all are constant."""
     deviation = values.std(axis=0)
     moving = deviation > 1e-9 * (1 + np.abs(values).max(axis=0, initial=0))
     return (values[:, moving] - values[:, moving].mean(axis=0)) / deviation[moving]
@@ -56,7 +56,10 @@ def principal_components(columns: Floats) -> Floats:
 
 
 def neighbour_accuracy(components: Floats, target: Ints, recording: NDArray[np.str_]) -> float:
-    """Share of the clips whose nearest clip of another source recording has their class."""
+    """Share of the clips whose nearest clip of another source recording has their class.
+
+    It is 0 if there is one recording only, or if all numbers are constant.
+    """
     distance = squared_distances(components)
     distance[recording[:, None] == recording] = np.inf
     alone = np.isinf(distance).all(axis=1)
@@ -66,6 +69,6 @@ def neighbour_accuracy(components: Floats, target: Ints, recording: NDArray[np.s
 
 
 def squared_distances(points: Floats) -> Floats:
-    """(N, N) between points (N, D), by one matrix product: a tenth of the time that differences take."""
+    """Squared distances (N, N) of points (N, D), by a matrix product: ten times faster than differences."""
     lengths = (points**2).sum(axis=1)
     return np.maximum(lengths[:, None] + lengths - 2 * points @ points.T, 0)

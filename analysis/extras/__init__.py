@@ -1,4 +1,4 @@
-"""What few users ask for: each module is found through EXTRAS and imported only when it is asked for.
+"""Modules for what few users need: each is found through EXTRAS and imported only when it is used.
 
 Deleting a file here removes its capability and nothing else.
 """
@@ -7,6 +7,6 @@ import functools
 
 from commandline.registry import load_extra
 
-EXTRAS = {name: (name, "") for name in ("latex", "methods")}  # capability -> its module here
+EXTRAS = {name: (name, "") for name in ("latex", "methods")}  # capability -> (module here, no dependency)
 
 load = functools.partial(load_extra, __name__, EXTRAS)

@@ -1,7 +1,7 @@
 """A LaTeX document of a report's tables and figures, in one folder that can be uploaded to Overleaf.
 
-main.tex, figures/*.pdf and references.bib, from the template document.tex; compiled by pdfLaTeX, or by
-XeLaTeX, which class names in other scripts than Latin need.
+The folder holds main.tex (from the template document.tex), figures/*.pdf and references.bib. pdfLaTeX
+compiles it; class names in other scripts than Latin need XeLaTeX.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ def write_document(
     figures: Sequence[SavedFigure],
     methods: str,
 ) -> set[str]:
-    """Write `folder/latex`; returns the files by their paths in `folder`. The figures' PDFs are there."""
-    # Numbered: a run's name may hold letters that TeX cannot read in a file's name.
+    """Write `folder/latex` and return its files' paths in `folder`; the figures' PDFs must exist."""
+    # Numbers, because a run's name may hold letters that TeX cannot read in a file's name.
     files = {
         f"figures/figure{number}.pdf": figure.files[1].read_bytes() for number, figure in enumerate(figures)
     }

@@ -1,4 +1,4 @@
-"""How the best run was obtained, in words for a paper: methods.txt, filled in from run.json and the cache."""
+"""A methods paragraph for a paper: the template methods.txt, filled in from run.json and the cache."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,9 +12,9 @@ from results.bootstrap import REPLICATES
 
 
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
-    """A paragraph about data, features, model, training, protocol, statistics and software."""
+    """A paragraph about the best run: data, features, model, training, protocol, statistics, software."""
     seconds: list[float] = []
-    rates: Counter[int] = Counter()  # sample rate of the files -> clips
+    rates: Counter[int] = Counter()  # sample rate of an audio file -> number of clips
     if cache and found.main:
         tested = cache.sources.set_index("clip_id").loc[found.main.best.clip_ids]
         seconds = [known for known in tested["source_seconds"] if known > 0]

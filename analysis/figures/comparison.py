@@ -38,9 +38,9 @@ def draw_intervals(
     scale: float = 100,
     label: str = "points of accuracy",
 ) -> Axes:
-    """A dot and a whisker a row, the largest above, beside a dashed line; all `scale` times as large.
+    """One row each, the largest at the top: a dot and its interval; `line` is dashed.
 
-    `intervals` has columns name, estimate, low and high (NaN without an interval), filled (bool).
+    Values are multiplied by `scale`. Columns: name, estimate, low and high (NaN: no interval), filled (bool).
     """
     rows = intervals.sort_values("estimate", ascending=False, kind="stable", ignore_index=True)
     ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
@@ -69,7 +69,7 @@ figure(
     row_height("accuracy", 1.0, 0.22),
 )
 def draw_accuracy_heat_map(ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.DataFrame) -> Axes:
-    """`accuracy` and its `deviation` over folds (features, models); NaN for what was not trained."""
+    """Draw `accuracy` with its `deviation` over folds, (features, models) each; NaN was not trained."""
     values = accuracy.to_numpy()
     low = np.nanmin(values)
     high = np.nanmax(values)
@@ -86,9 +86,9 @@ def draw_accuracy_heat_map(ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.Da
     row_height("recall", 1.5, 0.22),
 )
 def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
-    """`recall` (sets, classes), the best set first, as differences from that one.
+    """Draw `recall` (sets, classes), the best set first, the others as differences from it.
 
-    With more than MANY_CLASSES classes, those are drawn in which the sets differ most.
+    Of more than MANY_CLASSES classes, those in which the sets differ most are drawn.
     """
     spread = np.nan_to_num(recall - recall.iloc[0]).std(axis=0)
     recall = recall.iloc[:, np.sort(np.argsort(-spread, kind="stable")[:MANY_CLASSES])]
