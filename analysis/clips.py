@@ -1,7 +1,7 @@
 """Clips as a report shows them: feature maps from the cache, small images, audio for the players.
 
-A damaged clip is left out. Audio is MP3, which every browser plays; 16 kHz mono at about 22 kbit/s is enough
-to recognise a clip. Compressed audio is kept in the report's folder: compressing takes some 25 ms a clip.
+A damaged clip is left out. Embedded audio is MP3, which every browser plays; 16 kHz mono at about 22 kbit/s
+is enough to recognise a clip. It is kept in the report's folder, because compressing takes some 25 ms a clip.
 """
 
 import base64
@@ -30,11 +30,11 @@ from features_cache.table import originals, spans
 from results.config import digest
 from storage.files import replace_file
 
-BATCH_CLIPS = 16  # clips: the largest feature of five seconds is then 14 MB a batch
+BATCH_CLIPS = 16  # clips read at a time: 14 MB of the largest feature of five seconds
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
-    """The cache, the features whose files can be opened, a sentence on each file that cannot."""
+    """The cache, its usable features, and the problems: sentences about damaged and outdated files."""
     if folder is None:
         return None, [], []
     try:
@@ -80,12 +80,12 @@ def read_batches(
 
 
 def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
-    """mel, or the first of the usable features with several rows."""
+    """mel if it is usable, else the first usable feature with several rows."""
     return next((name for name in ("mel", *usable) if name in usable and cache[name].rows > 1), None)
 
 
 def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """At most `most` clips in table order, equally many of each class as far as it has them."""
+    """At most `most` clips, drawn by `rng`, in table order; equally many of each class as far as possible."""
     if len(table) <= most:
         return table
     shuffled = table.iloc[rng.permutation(len(table))]
@@ -93,16 +93,17 @@ def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) ->
     return table.loc[turn.sort_values(kind="stable").index[:most]].sort_index()
 
 
-THUMBNAIL = 56, 144  # pixels, rows and columns; a card of the page is some 150 wide
+THUMBNAIL = 56, 144  # pixels at most, rows and columns; a card of the page is some 150 wide
 WEBP_QUALITY = 42  # blocks begin to show below 30
 FEATURES_SHOWN = 3
 IMAGES = 500  # some 1.2 kB each: a page of thirty runs, fifty classes and thirty features has 6 MB
 
 
 def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:
-    """The features that the runs were trained on, the first set's first, then any with several rows.
+    """Up to FEATURES_SHOWN features of the runs' `sets` that are images, the first set's first.
 
-    An ensemble names several sets, separated by commas, which `mel@n_fft=512,hop_length=128` has too.
+    If there are none, it is mel or another usable feature with several rows. Commas separate the sets of an
+    ensemble, but also the parameters in `mel@n_fft=512,hop_length=128`.
     """
     parts = [part for text in sets for part in re.split(r",(?!\w+=)", text)]
     channels = [channel for part in parts for channel in parse_set(part)]
@@ -117,7 +118,7 @@ def thumbnails(
     features: Sequence[str],
     clips: Sequence[str],
 ) -> dict[str, dict[int, str]]:
-    """clip -> {number of the feature: WebP as base64}; at most IMAGES, for the first clips."""
+    """clip -> {number of the feature: WebP as base64}; at most IMAGES images, of the first clips."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
@@ -128,7 +129,7 @@ def thumbnails(
 
 
 def small_image(values: NDArray[np.float32]) -> str:
-    """(rows, frames) as a WebP in base64: a pixel a value, low rows at the bottom, a scale of its own."""
+    """(rows, frames) as a base64 WebP: one pixel a value, low rows at the bottom, its own colour scale."""
     low, high = np.percentile(values, VISIBLE)
     content = BytesIO()
     imsave(
@@ -145,7 +146,7 @@ def small_image(values: NDArray[np.float32]) -> str:
 
 
 def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.float32]:
-    """(rows, frames) as means over at most so many nearly equal stretches of rows and of frames."""
+    """(rows, frames) averaged over nearly equal stretches, so that it has at most `most` rows and frames."""
     values = np.asarray(values, np.float32)
     for axis, (length, kept) in enumerate(zip(values.shape, most)):
         if length > kept:
@@ -157,26 +158,26 @@ def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.fl
 
 MP3_RATE = 16000  # Hz
 MP3_COMPRESSION = 0.9  # libsndfile's scale from 0, best, to 1; a clip of five seconds is then some 15 kB
-LONGEST_SECONDS = 10.0  # played, if the dataset does not say how long its clips are
+LONGEST_SECONDS = 10.0  # longest audio of a clip if the dataset does not give a duration
 MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Audio of a page by clip id: MP3 as base64, or the address of the clip's own file; the MP3 files."""
+    """Audio of a page by clip id: `embedded` MP3 as base64, or `links` to the clips' own files."""
 
     embedded: dict[str, str]
     links: dict[str, str]
-    files: set[str]  # paths in the report's folder
+    files: set[str]  # paths of the MP3 files in the report's folder
 
     @property
     def players(self) -> dict[str, str]:
-        """clip id -> address of its audio, in the page if it is embedded."""
+        """clip id -> address of its audio, a data URL if it is embedded."""
         return self.links | {clip: f"data:audio/mpeg;base64,{text}" for clip, text in self.embedded.items()}
 
 
 def compressed(path: Path, start: float, seconds: float) -> bytes:
-    """A part of an audio file as MP3."""
+    """A part of an audio file, `start` and length in seconds, as mono MP3."""
     with soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
@@ -200,7 +201,8 @@ def clip_audio(
 ) -> Audio:
     """Audio of `clips` for a page in `folder`: MP3 of those `wanted`, in this order until `most_mb` are full.
 
-    A clip whose file is not on this machine is left out, and one that cannot be decoded is linked.
+    The other clips are linked, and so is one that cannot be decoded. A clip whose file is not on this machine
+    is left out.
     """
     table = originals(cache.clips)
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")

@@ -13,12 +13,12 @@ from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
 from features_cache.table import by_label, has_tags, is_windowed, originals
 
-SUMMARISED_CLIPS = 150  # more clips take longer and change no bar visibly
+SUMMARISED_CLIPS = 150  # clips drawn at most; more take longer and change no bar visibly
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
 
 
 def data_facts(cache: Cache) -> dict[str, str]:
-    """Facts of the dataset, name -> text; the text is empty if there is nothing to say."""
+    """Facts of the dataset: name -> text, which is '' if there is nothing to say."""
     clips = originals(cache.clips)
     used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)
@@ -44,9 +44,9 @@ def data_facts(cache: Cache) -> dict[str, str]:
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
-    """The original clips that failed, by cached feature; those under WHOLE are tested by no run.
+    """Cached feature -> ids of the original clips that failed; no run tests those under WHOLE.
 
-    A clip that lacks a single feature is tested by the runs that do without it.
+    A clip that lacks a single feature is tested by the runs that do not use this feature.
     """
     tested = set(originals(cache.clips)["clip_id"])
     names = (WHOLE, *cache.features)
@@ -57,7 +57,11 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 def data_tables(
     cache: Cache, features: list[str], writer: FigureWriter, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """The section's tables; its figures are submitted. `features` are those that can be read."""
+    """Submit the section's figures and return its tables.
+
+    features  readable features of the cache
+    seed      draws the clips that are summarised
+    """
     clips = originals(cache.clips)
     if clips.empty:
         return {}
@@ -106,6 +110,6 @@ def data_tables(
 
 
 def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """(classes, columns) of standardised values (N, columns), both by clip id."""
+    """Class means (classes, columns) of standardised `values` (N, columns); both arguments are by clip id."""
     standard = (values - values.mean()) / values.std(ddof=0)
-    return standard.fillna(0).groupby(labels).mean()  # a constant column has no deviation
+    return standard.fillna(0).groupby(labels).mean()  # NaN: a constant column

@@ -1,10 +1,10 @@
-"""The statistics of a dataset's runs, computed once: rankings, tables, and what a report says of them.
+"""The statistics of a dataset's runs, computed once: rankings, tables, and the facts that a report states.
 
-The step between reading the run folders (`analysis.runs`) and writing a report: the same run folders give
-the same findings. Templates make sentences of them.
+`findings` takes the runs that `analysis.runs` has read; templates turn its results into sentences.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is a number that is not known. A difference to the
-best run is below zero if the run is worse; its interval excludes zero exactly if its verdict is clear.
+best run is below zero if the run is worse; its interval, if known, excludes zero exactly if its verdict is
+clear.
 """
 
 import re
@@ -34,7 +34,7 @@ COMPARISON = [
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
     *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
     *("macro_auroc", "lwlrap"),
-]  # those that runs have: tags lack balanced_accuracy, others the last two
+]  # columns, if the runs have them: tags lack balanced_accuracy, other tasks the last two
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Threat:
     """Something that may make the result wrong."""
 
     kind: str  # duplicates | artefacts | failed | changed | uneven | unequal recordings
-    value: float  # how many; for artefacts, their accuracy alone
-    of: float = 0  # how many there are; for artefacts, chance
+    value: float  # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
+    of: float = 0  # the count of all; artefacts: chance; uneven: clips of the largest class
     names: Sequence[str] = ()  # artefacts that predict the class
 
 
@@ -52,8 +52,8 @@ class Findings:
     """The facts that a report states about runs."""
 
     state: State
-    problems: Sequence[Problem] = ()  # unreadable files first, then runs outside the ranking
-    excluded: Mapping[str, int] = field(default_factory=dict)  # reason -> runs that are not compared
+    problems: Sequence[Problem] = ()  # those of reading first, then runs outside the ranking
+    excluded: Mapping[str, int] = field(default_factory=dict)  # reason or kind of problem -> number of runs
     threats: Sequence[Threat] = ()
     main: Ranking | None = None
     runs: Sequence[Run] = ()  # every configuration, in the order of the comparison table
@@ -61,16 +61,16 @@ class Findings:
     others: Sequence[Row] = ()  # configurations outside the ranking, same columns
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # those with rows
     groups: str = ""  # the dataset's word for a group, '' for a source recording
-    recordings: int = 0  # source recordings, or other groups
-    chance: float = np.nan  # accuracy of always predicting the commonest class
+    recordings: int = 0  # number of source recordings, or other groups
+    chance: float = np.nan  # accuracy of always predicting the commonest class; tags: mean prevalence
     chance_p: float = np.nan  # p of the best run against chance
     detectable: float = np.nan  # smallest difference to the second run that is found with a power of 80 %
-    recordings_needed: int = 0  # for a verdict; 0 if there are enough
+    recordings_needed: int = 0  # number of recordings for a verdict; 0 if there are enough
     nested: float = np.nan  # accuracy if each fold's run is selected on the other folds
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
     gains: Sequence[Row] = ()  # rows of `ablations`
-    importance: ImportanceFolder | None = None  # if it was measured
-    most_important: Sequence[str] = ()  # features
+    importance: ImportanceFolder | None = None  # the shown call of `make importance`
+    most_important: Sequence[str] = ()  # names of features, see `importance.most_important`
 
     @property
     def group(self) -> str:
@@ -78,7 +78,7 @@ class Findings:
 
     @property
     def unit(self) -> str:
-        """The bootstrap draws these, and the tests flip their signs."""
+        """The word for what the bootstrap draws and the sign-flip tests flip."""
         return self.groups or "source recording"
 
     @property
@@ -88,7 +88,7 @@ class Findings:
 
     @property
     def score(self) -> str:
-        """What runs are ranked by."""
+        """The name of the score that runs are ranked by."""
         return "mAP" if self.tags else "accuracy"
 
     @property
@@ -97,7 +97,7 @@ class Findings:
 
     @property
     def tied(self) -> list[Row]:
-        """The runs that do not differ clearly from the best, itself excluded."""
+        """Rows of the other runs that do not differ clearly from the best."""
         return [row for row in self.rows if row["verdict"] == "tied"]
 
 
@@ -111,9 +111,9 @@ def findings(
 ) -> Findings:
     """Rank the runs, test them and find what threatens the result.
 
-    named     RUN= chose the runs, so that two are one planned comparison
-    outdated  names of runs that must not lead
-    threats   to validity, known of the dataset
+    named     whether RUN= chose the runs; two such runs are one planned comparison
+    outdated  names of runs whose ranking comes last
+    threats   threats to validity that the cache shows
     groups    the dataset's word for a group, '' for a source recording
     """
     ranked = rankings(results.runs, named=named, outdated=outdated)
@@ -213,12 +213,12 @@ def findings(
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
-    """One row a configuration, best first, those that are not compared last.
+    """One row for each configuration: the main ranking, best first, then the other rankings.
 
     Columns: those of the comparison table, one for each metric, label, exact (another seed would give the
-    same), control (a feature occurs more than once in its set), members (name -> accuracy alone),
-    accuracy_low and _high, difference_low and _high; difference is to the best of the main ranking, its
-    interval corrected like p.
+    same predictions), control (a feature occurs more than once in its set), members (name -> accuracy alone),
+    accuracy_low and _high, difference_low and _high. `difference` is to the best of the main ranking and NaN
+    in the others; its interval is corrected like p.
     """
     parts = []
     for ranking in ranked:
@@ -240,7 +240,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "seeds": len(run.seeds),
                 "exact": run.exact,
                 "control": max(run.channels.values()) > 1,
-                "members": {  # accuracy of each alone, mean over folds, seeds averaged; mAP for tags
+                "members": {  # each member's mean accuracy over folds and seeds; tags: mAP
                     name: float(tables.seed_scores(run, values).mean())
                     if run.tags
                     else float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))

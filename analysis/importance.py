@@ -1,8 +1,9 @@
 """Which features matter: tests and intervals by source recording for the scores of `make importance`.
 
-Each feature's numbers (`ImportanceFolder.contributions`) are means over clips. They are tested as differences
-between two runs are: by sign flips of source recordings, all features of one number as a family (maxT), with
-the interval that inverts the test. Log probability decides; accuracy (mAP for tags) is shown beside it.
+Each feature has several measures (`ImportanceFolder.contributions`), which are averaged over clips. They are
+tested like differences between two runs: by sign flips of source recordings, all features of one measure as a
+family (maxT), with the interval that inverts the test. The tests use log probability; accuracy (mAP for tags)
+is shown beside it.
 
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
 """
@@ -25,9 +26,9 @@ FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
 def gain_tests(
     gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp], draws: int = DRAWS
 ) -> pd.DataFrame:
-    """mean, low, high and p of each column of gains (N, F): means over folds, corrected for all columns.
+    """mean, low, high, p and significant for each column of gains (N, F): means over folds.
 
-    NaN for a column of NaN; too few recordings have no interval.
+    p and interval are corrected for all columns. A column with NaN has NaN; too few recordings, no interval.
     """
     known = np.isfinite(gains).all(axis=0)
     weights = fold_weights(folds)[:, None]
@@ -42,10 +43,10 @@ def gain_tests(
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     """The report's tables by name; `mean` is in nats.
 
-    features    a row a feature and measure: mean, low, high, p, significant, points of the call's score
-    classes     a row a class and feature: mean Shapley value, p corrected for all of them, significant
-    pairs       a row a feature and other, similar ones together: cka of their statistics, interaction in nats
-                (negative: both say the same)
+    features    a row a feature and measure: mean, low, high, p, significant, points of accuracy or mAP
+    classes     a row a class and feature: mean Shapley value, p corrected for all rows, significant
+    pairs       a row a feature and another, similar ones together: cka of their statistics, interaction in
+                nats (negative: they are redundant)
     sets        as `best_by_size`
     recordings  as `learning_curve`
     """
@@ -88,7 +89,7 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 
 
 def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], score: str, group: str) -> None:
-    """Submit the figures of `importance_tables`; `group` is what the dataset calls a recording."""
+    """Submit the figures of `importance_tables`; `group` is the dataset's word for a recording."""
     sets = {"sets": tables["sets"], "score": score}
     shares = tables["features"].query("measure == 'shapley'")
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
@@ -105,8 +106,8 @@ def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], sco
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     """A row a size: size, features, accuracy, milliseconds a clip, share of the gain of all features.
 
-    For each fold, the set that is best on the other folds is scored on that fold; `features` names the set
-    that is best on all folds.
+    For each fold, the fitted set with the best log probability on the other folds is scored on that fold;
+    `features` and `milliseconds` are those of the set that is best on all folds.
     """
     names = folder.features
     folds = folder.clips["fold"].to_numpy()
@@ -130,12 +131,12 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
 
 
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
-    """A row a part of the training recordings: share, recordings, accuracy of all features, low, high.
+    """A row for each part of the training recordings: share, recordings, accuracy of all features, low, high.
 
-    Empty if the smallest part has fewer than FEWEST_RECORDINGS, or two parts have equally many. A row of
-    twice the recordings follows if a power law of the error fits: a line through the logarithms of the four
-    error rates that falls and stays in their intervals. The error that it predicts is, to first order, a mean
-    over clips as they are, so its interval is computed alike.
+    It is empty if the smallest part has fewer than FEWEST_RECORDINGS, or if two parts have equally many. A
+    row for twice the recordings follows if a power law of the error fits: the line through the logarithms of
+    the four error rates must fall and stay within their intervals. To first order, the error that the law
+    predicts is a mean over clips too, so its interval is computed like the others.
     """
     clips = folder.clips
     names = ["share", "recordings", "accuracy", "low", "high"]
@@ -161,6 +162,6 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
 
 
 def most_important(features: pd.DataFrame) -> tuple[str, ...]:
-    """The two features of the largest significant Shapley values."""
+    """Up to two features: those with the largest significant positive Shapley values."""
     clear = features.query("measure == 'shapley' and significant and mean > 0")
     return tuple(clear.nlargest(2, "mean")["feature"])

@@ -17,15 +17,15 @@ DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # to try next i
 
 @dataclass(frozen=True)
 class Situation:
-    """Facts besides the findings that decide.
+    """Facts besides the findings that decide on the next command.
 
     given        the variables of the dataset and the folders
     frames       frames of each cached feature
     audio        whether further features can be computed
     trainable    whether the clips are of two classes and two folds at least
-    outdated     names of runs of former clips or folds
-    explained    runs that `explain` has been run on
-    unchecked    own audio that `check` has not examined
+    outdated     names of runs trained before clips, labels or folds changed
+    explained    names of runs that `explain` has been run on, or refuses
+    unchecked    whether the audio is the user's own and `check` has not examined it
     """
 
     given: Sequence[str]
@@ -38,16 +38,16 @@ class Situation:
 
     @property
     def of_data(self) -> list[str]:
-        """The variables for commands that know no runs."""
+        """The variables for commands that take no RUNS."""
         return without(self.given, "RUNS")
 
     def train(self, run: Run, *sets: str) -> str:
-        """A sweep of feature sets by a run's configuration; it replaces outdated runs."""
+        """The command that trains a run's configuration on these feature sets; it replaces outdated runs."""
         again = ["RETRAIN=1"] if self.outdated else []
         return make_command("sweep", *self.given, *again, f"FEATURES={' '.join(sets)}", *own_words(run))
 
     def extracted(self, features: Sequence[str], command: str) -> str:
-        """The command, after the extraction of those features that the cache lacks."""
+        """The command, preceded by the extraction of those features that a cache lacks."""
         lacking = " ".join(name for name in features if self.frames and name not in self.frames)
         extraction = make_command("features", *self.of_data, f"FEATURES={lacking}")
         return f"{extraction} && {command}" if lacking else command
@@ -56,7 +56,8 @@ class Situation:
 def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     """A command to copy, and the key of its reason in words.txt.
 
-    The order: mend the data, a first run, one to compare it with, missing folds, seeds, a larger set.
+    The order: mend the data, a first run, outdated runs again, other features if none beats chance, a run to
+    compare with, missing folds, a network after exact solutions, seeds, a larger set, explain, predict.
     """
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:
@@ -67,7 +68,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     if not situation.trainable:
         return make_command("data", *situation.of_data), "untrainable"
     if not trained:
-        # A first run on cached features; extraction first if nothing but the waveform is cached.
+        # A first run on cached features, or extraction if nothing but the waveform is cached.
         vectors = [name for name, frames in situation.frames.items() if frames == 1]
         together = "+".join(first_compared(situation.frames) or vectors[:1])
         command = make_command("features", *situation.of_data)
@@ -87,7 +88,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     if found.state == "chance" and untried:
         return situation.extracted(untried, situation.train(best, *untried)), "different"
     if len(ranked) == 1:
-        # The features of a combined set alone, or a single feature combined.
+        # Train the features of a combined set alone, or combine a single feature with another.
         first, *others = dict.fromkeys(best.features.split("+"))
         if others:
             return situation.train(best, first, *others), "combine"
@@ -103,7 +104,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
     if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
         return sweeps(given, lacking, SEEDS), "seeds"
-    # The best set with the best single feature that it lacks, else explain, else predict.
+    # Add the best single feature that the best set lacks, else explain, predict, or write for a paper.
     sets = [run.channels for run in trained]
     for run in ranked:
         alike = differing_options(run, best) <= {"features"} and "+" not in run.features
@@ -119,12 +120,12 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:
-    """The NAME=value words of other names."""
+    """The NAME=value words whose names are not in `names`."""
     return [word for word in words if word.partition("=")[0] not in names]
 
 
 def own_words(run: Run, given: Sequence[str] = ()) -> list[str]:
-    """The NAME=value words of the run's configuration, but for its features, its seed, what is `given`."""
+    """The NAME=value words of the run's configuration without its features, its seed and names `given`."""
     words = run.config.command or [f"MODEL={run.model}"]
     return without(words, "FEATURES", "SEED", *(word.partition("=")[0] for word in given))
 
@@ -134,7 +135,7 @@ def sweeps(
     runs: Sequence[Run],
     seeds: Sequence[int] = (),
 ) -> str:
-    """A command for all of these runs with these seeds, or each with its own; one part a configuration."""
+    """A command that trains these runs with `seeds`, else with their own; each set of options is one part."""
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         numbers = " ".join(map(str, seeds or run.seeds))
@@ -147,7 +148,7 @@ def sweeps(
 
 
 def train_again(run: Run, given: Sequence[str]) -> str:
-    """The command that trains all seeds of a run anew; '' for an ensemble and if run.json does not say.
+    """The command that trains all seeds of a run; '' for an ensemble, or if run.json has no command.
 
     `given` are the words that name the dataset and the folders.
     """

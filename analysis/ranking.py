@@ -2,10 +2,10 @@
 
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips, source recordings, the
 cache's audio settings and parameters, folds and protocol (the validation clips, the epoch that counts). The
-main ranking is of runs that finished every fold. If fewer than two did, it is of runs that finished the same
-folds, and runs of more folds join it with these alone. Accuracy is the mean over folds, with a bootstrap
-interval; the best run is compared with each other one, and with chance, by sign flips
-(`analysis.significance`). Conventions: R runs, best first; F folds; G source recordings.
+main ranking has runs that finished every fold. If no two comparable runs did, it has runs that finished the
+same folds, and runs with more folds join it with these folds alone. Accuracy is the mean over folds (tags:
+mAP of all folds), with a bootstrap interval. Sign flips compare the best run with each other run and with
+chance (`analysis.significance`). Conventions: R runs, best first; F folds; G source recordings.
 """
 
 from collections import Counter
@@ -43,10 +43,10 @@ class Ranking:
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F); mAP for tags
     interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
-    scores: Floats  # (G, R) of each recording; whole numbers if all folds are equally large
+    scores: Floats  # (G, R) sums by recording, whole numbers if all folds are equally large; tags: jackknife
     worth: Floats  # (N,) score of a clip that is predicted correctly
-    level: float  # p below it is clear: the best run against the others, ablations
-    reason: str  # why its runs are not in the main ranking, see `reason_apart`
+    level: float  # a difference is clear if p is below it: of the best run to the others, of ablations
+    reason: str  # why its runs are not in the main ranking, see `reason_apart`; '' for the main ranking
 
     @property
     def best(self) -> Run:
@@ -54,14 +54,14 @@ class Ranking:
 
     @property
     def accuracy(self) -> Floats:
-        """(R,) means over folds; for tags mAP of all folds together, not the mean of the folds' mAP."""
+        """(R,) means over folds; for tags, mAP of all folds together, which is not the mean of the folds'."""
         if self.best.tags:
             return self.scores.sum(axis=0) / self.unit
         return self.fold_accuracy.mean(axis=1)
 
     @property
     def unit(self) -> float:
-        """The sum of the scores of a run that is always right."""
+        """The sum of scores of a run that predicts every clip correctly."""
         return float(self.worth.sum())
 
     @cached_property
@@ -76,14 +76,14 @@ class Ranking:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """Run name -> its label beside the others.
+        """Run name -> its label, which no other run has.
 
-        Its features if that is unique, else with the model, else with what differs too: `mel+mfcc`,
-        `mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`, else its name.
+        It is the features (`mel+mfcc`), or else the features with the model and the options that differ
+        (`mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`), or else the name.
         """
         forms = []
         for run in self.runs:
-            members = len(run.config.members)  # a list of many would fill lines
+            members = len(run.config.members)  # more than two are counted: a list would fill lines
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
             forms.append((features, f"{features} ({setting(run, alike)})", run.name))
@@ -92,19 +92,19 @@ class Ranking:
 
     @property
     def differences(self) -> Floats:
-        """(G, R - 1) scores of every other run less those of the best, by recording."""
+        """(G, R - 1) scores of every other run less those of the best run, by recording."""
         return self.scores[:, 1:] - self.scores[:, :1]
 
     @cached_property
     def tests(self) -> FamilyTests:
-        """Tests of the R - 1 differences."""
+        """Sign-flip tests of the R - 1 differences."""
         return sign_flip_tests(self.differences, self.shares, self.level, selected=True)
 
     @cached_property
     def chance(self) -> tuple[float, float]:
-        """Accuracy of always predicting the commonest class; p of the best run against it.
+        """Accuracy of always predicting the commonest class, and p of the best run against it.
 
-        P is corrected, because the best of R runs is tested. Chance for tags is the mean prevalence.
+        For tags it is the mean prevalence. p is corrected, because the best of R runs is tested.
         """
         best = self.best
         if best.tags:
@@ -124,8 +124,8 @@ def rankings(
 ) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 
-    If RUN= has `named` exactly two runs, they are one planned comparison. Sets with a run whose name is in
-    `outdated` come last.
+    If RUN= chose the runs (`named`) and there are just two, comparable ones, they are one planned comparison.
+    Sets with a run whose name is in `outdated` come last.
     """
     sets: list[list[Run]] = []
     for run in runs:
@@ -162,7 +162,7 @@ def rankings(
 
 
 def reason_apart(run: Run, other: Run) -> str:
-    """What two runs do not share, so that they cannot be compared; the simplest first, '' if nothing."""
+    """The first thing that two runs do not share, so that they cannot be compared; '' if they can."""
     shared = {
         "dataset": run.dataset == other.dataset,
         "task": run.task == other.task,
@@ -178,7 +178,7 @@ def reason_apart(run: Run, other: Run) -> str:
 
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy; tags by mAP, with a recording's jackknife value as its score."""
+    """Order comparable runs by accuracy; for tags by mAP, and a recording's score is its jackknife value."""
     groups = runs[0].groups
     labels = runs[0].labels
     folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
@@ -198,7 +198,7 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         by_fold = np.stack([np.bincount(place, weights=run.correct) / sizes for run in runs])
         correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
         each = sizes.max() / sizes[place]
-        # Scores are whole numbers if all folds are equally large, so that ties are exact.
+        # If all folds are equally large, scores are whole numbers, so that ties are exact.
         seeds = lcm(*(len(run.seeds) for run in runs))
         scores = recording_sums(np.rint(correct * seeds) * each[:, None], groups)
         interval = accuracy_interval(correct, groups, each)
@@ -218,9 +218,9 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
 
 
 def nested_selection(scores: Floats, criterion: Floats) -> float:
-    """Mean over folds of the score of the run that `criterion` puts first on the others; NaN with one fold.
+    """Mean over folds of the score of the run that is first by `criterion` on the others; NaN for one fold.
 
-    Both are (R, folds). The highest of many test scores is optimistic; this one is not.
+    Both are (R, F). The highest of many test scores is optimistic; this mean is not.
     """
     if scores.shape[1] < 2:
         return np.nan

@@ -1,22 +1,23 @@
 """Whether differences between runs are significant: one test, sign flips by source recording.
 
-If two runs are equally good, the difference on a source recording is as often for the one as for the other.
-The test draws the sign of every recording's difference again and again and counts how often the sum is at
-least as far from zero as the observed one (Fisher's randomisation test; with one clip a recording it is
-McNemar's exact test). Recordings on which the runs agree count for nothing.
+If two runs are equally good, the difference on a source recording favours either run equally often. The test
+draws the signs of all recordings' differences many times and counts how often their sum is at least as far
+from zero as the observed one (Fisher's randomisation test; with one seed, and one clip in each recording, it
+is McNemar's exact test). Recordings on which the runs agree do not change p.
 
 Several differences are tested as a family by the largest standardised one, under signs drawn for whole
 recordings, so that runs that resemble each other cost little (step-down maxT; Westfall and Young 1993). A
-report has two families, the best run against the others and ablations, each at half of 5 %, so at most one
-report in twenty of runs that are all equally good claims anything (`python -m bench.false_claims`). A
-report on two runs alone counts as one planned comparison, which has the whole 5 %.
+report has two families, the best run against the others and ablations, each at half of 5 %. At most one
+report in twenty of runs that are all equally good claims a difference (`python -m bench.false_claims`). A
+report on two runs that RUN= names counts as one planned comparison, which has the whole 5 %.
 
-The interval of a difference inverts the test: it holds every assumed difference that is not rejected, if that
-much times a recording's share of the clips is taken from each recording's difference. It is corrected as the
-verdict is, and excludes zero exactly if the verdict is clear.
+The interval of a difference inverts the test. It holds every value d that is not rejected: the test is
+repeated with d times a recording's share of the clips taken from each recording's difference. The interval is
+corrected as the verdict is, and excludes zero exactly if the verdict is clear.
 
-Conventions: G recordings, M differences, B patterns of signs; a difference of a recording is the sum over its
-clips, in whole numbers if all folds have as many clips, else weighted as in the mean that is tested.
+Conventions: G recordings, M differences, B patterns of signs. A recording's difference is the sum over its
+clips: whole numbers if all folds have equally many clips, else weighted as in the mean that is tested. For
+tags it is a difference of jackknife values.
 """
 
 from dataclasses import dataclass
@@ -26,9 +27,9 @@ from scipy.special import ndtri
 
 from results.scores import Floats
 
-LEVEL = 0.05  # a report claims anything falsely at most so often
+LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
-POWER = 0.80  # with which a difference "would be found"
+POWER = 0.80  # probability with which a difference "would be found"
 DRAWS = 10_000  # patterns of signs
 CHUNK = 500  # patterns at a time: 40 MB of 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report
@@ -37,17 +38,17 @@ ROUNDING = 1e-9  # standardised sums closer than this are equal
 
 @dataclass(frozen=True)
 class FamilyTests:
-    """A family of M tests; `interval` is in the units of the differences' sums."""
+    """A family of M tests; `interval` has the same units as `total`."""
 
     total: Floats  # (M,) sum of the differences
-    p: Floats  # (M,) corrected for all of the family
+    p: Floats  # (M,) corrected for the whole family
     interval: Floats  # (M, 2)
     critical: Floats  # (M,) standardised sum beyond which each is significant
 
     def numbers(self, unit: float = 1.0) -> Floats:
-        """(M, 4): difference, both ends of its interval, in shares of `unit`, and p.
+        """(M, 4): difference and both ends of its interval, as shares of `unit`, then p.
 
-        NaN for both ends if one is infinite: too few or too unequal recordings have no interval.
+        Both ends are NaN if one is infinite: too few or too unequal recordings have no interval.
         """
         bounded = np.isfinite(self.interval).all(axis=1, keepdims=True)
         return np.column_stack([self.total / unit, np.where(bounded, self.interval / unit, np.nan), self.p])
@@ -61,12 +62,12 @@ def sign_flip_tests(
     selected: bool = False,
     draws: int = DRAWS,
 ) -> FamilyTests:
-    """Tests of differences (G, M) of recordings that have these shares (G,) of the mean.
+    """Test differences (G, M) of recordings that have `shares` (G,) of the mean.
 
-    selected  the differences are those of the best of several runs to each other one. The best was selected
-              by the very scores that are tested, so its lead is compared with the largest difference between
-              any two runs that are still in question; clearly worse runs leave, the worst first (the model
-              confidence set of Hansen, Lunde and Nason 2011, with the range as the statistic).
+    selected  whether the differences are those between the best of several runs and each other run. The best
+              was selected by the very scores that are tested, so its lead is compared with the largest
+              difference between any two runs that are still in question; clearly worse runs leave, the worst
+              first (the model confidence set of Hansen, Lunde and Nason 2011, with the range as statistic).
     """
     scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
     order = np.argsort(np.abs(differences.sum(axis=0)) / scale, kind="stable")  # smallest first
@@ -75,7 +76,7 @@ def sign_flip_tests(
     totals = differences.sum(axis=0)
     observed = np.abs(totals) / scale
     rng = np.random.default_rng(SIGNS_SEED)
-    drawn = [totals[:, None]]  # the observed pattern is one of them
+    drawn = [totals[:, None]]  # the observed pattern counts too
     for _ in range(0, draws, CHUNK):
         signs = 2.0 * rng.integers(0, 2, size=(len(shares), CHUNK), dtype=np.int8) - 1
         drawn.append(differences.T @ signs)
@@ -92,16 +93,17 @@ def sign_flip_tests(
         exact = np.array([exact_p(column) for column in differences.T])
         p = exact if len(exact) == 1 else np.maximum(p, exact)
     p = np.maximum.accumulate(p[::-1])[::-1]
-    # Few recordings have few different sums: halfway between the last that is not significant and the next.
+    # Few recordings have few different sums. The critical value is halfway between the last one that is not
+    # significant and the next.
     below = np.quantile(largest, 1 - level, axis=1, method="higher", keepdims=True)
     above = np.where(largest > below + ROUNDING, largest, below + 1).min(axis=1)
     critical = (below[:, 0] + above) / 2
-    # The largest that is not rejected stops the procedure. A single test has an exact p, but drawn signs: its
-    # critical value follows the verdict.
+    # The largest difference that is not rejected stops the procedure. p may be exact, while critical values
+    # come from drawn signs: they are moved to agree with the verdict.
     stop = critical[p >= level].max(initial=0)
     critical = np.where(p < level, np.minimum(critical, observed - 2 * ROUNDING), np.maximum(stop, observed))
     # The differences that are not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
-    # With few or very unequal recordings these may be all beyond one end, or all differences.
+    # With few or very unequal recordings the interval may have only one end, or none.
     squared = (critical + ROUNDING) ** 2
     curvature = 1 - squared * (shares @ shares)
     bounded = (curvature > 0) & (len(shares) >= fewest_recordings(level))
@@ -119,7 +121,7 @@ def sign_flip_tests(
 
 
 def exact_p(differences: Floats) -> float:
-    """The share of all patterns of signs of whole numbers (G,) that give a sum as far from zero as theirs.
+    """The share of all patterns of signs that give whole numbers (G,) a sum at least as far from zero.
 
     The Fourier transform of the distribution of a sum of independent +d or -d is the product of cos(d t).
     """
@@ -140,16 +142,16 @@ def fewest_recordings(level: float) -> int:
 
 
 def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
-    """The difference that is found with POWER; how many times the recordings the observed one needs.
+    """The smallest difference found with POWER; the multiple of the recordings that the observed one needs.
 
-    `difference` (G,) of the recordings sums to the observed one; if that is 0 it needs none. Runs that differ
-    on few recordings could not be so far apart: the variance is at least that of recordings that all differ
-    the same way.
+    `difference` (G,) of the recordings sums to the observed one; the multiple is 0 if the sum is 0. A larger
+    difference needs more recordings that differ, so the variance is at least that of recordings that all
+    differ the same way.
     """
     effective = 1 / float(shares @ shares)
     observed = difference.sum()
     error = np.linalg.norm(difference - observed * shares)
-    # The test divides by a scale that holds the difference itself.
+    # The test divides by a scale that includes the difference itself.
     critical = max(critical, -ndtri(FAMILY_LEVEL / 2))
     critical /= np.sqrt(max(1 - critical**2 / effective, 0.01))
     quantiles = critical + ndtri(POWER)

@@ -1,9 +1,9 @@
-"""The tables of a report about runs as data frames, and as files: unrounded CSV, rounded Markdown.
+"""The tables of a report about runs as unrounded data frames, and their rounded form for Markdown.
 
 Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration first. `n` counts
-folds, `sd` is the sample standard deviation over them (empty for one fold).
+folds, `sd` is the sample standard deviation over them (NaN for one fold).
 
-literature.csv holds published figures with their protocols and DOI, each looked up in the paper, its authors'
+literature.csv holds published results with their protocols and DOI, each looked up in the paper, its authors'
 repository or the dataset's own list.
 """
 
@@ -36,11 +36,11 @@ from results.scores import (
 )
 
 CONFUSED_PAIRS = 20
-TAG_ERRORS = 10  # listed of each kind and class
+TAG_ERRORS = 10  # most errors listed of each kind and class
 
 
 def fold_scores(run: Run) -> pd.DataFrame:
-    """Every metric (columns) in each fold (rows), seeds averaged."""
+    """Every metric (columns) in each fold (rows), averaged over the seeds."""
     rows = {}
     for fold in np.unique(run.folds):
         here = run.folds == fold
@@ -52,7 +52,7 @@ def fold_scores(run: Run) -> pd.DataFrame:
 
 
 def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, float]:
-    """The metrics of one seed of a run of tags on these clips; those of one fold are biased upwards."""
+    """Metrics of one seed of a run of tags on these clips; mAP within one fold is biased upwards."""
     labels = run.labels[clips]
     probabilities = run.probabilities[seed][clips]
     scores = tags.epoch_scores(labels, probabilities)
@@ -67,7 +67,7 @@ def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, floa
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every metric of every run: run, metric, mean and sd over n folds; calibration of all folds pooled."""
+    """Every metric of every run: run, metric, mean and sd over n folds; calibration pools folds (n = 1)."""
     rows = []
     for run in runs:
         scores = fold_scores(run)
@@ -77,7 +77,7 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:
-    """How each run was trained and tested, and what it cost; empty if run.json does not say."""
+    """How each run was trained and tested, and its cost; a cell that run.json does not tell is empty."""
     rows = []
     for run in runs:
         config = run.config if isinstance(run.config, RunConfig) else None
@@ -108,7 +108,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def seed_scores(run: Run, probabilities: Floats) -> Floats:
-    """(S,) accuracy of each seed's probabilities (S, N, K) over all clips; mAP for tags."""
+    """(S,) accuracy, mAP for tags, of each seed's `probabilities` (S, N, K) over all clips."""
     if not run.tags:
         return (probabilities.argmax(axis=2) == run.target).mean(axis=1)
     ranks = (tags.fold_ranks(values, run.folds) for values in probabilities)
@@ -116,13 +116,13 @@ def seed_scores(run: Run, probabilities: Floats) -> Floats:
 
 
 def calibration(run: Run) -> dict[str, float]:
-    """Calibration of the epoch that counts, all folds pooled, seeds averaged.
+    """Calibration of the checkpoint that counts, folds pooled, averaged over the seeds; empty for tags.
 
-    Rows of `metrics`: the expected calibration error, its floor (that of a perfectly calibrated model with
-    the same confidences), the error with each fold's logits divided by the temperature of the other folds,
-    and the temperature for new audio, fitted to all folds.
+    Rows of `metrics`: the expected calibration error, its floor (the error of a perfectly calibrated model
+    with the same confidences), the error with each fold's logits divided by the temperature of the other
+    folds, and the temperature for new audio, fitted to all folds.
     """
-    if run.tags:  # thresholds take its place
+    if run.tags:  # they have thresholds instead
         return {}
     rows = []
     for before in run.probabilities:
@@ -141,11 +141,11 @@ def calibration(run: Run) -> dict[str, float]:
 
 
 def class_report(run: Run) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each class over all folds, as scikit-learn's report has them.
+    """Precision, recall, F1 and support of each class over all folds, as in scikit-learn's report.
 
-    Seeds are averaged. Recall has a 95 % interval, recall_low to recall_high, by bootstrap over recordings.
-    Two last rows are means over the classes with test clips: `macro avg`, and `weighted avg` by their clips.
-    Tags have no interval of recall, but average precision with an interval, low to high, prevalence, AUROC.
+    All are means over the seeds. The last two rows are means over the classes with test clips: `macro avg`,
+    and `weighted avg`, weighted by support. Recall has a 95 % interval (recall_low, recall_high) by bootstrap
+    over recordings. Tags instead have average_precision with its interval (low, high), prevalence and auroc.
     """
     labels = run.labels
     decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
@@ -175,13 +175,13 @@ def class_report(run: Run) -> pd.DataFrame:
     table.loc[len(run.classes) :, "support"] = scores["support"].sum()
     if run.tags:
         ranks = run.ranks.mean(axis=0)
-        intervals = tags.precision_intervals(labels, ranks, run.groups)  # the last row of their mean
+        intervals = tags.precision_intervals(labels, ranks, run.groups)  # last row: of the mean
         table.loc[: len(run.classes), ["low", "high"]] = intervals
     return table.astype({"support": int})
 
 
 def labels_together(run: Run) -> pd.DataFrame:
-    """Pairs of labels that clips have together, most first: both, one or none of them predicted."""
+    """Pairs of labels that occur together, most clips first: the clips with both, one or none predicted."""
     rows = []
     for first, second in combinations(range(len(run.classes)), 2):
         together = run.labels[:, first] & run.labels[:, second]
@@ -195,7 +195,7 @@ def labels_together(run: Run) -> pd.DataFrame:
 def tag_errors(run: Run) -> pd.DataFrame:
     """The surest errors of each class: class, kind (missed | false alarm), clip_id, labels, probability.
 
-    Probabilities are means over the seeds; more than half of the seeds make the error.
+    Probabilities are means over the seeds. A class is predicted if more than half of the seeds predict it.
     """
     probabilities = run.probabilities.mean(axis=0)
     predicted = run.decisions.mean(axis=0) > 0.5
@@ -211,7 +211,7 @@ def tag_errors(run: Run) -> pd.DataFrame:
 
 
 def confusion_counts(run: Run) -> Floats:
-    """Test clips (K, K), rows the true class, columns the predicted one: means over seeds."""
+    """Numbers of test clips (K, K), means over the seeds: rows are the true class, columns the predicted."""
     return run.labels.T.astype(float) @ run.decisions.sum(axis=0) / len(run.seeds)
 
 
@@ -232,7 +232,7 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """A row a source recording: its clips, and the accuracy of the best `most` runs; the best rows first."""
+    """A row a source recording: its number of clips and the accuracy of the best `most` runs, best first."""
     of_clips = pd.DataFrame({ranking.labels[run.name]: run.correct for run in ranking.runs[:most]})
     by_recording = of_clips.groupby(ranking.best.groups)
     table = by_recording.mean().sort_values([*of_clips], ascending=False, kind="stable")
@@ -241,13 +241,13 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
 
 
 LITERATURE = Path(__file__).with_name("literature.csv")
-# A run on fewer classes, or on the categories, is another task.
+# Number of classes: a run on fewer classes, or on the categories, is another task.
 LITERATURE_CLASSES = {"esc10": 10, "esc50": 50}
 OWN_SOURCE = "this project"
 
 
 def literature(ranking: Ranking) -> pd.DataFrame:
-    """Published results and our best run of each kind of weights, the lowest first; empty for other tasks."""
+    """Published results and our best run for each value of WEIGHTS, lowest first; empty for other tasks."""
     dataset = Path(ranking.best.dataset).name
     if ranking.best.task != "classes" or len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
         return pd.DataFrame()
@@ -273,12 +273,12 @@ DECIMALS = 3
 
 
 def format_p(value: float) -> str:
-    """A p-value: 0.012, and < 0.001 if three decimals would show none."""
+    """A p-value with three decimals, such as `0.012`; `< 0.001` for a smaller one."""
     return f"< {10**-DECIMALS}" if value < 10**-DECIMALS else f"{value:.{DECIMALS}f}"
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """A pipe table for GitHub and Jupyter: three decimals, an unknown number empty, markup escaped."""
+    """A pipe table for GitHub and Jupyter: floats have three decimals, NaN is empty, markup is escaped."""
     special = re.compile(r"([\\`*_|<>\[\]])")
     texts = table.astype(str)
     for name, numbers in table.select_dtypes("float").items():
@@ -293,7 +293,7 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 
 def decimals(value: float, digits: int = DECIMALS) -> str:
-    """`0.813` of 0.8125: halves go up, as in percentages."""
+    """A number as text, `0.813` for 0.8125: halves are rounded away from zero."""
     return f"{value + np.copysign(HALVES_UP, value):.{digits}f}"
 
 
@@ -309,7 +309,7 @@ LATEX_ESCAPES = str.maketrans(
         "−": "$-$",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
-        # After the end of a row TeX takes these for its options.
+        # After the end of a row, TeX would read these as its options.
         **{special: f"{{{special}}}" for special in "[*"},
         "\n": " ",
     }
@@ -317,5 +317,5 @@ LATEX_ESCAPES = str.maketrans(
 
 
 def latex_text(text: str) -> str:
-    """Any text as LaTeX shows it."""
+    """The text with LaTeX's special characters escaped."""
     return text.translate(LATEX_ESCAPES)

@@ -1,9 +1,9 @@
 """Figures for papers and for the report: each is one function that draws into `ax` and returns it.
 
-`@figure` enters it in FIGURES, where the report and the tests find it. A FigureWriter writes them as files.
+`@figure` enters it in FIGURES, where the report and the tests find it. A FigureWriter writes figure files.
 
-Conventions: classes keep the order in which they are given; probabilities and rates run from 0 to 1. Colours
-come from `figures.drawing` and never carry a meaning alone: line styles, markers or numbers say the same.
+Conventions: probabilities and rates run from 0 to 1. Colours come from `figures.drawing`; line styles,
+markers or numbers repeat their meaning if a figure has room for them.
 """
 
 from analysis.figures import comparison, data, importance, run  # noqa: F401 - importing enters their figures

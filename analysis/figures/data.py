@@ -29,21 +29,21 @@ from analysis.figures.drawing import (
     COLUMN_WIDTH,
 )
 def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
-    """`counts` (classes, folds) as a shaded table with its numbers."""
+    """Draw `counts` (classes, folds) as a shaded table with its numbers."""
     values = counts.to_numpy()
     word = "fold {}" if values.shape[1] <= 5 else "{}"
     texts = counts.rename(columns=word.format).astype(str)
     return heat_map(ax, texts, RATES(values / max(3 * values.max(initial=0), 1)), top=True)
 
 
-NAMED_ROWS = 16  # columns that are all named; of more, seven are
+NAMED_ROWS = 16  # up to so many feature rows are all named; of more, seven are
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A feature of one clip: values (rows, frames) with both axes, units as the cache records them.
+    """A feature of one clip: `values` (rows, frames), both axes, and the units that the cache records.
 
-    `seconds` is the time of each frame, or its position in `frame_unit` if columns are not time.
+    `seconds` has the time of each frame, or its position in `frame_unit` if columns are not time.
     """
 
     name: str
@@ -68,9 +68,9 @@ GALLERY_COLUMNS = 3
     pixels=True,
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """A panel a feature: a line if it has one row, else an image; both axes in their units."""
+    """Draw a panel for each feature: a line if it has one row, else an image; both axes have their units."""
     for panel, feature in zip(panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features):
-        end = float(feature.seconds[-1]) or 1.0  # a feature of one frame has no extent
+        end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
             panel.plot(feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6)
             panel.set_ylabel(feature.units, labelpad=1)
@@ -90,13 +90,13 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
 
 
 def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Up to four rows or frames of a feature map, equally far apart, and their values."""
+    """Up to four rows or frames of a feature map, about equally far apart, and their values."""
     places = np.unique(np.linspace(0, len(axis) - 1, 4).round().astype(int))
     return places, [format_plain(float(axis[place])) for place in places]
 
 
 def format_plain(value: float) -> str:
-    """Three significant digits without powers of ten: 31.2, 682, 15400."""
+    """Three significant digits, or all digits of a whole number from 100 on: 31.2, 682, 15400."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -105,7 +105,7 @@ def format_plain(value: float) -> str:
     row_height("means", 1.0, 0.19),
 )
 def draw_class_means(ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str = "") -> Axes:
-    """`means` (classes, feature rows) in standard deviations from the mean over clips."""
+    """Draw `means` (classes, feature rows), in standard deviations from the mean over clips, as colours."""
     heat_map(ax, means.map(lambda _: ""), signed_colours(-means.to_numpy()), turn=45)
     rows = means.columns
     if len(rows) > NAMED_ROWS:
@@ -123,7 +123,7 @@ def draw_class_means(ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str
     COLUMN_WIDTH,
 )
 def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
-    """A bar a feature: `accuracy` of the nearest neighbour, features in the order given."""
+    """Draw a bar for each feature: `accuracy` of the nearest neighbour, in the order given."""
     ax.barh(range(len(accuracy)), 100 * accuracy, color=SERIES[0], height=0.74)
     ax.set_yticks(range(len(accuracy)), list(map(shorten, accuracy.index)))
     ax.set(xlabel="accuracy of the nearest neighbour, %", ylim=(len(accuracy) - 0.4, -0.6))
@@ -132,7 +132,7 @@ def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
 
 
 PROJECTIONS_A_ROW = 4
-POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # beyond ten classes the marker differs too
+POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # more classes repeat colours, with other markers
 
 
 @figure(
@@ -145,7 +145,7 @@ def draw_projections(
     points: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray],
 ) -> Axes:
-    """`points` and `labels`: title -> (clips, 2) and (clips,) classes, a marker and colour each."""
+    """Draw a panel for each title of `points` (clips, 2) and `labels` (clips,); a marker for each class."""
     classes = np.unique(np.concatenate([*labels.values()]))
     columns = min(PROJECTIONS_A_ROW, len(points))
     drawn = panels(ax, len(points), columns, wide=0.06, high=0.12)

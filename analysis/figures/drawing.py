@@ -1,10 +1,10 @@
 """How every figure is drawn: the registry, colours, type and fonts.
 
-A figure takes arrays, names and an `ax` of any size, draws into it and returns it; it reads and writes
-nothing. `@figure` enters it in FIGURES.
+A figure is a function that takes arrays, names and an `ax` of any size, draws into it and returns it. It
+neither reads nor writes files. `@figure` enters it in FIGURES.
 
-The series colours are Okabe and Ito's (2008), distinct with the common kinds of colour blindness, ordered
-so that neighbours also differ in lightness; each comes with a line style and a marker.
+Six of the eight series colours are Okabe and Ito's (2008), distinct with the common kinds of colour
+blindness. They are ordered so that neighbours also differ in lightness; MARKERS has a marker for each.
 """
 
 import warnings
@@ -25,17 +25,17 @@ from commandline.terminal import points
 
 Draw = Callable[..., Axes]
 
-# Inches: one of two columns of a paper (85 mm), and its text (175 mm). Every figure is drawn at one of these
-# widths, so that none is scaled and no text is smaller than FONT_SIZE points.
+# Inches: a column of a paper with two columns (85 mm), and its text (175 mm). Every figure is drawn at one of
+# these widths, so that a paper scales none and no text is smaller than FONT_SIZE points.
 COLUMN_WIDTH = 85 / 25.4
 TEXT_WIDTH = 175 / 25.4
-NARROW = 5.0  # between the two: a narrower figure is drawn for a column
+NARROW = 5.0  # inches, between the two: a narrower figure is drawn for a column
 FONT_SIZE = 8.0
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing function, its caption, and its size in inches, whose height follows from the data."""
+    """A drawing function with its caption and its size in inches; `height` computes it from the data."""
 
     caption: str
     draw: Draw
@@ -60,7 +60,7 @@ def figure(
 ) -> Callable[[Draw], Draw]:
     """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `height` computes its height from its data.
 
-    `name` enters a function that draws several figures under another.
+    `name` replaces <name>, for a function that draws several figures.
 
     @figure("Clips of each class", row_height("classes", 0.5, 0.2))
     def draw_clips_per_class(ax, *, classes, counts): ...
@@ -74,7 +74,7 @@ def figure(
 
 
 def row_height(of: str, base: float, step: float, columns: int = 1) -> Callable[..., float]:
-    """A height: `base`, and `step` for each row of the data called `of`, with so many `columns` a row."""
+    """A figure's `height`: `base`, plus `step` for each row if `columns` items of data `of` share a row."""
     return lambda **data: base + step * -(-len(data[of]) // columns)
 
 
@@ -82,28 +82,28 @@ def row_height(of: str, base: float, step: float, columns: int = 1) -> Callable[
 # values that no data colour takes.
 INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
 MUTED = "#687486"
-# Text on a data colour, the same on every page: with black one of the two always has a contrast over 4.5.
+# Text on a data colour, also in dark mode: one of the two always has a contrast over 4.5.
 ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
 MARKERS = "osD^vPX*"
 
-MANY_CLASSES = 20  # if there are more, a figure shows those that differ most
+MANY_CLASSES = 20  # of more, a figure shows those with the most errors or the largest differences
 
-# One hue, growing darker evenly: a rate reads the same on screen, on paper and in grey.
+# Each has one hue that darkens evenly: a rate reads the same on screen, on paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
 RATES = LinearSegmentedColormap.from_list("rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"])
 SPECTRUM = "magma"
 SIGNED = "PuOr"
-VISIBLE = (4, 99.5)  # percentiles of a feature map: the first row of mfcc, one of 40, would hide all others
+VISIBLE = (4, 99.5)  # percentiles shown of a feature map: the first of 40 rows of mfcc would hide the others
 
 STYLE: dict[str, Any] = {
     "font.size": FONT_SIZE,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
-    "axes.titley": 1.0,  # given, so that no title is moved clear of the ticks: a third of a drawing's time
+    "axes.titley": 1.0,  # fixed: moving titles clear of the ticks takes a third of a drawing's time
     "axes.edgecolor": RULE,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
@@ -124,12 +124,12 @@ STYLE: dict[str, Any] = {
 
 
 def is_narrow(ax: Axes) -> bool:
-    """Whether the figure is drawn for a column."""
+    """Whether the figure is drawn for a column of a paper."""
     return ax.figure.bbox.width / ax.figure.dpi < NARROW
 
 
 def grid_lines(ax: Axes, axis: str = "y") -> None:
-    """Thin lines across an axis."""
+    """Add thin grid lines across an axis, and remove the tick marks."""
     ax.grid(True, axis=axis)  # type: ignore[arg-type]
     ax.tick_params(length=0)
 
@@ -142,7 +142,7 @@ def panels(
     wide: float,
     high: float,
 ) -> list[Axes]:
-    """Divide `ax` into `count` panels, row by row from the top, with gaps as fractions of a panel."""
+    """Divide `ax` into `count` panels, row by row from the top; gaps `wide` and `high` are in panels."""
     ax.set_axis_off()
     rows = -(-count // columns)
     width = 1 / (columns + wide * (columns - 1))
@@ -156,13 +156,13 @@ def panels(
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """`text`, its middle left out if it is longer than `longest`; features stand first, a model last."""
+    """`text`, without its middle if it is longer than `longest`: features stand first, a model last."""
     kept = longest // 2
     return text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
 
 
 def text_on(colour: np.ndarray) -> str:
-    """ON_LIGHT or ON_DARK: the one of higher contrast with a background of red, green, blue from 0 to 1."""
+    """ON_LIGHT or ON_DARK, whichever has more contrast with a background (red, green, blue from 0 to 1)."""
     luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))  # nearly the luminance of WCAG 2
     return ON_DARK if luminance < 0.179 else ON_LIGHT
 
@@ -170,7 +170,7 @@ def text_on(colour: np.ndarray) -> str:
 def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
     """(…, 4): violet above zero, orange below, transparent for NaN.
 
-    The largest value, `least` if all are smaller, has the darkest colour.
+    The largest magnitude, or `least` if all are smaller, has the darkest colour.
     """
     bound = max(float(np.nanmax(np.abs(values), initial=0)), least)
     colours = colormaps[SIGNED](np.nan_to_num(values / bound + 1) / 2)
@@ -193,7 +193,7 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """A text in each cell, names of rows and columns; those of columns turned by degrees, above if `top`."""
+    """Draw a table with coloured cells; names of columns are turned by `turn` degrees, above if `top`."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
         if words:
@@ -221,7 +221,7 @@ FACES = (
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """The project's style, without matplotlib's warning for each character that no font here has.
+    """Use the project's style, without matplotlib's warning for each character that no installed font has.
 
     The page shows those characters in the reader's own fonts.
     """
@@ -233,7 +233,7 @@ def drawing() -> Iterator[None]:
 
 
 def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
-    """Draw (rows, frames) with time along x and low rows at the bottom; what is outside VISIBLE saturates."""
+    """Draw (rows, frames) with time along x and low rows at the bottom; values outside VISIBLE saturate."""
     values = np.asarray(values, np.float32)
     low, high = np.percentile(values, VISIBLE)
     panel.imshow(

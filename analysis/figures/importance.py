@@ -1,4 +1,4 @@
-"""Which features matter, as `make importance` has measured it: the report's tables, drawn."""
+"""Figures of the report's importance tables, which hold what `make importance` has measured."""
 
 import re
 from functools import partial
@@ -36,7 +36,7 @@ figure(
     lambda classes, **_: 1.2 + 0.19 * classes["class"].nunique(),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
-    """Shapley values, a row a class."""
+    """Draw Shapley values: rows are classes, columns are features."""
     shares = square(classes, "mean")
     clear = square(classes, "significant").to_numpy()
     colours = signed_colours(shares.to_numpy(), least=0.01)
@@ -49,7 +49,7 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
 )
 def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
-    """Every pair, features in the table's order; empty if a pair was not fitted."""
+    """Draw every pair, features in the table's order; an interaction is empty if its pair was not fitted."""
     cka = square(pairs, "cka")
     interaction = square(pairs, "interaction")
     below = np.tri(len(cka), k=-1, dtype=bool)
@@ -59,12 +59,12 @@ def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
 
 
 def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column of a table as a matrix, whose rows and columns are named by the first two."""
+    """A column of a table as a matrix, whose rows and columns are named by the first two columns."""
     return table.set_index(list(table.columns[:2]))[column].unstack(sort=False)
 
 
 def two_decimals(value: float) -> str:
-    """`.25`, `-.25`."""
+    """A number with two decimals and no leading zero: `.25`, `-.25`."""
     return re.sub(r"^(-?)0\.", r"\1.", f"{value:.2f}")
 
 
@@ -75,7 +75,7 @@ def two_decimals(value: float) -> str:
     COLUMN_WIDTH,
 )
 def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy") -> Axes:
-    """`sets` as in the report's table, by size if costs are not known."""
+    """Draw `sets` (the report's table) by extraction time, or by size if a time is not known."""
     known = bool(sets["milliseconds"].notna().all())
     sets = sets.assign(x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]).sort_values("x")
     front = sets[sets["y"] > sets["y"].cummax().shift(fill_value=0)]
@@ -102,7 +102,7 @@ def draw_importance_accuracy(
     group: str = "recording",
     score: str = "accuracy",
 ) -> Axes:
-    """Both as in the report's tables; `group` is what the dataset calls a recording."""
+    """Draw the report's tables `sets` and `recordings`; `group` is the dataset's word for a recording."""
     left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
     right.sharey(left)
     draw_importance_sets(left, sets=sets, score=score)

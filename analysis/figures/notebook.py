@@ -1,4 +1,4 @@
-"""Figures of the report that a notebook shows by itself."""
+"""The report's figures for notebooks."""
 
 from io import BytesIO
 from typing import Any
@@ -13,7 +13,7 @@ DOTS_PER_INCH = 110
 
 
 class NotebookFigure(Figure):
-    """A matplotlib figure that a notebook shows by itself; `savefig` writes it."""
+    """A matplotlib figure that a notebook shows if it is a cell's last value; `savefig` writes it."""
 
     def _repr_png_(self) -> bytes:
         content = BytesIO()
@@ -23,7 +23,7 @@ class NotebookFigure(Figure):
 
 
 def draw(name: str, **data: Any) -> NotebookFigure:
-    """A figure of the report by its name, with what its drawing function takes."""
+    """Draw a figure of the report by its name; `data` are the arguments of its drawing function."""
     entry = FIGURES[name]
     with drawing():
         shown = NotebookFigure(figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH)

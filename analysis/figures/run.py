@@ -44,16 +44,16 @@ ERROR_SHADE = 1.3  # the page's style sheet has the same
 def draw_confusion_matrix(
     ax: Axes,
     *,
-    counts: np.ndarray,  # (classes, classes), a row an actual class; means over seeds are no whole numbers
+    counts: np.ndarray,  # (classes, classes), a row an actual class; means over seeds need not be whole
     classes: Sequence[str],
     categories: Sequence[str] | None = None,
     rates: bool = False,
 ) -> Axes:
-    """Shade the share of each row; the cells say the counts, or with `rates` the percentages of the row.
+    """Shade each cell by its share of the row; its text is the count, or with `rates` the percentage.
 
-    Classes stand in the order given, each actual one with its number of predictions; if neighbours share a
-    category their block is outlined. Of more than MANY_CLASSES those with the most errors are shown, the
-    others summed in the last row and column.
+    Classes stand in the order given; actual ones have their number of predictions. A box surrounds neighbours
+    of one category. Of more than MANY_CLASSES classes, those with the most errors are shown; the others are
+    summed in the last row and column.
     """
     classes, categories = list(classes), list(categories or [""] * len(classes))
     if len(classes) > MANY_CLASSES:
@@ -68,7 +68,7 @@ def draw_confusion_matrix(
         categories = [*(categories[row] for row in kept), ""]
     total = counts.sum(axis=1)
     share = counts / np.maximum(total, 1e-9)[:, None]
-    # Errors are few: 1 of 40 shows already, two in five are the darkest.
+    # Errors are few: a share of 1 in 40 shows already, one of three in five is the darkest.
     correct = np.eye(len(classes))
     grey = (correct > 0) | (counts == 0)
     colours = np.where(grey[..., None], GREYS(share * correct), ERRORS(ERROR_SHADE * np.sqrt(share)))
@@ -82,7 +82,7 @@ def draw_confusion_matrix(
     heat_map(ax, pd.DataFrame(np.vectorize(text)(counts, share), rows, classes), colours, turn=45)
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
     start = 0
-    for category, neighbours in groupby(categories):  # a box round neighbours that share a category
+    for category, neighbours in groupby(categories):
         side = len(list(neighbours))
         if category and side > 1:
             corner = (start - 0.5, start - 0.5)
@@ -106,7 +106,7 @@ PERCENT = {"accuracy": "accuracy, %", "map": "mAP of the fold, %"}  # metric -> 
     lambda **_: 2.6,
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Axes:
-    """Accuracy and loss of one run by epoch, each curve named; `history`: fold -> history.csv."""
+    """Draw accuracy and loss of one run by epoch; `history` is fold -> table of history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
     score = "map" if "test_map" in epochs else "accuracy"
@@ -129,7 +129,7 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     return ax
 
 
-PR_CURVES = 8  # classes that are drawn, from the highest average precision to the lowest
+PR_CURVES = 8  # most classes drawn, spaced evenly from the highest average precision to the lowest
 
 
 @figure(
@@ -144,7 +144,7 @@ def draw_precision_recall(
     ranks: np.ndarray,
     classes: Sequence[str],
 ) -> Axes:
-    """A curve a class; `target` (N, K) labels, `ranks` (N, K); of many classes PR_CURVES evenly chosen."""
+    """Draw a curve for each of up to PR_CURVES classes; `target` (N, K) has the labels, `ranks` is (N, K)."""
     order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
     order = order[: np.count_nonzero(target.any(axis=0))]
     chosen = order[np.unique(np.linspace(0, len(order) - 1, PR_CURVES).astype(int))]
@@ -175,7 +175,7 @@ def draw_reliability(
     accuracy: np.ndarray,
     clips: np.ndarray,
 ) -> Axes:
-    """Accuracy of the predictions in each bin of confidence, (bins,) each, above how many there are."""
+    """Draw the accuracy in each bin of confidence, above the bin's number of predictions; (bins,) each."""
     ax.set_axis_off()
     above = ax.inset_axes((0, 0.3, 1, 0.7))
     below = ax.inset_axes((0, 0, 1, 0.22))
@@ -185,7 +185,7 @@ def draw_reliability(
     enough = clips >= FEWEST_IN_BIN
     x = 100 * confidence[enough]
     y = 100 * accuracy[enough]
-    gap = np.minimum(x, y), np.maximum(x, y)  # of calibration
+    gap = np.minimum(x, y), np.maximum(x, y)  # between confidence and accuracy
     above.vlines(x, *gap, color=MUTED, linewidth=1)
     above.plot(x, y, "o-", color=SERIES[0], markersize=5, linewidth=1)
     above.set(xlim=(0, 102), ylim=(0, 103), ylabel="accuracy, %", xticklabels=[])
@@ -208,7 +208,7 @@ SAMPLES_A_ROW = 4
 
 @dataclass(frozen=True)
 class SamplePrediction:
-    """A clip's feature map (rows, frames), its true class, its most probable classes with probabilities."""
+    """A clip with its feature map (rows, frames), true class, and likeliest classes with probabilities."""
 
     outcome: str  # correct | wrong | uncertain
     clip_id: str
@@ -224,7 +224,7 @@ class SamplePrediction:
     pixels=True,
 )
 def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
-    """A panel a clip: its spectrogram, below it the true class and the top three with probabilities."""
+    """Draw a panel for each clip: its feature map, below it the true class and the likeliest classes."""
     for panel, sample in zip(panels(ax, len(samples), SAMPLES_A_ROW, wide=0.1, high=1.35), samples):
         feature_map_image(panel, sample.feature_map, sample.seconds)
         panel.set(xticks=[], yticks=[])
@@ -248,7 +248,7 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
     COLUMN_WIDTH,
 )
 def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
-    """`loss` (classes, channels): recall with all channels minus recall without that one."""
+    """Draw `loss` (classes, channels): recall with all channels minus recall with one of them permuted."""
     texts = loss.map(points_or_dot, na_action="ignore")
     return heat_map(ax, texts, signed_colours(-loss.to_numpy(), least=0.05), turn=30, top=True)
 
@@ -259,9 +259,9 @@ def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
     pixels=True,
 )
 def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Axes:
-    """`pairs`: name, before and after, both (rows, columns) of one channel as the model sees it.
+    """Draw `pairs` of name, before and after, both (rows, columns) of one channel of the model's input.
 
-    A crop has no difference, because its shape changes.
+    A crop has no difference, because it changes the shape.
     """
     drawn = panels(ax, 3 * len(pairs), 3, wide=0.06, high=0.35)
     for place, (name, before, after) in enumerate(pairs):
@@ -291,7 +291,7 @@ def draw_time_line(
     begin: float,  # seconds
     end: float,
 ) -> Axes:
-    """A row a class: events in the upper half, detections in the lower."""
+    """Draw a row for each class: events in its upper half, detections in its lower half."""
     classes = sorted({*events["label"], *detections["label"]})
     for table, top, colour, name in ((events, 0.1, INK, "event"), (detections, 0.5, SERIES[1], "detection")):
         for row, label in enumerate(classes):

@@ -1,8 +1,8 @@
 """Figures as files and as HTML of a page.
 
-A report submits its figures to one FigureWriter, which draws at `close` those that changed: each once, as SVG
-for the page (feature maps as WebP), and for papers as PDF and as PNG of 300 dpi, 85 and 175 mm wide. A digest
-of name, data and drawing code tells whether a figure changed.
+A report submits its figures to one FigureWriter, whose `close` draws those that changed or lack a file. The
+page has SVG (feature maps: WebP); papers have PDF too, and PNG of 300 dpi, 85 and 175 mm wide. A digest of
+name, data and drawing code shows whether a figure changed.
 """
 
 import base64
@@ -34,17 +34,17 @@ SAVED_WITH: dict[str, dict[str, Any]] = {  # without metadata that would change 
     ".png": {"metadata": {"Software": None}},
     ".webp": {"pil_kwargs": {"quality": 70, "method": 4}},
 }
-# A whole drawing: its view box, its width in points, its content.
+# The parts of a whole SVG file: view box, width in points, content.
 SVG = re.compile(r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL)
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
-TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts, as rcParams['pdf.fonttype'] counts
-# From this character on, fonts have PostScript outlines, which matplotlib cannot embed as TrueType.
+TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts: values of rcParams['pdf.fonttype']
+# Fonts for characters from this one on have PostScript outlines, which matplotlib cannot embed as TrueType.
 IDEOGRAPHS = "\u2e80"
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure of a report: `name` in FIGURES, `stem` of its files, the first of which the page shows."""
+    """A figure of a report: its `name` in FIGURES, the `stem` of its files; the page shows the first file."""
 
     name: str
     caption: str
@@ -55,7 +55,7 @@ class SavedFigure:
 
     @property
     def html(self) -> str:
-        """The figure inside the page; the writer must be closed."""
+        """The figure as an element of the page; the writer must have been closed."""
         file = self.files[0]
         if file.suffix == ".webp":
             content = base64.b64encode(file.read_bytes()).decode()
@@ -67,7 +67,7 @@ class SavedFigure:
         body = re.sub(r'<g id="[^"]+"', "<g", body)  # nothing refers to groups, and every figure has axes_1
         for colour, variable in PAGE_COLOURS.items():
             body = body.replace(colour, variable)
-        natural = float(width) * CSS_PER_INCH / 72  # it scales down
+        natural = float(width) * CSS_PER_INCH / 72  # a narrow page scales it down
         return (
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
             f'{view} style="--natural:{natural:.0f}px" aria-label="{escape(self.caption)}">{body}'
@@ -75,9 +75,9 @@ class SavedFigure:
 
 
 class FigureWriter:
-    """Draws what was submitted into `folder/figures`; `kept` are the digests of the figures that are there.
+    """Writes submitted figures to `folder/figures`, unless their digest is in `kept` (stem -> digest).
 
-    A damaged SVG is drawn again. `groups` is what captions call source recordings, '' for just that.
+    A damaged SVG is drawn again. In captions, `groups` replaces "source recording" if it is not ''.
 
     >>> writer = FigureWriter(folder)
     >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
@@ -103,7 +103,7 @@ class FigureWriter:
         self.saved: dict[str, SavedFigure] = {}  # by stem
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
-        """Enter the figure `name` of `data`; `stem` names its files, the figure's name if it is empty."""
+        """Enter the figure `name` with its `data`; `stem` names its files, by default the figure's name."""
         stem = stem or name
         digest = joblib.hash((name, drawing_code(), data))
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
@@ -128,13 +128,13 @@ class FigureWriter:
 
 @cache
 def drawing_code() -> str:
-    """A hash of what figures depend on besides their data: the drawing modules and matplotlib's version."""
+    """A hash of the drawing modules and matplotlib's version, on which figures depend besides their data."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 
 def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
-    """The content of one file of a figure: SVG, PDF, WebP for the screen, PNG of the width in its name."""
+    """The content of one file of a figure, by its suffix: SVG, PDF, WebP, or PNG of the width in its name."""
     figure = FIGURES[name]
     width, height = figure.size(**data)
     if file.suffix == ".png":
@@ -150,6 +150,6 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
         letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
         beyond = max(letters, default="") >= IDEOGRAPHS
         matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE  # journals refuse Type 3
-        matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids of its own, the same each time
+        matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids that are its own and reproducible
         canvas.savefig(content, format=file.suffix[1:], **SAVED_WITH[file.suffix])
     return content.getvalue()

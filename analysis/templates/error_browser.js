@@ -23,7 +23,7 @@ if (browser) {
     return { ...data.test_sets[testSet(chosen)], top: seeds[0], ...chosen, seeds };
   }
 
-  // Test clips, means over seeds.
+  // Numbers of test clips by actual and predicted class, means over the seeds.
   function countCells(v) {
     const counts = v.classes.map(() => v.classes.map(() => 0));
     for (const top of v.seeds) v.target.forEach((actual, row) => counts[actual][top[row][0]]++);
