@@ -5,7 +5,7 @@ whose header does not state its length: libsndfile then estimates it, so librosa
 12 ms of the encoder's delay. Files are decoded in blocks and only as far as needed, so neither a false header
 nor an hour-long file makes a short clip costly. A damaged file is refused with its reason.
 
-Only regular files are opened. One call of `decode` takes at most MOST_SAMPLES, before and after resampling:
+Only regular files are opened. One call of `decode` reads at most MOST_SAMPLES, before and after resampling:
 that bounds its memory and time, whatever a small file unpacks to. `blocks` has no limit: it keeps one block.
 """
 
@@ -33,8 +33,8 @@ Samples = NDArray[np.float32]
 
 THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
 BLOCK = 2**18  # values a read, whatever the number of channels
-MOST_SAMPLES = 2**29  # samples that one call decodes, 2 GiB: an hour at 149 kHz
-LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; beyond them a header is damaged, and resampling would explode
+MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
+LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; a header beyond them is damaged, and resampling would explode
 LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; power spectra of far larger ones overflow float32
 LEAST_REACH = 0.25, 4096  # seconds, samples: the larger is read past a cut; soxr's filters need less
 ROUNDED = 0.05  # seconds by which a clip may end after its file, because tables round
@@ -48,7 +48,7 @@ NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a 
 
 # libsndfile logs the bytes that a header promises, and mostly the true number, and raises no error.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
-CHUNK_PADDING = 64  # bytes that a promise may be off by in a file that is whole
+CHUNK_PADDING = 64  # bytes by which the promise of a whole file may be too large
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
 
 
@@ -269,7 +269,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
             raise AudioError(
                 f"truncated: its header promises {promised} bytes of audio, the file holds {actual}"
             )
-    if file.format == "FLAC":  # one flipped bit can promise days; reading the last sample takes 0.3 ms
+    if file.format == "FLAC":  # a flipped header bit can promise days; the last sample exposes it in 0.3 ms
         try:
             file.seek(file.frames - 1)
             last = len(file.read(1))
@@ -303,7 +303,7 @@ def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
             raise AudioError(f"truncated: {limit - left} of {limit} samples could be decoded")
         left -= len(block)
         y = block[:, 0] if file.channels == 1 else block.mean(axis=1)
-        peak = np.abs(y).max()  # NaN if one is
+        peak = np.abs(y).max()  # NaN if a sample is
         if not np.isfinite(peak):
             bad = np.count_nonzero(~np.isfinite(y))
             raise AudioError(f"{bad} of {len(y)} samples read are NaN, infinite or beyond float32 (3.4e+38)")

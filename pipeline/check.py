@@ -261,7 +261,7 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
         Finding(
             "source_across_folds",
             LEAK,
-            "a source recording is in several folds; training here leaves it out",
+            "a source recording is in several folds; training leaves out clips of tested recordings",
             sources,
             "nothing for this project; for others put each recording into one fold",
             "source",

@@ -53,10 +53,10 @@ THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 LONGEST_AUDIO = 160  # seconds of audio in a batch; the progress bar moves when a batch is done
-BATCHES_LEFT = 4  # the remaining clips make at least about so many batches for each process
+BATCHES_LEFT = 4  # least batches for each process that the remaining clips are split into
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
-MEASURED_CLIPS = 5  # clips that `plan` measures; before them the first, which also loads and compiles
+MEASURED_CLIPS = 5  # clips that `plan` measures; the first one twice, as it also loads and compiles
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,10 @@ def _source(options: SourceOptions) -> list[str]:
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
-    """The `lines`; for own audio after `check`, or instead of them the remedy of duplicates across folds."""
+    """The `lines`, for own audio with the command `check` before them until it has been run.
+
+    If it found duplicates across folds, their remedy and a second check replace the lines.
+    """
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
     check = make_command("pipeline check", *_source(options))

@@ -50,7 +50,7 @@ def download_file(url: str, to: Path) -> None:
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Append to the file `part` the bytes of `url` that it lacks; if the server cannot, begin it again."""
+    """Append to `part` the bytes of `url` that it lacks; begin it again if the server cannot resume."""
     import requests
 
     refuse_special(part)

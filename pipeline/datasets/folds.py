@@ -37,8 +37,8 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
     """The table with every group and fold, and notes for the user.
 
     The column `grouped_by` holds the GROUP= that made the groups, '' for the source's own. With
-    FOLDS_BY=group each group is a fold; else folds of the source are kept; else folds are drawn by group,
-    stratified, from the seed. Groups in `path` keep such a fold, even if their clips go and come back. `path`
+    FOLDS_BY=group each group is a fold; else the source's folds are kept; if it has none, folds are drawn by
+    group, stratified, from the seed. Groups in `path` keep their fold, even if clips go and come back. `path`
     is the dataset's folds.csv: it gives GROUP= and FOLDS_BY= if the options lack them, and is written if
     folds or groups are not the source's.
     """

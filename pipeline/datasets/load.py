@@ -55,7 +55,7 @@ class Dataset:
     notes: tuple[str, ...] = ()  # notes for the user, such as ignored files and drawn folds
     published_test: int | None = None  # the one fold that the publishers test, if they do not test each
     groups: str = ""  # noun for a group; '' means source recording
-    cached: pd.DataFrame | None = None  # its cache's clips with SOURCE_COLUMNS; None for a cache
+    cached: pd.DataFrame | None = None  # rows of its cache's index; None without a cache, or if it is one
 
     @property
     def samples(self) -> int:
@@ -204,7 +204,7 @@ def _audio_settings(
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
-    """A line if a shorter DURATION saves much padding, else ''; `seconds` are the lengths of all clips."""
+    """A line if a shorter DURATION saves much padding, else ''; `seconds` are clips' lengths, one or more."""
 
     def padding(of: float) -> float:
         return float(1 - np.minimum(seconds, of).mean() / of)
