@@ -149,7 +149,7 @@ class ReportsOptions(Options):
 
 
 def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
-    """Field -> its text, of flags and `NAME=value` words; the last one counts, PLACES that are no option go.
+    """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are no option are dropped.
 
     `build` refuses a variable that is no option, this function a flag.
 

@@ -121,7 +121,7 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The stored features (name -> frames) to compare first: COMPARED, filled up to three if under two.
+    """The stored features (name -> frames) to compare first: those of COMPARED, or any three if under two.
 
     Vectors (one frame) and the waveform are left out, because they are not stacked with others.
 

@@ -222,7 +222,7 @@ def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
     """Instantaneous-frequency deviation: how far the frequency in each band lies from its bins, by the phase.
 
     Formula: sum over k of M_k |X_k|^2 |f_k' - f_k| / sum over k of M_k |X_k|^2, f' from the phase's slope;
-        the sum below at least 80 dB under the clip's largest
+        the divisor is at least 1e-8 of the clip's largest
     Changes with: tones, glides and onsets against noise; also a recorder's coding, hum and filters: on clips
         from several sources it can learn who recorded them
     Ignores: loudness, the spectral envelope
