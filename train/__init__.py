@@ -1,1 +1,1 @@
-"""Training: from the feature cache to run folders."""
+"""Training, from the feature cache to run folders; prediction, explanation and export of trained runs."""

@@ -19,7 +19,7 @@ from train.options import (
 
 
 def run(options: RunOptions) -> None:
-    """Train all folds of one feature set, from the cache alone."""
+    """Train the folds of one feature set from the cache."""
     import train.run
 
     train.run.run(options)
@@ -33,14 +33,14 @@ def sweep(options: SweepOptions) -> int:
 
 
 def importance(options: ImportanceOptions) -> None:
-    """What each feature is worth, alone and beside the others."""
+    """Measure what each feature is worth, alone and beside the others."""
     import train.importance
 
     print(train.importance.summary(train.importance.measure_importance(options)))
 
 
 def predict(options: PredictOptions) -> int:
-    """The classes of new audio, through the same features."""
+    """Predict the classes of new audio from the features of a trained run."""
     from features_cache import dataset_name
     from results import run_folder
 
@@ -52,38 +52,38 @@ def predict(options: PredictOptions) -> int:
 
 
 def explain(options: ExplainOptions) -> int:
-    """What each channel is worth to a trained run."""
+    """Measure what each channel is worth to a trained run."""
     import train.explain
 
     return train.explain.explain_runs(options)
 
 
 def listen(options: ListenOptions) -> int:
-    """The classes of live audio."""
+    """Predict the classes of live audio."""
     return extras.load("listen").listen_live(options)
 
 
 def bundle(options: BundleOptions) -> int:
-    """One file with everything that prediction needs."""
+    """Write one file with the weights and configuration that prediction needs."""
     import train.bundle
 
     return train.bundle.make_bundle(options)
 
 
 def export(options: ExportOptions) -> int:
-    """The networks as one ONNX file, for programs without torch."""
+    """Write the networks as one ONNX file, for programs without torch."""
     return extras.load("export").export_run(options)
 
 
 def list_(options: ListOptions) -> None:
-    """Models, augmentations and recipes; one model's stages."""
+    """List models, augmentations, recipes and importance folders, or one model's stages."""
     import train.listing
 
     print(train.listing.overview(options))
 
 
 def remove(options: RemoveOptions) -> int:
-    """Delete runs, after listing their files."""
+    """Delete runs and importance folders, after printing the number and size of their files."""
     import train.remove
 
     return train.remove.remove_runs(options)

@@ -1,21 +1,21 @@
 """Augmentations: random changes of whole batches, on the batch's device.
 
-`parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new one is a
-function under the decorator `augment`; the command line, `train list` and the tests find it by its name.
+`parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new
+augmentation is a function under the decorator `augment`: the command line, `train list` and tests find it.
 
 Conventions. A batch is x (B, C, H, W), rows by frames, or (B, C, 1, samples) for waveforms, float,
-standardised; y (B, K) holds soft targets, class probabilities that sum to 1; `channels` holds, for each
-channel, the effect of loudness on its values (`Channels`), and the meaning of its rows:
+standardised; y (B, K) holds soft targets: class probabilities that sum to 1, or with tags one for each class.
+`channels` holds, for each channel, the effect of loudness on its values (`Channels`) and the meaning of rows:
 
     "frequency"  rows rise in frequency (stft, mel, cqt, ...)
     "cyclic"     rows are pitch classes (chroma): a shift goes round
     "wave"       samples of a waveform
-    "none"       anything else (mfcc, tonnetz, single rows): rows are never moved or masked
+    "none"       anything else (mfcc, tonnetz, few rows): rows are never moved or masked
 
 All channels of a clip move together in time; a channel whose columns are not time (modulation frequencies)
-stays. Random numbers come from the batch's generator, on the generator's device; each clip needs only a few,
-so a CPU generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported only when
-a batch is changed: AUGMENT= is parsed without it.
+stays. Random numbers come from the batch's generator, on the generator's device; a clip needs few (`noise` a
+row for a batch), so a CPU generator also serves batches on a GPU. A strength of 0 changes nothing. torch is
+imported only when a batch is changed: AUGMENT= is parsed without it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EVERY_KIND = ("image", "wave", "vector")
 FILTER_BANDS = 4  # bands of filteraugment; the paper draws 3 to 6
 MASKS = 2  # number of time masks, and of frequency masks, in SpecAugment's best policies
 OCTAVES = 7  # octaves from cqt's first row to its last (mel has about nine); a cyclic channel has one
-SILENCE = 1e-4  # a standardised waveform of lower level is silent
+SILENCE = 1e-4  # level below which a standardised waveform counts as silent
 NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch rarely get the same window
 
 
@@ -50,7 +50,7 @@ class Channels(NamedTuple):
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
 
     A level in decibels has per_decibel = 1 / its deviation, an amplitude has exponent 1, a power exponent 2;
-    if both are 0 loudness changes nothing.
+    if both are 0, loudness changes nothing.
     """
 
     axes: tuple[str, ...]  # meaning of each channel's rows
@@ -74,7 +74,7 @@ class Batch(NamedTuple):
         return (low + (high - low) * draw).to(self.x.device)
 
     def partners(self) -> Tensor:
-        """A permutation of the clips: each one's partner, perhaps itself: (B,), on the batch's device."""
+        """Each clip's partner in a random permutation, perhaps itself: (B,), on the batch's device."""
         import torch
 
         draw = torch.randperm(len(self.x), generator=self.generator, device=self.generator.device)
@@ -95,7 +95,7 @@ class Batch(NamedTuple):
         return _where(self.channels.axes, axes, self.x.device)
 
     def in_time(self, x: Tensor) -> Tensor:
-        """`x`, with channels whose columns are not time unchanged."""
+        """`x`, but the batch's own values in channels whose columns are not time."""
         return keep_untimed(self.channels.timed, x, self.x)
 
     def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
@@ -105,11 +105,11 @@ class Batch(NamedTuple):
 
 
 def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
-    """`x`, with `still` in channels whose columns are not time."""
+    """`x`, but `still` in channels whose columns are not time."""
     return x if all(timed) else x.where(_where(timed, (True,), x.device), still)
 
 
-@functools.lru_cache(maxsize=64)  # a copy to a GPU would wait for the GPU's work
+@functools.lru_cache(maxsize=64)  # cached: each new copy to a GPU waits for the GPU's work
 def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], device: torch.device) -> Tensor:
     import torch
 
@@ -143,8 +143,8 @@ class Augmentation:
 def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name.
 
-    default, maximum: strengths; kinds: kinds of models; circular: whether it moves a clip's frames round and
-    changes nothing else; cut: the (rows, frames) that it leaves of a shape. For example
+    default, maximum: strengths; kinds: kinds of models; circular: whether it is only a circular shift in
+    time; cut: a function of a shape and the strength that gives the (rows, frames) left. For example
 
         @augment(default=0.5, maximum=1.0)
         def reverse(batch, strength):
@@ -172,7 +172,7 @@ def shift(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.2, maximum=0.5)
 def stretch(batch: Batch, strength: float) -> Batch:
-    """Faster or slower by up to `strength`: frames are resampled, a short clip is filled with its beginning.
+    """Faster or slower by up to `strength`; a clip that ends early goes on with its beginning.
 
     On a waveform it changes the pitch with the speed.
     """
@@ -189,7 +189,7 @@ def stretch(batch: Batch, strength: float) -> Batch:
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
     """Frames of x (B, C, H, W) at each clip's own places (B, L): (B, C, H, L).
 
-    `gather` uses an index of stride 0: indexing with two tensors takes three times as long on a CPU.
+    `gather` takes an expanded index; indexing with two tensors takes three times as long on a CPU.
     """
     return x.gather(3, index[:, None, None, :].expand(*x.shape[:3], -1))
 
@@ -249,7 +249,7 @@ def take_rows(x: Tensor, index: Tensor) -> Tensor:
 
 def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The middle of x (B, C, H, W): (B, C, *size), a view."""
-    if x.shape[2:] == size:  # slices of a single number cannot be exported to ONNX
+    if x.shape[2:] == size:  # the export to ONNX fails for slices of a single number
         return x
     top = (x.shape[2] - size[0]) // 2
     left = (x.shape[3] - size[1]) // 2
@@ -267,14 +267,14 @@ def mask(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.15, maximum=1.0)
 def timemask(batch: Batch, strength: float) -> Batch:
-    """Two spans of frames, each up to `strength` of the clip, are set to 0 in every channel."""
+    """Two spans of frames, each up to `strength` of the clip, are set to 0 if columns are time."""
     keep = _outside_masks(batch, 3, strength)
     return batch._replace(x=batch.in_time(batch.x * keep[:, None, None, :]))
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
 def freqmask(batch: Batch, strength: float) -> Batch:
-    """Two bands of rows, each up to `strength` of them, are set to 0 where rows are frequencies."""
+    """Two bands of rows, each up to `strength` of them, are set to 0 if rows are frequencies or chroma."""
     keep = _outside_masks(batch, 2, strength)[:, None, :, None]
     return batch._replace(x=batch.x * keep.where(batch.where("frequency", "cyclic"), 1))
 
@@ -314,8 +314,8 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
 def filteraugment(batch: Batch, strength: float) -> Batch:
     """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times `strength` by band.
 
-    Gains in decibels are linear between random rows, for rows that are frequencies: like another room or
-    microphone.
+    The gains, in decibels, are interpolated between random rows, as another room or microphone would change
+    them. Only channels whose rows are frequencies change.
     """
     import torch
 
@@ -373,10 +373,10 @@ def mixup(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
 def between(batch: Batch, strength: float) -> Batch:
-    """Between-class mixing (Tokozume et al. 2018): up to `strength` of another clip, by its loudness.
+    """Between-class mixing (Tokozume et al. 2018): up to `strength` of another clip, in loudness.
 
-    The target is mixed by loudness: in a mix at 0.5 a soft and a loud clip are equally loud. The mix keeps
-    the power of two uncorrelated clips. Silent clips are not mixed.
+    The values are weighted by loudness: in a mix at 0.5 a soft and a loud clip are equally loud. The power of
+    a mix of uncorrelated clips lies between theirs. A silent clip is neither changed nor added to another.
     """
     from torch.nn.functional import avg_pool1d
 
@@ -397,7 +397,7 @@ def between(batch: Batch, strength: float) -> Batch:
 def cutmix(batch: Batch, strength: float) -> Batch:
     """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from another clip.
 
-    The frames keep their place in time, and every channel gets the same frames.
+    The frames keep their place in time; every channel whose columns are time gets the same frames.
     """
     length = batch.x.shape[3]
     span = (batch.uniform() * (strength * length + 1)).floor()[:, None]
@@ -416,11 +416,11 @@ class Augmenter:
 
     @property
     def only_shifts(self) -> bool:
-        """Whether all augmentations only move a clip's frames round."""
+        """Whether every augmentation is only a circular shift in time, also if there is none."""
         return all(entry.circular for entry, _ in self.steps)
 
     def __str__(self) -> str:
-        """The canonical text, every strength written out: parse_augment(str(a)) equals a."""
+        """The canonical text, every strength written out to six digits: `mask=0.15,mixup=0.4`."""
         texts = []
         for entry, strength in self.steps:
             size = "{}x{}".format(*strength) if isinstance(strength, tuple) else f"{strength:g}"
@@ -492,7 +492,8 @@ def preview(
     """The clips x (n, C, H, W) before and after each augmentation, for the report.
 
     `augment` (k,) has the augmentations in order, `before` (n, C, H, W) float16 the model's input without
-    them, `after_<i>` with the i-th alone, `together` with all in order. Clips are mixed with each other.
+    them, `after_<i>` with the i-th alone, `together` with all in order. Partners for mixing are drawn
+    among these clips.
     """
     import torch
 

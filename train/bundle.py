@@ -1,9 +1,9 @@
-"""A trained model, from a run folder or from a bundle: one file with everything that prediction needs.
+"""A trained model, from a run folder or a bundle: one file with weights and configuration for prediction.
 
 A bundle is a dictionary of tensors, numbers and text, which `weights_only=True` reads: nothing in it is ever
 executed.
 
-    format   BUNDLE_FORMAT, raised when readers and older files no longer fit each other
+    format   BUNDLE_FORMAT, raised when older files can no longer be read
     config   run.json with the keys of `BundleConfig`
     folds    {fold: {"network": state dict, "statistics": list}}
 """
@@ -33,7 +33,7 @@ from train.options import BundleOptions
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 WANTED_ACCURACY = 0.95  # accuracy of the answers for which the rejection threshold is chosen
-AGREES = 1e-3  # largest difference between a recomputed probability and predictions.csv
+AGREES = 1e-3  # largest allowed difference between a recomputed probability and predictions.csv
 
 Values = list[Numbers]  # stored values (B, rows, frames) of each channel
 Probabilities = NDArray[np.float32]
@@ -47,7 +47,7 @@ class Bundle(NamedTuple):
 
 
 def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
-    """The finished folds of a run with the weights of the `last` or `best` epoch; `auto`: the counting one.
+    """A run's finished folds with the weights of the `last` or `best` epoch; `auto` is the one that counts.
 
     RequestError if no fold is finished, or the weights of that epoch are missing.
     """
@@ -78,7 +78,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 
 
 def read_bundle(file: Path) -> Bundle:
-    """The bundle in this file; RequestError for another kind of file, another format, or code in it."""
+    """The bundle in this file; RequestError for another kind of file, another format, code, or no folds."""
     try:
         content = read_safely(file)
     except ValueError as reason:
@@ -103,13 +103,13 @@ class FoldModel(NamedTuple):
 
 
 class TrainedModel:
-    """The models of a run's folds: probabilities of stored features, by one fold or averaged over all.
+    """The models of a run's folds: probabilities from stored features, of one fold's model or all averaged.
 
         model = TrainedModel(bundle_of_run(run))
         filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip fills
         model.probabilities(cache.batch(run.config.features.split("+"), clip_ids), filled)  # (B, K)
 
-    Computed in plain fp32, whatever the training used, like predictions.csv.
+    It computes in plain fp32, whatever the training used, as predictions.csv was computed.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
@@ -144,9 +144,9 @@ class TrainedModel:
     def probabilities(self, values: Values, filled: Floats, fold: int | None = None) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds' models.
 
-        Each model's are scaled by the run's temperature, except with tags. One `fold`'s model gives
-        probabilities as in predictions.csv, unscaled. `filled` (B,) is the share of the duration that each
-        clip fills; it counts if the run was trained without padding.
+        Each model's probabilities are scaled by the run's temperature, except with tags. With `fold`, that
+        fold's model alone gives probabilities as in predictions.csv, unscaled. `filled` (B,) is the share of
+        the duration that each clip fills; it counts if the run was trained without padding.
         """
         if fold is not None:
             return self.of_input(fold, self.prepare(fold, values, filled))
@@ -175,7 +175,7 @@ class TrainedModel:
 
 
 def make_bundle(options: BundleOptions) -> int:
-    """Write the run's bundle to `out` or <run>.bundle.pt and print its size; the exit status.
+    """Write the run's bundle to `out` or <run>.bundle.pt and print its size; returns the exit status.
 
     make_bundle(BundleOptions(run="last", out=Path("model.pt")))
     """

@@ -4,12 +4,12 @@ network      state dict; with EMA the moving average
 statistics   standardisation of each channel (train/network_input.py)
 fold         the tested fold
 epoch, rows  number of epochs done, and their lines of history.csv
-progress     only while the fold is not finished: optimiser, plain weights beside the average, scaler,
-             early stopping
+progress     only in last.pt, while the fold is not finished: optimiser, scaler, early stopping; with EMA
+             the plain weights beside the average
 
 The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their description. torch.load
-does not check them; here they are checked first, so that no flipped bit enters training or prediction: 20 ms
-for the 45 MB of a ResNet-18.
+does not check them; here they are checked first, in 20 ms for the 45 MB of a ResNet-18, so that no flipped
+bit enters training or prediction.
 """
 
 import io
@@ -40,7 +40,7 @@ def save(file: Path, state: State) -> None:
 
 
 def load(file: Path) -> State:
-    """A checkpoint; RequestError if the file is damaged, no checkpoint, or another fold's.
+    """A checkpoint; RequestError if it is damaged, not finite, no checkpoint, or another fold's.
 
     The file may hold data only: code in it is never run.
     """
@@ -60,7 +60,7 @@ def load(file: Path) -> State:
 
 
 def read_safely(file: Path) -> Any:
-    """The content of a file by torch.save; ValueError if it is damaged or holds more than data."""
+    """The content of a file written by torch.save; ValueError if it is damaged or holds more than data."""
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
     damaged = None
@@ -78,14 +78,14 @@ def read_safely(file: Path) -> Any:
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
     """The name of the first tensor with NaN or infinity; empty if there is none."""
     for name, tensor in weights.items():
-        # a finite sum has finite terms and takes a tenth of the time
+        # a finite sum has finite terms, and summing takes a tenth of the time
         if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
             return name
     return ""
 
 
 def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
-    """Load all of `weights`; RequestError names the tensors that do not fit."""
+    """Load all of `weights`; RequestError names the first tensors that do not fit."""
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

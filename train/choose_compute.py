@@ -1,10 +1,10 @@
-"""The way in which a run computes: the fastest that agrees with plain fp32 on the very network.
+"""The choice of how a run computes: the fastest way, if it agrees with plain fp32 on the run's own network.
 
 Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some shapes
-(docs/explanation/onednn-bf16.md). The check does not need to know which: it makes one training step on a real
-batch in plain fp32 on one thread, and once more as a run would make it, with freed memory poisoned. It
-compares the loss and the gradient of every parameter. Timings and verdicts are kept for later runs, until the
-processor or torch changes.
+(docs/explanation/onednn-bf16.md). The check does not need to know which: it makes a training step on a real
+batch in plain fp32 on one thread, and again as the run would make it, in poisoned memory. It compares the
+loss and the gradient of every parameter. Timings and verdicts are kept for later runs, until the processor or
+torch changes.
 """
 
 import copy
@@ -31,22 +31,22 @@ from train.optimisation import smoothed_loss
 from train.options import RunOptions
 from train.plan import Plan, run_config
 
-ROUNDS = 3  # timed steps of each way at most; its fastest counts
+ROUNDS = 3  # timed steps of each way, at most; the fastest counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
 GAIN = 1.15  # an earlier way stands unless another is this much faster: noise must not choose
 # Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
-# ResNet-18 in bf16 took 161 s to compile and then 1.1 times as long a step.
+# compiling ResNet-18 in bf16 took 161 s, and each step then took 1.1 times as long.
 WORTH_COMPILING = 5_000
 LOSS = 0.05  # allowed relative difference of a step's loss; sound steps differed by at most 0.018
-RATIO = 2.0  # allowed ratio of the lengths of a parameter's two gradients; sound ones had at most 1.35
-# A gradient of a kernel or matrix may turn by TURN (1 - cosine), and by TIMES the turn that rounding weights
-# and batch to the number format alone causes in fp32. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a
+RATIO = 2.0  # allowed ratio of the lengths of a parameter's two gradients; sound ones reached 1.35
+# A gradient of a kernel or matrix may turn by TURN (1 - cosine) plus TIMES the turn that results in fp32 if
+# only weights and batch are rounded to the number format. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a
 # sound ResNet-50 only 0.1: no registered model needed more than 2.8 times.
 TURN, TIMES = 0.05, 4.0
 NEGLIGIBLE = 1e-3  # share of the length of all gradients: shorter ones are the noise of sums that cancel
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
-FINDINGS = ".agreement.json"  # below RUNS
+FINDINGS = ".agreement.json"  # file in RUNS
 
 Value = TypeVar("Value")
 Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes it, (B, classes) targets
@@ -61,7 +61,7 @@ class Step(NamedTuple):
 
 
 def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
-    """One training step of a copy of the network, without its dropout."""
+    """One training step of a copy of the network, without dropout and without a change of the weights."""
     compute.prepare()
     trial = compute.place(copy.deepcopy(network)).train()
     for layer in trial.modules():
@@ -85,8 +85,8 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
 def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
     """The ways to compute that PRECISION and THREADS leave open, the preferred ones first.
 
-    The fast format stands before fp32, on a CPU one thread before all free cores. Kernels for images are
-    fastest channels last. A network on numbers instead of maps (H and W are 1) is too small to gain by this.
+    The fast format stands before fp32, on a CPU one thread before all cores. Kernels for images are fastest
+    channels last. A network on vectors (H and W are 1) is too small to gain by any of these.
     """
     numbers = tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
@@ -105,9 +105,10 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
 
 
 def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Compute:
-    """The fastest of these ways: the number format on all threads first, then the threads.
+    """The fastest of these ways, or an earlier one that is nearly as fast.
 
-    Steps are timed in rounds, until one way is clearly ahead or ROUNDS are done.
+    The number format is chosen first, on all threads, then the threads. Steps are timed in rounds, until one
+    way is clearly ahead or ROUNDS are done.
     """
     seconds = dict.fromkeys(ways, math.inf)
 
@@ -126,9 +127,9 @@ def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Comput
 
 
 def recall(kept: Path, device: str, facts: Sequence[object], find: Callable[[], Value]) -> tuple[Value, bool]:
-    """`find()` for these facts, and whether its result was known from an earlier call on this machine.
+    """The result of `find()` for these facts, and whether an earlier call on this machine had found it.
 
-    kept  file of findings, by digests of their facts, the processor and the version of torch
+    kept  file of results, by digest of the facts, the processor, its cores and the version of torch
     """
     try:
         findings = json.loads(kept.read_text(encoding="utf-8"))
@@ -144,7 +145,7 @@ def recall(kept: Path, device: str, facts: Sequence[object], find: Callable[[], 
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
-    """The difference between a step computed this way and one in plain fp32 on one thread; '' if they agree.
+    """In words, how a step computed this way differs from plain fp32 on one thread; '' if they agree.
 
     A batch whose step in fp32 does not fit in memory is halved.
     """
@@ -188,7 +189,7 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
 
 
 def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> tuple[Compute, dict[str, str]]:
-    """The proposed way if it agrees with plain fp32, else the same in fp32 if that does, else plain fp32.
+    """The proposed way if it agrees with plain fp32, else fp32 on its threads if that does, else plain fp32.
 
     The dictionary has a reason for each way that was checked, empty if it agreed. `kept` as in `recall`.
     """
@@ -208,10 +209,10 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
 
 
 def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, epoch_steps: int) -> Compute:
-    """How to compute: as the run has begun, else the fastest way; the choice stands in run.json.
+    """Choose how to compute: as the run began on this device, else the fastest way; run.json keeps it.
 
     Anything but plain fp32 must agree with it on this batch. If the run has begun and now computes
-    differently, `changes` in run.json says what changed, and after how many epochs of each fold.
+    differently, `changes` in run.json says what changed, and after how many epochs of each unfinished fold.
     """
     run = RunFolder(plan.path)
     options = plan.options
@@ -220,7 +221,7 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
     begun = None
     if (run.path / "run.json").is_file():
         begun = Compute(**{field.name: getattr(run.training, field.name) for field in fields(Compute)})
-    if begun and begun.device == device:  # it goes on with the same bits
+    if begun and begun.device == device:  # the run continues with the same bits
         proposed = begun
     else:
         if begun:

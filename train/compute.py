@@ -1,7 +1,7 @@
-"""How a network is computed: device, number format, memory layout, threads, compilation; and memory.
+"""How a network is computed: device, number format, memory layout, threads, compilation, allocation.
 
-The choice (train/choose_compute.py) is made once a run and stands in run.json. A run that continues takes it
-up again: another choice gives different values.
+The choice (train/choose_compute.py) is made once for a run and stands in run.json. A run that continues uses
+it again: another choice gives different values.
 """
 
 import contextlib
@@ -48,11 +48,11 @@ class Compute:
         return f"{self.precision}, {layout}, {self.threads} threads on {self.device}{compiled}"
 
     def prepare(self) -> None:
-        """Set what is global in the process."""
+        """Apply the settings that are global in the process: threads, allocation, TF32, cuDNN."""
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         if self.device == "cuda":
-            # TF32 rounds fp32's inputs to ten bits, as fp16 does: it is allowed beside bf16 and fp16
+            # TF32 rounds the inputs of fp32 to ten bits, as fp16 does: it is allowed with bf16 and fp16
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
             torch.backends.cudnn.benchmark = True
@@ -75,7 +75,7 @@ class Compute:
 
     @contextlib.contextmanager
     def exact(self) -> Iterator[None]:
-        """Plain fp32: a GPU would round the inputs of convolutions and products to ten bits (TF32)."""
+        """Compute in plain fp32, without TF32, which rounds the inputs of convolutions and products."""
         matmul = torch.backends.cuda.matmul
         before = matmul.allow_tf32
         matmul.allow_tf32 = False
@@ -108,9 +108,9 @@ class Compute:
 
 
 def device_of(text: str) -> str:
-    """The kind of device that DEVICE names; `auto` is a GPU, else Apple's, else the CPU.
+    """The kind of device that DEVICE names; `auto` is the accelerator that is there, else cpu.
 
-    The process uses the named GPU from here on. RequestError if the device is not there.
+    The process uses the named GPU from here on. RequestError if the device cannot be used.
     """
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
@@ -129,7 +129,7 @@ def device_of(text: str) -> str:
 
 
 def threads_of(text: str) -> int:
-    """The number of THREADS; auto is the physical cores within the process's affinity and cgroup.
+    """The number of THREADS; auto is torch's own, within the process's affinity and cgroup.
 
     RequestError for anything else.
     """
@@ -141,7 +141,7 @@ def threads_of(text: str) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Have freed memory ready for the next tensor instead of giving it back to the system.
+    """Keep freed memory for the next tensor instead of giving it back to the system.
 
     glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
     the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. A higher mmap threshold, as in

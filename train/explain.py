@@ -1,15 +1,15 @@
 """`python -m train explain`: how much a trained run relies on each channel, without training again.
 
 Each fold's model predicts its test clips again several times for each channel, each time with that channel
-from another test clip, and the share of correct predictions is averaged (permutation importance, Breiman
-2001). Real values of a channel are valid for every model and standardisation. A constant is not: a channel at
-its mean lies many deviations off for the modulation spectrum of texture statistics.
+permuted among the clips, and the share of correct predictions is averaged (permutation importance, Breiman
+2001). Permuted values are real ones, which suit every model and standardisation. A constant does not: if a
+channel is set to its mean, its modulation spectrum in the texture statistics lies many deviations off.
 
-A model that was trained without the channel may do better than one that loses it: explain measures what the
-model uses, a sweep what it needs.
+A model that was trained without the channel may do better than one that loses it: explain measures what a
+trained model uses, a sweep what is gained by training on it.
 
 fold*/attribution.csv has one row for each channel and test clip: channel, method (permuted), clip_id, correct
-(share of repeats), selection (the epoch of the weights).
+(share of repeats), selection (last or best, the epoch of the weights).
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ from train.compute import device_of
 from train.fold_data import chunked
 from train.options import ExplainOptions
 
-LEGEND = "correct %: with another test clip's channel in its place, the mean of repeats"
+LEGEND = "correct %: with this channel permuted among the test clips, the mean of repeats"
 
 
 def explain_runs(options: ExplainOptions) -> int:
@@ -74,7 +74,9 @@ def explain_runs(options: ExplainOptions) -> int:
 def permute_channels(
     run: RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> pd.DataFrame:
-    """A row for each test clip of the fold: `whole`, correct unchanged, and the share correct by channel."""
+    """For each test clip of the fold: `whole`, whether it is predicted correctly; by channel, the share of
+    correct predictions with that channel permuted.
+    """
     ids = run.scored(fold)["clip_id"].to_numpy()
     features = parse_set(run.config.features)
     inputs = [

@@ -1,8 +1,8 @@
 """The clips of one fold as batches: (B, D, H, W), from the GPU, from RAM, or streamed from the cache.
 
-One pass over the cache sums each clip's rows and finds clips that cannot be used; the statistics of every
-fold come from these sums. GPU, RAM and stream give the same numbers. Slower when measured, and not used:
-workers of DataLoader (4 to 20 ms a batch), resizing with many threads beside a busy network (48 ms
+One pass over the cache measures each clip's rows and finds clips that cannot be used; the statistics of every
+fold come from these measurements. GPU, RAM and stream give the same numbers. Two alternatives were slower:
+workers of DataLoader (4 to 20 ms a batch), and resizing with many threads beside a busy network (48 ms
 instead of 2).
 """
 
@@ -34,9 +34,9 @@ AHEAD = 2  # batches that are read in advance
 FEWEST_ROWS = 12  # a channel with fewer is not moved in frequency: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
-# Units of the values -> what a decibel adds to them, and their power of the amplitude.
+# Units of the values -> what one decibel adds to them, and the power of the amplitude that they are.
 LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
-CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises
+CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loudness
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ClipMoments:
 
 
 def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
-    """Read these clips once and name those that are absent or damaged.
+    """Read these clips once, measure their rows, and name the clips that cannot be read.
 
     If padding is left out, moments are over each clip's own frames.
     """
@@ -116,7 +116,7 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str 
             if feature.units == CEPSTRUM and not (channel.rows and channel.rows[0]):
                 bands = feature.parameters.get("n_mels") or feature.parameters.get("n_bands", 0)
                 loudness[0, 0] = np.sqrt(bands) / scale[0]
-        # two frames: torch 2.13 repeats the first row of a single one
+        # as two frames: torch 2.13 resizes a single one wrongly, it repeats the first row
         parts.append(resize(loudness[..., None].repeat(1, 1, 2), (spec.grid[0], 2))[..., :1])
     return Channels(tuple(axes), torch.stack(parts, dim=1)[:, None].to(device), spec.timed)
 
@@ -145,7 +145,7 @@ class Resident:
 
 
 class StoredClips:
-    """Clips in RAM as the cache stores them; for short clips a fraction of the memory of their grids."""
+    """Clips in RAM as the cache stores them: short clips take a fraction of the memory of their grids."""
 
     def __init__(self, plan: Plan, positions: Positions, chunks: Iterable[Positions]) -> None:
         """`chunks` are `positions` in parts."""
@@ -164,9 +164,9 @@ class StoredClips:
 
 @dataclass(frozen=True)
 class Streamed:
-    """Clips prepared batch by batch from stored values: those in memory, else the cache's memory map.
+    """Clips prepared batch by batch from stored values, in memory or in the cache's memory map.
 
-    One thread prepares while the network works on the batches before.
+    One thread prepares the next batches while the network works.
     """
 
     plan: Plan
@@ -233,7 +233,7 @@ class FoldData:
     def class_weights(self) -> NDArray[np.float32]:
         """(K,) inverse to each class's number of training clips, 1 on average over the clips.
 
-        Of tags: the weight of a positive clip, the number of negative clips by that of positive ones.
+        With tags, the weight of positive clips: the number of negative ones divided by that of positive ones.
         """
         counts = self.plan.indicator(self.train).sum(axis=0)
         even = len(self.train) - counts if self.plan.tags else len(self.train) / np.count_nonzero(counts)
@@ -250,9 +250,9 @@ class FoldData:
 
 
 def load_fold(plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str) -> FoldData:
-    """The clips of `split` where RESIDENT wants them, standardised by the statistics of its originals.
+    """The clips of `split` where RESIDENT wants them, standardised by its training originals' statistics.
 
-    RAM holds whatever is smaller, what a network takes or what the cache stores.
+    RAM holds the clips as the network takes them or as the cache stores them, whichever is smaller.
     """
     statistics = clips.statistics(plan.cache.positions(split.statistics), plan.options.norm)
     train, val, test = (plan.cache.positions(ids) for ids in (split.train, split.val, split.test))
@@ -288,8 +288,8 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
     """The training clips in this epoch's order, in batches whose sizes differ by one at most.
 
-    Each process gets at least two clips of a batch: batch norm needs them. BALANCE=sample draws the same
-    number of clips with replacement, every class equally often.
+    Each process gets at least two clips of a batch, if there are enough: batch norm needs them.
+    BALANCE=sample draws the same number of clips with replacement, every class equally often on average.
     """
     options = data.plan.options
     rng = np.random.default_rng([options.seed, data.fold, epoch])

@@ -1,7 +1,7 @@
 """A run's identity: its hash, its folder, its protocol in words, the command that trains it again.
 
-The hash covers whatever can change predictions. The folder's name shows what differs from the defaults; only
-run.json is ever parsed. No torch.
+The hash covers the options, clips and feature values that can change predictions. The folder's name shows the
+options that differ from the defaults; it is never parsed. Nothing here imports torch.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ from train.network_input import InputSpec
 from train.options import IDENTITY, RunOptions
 
 HASH_VERSION = 2  # raised if the same hash would stand for something else
-PLACED = ("features", "model")  # they begin the folder's name anyway
+PLACED = ("features", "model")  # options that begin the folder's name
 
-# Fields whose value alone, or after one letter, says what it is; others are written field=value.
+# Options that the folder's name writes as the value alone or after a letter; others are option=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
 
@@ -33,10 +33,12 @@ class Identity:
     """The content of a run's hash, and the run's folder."""
 
     content: dict[str, Any]
-    """options  each `auto` as what it stands for, except what the machine decides: PRECISION=auto stays auto
-    cache    for each stored feature the digest of its clips' fingerprints
-    clips    the digest of the clips' ids, labels, categories, folds, source recordings, originals
+    """version  HASH_VERSION
+    options  the result of `exact_options`; a file of weights counts by its content
+    cache    stored feature -> digest of its clips' fingerprints
+    clips    digest of the clips' ids, labels, categories, folds, source recordings, originals
     untimed  only if a channel whose columns are not time enters with all its values
+    network  only for a training loop of one's own: the network's name
     """
     path: Path
 
@@ -44,8 +46,8 @@ class Identity:
     def of(cls, content: dict[str, Any], options: RunOptions, model: str, standard: RunOptions) -> "Identity":
         """The identity of this content.
 
-        model     as the folder's name has it
-        standard  the options that the name leaves out if they are equal
+        model     the model's name in the folder's name
+        standard  options whose values the folder's name leaves out
         """
         name = label(options.features, model, differences(options, standard), digest(content))
         return cls(content, options.runs / dataset_name(options.dataset, options.name) / name)
@@ -62,10 +64,10 @@ def hashed_content(
     table: pd.DataFrame,
     all_values: bool,
 ) -> dict[str, Any]:
-    """The content of `Identity`; whoever changes it raises HASH_VERSION.
+    """The content of `Identity`; raise HASH_VERSION with every change of it.
 
-    exact       the options, each `auto` resolved. Weights from a file count by their content
-    all_values  whether a channel enters with all its values: its columns are not time
+    exact       the result of `exact_options`
+    all_values  whether a channel whose columns are not time enters with all its values
     """
     if Path(exact["weights"]).is_file():
         content = Path(exact["weights"]).read_bytes()
@@ -85,7 +87,7 @@ def hashed_content(
 def predictive_options(options: RunOptions) -> dict[str, Any]:
     """The options that can change predictions.
 
-    PADDING=auto is left out: `exact_options` adds what it came to.
+    PADDING=auto is left out; `exact_options` adds PADDING=drop if padding is dropped.
     """
     values = {name: getattr(options, name) for name in IDENTITY}
     return {name: value for name, value in values.items() if (name, value) != ("padding", "auto")}
@@ -94,7 +96,10 @@ def predictive_options(options: RunOptions) -> dict[str, Any]:
 def exact_options(
     options: RunOptions, model: Architecture, spec: InputSpec, augmenter: Augmenter
 ) -> dict[str, Any]:
-    """The options that can change predictions, each `auto` resolved but for what the machine decides."""
+    """The options that can change predictions, each `auto` resolved if the machine does not decide it.
+
+    DEVICE, PRECISION, THREADS and COMPILE stay `auto`.
+    """
     exact = predictive_options(options) | {"model": model.resolved, "augment": str(augmenter) or "none"}
     if model.kind.in_steps:
         exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
@@ -103,7 +108,7 @@ def exact_options(
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:
-    """The parts of a folder's name: options that differ from `standard`, the defaults or a recipe's."""
+    """The last parts of a folder's name: the recipe, options that differ from `standard`, the tag."""
     parts = [Path(options.recipe).stem] if options.recipe else []
     for name, value in predictive_options(options).items():
         if name not in PLACED and value != getattr(standard, name):
@@ -112,14 +117,14 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
 
 
 def training_command(options: RunOptions) -> list[str]:
-    """The NAME=value words that train this configuration again, without a seed."""
+    """The NAME=value words of this configuration, without the dataset and the seed."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
     others = [name for name in (*predictive_options(options), "tag") if name not in (*PLACED, "seed")]
     return [*named, *words(options, others)]
 
 
 def protocol(options: RunOptions, *, in_steps: bool, published_test: bool) -> str:
-    """The protocol in words: training clips, model selection, the epoch that counts.
+    """The protocol in words: tested and training clips, epochs, model selection.
 
     in_steps        whether the model is trained in epochs; else it has an exact solution
     published_test  whether only the dataset's published test fold is tested

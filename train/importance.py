@@ -1,9 +1,9 @@
-"""`python -m train importance`: what each feature is worth, alone and beside the others.
+"""`python -m train importance`: measure what each feature is worth, alone and beside the others.
 
-A model on statistics of each row, `linear` or `texture`, is fitted to every subset of up to eight features.
-More features are fitted to the subsets on antithetic permutations (Shapley values by sampling; Castro, Gómez
-and Tejada 2009). All features together are also fitted to parts of the training recordings. The statistics
-are computed once. Folds, clips and fits are those of `make train`; no choice uses a test fold.
+A model on statistics of each clip, `linear` or `texture`, is fitted to every subset of up to eight features.
+If there are more, it is fitted to the subsets along antithetic permutations (Shapley values by sampling;
+Castro, Gómez and Tejada 2009). All features together are also fitted to parts of the training recordings. The
+statistics are computed once. Folds, clips and fits are those of `make train`; no fit uses a test fold.
 
 Fits in the folder are not repeated, so a further feature costs only the new fits.
 """
@@ -46,7 +46,7 @@ LEGEND = "nats a clip of log probability (points of {} in brackets); share is th
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
-    """Make the fits that the folder lacks.
+    """Make the fits that the folder lacks; returns the folder.
 
     measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
     """
@@ -81,7 +81,7 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
             while lacking := ImportanceFolder(folder.path, folder.chosen).lacking:
                 fits.fill(lacking)
         elif folder.features == list(folder.config.features):
-            (folder.path / "importance.json").touch()  # a report shows the newest of equal calls
+            (folder.path / "importance.json").touch()  # a report prefers the newest of equally large folders
     return ImportanceFolder(folder.path, folder.chosen)
 
 
@@ -121,19 +121,19 @@ class Fits:
         return same_settings and same_values and {*self.names} <= {*config.features}
 
     def load(self) -> None:
-        """Load the folds into memory."""
+        """Load the statistics of every fold's clips into memory."""
         plan = self.plan
         Compute().prepare()
         folds = (load_fold(plan, fold, split, self.clips, "cpu") for fold, split in self.splits.items())
         if not plan.model.kind.in_steps:
             self.owner = np.repeat(
                 self.feature, plan.input.widths
-            )  # (D,) the name of each number that the model reads
+            )  # (D,) the feature of each number that the model reads
         else:
             network = draw_network(plan, 0)
             assert isinstance(network, TextureNet), "the other one of MODELS"
             texture = network.shift_invariant
-            # the network's order: means, deviations, then each band's modulation spectrum
+            # the network's order: the means of all channels, their deviations, their modulation spectra
             counts = BANDS, BANDS, texture.size - 2 * BANDS
             values = [(self.feature[plane], rows * columns) for plane, rows, columns in texture.untimed]
             self.owner = np.concatenate(
@@ -152,7 +152,7 @@ class Fits:
     def open_folder(self) -> None:
         """Write the folder's clips and configuration; drop scores of features whose values changed.
 
-        A configuration of more features stays.
+        A configuration that already has these features stays.
         """
         plan = self.plan
         prints = self.fingerprints
@@ -193,14 +193,14 @@ class Fits:
         replace_file(self.path / "importance.json", json.dumps(to_json(config), indent=2) + "\n")
 
     def fill(self, lacking: Sequence[Fit]) -> None:
-        """Make these fits, and append the scores of each at once."""
+        """Make these fits, and append the scores of each as soon as it is made."""
         with (self.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
             for fit in progress(lacking, label="importance", unit="fits"):
                 write_scores(file, fit, self.score(fit))
                 file.flush()
 
     def score(self, fit: Fit) -> Floats:
-        """(2, N) of the test clips, the rows of SCORES: see `results.importance_folder`."""
+        """A fit's scores of the test clips, (2, N), the rows of SCORES: see `results.importance_folder`."""
         probabilities = np.concatenate([self.answers(data, fit) for data in self.data.values()])
         target = self.plan.targets[self.tested]
         if self.plan.tags:
@@ -226,7 +226,10 @@ class Fits:
         return clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
 
     def answers(self, data: FoldData, fit: Fit) -> NDArray[np.float32]:
-        """(n, K) probabilities of the fold's test clips, as `make train` predicts them."""
+        """(n, K) probabilities of the fold's test clips, as `make train` predicts them.
+
+        Without a feature or a choice between classes they are the classes' shares of the training clips.
+        """
         plan = self.plan
         clips = self.trained_on(data, fit.part)
         shares = plan.indicator(clips.index.to_numpy()).mean(axis=0)
@@ -248,14 +251,14 @@ class Fits:
 
 
 def write_scores(file: TextIO, fit: Fit, both: Floats) -> None:
-    """A fit's two lines of scores.csv; 9 digits hold a float32."""
+    """Write a fit's two lines of scores.csv; 9 digits hold a float32."""
     writer = csv.writer(file, lineterminator="\n")
     for score, row in zip(SCORES, both):
         writer.writerow([str(fit), score, *(f"{number:.9g}" for number in row)])
 
 
 def summary(folder: ImportanceFolder) -> str:
-    """The means over folds of each feature's four numbers, the most important feature first."""
+    """A table of MEASURES for each feature, as means over folds, the most important feature first."""
     weights = fold_weights(folder.clips["fold"].to_numpy())
     gains, hits = (
         {name: weights @ values for name, values in folder.contributions(score).items()} for score in SCORES

@@ -1,4 +1,4 @@
-"""`python -m train list`: models with their sizes, augmentations, recipes, from the registries."""
+"""`python -m train list`: models with their sizes, augmentations, recipes, importance folders."""
 
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,10 @@ Stages = list[tuple[str, tuple[int, ...]]]
 def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     """(parameters, multiply-adds of a clip, stages) for the sizes in the options.
 
-    Stages are the shape of the input and the shape after each layer that changes it. Multiply-adds count
-    convolutions and linear layers, as papers do. RequestError if the input is too small. The CPU computes: on
-    the device `meta` torch would import its compiler, which takes longer than everything else.
+    Stages are the shape of the input and the shape after each layer, down to DEPTH, that changes it.
+    Multiply-adds count convolutions and linear layers, as papers do. RequestError if the network cannot take
+    the input. The network runs on the CPU: on the device `meta` torch would import its compiler, which takes
+    longer than everything else.
     """
     model = resolve(name)
     shape = channels, rows, frames = InputSpec.example(model.kind, options).shape
@@ -99,7 +100,7 @@ def overview(options: ListOptions) -> str:
 
 
 def importance_folders(runs: Path) -> list[str]:
-    """A table of the finished calls of `make importance`, with its heading; empty without any."""
+    """The heading and the table of the importance folders; empty if there is none."""
     rows = [
         (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
         for folder in find_importance(runs)

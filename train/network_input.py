@@ -63,11 +63,11 @@ class InputChannel(NamedTuple):
 
     @property
     def statistics(self) -> int:
-        """How many numbers `over_columns` makes of it."""
+        """The number of values that `over_columns` makes of it."""
         return 2 * self.rows if self.timed else self.rows * self.columns
 
 
-MEL = InputChannel("mel", rows=128, frames=431, timed=True)  # an example
+MEL = InputChannel("mel", rows=128, frames=431, timed=True)  # the example of `train list`
 
 
 def describe(cache: Cache, channel: Channel) -> StoredChannel:
@@ -119,7 +119,7 @@ class InputKind:
         return not self.grid
 
     def chosen_grid(self, channels: Sequence[InputChannel], asked: str) -> Shape:
-        """The kind's own grid, or else the one that is asked for."""
+        """The kind's own grid, else the one that GRID asks for."""
         text = self.grid or asked
         if text != "native":
             return parse_grid(text)
@@ -132,13 +132,14 @@ KINDS: Registry[InputKind] = Registry("input kind")
 def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     """Decorator: enter a kind under its function's name.
 
-    The function takes one channel's values, (B, rows, frames) float32 without padding, the channel, and the
-    grid; it returns (B, width, *grid). It uses only torch operations that ONNX has: the export traces it.
+    The function takes one channel's values, (B, rows, frames) float32, without padding if the run drops it,
+    the channel, and the grid; it returns (B, width, *grid). It uses only torch operations that ONNX has: the
+    export traces it.
 
     takes, accepts  which channels the kind takes, in words and as a test
     width           how many planes of the input a channel gives; 1 by default
     grid            rows x frames of the input, or native for the largest channel's; by default GRID's
-    standardised    whether values arrive standardised and leave as float16; else both are as stored, float32
+    standardised    whether values are standardised first and rounded to float16 last; else they stay float32
     in_steps        whether its models are trained step by step; else they have an exact solution
     summarised      whether a channel enters by numbers over its columns, see `over_columns`
     droppable       whether padding can be left out
@@ -159,7 +160,7 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     example=lambda options: (MEL,) * options.channels,
 )
 def image(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
-    """A plane a channel, resized to the grid."""
+    """One plane for each channel, resized to the grid."""
     return resize(values, grid)[:, None]
 
 
@@ -188,7 +189,7 @@ def wave(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     example=lambda options: (InputChannel("embedding", 512, 1, timed=True),),
 )
 def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
-    """The numbers of a vector; those of `over_columns` of other features."""
+    """A vector's own numbers, or those of `over_columns` for other features."""
     return (values if channel.frames == 1 else over_columns(values, channel))[..., None]
 
 
@@ -208,9 +209,10 @@ def linear(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
 
 
 def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
-    """(B, rows, frames) to (B, statistics, 1): mean and deviation of each row over time.
+    """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row over time.
 
-    All values if the columns are not time. Sums are in float64: a long row would lose its deviation.
+    If the columns are not time, all values; neighbouring columns of a large feature map are averaged. Sums
+    over time are in float64: in float32 a long row would lose its deviation.
     """
     import torch
 
@@ -314,7 +316,7 @@ class InputSpec:
 
     @classmethod
     def example(cls, kind: InputKind, options: ListOptions) -> InputSpec:
-        """The input that `train list` shows models of this kind with."""
+        """The input for which `train list` counts models of this kind."""
         channels = kind.example(options)
         return cls(kind, channels, kind.chosen_grid(channels, options.grid), drop_padding=False)
 
@@ -326,7 +328,7 @@ class InputSpec:
 
     @property
     def widths(self) -> list[int]:
-        """How many planes of the input each channel gives."""
+        """The number of planes of the input that each channel gives."""
         return list(map(self.kind.width, self.channels))
 
     @property
@@ -350,7 +352,7 @@ class InputSpec:
         )
 
     def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) number of frames that are read: all, or without padding each clip's own, at least 2."""
+        """(B,) number of frames that are read: all, or if padding is dropped each clip's own, at least 2."""
         frames = channel.frames
         if not (self.drop_padding and channel.timed):
             return np.full(len(filled), frames)

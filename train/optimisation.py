@@ -23,12 +23,12 @@ def smoothed_loss(
     *,
     tags: bool = False,
 ) -> torch.Tensor:
-    """Mean cross-entropy of each member's logits (B, M, K) against targets y (B, K).
+    """Mean cross-entropy of all members' logits (B, M, K) against targets y (B, K).
 
     The classes share `smoothing` of a target evenly (Szegedy et al. 2016).
     Class weights (K,) weigh each clip by the classes of its target. torch would weigh each term of the sum,
     which pulls a clip towards the rare classes that smoothing adds to its target.
-    Tags have mean binary cross-entropy, positive targets weighted.
+    With `tags` the loss is the mean binary cross-entropy, positive targets weighted by `weight`.
     """
     logits = members.flatten(0, 1)
     smooth = y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
@@ -55,7 +55,7 @@ def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optim
         kind = torch.optim.SGD
         settings = {"momentum": options.momentum, "nesterov": options.momentum > 0}
     # torch wraps these methods to keep torch.compile away from them. The wrapper imports the compiler, which
-    # takes more than a second and serves nothing else here.
+    # takes more than a second and is not needed here.
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
     plain["step"] = torch.no_grad()(plain["step"])
     return type(kind.__name__, (kind,), plain)(groups, lr=1.0, fused=fused, **settings)
@@ -66,11 +66,11 @@ def cosine(begin: float, end: float, share: float) -> float:
 
 
 def onecycle(share: float) -> float:
-    """PyTorch's defaults, after Smith and Topin 2018: up for three tenths, then down to almost nothing."""
+    """PyTorch's defaults, after Smith and Topin 2018: a rise for three tenths, then a fall to almost 0."""
     return cosine(1 / 25, 1, share / 0.3) if share < 0.3 else cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
 
 
-# Share of the training done, 0 to 1 -> share of LR. The plateau's steps down come from EarlyStopping.
+# Share of the training done, 0 to 1 -> share of LR. EarlyStopping lowers the rate on a plateau.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "onecycle": onecycle,
     "cosine": lambda share: cosine(1, 0, share),
@@ -93,7 +93,7 @@ def learning_rate(options: RunOptions, epoch_steps: int, step: int, reductions: 
 class EarlyStopping:
     """Follows one validation score: which epoch was best, when a plateau lowers the rate, when to stop.
 
-    `vars` of it is its state.
+    A checkpoint keeps `vars` of it.
     """
 
     select: str
@@ -104,7 +104,7 @@ class EarlyStopping:
     lowered: int = 0
 
     def update(self, score: float) -> bool:
-        """Whether this epoch is the best so far; the earlier of equals stands."""
+        """Take an epoch's score; whether it is the best so far. Of equal scores the earlier counts."""
         better = score < self.best if self.select == "val_loss" else score > self.best
         if math.isnan(self.best) or better:
             self.best = score

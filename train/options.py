@@ -24,13 +24,13 @@ from features_cache.location import cache_folder
 from results.training_options import Task, TrainingOptions, of_networks
 from train.recipes import recipe_words
 
-LARGEST_GRID = 2**24  # values; 64 MB for each channel and clip
+LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
 class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
-    """One run: every fold of one feature set with one model."""
+    """One run: one feature set and one model, trained on every fold or on those of FOLDS."""
 
-    folds: tuple[int, ...] = option((), "test folds to train, all by default; others join the same run later")
+    folds: tuple[int, ...] = option((), "test folds to train, all by default; later calls may add others")
     recipe: str = option(
         "",
         "named setting, or a .txt file of your own: its values replace the defaults of other options",
@@ -38,8 +38,8 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     )
     curve: int = of_networks(
         20,
-        "scorings of the test fold for the learning curve, used for no choice, within a tenth of the "
-        "training's cost; 0 scores at the end only",
+        "how often the test fold is scored for the learning curve, at most for a tenth of the training's "
+        "cost; no choice uses these scores; 0 scores at the end only",
         least=0,
     )
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
@@ -58,12 +58,12 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
 
     @property
     def resolved_lr(self) -> float:
-        """LR; by default that of Loshchilov and Hutter (2019) or He et al. (2016)."""
+        """LR, or the default of the optimiser."""
         return {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
 
     @property
     def resolved_decay(self) -> float:
-        """DECAY; by default from the same papers."""
+        """DECAY, or the default of the optimiser."""
         return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer] if self.decay is None else self.decay
 
 
@@ -98,7 +98,9 @@ def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
 
 
 class SweepOptions(Options):
-    """Several runs: every combination of the values given. All but FOLDS and places take lists.
+    """Several runs: every combination of the values given.
+
+    RECIPE, FEATURES and the options that can change predictions take lists, except DEVICE and SKIP_TEST.
 
     make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001 0.002"
     """
@@ -125,7 +127,7 @@ class SweepOptions(Options):
 
 
 class ImportanceOptions(DatasetOptions, RunsOptions):
-    """What each feature is worth, alone and beside the others, by small fits to subsets of them.
+    """What each feature is worth, alone and beside the others, by fits of a small model to subsets of them.
 
     make importance FEATURES="mel mfcc chroma contrast"
     """
@@ -134,7 +136,7 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
     model: str = option("linear", "linear or texture, perhaps with its own options: linear@C=1")
     task: Task = option("classes", "labels to predict: classes, or their categories")
     classes: str = option("", "classes to compare, separated by blanks or commas; all by default")
-    epochs: int = option(40, "epochs of texture", least=1)
+    epochs: int = option(40, "epochs of MODEL=texture", least=1)
     permutations: int = option(20, "pairs of an order and its reverse, for more than eight features", least=2)
     seed: int = option(0, "seed of permutations, parts of the recordings and texture's weights", **SEED)
 
@@ -194,23 +196,25 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     csv: bool = option(False, "print every probability as CSV")
     hop: float = option(
         0.0,
-        "seconds from one window to the next in a long recording; 0 predicts only its beginning",
+        "seconds from one window to the next in a long recording; 0 predicts only its beginning, or after "
+        "training on windows stands for a quarter of a window",
         least=0,
     )
     threshold: str = option(
         "",
-        "probability above which a window of HOP has a class, or a clip with several labels has one, such as "
-        "0.5 or dog=0.3,rain=0.6; by default the run's own; without any, the most probable class counts",
+        "probability above which a class is predicted, in windows of HOP and for clips with several labels: "
+        "0.5, or by class dog=0.3,rain=0.6; by default the run's own, else 0.5 for several labels, and the "
+        "most probable class for windows",
     )
     tables: Path | None = option(
         None, "annotation tables that detections are scored against: a folder, or one table of all recordings"
     )
-    column: str = option("", "column of labels in the tables; by default one of the names in use")
-    label: str = option("", "label of events that have none")
+    column: str = option("", "column of labels in the tables; by default one of the usual names")
+    label: str = option("", "label of events in tables without labels")
 
 
 class ListenOptions(TrainedOptions):
-    """Classes of live audio: raw PCM, mono, little-endian, on standard input.
+    """Classes of live audio: the microphone's, or raw PCM, mono, little-endian, on standard input.
 
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen last HOP=0.25
     """
@@ -238,14 +242,14 @@ class CacheOptions(DataOptions):
 
 
 class ExplainOptions(RunsOptions, CacheOptions):
-    """What each channel is worth to a trained run: its test clips with that channel of other clips.
+    """What each channel is worth to a trained run, from predictions with that channel permuted among clips.
 
     python -m train explain last REPEATS=10
     """
 
     run: str = option(
         "last",
-        "a run's name, path or unique prefix, or last; several explain each",
+        "a run's name, path or unique prefix, or last; several are explained in turn",
         positional=True,
     )
     repeats: int = option(5, "permutations of each channel among the test clips", least=1)
@@ -254,7 +258,7 @@ class ExplainOptions(RunsOptions, CacheOptions):
 
 
 class BundleOptions(EpochOptions):
-    """One file with everything that prediction needs.
+    """One file with the weights and configuration that prediction needs.
 
     python -m train bundle last OUT=model.pt DTYPE=float16
     """
@@ -264,7 +268,7 @@ class BundleOptions(EpochOptions):
 
 
 class ExportOptions(EpochOptions, CacheOptions):
-    """The networks of a run as one file for other programs, checked on the test clips in the run's cache.
+    """The networks of a run as one file for other programs, checked on test clips if their cache is there.
 
     python -m train export last OUT=model.onnx
     """
@@ -274,18 +278,20 @@ class ExportOptions(EpochOptions, CacheOptions):
 
 
 class RemoveOptions(RunsOptions):
-    """Delete runs, after listing their files.
+    """Delete runs and importance folders, after printing the number and size of their files.
 
     python -m train remove RUN="mel-cnn4 mfcc-cnn4"
     """
 
-    run: str = option("", "a run's name, path or unique prefix; several remove each", positional=True)
+    run: str = option(
+        "", "name, path or unique prefix of a run or importance folder; several remove each", positional=True
+    )
     dataset: str = option("", "dataset of the runs that RUN chooses from; all by default")
     yes: bool = option(False, "remove without asking")
 
 
 class ListOptions(RunsOptions):
-    """Models, augmentations, recipes and importance folders; one model's stages.
+    """Models, augmentations, recipes and importance folders, or one model's stages.
 
     python -m train list resnet18 GRID=128x431
     """

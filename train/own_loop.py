@@ -1,4 +1,4 @@
-"""A training loop of one's own, with the trainer's clips, folds and augmentation, that writes a run folder.
+"""The trainer's clips, folds and augmentation for a training loop of one's own, and the run folder it writes.
 
     own = OwnRun("mine", RunOptions(dataset="esc10", features="mel+chroma"))
     for fold in own.folds:
@@ -68,7 +68,7 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
     def augment(
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch (B, C, H, W) and its class numbers (B,), augmented as by the trainer.
+        """A batch (B, C, H, W) and its class numbers (B,), with tags labels (B, K), augmented as in training.
 
         The new targets are probabilities (B, K), because mixup mixes them: `cross_entropy` takes them.
         """
@@ -79,8 +79,8 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 class OwnRun:
     """One configuration's clips by fold, and the run folder of its predictions.
 
-    name     the network's, in the folder's name and the report
-    options  those of `train run`: dataset, features, grid, norm, augment, val, seed and the rest
+    name     name of the network in the folder's name and the report
+    options  the options of `train run`: dataset, features, grid, norm, augment, val, seed and the rest
     """
 
     def __init__(self, name: str, options: RunOptions) -> None:
@@ -129,7 +129,7 @@ class OwnRun:
         """Write the fold's predictions into the run folder, which the first fold creates.
 
         probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1, except with tags
-        history        a row for each epoch with any of epoch, lr, seconds, train_loss, train_accuracy
+        history        a row for each epoch, with any columns of history.csv such as epoch, train_loss
         network        its parameters are counted for run.json; its weights are not kept
         """
         clips = self.clips(fold, "test")

@@ -1,6 +1,6 @@
-"""The plan of a run, made from options and cache before training. No torch.
+"""The plan of a run, made from options and cache before training; models of the catalogue need no torch here.
 
-`make_plan` refuses wrong options; `remarks` names clips that are left out, with the reason.
+`make_plan` refuses wrong options; `remarks` says which options were changed and which clips are left out.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -50,8 +50,8 @@ Positions = NDArray[np.intp]  # rows of the clip table
 
 FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture has no published weights
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
-NAMED_CLIPS = 3  # omitted clips that are named
-PADDED = 0.1  # share of shorter clips; above it, windows through a recording have the clips' median length
+NAMED_CLIPS = 3  # omitted clips that a message names, at most
+PADDED = 0.1  # share of padded clips; above it, windows of predict have the clips' median length
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -83,7 +83,7 @@ class Plan:
 
     @cached_property
     def classes(self) -> list[dict[str, str]]:
-        """Name and category of each class, sorted by name as the probability columns are."""
+        """Name and category of each class, sorted by name, in the order of the probability columns."""
         if self.tags:
             names = sorted({*by_label(self.table)["label"]} - {""})
             return [{"name": name, "category": ""} for name in names]
@@ -107,7 +107,7 @@ class Plan:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """(D, H, W) of the network's input."""
+        """(D, H, W) of the network's input, smaller than the grid if AUGMENT crops."""
         return self.input.shape[0], *trained_shape(self.augmenter, self.input.grid)
 
     @property
@@ -117,7 +117,7 @@ class Plan:
 
     @property
     def tags(self) -> bool:
-        """Whether clips have several labels or none."""
+        """Whether clips may have several labels or none."""
         return self.options.task == "tags"
 
     @cached_property
@@ -135,23 +135,23 @@ class Plan:
 
     @property
     def resolved_options(self) -> TrainingOptions:
-        """The options as run.json has them; WEIGHTS of a file is the file's name."""
+        """The options as run.json has them; WEIGHTS stays as given."""
         exact = {"padding": "keep"} | self.identity.content["options"] | {"weights": self.options.weights}
         return TrainingOptions(**exact)
 
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
-        """(n, K) whether each of these clips has each class."""
+        """(n, K): whether each of these clips has each class."""
         targets = self.targets[positions]
         return targets > 0 if self.tags else targets[:, None] == np.arange(len(self.classes))
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
-        """The leading columns of predictions.csv for these clips; `columns`: split, selection."""
+        """A row for each of these clips: id, group, a window's start and end, `columns` (split…), target."""
         clips = self.cache.clips.iloc[positions]
         target = clips["label"] if self.tags else np.array(self.names, object)[self.targets[positions]]
         return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(**columns, target=target)
 
     def present(self, clip_ids: Ids) -> set[int]:
-        """The class numbers of these clips."""
+        """The numbers of the classes that these clips have."""
         return {*np.flatnonzero(self.indicator(self.cache.positions(clip_ids)).any(axis=0)).tolist()}
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
@@ -161,7 +161,7 @@ class Plan:
 
 
 def make_plan(asked: RunOptions) -> Plan:
-    """The plan of these options; RequestError with the first fault.
+    """The plan of these options; RequestError names the first fault.
 
     >>> make_plan(RunOptions(dataset="esc10", features="mel")).path
     PosixPath('runs/esc10/mel-resnet18+texture')
@@ -190,7 +190,7 @@ def make_plan(asked: RunOptions) -> Plan:
 
 
 def run_config(plan: Plan, machine: Machine, versions: Mapping[str, str]) -> RunConfig:
-    """run.json, without the results of training."""
+    """The content of run.json before training."""
     options = plan.options
     model = plan.model
     content = plan.identity.content
@@ -237,8 +237,8 @@ def run_config(plan: Plan, machine: Machine, versions: Mapping[str, str]) -> Run
 def check_options(options: RunOptions) -> None:
     """RequestError for a list where one value is expected, or for values that do not go together.
 
-    FOLDS and DEVICE apart, only a sweep takes lists; blanks are allowed in a path and after the commas of
-    AUGMENT.
+    The options of SWEPT and FEATURES take one value here. Blanks are allowed after commas, and in a path for
+    any option but FEATURES.
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
@@ -271,13 +271,13 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     channels = parse_set(options.features)
     cache.refuse_missing(channels)
     for channel in channels:
-        cache.read(channel, np.arange(0))  # refuses rows that the feature has not
-    # stored names: mel@n_mels=128 is mel
+        cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
+    # the cache's names: mel@n_mels=128 is stored as mel
     return tuple(replace(parse_channel(cache[channel].stored), rows=channel.rows) for channel in channels)
 
 
 def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:
-    """The model; if MODEL is the default, mlp for vectors alone, and ResNet-18 with WEIGHTS.
+    """The named model; instead of the default, mlp if all channels are vectors, else ResNet-18 with WEIGHTS.
 
     RequestError if the model cannot take the channels.
     """
@@ -297,7 +297,7 @@ def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: 
 def resolve_options(
     asked: RunOptions, channels: Sequence[Channel], model: Architecture
 ) -> tuple[RunOptions, tuple[str, ...]]:
-    """The options with resolved names, ignored ones at their defaults; and messages about both."""
+    """The options with resolved names and ignored options at their defaults, and messages about changes."""
     ignored: dict[str, Any] = {
         name: field.default
         for name, field in FIELDS.items()
@@ -311,7 +311,7 @@ def resolve_options(
     if ignored:
         messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
     features = "+".join(map(str, channels))
-    device = asked.device.split()[0].partition(":")[0]  # which GPU, and how many, changes nothing
+    device = asked.device.split()[0].partition(":")[0]  # predictions do not depend on which GPU, or how many
     named = replace(
         asked, features=features, model=model.name, device=device, augment=asked.augment or "none"
     )
@@ -319,9 +319,9 @@ def resolve_options(
 
 
 def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> pd.DataFrame:
-    """The clips that are done in every channel, with COPIES copies of each.
+    """The clips that are done in every channel, with up to COPIES altered copies of each.
 
-    RequestError if they have fewer than two folds.
+    RequestError if there is no clip or only one fold, or if FOLDS or COPIES ask for more than there is.
     """
     usable = cache.readable(channels)
     stored = " ".join(channel.stored for channel in channels)
@@ -346,9 +346,9 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
 
 
 def check_classes(table: pd.DataFrame, options: RunOptions) -> None:
-    """RequestError for fewer than two classes, a clip without a class, or a name that no class may have.
+    """RequestError for classes that cannot be learned, forbidden class names, or options unfit for the task.
 
-    With tags a clip may have no label; options that do not go together with tags are refused too.
+    Clips need two classes and one class each; with tags, two different sets of labels (one may be empty).
     """
     task = options.task
     if options.select == ("val_accuracy" if task == "tags" else "val_map"):
@@ -379,9 +379,11 @@ def class_column(task: str) -> str:
 
 
 def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]) -> list[str]:
-    """Messages before training: options that were changed, clips that are left out.
+    """Messages before training, such as options that were changed and clips that are left out.
 
-    unusable  clip id -> reason. RequestError if a fold has training clips of only one class.
+    unusable  clip id -> reason
+
+    RequestError if the training clips of a fold have only one class, or with tags no label.
     """
     cache = plan.cache
     lines = list(plan.changed)

@@ -50,8 +50,8 @@ from train.options import PredictOptions, TrainedOptions
 from train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
 
 TOLERANCE = 0.1  # seconds that a file may be longer without a note: MP3 and Ogg add some
-BAR = 24  # characters of a probability of 1
-HOPS = 4  # hops of a window, if HOP is not given
+BAR = 24  # characters of the bar for a probability of 1
+HOPS = 4  # hops in a window, if HOP is not given
 LOW_THRESHOLD = 0.2  # a fitted threshold below it is named: a class that was rare or hard to find
 
 Key = TypeVar("Key")
@@ -71,14 +71,14 @@ class AudioModel(TrainedModel):
         rejection: Rejection | None = None,
         threshold: str = "",
     ) -> None:
-        """`run`: the run of the bundle, unless it comes from a file; `threshold`: see `class_thresholds`."""
+        """`run`: the bundle's run, None for a bundle from a file; `threshold`: see `class_thresholds`."""
         super().__init__(bundle, device)
         self.run = run
         self.rejection = rejection or Rejection()
         self.thresholds = class_thresholds(threshold, self.classes, self.config.thresholds or {})
         self.sample_rate = self.config.sample_rate
         self.samples = round(self.config.duration * self.sample_rate)  # samples of a clip
-        self.channels: list[tuple[Variant, StoredChannel]] = []  # StoredChannel from run.json
+        self.channels: list[tuple[Variant, StoredChannel]] = []  # with run.json's description
         for described in self.config.channels:
             stored = described.stored
             channel = parse_channel(stored)
@@ -100,7 +100,7 @@ class AudioModel(TrainedModel):
 
     @classmethod
     def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":
-        """The run or bundle of RUN, on the device and threads of the options; a line names it."""
+        """The run or bundle of RUN, on the device and threads of the options; tells which it is."""
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
         keep_freed_memory()
@@ -124,7 +124,7 @@ class AudioModel(TrainedModel):
     def features(self, y: Samples) -> Values:
         """The values of one clip as a cache stores them: (rows, frames) a channel.
 
-        y  up to `samples` of them; a shorter clip is followed by zeros
+        y  up to `samples` samples; zeros follow a shorter clip
         """
         clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
         stored = []
@@ -162,7 +162,7 @@ class AudioModel(TrainedModel):
         return SEPARATOR.join(name for name, p in pairs if p > self.thresholds.get(name, 0.5))
 
     def window_samples(self, seconds: float) -> int:
-        """The samples of WINDOW; RequestError if it is longer than a clip."""
+        """The number of samples of WINDOW, by default of a training clip; RequestError if it is longer."""
         longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:
             seconds = self.config.clip_seconds
@@ -178,12 +178,13 @@ def predict_files(
     fold: int | None = None,
     places: Mapping[str, audio.Span] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """The answers of one fold's model, or of all folds' together, for the first seconds of each file.
+    """The answers of one fold's model, or of all folds' together, for the beginning of each file.
 
-    places  key -> the part of that file that counts instead
+    files   key -> file
+    places  key -> the part of that file that counts instead of its beginning
 
-    A row has the key of a file that can be read, `predicted`, empty without an answer, and a probability for
-    each class. The other files are named on standard error.
+    A row of the table, indexed by key, has `predicted`, empty without an answer, and a probability for each
+    class. Files that cannot be read are left out, and named on standard error.
 
     predict_files(model, {"dog": Path("dog.wav")})["predicted"]
     """
@@ -259,7 +260,7 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> None:
 
 
 def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
-    """Name the files whose content the run's cache holds: the models were trained on them."""
+    """Say how many files have content that the run's cache holds, with the first one's name."""
     if not is_cache(cache):
         return
     clips, _ = read_index(cache)
@@ -278,7 +279,7 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
 
 
 def predict_audio(options: PredictOptions) -> int:
-    """Print the classes of audio files, or write their timelines; 1 if a file could not be read.
+    """Print the classes of audio files or test clips, or write timelines; 1 if a file could not be read.
 
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
@@ -334,12 +335,13 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
 
 
 def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[str, Path]) -> int:
-    """A timeline of each file in <reports>/<dataset>/timelines/, and detections.* of all beside that folder;
-    1 if a file could not be read.
+    """Write a timeline of each file in <reports>/<dataset>/timelines/, detections.* of all files beside it.
 
-    files  by the names that tables give them: paths below AUDIO
+    files  name -> file; the names are paths below AUDIO, as annotation tables give them
+
+    Returns 1 if a file could not be read.
     """
-    from train import timeline  # here, since few ask for one
+    from train import timeline  # imported here, since few runs need it
 
     rate = model.sample_rate
     samples = model.window_samples(options.window)

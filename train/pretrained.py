@@ -1,4 +1,4 @@
-"""Start from published weights: networks trained on ImageNet.
+"""Start from trained weights: those of ImageNet that torchvision publishes, or a file of weights.
 
 `WEIGHTS=imagenet` stands for the address that torchvision publishes for the model; a file or another
 address works too. A name like resnet18-f37072fd.pth holds the beginning of its content's SHA-256, which is
@@ -37,10 +37,10 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
 def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
-    """WEIGHTS into a network, in place: `imagenet` into each member that has some, a file into the first.
+    """Load WEIGHTS into a network: `imagenet` into each member with published weights, a file into the first.
 
     The first convolution is adapted to the network's channels; the last layer keeps its own weights,
-    since its classes are others. Anything else that does not fit is a RequestError.
+    since its classes are others. RequestError if anything else does not fit.
     """
     networks = [network] if architecture.weight is None else network.children()
     published = [PUBLISHED.get(entry.name, "") for entry, _ in architecture.members]
@@ -67,7 +67,7 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
 
 
 def fetch(url: str) -> Path:
-    """The file behind `url`, downloaded once to where torchvision keeps its own, checked by its name."""
+    """The file at `url`, downloaded once into torch's cache, if it has the hash in its name."""
     name = url.partition("?")[0].rpartition("/")[2]
     if not HASH_IN_NAME.search(name):
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
@@ -81,7 +81,7 @@ def fetch(url: str) -> Path:
             check_hash(name, content)
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, content)
-        except OSError as error:  # the network's errors too
+        except OSError as error:  # errors of requests too
             raise RequestError(
                 f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
             ) from None
@@ -89,7 +89,7 @@ def fetch(url: str) -> Path:
 
 
 def check_hash(name: str, content: bytes) -> None:
-    """RequestError if the content does not have the SHA-256 in the file's name."""
+    """RequestError if the file's name has a SHA-256 that is not the content's."""
     promised = HASH_IN_NAME.search(name)
     digest = hashlib.sha256(content).hexdigest()
     if promised and not digest.startswith(promised[1]):
@@ -102,8 +102,8 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     """RequestError if WEIGHTS come from a fold of this project that trained on test clips of one of `folds`.
 
     A checkpoint names the fold that it left out, and the run.json above it names the dataset. Weights without
-    that run.json, or of another dataset, are accepted. If clips or folds of the dataset have changed since,
-    the fold's number means other clips: no fold is accepted.
+    that run.json, or of another dataset with other clips, are accepted. If clips or folds of the dataset have
+    changed since, the fold's number means other clips: no fold is accepted.
     """
     weights = plan.options.weights
     file = Path(weights).resolve()
@@ -146,7 +146,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     """A convolution's kernels (outputs, C, ...) for another number of input channels.
 
-    The input channels are repeated in turn and scaled, so that equal inputs give equal outputs (as timm).
+    The input channels are repeated in turn and scaled, so that outputs keep about their size (as in timm).
     """
     given = kernel.shape[1]
     turns = [i % given for i in range(channels)]

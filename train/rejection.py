@@ -1,6 +1,6 @@
-"""Withheld predictions: too soft audio, no class probable enough, or a class below its own threshold.
+"""Thresholds below which predictions are withheld: the audio's level, the probability, each class's own.
 
-The probability may be chosen on a run's validation clips for a wanted accuracy of the answers.
+A run's validation clips give the probability at which the answers reach a wanted accuracy (REJECT=auto).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Rejection:
-    """GATE and REJECT, as thresholds."""
+    """The thresholds of GATE and REJECT."""
 
     probability: float = 0.0
     level: float = -np.inf  # dB of full scale
@@ -49,7 +49,7 @@ class Rejection:
 
 
 def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, float]) -> dict[str, float]:
-    """THRESHOLD by class; classes that it does not name keep the run's own. Empty if nothing gives one.
+    """THRESHOLD by class; other classes keep the run's own, else 0.5. Empty if no class has one.
 
     >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
     {'dog': 0.5, 'rain': 0.3}

@@ -1,4 +1,4 @@
-"""`python -m train remove`: delete runs and importance folders after listing their files."""
+"""`python -m train remove`: delete runs and importance folders after printing their size."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ from train.options import RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """List the files of the named folders, ask, and delete the folders; 1 if the answer is no.
+    """Print the number and size of the named folders' files, ask, and delete; 1 unless the answer is yes.
 
     remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """
@@ -28,7 +28,7 @@ def remove_runs(options: RemoveOptions) -> int:
     with ExitStack() as locks:
         for folder in folders:
             for busy in (folder, *folder.glob("fold*")):
-                message = f"{busy} is being trained by another process"
+                message = f"{busy} is in use by another process"
                 locks.enter_context(Lock(busy / ".lock", busy=message))
         for folder in folders:
             own = [file for file in folder.rglob("*") if file.is_file()]
@@ -41,7 +41,8 @@ def remove_runs(options: RemoveOptions) -> int:
             print("nothing was removed; YES=1 removes them")
             return 1
         for folder in folders:
-            for name in ("run.json", "importance.json"):  # first, so that a kill leaves no run
+            # first: a half-deleted folder no longer counts as a run
+            for name in ("run.json", "importance.json"):
                 (folder / name).unlink(missing_ok=True)
             shutil.rmtree(folder)
     print("removed")

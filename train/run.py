@@ -1,7 +1,7 @@
 """`python -m train run`: train the folds of one run folder and print the scores.
 
-The options, the cache's index and run.json tell which folds are finished: torch is imported only if there is
-something to train.
+A fold that has a predictions.csv is finished. The trainer, which needs torch, is imported only if a fold is
+left to train.
 """
 
 import os
@@ -24,7 +24,7 @@ from train.options import RunOptions
 from train.plan import Plan, make_plan
 from train.summary import calibration, summary
 
-OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")  # options of a run that analysis takes too
+OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
 
 class StaleRun(RequestError):
@@ -32,7 +32,7 @@ class StaleRun(RequestError):
 
 
 def run(options: RunOptions) -> None:
-    """Train, or continue, the run of these options and print its summary."""
+    """Train or continue the run of these options, and print its summary."""
     folder = execute(options)
     if first_process():
         print(summary(folder))
@@ -40,7 +40,7 @@ def run(options: RunOptions) -> None:
 
 
 def next_steps(options: RunOptions, folder: RunFolder) -> str:
-    """The report's command and, for windows of recordings, the one that detects events."""
+    """The commands to type next: the report's and, if clips are windows, the one that detects events."""
     lines = [f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}"]
     if folder.training.windows:
         places = words(options, ("data", "runs"))
@@ -57,7 +57,7 @@ def first_process() -> bool:
 
 
 def execute(options: RunOptions) -> RunFolder:
-    """The run folder with the wanted folds finished.
+    """Train the wanted folds that are not finished; returns the run folder.
 
     >>> execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
     RunFolder(path=PosixPath('runs/esc10/mel-cnn4'))
@@ -81,7 +81,7 @@ def execute(options: RunOptions) -> RunFolder:
         from train import trainer
         from train.compute import device_of
 
-        # a linear model has an exact solution, which no device finds faster
+        # scikit-learn fits a linear model, on the CPU
         named = options.device if plan.model.kind.in_steps else "cpu"
         devices = list(map(device_of, named.split()))
         if plan.options.resident == "gpu" and "cpu" in devices:
@@ -96,7 +96,7 @@ def execute(options: RunOptions) -> RunFolder:
             trainer.train_run(plan, waiting, devices[0])
     else:
         tell(f"{folder.path} has these folds already")
-    folder = RunFolder(plan.path)  # read anew
+    folder = RunFolder(plan.path)  # the old object keeps the run.json that it read
     if first_process():
         seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
         known = folder.training
@@ -111,18 +111,21 @@ def execute(options: RunOptions) -> RunFolder:
 
 
 def beside(plan: Plan) -> Plan:
-    """The plan in a folder beside its own; a run there that was begun for the same clips continues."""
+    """The plan, moved to the retraining folder next to its run.
+
+    A retraining that was begun for the same clips and values continues; another is deleted.
+    """
     path = plan.path.with_name(plan.path.name + RETRAINING)
     plan = replace(plan, identity=replace(plan.identity, path=path))
     try:
         refuse_another(RunFolder(path), plan)
-    except RequestError:  # begun for clips that have changed again
+    except RequestError:  # begun for other clips or values, or damaged
         shutil.rmtree(path)
     return plan
 
 
 def take_place(new: Path, old: Path) -> None:
-    """Replace an old run by a finished one; RequestError if the old one is being trained."""
+    """Replace an old run by a finished one; RequestError if a fold of the old one is being trained."""
     last = old.with_name(old.name + RETRAINED)
     shutil.rmtree(last, ignore_errors=True)  # left by a kill
     with ExitStack() as locks:

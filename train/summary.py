@@ -14,12 +14,15 @@ from results.scores import confusion_matrix, fit_temperature, most_confused, sca
 
 PRINTED_SCORES = ("loss", "accuracy", "f1")
 TAGS_PRINTED = ("loss", "map", "f1")
-UNFITTED = 0.5  # threshold of a class that no fold was both trained and scored on
-LEAST_PRECISE = 3  # classes that are named, those of the least average precision
+UNFITTED = 0.5  # threshold of a class without a clip to fit it to
+LEAST_PRECISE = 3  # number of classes that are named, those of the least average precision
 
 
 def summary(run: RunFolder) -> str:
-    """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol."""
+    """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol.
+
+    With tags, mAP takes the place of accuracy, and the least precise classes that of the errors.
+    """
     folds = run.finished
     lines = [
         f"{run.path}: {len(folds)} of {len(run.folds)} folds; mean ± sd, n = {len(folds)}",
@@ -33,7 +36,7 @@ def summary(run: RunFolder) -> str:
 
 
 def error_line(run: RunFolder) -> str:
-    """The most frequent errors."""
+    """One line with the most frequent errors."""
     probabilities, targets = run.answers(split=run.scored_split)
     counts = confusion_matrix(targets, probabilities.argmax(1), len(run.classes))
     errors = [
@@ -45,7 +48,7 @@ def error_line(run: RunFolder) -> str:
 
 
 def precision_lines(run: RunFolder) -> list[str]:
-    """mAP of all folds beside the prevalence, and the classes of the least average precision."""
+    """mAP of all folds with the prevalence, and the classes with the least average precision."""
     probabilities, numbers = run.answers(split=run.scored_split)
     target = numbers > 0
     folds = run.scored(split=run.scored_split)["fold"].to_numpy()
@@ -63,9 +66,9 @@ def precision_lines(run: RunFolder) -> list[str]:
 
 
 def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
-    """Scores of these folds at the last epoch and, with validation, at the best, which counts.
+    """Scores of these folds at the last epoch and, if validation chose one, at the best, which counts.
 
-    For an ensemble also `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`.
+    An ensemble has one more line: `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`.
     """
     split = run.scored_split
     lines = []
@@ -90,9 +93,9 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
 
 
 def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
-    """selection -> temperature for new audio, fitted to all clips tested so far, for run.json.
+    """Selection -> calibration for new audio: a temperature, fitted to all clips tested so far.
 
-    With tags, thresholds by class take the temperature's place; windows have both.
+    With tags, the thresholds of `fit_thresholds` take the temperature's place; windows have both.
     """
     fitted: dict[Epoch, Calibration] = {}
     for selection in run.predictions()["selection"].unique():
@@ -109,15 +112,16 @@ def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
 
 
 def fit_thresholds(run: RunFolder, selection: str, temperature: float) -> dict[str, float]:
-    """Each class's threshold with the highest F1: of windows on validation clips, else on all tested clips.
+    """Each class's threshold with the highest F1, on validation clips of windows, else on all tested clips.
 
-    A clip counts for a class that its fold's model was trained on; UNFITTED if no such clip has the class.
+    A clip counts for the classes that its fold's model was trained on: those tested in the other folds, or
+    all classes if not every fold is finished. UNFITTED if no such clip has the class.
     """
     tested = run.scored(selection=selection)
     labels = label_indicator(tested["target"], run.classes)
     present = np.stack([labels[tested["fold"] == fold].any(axis=0) for fold in run.finished])
     elsewhere = present.sum(axis=0) - present > 0
-    if len(run.finished) == 1 or run.finished != run.folds:  # other folds are not known
+    if len(run.finished) == 1 or run.finished != run.folds:  # not all other folds are known
         elsewhere[:] = True
 
     split = "val" if run.validated and run.training.windows else "test"

@@ -28,7 +28,7 @@ MANY = 100  # more runs need YES=1
 
 
 def run_sweep(options: SweepOptions) -> int:
-    """Train every run of the product and print a table; the exit status."""
+    """Train every run of the product and print a table; returns the exit status."""
     jobs = product(options)
     if len(jobs) > MANY and not options.yes:
         raise RequestError(f"{len(jobs)} runs: give YES=1, or fewer FEATURES")
@@ -78,7 +78,7 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
 
 
 def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Exception]]:
-    """The finished run folders, and the error of each run that failed."""
+    """Train the runs; returns the finished run folders, and the error of each run that failed."""
     done = []
     failures = {}
     started = time.monotonic()
@@ -95,9 +95,10 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Ex
 
 
 def table(done: Sequence[RunFolder]) -> str:
-    """One row a configuration, best first: accuracy or, for tags, mAP with its interval, seeds together.
+    """A table with a row for each configuration, the best first: its accuracy (tags: mAP) and the interval.
 
-    The score is on test clips, or on validation clips if the test folds are never scored.
+    All seeds of a configuration count together. The score is on test clips, or on validation clips if the
+    test folds are never scored.
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:
@@ -109,7 +110,7 @@ def table(done: Sequence[RunFolder]) -> str:
         parts = [folder.scored(split=folder.scored_split) for folder in seeds]
         clips = pd.concat(parts, ignore_index=True)
         groups = clips["group"].where(clips["group"] != "", clips["clip_id"])
-        if seeds[0].tags:  # as in the report, mAP is of all folds by ranks within each
+        if seeds[0].tags:  # as in the report, mAP is over all folds, by ranks within each fold
             ranks = [fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy()) for part in parts]
             evidence = label_indicator(clips["target"], classes), np.concatenate(ranks)
             score = macro(average_precision(*evidence))

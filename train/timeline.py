@@ -1,6 +1,6 @@
-"""Files about recordings: every window as CSV, labels for Audacity, a figure; the detections of all.
+"""The files that predict writes about recordings: windows as CSV, labels for Audacity, a figure, detections.
 
-Only a batch of windows, and the predictions, are in memory at a time.
+`windows` and `resampled` work block by block, so that a long recording is never in memory as a whole.
 """
 
 import io
@@ -17,8 +17,8 @@ from commandline.terminal import as_csv, counted, tell, text_table
 from storage.files import replace_file
 from train.rejection import Samples
 
-DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}  # milliseconds
-# Columns of scores.csv that are printed, and their heads.
+DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}  # decimal places; times are in seconds
+# Columns of scores.csv that are printed -> their heads.
 SCORES_SHOWN = {
     "window_precision": "precision",
     "window_recall": "recall",
@@ -32,7 +32,7 @@ SCORES_SHOWN = {
     "f1_collar": "F1 collar",
     "best_f1_collar": "perfect",
 }
-DRAWN = 8  # classes in the figure: those most often the most probable
+DRAWN = 8  # classes in the figure, at most: those most often the most probable
 
 Span = tuple[float, float]  # start and end of a window, in seconds
 
@@ -40,11 +40,11 @@ Span = tuple[float, float]  # start and end of a window, in seconds
 def windows(
     blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
 ) -> Iterator[tuple[Span, Samples]]:
-    """Windows of `samples`, one every `hop`, from blocks of any length.
+    """Windows of `samples` samples, one every `hop` samples, from blocks of any length.
 
     The last window ends with the recording. A recording shorter than a window is one shorter window.
     """
-    before = rest = np.zeros(0, np.float32)  # `before`: the previous window's samples before the next one
+    before = rest = np.zeros(0, np.float32)  # `before`: the hop of samples before `rest`
     start = 0
     for block in blocks:
         rest = np.concatenate([rest, block])
@@ -144,7 +144,7 @@ def write_scores(scores: pd.DataFrame, folder: Path) -> None:
 
 
 def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> bytes:
-    """The probabilities of the commonest classes over time, as PNG."""
+    """A figure of the probabilities of DRAWN classes over time, as PNG."""
     from matplotlib.figure import Figure
 
     drawn = probabilities.idxmax(axis=1).value_counts().index[:DRAWN]

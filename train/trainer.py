@@ -1,8 +1,8 @@
 """Training of one run: `train_run` calls `train_fold` for each fold, which calls `Trainer.fit`.
 
-Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. All random numbers
-come from generators seeded by (seed, fold, epoch): a fold that was killed and continued ends with the same
-bits.
+Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. Initial weights are
+seeded by (seed, fold), the random numbers of an epoch by (seed, fold, epoch): a fold that was killed and
+continued on the same machine ends with the same bits.
 """
 
 import io
@@ -59,7 +59,7 @@ BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  #
 
 
 def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
-    """The epochs after which the test fold is scored, evenly spread, besides the last.
+    """The epochs after which the test fold is scored, evenly spread; the last one is scored in any case.
 
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
@@ -87,7 +87,7 @@ class Trainer:
         self.forward = network if forward is None else forward
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
-        # keeps small gradients above zero
+        # scales the loss in fp16, so that small gradients do not become 0
         self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "fp16")
         self.epochs = data.plan.epochs
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
@@ -96,7 +96,7 @@ class Trainer:
 
     @classmethod
     def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
-        """Place the network; returns how to compute and the module that training steps call."""
+        """Choose how to compute and place the network; returns the choice and the module that steps call."""
         batches, generator = cls.draw(data, 1)
         ((x, y),) = data.batches(batches[:1])
         batch = data.plan.augmenter(x, y, data.channels, generator)
@@ -117,8 +117,8 @@ class Trainer:
     def fit(self, folder: Path, bar: "Bar", trackers: "Sequence[Tracker]" = ()) -> None:
         """Train from wherever the fold stands to its end.
 
-        An epoch ends with best.pt, last.pt and its row, written in this order: whatever a kill leaves half
-        done is done again, with the same result.
+        An epoch ends with best.pt if it is the best so far, last.pt and its row, written in this order:
+        whatever a kill leaves half done is done again, with the same result.
         """
         scored = curve_epochs(self.options, len(self.data.train), len(self.data.test))
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
@@ -144,9 +144,9 @@ class Trainer:
         written.result()
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
-        """Train on each clip PASSES times; returns the epoch row's first columns.
+        """Train one epoch; returns the first columns of its row.
 
-        Raises Failed if the loss diverges.
+        Raises Failed if the loss diverges or the weights are not finite.
         """
         data = self.data
         options = self.options
@@ -157,7 +157,7 @@ class Trainer:
         weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
         losses = []
         hits = []
-        shown = []  # with tags, targets and logits (2, B, K) of each batch: mAP is that of the epoch
+        shown = []  # with tags, targets and logits (2, B, K) of each batch, for the epoch's mAP
         self.forward.train()
         start = time.perf_counter()
         for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
@@ -210,10 +210,10 @@ class Trainer:
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(A, N, K) probabilities of the averaged weights, each clip's views averaged.
+        """(A, N, K) probabilities by the network of `average`, averaged over each clip's views.
 
         A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain fp32, whatever the
-        training used: any machine repeats it.
+        training used, so that another machine gives nearly the same.
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
@@ -292,7 +292,7 @@ class LinearTrainer(Trainer):
 
 
 def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer) -> None:
-    """Read every clip once, then train one fold after the other from wherever it stands to its end."""
+    """Measure every clip, then train one fold after the other, each from where it stands to its end."""
     options = plan.options
     # refused before the run's folder is made
     threads_of(options.threads)
@@ -323,7 +323,7 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Train
                 front_end = getattr(network, "shift_invariant", None)
                 if front_end and plan.augmenter.only_shifts:  # every view of a clip has the same statistics
                     data = data.computed_once(front_end)
-                # placed and compiled for the first fold; later folds load their first weights into it
+                # placed and compiled for the first fold; later folds load their initial weights into it
                 if forward is None:
                     compute, forward = trainer.prepare(network, data, device)
                 else:
@@ -358,7 +358,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     if (folder / "last.pt").is_file():
         trainer.resume(folder / "last.pt")
     clips = plan.options.passes * len(trainer.data.train)
-    bar.total -= clips * trainer.epoch  # it counts what is left to do
+    bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_folder.start_history(folder, trainer.rows, run.history_columns)
     trackers = []
     if plan.options.tracker:
@@ -392,16 +392,16 @@ def explanation(error: Exception, options: RunOptions, device: str) -> str:
 
 
 def write_results(trainer: Trainer, folder: Path) -> None:
-    """Write augmented.npz; then each member's table, and predictions.csv last.
+    """Write augmented.npz if the run augments and has none yet, each member's table, and predictions.csv.
 
-    A table has the predictions by the last weights and, with validation, by those of the best epoch.
+    A table has the predictions by the last weights and, if validation chose one, by those of the best epoch.
     """
     data = trainer.data
     plan = trainer.plan
     if plan.augmenter.steps and not any(plan.path.glob("fold*/augmented.npz")):
         previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
         (x,) = data.source.batches([previewed])
-        if x.shape[2:] != (1, 1):  # vectors alone have no time
+        if x.shape[2:] != (1, 1):  # vectors and row statistics have nothing to draw
             arrays = preview(x, plan.augmenter, data.channels, seeded(x.device, plan.options.seed, data.fold))
             arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
             arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)

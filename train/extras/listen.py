@@ -4,8 +4,8 @@ standard input.
     sox -d -t raw -r 44100 -e signed -b 16 -c 1 - | python -m train listen RUN
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen RUN
 
-A thread reads the input, so a slow prediction loses no audio and never blocks the microphone; the next
-prediction is for the newest audio. The latency is at most HOP seconds plus the time to compute.
+A thread reads the input, so a slow prediction never blocks the microphone; the next prediction is for the
+newest audio. The latency is at most HOP seconds plus the time to compute, if that takes less than HOP.
 """
 
 import importlib.util
@@ -34,7 +34,7 @@ PCM: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "s32": np.dtype("<i4"),
 
 
 def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple[Samples, int]]:
-    """The last `samples` of a stream and the number received, after every `step` samples and at its end.
+    """The last `samples` of a stream and the number received, after at least `step` new ones or at its end.
 
     Samples that arrive during a prediction are taken together.
     """
@@ -61,7 +61,7 @@ def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple
 
 
 def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
-    """A function that waits for so many bytes of the default microphone."""
+    """A function that reads a number of bytes from the default microphone, and waits for them."""
     try:
         import sounddevice
 
@@ -73,7 +73,7 @@ def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
 
 
 def listen_live(options: ListenOptions) -> int:
-    """Predict until standard input ends; 1 if it held no audio.
+    """Predict until the input ends; 1 if it held no audio.
 
     listen_live(ListenOptions(run="last", hop=0.25))
     """
@@ -85,7 +85,7 @@ def listen_live(options: ListenOptions) -> int:
     samples = model.window_samples(options.window)
     hop = options.hop
     silence = np.zeros(model.samples, np.float32)
-    for _ in range(2):  # the first prediction compiles
+    for _ in range(2):  # the first prediction also compiles; the second is timed
         start = time.perf_counter()
         list(model.predict([(0, silence)]))
     computing = time.perf_counter() - start

@@ -3,16 +3,16 @@
 The file holds the networks of all finished folds, the steps before them (standardisation, resizing, rounding
 to float16) and the average over views and folds.
 
-    inputs   one for each channel, named like the stored feature, (B, rows, frames) float32, as in a cache;
-             for a run without padding (metadata: padding) only a clip's own frames, at least two, if they
-             are frames of time
-    outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature; by_fold
-             (B, F, K), as in predictions.csv
-    metadata classes, folds, sample_rate, duration and channels (names, parameters, rows of features) as JSON
+    inputs   one for each channel, with its name (mfcc:1-19; a second mel is mel_2): (B, rows, frames)
+             float32, as in a cache; if the run drops padding (metadata: padding), frames of time are a clip's
+             own alone, at least two
+    outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature (not with
+             tags); by_fold (B, F, K), as in predictions.csv
+    metadata features, channels (names, parameters, rows), sample_rate, duration, classes, folds, padding
 
 Features are not part of the file: docs/howto/export.md shows how to compute them. Before the file is
-written, onnxruntime's output is compared with predictions.csv if the cache is there, else with the networks
-themselves on noise.
+written, onnxruntime's by_fold is compared with predictions.csv if the cache has the features, else with the
+networks themselves on noise.
 """
 
 import json
@@ -41,7 +41,7 @@ from train.network_input import Statistics
 from train.options import ExportOptions
 
 OPSET = 18
-CHECKED = 64  # clips of each fold that are compared
+CHECKED = 64  # clips of each fold that are compared, at most
 
 
 class ExportedRun(nn.Module):
@@ -72,7 +72,7 @@ class ExportedRun(nn.Module):
 
 
 def export_run(options: ExportOptions) -> int:
-    """Write the run's ONNX file to `out` or <run>.onnx and print how far it agrees; the exit status.
+    """Write the run's ONNX file to `out` or <run>.onnx and print how far it agrees; returns the exit status.
 
     export_run(ExportOptions(run="last", out=Path("model.onnx")))
     """
@@ -123,11 +123,11 @@ def export_run(options: ExportOptions) -> int:
 
 
 def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
-    """The file's content, by torch's TorchScript exporter, which needs no further package, with metadata."""
+    """The file's content with metadata, by torch's TorchScript exporter, which needs no further package."""
     axes = {name: {0: "clips"} for name in (*names, "probabilities", "by_fold")}
     spec = model.input
     for name, channel in zip(names, spec.channels):
-        if spec.drop_padding and channel.timed and channel.frames > 1:  # a clip's own frames
+        if spec.drop_padding and channel.timed and channel.frames > 1:  # clips differ in length
             axes[name][2] = f"{name}_frames"
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # torch warns that a newer exporter exists; the file is checked

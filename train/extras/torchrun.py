@@ -1,7 +1,7 @@
-"""Several processes: torchrun's share every batch of one model; DEVICE= gives each fold its own device.
+"""Several processes: those of torchrun share every batch; those of several devices in DEVICE share the folds.
 
-Under torchrun DistributedDataParallel averages the gradients; each process has its own batch statistics. The
-first process makes choices, scores and writes the run; the others write to a temporary folder.
+Under torchrun, DistributedDataParallel averages the gradients; batch norm normalises each process's part by
+itself. The first process makes choices, scores and writes the run; the others write to a temporary folder.
 """
 
 import atexit
@@ -44,7 +44,7 @@ def gather(value: Value) -> list[Value]:
 
 
 class SharedTrainer(Trainer):
-    """One process of several: it trains its part of every batch, with the first one's choices and scores."""
+    """One process of several: it trains on its part of a batch, with the first one's choices and scores."""
 
     @classmethod
     def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
@@ -103,7 +103,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
 
 
 def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
-    """Train the folds of one run on several devices, with one process for each device."""
+    """Train the folds of one run on several devices, with one process for each device that gets a fold."""
     jobs = []
     devices = options.device.split()
     for first, device in enumerate(devices[: len(folds)]):

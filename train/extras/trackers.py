@@ -1,8 +1,8 @@
 """Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases, each optional.
 
 A tracker follows one fold: `epoch` is called with each row of history.csv, `finish` once at the end. Nothing
-is read back from a tracker. A new one is a class under `TRACKERS.register`; its package is imported when it
-is opened.
+is read back from a tracker. A new tracker is a class under `TRACKERS.register`; its package is imported when
+the tracker is opened.
 """
 
 import importlib.util
@@ -36,17 +36,17 @@ class Fold(NamedTuple):
 
 
 class Tracker(Protocol):
-    """Follows one fold, with its own files in a folder; it needs the installed `package`."""
+    """A tracker of one fold, with its own files in a folder; it needs the installed `package`."""
 
     package: ClassVar[str]
 
     def __init__(self, fold: Fold, folder: Path) -> None: ...
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """One row of history.csv, without empty columns."""
+        """Record one row of history.csv, without its empty columns."""
 
     def finish(self, complete: bool) -> None:
-        """Write everything and print the place; `complete`: the fold has its predictions."""
+        """Write everything and print where it is; `complete`: the fold has its predictions."""
 
 
 TRACKERS: Registry[type[Tracker]] = Registry("tracker")
@@ -84,7 +84,7 @@ class TensorBoard(Tracker):
 
 @TRACKERS.register("wandb")
 class WeightsAndBiases(Tracker):
-    """A W&B run for each fold, a group for each feature set. Without an API key it stays offline.
+    """A W&B run for each fold, a group for each feature set; offline by default if there is no API key.
 
     The id comes from the run's hash, so that a continued fold is the same W&B run.
     """
@@ -96,7 +96,7 @@ class WeightsAndBiases(Tracker):
 
         folder.mkdir(parents=True, exist_ok=True)  # else wandb would take another folder, silently
         known = wandb.login(prompt=False, verify=False)  # a prompt would wait for an answer for ever
-        mode = os.environ.get("WANDB_MODE", "online" if known else "offline")  # wandb's own switch counts
+        mode = os.environ.get("WANDB_MODE", "online" if known else "offline")  # wandb's own switch wins
         self.fold = fold
         config = fold.run.training
         self.run = wandb.init(
@@ -135,7 +135,7 @@ class WeightsAndBiases(Tracker):
 
 
 def check_trackers(wanted: str) -> None:
-    """RequestError if a tracker in `tensorboard wandb` is unknown or its package is missing."""
+    """RequestError if a tracker named in `wanted` is unknown or its package is missing."""
     for name in wanted.split():
         if importlib.util.find_spec(TRACKERS[name].package) is None:
             raise RequestError(f"TRACKER={name} needs its package: pip install {TRACKERS[name].package}")

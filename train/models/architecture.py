@@ -1,7 +1,7 @@
 """Architectures by name: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
 
-`a+b` is the ensemble of two that take images; `weight`, an option of the second, is its weight in their
-answer. torch is imported when a network is built.
+`a+b` is the ensemble of two image models; `weight`, an option of the second, is its weight in their joint
+logits. torch is imported when a network is built, or a name is not in the catalogue.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Architecture:
     ) -> nn.Module:
         """The network on the CPU, in training mode; `untimed` as in `InputSpec`.
 
-        `generator` draws the weights of convolutions and linear layers (He et al. 2015 for ReLU networks,
-        zero biases); without one torch draws them.
+        `generator` draws the weights of convolutions (He et al. 2015, for ReLU) and linear layers (as torch
+        does by default), and biases are 0; without one torch draws all of them.
         """
         from torch import nn
 
@@ -151,7 +151,7 @@ def resolve(text: str) -> Architecture:
     members: list[tuple[Model, Given]] = []
     for part in text.split("+"):
         name, _, options = part.partition("@")
-        entry = MODELS[name] if name in MODELS else all_models()[name]  # perhaps of a further module
+        entry = MODELS[name] if name in MODELS else all_models()[name]  # its module may not be imported yet
         allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
         given: Given = {}
         for word in filter(None, options.split(",")):

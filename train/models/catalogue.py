@@ -1,7 +1,7 @@
 """Every model of the project: its name, its kind of input, its options.
 
-Networks stand in the modules beside this one, and a builder imports its own. A builder and its network are
-therefore two definitions: a run is planned, and a finished one found, without waiting for torch.
+Networks stand in the modules beside this one. A builder imports its network only when it is called, so that a
+run is planned, or a finished one found, without waiting for torch.
 
 A builder takes the input's channels, the number of classes and the (rows, frames) of the input. One that has
 a fourth parameter, `untimed`, gets `InputSpec.untimed`: the channels whose columns are not time.
@@ -70,7 +70,7 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     return strided(channels, classes, shape, width)
 
 
-# docs/explanation/accuracy.md has the weight. Shift changes no statistic and gain did not help.
+# docs/explanation/accuracy.md explains the weight. Shift would change no statistic, and gain did not help.
 @model(kind="image", ensemble_weight=0.67, augment="none", reads_padding=True)
 def texture(
     channels: int, classes: int, shape: Shape, untimed: Untimed = (), *, width: int = 256
@@ -111,6 +111,7 @@ def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
 def mlp(channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5) -> nn.Module:
     """A multilayer perceptron on vectors; other features enter by mean and deviation of each row.
 
+    A channel whose columns are not time enters with all its values.
     channels: how many numbers a clip has; shape is (1, 1).
     """
     from train.models.mlp import VectorNet
@@ -124,7 +125,8 @@ def linear(channels: int, classes: int, shape: Shape, *, C: float = 0.1) -> nn.M
 
     C: one over the strength of the L2 penalty, as in scikit-learn. 0.1 had the lowest loss among 0.0003 to 1
     for mel and mel+mfcc+chroma, 0.3 for mfcc+chroma (ESC-10, folds 2 to 5, each held out in turn).
-    channels: how many row statistics a clip has; shape is (1, 1).
+    A channel whose columns are not time enters with all its values.
+    channels: how many numbers a clip has; shape is (1, 1).
     """
     from train.models.linear import LinearNet
 

@@ -1,4 +1,4 @@
-"""Logistic regression on row statistics: minutes for every feature on a CPU.
+"""Logistic regression on row statistics: minutes for all features together on a CPU.
 
 scikit-learn fits it. The result is a small network, so that weights, predictions and run folder are like
 those of any other model. Its input (B, D, 1, 1) is that of the kind `linear` in train/network_input.py.
@@ -51,7 +51,7 @@ def fit(
     network.head.bias.fill_(ABSENT)
     standard = scaler.transform(x.astype(np.float64))
     regression = LogisticRegression(C=network.strength, max_iter=2000)
-    with threadpool_limits(1):  # products too small to share: waiting for a second thread costs more
+    with threadpool_limits(1):  # products are too small to share: waiting for a second thread costs more
         if y.ndim == 2:
             everywhere = y.all(axis=0)
             network.head.bias[torch.from_numpy(everywhere)] = -ABSENT

@@ -1,7 +1,7 @@
 """The registry of models: a model is one decorated function.
 
-The project's stand in catalogue.py, your own in a further module of this folder. Nothing here imports torch:
-a run is planned without it.
+The project's models stand in catalogue.py, your own in a further module of this folder. Nothing here imports
+torch: a run is planned without it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODELS: Registry[Model] = Registry("model")
 
 @dataclass(frozen=True)
 class Model:
-    """One entry: `builder(channels, classes, shape, **options)` makes the network, weights not yet drawn."""
+    """One entry: `builder(channels, classes, shape, **options)` makes the network."""
 
     name: str
     kind: str  # input kind, see train/network_input.py
@@ -54,6 +54,7 @@ class Model:
 def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
     """Decorator: enter a builder under its own name.
 
+    kind             its kind of input, see train/network_input.py
     ensemble_weight  its default weight as the second member of an ensemble
     augment          meaning of AUGMENT=auto for this model alone; empty for that of its kind
     reads_padding    whether padding tells it how long a clip is, by means and deviations of rows

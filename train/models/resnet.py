@@ -1,6 +1,6 @@
 """ResNet (He et al. 2016, arXiv:1512.03385) with the module names of torchvision.
 
-The names are the contract: a state dict of torchvision's resnet18, 34 or 50 loads key by key.
+A state dict of torchvision's resnet18, 34 or 50 loads key by key.
 """
 
 from collections import OrderedDict
@@ -65,7 +65,7 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class ResNet(nn.Module):
-    """Four layers of blocks, each half as large and twice as wide as the one before, then the mean."""
+    """Four layers of blocks, each half as large and twice as wide as the one before it, then the mean."""
 
     def __init__(
         self, block: Block, expansion: int, depths: tuple[int, int, int, int], channels: int, classes: int

@@ -1,8 +1,8 @@
 """Texture statistics: mean, deviation and modulation spectrum of each band of rows, and a network on them.
 
 McDermott and Simoncelli (2011, doi:10.1016/j.neuron.2011.06.032) found that listeners recognise rain, waves
-or engines from statistics of this kind, whenever something happens. A convolutional network has to find them
-from a few hundred clips; here they are computed, and a small network classifies them.
+or engines from statistics of this kind, which do not depend on the order of events. A convolutional network
+has to find them from a few hundred clips; here they are computed, and a small network classifies them.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from train.models.mlp import VectorNet
 from train.network_input import Untimed
 
 BANDS = 32  # rows are averaged in so many groups
-RANGES = 8  # ranges of modulation frequency, from one period a clip up
+RANGES = 8  # ranges of modulation frequency, at most; the lowest starts at one period a clip
 DROPOUT = 0.5
 FLOOR = 0.05  # added to the modulation spectrum before its logarithm, in deviations of the standardised input
 
@@ -44,7 +44,7 @@ class TextureStatistics(nn.Module):
         return torch.cat([*statistics, *values], dim=1)
 
 
-# ONNX has neither of the next two operations: an exported network multiplies by matrices instead.
+# The export has no adaptive pooling and no Fourier transform: an exported network multiplies by matrices.
 
 
 def pool(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:

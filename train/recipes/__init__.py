@@ -1,4 +1,4 @@
-"""Named settings, one text file each: lines of NAME=value as on the command line; # begins a comment.
+"""Named settings, a text file each: lines of NAME=value as on the command line, and lines of # comment.
 
 The user's own options win over those of `RECIPE=name`. `RECIPE=my/recipe.txt` is a file of one's own.
 """
