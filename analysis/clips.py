@@ -65,7 +65,7 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
 def read_batches(
     cache: Cache, feature: str, ids: Sequence[str]
 ) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
-    """(ids, values (B, rows, frames)) of the clips that can be read, in the order given."""
+    """Yield (ids, values (B, rows, frames)) of the clips that can be read, in the order given."""
     done = set(cache.clips["clip_id"][cache[feature].done()])
     readable = [clip for clip in ids if clip in done]
     for start in range(0, len(readable), BATCH_CLIPS):
@@ -100,10 +100,10 @@ IMAGES = 500  # some 1.2 kB each: a page of thirty runs, fifty classes and thirt
 
 
 def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:
-    """Up to FEATURES_SHOWN features of the runs' `sets` that are images, the first set's first.
+    """Up to FEATURES_SHOWN features with several rows from the runs' `sets`, the first set's first.
 
-    If there are none, it is mel or another usable feature with several rows. Commas separate the sets of an
-    ensemble, but also the parameters in `mel@n_fft=512,hop_length=128`.
+    If there are none, mel or another usable feature is shown. Commas separate the sets of an ensemble, but
+    also the parameters in `mel@n_fft=512,hop_length=128`.
     """
     parts = [part for text in sets for part in re.split(r",(?!\w+=)", text)]
     channels = [channel for part in parts for channel in parse_set(part)]

@@ -35,7 +35,7 @@ def annotated_events(cache: Cache) -> pd.DataFrame | None:
 def submit_detections(
     writer: FigureWriter, run: Run, cache: Cache, events: pd.DataFrame
 ) -> tuple[pd.DataFrame, str, str]:
-    """Submit a time line; returns scores by class, its recording's name, its audio as base64 MP3 (or '').
+    """Submit a time line; return scores by class, the shown recording's name, its audio as base64 MP3 or ''.
 
     A class's threshold has the highest F1 on the windows of the other folds. Only the row of all classes has
     intervals, by recording.

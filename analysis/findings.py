@@ -28,7 +28,7 @@ from results.importance_folder import ImportanceFolder
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
 
-UNEVEN = 1.5  # classes are uneven if the largest has at least so many times the clips of the smallest
+UNEVEN = 1.5  # classes are uneven from this ratio of clips in the largest to clips in the smallest
 HARDEST = 3
 COMPARISON = [
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
@@ -67,7 +67,7 @@ class Findings:
     detectable: float = np.nan  # smallest difference to the second run that is found with a power of 80 %
     recordings_needed: int = 0  # number of recordings for a verdict; 0 if there are enough
     nested: float = np.nan  # accuracy if each fold's run is selected on the other folds
-    hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall first
+    hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall (tags: average precision) first
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: ImportanceFolder | None = None  # the shown call of `make importance`
     most_important: Sequence[str] = ()  # names of features, see `importance.most_important`

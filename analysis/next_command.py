@@ -1,6 +1,6 @@
 """The command that a report proposes, chosen by its findings.
 
-Only runs of the main ranking count, so that a run that stopped after one fold long ago never decides.
+Only runs of the main ranking count, so that an old run of a single fold does not decide.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from analysis.runs import Run, differing_options
 from commandline.spelling import make_command
 from features_cache.names import first_compared
 
-SEEDS = (0, 1, 2)  # with three a standard deviation over seeds means something
+SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
 DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # to try next if nothing beats chance
 
 
@@ -20,7 +20,7 @@ class Situation:
     """Facts besides the findings that decide on the next command.
 
     given        the variables of the dataset and the folders
-    frames       frames of each cached feature
+    frames       cached feature -> number of frames
     audio        whether further features can be computed
     trainable    whether the clips are of two classes and two folds at least
     outdated     names of runs trained before clips, labels or folds changed
@@ -125,7 +125,7 @@ def without(words: Sequence[str], *names: str) -> list[str]:
 
 
 def own_words(run: Run, given: Sequence[str] = ()) -> list[str]:
-    """The NAME=value words of the run's configuration without its features, its seed and names `given`."""
+    """The NAME=value words of the run's configuration except FEATURES, SEED and the names in `given`."""
     words = run.config.command or [f"MODEL={run.model}"]
     return without(words, "FEATURES", "SEED", *(word.partition("=")[0] for word in given))
 

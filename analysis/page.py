@@ -22,7 +22,7 @@ NAMED = 3  # names in a list before "and 6 more"; the tables have all
 
 
 def render(template: str = "page.html", /, **content: object) -> str:
-    """The text of a filled-in template; every name that it uses must be given. HTML templates escape it."""
+    """The text of a template; every name that it uses must be given. HTML templates escape values."""
     return environment().get_template(template).render(**content)
 
 
@@ -74,7 +74,7 @@ def breakable(text: object) -> Markup:
     return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
 
 
-CELLS: dict[str, Callable[..., str]] = {  # how a number reads, in a cell and in a sentence
+CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "text": breakable,
     "percent": _of_known(terminal.percent),
     "points": _of_known(terminal.points),

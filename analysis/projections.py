@@ -19,7 +19,7 @@ def pca_projection(components: Floats) -> Floats:
 
 
 def tsne_projection(components: Floats) -> Floats:
-    """Two coordinates (N, 2) of each clip by t-SNE, begun at the PCA projection; below five clips, that one.
+    """Two coordinates (N, 2) of each clip by t-SNE from the PCA projection, which is kept below five clips.
 
     The gradient is exact (van der Maaten and Hinton 2008): scikit-learn's approximation is for thousands of
     clips, and its import alone takes longer than this.

@@ -124,8 +124,8 @@ def rankings(
 ) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 
-    If RUN= chose the runs (`named`) and there are just two, comparable ones, they are one planned comparison.
-    Sets with a run whose name is in `outdated` come last.
+    Exactly two runs that RUN= chose (`named`) are one planned comparison, if they are comparable. Sets with a
+    run whose name is in `outdated` come last.
     """
     sets: list[list[Run]] = []
     for run in runs:
@@ -178,7 +178,7 @@ def reason_apart(run: Run, other: Run) -> str:
 
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy; for tags by mAP, and a recording's score is its jackknife value."""
+    """Order comparable runs by accuracy; tags by mAP, with jackknife values as scores of recordings."""
     groups = runs[0].groups
     labels = runs[0].labels
     folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
@@ -218,9 +218,10 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
 
 
 def nested_selection(scores: Floats, criterion: Floats) -> float:
-    """Mean over folds of the score of the run that is first by `criterion` on the others; NaN for one fold.
+    """Mean over folds of the score of the run that is best on the other folds; NaN for one fold.
 
-    Both are (R, F). The highest of many test scores is optimistic; this mean is not.
+    `scores` and `criterion`, by which the best is chosen, are (R, F). The highest of many test scores is
+    optimistic; this mean is not.
     """
     if scores.shape[1] < 2:
         return np.nan

@@ -55,7 +55,7 @@ def curves_note(run: Run) -> str:
 
 
 def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> list[Problem]:
-    """Submit the figures of one run and return what could not be read; `best` adds its reliability."""
+    """Submit the figures of one run and return what could not be read; `best` adds the reliability."""
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
     if run.tags:
@@ -104,8 +104,8 @@ def choose_samples(
     feature: str,
     rng: np.random.Generator,
 ) -> list[SamplePrediction]:
-    """Up to four clips each that every seed or no seed predicted correctly, drawn by `rng`, and four of the
-    smallest margin between the two likeliest classes; probabilities are means over the seeds.
+    """Up to four clips that all seeds predicted correctly and four that none did, drawn by `rng`, and the
+    four of the smallest margin between the two likeliest classes; probabilities are means over the seeds.
     """
     probabilities = run.probabilities.mean(axis=0)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]

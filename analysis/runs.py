@@ -35,7 +35,7 @@ class Problem:
 
     run: str
     text: str
-    kind: Literal["", "unfinished", "damaged"] = ""  # damaged: left out, and the exit status is 1
+    kind: Literal["", "unfinished", "damaged"] = ""  # damaged: something is left out, exit status 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +283,7 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
 
 
 def differing_options(first: Run, second: Run) -> set[str]:
-    """The training options except the seed in which two runs differ; other keys of run.json do not count."""
+    """Names of the training options, other than the seed, in which two runs differ."""
     a = first.options
     b = second.options
     return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}

@@ -66,8 +66,8 @@ def sign_flip_tests(
 
     selected  whether the differences are those between the best of several runs and each other run. The best
               was selected by the very scores that are tested, so its lead is compared with the largest
-              difference between any two runs that are still in question; clearly worse runs leave, the worst
-              first (the model confidence set of Hansen, Lunde and Nason 2011, with the range as statistic).
+              difference between any two runs that are still in question. Clearly worse runs are removed, the
+              worst first (model confidence set of Hansen, Lunde and Nason 2011; the range is the statistic).
     """
     scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
     order = np.argsort(np.abs(differences.sum(axis=0)) / scale, kind="stable")  # smallest first
@@ -121,7 +121,7 @@ def sign_flip_tests(
 
 
 def exact_p(differences: Floats) -> float:
-    """The share of all patterns of signs that give whole numbers (G,) a sum at least as far from zero.
+    """The share of sign patterns of whole numbers (G,) whose sum is at least as far from zero as observed.
 
     The Fourier transform of the distribution of a sum of independent +d or -d is the product of cos(d t).
     """

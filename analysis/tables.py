@@ -181,7 +181,7 @@ def class_report(run: Run) -> pd.DataFrame:
 
 
 def labels_together(run: Run) -> pd.DataFrame:
-    """Pairs of labels that occur together, most clips first: the clips with both, one or none predicted."""
+    """Pairs of labels that occur together, most clips first: clips with both, one or none predicted."""
     rows = []
     for first, second in combinations(range(len(run.classes)), 2):
         together = run.labels[:, first] & run.labels[:, second]

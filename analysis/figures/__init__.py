@@ -2,8 +2,8 @@
 
 `@figure` enters it in FIGURES, where the report and the tests find it. A FigureWriter writes figure files.
 
-Conventions: probabilities and rates run from 0 to 1. Colours come from `figures.drawing`; line styles,
-markers or numbers repeat their meaning if a figure has room for them.
+Conventions: probabilities and rates run from 0 to 1. Colours come from `figures.drawing`; in most figures
+line styles, markers or numbers repeat their meaning.
 """
 
 from analysis.figures import comparison, data, importance, run  # noqa: F401 - importing enters their figures

@@ -1,4 +1,4 @@
-"""Runs beside each other."""
+"""Figures that compare runs."""
 
 from functools import partial
 
@@ -38,7 +38,7 @@ def draw_intervals(
     scale: float = 100,
     label: str = "points of accuracy",
 ) -> Axes:
-    """One row each, the largest at the top: a dot and its interval; `line` is dashed.
+    """Draw a dot and its interval in one row each, the largest at the top; `line` is dashed.
 
     Values are multiplied by `scale`. Columns: name, estimate, low and high (NaN: no interval), filled (bool).
     """
@@ -69,7 +69,7 @@ figure(
     row_height("accuracy", 1.0, 0.22),
 )
 def draw_accuracy_heat_map(ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.DataFrame) -> Axes:
-    """Draw `accuracy` with its `deviation` over folds, (features, models) each; NaN was not trained."""
+    """Draw `accuracy` and its `deviation` over folds, (features, models) each; NaN if not trained."""
     values = accuracy.to_numpy()
     low = np.nanmin(values)
     high = np.nanmax(values)

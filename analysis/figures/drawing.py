@@ -35,7 +35,7 @@ FONT_SIZE = 8.0
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing function with its caption and its size in inches; `height` computes it from the data."""
+    """A drawing function, its caption and size in inches; `height` computes the height from the data."""
 
     caption: str
     draw: Draw
@@ -58,7 +58,7 @@ def figure(
     pixels: bool = False,
     name: str = "",
 ) -> Callable[[Draw], Draw]:
-    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `height` computes its height from its data.
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `height` computes the height from the data.
 
     `name` replaces <name>, for a function that draws several figures.
 

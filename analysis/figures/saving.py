@@ -77,7 +77,7 @@ class SavedFigure:
 class FigureWriter:
     """Writes submitted figures to `folder/figures`, unless their digest is in `kept` (stem -> digest).
 
-    A damaged SVG is drawn again. In captions, `groups` replaces "source recording" if it is not ''.
+    A damaged SVG or a missing file is redone. `groups`, if given, replaces "source recording" in captions.
 
     >>> writer = FigureWriter(folder)
     >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
