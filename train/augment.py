@@ -158,7 +158,7 @@ def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Trans
     )
 
 
-# Changes in time: every channel of a clip moves alike.
+# Changes in time: all channels of a clip whose columns are time move alike.
 
 
 @augment(default=1.0, maximum=1.0, circular=True)

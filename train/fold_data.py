@@ -31,7 +31,7 @@ FLOOR = 1e-3  # smallest deviation of a row, as a share of the whole feature's: 
 TINY = 1e-12  # smallest deviation of a whole feature
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # share of the free memory that resident features may take
 AHEAD = 2  # batches that are read in advance
-FEWEST_ROWS = 12  # a channel with fewer is not moved in frequency: contrast has seven bands of unequal width
+FEWEST_ROWS = 12  # a channel with fewer has no frequency axis: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
 # Units of the values -> what one decibel adds to them, and the power of the amplitude that they are.

@@ -79,7 +79,7 @@ def describe(cache: Cache, channel: Channel) -> StoredChannel:
 
 
 def stored_channels(cache: Cache, channels: Sequence[Channel]) -> tuple[InputChannel, ...]:
-    """These channels as the cache stores them."""
+    """These channels as the cache stores them, their ranges of rows applied."""
     return tuple(InputChannel.of(describe(cache, channel)) for channel in channels)
 
 

@@ -85,7 +85,7 @@ class OwnRun:
 
     def __init__(self, name: str, options: RunOptions) -> None:
         if set(options.features.split("+")) == {"waveform"}:
-            options = replace(options, model="m11")
+            options = replace(options, model="m11")  # for its kind of input alone
         plan = make_plan(options)
         content = plan.identity.content | {"network": name}
         self.name = name

@@ -400,7 +400,7 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
         lines.append("PADDING=drop has no effect: no clip is short, or COPIES or vectors are trained on")
     wanted = cache.clips if plan.options.copies else originals(cache.clips)
     if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
-        lines.append(f"{counted(absent, 'clip')} left out: {plan.options.features} is not there for them")
+        lines.append(f"{counted(absent, 'clip')} left out: the cache lacks {plan.options.features} for them")
     if unusable:
         some = "; ".join(": ".join(pair) for pair in list(unusable.items())[:NAMED_CLIPS])
         remedy = f"{make_command('features')} computes damaged ones again"

@@ -294,7 +294,7 @@ class LinearTrainer(Trainer):
 def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer) -> None:
     """Measure every clip, then train one fold after the other, each from where it stands to its end."""
     options = plan.options
-    # refused before the run's folder is made
+    # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(options.threads)
     if options.weights:
         from train.pretrained import refuse_tested_clips

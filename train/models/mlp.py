@@ -1,7 +1,7 @@
 """A small network for vectors, such as embeddings of a pretrained network: two linear layers and dropout.
 
 Its input (B, D, 1, 1) is that of the kind `vector` in train/network_input.py: a feature of several frames
-enters by row statistics, so that `mel+embedding` is one input.
+enters by the numbers of `over_columns`, so that `mel+embedding` is one input.
 """
 
 import torch
