@@ -41,7 +41,7 @@ COMPARISON = [
 class Threat:
     """Something that may make the result wrong."""
 
-    kind: str  # duplicates | artefacts | failed | changed | uneven | unequal recordings
+    kind: str  # duplicates | artefacts | failed | changed | added | uneven | unequal recordings
     value: float  # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
     of: float = 0  # the count of all; artefacts: chance; uneven: clips of the largest class
     names: Sequence[str] = ()  # artefacts that predict the class

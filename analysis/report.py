@@ -25,7 +25,7 @@ from analysis.jobs import Built, Manifest, ReportJob, inputs_hash
 from analysis.next_command import Situation, next_command, train_again, without
 from analysis.options import AnalysisOptions
 from analysis.run_section import curves_note, settings, submit_run
-from analysis.runs import Problem, Results, load_runs, outdated_runs
+from analysis.runs import Problem, Results, added_clips, load_runs, outdated_runs
 from analysis.tables import accuracy_by_recording, as_markdown, tag_errors
 from commandline.errors import RequestError
 from commandline.spelling import make_command
@@ -115,6 +115,8 @@ def find(content: Content) -> None:
         failed = failures(content.cache).get(WHOLE)
         if failed:
             threats.append(Threat("failed", len(failed), len(originals(content.cache.clips))))
+        if added := added_clips(content.results.runs, content.cache):
+            threats.append(Threat("added", added))
     if outdated:
         threats.append(Threat("changed", len(outdated)))
     content.outdated = {problem.run for problem in outdated}

@@ -19,7 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from commandline.errors import RequestError
-from features_cache.table import label_indicator
+from features_cache import Cache, parse_set
+from features_cache.table import label_indicator, originals
 from results.config import EnsembleConfig, RunConfig, to_json
 from results.run_folder import RunFolder
 from results.scores import Floats, Ints
@@ -317,6 +318,19 @@ def on_folds(run: Run, folds: Ints) -> Run:
         checkpoints={name: values[:, kept] for name, values in run.checkpoints.items()},
         members={name: values[:, kept] for name, values in run.members.items()},
     )
+
+
+def added_clips(runs: Sequence[Run], cache: Cache) -> int:
+    """Clips that have the features of a run which tested every fold, and that no run has tested."""
+    folds = {*cache.clips["fold"]}
+    for run in runs:
+        if isinstance(run.config, RunConfig) and {*run.folds.tolist()} == folds:
+            stored = [channel.stored for channel in parse_set(run.features)]
+            if {*stored} <= {*cache.features}:
+                done = originals(cache.clips[cache.readable(stored)])
+                tested = np.concatenate([run.clip_ids for run in runs])
+                return int((~done["clip_id"].isin(tested)).sum())
+    return 0
 
 
 def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:

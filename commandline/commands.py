@@ -107,7 +107,7 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spellin
     given = sys.argv[1:] if argv is None else argv
     handed_on = os.environ.pop(HANDED_ON, "")
     spelling = handed_on or (MAKE if HANDED_OVER in given else spelling)
-    own = spelling == MAKE and sys.prefix == str(Path(".venv").absolute()) != os.environ.get("VIRTUAL_ENV")
+    own = sys.prefix == str(Path(".venv").absolute()) != os.environ.get("VIRTUAL_ENV")
     called_as(spelling, UNACTIVATED if own else PYTHON)
     try:
         if sys.platform == "win32":

@@ -79,15 +79,22 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
     return ~cache.readable(features) & ~cache.clips["clip_id"].isin(lost).to_numpy()
 
 
-def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int], *more: str) -> str:
+def run_names(options: SourceOptions, dataset: Dataset) -> list[str]:
+    """The dataset's runs."""
+    return sorted(path.parent.name for path in (options.runs / dataset.name).glob("*/run.json"))
+
+
+def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
     """Commands: a quick comparison of a few feature sets, then the default model on the first together.
 
     One command if the cache has only vectors or the waveform; the reason if the dataset cannot be trained on.
-    `frames` has each feature's frames: one means a vector. The commands end with the words `more`.
+    `frames` has each feature's frames: one means a vector. If there are runs, RETRAIN=1 replaces those of
+    former clips.
     """
     if reason := untrainable(dataset.table):
         return reason
-    given = [f"DATASET={options.dataset}", *words(options, ("name", "data"))]
+    given = [f"DATASET={options.dataset}", *words(options, ("name", "data", "runs"))]
+    more = ["RETRAIN=1"] if run_names(options, dataset) else []
     first = first_compared(frames)
     if not first:
         name = next(iter(frames), "mel")

@@ -9,7 +9,7 @@ from commandline.options import SEED, DataOptions, DatasetOptions, Options, Runs
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 
 
-class SourceOptions(DatasetOptions):
+class SourceOptions(DatasetOptions, RunsOptions):
     """The origin of clips, labels, folds and groups."""
 
     archive: str = option("", "zip file that is already there, instead of a download")
@@ -55,7 +55,7 @@ class ExtractOptions(SourceOptions):
     jobs: int | None = option(None, "number of processes; by default one a core", least=1, most=10000)
 
 
-class FeaturesCommand(ExtractOptions, RunsOptions):
+class FeaturesCommand(ExtractOptions):
     """Options of `features`."""
 
     prepare: bool = option(False, "only create the files, so that several PART= can fill them in parallel")

@@ -235,6 +235,12 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(wo
     assert "2 other runs are not compared" in built.page.read_text()
 
 
+def test_clips_that_no_run_has_tested_are_told(workshop, tmp_path):
+    make_run(tmp_path / "runs", workshop.table.iloc[1:], MadeRun(features="mel", model="linear"), "tones")
+    built = build(workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", figures=0))
+    assert built.remarks[0] == "1 clip is newer than the runs and not tested: train again."
+
+
 def test_chosen_runs_have_a_report_of_their_own(workshop):
     (job,) = jobs(workshop.options(run=("mel+r",)))
     assert [run.name for run in job.runs] == ["mel+rms-resnet18"]

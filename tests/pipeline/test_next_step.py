@@ -14,7 +14,7 @@ from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv, write
 from tests.pipeline.extraction import cache, options
 
-TWO = SimpleNamespace(table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}))
+TWO = SimpleNamespace(name="synth", table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_what_is_no_image_has_models_of_its_own(name, frames, model):
 
 
 def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
-    asked = options(sounds)
+    asked = options(sounds, runs=sounds.folder.parent / "runs")
 
     def proposed():
         return next_step(asked, load(asked))
@@ -67,7 +67,11 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     extract.run(options(sounds, features="rms@hop_length=256"))
     assert "'FEATURES=rms rms@hop_length=256 zcr'" in proposed()
     extract.run(asked)
-    assert proposed().startswith("next: make sweep ")
+    assert proposed().startswith("next: make sweep ") and "RETRAIN" not in proposed()
+    run = asked.runs / load(asked).name / "rms-linear"
+    run.mkdir(parents=True)
+    (run / "run.json").touch()
+    assert "MODEL=texture RETRAIN=1" in proposed()
     clips = sorted(sounds.folder.glob("*.wav"))
     clips[1].write_bytes(clips[0].read_bytes())  # in another fold
     assert check.run(asked) == 1
