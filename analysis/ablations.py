@@ -28,9 +28,8 @@ AUGMENTATION = frozenset({"augment", "copies"})  # options that may differ withi
 def ablations(ranking: Ranking) -> pd.DataFrame:
     """One row for each pair of ranked runs that differ in one choice: pairs of feature sets first, by rank.
 
-    Columns: kind (features | augmentation), name, changed (the added channels, or `augment none → mask`),
-    base (features of the first run), model, without and with (names of the two runs), control, difference,
-    low, high, p, verdict.
+    Columns: kind (features | augmentation), name, changed (added channels, or `augment none → mask`), base
+    (features of the first run), model, without and with (runs), control, difference, low, high, p, verdict.
     """
     runs = ranking.runs
     inside = dict.fromkeys(

@@ -201,8 +201,7 @@ def clip_audio(
 ) -> Audio:
     """Audio of `clips` for a page in `folder`: MP3 of those `wanted`, in this order until `most_mb` are full.
 
-    The other clips are linked, and so is one that cannot be decoded. A clip whose file is not on this machine
-    is left out.
+    The others, and clips that cannot be decoded, are linked. Clips without a file here are left out.
     """
     table = originals(cache.clips)
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")

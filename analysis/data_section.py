@@ -57,11 +57,7 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 def data_tables(
     cache: Cache, features: list[str], writer: FigureWriter, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """Submit the section's figures and return its tables.
-
-    features  readable features of the cache
-    seed      draws the clips that are summarised
-    """
+    """Submit figures and return tables of readable `features`; `seed` draws the clips that are summarised."""
     clips = originals(cache.clips)
     if clips.empty:
         return {}

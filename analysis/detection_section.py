@@ -21,10 +21,7 @@ EXCERPT = 20.0  # longest time line, seconds
 
 
 def annotated_events(cache: Cache) -> pd.DataFrame | None:
-    """Events of the cache's recordings from `events.csv` beside the dataset's table.
-
-    None if there is no such file or the clips are not windows.
-    """
+    """Events of a windowed cache's recordings, from `events.csv` beside the source; None if there is none."""
     source = Path(str(cache.settings["source"])).with_name("events.csv")
     if not is_windowed(cache.clips) or not source.is_file():
         return None

@@ -2,9 +2,8 @@
 
 `findings` takes the runs that `analysis.runs` has read; templates turn its results into sentences.
 
-Accuracies are from 0 to 1, differences from -1 to 1; NaN is a number that is not known. A difference to the
-best run is below zero if the run is worse; its interval, if known, excludes zero exactly if its verdict is
-clear.
+Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A difference to the best run
+is below zero if the run is worse; a known interval excludes zero exactly if the verdict is clear.
 """
 
 import re

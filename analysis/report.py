@@ -164,10 +164,7 @@ def draw(content: Content) -> None:
 
 
 def show_clips(content: Content) -> None:
-    """Add the clips of the error section: their data, audio and, except for tags, images.
-
-    Audio is embedded for wrong clips and for the examples of the first screen; other clips are linked.
-    """
+    """Add the error section's data: clips, their audio (embedded for errors) and, except for tags, images."""
     runs = content.found.runs
     cache = content.cache
     if content.found.tags:
