@@ -373,7 +373,7 @@ def mixup(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
 def between(batch: Batch, strength: float) -> Batch:
-    """Between-class mixing (Tokozume et al. 2018): up to `strength` of another clip, in loudness.
+    """Between-class mixing (Tokozume et al. 2018): up to `strength` of the loudness is another clip's.
 
     The values are weighted by loudness: in a mix at 0.5 a soft and a loud clip are equally loud. The power of
     a mix of uncorrelated clips lies between theirs. A silent clip is neither changed nor added to another.

@@ -104,7 +104,7 @@ class EarlyStopping:
     lowered: int = 0
 
     def update(self, score: float) -> bool:
-        """Take an epoch's score; whether it is the best so far. Of equal scores the earlier counts."""
+        """Take an epoch's score; returns whether it is the best so far. Of equals the earlier counts."""
         better = score < self.best if self.select == "val_loss" else score > self.best
         if math.isnan(self.best) or better:
             self.best = score

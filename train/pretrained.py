@@ -67,7 +67,7 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
 
 
 def fetch(url: str) -> Path:
-    """The file at `url`, downloaded once into torch's cache, if it has the hash in its name."""
+    """The file at `url`, downloaded once into torch's cache; its name must hold its hash."""
     name = url.partition("?")[0].rpartition("/")[2]
     if not HASH_IN_NAME.search(name):
         raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")

@@ -112,7 +112,7 @@ def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
 
 
 def fit_thresholds(run: RunFolder, selection: str, temperature: float) -> dict[str, float]:
-    """Each class's threshold with the highest F1, on validation clips of windows, else on all tested clips.
+    """Each class's threshold with the highest F1, on validation windows if any, else on all tested clips.
 
     A clip counts for the classes that its fold's model was trained on: those tested in the other folds, or
     all classes if not every fold is finished. UNFITTED if no such clip has the class.

@@ -144,7 +144,7 @@ def write_scores(scores: pd.DataFrame, folder: Path) -> None:
 
 
 def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> bytes:
-    """A figure of the probabilities of DRAWN classes over time, as PNG."""
+    """A figure of the probabilities of up to DRAWN classes over time, as PNG."""
     from matplotlib.figure import Figure
 
     drawn = probabilities.idxmax(axis=1).value_counts().index[:DRAWN]

@@ -1,9 +1,9 @@
-"""`python -m train export`: a trained run as one ONNX file, for programs without torch and this project.
+"""`python -m train export`: a trained run as one ONNX file, for programs without torch or this project.
 
 The file holds the networks of all finished folds, the steps before them (standardisation, resizing, rounding
 to float16) and the average over views and folds.
 
-    inputs   one for each channel, with its name (mfcc:1-19; a second mel is mel_2): (B, rows, frames)
+    inputs   one for each channel, named like it (mfcc:1-19; a second mel is mel_2): (B, rows, frames)
              float32, as in a cache; if the run drops padding (metadata: padding), frames of time are a clip's
              own alone, at least two
     outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature (not with
@@ -152,7 +152,7 @@ def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
 
 
 def open_session(content: bytes) -> onnxruntime.InferenceSession:
-    """A silent session of onnxruntime on one core."""
+    """A silent session of onnxruntime on one thread."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
