@@ -28,7 +28,7 @@ def remove_runs(options: RemoveOptions) -> int:
     with ExitStack() as locks:
         for folder in folders:
             for busy in (folder, *folder.glob("fold*")):
-                message = f"{busy} is in use by another process"
+                message = f"{busy} is being trained or filled by another process"
                 locks.enter_context(Lock(busy / ".lock", busy=message))
         for folder in folders:
             own = [file for file in folder.rglob("*") if file.is_file()]
