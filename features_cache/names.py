@@ -12,7 +12,8 @@ from commandline.errors import RequestError
 
 Value = str | int | float | bool
 
-NO_FEATURE_NAMES = ("index", "clips", "all", "small")  # index.h5, its table, and words of feature lists
+# index.h5, its table, words of feature lists, and locks of the whole cache
+NO_FEATURE_NAMES = ("index", "clips", "all", "small", "runs", "preparing")
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # `small` leaves them out
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
