@@ -46,7 +46,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
 def failures(cache: Cache) -> dict[str, set[str]]:
     """Cached feature -> ids of the original clips that failed; no run tests those under WHOLE.
 
-    A clip that lacks a single feature is tested by the runs that do not use this feature.
+    A clip that failed in some features only is tested by the runs that use none of them.
     """
     tested = set(originals(cache.clips)["clip_id"])
     names = (WHOLE, *cache.features)

@@ -22,9 +22,9 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 
 
 class RequestError(Exception):
-    """The request was wrong: exit status 2. The user sees only this message, with commands as typed here.
+    """The request was wrong: exit status 2.
 
-    The message says what was given, what was expected, and what to do.
+    The user sees only this message, with commands as this user types them. It says what was given, what was expected, and what to do.
     """
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class Failed(Exception):
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known name that is most like the word, in upper or lower case; None if none is close.
+    """The known name that is most like the word, whatever its case; None if none is close.
 
     If the word has three letters or more, the first name that begins with it comes before all others.
     Other names need a similarity (difflib's, 0 to 1) of `cutoff`.

@@ -61,7 +61,7 @@ class ImportanceConfig:
 
     @property
     def score(self) -> str:
-        """The score whose parts are the second line of each fit."""
+        """The score that the second line of each fit averages to."""
         return "mAP" if self.task == "tags" else "accuracy"
 
 

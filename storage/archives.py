@@ -19,7 +19,7 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, No
 
 
 class Refused(RequestError):
-    """An archive that is damaged, unsafe, or holds something else."""
+    """An archive that is damaged, unsafe, or holds unexpected files."""
 
 
 def listed_bytes(archive: Path) -> int:
@@ -35,7 +35,7 @@ def unpack(archive: Path, into: Path, most: float = math.inf) -> None:
 
     most  bytes of all files together
 
-    zipfile writes no more of an entry than the zip declares, and an entry of another length has another CRC.
+    zipfile writes no more of an entry than the zip declares; longer content fails its CRC and is refused.
     """
     into.mkdir()
     try:

@@ -32,7 +32,7 @@ from train.options import BundleOptions
 
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
-WANTED_ACCURACY = 0.95  # accuracy of the answers for which the rejection threshold is chosen
+WANTED_ACCURACY = 0.95  # the rejection threshold is chosen to reach this accuracy of the answers given
 AGREES = 1e-3  # largest allowed difference between a recomputed probability and predictions.csv
 
 Values = list[Numbers]  # stored values (B, rows, frames) of each channel
@@ -163,7 +163,7 @@ class TrainedModel:
         return self.input.prepare(values, self.folds[fold].statistics, filled).float()
 
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) from the input of `prepare`: the mean over each clip's views, BATCH clips at a time."""
+        """(N, K) class probabilities from what `prepare` made, a mean over views; BATCH clips at a time."""
         network = self.folds[fold].network
         batches = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
         answers = [self.compute.answers(network, views, tags=self.tags)[0] for views in batches]

@@ -92,7 +92,7 @@ class Trainer:
         self.epochs = data.plan.epochs
         self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
         self.epoch = 0  # epochs done
-        self.rows: list[str] = []  # their lines of history.csv
+        self.rows: list[str] = []  # history.csv's lines of the epochs done
 
     @classmethod
     def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:

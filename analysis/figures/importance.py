@@ -25,7 +25,8 @@ from commandline.terminal import plural
 UNIT = "nats a clip"
 
 figure(
-    "Share of each feature in what all of them give, with its interval; hollow: no clear difference from 0",
+    "Share of each feature in the information that all give, with its interval; hollow: no clear "
+    "difference from 0",
     row_height("intervals", 0.7, 0.2),
     name="importance",
 )(partial(draw_intervals, scale=1, label=UNIT))

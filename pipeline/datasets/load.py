@@ -53,7 +53,7 @@ class Dataset:
     source: str
     synthetic: bool = False
     notes: tuple[str, ...] = ()  # notes for the user, such as ignored files and drawn folds
-    published_test: int | None = None  # the one fold that the publishers test, if they do not test each
+    published_test: int | None = None  # the one fold that the publishers test; None if every fold is tested
     groups: str = ""  # noun for a group; '' means source recording
     cached: pd.DataFrame | None = None  # rows of its cache's index; None without a cache, or if it is one
 

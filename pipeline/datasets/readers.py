@@ -65,7 +65,7 @@ class Listing:
 
     `table` has CLIP_COLUMNS and other columns of the source, among them `filename`. A `fold` of 0, a `group`
     of '', and a rate or duration of None are not known yet. `published_test` is the one fold that the
-    publishers test, if they do not test each in turn. `groups` is the noun for a group; '' means source
+    publishers test; None if each is tested in turn. `groups` is the noun for a group; '' means source
     recording.
     """
 

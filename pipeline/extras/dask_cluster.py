@@ -6,7 +6,8 @@ with the same bytes. The workers need this project's folder on their path, its e
 the audio at the same paths.
 
 joblib's own Dask backend was tried: if Dask gives a batch up, because it killed several workers, that backend
-forgets the batch and the run hangs. So joblib's threads send the batches here as well.
+forgets the batch and the run hangs. So joblib's threads send the batches to Dask, as to local
+workers.
 """
 
 import re

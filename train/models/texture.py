@@ -12,7 +12,7 @@ from torch import nn
 from train.models.mlp import VectorNet
 from train.network_input import Untimed
 
-BANDS = 32  # rows are averaged in so many groups
+BANDS = 32  # number of groups in which rows are averaged
 RANGES = 8  # ranges of modulation frequency, at most; the lowest starts at one period a clip
 DROPOUT = 0.5
 FLOOR = 0.05  # added to the modulation spectrum before its logarithm, in deviations of the standardised input
