@@ -91,8 +91,8 @@ class Compute:
     ) -> torch.Tensor:
         """(A, B, K) probabilities on the CPU, the mean over these views of a batch.
 
-        A counts the answers: the network's own, then those of an ensemble's members. `exact` computes in plain
-        fp32.
+        A counts the answers: the network's own, then those of an ensemble's members. `exact`
+        computes in plain fp32.
         tags  each class has a probability of its own
         """
         by_view = []
