@@ -37,6 +37,7 @@ MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 14
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; a header beyond them is damaged, and resampling would explode
 LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; power spectra of far larger ones overflow float32
 LEAST_REACH = 0.25, 4096  # seconds, samples: the larger is read past a cut; soxr's filters need less
+MP3_PART = 300  # seconds
 ROUNDED = 0.05  # seconds by which a clip may end after its file, because tables round
 
 # Names of audio files, readable or not: a file that cannot be decoded is reported with its reason.
@@ -119,12 +120,16 @@ class Recording:
     Each window equals the same span of the whole resampled recording, to 1e-6. It is read with a margin on
     each side, for the filters of the resampling and for a decoder after a seek. Reading begins at a sample
     that the resampling maps to a whole sample.
+
+    The last bits of an MP3's samples depend on where its decoder began. So that a window never depends on the
+    windows before it, an MP3 is decoded anew from the beginning of each MP3_PART.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.file = _opened(path)
         self.begin = 0  # place in the file of the samples `y`, which were read last; -1 after an error
         self.y = np.empty(0, np.float32)
+        self.part = 0  # of an MP3: place in the file where its decoder began
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
         """The samples of a span; AudioError as in `load_clip`."""
@@ -141,20 +146,35 @@ class Recording:
         whole = rate // math.gcd(rate, wanted)
         begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
         stop = min(self.file.frames, last * rate // wanted + _reach(rate))
-        follows = 0 <= self.begin <= begin <= self.begin + len(self.y)
+        part = begin // (MP3_PART * rate) * (MP3_PART * rate) if self.file.format == "MP3" else self.part
+        follows = 0 <= self.begin <= begin <= self.begin + len(self.y) and part == self.part
         y = self.y[begin - self.begin :] if follows else self.y[:0]
         self.begin = -1
         if not follows:
-            try:
-                self.file.seek(begin)
-            except (soundfile.SoundFileError, RuntimeError) as error:
-                raise AudioError(f"damaged: seeking failed, {error}") from None
+            self._go_to(begin, part)
         lacking = stop - begin - len(y)
         if lacking > 0:
             y = np.concatenate([y, _samples(self.file, lacking, wanted)])
         self.begin, self.y = begin, y
         skipped = begin * wanted // rate
         return resample(y[: stop - begin], rate, wanted)[first - skipped : last - skipped]
+
+    def _go_to(self, begin: int, part: int) -> None:
+        source = self.file.name
+        try:
+            if self.file.format != "MP3":
+                self.file.seek(begin)
+                return
+            if isinstance(source, io.BytesIO):
+                source.seek(0)
+            self.file = OpenFile(source)
+            self.part = part
+            if part:  # a seek to 0 is not without effect
+                self.file.seek(part)
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            raise AudioError(f"damaged: seeking failed, {error}") from None
+        for _ in _mono_blocks(self.file, begin - part):
+            pass  # decoded only to reach `begin`
 
 
 def _reach(rate: int) -> int:

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from features_cache import Cache
-from pipeline import verify
+from pipeline import audio, verify
 from pipeline.check import run as check
 from pipeline.extract import extract, request
 from pipeline.options import FeaturesCommand, VerifyCommand
@@ -81,6 +81,15 @@ def test_windows_of_an_mp3_are_those_of_one_process_and_agree_with_their_definit
     assert contents(one, "mel") == contents(two, "mel") and len({*contents(one, "mel").values()}) == 19
     assert verify.run(VerifyCommand(dataset=str(folder / "mp3.csv"), data=folder / "data", recompute=5)) == 0
     assert "5 clips computed again" in capsys.readouterr().out
+
+
+def test_a_window_of_an_mp3_does_not_depend_on_those_before_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "MP3_PART", 4)
+    soundfile.write(tmp_path / "r.mp3", np.random.default_rng(0).normal(0, 0.1, 20 * RATE), RATE)
+    following, jumping = (audio.Recording(tmp_path / "r.mp3") for _ in range(2))
+    in_order = [following.window((start, start + 1)) for start in range(19)]
+    for start in (5, 17, 9, 8, 0, 3, 12):
+        assert (jumping.window((start, start + 1)) == in_order[start]).all()
 
 
 def test_a_window_that_moves_is_computed_again_and_no_other(folder):
