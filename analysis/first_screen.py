@@ -1,7 +1,8 @@
 """The figures of a report's first screen: forest plot, small confusion matrix, common mistake.
 
 The forest plot has a panel for each group of runs that differ in features or TAG alone, one of ensembles, and
-one of all runs, on one axis. A dot is hollow if its run does not differ clearly from the best of the ranking.
+if there are several panels one of all runs, on one axis. A dot is hollow if its run does not differ clearly
+from the best of the ranking.
 """
 
 from itertools import chain
@@ -16,7 +17,7 @@ from analysis.ranking import setting
 from analysis.runs import Run
 from results.scores import Floats, most_confused
 
-CLASSES_SHOWN = 12  # in the small confusion matrix; of more classes, those with the most frequent errors
+CLASSES_SHOWN = 12  # in the small confusion matrix; if there are more, those with the most frequent errors
 
 
 def summary(found: Findings) -> dict[str, object]:
@@ -43,7 +44,7 @@ def summary(found: Findings) -> dict[str, object]:
 
 
 def forest_panels(found: Findings) -> dict[str, list[Row]]:
-    """Title -> rows of the main ranking. The best run's panel comes first, but after `all` if it is alone."""
+    """Title -> rows of the main ranking. The best run's panel is first, but after `all` if it has one run."""
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
     panels: dict[str, list[Row]] = {}

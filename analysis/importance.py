@@ -1,11 +1,12 @@
 """Which features matter: tests and intervals by source recording for the scores of `make importance`.
 
-Each feature has several measures (`ImportanceFolder.contributions`), which are averaged over clips. They are
-tested like differences between two runs: by sign flips of source recordings, all features of one measure as a
-family (maxT), with the interval that inverts the test. The tests use log probability; accuracy (mAP for tags)
+Each feature has several measures (`ImportanceFolder.contributions`), which are averaged over clips. Measures
+are tested like differences between two runs: by sign flips of source recordings. All features of one measure
+are a family (maxT), and the interval inverts the test. The tests use log probability; accuracy (mAP for tags)
 is shown beside it.
 
-Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in shares correct.
+Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in the share of clips
+correct.
 """
 
 import numpy as np
@@ -28,7 +29,8 @@ def gain_tests(
 ) -> pd.DataFrame:
     """mean, low, high, p and significant for each column of gains (N, F): means over folds.
 
-    p and interval are corrected for all columns. A column with NaN has NaN; too few recordings, no interval.
+    p and interval are corrected for all columns. A column with NaN has NaN. With too few recordings there is
+    no interval.
     """
     known = np.isfinite(gains).all(axis=0)
     weights = fold_weights(folds)[:, None]
@@ -150,7 +152,7 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     shares = np.array([*PARTS.values(), 1, 2])
     wrong = np.maximum(1 - weights @ correct, 0.5 / len(clips))
     steps = np.vander(np.arange(5.0), 2)
-    line = steps @ np.linalg.pinv(steps[:4])  # (5, 4): the line through four points at five
+    line = steps @ np.linalg.pinv(steps[:4])  # (5, 4): a line fitted to four points, evaluated at five
     law = np.exp(line @ np.log(wrong))
     twice = 1 - law[4] * (1 + ((1 - correct) / wrong - 1) @ line[4])  # (N,)
     columns = np.column_stack([correct, twice])

@@ -36,7 +36,7 @@ from results.scores import (
 )
 
 CONFUSED_PAIRS = 20
-TAG_ERRORS = 10  # most errors listed of each kind and class
+TAG_ERRORS = 10  # at most so many errors are listed for each kind and class
 
 
 def fold_scores(run: Run) -> pd.DataFrame:
@@ -143,9 +143,10 @@ def calibration(run: Run) -> dict[str, float]:
 def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as in scikit-learn's report.
 
-    All are means over the seeds. The last two rows are means over the classes with test clips: `macro avg`,
-    and `weighted avg`, weighted by support. Recall has a 95 % interval (recall_low, recall_high) by bootstrap
-    over recordings. Tags instead have average_precision with its interval (low, high), prevalence and auroc.
+    All are means over the seeds. The last two rows are means over the classes with test clips (support: the
+    sum): `macro avg`, and `weighted avg`, weighted by support. Recall has a 95 % interval (recall_low,
+    recall_high) by bootstrap over recordings. Tags instead have average_precision with its interval (low,
+    high), prevalence and auroc.
     """
     labels = run.labels
     decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
@@ -232,7 +233,7 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """A row a source recording: its number of clips and the accuracy of the best `most` runs, best first."""
+    """A row a source recording: number of clips, accuracy of the best `most` runs; sorted by the best's."""
     of_clips = pd.DataFrame({ranking.labels[run.name]: run.correct for run in ranking.runs[:most]})
     by_recording = of_clips.groupby(ranking.best.groups)
     table = by_recording.mean().sort_values([*of_clips], ascending=False, kind="stable")

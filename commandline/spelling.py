@@ -36,13 +36,13 @@ COMMAND = re.compile(
     rf"(?:\.venv/bin/)?\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON} (?P<words>{WORDS}))(?![\w.])"
 )
 
-# A notebook or script keeps this spelling; commands.main sets that of its call.
+# A notebook or script keeps this spelling; commands.main replaces it by the one that the user typed.
 caller = CONSOLE if not CLONE else MAKE if Path.cwd().is_relative_to(HOME) else f"{PYTHON} {CONSOLE}"
-without_target = PYTHON  # begins a command that make does not know
+without_target = PYTHON  # begins commands without a target of make; if the caller is PYTHON, all
 
 
 def called_as(spelling: str, python: str = PYTHON) -> None:
-    """Set the spelling of all later commands; `python` begins those that make does not know."""
+    """Set the spelling of all later commands; `python` begins those that are not typed with a word."""
     global caller, without_target
     caller = spelling
     without_target = python

@@ -17,13 +17,15 @@ def is_cache(folder: Path) -> bool:
 
 
 def dataset_name(dataset: str, name: str = "") -> str:
-    """`name`, else the dataset's own name, else the stem of its folder or file.
+    """`name`, else the dataset's own name, else its folder's name or its file's stem.
 
     A cache folder called `features` has the name of its parent folder.
     """
     if name:
         if Path(name).name != name or name.startswith("."):
-            raise RequestError(f"NAME={name!r} becomes a folder's name: expected a word without slashes")
+            raise RequestError(
+                f"NAME={name!r} becomes a folder's name: expected a word without slashes or a leading dot"
+            )
         return name
     if dataset in (*NAMED, ""):  # '' means all datasets
         return dataset
@@ -43,7 +45,7 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
 
 
 def unknown_dataset(dataset: str, data: Path) -> str:
-    """The message for an unknown dataset: the nearest known name, the list, the nearest path beside it."""
+    """The message for a dataset without audio: a cache, else the nearest name, the list, a near path."""
     cached = {path.parent.parent.name for path in data.glob(f"*/features/{INDEX}")}
     if dataset in cached:
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"

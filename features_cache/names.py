@@ -12,7 +12,7 @@ from commandline.errors import RequestError
 
 Value = str | int | float | bool
 
-# index.h5, its table, words of feature lists, and locks of the whole cache
+# reserved for index.h5, its table, words of feature lists, and locks of the whole cache
 NO_FEATURE_NAMES = ("index", "clips", "all", "small", "runs", "preparing")
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # `small` leaves them out
 CHANNEL = re.compile(
@@ -31,7 +31,7 @@ MOST_COMPARED = 3
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel of a feature set: a feature, parameters that differ from its defaults, a range of rows."""
+    """One channel of a feature set: a feature, parameters, a range of rows."""
 
     name: str
     parameters: tuple[tuple[str, Value], ...] = ()  # sorted by name
@@ -50,7 +50,7 @@ class Channel:
         return f"{self.name}@{','.join(texts)}"
 
     def kept_rows(self, count: int) -> slice:
-        """The slice of its feature's `count` rows; RequestError if the range goes beyond them."""
+        """The slice that it keeps of its feature's `count` rows; RequestError if it goes beyond them."""
         if self.rows is None:
             return slice(count)
         first, last = self.rows
@@ -122,7 +122,7 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The stored features (name -> frames) to compare first: those of COMPARED, or any three if under two.
+    """The stored features (name -> frames) to compare first: those of COMPARED; if under two, up to three.
 
     Vectors (one frame) and the waveform are left out, because they are not stacked with others.
 

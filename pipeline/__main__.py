@@ -20,7 +20,7 @@ def data(options: SourceOptions) -> int:
 
 
 def windows(options: WindowsCommand) -> int:
-    """Windows of long recordings, labelled from annotation tables: a dataset."""
+    """Make a dataset of windows of long recordings, labelled from annotation tables."""
     from pipeline.datasets.windows import run
 
     return run(options)

@@ -20,10 +20,11 @@ class CutOff(Exception):
 
 
 def with_length(content: bytes) -> bytes | None:
-    """The frames behind a Xing header with their number; None if the file has such a header, or no frame.
+    """The frames behind a Xing header with their number; None if its header states it, or without a frame.
 
-    Without it libsndfile estimates the length from the first frame: of a variable bit rate it may silently
-    read only a part, for a constant one it promises too much. CutOff if the last frame is not whole.
+    Without it libsndfile estimates the length from the first frame: with a variable bit rate it
+    may silently drop the rest, with a constant one it promises too much. CutOff if the last frame is not
+    whole.
     """
     count = 0
     start = end = 0
@@ -38,7 +39,7 @@ def with_length(content: bytes) -> bytes | None:
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    # a header may count its own frame; if it states more, decoding to the end fails as truncated
+    # a header may count its own frame; if it states too many, decoding to the end fails as truncated
     tag = XING.search(content, start, start + 72)
     if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= count - 1:
         return None

@@ -1,9 +1,9 @@
-"""Near duplicates: clips with the same or very similar audio, also shifted, cut or scaled, among thousands.
+"""Near duplicates: clips with the same or very similar audio, also shifted, cut or scaled.
 
 A clip's fingerprint is its loudest moments, called landmarks (as in Wang 2003). Two clips with the same audio
-share landmarks, all at the same shift, even if one was scaled. Few pairs of clips share any: these are
-candidates, and their correlation at that shift decides. All steps use differences of neighbouring samples,
-because low rumble would make all clips similar.
+share landmarks, all at the same shift, even if one was scaled. Few pairs of clips share any. Those that do
+are candidates, and their correlation at that shift decides. All steps use differences of neighbouring
+samples, because low rumble would make all clips similar.
 """
 
 from collections import Counter, defaultdict
@@ -20,8 +20,10 @@ LANDMARKS = 16  # landmarks of a clip, at most
 APART = 0.1  # least seconds between two landmarks of a clip
 REACH = 0.03  # seconds that are compared on each side of a landmark
 BANDS, BITS = 8, 24  # codes of a landmark, and random projections in each: one equal code makes a candidate
-CROWD = 30  # if more landmarks have one code, each is compared only with its neighbours in the table
-MOST_CANDIDATES = 50_000  # pairs that are correlated, at most; those with most equal codes come first
+CROWD = 30  # if more landmarks have one code, each is compared only with the next in clip order
+MOST_CANDIDATES = (
+    50_000  # pairs that are correlated, at most; those with most equal codes at one shift come first
+)
 SIMILAR = 0.9  # least correlation of similar audio; similar calls of one animal reach it
 SAME = 0.99  # least correlation of the same audio
 SHARED = 0.25  # least share of each clip's energy in the shared time
@@ -70,14 +72,14 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
 def find_near_duplicates(
     fingerprints: Sequence[AudioFingerprint], files: Sequence[str], load: Callable[[int], Samples]
 ) -> list[Pair]:
-    """Pairs of clips with similar audio; `load` gives the samples of a candidate by its number.
+    """Pairs of clips with similar audio; `load` gives the samples of a clip by its number.
 
     files  the path of each clip; clips of one file are no pair, since windows may overlap
     """
     clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
     positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()
     codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
-    votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)  # pair of clips -> shift -> landmarks
+    votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)  # pair of clips -> shift -> equal codes
     for band in range(BANDS):
         order = np.argsort(codes[:, band], kind="stable")
         for equal in np.split(order, np.flatnonzero(np.diff(codes[order, band])) + 1):
@@ -97,7 +99,7 @@ def find_near_duplicates(
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation over the time that two clips share if `b` lags by `shift`; 0 if it has little energy."""
+    """Correlation over the time that two clips share if `b` lags by `shift`; 0 if it holds little energy."""
     whole = sample_differences(a)
     shifted = sample_differences(b)
     begin = max(0, -shift)

@@ -42,7 +42,7 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
 
 
 def features_command(options: SourceOptions, *more: str) -> str:
-    """The command that extracts this dataset's features, with the words `more`."""
+    """The command that extracts this dataset's features, followed by the words `more`."""
     return make_command("features", *_source(options), *more)
 
 
@@ -52,7 +52,7 @@ def _source(options: SourceOptions) -> list[str]:
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
-    """The `lines`, for own audio with the command `check` before them until it has been run.
+    """The `lines`; for the user's own audio `check` comes before them until it has been run.
 
     If it found duplicates across folds, their remedy and a second check replace the lines.
     """
@@ -80,16 +80,16 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def run_names(options: SourceOptions, dataset: Dataset) -> list[str]:
-    """The dataset's runs."""
+    """Names of the dataset's runs, sorted."""
     return sorted(path.parent.name for path in (options.runs / dataset.name).glob("*/run.json"))
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
-    """Commands: a quick comparison of a few feature sets, then the default model on the first together.
+    """Commands: a quick comparison of a few feature sets, then the default model on those sets joined.
 
     One command if the cache has only vectors or the waveform; the reason if the dataset cannot be trained on.
-    `frames` has each feature's frames: one means a vector. If there are runs, RETRAIN=1 replaces those of
-    former clips.
+    `frames` has each feature's frames: one means a vector. If there are runs, RETRAIN=1 replaces those
+    whose clips have changed since.
     """
     if reason := untrainable(dataset.table):
         return reason

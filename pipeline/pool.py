@@ -34,9 +34,9 @@ from pipeline.options import FeaturesCommand
 from pipeline.worker import ClipTask, ExtractionResult
 from storage import system
 
-LARGEST_KEPT = 32 << 20  # bytes of one freed array that is kept, the most that glibc allows
+LARGEST_KEPT = 32 << 20  # bytes of the largest freed array that is kept: glibc's maximum
 KEPT = 256 << 20  # bytes of all freed arrays that are kept
-MOST_FAILED_STARTS = 4  # failures in a row; a single worker may run out of memory
+MOST_FAILED_STARTS = 4  # in a row; one may only lack memory
 START_METHOD = "forkserver"  # a fork of this process would copy locks of threads, and the run's own locks
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
 STARTING = threading.Lock()
@@ -209,7 +209,7 @@ def _serve(pipe: Connection) -> None:
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
-    """The backend of BACKEND and JOBS: Dask, processes of this machine (default: all cores), or this one."""
+    """Dask, processes of this machine (as many as cores by default), or this process."""
     if options.backend == "dask":
         return extras.load("dask").connected(options.scheduler)
     jobs = options.jobs or cpu_count()

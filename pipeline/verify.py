@@ -1,4 +1,4 @@
-"""`python -m pipeline verify`: check everything in a cache; on request compute clips by definition."""
+"""`python -m pipeline verify`: check a cache; on request recompute clips by the reference definitions."""
 
 import itertools
 from contextlib import suppress
@@ -63,7 +63,7 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
                 ours.append(feature.read(np.array([row]))[0])
                 theirs.append(reference.compute(kind, y, cache.sample_rate, **feature.parameters))
         if not ours:
-            print(f"  {name}: not one of this project's definitions, or no clip done")
+            print(f"  {name}: no definition of this project, or none of these clips is stored")
             continue
         found = reference.agreement(kind, ours, theirs, stored=feature.dtype)
         print(f"  {found.text}")

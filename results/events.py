@@ -2,7 +2,7 @@
 
 A row of a table is an event, a detection or a window: file, start and end in seconds, label. Windows are
 sorted by file and start. A window has an event's label if they share half of the shorter one's time. A
-window stands for the hop in its middle: the event lies in the middle of the windows that hold it.
+window decides about the hop in its middle, since an event lies in the middle of the windows that hold it.
 
 An event and a detection of one file and label are partners by three criteria:
 
@@ -30,11 +30,13 @@ EVENT_COLUMNS = ["file", "start", "end", "label"]
 HALF = 0.5  # least overlap, as a share of the shorter one
 IOU = 0.3  # as in DCASE's few-shot task
 COLLAR = 0.2  # seconds
-DIGITS = 4  # differences of times are rounded to 0.1 ms, as in mir_eval: 2.2 - 2.0 is more than 0.2
+DIGITS = (
+    4  # differences of times are rounded to 0.1 ms, as in mir_eval: as floats, 2.2 - 2.0 is more than 0.2
+)
 
 
 def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
-    """The time that each window stands for: file, start, end, and `follows`: it continues the one before.
+    """The time that each window stands for: file, start, end, `follows` (it continues the one before).
 
     A recording's first and last windows also stand for its ends. Windows more than a hop (seconds) apart do
     not touch: the windows between them were left out.
@@ -96,7 +98,7 @@ def near_pairs(first: pd.DataFrame, second: pd.DataFrame, columns: list[str]) ->
 
 
 def overlaps(first: Floats, second: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Seconds (P,) that the spans (P, 2) share, negative for a gap; whether they are HALF of the shorter."""
+    """Seconds (P,) that the spans (P, 2) share, negative for a gap; whether that is at least HALF of one."""
     shared = np.minimum(first, second)[:, 1] - np.maximum(first, second)[:, 0]
     return shared, shared >= HALF * np.minimum(np.diff(first), np.diff(second))[:, 0]
 

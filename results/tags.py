@@ -7,7 +7,7 @@ in calibration: `fold_ranks` makes their scores comparable before clips of all f
 the folds' own average precisions is biased upwards for rare classes: 0.37 in a simulation, 0.25 was true.)
 
 The jackknife attributes mAP to source recordings, so that the tests of differences between runs apply; the
-bootstrap over recordings gives its interval.
+bootstrap over recordings gives mAP's interval.
 
 Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) bool, `scores` (N, K).
 """
@@ -55,7 +55,7 @@ def average_precision(target: Targets, scores: Scores) -> Floats:
 def _resampled(
     target: Targets, scores: Scores, recordings: Ints, resample: Callable[[Floats], Floats]
 ) -> Floats:
-    """Average precisions (B, K) of B samples; `resample` maps the recordings' counts (G, T) to theirs (B, T).
+    """Average precisions (B, K) of B samples; `resample` maps counts of recordings (G, T) to (B, T).
 
     recordings  (N,) numbers from 0 to G - 1
     """
@@ -145,7 +145,7 @@ def jackknife_values(target: Targets, scores: Scores, groups: NDArray[np.generic
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 
     A value adds mAP, weighted by the recording's share s of the clips, and the fall of mAP without the
-    recording, weighted by 1 - s; what lacks for the sum to be mAP is added in proportion to s.
+    recording, weighted by 1 - s; the remainder to mAP is spread in proportion to s.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     without = _resampled(target, scores, recordings, lambda counts: counts.sum(axis=0) - counts)

@@ -12,7 +12,7 @@ from storage import system
 
 
 def draft_of(path: Path) -> Path:
-    """The name under which a file that a lock guards is prepared; the holder of that lock prepares it."""
+    """The name of the draft of a file that a lock guards; only the holder of the lock fills it."""
     return path.with_name(path.name + ".tmp")
 
 
@@ -20,11 +20,11 @@ def draft_of(path: Path) -> Path:
 def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterator[Path]:
     """A draft to fill, which then takes the place of `path`.
 
-    locked   whether the caller's lock keeps others from drafting it: a killed run's draft is overwritten.
+    locked   whether the caller holds a lock: all holders use one draft, and overwrite that of a killed run.
              Otherwise this process has its own draft, and drafts of ended processes are removed
-    durable  whether the file survives a power cut, which costs 10 ms; it always survives a kill
+    durable  whether the file survives a power cut, which takes 10 ms more; it always survives a kill
 
-    RequestError if `path` is there and no regular file. An OSError names `path`, which is
+    RequestError as in `refuse_special`. An OSError names `path`, which is
     as it was, unless the last sync failed.
     """
     refuse_special(path)
@@ -53,14 +53,14 @@ def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterat
 
 
 def replace_file(file: Path, content: bytes | str, *, durable: bool = True) -> None:
-    """Write a file whole or not at all, beside others who may write it too; text becomes UTF-8."""
+    """Write a file whole or not at all, even while others write it; text becomes UTF-8."""
     with replaced(file, locked=False, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def refuse_special(path: Path) -> None:
-    """RequestError for what a rename would destroy (a device, FIFO, socket, folder, or a link to one), for a
-    file in /proc or /sys, and if there is no folder to write in.
+    """RequestError for anything but a regular file or a link to one, for a file in /proc or /sys, and if
+    there is no folder to write in.
     """
     if not path.parent.is_dir():
         raise RequestError(f"{path}: there is no folder {path.parent}, make it or give another")
@@ -71,7 +71,7 @@ def refuse_special(path: Path) -> None:
 
 
 class Lock:
-    """An flock, exclusive or shared; as a context manager it is exclusive and waits.
+    """An flock, exclusive or shared; as a context manager it is exclusive.
 
     busy  text of a RequestError: `with` raises it if another process holds the lock, and does not wait
 

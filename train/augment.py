@@ -4,8 +4,9 @@
 augmentation is a function under the decorator `augment`: the command line, `train list` and tests find it.
 
 Conventions. A batch is x (B, C, H, W), rows by frames, or (B, C, 1, samples) for waveforms, float,
-standardised; y (B, K) holds soft targets: class probabilities that sum to 1, or with tags one for each class.
-`channels` holds, for each channel, the effect of loudness on its values (`Channels`) and the meaning of rows:
+standardised; y (B, K) holds soft targets: class probabilities that sum to 1, with tags an independent
+probability for each class. `channels` holds, for each channel, the effect of loudness on its values
+(`Channels`) and the meaning of rows:
 
     "frequency"  rows rise in frequency (stft, mel, cqt, ...)
     "cyclic"     rows are pitch classes (chroma): a shift goes round
@@ -13,9 +14,9 @@ standardised; y (B, K) holds soft targets: class probabilities that sum to 1, or
     "none"       anything else (mfcc, tonnetz, few rows): rows are never moved or masked
 
 All channels of a clip move together in time; a channel whose columns are not time (modulation frequencies)
-stays. Random numbers come from the batch's generator, on the generator's device; a clip needs few (`noise` a
-row for a batch), so a CPU generator also serves batches on a GPU. A strength of 0 changes nothing. torch is
-imported only when a batch is changed: AUGMENT= is parsed without it.
+stays. Random numbers come from the batch's generator, on the generator's device; a clip needs few, so a CPU
+generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported only when a batch
+is changed: AUGMENT= is parsed without it.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Trans
     )
 
 
-# Changes in time: all channels of a clip whose columns are time move alike.
+# Changes in time: all channels whose columns are time move alike.
 
 
 @augment(default=1.0, maximum=1.0, circular=True)
@@ -189,7 +190,7 @@ def stretch(batch: Batch, strength: float) -> Batch:
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
     """Frames of x (B, C, H, W) at each clip's own places (B, L): (B, C, H, L).
 
-    `gather` takes an expanded index; indexing with two tensors takes three times as long on a CPU.
+    `gather` copies no expanded index; indexing with two tensors takes three times as long on a CPU.
     """
     return x.gather(3, index[:, None, None, :].expand(*x.shape[:3], -1))
 
@@ -290,7 +291,7 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
     return keep.to(batch.x.dtype)
 
 
-# Changes of loudness: values change, places stay.
+# Changes of values: places stay.
 
 
 @augment(default=0.3, maximum=3.0)

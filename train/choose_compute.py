@@ -2,9 +2,9 @@
 
 Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some shapes
 (docs/explanation/onednn-bf16.md). The check does not need to know which: it makes a training step on a real
-batch in plain fp32 on one thread, and again as the run would make it, in poisoned memory. It compares the
-loss and the gradient of every parameter. Timings and verdicts are kept for later runs, until the processor or
-torch changes.
+batch in plain fp32 on one thread, and again as the run would make it, in memory filled with huge values or
+NaN. It compares the loss and the gradient of every parameter. The fastest way and the verdicts are kept for
+later runs, until the processor or torch changes.
 """
 
 import copy
@@ -39,11 +39,11 @@ GAIN = 1.15  # an earlier way stands unless another is this much faster: noise m
 WORTH_COMPILING = 5_000
 LOSS = 0.05  # allowed relative difference of a step's loss; sound steps differed by at most 0.018
 RATIO = 2.0  # allowed ratio of the lengths of a parameter's two gradients; sound ones reached 1.35
-# A gradient of a kernel or matrix may turn by TURN (1 - cosine) plus TIMES the turn that results in fp32 if
-# only weights and batch are rounded to the number format. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a
+# A gradient of a kernel or matrix may turn by TURN + TIMES x the turn in fp32 if only weights and batch are
+# rounded to the number format; a turn is 1 - cosine. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a
 # sound ResNet-50 only 0.1: no registered model needed more than 2.8 times.
 TURN, TIMES = 0.05, 4.0
-NEGLIGIBLE = 1e-3  # share of the length of all gradients: shorter ones are the noise of sums that cancel
+NEGLIGIBLE = 1e-3  # gradients shorter than this share of the total length are rounding noise
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 FINDINGS = ".agreement.json"  # file in RUNS
@@ -159,7 +159,7 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
             if half < 2 or not is_shortage(error):
                 raise
             batch = batch[0][:half], batch[1][:half]
-    rounded = exact  # the step with rounding alone
+    rounded = exact  # the step with rounding alone, replaced below if the format rounds
     if compute.precision != "fp32":
         kind = TYPES[compute.precision]
         coarse = copy.deepcopy(network)

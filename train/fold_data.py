@@ -34,7 +34,7 @@ AHEAD = 2  # batches that are read in advance
 FEWEST_ROWS = 12  # a channel with fewer has no frequency axis: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
-# Units of the values -> what one decibel adds to them, and the power of the amplitude that they are.
+# Units of the values -> what one decibel adds to them, and the exponent of amplitude.
 LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loudness
 
@@ -145,7 +145,7 @@ class Resident:
 
 
 class StoredClips:
-    """Clips in RAM as the cache stores them: short clips take a fraction of the memory of their grids."""
+    """Clips in RAM as the cache stores them: short ones need a fraction of the grid's memory."""
 
     def __init__(self, plan: Plan, positions: Positions, chunks: Iterable[Positions]) -> None:
         """`chunks` are `positions` in parts."""
@@ -250,7 +250,7 @@ class FoldData:
 
 
 def load_fold(plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str) -> FoldData:
-    """The clips of `split` where RESIDENT wants them, standardised by its training originals' statistics.
+    """The clips of `split`, kept where RESIDENT says, standardised by the training originals' statistics.
 
     RAM holds the clips as the network takes them or as the cache stores them, whichever is smaller.
     """

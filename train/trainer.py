@@ -368,7 +368,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     complete = False
     try:
         trainer.fit(folder, bar, trackers)
-        bar.total -= clips * (plan.epochs - trainer.epoch)  # epochs that early stopping saved
+        bar.total -= clips * (plan.epochs - trainer.epoch)  # epochs that early stopping spared
         write_results(trainer, folder)
         for line in score_lines(run, [fold]):
             tell(f"{plan.path.name} fold {fold}: {line}")
@@ -394,7 +394,7 @@ def explanation(error: Exception, options: RunOptions, device: str) -> str:
 def write_results(trainer: Trainer, folder: Path) -> None:
     """Write augmented.npz if the run augments and has none yet, each member's table, and predictions.csv.
 
-    A table has the predictions by the last weights and, if validation chose one, by those of the best epoch.
+    A table has the predictions by the last weights and, if validation chose a best epoch, by its weights.
     """
     data = trainer.data
     plan = trainer.plan

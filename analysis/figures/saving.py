@@ -28,7 +28,7 @@ from storage.files import replace_file
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
 CSS_PER_INCH = 96
-SAVED_WITH: dict[str, dict[str, Any]] = {  # without metadata that would change from day to day
+SAVED_WITH: dict[str, dict[str, Any]] = {  # without dates and versions, so that equal figures are equal files
     ".svg": {"metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
     ".pdf": {"metadata": {"CreationDate": None}},
     ".png": {"metadata": {"Software": None}},
@@ -64,7 +64,9 @@ class SavedFigure:
                 f'style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px" src="data:image/webp;base64,{content}">'
             )
         view, width, body = SVG.findall(file.read_text(encoding="utf-8"))[0]
-        body = re.sub(r'<g id="[^"]+"', "<g", body)  # nothing refers to groups, and every figure has axes_1
+        body = re.sub(
+            r'<g id="[^"]+"', "<g", body
+        )  # ids would clash: every figure has an axes_1; nothing refers to them
         for colour, variable in PAGE_COLOURS.items():
             body = body.replace(colour, variable)
         natural = float(width) * CSS_PER_INCH / 72  # a narrow page scales it down
@@ -139,7 +141,9 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     width, height = figure.size(**data)
     if file.suffix == ".png":
         narrowed = width / WIDTHS[file.stem.rpartition("-")[2]]
-        height *= 1.6 if narrowed > 1 and height < width else 1.0  # panels are stacked
+        height *= (
+            1.6 if narrowed > 1 and height < width else 1.0
+        )  # room for panels that a narrow figure stacks
         width /= narrowed
     dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
     content = BytesIO()
@@ -150,6 +154,6 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
         letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
         beyond = max(letters, default="") >= IDEOGRAPHS
         matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE  # journals refuse Type 3
-        matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids that are its own and reproducible
+        matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids unique to the figure, and reproducible
         canvas.savefig(content, format=file.suffix[1:], **SAVED_WITH[file.suffix])
     return content.getvalue()

@@ -23,8 +23,8 @@ from storage.files import replace_file
 FOLDS = 5
 MOST_FOLDS = 100  # each fold is trained once
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
-# GROUP= for usual names of takes -> the share of clips that are not alone in their group must exceed this: a
-# letter names a take, a number may mean anything. The first pattern with sensible groups is proposed.
+# GROUP= for usual names of takes -> a share: more clips than this must have company in their group. It is
+# larger for numbers, which may mean anything. The first pattern with sensible groups is proposed.
 PATTERNS = {
     r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
     r"^(.*)[-_ ][A-Za-z]$": 0.0,
@@ -38,9 +38,9 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
 
     The column `grouped_by` holds the GROUP= that made the groups, '' for the source's own. With
     FOLDS_BY=group each group is a fold; else the source's folds are kept; if it has none, folds are drawn by
-    group, stratified, from the seed. Groups in `path` keep their fold, even if clips go and come back. `path`
-    is the dataset's folds.csv: it gives GROUP= and FOLDS_BY= if the options lack them, and is written if
-    folds or groups are not the source's.
+    group, stratified, from the seed. Groups with drawn folds keep them, even if clips go and come back.
+    `path` is the dataset's folds.csv: it gives GROUP= and FOLDS_BY= if the options lack them, and is written
+    if folds or groups are not the source's.
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
@@ -121,8 +121,8 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
 def propose_group(table: pd.DataFrame) -> str:
     """The first of PATTERNS that reads most file names as takes of source recordings; '' if none does so.
 
-    The pattern must fit over half of the names, let enough clips share a group, and give each class at least
-    three groups and no group a fifth of all clips.
+    The pattern must fit over half of the names, let enough clips share a group, and leave each class three
+    groups or more, and no group with a fifth of all clips.
 
         propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for "yard-A.wav", "yard-B.wav"
     """

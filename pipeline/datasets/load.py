@@ -31,8 +31,14 @@ from pipeline.options import ExtractOptions, SourceOptions
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 MOST_CLIPS = 0.9  # least share of clips that a proposed duration holds whole
-LESS_PADDING = 0.1  # least reduction of padding for a proposal, as a share of all clips' time
-OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")  # reported as ignored by a cache
+LESS_PADDING = 0.1  # a proposal lowers the share of padding by at least this
+OF_AUDIO = (
+    "sample_rate",
+    "duration",
+    "group",
+    "folds_by",
+    "copies",
+)  # options that a cache ignores, with a note
 STEP = 0.05  # s; a proposed duration is rounded up to a multiple
 
 
@@ -55,7 +61,9 @@ class Dataset:
     notes: tuple[str, ...] = ()  # notes for the user, such as ignored files and drawn folds
     published_test: int | None = None  # the one fold that the publishers test; None if every fold is tested
     groups: str = ""  # noun for a group; '' means source recording
-    cached: pd.DataFrame | None = None  # rows of its cache's index; None without a cache, or if it is one
+    cached: pd.DataFrame | None = (
+        None  # rows of its cache's index; None without a cache, or if the dataset is one
+    )
 
     @property
     def samples(self) -> int:
@@ -197,7 +205,7 @@ def _audio_settings(
         duration = min(longest, LONGEST)
         if longest > LONGEST:
             notes.append(
-                f"the longest clip, {longest:.0f} s, is cut to {LONGEST:g} s: DURATION= sets another"
+                f"the longest clip, {longest:.0f} s, is cut to {LONGEST:g} s: DURATION= sets another duration"
             )
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
     return sample_rate, duration, list(filter(None, (*notes, shorter_duration(seconds, duration))))

@@ -72,7 +72,7 @@ def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 
 @feature(units="relative", rows=12, row_unit="pitch class", frames=chroma_frames, version=2)
 def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
-    """Pitch classes in four steps of strength, smoothed over half a second: what lasts of harmony.
+    """Pitch classes in four steps of strength, smoothed over half a second: the harmony that lasts.
 
     Formula: chroma_cqt as parts of its sum, quantised at 5, 10, 20, 40 %, Hann window of 41 frames, norm 1
     Changes with: harmony at the pace of bars
@@ -96,7 +96,7 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     version=2,
 )
 def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
-    """Pitch classes in just intonation: intervals are ratios of the primes 2, 3 and 5.
+    """Pitch classes in just intonation: intervals are ratios of powers of 2, 3 and 5.
 
     Formula: the sum over octaves of |vqt| at C times 1, 16/15, 9/8, 6/5, 5/4, ..., divided by its largest
     Changes with: melody, chords; pure intervals fall into the middle of a row
@@ -111,7 +111,7 @@ def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
 def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Tonal centroid: where the pitch classes lie on the circles of fifths, minor and major thirds.
 
-    Formula: sum over p of c[p] (sin, cos)(2 pi p r), r = 7/12, 3/12, 4/12 (halved), c chroma_cqt / its sum
+    Formula: sum over p of c[p] (sin, cos)(2 pi p r), r = 7/12, 9/12, 4/12 (halved), c chroma_cqt / its sum
     Changes with: chords and keys; neighbours in harmony are neighbours here
     Ignores: octave, loudness, timbre; noise lies at the centre
     Feature map: rows 0 and 1 fifths, 2 and 3 minor thirds, 4 and 5 major thirds; grey is the centre

@@ -2,7 +2,7 @@
 
 librosa transforms the highest octave, halves the sample rate, and continues an octave lower, so that the
 wavelets of every octave are short. In samples, all octaves of a constant-Q bank have the same wavelets, which
-are built once. `pipeline.clip_spectra` keeps the halved signals, which all banks share.
+are built once. `pipeline.clip_spectra` keeps the halved signals, which banks share.
 """
 
 # mypy: allow-untyped-defs
@@ -25,7 +25,7 @@ BARS = 100  # bars of the histogram in librosa.pitch_tuning
 
 @dataclass(frozen=True)
 class Octave:
-    """Wavelets of one octave, for a signal whose rate has been halved `halvings` times."""
+    """Wavelets of one octave, for a signal whose rate has been halved."""
 
     halvings: int  # halvings of the first octave's rate
     hop_length: int  # in samples of the halved signal
@@ -37,8 +37,7 @@ class Octave:
     def response(self, y: np.ndarray) -> np.ndarray:
         """(wavelets, frames) magnitudes for the halved signal `y`.
 
-        Spectra are not kept for other banks: computing them again is as fast as reading them from beyond the
-        second-level cache.
+        Spectra are not kept for other banks: computing them again is as fast as fetching them from memory.
         """
         filters = self.filters
         spectrum = transforms(y, self.hop_length, np.ones(self.n_fft), self.bins)
@@ -81,7 +80,9 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
         stop = bank.n_bins - octave * bank.bins_per_octave
         rows = slice(max(0, stop - bank.bins_per_octave), stop)
         n_fft, bins, filters = _filters(_key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8))
-        louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)  # halving lowers the level
+        louder = (filters * np.sqrt(2.0**halvings)).astype(
+            np.complex64
+        )  # half as many samples give a weaker response
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
         found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:

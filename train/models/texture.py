@@ -13,17 +13,18 @@ from train.models.mlp import VectorNet
 from train.network_input import Untimed
 
 BANDS = 32  # number of groups in which rows are averaged
-RANGES = 8  # ranges of modulation frequency, at most; the lowest starts at one period a clip
+RANGES = 8  # at most this many ranges of modulation frequency, from one period a clip on
 DROPOUT = 0.5
 FLOOR = 0.05  # added to the modulation spectrum before its logarithm, in deviations of the standardised input
 
 
 class TextureStatistics(nn.Module):
-    """Feature maps (B, C, H, W) to statistics (B, C * BANDS * (2 + ranges) + values), without weights.
+    """Feature maps (B, C, H, W) to statistics (B, C * BANDS * (2 + ranges) + values); no weights.
 
-    Each band of rows has its mean, its deviation, and the logarithm of its modulation spectrum (the size of
-    the Fourier transform along time) in ranges of equal ratio. `frames` is W; few frames give fewer ranges. A
-    circular shift in time changes no statistic. `untimed` channels also enter with all their values.
+    Each band of rows has its mean, its deviation, and the logarithm of its modulation spectrum (magnitudes
+    of the Fourier transform along time) in ranges of equal ratio. `frames` is W; few frames give fewer
+    ranges. A circular shift in time changes no statistic. `untimed` channels also enter with all their
+    values.
     """
 
     def __init__(self, frames: int, untimed: Untimed = ()) -> None:
@@ -38,7 +39,7 @@ class TextureStatistics(nn.Module):
         spectrum = magnitudes(centred)[..., 1:]  # (B, C, BANDS, W // 2)
         ranges = [spectrum[..., low:high].mean(3) for low, high in zip(self.edges, self.edges[1:])]
         modulation = (torch.stack(ranges, dim=3) + FLOOR).log()  # (B, C, BANDS, ranges)
-        # an untimed channel in its own rows and columns again
+        # an untimed channel, averaged back to the shape it had before resizing
         values = [pool(x[:, plane], *shape).flatten(1) for plane, *shape in self.untimed]
         statistics = [bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)]
         return torch.cat([*statistics, *values], dim=1)
@@ -63,7 +64,7 @@ def averaging(length: int, groups: int) -> torch.Tensor:
 
 
 def magnitudes(x: torch.Tensor) -> torch.Tensor:
-    """Sizes of the Fourier transform along the last axis: (..., W) to (..., 1 + W // 2)."""
+    """Magnitudes of the Fourier transform along the last axis: (..., W) to (..., 1 + W // 2)."""
     if torch.onnx.is_in_onnx_export():
         waves = torch.from_numpy(np.fft.rfft(np.eye(int(x.shape[-1]))).astype(np.complex64))
         return ((x @ waves.real).square() + (x @ waves.imag).square()).sqrt()

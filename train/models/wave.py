@@ -22,7 +22,7 @@ class AclNet(nn.Module):
     """AclNet (Huang and Alvarado Leanos 2018, arXiv:1811.06669) with standard convolutions.
 
     The front end learns 64 filters and pools them to one frame each 160 samples. Its output is an image of 64
-    rows, the input of a VGG-like network of ten convolutions, `width` times as wide.
+    rows, the input of a VGG-like network of ten convolutions, `width` times as wide as the paper's.
     """
 
     def __init__(self, channels: int, classes: int, width: float, dropout: float) -> None:
@@ -49,7 +49,7 @@ class AclNet(nn.Module):
 
 
 class DaiNet(nn.Module):
-    """The M networks of Dai et al. 2017 (arXiv:1610.00087): 3-sample convolutions between poolings by 4."""
+    """Networks of Dai et al. 2017 (arXiv:1610.00087): 3-sample convolutions between poolings by 4."""
 
     def __init__(self, channels: int, classes: int, depths: tuple[int, int, int, int]) -> None:
         super().__init__()
