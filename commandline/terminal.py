@@ -83,6 +83,7 @@ def progress(
         initial=done,
         delay=QUIET_SECONDS,
         leave=False,
+        position=0,  # also beside a bar that an error left behind
         disable=silent,
         **bar,
     )
