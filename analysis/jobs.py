@@ -1,4 +1,4 @@
-"""Which reports to make, from which runs and cache, and whether one is up to date.
+"""The reports to make, their runs and caches, and whether one is up to date.
 
 One hash covers the inputs of a report except audio files. While it is the same and no written file is
 missing, the report is made again only with OVERWRITE=1. Files count by path, size and time, because hashing
@@ -80,7 +80,7 @@ RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 @dataclass(frozen=True)
 class Built:
-    """Where a report lies and what the terminal prints; `fresh` is False if nothing had changed."""
+    """A report's place and the lines for the terminal; `fresh` is False if nothing had changed."""
 
     page: Path
     headline: str

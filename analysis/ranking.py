@@ -1,4 +1,4 @@
-"""Which runs may be ranked together, and how sure the ranking is.
+"""The runs that may be ranked together, and how sure the ranking is.
 
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips, source recordings, the
 cache's audio settings and parameters, folds and protocol (the validation clips, the epoch that counts). The

@@ -1,4 +1,4 @@
-"""How well a feature separates the classes before any training: the accuracy of the nearest neighbour.
+"""Separation of the classes by a feature before any training: the accuracy of the nearest neighbour.
 
 `values` (N, D) describes each of N clips by D numbers: the mean and the standard deviation over time of each
 row of a feature, or, if its columns are not time, its values averaged over neighbouring columns. `target`

@@ -77,7 +77,7 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:
-    """How each run was trained and tested, and its cost; a cell that run.json does not tell is empty."""
+    """The training, protocol and cost of each run; a cell that run.json does not tell is empty."""
     rows = []
     for run in runs:
         config = run.config if isinstance(run.config, RunConfig) else None

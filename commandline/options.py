@@ -1,4 +1,4 @@
-"""How an option is declared, and how words become options.
+"""The declaration of options, and their values from words.
 
     class TrainOptions(DatasetOptions):
         epochs: int = option(40, "passes over the training clips", least=1)
@@ -124,26 +124,26 @@ def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> An
 
 
 class DataOptions(Options):
-    """Where datasets lie."""
+    """The folder of datasets."""
 
     data: Path = option(Path("data"), "folder of datasets and their feature caches")
 
 
 class DatasetOptions(DataOptions):
-    """Which clips, and where their cache lies."""
+    """The clips, and the folder of their cache."""
 
     dataset: str = option("esc50", "esc50, esc10, synth, a folder of clips, a CSV, or a cache folder")
     name: str = option("", "another name for the dataset's folders")
 
 
 class RunsOptions(Options):
-    """Where run folders lie."""
+    """The folder of run folders."""
 
     runs: Path = option(Path("runs"), "folder of run folders")
 
 
 class ReportsOptions(Options):
-    """Where reports are written."""
+    """The folder of reports."""
 
     reports: Path = option(Path("reports"), "folder of reports")
 

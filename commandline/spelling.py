@@ -1,4 +1,4 @@
-"""How a command is typed: with make, with `python -m`, with the console command.
+"""The spelling of commands: with make, with `python -m`, with the console command.
 
 The code writes commands as for make, or with `python -m` if there is no target. `spelled` rewrites them as
 the user types them here.
@@ -60,7 +60,7 @@ def _typed(words: str) -> str:
 
 
 def make_command(command: str, *given: str) -> str:
-    """What the user is told to type, quoted for a shell.
+    """The command that the user is told to type, quoted for a shell.
 
     `command` is a target of make or the words after `python -m`.
 

@@ -42,7 +42,7 @@ def draw_feature(ax: Axes, clip: Clip, name: str) -> None:
 
 def draw_forest(ax: Axes, report: Path) -> None:
     table = pd.read_csv(report / "tables" / "comparison.csv")
-    table = table[(table.model == MODEL) & table.reason.isna()].set_index("features")  # of the ranked runs
+    table = table[(table.model == MODEL) & table.reason.isna()].set_index("features")  # ranked runs
     for place, name in enumerate(reversed(SETS)):
         row = table.loc[name]
         color = LEAD if "+" in name else OTHER

@@ -74,7 +74,7 @@ def default_of(field: "dataclasses.Field[typing.Any]") -> str:
 
 
 def values_of(field: "dataclasses.Field[typing.Any]") -> str:
-    """What may be given: the words, or the kind of number and its bounds."""
+    """The values that may be given: the words, or the kind of number and its bounds."""
     kind, several, _ = kind_of(field)
     many = "several " if several else ""
     if typing.get_origin(kind) is typing.Literal:

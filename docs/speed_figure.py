@@ -1,4 +1,4 @@
-"""What extraction takes, as a figure: `python -m docs.speed_figure` writes docs/speed.svg from the README.
+"""The figure of extraction times: `python -m docs.speed_figure` writes docs/speed.svg from the README.
 
 A bar is the time of the alternative, in multiples of this project's on the same machine in the same run.
 Text and bars take the reader's light or dark colours.

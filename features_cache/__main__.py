@@ -25,7 +25,7 @@ class ImportOptions(DatasetOptions):
 
 
 def info(options: DatasetOptions) -> None:
-    """What a cache holds: features, clips done, megabytes, rounding, parameters, versions."""
+    """List the content of a cache: features, clips done, megabytes, rounding, parameters, versions."""
     from features_cache.cache import open_cache
     from features_cache.inspect import describe_cache
 

@@ -315,7 +315,7 @@ class Cache:
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
     def source_changes(self) -> str:
-        """How the dataset has changed since extraction, such as `3 clips new`; empty if it has not.
+        """The changes of the dataset since extraction, such as `3 clips new`; empty if it has not.
 
         Audio files are compared by size and time, a table by its number of rows. New files are looked for
         beside known ones, but not in a folder with a CSV table, which may leave files out on purpose.
@@ -343,7 +343,7 @@ class Cache:
         return ", ".join(f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count)
 
     def remedy(self, stored: str, *more: str) -> str:
-        """What to do about missing or outdated features: the command, with the words `more`."""
+        """The remedy for missing or outdated features: the command, with the words `more`."""
         source = self.settings["source"]
         name = self.settings["dataset"]
         data = self.folder.parent.parent

@@ -1,4 +1,4 @@
-"""What a cache holds, and what is wrong with it, by clip and feature or by file."""
+"""The content of a cache and its faults, by clip and feature or by file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ SAMPLED_CLIPS = 16  # clips whose values give the rounding
 
 
 def describe_cache(cache: Cache) -> str:
-    """What a cache holds, in several lines; a line for each file that cannot be read."""
+    """The content of a cache in several lines; a line for each file that cannot be read."""
     settings = cache.settings
     copies = int((cache.clips["copy_of"] != "").sum())
     first = (
@@ -68,7 +68,7 @@ def describe_cache(cache: Cache) -> str:
 
 
 class Verdict(NamedTuple):
-    """What `verify` found in one file."""
+    """The findings of `verify` in one file."""
 
     name: str  # the feature, or index.h5
     text: str  # why it cannot be read, or how many clips are intact and, a line each, which are not

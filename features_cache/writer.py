@@ -82,7 +82,7 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
 
 @dataclass(frozen=True)
 class StoredClips:
-    """Which clips of a table a feature's file already holds; the arrays are (N,)."""
+    """The clips of a table that a feature's file already holds; the arrays are (N,)."""
 
     done: NDArray[np.bool_]
     damaged: NDArray[np.bool_]

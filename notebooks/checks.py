@@ -88,7 +88,7 @@ def _need(holds: Any, message: str) -> None:
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns; NotYet while it returns `...`."""
+    """The function's return value; NotYet while it is `...`."""
     given = function(*arguments)
     _need(not _open(given), f"{function.__name__} still returns ...")
     return given

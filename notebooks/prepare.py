@@ -1,4 +1,4 @@
-"""What the first cell of every notebook calls: libraries that Colab lacks, and the folders to work in."""
+"""The first cell of every notebook calls this: libraries that Colab lacks, and the folders to work in."""
 
 import importlib.util
 import re

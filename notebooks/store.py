@@ -26,7 +26,7 @@ from PIL import Image
 FOLDER = Path(__file__).resolve().parent
 HOME = FOLDER.parent
 SECONDS = 600  # for one cell
-COLOURS, WIDTH = 32, 900  # of a stored figure; pixels at most
+COLOURS, WIDTH = 32, 900  # a stored figure's colours, and its width in pixels at most
 LARGEST = 400_000  # bytes of a notebook
 
 
@@ -104,7 +104,7 @@ def store(name: str) -> None:
 
 
 def kept(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
-    """What is stored of a cell's outputs: printed text in one piece, tables, figures."""
+    """The stored outputs of a cell: printed text in one piece, tables, figures."""
     outputs = list(outputs)
     printed = "".join(one.text for one in outputs if one.output_type == "stream" and one.name == "stdout")
     if printed:

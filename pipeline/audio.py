@@ -129,7 +129,7 @@ class Recording:
         self.file = _opened(path)
         self.begin = 0  # place in the file of the samples `y`, which were read last; -1 after an error
         self.y = np.empty(0, np.float32)
-        self.part = 0  # of an MP3: place in the file where its decoder began
+        self.part = 0  # place in the file where an MP3's decoder began
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
         """The samples of a span; AudioError as in `load_clip`."""

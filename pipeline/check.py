@@ -60,7 +60,7 @@ class Finding:
     names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"  # noun for a name
-    accuracy: float | None = None  # of a classifier of artefacts alone, mean over folds; AUROC for tags
+    accuracy: float | None = None  # a classifier's, of artefacts alone, mean over folds; AUROC for tags
     chance: float | None = None  # accuracy of always the commonest class; 0.5 for tags
 
 

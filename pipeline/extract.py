@@ -402,7 +402,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
 
 @contextmanager
 def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
-    """What remains to compute; only this run may create files within the context.
+    """The work that remains; only this run may create files within the context.
 
     If a run writes to a file that has to be made again, wait for it (WAIT=1), else RequestError.
     """

@@ -69,7 +69,7 @@ class Backend:
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)`; WorkerDied if its worker ended before."""
-        with threadpool_limits(1):  # as in worker processes, so that the bytes are the same
+        with threadpool_limits(1):  # worker processes have one too; so the bytes are the same
             return function(batch)
 
     def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:

@@ -41,7 +41,7 @@ class Source(NamedTuple):
 class ClipTask(NamedTuple):
     """A clip and the features that it still lacks."""
 
-    row: int  # of the clip table
+    row: int  # the clip's row in the table
     source: Source
     fingerprints: dict[int, int]  # number of each feature that it lacks -> fingerprint
 

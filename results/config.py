@@ -89,7 +89,7 @@ class Calibration:
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
     clips: int = field(metadata=bounds(1))
-    # by class, for tags and windows
+    # class by class, for tags and windows
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
 
 

@@ -28,7 +28,7 @@ BACKGROUND = "background"  # the label of windows without an event: no detection
 ALL = "all classes"
 EVENT_COLUMNS = ["file", "start", "end", "label"]
 HALF = 0.5  # least overlap, as a share of the shorter one
-IOU = 0.3  # as in DCASE's few-shot task
+IOU = 0.3  # DCASE's few-shot task has the same
 COLLAR = 0.2  # seconds
 DIGITS = (
     4  # differences of times are rounded to 0.1 ms, as in mir_eval: as floats, 2.2 - 2.0 is more than 0.2

@@ -52,6 +52,6 @@ def start_chromium(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _forget_what_was_told():
-    """What a command says once in a process it may say in every test, and none was called before."""
+    """Every test begins as a new process: nothing has been told once, and no command was called."""
     tell_once.cache_clear()
     called_as(MAKE)

@@ -1,4 +1,4 @@
-"""What surrounds a user's commands: Python in a process of its own, a full disk, a server."""
+"""The surroundings of a user's commands: Python in a process of its own, a full disk, a server."""
 
 import contextlib
 import http.server
@@ -12,7 +12,7 @@ from tests.golden.commands import ROOT
 
 
 def python(*words, check=True, environment=os.environ, **how):
-    """What `python <words>` left behind, from the project's folder."""
+    """The finished process of `python <words>`, run in the project's folder."""
     how = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, **how}
     return subprocess.run([sys.executable, *words], check=check, **how)
 

@@ -1,4 +1,4 @@
-"""What a user is told who asks for what cannot be."""
+"""The message to a user who asks for the impossible."""
 
 import pytest
 

@@ -121,7 +121,7 @@ def project(tmp_path):
 
 
 def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project, monkeypatch):
-    """What a user put into .venv, such as a GPU build of torch, survives a change of the requirements."""
+    """A GPU build of torch, or whatever else a user put into .venv, survives a change of the requirements."""
     monkeypatch.setenv(
         "PATH", f"{fake_python(project / 'bin/python3').parent}{os.pathsep}{os.environ['PATH']}"
     )

@@ -20,7 +20,7 @@ MODULES = {
 }
 EXTRAS = [name for name in MODULES if ".extras." in name]
 
-# What every user runs loads none of these, nor what --help must not wait for.
+# Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
     *EXTRAS,
     *("pipeline.near_duplicates", "pipeline.check", "pipeline.alter", "pipeline.synth"),

@@ -32,7 +32,7 @@ from train.options import BundleOptions
 
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
-WANTED_ACCURACY = 0.95  # the rejection threshold is chosen to reach this accuracy of the answers given
+WANTED_ACCURACY = 0.95  # accuracy of the accepted predictions, which sets the rejection threshold
 AGREES = 1e-3  # largest allowed difference between a recomputed probability and predictions.csv
 
 Values = list[Numbers]  # stored values (B, rows, frames) of each channel

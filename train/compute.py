@@ -1,4 +1,4 @@
-"""How a network is computed: device, number format, memory layout, threads, compilation, allocation.
+"""The computation of a network: device, number format, memory layout, threads, compilation, allocation.
 
 The choice (train/choose_compute.py) is made once for a run and stands in run.json. A run that continues uses
 it again: another choice gives different values.

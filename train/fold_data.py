@@ -116,7 +116,7 @@ def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str 
             if feature.units == CEPSTRUM and not (channel.rows and channel.rows[0]):
                 bands = feature.parameters.get("n_mels") or feature.parameters.get("n_bands", 0)
                 loudness[0, 0] = np.sqrt(bands) / scale[0]
-        # as two frames: torch 2.13 resizes a single one wrongly, it repeats the first row
+        # two frames, because torch 2.13 resizes a single one wrongly: it repeats the first row
         parts.append(resize(loudness[..., None].repeat(1, 1, 2), (spec.grid[0], 2))[..., :1])
     return Channels(tuple(axes), torch.stack(parts, dim=1)[:, None].to(device), spec.timed)
 

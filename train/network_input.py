@@ -90,7 +90,7 @@ Prepare = Callable[["Tensor", InputChannel, Shape], "Tensor"]  # (values, channe
 
 @dataclass(frozen=True)
 class InputKind:
-    """How the models of one kind read a channel; `input_kind` describes the fields.
+    """The reading of a channel by the models of one kind; `input_kind` describes the fields.
 
     Some options need a property of the kind (`in_steps`, `resized`, `droppable`, `views`); a run of a kind
     without it ignores them.
@@ -252,7 +252,7 @@ def resizing(length: int, wanted: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Statistics:
-    """How one channel's values (rows, frames) become (values - centre) / scale.
+    """The standardisation of a channel's values (rows, frames): (values - centre) / scale.
 
     centre and scale are (rows,), or (1,) for the whole feature. With norm `clip` each clip has its own mean
     and deviation, and scale is the smallest deviation allowed.

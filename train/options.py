@@ -127,7 +127,7 @@ class SweepOptions(Options):
 
 
 class ImportanceOptions(DatasetOptions, RunsOptions):
-    """What each feature is worth, alone and beside the others, by fits of a small model to subsets of them.
+    """The worth of each feature, alone and beside the others, by fits of a small model to subsets of them.
 
     make importance FEATURES="mel mfcc chroma contrast"
     """
@@ -242,7 +242,7 @@ class CacheOptions(DataOptions):
 
 
 class ExplainOptions(RunsOptions, CacheOptions):
-    """What each channel is worth to a trained run, from predictions with that channel permuted among clips.
+    """The worth of each channel to a trained run, from predictions with that channel permuted among clips.
 
     python -m train explain last REPEATS=10
     """

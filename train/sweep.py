@@ -110,7 +110,7 @@ def table(done: Sequence[RunFolder]) -> str:
         parts = [folder.scored(split=folder.scored_split) for folder in seeds]
         clips = pd.concat(parts, ignore_index=True)
         groups = clips["group"].where(clips["group"] != "", clips["clip_id"])
-        if seeds[0].tags:  # as in the report, mAP is over all folds, by ranks within each fold
+        if seeds[0].tags:  # mAP over all folds, by ranks within each, as in the report
             ranks = [fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy()) for part in parts]
             evidence = label_indicator(clips["target"], classes), np.concatenate(ranks)
             score = macro(average_precision(*evidence))

@@ -1,4 +1,4 @@
-"""How every figure is drawn: the registry, colours, type and fonts.
+"""The drawing of every figure: the registry, colours, type and fonts.
 
 A figure is a function that takes arrays, names and an `ax` of any size, draws into it and returns it. It
 neither reads nor writes files. `@figure` enters it in FIGURES.
@@ -88,7 +88,7 @@ ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
 MARKERS = "osD^vPX*"
 
-MANY_CLASSES = 20  # of more, a figure shows those with the most errors or the largest differences
+MANY_CLASSES = 20  # beyond this number a figure shows those with the most errors or the largest differences
 
 # Each has one hue that darkens evenly: a rate reads the same on screen, on paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])

@@ -26,7 +26,7 @@ SHARED_DIFFICULTY = 0.8  # share of the variance: real runs on ESC agree on four
 
 @dataclass(frozen=True, kw_only=True)
 class MadeRun:
-    """What one made-up run should look like."""
+    """The properties of a made-up run."""
 
     features: str = "mel"
     skill: float = 0.7

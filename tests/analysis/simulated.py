@@ -114,7 +114,7 @@ def simulated_tag_runs(count, sizes, rng, classes=10):
 
 
 def claims(runs, *, named=False):
-    """What a report of the runs says: whether it claims anything of a kind, and finds what is true."""
+    """The verdict of a report on the runs: whether it claims anything of a kind, and finds what is true."""
     ranking = rankings(runs, named=named)[0]
     gains = ablations(ranking)
     clear = ranking.tests.p < ranking.level
@@ -129,6 +129,6 @@ def claims(runs, *, named=False):
         winner=ranking.best.name == "mel+mfcc-default" and bool(clear.all()),
         gain=bool((step["verdict"] == "clear gain").any()),  # what mfcc adds to mel
         worse="mel-default" in worse,
-        # What the report says that its data can show, against the next run.
+        # The difference that the report says its data can show, against the next run.
         detectable=detectable(difference, ranking.shares, ranking.tests.critical[0])[0],
     )

@@ -1,4 +1,4 @@
-"""What one choice changed: features, augmentation, channels; each effect is planted and found."""
+"""The effect of one choice: features, augmentation, channels; each effect is planted and found."""
 
 import numpy as np
 import pandas as pd

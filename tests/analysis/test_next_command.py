@@ -1,4 +1,4 @@
-"""What a report proposes: fitted to what was found, of the ranked runs alone."""
+"""The command that a report proposes: fitted to what was found, of the ranked runs alone."""
 
 import pytest
 

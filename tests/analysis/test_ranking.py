@@ -1,4 +1,4 @@
-"""What is ranked with what and why not, whole scores, labels, chance, and the score of nested selection."""
+"""Runs that are ranked together or not, whole scores, labels, chance, and the score of nested selection."""
 
 from dataclasses import replace
 

@@ -188,7 +188,7 @@ def test_own_sounds_are_checked_first_and_a_leak_stands_under_the_headline(works
     found += [{"kind": "artefacts", "severity": "warning", "count": 1, "accuracy": 0.62, "chance": 0.25}]
     found[1]["names"] = ["level 60.0 %"]
     cache = tmp_path / "data" / "tones" / "features"
-    write_check(cache, complete(workshop.table.iloc[1:]), found)  # of other clips than the cache holds
+    write_check(cache, complete(workshop.table.iloc[1:]), found)  # not the cache's clips
     assert not build(options).remarks and build(options).next_command.startswith(check)
     write_check(cache, complete(workshop.table), found)
     built = build(options)

@@ -140,7 +140,7 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
         test_every_command_exists_and_takes_its_options(page)
 
 
-# What can run here runs, on thirty clips of a second
+# Commands that can run here run, on thirty clips of a second
 
 # waits for live audio; minutes; a test of its own; needs a cluster, an account, a network's file, a table
 NOT_HERE = re.compile(r"train listen|bench|demo|.* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=)")
@@ -152,7 +152,7 @@ LEFT_OUT += ("recipe", "weights", "group", "folds_by", "data", "runs", "reports"
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """What pages take for granted: two clips of each of five recordings a class, a cache, a run, audio."""
+    """The files that pages assume: two clips of each of five recordings a class, a cache, a run, audio."""
     with inside(tmp_path_factory.mktemp("documents")):
         for label, take in product(CLASSES, range(10)):
             file = Path("my sounds", label, f"{label} {take // 2}-{'AB'[take % 2]}.wav")

@@ -304,7 +304,7 @@ def predicted():
     return {name: csv_numbers(text) for name, text in outputs.items()}
 
 
-# What there is
+# Commands, features, models that there are
 
 
 def names():

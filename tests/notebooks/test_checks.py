@@ -14,7 +14,7 @@ from notebooks.store import load, names, solutions
 
 
 def right_answers():
-    """What the check cells are given once the solutions' questions are answered."""
+    """The answers that the check cells get once the solutions' questions are answered."""
     given: dict[str, Any] = {}
     for notebook in names():
         found = {"np": np, "pd": pd, "fs": fs, "run": None, "cache": None}

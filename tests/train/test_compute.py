@@ -1,4 +1,4 @@
-"""How a run computes: number formats, compilation, and freed memory that is used again."""
+"""The computation of a run: number formats, compilation, and freed memory that is used again."""
 
 import platform
 import shutil
