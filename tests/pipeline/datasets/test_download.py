@@ -206,6 +206,8 @@ UNFIT = [
     ({FIRST: None}, "missing: "),
     ({"audio/1-1-A-1.wav": silent_clip()}, "not in the table"),
     ({FIRST: silent_clip(220_499)}, "has 220499 samples at 44100 Hz"),
+    ({"meta/esc50.csv": None}, "esc50.csv cannot be read"),
+    ({"meta/esc50.csv": b"filename,label\na.wav,dog\n"}, "expected filename, fold, target"),
     ({"meta/esc50.csv": TABLE.replace(b"wav,1,", b"wav,2,", 1)}, "as its row in the table says"),
     ({"meta/esc50.csv": b"\xff" + TABLE}, "does not hold ESC-50, 1 fault: .* is not UTF-8"),
     ({"meta/esc50.csv": TABLE[: TABLE.rindex(b"5-")]}, "has 19 clips, expected 20"),

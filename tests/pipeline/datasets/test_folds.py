@@ -140,6 +140,12 @@ def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed
     assert (names.str.extract(pattern)[0].tolist() if pattern else []) == groups
 
 
+def test_a_pattern_is_proposed_also_where_few_clips_share_a_recording():
+    names = pd.Series([f"{1 + n % 5}_{max(n, 2)}17_{'ABC'[min(n, 2)]}_10" for n in range(60)])
+    pattern = propose_group(pd.DataFrame({"path": "/x/" + names + ".wav", "label": "a"}))
+    assert names.str.extract(pattern)[0].nunique() == 58
+
+
 def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
     folder = class_folders(tmp_path / "mine", each=7, takes="AB")
     first = folds_of(folder, tmp_path, group=r"g?(\d+)-", folds_by="group")

@@ -10,6 +10,7 @@ from pipeline import extract
 from pipeline.datasets.load import shorter_duration
 from pipeline.datasets.summary import dataset_summary, run
 from pipeline.options import FeaturesCommand, SourceOptions
+from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
 from tests.refusal import refused
 
@@ -48,6 +49,7 @@ def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
         write(tmp_path / "mine" / label / "a.wav", seconds, rate)
     cut = write(tmp_path / "mine" / "dog" / "cut.wav", 2, 8_000)
     cut.write_bytes(cut.read_bytes()[:20_000])
+    with_flac_length(write(tmp_path / "mine" / "dog" / "lying.flac", 2, 8_000), 432 * 3600 * 8_000)
     clips = dataset(tmp_path / "mine", tmp_path)
     assert (clips.sample_rate, clips.duration, clips.samples) == (8_000, 0.75, 6_000)
     assert "1 clip of 16000 Hz" in clips.notes
