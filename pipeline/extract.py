@@ -42,7 +42,7 @@ from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets.load import Dataset, load
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
-from pipeline.next_step import features_command, missing_clips, run_names, training_step
+from pipeline.next_step import features_command, former_runs, missing_clips, training_step
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
 from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source
@@ -491,7 +491,7 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
     if not cache.readable([*frames]).any():
         return "no clip is usable: nothing to train on"
     lines = [training_step(options, asked.dataset, frames)]
-    before = run_names(options, asked.dataset)
+    before = former_runs(options, asked.dataset)
     if asked.changed and before:
         named = ", ".join(before[:SHOWN_RUNS]) + (" …" if before[SHOWN_RUNS:] else "")
         lines.insert(0, f"runs of the clips before: {named}")

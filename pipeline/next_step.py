@@ -13,7 +13,7 @@ from commandline.options import words
 from commandline.spelling import make_command
 from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips, read_check
-from features_cache.location import NAMED, is_cache
+from features_cache.location import INDEX, NAMED, is_cache
 from features_cache.names import first_compared, parse_channel
 from features_cache.splits import untrainable
 from features_cache.table import originals
@@ -79,22 +79,25 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
     return ~cache.readable(features) & ~cache.clips["clip_id"].isin(lost).to_numpy()
 
 
-def run_names(options: SourceOptions, dataset: Dataset) -> list[str]:
-    """Names of the dataset's runs, sorted."""
-    return sorted(path.parent.name for path in (options.runs / dataset.name).glob("*/run.json"))
+def former_runs(options: SourceOptions, dataset: Dataset) -> list[str]:
+    """Names of the dataset's runs that are older than its clip table in the cache, sorted."""
+    index = dataset.folder / INDEX
+    changed = index.stat().st_mtime_ns if index.is_file() else 0
+    files = (options.runs / dataset.name).glob("*/run.json")
+    return sorted(file.parent.name for file in files if file.stat().st_mtime_ns < changed)
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
     """Commands: a quick comparison of a few feature sets, then the default model on those sets joined.
 
     One command if the cache has only vectors or the waveform; the reason if the dataset cannot be trained on.
-    `frames` has each feature's frames: one means a vector. If there are runs, RETRAIN=1 replaces those
-    whose clips have changed since.
+    `frames` has each feature's frames: one means a vector. RETRAIN=1 replaces former runs whose
+    clips have changed since.
     """
     if reason := untrainable(dataset.table):
         return reason
     given = [f"DATASET={options.dataset}", *words(options, ("name", "data", "runs"))]
-    more = ["RETRAIN=1"] if run_names(options, dataset) else []
+    more = ["RETRAIN=1"] if former_runs(options, dataset) else []
     first = first_compared(frames)
     if not first:
         name = next(iter(frames), "mel")

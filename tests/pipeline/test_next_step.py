@@ -1,5 +1,7 @@
 """The commands that a user is told to type next: they work, the quick one comes first."""
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +16,9 @@ from pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv, write
 from tests.pipeline.extraction import cache, options
 
-TWO = SimpleNamespace(name="synth", table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}))
+TWO = SimpleNamespace(
+    name="synth", folder=Path("nowhere"), table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]})
+)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +75,8 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     run = asked.runs / load(asked).name / "rms-linear"
     run.mkdir(parents=True)
     (run / "run.json").touch()
+    assert "RETRAIN" not in proposed()
+    os.utime(run / "run.json", (0, 0))  # trained before the clips changed
     assert "MODEL=texture RETRAIN=1" in proposed()
     clips = sorted(sounds.folder.glob("*.wav"))
     clips[1].write_bytes(clips[0].read_bytes())  # in another fold
