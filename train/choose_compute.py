@@ -13,7 +13,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -22,14 +22,11 @@ import torch
 from torch import nn
 
 from commandline.terminal import tell
-from results import run_folder
-from results.config import Chosen, Plain, digest
-from results.run_folder import RunFolder
+from results.config import Chosen, digest
 from storage.files import replace_file
-from train.compute import TYPES, Compute, is_shortage, machine, poisoned_memory, threads_of, versions
+from train.compute import TYPES, Compute, is_shortage, poisoned_memory, threads_of
 from train.optimisation import smoothed_loss
 from train.options import RunOptions
-from train.plan import Plan, run_config
 
 ROUNDS = 3  # timed steps of each way, at most; the fastest counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
@@ -50,6 +47,15 @@ FINDINGS = ".agreement.json"  # file in RUNS
 
 Value = TypeVar("Value")
 Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes it, (B, classes) targets
+
+
+class Choice(NamedTuple):
+    """How a run computes from here on."""
+
+    compute: Compute
+    checked: dict[str, str]  # way to compute -> why it was refused; empty if it agreed
+    source: Chosen
+    begun: Compute | None  # how the run has computed so far; None for a new run
 
 
 class Step(NamedTuple):
@@ -208,19 +214,18 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
     return plain, checked
 
 
-def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, epoch_steps: int) -> Compute:
-    """Choose how to compute: as the run began on this device, else the fastest way; run.json keeps it.
+def choose_compute(
+    options: RunOptions, network: nn.Module, batch: Batch, device: str, steps: int, begun: Compute | None
+) -> Choice:
+    """Choose how to compute: as the run began on this device, else the fastest way.
 
-    Anything but plain fp32 must agree with it on this batch. If the run has begun and now computes
-    differently, `changes` in run.json says what changed, and after how many epochs of each unfinished fold.
+    Anything but plain fp32 must agree with it on this batch.
+
+    steps  training steps of the run
+    begun  how the run has computed so far; None for a new run
     """
-    run = RunFolder(plan.path)
-    options = plan.options
     kept = options.runs / FINDINGS
-    chosen: Chosen = "given"
-    begun = None
-    if (run.path / "run.json").is_file():
-        begun = Compute(**{field.name: getattr(run.training, field.name) for field in fields(Compute)})
+    source: Chosen = "given"
     if begun and begun.device == device:  # the run continues with the same bits
         proposed = begun
     else:
@@ -231,24 +236,9 @@ def choose_compute(plan: Plan, network: nn.Module, device: str, batch: Batch, ep
             facts = ["fastest", str(network), list(batch[0].shape), list(map(asdict, ways))]
             way, known = recall(kept, device, facts, lambda: asdict(fastest(ways, network, batch)))
             ways = [Compute(**way)]
-            chosen = "known" if known else "measured"
-        long = device == "cuda" and options.epochs * len(plan.wanted_folds) * epoch_steps >= WORTH_COMPILING
+            source = "known" if known else "measured"
+        long = device == "cuda" and steps >= WORTH_COMPILING
         compiled = long if options.compile == "auto" else options.compile == "on"
         proposed = replace(ways[0], compiled=compiled)
     compute, checked = agreed(proposed, network, batch, kept)
-    if compute == begun:
-        return compute
-    state = asdict(compute)
-    if begun is None:
-        config = run_config(plan, machine(device), versions())
-        parameters = sum(weight.numel() for weight in network.parameters())
-        config = replace(config, parameters=parameters, checked=checked, chosen=chosen)
-        run_folder.write_config(run.path, replace(config, **state))
-    else:
-        done: dict[str, Plain] = {
-            str(fold): len(run.history(fold)) for fold in run.folds if fold not in run.finished
-        }
-        change: dict[str, dict[str, Plain]] = {"from": asdict(begun), "to": state, "epochs_done": done}
-        changes = *run.training.changes, change
-        run_folder.write_config(run.path, replace(run.training, **state, changes=changes))
-    return compute
+    return Choice(compute, checked, source, begun)

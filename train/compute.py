@@ -5,12 +5,9 @@ it again: another choice gives different values.
 """
 
 import contextlib
-import os
-import platform
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, fields
 from typing import cast, get_args
 
 import joblib
@@ -18,11 +15,10 @@ import torch
 from torch import nn
 
 from commandline.errors import RequestError
-from results.config import MOST_THREADS, Device, Machine
+from results.config import MOST_THREADS, Device, RunConfig
 from storage import system
 from train.models.ensemble import Ensemble
 
-VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEVICES = get_args(Device)
 NEVER = -1
@@ -41,6 +37,11 @@ class Compute:
     channels_last: bool = False
     threads: int = 1
     compiled: bool = False
+
+    @classmethod
+    def of(cls, run: RunConfig) -> "Compute":
+        """How the run's training computes."""
+        return cls(**{field.name: getattr(run, field.name) for field in fields(cls)})
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
@@ -171,14 +172,3 @@ def is_shortage(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in SHORTAGE)
     )
-
-
-def machine(device: str) -> Machine:
-    """The machine, for run.json."""
-    gpu = torch.cuda.get_device_name(device) if device == "cuda" else None
-    return Machine(processor=platform.processor() or platform.machine(), cores=os.cpu_count(), gpu=gpu)
-
-
-def versions() -> dict[str, str]:
-    """The versions of Python and of VERSIONED, for run.json."""
-    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}

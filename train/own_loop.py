@@ -24,12 +24,12 @@ from commandline.errors import RequestError
 from results import run_folder
 from results.run_folder import RunFolder
 from results.tags import epoch_scores
-from train.compute import machine, versions
 from train.fold_data import ClipMoments, Streamed, describe_channels, measure_clips
 from train.identity import Identity
 from train.options import RunOptions
-from train.plan import Positions, make_plan, run_config
+from train.plan import Positions, make_plan
 from train.run import refuse_another
+from train.run_json import first_config
 
 Side = Literal["train", "val", "test"]
 
@@ -143,7 +143,7 @@ class OwnRun:
         folder = RunFolder(plan.path)
         refuse_another(folder, plan)
         summary = "A network of one's own, trained by a loop of one's own."
-        config = run_config(plan, machine("cpu"), versions())
+        config = first_config(plan, "cpu")
         config = replace(
             config,
             model=self.name,

@@ -25,25 +25,16 @@ from features_cache.table import (
     WINDOW_COLUMNS,
     by_label,
     has_tags,
-    is_windowed,
     label_indicator,
     originals,
     refuse_class_names,
 )
-from results.config import ExtractionCost, Machine, RunConfig, SoundClass, digest
 from results.training_options import TrainingOptions
 from train import extras
 from train.augment import Augmenter, parse_augment, trained_shape
-from train.identity import (
-    HASH_VERSION,
-    Identity,
-    exact_options,
-    hashed_content,
-    protocol,
-    training_command,
-)
+from train.identity import Identity, exact_options, hashed_content
 from train.models.architecture import Architecture, resolve
-from train.network_input import InputSpec, describe, stored_channels
+from train.network_input import InputSpec, stored_channels
 from train.options import FIELDS, SWEPT, RunOptions
 
 Positions = NDArray[np.intp]  # rows of the clip table
@@ -51,7 +42,6 @@ Positions = NDArray[np.intp]  # rows of the clip table
 FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture has no published weights
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
-PADDED = 0.1  # share of padded clips; above it, windows of predict have the clips' median length
 SHARED = "recording occurs in the part that is tested or validated"
 
 
@@ -187,48 +177,6 @@ def make_plan(asked: RunOptions) -> Plan:
     content = hashed_content(exact, cache, channels, table, all_values)
     identity = Identity.of(content, options, model.name, RunOptions.build({"recipe": options.recipe}))
     return Plan(options, changed, cache, model, spec, augmenter, table, identity)
-
-
-def run_config(plan: Plan, machine: Machine, versions: Mapping[str, str]) -> RunConfig:
-    """The content of run.json before training."""
-    options = plan.options
-    model = plan.model
-    content = plan.identity.content
-    seedless = content | {"options": content["options"] | {"seed": None}}
-    named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
-    published_test = plan.cache.published_test in plan.folds
-    filled = plan.cache.filled[plan.table.index]
-    many_padded = np.mean(filled < 1) > PADDED
-    return RunConfig(
-        dataset=plan.dataset,
-        synthetic=plan.cache.synthetic,
-        **{name: getattr(options, name) for name in named},
-        augment=content["options"]["augment"],
-        model_summary=model.summary,
-        exact=not model.kind.in_steps,
-        member_models=tuple(model.member_names),
-        grid="{}x{}".format(*plan.input.grid),
-        folds=tuple(plan.folds),
-        classes=tuple(SoundClass(**entry) for entry in plan.classes),
-        sample_rate=plan.cache.sample_rate,
-        duration=plan.cache.duration,
-        windows=is_windowed(plan.table),
-        clip_seconds=round(float(np.median(filled)) * plan.cache.duration, 3) if many_padded else None,
-        channels=tuple(describe(plan.cache, channel) for channel in plan.channels),
-        extraction=ExtractionCost(**plan.cache.extraction_cost(plan.channels)),
-        protocol=protocol(options, in_steps=model.kind.in_steps, published_test=published_test),
-        hash=plan.identity.hash,
-        hash_version=HASH_VERSION,
-        family=digest([seedless, options.tag]),
-        options=plan.resolved_options,
-        command=tuple(training_command(options)),
-        cache=content["cache"],
-        clips=content["clips"],
-        machine=machine,
-        versions=versions,
-        seconds=0.0,
-        calibration={},
-    )
 
 
 # ---- the steps of make_plan -----------------------------------------------------------------------------

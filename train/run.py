@@ -15,14 +15,13 @@ from commandline.options import words
 from commandline.spelling import make_command
 from commandline.terminal import counted, tell, tell_once
 from features_cache.table import originals
-from results import run_folder
 from results.config import to_json
 from results.run_folder import RETRAINED, RETRAINING, RunFolder
 from storage.files import Lock
-from train import extras
+from train import extras, run_json
 from train.options import RunOptions
 from train.plan import Plan, make_plan
-from train.summary import calibration, summary
+from train.summary import summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
@@ -98,13 +97,7 @@ def execute(options: RunOptions) -> RunFolder:
         tell(f"{folder.path} has these folds already")
     folder = RunFolder(plan.path)  # the old object keeps the run.json that it read
     if first_process():
-        seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
-        known = folder.training
-        config = replace(known, seconds=seconds, note=options.note or known.note)
-        if seconds != known.seconds and not options.skip_test:
-            config = replace(config, calibration=calibration(folder))
-        if config != known:
-            run_folder.write_config(folder.path, config)
+        run_json.finish(folder, options.note, tested=not options.skip_test)
         if plan.path != path and folder.finished == folder.folds:
             take_place(plan.path, path)
     return RunFolder(plan.path if plan.path.exists() else path)

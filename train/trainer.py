@@ -24,7 +24,7 @@ from commandline.terminal import progress, tell, tell_once
 from results import run_folder, tags
 from results.run_folder import RunFolder
 from storage.files import Lock, replace_file
-from train import extras
+from train import extras, run_json
 from train.augment import preview, views
 from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
 from train.choose_compute import choose_compute
@@ -96,11 +96,20 @@ class Trainer:
 
     @classmethod
     def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
-        """Choose how to compute and place the network; returns the choice and the module that steps call."""
+        """Choose how to compute, record it in run.json and place the network.
+
+        Returns the choice and the module that training steps call.
+        """
+        plan = data.plan
         batches, generator = cls.draw(data, 1)
         ((x, y),) = data.batches(batches[:1])
-        batch = data.plan.augmenter(x, y, data.channels, generator)
-        compute = choose_compute(data.plan, network, device, batch, len(batches))
+        batch = plan.augmenter(x, y, data.channels, generator)
+        steps = plan.options.epochs * len(plan.wanted_folds) * len(batches)
+        has_begun = (plan.path / "run.json").is_file()
+        begun = Compute.of(RunFolder(plan.path).training) if has_begun else None
+        choice = choose_compute(plan.options, network, batch, device, steps, begun)
+        run_json.record(plan, choice, sum(weight.numel() for weight in network.parameters()))
+        compute = choice.compute
         compute.prepare()
         return compute, compute.compile(compute.place(network))
 
