@@ -3,20 +3,19 @@
 `parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new
 augmentation is a function under the decorator `augment`: the command line, `train list` and tests find it.
 
-Conventions. A batch is x (B, C, H, W), rows by frames, or (B, C, 1, samples) for waveforms, float,
-standardised; y (B, K) holds soft targets: class probabilities that sum to 1, with tags an independent
-probability for each class. `channels` holds, for each channel, the effect of loudness on its values
-(`Channels`) and the meaning of rows:
+Conventions. A batch is x (B, C, H, W), float: feature maps, waveforms (B, C, 1, samples) or vectors
+(B, D, 1, 1), standardised unless NORM=none. y (B, K) holds soft targets: class probabilities that sum to 1,
+with tags an independent probability for each class. `channels` describes each channel (`Channels`). Its rows
+have one of these meanings:
 
     "frequency"  rows rise in frequency (stft, mel, cqt, ...)
-    "cyclic"     rows are pitch classes (chroma): a shift goes round
+    "cyclic"     rows are pitch classes (chroma): pitch rotates them
     "wave"       samples of a waveform
-    "none"       anything else (mfcc, tonnetz, few rows): rows are never moved or masked
+    "none"       anything else (mfcc, tonnetz, few rows): rows are neither moved nor masked
 
-All channels of a clip move together in time; a channel whose columns are not time (modulation frequencies)
-stays. Random numbers come from the batch's generator, on the generator's device; a clip needs few, so a CPU
-generator also serves batches on a GPU. A strength of 0 changes nothing. torch is imported only when a batch
-is changed: AUGMENT= is parsed without it.
+The channels of a clip whose columns are time move together; a channel with other columns (modulation
+frequencies) stays. Random numbers come from the batch's generator, on the generator's device. A strength of 0
+changes nothing. torch is imported only when a batch is changed: AUGMENT= is parsed without it.
 """
 
 from __future__ import annotations
@@ -50,8 +49,8 @@ class Channels(NamedTuple):
 
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
 
-    A level in decibels has per_decibel = 1 / its deviation, an amplitude has exponent 1, a power exponent 2;
-    if both are 0, loudness changes nothing.
+    Levels in decibels have per_decibel = 1 / the scale of their standardisation, amplitudes have exponent 1,
+    powers exponent 2. If both numbers are 0, loudness changes nothing.
     """
 
     axes: tuple[str, ...]  # meaning of each channel's rows
@@ -125,7 +124,7 @@ AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One augmentation, its default and greatest strength, and the kinds of models that it serves."""
+    """One augmentation; `augment` describes the fields."""
 
     name: str
     transform: Transform
@@ -144,8 +143,12 @@ class Augmentation:
 def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name.
 
-    default, maximum: strengths; kinds: kinds of models; circular: whether it is only a circular shift in
-    time; cut: a function of a shape and the strength that gives the (rows, frames) left. For example
+    default, maximum  default and greatest strength
+    kinds             kinds of models that it serves; by default image and wave
+    circular          whether it is only a circular shift in time
+    cut               a function of a shape and the strength that gives the (rows, frames) left
+
+    For example
 
         @augment(default=0.5, maximum=1.0)
         def reverse(batch, strength):
@@ -190,7 +193,8 @@ def stretch(batch: Batch, strength: float) -> Batch:
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
     """Frames of x (B, C, H, W) at each clip's own places (B, L): (B, C, H, L).
 
-    `gather` copies no expanded index; indexing with two tensors takes three times as long on a CPU.
+    `gather` reads the expanded index without a copy: indexing with two tensors takes three times as long on
+    a CPU.
     """
     return x.gather(3, index[:, None, None, :].expand(*x.shape[:3], -1))
 
@@ -221,8 +225,8 @@ def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
 def crop(batch: Batch, strength: Strength) -> Batch:
     """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
 
-    Rows that are not frequencies, and columns that are not time, keep the centre: coefficient 5 stays
-    coefficient 5.
+    Rows that are not frequencies, and columns that are not time, are cut to their centre, so that a row
+    means the same coefficient in every clip.
     """
     height, width = batch.x.shape[2:]
     rows, frames = crop_shape((height, width), strength)
@@ -257,7 +261,8 @@ def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x[:, :, top : top + size[0], left : left + size[1]]
 
 
-# Masks, SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames set to 0, the mean.
+# Masks as in SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames become 0, the mean of
+# standardised values.
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
@@ -315,8 +320,8 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
 def filteraugment(batch: Batch, strength: float) -> Batch:
     """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times `strength` by band.
 
-    The gains, in decibels, are interpolated between random rows, as another room or microphone would change
-    them. Only channels whose rows are frequencies change.
+    Random rows get random gains, as in another room or from another microphone; the decibels of the rows
+    between them are interpolated. Only channels whose rows are frequencies change.
     """
     import torch
 
@@ -337,8 +342,8 @@ def filteraugment(batch: Batch, strength: float) -> Batch:
 def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
-    Drawing a normal number costs fifty times as much as adding it, so each clip takes its own window of one
-    row of numbers instead of its own numbers.
+    Drawing a normal number costs fifty times as much as adding it. Therefore the clips share one row of
+    numbers, of which each takes a window at random.
     """
     import torch
 
@@ -411,13 +416,13 @@ def cutmix(batch: Batch, strength: float) -> Batch:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Augmentations with their strengths, applied in order; without any, a batch is returned unchanged."""
+    """Augmentations with their strengths, applied in order; if there are none, a batch stays as it is."""
 
     steps: tuple[tuple[Augmentation, Strength], ...] = ()
 
     @property
     def only_shifts(self) -> bool:
-        """Whether every augmentation is only a circular shift in time, also if there is none."""
+        """Whether every augmentation is only a circular shift in time; True if there is none."""
         return all(entry.circular for entry, _ in self.steps)
 
     def __str__(self) -> str:
@@ -440,6 +445,8 @@ class Augmenter:
 
 def parse_augment(text: str, kind: str = "image") -> Augmenter:
     """The Augmenter for `mask,shift,mixup=0.4` and a model of this kind; "" and "none" give an empty one.
+
+    RequestError for an unknown name, a name of another kind of model, or a wrong strength.
 
     >>> str(parse_augment("mask,mixup=0.4"))
     'mask=0.15,mixup=0.4'
@@ -471,8 +478,8 @@ def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool]
     """`count` views of the clips x (B, C, H, W), each of the size that the model was trained on.
 
     One view is the whole clip, or its centre if the augmenter crops. Several are evenly spaced circular
-    shifts in time, or crops spread evenly over time, at the rows' centre. Channels that are not `timed` (an
-    empty `timed` means that all are) keep the centre.
+    shifts in time, or crops spread evenly over time, at the rows' centre. Channels that are not `timed` keep
+    the centre; if `timed` is empty, all channels are.
     """
     whole = int(x.shape[2]), int(x.shape[3])  # sizes are tensors while a network is exported
     rows, frames = trained_shape(augmenter, whole)
@@ -492,9 +499,9 @@ def preview(
 ) -> dict[str, np.ndarray]:
     """The clips x (n, C, H, W) before and after each augmentation, for the report.
 
-    `augment` (k,) has the augmentations in order, `before` (n, C, H, W) float16 the model's input without
-    them, `after_<i>` with the i-th alone, `together` with all in order. Partners for mixing are drawn
-    among these clips.
+    `augment` (k,) has the augmentations in order. `before` (n, C, H, W) float16 is the model's input without
+    them, `after_<i>` with the i-th alone, `together` with all in order. Partners for mixing are drawn among
+    these clips.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""A trained model, from a run folder or a bundle: one file with weights and configuration for prediction.
+"""A trained model, from a run folder or from a bundle: one file of weights and configuration.
 
-A bundle is a dictionary of tensors, numbers and text, which `weights_only=True` reads: nothing in it is ever
-executed.
+A bundle is a dictionary of tensors, numbers and text. It is read with `weights_only=True`, so that nothing in
+it is executed.
 
     format   BUNDLE_FORMAT, raised when older files can no longer be read
     config   run.json with the keys of `BundleConfig`
@@ -47,7 +47,7 @@ class Bundle(NamedTuple):
 
 
 def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
-    """A run's finished folds with the weights of the `last` or `best` epoch; `auto` is the one that counts.
+    """A run's finished folds, with the weights of the `last` or `best` epoch or the one that counts (`auto`).
 
     RequestError if no fold is finished, or the weights of that epoch are missing.
     """
@@ -78,7 +78,7 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 
 
 def read_bundle(file: Path) -> Bundle:
-    """The bundle in this file; RequestError for another kind of file, another format, code, or no folds."""
+    """The bundle in this file; RequestError for other files or formats, code, a wrong run.json, no folds."""
     try:
         content = read_safely(file)
     except ValueError as reason:
@@ -96,7 +96,7 @@ def read_bundle(file: Path) -> Bundle:
 
 
 class FoldModel(NamedTuple):
-    """One fold's network, in fp32, ready for prediction, and its channels' statistics."""
+    """One fold's network in fp32, ready for prediction, and its channels' statistics."""
 
     network: nn.Module
     statistics: list[Statistics]
@@ -109,7 +109,8 @@ class TrainedModel:
         filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip fills
         model.probabilities(cache.batch(run.config.features.split("+"), clip_ids), filled)  # (B, K)
 
-    It computes in plain fp32, whatever the training used, as predictions.csv was computed.
+    It computes in plain fp32, like predictions.csv, whatever precision the training used. RequestError if a
+    fold's weights or statistics do not fit the configuration.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
@@ -156,14 +157,14 @@ class TrainedModel:
         return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
-        """The input of that fold's network: (B, D, H, W)."""
+        """The input of that fold's network, (B, D, H, W); RequestError if `values` have other rows."""
         trained = [channel.rows for channel in self.input.channels]
         if (rows := [channel.shape[1] for channel in values]) != trained:
             raise RequestError(f"features of {rows} rows are given, the model was trained on {trained}")
         return self.input.prepare(values, self.folds[fold].statistics, filled).float()
 
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) class probabilities from what `prepare` made, a mean over views; BATCH clips at a time."""
+        """(N, K) class probabilities of inputs from `prepare`, BATCH clips at a time: the mean over views."""
         network = self.folds[fold].network
         batches = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
         answers = [self.compute.answers(network, views, tags=self.tags)[0] for views in batches]
@@ -175,7 +176,7 @@ class TrainedModel:
 
 
 def make_bundle(options: BundleOptions) -> int:
-    """Write the run's bundle to `out` or <run>.bundle.pt and print its size; returns the exit status.
+    """Write the run's bundle to `out` or <run>.bundle.pt and print its size; returns 0.
 
     make_bundle(BundleOptions(run="last", out=Path("model.pt")))
     """

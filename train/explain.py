@@ -1,12 +1,12 @@
 """`python -m train explain`: how much a trained run relies on each channel, without training again.
 
-Each fold's model predicts its test clips again several times for each channel, each time with that channel
+Each fold's model predicts its test clips several times for each channel, each time with that channel
 permuted among the clips, and the share of correct predictions is averaged (permutation importance, Breiman
-2001). Permuted values are real ones, which suit every model and standardisation. A constant does not: if a
+2001). Permuted values are real values, which suit every model and standardisation. A constant does not: if a
 channel is set to its mean, its modulation spectrum in the texture statistics lies many deviations off.
 
-A model that was trained without the channel may do better than one that loses it: explain measures what a
-trained model uses, a sweep what is gained by training on it.
+Explain measures how much a trained model uses a channel. A model that is trained without it may do better
+than one that loses it: a sweep measures what training on a channel gains.
 
 fold*/attribution.csv has one row for each channel and test clip: channel, method (permuted), clip_id, correct
 (share of repeats), selection (last or best, the epoch of the weights).
@@ -30,7 +30,7 @@ from train.compute import device_of
 from train.fold_data import chunked
 from train.options import ExplainOptions
 
-LEGEND = "correct %: with this channel permuted among the test clips, the mean of repeats"
+LEGEND = "correct %: the mean over repeats with this channel permuted among the test clips"
 
 
 def explain_runs(options: ExplainOptions) -> int:
@@ -55,7 +55,7 @@ def explain_runs(options: ExplainOptions) -> int:
             text = table.to_csv(columns=columns, index=False, float_format="%g", lineterminator="\n")
             replace_file(run.fold(fold) / "attribution.csv", text)
             parts.append(correct)
-        # over all folds: unchanged, and with each channel permuted
+        # the clips of all folds
         correct = pd.concat(parts)
         whole = correct.pop("whole")
         rows = [
@@ -64,7 +64,7 @@ def explain_runs(options: ExplainOptions) -> int:
         clips = f"{whole.sum()} of {counted(len(whole), 'test clip')} correct"
         print(f"{run.name}: {clips} in {len(run.finished)} of {counted(len(run.folds), 'fold')}")
         print(text_table(rows, ("channel", "correct %", "change, points")))
-        print(f"{LEGEND}; the report has them by class")
+        print(f"{LEGEND}; the report shows it by class")
         print(
             f"next: {make_command('analysis', f'DATASET={run.dataset}', *words(options, ('data', 'runs')))}"
         )
@@ -74,8 +74,10 @@ def explain_runs(options: ExplainOptions) -> int:
 def permute_channels(
     run: RunFolder, fold: int, model: TrainedModel, cache: Cache, options: ExplainOptions
 ) -> pd.DataFrame:
-    """For each test clip of the fold: `whole`, whether it is predicted correctly; by channel, the share of
-    correct predictions with that channel permuted.
+    """A row for each test clip of the fold: whether it is predicted correctly (`whole`), and for each channel
+    the share of correct predictions with that channel permuted.
+
+    RequestError if the cache gives other predictions than predictions.csv.
     """
     ids = run.scored(fold)["clip_id"].to_numpy()
     features = parse_set(run.config.features)
@@ -88,8 +90,8 @@ def permute_channels(
     whole = model.of_input(fold, x)
     if np.abs(whole - known).max() > AGREES:
         raise RequestError(
-            f"fold {fold} of {run.name}: the cache {cache.folder} gives other predictions than in training: "
-            "it was made again; train again, or give DATA=the folder of the one trained on"
+            f"fold {fold} of {run.name}: the cache {cache.folder} gives other predictions than in training, "
+            "so its features have changed: train again, or give DATA=the folder of the former cache"
         )
     random = np.random.default_rng([options.seed, fold])
     start = 0

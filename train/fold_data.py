@@ -27,14 +27,14 @@ from train.network_input import Floats, Numbers, Statistics, by_length, resize
 from train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
-FLOOR = 1e-3  # smallest deviation of a row, as a share of the whole feature's: a constant row becomes 0
+FLOOR = 1e-3  # smallest deviation of a row or clip, as a share of the feature's: constant values become 0
 TINY = 1e-12  # smallest deviation of a whole feature
 SHARE_OF_GPU, SHARE_OF_RAM = 0.5, 0.6  # share of the free memory that resident features may take
 AHEAD = 2  # batches that are read in advance
 FEWEST_ROWS = 12  # a channel with fewer has no frequency axis: contrast has seven bands of unequal width
 ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
-# Units of the values -> what one decibel adds to them, and the exponent of amplitude.
+# Unit of a feature's values -> their `per_decibel` and `exponent` (see `Channels`) before standardisation.
 LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
 CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loudness
 
@@ -66,7 +66,7 @@ class ClipMoments:
 def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
     """Read these clips once, measure their rows, and name the clips that cannot be read.
 
-    If padding is left out, moments are over each clip's own frames.
+    If padding is dropped, the moments are those of each clip's own frames.
     """
     cache = plan.cache
     spec = plan.input
@@ -95,7 +95,8 @@ def row_moments(values: Numbers) -> Floats:
 def describe_channels(plan: Plan, statistics: Sequence[Statistics], device: str = "cpu") -> Channels:
     """Properties of the channels, standardised with these statistics and resized, for augmentations.
 
-    With NORM=clip loudness changes nothing, or little (mfcc): the loudness numbers are 0.
+    With NORM=clip the loudness numbers are 0: standardising by clip removes loudness (in cepstra, such as
+    mfcc, only a part of it).
     """
     axes = []
     parts = []
@@ -128,7 +129,7 @@ class Resident:
     """Clips in memory as a network takes them, on the GPU or in RAM; a batch is one gather."""
 
     def __init__(self, positions: Positions, parts: Iterable[torch.Tensor], where: str, device: str) -> None:
-        """`parts` hold the clips at `positions`, in order; `where` keeps them, `device` gets batches."""
+        """`parts` hold the clips at `positions`, in order; clips stay on `where`, batches go to `device`."""
         self.device = device
         self.index = pd.Index(positions)
         start = 0
@@ -145,7 +146,7 @@ class Resident:
 
 
 class StoredClips:
-    """Clips in RAM as the cache stores them: short ones need a fraction of the grid's memory."""
+    """Clips in RAM as the cache stores them: less memory if the grid is larger than their maps."""
 
     def __init__(self, plan: Plan, positions: Positions, chunks: Iterable[Positions]) -> None:
         """`chunks` are `positions` in parts."""
@@ -286,7 +287,7 @@ def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
 
 
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
-    """The training clips in this epoch's order, in batches whose sizes differ by one at most.
+    """The training clips, PASSES times, in this epoch's order, in batches whose sizes differ by one at most.
 
     Each process gets at least two clips of a batch, if there are enough: batch norm needs them.
     BALANCE=sample draws the same number of clips with replacement, every class equally often on average.

@@ -4,7 +4,7 @@
 restore it, and training, prediction, listening and own loops call `InputSpec.prepare`.
 
 An input kind (image, wave, vector, linear) is one function under the decorator `input_kind`. Its entry holds
-everything that depends on the kind: the plan, the command line, the export and `train list` read it.
+what depends on the kind: the plan, the command line, the export and `train list` read it.
 
 Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B, D, H, W). `filled`
 (B,) is the share of the duration that each clip fills; the rest is padding after its end. torch is imported
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from features_cache import Cache
 
 LARGEST = 60_000.0  # float16 ends at 65,504
-MUCH_PADDING = 0.2  # share of the clips' time above which PADDING=auto drops it
+MUCH_PADDING = 0.2  # share of padding in the clips' time above which PADDING=auto drops padding
 
 Shape = tuple[int, int]  # rows, frames
 Floats = NDArray[np.float64]
@@ -90,10 +90,10 @@ Prepare = Callable[["Tensor", InputChannel, Shape], "Tensor"]  # (values, channe
 
 @dataclass(frozen=True)
 class InputKind:
-    """The reading of a channel by the models of one kind; `input_kind` describes the fields.
+    """The form in which models of one kind read channels; `input_kind` describes the fields.
 
-    Some options need a property of the kind (`in_steps`, `resized`, `droppable`, `views`); a run of a kind
-    without it ignores them.
+    Some options apply only to kinds that are `in_steps`, `resized` or `droppable`, or have `views`: runs of
+    other kinds ignore these options.
     """
 
     name: str
@@ -119,7 +119,7 @@ class InputKind:
         return not self.grid
 
     def chosen_grid(self, channels: Sequence[InputChannel], asked: str) -> Shape:
-        """The kind's own grid, else the one that GRID asks for."""
+        """The kind's own grid, else GRID's, here `asked`."""
         text = self.grid or asked
         if text != "native":
             return parse_grid(text)
@@ -132,22 +132,23 @@ KINDS: Registry[InputKind] = Registry("input kind")
 def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     """Decorator: enter a kind under its function's name.
 
-    The function takes one channel's values, (B, rows, frames) float32, without padding if the run drops it,
-    the channel, and the grid; it returns (B, width, *grid). It uses only torch operations that ONNX has: the
-    export traces it.
+    The function takes one channel's values (B, rows, frames) in float32, the channel, and the grid; it
+    returns (B, width, *grid). The values have no padding if the run drops it. The export traces the function,
+    which therefore uses only torch operations that ONNX has.
 
-    takes, accepts  which channels the kind takes, in words and as a test
-    width           how many planes of the input a channel gives; 1 by default
-    grid            rows x frames of the input, or native for the largest channel's; by default GRID's
-    standardised    whether values are standardised first and rounded to float16 last; else they stay float32
-    in_steps        whether its models are trained step by step; else they have an exact solution
-    summarised      whether a channel enters by numbers over its columns, see `over_columns`
+    takes, accepts  the channels that the kind takes, in words and as a test
+    width           the number of the input's planes that a channel gives; 1 by default
+    grid            rows x frames of the input, or `native` for the largest channel's; by default GRID's
+    standardised    whether values are standardised first and rounded to float16 last; if not, the input is
+                    float32
+    in_steps        whether its models are trained step by step; others have an exact solution
+    summarised      whether a channel of several columns enters by the numbers of `over_columns`
     droppable       whether padding can be left out
     views           whether TTA can shift or crop its input
-    reads_padding   whether its models read from padding how long a clip is, so that PADDING=auto keeps it
-    augment         what AUGMENT=auto means
-    augmented_as    the kind whose augmentations it shares: image, wave, vector; none if empty
-    example, unit   the channels that `train list` counts with, and what their numbers are called there
+    reads_padding   whether its models read from padding how long a clip is; PADDING=auto then keeps padding
+    augment         the meaning of AUGMENT=auto
+    augmented_as    the kind whose augmentations it shares: image, wave or vector; empty for no augmentation
+    example, unit   the channels with which `train list` counts, and the unit of their numbers there
     """
     return KINDS.register(entry=lambda prepare: InputKind(prepare.__name__, prepare, **traits))
 
@@ -189,7 +190,7 @@ def wave(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
     example=lambda options: (InputChannel("embedding", 512, 1, timed=True),),
 )
 def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
-    """A vector's own numbers, or those of `over_columns` for other features."""
+    """The numbers of a vector; for other features the numbers of `over_columns`."""
     return (values if channel.frames == 1 else over_columns(values, channel))[..., None]
 
 
@@ -211,8 +212,8 @@ def linear(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
 def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
     """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row over time.
 
-    If the columns are not time, all values; neighbouring columns of a large feature map are averaged. Sums
-    over time are in float64: in float32 a long row would lose its deviation.
+    If the columns are not time, the numbers are all values, with neighbouring columns of a large feature map
+    averaged. Sums over time are in float64: in float32 a long row would lose its deviation.
     """
     import torch
 
@@ -228,7 +229,7 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
     """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid is coarser."""
     import torch
 
-    if torch.onnx.is_in_onnx_export():  # few runtimes average: a product with a matrix for each axis
+    if torch.onnx.is_in_onnx_export():  # few runtimes can average: each axis is multiplied by a matrix
         (rows, frames), (_, stored_rows, stored_frames) = grid, values.shape
         return resizing(stored_rows, rows).T @ values @ resizing(stored_frames, frames)
     if values.shape[1:] == grid:
@@ -303,11 +304,11 @@ class InputSpec:
     ) -> InputSpec:
         """The input that GRID and PADDING ask for.
 
-        filled         (N,) of the clips of the run
-        reads_padding  whether the model does, so that PADDING=auto keeps it
+        filled         (N,) the share of the duration that each clip of the run fills
+        reads_padding  whether the model reads a clip's length from padding; PADDING=auto then keeps padding
         """
         short = filled.min() < 1 and any(channel.frames > 1 for channel in channels)
-        # the sound of an altered copy may lie elsewhere in the padding
+        # padding is not dropped with altered copies: their sound may lie elsewhere in it
         droppable = short and kind.droppable and not options.copies
         much = not reads_padding and 1 - filled.mean() > MUCH_PADDING
         wanted = options.padding == "drop" or (options.padding == "auto" and much)
@@ -352,14 +353,17 @@ class InputSpec:
         )
 
     def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) number of frames that are read: all, or if padding is dropped each clip's own, at least 2."""
+        """(B,) number of frames that are read: all, or only a clip's own if this channel's padding is dropped.
+
+        A clip has at least two frames of its own, because a deviation needs two.
+        """
         frames = channel.frames
         if not (self.drop_padding and channel.timed):
             return np.full(len(filled), frames)
         return np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)
 
     def prepare(self, values: Sequence[Numbers], statistics: Sequence[Statistics], filled: Floats) -> Tensor:
-        """The stored values of every channel as (B, D, H, W), float16 or, if not standardised, float32."""
+        """The stored values of every channel as (B, D, H, W): float16, or float32 if not standardised."""
         import torch
 
         def compute(channel: InputChannel, how: Statistics, own: Numbers) -> Numbers:
@@ -372,7 +376,7 @@ class InputSpec:
         return torch.from_numpy(np.concatenate(parts, axis=1))
 
     def prepare_channel(self, channel: InputChannel, statistics: Statistics, values: Tensor) -> Tensor:
-        """One channel's (B, rows, frames) float32, padding left out already, as (B, width, H, W)."""
+        """One channel's (B, rows, frames) float32, without dropped padding, as (B, width, H, W)."""
         if not self.kind.standardised:
             return self.kind.prepare(values, channel, self.grid)
         x = self.kind.prepare(statistics.apply(values), channel, self.grid)

@@ -1,7 +1,6 @@
 """`python -m train predict`: the classes of new audio, or of a dataset's own test clips from their audio.
 
-Only this module and `listen` use the pipeline: the functions that filled the cache compute the features of
-new audio, with the same rounding.
+The functions of the pipeline that filled the cache compute the features of new audio, with the same rounding.
 """
 
 import itertools
@@ -52,7 +51,7 @@ from train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
 TOLERANCE = 0.1  # seconds that a file may be longer without a note: MP3 and Ogg add some
 BAR = 24  # characters of the bar for a probability of 1
 HOPS = 4  # hops in a window, if HOP is not given
-LOW_THRESHOLD = 0.2  # a fitted threshold below it is named: a class that was rare or hard to find
+LOW_THRESHOLD = 0.2  # fitted thresholds below it are named: their classes were rare or hard to find
 
 Key = TypeVar("Key")
 
@@ -71,7 +70,10 @@ class AudioModel(TrainedModel):
         rejection: Rejection | None = None,
         threshold: str = "",
     ) -> None:
-        """`run`: the bundle's run, None for a bundle from a file; `threshold`: see `class_thresholds`."""
+        """`run`: the bundle's run, None for a bundle from a file; `threshold`: see `class_thresholds`.
+
+        RequestError if new audio cannot have the run's features.
+        """
         super().__init__(bundle, device)
         self.run = run
         self.rejection = rejection or Rejection()
@@ -95,12 +97,12 @@ class AudioModel(TrainedModel):
             self.channels.append((variant, described))
         if not self.samples:
             raise RequestError(
-                "the run's dataset tells no sample rate and duration: no audio can be cut to it"
+                "the run's dataset has no sample rate and duration: no audio can be cut to clips"
             )
 
     @classmethod
     def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":
-        """The run or bundle of RUN, on the device and threads of the options; tells which it is."""
+        """The run or bundle of RUN, on the device and threads of the options; its name is printed."""
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
         keep_freed_memory()
@@ -138,7 +140,9 @@ class AudioModel(TrainedModel):
     def predict(
         self, clips: Iterable[tuple[Key, Samples]], fold: int | None = None
     ) -> Iterator[tuple[Key, Probabilities, str]]:
-        """For each clip: key, (K,) probabilities by all folds' models or one's, predicted class or "".
+        """Yield for each clip its key, (K,) probabilities of all folds' models or of one's, and `predicted`.
+
+        `predicted` is "" if the prediction is rejected or, with tags, has no class.
 
         Memory does not grow with the number of clips. Threads compute the features of a batch: numpy's and
         scipy's transforms release the interpreter's lock.
@@ -162,7 +166,10 @@ class AudioModel(TrainedModel):
         return SEPARATOR.join(name for name, p in pairs if p > self.thresholds.get(name, 0.5))
 
     def window_samples(self, seconds: float) -> int:
-        """The number of samples of WINDOW, by default of a training clip; RequestError if it is longer."""
+        """The number of samples of a window of WINDOW seconds; RequestError if it is longer than a clip.
+
+        By default a window is as long as a clip, or as the median training clip if many clips were padded.
+        """
         longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:
             seconds = self.config.clip_seconds
@@ -178,12 +185,12 @@ def predict_files(
     fold: int | None = None,
     places: Mapping[str, audio.Span] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """The answers of one fold's model, or of all folds' together, for the beginning of each file.
+    """The predictions of one fold's model, or of all folds' models together, for the beginning of each file.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
 
-    A row of the table, indexed by key, has `predicted`, empty without an answer, and a probability for each
+    A row of the table, indexed by key, has `predicted` (see `AudioModel.predict`) and a probability for each
     class. Files that cannot be read are left out, and named on standard error.
 
     predict_files(model, {"dog": Path("dog.wav")})["predicted"]
@@ -260,7 +267,7 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> None:
 
 
 def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
-    """Say how many files have content that the run's cache holds, with the first one's name."""
+    """Print how many files have the content of clips in the run's cache, and the first one's name."""
     if not is_cache(cache):
         return
     clips, _ = read_index(cache)
@@ -306,7 +313,10 @@ def predict_audio(options: PredictOptions) -> int:
 
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
-    """Predict each fold's test clips from their audio by that fold's model; compare with predictions.csv."""
+    """Predict each fold's test clips from their audio by that fold's model; compare with predictions.csv.
+
+    Returns 1 if a file could not be read.
+    """
     run = model.run
     classes = model.classes
     if run is None:
@@ -323,7 +333,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     if options.json or options.csv:
         show(table.reset_index(names="clip_id"), classes, options, tags=model.tags)
     score = "map" if model.tags else "accuracy"
-    metric = "mAP of the clips without ranks by fold:" if model.tags else score
+    metric = "mAP of all folds together:" if model.tags else score
     accuracy, then = (
         epoch_scores(run.numbers(part["target"]), part[classes].to_numpy())[score] for part in (table, before)
     )
@@ -335,7 +345,9 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
 
 
 def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[str, Path]) -> int:
-    """Write a timeline of each file in <reports>/<dataset>/timelines/, detections.* of all files beside it.
+    """Write each file's timeline to <reports>/<dataset>/timelines/, and detections.* of all files above it.
+
+    TABLES also gives scores.csv there.
 
     files  name -> file; the names are paths below AUDIO, as annotation tables give them
 

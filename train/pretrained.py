@@ -1,8 +1,8 @@
-"""Start from trained weights: those of ImageNet that torchvision publishes, or a file of weights.
+"""Start from pretrained weights: torchvision's for ImageNet, or a file of weights.
 
-`WEIGHTS=imagenet` stands for the address that torchvision publishes for the model; a file or another
-address works too. A name like resnet18-f37072fd.pth holds the beginning of its content's SHA-256, which is
-checked. Files are read with weights_only=True, so that nothing in them is executed.
+`WEIGHTS=imagenet` stands for the address at which torchvision publishes the model's weights; a file or
+another address works too. A name like resnet18-f37072fd.pth holds the beginning of its content's SHA-256,
+which is checked. Files are read with weights_only=True, so that nothing in them is executed.
 """
 
 import hashlib
@@ -32,15 +32,15 @@ PUBLISHED = {
 TIMEOUT = 30  # seconds without an answer
 BLOCK = 1_000_000  # bytes
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
-# torchvision's DenseNet file dates from when module names could hold dots: denselayer1.norm.1.weight
+# torchvision's DenseNet file is from a time when module names could hold dots: denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
 def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
     """Load WEIGHTS into a network: `imagenet` into each member with published weights, a file into the first.
 
-    The first convolution is adapted to the network's channels; the last layer keeps its own weights,
-    since its classes are others. RequestError if anything else does not fit.
+    The first convolution is adapted to the network's channels. The last layer keeps its own weights, because
+    it has other classes. RequestError if no weights are found, or they do not fit or cannot be read safely.
     """
     networks = [network] if architecture.weight is None else network.children()
     published = [PUBLISHED.get(entry.name, "") for entry, _ in architecture.members]
@@ -89,7 +89,7 @@ def fetch(url: str) -> Path:
 
 
 def check_hash(name: str, content: bytes) -> None:
-    """RequestError if the file's name has a SHA-256 that is not the content's."""
+    """RequestError if a hash in the file's name is not the beginning of its content's SHA-256."""
     promised = HASH_IN_NAME.search(name)
     digest = hashlib.sha256(content).hexdigest()
     if promised and not digest.startswith(promised[1]):
@@ -103,7 +103,7 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
 
     A checkpoint names the fold that it left out, and the run.json above it names the dataset. Weights without
     that run.json, or of another dataset with other clips, are accepted. If clips or folds of the dataset have
-    changed since, the fold's number means other clips: no fold is accepted.
+    changed since, the fold's number means other clips, and the weights are refused for every fold.
     """
     weights = plan.options.weights
     file = Path(weights).resolve()
@@ -126,7 +126,10 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
 
 
 def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> None:
-    """Copy a state dict into a network that may differ in its input channels and its classes."""
+    """Copy a state dict into a network that may have other input channels and classes.
+
+    RequestError if other layers differ.
+    """
     own = network.state_dict()
     stem = next((key for key, value in own.items() if value.dim() >= 3), "")  # the first convolution
     head = list(own)[-1].rpartition(".")[0]
@@ -146,7 +149,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     """A convolution's kernels (outputs, C, ...) for another number of input channels.
 
-    The input channels are repeated in turn and scaled, so that outputs keep about their size (as in timm).
+    The input channels are repeated in turn and scaled, so that outputs keep about their size (as timm does).
     """
     given = kernel.shape[1]
     turns = [i % given for i in range(channels)]

@@ -1,6 +1,6 @@
 """Thresholds below which predictions are withheld: the audio's level, the probability, each class's own.
 
-A run's validation clips give the probability at which the answers reach a wanted accuracy (REJECT=auto).
+REJECT=auto takes the probability above which predictions of validation clips reach WANTED_ACCURACY.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from commandline.errors import RequestError, nearest
 from results.config import BundleConfig
 from train.options import TrainedOptions, parse_number
 
-LEVEL_SECONDS = 0.05
+LEVEL_SECONDS = 0.05  # length of the parts of a window whose levels are compared with GATE
 NO_ANSWER = "no answer"
 
 Samples = NDArray[np.float32]
@@ -49,7 +49,9 @@ class Rejection:
 
 
 def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, float]) -> dict[str, float]:
-    """THRESHOLD by class; other classes keep the run's own, else 0.5. Empty if no class has one.
+    """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if no class has one.
+
+    RequestError for an unknown class or a number that is no probability.
 
     >>> class_thresholds("0.5,rain=0.3", ["dog", "rain"], {})
     {'dog': 0.5, 'rain': 0.3}
@@ -66,7 +68,7 @@ def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, flo
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:
-    """The level of the loudest LEVEL_SECONDS, in dB of full scale; a full sine has -3, silence -200.
+    """The level of the loudest LEVEL_SECONDS, in dB of full scale; a full-scale sine has -3, silence -200.
 
     >>> round(loudest_level(np.full(1000, 0.1, np.float32), 8000))
     -20

@@ -1,4 +1,4 @@
-"""The files that predict writes about recordings: windows as CSV, labels for Audacity, a figure, detections.
+"""Files that predict writes about recordings: windows, labels for Audacity, a figure, detections, scores.
 
 `windows` and `resampled` work block by block, so that a long recording is never in memory as a whole.
 """
@@ -18,7 +18,7 @@ from storage.files import replace_file
 from train.rejection import Samples
 
 DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}  # decimal places; times are in seconds
-# Columns of scores.csv that are printed -> their heads.
+# Columns of scores.csv that are printed -> their headings.
 SCORES_SHOWN = {
     "window_precision": "precision",
     "window_recall": "recall",
@@ -32,7 +32,7 @@ SCORES_SHOWN = {
     "f1_collar": "F1 collar",
     "best_f1_collar": "perfect",
 }
-DRAWN = 8  # classes in the figure, at most: those most often the most probable
+DRAWN = 8  # largest number of classes in a figure: those that are most probable in most windows
 
 Span = tuple[float, float]  # start and end of a window, in seconds
 
@@ -86,7 +86,7 @@ def write_timeline(
 ) -> None:
     """Write <target>.csv, .txt with Audacity's labels and .png of one recording; print its detections.
 
-    windows        file, start, end, and `predicted`, the class or '' without an answer
+    windows        file, start, end, `predicted` (see `AudioModel.predict`)
     probabilities  (windows, K), a column for each class
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def write_timeline(
 
 
 def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float, folder: Path) -> None:
-    """Write the detections of all recordings: detections.csv, .selections.txt for Raven, .tsv as in DCASE.
+    """Write the detections of all recordings: detections.csv, .selections.txt (Raven), .tsv (DCASE).
 
     durations  name of a recording -> seconds
     top        Hz, the upper edge of Raven's boxes

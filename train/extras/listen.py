@@ -5,7 +5,7 @@ standard input.
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen RUN
 
 A thread reads the input, so a slow prediction never blocks the microphone; the next prediction is for the
-newest audio. The latency is at most HOP seconds plus the time to compute, if that takes less than HOP.
+newest audio. If a prediction takes less than HOP seconds, the latency is at most HOP plus that time.
 """
 
 import importlib.util
@@ -34,9 +34,10 @@ PCM: dict[str, np.dtype[Any]] = {"s16": np.dtype("<i2"), "s32": np.dtype("<i4"),
 
 
 def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple[Samples, int]]:
-    """The last `samples` of a stream and the number received, after at least `step` new ones or at its end.
+    """Yield the last `samples` samples of a stream, and how many there were, whenever `step` more have come.
 
-    Samples that arrive during a prediction are taken together.
+    Samples that arrive during a prediction count together. The end of the stream also yields, if samples have
+    come since.
     """
     queue: SimpleQueue[Samples | None] = SimpleQueue()  # None at the end
 
@@ -61,7 +62,7 @@ def newest(blocks: Iterator[Samples], samples: int, step: int) -> Iterator[tuple
 
 
 def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
-    """A function that reads a number of bytes from the default microphone, and waits for them."""
+    """A function that waits for a number of bytes of the default microphone and returns them."""
     try:
         import sounddevice
 
@@ -90,12 +91,12 @@ def listen_live(options: ListenOptions) -> int:
         list(model.predict([(0, silence)]))
     computing = time.perf_counter() - start
     tell(
-        f"each {hop:g} s a prediction for the last {samples / rate:g} s; "
+        f"a prediction each {hop:g} s for the last {samples / rate:g} s; "
         f"latency {hop + computing:.2f} s at most ({computing:.2f} s of it computing)"
     )
     incoming = options.rate or rate
     kind = PCM[options.format]
-    scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0  # integers become -1 to 1
+    scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0  # divided by it, integers are -1 to 1
     read = microphone(incoming, kind) if terminal else sys.stdin.buffer.read
     pieces = iter(partial(read, max(1, round(BLOCK * incoming)) * kind.itemsize), b"")
     blocks = (

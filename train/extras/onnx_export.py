@@ -3,14 +3,14 @@
 The file holds the networks of all finished folds, the steps before them (standardisation, resizing, rounding
 to float16) and the average over views and folds.
 
-    inputs   one for each channel, named like it (mfcc:1-19; a second mel is mel_2): (B, rows, frames)
-             float32, as in a cache; if the run drops padding (metadata: padding), frames of time are a clip's
-             own alone, at least two
+    inputs   one for each channel, with its name (mfcc:1-19; a second mel is mel_2): (B, rows, frames)
+             float32, as in a cache; if the run drops padding (metadata: padding), frames of time are only a
+             clip's own, at least two
     outputs  probabilities (B, K), the mean over the folds, each scaled by the run's temperature (not with
-             tags); by_fold (B, F, K), as in predictions.csv
+             tags); by_fold (B, F, K), unscaled as in predictions.csv
     metadata features, channels (names, parameters, rows), sample_rate, duration, classes, folds, padding
 
-Features are not part of the file: docs/howto/export.md shows how to compute them. Before the file is
+The file does not compute features: docs/howto/export.md shows how to compute them. Before the file is
 written, onnxruntime's by_fold is compared with predictions.csv if the cache has the features, else with the
 networks themselves on noise.
 """
@@ -41,7 +41,7 @@ from train.network_input import Statistics
 from train.options import ExportOptions
 
 OPSET = 18
-CHECKED = 64  # clips of each fold that are compared, at most
+CHECKED = 64  # largest number of clips of each fold that are compared
 
 
 class ExportedRun(nn.Module):
@@ -72,7 +72,7 @@ class ExportedRun(nn.Module):
 
 
 def export_run(options: ExportOptions) -> int:
-    """Write the run's ONNX file to `out` or <run>.onnx and print how far it agrees; returns the exit status.
+    """Write the run's ONNX file to `out` or <run>.onnx and print its error; returns 0.
 
     export_run(ExportOptions(run="last", out=Path("model.onnx")))
     """

@@ -1,8 +1,8 @@
 """Networks for feature maps, waveforms, vectors and row statistics: one decorated function for each model.
 
-A network takes a batch (B, C, H, W), float, and returns logits (B, classes). An ensemble in training returns
-each member's, (B, members, classes). An image model takes any H and W from 64x108 up, a wave model H = 1 and
-W samples; models on vectors and row statistics take H = W = 1 and one number a channel.
+A network takes a batch (B, C, H, W), float, and returns logits (B, classes). In training an ensemble returns
+the logits of each member, (B, members, classes). An image model takes any H and W from 64x108 up. A wave
+model takes H = 1 and W samples; models on vectors and row statistics take H = W = 1 and C numbers.
 
 registry.py has the decorator, catalogue.py every model of the project, architecture.py finds a model by name.
 The other modules have the networks.

@@ -1,7 +1,7 @@
 """Architectures by name: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
 
-`a+b` is the ensemble of two image models; `weight`, an option of the second, is its weight in their joint
-logits. torch is imported when a network is built, or a name is not in the catalogue.
+`a+b` is the ensemble of two image models; `weight`, an option of the second, is its weight in the mean of
+their logits. torch is imported when a network is built, or a name is not in the catalogue.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Architecture:
     """One model with its options, or an ensemble of two."""
 
     members: tuple[tuple[Model, Given], ...]  # one or two, with the options that were given
-    weight: float | None = None  # weight of the second member's logits in the answer
+    weight: float | None = None  # weight of the second member's logits in the mean
 
     @property
     def kind(self) -> InputKind:
@@ -131,7 +131,7 @@ class Architecture:
         return network
 
     def unfit(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
-        """The error for a network that could not be built or run: its input, the reason, what helps."""
+        """The error for a network that could not be built or run: input, reason, remedy."""
         reason = str(error).splitlines()[0]
         size = "x".join(map(str, shape))
         remedy = "a larger GRID" if self.kind.resized else "longer clips (DURATION, SAMPLE_RATE)"

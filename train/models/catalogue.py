@@ -3,8 +3,8 @@
 Networks stand in the modules beside this one. A builder imports its network only when it is called, so that a
 run is planned, or a finished one found, without waiting for torch.
 
-A builder takes the input's channels, the number of classes and the (rows, frames) of the input. One that has
-a fourth parameter, `untimed`, gets `InputSpec.untimed`: the channels whose columns are not time.
+A builder takes the number of channels, the number of classes and the (rows, frames) of the input. If it has
+a fourth parameter, `untimed`, it gets `InputSpec.untimed`: the channels whose columns are not time.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     return strided(channels, classes, shape, width)
 
 
-# docs/explanation/accuracy.md explains the weight. Shift would change no statistic, and gain did not help.
+# docs/explanation/accuracy.md explains the weight. Shift changes no statistic, and gain did not help.
 @model(kind="image", ensemble_weight=0.67, augment="none", reads_padding=True)
 def texture(
     channels: int, classes: int, shape: Shape, untimed: Untimed = (), *, width: int = 256

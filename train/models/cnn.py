@@ -43,10 +43,9 @@ def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
 def strided(channels: int, classes: int, shape: tuple[int, int], width: int) -> nn.Sequential:
     """Eight strided convolutions.
 
-    Spectra are longer than they are high: every layer halves the time, every other one the frequency, which
-    leaves 8x2 of 128x431. No layer strides over an axis that is not longer than its stride: most of the
-    kernel would see nothing but padding, and oneDNN's bf16 kernels are wrong there
-    (docs/explanation/onednn-bf16.md).
+    Spectra are longer than they are high: each layer halves the time, every other layer the frequency, which
+    leaves 8x2 of 128x431. An axis that is no longer than the stride is not halved: most of the kernel would
+    see padding, and oneDNN's bf16 kernels are wrong there (docs/explanation/onednn-bf16.md).
     """
     widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
     layers: list[nn.Module] = []

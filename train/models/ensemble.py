@@ -5,14 +5,14 @@ from torch import nn
 
 
 class Ensemble(nn.Module):
-    """Two networks on the same input, each with a loss of its own; the answer is the weighted mean of logits.
+    """Two networks on the same input; the answer (B, K) is the weighted mean of their logits.
 
-    While training it returns the logits of both, (B, 2, K): a member that is soon right about the clips
-    trained on would leave the other nothing to learn from a common loss. In evaluation it returns (B, K).
+    In training it returns the logits of both, (B, 2, K), so that each has a loss of its own. Under a common
+    loss a member that soon fits the training clips would leave the other nothing to learn.
     """
 
     def __init__(self, first: nn.Module, second: nn.Module, weight: float) -> None:
-        """`weight`, 0 to 1, is the second member's."""
+        """`weight` (0 to 1) is that of the second network."""
         super().__init__()
         self.first, self.second, self.weight = first, second, weight
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-ABSENT = -1000.0  # logit of a class without a training clip: probability 0 in float32, and still finite
+ABSENT = -1000.0  # logit of a class without training clips: finite, but its probability is 0 in float32
 
 
 class LinearNet(nn.Module):
@@ -35,10 +35,10 @@ def fit(
 ) -> None:
     """Set the network's weights from training clips x (N, D) and class numbers y (N,).
 
-    If y is (N, K), 1 for each label of a clip, each class is fitted against the rest.
+    If y is (N, K), with 1 for each label of a clip, each class is fitted against the rest.
 
     Means and deviations are those of the `originals` (N,) alone, without their altered copies.
-    The loss has one minimum: neither the seed nor the order of the clips counts.
+    The loss has one minimum: the seed and the order of the clips do not matter.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -51,7 +51,7 @@ def fit(
     network.head.bias.fill_(ABSENT)
     standard = scaler.transform(x.astype(np.float64))
     regression = LogisticRegression(C=network.strength, max_iter=2000)
-    with threadpool_limits(1):  # products are too small to share: waiting for a second thread costs more
+    with threadpool_limits(1):  # matrix products are so small that waiting for a second thread takes longer
         if y.ndim == 2:
             everywhere = y.all(axis=0)
             network.head.bias[torch.from_numpy(everywhere)] = -ABSENT

@@ -12,7 +12,7 @@ class VectorNet(nn.Module):
     """Standardise, one hidden layer, one linear layer: (B, D, 1, 1) to logits (B, classes)."""
 
     def __init__(self, dimensions: int, classes: int, width: int, dropouts: tuple[float, float]) -> None:
-        """`dropouts`: before the hidden layer and before the last one."""
+        """`dropouts`: probabilities before the hidden layer and before the last layer."""
         super().__init__()
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
         self.hidden = nn.Sequential(

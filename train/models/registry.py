@@ -24,7 +24,7 @@ MODELS: Registry[Model] = Registry("model")
 
 @dataclass(frozen=True)
 class Model:
-    """One entry: `builder(channels, classes, shape, **options)` makes the network."""
+    """One entry: `builder(channels, classes, shape, **options)` makes the network; `model` has the fields."""
 
     name: str
     kind: str  # input kind, see train/network_input.py
@@ -57,8 +57,8 @@ def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
     kind             its kind of input, see train/network_input.py
     ensemble_weight  its default weight as the second member of an ensemble
     augment          meaning of AUGMENT=auto for this model alone; empty for that of its kind
-    reads_padding    whether padding tells it how long a clip is, by means and deviations of rows
-                     (docs/howto/short-clips.md); PADDING=auto keeps it then
-    bounds           least and most of an option; other options are positive
+    reads_padding    whether the model reads from padding how long a clip is (docs/howto/short-clips.md);
+                     PADDING=auto then keeps padding
+    bounds           least and greatest value by option; other options take any positive value
     """
     return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, **traits))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-Block = Callable[[int, int, int], nn.Module]  # made of its input channels, width and stride
+Block = Callable[[int, int, int], nn.Module]  # (input channels, width, stride) -> block
 
 
 class Residual(nn.Sequential):
@@ -58,7 +58,7 @@ def bottleneck(inputs: int, width: int, stride: int) -> Residual:
 
 
 def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """1x1 if the shape changes, else the identity."""
+    """1x1 convolution and batch norm if the shape changes, else the identity."""
     if stride == 1 and inputs == outputs:
         return nn.Sequential()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
@@ -89,7 +89,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(512 * expansion, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # A ReLU may follow the pooling as well as precede it: the same bits, from a quarter of the values.
+        # Published is ReLU, then pooling. This order gives the same bits with a quarter of the ReLU's work.
         x = self.relu(self.maxpool(self.bn1(self.conv1(x))))  # (B, 64, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 512 * expansion, H / 32, W / 32)
         return self.fc(self.avgpool(x).flatten(1))

@@ -2,7 +2,7 @@
 
 McDermott and Simoncelli (2011, doi:10.1016/j.neuron.2011.06.032) found that listeners recognise rain, waves
 or engines from statistics of this kind, which do not depend on the order of events. A convolutional network
-has to find them from a few hundred clips; here they are computed, and a small network classifies them.
+would have to learn such statistics from a few hundred clips; here a small network classifies them.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from train.models.mlp import VectorNet
 from train.network_input import Untimed
 
 BANDS = 32  # number of groups in which rows are averaged
-RANGES = 8  # at most this many ranges of modulation frequency, from one period a clip on
+RANGES = 8  # largest number of ranges of modulation frequency; the lowest begins at one period a clip
 DROPOUT = 0.5
 FLOOR = 0.05  # added to the modulation spectrum before its logarithm, in deviations of the standardised input
 
@@ -39,7 +39,7 @@ class TextureStatistics(nn.Module):
         spectrum = magnitudes(centred)[..., 1:]  # (B, C, BANDS, W // 2)
         ranges = [spectrum[..., low:high].mean(3) for low, high in zip(self.edges, self.edges[1:])]
         modulation = (torch.stack(ranges, dim=3) + FLOOR).log()  # (B, C, BANDS, ranges)
-        # an untimed channel, averaged back to the shape it had before resizing
+        # untimed channels, averaged back to their shape before resizing if the grid was larger
         values = [pool(x[:, plane], *shape).flatten(1) for plane, *shape in self.untimed]
         statistics = [bands.mean(3).flatten(1), centred.std(3).flatten(1), modulation.flatten(1)]
         return torch.cat([*statistics, *values], dim=1)
@@ -87,7 +87,7 @@ class TextureNet(VectorNet):
         texture = TextureStatistics(frames, untimed)
         numbers = channels * texture.size + sum(rows * columns for _, rows, columns in untimed)
         super().__init__(numbers, classes, width, (DROPOUT, DROPOUT))
-        self.shift_invariant = texture  # without weights: computed once if the augmentations only shift
+        self.shift_invariant = texture  # no weights, so that it runs once if augmentations only shift
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps (B, C, H, W), or their statistics as (B, numbers, 1, 1)."""

@@ -36,7 +36,7 @@ class AclNet(nn.Module):
         layers: list[nn.Module] = []
         for i, (inputs, outputs) in enumerate(zip([1, *widths], widths)):
             layers.append(convolution(inputs, outputs))
-            if i % 2 == 0:  # after the first and then after every second one, ends at 64 / 32 rows
+            if i % 2 == 0:  # after the first and every second one from there: 64 / 32 rows at the end
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
         self.body = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
