@@ -353,9 +353,9 @@ class InputSpec:
         )
 
     def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) number of frames that are read: all, or only a clip's own if this channel's padding is dropped.
+        """(B,) number of frames that are read: all, or if padding is dropped those that a clip fills.
 
-        A clip has at least two frames of its own, because a deviation needs two.
+        Columns that are not time are all read. A clip fills at least two frames, if the channel has two.
         """
         frames = channel.frames
         if not (self.drop_padding and channel.timed):

@@ -72,7 +72,7 @@ class ExportedRun(nn.Module):
 
 
 def export_run(options: ExportOptions) -> int:
-    """Write the run's ONNX file to `out` or <run>.onnx and print its error; returns 0.
+    """Write the run's ONNX file to `out` or <run>.onnx and print how exact it is; returns 0.
 
     export_run(ExportOptions(run="last", out=Path("model.onnx")))
     """
