@@ -1,4 +1,4 @@
-"""Fetch a large file over HTTP, and put a dataset's folders in place together."""
+"""Download a large file over HTTP, and move a finished dataset into its folder."""
 
 import shutil
 import time
@@ -19,12 +19,11 @@ UNFINISHED = ".unfinished"
 
 
 def download_file(url: str, to: Path) -> None:
-    """Download `url` to `to`, which appears only when it is complete.
+    """Download `url` to the file `to`, which appears when it is complete.
 
-    A broken connection is tried again after PAUSES. If the last try fails or the program is stopped, the
-    bytes that arrived stay in `<to>.part`. The next call continues from them if the server can (range
-    requests), else begins again. Callers must check the content, since the server's file may have changed
-    in between.
+    A broken connection is tried again after PAUSES. The bytes that arrived stay in `<to>.part`. If the server
+    supports range requests, the next call continues from them; otherwise it begins again. The server's file
+    may change in between, so callers must check the content. RequestError if the file cannot be fetched.
     """
     import requests
     from urllib3.exceptions import HTTPError  # requests does not convert it in raw reads
@@ -50,7 +49,7 @@ def download_file(url: str, to: Path) -> None:
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Append to `part` the bytes of `url` that it lacks; begin it again if the server cannot resume."""
+    """Append the missing bytes of `url` to `part`, or begin `part` again if the server cannot resume."""
     import requests
 
     refuse_special(part)
@@ -59,7 +58,7 @@ def _fetch(url: str, part: Path) -> None:
     headers |= {"Range": f"bytes={begin}-"} if begin else {}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
         resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-        if answer.status_code in (206, 416) and not resumed:  # not the bytes after those in `part`
+        if answer.status_code in (206, 416) and not resumed:  # not the bytes that follow `part`
             part.unlink(missing_ok=True)
             raise requests.ConnectionError("the file at this address has changed")
         if answer.status_code >= 500:
@@ -71,13 +70,13 @@ def _fetch(url: str, part: Path) -> None:
         free = shutil.disk_usage(part.parent).free
         if total > MOST_FETCHED or length > free:
             raise RequestError(
-                f"the file there has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
+                f"{url} has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
                 f"{part.parent} has {size(free)} free"
             )
         bar = progress(total=total or None, label="download", unit="B", done=begin)
         bar.unit_scale = True
         with bar, part.open("ab" if resumed else "wb") as file:
-            while block := answer.raw.read1(BLOCK):  # the bytes that have arrived: a break loses none
+            while block := answer.raw.read1(BLOCK):  # does not wait for a full block
                 file.write(block)
                 bar.update(len(block))
                 if file.tell() > MOST_FETCHED:
@@ -86,10 +85,10 @@ def _fetch(url: str, part: Path) -> None:
 
 @contextmanager
 def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """An empty folder to fill; at the end its `parts` are renamed into `folder`, in order.
+    """Yield an empty folder to fill; then move its `parts` into `folder`, in this order.
 
-    The last part appears after all others. A failure before the renaming leaves `folder` as it was, and the
-    next run removes the files of a killed one. The caller must hold `making(folder)`.
+    A failure before the moves leaves `folder` as it was. The next call removes what a killed process left.
+    The caller must hold `making(folder)`.
     """
     stage = folder / UNFINISHED
     try:
@@ -105,7 +104,7 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 
 def making(folder: Path) -> Lock:
-    """A lock that waits until no other process makes this dataset."""
+    """The lock of the process that makes the dataset in `folder`; other processes wait for it."""
     return Lock(folder / ".making.lock")
 
 

@@ -28,9 +28,9 @@ the recordings are named in the dataset's LICENSE file."""
 
 
 def obtain(options: SourceOptions) -> Path:
-    """The folder of ESC-50; if it is missing, it is unpacked from ARCHIVE or downloaded.
+    """The folder of ESC-50; if it is missing, ESC-50 is unpacked from ARCHIVE= or downloaded.
 
-    An archive that is damaged, unsafe, or does not hold ESC-50 is not used at all.
+    RequestError if the archive is damaged, unsafe or not ESC-50's; nothing of it is then in the folder.
     """
     folder = options.data / "esc50"
     if is_esc_layout(folder):
@@ -49,7 +49,7 @@ def obtain(options: SourceOptions) -> Path:
                 _install(archive, folder)
             except Refused as error:
                 archive.unlink()
-                raise RequestError(f"what {url} sends is not used. {error}. {OTHER_WAYS}") from None
+                raise RequestError(f"the archive from {url} is not used: {error}. {OTHER_WAYS}") from None
             archive.unlink()
     print(CREDIT)
     return folder
@@ -77,7 +77,7 @@ def _install(archive: Path, folder: Path) -> None:
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """Faults of a folder that should hold ESC-50: in its table, names, lengths and sample rates."""
+    """Yield each difference between a folder and ESC-50: table, file names, lengths, sample rates."""
     audio_dir = folder / "audio"
     try:
         rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)

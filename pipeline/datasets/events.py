@@ -6,7 +6,7 @@
                that begins with a backslash has only frequencies and is left out
     CSV, TSV   file, start, end, label, under the names in COLUMNS
 
-A table that names no recording is found by its own name: `a.txt` and `a.Table.1.selections.txt` belong to
+If a row names no recording, the table's own name does: `a.txt` and `a.Table.1.selections.txt` belong to
 `a.wav`.
 """
 
@@ -29,7 +29,8 @@ from pipeline.datasets.layouts import files_below
 from pipeline.datasets.readers import parse_csv
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
-# Column -> names in use, without case, units in brackets and punctuation; the first in a table counts.
+# Column -> its names in tables, in lower case, without units in brackets and punctuation. If a table has
+# several of these names, the first one listed here counts.
 COLUMNS = {
     "file": (
         "beginpath beginfile file filename files audiofile audiofilename soundfile soundfiles wavfile infile "
@@ -54,7 +55,7 @@ class Annotations:
     """
 
     events: pd.DataFrame
-    annotated: frozenset[str]  # recordings that have a table, or a row in one, perhaps without an event
+    annotated: frozenset[str]  # recordings that have a table, or a row in one, even without an event
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
 
 
@@ -75,15 +76,15 @@ class UnknownTable(RequestError):
 def read_events(
     tables: Path, recordings: Mapping[str, float], column: str = "", label: str = ""
 ) -> Annotations:
-    """Every event in the tables.
+    """Read the events of annotation tables.
 
     tables      a folder of annotation tables, or one table
     recordings  the path of each recording below its folder -> its seconds, NaN if they are not known
     column      the column of labels; by default one of the names in use
     label       the label of events that have none
 
-    An event that stands in the tables twice counts once; one that lasts beyond its recording ends with it.
-    A RequestError about a row names the file and the line.
+    An event that is listed twice counts once. An event that lasts beyond its recording ends with it. A
+    RequestError about a row names the file and the line.
 
         read_events(Path("labels"), {"dawn.flac": 60.0}).events
     """
@@ -120,7 +121,7 @@ def read_events(
             where = f"{path}, line {row.line}"
             file = find.named(row.file, where) if row.file else own
             if not file:
-                raise RequestError(f"{where}: names no recording, and neither does the table's own name")
+                raise RequestError(f"{where}: neither the row nor the table's own name says which recording")
             annotated.add(file)
             if math.isnan(row.start):  # a recording without an event
                 continue
@@ -131,7 +132,9 @@ def read_events(
                     f"end, in seconds, within the {ends:.6g} s of {file}"
                 )
             if not (row.label or label):
-                raise RequestError(f"{where}: the event has no label; write one, or give all such LABEL=")
+                raise RequestError(
+                    f"{where}: the event has no label; write one, or give LABEL= for such events"
+                )
             if row.end > ends:
                 beyond.append(where)
             events.append((file, row.start, min(row.end, ends), row.label or label))
@@ -153,7 +156,7 @@ def read_events(
 
 
 def find_recordings(audio: Path) -> dict[str, Path]:
-    """The audio files of AUDIO=, by their paths below it; a single file by its name."""
+    """The audio files of the folder AUDIO=, by their paths below it, or of the file AUDIO=, by its name."""
     if audio.is_file():
         return {audio.name: audio}
     names = [name for name in files_below(audio) if AUDIO_FILE.fullmatch(name)] if audio.is_dir() else []
@@ -163,7 +166,7 @@ def find_recordings(audio: Path) -> dict[str, Path]:
 
 
 class Recordings:
-    """Finds recordings by their names in tables, which may differ in folder, extension or accents' form."""
+    """Finds recordings by the names that tables give, perhaps with another folder or extension."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = list(paths)
@@ -174,7 +177,7 @@ class Recordings:
                 self.by_name[key].append(path)
 
     def find(self, name: PurePosixPath, where: str) -> str:
-        """The recording of this name in the most similar folder; '' if there is none."""
+        """The recording of this name whose folders agree best; '' without one, RequestError for several."""
         fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
 
         def shared(path: str) -> int:
@@ -203,9 +206,9 @@ class Recordings:
         return recording
 
     def of_table(self, path: Path, name: str, alone: bool) -> str:
-        """The recording that a table's own name begins with; '' if there is none.
+        """The recording of a table's own name without its extensions; '' if there is none.
 
-        alone  whether it is the only table; a single recording is then its own, whatever the names
+        alone  whether this is the only table; names do not count if there is also only one recording
         """
         if alone and len(self.paths) == 1:
             return self.paths[0]
@@ -258,7 +261,7 @@ def is_label_track(text: str) -> bool:
 
 
 def label_track(path: Path, text: str) -> Iterator[Row]:
-    """The events of an Audacity track; a label may be empty, further cells (a confidence) are left out."""
+    """The events of an Audacity track; a label may be empty, cells after it are left out."""
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip() or content.startswith("\\"):
             continue
@@ -307,7 +310,7 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
         for role, names in COLUMNS.items()
     }
     if not of["start"] and of["duration"] and of["end"] == plain.get("offset"):
-        of["start"], of["end"] = of["end"], ""  # PyHa: OFFSET, DURATION
+        of["start"], of["end"] = of["end"], ""  # PyHa's columns OFFSET and DURATION
     if not (of["start"] and (of["end"] or of["duration"])):
         raise UnknownTable(
             f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known table; expected Raven's "

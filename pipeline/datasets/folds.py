@@ -21,10 +21,10 @@ from pipeline.options import SourceOptions
 from storage.files import replace_file
 
 FOLDS = 5
-MOST_FOLDS = 100  # each fold is trained once
+MOST_FOLDS = 100  # each fold needs a training
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
-# GROUP= for usual names of takes -> a share: more clips than this must have company in their group. It is
-# larger for numbers, which may mean anything. The first pattern with sensible groups is proposed.
+# GROUP= for usual names of takes -> a share: more than this share of the clips must share their group with
+# others. It is 0.5 for patterns that also fit names of unrelated clips.
 PATTERNS = {
     r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
     r"^(.*)[-_ ][A-Za-z]$": 0.0,
@@ -36,11 +36,13 @@ PATTERNS = {
 def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
-    The column `grouped_by` holds the GROUP= that made the groups, '' for the source's own. With
-    FOLDS_BY=group each group is a fold; else the source's folds are kept; if it has none, folds are drawn by
-    group, stratified, from the seed. Groups with drawn folds keep them, even if clips go and come back.
-    `path` is the dataset's folds.csv: it gives GROUP= and FOLDS_BY= if the options lack them, and is written
-    if folds or groups are not the source's.
+    With FOLDS_BY=group each group is a fold. Otherwise the source's folds are kept; if it has none, folds are
+    drawn by group, stratified, from the seed. A group keeps its drawn fold in later calls, even if its clips
+    are missing for a while. The column `grouped_by` holds the GROUP= that made the groups, '' for the
+    source's own.
+
+    path  the dataset's folds.csv; it gives GROUP= and FOLDS_BY= if the options lack them, and is written if
+          folds or groups are not the source's
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
@@ -81,9 +83,10 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
 def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group, and a note if `group` does not fit all clips.
 
-    `group` is a column of the table's CSV or a pattern, whose parentheses (else all of it) match the group.
-    It is searched in file names without extension; if none fits, in paths within the dataset. With '' the
-    source's own groups are kept. A clip without a group is its own group.
+    `group` is a column of the source's table, or a pattern whose parentheses match the group; without
+    parentheses, the whole match is the group. The pattern is searched in file names without extension and, if
+    it fits none of them, in paths within the dataset. With '' the source's own groups are kept. A clip
+    without a group is its own group. RequestError if `group` fits no clip, or makes each class one group.
     """
     table = table.copy()
     if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # columns of the source
@@ -92,7 +95,9 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
         try:
             expression = re.compile(group)
         except re.error as error:
-            raise RequestError(f"GROUP={group} is no pattern: {error}; as in GROUP='(.*)-[A-Z]'") from None
+            raise RequestError(
+                f"GROUP={group} is no pattern: {error}; expected one as GROUP='(.*)-[A-Z]'"
+            ) from None
         names = [PurePath(path).stem for path in table["path"]]
         for texts in (names, table["filename"]):
             matches = [expression.search(text) for text in texts]
@@ -109,8 +114,8 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
     table.loc[alone, "group"] = table["clip_id"]
     if group and by_label(table).groupby("label")["group"].nunique().max() == 1:
         raise RequestError(
-            f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r}, so none is both "
-            "trained and tested: give a column or a pattern that differs between source recordings"
+            f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r}, so no class is "
+            "both trained and tested: give a column or a pattern that differs between source recordings"
         )
     if not (group and alone.any()):
         return table, ()
@@ -119,10 +124,10 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
 
 
 def propose_group(table: pd.DataFrame) -> str:
-    """The first of PATTERNS that reads most file names as takes of source recordings; '' if none does so.
+    """The first of PATTERNS whose groups may be source recordings; '' if there is none.
 
-    The pattern must fit over half of the names, let enough clips share a group, and leave each class three
-    groups or more, and no group with a fifth of all clips.
+    The pattern must fit over half of the file names, and enough clips must share their group. Each class
+    needs three groups or more, and each group less than a fifth of all clips.
 
         propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for "yard-A.wav", "yard-B.wav"
     """
@@ -145,13 +150,13 @@ def draw_folds(
     seed: int,
     kept: Mapping[str, int],
 ) -> NDArray[np.int64]:
-    """A fold from 1 to `folds` for every clip: one fold for each group, classes spread evenly, seeded.
+    """Draw a fold from 1 to `folds` for each clip: one fold for each group, classes spread evenly.
 
     A clip counts for each of its labels; clips without a label count as one more class.
 
-    `kept` maps groups to folds that they keep; the other groups are drawn around them. The largest groups
-    come first, each to the fold that has least of its classes: a greedy rule as in scikit-learn's
-    StratifiedGroupKFold, which cannot keep given folds.
+    `kept` maps groups to the folds that they keep; a fold above `folds` is drawn anew. The other groups are
+    drawn from the largest to the smallest, each into the fold that has least of its classes. scikit-learn's
+    StratifiedGroupKFold, which is also greedy, cannot keep given folds.
     """
     split = by_label(pd.DataFrame({"label": pd.Series([*labels], dtype=object)}))["label"]
     class_of, _ = pd.factorize(split.to_numpy())

@@ -24,18 +24,18 @@ from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.readers import Listing, clip_table, read_csv, split_labels, tags_note
 
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
-SIDES = {"val": 1, "train": 2, "eval": 3}  # VAL=next: after eval, the last, comes val
+SIDES = {"val": 1, "train": 2, "eval": 3}  # folds; VAL=next takes fold 1 after the last, so val after eval
 FOLD_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), SIDES["train"]),
     **dict.fromkeys(("val", "valid", "validation", "dev"), SIDES["val"]),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), SIDES["eval"]),
 }
 
-# File that only one dataset has -> that dataset's reader.
+# A file by which a published dataset is recognised -> the reader of that dataset.
 LAYOUTS: Registry[Callable[[Path], Listing]] = Registry("layout")
 
 
-@LAYOUTS.register("UrbanSound8K.csv")  # Kaggle's copy: table and folds beside each other
+@LAYOUTS.register("UrbanSound8K.csv")  # Kaggle's copy: no folders metadata and audio
 @LAYOUTS.register("metadata/UrbanSound8K.csv")
 def read_urbansound8k(folder: Path) -> Listing:
     """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips of up to 4 s, ten classes, ten folds."""
@@ -83,7 +83,10 @@ def read_fsd50k(folder: Path) -> Listing:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Relative paths of the files below, sorted; links are followed, hidden files and folders left out."""
+    """Sorted paths of the files below `folder`, relative to it.
+
+    Links are followed once. Hidden files and folders are left out. OSError if a folder cannot be read.
+    """
 
     def refuse(error: OSError) -> None:
         raise error
@@ -102,9 +105,10 @@ def files_below(folder: Path) -> list[str]:
 
 
 def read_folder(folder: Path) -> Listing:
-    """A published dataset's clips; or a sub-folder for each class, at the top or in train/, val/ and test/.
+    """The clips of a published dataset, or of class folders at the top or within train/, val/ and test/.
 
-    Class folders may have sub-folders at any depth. Notes count the files that were left out.
+    Class folders may have sub-folders at any depth. Notes count the files that were left out. RequestError
+    if no sub-folder holds audio files.
     """
     for file, reader in LAYOUTS.items():
         if (folder / file).is_file():
@@ -118,11 +122,11 @@ def read_folder(folder: Path) -> Listing:
     folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in sorted({*tops[depth > 1]})}
     if not folds:
         raise RequestError(
-            f"{folder} holds no audio files in sub-folders ({len(audio)} beside each other, "
+            f"{folder} holds no audio files in sub-folders ({len(audio)} at the top, "
             f"{counted(len(files), 'file')} in all); expected one sub-folder a class, as in "
             f"{folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
         )
-    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()  # classes in all of `folds`
+    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()  # classes in every folder
     split = 0 not in folds.values() and len({*folds.values()}) > 1 and shared > 1
     chosen = depth > (2 if split else 1)
     clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})[chosen]

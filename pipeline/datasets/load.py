@@ -32,14 +32,9 @@ from pipeline.options import ExtractOptions, SourceOptions
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 MOST_CLIPS = 0.9  # least share of clips that a proposed duration holds whole
 LESS_PADDING = 0.1  # a proposal lowers the share of padding by at least this
-OF_AUDIO = (
-    "sample_rate",
-    "duration",
-    "group",
-    "folds_by",
-    "copies",
-)  # options that a cache ignores, with a note
-STEP = 0.05  # s; a proposed duration is rounded up to a multiple
+# options that a cache ignores, with a note
+OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")
+STEP = 0.05  # seconds; a proposed duration is rounded up to a multiple of it
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,7 @@ class Dataset:
     notes: tuple[str, ...] = ()  # notes for the user, such as ignored files and drawn folds
     published_test: int | None = None  # the one fold that the publishers test; None if every fold is tested
     groups: str = ""  # noun for a group; '' means source recording
-    cached: pd.DataFrame | None = (
-        None  # rows of its cache's index; None without a cache, or if the dataset is one
-    )
+    cached: pd.DataFrame | None = None  # clips of the cache, if DATASET= is not itself a cache
 
     @property
     def samples(self) -> int:
@@ -72,7 +65,7 @@ class Dataset:
 
 
 def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
-    """A line that names the given options of OF_AUDIO, if there are any."""
+    """A note that names the given options of OF_AUDIO; none if none is given."""
     names = [name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")]
     return (f"{', '.join(names).upper()} ignored: a cache is used as it is",) if names else ()
 
@@ -81,8 +74,8 @@ def load(options: SourceOptions) -> Dataset:
     """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a cache folder.
 
     A missing named dataset is downloaded or synthesised. Folds that are not the dataset's own are kept in
-    `<data>/<name>/folds.csv`. RequestError, before that file is written, if there is only one class, or if
-    the name belongs to features of another source.
+    `<data>/<name>/folds.csv`. RequestError if there are fewer than two classes, or if the name belongs to
+    features of another source; that file is then not written.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
@@ -153,7 +146,7 @@ def _read(options: SourceOptions) -> Listing:
     if path.suffix.lower() in TABLES and path.is_file():
         return read_table(path, Path(options.audio_dir or path.parent), separator=options.labels)
     if options.audio_dir and (word in NAMED or path.exists()):
-        raise RequestError(f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is none")
+        raise RequestError(f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is no CSV")
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50
 
@@ -165,7 +158,9 @@ def _read(options: SourceOptions) -> Listing:
     if path.is_dir():
         return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
     message = unknown_dataset(word, options.data)
-    raise RequestError(f"{message}; or the path of a folder of clips, a CSV or a cache, from {Path.cwd()}")
+    raise RequestError(
+        f"{message}; or the path of a folder of clips, a CSV or a cache, relative to {Path.cwd()}"
+    )
 
 
 def _audio_settings(
@@ -212,7 +207,10 @@ def _audio_settings(
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
-    """A line if a shorter DURATION saves much padding, else ''; `seconds` are clips' lengths, one or more."""
+    """A note that proposes a shorter DURATION if that saves much padding, else ''.
+
+    seconds  length of each clip, at least one
+    """
 
     def padding(of: float) -> float:
         return float(1 - np.minimum(seconds, of).mean() / of)

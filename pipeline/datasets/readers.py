@@ -1,7 +1,7 @@
 """Tables of clips: CSV files, and folders in ESC-50's layout; layouts.py reads all other folders.
 
-Every reader returns a Listing of what the source holds. folds.py and load.py add missing groups, folds,
-sample rate and duration.
+`read_table` and `read_esc_layout` return a Listing of what the source holds. folds.py and load.py add missing
+groups, folds, sample rate and duration.
 """
 
 import io
@@ -45,11 +45,11 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
     {label: category for category, labels in categories.items() for label in labels.split()}
     for categories in (_ESC, _SYNTHETIC)
 )
-ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # the used ones; `category` holds the class
+ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those read; `category` holds the class
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
 BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
-SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"  # a cell with several labels, or written as a list
+SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"  # matches cells with several labels or with a list
 LARGEST_FOLD = 1_000_000
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.stem,
@@ -78,10 +78,10 @@ class Listing:
 
 
 def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
-    """A Listing's table, made from `clips`, which has filename, label and perhaps fold, group and category.
+    """The table of a Listing, from filename, label and perhaps fold, group, category, start and end.
 
-    File names are absolute or relative to `folder`; `by_path` as in `clip_ids`. Without a column
-    `category` it is filled in if all classes are ESC-50's or synthetic.
+    File names are absolute or relative to `folder`; `by_path` is passed to `clip_ids`. A missing `category`
+    is filled in if all classes are ESC-50's or synthetic.
     """
     categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
@@ -103,9 +103,12 @@ def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.D
 
 
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
-    """File names without extension; equal ones become names with extension, else paths without or with it.
+    """An id for each clip: its file name without extension.
 
-    by_path  start with paths without extension: `dog/bark 1`
+    Equal ids become file names with extension; ids that are still equal become paths without extension, then
+    paths with it. RequestError if a name is empty or a path is listed twice.
+
+    by_path  begin with paths without extension, such as `dog/bark 1`
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
@@ -124,7 +127,10 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
 
 
 def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[str]":
-    """`rec@12.5` for the part of rec.wav from 12.5 s on; equal ones become `rec@12.5-15.5`."""
+    """An id for each clip: `rec` for all of rec.wav, `rec@12.5` for a part that begins at 12.5 s.
+
+    If several parts begin there, they become `rec@12.5-15.5`. RequestError if a part is listed twice.
+    """
     written = clips[list(WINDOW_COLUMNS)].map(lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip("."))
     ids = recordings.where(clips["end"] == 0, recordings + "@" + written["start"])
     ids = ids.where(~ids.duplicated(keep=False), ids + "-" + written["end"])
@@ -136,9 +142,9 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """A CSV's table, each cell as text without leading blanks; separated by comma, semicolon or tab.
+    """The table of a CSV, all cells as text; the header decides if comma, semicolon or tab separates them.
 
-    RequestError if the file cannot be read, or lacks one of `columns`.
+    RequestError if the file cannot be read or lacks one of `columns`.
     """
     if path.exists() and not path.is_file():  # reading a FIFO or a device may never end
         raise RequestError(f"{path} cannot be read as a CSV: it is no regular file")
@@ -154,7 +160,7 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
-    """The table in the text of a file, see `read_csv`; `layout` is passed to pandas.read_csv."""
+    """The table of a CSV's text, as in `read_csv`; `layout` is passed to pandas, `path` is for errors."""
     header = text.partition("\n")[0]
     try:
         return pd.read_csv(
@@ -171,7 +177,7 @@ def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
 
 
 def audio_path(audio: Path, name: str) -> str:
-    """The absolute path of a table's audio file; the disk may spell accents in another Unicode form."""
+    """The absolute path of an audio file; the disk may spell its accents in another Unicode form."""
     path = str(audio.absolute() / name)
     spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
     return next(filter(os.path.exists, spellings), path)
@@ -190,7 +196,7 @@ def whole_folds(frame: pd.DataFrame) -> pd.Series:
 def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
     """The labels of each cell as `dog;rain`: sorted, each once, without blanks around them.
 
-    In a cell labels are separated by `;` or by `separator`, or written as a list.
+    In a cell, labels are separated by `;` or by `separator`, or they are a list.
 
     >>> split_labels(pd.Series(["rain; dog", "['dog', 'rain']", "[]", "owl"])).tolist()
     ['dog;rain', 'dog;rain', '', 'owl']
@@ -204,7 +210,7 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
 
 
 def tags_note(labels: "pd.Series[str]") -> str:
-    """A note that a table is read as tags, with the numbers of clips with several labels, one and none."""
+    """A note that a table is read as tags; it counts clips with several labels, with one and with none."""
     sizes = labels.str.count(SEPARATOR) + (labels != "")
     return (
         f"read as tags (TASK=tags): {counted((sizes > 1).sum(), 'clip')} with several labels, "
@@ -213,7 +219,7 @@ def tags_note(labels: "pd.Series[str]") -> str:
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a CSV with `start` and `end` as seconds, both 0 if they are blank."""
+    """The rows of a CSV with `start` and `end` in seconds, 0 if both are blank; RequestError names a line."""
     text = clips[list(WINDOW_COLUMNS)]
     seconds = text.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce"))
     seconds[text.eq("").all(axis=1)] = 0.0

@@ -18,7 +18,8 @@ FAULTS_SHOWN = 10
 def run(options: SourceOptions) -> int:
     """Download or synthesise a missing dataset, print a summary of the readable clips, and name faults.
 
-    For esc50 and esc10 differences from the published table, names, lengths and rates are faults.
+    For esc50 and esc10, differences from ESC-50 as it is published are faults too. The status is 1 if there
+    are faults, else 0.
     """
     dataset = load(options)
     table = originals(dataset.table)
@@ -34,14 +35,14 @@ def run(options: SourceOptions) -> int:
         wrong = list(esc50.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
-        heading = f"\n{counted(len(wrong), 'fault')}; what cannot be read is not counted above:"
+        heading = f"\n{counted(len(wrong), 'fault')}; files that cannot be read are not counted above:"
         print(heading, *wrong[:FAULTS_SHOWN], sep="\n  ")
     print(f"\n{next_step(options, dataset)}")
     return 1 if wrong else 0
 
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
-    """`my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings`: the numbers of these."""
+    """The size of a dataset, as `my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings`."""
     numbers = by_label(table)[["clip_id", "label", "fold", "group"]].replace({"label": {"": None}}).nunique()
     named = map(counted, numbers, ("clip", "class", "fold", "source recording"))
     return f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {', '.join(named)}"

@@ -30,13 +30,13 @@ from storage.files import replace_file
 SHORTEST, LONGEST = 0.25, 5.0  # seconds, bounds of the default LENGTH
 DIGITS = 6  # decimals of seconds: finer than a sample
 PREDICTED_HOP = 0.25  # default HOP of predict, as a share of LENGTH
-SHOWN = 8  # recordings without a table that are named
+SHOWN = 8  # at most so many recordings without a table are named
 # score of `best_possible` -> its printed name
 BEST = {"event_recall": "events found", "f1_iou": "F1 at IoU 0.3", "f1_collar": "F1 within 200 ms"}
 
 
 def csv_path(options: WindowsCommand) -> Path:
-    """The CSV of clips that the command writes."""
+    """The CSV of clips that the command writes; RequestError if its name is that of a known dataset."""
     name = dataset_name(str(options.audio), options.name)
     if name in NAMED:
         raise RequestError(f"{name} is another dataset: give NAME=, as in NAME=my-{name}")
@@ -44,13 +44,13 @@ def csv_path(options: WindowsCommand) -> Path:
 
 
 def default_length(events: pd.DataFrame) -> float:
-    """Seconds that MOST_CLIPS of the events fit into, within SHORTEST and LONGEST."""
+    """The length in seconds that MOST_CLIPS of the events fit into, at least SHORTEST, at most LONGEST."""
     most = float((events["end"] - events["start"]).quantile(MOST_CLIPS))
     return round(min(max(STEP * math.ceil(round(most / STEP, 6)), SHORTEST), LONGEST), 2)
 
 
 def window_grid(seconds: Mapping[str, float], length: float, hop: float) -> pd.DataFrame:
-    """Windows of all recordings: file, start, end; the last window of a recording ends where it ends.
+    """Windows of all recordings: file, start, end; a recording's last window ends where the recording ends.
 
     >>> window_grid({"a.wav": 2.25}, 1, 0.5)["start"].tolist()
     [0.0, 0.5, 1.0, 1.25]
@@ -68,7 +68,7 @@ def window_grid(seconds: Mapping[str, float], length: float, hop: float) -> pd.D
 def label_grid(
     grid: pd.DataFrame, events: pd.DataFrame, ignored: pd.DataFrame, options: WindowsCommand
 ) -> pd.DataFrame:
-    """The windows with `label`, and `left_out`: why a window is not used, '' if it is."""
+    """The windows with a `label`, and with `left_out`: the reason why a window is not used, else ''."""
     labels = label_windows(grid, events, longest=options.several == "longest")
     windows = grid.assign(label=labels, left_out="")
     windows.loc[labels == "", "left_out"] = "less than half of an event"
@@ -159,7 +159,7 @@ def run(options: WindowsCommand) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     located = kept.assign(file=kept["file"].map(files))
     replace_file(path.with_name("events.csv"), located.to_csv(index=False, lineterminator="\n"))
-    replace_file(path, text)  # last: a killed command leaves no dataset
+    replace_file(path, text)  # written last: a killed command leaves no dataset
 
     print(f"{counted(len(used), 'recording')}, {duration(sum(used.values()))}, {counted(len(kept), 'event')}")
     print(f"{counted(len(clips), 'window')} of {length:g} s, every {hop:g} s")

@@ -1,4 +1,4 @@
-"""Pitch: constant-Q spectra, pitch classes, the tonal plane, the fundamental."""
+"""Pitch: constant-Q spectra, pitch classes, tonal centroids, the fundamental frequency."""
 
 import functools
 import math
@@ -12,7 +12,7 @@ from pipeline.clip_spectra import THIRDS, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
 
-QUANTILES = (0.4, 0.2, 0.1, 0.05)  # shares of a frame's sum; each that is exceeded adds a quarter
+QUANTILES = (0.4, 0.2, 0.1, 0.05)  # shares of a frame's sum; a pitch class gets 0.25 for each it exceeds
 SMOOTHED = 41  # frames
 FIFTHS_AND_THIRDS = np.array([7 / 6, 7 / 6, 3 / 2, 3 / 2, 2 / 3, 2 / 3])  # half turns a semitone
 RADIUS = np.array([1, 1, 1, 1, 0.5, 0.5])
@@ -37,7 +37,7 @@ def vqt(clip: Clip, *, gamma: Positive | None = None, wavelets: Wavelets) -> np.
     """Variable-Q transform: as cqt, with wider bands in the bass, as in the ear, and so sharper in time.
 
     Formula: as cqt, with L = 17.3 sr / (f + 229 Hz): each band is 13.2 Hz wider
-    Changes with: pitch, and onsets of low tones better than in cqt
+    Changes with: pitch; onsets of low tones, which are sharper than in cqt
     Ignores: everything above B7; semitones in the lowest octaves run into each other
     Feature map: as cqt, less smeared along time at the bottom
     """
@@ -131,7 +131,7 @@ def periodic_frames(
     frame_length: int,
     hop_length: int,
 ) -> np.ndarray:
-    """Times of the frames (s); Impossible for a bad range, or if no period of `fmin` fits into a frame."""
+    """Times of the frames (s); Impossible for a bad range, or if a period of `fmin` exceeds a frame."""
     if not 0 < fmin < fmax <= sample_rate / 2:
         raise Impossible(
             f"fmin={fmin:g} and fmax={fmax:g} Hz must lie between 0 and {sample_rate / 2:g}, in this order"

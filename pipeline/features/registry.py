@@ -37,7 +37,7 @@ class Feature:
     frame_unit: str = "s"
     version: int = 1
     recorded: Callable[..., dict[str, str]] | None = None
-    """(**parameters) -> further facts that the values depend on, such as a file's fingerprint"""
+    """(**parameters) -> further facts that the values depend on, such as a network file's fingerprint"""
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
@@ -50,8 +50,8 @@ FEATURES: Registry[Feature] = Registry("feature")
 def feature(*, units: str, **described: Any) -> Callable[[Function], Function]:
     """Decorator: register a function (clip, **parameters) -> (rows, frames) as the feature of its name.
 
-    units       unit of the values, which tells `AUGMENT=gain` how loudness changes them: "dB" rises with it,
-                "amplitude" and "power" scale with it, others ("dB/frame", "Hz", ...) stay
+    units       unit of the values, which tells `AUGMENT=gain` how they change with loudness: "dB" and row 0
+                of "dB, cepstrum" rise, "amplitude" and "power" scale, others ("Hz", "dB/frame", ...) stay
     rows        number of rows (1 by default), or (sample_rate, **parameters) -> (rows,) the row axis
     row_unit    unit of the row axis
     frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by default the seconds of
@@ -70,7 +70,7 @@ class Variant:
     feature: Feature
     stored: str  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
     parameters: dict[str, Value]  # every one, in the order of the signature
-    arguments: dict[str, object]  # keyword arguments; kept, because reading a signature is slow
+    arguments: dict[str, object]  # keyword arguments, kept because reading a signature is slow
     shapes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -111,9 +111,9 @@ class Variant:
 
 
 def resolve_feature(channel: Channel) -> Variant:
-    """The variant that `channel` names; RequestError with the nearest name of a feature or parameter.
+    """The variant that `channel` names; RequestError for an unknown feature or parameter, or a wrong value.
 
-    `embedding` is not in FEATURES: it needs a network file.
+    `embedding` is not in FEATURES, because it needs a network file.
     """
     name = channel.name
     feature = extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
@@ -124,7 +124,7 @@ def resolve_feature(channel: Channel) -> Variant:
         if value != values[key]:
             values[key] = value
             changed[key] = "none" if value is None else value
-    arguments = {  # rebuilds the groups, which refuse values that clash
+    arguments = {  # groups of parameters, which refuse values that clash
         name: group(**{field: values[field] for field in fields}) if group else values[name]
         for name, group, fields in parameters.arguments(feature.function)
     }

@@ -21,7 +21,7 @@ def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Onset strength: how much louder the mel bands have become since the frame before.
 
     Formula: the mean over bands of max(0, mel[t] - mel[t - 1])
-    Changes with: attacks, strikes, syllables; louder ones stand out more, quiet ones end in the noise
+    Changes with: attacks, strikes, syllables; louder ones stand out more, quiet ones are lost in noise
     Ignores: decays, lasting sounds, the gain of the recording
     Feature map: a curve with one peak an event
     """
@@ -35,7 +35,7 @@ def tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples 
     Formula: r[lag] = sum over t of v[t] v[t + lag], v a window of 4.5 s of onset, divided by its largest
     Changes with: the spacing of events: a clock, footsteps, a barking dog
     Ignores: timbre, loudness, the moment at which the pattern begins
-    Feature map: level lines at the interval between events and at its multiples; none for noise
+    Feature map: horizontal lines at the interval between events and at its multiples; none for noise
     """
     return clip.tempogram(win_length, hop_length)
 
@@ -47,7 +47,7 @@ def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: 
     Formula: |sum over t of o[t] w[t] exp(-2 pi i k t / 384)|
     Changes with: the rate of events and how sharp they are (its harmonics)
     Ignores: timbre, the moment at which the pattern begins
-    Feature map: level lines at the rate and its multiples; row 0 is the sum of onsets under the window
+    Feature map: horizontal lines at the rate and its multiples; row 0 is the sum of onsets under the window
     """
     window = kernels.fourier.centred_window(win_length, win_length)
     return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
@@ -65,7 +65,7 @@ def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Sa
     Formula: r at the intervals 1/4, 3/8, 1/3, 1/2, 3/4, 2/3, 1, 3/2, 4/3, 2, 3, 8/3, 4 of the beat
     Changes with: the kind of rhythm: even, triple, dotted, none
     Ignores: the tempo itself, timbre, loudness
-    Feature map: row 6 is the beat; where the tempo estimate jumps, all rows do
+    Feature map: row 6 is the beat; all rows jump where the tempo estimate does
     """
     tempogram = clip.tempogram(win_length, hop_length)
     return kernels.period.at_multiples_of_tempo(tempogram, clip.sample_rate, hop_length, METRE)

@@ -43,7 +43,7 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     Formula: 20 log10 |sum over n of x[n + t hop] w[n] exp(-2 pi i k n / n_fft)|, at most 80 dB below the peak
     Changes with: pitch, timbre, loudness, each partial and each gust of noise on its own
     Ignores: phase; changes faster than a frame of 46 ms; what lies 80 dB below the loudest bin
-    Feature map: low frequencies at the bottom; level lines are tones, upright lines clicks, clouds noise
+    Feature map: low frequencies at the bottom; horizontal lines are tones, vertical ones clicks, clouds noise
     """
     return kernels.spectrum.decibels(clip.power(framing))
 
@@ -113,9 +113,9 @@ def mfcc_delta2(
 
 
 def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
-    """`librosa.feature.delta`: the derivative of `order` of a polynomial of `order` fitted to `width` frames.
+    """`librosa.feature.delta`: derivatives of polynomials fitted to `width` frames, both of order `order`.
 
-    It is the same all along the polynomial, so the first and the last one are repeated at the ends.
+    This derivative of a polynomial is constant, so the ends repeat the first and the last value.
     """
     taps = taps_of(width, order).astype(values.dtype)
     inner = values.shape[1] - width + 1
@@ -129,7 +129,7 @@ def slope(values: np.ndarray, width: int, order: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def taps_of(width: int, order: int) -> np.ndarray:
-    """(width,) weights of the frames; kept, because they come from a least-squares fit."""
+    """(width,) weights of the frames, kept because they come from a least-squares fit."""
     return scipy.signal.savgol_coeffs(width, order, deriv=order, use="dot")
 
 
@@ -160,9 +160,9 @@ def harmonic(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Frami
     """The harmonic part of the mel spectrogram: what lasts, such as tones.
 
     Formula: mel of |STFT| H^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
-    Changes with: tones, hums, vowels, everything that draws level lines in a spectrogram
+    Changes with: tones, hums, vowels, everything that draws horizontal lines in a spectrogram
     Ignores: clicks, strikes, crackle
-    Feature map: a mel spectrogram from which the upright lines are gone
+    Feature map: a mel spectrogram from which the vertical lines are gone
     """
     return kernels.spectrum.decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank))
 
@@ -174,7 +174,7 @@ def percussive(clip: Clip, *, kernel_size: Odd = 31, bank: MelBank, framing: Fra
     Formula: mel of |STFT| P^2 / (H^2 + P^2), H the median over 31 frames, P that over 31 bins
     Changes with: clicks, strikes, crackle, drops, footsteps
     Ignores: tones and hums
-    Feature map: a mel spectrogram from which the level lines are gone; noise stays in both parts
+    Feature map: a mel spectrogram from which the horizontal lines are gone; noise stays in both parts
     """
     return kernels.spectrum.decibels(clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank))
 
@@ -185,7 +185,7 @@ def gammatone(clip: Clip, *, bank: ErbBank, framing: Framing) -> np.ndarray:
 
     Formula: 10 log10 (G |STFT|^2), G = (1 + ((f - c) / b)^2)^-2, b = 1.019 x 24.7 (1 + 0.00437 c) Hz
     Changes with: the spectral envelope, loudness, onsets; in the bass it resolves more than mel
-    Ignores: phase; weak sounds close to strong ones, which the bands' skirts cover
+    Ignores: phase; weak sounds close to strong ones in frequency, because bands overlap
     Feature map: as mel, with soft edges along frequency and more room for the bass
     """
     return clip.gammatone(bank, framing)
@@ -219,7 +219,7 @@ def lfcc(clip: Clip, *, n_lfcc: Count = 40, bank: LinearBank, framing: Framing) 
 
 @feature(units="Hz", rows=mel_axis, row_unit="Hz")
 def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
-    """Instantaneous-frequency deviation: how far the frequency in each band lies from its bins, by the phase.
+    """Instantaneous-frequency deviation: how far the content of each band lies from its bins' frequencies.
 
     Formula: sum over k of M_k |X_k|^2 |f_k' - f_k| / sum over k of M_k |X_k|^2, f' from the phase's slope;
         the divisor is at least 1e-8 of the clip's largest

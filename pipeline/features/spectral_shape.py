@@ -8,7 +8,7 @@ from pipeline.clip_spectra import TINY, Clip
 from pipeline.features.registry import feature
 from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
 
-NARROW = 1e-6  # share of half the sample rate; with a smaller spread only one bin sounds
+NARROW = 1e-6  # share of half the sample rate; a smaller spread is that of a single bin
 MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
 
 
@@ -35,7 +35,8 @@ def contrast(
         contrast_bands(clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft)
     ):
         ordered = np.sort(magnitude[bins], axis=0)
-        count = max(1, int(np.rint(quantile * (len(ordered) + (k < n_bands)))))  # librosa counts one bin more
+        bins_of_librosa = len(ordered) + (k < n_bands)
+        count = max(1, int(np.rint(quantile * bins_of_librosa)))
         valleys.append(ordered[:count].mean(axis=0))
         peaks.append(ordered[: -count - 1 : -1].mean(axis=0))
     return kernels.spectrum.decibels(np.array(peaks)) - kernels.spectrum.decibels(np.array(valleys))
@@ -84,7 +85,7 @@ def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
 
     Formula: the geometric mean of |STFT|^2 / its arithmetic mean
     Changes with: tonality: white noise near 0.6, a pure tone near 0; digital silence gives 1
-    Ignores: loudness, pitch, colour as far as it is even
+    Ignores: loudness, pitch
     Feature map: a curve, low in tones and high in hiss and in silence
     """
     energy = np.maximum(np.float32(1e-10), clip.power(framing))
@@ -128,7 +129,7 @@ def zcr(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 5
     """Zero-crossing rate: how often the waveform changes sign.
 
     Formula: changes of sign among the 2048 samples about the frame / 2048
-    Changes with: the dominant frequency: a tone of f Hz gives 2 f / sr, hiss gives much
+    Changes with: the dominant frequency: a tone of f Hz gives 2 f / sr, hiss a high rate
     Ignores: loudness; in pauses it shows the background
     Feature map: a curve, high in hiss and consonants, low in hums
     """

@@ -1,9 +1,9 @@
-"""Small compiled loops; a docstring names the librosa, scipy or numpy call that has the same result.
+"""Small compiled loops; a docstring names the librosa, scipy or numpy call with the same result, if any.
 
-numba compiles them when first called and keeps them on disk: beside their module, or in the user's own folder
-if that cannot be written; `python -m pipeline.kernels` calls all of them. Arrays are (rows, frames),
-C-contiguous, so that the inner loop runs over neighbouring frames and one instruction serves eight or sixteen
-of them. Compiled functions declare no types: numba finds them when they are called.
+numba compiles them when they are first called and keeps them on disk: beside their module, or in the user's
+own folder if that place cannot be written. `python -m pipeline.kernels` calls all of them. Arrays are (rows,
+frames), C-contiguous, so that the inner loop runs over neighbouring frames and one instruction serves eight
+or sixteen of them. Compiled functions declare no types: numba finds them when they are called.
 
 The modules are loaded on first use (`kernels.hpss`): importing numba takes longer than printing a list of
 features.
@@ -47,10 +47,10 @@ def compiled(function: Kernel) -> Kernel:
 
 
 def inlined(function: Kernel) -> Kernel:
-    """A function that only compiled ones call.
+    """Mark a function that only compiled functions call; it gets no entry from Python, and is inlined.
 
-    An entry from Python would take a third of its compile time. LLVM is told to inline it: if LLVM
-    decides, loops over medians are not vectorised.
+    The entry would take a third of the compile time. If LLVM decided what to inline, loops over medians would
+    not be vectorised.
     """
     from numba.extending import register_jitable
 
