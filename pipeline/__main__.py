@@ -27,21 +27,21 @@ def windows(options: WindowsCommand) -> int:
 
 
 def features(options: FeaturesCommand) -> int:
-    """Every feature type of every clip, into the cache, in parallel, resumable."""
+    """Extract features of all clips into the cache, in parallel; a second run goes on."""
     from pipeline.extract import run
 
     return run(options)
 
 
 def plan(options: ExtractOptions) -> int:
-    """Megabytes and seconds by feature, and what a run would recompute, before starting."""
+    """Show the megabytes and seconds of each feature, and the feature maps that `features` would compute."""
     from pipeline.extract import plan as run
 
     return run(options)
 
 
 def list_(options: ListCommand) -> None:
-    """Every feature with rows, frames, megabytes and units; `list NAME` is its card."""
+    """List the features with rows, frames, megabytes and units; `list NAME` shows one feature's card."""
     from pipeline.listing import run
 
     run(options)
@@ -55,14 +55,14 @@ def show(options: ShowCommand) -> int:
 
 
 def check(options: SourceOptions) -> int:
-    """Faults of a dataset: leaks, silent or clipped clips, artefacts."""
+    """Find faults of a dataset: leaks, silent or clipped clips, artefacts."""
     from pipeline.check import run
 
     return run(options)
 
 
 def verify(options: VerifyCommand) -> int:
-    """Check every done clip of a cache, and recompute some by plain librosa."""
+    """Check a cache for damage; RECOMPUTE=N also computes N clips by plain librosa and compares."""
     from pipeline.verify import run
 
     return run(options)

@@ -44,7 +44,7 @@ def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
 
 
 def vocode(effect: str, y: Samples, **words: float) -> Samples:
-    """One of librosa's effects with a phase vocoder; a clip that is too short for it stays unchanged."""
+    """Apply one of librosa's phase-vocoder effects; a clip of fewer than SHORTEST samples stays unchanged."""
     import librosa
 
     n_fft = min(N_FFT, 1 << (len(y).bit_length() - 1))
@@ -53,13 +53,13 @@ def vocode(effect: str, y: Samples, **words: float) -> Samples:
 
 @alteration(semitones=(-2.0, 2.0))
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
-    """Raise or lower the pitch, by at most two semitones so that the class stays; the length stays too."""
+    """Raise or lower the pitch and keep the length; beyond two semitones the class might change."""
     return vocode("pitch_shift", y, sr=sample_rate, n_steps=semitones)
 
 
 @alteration(rate=(0.8, 1.25))
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
-    """Play faster (rate above 1) or slower at the same pitch; the end is then cut or left silent."""
+    """Play faster (rate above 1) or slower at the same pitch, so that the clip becomes shorter or longer."""
     return vocode("time_stretch", y, rate=rate)
 
 
@@ -72,21 +72,21 @@ def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
 
 @alteration(db=(-12.0, 12.0))
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
-    """Make softer, or louder up to full scale: a copy never clips more than its original."""
+    """Make the clip softer, or louder up to full scale: a copy clips no more than its original."""
     peak = float(np.abs(y).max(initial=0))
     return y * min(10 ** (db / 20), max(1.0, 1 / peak if peak else 1.0))
 
 
 @alteration(share=(-0.5, 0.5))
 def shift(y: Samples, sample_rate: int, share: float) -> Samples:
-    """Shift later or earlier by up to half a clip, circularly."""
+    """Shift circularly by a share of the clip, later if it is positive."""
     return np.roll(y, round(share * len(y)))
 
 
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
-    """The text of a clip's copy `number` (from 1).
+    """The text of a clip's alteration for its copy `number`, counted from 1.
 
-    Each clip has its own order of the chosen alterations: none comes twice before all have come once.
+    Each clip goes through the chosen alterations in an order of its own, again and again.
     """
     order = _generator(seed, clip_id).permutation(len(chosen))
     name = chosen[order[(number - 1) % len(chosen)]]
@@ -99,7 +99,10 @@ def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int)
 
 
 def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
-    """The altered clip, as long as `y`, (samples,) float32."""
+    """The altered clip, (samples,) float32: cut or padded with zeros to the length of `y`.
+
+    RequestError if `text` names no alteration, or lacks a parameter.
+    """
     name, _, words = text.rstrip(")").partition("(")
     ranges, function = ALTERATIONS[name]
     given = dict(re.findall(r"(\w+)=([^,]+)", words))
@@ -112,9 +115,9 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 
 
 def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.DataFrame:
-    """The table followed by `copies` altered copies of every clip, first `<id>~1` of all clips.
+    """The table followed by `copies` altered copies of every clip: all `<id>~1`, then all `<id>~2` and so on.
 
-    `alter` holds names as in `pitch,stretch,noise`; RequestError for an unknown one or none.
+    `alter` lists alterations, as in `pitch,stretch,noise`; RequestError for an unknown name or an empty list.
     A copy has its original's path, label, group and fold. Its alteration depends only on `alter`, the
     seed, the clip's id and the copy's number, so more copies or clips change no copy that exists.
     """
@@ -133,6 +136,6 @@ def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.D
 
 
 def _generator(*parts: object) -> np.random.Generator:
-    """A generator that depends only on the parts, on every machine (Python's hash also on the process)."""
+    """A generator seeded by the parts, equal in every process; Python's own `hash` would not be."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

@@ -1,12 +1,12 @@
 """Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding. There is one exception, an MP3
-whose header does not state its length: libsndfile then estimates it, so librosa loses the end and keeps some
-12 ms of the encoder's delay. Files are decoded in blocks and only as far as needed, so neither a false header
-nor an hour-long file makes a short clip costly. A damaged file is refused with its reason.
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, with one exception: if the
+header of an MP3 does not state its length, libsndfile estimates it, and librosa may lose the end and keeps
+about 12 ms of the encoder's delay. Files are decoded in blocks, and no further than a clip needs. A file that
+is found damaged is refused with the reason.
 
-Only regular files are opened. One call of `decode` reads at most MOST_SAMPLES, before and after resampling:
-that bounds its memory and time, whatever a small file unpacks to. `blocks` has no limit: it keeps one block.
+Only regular files are opened. `decode` refuses clips of more than MOST_SAMPLES, before or after resampling,
+because a small file may unpack to a huge one. `blocks` has no such limit: it holds one block at a time.
 """
 
 import hashlib
@@ -32,12 +32,12 @@ from pipeline import mp3
 Samples = NDArray[np.float32]
 
 THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
-BLOCK = 2**18  # values a read, whatever the number of channels
+BLOCK = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
-LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; a header beyond them is damaged, and resampling would explode
+LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; a header with a rate beyond them is damaged
 LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; power spectra of far larger ones overflow float32
-LEAST_REACH = 0.25, 4096  # seconds, samples: the larger is read past a cut; soxr's filters need less
-MP3_PART = 300  # seconds
+LEAST_REACH = 0.25, 4096  # seconds, samples: the larger is read beyond each cut; soxr needs less
+MP3_PART = 300  # seconds between the places where the decoder of an MP3 begins anew
 ROUNDED = 0.05  # seconds by which a clip may end after its file, because tables round
 
 # Names of audio files, readable or not: a file that cannot be decoded is reported with its reason.
@@ -47,9 +47,9 @@ AUDIO_FILE = re.compile(
 )
 NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a a.flac"
 
-# libsndfile logs the bytes that a header promises, and mostly the true number, and raises no error.
+# libsndfile accepts a header that promises too many bytes; it logs that number, and mostly the true one.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
-CHUNK_PADDING = 64  # bytes by which the promise of a whole file may be too large
+CHUNK_PADDING = 64  # bytes that the header of an intact file may promise too many
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
 
 
@@ -83,20 +83,23 @@ WHOLE = 0.0, 0.0  # the span that stands for the whole file
 def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32; zeros behind its end.
 
-    Raises AudioError for a file that is missing, empty, damaged or not audio, ends before the span does (by
-    more than ROUNDED), is too long, or has NaN or samples beyond LARGEST_SAMPLE in the part that is read.
+    AudioError if the file is missing, empty, damaged or not audio; if it ends more than ROUNDED before the
+    span; if the clip is too long; if the part that is read has NaN or samples beyond LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
 
 
-_last = threading.local()  # the open recording: a worker's windows follow each other in one file
+_last = threading.local()  # keeps the last recording open, because a worker takes one window after the other
 
 
 def decode(
     path: str | Path, sample_rate: int | None = None, seconds: float | None = None, span: Span = WHOLE
 ) -> Samples:
-    """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least its first `seconds`."""
+    """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least its first `seconds`.
+
+    AudioError as in `load_clip`.
+    """
     start, end = span
     if end:
         end = end if seconds is None else min(end, start + seconds)
@@ -115,7 +118,7 @@ def decode(
 
 
 class Recording:
-    """An open file that windows are read from; a window that begins within the last reuses its samples.
+    """An open file that windows are read from; a window reuses samples that were read for the one before it.
 
     Each window equals the same span of the whole resampled recording, to 1e-6. It is read with a margin on
     each side, for the filters of the resampling and for a decoder after a seek. Reading begins at a sample
@@ -127,8 +130,8 @@ class Recording:
 
     def __init__(self, path: str | Path) -> None:
         self.file = _opened(path)
-        self.begin = 0  # place in the file of the samples `y`, which were read last; -1 after an error
-        self.y = np.empty(0, np.float32)
+        self.begin = 0  # place in the file where the samples `y` begin; -1 after an error
+        self.y = np.empty(0, np.float32)  # the samples that were read last
         self.part = 0  # place in the file where an MP3's decoder began
 
     def window(self, span: Span, sample_rate: int | None = None) -> Samples:
@@ -169,7 +172,7 @@ class Recording:
                 source.seek(0)
             self.file = OpenFile(source)
             self.part = part
-            if part:  # a seek to 0 is not without effect
+            if part:  # even a seek to 0 would change the samples
                 self.file.seek(part)
         except (soundfile.SoundFileError, RuntimeError) as error:
             raise AudioError(f"damaged: seeking failed, {error}") from None
@@ -191,7 +194,7 @@ def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Sample
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
-    """A whole file as mono blocks at its own rate, of any length; AudioError as in `load_clip`."""
+    """A whole file, however long, as mono blocks at its own rate; AudioError as in `load_clip`."""
     with _opened(path) as file:
         yield from _mono_blocks(file, file.frames)
 
@@ -206,7 +209,7 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
 
 
 def file_info(path: str | Path) -> Info:
-    """Rate, length and channels; AudioError for a file that cannot be opened or is found truncated."""
+    """Rate, length and channels; AudioError if the file cannot be opened or is found damaged."""
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
@@ -311,7 +314,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
 
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
-    """The mean of the channels in blocks, `limit` frames in all; AudioError for fewer, or for NaN."""
+    """The mean of the channels in blocks, `limit` frames in all; AudioError for fewer, or unfit samples."""
     size = max(1, BLOCK // file.channels)
     left = limit
     while left > 0:
@@ -323,7 +326,7 @@ def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
             raise AudioError(f"truncated: {limit - left} of {limit} samples could be decoded")
         left -= len(block)
         y = block[:, 0] if file.channels == 1 else block.mean(axis=1)
-        peak = np.abs(y).max()  # NaN if a sample is
+        peak = np.abs(y).max()  # NaN if any sample is NaN
         if not np.isfinite(peak):
             bad = np.count_nonzero(~np.isfinite(y))
             raise AudioError(f"{bad} of {len(y)} samples read are NaN, infinite or beyond float32 (3.4e+38)")

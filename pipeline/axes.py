@@ -1,9 +1,9 @@
-"""Row and frame axes of features by formula, and with them the number of rows and frames.
+"""Row and frame axes of features by formula; their lengths are the numbers of rows and frames.
 
 Formulas of librosa's features are those of librosa 0.11. They stand here because importing librosa compiles
 for ten seconds in a new environment; tests compare them with librosa's. Row axes take (sample_rate,
 **parameters), frame axes (sample_rate, samples, **parameters); both raise Impossible if the feature cannot
-exist there.
+exist at this rate or length.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pipeline.parameters import Wavelets
 
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
 HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window
-AUDITORY = 24.7 / 0.108  # Hz; times alpha it widens bands if gamma is None, as in the ear
+AUDITORY = 24.7 / 0.108  # Hz; bands are wider by alpha times this if gamma is None, as in the ear
 JUST = np.array(  # exponents of 3 and 5 in the twelve intervals of just intonation, up to octaves
     [
         (0, 0),
@@ -136,7 +136,7 @@ def contrast_bands(
     n_fft: int,
     **_: object,
 ) -> list[tuple[float, slice]]:
-    """Hz of the lower end of each band, and its bins; the first begins at 0, the last takes the rest."""
+    """Hz of the lower end of each band, and its bins; the bands cover 0 Hz to half the rate."""
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
     if edges[-2] >= sample_rate / 2:
@@ -168,7 +168,7 @@ def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: objec
 
 
 def centred_frames(sample_rate: int, samples: int, *, hop_length: int = 0, **_: object) -> np.ndarray:
-    """Times of frame centres (s); one a sample if hop_length is 0."""
+    """Times of frame centres (s); with a hop_length of 0 the times of all samples."""
     count = 1 + samples // hop_length if hop_length else samples
     return np.arange(count) * ((hop_length or 1) / sample_rate)
 
@@ -179,7 +179,7 @@ def one_frame_more(sample_rate: int, samples: int, *, hop_length: int, **_: obje
 
 
 def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object) -> np.ndarray:
-    """Times of frame centres (s); Impossible if a slope needs more frames."""
+    """Times of frame centres (s); Impossible if there are fewer frames than a slope needs."""
     seconds = centred_frames(sample_rate, samples, hop_length=hop_length)
     if len(seconds) < width:
         raise Impossible(f"slopes need {width} frames; clips of this duration have {len(seconds)}")
@@ -198,7 +198,7 @@ def modulation_edges(
     hop_length: int,
     **_: object,
 ) -> np.ndarray:
-    """(ranges + 1,) Hz in equal ratios, up to half the frame rate at most."""
+    """(ranges + 1,) Hz in equal ratios, from `low` to `high` or half the frame rate, whichever is lower."""
     top = min(high, sample_rate / hop_length / 2)
     if low >= top:
         raise Impossible(f"{sample_rate / hop_length:g} frames a second have no modulation above {low:g} Hz")
@@ -216,8 +216,12 @@ def modulation_axis(sample_rate: int, _: int, **parameters: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Bank(Wavelets):
-    """Parameters of a constant-Q filter bank: `gamma` (Hz) is added to each bandwidth (None: as in the ear),
-    `tuning` is in bins, `just` divides octaves by just intonation."""
+    """A constant-Q filter bank.
+
+    just    whether octaves are divided by just intonation
+    gamma   Hz added to each bandwidth; None: as in the ear
+    tuning  deviation from A440, in bins
+    """
 
     just: bool = False
     gamma: float | None = 0.0
@@ -239,9 +243,9 @@ class Bank(Wavelets):
         return alpha, alpha * AUDITORY if self.gamma is None else np.full_like(alpha, self.gamma)
 
     def halvings_beforehand(self, sample_rate: int) -> int:
-        """How often librosa halves the rate before the highest octave.
+        """How often librosa halves the rate before it computes the highest octave.
 
-        Impossible if the top band exceeds half the rate.
+        Impossible if the highest band reaches beyond half the rate.
         """
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)

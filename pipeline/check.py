@@ -1,8 +1,8 @@
 """`python -m pipeline check`: find faults of a dataset.
 
-Every clip is decoded, and again if it may be a duplicate. A certain leak between folds (a source recording or
-the same audio in two folds) makes the exit status 1; the user judges everything else. check.json in the cache
-keeps the findings for the report and the next command.
+Every original clip is decoded, and possible duplicates again. The exit status is 1 if there is a leak between
+folds: a source recording, or the same audio, in two folds. The user judges all other findings. check.json in
+the cache keeps the findings for the report and for the proposal of the next command.
 
 Level, padding, clipping and bandwidth are artefacts of recording and editing. They should not predict the
 class: if they do, a score may come from them and not from the sound.
@@ -40,9 +40,9 @@ CLIPPED_AT = 0.99  # share of full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
 EMPTY = -105.0  # dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
 FRAME = 1024  # samples of a spectrum
-CLIPPED_SHARE = 0.001  # least share of samples in flat tops in a clipped clip
+CLIPPED_SHARE = 0.001  # a clip is clipped if at least this share of its samples lies in flat tops
 NARROW = 0.8  # share of the Nyquist frequency; silence above it comes from a lower rate or a lossy codec
-SHOWN = 8  # names of a finding that the report shows; of a leak it shows all
+SHOWN = 8  # most names that the report shows of a finding; of a leak it shows all
 LONGEST_DURATION = 3600  # seconds, the most that DURATION allows; the rest of a clip is not read
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
@@ -52,7 +52,7 @@ ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artef
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault, with the names of the clips, pairs, recordings, classes, measures or options it is about."""
+    """One finding, with the names of its clips, pairs, recordings, classes, measures or options."""
 
     kind: str
     severity: str  # one of SEVERITIES
@@ -60,8 +60,8 @@ class Finding:
     names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"  # noun for a name
-    accuracy: float | None = None  # a classifier's, of artefacts alone, mean over folds; AUROC for tags
-    chance: float | None = None  # accuracy of always the commonest class; 0.5 for tags
+    accuracy: float | None = None  # of a classifier of artefacts alone, mean over folds; AUROC for tags
+    chance: float | None = None  # accuracy of the constant answer, the commonest class; 0.5 for tags
 
 
 class Measures(NamedTuple):
@@ -108,7 +108,7 @@ def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
 
 
 def bandwidth(y: audio.Samples, sample_rate: int) -> float:
-    """The highest frequency (Hz) with more than rounding, on average over the clip's whole frames; else 0."""
+    """The highest frequency (Hz) whose mean level over the clip is above EMPTY; 0 if there is none."""
     y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
     frequencies, power = scipy.signal.welch(
         y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
@@ -118,10 +118,10 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 
 
 def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(folds,) test accuracies of a logistic regression on `values` (clips, d), without a leak.
+    """(folds,) test accuracies of a logistic regression on `values` (clips, d), split as for training.
 
-    For tags macro AUROC of the classes that, in each fold's training and test clips, some have and some lack.
-    RequestError if there is no such class, or a fold leaves fewer than two classes to train on.
+    For tags, macro AUROC over the classes with positive and negative clips on both sides of every split.
+    RequestError if no class is left, or a fold leaves fewer than two classes to train on.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
@@ -148,7 +148,7 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
 
 
 def run(options: SourceOptions) -> int:
-    """The command `check`: print and keep the findings about a dataset; 1 if a leak is certain.
+    """The command `check`: print and keep the findings about a dataset; 1 if there is a leak.
 
     options  the dataset: see SourceOptions
 
@@ -165,7 +165,7 @@ def run(options: SourceOptions) -> int:
 
 
 def report(findings: Sequence[Finding]) -> str:
-    """The table of findings, then the names of each: all of them for a leak, else SHOWN."""
+    """The table of findings, then the names and the remedy of each, except for findings about options."""
     if not findings:
         return "nothing was found wrong"
     rows = [(found.severity, counted(len(found.names), found.of), found.what) for found in findings]
@@ -179,7 +179,10 @@ def report(findings: Sequence[Finding]) -> str:
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
-    """The originals that can be read, with their Measures, and every finding, leaks first."""
+    """The originals that can be read, with their Measures, and every finding, leaks first.
+
+    RequestError for a cache of external features.
+    """
     table = originals(dataset.table).reset_index(drop=True)
     if (table["path"] == "").any():
         raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
@@ -230,7 +233,7 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 
 
 def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int) -> list[Finding]:
-    """Findings: source recordings in several folds, clips with the same or similar audio."""
+    """Findings about source recordings in several folds, and about clips with the same or similar audio."""
     sources = [
         f"{group} (folds {', '.join(map(str, sorted(folds)))})"
         for group, folds in table.groupby("group")["fold"].unique().items()
@@ -360,14 +363,15 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
 def _artefacts(table: pd.DataFrame) -> list[Finding]:
     """A finding on the accuracy of a linear classifier of artefacts alone, on the dataset's folds.
 
-    None for windows of recordings: their level shows whether they hold an event, which is no artefact.
+    No finding for windows of recordings, whose level shows whether they hold an event, which is no artefact;
+    none either if there are too few folds or classes.
     """
     if is_windowed(table):
         return []
     try:
         scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))
     except RequestError:
-        return []  # too few folds or classes to train on anything
+        return []
     metric, constant = "accuracy", "always the commonest class"
     chance = float(table["label"].value_counts(normalize=True).max())
     if has_tags(table):

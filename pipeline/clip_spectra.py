@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
-import scipy  # its modules come when they are first used
+import scipy  # loads its modules on first use
 
 from pipeline import kernels
 from pipeline.audio import resample
 from pipeline.axes import Bank, frequency_axis
 from pipeline.parameters import ErbBank, Framing, MelBank
 
-TINY = np.finfo(np.float32).tiny  # librosa does not divide a frame by less
-THIRDS = 252, 36  # bins, and bins an octave: three for each semitone
+TINY = np.finfo(np.float32).tiny  # a smaller divisor of a frame becomes 1, as in librosa
+THIRDS = 252, 36  # bins in all and in an octave: three for each semitone
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
@@ -26,7 +26,10 @@ Method = Callable[Concatenate["Clip", Arguments], Value]
 
 
 def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
-    """Compute once for each clip and spelling of the arguments, then return the same object."""
+    """Decorator: a method that computes once for each clip and call, then returns the same object.
+
+    Equal arguments count as another call if they are given by name instead of by position.
+    """
 
     @functools.wraps(method)
     def once(clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
@@ -52,13 +55,13 @@ class Clip:
         self.y = y
         self.sample_rate = sample_rate
         self.made: dict[object, Any] = {}  # intermediate, with its arguments -> value
-        self.used: list[object] = []  # intermediates that the present computation has used
-        self.parts: dict[object, list[object]] = {}  # computation -> intermediates that it used itself
+        self.used: list[object] = []  # intermediates that the computation in progress has used
+        self.parts: dict[object, list[object]] = {}  # computation -> intermediates that it used directly
         self.nanoseconds: Counter[object] = Counter()  # computation -> its own time, without intermediates
         self.accounted = 0  # sum of these times
 
     def timed(self, key: object, compute: Callable[[], Value]) -> Value:
-        """The computation's value; its own time and its intermediates are noted under `key`."""
+        """The value of `compute`; its own time and the intermediates that it used are noted under `key`."""
         outer, self.used = self.used, []
         before = self.accounted
         begun = time.perf_counter_ns()
@@ -120,7 +123,7 @@ class Clip:
 
     @shared
     def mean_and_spread(self, framing: Framing) -> tuple[np.ndarray, np.ndarray]:
-        """Centre of gravity of the spectrum and standard deviation about it, in Hz, (frames,) each."""
+        """Mean frequency of the spectrum and standard deviation about it, in Hz, (frames,) each."""
         frequency = frequency_axis(self.sample_rate, n_fft=framing.n_fft)
         total, first, second = kernels.spectrum.weighted_sums(
             np.vander(frequency, 3, increasing=True).T.copy(), self.magnitude(framing)
@@ -144,10 +147,11 @@ class Clip:
 
     @shared
     def octave(self, beforehand: int, halvings: int) -> np.ndarray:
-        """The samples at the rate of an octave of a constant-Q transform, halved step by step.
+        """The samples at a lower rate, for one octave of a constant-Q transform.
 
-        Each step is `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit, because
-        far below a clip's strongest partials the level is rounding error alone.
+        The first step lowers the rate by 2**beforehand, each of `halvings` further steps by 2. A step equals
+        `librosa.resample(y, orig_sr=factor, target_sr=1, scale=True)` to the last bit, because far below a
+        clip's strongest partials the level is rounding error alone.
         """
         factor = 2 if halvings else 2**beforehand
         slower = resample(self.octave(beforehand, halvings - 1) if halvings else self.y, factor, 1)
@@ -165,7 +169,7 @@ class Clip:
 
     @shared
     def pitch_classes(self, hop_length: int) -> np.ndarray:
-        """(12, frames) sums over octaves, from three bins a semitone, at the clip's tuning."""
+        """(12, frames) magnitudes summed over octaves, from three bins a semitone, at the clip's tuning."""
         bank = Bank(*THIRDS, hop_length=hop_length, tuning=self.tuning(36, Framing(), power=1))
         return kernels.spectrum.fold_octaves(self.constant_q(bank), 3)
 
@@ -175,7 +179,7 @@ class Clip:
         framing = Framing(hop_length=hop_length)
         decibels = self.mel_db(MelBank(), framing)
         rise = np.maximum(0, np.diff(decibels, axis=1)).mean(axis=0)
-        late = 1 + framing.n_fft // (2 * hop_length)  # delay by the window and the difference, in frames
+        late = 1 + framing.n_fft // (2 * hop_length)  # frames of delay by the difference and the window
         return np.pad(rise, (late, 0))[: decibels.shape[1]]
 
     @shared

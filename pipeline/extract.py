@@ -1,8 +1,8 @@
-"""`python -m pipeline features`: every wanted feature of every clip, into the cache, in parallel.
+"""`python -m pipeline features`: extract features of all clips into the cache, in parallel.
 
 `request` resolves clips and features, `find_remaining` compares them with the cache, and `extract` computes
 what is missing: it claims its part, creates the files, and sends batches of clips to workers, which write
-their features. `python -m pipeline plan` stops before the cache is touched.
+the values. `python -m pipeline plan` takes the first two steps and leaves the cache as it is.
 """
 
 import functools
@@ -56,7 +56,7 @@ LONGEST_AUDIO = 160  # seconds of audio in a batch; the progress bar moves when 
 BATCHES_LEFT = 4  # a batch takes at most about 1/4 of a process's share of the remaining clips
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
-MEASURED_CLIPS = 5  # clips that `plan` measures; the first one twice, as it also loads and compiles
+MEASURED_CLIPS = 5  # clips that `plan` measures; the first also loads and compiles, so it is computed twice
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Request:
     part: slice  # rows of this run
     variants: tuple[Variant, ...]  # F, in the order in which they were given
     specs: tuple[FeatureSpec, ...]  # F
-    notes: tuple[str, ...]  # about the dataset, changes since the last run, features that are left out
+    notes: tuple[str, ...]  # lines on the dataset, changes since the last run, features left out
     changed: bool  # whether clips are new, gone or have other audio since the last run
 
     @functools.cached_property
@@ -79,7 +79,7 @@ class Request:
 
     @functools.cached_property
     def keys(self) -> NDArray[np.uint64]:
-        """(N,) keys of the clips, which fingerprints combine with the features'."""
+        """(N,) clip keys; a fingerprint combines a clip's key with a feature's."""
         return clip_keys(self.clips)
 
     @functools.cached_property
@@ -106,7 +106,10 @@ class Request:
 
 
 def request(options: ExtractOptions) -> Request:
-    """Load the dataset, resolve the features, find audio files that changed."""
+    """Load the dataset, resolve the features, find audio files that changed.
+
+    RequestError as in `load`, `wanted` and `part_of`, or if the dataset has no audio.
+    """
     dataset = load(options)
     before = dataset.cached
     table = dataset.table
@@ -124,10 +127,10 @@ def request(options: ExtractOptions) -> Request:
 
 
 def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[str]]:
-    """Every variant in the list, and lines on those that are left out.
+    """The variants in a list of features, and lines on those that are left out.
 
-    A variant that cannot exist at this rate or duration is left out of `all` and `small`; RequestError if it
-    is named.
+    A variant that cannot exist at this rate or duration is left out of `all` and `small`. RequestError if it
+    is named, or if no variant is left.
     """
     variants = {}
     left_out = []
@@ -191,7 +194,7 @@ def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     changed = exists & ((files[known] != now).any(axis=1) | (files["source_hash"] == ""))
     files.loc[exists, known] = now[exists]
     again = files.index[changed]
-    reading = Parallel(THREADS, backend="threading", return_as="generator")  # keeps no future for each file
+    reading = Parallel(THREADS, backend="threading", return_as="generator")  # keeps no list of futures
     read = reading(delayed(read_source)(path) for path in again)
     hashed = progress(read, total=len(again), label="hashing", unit="files")
     for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):
@@ -226,7 +229,7 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
     """The originals of `table` followed by the copies in `cached` whose original is still there.
 
-    A copy has its original's present path, label, category, fold, group and place in the file.
+    A copy takes all columns but its id and its alteration from its original's row in `table`.
     """
     copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]
@@ -236,7 +239,7 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_of(part: str, count: int) -> slice:
-    """The rows of a part: `3/16` is the third sixteenth of `count` rows."""
+    """The rows of a part: `3/16` is the third sixteenth of `count` rows; RequestError for another form."""
     number, _, total = part.partition("/")
     if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
         raise RequestError(f"PART={part}: expected which part of how many, such as 3/16")
@@ -258,7 +261,10 @@ class Remaining:
 
 
 def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
-    """Compare every wanted feature with its file; `check` also compares the CRCs of unverified files."""
+    """Compare every wanted feature with its file.
+
+    check  whether the CRCs of the part's clips are compared too, in files that are not verified
+    """
     with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC releases the interpreter's lock
         checked = asked.part if check else None
         stored = list(
@@ -289,7 +295,10 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
 
 
 def plan(options: ExtractOptions) -> int:
-    """The command `plan`: print by feature megabytes, seconds as last measured (else now), clips to do."""
+    """The command `plan`: print the clips to compute, seconds and megabytes of each feature.
+
+    Seconds are those that were last measured in this cache, else measured on a few clips.
+    """
     asked = request(options)
     remaining = find_remaining(asked)
     for note in filter(None, (*asked.notes, *(clips.note for clips in remaining.stored))):
@@ -309,7 +318,7 @@ def plan(options: ExtractOptions) -> int:
 
 
 def measure(asked: Request) -> ExtractionResult:
-    """Compute the features of a few clips, spread over the dataset, and write nothing."""
+    """Compute the features of a few clips, spread over the part, and write nothing."""
     result = ExtractionResult()
     computation = Computation(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, asked.specs)
     everything = dict.fromkeys(range(len(asked.specs)), 0)
@@ -348,6 +357,8 @@ def run(options: FeaturesCommand) -> int:
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks.
+
+    RequestError if the disk lacks space, or another run works on the same clips and features.
 
     options = FeaturesCommand(dataset="synth", features="mel")
     result = extract(request(options), options)
@@ -404,7 +415,7 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
 def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
     """The work that remains; only this run may create files within the context.
 
-    If a run writes to a file that has to be made again, wait for it (WAIT=1), else RequestError.
+    RequestError if another run writes to a file that has to be made again; with WAIT=1, wait for its end.
     """
     while True:
         with lock(asked.folder, "preparing"):
@@ -419,13 +430,13 @@ def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
             raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")
         tell(f"waiting: {reason}")
         with lock(asked.folder, stored):
-            pass  # granted when nobody writes
+            pass  # granted when no run writes to the file
 
 
 def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[list[ClipTask]]:
     """Batches of the clips that lack a feature, each made when it is needed.
 
-    Batches become shorter towards the end, so that all processes end together.
+    Batches become shorter towards the end, so that all processes end at about the same time.
     """
     keys = [spec.key for spec in asked.specs]
     left = remaining.clips
@@ -444,7 +455,10 @@ def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[li
 
 
 def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
-    """Cost by feature, speed, failures, the next commands; after failures the number of usable clips."""
+    """The cost of each feature, the speed, failures, the next commands; after failures also the usable clips.
+
+    If there was nothing to compute, the next commands alone.
+    """
     next_ = next_after(asked, options)
     if not result.clips:
         return next_
@@ -475,7 +489,7 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
 
 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
-    """The next commands: extraction of parts that are missing, else training."""
+    """The next commands: extraction of parts that are missing, else training, unless no clip is usable."""
     frames = {spec.stored: spec.frames for spec in asked.specs}
     cache = Cache(asked.folder)
     missing = missing_clips(cache, [*frames])

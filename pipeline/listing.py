@@ -37,7 +37,7 @@ def run(options: ListCommand) -> None:
 
 
 def card(name: str) -> dict[str, str]:
-    """Everything on the card of a feature or a variant, by heading, in the order in which it is shown."""
+    """The card of a feature or a variant: heading -> text, in the order shown."""
     variant = resolve_feature(parse_channel(name))
     rows, frames = variant.shape(*TYPICAL)
     axis = variant.row_axis(TYPICAL[0])
@@ -65,7 +65,7 @@ def card(name: str) -> dict[str, str]:
 
 
 def feature_table(sample_rate: int, seconds: float) -> str:
-    """Every feature with its size for one clip of this rate and duration."""
+    """Every feature that can exist at this rate and duration, with its size for one clip."""
     lines = list[tuple[object, ...]]()
     remarks = []
     whole = 0.0

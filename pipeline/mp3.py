@@ -16,15 +16,15 @@ KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 class CutOff(Exception):
-    """The last frame is not whole."""
+    """The file ends within its last frame."""
 
 
 def with_length(content: bytes) -> bytes | None:
-    """The frames behind a Xing header with their number; None if its header states it, or without a frame.
+    """The frames of an MP3 behind a new Xing header, which states their number.
 
-    Without it libsndfile estimates the length from the first frame: with a variable bit rate it
-    may silently drop the rest, with a constant one it promises too much. CutOff if the last frame is not
-    whole.
+    None if its own header states the number, or if there is no frame; CutOff if the last frame is cut off.
+    Without the number libsndfile estimates the length from the first frame: it may silently drop the end of a
+    file with a variable bit rate, and promises too much for a constant one.
     """
     count = 0
     start = end = 0

@@ -1,7 +1,7 @@
 """Near duplicates: clips with the same or very similar audio, also shifted, cut or scaled.
 
-A clip's fingerprint is its loudest moments, called landmarks (as in Wang 2003). Two clips with the same audio
-share landmarks, all at the same shift, even if one was scaled. Few pairs of clips share any. Those that do
+A clip's fingerprint describes its loudest moments, called landmarks after Wang (2003). Clips with the same
+audio share landmarks at one shift, even if one clip was scaled. Few pairs of clips share any. Those that do
 are candidates, and their correlation at that shift decides. All steps use differences of neighbouring
 samples, because low rumble would make all clips similar.
 """
@@ -19,14 +19,13 @@ from pipeline.audio import Samples
 LANDMARKS = 16  # landmarks of a clip, at most
 APART = 0.1  # least seconds between two landmarks of a clip
 REACH = 0.03  # seconds that are compared on each side of a landmark
-BANDS, BITS = 8, 24  # codes of a landmark, and random projections in each: one equal code makes a candidate
-CROWD = 30  # if more landmarks have one code, each is compared only with the next in clip order
-MOST_CANDIDATES = (
-    50_000  # pairs that are correlated, at most; those with most equal codes at one shift come first
-)
+BANDS, BITS = 8, 24  # codes of a landmark, bits of a code; one equal code makes two clips a candidate
+CROWD = 30  # if more landmarks have the same code, each is compared only with the next one
+# most pairs that are correlated; those with the most equal codes at one shift come first
+MOST_CANDIDATES = 50_000
 SIMILAR = 0.9  # least correlation of similar audio; similar calls of one animal reach it
 SAME = 0.99  # least correlation of the same audio
-SHARED = 0.25  # least share of each clip's energy in the shared time
+SHARED = 0.25  # least share of each clip's energy that lies in their common time
 
 
 class AudioFingerprint(NamedTuple):
@@ -99,7 +98,10 @@ def find_near_duplicates(
 
 
 def correlate(a: Samples, b: Samples, shift: int) -> float:
-    """Correlation over the time that two clips share if `b` lags by `shift`; 0 if it holds little energy."""
+    """Correlation of two clips over their common time if `b` lags by `shift` samples.
+
+    0 if that time holds no more than the share SHARED of either clip's energy.
+    """
     whole = sample_differences(a)
     shifted = sample_differences(b)
     begin = max(0, -shift)

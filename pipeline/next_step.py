@@ -26,7 +26,7 @@ DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours wit
 
 
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
-    """Lines on the next step for a loaded dataset: `next: make …`, and a second command if there is one."""
+    """Lines on the next step for a loaded dataset: commands, or why it cannot be trained on."""
     folder = dataset.folder
     features = list[str]()
     with suppress(RequestError):  # no cache yet, a damaged one, or features of another rate or duration
@@ -52,9 +52,9 @@ def _source(options: SourceOptions) -> list[str]:
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
-    """The `lines`; for the user's own audio `check` comes before them until it has been run.
+    """The `lines`, preceded by the command `check` if these are the user's own clips and not checked yet.
 
-    If it found duplicates across folds, their remedy and a second check replace the lines.
+    If `check` found duplicates across folds, their remedy and another `check` replace the lines.
     """
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
@@ -91,8 +91,9 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
     """Commands: a quick comparison of a few feature sets, then the default model on those sets joined.
 
     One command if the cache has only vectors or the waveform; the reason if the dataset cannot be trained on.
-    `frames` has each feature's frames: one means a vector. RETRAIN=1 replaces former runs whose
-    clips have changed since.
+    RETRAIN=1 is added if the clips have changed since former runs.
+
+    frames  feature -> number of its frames; a feature of one frame is a vector
     """
     if reason := untrainable(dataset.table):
         return reason

@@ -3,8 +3,8 @@
 Worker processes end with their parent and leave nothing behind. joblib's own processes (loky) were tried:
 after a SIGKILL of the parent they went on writing, a SIGKILL of all of them left eight semaphores and two
 folders in /dev/shm each time, and the death of one ended the whole run. A worker here is a process and a
-pipe: no semaphore, no shared memory, and the pipe closes when the parent dies. joblib's threads send it its
-batches. A fork server that has loaded the kernels forks the workers.
+pipe: no semaphore, no shared memory, and the pipe closes when the parent dies. joblib's threads send batches
+to the workers, which are forked from a fork server that has loaded the kernels.
 
 Workers write their own clips into the cache and return a few numbers per batch. A batch is made shortly
 before it is needed, so only a few are in memory.
@@ -36,10 +36,10 @@ from storage import system
 
 LARGEST_KEPT = 32 << 20  # bytes of the largest freed array that is kept: glibc's maximum
 KEPT = 256 << 20  # bytes of all freed arrays that are kept
-MOST_FAILED_STARTS = 4  # in a row; one may only lack memory
-START_METHOD = "forkserver"  # a fork of this process would copy locks of threads, and the run's own locks
+MOST_FAILED_STARTS = 4  # in a row; fewer may come from a passing lack of memory
+START_METHOD = "forkserver"  # forking this process would copy locks of its threads and of the run
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
-STARTING = threading.Lock()
+STARTING = threading.Lock()  # a start changes `__main__` for a moment
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")}
 
 Batch = list[ClipTask]
@@ -49,8 +49,8 @@ Function = Callable[[Batch], ExtractionResult]
 def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip, if the C library is glibc; else do nothing.
 
-    By default glibc returns arrays of more than 128 kB to the system at once, and the system gives the next
-    one page by page, zeroed. A clip has a hundred of them, which took a fifth of its time.
+    By default glibc returns arrays of more than 128 kB to the system at once, and the system hands out the
+    next one page by page, zeroed. A clip needs a hundred such arrays, which took a fifth of its time.
     """
     system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
     system.set_malloc(system.TRIM_THRESHOLD, KEPT)
@@ -68,8 +68,8 @@ class Backend:
     attempts = 1  # attempts at a batch, if its worker dies
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)`; WorkerDied if its worker ended before."""
-        with threadpool_limits(1):  # worker processes have one too; so the bytes are the same
+        """`function(batch)`; WorkerDied if the worker ended before it answered."""
+        with threadpool_limits(1):  # as in worker processes, so that the bytes are the same
             return function(batch)
 
     def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
@@ -84,7 +84,7 @@ class Backend:
         return parallel(delayed(self.finish)(function, batch) for batch in batches)
 
     def finish(self, function: Function, batch: Batch) -> ExtractionResult:
-        """The batch's result; if workers die, it is tried again, then halved, until one clip is named."""
+        """The batch's result; if workers die, it is tried again, then halved until a single clip fails."""
         for _ in range(self.attempts):
             with contextlib.suppress(WorkerDied):
                 return self.call(function, batch)
@@ -137,8 +137,8 @@ class Workers(Backend):
         self.processes = self.in_flight = count
         self.failed_starts = 0
         before = dict(os.environ)
-        # The fork server keeps these for all workers, later ones too. It loads this project's modules,
-        # never one of the same name in the current folder.
+        # The fork server hands these variables to every worker that it forks, also later. It loads this
+        # project's modules, never those of the same name in the current folder.
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         os.environ |= settings
@@ -181,7 +181,7 @@ class Workers(Backend):
 
 @contextlib.contextmanager
 def _script_hidden() -> Iterator[None]:
-    """Within it a started process does not import the caller's script, which would run it again."""
+    """A process started in this context does not import the caller's script, which would run it again."""
     main = vars(sys.modules["__main__"])
     with STARTING:
         known: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}

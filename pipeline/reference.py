@@ -1,7 +1,8 @@
-"""The definition of every feature for one clip, in calls of librosa, numpy and scipy.
+"""The definition of every built-in feature for one clip, in calls of librosa, numpy and scipy.
 
 Tests, `python -m pipeline verify` and `bench` compare with these. A definition is called with (y, sr,
-**parameters), all of the feature's parameters, and returns (rows, frames), or (frames,) for one row.
+**parameters), where all parameters of the feature are given. It returns (rows, frames), or (frames,) for one
+row.
 """
 
 # mypy: allow-untyped-defs
@@ -28,11 +29,11 @@ definition = DEFINITIONS.register()  # decorator: the function's name is the fea
 RELATIVE_TOLERANCE = 1e-4  # share of s, the largest |value| of a row on the clips compared
 SMALLEST_SCALE = 1e-3  # s is at least this share of the feature's largest |value|
 TINY = 1e-300  # divisor if the tolerance is 0
-PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}  # share of values that must agree
-BY_ESTIMATE = (
-    dict.fromkeys(  # features of an estimated tuning or tempo: share of clips that must agree in all values
-        ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
-    )
+# features whose values are one of many bins: share of values that must agree
+PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}
+# features of an estimated tuning or tempo: share of clips that must agree in all values
+BY_ESTIMATE = dict.fromkeys(
+    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
 )
 
 
@@ -60,7 +61,7 @@ class Agreement(NamedTuple):
 
 
 def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
-    """(rows, 1) the s of the tolerance: each row's largest |value|, at least 1/1000 of the feature's."""
+    """(rows, 1) the s of the tolerance: the largest |value| of a row, at least 1/1000 of the feature's."""
     largest = np.abs(theirs).max(axis=(0, 2)).astype(float)
     return np.maximum(largest, SMALLEST_SCALE * largest.max())[:, None]
 
@@ -70,7 +71,7 @@ def agreement(
 ) -> Agreement:
     """Compare `ours`, a feature of several clips, (rows, frames) each, with `theirs`, by definition.
 
-    If `ours` were rounded to the type `stored`, the tolerance grows by half a unit in the last place.
+    stored  the type that `ours` were rounded to; the tolerance grows by half a unit in its last place
     """
     mine = np.array(ours, float)
     other = np.array(theirs, float)  # (clips, rows, frames)
@@ -123,7 +124,7 @@ def plain(call: str):
 
 
 def level_of(call: str):
-    """The level in decibels of a complex spectrogram."""
+    """The level (dB) of the complex spectrogram that `librosa.<call>` returns."""
     spectrogram = plain(call)
     return lambda y, sr, **more: librosa.amplitude_to_db(np.abs(spectrogram(y, sr, **more)))
 

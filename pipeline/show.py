@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawing = TypeVar("Drawing", bound="Figure")
-WIDTH, HEIGHT = 8.0, 2.2  # inches: of the figure, of one feature
+WIDTH, HEIGHT = 8.0, 2.2  # inches; the height is that of one feature
 
 
 def run(options: ShowCommand) -> int:
@@ -40,6 +40,8 @@ def run(options: ShowCommand) -> int:
 
 def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
     """Draw the features below each other: rows upwards, frames to the right; a single row is a curve.
+
+    RequestError for an unknown feature, or one that cannot exist for this clip.
 
     draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
     """

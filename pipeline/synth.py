@@ -2,8 +2,8 @@
 
     pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
     rhythm        steady_beat     galloping_beat      equally many beats a second, even or short-short-long
-    timbre        hollow_drone    bright_drone        tones of odd partials that fade fast, or of all
-    noise colour  hiss            rumble              noise that falls by 2 or by 5 dB an octave
+    timbre        hollow_drone    bright_drone        tones of odd partials, or brighter tones of all
+    noise colour  hiss            rumble              noise that falls by about 2 or 5 dB an octave
     envelope      knocks          swells              bursts that begin at once and fade, or run backwards
 
 `synth_mix` mixes sounds of the first four pairs: one to three classes a clip, from different pairs.
@@ -13,7 +13,7 @@ MFCC the third, mel the fourth, onset strength the last, whose classes have the 
 Everything else is drawn alike for all classes: register, room and background for every source recording, the
 level for every clip. A source gives several takes (one in a mix) and is in one fold.
 
-Samples are (n,) float64 at SAMPLE_RATE; every function draws from the generator that it is given.
+Samples are (n,) float64 at SAMPLE_RATE. Functions that take a generator draw all their randomness from it.
 """
 
 import io
@@ -40,7 +40,7 @@ SECONDS = 5.0
 FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of each class and fold; clips of each source
 MIXTURES = 400  # clips of a mix, each of its own source
 MOST_TOGETHER = 3  # classes in a clip of a mix
-MIXED_PAIRS = 4  # means and deviations of rows cannot distinguish the envelopes of a mix
+MIXED_PAIRS = 4  # without the last: texture statistics cannot distinguish the envelopes in a mix
 SEED = 0
 LEVEL = 0.04  # mean rms, as a share of full scale: peaks of the sparsest clips stay below full scale
 FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
@@ -73,7 +73,7 @@ class SourceRecording:
 
 
 def seconds(duration: float) -> Samples:
-    """The time of each sample."""
+    """Seconds from the beginning to each sample."""
     return np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
 
 
@@ -219,9 +219,9 @@ def clip(row: Any) -> Samples:
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:
-    """Write audio/ and meta/synth.csv into `folder` unless they are there; the table comes last.
+    """Write audio/ and meta/synth.csv into `folder` unless they are there; return the folder.
 
-    mix  several classes a clip, with the table meta/synth_mix.csv
+    mix  whether clips have several classes, in the table meta/synth_mix.csv
     """
     rows = clip_rows(mix)
     listed = rows.to_csv(index=False)

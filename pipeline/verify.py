@@ -1,4 +1,4 @@
-"""`python -m pipeline verify`: check a cache; on request recompute clips by the reference definitions."""
+"""`python -m pipeline verify`: check a cache for damage; RECOMPUTE=N computes N clips by definition."""
 
 import itertools
 from contextlib import suppress
@@ -38,7 +38,7 @@ def run(options: VerifyCommand) -> int:
 
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
-    """Compute random clips by definition; True if some were read and all agree within the tolerance."""
+    """Compute random clips by definition; True if a clip could be read and all values compared agree."""
     table = cache.clips
     chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
     sources = list(map(Source, table["path"], table["alteration"], spans(table)))

@@ -17,7 +17,7 @@ from pipeline import audio, kernels
 from pipeline.clip_spectra import Clip
 from pipeline.features import Variant
 
-computed_clips = itertools.count()  # counts the clips of this process; the first also loads and compiles
+computed_clips = itertools.count()  # clips of this process so far; the first also loads and compiles
 
 
 class Source(NamedTuple):
@@ -78,7 +78,7 @@ class Computation:
     specs: Sequence[FeatureSpec]
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
-        """Compute the features that one clip lacks; `result` takes failures with their reasons, and times."""
+        """The features that one clip lacks, to be written; failures and times are added to `result`."""
         source = task.source
         try:
             y = source.load(self.sample_rate, self.samples)
@@ -94,7 +94,7 @@ class Computation:
             name = self.variants[feature].stored
             try:
                 stored = clip.timed(name, partial(self.stored_values, feature, clip))
-            except Exception as error:  # this feature of this clip alone is lost
+            except Exception as error:  # only this feature of this clip is lost
                 reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
                 result.failures.append((task.row, name, reason))
                 continue

@@ -1,13 +1,12 @@
 """BACKEND=dask: a Dask cluster's workers, called like the worker processes of this machine.
 
-Workers write their own clips into the cache; no audio and no feature values are sent. A worker that dies
-costs only time: Dask gives its batches to others, and clips that it had written stay or are written again
-with the same bytes. The workers need this project's folder on their path, its environment, and the cache and
-the audio at the same paths.
+Workers write their own clips into the cache; no audio and no feature values are sent. If a worker dies, Dask
+gives its batches to others, and clips that it had written stay or are written again with the same bytes. The
+workers need this project's folder on their path, its environment, and the cache and the audio at the same
+paths.
 
-joblib's own Dask backend was tried: if Dask gives a batch up, because it killed several workers, that backend
-forgets the batch and the run hangs. So joblib's threads send the batches to Dask, as to local
-workers.
+joblib's own Dask backend was tried: if Dask gives up a batch that killed several workers, that backend
+forgets the batch and the run hangs. So joblib's threads send the batches to Dask, as to local workers.
 """
 
 import re
@@ -38,10 +37,13 @@ class Cluster(Backend):
         self.in_flight = IN_FLIGHT * self.processes
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on some worker; WorkerDied if it killed several, Failed if Dask is lost."""
+        """`function(batch)` on some worker; WorkerDied if the batch killed several workers.
+
+        Failed if Dask is lost or a worker does not see the cache; RequestError if Dask lacks this project.
+        """
         try:
             return self.client.submit(function, batch, pure=False).result()
-        except KilledWorker as error:  # Dask made four attempts itself
+        except KilledWorker as error:  # after four attempts by Dask
             raise WorkerDied from error
         except RuntimeError as error:
             if "deserialization" not in str(error):
@@ -61,7 +63,7 @@ class Cluster(Backend):
 @contextmanager
 def connected(scheduler: str) -> Iterator[Cluster]:
     """The cluster at this address; RequestError if there is none or its workers are unfit."""
-    if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):  # Dask would start a cluster, or try for 10 s
+    if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):  # Dask itself would start a cluster, or try for 10 s
         raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
     protocol, _, place = scheduler.rpartition("://")
     if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
@@ -80,7 +82,7 @@ def connected(scheduler: str) -> Iterator[Cluster]:
 
 
 def refuse_unfit(client: Client, scheduler: str) -> None:
-    """RequestError if there are no workers, or some have other library versions than this machine."""
+    """RequestError if there is no worker, or one lacks this project or has other library versions."""
     try:
         client.wait_for_workers(1, timeout=FIRST_WORKER_WITHIN)
         theirs = client.run(libraries)

@@ -1,4 +1,4 @@
-"""`embedding@model=NAME`: the output of a pretrained network, as one vector a clip or one a window.
+"""`embedding@model=NAME`: the output of a pretrained network, one vector for each clip or each window.
 
 The network is models/NAME.onnx below the current folder, run by onnxruntime (the extra onnx) in the
 processes that compute the other features. Its card, models/NAME.json, has the keys:
@@ -6,8 +6,8 @@ processes that compute the other features. Its card, models/NAME.json, has the k
     sample_rate  Hz of the input
     window       seconds of the input; by default the length that the network fixes, else the whole clip
     hop          seconds from one window to the next; by default the window
-    pooling      of the windows of a clip, and of their frames: mean (the default), max, mean_std; none
-                 keeps them in order of time, as a feature map (D, windows or all their frames)
+    pooling      how the vectors of all windows and frames become one: mean (the default), max, mean_std;
+                 none keeps them in order of time, as a feature map (D, vectors)
     scale        factor of the samples, which are -1 to 1 (32768 for a network that expects 16-bit integers)
     output       name of the output, if it is not the first
     source       origin and licence of the file, for people
@@ -66,7 +66,7 @@ def embed(
 ) -> NDArray[np.float32]:
     """(rows, frames) of a clip at the card's rate, cut into windows and pooled as the card says.
 
-    The last window ends at or after the clip's end, zero-padded.
+    The last window ends at or after the clip's end, zero-padded. Impossible if the network refuses the input.
     """
     given = session.get_inputs()[0]
     axes = len(given.shape)
