@@ -1,4 +1,4 @@
-# Each target is one line over a Python module; the same line works without make.
+# A target runs a Python module; the same line works without make.
 # Variables count only when given on this command line, and reach the module unread, in one word.
 #
 #: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 2 minutes
@@ -33,7 +33,7 @@
 #: ARGS="--wait"             anything else; make help ALL=1 lists every variable, make help VAL shows one,
 #:                           make help train those of a command
 
-# names in small letters are this file's own, which no command's variable can replace
+# Names in small letters are this file's own: no command has such a variable.
 ifeq ($(origin PYTHON),command line)
 python := $(PYTHON)
 else

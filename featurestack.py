@@ -11,7 +11,7 @@
 
 A function with the name of a command is a few lines over what that command calls. docs/reference/python.md
 shows all functions. Folders are `data`, `runs` and `reports` below the current one unless given. A function
-loads what it needs when it is called: importing this module and `featurestack --help` wait for nothing.
+loads its libraries when it is called, so that importing this module and `featurestack --help` are fast.
 """
 
 import functools
@@ -32,7 +32,7 @@ for _name in ("analysis", "commandline", "features_cache", "pipeline", "results"
     if _file.parent.parent != HOME:
         raise ImportError(
             f"{_file} hides the package {_name!r} of featurestack in {HOME}: rename that file, "
-            "or run from another folder; in a notebook, restart the kernel then"
+            "or run from another folder; then, in a notebook, restart the kernel"
         )
 
 from analysis.options import AnalysisOptions  # noqa: E402
@@ -95,7 +95,6 @@ LOADED_LATER = {  # name -> the module that it comes from
     "feature": "pipeline.features.registry",
     "model": "train.models.registry",
 }
-DATA = Path("data")
 RUNS = Path("runs")
 RATE = 44_100  # samples a second, ESC-50's
 
@@ -333,9 +332,10 @@ def train(options: RunOptions) -> "RunFolder":
 def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
     """`make importance`: the worth of each feature, alone and beside the others, from many small fits.
 
-    Tables: `features`, four numbers of each with interval and p; `classes`, the Shapley value by class;
-    `pairs`, CKA and interaction of two (negative: they say the same); `sets`, the best of each size with its
-    cost; `recordings`, the accuracy by the number of recordings for training.
+    It returns five tables: `features`, four numbers of each feature with interval and p; `classes`, the
+    Shapley value by class; `pairs`, CKA and interaction of two features (negative: they are redundant);
+    `sets`, the best set of each size with its cost; `recordings`, the accuracy by the number of recordings
+    for training.
 
         fs.importance("mel mfcc chroma", dataset="synth")["features"]
     """
@@ -390,8 +390,8 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
 def detections(options: PredictOptions) -> "pd.DataFrame":
     """`make predict` with windows: a row for each detection in the recordings.
 
-    Columns: file, start, end, class, mean and largest probability. The command's files are written too, with
-    `tables` also scores.csv beside detections.csv.
+    Columns: file, start, end, class, mean and largest probability. The command's files are written too; if
+    `tables` is given, scores.csv is among them.
 
         fs.detections("recordings", run="last", tables="labels")
     """
@@ -504,7 +504,7 @@ def overview(options: Options) -> None:
 
 
 def known(options: DatasetOptions) -> None:
-    """Do nothing; before this call, parsing refuses what is no variable of any command."""
+    """Do nothing: parsing has refused every word that is no variable of any command."""
 
 
 def main() -> NoReturn:

@@ -18,21 +18,21 @@ from commandline.registry import Registry
 from commandline.spelling import HOME, MAKE, PYTHON, STAGES, TARGETS, UNACTIVATED, called_as, spelled
 from commandline.terminal import tell, tell_warnings
 
-# Turns that an idle thread of OpenMP waits for work before it sleeps, 300,000 by default: on a shared core
-# waiting takes time from everybody (docs/explanation/reproducibility.md). It is read when torch is loaded.
+# Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes time from others on a
+# shared core (docs/explanation/reproducibility.md). OpenMP reads the number when torch is loaded.
 SPINCOUNT = "3000"
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 SHOWN = 30  # characters around a byte that is not UTF-8, in a message
 HANDED_ON = "FEATURESTACK_CALLED_AS"  # environment variable: the spelling of the command that starts this one
-SEVERAL_TARGETS = "--several-targets"  # make has several targets: variables of the others are ignored
+SEVERAL_TARGETS = "--several-targets"  # make has several targets: a command ignores the others' variables
 
 Command = Callable[[Any], "int | None"]
 
 
 def options_of(command: Command) -> type[Options]:
-    """The class that a command's parameter `options` is annotated with."""
+    """The class of a command's parameter `options`, from its annotation."""
     return typing.get_type_hints(command)["options"]
 
 

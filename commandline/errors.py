@@ -12,7 +12,7 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
-    errno.ENOENT,  # a new folder below /proc
+    errno.ENOENT,  # for instance a new folder below /proc
     errno.EEXIST,
     errno.ENOTDIR,
     errno.EISDIR,
@@ -24,8 +24,8 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 class RequestError(Exception):
     """The request was wrong: exit status 2.
 
-    The user sees only this message, with commands as this user types them. It says
-    what was given, what was expected, and what to do.
+    The user sees only this message, with commands as this user types them. It says what was given, what was
+    expected, and what to do.
     """
 
     def __str__(self) -> str:

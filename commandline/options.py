@@ -29,7 +29,7 @@ READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
 # Every command takes these, and ignores them if they mean nothing there.
 PLACES = ("dataset", "name", "audio_dir", "group", "data", "runs", "reports")
 ONE_ALONE = "; only a sweep takes several"
-LARGEST = 1e12  # the bound of a number without others: a larger one is a slip that would only fail later
+LARGEST = 1e12  # the bound of a number that has no other: a larger one is a slip and would fail later
 SEED = {"least": 0, "most": 2**32 - 1}
 
 
@@ -90,7 +90,7 @@ class Options:
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options of these texts by field; the texts override what a field `expands` to.
+        """The options from texts by field name; a text overrides what another field `expands` to.
 
         RequestError names the first mistake.
         """

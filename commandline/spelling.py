@@ -38,11 +38,11 @@ COMMAND = re.compile(
 
 # A notebook or script keeps this spelling; commands.main replaces it by the one that the user typed.
 caller = CONSOLE if not CLONE else MAKE if Path.cwd().is_relative_to(HOME) else f"{PYTHON} {CONSOLE}"
-without_target = PYTHON  # begins commands without a target of make; if the caller is PYTHON, all
+without_target = PYTHON  # begins the commands that are typed neither with make nor with the console command
 
 
 def called_as(spelling: str, python: str = PYTHON) -> None:
-    """Set the spelling of all later commands; `python` begins those that are not typed with a word."""
+    """Set the spelling of all later commands; `python` stands for `python -m` in them."""
     global caller, without_target
     caller = spelling
     without_target = python

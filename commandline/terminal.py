@@ -50,7 +50,7 @@ def progress(
     done: int = 0,
     silent: bool = False,
 ) -> "tqdm[Any]":
-    """A tqdm bar that appears after two seconds; a line a minute if stderr is no terminal.
+    """A tqdm bar that appears after two seconds; if stderr is no terminal, a line a minute.
 
     Speed and remaining time count from the end of the first step, which also loads and compiles.
     """
@@ -96,16 +96,16 @@ def tell(text: str) -> None:
 
 @functools.cache
 def tell_once(text: str) -> None:
-    """`tell` each line once in a process: a sweep has many runs."""
+    """`tell`, but each text once in a process: the runs of a sweep would repeat it."""
     tell(text)
 
 
 def tell_warnings() -> None:
     """Show each later warning of a library once, in one line without its path and code.
 
-    Every RuntimeWarning, such as numpy's of overflow and division by zero, is left out: the code that uses a
-    result checks that it is finite, and names the clip or the file. `python -W` or PYTHONWARNINGS turns this
-    off.
+    RuntimeWarnings, such as numpy's of overflow and division by zero, are left out: the code that uses a
+    result checks that it is finite, and names the clip or the file. `python -W` and PYTHONWARNINGS bring back
+    Python's own rules.
     """
 
     def show(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
@@ -138,7 +138,7 @@ def size(bytes_: float) -> str:
 
 
 def count(number: float) -> str:
-    """A large number, shortened: `2,000`, `11.2 M`, `1.8 G`."""
+    """A number, from a million on shortened: `2,000`, `11.2 M`, `1.8 G`."""
     for limit, unit in ((1e9, "G"), (1e6, "M")):
         if abs(number) >= limit:
             return f"{number / limit:.1f} {unit}"
@@ -156,7 +156,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """`92.5` for 0.925, or `93` without digits. Halves are rounded away from zero, in every table."""
+    """`92.5` for 0.925, or `93` without digits. Halves are rounded away from zero."""
     return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"
 
 
@@ -173,7 +173,7 @@ def points(difference: float, digits: int = 1) -> str:
 
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Aligned columns, numbers to the right, two blanks between."""
+    """Aligned columns with two blanks between them; columns of numbers are aligned to the right."""
     cells = [[str(cell) for cell in row] for row in rows]
     columns = []
     for column in zip(header, *cells, strict=True):

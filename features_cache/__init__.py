@@ -2,24 +2,24 @@
 
     index.h5      the clip table and links to the values of the features
     mel.h5        values, state words, clip ids, axes
-    locks/        a lock for each feature and a claim for each run, among others
+    locks/        a lock for each feature, a claim for each running extraction, and a few others
     check.json    what `python -m pipeline check` found
     failures.csv  clips that could not be done
-    costs.csv     what computing each feature took
+    costs.csv     the time that each feature took to compute
     verified.csv  which files need not be read again to look for damage
 
-The protocol, in the order in which it reads best; docs/reference/formats.md has it on one page:
+The modules of the protocol, in reading order; docs/reference/formats.md has it on one page:
 
     writer.py        who writes what in which order, and why a kill between any two steps is harmless
-    claims.py        which run may write which clips, and that nobody writes for a run that is gone
-    feature_file.py  a feature's file; the word that says whether a clip is done and intact
-    hdf5.py          how HDF5 is used, with checksums on everything but the values
+    claims.py        which run may write which clips, and why nobody writes for a run that has ended
+    feature_file.py  a feature's file; the state word, which says whether a clip is done and intact
+    hdf5.py          HDF5 with checksums on everything but the values and state words
     index.py         the clip table and the links, check.json, the CSV files, each replaced whole
-    cache.py         reading: what is missing, damaged or outdated is never returned
+    cache.py         reading; missing, damaged or outdated clips are refused
 
-Its vocabulary: names.py, the grammar of FEATURES; location.py, from DATASET to its folder; table.py, the
-clips; splits.py, each fold's train, validation and test clips. Around it: external.py, features from
-elsewhere; inspect.py and share.py, the commands. Locks and whole files: storage/files.py.
+Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a DATASET; table.py, the
+clips; splits.py, each fold's train, validation and test clips; external.py, features from elsewhere;
+inspect.py and share.py, the commands. storage/files.py has the locks and the replacing of whole files.
 """
 
 from typing import TYPE_CHECKING

@@ -7,7 +7,7 @@ columns are modulation frequencies.
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_VALUES = 4096  # a channel's limit; neighbouring columns of a larger one are averaged, at worst to one
+MOST_VALUES = 4096  # of a channel; if it has more, neighbouring columns are averaged, down to one column
 
 
 def is_time(frame_unit: str) -> bool:

@@ -7,10 +7,10 @@
     cache["mel"].row_axis                               Hz of each row
 
 Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are matched by id, and each
-clip's CRC is checked when it is first read. Missing, damaged or outdated clips are never returned: `read`
-raises UnreadableClips. `done` leaves out missing and outdated clips; only reading shows damage. No lock is
-needed, because the state word is compared again after the values were copied: a clip that was written
-meanwhile has another word, or 0, and is checked again.
+clip's CRC is checked when it is first read. `read` raises UnreadableClips for missing, damaged or outdated
+clips. `done` leaves out missing and outdated clips; only reading shows damage. No lock is needed, because the
+state word is compared again after the values were copied: a clip that was written meanwhile has another word,
+or 0, and is checked again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -203,7 +203,7 @@ class Cache:
         return self.settings.get("groups", "")
 
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
-        """The folds of these clips that are tested, each in turn; or the one that the publishers test."""
+        """The published test fold if it is among these clips' folds, else all of these folds."""
         folds = sorted(int(fold) for fold in clips["fold"].unique())
         return [self.published_test] if self.published_test in folds else folds
 
@@ -213,7 +213,7 @@ class Cache:
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
         """The feature behind a name or channel; its range of rows is not applied here.
 
-        RequestError if it is not there, or was made from audio of another rate or length.
+        RequestError if it is not there, damaged, or made from audio of another rate or length.
         """
         wanted = parse_channel(str(channel))
         if wanted.stored not in self._open:
@@ -278,7 +278,7 @@ class Cache:
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
-        """Rows of `clips` for ids, or what is given if they are rows already."""
+        """Rows of `clips` for ids; rows are returned as they are. RequestError for an unknown id."""
         given = np.asarray(ids)
         if given.dtype.kind in "iu":
             return given.astype(np.intp, copy=False)
@@ -301,7 +301,7 @@ class Cache:
             meant = closest(lacking[0].stored, self.features, ALIKE)
             hint = f" (did you mean {meant}?)" if meant else ""
             remedy = self.remedy(names)
-            if meant and self.settings["source"] != EXTERNAL:  # a misspelt name would be refused there too
+            if meant and self.settings["source"] != EXTERNAL:  # make features refuses a misspelt name too
                 remedy = "python -m pipeline list names those to compute"
             raise RequestError(
                 f"the cache {self.folder} lacks {names}{hint}, it has "
@@ -315,7 +315,7 @@ class Cache:
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
     def source_changes(self) -> str:
-        """The changes of the dataset since extraction, such as `3 clips new`; empty if it has not.
+        """The changes of the dataset since extraction, such as `3 clips new`; empty if there are none.
 
         Audio files are compared by size and time, a table by its number of rows. New files are looked for
         beside known ones, but not in a folder with a CSV table, which may leave files out on purpose.
@@ -329,7 +329,7 @@ class Cache:
                 state = Path(path).stat()
                 changed += any(version) and (state.st_size, state.st_mtime_ns) != version
             except OSError:
-                gone += any(version)  # others were gone before
+                gone += any(version)  # without a version the file was gone at extraction
         source = Path(self.settings["source"])
         if self.settings["source"] not in NAMED and source.is_file():
             lines = source.read_text(errors="replace").splitlines()
@@ -343,7 +343,7 @@ class Cache:
         return ", ".join(f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count)
 
     def remedy(self, stored: str, *more: str) -> str:
-        """The remedy for missing or outdated features: the command, with the words `more`."""
+        """The remedy for missing or outdated features: the command to type, with the words `more`."""
         source = self.settings["source"]
         name = self.settings["dataset"]
         data = self.folder.parent.parent

@@ -1,10 +1,10 @@
-"""A run's claim: which clips of which features it writes, who it is, and whether it is alive.
+"""Claims: which clips of which features an extraction run writes, and whether the run is alive.
 
-A claim is a small JSON file that its run keeps locked until it ends. It has three purposes, on a file
-system with locks:
+A claim is a small JSON file that its run keeps locked until it ends. On a file system with locks it has three
+purposes:
 
-* Two runs never write the same clips of the same feature. A claim that overlaps a living one is refused, and
-  the message names the other run. Claims of other features or other parts stand side by side.
+* Two runs never write the same clips of the same feature. A run whose claim overlaps a living one is refused,
+  with a message that names the other run, or waits. Claims on other features or other clips are admitted.
 * Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it writes a clip, and first
   checks that the claim is still locked. Whoever removes a dead claim locks `.writing` exclusively first: a
   worker that outlived its parent, on any machine, then finds the claim unlocked and ends.
@@ -73,7 +73,10 @@ class Handle:
 
 
 class Writing:
-    """A worker's side of a claim: it writes every clip inside `with writing:`."""
+    """A worker's side of a claim: the worker writes each clip inside `with writing:`.
+
+    RunIsGone if the run has ended.
+    """
 
     def __init__(self, handle: Handle) -> None:
         self._locked = handle.locked
@@ -98,7 +101,7 @@ class Writing:
 
 
 def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
-    """(file, claim, whether its run is alive) of every claim in a cache."""
+    """(file, claim, whether its run is alive) of each readable claim in a cache."""
     known = []
     for marker in sorted((folder / LOCKS).glob("run-*.json")):
         with suppress(FileNotFoundError, ValueError, TypeError):  # its run ended just now, or it is damaged
@@ -108,7 +111,7 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
 
 @contextmanager
 def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
-    """Admit this run, else wait or raise RequestError; at the end flush its files and remove its claim."""
+    """Admit this run, else wait or raise RequestError; at its end flush its files and remove its claim."""
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
     marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
@@ -145,7 +148,7 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
     """Remove a dead run's claim; check its features' clips if another boot or machine wrote them."""
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
-            tell(f"a run of another machine or before a restart is gone: checking what it wrote ({claim})")
+            tell(f"a run on another machine, or before a restart, is gone: checking what it wrote ({claim})")
             for name in claim.features:
                 with suppress(FileNotFoundError, DamagedFile):
                     file = read_header(folder / f"{name}.h5")

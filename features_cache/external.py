@@ -39,12 +39,12 @@ def create_cache(
 ) -> None:
     """Create a cache without features; `write_feature` adds them.
 
-    folder       the new cache's; RequestError if it is a cache already
+    folder       the new cache; RequestError if it is a cache already
     table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (the source recording;
                  by default every clip is its own), `category`, `path`, `copy_of`, `alteration`
-    dataset      the name in run folders and reports; the folder's by default
-    sample_rate  of the audio behind the features, Hz; 0 if there is none
-    duration     of a clip, seconds; 0 if there is none
+    dataset      the name in run folders and reports; by default the folder's name
+    sample_rate  Hz, of the audio behind the features; 0 if there is none
+    duration     seconds of a clip; 0 if there is none
 
         create_cache("data/speech", {"clip_id": ["a", "b"], "label": ["yes", "no"], "fold": [1, 2]})
     """
@@ -73,7 +73,7 @@ def write_feature(
     """Write an external feature into a cache, so that FEATURES= can name it.
 
     folder    the cache
-    name      the new feature's, one word
+    name      the new feature's name, one word
     values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; write several planes as one
               feature each, which FEATURES=a+b+c joins
     clip_ids  (B,) ids of the cache's clips; training leaves out the others

@@ -102,19 +102,19 @@ def intact(values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]) -> 
 
 @dataclass(frozen=True)
 class ClipStatus:
-    """The status of some clips in one feature's file, (B,) each: missing, outdated, damaged or done."""
+    """The status of B clips in a feature's file: missing, outdated, damaged or done; all arrays are (B,)."""
 
     states: NDArray[np.uint64]
     """State words, 0 for a clip without a row."""
     outdated: NDArray[np.bool_]
-    """Made from other audio, settings, parameters or code, or the word itself is damaged."""
+    """The clip was made from other audio, settings, parameters or code, or its word is damaged."""
     damaged: NDArray[np.bool_]
     """The word is right and the values have another CRC; known only for clips that were checked."""
     done: NDArray[np.bool_]
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """No row, or state word 0: never written, interrupted or forgotten."""
+        """The clip has no row, or its state word is 0: it was never written, interrupted or forgotten."""
         return self.states == 0
 
 
@@ -133,7 +133,7 @@ class FeatureSpec:
     """All parameters, defaults filled in."""
     code_version: int = 0
     units: str = ""
-    """The stored values' unit: "dB" is a level, "dB/frame" is not."""
+    """The unit of the stored values, such as "dB" for a level and "dB/frame" for its slope."""
     row_axis: NDArray[np.float64]
     """(rows,) each row's position, in `row_unit`."""
     row_unit: str = "index"
@@ -143,7 +143,7 @@ class FeatureSpec:
     sample_rate: int
     samples: int
     hop_length: int = 0
-    """Samples from frame to frame; 0 if frames are not time."""
+    """Samples from frame to frame; 0 if that is unknown or frames are not time."""
     dtype: str = "float16"
     libraries: str = ""
     created: str = field(default_factory=now)
@@ -173,7 +173,7 @@ class FeatureSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureFile(FeatureSpec):
-    """A feature file's header, read once; offsets lead to its bytes."""
+    """A feature file's header, and the offsets of its values and state words in the file."""
 
     path: Path
     clips: int
@@ -182,7 +182,7 @@ class FeatureFile(FeatureSpec):
 
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
-        """(N,) UTF-8, in the file's own order; read late, since every batch takes the header to a worker."""
+        """(N,) UTF-8, in the file's own order; read when first used, since each batch pickles the header."""
         with hdf5.opened(self.path) as file:
             return hdf5.read_column(file, "clip_id")
 
@@ -194,8 +194,8 @@ class FeatureFile(FeatureSpec):
     ) -> ClipStatus:
         """The status of clips; `check` also compares their CRCs.
 
-        rows   (B,) their rows in the file, -1 for none
-        keys   (B,) their present hashes, see `clip_keys`
+        rows   (B,) the clips' rows in the file, -1 for none
+        keys   (B,) the clips' hashes by the present index, see `clip_keys`
         check  (B,) or one for all: whether to compare values with their CRCs
         """
         states = np.where(rows >= 0, self.map(state=True)[rows], np.uint64(0))
@@ -225,7 +225,7 @@ class FeatureFile(FeatureSpec):
         dtype, offset = (STATE, self.state_offset) if state else (self.dtype, self.values_offset)
         shape = (self.clips, self.rows, self.frames)
         mapped = np.memmap(self.path, dtype, "r", offset, shape[:1] if state else shape)
-        return mapped.view(np.ndarray)  # the subclass makes every small indexing slower
+        return mapped.view(np.ndarray)  # indexing np.memmap is slower
 
 
 def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
@@ -244,9 +244,11 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
 
 
 def read_header(path: Path, stored: str = "") -> FeatureFile:
-    """The file's header; DamagedFile if it cannot be read or does not fit the file's name.
+    """The header of a file; DamagedFile if it cannot be read or holds another feature than `stored`.
 
-    stored  the feature that must be in it; by default the file's name without `.h5`
+    stored  the feature's stored name; by default the file's name without `.h5`
+
+    FileNotFoundError if there is no file.
     """
     stored = stored or path.stem
     with hdf5.opened(path) as file:

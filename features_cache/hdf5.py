@@ -1,8 +1,8 @@
-"""HDF5 with a checksum on everything but feature values, whose CRCs are in the state words.
+"""HDF5 with a checksum on everything but feature values and state words; a state word holds its values' CRC.
 
-Every small dataset is chunked with fletcher32 and has its CRC beside it; texts and attributes are of fixed
-length, since HDF5 stores others in its global heap, which has no checksum. HDF5's own locking is off: no open
-file is ever changed in structure, and network file systems often lack it.
+Every small dataset is chunked with fletcher32 and has its CRC as an attribute. Texts and attributes are of
+fixed length, since HDF5 stores others in its global heap, which has no checksum. HDF5's own locking is off:
+no open file is ever changed in structure, and network file systems often lack locks.
 """
 
 import io
@@ -38,7 +38,7 @@ class DamagedFile(RequestError):
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; FileNotFoundError if there is none, DamagedFile for errors of HDF5."""
+    """The file, open for reading; FileNotFoundError if there is none, DamagedFile if reading it fails."""
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not (path.is_file() and os.access(path, os.R_OK)):
@@ -81,7 +81,7 @@ def created(path: Path, **options: int) -> Iterator[h5py.File]:
 
 
 def read_attributes(group: h5py.Group) -> Attributes:
-    """Read attributes as str and int."""
+    """The attributes of a group, as str and int."""
     return {
         key: value.decode() if isinstance(value, bytes) else value.item()
         for key, value in group.attrs.items()
@@ -99,7 +99,7 @@ def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
 
 
 def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
-    """A dataset or group in this file; ValueError for a link to another file."""
+    """A dataset or group in this file; ValueError if it, or its values, lie in another file."""
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is a link to somewhere else")
     member = group[name]
@@ -109,7 +109,7 @@ def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
 
 
 def read_column(group: h5py.Group, name: str) -> NDArray:
-    """Read a small dataset and check its content."""
+    """The content of a small dataset; ValueError if it does not have its CRC."""
     dataset = read_member(group, name)
     if dataset.id.get_storage_size() < dataset.nbytes:  # HDF5 would fill missing chunks in memory
         raise ValueError(f"{name} lacks chunks")

@@ -8,8 +8,8 @@ costs.csv      seconds of one core that a feature took for a clip, and the numbe
 verified.csv   size and time of each feature's file when all its clips were intact. A run does not read an
                unchanged file to look for damage. Whoever finds damage removes verified.csv.
 
-They can be made again, except the index.h5 of a cache without audio. Each is replaced whole, by rename (all
-but check.json under one lock), so that a reader sees the old one or the new one.
+All can be made again, except the index.h5 of a cache without audio. Each is replaced whole, by rename (all
+but check.json under one lock), so that a reader sees the old file or the new one.
 """
 
 import csv
@@ -224,7 +224,7 @@ def is_verified(path: Path) -> bool:
 
 
 def note_verified(folder: Path, features: Sequence[str]) -> None:
-    """Note size and time of these features' files, all clips of which the caller knows to be intact."""
+    """Note size and time of these features' files, in which the caller knows all clips to be intact."""
     with lock(folder, "index"):
         known = _read_rows(folder / VERIFIED)
         now = [_as_it_is(folder / f"{name}.h5") for name in feature_names(folder)]

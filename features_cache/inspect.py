@@ -15,7 +15,7 @@ from features_cache.index import CLIPS, FAILURES, WHOLE, failed_clips, forget_ve
 from features_cache.location import INDEX
 
 HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units")
-SAMPLED_CLIPS = 16  # clips whose values give the rounding
+SAMPLED_CLIPS = 16  # clips whose largest value gives the rounding error
 
 
 def describe_cache(cache: Cache) -> str:
@@ -40,7 +40,7 @@ def describe_cache(cache: Cache) -> str:
         total += stored
         done = np.flatnonzero(feature.done())
         sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
-        # the largest rounding error: half the distance from the largest value to the next number
+        # half the distance from the largest value to the next number is the largest rounding error
         rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
         rows.append(
             (
@@ -71,12 +71,12 @@ class Verdict(NamedTuple):
     """The findings of `verify` in one file."""
 
     name: str  # the feature, or index.h5
-    text: str  # why it cannot be read, or how many clips are intact and, a line each, which are not
+    text: str  # why it cannot be read; else the number of intact clips, and a line for each damaged one
     intact: bool  # true also if clips are missing
 
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
-    """Verdicts on the index and on each feature's file with all its clips; only the index's if it is damaged.
+    """Verdicts on the index and each feature's file with all its clips; on a damaged index alone.
 
     features  stored names; None for all
     """
@@ -84,7 +84,7 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
     try:
         verdicts = [Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)]
         with hdf5.opened(folder / INDEX) as file:
-            file.visititems(lambda *member: None)  # opens each, for the checksums of the structure
+            file.visititems(lambda *member: None)  # opening a member checks its structure
             for name in file.keys() - {CLIPS}:  # only other programs follow these links
                 link = file.get(name, getlink=True)
                 if (link.filename, link.path) != (f"{name}.h5", "/values"):
@@ -109,6 +109,6 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
         missing = f", {status.missing.sum()} not done" if status.missing.any() else ""
         lines = [f"{name}: {counted(int(status.done.sum()), 'clip')} intact{missing}"]
         lines += [f"{name}: {clip} damaged" for clip in ids[status.damaged]]
-        lines += [f"{name}: {clip} not what the index describes, not done" for clip in ids[status.outdated]]
+        lines += [f"{name}: {clip} outdated, it counts as not done" for clip in ids[status.outdated]]
         verdicts.append(Verdict(name, "\n".join(lines), len(lines) == 1))
     return verdicts

@@ -7,7 +7,7 @@ from commandline.errors import RequestError, closest, nearest
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
 TABLES = (".csv", ".tsv", ".txt")
-PATH_CUTOFF = 0.7  # least similarity of a folder's or table's name, 0 to 1: less is a coincidence
+PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a folder or table that is proposed
 NAMED = ("esc50", "esc10", "synth", "synth_mix")
 
 
@@ -17,9 +17,9 @@ def is_cache(folder: Path) -> bool:
 
 
 def dataset_name(dataset: str, name: str = "") -> str:
-    """`name`, else the dataset's own name, else its folder's name or its file's stem.
+    """`name` if it is given, else a NAMED dataset's name, else the folder's name or the file's stem.
 
-    A cache folder called `features` has the name of its parent folder.
+    A cache folder called `features` has the name of its parent folder. RequestError if `name` is no word.
     """
     if name:
         if Path(name).name != name or name.startswith("."):
@@ -45,7 +45,10 @@ def cache_folder(dataset: str, data: Path, name: str = "") -> Path:
 
 
 def unknown_dataset(dataset: str, data: Path) -> str:
-    """The message for a dataset without audio: a cache, else the nearest name, the list, a near path."""
+    """The message for a dataset that is not there: the nearest name, all names, and a similar path.
+
+    If a cache has this name, the message says that its audio is needed.
+    """
     cached = {path.parent.parent.name for path in data.glob(f"*/features/{INDEX}")}
     if dataset in cached:
         return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"

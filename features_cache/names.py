@@ -12,7 +12,7 @@ from commandline.errors import RequestError
 
 Value = str | int | float | bool
 
-# reserved for index.h5, its table, words of feature lists, and locks of the whole cache
+# reserved: index.h5, the table in it, words of feature lists, locks of the whole cache
 NO_FEATURE_NAMES = ("index", "clips", "all", "small", "runs", "preparing")
 LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # `small` leaves them out
 CHANNEL = re.compile(
@@ -40,7 +40,7 @@ class Channel:
 
     @property
     def stored(self) -> str:
-        """The name of the feature's file and of its link in index.h5: `mel@n_mels=64`."""
+        """The name under which the feature is stored: `mel@n_mels=64`."""
         if not self.parameters:
             return self.name
         texts = (
@@ -50,7 +50,7 @@ class Channel:
         return f"{self.name}@{','.join(texts)}"
 
     def kept_rows(self, count: int) -> slice:
-        """The slice that it keeps of its feature's `count` rows; RequestError if it goes beyond them."""
+        """The rows that the channel takes of a feature's `count` rows; RequestError for rows beyond."""
         if self.rows is None:
             return slice(count)
         first, last = self.rows
@@ -91,9 +91,9 @@ def parse_set(text: str) -> tuple[Channel, ...]:
 
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
-    """The feature sets of a list separated by blanks, each once.
+    """The feature sets of a list separated by blanks, each once; RequestError if there is none.
 
-    `all` stands for `singles`, `small` for those that are not LARGE.
+    `all` stands for `singles`, `small` for those of them that are not LARGE.
     """
     small = [name for name in singles if parse_channel(name).name not in LARGE]
     words = {"all": singles, "small": small}
@@ -122,7 +122,9 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The stored features (name -> frames) to compare first: those of COMPARED; if under two, up to three.
+    """The features to compare first: those in COMPARED; if under two are there, up to three with others.
+
+    frames  stored name -> number of frames
 
     Vectors (one frame) and the waveform are left out, because they are not stacked with others.
 

@@ -35,7 +35,7 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
 
 
 def import_features(source: Path, folder: Path) -> list[str]:
-    """Put the features of an exported file into a cache, made if there is none; returns their names.
+    """Put the features of an exported file into a cache, which is made if there is none; return their names.
 
     RequestError, and nothing is imported, if the file is damaged, or if the cache has other settings (source,
     sample rate, …) or one of the features already.

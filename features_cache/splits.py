@@ -22,8 +22,8 @@ class Split:
     """Clip ids of one fold's split; each side keeps the table's order.
 
     `train` holds originals, then their altered copies. `statistics` are the originals in `train`: they alone
-    give means and deviations. `left_out` are originals of the training or validation folds whose group is
-    also tested or validated.
+    give means and deviations. `left_out` are the other originals outside the tested fold: their group is
+    tested or validated.
     """
 
     train: Ids
@@ -38,8 +38,8 @@ def fold_split(
 ) -> Split:
     """The split in which `fold` is tested.
 
-    `val` sets clips aside for early stopping: the next fold, or 15 % of the training groups (stratified,
-    drawn from `seed`). Altered copies of the training clips are trained on too.
+    `val` sets clips aside for model selection: the next fold, or 15 % of the training groups (stratified,
+    drawn from `seed`).
     RequestError if the table has no such fold, or no clip would be left to train or to validate on.
     """
     originals = table[table["copy_of"] == ""]
@@ -81,7 +81,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
-    """Draw a share of the groups, stratified by each group's commonest class; every class keeps one group."""
+    """Draw a share of the groups, stratified by commonest class; at least one group of each class is left."""
     class_of = by_label(clips).groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}

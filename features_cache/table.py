@@ -11,7 +11,7 @@ from commandline.errors import RequestError
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
 # Seconds, in a table only if a clip is a part of its file; 0 to 0 is the whole file.
 WINDOW_COLUMNS = ("start", "end")
-NEEDED = ("clip_id", "label", "fold")  # other columns are '' by default
+NEEDED = ("clip_id", "label", "fold")  # other columns may be absent
 SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes
 SOURCE_COLUMNS = {
     "source_size": np.int64,
@@ -29,7 +29,7 @@ NO_CLASS_NAMES = (
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names what is wrong.
 
-    WINDOW_COLUMNS follow if a clip is a part of its file.
+    WINDOW_COLUMNS follow if some clip is a part of its file.
     Absent optional columns become ''. A blank group becomes the clip's own id, or its original's group.
     """
     if missing := [column for column in NEEDED if column not in table]:

@@ -65,7 +65,7 @@ def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tu
 
 
 def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """The values in the stored type, cast by numpy: HDF5 takes ten times as long.
+    """The values cast to the stored type by numpy, which takes a tenth of HDF5's time.
 
     ValueError for another shape, NaN, infinity or overflow.
     """
@@ -158,7 +158,7 @@ def ready(
             if stored.file:  # state words are copied unchanged, so that damage stays visible
                 values = stored.file.map()
                 states = stored.file.map(state=True)
-                done = stored.file.status(stored.row_of, keys).done  # other runs' clips too
+                done = stored.file.status(stored.row_of, keys).done  # also what other runs wrote meanwhile
                 kept = (
                     (row, values[place], int(states[place]))
                     for row, place in enumerate(stored.row_of.tolist())
@@ -166,7 +166,7 @@ def ready(
                 )
             _make(path, spec, clip_ids, kept)
         own_lock.take(shared=True, wait=True)
-        draft_of(path).unlink(missing_ok=True)  # a killed run left it: drafting takes the exclusive lock
+        draft_of(path).unlink(missing_ok=True)  # a killed run's, since drafting takes the exclusive lock
         yield read_header(path.absolute())
     finally:
         own_lock.release()

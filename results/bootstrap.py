@@ -2,11 +2,11 @@
 
 Clips cut from one recording sound alike, so they are drawn together: a replicate draws as many recordings as
 there are, with replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2007). The
-bootstrap's standard error gives an effective number of clips, p (1 - p) / error²; Wilson's interval is
-computed for that number (Wilson 1927; Korn and Graubard 1998), with the quantile of Student's t for one
-less than the effective number of recordings, (Σn)² / Σn² if they have n clips: three long recordings and
-sixty short ones count as about five. Coverage stays 95 % down to five recordings, and a perfect score has an
-interval.
+bootstrap's standard error gives an effective number of clips, p (1 - p) / error². Wilson's interval is
+computed for that number (Wilson 1927; Korn and Graubard 1998), with a quantile of Student's t. Its degrees of
+freedom are the effective number of recordings, (Σn)² / Σn² for recordings of n clips, less one: three
+recordings of 60 clips and sixty of one clip count as about five. Coverage stays near 95 % down to five
+recordings, and a perfect score has an interval.
 
 Conventions: N clips, G recordings, M columns (runs, or classes), B replicates.
 """

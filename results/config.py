@@ -1,11 +1,12 @@
 """run.json: its type, one reader and one writer, the run's hash and the folder's name. No torch.
 
-A key of run.json is a field of `RunConfig` or of a class within it, which gives its type and its bounds. A
-field with a default (an option: with the trait `absent`) may be absent in the file, and is not written if it
-has that value. The reader refuses by name what is missing, unknown, of another type or out of bounds.
+A key of run.json is a field of `RunConfig` or of a class within it; the field gives the key's type and
+bounds. A field with a default may be absent in the file, and is not written if it has the default; the trait
+`absent` is the default of an option here. The reader refuses a missing or unknown key, another type, and a
+value out of bounds, and names the key.
 
-`BundleConfig` is a bundle's, with keys for new audio; `EnsembleConfig` is run.json of an ensemble of finished
-runs.
+`BundleConfig` is the configuration of a bundle, with keys for new audio; `EnsembleConfig` is run.json of an
+ensemble of finished runs.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from commandline.errors import RequestError
 from commandline.options import LARGEST, SEED, SURROGATE
 from results.training_options import Selected, Task, TrainingOptions, Validation
 
-# A file name may have 255 bytes, in an encrypted folder 143; the rest is room for suffixes.
+# A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of them.
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
@@ -89,7 +90,7 @@ class Calibration:
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
     clips: int = field(metadata=bounds(1))
-    # class by class, for tags and windows
+    # by class; for tags and windows
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
 
 
@@ -145,14 +146,14 @@ class RunConfig:
     threads: int | None = field(default=None, metadata=bounds(1, MOST_THREADS))
     compiled: bool | None = None
     parameters: int | None = field(default=None, metadata=bounds(0))
-    checked: Mapping[str, str] | None = None  # way to compute -> why it was refused; empty if it agreed
+    checked: Mapping[str, str] | None = None  # way to compute -> why it was refused, '' if it was not
     chosen: Chosen | None = None  # way to compute: measured by this run, known from an earlier one, or given
     changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()  # changes of the way to compute, in order
 
     members: ClassVar[tuple[str, ...]] = ()
 
 
-# The trainer writes all of these, a loop of one's own none.
+# The trainer writes all of these, a loop of one's own writes none.
 BY_TRAINER = ("command", "device", "precision", "channels_last", "threads", "compiled", "checked", "chosen")
 
 

@@ -1,15 +1,15 @@
 """Events in recordings: detections joined from windows, and their scores against annotated events. No torch.
 
 A row of a table is an event, a detection or a window: file, start and end in seconds, label. Windows are
-sorted by file and start. A window has an event's label if they share half of the shorter one's time. A
-window decides about the hop in its middle, since an event lies in the middle of the windows that hold it.
+sorted by file and start. A window has an event's label if they share at least half of the shorter one's time.
+A window stands for the hop in its middle, since an event lies in the middle of the windows that hold it.
 
-An event and a detection of one file and label are partners by three criteria:
+Each of three criteria makes an event and a detection of one file and label partners:
 
     shared  their overlap is at least half of the shorter one; one detection may find several events
     iou     their intersection is at least 0.3 of their union; one to one
-    collar  their starts differ by at most 0.2 s, their ends by that or half of the event's duration; one to
-            one (mir_eval.transcription.match_notes at one pitch, sed_eval's event-based scores)
+    collar  their starts differ by at most 0.2 s, their ends by at most 0.2 s or half of the event's duration;
+            one to one (mir_eval.transcription.match_notes at one pitch, sed_eval's event-based scores)
 
 F1 is the share of events and detections that have a partner. Conventions: W windows, K classes.
 """
@@ -30,9 +30,7 @@ EVENT_COLUMNS = ["file", "start", "end", "label"]
 HALF = 0.5  # least overlap, as a share of the shorter one
 IOU = 0.3  # DCASE's few-shot task has the same
 COLLAR = 0.2  # seconds
-DIGITS = (
-    4  # differences of times are rounded to 0.1 ms, as in mir_eval: as floats, 2.2 - 2.0 is more than 0.2
-)
+DIGITS = 4  # mir_eval, too, rounds differences of times to 0.1 ms: as floats, 2.2 - 2.0 is more than 0.2
 
 
 def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
@@ -104,10 +102,10 @@ def overlaps(first: Floats, second: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def label_windows(windows: pd.DataFrame, events: pd.DataFrame, *, longest: bool = False) -> pd.Series:
-    """Each window's labels, joined by `;`: the events that overlap it by half of their or its duration.
+    """Each window's labels, joined by `;`: those of the events with which it shares half of the shorter one.
 
-    BACKGROUND if no event touches the window. Empty if the overlaps are shorter: such windows are left out.
-    `longest` keeps the label whose events fill most of the window.
+    The label is BACKGROUND if no event touches the window, and empty if the overlaps are shorter: such
+    windows are left out. `longest` keeps only the label whose events fill most of the window.
     """
     (window, event), spans = near_pairs(windows, events, ["file"])
     shared, held = overlaps(*spans)

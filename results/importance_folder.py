@@ -7,8 +7,8 @@
 
 scores.csv has two lines for each fit, appended when it is done: the probability of each clip's true class,
 and whether that class was the most probable. With tags the first line is the geometric mean, over the
-classes, of the probability of what is true: the clip has the label, or it has not. The second line is the
-clip's part of mAP; the mean of the line over folds is mAP.
+classes, of the probability of what is true: the clip has the label, or it has not. The second line is each
+clip's part of mAP; averaged over the clips of each fold, then over the folds, it gives mAP.
 
 A fit is named by its features; `1/4` before them means that it was fitted to a quarter of the training
 recordings. Lines that a kill cut short are not read, and are removed before the next are written.
@@ -54,7 +54,7 @@ class ImportanceConfig:
     seed: int = field(metadata=bounds(**SEED))
     features: tuple[str, ...]
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
-    recordings: tuple[float, ...]  # training recordings, mean over folds: of each of PARTS, then all
+    recordings: tuple[float, ...]  # mean number of training recordings of a fold: in each of PARTS, then all
     clips: int = field(metadata=bounds(1))  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
     redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
@@ -83,7 +83,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class ImportanceFolder:
-    """Scores of the subsets of one configuration's features, or of those that are `chosen`."""
+    """The scores of one configuration, for the subsets of its features or of the `chosen` ones."""
 
     path: Path
     chosen: tuple[str, ...] = ()
@@ -164,7 +164,8 @@ class ImportanceFolder:
         """Fits that are still to be made.
 
         The order: all features, none, all but one, PARTS, single features, then subsets by size (of more than
-        EXACT features, those in `permutations`). Once these are there, pairs with the best feature follow.
+        EXACT features, only those that begin an order in `permutations`). Once these are there, pairs with
+        the best feature follow.
         """
         names = self.features
         orders = self.permutations

@@ -44,7 +44,7 @@ HISTORY_COLUMNS = (
 TAGS_HISTORY_COLUMNS = tuple(column.replace("accuracy", "map") for column in HISTORY_COLUMNS)
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-# RETRAIN=1 has two folders that are not listed as runs: the run in training, and the old one while replaced.
+# RETRAIN=1 makes two folders that are not listed as runs: the new run in training, and the old run meanwhile.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
 SUM_TOLERANCE = 1e-3  # a row whose sum differs more from 1 is damaged
 
@@ -129,11 +129,11 @@ class RunFolder:
 
     @property
     def exact(self) -> bool:
-        """Whether every seed gives the same predictions: one solution, and no validation clips to draw."""
+        """Whether every seed gives the same predictions: one solution, and no clips set aside to validate."""
         return isinstance(self.config, RunConfig) and self.config.exact and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
-        """`wanted` if last or best; auto is best if validation chose an epoch, else last."""
+        """`wanted`; for auto it is best if validation chose an epoch, else last."""
         if wanted != "auto":
             return wanted
         chosen = self.validated and self.finished  # a linear model has no best epoch
@@ -172,9 +172,9 @@ class RunFolder:
         Without `fold`, all finished folds follow each other, with a further first column `fold`. With a
         `member` of an ensemble, the table is that member's.
 
-        RequestError if a file is damaged: if a row lacks a known class or probabilities that sum to one
-        (tags: known classes or none, numbers from 0 to 1), if a clip occurs twice in a split and selection,
-        or if test clips have no predictions of the last epoch.
+        RequestError if no fold is finished or a file is damaged: its columns are others, a target is no known
+        class, probabilities do not sum to one (tags: are not from 0 to 1), a clip occurs twice in a split and
+        selection, or predictions of the last epoch for the test clips are missing.
         """
         if fold is None:
             parts = {number: self.predictions(number, member) for number in self.finished}
@@ -271,7 +271,7 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
-    """Every run folder below `runs`, of one dataset or of all, sorted by path."""
+    """The run folders below `runs`, of one dataset or of all, sorted by path."""
     files = sorted(Path(runs).glob(f"{dataset or '*'}/*/run.json"))
     return [
         RunFolder(file.parent) for file in files if not file.parent.name.endswith((RETRAINING, RETRAINED))

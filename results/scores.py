@@ -27,17 +27,11 @@ def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
     return np.bincount(target * classes + predicted, minlength=classes**2).reshape(classes, classes)
 
 
-def class_scores(target: Ints, predicted: Ints, classes: int) -> dict[str, Floats]:
-    """Precision, recall, F1 and support (the number of test clips) of each of the K classes.
+def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, Floats]:
+    """Precision, recall, F1 and support of K classes from their numbers of clips, (K,) each.
 
     scikit-learn gives the same, but takes milliseconds to check its input; a report asks hundreds of times.
     """
-    counts = confusion_matrix(target, predicted, classes)
-    return scores_of_counts(counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0))
-
-
-def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, Floats]:
-    """Precision, recall, F1 and support of K classes from their numbers of clips, (K,) each."""
     return {
         "precision": hits / np.maximum(predictions, 1),
         "recall": hits / np.maximum(support, 1),
@@ -59,8 +53,9 @@ class Prediction:
 
     @cached_property
     def by_class(self) -> dict[str, Floats]:
-        """precision, recall, f1, support: (K,) each."""
-        return class_scores(self.target, self.predicted, self.probabilities.shape[1])
+        """precision, recall, f1, support (the number of test clips): (K,) each."""
+        counts = confusion_matrix(self.target, self.predicted, self.probabilities.shape[1])
+        return scores_of_counts(counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0))
 
     def macro(self, name: str) -> float:
         """The mean of one of `by_class` over the classes that have test clips."""
@@ -112,7 +107,7 @@ def log_loss(prediction: Prediction) -> float:
 def calibration_error(prediction: Prediction) -> float:
     """Expected calibration error: mean |confidence - accuracy| over bins, weighted by their clips.
 
-    It is not a metric of a fold: for few clips it is mostly noise, see `calibration_floor`.
+    No fold is scored with it: for few clips it is mostly noise, see `calibration_floor`.
     """
     bins = reliability(prediction)
     return float(np.average(np.abs(bins["confidence"] - bins["accuracy"]), weights=bins["clips"]))

@@ -1,8 +1,9 @@
 """Shapley values of features, interactions of pairs, and similarity of their statistics. No torch.
 
-The value v of a feature set for a clip is the logarithm of its true class's probability, in nats; with tags
-it is the sum over the classes of the log probability of what is true, presence or absence. The value of the
-empty set comes from the class frequencies among the training clips. Conventions: N clips, F features.
+A feature set has a value v for each clip: the logarithm of the true class's probability, in nats, or 1 for a
+correct prediction and 0 for another. With tags it is the sum of the log probabilities over the classes, or
+the clip's part of mAP (results/importance_folder.py). The value of the empty set comes from the class
+frequencies among the training clips. Conventions: N clips, F features.
 """
 
 import itertools

@@ -160,8 +160,8 @@ def jackknife_values(target: Targets, scores: Scores, groups: NDArray[np.generic
 def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.generic]) -> Floats:
     """95 % intervals (K + 1, 2) of each class's average precision and, in the last row, of their mean.
 
-    NaN for a class whose positive clips come from one recording. Recordings are drawn with replacement; the
-    replicates' variance makes the interval, as for accuracies (`results.bootstrap`).
+    NaN for a class whose positive clips come from fewer than two recordings. Recordings are drawn with
+    replacement; the replicates' variance makes the interval, as for accuracies (`results.bootstrap`).
     """
     _, recordings = np.unique(groups, return_inverse=True)
     count = recordings.max() + 1

@@ -1,7 +1,10 @@
 """The options of a run that can change its predictions: its hash covers them, and run.json keeps them.
 
-An option's field also has in_sweep (a sweep takes a list), absent (the value that run.json leaves out) and
-needs (the property of an input kind without which a run ignores it, see train/network_input.py).
+The field of an option may have three more traits:
+
+    in_sweep  whether a sweep takes a list of values; by default it does
+    absent    the value that run.json leaves out
+    needs     the property of an input kind without which a run ignores the option, see train/network_input.py
 """
 
 import functools

@@ -30,10 +30,12 @@ def listed_bytes(archive: Path) -> int:
 
 
 def unpack(archive: Path, into: Path, most: float = math.inf) -> None:
-    """Unpack a zip into the new folder `into`; Refused if it is damaged, too large, or holds anything but
-    plain files and folders.
+    """Unpack a zip into the new folder `into`.
 
-    most  bytes of all files together
+    most  the largest number of bytes of all files together
+
+    Refused if the zip is damaged, too large, or holds anything but plain files and folders; RequestError if
+    the disk has too little room.
 
     zipfile writes no more of an entry than the zip declares; longer content fails its CRC and is refused.
     """

@@ -24,8 +24,8 @@ def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterat
              Otherwise this process has its own draft, and drafts of ended processes are removed
     durable  whether the file survives a power cut, which takes 10 ms more; it always survives a kill
 
-    RequestError as in `refuse_special`. An OSError names `path`, which is
-    as it was, unless the last sync failed.
+    RequestError as in `refuse_special`. An OSError names `path`, which is as it was unless the last sync
+    failed.
     """
     refuse_special(path)
     draft = draft_of(path)
@@ -59,9 +59,7 @@ def replace_file(file: Path, content: bytes | str, *, durable: bool = True) -> N
 
 
 def refuse_special(path: Path) -> None:
-    """RequestError for anything but a regular file or a link to one, for a file in /proc or /sys, and if
-    there is no folder to write in.
-    """
+    """RequestError if `path` is there but no regular file, is in /proc or /sys, or lacks its folder."""
     if not path.parent.is_dir():
         raise RequestError(f"{path}: there is no folder {path.parent}, make it or give another")
     link = str(path.readlink()) if path.is_symlink() else ""  # /dev/stdout leads to /proc
@@ -85,7 +83,7 @@ class Lock:
         self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
-        """Take the lock; whether it was granted. A lock that this object held before is given up for it."""
+        """Take the lock; whether it was granted. A lock that this object already holds is given up first."""
         return system.flock(self.descriptor, shared=shared, wait=wait)
 
     def drop(self) -> None:

@@ -33,7 +33,7 @@ def allocate(path: Path) -> None:
         except (AttributeError, OSError) as error:  # macOS, or a file system, lacks the call
             if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
                 raise
-            for start in range(0, length, BLOCK):  # writing what it reads fills its holes
+            for start in range(0, length, BLOCK):  # writing what was read fills the holes
                 file.seek(start)
                 write_at(file.fileno(), file.read(BLOCK), start)
 
@@ -48,7 +48,7 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk; skip a FIFO, since opening one waits."""
+    """Flush a file, or the names in a folder, to the disk; skip anything else, since opening a FIFO waits."""
     if path.is_file() or path.is_dir():
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -82,7 +82,7 @@ def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, spoil, 
     spoil(3)
     with claim(cache, rows=(6, 8)):
         assert Cache(cache.folder)["mine"].done().tolist() == [True] * 3 + [False] + [True] * 4
-    assert "before a restart is gone" in capsys.readouterr().err
+    assert "before a restart, is gone" in capsys.readouterr().err
     assert not markers(cache)
 
 
