@@ -1,7 +1,7 @@
 """Clips as a report shows them: feature maps from the cache, small images, audio for the players.
 
-A damaged clip is left out. Embedded audio is MP3, which every browser plays; 16 kHz mono at about 22 kbit/s
-is enough to recognise a clip. It is kept in the report's folder, because compressing takes some 25 ms a clip.
+Damaged feature maps are left out. Embedded audio is mono MP3 at 16 kHz and about 22 kbit/s, enough to
+recognise a clip. The MP3 files are kept in the report's folder, because compressing takes about 25 ms a clip.
 """
 
 import base64
@@ -30,11 +30,14 @@ from features_cache.table import originals, spans
 from results.config import digest
 from storage.files import replace_file
 
-BATCH_CLIPS = 16  # clips read at a time: 14 MB of the largest feature of five seconds
+BATCH_CLIPS = 16  # clips read at a time: 14 MB, if they last 5 s, of the largest feature
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
-    """The cache, its usable features, and the problems: sentences about damaged and outdated files."""
+    """The cache, its usable features, and a sentence for each problem with its files.
+
+    The cache is None if `folder` is None or the index cannot be read.
+    """
     if folder is None:
         return None, [], []
     try:
@@ -80,7 +83,7 @@ def read_batches(
 
 
 def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
-    """mel if it is usable, else the first usable feature with several rows."""
+    """The first usable feature with several rows, mel before all others; None if there is none."""
     return next((name for name in ("mel", *usable) if name in usable and cache[name].rows > 1), None)
 
 
@@ -93,10 +96,10 @@ def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) ->
     return table.loc[turn.sort_values(kind="stable").index[:most]].sort_index()
 
 
-THUMBNAIL = 56, 144  # pixels at most, rows and columns; a card of the page is some 150 wide
+THUMBNAIL = 56, 144  # largest height and width in pixels; a card of the page is about 150 pixels wide
 WEBP_QUALITY = 42  # blocks begin to show below 30
 FEATURES_SHOWN = 3
-IMAGES = 500  # some 1.2 kB each: a page of thirty runs, fifty classes and thirty features has 6 MB
+IMAGES = 500  # about 1.2 kB each: a page of thirty runs, fifty classes and thirty features has 6 MB
 
 
 def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:
@@ -118,7 +121,7 @@ def thumbnails(
     features: Sequence[str],
     clips: Sequence[str],
 ) -> dict[str, dict[int, str]]:
-    """clip -> {number of the feature: WebP as base64}; at most IMAGES images, of the first clips."""
+    """clip -> {place in `features`: WebP as base64}; the first clips have IMAGES images or fewer in all."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
@@ -146,7 +149,7 @@ def small_image(values: NDArray[np.float32]) -> str:
 
 
 def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.float32]:
-    """(rows, frames) averaged over nearly equal stretches, so that it has at most `most` rows and frames."""
+    """Average `values` (rows, frames) over nearly equal stretches, down to `most` rows and frames."""
     values = np.asarray(values, np.float32)
     for axis, (length, kept) in enumerate(zip(values.shape, most)):
         if length > kept:
@@ -157,7 +160,7 @@ def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.fl
 
 
 MP3_RATE = 16000  # Hz
-MP3_COMPRESSION = 0.9  # libsndfile's scale from 0, best, to 1; a clip of five seconds is then some 15 kB
+MP3_COMPRESSION = 0.9  # libsndfile's scale, from 0 (best) to 1; a clip of five seconds has about 15 kB
 LONGEST_SECONDS = 10.0  # longest audio of a clip if the dataset does not give a duration
 MEGABYTE = 1e6
 
@@ -177,7 +180,7 @@ class Audio:
 
 
 def compressed(path: Path, start: float, seconds: float) -> bytes:
-    """A part of an audio file, `start` and length in seconds, as mono MP3."""
+    """A part of an audio file as mono MP3: `seconds` of audio from the second `start` on."""
     with soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
@@ -199,9 +202,10 @@ def compressed(path: Path, start: float, seconds: float) -> bytes:
 def clip_audio(
     cache: Cache, clips: Sequence[str], wanted: Sequence[str], folder: Path, most_mb: float
 ) -> Audio:
-    """Audio of `clips` for a page in `folder`: MP3 of those `wanted`, in this order until `most_mb` are full.
+    """Audio of `clips` for a page in `folder`; clips whose audio file does not exist are left out.
 
-    The others, and clips that cannot be decoded, are linked. Clips without a file here are left out.
+    The `wanted` clips are embedded in their order, up to `most_mb` megabytes. The other clips, and those that
+    cannot be decoded, are linked.
     """
     table = originals(cache.clips)
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")

@@ -13,12 +13,12 @@ from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
 from features_cache.table import by_label, has_tags, is_windowed, originals
 
-SUMMARISED_CLIPS = 150  # clips drawn at most; more take longer and change no bar visibly
+SUMMARISED_CLIPS = 150  # clips drawn at most; more would take longer and hardly change a bar
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
 
 
 def data_facts(cache: Cache) -> dict[str, str]:
-    """Facts of the dataset: name -> text, which is '' if there is nothing to say."""
+    """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
     clips = originals(cache.clips)
     used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
     copies = len(cache.clips) - len(clips)
@@ -34,7 +34,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
         kind: f"{len(clips):,}{of_recordings}" + (f" and {copies:,} altered copies" if copies else ""),
         "Classes": str(by_label(clips)["label"].replace("", None).nunique()),
         "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
-        "Features that failed": f"{single}; runs without it test these clips" if single else "",
+        "Features that failed": f"{single}; a run without the feature tests these clips" if single else "",
         groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}",
         "Folds": f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own"),
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
@@ -44,9 +44,9 @@ def data_facts(cache: Cache) -> dict[str, str]:
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
-    """Cached feature -> ids of the original clips that failed; no run tests those under WHOLE.
+    """Cached feature, or WHOLE for the clip itself -> ids of the original clips that failed.
 
-    A clip that failed in some features only is tested by the runs that use none of them.
+    No run tests the clips under WHOLE. A run tests the others if it does not use the features that failed.
     """
     tested = set(originals(cache.clips)["clip_id"])
     names = (WHOLE, *cache.features)
@@ -57,7 +57,10 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 def data_tables(
     cache: Cache, features: list[str], writer: FigureWriter, seed: int
 ) -> dict[str, pd.DataFrame]:
-    """Submit figures and return tables of readable `features`; `seed` draws the clips that are summarised."""
+    """Submit the section's figures and return its tables by name.
+
+    `features` are those that can be read; `seed` draws the clips that are summarised.
+    """
     clips = originals(cache.clips)
     if clips.empty:
         return {}
@@ -106,6 +109,9 @@ def data_tables(
 
 
 def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """Class means (classes, columns) of standardised `values` (N, columns); both arguments are by clip id."""
+    """Means (classes, columns) of `values` (N, columns), which are standardised over the clips first.
+
+    Both arguments are indexed by clip id.
+    """
     standard = (values - values.mean()) / values.std(ddof=0)
     return standard.fillna(0).groupby(labels).mean()  # NaN: a constant column

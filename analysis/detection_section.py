@@ -21,7 +21,10 @@ EXCERPT = 20.0  # longest time line, seconds
 
 
 def annotated_events(cache: Cache) -> pd.DataFrame | None:
-    """Events of a windowed cache's recordings, from `events.csv` beside the source; None if there is none."""
+    """Events of the cache's recordings, from `events.csv` beside its source.
+
+    None if there is no such file, or the clips are not windows of recordings.
+    """
     source = Path(str(cache.settings["source"])).with_name("events.csv")
     if not is_windowed(cache.clips) or not source.is_file():
         return None
@@ -32,10 +35,11 @@ def annotated_events(cache: Cache) -> pd.DataFrame | None:
 def submit_detections(
     writer: FigureWriter, run: Run, cache: Cache, events: pd.DataFrame
 ) -> tuple[pd.DataFrame, str, str]:
-    """Submit a time line; return scores by class, the shown recording's name, its audio as base64 MP3 or ''.
+    """Submit a time line of one recording; return scores by class, the recording's name and its audio.
 
-    A class's threshold has the highest F1 on the windows of the other folds. Only the row of all classes has
-    intervals, by recording.
+    The audio is MP3 as base64, or '' if the recording cannot be read. A class's threshold in a fold has the
+    highest F1 on the windows of the other folds. Only the row of all classes has intervals, from a bootstrap
+    over recordings.
     """
     clips = cache.clips.set_index("clip_id").loc[run.clip_ids]
     order = np.lexsort((clips["start"], clips["path"]))

@@ -1,4 +1,4 @@
-"""The data behind the error browser: every clip that was tested, and every run's prediction for it.
+"""The data behind the error browser: the tested clips and the predictions of each run.
 
 The page's script reads one JSON object:
 
@@ -10,9 +10,9 @@ The page's script reads one JSON object:
                category are neighbours, `clips` are places in the list above, `target` places in `classes`
     runs       [{name, test_set, top}]  top: one row a clip, the places of the three most probable classes (-1
                for none), their probabilities in percent, then that of the true class
-    views      [{name, runs, top}]  what can be chosen: a configuration with all its seeds, then each seed.
-               `runs` are places in the list above; their counts are added. Only a view of several seeds has
-               `top`, from their mean probabilities
+    views      [{name, runs, top}]  what a reader can choose: a configuration with all its seeds, then each
+               seed. `runs` are places in the list above, and the page adds up their counts. Only a view of
+               several seeds has `top`, from their mean probabilities
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +29,10 @@ TOP = 3
 
 
 def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every tested clip by its id, hardest first: group, `wrong` (share of wrong seeds), `doubt` (1 - P(true
-    class)); both are means over the runs.
+    """The tested clips by id, hardest first, with the columns group, wrong and doubt.
+
+    `wrong` is the share of seeds whose prediction is wrong, `doubt` is 1 minus the probability of the true
+    class. Both are means over the runs.
     """
     parts = []
     for run in runs:
@@ -50,7 +52,7 @@ def by_category(run: Run) -> Ints:
 def browser_data(
     runs: Sequence[Run], clips: pd.DataFrame, features: Sequence[str], links: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The object above without `group`; `clips` is of `clip_difficulty`, `links` is clip id -> address."""
+    """The object above without `group`; `clips` is from `clip_difficulty`, `links` is clip id -> address."""
     tested: list[Run] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -93,7 +95,7 @@ def browser_data(
 
 
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
-    """(N, K) -> a row a clip: places in `order` of the three likeliest classes (or -1), four percentages."""
+    """A row for each clip as in `top` above; `probabilities` is (N, K), `order` has the classes as shown."""
     # Ties go to the class that is first in run.json, as in the prediction itself.
     first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     lacking = ((0, 0), (0, TOP - first.shape[1]))

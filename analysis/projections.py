@@ -8,9 +8,9 @@ import numpy as np
 from analysis.separability import squared_distances
 from results.scores import Floats
 
-TSNE_STEPS = 500  # half of t-SNE's default: the same projection of some hundred clips, in half the time
+TSNE_STEPS = 500  # half of the usual number, which is enough for some hundred clips
 TSNE_RATE = 50.0  # learning rate that scikit-learn chooses for so few clips
-PERPLEXITY = 30.0  # t-SNE's default; for fewer than 91 clips, a third of the others' number
+PERPLEXITY = 30.0  # the usual one; with fewer than 91 clips, a third of the number of a clip's neighbours
 
 
 def pca_projection(components: Floats) -> Floats:
@@ -19,8 +19,9 @@ def pca_projection(components: Floats) -> Floats:
 
 
 def tsne_projection(components: Floats) -> Floats:
-    """Two coordinates (N, 2) of each clip by t-SNE from the PCA projection, which is kept below five clips.
+    """Two coordinates (N, 2) of each clip by t-SNE that starts from the PCA projection.
 
+    The PCA projection itself is returned for fewer than five clips, and if there are no components.
     The gradient is exact (van der Maaten and Hinton 2008): scikit-learn's approximation is for thousands of
     clips, and its import alone takes longer than this.
     """

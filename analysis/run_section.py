@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis import tables
 from analysis.clips import read_batches, shrink
-from analysis.error_browser import by_category
+from analysis.error_browser import TOP, by_category
 from analysis.figures import FigureWriter
 from analysis.figures.run import SamplePrediction
 from analysis.page import say
@@ -15,20 +15,19 @@ from analysis.runs import Problem, Run
 from features_cache import Cache
 from results.scores import Prediction, reliability
 
-RELIABILITY_BINS = 10  # more bins would hold too few of some hundred predictions each
+RELIABILITY_BINS = 10  # if there were more, some hundred predictions would be too few for each bin
 SAMPLES_EACH = 4
-SAMPLE_SIZE = 112, 288  # pixels at most, rows and columns
-TOP = 3
+SAMPLE_SIZE = 112, 288  # largest height and width in pixels
 # Raised by numpy and zipfile for a damaged archive: EOFError if it is empty, RuntimeError for an unknown
 # compression.
 DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile)
-USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"  # by exact solutions
+USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"
 
 
 def settings(run: Run) -> dict[str, str]:
     """The options that the run was trained with, except the seed, by their names on the command line.
 
-    An exact solution has no schedule and no network: its other options are left out.
+    An exact solution has no schedule and no network, so only the options in USED_BY_EXACT are given for it.
     """
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
     texts = {}
@@ -40,13 +39,13 @@ def settings(run: Run) -> dict[str, str]:
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
-    """Fold -> its learning curve, averaged over the seeds epoch by epoch; empty with one epoch at most."""
+    """Fold -> learning curve, averaged over the seeds epoch by epoch; empty if there is one epoch or none."""
     mean = run.history.drop(columns="seed").groupby(["fold", "epoch"], as_index=False).mean()
     return dict(list(mean.groupby("fold"))) if mean["epoch"].nunique() > 1 else {}
 
 
 def curves_note(run: Run) -> str:
-    """Why the last training loss is above the test loss in most folds; '' if it is not."""
+    """Why the last training loss is above the last test loss in most folds; '' if it is not."""
     last = [frame[["train_loss", "test_loss"]].ffill().iloc[-1] for frame in fold_histories(run).values()]
     if sum(row["train_loss"] > row["test_loss"] for row in last) <= len(last) / 2:
         return ""
@@ -55,7 +54,11 @@ def curves_note(run: Run) -> str:
 
 
 def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> list[Problem]:
-    """Submit the figures of one run and return what could not be read; `best` adds the reliability."""
+    """Submit the figures of one run and return the problems with its files.
+
+    `best` adds the reliability diagram; `rates` writes percentages into the confusion matrix, a figure for
+    papers. Runs of several labels a clip have neither of the two.
+    """
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
     if run.tags:
@@ -83,7 +86,7 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
     archives = sorted(run.folders[0].path.glob("fold*/augmented.npz"))
     if not archives:
         return []
-    pairs = []  # (augmentation, before, after) of one clip each, first channel
+    pairs = []  # (augmentation, before, after), each of one clip's first channel
     try:
         with archives[0].open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
             before = stored["before"].astype(np.float32)
@@ -104,8 +107,10 @@ def choose_samples(
     feature: str,
     rng: np.random.Generator,
 ) -> list[SamplePrediction]:
-    """Up to four clips that all seeds predicted correctly and four that none did, drawn by `rng`, and the
-    four of the smallest margin between the two likeliest classes; probabilities are means over the seeds.
+    """Up to SAMPLES_EACH correct, wrong and uncertain clips whose feature maps can be read.
+
+    `rng` draws the correct ones (by all seeds) and the wrong ones (by all seeds). The uncertain ones have the
+    smallest margins between the two likeliest classes. Probabilities are means over the seeds.
     """
     probabilities = run.probabilities.mean(axis=0)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]

@@ -19,7 +19,7 @@ COMPONENTS = 12  # principal components that distances are computed on, at most
 
 
 def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
-    """(N, D) numbers of a feature for the clips that can be read, by clip id."""
+    """The D numbers of a feature, a row for each clip that can be read, by clip id."""
     batches = read_batches(cache, feature, clips)
     stored = cache[feature]
     means = None if is_time(stored.frame_unit) else column_means(stored.rows, stored.frames)
@@ -33,30 +33,30 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
 
 
 def summary_over_time(feature: NDArray[np.floating]) -> Floats:
-    """(N, 2 rows): means, then standard deviations, over time of a feature (N, rows, frames)."""
+    """Means, then standard deviations, over time of a feature (N, rows, frames): (N, 2 rows)."""
     values = np.array(feature, dtype=np.float32)
     mean = values.mean(axis=2)
     values -= mean[:, :, None]
-    variance = np.einsum("nrf,nrf->nr", values, values) / values.shape[2]  # half of values.std's time
+    variance = np.einsum("nrf,nrf->nr", values, values) / values.shape[2]  # takes half the time of std
     return np.concatenate([mean, np.sqrt(variance)], axis=1).astype(float)
 
 
 def standardised(values: Floats) -> Floats:
-    """Columns scaled to mean 0 and deviation 1, constant ones left out: (N, 0) if all are constant."""
+    """Columns scaled to mean 0 and standard deviation 1; constant columns are left out."""
     deviation = values.std(axis=0)
     moving = deviation > 1e-9 * (1 + np.abs(values).max(axis=0, initial=0))
     return (values[:, moving] - values[:, moving].mean(axis=0)) / deviation[moving]
 
 
 def principal_components(columns: Floats) -> Floats:
-    """(N, at most COMPONENTS) of standardised columns (N, D), the largest variance first."""
+    """Up to COMPONENTS principal components of standardised columns (N, D), the largest variance first."""
     variance, vectors = np.linalg.eigh(columns @ columns.T)  # N is small, D up to some thousand
     kept = (variance > 1e-9 * variance[-1:]).nonzero()[0][::-1][:COMPONENTS]  # the rest is rounding
     return vectors[:, kept] * np.sqrt(variance[kept])
 
 
 def neighbour_accuracy(components: Floats, target: Ints, recording: NDArray[np.str_]) -> float:
-    """Share of the clips whose nearest clip of another source recording has their class, or 0."""
+    """Share of the clips whose nearest clip of another source recording has their class; 0 without one."""
     distance = squared_distances(components)
     distance[recording[:, None] == recording] = np.inf
     alone = np.isinf(distance).all(axis=1)

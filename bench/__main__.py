@@ -1,6 +1,6 @@
-"""`python -m bench`: every comparison, one after the other, each in its own process.
+"""`python -m bench`: the comparisons of BENCHES, one after the other, each in its own process.
 
-Soaks and dry runs compare with nothing and take long; each is its own command (`python -m bench.kill`).
+The other benches take long, or compare with nothing; each is its own command (`python -m bench.kill`).
 """
 
 import subprocess
@@ -19,7 +19,6 @@ BENCHES = Registry(
         "windows": "windows of a long recording against files of their own",
         "reading": "random batches from the cache against RAM and the naive HDF5 ways",
         "training": "clips a second against the usual loop",
-        "fuzz_audio": "2,000 damaged audio files through the features command",
     },
 )
 # words after `python -m` -> result
@@ -27,10 +26,11 @@ BY_THEMSELVES = {
     "bench.kill --kills 1000": "SIGKILL at random moments of the extraction: whether clips are lost or wrong",
     "bench.kill --training --kills 200": "SIGKILL at random moments of the training: whether results change",
     "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
+    "bench.fuzz_audio": "2,000 damaged audio files through the features command",
     "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
     "bench.fuzz --only runs --trials 500": "damaged run folders and bundles: whether all are named",
     "bench.gpu DEVICE=cuda": "results on a GPU, requests that it cannot meet, clips a second",
-    "bench.power_cut --cuts 200": "extractions that a simulated crash of the system ends, with lost pages",
+    "bench.power_cut --cuts 200": "extractions that end in a simulated crash of the system, with lost pages",
     "bench.short_clips": "memory and time of training on 200,000 clips of a quarter of a second",
     "bench.start": "processor time of each command, as ratios to two imports",
     "bench.false_claims": "false claims of a report about equal runs, and its power",
@@ -50,7 +50,7 @@ def listed(table: Mapping[str, str], before: str = "") -> str:
 BenchOptions.__doc__ = f"""Compare with the alternatives on this machine, in one run:
 {listed(BENCHES)}
 
-Soaks, dry runs and the like run by themselves, each with --help:
+Other benches, each a command with its own --help:
 {listed(BY_THEMSELVES, "python -m ")}
 """
 
@@ -62,7 +62,7 @@ def bench(options: BenchOptions) -> int:
         print(f"\n== {name}: {compared}", flush=True)
         if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
             failed.append(name)
-    print(f"\nby themselves, python -m: {', '.join(BY_THEMSELVES)}")
+
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

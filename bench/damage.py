@@ -1,9 +1,9 @@
 """Damage a cache at random and check that the damage is found: `python -m bench.damage --damages 1000`.
 
-A damage is a flipped bit, a zeroed page, a file cut short or a file of another cache; anywhere in any file,
-half the time outside the values, among labels, ids, axes, attributes, links and HDF5's own structure. Each is
-examined in its own process, because a library that hangs or crashes would be a finding too. A change that no
-reader can see (padding between objects, a page that was zero) is counted apart.
+A damage is a flipped bit, a zeroed page, a file cut short, or a file replaced by that of another cache. In
+half of the trials or more it lies outside the values: among labels, ids, axes, attributes, links and HDF5's
+own structure. Each damage is examined in its own process, because a library that hangs or crashes would be a
+finding too. A change that no reader can see (padding between objects, a page that was zero) is counted apart.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ class Caches:
         self.expected = contents(self.folder)
 
     def damage(self) -> tuple[str, str]:
-        """Damage a file, examine the cache and repair the file: the damage, and its MEANING."""
+        """Damage a file, examine the cache, repair the file; return the damage and its meaning."""
         name = self.rng.choice(self.files)
         whole, kind = self.sound[name], self.rng.choices(("bit", "page", "cut", "stranger"), (8, 4, 2, 1))[0]
         values, changed = range(0), bytearray(whole)
@@ -81,7 +81,7 @@ class Caches:
     def look(self) -> int:
         """The verdict of verify and the reader, as a key of MEANING.
 
-        A zeroed state word belongs to a clip that was never written: verify counts it as not done.
+        A clip whose state word became zero looks as if never written: verify counts it as not done.
         """
         with contextlib.redirect_stdout(io.StringIO()) as said:
             status = status_of(["features_cache", "verify", f"DATASET={self.folder}"])
@@ -116,7 +116,7 @@ def contents(folder: Path) -> dict[tuple[str, str], object]:
 
 
 def damage(options: DamageOptions) -> int:
-    """Damage a cache again and again and count the damages that are not found."""
+    """Damage a cache again and again, and count the damages by what became of them."""
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="damage-") as folder:
         caches = Caches(Path(folder), random.Random(options.seed))

@@ -4,9 +4,9 @@
     python -m bench.false_claims TASK=tags
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and judged by the report's
-functions. A claim is: a run is clearly worse than the best, or an ablation is a clear gain or loss. For the
-power, mel+mfcc is truly better than the other runs; on tables like those of ESC-10, mel is truly worse by the
-difference that the report calls detectable.
+functions. A claim is that a run is clearly worse than the best, or that an ablation is a clear gain or loss.
+For the power, mel+mfcc is truly better than the other runs. On clips like those of ESC-10, mel is truly worse
+by the difference that the report calls detectable.
 """
 
 from itertools import product
@@ -24,7 +24,7 @@ ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]  # clips of
 RECORDINGS = (8, 10, 30)
 TAG_CLIPS = 600
 FALSE = ("overall", "ablations", "any")
-OWN = (0.1, 0.3, 0.6)  # similarity of two seeds, of two feature sets, of two models
+OWN = (0.1, 0.3, 0.6)  # share of a clip's difficulty that differs between seeds, feature sets, models
 
 
 class FalseClaimsOptions(Options):

@@ -1,9 +1,10 @@
 """Extraction against librosa and audioFlux, on one core: `python -m bench.features`.
 
-Each way runs in its own process with one thread; they take turns clip by clip, so that a busy machine slows
-all alike. A time is the median over clips of processor time, after one round to warm up and without reading
-files. librosa is called as in pipeline/reference.py, its `hpss` once for both halves; "shared" is librosa
-given one spectrogram; audioFlux takes part if it is installed (pip install -e '.[bench]').
+The ways take turns clip by clip, so that a busy machine slows all alike. This project runs in one process and
+the libraries in another, both with one thread. A time is the median over clips of processor time, after one
+round to warm up and without reading files. librosa is called as in pipeline/reference.py, its `hpss` once for
+both halves; "shared" is librosa given one spectrogram. audioFlux is timed if it is installed
+(pip install -e '.[bench]').
 """
 
 import multiprocessing
@@ -45,16 +46,13 @@ class FeaturesBenchOptions(DatasetOptions):
     features: str = option("all", "features, separated by blanks")
 
 
-# The work of one process; results are seconds of processor time by name.
-
-
 @cache
 def _sound(path: str) -> np.ndarray:
     return audio.load_clip(path, RATE, SAMPLES)
 
 
 def ours(path: str, names: tuple[str, ...]) -> Times:
-    """Seconds of each feature in one clip that shares its intermediates."""
+    """Seconds of each feature of one clip; the features share intermediate results."""
     clip = Clip(_sound(path), RATE)
     return {name: _timed(resolve_feature(Channel(name)).compute, clip) for name in names}
 
@@ -113,7 +111,7 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
 
 
 def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
-    """way -> feature -> milliseconds: the ways take turns clip by clip, after a round to warm up."""
+    """way -> feature -> milliseconds a clip."""
     ways: dict[str, tuple[Callable[..., Times], tuple[str, ...]]] = {
         "ours together": (ours, every),
         "ours, the three": (ours, TRIPLE),

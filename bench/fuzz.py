@@ -2,13 +2,13 @@
 
 A small world is made once: audio, caches, three runs, a bundle, a report, an exported file, an archive, a
 recipe. In half of the trials one or two options of a command get hostile values, as flags or as variables;
-every option of every command is equally likely. In the other half a file of the world is damaged, or replaced
-by a folder, a FIFO or a dangling link, and a command that reads it is run; every format is equally likely.
-Each trial is a process, forked from one that has the libraries loaded.
+the options of all commands are about equally likely. In the other half a file of the world is damaged, or
+replaced by a folder, a FIFO or a dangling link, and a command that reads the file is run; the groups of
+READERS are equally likely. Each trial is a process, forked from one that has the libraries loaded.
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit status other than 0, 1
-and 2, a 2 without its message, or a prediction that damaged weights have changed. Everything follows from the
-seed: `--first 1234 --trials 1` repeats one trial.
+and 2, a 2 without its message, or a damaged file of a run that changed a prediction and is not named.
+The seed determines everything: `--first 1234 --trials 1` repeats one trial.
 """
 
 import csv
@@ -77,7 +77,6 @@ JSON_VALUES: list[Any] = json.loads(
 )
 CELLS = ("", "nan", "inf", "-1", "1e999", "x" * 300, "=1+1", "a\nb", "犬", "\0", "1", "../../x", "/dev/zero")
 
-# Words that many calls share.
 SHARED = """
 sounds    DATASET={world}/sounds/little.csv DATA={world}/data
 tree      DATASET={world}/tree DATA={world}/data
@@ -90,7 +89,7 @@ linear    FEATURES=mel+rms MODEL=linear
 report    RUNS={world}/runs REPORTS={world}/reports
 parcel    FILE={world}/little-features.zip
 """
-# A valid call of each command that takes a fraction of a second, after the call's name.
+# The name of a call, then its words; the calls are valid and quick.
 CALLS = """
 data             pipeline data {sounds}
 data-zip         pipeline data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zip
@@ -127,6 +126,7 @@ train-list       train list cnn4
 analysis         analysis {sounds} {report} FIGURES=1
 ensemble         analysis {sounds} {report} FIGURES=0 ENSEMBLE='mel+rms-cnn4 mel+rms-linear'
 """
+# A pattern of paths, then the calls that read such a file.
 READERS = r"""
 run\.json                        analysis explain run predict bundle predict-own sweep onnx
 history                          analysis run ensemble
@@ -146,7 +146,7 @@ little\.csv$                     features plan check data run analysis
 tree/                            features-tree plan-tree check-tree
 sounds/                          features plan check data predict timelines verify
 reports/                         analysis
-"""  # the calls that read a file whose path matches
+"""
 LOADED = (
     "librosa pandas matplotlib.pyplot sklearn.linear_model torch pipeline.__main__ train.__main__ "
     "features_cache.__main__ analysis.__main__ pipeline.extract train.run train.predict analysis.report"
@@ -170,7 +170,7 @@ class Call(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The outcome of a call; `finding` is empty if it is right."""
+    """The outcome of a call; `finding` is empty if nothing is wrong."""
 
     status: int
     finding: str
@@ -260,7 +260,7 @@ def of_run(file: Path) -> bool:
 
 
 def damaging_call(rng: random.Random, worlds: Worlds, of_runs: bool) -> tuple[Call, Path]:
-    """A command that reads a file, and the file to be damaged before."""
+    """A command, and a file that it reads, to be damaged before."""
     by_format: dict[str, list[Path]] = {}
     for file in worlds.files if not of_runs else filter(of_run, worlds.files):
         readers = next((calls for form, calls in pairs(READERS).items() if re.search(form, str(file))), "")
@@ -406,9 +406,9 @@ def run(call: Call) -> Outcome:
 
 
 def reads_otherwise(how: str, file: Path, said: str, sound: str) -> bool:
-    """Whether a damaged file of a run changed the output, and no line names the file.
+    """Whether a damaged file of a run changed the output, and no new line names the file.
 
-    Text has no checksum: another number in a file that is still well formed is read.
+    Files that are valid in themselves do not count: text, which has no checksum, and replaced weights.
     """
     meant = file.suffix in (".json", ".csv") or how.startswith(("change_weights", "is "))
     named = any(file.name in line for line in said.splitlines() if line not in sound)

@@ -1,14 +1,14 @@
 """Kill runs at random moments and check the files: `python -m bench.kill --kills 1000`, also `--training`.
 
 Extraction: each round changes a dataset, starts a run with two worker processes and kills it, all of it or
-its parent alone, at a random time or at a random line of `features_cache`. Then every file must open, every
-clip that counts as done must have its own id and the bytes of an undisturbed run, and a second run must
-compute exactly the missing clips.
+its parent alone, at a random time or at a random line of the code that writes the cache. Then every file must
+open, every clip that counts as done must have the bytes of an undisturbed run under its id, and a second run
+must compute exactly the missing clips.
 
 Training: each variant is trained once undisturbed. Then the same command is killed one or several times, at a
 random time or at a random line of the code that writes run folders, and run once more to its end. Finished
-folds and whole rows of history.csv must keep their bytes, and at the end the folder must equal the
-undisturbed one except for the seconds.
+folds and whole rows of history.csv must keep their bytes. At the end the folder must equal the undisturbed
+one except for the measured seconds.
 """
 
 import contextlib
@@ -47,9 +47,9 @@ from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 ROOT = Path(__file__).resolve().parent.parent
 PROTOCOL = (f"{ROOT}/features_cache/", f"{ROOT}/storage/files.py", f"{ROOT}/storage/system.py")
 WRITING = (*PROTOCOL[1:], f"{ROOT}/results/", f"{ROOT}/train/checkpoint.py")
-FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")  # features of extractions
-PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # shares of the kills
-WORKER_LINES = 1000  # lines of PROTOCOL that a worker runs if all clips are missing
+FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")
+PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # probabilities
+WORKER_LINES = 1000  # about the lines of PROTOCOL that a worker runs if all clips are missing
 IN_A_ROW = (1, 1, 2, 3)  # kills before a training may end
 TRAINING = "FEATURES=mel GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off AUGMENT=none"
 CARRIED = "EMA=0.9 SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
@@ -92,7 +92,7 @@ class Soak:
 def started(
     words: list[str], lines: Lines | None = None, counted: Path | None = None, output: int | None = None
 ) -> int:
-    """The process of a command; `lines` counts and kills, and `counted` gets the count at the end."""
+    """Start a command and return its process id; `lines` counts lines, and `counted` gets their number."""
 
     def close_locks() -> None:  # in a forked worker: a spawned one would not have them
         for link in list(Path("/proc/self/fd").iterdir()):
@@ -171,7 +171,7 @@ class Extraction(Soak):
     def start(
         self, lines: Lines | None = None, counted: Path | None = None, output: int | None = None
     ) -> int:
-        """The process of a run for the dataset as it is now."""
+        """Start an extraction of the dataset as it is now and return its process id."""
         words = ["pipeline", "features", f"DATASET={self.sounds.csv}", f"DATA={self.folder / 'data'}"]
         words += [f"FEATURES={' '.join(sorted(self.sounds.features))}", f"DTYPE={self.sounds.dtype}"]
         words += [f"SAMPLE_RATE={SAMPLE_RATE}", "DURATION=1", "JOBS=2"]

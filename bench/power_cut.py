@@ -1,10 +1,9 @@
 """Simulated power cuts during an extraction: `python -m bench.power_cut --cuts 200`.
 
-No block device is cut off; its losses are computed. A run is killed at a random moment, and the cache is put
-into a state in which a crash of the system may leave it: each page (4096 bytes) of a file that was written
-since the last fsync is new or as it was at that fsync; each name changed since the folder's last fsync is new
-or old. Then the boot id changes, a second run continues, and the whole cache is compared with that of an
-undisturbed run.
+No power is cut: the losses are computed. A run is killed at a random moment, and the cache is put into a
+state in which a crash of the system may leave it: each page (4096 bytes) that was written since a file's last
+fsync is new or as it was at that fsync; each name changed since the folder's last fsync is new or old. Then
+the boot id changes, a second run continues, and the whole cache is compared with that of an undisturbed run.
 
 The assumptions hold on ext4, xfs and btrfs: fsync of a file keeps its bytes and length, fsync of a folder its
 names, a page is written whole, and a rename is seen whole or not at all.
@@ -39,7 +38,7 @@ class Disk:
         self.shadow, self.watched = shadow, watched
 
     def start(self) -> None:
-        """Take everything present as written to the disk, and record each fsync from now on."""
+        """Count the present files as written to the disk, and record each later fsync."""
         shutil.rmtree(self.shadow, ignore_errors=True)
         self.shadow.mkdir()
         for folder in [self.watched, *(one for one in self.watched.rglob("*") if one.is_dir())]:
@@ -97,7 +96,7 @@ class Disk:
 
 
 def mixed(old: bytes, new: bytes, rng: random.Random) -> tuple[bytes, int]:
-    """Each page as at the last fsync or as now; and the number of pages that are not as now."""
+    """A content whose pages are `old` or `new` at random, and the number of pages that are not new."""
     length = rng.choice([len(old), len(new)])
     content, lost = bytearray(length), 0
     for start in range(0, length, PAGE):
@@ -117,7 +116,7 @@ class PowerCuts(kill.Extraction):
         self.disk.start()
 
     def look(self, where: str, alone: bool) -> int | None:
-        """Restart the system with another boot id and without some of the pages; nothing is compared yet."""
+        """Lose pages and change the boot id, as a crash would; the comparison follows the second run."""
         self.lost += self.disk.cut(self.rng)
         boot = f"boot {self.kills}"
         claims.boot_id = lambda: boot

@@ -56,7 +56,10 @@ def status_of(words: Sequence[str]) -> int:
 
 
 def forked(work: Callable[[], int], output: int | None = None) -> int:
-    """A process in its own group that does this work, prints to `output` and exits with the work's status."""
+    """Fork a process in its own group and return its id.
+
+    It does `work`, prints to `output` (by default nowhere) and exits with the status that `work` returns.
+    """
     process = os.fork()
     if process:
         with contextlib.suppress(OSError):  # the child did it first, or has ended
@@ -82,7 +85,7 @@ def forked(work: Callable[[], int], output: int | None = None) -> int:
 
 
 def ended(process: int) -> int:
-    """Exit status, negative for a signal; after PATIENCE the process is killed, and the status is HUNG."""
+    """Wait for a process: its exit status, negative for a signal; HUNG if it was killed after PATIENCE."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         done, status = os.waitpid(process, os.WNOHANG)

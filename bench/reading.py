@@ -1,7 +1,7 @@
 """Random batches from the cache, against RAM and the usual ways with HDF5: `python -m bench.reading`.
 
-A batch is 32 clips of mel, mfcc and chroma in float16, as for a training step. All ways read the same clips
-in turn in every round, so that a busy machine slows all of them. Every clip's CRC is checked before.
+A batch is 32 clips of mel, mfcc and chroma in float16, as for a training step. The ways read the same clips
+in turns, so that a busy machine slows all of them. The clips' checksums are compared before the first turn.
 """
 
 import statistics
@@ -59,7 +59,7 @@ def reading(options: ReadingOptions) -> None:
     with tempfile.TemporaryDirectory(prefix="reading-") as name:
         folder = Path(name)
         cache = Cache(Path(make_run(folder / "cache", options.clips).dataset))
-        cache.batch(list(SHAPES), np.arange(options.clips))  # every clip is checked from here on
+        cache.batch(list(SHAPES), np.arange(options.clips))  # compares every checksum, once
         readers = ways(cache, folder)
         seconds = take_turns(
             {way: map(read, batches).__next__ for way, read in readers.items()}, options.rounds

@@ -1,8 +1,8 @@
 """Memory and time of training on very many short clips: `python -m bench.short_clips`.
 
-Memory holds clips of a quarter of a second, mel and mfcc, as the cache stores them, or resized to the default
-grid. The exit status is 1 if a process with stored clips takes more than 3 GB, or a step with them more than
-5 % longer.
+Clips of a quarter of a second, mel and mfcc, are held in memory as the cache stores them, or resized to the
+default grid. The exit status is 1 if a process with stored clips takes more than 3 GB, or if a training step
+takes over 5 % longer with them.
 """
 
 import resource
@@ -65,7 +65,7 @@ def peak(run: RunOptions, as_stored: bool) -> int:
 
 
 def short_clips(options: ShortClipsOptions) -> int:
-    """Compare memory, then steps in turn."""
+    """Compare memory, then the time of a step."""
     with tempfile.TemporaryDirectory() as scratch:
         run = make_run(Path(scratch) / "short", options.clips)
         with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:

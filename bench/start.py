@@ -1,10 +1,8 @@
-"""Processor time of commands that have nothing, or little, to compute.
+"""Processor time of commands that have nothing, or little, to compute: `python -m bench.start`.
 
-    python -m bench.start
-
-Times are of whole processes, medians of ROUNDS in turns, also as multiples of two imports in the same run: on
-a busy machine the ratios hold, the seconds do not. Everything happens in a temporary folder, on the synthetic
-clips. PYTHONDONTWRITEBYTECODE must not be set: every process would compile every module.
+Times are of whole processes, medians of ROUNDS in turns, also as multiples of two imports in the same run. On
+a busy machine the ratios hold, the seconds do not. The commands use the synthetic clips in a temporary
+folder. If PYTHONDONTWRITEBYTECODE is set, times are too long: every process compiles every module.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Usual training loops without this project's parts, which bench.training compares with."""
+"""Usual training loops, without this project's parts, for the comparison in bench.training."""
 
 import multiprocessing
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Windows of one long recording against files of the same length: `python -m bench.windows`.
 
-Both are decoded and resampled as by `features`, a batch of windows and a batch of files in turn, so that a
-busy machine slows both. The ratio should be at most 1.3, and memory should not grow with the recording.
+Both are decoded and resampled as by `features`, a batch of windows and a batch of files in turns, so that a
+busy machine slows both. The exit status is 1 if windows take more than 1.3 times as long. The growth of
+memory is printed: it should not depend on the length of the recording.
 """
 
 import resource
@@ -39,7 +40,7 @@ def write(path: Path, blocks: int, seed: int) -> None:
 
 
 def compare(folder: Path, kind: str, windows: int) -> tuple[list[str], bool]:
-    """A row of the table, and whether the ratio is at most MOST."""
+    """A row of the table for one file format, and whether the ratio is at most MOST."""
     recording = folder / f"recording.{kind}"
     write(recording, round(0.75 * (windows + BATCH)) + 1, 0)
     clips = [folder / f"{number}.{kind}" for number in range(BATCH)]

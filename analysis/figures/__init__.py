@@ -1,9 +1,8 @@
-"""Figures for papers and for the report: each is one function that draws into `ax` and returns it.
+"""Figures for papers and for the report: functions that draw into an `ax` and return it.
 
-`@figure` enters it in FIGURES, where the report and the tests find it. A FigureWriter writes figure files.
-
-Conventions: probabilities and rates run from 0 to 1. Colours come from `figures.drawing`; in most figures
-line styles, markers or numbers repeat their meaning.
+`@figure` enters a function in FIGURES, where the report and the tests find it. A FigureWriter writes files.
+Probabilities and rates are given from 0 to 1. In most figures line styles, markers or numbers repeat the
+meaning of the colours.
 """
 
 from analysis.figures import comparison, data, importance, run  # noqa: F401 - importing enters their figures

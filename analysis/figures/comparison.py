@@ -38,9 +38,10 @@ def draw_intervals(
     scale: float = 100,
     label: str = "points of accuracy",
 ) -> Axes:
-    """Draw a dot and its interval in one row each, the largest at the top; `line` is dashed.
+    """Draw each estimate as a dot with its interval, the largest at the top, and a dashed line at `line`.
 
-    Values are multiplied by `scale`. Columns: name, estimate, low and high (NaN: no interval), filled (bool).
+    The columns of `intervals` are name, estimate, low and high (NaN for no interval), and filled (bool).
+    Values are multiplied by `scale`.
     """
     rows = intervals.sort_values("estimate", ascending=False, kind="stable", ignore_index=True)
     ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
@@ -69,7 +70,7 @@ figure(
     row_height("accuracy", 1.0, 0.22),
 )
 def draw_accuracy_heat_map(ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.DataFrame) -> Axes:
-    """Draw `accuracy` and its `deviation` over folds, (features, models) each; NaN if not trained."""
+    """Draw `accuracy` and its `deviation` over folds, both (features, models), with NaN if not trained."""
     values = accuracy.to_numpy()
     low = np.nanmin(values)
     high = np.nanmax(values)

@@ -1,4 +1,4 @@
-"""Clips and features: counts, all features of one clip, class means, separability, projections."""
+"""Figures of clips and features: counts, one clip's features, class means, separability, projections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
     return heat_map(ax, texts, RATES(values / max(3 * values.max(initial=0), 1)), top=True)
 
 
-NAMED_ROWS = 16  # up to so many feature rows are all named; of more, seven are
+NAMED_ROWS = 16  # largest number of feature rows that are all named; of more rows, seven are named
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ GALLERY_COLUMNS = 3
     pixels=True,
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """Draw a panel for each feature: a line if it has one row, else an image; both axes have their units."""
+    """Draw a panel for each feature, a line if it has one row, else an image; the axes name their units."""
     for panel, feature in zip(panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features):
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
@@ -96,7 +96,7 @@ def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 
 def format_plain(value: float) -> str:
-    """Three significant digits, or all digits of a whole number from 100 on: 31.2, 682, 15400."""
+    """A number with three significant digits, or rounded to a whole number from 100 on: 31.2, 682, 15400."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -145,7 +145,7 @@ def draw_projections(
     points: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray],
 ) -> Axes:
-    """Draw a panel for each title of `points` (clips, 2) and `labels` (clips,); a marker for each class."""
+    """Draw a panel for each title, with a dot for each clip; `points` (clips, 2) has their places."""
     classes = np.unique(np.concatenate([*labels.values()]))
     columns = min(PROJECTIONS_A_ROW, len(points))
     drawn = panels(ax, len(points), columns, wide=0.06, high=0.12)

@@ -1,10 +1,10 @@
-"""The drawing of every figure: the registry, colours, type and fonts.
+"""The parts that figures share: the registry, sizes, colours, fonts, heat maps and panels.
 
-A figure is a function that takes arrays, names and an `ax` of any size, draws into it and returns it. It
-neither reads nor writes files. `@figure` enters it in FIGURES.
+A figure is a function of arrays, names and an `ax` of any size. It draws into the `ax` and returns it, and
+neither reads nor writes files.
 
 Six of the eight series colours are Okabe and Ito's (2008), distinct with the common kinds of colour
-blindness. They are ordered so that neighbours also differ in lightness; MARKERS has a marker for each.
+blindness. MARKERS has a marker for each colour.
 """
 
 import warnings
@@ -25,11 +25,11 @@ from commandline.terminal import points
 
 Draw = Callable[..., Axes]
 
-# Inches: a column of a paper with two columns (85 mm), and its text (175 mm). Every figure is drawn at one of
+# Inches: the column of a paper with two columns (85 mm), and its text (175 mm). Figures are drawn at one of
 # these widths, so that a paper scales none and no text is smaller than FONT_SIZE points.
 COLUMN_WIDTH = 85 / 25.4
 TEXT_WIDTH = 175 / 25.4
-NARROW = 5.0  # inches, between the two: a narrower figure is drawn for a column
+NARROW = 5.0  # inches, between the two widths; a narrower figure is drawn for a column
 FONT_SIZE = 8.0
 
 
@@ -58,9 +58,9 @@ def figure(
     pixels: bool = False,
     name: str = "",
 ) -> Callable[[Draw], Draw]:
-    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>; `height` computes the height from the data.
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>, which the argument `name` replaces.
 
-    `name` replaces <name>, for a function that draws several figures.
+    `height` computes the height in inches from the data.
 
     @figure("Clips of each class", row_height("classes", 0.5, 0.2))
     def draw_clips_per_class(ax, *, classes, counts): ...
@@ -74,7 +74,7 @@ def figure(
 
 
 def row_height(of: str, base: float, step: float, columns: int = 1) -> Callable[..., float]:
-    """A figure's `height`: `base`, plus `step` for each row if `columns` items of data `of` share a row."""
+    """A figure's `height`: `base`, plus `step` for each row; `columns` items of the data `of` share a row."""
     return lambda **data: base + step * -(-len(data[of]) // columns)
 
 
@@ -88,15 +88,18 @@ ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
 MARKERS = "osD^vPX*"
 
-MANY_CLASSES = 20  # beyond this number a figure shows those with the most errors or the largest differences
+# Of more classes, a confusion matrix shows those with the most errors, and a table of recall those in which
+# the runs differ most.
+MANY_CLASSES = 20
 
-# Each has one hue that darkens evenly: a rate reads the same on screen, on paper and in grey.
+# Each map has one hue that darkens evenly, so that rates read the same on screen, on paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
 RATES = LinearSegmentedColormap.from_list("rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"])
 SPECTRUM = "magma"
 SIGNED = "PuOr"
-VISIBLE = (4, 99.5)  # percentiles shown of a feature map: the first of 40 rows of mfcc would hide the others
+# Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of mfcc hides the others.
+VISIBLE = (4, 99.5)
 
 STYLE: dict[str, Any] = {
     "font.size": FONT_SIZE,
@@ -142,7 +145,7 @@ def panels(
     wide: float,
     high: float,
 ) -> list[Axes]:
-    """Divide `ax` into `count` panels, row by row from the top; gaps `wide` and `high` are in panels."""
+    """Divide `ax` into `count` panels, row by row from the top; the gaps are fractions of a panel's size."""
     ax.set_axis_off()
     rows = -(-count // columns)
     width = 1 / (columns + wide * (columns - 1))
@@ -156,7 +159,7 @@ def panels(
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """`text`, without its middle if it is longer than `longest`: features stand first, a model last."""
+    """Replace the middle of a `text` longer than `longest`: a run's name ends with its model."""
     kept = longest // 2
     return text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
 
@@ -193,7 +196,7 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """Draw a table with coloured cells; names of columns are turned by `turn` degrees, above if `top`."""
+    """Draw a table with coloured cells; column names are turned by `turn` degrees, and above if `top`."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
         if words:
@@ -211,7 +214,7 @@ def heat_map(
     return ax
 
 
-# Faces with wide coverage, tried in order; only those that are installed are named to matplotlib.
+# Fonts in the order in which they are tried; only those that are installed are given to matplotlib.
 FACES = (
     *("Noto Sans", "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans Arabic"),
     *("Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "PingFang SC", "Hiragino Sans"),
@@ -221,7 +224,7 @@ FACES = (
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Use the project's style, without matplotlib's warning for each character that no installed font has.
+    """Use the project's style, and silence matplotlib's warnings of characters that no installed font has.
 
     The page shows those characters in the reader's own fonts.
     """

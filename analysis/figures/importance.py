@@ -1,4 +1,4 @@
-"""Figures of the report's importance tables, which hold what `make importance` has measured."""
+"""Figures of the report's importance tables, which hold the measurements of `make importance`."""
 
 import re
 from functools import partial
@@ -50,7 +50,7 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
     lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
 )
 def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
-    """Draw every pair, features in the table's order; an interaction is empty if its pair was not fitted."""
+    """Draw every pair, features in the table's order; a cell is empty if its interaction was not measured."""
     cka = square(pairs, "cka")
     interaction = square(pairs, "interaction")
     below = np.tri(len(cka), k=-1, dtype=bool)
@@ -76,7 +76,7 @@ def two_decimals(value: float) -> str:
     COLUMN_WIDTH,
 )
 def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy") -> Axes:
-    """Draw `sets` (the report's table) by extraction time, or by size if a time is not known."""
+    """Draw the report's table `sets` by extraction time, or by size if one of the times is not known."""
     known = bool(sets["milliseconds"].notna().all())
     sets = sets.assign(x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]).sort_values("x")
     front = sets[sets["y"] > sets["y"].cummax().shift(fill_value=0)]

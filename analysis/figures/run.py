@@ -1,4 +1,4 @@
-"""One run: confusion matrix, learning curves, reliability, sample predictions, channels, augmentations."""
+"""Figures of one run: its predictions, learning curves, channels, augmentations and detections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from analysis.figures.drawing import (
 from commandline.terminal import percent
 from results.tags import average_precision, precision_recall
 
-ERROR_SHADE = 1.3  # the page's style sheet has the same
+ERROR_SHADE = 1.3  # the page's style sheets have the same number
 
 
 @figure(
@@ -51,9 +51,8 @@ def draw_confusion_matrix(
 ) -> Axes:
     """Shade each cell by its share of the row; its text is the count, or with `rates` the percentage.
 
-    Classes stand in the order given; actual ones have their number of predictions. A box surrounds neighbours
-    of one category. Of more than MANY_CLASSES classes, those with the most errors are shown; the others are
-    summed in the last row and column.
+    Classes stand in the order given, and a box surrounds neighbours of one category. Of more than
+    MANY_CLASSES classes, those with the most errors are shown; the last row and column sum the others.
     """
     classes, categories = list(classes), list(categories or [""] * len(classes))
     if len(classes) > MANY_CLASSES:
@@ -68,7 +67,7 @@ def draw_confusion_matrix(
         categories = [*(categories[row] for row in kept), ""]
     total = counts.sum(axis=1)
     share = counts / np.maximum(total, 1e-9)[:, None]
-    # Errors are few: a share of 1 in 40 shows already, one of three in five is the darkest.
+    # Errors are few: the square root makes a share of 1 in 40 visible; 3 in 5 has the darkest shade.
     correct = np.eye(len(classes))
     grey = (correct > 0) | (counts == 0)
     colours = np.where(grey[..., None], GREYS(share * correct), ERRORS(ERROR_SHADE * np.sqrt(share)))
@@ -106,7 +105,7 @@ PERCENT = {"accuracy": "accuracy, %", "map": "mAP of the fold, %"}  # metric -> 
     lambda **_: 2.6,
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Axes:
-    """Draw accuracy and loss of one run by epoch; `history` is fold -> table of history.csv."""
+    """Draw accuracy (or mAP) and loss of one run by epoch; `history` is fold -> table of history.csv."""
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
     score = "map" if "test_map" in epochs else "accuracy"
@@ -129,7 +128,7 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     return ax
 
 
-PR_CURVES = 8  # most classes drawn, spaced evenly from the highest average precision to the lowest
+PR_CURVES = 8  # most curves drawn: of more classes, every n-th in the order of average precision
 
 
 @figure(
@@ -159,7 +158,7 @@ def draw_precision_recall(
     return ax
 
 
-FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer says little
+FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to draw
 
 
 @figure(
@@ -175,7 +174,7 @@ def draw_reliability(
     accuracy: np.ndarray,
     clips: np.ndarray,
 ) -> Axes:
-    """Draw the accuracy in each bin of confidence, above the bin's number of predictions; (bins,) each."""
+    """Draw accuracy against mean confidence in each bin, and the number of predictions; all are (bins,)."""
     ax.set_axis_off()
     above = ax.inset_axes((0, 0.3, 1, 0.7))
     below = ax.inset_axes((0, 0, 1, 0.22))
@@ -248,7 +247,7 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
     COLUMN_WIDTH,
 )
 def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
-    """Draw `loss` (classes, channels): recall with all channels minus recall with one of them permuted."""
+    """Draw `loss` (classes, channels): recall with all channels minus recall with this one permuted."""
     texts = loss.map(points_or_dot, na_action="ignore")
     return heat_map(ax, texts, signed_colours(-loss.to_numpy(), least=0.05), turn=30, top=True)
 
@@ -261,7 +260,7 @@ def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
 def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Axes:
     """Draw `pairs` of name, before and after, both (rows, columns) of one channel of the model's input.
 
-    A crop has no difference, because it changes the shape.
+    The difference is left out if the shape changes, as by a crop.
     """
     drawn = panels(ax, 3 * len(pairs), 3, wide=0.06, high=0.35)
     for place, (name, before, after) in enumerate(pairs):
@@ -270,7 +269,7 @@ def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.nd
         if after.shape == before.shape:
             largest = max(float(np.abs(after - before).max(initial=0)), 1e-9)
             images.append(("difference", after - before, SIGNED + "_r", -largest, largest))
-        else:  # a crop
+        else:
             drawn[3 * place + 2].set_axis_off()
         for panel, (title, values, colours, least, most) in zip(drawn[3 * place :], images):
             panel.imshow(values, origin="lower", aspect="auto", cmap=colours, vmin=least, vmax=most)

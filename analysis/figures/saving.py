@@ -1,8 +1,8 @@
 """Figures as files and as HTML of a page.
 
-A report submits its figures to one FigureWriter, whose `close` draws those that changed or lack a file. The
-page has SVG (feature maps: WebP); papers have PDF too, and PNG of 300 dpi, 85 and 175 mm wide. A digest of
-name, data and drawing code shows whether a figure changed.
+A report submits its figures to one FigureWriter, whose `close` draws those that changed or lack a file. A
+digest of name, data and drawing code shows whether a figure changed. The page shows SVG, or WebP of feature
+maps; papers also get PDF, and PNG at 300 dpi, 85 and 175 mm wide.
 """
 
 import base64
@@ -38,7 +38,7 @@ SAVED_WITH: dict[str, dict[str, Any]] = {  # without dates and versions, so that
 SVG = re.compile(r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL)
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts: values of rcParams['pdf.fonttype']
-# Fonts for characters from this one on have PostScript outlines, which matplotlib cannot embed as TrueType.
+# Fonts for characters from this one on may have PostScript outlines, which cannot be embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
 
 
@@ -64,9 +64,8 @@ class SavedFigure:
                 f'style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px" src="data:image/webp;base64,{content}">'
             )
         view, width, body = SVG.findall(file.read_text(encoding="utf-8"))[0]
-        body = re.sub(
-            r'<g id="[^"]+"', "<g", body
-        )  # ids would clash: every figure has an axes_1; nothing refers to them
+        # Ids of groups would clash, because every figure has an axes_1. Nothing refers to them.
+        body = re.sub(r'<g id="[^"]+"', "<g", body)
         for colour, variable in PAGE_COLOURS.items():
             body = body.replace(colour, variable)
         natural = float(width) * CSS_PER_INCH / 72  # a narrow page scales it down
@@ -79,7 +78,8 @@ class SavedFigure:
 class FigureWriter:
     """Writes submitted figures to `folder/figures`, unless their digest is in `kept` (stem -> digest).
 
-    A damaged SVG or a missing file is redone. `groups`, if given, replaces "source recording" in captions.
+    A figure with a damaged SVG or a missing file is drawn again. `paper` adds PDF and PNG; `groups` replaces
+    "source recording" in captions.
 
     >>> writer = FigureWriter(folder)
     >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
@@ -130,7 +130,7 @@ class FigureWriter:
 
 @cache
 def drawing_code() -> str:
-    """A hash of the drawing modules and matplotlib's version, on which figures depend besides their data."""
+    """A hash of the drawing modules and of matplotlib's version: figures depend on both."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
@@ -140,11 +140,10 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
     figure = FIGURES[name]
     width, height = figure.size(**data)
     if file.suffix == ".png":
-        narrowed = width / WIDTHS[file.stem.rpartition("-")[2]]
-        height *= (
-            1.6 if narrowed > 1 and height < width else 1.0
-        )  # room for panels that a narrow figure stacks
-        width /= narrowed
+        wanted = WIDTHS[file.stem.rpartition("-")[2]]
+        if height < width and wanted < width:  # room for panels, which a narrow figure stacks
+            height *= 1.6
+        width = wanted
     dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
     content = BytesIO()
     with drawing():
