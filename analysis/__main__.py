@@ -10,10 +10,10 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB
 
 
 def analysis(options: AnalysisOptions) -> int:
-    """Write index.html into the report's folder of DATASET, else of every dataset with runs or a cache."""
+    """Write a report for each dataset that the options name; 1 if one leaves out something damaged."""
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
-    # Loaded here, so that --help does not wait for pandas, and an up-to-date report not for matplotlib.
+    # Loaded here: --help does not wait for pandas, and an unchanged report does not wait for matplotlib.
     from analysis.jobs import jobs, unchanged
 
     if options.ensemble:

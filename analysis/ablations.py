@@ -4,8 +4,8 @@ Conventions: two ranked runs are a pair if their options differ in the features 
 altered copies alone. A difference is the second run's accuracy (mAP for tags) less the first's, a mean over
 seeds. All pairs of a ranking are one family of `significance.sign_flip_tests`.
 
-In a pair of feature sets the larger holds all channels of the smaller and more. A pair is left out if a
-ranked set lies between its two sets, because the two smaller steps say more. Channels count as often as they
+In a pair of feature sets the larger has all channels of the smaller and more. A pair is left out if another
+ranked set lies between the two, because the two smaller steps say more. Channels count as often as they
 occur: mel+mel+mel adds mel+mel to mel, a control.
 
 `python -m train explain` writes fold*/attribution.csv, one row a test clip and channel: channel, method
@@ -22,7 +22,7 @@ from analysis.runs import Problem, Run, differing_options
 from analysis.significance import sign_flip_tests
 
 ATTRIBUTION = {"channel": str, "clip_id": str, "correct": float, "selection": str}
-AUGMENTATION = frozenset({"augment", "copies"})  # options that may differ within a pair
+AUGMENTATION = frozenset({"augment", "copies"})  # options that differ in a pair of kind `augmentation`
 
 
 def ablations(ranking: Ranking) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     ]
     for pair in combinations(runs, 2):
         if set() < differing_options(*pair) <= AUGMENTATION:
-            # The first run has no augmentation, else the shorter list; if equal, no or shorter `copies`.
+            # The first run is the one without augmentation, or with the shorter list; then likewise `copies`.
             less, more = sorted(
                 pair,
                 key=lambda run: [
@@ -75,7 +75,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
 
 
 def channel_importance(run: Run, problems: list[Problem]) -> pd.DataFrame:
-    """The recall that each class loses if a channel is permuted; empty if `explain` has not been run.
+    """The recall that each class loses if a channel is permuted; empty if `explain` has left nothing to read.
 
     Columns: of (the run), channel, class, clips, recall, permuted (recall with the channel permuted),
     difference (recall less permuted). Both recalls are of the epoch that counts, on the clips and seeds that

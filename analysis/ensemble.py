@@ -25,7 +25,9 @@ def requested_ensemble(options: AnalysisOptions) -> RunFolder:
 
 
 def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
-    """Write the ensemble below runs/<dataset>/ and return it; the same members in the same order rewrite it.
+    """Write the ensemble of these runs below runs/<dataset>/ and return it.
+
+    The same members in the same order replace it. RequestError if the runs cannot form an ensemble.
 
     write_ensemble(find("runs", "esc10"), Path("runs"))
     """
@@ -49,8 +51,8 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
             )
     names = [run.name for run in members]
     configs = [run.config for run in members]
-    # If all members selected their epoch alike (same validation, or none), each checkpoint is averaged.
-    # Otherwise the checkpoints that count are averaged and written as `last`.
+    # If all members selected their epoch alike (same validation, or none), each checkpoint is averaged;
+    # otherwise those that count are averaged and written as `last`.
     alike = len({(run.selection_protocol, run.checkpoint) for run in members}) == 1
     means = {"last": np.mean([run.probabilities[0] for run in members], axis=0)}
     if alike:
@@ -62,7 +64,7 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     hash_, family = (
         digest([digest([getattr(config, key) for config in configs]), ENSEMBLE]) for key in ("hash", "family")
     )
-    # Ensembles of different runs with the same features would share a label: the hash distinguishes them.
+    # The hash distinguishes ensembles of different runs with the same features.
     differences = filter(None, [f"s{seed}" if seed else "", hash_[:6]])
     config = EnsembleConfig(
         **{key: getattr(first.config, key) for key in SHARED},

@@ -28,7 +28,7 @@ State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
 
 UNEVEN = 1.5  # classes are uneven from this ratio of clips in the largest to clips in the smallest
-HARDEST = 3
+HARDEST = 3  # classes that count as hardest; more if several tie
 COMPARISON = [
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
     *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
@@ -51,21 +51,21 @@ class Findings:
     """The facts that a report states about runs."""
 
     state: State
-    problems: Sequence[Problem] = ()  # those of reading first, then runs outside the ranking
+    problems: Sequence[Problem] = ()  # those of reading first, then runs outside the main ranking
     excluded: Mapping[str, int] = field(default_factory=dict)  # reason or kind of problem -> number of runs
     threats: Sequence[Threat] = ()
     main: Ranking | None = None
     runs: Sequence[Run] = ()  # every configuration, in the order of the comparison table
-    rows: Sequence[Row] = ()  # ranked configurations, best first; columns of `compared` and `run_details`
-    others: Sequence[Row] = ()  # configurations outside the ranking, same columns
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # those with rows
+    rows: Sequence[Row] = ()  # the main ranking, best first; columns of `compared` and `run_details`
+    others: Sequence[Row] = ()  # configurations outside the main ranking, same columns
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # those of one run may be empty
     groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # number of source recordings, or other groups
     chance: float = np.nan  # accuracy of always predicting the commonest class; tags: mean prevalence
     chance_p: float = np.nan  # p of the best run against chance
-    detectable: float = np.nan  # smallest difference to the second run that is found with a power of 80 %
-    recordings_needed: int = 0  # number of recordings for a verdict; 0 if there are enough
-    nested: float = np.nan  # accuracy if each fold's run is selected on the other folds
+    detectable: float = np.nan  # smallest difference to the second run found with a power of 80 %
+    recordings_needed: int = 0  # recordings that a verdict takes; 0 if there are enough, or if unknown
+    nested: float = np.nan  # accuracy if the run for each fold is selected on the other folds
     hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall (tags: average precision) first
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: ImportanceFolder | None = None  # the shown call of `make importance`
@@ -216,8 +216,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
 
     Columns: those of the comparison table, one for each metric, label, exact (another seed would give the
     same predictions), control (a feature occurs more than once in its set), members (name -> accuracy alone),
-    accuracy_low and _high, difference_low and _high. `difference` is to the best of the main ranking and NaN
-    in the others; its interval is corrected like p.
+    accuracy_low and _high, difference_low and _high. `difference` is to the best of the main ranking, and NaN
+    in the other rankings; its interval is corrected like p.
     """
     parts = []
     for ranking in ranked:

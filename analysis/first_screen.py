@@ -1,8 +1,8 @@
 """The figures of a report's first screen: forest plot, small confusion matrix, common mistake.
 
-The forest plot has a panel for each group of runs that differ in features or TAG alone, one of ensembles, and
-if there are several panels one of all runs, on one axis. A dot is hollow if its run does not differ clearly
-from the best of the ranking.
+The forest plot has a panel for each group of runs that differ in features or TAG alone, and one for the
+ensembles of runs. If these are several, a panel shows all runs on one axis. A dot is hollow if its run does
+not differ clearly from the best of the ranking.
 """
 
 from itertools import chain
@@ -21,9 +21,9 @@ CLASSES_SHOWN = 12  # in the small confusion matrix; if there are more, those wi
 
 
 def summary(found: Findings) -> dict[str, object]:
-    """The template's data: forest plot and, except for tags, small confusion matrix and common mistake."""
+    """The template's values: forest plot and, except for tags, small confusion matrix and common mistake."""
     best = found.runs[0]
-    # The forest plot's axis: whole tens of percent, from below the lowest to above the highest number.
+    # The forest plot's axis spans all numbers in whole tens of percent.
     accuracy = pd.DataFrame(found.rows)[["accuracy", "accuracy_low", "accuracy_high"]]
     numbers = accuracy.assign(chance=found.chance).to_numpy(float)
     low = int(np.floor(10 * np.nanmin(numbers)))
@@ -44,7 +44,7 @@ def summary(found: Findings) -> dict[str, object]:
 
 
 def forest_panels(found: Findings) -> dict[str, list[Row]]:
-    """Title -> rows of the main ranking. The best run's panel is first, but after `all` if it has one run."""
+    """Title -> rows of the main ranking. `all` comes last, or first if the best run's panel has one row."""
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
     panels: dict[str, list[Row]] = {}

@@ -1,6 +1,6 @@
-"""Which features matter: tests and intervals by source recording for the scores of `make importance`.
+"""The importance of features: tests and intervals by source recording for the scores of `make importance`.
 
-Each feature has several measures (`ImportanceFolder.contributions`), which are averaged over clips. Measures
+Each feature has several measures (`ImportanceFolder.contributions`), which are averaged over folds. Measures
 are tested like differences between two runs: by sign flips of source recordings. All features of one measure
 are a family (maxT), and the interval inverts the test. The tests use log probability; accuracy (mAP for tags)
 is shown beside it.
@@ -27,10 +27,10 @@ FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
 def gain_tests(
     gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp], draws: int = DRAWS
 ) -> pd.DataFrame:
-    """mean, low, high, p and significant for each column of gains (N, F): means over folds.
+    """Mean over folds, low, high, p and significant for each column of `gains` (N, F).
 
-    p and interval are corrected for all columns. A column with NaN has NaN. With too few recordings there is
-    no interval.
+    p and interval are corrected for all columns. A column with NaN has NaN and is not significant. With too
+    few recordings there is no interval.
     """
     known = np.isfinite(gains).all(axis=0)
     weights = fold_weights(folds)[:, None]
@@ -45,9 +45,10 @@ def gain_tests(
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     """The report's tables by name; `mean` is in nats.
 
-    features    a row a feature and measure: mean, low, high, p, significant, points of accuracy or mAP
-    classes     a row a class and feature: mean Shapley value, p corrected for all rows, significant
-    pairs       a row a feature and another, similar ones together: cka of their statistics, interaction in
+    features    one row for each feature and measure: mean, low, high, p, significant, points of accuracy
+                or mAP
+    classes     one row for each class and feature: mean Shapley value, p corrected for all rows, significant
+    pairs       one row for each two features, similar ones together: cka of their statistics, interaction in
                 nats (negative: they are redundant)
     sets        as `best_by_size`
     recordings  as `learning_curve`
@@ -73,7 +74,7 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
     by_class = gain_tests(cells, groups, folds)[["mean", "p", "significant"]].set_axis(index)
 
-    # Average-linkage clustering by CKA puts similar features side by side.
+    # Clustering by CKA, with average linkage, puts similar features side by side.
     cka = folder.redundancy
     distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(features), 1)]
     order = leaves_list(linkage(distances, "average", optimal_ordering=True))
@@ -106,7 +107,7 @@ def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], sco
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
-    """A row a size: size, features, accuracy, milliseconds a clip, share of the gain of all features.
+    """One row for each size of set: features, accuracy, milliseconds a clip, share of all features' gain.
 
     For each fold, the fitted set with the best log probability on the other folds is scored on that fold;
     `features` and `milliseconds` are those of the set that is best on all folds.
@@ -133,12 +134,13 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
 
 
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
-    """A row for each part of the training recordings: share, recordings, accuracy of all features, low, high.
+    """One row for each part of the training recordings: share, recordings, accuracy of all features and its
+    interval (low, high).
 
-    It is empty if the smallest part has fewer than FEWEST_RECORDINGS, or if two parts have equally many. A
-    row for twice the recordings follows if a power law of the error fits: the line through the logarithms of
-    the four error rates must fall and stay within their intervals. To first order, the error that the law
-    predicts is a mean over clips too, so its interval is computed like the others.
+    The table is empty if the smallest part has fewer than FEWEST_RECORDINGS, or if two parts have equally
+    many. A row for twice the recordings follows if a power law of the error fits: the line through the
+    logarithms of the four error rates must fall and stay within their intervals. To first order, the error
+    that the law predicts is a mean over clips too, so its interval is computed like the others.
     """
     clips = folder.clips
     names = ["share", "recordings", "accuracy", "low", "high"]

@@ -3,8 +3,8 @@
 One hash covers the inputs of a report except audio files. While it is the same and no written file is
 missing, the report is made again only with OVERWRITE=1. Files count by path, size and time, because hashing
 the content of thirty runs takes too long. The project's own code and templates count too, so that a new
-version makes its report anew. The names of the files that a report wrote stand beside the hash: the next
-report removes those that it does not write, unless somebody has changed them.
+version makes its report anew. The manifest keeps this hash and the names of the files that the report wrote.
+The next report removes those that it does not write itself, unless somebody has changed them.
 """
 
 import json
@@ -38,7 +38,8 @@ class ReportJob:
 def jobs(options: AnalysisOptions) -> list[ReportJob]:
     """A job for DATASET, else for each dataset of the runs in RUN, else for all that have runs or a cache.
 
-    A report on chosen runs (RUN=) has a folder of its own, so that the full report stays.
+    A report on chosen runs (RUN=) has a folder of its own, so that the full report stays. RequestError if
+    there is nothing to report on, or if RUN names two folders of one name.
     """
     single = options.dataset or options.name
     name = dataset_name(single, options.name)
@@ -74,7 +75,7 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
 MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
-OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # a report depends on them
+OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # a report depends on these
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
@@ -86,15 +87,15 @@ class Built:
     headline: str
     remarks: list[str]
     next_command: str
-    whole: bool  # False if a damaged run, fold or cache file was left out
+    whole: bool  # False if anything damaged was left out
     fresh: bool = True
 
 
 class Manifest:
     """A report's inputs, files and printed lines, kept beside it.
 
-    A damaged manifest counts as none. Keys of `content`: inputs (the hash), files (name -> size and time),
-    figures (stem -> digest), printed (fields of Built).
+    `content` has the keys inputs (the hash), files (name -> size and time), figures (stem -> digest) and
+    printed (fields of Built). It is empty if the manifest is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:

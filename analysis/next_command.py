@@ -1,6 +1,6 @@
 """The command that a report proposes, chosen by its findings.
 
-Only runs of the main ranking count, so that an old run of a single fold does not decide.
+It is chosen for the runs of the main ranking, so that an old run of a single fold does not decide.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,18 +12,18 @@ from commandline.spelling import make_command
 from features_cache.names import first_compared
 
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
-DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # to try next if nothing beats chance
+DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # to try next, in this order
 
 
 @dataclass(frozen=True)
 class Situation:
-    """Facts besides the findings that decide on the next command.
+    """The facts, besides the findings, that decide on the next command.
 
     given        the variables of the dataset and the folders
     frames       cached feature -> number of frames
     audio        whether further features can be computed
-    trainable    whether the clips are of two classes and two folds at least
-    outdated     names of runs trained before clips, labels or folds changed
+    trainable    whether the clips have at least two classes and two folds
+    outdated     names of runs trained before the dataset changed
     explained    names of runs that `explain` has been run on, or refuses
     unchecked    whether the audio is the user's own and `check` has not examined it
     """
@@ -42,12 +42,12 @@ class Situation:
         return without(self.given, "RUNS")
 
     def train(self, run: Run, *sets: str) -> str:
-        """The command that trains a run's configuration on these feature sets; it replaces outdated runs."""
+        """The command that trains a run's configuration on these sets; with RETRAIN=1 if any is outdated."""
         again = ["RETRAIN=1"] if self.outdated else []
         return make_command("sweep", *self.given, *again, f"FEATURES={' '.join(sets)}", *own_words(run))
 
     def extracted(self, features: Sequence[str], command: str) -> str:
-        """The command, preceded by the extraction of those features that a cache lacks."""
+        """The command, preceded by the extraction of those features that an existing cache lacks."""
         lacking = " ".join(name for name in features if self.frames and name not in self.frames)
         extraction = make_command("features", *self.of_data, f"FEATURES={lacking}")
         return f"{extraction} && {command}" if lacking else command
@@ -57,7 +57,8 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     """A command to copy, and the key of its reason in words.txt.
 
     The order: mend the data, a first run, outdated runs again, other features if none beats chance, a run to
-    compare with, missing folds, a network after exact solutions, seeds, a larger set, explain, predict.
+    compare with, missing folds, a network after exact solutions, seeds, a larger set, explain, then predict
+    or write for a paper.
     """
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:
@@ -68,7 +69,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     if not situation.trainable:
         return make_command("data", *situation.of_data), "untrainable"
     if not trained:
-        # A first run on cached features, or extraction if nothing but the waveform is cached.
+        # Train on cached features; extract some if nothing but the waveform is cached.
         vectors = [name for name, frames in situation.frames.items() if frames == 1]
         together = "+".join(first_compared(situation.frames) or vectors[:1])
         command = make_command("features", *situation.of_data)
@@ -104,7 +105,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
     if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
         return sweeps(given, lacking, SEEDS), "seeds"
-    # Add the best single feature that the best set lacks, else explain, predict, or write for a paper.
+    # Add the best single feature that the best set lacks.
     sets = [run.channels for run in trained]
     for run in ranked:
         alike = differing_options(run, best) <= {"features"} and "+" not in run.features
@@ -124,22 +125,20 @@ def without(words: Sequence[str], *names: str) -> list[str]:
     return [word for word in words if word.partition("=")[0] not in names]
 
 
-def own_words(run: Run, given: Sequence[str] = ()) -> list[str]:
-    """The NAME=value words of the run's configuration except FEATURES, SEED and the names in `given`."""
-    words = run.config.command or [f"MODEL={run.model}"]
-    return without(words, "FEATURES", "SEED", *(word.partition("=")[0] for word in given))
+def own_words(run: Run) -> list[str]:
+    """The NAME=value words of the run's configuration except FEATURES and SEED."""
+    return without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
 
 
-def sweeps(
-    given: Sequence[str],
-    runs: Sequence[Run],
-    seeds: Sequence[int] = (),
-) -> str:
-    """A command that trains these runs with `seeds`, else with their own; each set of options is one part."""
+def sweeps(given: Sequence[str], runs: Sequence[Run], seeds: Sequence[int] = ()) -> str:
+    """Commands, joined by &&, that train these runs with `seeds`, else with their own.
+
+    Runs that differ in features alone share a command.
+    """
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
         numbers = " ".join(map(str, seeds or run.seeds))
-        words = [*own_words(run, given), *([f"SEED={numbers}"] if numbers != "0" else [])]
+        words = [*own_words(run), *([f"SEED={numbers}"] if numbers != "0" else [])]
         sets.setdefault(tuple(words), []).append(run.features)
     return " && ".join(
         make_command("sweep", *given, f"FEATURES={' '.join(dict.fromkeys(features))}", *words)

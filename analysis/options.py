@@ -10,7 +10,7 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
 
     dataset: str = option("", "the dataset to report on; without it, every dataset that has runs or a cache")
     run: tuple[str, ...] = option(
-        (), "only these runs, in a report of their own: a name, a path, a unique prefix, last"
+        (), "only these runs, in a report of their own: each a name, a path, a unique prefix or last"
     )
     ensemble: tuple[str, ...] = option(
         (),

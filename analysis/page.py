@@ -18,7 +18,7 @@ from commandline import terminal
 from commandline.spelling import spelled
 
 UNKNOWN = "–"
-NAMED = 3  # names in a list before "and 6 more"; the tables have all
+NAMED = 3  # names in a list before "and 6 more"
 
 
 def render(template: str = "page.html", /, **content: object) -> str:
@@ -47,7 +47,7 @@ def environment() -> jinja2.Environment:
         **CELLS,
         "zip": zip,
         "cell": lambda value, kind: CELLS[kind](value),
-        # The sort key of a number; an unknown number is '' and stays last.
+        # The sort key of a number: '' if it is unknown, which stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
         "plural": terminal.counted,
         "several": terminal.plural,
@@ -92,7 +92,7 @@ def slug(text: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """`mel, mfcc, cqt and 3 more`: at most NAMED names, or one more if that is the last."""
+    """`mel, mfcc, cqt and 3 more`: the first NAMED names; all of them if only one would be left out."""
     many = len(names) > NAMED + 1
     chosen = [*names[:NAMED], f"{len(names) - NAMED} more"] if many else names
     return " and ".join(filter(None, [", ".join(chosen[:-1]), *chosen[-1:]]))

@@ -2,10 +2,12 @@
 
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips, source recordings, the
 cache's audio settings and parameters, folds and protocol (the validation clips, the epoch that counts). The
-main ranking has runs that finished every fold. If no two comparable runs did, it has runs that finished the
-same folds, and runs with more folds join it with these folds alone. Accuracy is the mean over folds (tags:
-mAP of all folds), with a bootstrap interval. Sign flips compare the best run with each other run and with
-chance (`analysis.significance`). Conventions: R runs, best first; F folds; G source recordings.
+main ranking has runs that finished every fold. If no two comparable runs did, but several finished the same
+folds, these are ranked; comparable runs with more folds join them with these folds alone. Accuracy is the
+mean over folds (tags: mAP of all folds), with a bootstrap interval. Sign flips compare the best run with each
+other run and with chance (`analysis.significance`).
+
+Conventions: R runs, best first; N clips; F folds; G source recordings.
 """
 
 from collections import Counter
@@ -42,11 +44,11 @@ class Ranking:
     runs: tuple[Run, ...]  # (R,)
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F); mAP for tags
-    interval: Floats  # (R, 2) of the accuracy, 95 %; NaN for a single recording
-    scores: Floats  # (G, R) sums by recording, whole numbers if all folds are equally large; tags: jackknife
+    interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
+    scores: Floats  # (G, R) sums by recording: whole numbers if all folds are equally large; tags: jackknife
     worth: Floats  # (N,) score of a clip that is predicted correctly
-    level: float  # a difference is clear if p is below it: of the best run to the others, of ablations
-    reason: str  # why its runs are not in the main ranking, see `reason_apart`; '' for the main ranking
+    level: float  # a difference to the best run, or of an ablation, is clear if its p is below this
+    reason: str  # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
 
     @property
     def best(self) -> Run:
@@ -54,7 +56,7 @@ class Ranking:
 
     @property
     def accuracy(self) -> Floats:
-        """(R,) means over folds; for tags, mAP of all folds together, which is not the mean of the folds'."""
+        """(R,) means over folds; for tags, mAP over all folds, which is not the mean of the folds' mAP."""
         if self.best.tags:
             return self.scores.sum(axis=0) / self.unit
         return self.fold_accuracy.mean(axis=1)
@@ -78,12 +80,12 @@ class Ranking:
     def labels(self) -> dict[str, str]:
         """Run name -> its label, which no other run has.
 
-        It is the features (`mel+mfcc`), or else the features with the model and the options that differ
-        (`mel+mfcc (texture)`, `mel+mfcc (texture, tag second)`), or else the name.
+        The label is the first of three that is unique: the features (`mel+mfcc`), the features with the model
+        and the options that differ (`mel+mfcc (texture, tag second)`), the name.
         """
         forms = []
         for run in self.runs:
-            members = len(run.config.members)  # more than two are counted: a list would fill lines
+            members = len(run.config.members)  # the features of more than two would fill lines
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
             forms.append((features, f"{features} ({setting(run, alike)})", run.name))
@@ -92,7 +94,7 @@ class Ranking:
 
     @property
     def differences(self) -> Floats:
-        """(G, R - 1) scores of every other run less those of the best run, by recording."""
+        """(G, R - 1) scores of each other run less those of the best run, by recording."""
         return self.scores[:, 1:] - self.scores[:, :1]
 
     @cached_property
@@ -104,7 +106,7 @@ class Ranking:
     def chance(self) -> tuple[float, float]:
         """Accuracy of always predicting the commonest class, and p of the best run against it.
 
-        For tags it is the mean prevalence. p is corrected, because the best of R runs is tested.
+        For tags, chance is the mean prevalence. p is corrected, because the best of R runs is tested.
         """
         best = self.best
         if best.tags:
@@ -124,8 +126,8 @@ def rankings(
 ) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 
-    Exactly two runs that RUN= chose (`named`) are one planned comparison, if they are comparable. Sets with a
-    run whose name is in `outdated` come last.
+    If RUN= chose the runs (`named`) and they are two that are comparable, they are one planned comparison.
+    Sets with a run whose name is in `outdated` come last.
     """
     sets: list[list[Run]] = []
     for run in runs:
@@ -220,12 +222,12 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
 def nested_selection(scores: Floats, criterion: Floats) -> float:
     """Mean over folds of the score of the run that is best on the other folds; NaN for one fold.
 
-    `scores` and `criterion`, by which the best is chosen, are (R, F). The highest of many test scores is
-    optimistic; this mean is not.
+    `scores` (R, F) are averaged; the best run is chosen by `criterion` (R, F), and the first run wins a tie.
+    The highest of many test scores is optimistic; this mean is not.
     """
     if scores.shape[1] < 2:
         return np.nan
     others = criterion.sum(axis=1, keepdims=True) - criterion
-    # Rounded, so that equal sums are equal and the better run over all folds wins the tie.
+    # Rounding keeps equal sums equal.
     chosen = np.argmax(np.round(others, 12), axis=0)
     return float(scores[chosen, np.arange(scores.shape[1])].mean())

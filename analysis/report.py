@@ -1,8 +1,8 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
 The five steps share one Content: read, find, draw, propose, write. Nothing is trained, and nothing is written
-outside the report's folder. Figures are kept if their data and the drawing code did not change;
-`analysis.jobs` decides whether the whole report is up to date.
+outside the report's folder. A figure is drawn again if its data or the drawing code changed, or with
+OVERWRITE=1. `analysis.jobs` decides whether the whole report is up to date.
 """
 
 import platform
@@ -39,7 +39,7 @@ from features_cache.table import originals
 from results.importance_folder import find_importance
 from storage.files import replace_file
 
-FEW_RECORDINGS = 30  # with fewer recordings, the page shows the accuracy of each
+FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
 
 @dataclass
@@ -49,19 +49,19 @@ class Content:
     job: ReportJob
     options: AnalysisOptions
     writer: FigureWriter
-    # read
+    # filled by `read`
     cache: Cache | None
     features: list[str]  # cached and readable
-    checked: list[Attributes] | None  # findings of `check`; None if it has not been run
+    checked: list[Attributes] | None  # findings of `check`; None if it has not examined these clips
     results: Results
     problems: list[Problem]
-    # found
+    # filled by `find`
     found: Findings = field(default_factory=lambda: Findings("none"))
-    outdated: set[str] = field(default_factory=set)  # names of runs trained before clips or labels changed
+    outdated: set[str] = field(default_factory=set)  # names of runs trained before the dataset changed
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    # drawn
-    sections: dict[str, str] = field(default_factory=dict)  # template -> its word in the page's navigation
-    shown: dict[str, object] = field(default_factory=dict)  # further names that the templates use
+    # filled by `draw`
+    sections: dict[str, str] = field(default_factory=dict)  # template -> its title in the page's navigation
+    shown: dict[str, object] = field(default_factory=dict)  # name -> further value for the templates
     files: set[str] = field(default_factory=set)  # paths of written files, relative to the report's folder
 
 
@@ -85,7 +85,7 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
 
 
 def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> Content:
-    """Read the runs and the cache; `drawn` has the digest of each existing figure by its stem."""
+    """Read the runs and the cache; `drawn` maps the stems of existing figures to their digests."""
     cache, features, damage = readable_cache(job.cache)
     results = load_runs(progress(job.runs, label="reading", unit="run"))
     return Content(
@@ -132,7 +132,7 @@ def find(content: Content) -> None:
 
 
 def draw(content: Content) -> None:
-    """Add the page's sections in order: figures, further tables, and the other data of their templates."""
+    """Add the page's sections in order: their figures, further tables and other data for the templates."""
     found = content.found
     cache = content.cache
     writer = content.writer
@@ -164,7 +164,7 @@ def draw(content: Content) -> None:
 
 
 def show_clips(content: Content) -> None:
-    """Add the error section's data: clips, their audio (embedded for errors) and, except for tags, images."""
+    """Add the error section's data: clips, their audio and, except for tags, their images."""
     runs = content.found.runs
     cache = content.cache
     if content.found.tags:
@@ -197,7 +197,10 @@ def show_clips(content: Content) -> None:
 
 
 def show_detections(content: Content) -> None:
-    """Add the section of detections, if clips are windows of recordings whose events are known."""
+    """Add the detections of the best run, if clips are windows of recordings with known events.
+
+    There is no such section if the run is older than the dataset, or if none of its classes has an event.
+    """
     best = content.found.runs[0]
     events = annotated_events(content.cache) if content.cache and best.name not in content.outdated else None
     if content.cache and events is not None and events["label"].isin(best.classes).any():
@@ -212,7 +215,7 @@ def show_detections(content: Content) -> None:
 
 
 def show_importance(content: Content) -> None:
-    """Add the section of the largest finished call of `make importance`; the other calls are named."""
+    """Add the section of the largest finished call of `make importance`, and name the other calls."""
     calls = {}  # folder -> sort key: most classes first, then most features, then the newest
     for folder in find_importance(content.options.runs, content.job.dataset):
         try:
@@ -240,9 +243,9 @@ def propose(content: Content) -> tuple[str, str]:
     cache = content.cache
     attribution = content.tables.get("attribution")
     explained = set() if attribution is None else set(attribution["of"])
-    if content.found.tags:  # which `explain` refuses
+    if content.found.tags:  # `explain` refuses them
         explained |= {run.name for run in content.found.runs}
-    # The user's own audio, not yet examined by `check`.
+    # The audio is the user's own, and `check` has not examined it.
     unchecked = (
         cache is not None
         and content.checked is None
@@ -264,7 +267,7 @@ def propose(content: Content) -> tuple[str, str]:
 
 
 def write(content: Content, command: str, reason: str) -> Built:
-    """Write the tables, the files for papers, and the page, which names `command` as the next one."""
+    """Write the tables, the page, which proposes `command`, and with PAPER=1 the files for papers."""
     job = content.job
     found = content.found
     cache = content.cache
@@ -284,7 +287,7 @@ def write(content: Content, command: str, reason: str) -> Built:
         content.files |= extras.load("latex").write_document(
             job.folder, found, list(figures.values()), methods
         )
-    reasons: dict[str, list[str]] = {}  # each problem once, with its runs
+    reasons: dict[str, list[str]] = {}  # text of a problem -> its runs
     for problem in content.problems:
         reasons.setdefault(problem.text, []).append(problem.run)
     html = page.render(

@@ -1,10 +1,9 @@
 """Run folders as plain arrays, which the rest of `analysis` works with.
 
-Conventions: a `Run` is one configuration, its S seeds side by side, on the N clips that its finished
-folds tested, in the order of their ids; K classes in the order of run.json. Runs that tested the same
-clips therefore line up row by row. A file that cannot be read becomes a `Problem`, a sentence that names the
-file and says what to do; the rest is read. Each fold is read by itself, so that a damaged predictions.csv
-costs one fold.
+Conventions: a `Run` is one configuration with S seeds. Its N clips are those that its finished folds tested,
+sorted by id, so that runs on the same clips line up row by row. Its K classes are in the order of run.json.
+A file that cannot be read becomes a `Problem`, which names the file and says what to do; the rest is read. A
+damaged predictions.csv costs one fold.
 """
 
 from collections import Counter
@@ -43,13 +42,13 @@ class Problem:
 class Run:
     """One configuration and what its seeds predicted for the test clips of the finished folds."""
 
-    name: str  # the folder of its first seed
+    name: str  # name of its first seed's folder
     dataset: str
     features: str
     model: str
     task: str  # classes | categories | tags
     protocol: str  # how it was trained and tested, in words
-    folders: tuple[RunFolder, ...]  # (S,) one a seed, by seed
+    folders: tuple[RunFolder, ...]  # (S,) one for each seed, sorted by seed
     classes: tuple[str, ...]  # (K,)
     categories: tuple[str, ...]  # (K,) each class's major category, '' for none
     clip_ids: Strings  # (N,) sorted
@@ -57,9 +56,9 @@ class Run:
     folds: Ints  # (N,) the fold that tested the clip
     target: Ints  # (N,) class numbers; tags: -1 unless the clip has exactly one label
     labels: Targets  # (N, K) whether a clip has the class; tags: several or none
-    checkpoints: dict[str, Floats]  # 'last', and 'best' if validation chose one: (S, N, K) each
-    history: pd.DataFrame  # one row an epoch: the columns of history.csv, fold, seed
-    members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) of each model of a trained ensemble
+    checkpoints: dict[str, Floats]  # (S, N, K) each: 'last', and 'best' if validation chose one
+    history: pd.DataFrame  # one row for each epoch: the columns of history.csv, fold, seed
+    members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) each of a trained ensemble
 
     @property
     def config(self) -> RunConfig | EnsembleConfig:
@@ -73,7 +72,7 @@ class Run:
         return to_json(config.options) if isinstance(config, RunConfig) else {"members": [*config.members]}
 
     def option_text(self, key: str) -> str:
-        """An option's value as text; if it is absent from run.json or empty, `none` (of padding, `keep`)."""
+        """An option's value as text; `none`, or `keep` for padding, if it is absent, empty or zero."""
         value = self.options.get(key, getattr(self.config, key, None))
         return str(value or ("keep" if key == "padding" else "none"))
 
@@ -103,9 +102,9 @@ class Run:
 
     @property
     def selection_protocol(self) -> str:
-        """The part of the protocol that runs of one ranking share: the validation, and the epoch that counts.
+        """The validation and the epoch that counts, which runs of one ranking share.
 
-        It is the whole `protocol`, which also names the number of epochs, if the validation is unknown.
+        If the validation is unknown, it is the whole `protocol`.
         """
         return f"{self.config.val}, {self.checkpoint}" if self.config.val else self.protocol
 
@@ -120,17 +119,20 @@ class Run:
 
     @property
     def probabilities(self) -> Floats:
-        """(S, N, K); rows sum to one, except for tags."""
+        """(S, N, K) of the checkpoint that counts; rows sum to one, except for tags."""
         return self.checkpoints[self.checkpoint]
 
     @cached_property
     def ranks(self) -> Floats:
-        """(S, N, K) for tags: ranks of each class's probabilities within each fold."""
+        """(S, N, K) ranks of each class's probabilities within each fold, for tags."""
         return np.stack([fold_ranks(values, self.folds) for values in self.probabilities])
 
     @cached_property
     def decisions(self) -> Targets:
-        """(S, N, K) whether a class is predicted: the likeliest; for tags, by thresholds of other folds."""
+        """(S, N, K) whether a class is predicted.
+
+        It is the likeliest class; with tags, each class above its threshold from the other folds.
+        """
         if not self.tags:
             return np.eye(len(self.classes), dtype=bool)[self.predicted]
         thresholds = [
@@ -140,17 +142,17 @@ class Run:
 
     @property
     def predicted(self) -> Ints:
-        """(S, N) class numbers."""
+        """(S, N) number of the likeliest class."""
         return self.probabilities.argmax(axis=2)
 
     @property
     def correct(self) -> Floats:
-        """(N,) share of the seeds that predicted each clip correctly; for tags, exactly its labels."""
+        """(N,) share of the seeds that predicted each clip correctly: with tags, exactly its labels."""
         return (self.decisions == self.labels).all(axis=2).mean(axis=0)
 
     @property
     def missing_folds(self) -> tuple[int, ...]:
-        """Folds of the protocol without predictions."""
+        """Folds of the protocol of which this run has no predictions."""
         return tuple(fold for fold in self.folders[0].folds if fold not in set(self.folds.tolist()))
 
 
@@ -163,7 +165,7 @@ class Results:
 
 
 def load_runs(folders: Iterable[RunFolder]) -> Results:
-    """Every readable configuration among the folders, in the order given, with its seeds side by side."""
+    """Every configuration that can be read, in the order of the folders, its seeds as one run."""
     families: dict[str, list[Run]] = {}
     problems: list[Problem] = []
     for folder in folders:
@@ -177,7 +179,11 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
 
 
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
-    """One folder as a run of one seed, None if no fold was tested; `problems` names what is left out."""
+    """One folder as a run of one seed; None if no fold was tested.
+
+    `problems` names what is left out. RequestError if run.json or every fold is damaged, or if a clip was
+    tested twice.
+    """
 
     @contextmanager
     def named(what: str) -> Iterator[None]:
@@ -321,7 +327,10 @@ def on_folds(run: Run, folds: Ints) -> Run:
 
 
 def added_clips(runs: Sequence[Run], cache: Cache) -> int:
-    """Clips that have the features of a run which tested every fold, and that no run has tested."""
+    """The number of clips that have a run's features and that no run has tested.
+
+    The run is the first that tested every fold and whose features the cache has; 0 if there is none.
+    """
     folds = {*cache.clips["fold"]}
     for run in runs:
         if isinstance(run.config, RunConfig) and {*run.folds.tolist()} == folds:
@@ -334,7 +343,7 @@ def added_clips(runs: Sequence[Run], cache: Cache) -> int:
 
 
 def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
-    """A problem for each run with test clips that have another class or fold in the cache, or are gone.
+    """A problem for each run with test clips that have another class or fold in `clips`, or are gone.
 
     `clips` is the cache's table.
     """

@@ -2,8 +2,9 @@
 
 If two runs are equally good, the difference on a source recording favours either run equally often. The test
 draws the signs of all recordings' differences many times and counts how often their sum is at least as far
-from zero as the observed one (Fisher's randomisation test; with one seed, and one clip in each recording, it
-is McNemar's exact test). Recordings on which the runs agree do not change p.
+from zero as the observed one (Fisher's randomisation test). A single difference in whole numbers has an exact
+p; with one seed, and one clip in each recording, this is McNemar's exact test. Recordings on which the runs
+agree do not change p.
 
 Several differences are tested as a family by the largest standardised one, under signs drawn for whole
 recordings, so that runs that resemble each other cost little (step-down maxT; Westfall and Young 1993). A
@@ -16,7 +17,7 @@ repeated with d times a recording's share of the clips taken from each recording
 corrected as the verdict is, and excludes zero exactly if the verdict is clear.
 
 Conventions: G recordings, M differences, B patterns of signs. A recording's difference is the sum over its
-clips: whole numbers if all folds have equally many clips, else weighted as in the mean that is tested. For
+clips: a whole number if all folds have equally many clips, else weighted as in the mean that is tested. For
 tags it is a difference of jackknife values.
 """
 
@@ -29,9 +30,9 @@ from results.scores import Floats
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
-POWER = 0.80  # probability with which a difference "would be found"
+POWER = 0.80  # probability with which `detectable` differences are found
 DRAWS = 10_000  # patterns of signs
-CHUNK = 500  # patterns at a time: 40 MB of 10,000 recordings
+CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
 SIGNS_SEED = 0  # the same signs in every table and every report
 ROUNDING = 1e-9  # standardised sums closer than this are equal
 
@@ -62,7 +63,7 @@ def sign_flip_tests(
     selected: bool = False,
     draws: int = DRAWS,
 ) -> FamilyTests:
-    """Test differences (G, M) of recordings that have `shares` (G,) of the mean.
+    """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a level for the family.
 
     selected  whether the differences are those between the best of several runs and each other run. The best
               was selected by the very scores that are tested, so its lead is compared with the largest
@@ -102,7 +103,7 @@ def sign_flip_tests(
     # come from drawn signs: they are moved to agree with the verdict.
     stop = critical[p >= level].max(initial=0)
     critical = np.where(p < level, np.minimum(critical, observed - 2 * ROUNDING), np.maximum(stop, observed))
-    # The differences that are not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
+    # An interval has every d that is not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
     # With few or very unequal recordings the interval may have only one end, or none.
     squared = (critical + ROUNDING) ** 2
     curvature = 1 - squared * (shares @ shares)
@@ -142,11 +143,11 @@ def fewest_recordings(level: float) -> int:
 
 
 def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
-    """The smallest difference found with POWER; the multiple of the recordings that the observed one needs.
+    """The smallest difference found with POWER, and by what the recordings multiply to find the observed one.
 
-    `difference` (G,) of the recordings sums to the observed one; the multiple is 0 if the sum is 0. A larger
-    difference needs more recordings that differ, so the variance is at least that of recordings that all
-    differ the same way.
+    `difference` (G,) sums to the observed one; the multiple is 0 if the sum is 0. `critical` is the
+    standardised sum beyond which it is significant. A larger difference needs more recordings that differ, so
+    the variance is at least that of recordings that all differ the same way.
     """
     effective = 1 / float(shares @ shares)
     observed = difference.sum()

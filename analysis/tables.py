@@ -1,7 +1,7 @@
 """The tables of a report about runs as unrounded data frames, and their rounded form for Markdown.
 
-Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration first. `n` counts
-folds, `sd` is the sample standard deviation over them (NaN for one fold).
+Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration first. `n` counts the
+folds (1 if the metric pools them), and `sd` is the sample standard deviation over them (NaN if n is 1).
 
 literature.csv holds published results with their protocols and DOI, each looked up in the paper, its authors'
 repository or the dataset's own list.
@@ -35,8 +35,8 @@ from results.scores import (
     scaled,
 )
 
-CONFUSED_PAIRS = 20
-TAG_ERRORS = 10  # at most so many errors are listed for each kind and class
+CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
+TAG_ERRORS = 10  # most errors listed for each class and kind
 
 
 def fold_scores(run: Run) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def fold_scores(run: Run) -> pd.DataFrame:
 
 
 def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, float]:
-    """Metrics of one seed of a run of tags on these clips; mAP within one fold is biased upwards."""
+    """Metrics of one seed on the chosen clips, for tags; mAP within one fold is biased upwards."""
     labels = run.labels[clips]
     probabilities = run.probabilities[seed][clips]
     scores = tags.epoch_scores(labels, probabilities)
@@ -77,7 +77,7 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:
-    """The training, protocol and cost of each run; a cell that run.json does not tell is empty."""
+    """The training, protocol and cost of each run; a cell is empty if its value is not known."""
     rows = []
     for run in runs:
         config = run.config if isinstance(run.config, RunConfig) else None
@@ -108,7 +108,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def seed_scores(run: Run, probabilities: Floats) -> Floats:
-    """(S,) accuracy, mAP for tags, of each seed's `probabilities` (S, N, K) over all clips."""
+    """(S,) the accuracy (tags: mAP) of each seed over all clips, from `probabilities` (S, N, K)."""
     if not run.tags:
         return (probabilities.argmax(axis=2) == run.target).mean(axis=1)
     ranks = (tags.fold_ranks(values, run.folds) for values in probabilities)
@@ -143,8 +143,8 @@ def calibration(run: Run) -> dict[str, float]:
 def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as in scikit-learn's report.
 
-    All are means over the seeds. The last two rows are means over the classes with test clips (support: the
-    sum): `macro avg`, and `weighted avg`, weighted by support. Recall has a 95 % interval (recall_low,
+    All are means over the seeds. The last two rows are means over the classes with test clips: `macro avg`,
+    and `weighted avg`, weighted by support; their support is the sum. Recall has a 95 % interval (recall_low,
     recall_high) by bootstrap over recordings. Tags instead have average_precision with its interval (low,
     high), prevalence and auroc.
     """
@@ -182,7 +182,10 @@ def class_report(run: Run) -> pd.DataFrame:
 
 
 def labels_together(run: Run) -> pd.DataFrame:
-    """Pairs of labels that occur together, most clips first: clips with both, one or none predicted."""
+    """The pairs of labels that most clips have together: first, second, clips, both, one, none.
+
+    The last three are means over the seeds: on how many of the clips both, one or none is predicted.
+    """
     rows = []
     for first, second in combinations(range(len(run.classes)), 2):
         together = run.labels[:, first] & run.labels[:, second]
@@ -217,10 +220,10 @@ def confusion_counts(run: Run) -> Floats:
 
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """The most frequent errors: true and predicted class, count (a mean over seeds), of, share.
+    """The `most` most frequent errors: true and predicted class, count (a mean over seeds), of, share.
 
-    `of` counts the clips that have the true class and lack the predicted one; the true class of clips without
-    a label is "(none)".
+    `of` counts the clips that have the true class and lack the predicted one; share is count / of. The true
+    class of clips without a label is "(none)".
     """
     absent = ~run.labels
     true = np.column_stack([run.labels, ~run.labels.any(axis=1)]).T.astype(float)
@@ -233,7 +236,7 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """A row a source recording: number of clips, accuracy of the best `most` runs; sorted by the best's."""
+    """One row for each source recording: its clips, and the accuracy of the best `most` runs."""
     of_clips = pd.DataFrame({ranking.labels[run.name]: run.correct for run in ranking.runs[:most]})
     by_recording = of_clips.groupby(ranking.best.groups)
     table = by_recording.mean().sort_values([*of_clips], ascending=False, kind="stable")
@@ -248,7 +251,7 @@ OWN_SOURCE = "this project"
 
 
 def literature(ranking: Ranking) -> pd.DataFrame:
-    """Published results and our best run for each value of WEIGHTS, lowest first; empty for other tasks."""
+    """Published results and our best run for each value of WEIGHTS, lowest first; empty if none compare."""
     dataset = Path(ranking.best.dataset).name
     if ranking.best.task != "classes" or len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
         return pd.DataFrame()
@@ -310,7 +313,7 @@ LATEX_ESCAPES = str.maketrans(
         "−": "$-$",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
-        # After the end of a row, TeX would read these as its options.
+        # At the beginning of a row, TeX would read these as options of the line break before it.
         **{special: f"{{{special}}}" for special in "[*"},
         "\n": " ",
     }
