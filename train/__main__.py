@@ -26,7 +26,7 @@ def run(options: RunOptions) -> None:
 
 
 def sweep(options: SweepOptions) -> int:
-    """Train several feature sets, models, augmentations, recipes, seeds; skip what is finished."""
+    """Train every combination of several feature sets, models and other options; skip finished runs."""
     import train.sweep
 
     return train.sweep.run_sweep(options)
@@ -40,7 +40,7 @@ def importance(options: ImportanceOptions) -> None:
 
 
 def predict(options: PredictOptions) -> int:
-    """Predict the classes of new audio from the features of a trained run."""
+    """Predict the classes of new audio by a trained run."""
     from features_cache import dataset_name
     from results import run_folder
 

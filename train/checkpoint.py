@@ -4,12 +4,12 @@ network      state dict; with EMA the moving average
 statistics   standardisation of each channel (train/network_input.py)
 fold         the tested fold
 epoch, rows  number of epochs done, and their lines of history.csv
-progress     only in last.pt, while the fold is not finished: optimiser, scaler, early stopping; with EMA
-             the plain weights beside the average
+progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping, updates of the average;
+             with EMA the plain weights
 
 The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their description. torch.load
-does not check them; here they are checked first, in 20 ms for the 45 MB of a ResNet-18, so that no flipped
-bit enters training or prediction.
+does not check them. `load` does, in 20 ms for the 45 MB of a ResNet-18, so that no flipped bit enters
+training or prediction.
 """
 
 import io

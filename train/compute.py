@@ -1,7 +1,7 @@
 """The computation of a network: device, number format, memory layout, threads, compilation, allocation.
 
-The choice (train/choose_compute.py) is made once for a run and stands in run.json. A run that continues uses
-it again: another choice gives different values.
+The choice (train/choose_compute.py) is made once for a run and stands in run.json. A run that continues on
+the same kind of device uses it again: another choice gives different values.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ class Compute:
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         if self.device == "cuda":
-            # TF32 rounds the inputs of fp32 to ten bits, as fp16 does: it is allowed with bf16 and fp16
+            # TF32 rounds inputs to ten bits of mantissa, as fp16 does: it is allowed with bf16 and fp16
             rounded = self.precision != "fp32"
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
             torch.backends.cudnn.benchmark = True
@@ -92,9 +92,10 @@ class Compute:
     ) -> torch.Tensor:
         """(A, B, K) probabilities on the CPU, the mean over these views of a batch.
 
-        A counts the answers: the network's own, then those of an ensemble's members. `exact`
-        computes in plain fp32.
-        tags  each class has a probability of its own
+        The A answers are the network's own and those of an ensemble's members.
+
+        exact  whether to compute in plain fp32
+        tags   whether each class has a probability of its own
         """
         by_view = []
         for view in views:
@@ -110,9 +111,9 @@ class Compute:
 
 
 def device_of(text: str) -> str:
-    """The kind of device that DEVICE names; `auto` is the accelerator that is there, else cpu.
+    """The kind of device that DEVICE names; `auto` is the machine's accelerator, or cpu without one.
 
-    The process uses the named GPU from here on. RequestError if the device cannot be used.
+    A GPU that it names becomes the process's current one. RequestError if the device cannot be used.
     """
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
@@ -131,9 +132,9 @@ def device_of(text: str) -> str:
 
 
 def threads_of(text: str) -> int:
-    """The number of THREADS; auto is torch's own, within the process's affinity and cgroup.
+    """The number of THREADS; auto is torch's own, at most the cores that the process may use.
 
-    RequestError for anything else.
+    RequestError if it is neither auto nor a number from 1 to MOST_THREADS.
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
@@ -147,8 +148,8 @@ def keep_freed_memory() -> None:
 
     glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
     the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. A higher mmap threshold, as in
-    pipeline.pool, is not enough: glibc allows 32 MB at most, a quarter of an activation. Other C libraries
-    are left alone.
+    pipeline.pool, is not enough: glibc allows 32 MB at most, a quarter of an activation. Nothing happens
+    under other C libraries.
     """
     system.set_malloc(system.MMAP_MAX, 0)
     system.set_malloc(system.TRIM_THRESHOLD, NEVER)

@@ -24,7 +24,7 @@ from train.options import IDENTITY, RunOptions
 HASH_VERSION = 2  # raised if the same hash would stand for something else
 PLACED = ("features", "model")  # options that begin the folder's name
 
-# Options that the folder's name writes as the value alone or after a letter; others are option=value.
+# Options whose value stands in the folder's name alone or after a letter; others stand as option=value.
 SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
 
 
@@ -64,7 +64,7 @@ def hashed_content(
     table: pd.DataFrame,
     all_values: bool,
 ) -> dict[str, Any]:
-    """The content of `Identity`; raise HASH_VERSION with every change of it.
+    """The content of `Identity`; a change of these entries needs a higher HASH_VERSION.
 
     exact       the result of `exact_options`
     all_values  whether a channel whose columns are not time enters with all its values

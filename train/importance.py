@@ -3,7 +3,7 @@
 A model on statistics of each clip, `linear` or `texture`, is fitted to every subset of up to eight features.
 If there are more, it is fitted to the subsets along antithetic permutations (Shapley values by sampling;
 Castro, Gómez and Tejada 2009). All features together are also fitted to parts of the training recordings. The
-statistics are computed once. Folds, clips and fits are those of `make train`; no fit uses a test fold.
+statistics are computed once. Folds, clips and fits are those of `make train`: no fit uses test clips.
 
 Fits in the folder are not repeated, so a further feature costs only the new fits.
 """
@@ -131,7 +131,7 @@ class Fits:
             )  # (D,) the feature of each number that the model reads
         else:
             network = draw_network(plan, 0)
-            assert isinstance(network, TextureNet), "the other one of MODELS"
+            assert isinstance(network, TextureNet), "MODELS has no other network"
             texture = network.shift_invariant
             # the network's order: the means of all channels, their deviations, their modulation spectra
             counts = BANDS, BANDS, texture.size - 2 * BANDS
@@ -144,15 +144,15 @@ class Fits:
         self.tested = np.concatenate([data.test for data in self.data.values()])
 
     def statistics(self, fold: int) -> Resident:
-        """A copy of the fold's clips as the D numbers that the model reads: (clips, D, 1, 1)."""
+        """A copy of the fold's clips; its values (clips, D, 1, 1) are the numbers that the model reads."""
         source = self.data[fold].source
-        assert isinstance(source, Resident), "numbers that are so few are in memory"
+        assert isinstance(source, Resident), "statistics are small enough for memory"
         return copy.copy(source)
 
     def open_folder(self) -> None:
-        """Write the folder's clips and configuration; drop scores of features whose values changed.
+        """Write the folder's clips and configuration; drop the scores of features whose values changed.
 
-        A configuration that already has these features stays.
+        The configuration stays if it has these features already.
         """
         plan = self.plan
         prints = self.fingerprints
@@ -200,7 +200,7 @@ class Fits:
                 file.flush()
 
     def score(self, fit: Fit) -> Floats:
-        """A fit's scores of the test clips, (2, N), the rows of SCORES: see `results.importance_folder`."""
+        """A fit's scores of the test clips: (2, N), the rows of SCORES (see `results.importance_folder`)."""
         probabilities = np.concatenate([self.answers(data, fit) for data in self.data.values()])
         target = self.plan.targets[self.tested]
         if self.plan.tags:
@@ -215,9 +215,9 @@ class Fits:
         return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(float)
 
     def trained_on(self, data: FoldData, part: str) -> pd.DataFrame:
-        """The training clips of a fold, from one of PARTS of its recordings or, with '', from all.
+        """The training clips of a fold, from one of PARTS of its recordings or, if `part` is empty, from all.
 
-        Parts are stratified and nested.
+        Parts are stratified, and each lies within the next larger one.
         """
         clips = self.plan.table.loc[data.train]
         if not part:
@@ -228,7 +228,8 @@ class Fits:
     def answers(self, data: FoldData, fit: Fit) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them.
 
-        Without a feature or a choice between classes they are the classes' shares of the training clips.
+        Without a feature, or without two classes to choose from, the probabilities are the classes' shares
+        of the training clips.
         """
         plan = self.plan
         clips = self.trained_on(data, fit.part)

@@ -42,7 +42,7 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     try:
         with torch.device("meta"):  # draws no weights
             network = model.build(channels, options.classes, (rows, frames)).eval()
-        # not `to_empty`: it makes the empty weights on `meta` first
+        # `to_empty` would make them on `meta` first
         network._apply(lambda weight: torch.empty(weight.shape, dtype=weight.dtype))
         for place, layer in network.named_modules():
             layer.register_forward_hook(partial(note, place))
@@ -65,7 +65,7 @@ def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> tor
 
 def overview(options: ListOptions) -> str:
     """Tables of models, augmentations, recipes and importance folders, or the stages of one model."""
-    torch.set_num_threads(1)  # the work is too small to share
+    torch.set_num_threads(1)  # the work is too small to be shared among threads
     if options.name:
         parameters, operations, stages = describe_model(options.name, options)
         rows = [(name, "x".join(map(str, size))) for name, size in stages]
@@ -100,7 +100,7 @@ def overview(options: ListOptions) -> str:
 
 
 def importance_folders(runs: Path) -> list[str]:
-    """The heading and the table of the importance folders; empty if there is none."""
+    """The heading and the table of the importance folders; an empty list if there is none."""
     rows = [
         (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
         for folder in find_importance(runs)

@@ -98,13 +98,13 @@ class EarlyStopping:
 
     select: str
     patience: int  # 0: never stop
-    on_plateau: bool  # lower the rate after a third of the patience, or of 15 epochs if there is none
+    on_plateau: bool  # lower the rate after each third of the patience, or after each 5 epochs without one
     best: float = math.nan
     since: int = 0  # epochs without a better score
     lowered: int = 0
 
     def update(self, score: float) -> bool:
-        """Take an epoch's score; returns whether it is the best so far. Of equals the earlier counts."""
+        """Take an epoch's score; returns whether it is better than every earlier one."""
         better = score < self.best if self.select == "val_loss" else score > self.best
         if math.isnan(self.best) or better:
             self.best = score
@@ -121,7 +121,7 @@ class EarlyStopping:
 
 
 class WeightAverage:
-    """Moving average of a network's weights and batch statistics; the network itself if `kept` is 0."""
+    """Moving average of a network's weights and batch statistics; `network` itself if `kept` is 0."""
 
     def __init__(self, network: nn.Module, kept: float) -> None:
         self.trained, self.kept, self.updates = network, kept, 0

@@ -28,7 +28,7 @@ LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
 class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
-    """One run: one feature set and one model, trained on every fold or on those of FOLDS."""
+    """One run: one feature set and one model, trained once for each test fold or for those of FOLDS."""
 
     folds: tuple[int, ...] = option((), "test folds to train, all by default; later calls may add others")
     recipe: str = option(
@@ -38,8 +38,8 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     )
     curve: int = of_networks(
         20,
-        "how often the test fold is scored for the learning curve, at most for a tenth of the training's "
-        "cost; no choice uses these scores; 0 scores at the end only",
+        "how often the test fold is scored for the learning curve, less often if that would cost more than a "
+        "tenth of the training; no choice uses these scores; 0 scores at the end only",
         least=0,
     )
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
@@ -109,7 +109,7 @@ class SweepOptions(Options):
     max: int = option(1, "most named features in one set: 2 adds every pair", least=1, most=10)
     yes: bool = option(False, "start more than 100 runs without asking")
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """field -> text of a run's option, perhaps a list"""
+    """field -> text of a run's option, or of a list of its values"""
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
@@ -127,7 +127,7 @@ class SweepOptions(Options):
 
 
 class ImportanceOptions(DatasetOptions, RunsOptions):
-    """The worth of each feature, alone and beside the others, by fits of a small model to subsets of them.
+    """The worth of each feature, alone and beside the others, from a small model fitted to subsets of them.
 
     make importance FEATURES="mel mfcc chroma contrast"
     """
@@ -242,7 +242,7 @@ class CacheOptions(DataOptions):
 
 
 class ExplainOptions(RunsOptions, CacheOptions):
-    """The worth of each channel to a trained run, from predictions with that channel permuted among clips.
+    """The worth of each channel to a trained run, from predictions with the channel permuted among clips.
 
     python -m train explain last REPEATS=10
     """

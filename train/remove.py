@@ -14,7 +14,7 @@ from train.options import RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """Print the number and size of the named folders' files, ask, and delete; 1 unless the answer is yes.
+    """Print the number and size of the named folders' files, ask, and delete; 1 if nothing was deleted.
 
     remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """

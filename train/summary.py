@@ -15,13 +15,13 @@ from results.scores import confusion_matrix, fit_temperature, most_confused, sca
 PRINTED_SCORES = ("loss", "accuracy", "f1")
 TAGS_PRINTED = ("loss", "map", "f1")
 UNFITTED = 0.5  # threshold of a class without a clip to fit it to
-LEAST_PRECISE = 3  # number of classes that are named, those of the least average precision
+LEAST_PRECISE = 3  # number of classes that are named, from the least average precision up
 
 
 def summary(run: RunFolder) -> str:
     """Loss, accuracy and F1 as mean ± sd over folds, the most frequent errors, the protocol.
 
-    With tags, mAP takes the place of accuracy, and the least precise classes that of the errors.
+    With tags, mAP stands instead of accuracy, and the least precise classes instead of the errors.
     """
     folds = run.finished
     lines = [
@@ -66,7 +66,7 @@ def precision_lines(run: RunFolder) -> list[str]:
 
 
 def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
-    """Scores of these folds at the last epoch and, if validation chose one, at the best, which counts.
+    """Scores of these folds at the last epoch and, if validation chose one, at the best epoch.
 
     An ensemble has one more line: `accuracy: resnet18 alone 85.1, texture alone 91.6, together 93.0 %`.
     """
@@ -114,8 +114,9 @@ def calibration(run: RunFolder) -> dict[Epoch, Calibration]:
 def fit_thresholds(run: RunFolder, selection: str, temperature: float) -> dict[str, float]:
     """Each class's threshold with the highest F1, on validation windows if any, else on all tested clips.
 
-    A clip counts for the classes that its fold's model was trained on: those tested in the other folds, or
-    all classes if not every fold is finished. UNFITTED if no such clip has the class.
+    A clip counts for the classes that its fold's model was trained on: those tested in the other folds. It
+    counts for all classes if some fold is unfinished, or one fold alone is tested. A class that none of its
+    clips has gets UNFITTED.
     """
     tested = run.scored(selection=selection)
     labels = label_indicator(tested["target"], run.classes)

@@ -63,7 +63,7 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
     """The named sets and the unions of up to `most` of them that the model can take."""
     resolve(options.model)  # an unknown model ends the sweep before its first run
     named = parse_list(options.features, cache.features)
-    for channels in named:  # a feature that the cache lacks ends it as well
+    for channels in named:  # a feature that the cache lacks ends the sweep too
         find_channels(cache, replace(options, features="+".join(map(str, channels))))
     fitting: dict[str, None] = {}
     for sets in (sets for size in range(most) for sets in itertools.combinations(named, size + 1)):
@@ -95,10 +95,10 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Ex
 
 
 def table(done: Sequence[RunFolder]) -> str:
-    """A table with a row for each configuration, the best first: its accuracy (tags: mAP) and the interval.
+    """A table of accuracy, with tags of mAP, and its interval: a row for each configuration, the best first.
 
-    All seeds of a configuration count together. The score is on test clips, or on validation clips if the
-    test folds are never scored.
+    All seeds of a configuration count together. Test clips are scored, or validation clips if a run skips
+    its test folds.
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:

@@ -59,7 +59,7 @@ BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  #
 
 
 def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
-    """The epochs after which the test fold is scored, evenly spread; the last one is scored in any case.
+    """The epochs after which the learning curve scores the test fold, evenly spread; perhaps none.
 
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
@@ -83,7 +83,7 @@ class Trainer:
         self.options = options = data.plan.options
         self.augmenter = data.plan.augmenter
         self.network, self.data, self.compute = network, data, compute
-        # not `forward or network`: a compiled module has no truth value
+        # `forward or network` would raise: a compiled module has no truth value
         self.forward = network if forward is None else forward
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
@@ -219,10 +219,10 @@ class Trainer:
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(A, N, K) probabilities by the network of `average`, averaged over each clip's views.
+        """(A, N, K) probabilities by the averaged network, as means over each clip's views.
 
         A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain fp32, whatever the
-        training used, so that another machine gives nearly the same.
+        training used, so that another machine gives nearly the same probabilities.
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
@@ -233,7 +233,7 @@ class Trainer:
         return torch.cat(answers, dim=1).numpy()
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
-        """A row's scores of the clips in `train`, `val` or `test`."""
+        """The scores of the `train`, `val` or `test` clips, by column of history.csv."""
         clips = getattr(self.data, side)
         scores = tags.epoch_scores(self.plan.targets[clips], self.predict(clips, exact=exact)[0])
         return {f"{side}_{name}": value for name, value in scores.items()}
@@ -377,7 +377,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     complete = False
     try:
         trainer.fit(folder, bar, trackers)
-        bar.total -= clips * (plan.epochs - trainer.epoch)  # epochs that early stopping spared
+        bar.total -= clips * (plan.epochs - trainer.epoch)  # without the epochs that early stopping spared
         write_results(trainer, folder)
         for line in score_lines(run, [fold]):
             tell(f"{plan.path.name} fold {fold}: {line}")
@@ -401,9 +401,10 @@ def explanation(error: Exception, options: RunOptions, device: str) -> str:
 
 
 def write_results(trainer: Trainer, folder: Path) -> None:
-    """Write augmented.npz if the run augments and has none yet, each member's table, and predictions.csv.
+    """Write augmented.npz if the run lacks it, each member's table, and predictions.csv.
 
-    A table has the predictions by the last weights and, if validation chose a best epoch, by its weights.
+    augmented.npz needs an augmentation and feature maps. A table has the predictions by the last weights
+    and, if validation chose a best epoch, by the weights of that epoch.
     """
     data = trainer.data
     plan = trainer.plan

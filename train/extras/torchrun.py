@@ -1,4 +1,4 @@
-"""Several processes: those of torchrun share every batch; those of several devices in DEVICE share the folds.
+"""Training by several processes: under torchrun they share each batch, on several DEVICEs the folds.
 
 Under torchrun, DistributedDataParallel averages the gradients; batch norm normalises each process's part by
 itself. The first process makes choices, scores and writes the run; the others write to a temporary folder.
@@ -44,7 +44,7 @@ def gather(value: Value) -> list[Value]:
 
 
 class SharedTrainer(Trainer):
-    """One process of several: it trains on its part of a batch, with the first one's choices and scores."""
+    """One process of several: it trains on its part of each batch; the first process chooses and scores."""
 
     @classmethod
     def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
@@ -112,7 +112,7 @@ def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
         jobs.append((share, subprocess.Popen(command, stdout=subprocess.DEVNULL)))
     try:
         failed = [str(fold) for share, job in jobs if job.wait() for fold in share]
-    finally:  # Ctrl-C reaches the children too, but a caller's error does not
+    finally:  # Ctrl-C reaches the children by itself; other errors do not
         for _, job in jobs:
             job.terminate()
     if failed:
@@ -120,6 +120,6 @@ def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
 
 
 def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[str]:
-    """NAME=value of every option; defaults too, because RECIPE would replace them."""
+    """NAME=value of every option, also of defaults, which RECIPE would replace otherwise."""
     given = vars(options) | {"folds": " ".join(map(str, folds)), "device": device}
     return [f"{name.upper()}={value}" for name, value in given.items()]

@@ -1,8 +1,8 @@
 """Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases, each optional.
 
 A tracker follows one fold: `epoch` is called with each row of history.csv, `finish` once at the end. Nothing
-is read back from a tracker. A new tracker is a class under `TRACKERS.register`; its package is imported when
-the tracker is opened.
+is read back from a tracker. A new tracker is a class under `TRACKERS.register` that imports its package when
+it is opened.
 """
 
 import importlib.util
@@ -46,7 +46,7 @@ class Tracker(Protocol):
         """Record one row of history.csv, without its empty columns."""
 
     def finish(self, complete: bool) -> None:
-        """Write everything and print where it is; `complete`: the fold has its predictions."""
+        """Write everything and print where it is; `complete` says whether the fold has its predictions."""
 
 
 TRACKERS: Registry[type[Tracker]] = Registry("tracker")

@@ -1,6 +1,6 @@
 """Named settings, a text file each: lines of NAME=value as on the command line, and lines of # comment.
 
-The user's own options win over those of `RECIPE=name`. `RECIPE=my/recipe.txt` is a file of one's own.
+Options on the command line win over those of `RECIPE=name`. `RECIPE=my/recipe.txt` is a file of one's own.
 """
 
 import itertools
