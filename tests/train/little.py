@@ -8,8 +8,10 @@ import pandas as pd
 
 from features_cache import external
 from train import run
+from train.fold_data import load_fold, measure_clips
 from train.models.architecture import resolve
 from train.options import RunOptions
+from train.plan import make_plan
 
 CLASSES = ("bell", "cat", "dog", "rain")
 CATEGORIES = {"bell": "things", "cat": "animals", "dog": "animals", "rain": "things"}
@@ -105,6 +107,13 @@ def change(options, **changes):
 def execute(options, **changes):
     """The run of `options` with these changes."""
     return run.execute(change(options, **changes))
+
+
+def load(options, fold):
+    """The data of a fold of the run of `options`."""
+    plan = make_plan(options)
+    clips = measure_clips(plan, plan.table.index.to_numpy())
+    return load_fold(plan, fold, plan.split(fold), clips, "cpu")
 
 
 class Harmful:

@@ -7,10 +7,8 @@ from torch.utils.data import DataLoader
 
 from analysis.runs import load_runs
 from tests.refusal import refused
-from tests.train.little import change, execute
-from train.fold_data import load_fold, measure_clips
+from tests.train.little import change, execute, load
 from train.own_loop import OwnRun
-from train.plan import make_plan
 
 
 @pytest.fixture
@@ -19,16 +17,14 @@ def own(options):
 
 
 def test_clips_are_the_trainers(own):
-    plan = make_plan(own.options)
-    sums = measure_clips(plan, plan.table.index.to_numpy())
-    data = load_fold(plan, 2, plan.split(2), sums, "cpu")
+    data = load(own.options, 2)
     for side in ("train", "val", "test"):
         positions = getattr(data, side)
         clips = own.clips(2, side)
         (expected,) = data.source.batches([positions])
         x, y = map(torch.cat, zip(*DataLoader(clips, batch_size=5)))
-        assert torch.equal(x, expected) and y.tolist() == plan.targets[positions].tolist()
-        assert clips.clip_ids == plan.cache.clips["clip_id"].iloc[positions].tolist()
+        assert torch.equal(x, expected) and y.tolist() == data.plan.targets[positions].tolist()
+        assert clips.clip_ids == data.plan.cache.clips["clip_id"].iloc[positions].tolist()
     assert tuple(x[0].shape) == own.shape == (2, 16, 16)
 
 

@@ -8,13 +8,11 @@ from commandline.options import texts, words
 from commandline.terminal import progress
 from results import run_folder
 from tests.processes import python
-from tests.train.little import change, execute
+from tests.train.little import change, execute, load
 from train import checkpoint
 from train.choose_compute import candidates
 from train.extras.torchrun import child_words
-from train.fold_data import load_fold, measure_clips
 from train.options import RunOptions
-from train.plan import make_plan
 from train.trainer import Trainer, draw_network
 
 
@@ -34,11 +32,9 @@ class Halves(nn.Module):
 
 def reference(options):
     """The network that one process trains in halves."""
-    plan = make_plan(options)
-    (compute,) = candidates(options, "cpu", (options.batch, *plan.input_shape))
-    network = compute.place(draw_network(plan, 1))
-    sums = measure_clips(plan, plan.table.index.to_numpy())
-    data = load_fold(plan, 1, plan.split(1), sums, "cpu")
+    data = load(options, 1)
+    (compute,) = candidates(options, "cpu", (options.batch, *data.plan.input_shape))
+    network = compute.place(draw_network(data.plan, 1))
     trainer = Trainer(data, network, compute, Halves(network))
     while not trainer.finished:
         trainer.train_epoch(progress(label="", unit="", silent=True))
