@@ -15,6 +15,7 @@ LIBROSAS = {
     "mel": lambda rate: librosa.mel_frequencies(130, fmax=rate / 2)[1:-1],
     "mel@n_mels=7,fmin=50,fmax=500": lambda rate: librosa.mel_frequencies(9, fmin=50, fmax=500)[1:-1],
     "cqt": lambda rate: librosa.cqt_frequencies(84, fmin=librosa.note_to_hz("C1")),
+    "tempogram": lambda rate: librosa.frames_to_time(np.arange(384), sr=rate),
     "fourier_tempogram": lambda rate: librosa.fourier_tempo_frequencies(sr=rate, win_length=384),
 }
 

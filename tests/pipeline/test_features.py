@@ -24,11 +24,11 @@ def tone(frequency, rate=RATE):
     return 0.5 * np.sin(2 * np.pi * frequency * np.arange(RATE) / rate)
 
 
-def beats(samples=RATE):
+def beats():
     """Decaying tones at 120 BPM over faint noise."""
-    time = np.arange(samples) / RATE
+    time = np.arange(RATE) / RATE
     strike = np.exp(-20 * (time % 0.5)) * np.sin(2 * np.pi * 330 * time)
-    return 0.4 * strike + 1e-4 * np.random.default_rng(2).normal(size=samples)
+    return 0.4 * strike + 1e-4 * np.random.default_rng(2).normal(size=RATE)
 
 
 NOISE = np.random.default_rng(1).normal(0, 0.2, RATE)
@@ -113,21 +113,10 @@ def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled
     assert risen == pytest.approx(TWICE if FEATURES[name].units == "dB" else 0, abs=0.01)
 
 
-def test_a_pure_tone_is_found_where_it_is():
-    known = {"centroid": 1000, "yin": 1000, "zcr": 2 * 1000 / RATE, "rms": 0.5 / np.sqrt(2)}
-    for name, value in known.items():  # in frames that do not reach over the ends
-        assert compute(name, tone(1000))[0, 5:-5] == pytest.approx(value, rel=0.03), name
-    for name in ("stft", "mel", "cqt", "vqt"):
-        loudest = compute(name, tone(1000)).mean(axis=1).argmax()
-        assert variant(name).row_axis(RATE)[loudest] == pytest.approx(1000, rel=0.03), name
-
-
-def test_an_a_is_pitch_class_nine_and_beats_recur_every_half_second():
-    for name in ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt"):
-        assert compute(name, tone(440)).mean(axis=1).argmax() == 9, name
-    lags = variant("tempogram").row_axis(RATE)
-    echo = np.where(lags > 0.25, compute("tempogram", beats(3 * RATE)).mean(axis=1), 0)
-    assert lags[echo.argmax()] == pytest.approx(0.5, abs=0.02)
+@pytest.mark.parametrize("name", ["stft", "mel", "gammatone", "cqt", "vqt"])
+def test_a_pure_tone_is_loudest_in_the_row_of_its_frequency(name):
+    loudest = compute(name, tone(1000)).mean(axis=1).argmax()
+    assert variant(name).row_axis(RATE)[loudest] == pytest.approx(1000, rel=0.03)
 
 
 def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it():

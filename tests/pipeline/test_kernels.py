@@ -14,11 +14,10 @@ SPECTROGRAM = np.exp(RANDOM.normal(0, 3, (150, 130))).round(2).astype(np.float32
 SPECTROGRAM[:, 40:80] = 0
 
 
-@pytest.mark.parametrize("size", [31, 9])
 @pytest.mark.parametrize("rows", [1, 7, 15, 16, 31, 46, 150])
-def test_running_median_is_scipys_bit_by_bit(rows, size):
-    expected = scipy.ndimage.median_filter(SPECTROGRAM[:rows], size=(size, 1), mode="reflect")
-    assert np.array_equal(hpss.running_median(SPECTROGRAM[:rows], size), expected)
+def test_running_median_is_scipys_bit_by_bit(rows):
+    expected = scipy.ndimage.median_filter(SPECTROGRAM[:rows], size=(31, 1), mode="reflect")
+    assert np.array_equal(hpss.running_median(SPECTROGRAM[:rows], 31), expected)
 
 
 HALVES = np.arange(2**16, dtype=np.uint16).view(np.float16)

@@ -50,10 +50,3 @@ def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(name,
     for clip in ours[100 : 101 + clips_]:
         clip += 50
     assert not reference.agreement(name, ours, theirs).holds
-
-
-def test_rounding_for_storage_is_allowed_on_top():
-    theirs = clips(2)
-    stored = [values.astype(np.float16).astype(float) for values in theirs]
-    assert not reference.agreement("mel", stored, theirs).holds
-    assert reference.agreement("mel", stored, theirs, stored=np.float16).holds
