@@ -1,9 +1,8 @@
-"""Planted faults: what a suite must notice. `python -m tests.golden.faults [NAME …]`.
+"""Planted faults that the tests must notice: `python -m tests.golden.faults [NAME …]`.
 
-Each fault replaces one text of the product in a copy of the tree and runs the tests that should notice it, in
-the end the golden runs that are named. A text is searched for in every
-module, so that moving code needs nothing here; a text that is not there once is an error to be mended by
-aiming again at what the fault means.
+A fault replaces one text of the product in a copy of the tree. Then its tests run, and after them its golden
+runs. The text is searched for in all modules, so moved code needs no change here. A fault whose text no
+longer occurs exactly once needs another text with the same meaning.
 """
 
 import os
@@ -23,9 +22,8 @@ CACHE, PIPE, TRAIN, ANALYSIS, RESULTS = (
 
 
 class Fault(NamedTuple):
-    """`old` becomes `new`; `tests` are the paths that should fail then, `golden:NAME` the golden runs."""
+    """`old` becomes `new`; then `tests` should fail: paths, and golden runs as `golden:NAME`."""
 
-    meaning: str
     old: str
     new: str
     tests: str
@@ -33,14 +31,12 @@ class Fault(NamedTuple):
 
 FAULTS: dict[str, Fault] = {
     # the cache
-    "rows_by_position": Fault(
-        "a clip's row is its position in the table, not found by its id",
+    "rows_by_position": Fault(  # a clip's row is its position in the table, not found by its id
         "return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)",
         "return np.arange(len(ids)) % len(among)",
         f"{CACHE}test_table.py {CACHE}test_feature_file.py {CACHE}test_cache.py",
     ),
-    "state_word_first": Fault(
-        "a clip counts as done before its values are written",
+    "state_word_first": Fault(  # a clip counts as done before its values are written
         """        write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
         write_at(descriptor, np.array(state, STATE).tobytes(), place)
@@ -50,45 +46,38 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
     ),
-    "state_word_not_cleared": Fault(
-        "a clip that is written again keeps its old word meanwhile",
+    "state_word_not_cleared": Fault(  # a clip that is written again keeps its old state word meanwhile
         """        write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self""",
         "        write_at(descriptor, values.data, self",
         f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
     ),
-    "crc_before_rounding": Fault(
-        "the CRC is of values before they are rounded to the stored dtype",
+    "crc_before_rounding": Fault(  # the CRC is of values before they are rounded to the stored dtype
         "done.append((feature, stored, state_word(fingerprint, stored)))",
         "done.append((feature, stored, state_word(fingerprint, values)))",
         "golden:plain",
     ),
-    "crc_not_compared": Fault(
-        "a damaged clip passes for an intact one",
+    "crc_not_compared": Fault(  # a damaged clip passes for an intact one
         "np.fromiter(crcs, np.uint64, len(states)) == states & CRC",
         "np.fromiter(crcs, np.uint64, len(states)) >= 0",
         f"{CACHE}test_feature_file.py {CACHE}test_cache.py",
     ),
-    "fingerprint_without_parameters": Fault(
-        "values of other parameters count as up to date",
+    "fingerprint_without_parameters": Fault(  # values of other parameters count as up to date
         'covered["parameters"] = _as_text(self.parameters)',
         'covered["parameters"] = ""',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
-    "fingerprint_without_source": Fault(
-        "values of a file that changed count as up to date",
+    "fingerprint_without_source": Fault(  # values of a file that changed count as up to date
         'columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])',
         'columns = (clips["clip_id"], clips["alteration"])',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
-    "overflow_stored": Fault(
-        "what float16 cannot hold is stored as infinity",
+    "overflow_stored": Fault(  # values beyond the type's range are stored as infinity
         "if largest > np.finfo(dtype).max:",
         "if largest < 0:",
         f"{CACHE}test_writer.py {CACHE}test_external.py",
     ),
-    "not_finite_stored": Fault(
-        "NaN is stored",
+    "not_finite_stored": Fault(  # NaN is stored
         """    wrong = ~np.isfinite(values)
     if wrong.any():
         raise""",
@@ -97,227 +86,191 @@ FAULTS: dict[str, Fault] = {
         raise""",
         f"{CACHE}test_writer.py {CACHE}test_external.py",
     ),
-    "two_runs_admitted": Fault(
-        "two extractions write the same clips",
+    "two_runs_admitted": Fault(  # two extractions write the same clips
         "blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)",
         "blocking = None",
         f"{CACHE}test_claims.py",
     ),
-    "other_boot_trusted": Fault(
-        "after a power cut done clips are trusted unread",
+    "other_boot_trusted": Fault(  # after a power cut done clips are trusted unread
         "if claim.boot != boot:",
         "if claim.boot is boot:",
         f"{CACHE}test_claims.py",
     ),
     # features
-    "frame_late": Fault(
-        "slopes stand one frame late",
+    "frame_late": Fault(  # slopes stand one frame late
         'np.pad(slopes, ((0, 0), (half, half)), mode="edge")',
         'np.pad(slopes, ((0, 0), (half + 1, half - 1)), mode="edge")',
         f"{PIPE}test_features.py {PIPE}test_reference.py",
     ),
-    "left_channel_alone": Fault(
-        "stereo is read as its left channel",
+    "left_channel_alone": Fault(  # stereo is read as its left channel
         "block[:, 0] if file.channels == 1 else block.mean(axis=1)",
         "block[:, 0]",
         f"{PIPE}test_audio.py",
     ),
-    "not_resampled": Fault(
-        "audio of another rate keeps its samples",
+    "not_resampled": Fault(  # audio of another rate keeps its samples
         "return resample(y, rate, sample_rate or rate)",
         "return y",
         f"{PIPE}test_audio.py {TRAIN}test_predict.py",
     ),
-    "longest_is_cut": Fault(
-        "half of float16's digits are dropped instead of rounded",
+    "too_large_fits": Fault(  # values beyond float16 count as values that fit
         "fits &= size <= LARGEST",
         "fits &= size <= np.float32(np.inf)",
         f"{PIPE}test_kernels.py {PIPE}test_extract.py",
     ),
-    "copies_of_another_clip": Fault(
-        "what is done to a copy does not depend on its clip",
+    "copies_of_another_clip": Fault(  # the alterations of a copy do not depend on its clip
         "rng = _generator(seed, clip_id, number)",
         "rng = _generator(seed, number)",
         "golden:copies",
     ),
     # folds
-    "group_filter_dropped": Fault(
-        "clips of a tested recording are trained on",
+    "group_filter_dropped": Fault(  # clips of a tested recording are trained on
         'return clips[~clips["group"].isin(set(held_out["group"]))]',
         "return clips",
         f"{CACHE}test_splits.py",
     ),
-    "copies_of_tested_clips_trained": Fault(
-        "altered copies of tested clips are trained on",
+    "copies_of_tested_clips_trained": Fault(  # altered copies of tested clips are trained on
         'copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)',
         'copies = table["clip_id"][table["copy_of"] != ""].to_numpy(dtype=object)',
         f"{CACHE}test_splits.py",
     ),
-    "copies_tested": Fault(
-        "altered copies are tested",
+    "copies_tested": Fault(  # altered copies are tested
         'test = originals[originals["fold"] == fold]',
         'test = table[table["fold"] == fold]',
         f"{CACHE}test_splits.py",
     ),
-    "validation_trained": Fault(
-        "validation clips are trained on",
+    "validation_trained": Fault(  # validation clips are trained on
         "train = drop_leaking(candidates[~validated], candidates[validated])",
         "train = candidates",
         f"{CACHE}test_splits.py",
     ),
-    "statistics_of_copies": Fault(
-        "means and deviations are of altered copies too",
+    "statistics_of_copies": Fault(  # means and deviations are also of altered copies
         """        statistics=trained,
 """,
         """        statistics=np.concatenate([trained, copies]),
 """,
         f"{CACHE}test_splits.py golden:copies",
     ),
-    "statistics_of_tested_clips": Fault(
-        "means and deviations are of tested clips too",
+    "statistics_of_tested_clips": Fault(  # means and deviations are also of tested clips
         "statistics = clips.statistics(plan.cache.positions(split.statistics), plan.options.norm)",
         "statistics = clips.statistics(np.arange(len(clips.moments[0])), plan.options.norm)",
         "golden:plain",
     ),
     # training
-    "channels_reversed": Fault(
-        "the channels of a set are in another order",
+    "channels_reversed": Fault(  # the channels of a set are in another order
         "for channel, how, own in zip(self.channels, statistics, values, strict=True)\n",
         "for channel, how, own in zip(self.channels[::-1], statistics[::-1], values[::-1], strict=True)\n",
         "golden:plain",
     ),
-    "statistics_of_another_channel": Fault(
-        "a channel is standardised by another one's statistics",
+    "statistics_of_another_channel": Fault(  # a channel is standardised by another one's statistics
         "for channel, how, own in zip(self.channels, statistics, values, strict=True)\n",
         "for channel, how, own in zip(self.channels, statistics[::-1], values, strict=True)\n",
         f"{TRAIN}test_fold_data.py",
     ),
-    "padding_one_frame_short": Fault(
-        "a short clip loses its last frame",
+    "padding_one_frame_short": Fault(  # a short clip loses its last frame
         "np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)",
         "np.clip(np.floor(frames * filled).astype(np.intp), min(2, frames), frames)",
         f"{TRAIN}test_network_input.py golden:drop",
     ),
-    "seed_ignored": Fault(
-        "every seed trains in the same order",
+    "seed_ignored": Fault(  # every seed trains in the same order
         "rng = np.random.default_rng([options.seed, data.fold, epoch])",
         "rng = np.random.default_rng([data.fold, epoch])",
         "golden:loss",
     ),
-    "class_weights_inverted": Fault(
-        "frequent classes count more with BALANCE",
+    "class_weights_inverted": Fault(  # frequent classes count more with BALANCE
         "return (even / np.maximum(counts, 1)).astype(np.float32)",
         "return (np.maximum(counts, 1) / even).astype(np.float32)",
         f"{TRAIN}test_fold_data.py {TRAIN}test_trainer.py",
     ),
-    "tested_clips_augmented": Fault(
-        "clips are augmented when they are scored",
+    "tested_clips_augmented": Fault(  # clips are augmented when they are scored
         "            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)\n",
         "            y = torch.zeros(len(x), len(self.plan.classes))\n"
         "            x, _ = self.augmenter(x, y, self.data.channels, torch.Generator())\n"
         "            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)\n",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py golden:masked",
     ),
-    "average_unused": Fault(
-        "EMA averages weights and predicts without them",
+    "average_unused": Fault(  # EMA averages weights and predicts without them
         "network = self.average.network.eval()",
         "network = self.network.eval()",
         "golden:ema",
     ),
-    "largest_loss_is_best": Fault(
-        "the epoch with the largest validation loss is the best",
+    "largest_loss_is_best": Fault(  # the epoch with the largest validation loss is the best
         'better = score < self.best if self.select == "val_loss" else score > self.best',
         "better = score > self.best",
         f"{TRAIN}test_trainer.py",
     ),
-    "last_for_best": Fault(
-        "predictions of the best epoch are the last epoch's",
+    "last_for_best": Fault(  # predictions of the best epoch are the last epoch's
         'load(folder / "best.pt")["network"], folder / "best.pt")',
         'load(folder / "last.pt")["network"], folder / "last.pt")',
         "golden:next",
     ),
-    "optimiser_forgotten": Fault(
-        "a run that goes on has lost its momentum",
+    "optimiser_forgotten": Fault(  # a run that goes on has lost its momentum
         '        self.optimiser.load_state_dict(unfinished["optimiser"])\n',
         "",
         f"{TRAIN}test_resume.py",
     ),
-    "fold_lock_not_taken": Fault(
-        "two processes train the same fold",
+    "fold_lock_not_taken": Fault(  # two processes train the same fold
         'with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy):',
         "if fold:",
         f"{TRAIN}test_resume.py",
     ),
-    "hash_without_smoothing": Fault(
-        "another label smoothing is taken for the same run",
+    "hash_without_smoothing": Fault(  # another label smoothing is taken for the same run
         "values = {name: getattr(options, name) for name in IDENTITY}",
         'values = {name: getattr(options, name) for name in IDENTITY if name != "smoothing"}',
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),
-    "classes_in_another_order": Fault(
-        "probability columns carry other classes' names",
+    "classes_in_another_order": Fault(  # probability columns carry other classes' names
         "pd.concat(tables), probabilities, plan.names, member)",
         "pd.concat(tables), probabilities, plan.names[::-1], member)",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py golden:linear",
     ),
-    "ensemble_weight_swapped": Fault(
-        "an ensemble's weight is its first member's",
+    "ensemble_weight_swapped": Fault(  # an ensemble's weight is its first member's
         "return logits[:, 0].lerp(logits[:, 1], self.weight)",
         "return logits[:, 1].lerp(logits[:, 0], self.weight)",
         f"{TRAIN}models/test_architecture.py golden:ensemble",
     ),
-    "nothing_permuted": Fault(
-        "explain leaves the channel as it is",
+    "nothing_permuted": Fault(  # explain leaves the channel as it is
         "changed[:, own] = x[random.permutation(len(x)), own]",
         "changed[:, own] = x[:, own]",
         f"{TRAIN}test_explain.py",
     ),
     # files from elsewhere
-    "code_in_weights": Fault(
-        "weights from a file may run code",
+    "code_in_weights": Fault(  # weights from a file may run code
         "weights_only=True)",
         "weights_only=False)",
         f"{TRAIN}test_bundle.py",
     ),
-    "weights_unchecked": Fault(
-        "a flipped bit in weights is predicted with",
+    "weights_unchecked": Fault(  # weights with a flipped bit predict
         "damaged = archive.testzip()",
         "archive.testzip()",
         f"{TRAIN}test_checkpoint.py",
     ),
-    "archive_outside": Fault(
-        "an archive may write outside its folder",
+    "archive_outside": Fault(  # an archive may write outside its folder
         'if not parts or ".." in parts or re',
         "if not parts or re",
         f"{PIPE}datasets/test_download.py",
     ),
-    "archive_bomb": Fault(
-        "an archive may fill the disk",
+    "archive_bomb": Fault(  # an archive may fill the disk
         "if len(entries) > MOST_ENTRIES or declared > most:",
         "if len(entries) > MOST_ENTRIES:",
         f"{PIPE}datasets/test_download.py",
     ),
-    "formula_in_csv": Fault(
-        "a class may be called like a spreadsheet's formula",
+    "formula_in_csv": Fault(  # a class may be called like a spreadsheet's formula
         "if isinstance(cell, str) and cell.startswith(FORMULA) else cell",
         "if False else cell",
         f"tests/commandline {TRAIN}test_predict.py",
     ),
-    "html_in_page": Fault(
-        "a class may be called like a script",
+    "html_in_page": Fault(  # a class may be called like a script
         'autoescape=lambda name: str(name).endswith(".html"),',
         "autoescape=False,",
         f"{ANALYSIS}test_page.py {ANALYSIS}test_report.py",
     ),
     # numbers
-    "temperature_of_own_fold": Fault(
-        "a fold's temperature is fitted to itself",
+    "temperature_of_own_fold": Fault(  # a fold's temperature is fitted to itself
         "others = {int(fold): folds != fold for fold in np.unique(folds)}",
         "others = {int(fold): folds == fold for fold in np.unique(folds)}",
         f"{RESULTS}test_scores.py",
     ),
-    "interval_of_clips": Fault(
-        "intervals draw clips instead of recordings",
+    "interval_of_clips": Fault(  # intervals draw clips instead of recordings
         """sums = recording_sums(correct * weights, groups)
     totals = recording_sums(weights, groups)
 """,
@@ -326,41 +279,35 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{RESULTS}test_bootstrap.py",
     ),
-    "tests_of_clips": Fault(
-        "signs are flipped by clip instead of by recording",
+    "tests_of_clips": Fault(  # signs are flipped by clip instead of by recording
         """    names, place = np.unique(groups, return_inverse=True)
     sums = np.zeros((len(names), values.shape[1]))""",
         """    names = place = np.arange(len(groups))
     sums = np.zeros((len(names), values.shape[1]))""",
         f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py {ANALYSIS}test_significance.py",
     ),
-    "folds_weighed_by_size": Fault(
-        "the mean over clips is taken for the mean over folds",
+    "folds_weighed_by_size": Fault(  # the mean over clips is taken for the mean over folds
         "return 1 / (len(sizes) * sizes[place])",
         "return np.full(len(folds), 1 / len(folds))",
         f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py",
     ),
-    "max_without_maximum": Fault(
-        "p-values of several differences are not adjusted",
+    "max_without_maximum": Fault(  # p-values of several differences are not adjusted
         """        largest[place] = np.maximum(largest[place], largest[place - 1])
 """,
         "",
         f"{ANALYSIS}test_significance.py",
     ),
-    "best_as_if_named_before": Fault(
-        "that the best was chosen by the scores tested counts for nothing",
+    "best_as_if_named_before": Fault(  # the choice of the best by the tested scores is not corrected for
         "largest[place] = np.maximum(largest[place], pairs.max(axis=0))",
         "pass",
         f"{ANALYSIS}test_significance.py {ANALYSIS}test_false_claims.py",
     ),
-    "last_reported": Fault(
-        "the last epoch is reported although validation chose one",
+    "last_reported": Fault(  # the last epoch is reported although validation chose one
         'return "best" if "best" in self.checkpoints else "last"',
         'return "last"',
         f"{ANALYSIS}test_runs.py {ANALYSIS}test_tables.py",
     ),
-    "clip_tested_twice": Fault(
-        "a clip that two folds tested counts twice",
+    "clip_tested_twice": Fault(  # a clip that two folds tested counts twice
         """    if len(twice):
         raise RequestError(
 """,
@@ -369,8 +316,7 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{ANALYSIS}test_runs.py",
     ),
-    "deviation_of_the_population": Fault(
-        "the deviation over folds divides by n",
+    "deviation_of_the_population": Fault(  # the deviation over folds divides by n
         "of.mean(), of.std(ddof=1), len(of)",
         "of.mean(), of.std(ddof=0), len(of)",
         f"{ANALYSIS}test_findings.py {ANALYSIS}test_tables.py",
