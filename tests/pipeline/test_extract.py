@@ -11,8 +11,7 @@ import pytest
 from features_cache.claims import claimed
 from features_cache.feature_file import lock
 from pipeline import extract
-from pipeline.extract import part_of
-from tests.pipeline.extraction import anew, cache, options, run, stored
+from tests.pipeline.extraction import cache, options, run
 from tests.refusal import refused
 
 
@@ -21,18 +20,6 @@ def test_a_second_run_computes_nothing_and_changes_no_byte(sounds):
     before = {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")}
     assert run(sounds) == {"rms": 0, "zcr": 0}
     assert {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")} == before
-
-
-@pytest.mark.parametrize(
-    ("count", "total"),
-    [
-        (8, 3),
-        (3, 8),
-    ],
-)
-def test_parts_are_disjoint_and_cover_everything(count, total):
-    rows = [row for number in range(total) for row in range(count)[part_of(f"{number + 1}/{total}", count)]]
-    assert rows == list(range(count))
 
 
 def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
@@ -68,17 +55,6 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
     assert len(told) == 1 and told[0].startswith("waiting: zcr.h5")
 
 
-def test_the_size_is_reported_before_the_work(sounds, capsys):
-    assert extract.run(options(sounds, features="waveform rms")) == 0
-    before = capsys.readouterr().out.split("8 clips in ")[0]
-    assert "16 of 16 feature maps" in before and "waveform 128 kB, rms" in before
-
-
-def test_worker_processes_write_the_same_bytes_as_this_one(sounds):
-    assert run(sounds, jobs=2) == {"rms": 8, "zcr": 8}
-    assert stored(sounds, "rms") == anew(sounds, "rms")
-
-
 @pytest.mark.parametrize(
     ("clips", "seconds", "jobs", "longest"),
     [
@@ -103,6 +79,7 @@ def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys)
     assert extract.plan(options(sounds, features="mel rms cqt@n_bins=30")) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^mel +8 +\d+\.\d +0\.0$", shown, re.MULTILINE) and "24 of 24 feature maps" in shown
+    assert "40.7 kB; largest files: mel 32.8 kB, cqt@n_bins=30 7.7 kB, rms 256 B" in shown
     assert "seconds: about, measured on a few clips" in shown
     assert not data.exists()
     run(sounds, features="mel")
