@@ -43,6 +43,7 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
     write(tmp_path / "c.ogg", "hiss")
     write(tmp_path / "short.wav", "tone", seconds=0.01)
+    shutil.copy(sounding.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path / "copy.wav")
     (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
     (tmp_path / "notes.txt").write_text("no sound")
     (tmp_path / "gone.wav").symlink_to("nowhere.wav")
@@ -50,11 +51,12 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     assert ask(sounding, audio=tmp_path, json=True) == 1
     out, err = capsys.readouterr()
     answers = answered(out)
-    assert sorted(answers) == ["a.flac", "b.wav", "c.ogg", "short.wav"]
+    assert sorted(answers) == ["a.flac", "b.wav", "c.ogg", "copy.wav", "short.wav"]
     assert max(answers["a.flac"], key=answers["a.flac"].get) == "tone"
     assert max(answers["c.ogg"], key=answers["c.ogg"].get) == "hiss"
-    assert "broken.wav: not audio" in err and "2 of 6 files could not be read" in err
+    assert "broken.wav: not audio" in err and "2 of 7 files could not be read" in err
     assert "gone.wav: missing" in err
+    assert "trained on 1 of 7 files (copy.wav is tone-1-0 of the dataset)" in err
     assert f"predicted by {sounding.name}" in err and "only the first 1.0 s of 1 file count" in err
 
 
@@ -93,18 +95,6 @@ def test_test_clips_get_the_predictions_of_training(clips, model, given, request
     )
     pd.testing.assert_frame_equal(answers, known, check_dtype=False, atol=1e-3)
     assert "at most: the same" in err
-
-
-def test_files_that_were_trained_on_are_named(sounding, tmp_path, capsys):
-    folder = sounding.path.parents[2]
-    shutil.copy(folder / "sounds" / "tone-1-0.wav", tmp_path / "copy.wav")
-    write(tmp_path / "other.wav", "tone")
-    ask(sounding, audio=tmp_path)
-    said = capsys.readouterr().err
-    assert (
-        "trained on 1 of 2 files (copy.wav is tone-1-0 of the dataset): new audio is predicted less well"
-        in said
-    )
 
 
 def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
@@ -152,9 +142,8 @@ def test_the_threshold_keeps_what_is_right_often_enough():
     )  # equal probabilities are answered alike
 
 
-def test_levels_are_those_of_full_scale():
+def test_the_level_is_that_of_the_loudest_part():
     sine = np.sin(np.arange(8000) * 0.3).astype(np.float32)
-    assert loudest_level(sine, 8000) == pytest.approx(-3, abs=0.1)
     soft = np.append(np.zeros(8000, np.float32), 0.1 * sine)
     assert loudest_level(soft, 8000) == pytest.approx(-23, abs=0.1)
 

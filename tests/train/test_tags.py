@@ -94,62 +94,32 @@ def test_the_table_of_a_sweep_has_their_average_precision(finished):
     assert f" {percent(low)} to {percent(high)}" in row
 
 
-def test_linear_is_one_class_against_the_rest(options):
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    from train.models.linear import LinearNet, fit
-
-    chance = np.random.default_rng(0)
-    x = chance.normal(size=(60, 5)).astype(np.float32)
-    y = np.stack([x[:, 0] > 0, x[:, 1] > 1, np.ones(60), np.zeros(60)], axis=1).astype(int)
-    network = LinearNet(5, 4, 0.1)
-    fit(network, x, y, np.ones(60, bool))
-    answers = network(torch.from_numpy(x)).sigmoid().detach().numpy()
-    standard = StandardScaler().fit_transform(x.astype(float))
-    for column in (0, 1):
-        known = LogisticRegression(C=0.1, max_iter=2000).fit(standard, y[:, column])
-        assert answers[:, column] == pytest.approx(known.predict_proba(standard)[:, 1], abs=1e-5)
-    assert (answers[:, 2] == 1).all() and (answers[:, 3] == 0).all()
-
-
 def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets():
     logits = torch.randn(3, 2, 4)
     y = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
-    smooth = 0.9 * y + 0.1 / 4
-    p = logits.sigmoid()
-    expected = -(smooth[:, None] * p.log() + (1 - smooth[:, None]) * (1 - p).log()).mean()
+    smooth = (0.9 * y + 0.1 / 4)[:, None].expand(3, 2, 4)
+    expected = torch.nn.functional.binary_cross_entropy(logits.sigmoid(), smooth)
     assert smoothed_loss(logits, y, 0.1, tags=True).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-@pytest.fixture
-def values(finished, mixed):
-    """The stored features of fold 1's test clips, and what the fold's model predicted of them."""
-    table = finished.scored(1)
-    return Cache(mixed).batch(["mel"], table["clip_id"].tolist()), table[list(CLASSES)].to_numpy()
-
-
-def test_a_bundle_answers_as_the_run_and_has_its_thresholds(finished, values, tmp_path):
-    assert make_bundle(BundleOptions(run=str(finished.path), out=tmp_path / "tags.pt")) == 0
-    model = TrainedModel(read_bundle(tmp_path / "tags.pt"))
-    stored, known = values
-    filled = np.ones(len(known))
-    assert model.probabilities(stored, filled, 1) == pytest.approx(known, abs=1e-6)
-    each = [model.probabilities(stored, filled, fold) for fold in (1, 2, 3)]
-    assert model.probabilities(stored, filled) == pytest.approx(np.mean(each, axis=0))
-    assert model.config.thresholds == finished.config.calibration["last"].thresholds
-
-
-def test_the_exported_file_answers_as_the_run(finished, values, mixed, tmp_path):
-    pytest.importorskip("onnxruntime")
+def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_path):
     export = pytest.importorskip("train.extras.onnx_export")
-    file = tmp_path / "tags.onnx"
-    assert export.export_run(ExportOptions(run=str(finished.path), data=mixed.parents[1], out=file)) == 0
-    stored, _ = values
-    fed = {"mel": stored[0].astype(np.float32)}
-    expected = TrainedModel(bundle_of_run(finished)).probabilities(stored, np.ones(len(stored[0])))
-    (answers,) = export.open_session(file.read_bytes()).run(["probabilities"], fed)
-    assert answers == pytest.approx(expected, abs=2e-4)
+    name = str(finished.path)
+    bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
+    assert make_bundle(BundleOptions(run=name, out=bundle)) == 0
+    model = TrainedModel(read_bundle(bundle))
+    assert model.config.thresholds == finished.config.calibration["last"].thresholds
+    table = finished.scored(1)
+    stored = Cache(mixed).batch(["mel"], table["clip_id"].tolist())
+    filled = np.ones(len(table))
+    first, *others = (model.probabilities(stored, filled, fold) for fold in (1, 2, 3))
+    assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
+    together = model.probabilities(stored, filled)
+    assert together == pytest.approx(np.mean([first, *others], axis=0))
+    assert export.export_run(ExportOptions(run=name, data=mixed.parents[1], out=file)) == 0
+    session = export.open_session(file.read_bytes())
+    (answers,) = session.run(["probabilities"], {"mel": stored[0].astype(np.float32)})
+    assert answers == pytest.approx(together, abs=2e-4)
 
 
 def test_a_loop_of_ones_own_writes_a_run_of_tags(options):

@@ -20,18 +20,31 @@ def data(classes):
 
 
 def fitted(x, y, classes):
+    """The logits of x."""
     network = build("linear", x.shape[1], classes, (1, 1))
     fit(network, x, y, np.ones(len(y), bool))
-    with torch.inference_mode():
-        return network(torch.from_numpy(x)).softmax(1).numpy()
+    return network(torch.from_numpy(x)).detach()
+
+
+def of_scikit_learn(x, y):
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
+    return pipeline.fit(x, y).predict_proba(x)
 
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_gives_the_probabilities_of_scikit_learn(classes):
     x, y = data(classes)
     x[:, 3] = 7  # a constant column does no harm
-    theirs = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)).fit(x, y)
-    assert np.allclose(fitted(x, y, classes), theirs.predict_proba(x), atol=1e-4)
+    assert np.allclose(fitted(x, y, classes).softmax(1), of_scikit_learn(x, y), atol=1e-4)
+
+
+def test_with_tags_each_class_is_fitted_against_the_rest():
+    x, _ = data(2)
+    y = np.stack([x[:, 0] > 100, x[:, 1] > 105, np.ones(60), np.zeros(60)], axis=1).astype(int)
+    answers = fitted(x, y, 4).sigmoid()
+    for column in (0, 1):
+        assert np.allclose(answers[:, column], of_scikit_learn(x, y[:, column])[:, 1], atol=1e-4)
+    assert (answers[:, 2] == 1).all() and (answers[:, 3] == 0).all()
 
 
 def test_means_and_deviations_are_of_originals_alone():
@@ -45,6 +58,6 @@ def test_means_and_deviations_are_of_originals_alone():
 
 def test_a_class_without_training_clips_gets_nothing():
     x, y = data(3)
-    probability = fitted(x, np.where(y == 2, 3, y), 5)
-    assert np.isfinite(probability).all()
+    probability = fitted(x, np.where(y == 2, 3, y), 5).softmax(1)
+    assert probability.isfinite().all()
     assert probability[:, [2, 4]].max() == 0
