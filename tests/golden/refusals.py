@@ -106,7 +106,7 @@ train run DATASET=easy AUGMENT=polarity -> polarity
 train run DATASET=easy COPIES=5 -> COPIES 5
 train run DATASET=easy BALANCE=both -> both loss
 train run DATASET=easy OPTIMIZER=adm -> adm adamw
-train run DATASET=easy RECIPE=shrot -> shrot short
+train run DATASET=easy RECIPE=shrot -> shrot short .txt
 train run DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
 train run DATASET=easy DEVICE=gpu -> gpu
 train run DATASET=easy PRECISION=fp8 -> fp8 fp32
@@ -123,6 +123,14 @@ train sweep DATASET=easy FEATURES='mel mle' -> mle mel
 train sweep DATASET=easy MODEL='cnn4 resnet81' -> resnet81 resnet18
 train sweep DATASET=easy MAX=0 -> MAX 0
 train sweep DATASET=easy SEED='0 x' -> x
+train sweep DATASET=easy LR='0.1 -1' -> LR -1
+train sweep DATASET=easy SEED='1 2 3 4 5 6 7 8 9 10 11' EPOCHS='1 2 3 4 5 6 7 8 9 10' -> 110 YES=1
+train sweep DATASET=easy FEATURES=mel MODEL=m11 -> m11 none
+train importance DATASET=easy FEATURES=mel -> mel two
+train importance DATASET=easy FEATURES='mel mle' -> mle mel
+train importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear texture
+train importance DATASET=easy FEATURES='mel chroma' CLASSES='siern bell' -> siern siren
+train importance DATASET=easy FEATURES='mel chroma' CLASSES=bell -> bell two
 train predict last RUNS=runs/plain -> AUDIO
 train predict last RUNS=nowhere AUDIO=easy -> nowhere
 train predict mfc RUNS=runs/plain AUDIO=easy -> mfc
@@ -141,6 +149,7 @@ train explain last RUNS=runs/plain REPEATS=0 -> REPEATS 0
 train explain last RUNS=runs/plain DATA=nowhere -> nowhere
 train bundle last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
 train export last RUNS=runs/plain FORMAT=tflite -> tflite onnx
+train remove RUNS=runs/plain YES=1 -> RUN
 train list resnet81 -> resnet81 resnet18
 analysis DATASET=nowhere RUNS=runs/plain -> nowhere
 analysis DATASET=easy RUNS=runs/plain RUN=mfc -> mfc

@@ -5,13 +5,14 @@ import shutil
 import numpy as np
 import pytest
 
+from commandline.options import texts, words
 from features_cache import Cache, external
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand
 from results.run_folder import find
 from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
-from tests.train.little import clip_table, execute, fill, little_options
+from tests.train.little import change, clip_table, execute, fill, little_options
 from tests.train.sounds import write_dataset
 from train import run, sweep
 from train.options import RunOptions, SweepOptions
@@ -51,8 +52,7 @@ def test_clips_that_change_again_begin_the_retraining_anew(changed):
 
 
 def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(changed, capsys):
-    given = {"dataset": changed.dataset, "runs": str(changed.runs), "features": "mel chroma"}
-    given |= {"model": "linear", "device": "cpu", "precision": "fp32", "threads": "1"}
+    given = texts(SweepOptions, words(change(changed, features="mel chroma", model="linear")))
     assert sweep.run_sweep(SweepOptions.build(given)) == 1
     shown = capsys.readouterr()
     assert "1 of 2 runs are missing: FEATURES=mel " in shown.out and "RETRAIN=1" in shown.out.splitlines()[-1]

@@ -17,10 +17,11 @@ def saved(file):
     return buffer.getvalue()
 
 
-def state():
+def state(**changes):
     network = {"scale": torch.linspace(1, 2, 8), "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8)}
     statistics = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
-    return {"fold": 1, "epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": statistics}
+    known = {"fold": 1, "epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": statistics}
+    return known | changes
 
 
 def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
@@ -42,36 +43,25 @@ def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
     assert named > 60  # a file this small is mostly padding
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_weights_that_are_not_finite_are_refused(tmp_path, number):
-    broken = state()
-    broken["network"]["head.weight"][1, 2] = number
-    checkpoint.save(tmp_path / "last.pt", broken)
-    with refused(r"'head.weight' holds numbers that are not finite"):
-        checkpoint.load(tmp_path / "last.pt")
-
-
 @pytest.mark.parametrize(
-    "content",
+    ("reason", "contents"),
     [
-        *([], {"layer.weight": torch.zeros(1)}, {"network": {}, "statistics": [], "rows": []}),
-        *(b"", b"# notes", b"PK\x03\x04 and no more"),
+        ("damaged, of another kind, or holds more than data", [b"", b"# notes", b"PK\x03\x04 and no more"]),
+        ("no checkpoint of a fold", [[], {"layer.weight": torch.zeros(1)}, {"network": {}, "rows": []}]),
+        (
+            "'head' holds numbers that are not finite",
+            [state(network={"head": torch.tensor([1, bad])}) for bad in (float("nan"), float("inf"))],
+        ),
+        (r"fold1/last.pt cannot be read as weights \(it is of fold 2\)", [state(fold=2)]),
     ],
 )
-def test_a_file_of_something_else_is_refused_in_words_of_ours(tmp_path, content):
-    file = tmp_path / "last.pt"
-    if isinstance(content, bytes):
-        file.write_bytes(content)
-        reason = r"\(it is damaged, of another kind, or holds more than data\)"
-    else:
-        torch.save(content, file)
-        reason = "no checkpoint of a fold"
-    with refused(reason):
-        checkpoint.load(file)
-
-
-def test_weights_of_another_fold_are_refused(tmp_path):
-    (tmp_path / "fold2").mkdir()
-    checkpoint.save(tmp_path / "fold2" / "last.pt", state())
-    with refused(r"fold2/last.pt cannot be read as weights \(it is of fold 1\)"):
-        checkpoint.load(tmp_path / "fold2" / "last.pt")
+def test_what_is_no_sound_checkpoint_of_the_fold_is_refused(tmp_path, reason, contents):
+    file = tmp_path / "fold1" / "last.pt"
+    file.parent.mkdir()
+    for content in contents:
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            checkpoint.save(file, content)
+        with refused(reason):
+            checkpoint.load(file)

@@ -9,7 +9,6 @@ import pytest
 import featurestack as fs
 from results.importance_folder import Fit, ImportanceFolder
 from results.shapley import EXACT, interactions, linear_cka, permutations, sampled_shapley, shapley
-from tests.refusal import refused
 from tests.train.little import execute
 from train.importance import Fits, measure_importance, summary
 from train.models import linear
@@ -129,18 +128,3 @@ def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
     first, second = (centring @ part @ part.T @ centring for part in (x[0] / x[0].std(axis=0), x[2]))
     hsic = np.trace(first @ second) / np.linalg.norm(first) / np.linalg.norm(second)
     assert table[0] == pytest.approx([1, 1, hsic])
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"features": "mel"}, "two or more different features"),
-        ({"features": "mel melody"}, "melody"),
-        ({"features": "mel chroma", "model": "cnn4"}, "linear or texture"),
-        ({"features": "mel chroma", "classes": "dgo rain"}, "did you mean 'dog'"),
-        ({"features": "mel chroma", "classes": "rain"}, "two or more classes"),
-    ],
-)
-def test_a_wrong_request_is_refused(measure, given, message):
-    with refused(message):
-        measure(**given)

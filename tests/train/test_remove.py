@@ -34,10 +34,8 @@ def test_an_importance_folder_is_listed_and_removed_by_its_name(tmp_path):
     assert not folder.exists() and "importance-linear-0" not in overview(ListOptions(runs=tmp_path))
 
 
-def test_a_run_in_training_and_no_name_are_refused(finished):
+def test_a_run_in_training_is_refused(finished):
     options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
     with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
         remove_runs(options)
-    with refused("RUN names no run"):
-        remove_runs(replace(options, run=""))
     assert finished.path.exists()

@@ -37,10 +37,7 @@ def assert_same(one, other):
     assert histories[0].equals(histories[1])
 
 
-@pytest.mark.parametrize("labels", ["one", "several"])
-def test_a_run_that_is_killed_goes_on_bit_by_bit(options, mixed, tmp_path, labels):
-    if labels == "several":
-        options = change(options, dataset=str(mixed))
+def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
     long = thorough(options, epochs=12, patience=0, grid="32x32")
     straight = run.execute(long)
     killed = change(long, runs=tmp_path / "killed")

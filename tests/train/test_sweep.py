@@ -8,7 +8,6 @@ import pytest
 
 from commandline.options import texts, words
 from commandline.terminal import percent
-from tests.refusal import refused
 from train import recipes, run, sweep
 from train.options import RunOptions, SweepOptions
 
@@ -45,20 +44,6 @@ def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsy
     assert "skipped: waveform with cnn4" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        (("LR=0.1 -1",), "LR=-1"),
-        (("SEED=" + " ".join(map(str, range(51))),), "102 runs: give YES=1"),
-        (("MODEL=m11",), "m11 can take none"),
-    ],
-)
-def test_a_wrong_sweep_ends_before_its_first_run(several, given, message):
-    with refused(message):
-        sweep.run_sweep(change(several, *given))
-    assert not list(several.runs()[0].runs.glob("*/*"))
-
-
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     assert all(RunOptions.build({"recipe": name}).recipe == name for name in recipes.names())
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
@@ -70,8 +55,6 @@ def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
     own = (tmp_path / "short.txt").rename(tmp_path / "sub" / "mine.txt")
     by_path = RunOptions.build({"recipe": str(own), "epochs": "1"})
     assert (by_path.epochs, by_path.batch) == (1, 5)
-    with refused(r"did you mean 'long'.* or the path of a \.txt file"):
-        recipes.recipe_words("longs")
 
 
 def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, capsys, monkeypatch):

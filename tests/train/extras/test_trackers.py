@@ -31,24 +31,20 @@ def track(name, run, folder, epochs_done=0):
     tracker.finish(complete=True)
 
 
-def test_tensorboard_holds_every_column_and_the_outcome(noted, tmp_path, capsys):
+def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    track("tensorboard", noted, tmp_path)
-    track("tensorboard", noted, tmp_path, epochs_done=1)  # killed after its first epoch and continued
-    assert f"tensorboard --logdir {tmp_path}" in capsys.readouterr().out
-    events = EventAccumulator(str(tmp_path / "fold2"))
+    run = execute(options, folds=(2,), tracker="tensorboard")
+    folder = run.path / "trackers"
+    assert f"tensorboard --logdir {folder}" in capsys.readouterr().out
+    track("tensorboard", run, folder, epochs_done=1)  # killed after its first epoch and continued
+    events = EventAccumulator(str(folder / "fold2"))
     events.Reload()
-    assert [(e.step, e.value) for e in events.Scalars("loss/train")] == [(1, 2.0), (2, 1.0)]
-    assert [(e.step, e.value) for e in events.Scalars("accuracy/test")] == [(2, 0.5)]
-    accuracy = noted.scores().loc[2, "accuracy"]
+    points = [(event.step, event.value) for event in events.Scalars("loss/train")]
+    assert points == [(1, pytest.approx(run.history(2)["train_loss"].iloc[0])), (2, 1.0)]
+    accuracy = run.scores().loc[2, "accuracy"]
     assert events.Scalars("summary/test_accuracy")[-1].value == pytest.approx(accuracy)
     assert "run.json/text_summary" in events.Tags()["tensors"]
-
-
-def test_a_training_is_followed_to_its_outcome(options, capsys):
-    run = execute(options, folds=(1,), tracker="tensorboard")
-    assert list((run.path / "trackers" / "fold1").glob("events.*")) and "--logdir" in capsys.readouterr().out
 
 
 def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(noted, tmp_path):
