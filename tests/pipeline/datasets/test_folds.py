@@ -134,16 +134,12 @@ def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed
     takes = [
         {"source": source, "take": take, "letter": "ABC"[take]} for source in range(6) for take in range(3)
     ]
+    if name.startswith("1-"):  # letters are takes even if few clips share a recording
+        takes += [{"source": source, "take": 0, "letter": "A"} for source in range(100, 140)]
     names = pd.Series([name.format(**take) for take in takes])
     pattern = propose_group(pd.DataFrame({"path": "/x/" + names + ".wav", "label": "a"}))
     groups = [proposed.format(**take) for take in takes] if proposed else []
     assert (names.str.extract(pattern)[0].tolist() if pattern else []) == groups
-
-
-def test_a_pattern_is_proposed_also_where_few_clips_share_a_recording():
-    names = pd.Series([f"{1 + n % 5}_{max(n, 2)}17_{'ABC'[min(n, 2)]}_10" for n in range(60)])
-    pattern = propose_group(pd.DataFrame({"path": "/x/" + names + ".wav", "label": "a"}))
-    assert names.str.extract(pattern)[0].nunique() == 58
 
 
 def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):

@@ -1,16 +1,11 @@
 """Folders: one sub-folder a class, splits, published datasets; a folder that is no dataset is refused."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 from tests.refusal import refused
-
-
-def table_of(folder, data):
-    return dataset(folder, data).table.set_index("clip_id")
 
 
 def test_class_folders_of_any_script_sorted_by_path(tmp_path):
@@ -87,20 +82,22 @@ def test_class_folders_within_train_and_test_are_a_split(tmp_path, folds):
 def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
     folder = tmp_path / "UrbanSound8K"
     kaggle = tmp_path / "kaggle"
-    rows = ["slice_file_name,fsID,start,end,salience,fold,classID,class"]
-    for fold, label in ((1, "dog_bark"), (10, "air_conditioner")):
-        name = f"{1000 + fold}-3-0-0.wav"
-        write(folder / "audio" / f"fold{fold}" / name)
-        rows.append(f"{name},{1000 + fold},0.0,0.1,1,{fold},3,{label}")
+    for fold in (1, 10):
+        write(folder / "audio" / f"fold{fold}" / f"{fold}-3-0-0.wav")
     (folder / "metadata").mkdir()
-    csv(folder / "metadata" / "UrbanSound8K.csv", "\n".join(rows))
-    published = table_of(folder, tmp_path)
-    assert published["fold"].to_dict() == {"1001-3-0-0": 1, "1010-3-0-0": 10}
-    assert published["label"].tolist() == ["dog_bark", "air_conditioner"]
-    assert published["group"].tolist() == ["1001", "1010"]
+    csv(
+        folder / "metadata" / "UrbanSound8K.csv",
+        """slice_file_name,fsID,start,end,salience,fold,classID,class
+1-3-0-0.wav,1001,0.0,0.1,1,1,3,dog_bark
+10-3-0-0.wav,1010,0.0,0.1,1,10,3,air_conditioner
+""",
+    )
+    published = dataset(folder, tmp_path).table
+    columns = published[["clip_id", "label", "fold", "group"]].to_numpy().tolist()
+    assert columns == [["1-3-0-0", "dog_bark", 1, "1001"], ["10-3-0-0", "air_conditioner", 10, "1010"]]
     (folder / "audio").rename(kaggle)
     (folder / "metadata" / "UrbanSound8K.csv").rename(kaggle / "UrbanSound8K.csv")
-    table = table_of(kaggle, tmp_path)
+    table = dataset(kaggle, tmp_path).table
     assert table.drop(columns="path").equals(published.drop(columns="path"))
     assert all(Path(path).is_file() for path in table["path"])
 
@@ -120,25 +117,25 @@ FSD50K = {
 
 def test_fsd50k_with_all_its_labels_grouped_by_uploader(tmp_path):
     fsd50k = tmp_path / "FSD50K"
+    file = fsd50k / "FSD50K.metadata" / "dev_clips_info_FSD50K.json"
+    audio = write(fsd50k / "FSD50K.eval_audio" / "21.wav")
+    for folder in (fsd50k / "FSD50K.ground_truth", file.parent):
+        folder.mkdir(parents=True)
     for side, text in FSD50K.items():
-        for line in text.splitlines()[1:]:
-            write(fsd50k / f"FSD50K.{side}_audio" / f"{line[:2]}.wav")
-        (fsd50k / "FSD50K.ground_truth").mkdir(exist_ok=True)
         csv(fsd50k / "FSD50K.ground_truth" / f"{side}.csv", text)
-    table = table_of(fsd50k, tmp_path)
+    table = dataset(fsd50k, tmp_path).table
     labels = "Electric_guitar;Guitar;Music Guitar;Music Animal;Bark;Dog Animal;Bark;Dog Music"
     assert table["label"].tolist() == labels.split()
     assert table["fold"].tolist() == [2, 2, 1, 3, 3]
-    assert table["group"].tolist() == table.index.tolist()
-    file = fsd50k / "FSD50K.metadata" / "dev_clips_info_FSD50K.json"
-    file.parent.mkdir()
-    file.write_text(json.dumps({"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}))
-    assert table_of(fsd50k, tmp_path)["group"].tolist()[:3] == ["ann", "ann", "12"]
+    assert table["group"].equals(table["clip_id"])
+    assert table["path"][4] == str(audio)
+    file.write_text('{"10": {"uploader": "ann"}, "11": {"uploader": "ann"}}')
+    assert dataset(fsd50k, tmp_path).table["group"].tolist()[:3] == ["ann", "ann", "12"]
     for damaged in ("{", "[]", '{"10": {}}'):
         file.write_text(damaged)
         with refused(r"info.*damaged"):
-            table_of(fsd50k, tmp_path)
+            dataset(fsd50k, tmp_path)
     truth = csv(fsd50k / "FSD50K.ground_truth" / "dev.csv", FSD50K["dev"].replace(",train", ",tarin", 1))
     file.unlink()
     with refused(rf"{truth}: 10 has split 'tarin'; expected val or train"):
-        table_of(fsd50k, tmp_path)
+        dataset(fsd50k, tmp_path)

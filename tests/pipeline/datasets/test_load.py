@@ -8,7 +8,7 @@ import pytest
 from features_cache import external
 from pipeline import extract
 from pipeline.datasets.load import shorter_duration
-from pipeline.datasets.summary import dataset_summary, run
+from pipeline.datasets.summary import run
 from pipeline.options import FeaturesCommand, SourceOptions
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
@@ -17,11 +17,7 @@ from tests.refusal import refused
 
 @pytest.mark.parametrize(
     ("word", "told"),
-    [
-        ("my sond", "'my sounds'"),
-        ("clip.csv", "'clips.csv'"),
-        ("a.wav", "a CSV or a cache"),
-    ],
+    [("my sond", "'my sounds'"), ("clip.csv", "'clips.csv'"), ("a.wav", "a CSV or a cache")],
 )
 def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(tmp_path, monkeypatch, word, told):
     monkeypatch.chdir(tmp_path)
@@ -109,24 +105,19 @@ def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(seconds, d
     assert proposed in line if proposed else not line
 
 
-def test_the_summary_shows_imbalance(tmp_path):
-    rows = " ".join([*(f"{n}.wav,1,dog,{n}" for n in range(9)), "x.wav,1,rain,3", "y.wav,2,rain,3"])
-    clips = dataset(esc_layout(tmp_path / "mine", rows), tmp_path)
-    shown = dataset_summary(clips, clips.table)
-    assert "9 source recordings" in shown and "balance: 2 to 9 clips a class" in shown
-
-
-def test_data_names_absent_files_and_the_next_command(tmp_path, capsys):
-    folder = class_folders(tmp_path / "my sounds")
-    assert run(SourceOptions(dataset=str(folder), data=tmp_path / "data")) == 0
+def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
+    rows = "a.wav,1,dog,1 b.wav,1,dog,2 c.wav,2,dog,4 d.wav,1,rain,2 missing.wav,1,owl,3"
+    folder = esc_layout(tmp_path / "my sounds", rows)
+    options = SourceOptions(dataset=str(folder), data=tmp_path / "data")
+    assert run(options) == 0
     assert f"'DATASET={folder}'" in capsys.readouterr().out.splitlines()[-1]
-    listed = csv(tmp_path / "list.csv", f"filename,label\nmissing.wav,dog\n{folder}/cat/cat1-A.wav,cat\n")
-    assert run(SourceOptions(dataset=listed, data=tmp_path / "data")) == 1
+    (folder / "audio" / "missing.wav").unlink()
+    assert run(options) == 1
     shown = capsys.readouterr().out
-    assert f"{tmp_path / 'missing.wav'}: missing" in shown
-    assert (
-        "list: 1 clip, 1 class, 1 fold, 1 source recording\n" in shown
-    )  # `check` and the report count alike
+    # `check` and the report count alike
+    assert "my sounds: 4 clips, 2 classes, 2 folds, 3 source recordings\n" in shown
+    assert "balance: 1 to 3 clips a class" in shown
+    assert f"{folder / 'audio' / 'missing.wav'}: missing" in shown
 
 
 def test_a_clip_has_a_sample_at_least(tmp_path):
