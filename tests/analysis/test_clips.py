@@ -18,20 +18,13 @@ RATE = 8000
 
 
 @pytest.fixture
-def tone(tmp_path):
-    """Three seconds of 440 Hz in stereo."""
-    wave = 0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)
-    soundfile.write(tmp_path / "tone.wav", np.stack([wave, wave], axis=1), RATE)
-    return tmp_path / "tone.wav"
-
-
-@pytest.fixture
-def cache(tmp_path, tone):
-    """Six clips of two classes with mel, rms and a copy that no analysis looks at; c1 and c2 have audio."""
+def cache(tmp_path):
+    """Six clips of two classes with mel and rms, of which c1 and c2 have audio, and an altered copy of c0."""
     folder = tmp_path / "cache"
     ids = [f"c{place}" for place in range(6)]
     (tmp_path / "broken.wav").write_bytes(b"no sound")
-    paths = [str(tmp_path / name) for name in ("broken.wav", "tone.wav", "tone.wav", "gone.wav")]
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
+    paths = [str(tmp_path / name) for name in ("broken.wav", "silence.wav", "silence.wav", "gone.wav")]
     table = {"clip_id": [*ids, "c0~1"], "label": list("aaabbba"), "fold": [1, 2, 3, 1, 2, 3, 1]}
     table |= {"path": [*paths, "", "", paths[0]], "copy_of": [""] * 6 + ["c0"]}
     table |= {"alteration": [""] * 6 + ["gain"]}
@@ -41,25 +34,22 @@ def cache(tmp_path, tone):
     return Cache(folder)
 
 
-def test_audio_becomes_short_mono_mp3_of_the_same_pitch(cache, tmp_path):
-    (file,) = clips.clip_audio(cache, ["c1"], ["c1"], tmp_path, 1.0).files
-    decoded, rate = soundfile.read(tmp_path / file)
+@pytest.mark.parametrize(
+    ("window", "pitch", "link"),
+    [({}, 300, "two.wav"), ({"start": [2.5], "end": [3.5]}, 900, "two.wav#t=2.5,3.5")],
+)
+def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(tmp_path, window, pitch, link):
+    wave = np.concatenate([np.sin(np.arange(2 * RATE) * 2 * np.pi * hertz / RATE) for hertz in (300, 900)])
+    soundfile.write(tmp_path / "two.wav", np.stack([wave, wave], axis=1) / 2, RATE)
+    table = {"clip_id": ["two"], "label": ["a"], "fold": [1], "path": [str(tmp_path / "two.wav")]}
+    external.create_cache(tmp_path / "cache", table | window, sample_rate=RATE, duration=1.0)
+    cache = Cache(tmp_path / "cache")
+    text = clips.clip_audio(cache, ["two"], ["two"], tmp_path, 1.0).embedded["two"]
+    decoded, rate = soundfile.read(BytesIO(base64.b64decode(text)))
     assert rate == clips.MP3_RATE and decoded.ndim == 1
     assert len(decoded) / rate == pytest.approx(1, abs=0.1)
-    assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(440, abs=3)
-
-
-def test_a_window_is_played_and_linked_from_where_it_begins(tmp_path):
-    wave = [0.5 * np.sin(2 * np.pi * pitch * np.arange(2 * RATE) / RATE) for pitch in (300, 900)]
-    soundfile.write(tmp_path / "two.wav", np.concatenate(wave), RATE)
-    table = {"clip_id": ["two@1", "two@2.5"], "label": ["a", "b"], "fold": [1, 2]}
-    table |= {"path": [str(tmp_path / "two.wav")] * 2, "start": [1.0, 2.5], "end": [2.0, 3.5]}
-    external.create_cache(tmp_path / "cache", table, sample_rate=RATE, duration=1.0)
-    audio = clips.clip_audio(Cache(tmp_path / "cache"), table["clip_id"], table["clip_id"][1:], tmp_path, 1.0)
-    decoded, rate = soundfile.read(BytesIO(base64.b64decode(audio.embedded["two@2.5"])))
-    assert len(decoded) / rate == pytest.approx(1, abs=0.1)
-    assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(900, abs=3)
-    assert audio.links == {"two@1": "two.wav#t=1,2"}
+    assert np.abs(np.fft.rfft(decoded[:rate])).argmax() == pytest.approx(pitch, abs=3)
+    assert clips.clip_audio(cache, ["two"], [], tmp_path, 1.0).links == {"two": link}
 
 
 def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(cache, tmp_path):

@@ -10,12 +10,11 @@ from sklearn.metrics import average_precision_score
 from analysis import tables
 from analysis.ensemble import write_ensemble
 from analysis.findings import findings
-from analysis.jobs import jobs
 from analysis.options import AnalysisOptions
-from analysis.report import build_report
 from analysis.runs import Results, outdated_runs
 from features_cache.table import label_indicator
 from results import tags
+from tests.analysis.test_report import build, within
 from tests.refusal import refused
 
 CLASSES = ("bird", "dog", "rain", "wind")
@@ -106,9 +105,7 @@ def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):
 
 
 def test_the_page_and_the_papers_files_speak_of_map(loaded, tmp_path):
-    options = AnalysisOptions(data=tmp_path / "data", runs=tmp_path, reports=tmp_path / "reports", paper=True)
-    (job,) = jobs(options)
-    built = build_report(job, options)
+    built = build(AnalysisOptions(**within(tmp_path) | {"runs": tmp_path}, paper=True))
     page = built.page.read_text(encoding="utf-8")
     assert "% mAP" in built.headline and "Average precision by class" in page and "False alarms by" in page
     assert "confusion" not in page.lower().partition("<main")[2].partition("<script")[0]
