@@ -1,4 +1,4 @@
-"""The cards of all features as a page, and what on them is measured.
+"""The page of feature cards, and the measurements on it.
 
 python -m docs.cards measure --dataset ../esc10    how well each feature separates pairs of classes
 python -m docs.cards document                      docs/reference/features.md anew
@@ -61,7 +61,10 @@ def text_of_document() -> str:
 
 
 def pair_accuracies(clips: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> pd.DataFrame:
-    """first, second, accuracy of every two classes, each clip (a row of `clips`) tested once, by fold."""
+    """Accuracy over the folds for each pair of classes: columns first, second, accuracy.
+
+    `clips` has a row of numbers for each clip.
+    """
     found = []
     for first, second in combinations(sorted(set(labels)), 2):
         pair, right = np.isin(labels, (first, second)), 0
@@ -74,7 +77,7 @@ def pair_accuracies(clips: np.ndarray, labels: np.ndarray, folds: np.ndarray) ->
 
 
 def measure(options: DatasetOptions) -> None:
-    """How well each feature separates any two classes of a dataset; its best and worst pairs, in a table."""
+    """Measure how well each feature separates each two classes; write the best and worst pairs to a table."""
     dataset = load(SourceOptions(dataset=options.dataset, data=options.data, name=options.name))
     samples = round(dataset.duration * dataset.sample_rate)
     statistics: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES}

@@ -1,8 +1,8 @@
-"""The figure at the head of the README: one clip's features beside what each set of them is worth.
+"""The figure at the head of the README: one clip's features beside the accuracy of feature sets.
 
     PYTHONPATH=. python docs/first_figure.py dog.ogg reports/esc10 docs/first.png
 
-The accuracies and their intervals are those of the report's comparison.csv, of one model.
+The accuracies and their intervals come from the report's comparison.csv, for the model MODEL.
 """
 
 import sys
@@ -63,7 +63,7 @@ def draw_forest(ax: Axes, report: Path) -> None:
 
 
 def main(clip: str, report: str, out: str) -> None:
-    """Draw it; `clip` is an audio file, `report` the folder of a report, `out` a PNG file."""
+    """Draw the figure; `clip` is an audio file, `report` the folder of a report, `out` a PNG file."""
     read = fs.read(clip, seconds=5.0)
     plt.rcParams.update(
         {"font.size": 9, "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False}

@@ -3,7 +3,7 @@
     write_all(folder)      options.md, registries.md, interface.md, and the figures of the features
     with_figures(text)     reference/features.md with a figure, players and librosa's page for each card
 
-Every page is a function that returns Markdown, entered in PAGES by its file's name. Nothing here is stored.
+Each page is a function that returns Markdown, entered in PAGES by its file's name. The pages are not in git.
 """
 
 import ast
@@ -86,7 +86,7 @@ def values_of(field: "dataclasses.Field[typing.Any]") -> str:
 
 
 def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
-    """Variable -> (default, values, meaning) -> the commands that take it so."""
+    """Variable -> (default, values, meaning) -> the commands whose option has all three."""
     found: dict[str, dict[tuple[str, str, str], list[str]]] = {}
     for words, function in every_command().items():
         options = options_of(function)
@@ -276,7 +276,7 @@ def directive(kind: str, signature: str, text: str) -> str:
 
 
 def documentation(thing: typing.Any) -> str:
-    """A docstring as Markdown: what is indented in it is code."""
+    """A docstring as Markdown; its indented lines become code."""
     lines, code, shown = (inspect.getdoc(thing) or "").split(fs.OPTIONS)[0].splitlines(), False, []
     for line in lines:
         indented = line.startswith("    ") or (code and not line)
@@ -333,7 +333,7 @@ def figure_and_players(name: str) -> str:
 
 
 def librosa_calls(name: str) -> list[str]:
-    """The public functions of librosa that define a feature, from the source of its definition, if any."""
+    """The public functions of librosa in the source of a feature's definition; none without a definition."""
     if name in reference.LIBROSA_CALLS:
         return [f"librosa.{reference.LIBROSA_CALLS[name]}"]
     if name in reference.LEVELS:

@@ -6,12 +6,19 @@ Text and bars take the reader's light or dark colours.
 
 import re
 from html import escape
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "docs" / "speed.svg"
 COMMAND = "bench.features"
-LEFT, WIDTH, LINE, TOP = 330, 400, 26, 62  # px: of the bars, their height with the gap, and where they begin
+LEFT, WIDTH, LINE, TOP = (
+    330,
+    400,
+    26,
+    62,
+)  # px: left end and most width of bars, height with the gap, first bar
 NOTE = "Shorter is faster. Two cores, one machine, each comparison in one run: the table has the commands."
 STYLE = """text { font: 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1b2430 }
     .title { font-weight: 600; font-size: 15px } .soft { fill: #4a5666; font-size: 13px }
@@ -23,7 +30,10 @@ STYLE = """text { font: 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-
 
 
 def speed_rows(readme: str) -> list[tuple[str, str, float]]:
-    """(what, against, times) of the rows of README's table that COMMAND measured; an empty cell repeats."""
+    """(what, against, times) for each row of the README's table that COMMAND measured.
+
+    An empty cell repeats the cell above it.
+    """
     rows, what, command = [], "", ""
     for line in readme.splitlines():
         cells = [cell.strip() for cell in line.split("|")[1:-1]]
@@ -38,14 +48,15 @@ def speed_rows(readme: str) -> list[tuple[str, str, float]]:
 def draw_speed(rows: list[tuple[str, str, float]]) -> str:
     """The SVG: a heading for each subject, a bar for this project and one for each alternative."""
     scale = WIDTH / max(times for *_, times in rows)
-    parts, y, before = [], TOP, ""
-    for what, against, times in rows:
-        if what != before:
-            parts.append(f'<text x="20" y="{y + 14}" class="title">{escape(what)}</text>')
-            parts.append(_bar(y + 22, "featurestack", 1, scale, "own"))
-            y, before = y + 22 + LINE, what
-        parts.append(_bar(y, against, times, scale, "other"))
-        y += LINE + 10 * (rows.index((what, against, times)) + 1 == _last(rows, what))
+    parts, y = [], TOP
+    for what, alternatives in groupby(rows, itemgetter(0)):
+        parts.append(f'<text x="20" y="{y + 14}" class="title">{escape(what)}</text>')
+        parts.append(_bar(y + 22, "featurestack", 1, scale, "own"))
+        y += 22 + LINE
+        for _, against, times in alternatives:
+            parts.append(_bar(y, against, times, scale, "other"))
+            y += LINE
+        y += 10
     told = ", ".join(f"{what}: {against} takes {times:g} times as long" for what, against, times in rows)
     body = "\n  ".join(parts)
     head = f'viewBox="0 0 820 {y + 10}" role="img" aria-label="{escape(told)}"'
@@ -59,10 +70,6 @@ def draw_speed(rows: list[tuple[str, str, float]]) -> str:
   {body}
 </svg>
 """
-
-
-def _last(rows: list[tuple[str, str, float]], what: str) -> int:
-    return max(number for number, row in enumerate(rows, 1) if row[0] == what)
 
 
 def _bar(y: int, name: str, times: float, scale: float, kind: str) -> str:

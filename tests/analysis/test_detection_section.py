@@ -1,4 +1,4 @@
-"""Recordings and label tracks, windows, a run and its report: detections of the tested folds, scored."""
+"""From recordings and annotation tables to windows, a run, its detections and its report."""
 
 import re
 from dataclasses import replace

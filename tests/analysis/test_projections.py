@@ -18,7 +18,7 @@ def test_tsne_keeps_neighbours_as_scikit_learn_does():
 
 
 @pytest.mark.parametrize("project", [pca_projection, tsne_projection])
-def test_maps_keep_classes_together_and_are_seeded(project):
+def test_projections_keep_classes_together_and_are_repeatable(project):
     values, target = clips(10, count=60, classes=3)
     places = project(principal_components(standardised(values)))
     distance = np.linalg.norm(places[:, None] - places[None, :], axis=2)

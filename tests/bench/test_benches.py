@@ -1,4 +1,4 @@
-"""`python -m bench`: its help names everything that can be run, and each bench runs at its smallest size."""
+"""`python -m bench`: its help names the benches, and those in SMALLEST run at their smallest size."""
 
 import os
 import re
@@ -14,7 +14,7 @@ RUNNABLE = {
     for path in (ROOT / "bench").glob("[a-z]*.py")
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 }
-SMALLEST = (  # training takes minutes whatever its size
+SMALLEST = (
     "bench.damage --damages 6",
     "bench.fuzz --only runs --trials 6",
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",

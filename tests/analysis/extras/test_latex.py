@@ -1,4 +1,4 @@
-"""The LaTeX document: whole in its folder, any name in it, and compiled if LaTeX is here."""
+"""The LaTeX document is complete, holds any class name, and compiles if LaTeX is installed."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~t
 
 
 def balanced(text):
-    """Every brace closed and every environment ended, in order."""
+    """Whether the environments end in the right order and the numbers of opening and closing braces agree."""
     open_ = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
         if kind == "begin":
@@ -28,7 +28,7 @@ def balanced(text):
 
 def test_the_document_is_whole(made, tmp_path):
     runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
-    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]  # which is not ranked
+    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]  # not ranked
     found = findings(made(*runs, names=ODD, dataset="esc10"))
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([1, 2])

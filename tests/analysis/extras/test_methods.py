@@ -1,4 +1,4 @@
-"""The methods paragraph, from what run.json holds."""
+"""The methods paragraph, filled in from run.json."""
 
 import re
 from dataclasses import replace
