@@ -1,7 +1,7 @@
-"""Checks of the course: `check("tone", answer)` passes or says what to look at, never what the answer is.
+"""Checks of the course: `check("tone", answer)` passes, or says what to look at without the answer.
 
-A check computes with the answer and compares; a wrong or missing answer raises NotYet, which a notebook
-shows as one sentence. `reveal(prediction, found)` puts a prediction beside what was then found.
+A wrong or missing answer raises NotYet, which a notebook shows as one sentence. `reveal(prediction, found)`
+prints a prediction beside the result.
 """
 
 import re
@@ -20,7 +20,7 @@ from commandline.registry import Registry
 from features_cache import Cache
 
 CHECKS: Registry[Callable[..., str]] = Registry("check")
-RATE = 22_050  # Hz, of the clips that are made for a check
+RATE = 22_050  # Hz, of `_noise`
 
 
 class NotYet(AssertionError):
@@ -31,7 +31,7 @@ class NotYet(AssertionError):
 
 
 def check(name: str, *answers: Any) -> None:
-    """Check the answers to a question; NotYet, with what to look at, unless they are right.
+    """Check the answers to a question; NotYet says what to look at if they are wrong.
 
     check("frames", frames)
     """
@@ -41,9 +41,10 @@ def check(name: str, *answers: Any) -> None:
 
 
 def reveal(prediction: Any, found: Any, unit: str = "") -> None:
-    """Put a prediction beside what was found; NotYet while there is none. A wrong prediction is no error.
+    """Print a prediction beside the result; NotYet if there is no prediction. A wrong one is no error.
 
-    Several are compared one by one; where several answers are equally right, `found` lists them.
+    Lists and dictionaries are compared item by item. An item of `found` that is a list holds several results
+    that are equally right.
 
     reveal(0.5, 0.82)    # you predicted 0.5, found: 0.82
     """
@@ -128,7 +129,7 @@ def check_frames(frames: Callable[[int, int], int]) -> str:
         true = fs.compute(clip, f"rms@hop_length={hop}").values.shape[1]
         _need(
             given == true,
-            f"{len(clip.y)} samples, hop {hop}: librosa has other than {given} frames",
+            f"{len(clip.y)} samples, hop {hop}: {given} is not librosa's number of frames",
         )
     return "The window's length does not matter, because frames are centred and the ends are padded."
 
@@ -141,8 +142,8 @@ def check_harmonic_share(share: Callable[..., float]) -> str:
     _need(abs(_call(share, 0 * a, b)) < 1e-6, "without a harmonic part the share is 0")
     halves = _call(share, 3 * a, a)
     _need(halves > 0.8, f"energy is the sum of squares: 3 times the amplitude gave a share of {halves:.2f}")
-    _need(abs(halves - 0.9) < 1e-6, f"the parts' energies are compared with their sum, not {halves:.3f}")
-    return "The two parts add up to nearly the whole, their energies only roughly."
+    _need(abs(halves - 0.9) < 1e-6, f"compare with the sum of both energies: the share is not {halves:.3f}")
+    return "The two parts add up to nearly the whole clip; their energies do so only roughly."
 
 
 # 2 Describe
@@ -186,7 +187,7 @@ def check_mfcc(mfcc: Callable[[np.ndarray], np.ndarray]) -> str:
         np.allclose(mine, true, atol=1e-3 * np.abs(true).max()),
         "transform the rows of each frame",
     )
-    return "An MFCC matrix holds nothing that the mel spectrogram does not: it is the same values, turned."
+    return "An MFCC matrix holds nothing that the mel spectrogram does not: it is a linear transform of it."
 
 
 @CHECKS.register("fisher")
@@ -195,7 +196,7 @@ def check_fisher(fisher: Callable[..., np.ndarray]) -> str:
     x = np.array([[0.0, 5.0], [2.0, 1.0], [10.0, 3.0], [12.0, 3.0]])
     mine = _values(_call(fisher, x, labels), (2,), "fisher, one ratio a column")
     _need(mine[1] == 0, "the second column has the same mean in both classes: nothing lies between them")
-    _need(mine[0] > 20, "the mean of the variances within the classes is what the ratio is divided by")
+    _need(mine[0] > 20, "divide by the mean of the variances within the classes")
     _need(np.allclose(mine, [25.0, 0.0]), "variances here are divided by n, as np.var does")
     more = np.random.default_rng(0).normal(size=(30, 4)) + 2 * (np.arange(30) % 3)[:, None]
     once, twice = (_call(fisher, factor * more, np.arange(30) % 3) for factor in (1, 2))
@@ -222,7 +223,7 @@ def check_bytes(size: Callable[[int, int, int], int]) -> str:
     given = _call(size, 2000, 128, 431)
     _need(given != 2000 * 128 * 431 * 4, "values are stored as float16")
     _need(given == 2000 * 128 * 431 * 2, f"2,000 clips of 128 x 431 are not {given} bytes")
-    _need(_call(size, 3, 5, 7) == 210, "the three numbers count, not these three alone")
+    _need(_call(size, 3, 5, 7) == 210, "the function has to use all three numbers")
     return "That is mel of all of ESC-50, in one file of about 220 MB."
 
 
@@ -251,8 +252,11 @@ def check_leaked(leaked: Callable[[pd.DataFrame, pd.DataFrame], set[str]]) -> st
     _need(apart == set(), f"here no recording is on both sides, but {apart} was found")
     mixed = _call(leaked, table[:10], table[10:])
     _need(mixed == {"3"}, f"here one recording was cut in two, but {mixed or 'none'} was found")
-    _need(len(_call(leaked, table[::2], table[1::2])) == 10, "every second clip: not all were found")
-    return "Everything that is trained here leaves such clips out, and says how many."
+    _need(
+        len(_call(leaked, table[::2], table[1::2])) == 10,
+        "with every second clip on a side, not all were found",
+    )
+    return "Every training here leaves such clips out and says how many."
 
 
 @CHECKS.register("accuracy")
@@ -277,9 +281,9 @@ def check_accuracy(accuracy: Callable[..., float], run: Any) -> str:
 def check_input_shape(shape: tuple[int, ...]) -> str:
     _need(len(shape) == 4, f"four numbers: batch, channels, rows, frames; here are {len(shape)}")
     _need(shape[0] == 32, "the batch comes first")
-    _need(shape[1] == 3, "a feature set of three names")
+    _need(shape[1] == 3, "a feature set of three features has as many channels")
     _need(tuple(shape[2:]) == (64, 108), "every channel is resized to GRID, whatever its rows")
-    return "mel has 128 rows and chroma 12; in the network both have as many."
+    return "mel has 128 rows and chroma 12; in the network both have 64."
 
 
 @CHECKS.register("optimism")
@@ -290,7 +294,7 @@ def check_optimism(optimism: Callable[[pd.DataFrame], float]) -> str:
     _need(given >= 0, "it is never negative: the highest is at least the last")
     _need(abs(given - 0.1) < 1e-9, f"highest minus last, not {given:.2f}")
     steady = pd.DataFrame({"epoch": [1, 2], "test_accuracy": [0.3, 0.5]})
-    _need(abs(_call(optimism, steady)) < 1e-9, "where the last is the highest, nothing is gained")
+    _need(abs(_call(optimism, steady)) < 1e-9, "if the last is the highest, the difference is 0")
     return "The highest one was selected on the test fold, so no report shows it."
 
 
@@ -303,7 +307,7 @@ def check_difference(difference: Callable[..., tuple[float, float]]) -> str:
     given = _call(difference, one, other)
     _need(np.shape(given) == (2,), "two numbers: mean and standard deviation")
     mean, deviation = given
-    _need(abs(mean) > 1e-9 and mean > 0, "how much more does the second have than the first?")
+    _need(mean > 1e-9, "how much more does the second have than the first?")
     _need(abs(mean - 0.1) < 1e-9, "fold by fold first, then the mean")
     _need(abs(deviation - 0.08944) > 1e-4, "five folds are a sample: divide by n - 1 (ddof=1)")
     _need(abs(deviation - 0.1) < 1e-9, "the deviation is that of the differences, not of either list")

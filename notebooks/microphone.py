@@ -4,7 +4,7 @@
     microphone            # the last line of a cell shows the button
     microphone.clip()     # in a later cell: the recording, or None
 
-The recording goes from the browser to Python and nowhere else. Where the page offers no microphone, the
+The recording goes from the browser to Python and nowhere else. If the page offers no microphone, the
 button is grey and a sentence says what to do.
 """
 

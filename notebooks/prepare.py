@@ -1,4 +1,4 @@
-"""The first cell of every notebook calls this: libraries that Colab lacks, and the folders to work in."""
+"""For the first cell of every notebook: install libraries that Colab lacks, and choose the folders."""
 
 import importlib.util
 import re
@@ -7,19 +7,17 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-IN_COLAB = Path(
-    "/content/data"
-)  # on its own disk: a cache is mapped into memory, which Google Drive is slow at
-MODULES = {"scikit-learn": "sklearn"}  # where the name to import differs from the name to install
-SLIDERS = {"anywidget", "ipywidgets"}  # and the microphone
-SKIPPED = {"torch"}  # Colab has its own, and Jupyter
+IN_COLAB = Path("/content/data")  # Colab's own disk, because a memory map on Google Drive is slow
+MODULES = {"scikit-learn": "sklearn"}  # packages whose module has another name
+SLIDERS = {"anywidget", "ipywidgets"}  # for sliders and the microphone
+SKIPPED = {"torch"}  # Colab has its own
 
 
 def folders(home: Path = HOME) -> tuple[Path, Path]:
     """(DATA, RUNS): the datasets with their caches, and the trained runs.
 
-    Both lie in the project's folder. In Colab, where that is on Google Drive, missing libraries are installed
-    first, and the data goes with the session.
+    Both lie in the project's folder. In Colab, missing libraries are installed first, and the datasets lie on
+    Colab's disk, which lasts as long as the session.
 
         DATA, RUNS = prepare.folders()
     """

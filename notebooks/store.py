@@ -4,8 +4,8 @@
     python -m notebooks.store 2_describe play    # some
     python -m notebooks.store --dry-run          # whether all of them run here; nothing is written
 
-Answers are put in from course_solutions.py while the cells run and taken out again. Stored are figures and
-text; players, sliders and what a check prints are left out.
+While the cells run, the answers of course_solutions.py stand in them. Figures, tables and text are stored;
+players, sliders and the outputs of checks are not.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def execute(notebook: NotebookNode, folder: Path = FOLDER) -> None:
     client = NotebookClient(notebook, timeout=SECONDS, record_timing=False, resources=where)
     try:
         client.execute(env=inline)
-    except CellTimeoutError:  # a kernel's reply is lost now and then, and waited for in vain: once more
+    except CellTimeoutError:  # a kernel's reply may be lost; the second try gets it
         client.execute(env=inline)
 
 
@@ -120,13 +120,13 @@ def kept(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
 
 
 def plain(text: str) -> str:
-    """Text without this machine's folder, and of progress bars the last state."""
+    """The text without this machine's folder, and with the last state of each progress bar alone."""
     lines = [line.rsplit("\r", 1)[-1] for line in text.split("\n")]
     return "\n".join(lines).replace(f"{HOME}/", "")
 
 
 def smaller(png: str) -> str:
-    """A figure of few colours, not wider than a page: a third of the size."""
+    """The figure with few colours and at most WIDTH pixels wide: a third of its size."""
     figure = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     figure.thumbnail((WIDTH, figure.height), Image.Resampling.LANCZOS)
     figure = figure.quantize(COLOURS)

@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite. No data is carried: sounds are made, real clips are used where they are."""
+"""Fixtures of the whole suite. Sounds are made; real clips are used if they are there."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ os.environ.pop("MAKEFLAGS", None)  # `make test` hands its own on; tests that ca
 
 @pytest.fixture(scope="session")
 def esc10():
-    """400 real clips in ESC-50's layout; tests that need them are skipped where they are absent."""
+    """400 real clips in ESC-50's layout; tests that need them are skipped if they are absent."""
     if not (ESC10 / "meta" / "esc10.csv").exists():
         pytest.skip(f"the 400 real clips of ESC-10 are not at {ESC10}")
     return ESC10
@@ -52,6 +52,6 @@ def start_chromium(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _forget_what_was_told():
-    """Every test begins as a new process: nothing has been told once, and no command was called."""
+    """Every test begins like a new process: nothing has been told, and no command was called."""
     tell_once.cache_clear()
     called_as(MAKE)

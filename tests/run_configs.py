@@ -1,4 +1,4 @@
-"""A run.json of made-up values for tests that need a few of its keys, and changes to one that was read."""
+"""A run.json of made-up values for tests that need a few of its keys."""
 
 from dataclasses import replace
 
@@ -74,5 +74,5 @@ def importance_config(*features, **given):
 
 
 def rewrite(folder, **changes):
-    """Let a folder that is open have other values in its run.json."""
+    """Change values of the run.json of an opened run folder, in memory alone."""
     vars(folder)["config"] = replace(folder.config, **changes)

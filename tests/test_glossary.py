@@ -1,4 +1,4 @@
-"""One term for one thing: the words that it replaces stand in no message, label, docstring or page."""
+"""One term for one thing: words that a term replaces occur in no message, label, docstring or page."""
 
 import functools
 import json

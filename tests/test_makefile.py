@@ -114,14 +114,14 @@ def fake_python(path, body=""):
 
 @pytest.fixture
 def project(tmp_path):
-    """A folder with the Makefile and what it installs from alone."""
+    """A folder with only the Makefile and the files that it installs from."""
     for file in ("Makefile", "requirements.txt", "constraints.txt", "pyproject.toml"):
         shutil.copy(ROOT / file, tmp_path)
     return tmp_path
 
 
 def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(project, monkeypatch):
-    """A GPU build of torch, or whatever else a user put into .venv, survives a change of the requirements."""
+    """A GPU build of torch, or another package of the user's, survives a change of the requirements."""
     monkeypatch.setenv(
         "PATH", f"{fake_python(project / 'bin/python3').parent}{os.pathsep}{os.environ['PATH']}"
     )

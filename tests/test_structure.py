@@ -38,7 +38,7 @@ LOADS_NOT = {
 }
 
 
-# package -> what no path of its code may import, but for the modules in MAY_IMPORT
+# package -> packages that its modules must not import; MAY_IMPORT has the exceptions
 STAGE_PACKAGES = {"pipeline", "features_cache", "results", "train", "analysis"}
 FORBIDDEN = {
     "commandline": STAGE_PACKAGES | {"storage", "torch", "librosa", "h5py"},
@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "train/extras/listen.py": {"pipeline"},
     "pipeline/datasets/windows.py": {"results"},
 }
-# Imports by a name that is made: of stages for help, of extras, of a folder's own modules.
+# Modules that import by a computed name: stages for help, extras, a folder's own modules.
 BY_NAME = {
     *("commandline/commands.py", "commandline/registry.py"),
     *("pipeline/kernels/__init__.py", "pipeline/features/__init__.py", "train/models/architecture.py"),
@@ -64,7 +64,7 @@ BY_NAME = {
 
 
 def imports(path, *, annotations=True):
-    """Dotted names that a module imports, early or late, also for its annotations alone."""
+    """Dotted names that a module imports, early or late; `annotations=False` leaves out type checking's."""
     names = set[str]()
     module = ast.parse(path.read_text(encoding="utf-8"))
     for node in () if annotations else ast.walk(module):

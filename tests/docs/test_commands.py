@@ -1,4 +1,4 @@
-"""Every command that the documentation shows: its target, its options, and what it does on few clips."""
+"""Every command that the documentation shows exists, takes its options, and runs on few clips."""
 
 import re
 import shlex
@@ -29,13 +29,21 @@ PAGES = [
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITHOUT_OPTIONS = {"test", "setup", "docs", "check"}
 PYTHONS = {"make", "python", "python3", ".venv/bin/python", "torchrun", ".venv/bin/torchrun"}
-THEIRS = {"venv", "pip", "pytest", "sphinx", "http.server", "jupyter", ""}  # modules of others, and none
+THEIRS = {
+    "venv",
+    "pip",
+    "pytest",
+    "sphinx",
+    "http.server",
+    "jupyter",
+    "",
+}  # modules of other projects; '' is none
 PLACEHOLDER = re.compile(r"…|\.\.\.|<\w+>|\$")  # a value that stands for something of the reader's
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 class Shown(NamedTuple):
-    """A command as a page shows it: `pipeline features` and its options; a fence is a place of its own."""
+    """A command as a page shows it: `pipeline features` and its options; whether in a code block."""
 
     name: str
     options: list[str]
@@ -43,7 +51,7 @@ class Shown(NamedTuple):
 
 
 def segments(line):
-    """The commands of a line: split at && ; | and without redirections, comments and settings before it."""
+    """The words of each command of a line, split at && ; |, without comments and leading settings."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&><")
     lexer.whitespace_split, lexer.commenters = True, "#"
     words: list[str] = []
@@ -56,7 +64,7 @@ def segments(line):
 
 
 def shown_commands(page):
-    """Every make and `python -m` of a page, in fences and in running text."""
+    """Every make, `python -m` and featurestack command of a page, in code blocks and in running text."""
     text = page.read_text(encoding="utf-8")
     fences = [body for language, body in FENCE.findall(text) if language in ("", "bash", "sh", "console")]
     lines = [(line, True) for body in fences for line in body.replace("\\\n", " ").splitlines()]
@@ -89,7 +97,7 @@ known = cache(every_command)
 
 
 def with_values(words):
-    """Options without those of make itself, and those whose value is a placeholder or a reader's own file."""
+    """The options that are not make's own and whose value is no placeholder and no recipe of the reader."""
     own = re.compile("|".join([*(f"{name}=" for name in READ_BY_MAKEFILE), "RECIPE=.*/"]))
     return [word for word in words if not PLACEHOLDER.search(word) and not own.match(word)]
 
@@ -142,7 +150,7 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
 
 # Commands that can run here run, on thirty clips of a second
 
-# waits for live audio; minutes; a test of its own; needs a cluster, an account, a network's file, a table
+# live audio; minutes; a test of its own; a cluster, an account, a network's file or a table is needed
 NOT_HERE = re.compile(r"train listen|bench|demo|.* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=)")
 QUICK = "EPOCHS=1 BATCH=6 GRID=64x108 FOLDS='1 2' PRECISION=fp32 THREADS=1 CURVE=0 PASSES=1 SEED=0 DEVICE=cpu"
 SMALL = dict(word.lower().split("=") for word in shlex.split(f"{QUICK} TASK=classes DATASET='my sounds'"))
@@ -169,7 +177,7 @@ def workshop(tmp_path_factory):
 
 
 def small(name, words):
-    """The same request of the thirty clips: one epoch, two of each list, nothing from the network."""
+    """The same request for the thirty clips: one epoch, two of each list, nothing from the network."""
     options = options_of(known()[name])
     own = fields(options)
     given = {field: text for field, text in texts(options, words).items() if field not in LEFT_OUT}
@@ -205,4 +213,4 @@ def test_the_fenced_commands_of_a_page_run(page, workshop):
         if name in ("train run", "train sweep", "train importance") and asked["dataset"] == "my sounds":
             done("pipeline features", DATASET="my sounds", FEATURES=asked["features"])
         status = known()[name](options)
-        assert not status or name == "pipeline check", words  # which may find that a leak is certain
+        assert not status or name == "pipeline check", words  # a leak may be certain

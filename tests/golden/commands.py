@@ -1,7 +1,6 @@
-"""The commands as a user types them, in this process: the one place where golden outputs touch the project.
+"""Commands as a user types them, run in this process.
 
-`python -m train run FEATURES=mel` is `command("train run", FEATURES="mel")`. Nothing of the project is
-imported by name, so modules may move; only commands and file formats must stay.
+`command("train run", FEATURES="mel")` is `python -m train run FEATURES=mel`.
 """
 
 import contextlib
@@ -33,7 +32,7 @@ def command(words, **variables):
     before = sys.argv
     status = 0
     sys.argv = [f"{ROOT}/{package}/__main__.py", *rest, *given]
-    sys.modules.pop(f"{package}.__main__", None)  # a test that imported it; runpy warns of it
+    sys.modules.pop(f"{package}.__main__", None)  # runpy warns if a test has imported it
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             runpy.run_module(package, run_name="__main__")
@@ -66,7 +65,7 @@ def inside(folder):
 
 
 def flip_bit(file, place):
-    """Damage one byte of a file."""
+    """Flip the lowest bit of the byte at `place`."""
     content = bytearray(file.read_bytes())
     content[place] ^= 1
     file.write_bytes(content)

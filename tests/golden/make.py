@@ -3,7 +3,7 @@
 `--runs NAME …` compares the little cache and these runs alone, which takes seconds.
 
 The hashes hold for one kind of processor and one set of libraries: compare them on the machine that wrote
-them. The test in git compares all else, with the tolerances of `differences`.
+them. test_golden.py compares everything else, with the tolerances of `differences`.
 """
 
 import json
@@ -18,12 +18,12 @@ from tests.golden.outputs import SECTIONS, easy, trained
 GOLDEN = Path(__file__).with_name("golden.json")
 AT_LEAST = ("names", "features")  # sections that may grow
 TOLERANCE = 0.02  # share of the largest number of a list: far above floating point, far below any fault
-# a clip in twelve may choose another
+# features that pick a bin: one clip in twelve may pick another
 CHOOSE_A_BIN = ("rolloff", "yin", "chroma", "tonnetz", "tempogram_ratio")
 
 
 def differences(golden, now, exact, where=""):
-    """Each place where outputs are not the golden ones, with both values."""
+    """A line for each place where the outputs differ from the golden ones, with both values."""
     key = where.rpartition("/")[2]
     if key.startswith("sha") and not exact:
         return []

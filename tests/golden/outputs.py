@@ -47,7 +47,7 @@ def table(file):
 
 
 def cache(folder):
-    """The clip table, what failed, and of each feature its shape and two numbers a clip."""
+    """The clip table, the clips that failed, and for each feature its shape and two numbers a clip."""
     with h5py.File(folder / "index.h5") as index:
         columns = {name: index["clips"][name] for name in COLUMNS}
         clips = pd.DataFrame(
@@ -98,7 +98,7 @@ def easy():
 
 
 def caches():
-    """Odd clips with every feature, again as float32, and the little datasets that the runs train on."""
+    """The caches of odd clips, with all features and as float32, and of the little datasets."""
     sounds.odd_clips(Path("odd"))
     odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
     done("pipeline features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
@@ -177,7 +177,7 @@ def history(file):
 
 
 def fold(folder, classes):
-    """The tested clips of a fold, their mean answers, and the numbers of every epoch."""
+    """The tested clips of a fold, means of their probabilities, and the numbers of every epoch."""
     predictions = table(folder / "predictions.csv")
     epochs = history(folder / "history.csv")
     rows = predictions[["clip_id", "group", "split", "selection", "target"]]
@@ -277,7 +277,7 @@ def csv_numbers(text):
 
 
 def predicted():
-    """Predictions of files, of odd files, through time, by a bundle, of test clips; a channel's worth."""
+    """Predictions of files, test clips and a timeline, by runs and bundles, and what channels are worth."""
     linear = {"RUNS": "runs/linear"}
     ensemble = {"RUNS": "runs/ensemble"}
     group = {"RUNS": "runs/group"}
@@ -304,11 +304,11 @@ def predicted():
     return {name: csv_numbers(text) for name, text in outputs.items()}
 
 
-# Commands, features, models that there are
+# Commands, features, models
 
 
 def names():
-    """Every variable with the commands that read it, and every feature, model, augmentation and recipe."""
+    """The variables of each command, and every feature, model, augmentation and recipe that is listed."""
     users = ["analysis", "bench", "demo"]
     for stage in ("pipeline", "features_cache", "train"):
         users += [f"{stage} {word}" for word in re.findall(r"^  (\w+)  ", done(f"{stage} --help").out, re.M)]

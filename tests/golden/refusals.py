@@ -1,4 +1,4 @@
-"""Bad input: exit status and words of the message, before anything starts where it can be known.
+"""Bad input: the exit status, and words of the message.
 
 A line is `command  NAME=value … -> words that the message must hold`. Sentences may change; what is named
 (the value given, the nearest name, the way out) may not.
@@ -13,7 +13,7 @@ from pathlib import Path
 from features_cache import external
 from tests.golden.commands import command, flip_bit
 
-# Folders that `prepare` makes: data/easy/features (sound), runs/plain (sound), and damaged copies of both.
+# data/easy/features and runs/plain come from the golden outputs, damaged copies of both from `prepare`.
 REQUESTS = """
 pipeline faetures -> faetures features
 pipeline features DATASETT=easy -> DATASETT DATASET
@@ -175,7 +175,7 @@ def requests(lines):
 
 
 def prepare(run):
-    """The files that the requests name, in the current folder; `run` is a finished run in runs/plain."""
+    """Make the files that the requests name in the current folder; `run` is a finished run in runs/plain."""
     Path("hollow").mkdir()
     Path("text.zip").write_text("no archive")
     Path("text.pt").write_text("no bundle")
@@ -205,7 +205,7 @@ def prepare(run):
 
 
 def wrong(lines, status):
-    """A line for each request that gets another answer than it should."""
+    """A line for each request whose answer is wrong."""
     faults = []
     for words, named in requests(lines):
         answer = command(words)

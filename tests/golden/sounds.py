@@ -1,4 +1,4 @@
-"""Audio files and arrays from seeds: odd clips for the cache, an easy dataset to train on, vectors."""
+"""Audio files from seeds: odd clips for the cache, and an easy dataset to train on."""
 
 import numpy as np
 import soundfile
@@ -8,7 +8,7 @@ FOLDS, TAKES, RATE = 3, 4, 16_000
 
 
 def odd_clips(folder):
-    """`odd/clips.csv` and 24 files: twelve sounds, seven odd ones that are converted, five that fail."""
+    """`clips.csv` with 24 clips: twelve sounds, seven odd ones that can be read, and five that fail."""
     folder.mkdir()
     rng = np.random.default_rng(31)
     t = np.arange(66_150) / 44_100  # 1.5 s

@@ -1,6 +1,6 @@
-"""The outputs of every command are what they were: cache, runs, report, predictions, refusals.
+"""The outputs of the commands are the golden ones: caches, runs, predictions, the report, refusals.
 
-`python -m tests.golden.make` writes golden.json anew after a change that was meant; its diff is what changed.
+After an intended change, `python -m tests.golden.make` writes golden.json anew; its diff shows the change.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The checks of the course: plausible wrong answers are refused, and no message holds the right one."""
+"""The checks of the course: the right answer passes, plausible wrong ones are refused."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ from notebooks.store import load, names, solutions
 
 
 def right_answers():
-    """The answers that the check cells get once the solutions' questions are answered."""
+    """The answers that the check cells pass to `check` if the solutions stand in the notebooks."""
     given: dict[str, Any] = {}
     for notebook in names():
         found = {"np": np, "pd": pd, "fs": fs, "run": None, "cache": None}

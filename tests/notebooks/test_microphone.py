@@ -1,4 +1,4 @@
-"""The microphone's button in a real browser that plays a test tone for a microphone."""
+"""The microphone's button in a real browser, whose microphone is a test tone."""
 
 import base64
 import shutil

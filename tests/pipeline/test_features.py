@@ -32,7 +32,7 @@ def beats():
 
 
 NOISE = np.random.default_rng(1).normal(0, 0.2, RATE)
-KINDS = {  # equally many samples, and so frames
+KINDS = {  # all of as many samples, so of as many frames
     "beats": (beats(), RATE),
     "silence": (np.zeros(RATE), RATE),
     "one sample": (np.pad([0.7], (0, RATE - 1)), RATE),
