@@ -15,13 +15,23 @@ from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
 from train.timeline import output_paths, resampled, windows
 
+FIELD = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3), np.zeros(2 * RATE)
 
-def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
-    parts = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3), np.zeros(2 * RATE)
-    soundfile.write(tmp_path / "field.wav", np.concatenate(parts), RATE)
-    (tmp_path / "bad.wav").write_bytes(b"nothing")
-    assert ask(sounding, audio=tmp_path, hop=1.0, gate=-60.0, csv=True, reports=tmp_path / "reports") == 1
-    file = tmp_path / "reports" / "little" / "timelines" / "field"
+
+def record(file, *parts):
+    """A recording of these parts, one after the other."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(file, np.concatenate(parts), RATE)
+
+
+def test_writes_csv_labels_and_figure_and_scores_beside_the_best_possible(sounding, tmp_path, capsys):
+    for name in ("field.wav", "hill.wav"):
+        record(tmp_path / "in" / name, *FIELD)
+    (tmp_path / "in" / "bad.wav").write_bytes(b"nothing")
+    (tmp_path / "field.txt").write_text("0\t3\thiss\n3\t6\ttone\n6.1\t6.2\tbat\n")
+    given = {"audio": tmp_path / "in", "tables": tmp_path / "field.txt", "reports": tmp_path}
+    assert ask(sounding, hop=1.0, gate=-60.0, csv=True, **given) == 1
+    file = tmp_path / "little" / "timelines" / "field"
     assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     rows = pd.read_csv(file.with_suffix(".csv"), keep_default_na=False)
     assert rows["start"].tolist() == [*range(8)]
@@ -29,19 +39,30 @@ def test_writes_csv_labels_and_figure(sounding, tmp_path, capsys):
     labels = [line.split("\t")[:3] for line in file.with_suffix(".txt").read_text().splitlines()]
     assert labels == [["0.000", "3.000", "hiss"], ["3.000", "6.000", "tone"]]
     out, err = capsys.readouterr()
-    name, *rows = out.splitlines()
-    assert name == "field.wav: 2 detections" and [line.split()[2] for line in rows] == ["hiss", "tone"]
+    lines = out.splitlines()
+    assert lines[0] == "field.wav: 2 detections"
+    assert [line.split()[2] for line in lines[1:3]] == ["hiss", "tone"]
     assert "bad.wav: not audio" in err and "CSV do not apply to HOP" in err
+    assert lines[-1].split()[:5] == ["all", "classes", "1.00", "1.00", "1.00"]
+    assert "recordings without a table, not scored: hill.wav" in err
+    assert "labels that are no class of the model, not scored: bat" in err
+    scores = pd.read_csv(tmp_path / "little" / "scores.csv", index_col="label")
+    best = scores.loc["hiss", ["event_recall", "false_alarms", "f1_iou", "best_f1_iou", "best_f1_collar"]]
+    assert best.tolist() == [1, 0, 1, 1, 1]
+    with refused("TABLES .* give HOP"):
+        ask(sounding, **given)
+    (tmp_path / "field.txt").write_text("9\t10\thiss\n")
+    with refused(r"field\.txt, line 1: the event lasts from 9 to 10 s"):
+        ask(sounding, hop=1.0, **given | {"reports": tmp_path / "none"})
+    assert not (tmp_path / "none").exists()
 
 
 def test_detections_read_back_the_same_from_every_format(sounding, tmp_path):
-    (tmp_path / "in" / "deep").mkdir(parents=True)
+    silence = np.zeros(RATE)
     for name, label in (("field.wav", "hiss"), ("deep/hill.wav", "tone")):
-        parts = np.zeros(RATE), sound(label, 50, seconds=2), np.zeros(RATE)
-        soundfile.write(tmp_path / "in" / name, np.concatenate(parts), RATE)
-    reports = tmp_path / "reports"
-    assert ask(sounding, audio=tmp_path / "in", hop=0.3, gate=-60.0, reports=reports) == 0
-    folder = reports / "little"
+        record(tmp_path / "in" / name, silence, sound(label, 50, seconds=2), silence)
+    assert ask(sounding, audio=tmp_path / "in", hop=0.3, gate=-60.0, reports=tmp_path) == 0
+    folder = tmp_path / "little"
     written = pd.read_csv(folder / "detections.csv")
     assert list(written) == ["file", "start", "end", "class", "mean", "largest"]
     assert set(written["file"]) == {"deep/hill.wav", "field.wav"}
@@ -57,31 +78,8 @@ def test_detections_read_back_the_same_from_every_format(sounding, tmp_path):
     assert (raven["Begin Time (s)"] - raven["File Offset (s)"]).isin([0.0, 4.0]).all()  # one sequence
 
 
-def test_detections_are_scored_against_tables_beside_the_best_possible(sounding, tmp_path, capsys):
-    (tmp_path / "in").mkdir()
-    parts = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3), np.zeros(2 * RATE)
-    for name in ("field.wav", "hill.wav"):
-        soundfile.write(tmp_path / "in" / name, np.concatenate(parts), RATE)
-    (tmp_path / "field.txt").write_text("0\t3\thiss\n3\t6\ttone\n6.1\t6.2\tbat\n")
-    given = {"audio": tmp_path / "in", "tables": tmp_path / "field.txt", "reports": tmp_path}
-    assert ask(sounding, hop=1.0, gate=-60.0, **given) == 0
-    out, err = capsys.readouterr()
-    assert out.splitlines()[-1].split()[:5] == ["all", "classes", "1.00", "1.00", "1.00"]
-    assert "recordings without a table, not scored: hill.wav" in err
-    assert "labels that are no class of the model, not scored: bat" in err
-    scores = pd.read_csv(tmp_path / "little" / "scores.csv", index_col="label")
-    best = scores.loc["hiss", ["event_recall", "false_alarms", "f1_iou", "best_f1_iou", "best_f1_collar"]]
-    assert best.tolist() == [1, 0, 1, 1, 1]
-    with refused("TABLES .* give HOP"):
-        ask(sounding, **given)
-    (tmp_path / "field.txt").write_text("9\t10\thiss\n")
-    with refused(r"field\.txt, line 1: the event lasts from 9 to 10 s"):
-        ask(sounding, hop=1.0, **given | {"reports": tmp_path / "none"})
-    assert not (tmp_path / "none").exists()
-
-
 def test_thresholds_by_class_decide_instead_of_the_most_probable(sounding, tmp_path):
-    soundfile.write(tmp_path / "tone.wav", sound("tone", 50, seconds=2), RATE)
+    record(tmp_path / "tone.wav", sound("tone", 50, seconds=2))
     for threshold, labels in (("1", set()), ("0", set(sounding.classes)), ("1,hiss=0", {"hiss"})):
         assert ask(sounding, audio=tmp_path, hop=0.5, threshold=threshold, reports=tmp_path) == 0
         assert set(pd.read_csv(tmp_path / "little" / "detections.csv")["class"]) == labels
@@ -91,7 +89,7 @@ def test_thresholds_by_class_decide_instead_of_the_most_probable(sounding, tmp_p
 
 
 def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(short, tmp_path, capsys):
-    soundfile.write(tmp_path / "tone.wav", sound("tone", 50, seconds=2), RATE)
+    record(tmp_path / "tone.wav", sound("tone", 50, seconds=2))
     median = short.training.clip_seconds
     assert 0 < median < short.training.duration
     assert ask(short, audio=tmp_path / "tone.wav", hop=0.1, reports=tmp_path) == 0

@@ -17,8 +17,16 @@ from train.extras.listen import PCM, listen_live
 from train.options import ListenOptions
 
 
-def pipe(monkeypatch, raw):
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(raw), isatty=lambda: False))
+@pytest.fixture
+def piped(sounding, monkeypatch):
+    """Listens to these bytes on standard input."""
+
+    def listen(raw, **given):
+        stdin = SimpleNamespace(buffer=io.BytesIO(raw), isatty=lambda: False)
+        monkeypatch.setattr("sys.stdin", stdin)
+        return listen_live(ListenOptions(run=str(sounding.path), threads="1", **given))
+
+    return listen
 
 
 def test_predicts_live_audio_as_it_changes(sounding):
@@ -43,29 +51,23 @@ def test_predicts_live_audio_as_it_changes(sounding):
     assert early[-1]["predicted"] == "hiss" and answers[-1]["predicted"] == "tone"
 
 
-def test_silence_and_a_pipe_without_audio_get_no_answer(sounding, monkeypatch, capsys):
-    options = ListenOptions(run=str(sounding.path), window=0.5, gate=-60.0, json=True, threads="1")
-    pipe(monkeypatch, bytes(4 * RATE))
-    assert listen_live(options) == 0
+def test_silence_and_a_pipe_without_audio_get_no_answer(piped, capsys):
+    assert piped(bytes(4 * RATE), window=0.5, gate=-60.0, json=True) == 0
     out, err = capsys.readouterr()
     assert "for the last 0.5 s" in err and json.loads(out.splitlines()[-1])["predicted"] == ""
-    pipe(monkeypatch, b"")
-    assert listen_live(options) == 1 and not capsys.readouterr().out
+    assert piped(b"") == 1 and not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("form", "scale"), [("s16", 2**15), ("s32", 2**31), ("f32", 1)])
-def test_another_rate_and_format_and_lines_for_people(sounding, monkeypatch, capsys, form, scale):
-    y = sound("tone", 72, seconds=2, rate=8000)
-    pipe(monkeypatch, (y * scale).astype(PCM[form]).tobytes() + b"\x01")  # ends within a sample
-    options = ListenOptions(run=str(sounding.path), rate=8000, format=form, top=1, threads="1")
-    assert listen_live(options) == 0
+def test_another_rate_and_format_and_lines_for_people(piped, capsys, form, scale):
+    raw = (sound("tone", 72, seconds=2, rate=8000) * scale).astype(PCM[form]).tobytes()
+    assert piped(raw + b"\x01", rate=8000, format=form, top=1) == 0  # ends within a sample
     assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["2.0", "s", "tone"]
 
 
-def test_bytes_that_are_no_audio_in_this_format_are_refused(sounding, monkeypatch):
-    pipe(monkeypatch, np.full(RATE, np.nan, "<f4").tobytes())
+def test_bytes_that_are_no_audio_in_this_format_are_refused(piped):
     with refused(r"FORMAT=f32: .* no audio in this format"):
-        listen_live(ListenOptions(run=str(sounding.path), format="f32", threads="1"))
+        piped(np.full(RATE, np.nan, "<f4").tobytes(), format="f32")
 
 
 def test_a_terminal_on_standard_input_means_the_microphone(sounding, monkeypatch, capsys):
