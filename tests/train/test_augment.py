@@ -81,6 +81,14 @@ def test_shift_rolls_all_channels_of_a_clip_alike():
     assert len(offsets) > 1
 
 
+def test_channels_whose_columns_are_not_time_stay_in_time():
+    x = clips("image")
+    channels = described(IMAGE_AXES)._replace(timed=(True, False, True))
+    for name in ("shift", "stretch", "timemask", "cutmix"):
+        after, _ = parse_augment(name)(x, torch.eye(6), channels, torch.Generator().manual_seed(0))
+        assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0]), name
+
+
 def test_masks_set_bands_to_the_mean_and_spare_rows_that_are_no_frequencies():
     gone = run("mask=0.3", torch.ones(50, 3, 64, 108))[0] == 0
     frames = gone.all(dim=2)

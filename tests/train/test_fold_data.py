@@ -1,6 +1,5 @@
 """A fold's batches: statistics by known answers; equal batches from memory and from the cache."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +12,8 @@ from pipeline.extract import run as extract
 from pipeline.features import FEATURES
 from pipeline.options import FeaturesCommand
 from tests.train.little import FRAMES, change
-from train.augment import AUGMENTS, Batch, parse_augment
+from tests.train.sounds import RATE, sound
+from train.augment import AUGMENTS, Batch
 from train.fold_data import (
     FLOOR,
     ClipMoments,
@@ -116,6 +116,7 @@ def test_rows_are_told_to_the_augmentations(cache):
     statistics = measure_clips(plan, np.arange(4)).statistics(np.arange(4), "row")
     described = describe_channels(plan, statistics)
     assert described.axes == ("frequency", "cyclic", "none", "wave", "none")
+    assert described.timed == plan.input.timed
 
 
 SOFTER = -6.0  # dB
@@ -125,16 +126,11 @@ SOFTER = -6.0  # dB
 def softer(tmp_path_factory):
     """A cache of every feature: four sounds, then the same sounds 6 dB softer."""
     folder = tmp_path_factory.mktemp("softer")
-    rate = 22_050
-    time = np.arange(rate) / rate
-    chance = np.random.default_rng(3)
-    for number in range(4):
-        tone = np.sin(2 * np.pi * 220 * (number + 1) * time) * (1 + np.sin(2 * np.pi * 3 * time))
-        y = 0.1 * tone + 0.05 * chance.normal(size=rate)
-        for label, factor in (("loud", 1.0), ("soft", 10 ** (SOFTER / 20))):
-            (folder / "sounds" / label).mkdir(parents=True, exist_ok=True)
-            file = folder / "sounds" / label / f"{number}.wav"
-            soundfile.write(file, (factor * y).astype(np.float32), rate, subtype="FLOAT")
+    for label, factor in (("loud", 1.0), ("soft", 10 ** (SOFTER / 20))):
+        (folder / "sounds" / label).mkdir(parents=True)
+        for take in range(4):
+            y = factor * (sound("tone", take) + sound("hiss", take))
+            soundfile.write(folder / "sounds" / label / f"{take}.wav", y, RATE, subtype="FLOAT")
     given = {"dataset": str(folder / "sounds"), "data": folder}
     assert extract(FeaturesCommand(**given, features="all", jobs=1, dtype="float32")) == 0
     return Cache(folder / "sounds" / "features")
@@ -163,21 +159,3 @@ def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, nor
     after = AUGMENTS["gain"].transform(batch, SOFTER / 20).x
     allowed = 0.02 if name == "pcen" else 0.005  # its gain control leaves a little of the loudness
     assert (after - wanted).abs().mean() < allowed * before.double().std()
-
-
-def test_columns_that_are_not_time_are_neither_cut_with_the_padding_nor_moved_in_time(cache_folder):
-    cache = Cache(cache_folder)
-    cache.filled = HALVES
-    plan = planned(cache, drop_padding=True)
-    mel, chroma = plan.input.channels
-    plan.input = replace(plan.input, channels=(mel, chroma._replace(timed=False)))
-    statistics = measure_clips(plan, EVERY).statistics(EVERY, "none")
-    x = Streamed(plan, statistics).read(EVERY).float()
-    alone = planned(cache, "chroma").input
-    whole = alone.prepare([cache.read("chroma", EVERY)], statistics[1:], HALVES)
-    assert torch.equal(x[:, 1:], whole.float())
-    described = describe_channels(plan, statistics)
-    for text in ("shift", "stretch", "timemask", "cutmix"):
-        y = torch.eye(len(x))
-        after, _ = parse_augment(text)(x, y, described, torch.Generator().manual_seed(0))
-        assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0])

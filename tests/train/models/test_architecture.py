@@ -49,12 +49,11 @@ def test_no_stride_of_cnn8_skips_more_than_there_is():
     ("text", "message"),
     [
         ("aclnet@dropout=1.5", r"aclnet@dropout='1.5': expected 0 to 0.9999"),
-        ("linear@C=0", "expected a positive float"),
         ("texture@weight=0.5", "unknown option of texture 'weight'"),
         ("resnet18+cnn4+cnn8", "an ensemble has two members"),
     ],
 )
-def test_a_wrong_name_gets_the_nearest_one(text, message):
+def test_a_wrong_option_and_a_third_member_are_refused(text, message):
     with refused(message):
         resolve(text)
 
