@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.figures import FigureWriter
 from analysis.ranking import nested_selection
-from analysis.significance import DRAWS, LEVEL, sign_flip_tests
+from analysis.significance import LEVEL, sign_flip_tests
 from results.bootstrap import accuracy_interval, fold_weights, recording_sums
 from results.importance_folder import PARTS, Fit, ImportanceFolder
 from results.scores import Floats
@@ -24,9 +24,7 @@ from results.shapley import NONE, interactions
 FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
 
 
-def gain_tests(
-    gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp], draws: int = DRAWS
-) -> pd.DataFrame:
+def gain_tests(gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp]) -> pd.DataFrame:
     """Mean over folds, low, high, p and significant for each column of `gains` (N, F).
 
     p and interval are corrected for all columns. A column with NaN has NaN and is not significant. With too
@@ -36,7 +34,7 @@ def gain_tests(
     weights = fold_weights(folds)[:, None]
     sums = recording_sums(gains[:, known] * weights, groups)
     shares = recording_sums(weights, groups)[:, 0]
-    tests = sign_flip_tests(sums, shares, LEVEL, draws=draws)
+    tests = sign_flip_tests(sums, shares, LEVEL)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
     return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(significant=table[:, 3] < LEVEL)

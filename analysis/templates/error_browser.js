@@ -1,5 +1,5 @@
-// The error browser. Data: see analysis/error_browser.py. Images and audio stand base64 in <script type="text/plain">
-// elements after this one and are looked up when a clip is shown, so that the page never waits for them.
+// The error browser; analysis/error_browser.py describes its data. Images and audio are base64 text in
+// <script type="text/plain"> elements after this one, and are looked up when a clip is shown.
 const browser = document.getElementById("browser");
 if (browser) {
   const data = JSON.parse(document.getElementById("browser-data").textContent);
@@ -15,7 +15,7 @@ if (browser) {
     return element;
   }
 
-  // What is chosen: one run, or all seeds of a configuration, with the clips and classes of its test set.
+  // The chosen view is one run, or all seeds of a configuration, with the clips and classes of its test set.
   // `top` is of one run, or of the mean probabilities of all seeds; `seeds` has the rows of each run.
   const testSet = (view) => data.runs[view.runs[0]].test_set;
   function view() {
@@ -79,7 +79,7 @@ if (browser) {
     if (state.cell) cellAt(...state.cell)?.setAttribute("aria-selected", "true");
   }
 
-  // Rows of the view that the list shows: those of the chosen cell, or all that were wrong; hardest first.
+  // The list shows the clips of the chosen cell, or all errors of the view, hardest first.
   function chosenRows(v) {
     const wanted = state.cell
       ? (row) => v.target[row] === state.cell[0] && hits(v, row, state.cell[1])
@@ -194,7 +194,7 @@ if (browser) {
     drawMatrix();
     drawClips();
   }
-  // A cell of the first screen's matrix, which is of the first view.
+  // The first screen's matrix is that of the first view.
   document.addEventListener("open-errors", (event) => {
     find("run-choice").value = 0;
     showView(0);
@@ -207,7 +207,7 @@ if (browser) {
   });
   find("all-wrong").addEventListener("click", () => choose(null, false));
   more.addEventListener("click", () => { state.shown += page(); drawClips(); });
-  // Images and audio stand below this script: the first clips are drawn when they are there.
+  // The first clips are drawn once the images and audio below this script have been parsed.
   drawMatrix();
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", drawClips);
   else drawClips();

@@ -3,7 +3,7 @@ const panels = [...document.querySelectorAll("[data-panel]")];
 const panelChoice = document.getElementById("panel-choice");
 if (panels.length > 1) {
   const showPanel = () => panels.forEach((panel, place) => { panel.hidden = place !== +panelChoice.value; });
-  for (const heading of document.querySelectorAll("[data-panel-heading]")) heading.hidden = true; // the selector says it
+  for (const heading of document.querySelectorAll("[data-panel-heading]")) heading.hidden = true; // the panel's selector has the same words
   document.getElementById("panel-label").hidden = false;
   panelChoice.addEventListener("change", showPanel);
   showPanel();
@@ -20,13 +20,13 @@ const copy = document.getElementById("copy"), command = document.getElementById(
 if (copy) {
   copy.hidden = false;
   copy.addEventListener("click", async () => {
-    getSelection().selectAllChildren(command); // what the keyboard copies where the page may not
+    getSelection().selectAllChildren(command); // where a page may not copy, the keyboard copies the selection
     try { await navigator.clipboard.writeText(command.textContent); } catch { return; }
     copy.textContent = "Copied";
   });
 }
 
-// A page that was sent on without the clips' files says where it looks for them.
+// If the page was passed on without the clips' files, it says where it looks for them.
 document.addEventListener("error", (event) => {
   const player = event.target, source = player.tagName === "AUDIO" && player.getAttribute("src");
   if (!source || source.startsWith("data:") || player.nextElementSibling?.className === "no-audio") return;

@@ -20,7 +20,7 @@ function sortTable(table, column, descending) {
   }
 }
 
-// The rows after the first few, in the order that they stand in now.
+// Marks the rows after the first few, in their current order: they can be hidden.
 function markRest(table) {
   for (const [place, row] of [...table.tBodies[0].rows].entries()) row.classList.toggle("rest", place >= table.dataset.first);
 }
@@ -29,7 +29,7 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("table[data-sortable] th button");
   if (!button) return;
   const head = button.closest("th");
-  const numbersFirst = !head.classList.contains("text") && !("lower" in head.dataset); // the largest, the first letter, the lowest cost
+  const numbersFirst = !head.classList.contains("text") && !("lower" in head.dataset); // first click: largest number, first letter, lowest cost
   const now = head.getAttribute("aria-sort");
   const descending = now ? now === "ascending" : numbersFirst;
   sortTable(head.closest("table"), head.cellIndex, descending);
@@ -53,14 +53,14 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
 
 for (const button of document.querySelectorAll("button[data-all]")) {
   const table = document.getElementById(button.dataset.all);
-  if (table.tBodies[0].rows.length <= 1.25 * table.dataset.first) continue; // a few rows more are no burden
+  if (table.tBodies[0].rows.length <= 1.25 * table.dataset.first) continue; // a few more rows are shown at once
   markRest(table);
   table.classList.add("short");
   button.hidden = false;
   button.addEventListener("click", () => { table.classList.remove("short"); button.hidden = true; });
 }
 
-// What scrolls sideways can be reached by the keyboard, and only that: it has a label and a tab stop.
+// A box that scrolls sideways gets a label and a tab stop, so that the keyboard reaches it; other boxes get none.
 const sizes = new ResizeObserver((entries) => {
   for (const box of new Set(entries.map((entry) => entry.target.closest(".scroll")))) {
     const scrolls = box.scrollWidth > box.clientWidth + 1;
@@ -75,13 +75,13 @@ for (const box of document.querySelectorAll(".scroll")) {
   if (box.firstElementChild) sizes.observe(box.firstElementChild);
 }
 
-// On paper nothing opens on a click, so all is open; only runs stay as the reader left them.
+// Details are open when printed, except those of runs, which stay as the reader left them.
 const shut = "details:not([open]):not(#more-runs, details.run, details.run *)";
 let opened = [];
 addEventListener("beforeprint", () => { opened = [...document.querySelectorAll(shut)]; for (const box of opened) box.open = true; });
 addEventListener("afterprint", () => { for (const box of opened) box.open = false; });
 
-// A link to a run's section opens it, and what it lies in.
+// A link to a run opens its section and the sections around it.
 addEventListener("hashchange", openTarget);
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));

@@ -31,7 +31,7 @@ def made(tmp_path):
 
 @pytest.fixture
 def hand_run(tmp_path):
-    """One run of rows (clip_id, group, fold, target, probabilities), all of them tested."""
+    """Writes and reads a run of these test clips: rows of clip_id, group, fold, target, probabilities."""
 
     def write(name, classes, rows, **config):
         folder = RunFolder(tmp_path / "hand" / name)
@@ -52,7 +52,7 @@ def hand_run(tmp_path):
 
 @dataclass(frozen=True)
 class Workshop:
-    """A folder with made-up runs over tones that are really there, and a cache of two features of them."""
+    """A folder with audio files of tones, a cache of two random features, and made-up runs."""
 
     root: Path
     table: pd.DataFrame
@@ -67,32 +67,20 @@ CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
-    """40 tones of four classes with awkward names; three runs, one of which has not finished a fold."""
+    """40 tones of four classes with awkward names, and three runs, of which one has no finished fold."""
     root = tmp_path_factory.mktemp("workshop")
-    table = made_clips(clips=40, classes=4, names=CLASS_NAMES).assign(path="")
-    audio = root / "audio"
-    audio.mkdir()
+    table = made_clips(clips=40, classes=4, names=CLASS_NAMES)
+    table["path"] = [str(root / f"{clip}.wav") for clip in table["clip_id"]]
     time = np.arange(8000) / 8000
-    for row, (clip, label) in enumerate(zip(table["clip_id"], table["label"])):
-        if row != 0:  # one clip's file is not there
-            tone = 0.3 * np.sin(2 * np.pi * 220 * (1 + CLASS_NAMES.index(label)) * time)
-            soundfile.write(audio / f"{clip}.wav", tone, 8000)
-        table.loc[row, "path"] = str(audio / f"{clip}.wav")
+    for path, label in zip(table["path"][1:], table["label"][1:]):  # the first clip's file is not there
+        tone = 0.3 * np.sin(2 * np.pi * 220 * (1 + CLASS_NAMES.index(label)) * time)
+        soundfile.write(path, tone, 8000)
     cache = root / "data" / "tones" / "features"
     external.create_cache(cache, table, dataset="tones", sample_rate=8000, duration=1.0)
     rng = np.random.default_rng(0)
     ids = table["clip_id"].tolist()
-    seconds = np.linspace(0, 1, 30)
-    external.write_feature(
-        cache,
-        "mel",
-        rng.normal(size=(40, 16, 30)),
-        ids,
-        row_axis=np.linspace(0, 4000, 16),
-        row_unit="Hz",
-        frame_axis=seconds,
-    )
-    external.write_feature(cache, "rms", rng.random((40, 1, 30)), ids, frame_axis=seconds)
+    external.write_feature(cache, "mel", rng.normal(size=(40, 16, 30)), ids)
+    external.write_feature(cache, "rms", rng.random((40, 1, 30)), ids)
     for made in of_sets(mel=0.8, mel_rms=0.6, rms=0.5):
         folder = make_run(root / "runs", table, made, "tones")
     for file in folder.glob("fold*/predictions.csv"):

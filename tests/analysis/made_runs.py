@@ -1,7 +1,7 @@
 """Run folders of made-up predictions, whose skill is known.
 
-Each clip has a difficulty that all runs share in part, as real networks do; a run of skill 0.7 predicts
-exactly 70 % of the clips correctly, the easiest for it. Every second error goes to a neighbouring class, so
+Runs share part of each clip's difficulty, as real networks do. A run of skill 0.7 predicts exactly 70 % of
+the clips correctly, those that are easiest for it. About half of the errors go to a neighbouring class, so
 that a confusion matrix has a pattern.
 """
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.runs import load_runs
 from results import run_folder
-from results.config import ExtractionCost, SoundClass, digest, label
+from results.config import SoundClass, digest, label
 from results.run_folder import RunFolder
 from results.training_options import TrainingOptions
 from tests.run_configs import run_config
@@ -21,7 +21,7 @@ from tests.run_configs import run_config
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
 CLIPS_A_GROUP = 2
 EPOCHS = 20
-SHARED_DIFFICULTY = 0.8  # share of the variance: real runs on ESC agree on four clips of five
+SHARED_DIFFICULTY = 0.8  # of the variance of difficulty: real runs on ESC agree on four clips of five
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +69,21 @@ def made_clips(clips=2000, classes=50, folds=5, names=None):
 
 
 def make_run(runs, clips, made, dataset="made"):
-    """Write one run folder below runs/<dataset>/, in the place of one of its name, and return it."""
+    """Write one run folder below runs/<dataset>/ and return its path; it replaces a folder of that name."""
     column = "category" if made.task == "categories" else "label"
     classes = clips[[column, "category"]].drop_duplicates(column).set_axis(["name", "category"], axis=1)
     classes = classes.sort_values("name")
     names = classes["name"].tolist()
     folds = sorted(int(fold) for fold in clips["fold"].unique())
-    options = {"epochs": EPOCHS, "grid": "128x216"}
-    options |= {name: getattr(made, name) for name in ("features", "model", "task", "augment", "val")}
-    changes = {"task": made.task, "val": f"val.{made.val}", "augment": f"augment.{made.augment}"}
-    changes["seed"] = f"s{made.seed}"
+    options = {name: getattr(made, name) for name in ("features", "model", "task", "augment", "val")}
+    changes = {
+        "task": made.task,
+        "val": f"val.{made.val}",
+        "augment": f"augment.{made.augment}",
+        "seed": f"s{made.seed}",
+    }
     differences = [text for name, text in changes.items() if getattr(made, name) != getattr(MadeRun, name)]
     hash_ = digest([dataset, options, made.seed])
-    sets = made.features.split("+")
     config = run_config(
         **options,
         dataset=dataset,
@@ -93,9 +95,6 @@ def make_run(runs, clips, made, dataset="made"):
         family=digest([dataset, options]),
         hash=hash_,
         protocol="last epoch" if made.val == "none" else f"best epoch on VAL={made.val}",
-        parameters=11_000_000 + 3136 * len(sets),
-        seconds=300.0 + 60 * len(sets),
-        extraction=ExtractionCost(seconds=20.0 * len(sets), megabytes=110.0 * len(sets)),
     )
     folder = runs / dataset / label(made.features, made.model, differences, hash_)
     shutil.rmtree(folder, ignore_errors=True)
@@ -111,7 +110,7 @@ def make_run(runs, clips, made, dataset="made"):
             tested = pd.concat([tested, tested.assign(selection="best")])
             values = np.tile(values, (2, 1))
         accuracy = float((probabilities[here].argmax(axis=1) == target[here]).mean())
-        row = {"lr": 2e-3, "seconds": 1.0, "train_accuracy": 0.99}  # all but a training loss that falls
+        row = {"lr": 2e-3, "seconds": 1.0, "train_accuracy": 0.99}
         for part in ("test", "val") if made.val != "none" else ("test",):
             row |= {f"{part}_{name}": accuracy for name in ("accuracy", "precision", "recall", "f1", "loss")}
         epochs = [{"epoch": epoch, "train_loss": 1 / epoch, **row} for epoch in range(1, EPOCHS + 1)]
@@ -121,7 +120,7 @@ def make_run(runs, clips, made, dataset="made"):
 
 
 def make_runs(runs, clips, made, dataset="made"):
-    """Write these runs and load them alone."""
+    """Write these runs; load them and no others."""
     folders = sorted(make_run(runs, clips, run, dataset) for run in made)
     return load_runs(map(RunFolder, folders))
 

@@ -1,8 +1,9 @@
 """Runs drawn at random, equally good or not, and what a report says about them.
 
-A clip's difficulty is partly its recording's and partly its own, shared by all runs; what remains is a run's
-own, half of it shared by the clips of a recording. Runs are subsets of five features; the last two of ten or
-more have no augmentation, so that there are ablations to claim.
+All runs share a part of each clip's difficulty; the rest is drawn for each run. Half of the variance of
+either part is common to the clips of a recording. Three runs have mel, mel+mfcc and mfcc; other numbers of
+runs have subsets of five features. If there are ten or more, the last two have no augmentation, so that
+ablations of it can be claimed.
 """
 
 from itertools import combinations, product
@@ -27,7 +28,10 @@ OWN = 0.3  # share of a clip's difficulty that is a run's alone: runs then agree
 
 
 def correlated(sizes, rng, columns=()):
-    """Standard normal numbers (N, *columns), half of the variance a recording's of these sizes."""
+    """Standard normal numbers (N, *columns); the clips of a recording share half of the variance.
+
+    `sizes` are the numbers of clips of the recordings.
+    """
     recording = np.repeat(np.arange(len(sizes)), sizes)
     shared = rng.normal(size=(len(sizes), *columns))[recording]
     return np.sqrt(0.5) * (shared + rng.normal(size=(len(recording), *columns)))
@@ -114,7 +118,7 @@ def simulated_tag_runs(count, sizes, rng, classes=10):
 
 
 def claims(runs, *, named=False):
-    """The verdict of a report on the runs: whether it claims anything of a kind, and finds what is true."""
+    """The claims of a report on the runs, and whether it finds what is true."""
     ranking = rankings(runs, named=named)[0]
     gains = ablations(ranking)
     clear = ranking.tests.p < ranking.level

@@ -26,7 +26,7 @@ def combined(runs, folder):
     ("first", "second", "averaged", "ranked"),
     [
         (NONE, NONE, {"last": ("last", "last")}, 1),
-        # Both checkpoints, each the mean of theirs: the epoch that counts is that of the members.
+        # Each checkpoint is the mean of the members' checkpoints of that name.
         (GROUP, GROUP, {"last": ("last", "last"), "best": ("best", "best")}, 1),
         (GROUP, NONE, {"last": ("best", "last")}, 3),
         (GROUP, NONE | {"val": "next"}, {"last": ("best", "best")}, 3),
@@ -44,7 +44,7 @@ def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of
         assert ensemble.checkpoints[name] == pytest.approx(mean, abs=1e-6)
     sets = rankings(load_runs(find(tmp_path)).runs)
     assert len(sets) == ranked
-    if ranked == 1:  # errors that are mostly their own: the mean is better
+    if ranked == 1:  # the members make different errors, so the mean is better
         assert sets[0].best.name == ensemble.name
     assert ensemble.features == "mel,zcr+chroma" and ensemble.synthetic
     assert ensemble.config.parameters == sum(run.config.parameters for run in runs)

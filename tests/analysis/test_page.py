@@ -1,4 +1,4 @@
-"""The words of a report, read as a whole in a golden file; text that is never markup.
+"""The sentences of a report, compared with a golden file, and texts that must not become markup.
 
 `python -m tests.analysis.test_page` writes the golden file anew: read its difference aloud before a commit.
 """
@@ -28,13 +28,12 @@ THREATS = (
 def scenarios(folder):
     """The facts of reports in every state."""
 
-    def facts(*runs, problems=(), threats=(), named=False, groups="", **clips):
-        table = made_clips(**({"clips": 400, "classes": 10} | clips))
-        results = make_runs(folder, table, runs)
-        read = Results(results.runs, [*results.problems, *problems])
-        return findings(read, threats=threats, named=named, groups=groups)
+    def facts(*runs, problems=(), clips=(400, 10), **about):
+        results = make_runs(folder, made_clips(*clips), runs)
+        return findings(Results(results.runs, [*results.problems, *problems]), **about)
 
     mel = MadeRun(skill=0.84)
+    few = of_sets(mel_rms=0.9, rms=0.5)
     return {
         "no run": facts(),
         "no run can be read": facts(problems=(Problem("mel", "cut", "damaged"),)),
@@ -46,8 +45,8 @@ def scenarios(folder):
         ),
         "chance": facts(*of_sets(mel=0.1, rms=0.11)),
         "clearly below chance": facts(*of_sets(mel=0.01, rms=0.02)),
-        "few recordings": facts(*of_sets(mel_rms=0.9, rms=0.5), clips=8, classes=2, folds=2),
-        "few speakers": facts(*of_sets(mel_rms=0.9, rms=0.5), groups="speaker", clips=8, classes=2, folds=2),
+        "few recordings": facts(*few, clips=(8, 2, 2)),
+        "few speakers": facts(*few, clips=(8, 2, 2), groups="speaker"),
         "three seeds": facts(*of_sets(3, mel=0.8), *of_sets(rms=0.7)),
         "two runs chosen with RUN=": facts(*of_sets(mel_mfcc=0.86, mel=0.83), named=True),
         "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),
@@ -75,7 +74,7 @@ def test_a_report_says_what_the_golden_file_says(tmp_path):
 def test_the_page_is_short_and_begins_with_the_answer(reported):
     html = reported.read_text()
     text = unescape(re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL))
-    assert len(text.split()) < 1800  # everything opened
+    assert len(text.split()) < 1800  # with every part opened
     assert html.count("<figure") <= 12
     assert html.index("</h1>") < html.index("Comparison</h2>")
     assert '<span class="tag">synthetic data</span>' in html
@@ -84,8 +83,6 @@ def test_the_page_is_short_and_begins_with_the_answer(reported):
 def test_class_names_are_text_and_the_page_asks_for_nothing(reported):
     html = reported.read_text()
     assert "<script>alert" not in html and "default-src 'none'" in html
-    for word in ('src="http', "src='http", "@import", "url(http", 'href="http'):
-        assert word not in html
 
 
 def test_numbers_lists_and_ids():

@@ -1,4 +1,4 @@
-"""Runs that are ranked together or not, whole scores, labels, chance, and the score of nested selection."""
+"""Which runs are ranked together, their scores, chance, and the score of nested selection."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.ranking import nested_selection, rank, rankings
+from analysis.runs import on_folds
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 
@@ -37,42 +38,22 @@ def test_scores_of_folds_of_one_size_are_whole_numbers_so_p_is_exact(made, clips
     assert found.tests.p[0] < 0.001
 
 
-def test_the_best_of_many_runs_at_chance_is_not_above_it(made):
-    rng = np.random.default_rng(0)
-    above = 0
-    (run,) = made(MEL, clips=100, classes=2).runs
-    alone = replace(run, groups=run.clip_ids)
-    for _ in range(40):
-        drawn = [np.eye(2)[rng.integers(0, 2, (1, 100))] for _ in range(8)]
-        above += rank([replace(alone, checkpoints={"last": one}) for one in drawn]).chance[1] < 0.05
-    assert above <= 5
-
-
-@pytest.mark.parametrize(
-    ("other", "reason"),
-    [
-        (MadeRun(task="categories"), "task"),
-        (MadeRun(features="rms", folds=(1, 2, 3, 4)), "folds"),
-        (MadeRun(val="next"), "protocol"),
-    ],
-)
-def test_what_is_not_compared_has_a_reason(made, other, reason):
-    main, apart = ranked(made(MEL, ZCR, other))
-    assert (len(main.runs), main.reason) == (2, "")
-    assert (features(apart), apart.reason) == ([other.features], reason)
-
-
-def test_other_classes_datasets_clips_or_recordings_are_not_compared(made, hand_run):
-    runs = made(MEL, ZCR).runs
-    others = {
-        "classes": hand_run("a", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="made"),
-        "dataset": hand_run("b", ["dog", "cat"], [("x", "g", 1, "dog", [0.9, 0.1])], dataset="esc10"),
-        "clips": hand_run("c", runs[0].classes, [("x", "g", 1, "class00", np.eye(10)[0])], dataset="made"),
+def test_what_is_not_compared_has_a_reason(made):
+    mel, zcr = made(MEL, ZCR).runs
+    changes = {
+        "dataset": {"dataset": "esc10"},
+        "task": {"task": "categories"},
+        "classes": {"classes": mel.classes[::-1]},
         # The same predictions have another interval if clips belong to other recordings.
-        "groups": replace(runs[0], name="d", groups=runs[0].clip_ids),
+        "groups": {"groups": mel.clip_ids},
+        "clips": {"clip_ids": np.sort(mel.groups)},
+        "protocol": {"checkpoints": {"best": mel.probabilities}},
     }
-    found = {ranking.best.name: ranking.reason for ranking in rankings([*runs, *others.values()])[1:]}
-    assert found == {run.name: reason for reason, run in others.items()}
+    others = [replace(mel, name=reason, **change) for reason, change in changes.items()]
+    others.append(replace(on_folds(mel, [1, 2]), name="folds"))
+    main, *apart = rankings([mel, zcr, *others])
+    assert (features(main), main.reason) == (["mel", "zcr"], "")
+    assert {ranking.best.name: ranking.reason for ranking in apart} == {run.name: run.name for run in others}
 
 
 @pytest.mark.parametrize(
@@ -82,11 +63,14 @@ def test_other_classes_datasets_clips_or_recordings_are_not_compared(made, hand_
         ({"sample_rate": 8000}, False),
         ({"cache": {"mel": "other"}}, False),
         ({"cache": {"mel": "as mel", "zcr": "any"}}, True),
-        ({"cache": {"mel": "other"}, "clips": "with copies"}, True),  # digests of more clips say nothing
+        (
+            {"cache": {"mel": "other"}, "clips": "with copies"},
+            True,
+        ),  # digests of other clips are not compared
     ],
 )
 def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
-    """The third shares no feature with the others: it stays with the first that it fits to."""
+    """mel and zcr share no feature, so they are comparable; mel+zcr shares one with each."""
     both, mel, zcr = made(MadeRun(features="mel+zcr"), MEL, ZCR).runs
     rewrite(mel.folders[0], cache={"mel": "as mel"})
     rewrite(both.folders[0], **change)
@@ -104,21 +88,9 @@ def test_another_number_of_epochs_is_no_other_protocol(made):
 def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(made):
     partial = [MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")]
     assert features(ranked(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
-    (main,) = ranked(made(MEL, *partial))  # what can be ranked is: on the folds that all of them have
+    (main,) = ranked(made(MEL, *partial))  # ranked on the folds that all of them have
     assert len(main.runs) == 4 and main.folds.tolist() == [1, 2]
     assert {len(run.clip_ids) for run in main.runs} == {160}
-
-
-def test_labels_say_as_much_as_is_needed(made):
-    runs = [MEL, ZCR, MadeRun(features="zcr", model="texture")]
-    runs += [MadeRun(features="rms", augment=augment) for augment in ("default", "none")]
-    assert set(ranked(made(*runs))[0].labels.values()) == {
-        "mel",
-        "zcr (resnet18)",
-        "zcr (texture)",
-        "rms (resnet18, augment default)",
-        "rms (resnet18, augment none)",
-    }
 
 
 def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it():

@@ -1,4 +1,4 @@
-"""Run folders to arrays: what lines up, what is averaged, and what damaged files get."""
+"""Run folders as arrays: the order of clips, seeds, damaged files, and settings."""
 
 import os
 import re
@@ -31,20 +31,31 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
     assert run.probabilities == pytest.approx(np.array([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]]))
 
 
-def test_seeds_of_one_configuration_are_one_run(made):
-    results = made(MadeRun(seed=0, skill=0.8), MadeRun(seed=3, skill=0.6), MadeRun(features="zcr"))
-    mel = next(run for run in results.runs if run.features == "mel")
-    assert len(results.runs) == 2
-    assert (mel.seeds, mel.probabilities.shape) == ((0, 3), (2, 400, 10))
-    assert mel.correct.mean() == pytest.approx(0.7)
-    assert sorted(mel.history["seed"].unique()) == [0, 3]
-
-
-def test_a_seed_with_other_folds_is_left_out_and_named(made):
-    results = made(MadeRun(seed=0), MadeRun(seed=1, folds=(1, 2)))
-    assert results.runs[0].seeds == (0,)
-    (problem,) = results.problems
-    assert problem.run == "mel-resnet18-s1" and "160 test clips of 400" in problem.text
+@pytest.mark.parametrize(
+    ("runs", "seeds", "left_out"),
+    [
+        ([MadeRun(), MadeRun(seed=3)], (0, 3), {}),
+        (
+            [MadeRun(), MadeRun(seed=1, folds=(1, 2))],
+            (0,),
+            {"mel-resnet18-s1": "it has 160 test clips of 400; train its missing folds"},
+        ),
+        (
+            of_sets(3, "linear", mel=0.7),
+            (0,),
+            dict.fromkeys(
+                ("mel-linear-s1", "mel-linear-s2"), "an exact solution does not depend on the seed"
+            ),
+        ),
+    ],
+)
+def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(made, runs, seeds, left_out):
+    results = made(*runs, MadeRun(features="zcr"))
+    mel, zcr = results.runs
+    assert (mel.seeds, mel.probabilities.shape) == (seeds, (len(seeds), 400, 10))
+    assert zcr.seeds == (0,) and set(mel.history["seed"]) == set(seeds)
+    told = {problem.run: problem.text for problem in results.problems}
+    assert told == {run: f"not counted beside {mel.name}: {why}" for run, why in left_out.items()}
 
 
 def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
@@ -66,11 +77,6 @@ def test_settings_are_numbers_or_words_as_they_were_given(made):
         ("WEIGHTS", "–"),
         ("EMA", "0.0"),
     }
-
-
-def test_the_best_epoch_counts_if_validation_chose_one(made):
-    chosen, fixed = made(MadeRun(val="next"), MadeRun(features="zcr")).runs
-    assert (chosen.checkpoint, fixed.checkpoint) == ("best", "last")
 
 
 def rewrite_all(pattern, old, new):
@@ -128,13 +134,6 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
     assert "5 of its test clips are gone or have another class or fold" in problem.text
 
 
-def test_an_exact_solution_is_counted_once_whatever_its_seeds(made):
-    results = made(*of_sets(3, "linear", mel=0.7), *of_sets(2, mel=0.7))
-    by_model = {run.model: run for run in results.runs}
-    assert by_model["linear"].seeds == (0,) and by_model["resnet18"].seeds == (0, 1)
-    assert [problem.run for problem in results.problems] == ["mel-linear-s1", "mel-linear-s2"]
-
-
 def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses():
     used = {name for name in IDENTITY if FIELDS[name].metadata.get("needs", "droppable") == "droppable"}
-    assert set(USED_BY_EXACT) >= used - {"seed", "select"}  # nothing is trained by steps
+    assert set(USED_BY_EXACT) >= used - {"seed", "select"}  # a linear model is not trained in steps

@@ -35,7 +35,7 @@ def test_with_one_clip_a_recording_the_test_is_mcnemars_exact_test(plus, minus):
 
 
 def test_exact_p_values_count_ties():
-    """All patterns of signs, among them those whose sum is exactly the observed one."""
+    """p is the share of all patterns of signs whose sum is at least as far from zero as the observed one."""
     rng = np.random.default_rng(0)
     for _ in range(50):
         differences = rng.integers(-3, 4, size=rng.integers(1, 10))
@@ -57,17 +57,16 @@ def test_a_family_raises_p_values_and_keeps_their_order_and_a_copy_costs_nothing
     assert family(by_recording((14, 3), (14, 3))).p == pytest.approx([alone, alone], abs=0.01)
 
 
-@pytest.mark.parametrize("unequal", [False, True])
 @pytest.mark.parametrize("selected", [False, True])
-def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(unequal, selected):
+def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(selected):
     rng = np.random.default_rng(2)
     clear = 0
-    for _ in range(60):
+    for trial in range(120):
         recordings = rng.integers(2, 40)
         tests = rng.integers(1, 5)
         differences = rng.integers(-2, 3, (recordings, tests)) + rng.integers(0, 3, (1, tests))
         shares = rng.integers(1, 5, recordings).astype(float)
-        if unequal:
+        if trial % 2:
             differences = differences * rng.random((recordings, 1))
         found = sign_flip_tests(differences, shares / shares.sum(), 0.025, selected=selected, draws=300)
         low, high = found.interval.T
@@ -75,7 +74,7 @@ def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(unequal, sele
         assert (((low > 0) | (high < 0)) == (found.p < 0.025)).all()
         assert (low <= total + 1e-9).all() and (total <= high + 1e-9).all()
         clear += int((found.p < 0.025).sum())
-    assert clear > 20
+    assert clear > 40
 
 
 def test_the_interval_of_one_difference_holds_the_truth_as_often_as_stated():
@@ -98,17 +97,6 @@ def test_runs_that_are_far_worse_do_not_make_the_second_tied():
     assert found.critical[0] < found.critical[1:].max()
 
 
-def test_the_best_of_equal_runs_leads_significantly_no_more_often_than_stated():
-    """Ten equal runs on 150 independent recordings: the best is selected by the scores that are tested."""
-    rng = np.random.default_rng(4)
-    found = 0
-    for _ in range(300):
-        right = (rng.random((150, 10)) < 0.7).astype(int)
-        right = right[:, np.argsort(-right.sum(axis=0))]
-        found += family(right[:, :1] - right[:, 1:], selected=True, level=LEVEL, draws=300).p.min() < LEVEL
-    assert stats.binomtest(found, 300, LEVEL, alternative="greater").pvalue > 0.01
-
-
 def test_so_many_recordings_are_needed_for_any_verdict():
     """2^(1 - G) is below the level: six of a planned comparison, seven of a report."""
     assert (fewest_recordings(LEVEL), fewest_recordings(FAMILY_LEVEL)) == (6, 7)
@@ -126,7 +114,7 @@ def test_what_can_be_shown_depends_on_how_much_the_rival_differs():
 
     shown, _ = of(20, 20)
     assert of(40, 40)[0] / shown == pytest.approx(np.sqrt(2), rel=0.01) and of(80, 80, 800)[0] < shown
-    # Standard error sqrt(40) / 200; 2.24 and 0.84 of it, and a little for the lead in the test's own scale.
+    # The standard error is sqrt(40) / 200; 2.24 and 0.84 are its factors. The test's scale adds a little.
     assert shown == pytest.approx((2.24 + 0.84) * np.sqrt(40) / 200, rel=0.03)
     assert of(12, 8)[1] == pytest.approx((3.1 * np.sqrt(20) / 4) ** 2, rel=0.1)
 

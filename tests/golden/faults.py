@@ -305,7 +305,7 @@ FAULTS: dict[str, Fault] = {
     "last_reported": Fault(  # the last epoch is reported although validation chose one
         'return "best" if "best" in self.checkpoints else "last"',
         'return "last"',
-        f"{ANALYSIS}test_runs.py {ANALYSIS}test_tables.py",
+        f"{ANALYSIS}test_ensemble.py {ANALYSIS}test_ablations.py",
     ),
     "clip_tested_twice": Fault(  # a clip that two folds tested counts twice
         """    if len(twice):
