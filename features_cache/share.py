@@ -66,7 +66,7 @@ def import_features(source: Path, folder: Path) -> list[str]:
 
 
 def verify_export(source: Path) -> list[Verdict]:
-    """Verdicts on the files in an exported zip; RequestError if there is no such zip."""
+    """Verdicts on the files in an exported zip."""
     try:
         with unpacked(source) as files:
             return verify_cache(files)
@@ -77,8 +77,6 @@ def verify_export(source: Path) -> list[Verdict]:
 @contextmanager
 def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
     """A temporary folder with the files of an exported cache; Refused if the zip holds anything else."""
-    if not source.is_file():
-        raise RequestError(f"{source}: there is no such file")
     with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:
         folder = Path(place, "cache")
         unpack(source, folder)

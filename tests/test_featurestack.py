@@ -24,7 +24,6 @@ def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
         cache = fs.extract("rms", str(table), data=str(tmp_path / "data"), name="other", jobs=1)
     assert cache.readable(["rms"]).sum() == len(cache.clips) - 1
     assert cache.folder == tmp_path / "data" / "other" / "features"
-    assert len(fs.clips(str(cache.folder), data=str(tmp_path / "data"))) == len(cache.clips)
 
 
 def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
@@ -48,7 +47,7 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch)
         fs.train(epochs="many")
 
 
-def test_everything_of_the_interface_is_there_and_importing_it_loads_nothing_heavy():
+def test_everything_of_the_interface_is_there_also_after_a_star_import():
     assert all(getattr(fs, name) for name in fs.__all__)
     assert python("-c", "from featurestack import *; print(train, Clip)").stdout.startswith("<function train")
 

@@ -1,8 +1,6 @@
 """Durations, sizes, tables, progress; registries and the nearest name."""
 
 import os
-import re
-import time
 from io import StringIO
 
 import pandas as pd
@@ -37,20 +35,14 @@ def test_a_table_aligns_numbers_to_the_right():
     assert table == "feature     ms\nmel        9.5\nchroma   10.25"
 
 
-def test_a_log_gets_whole_lines_and_short_work_shows_nothing(capsys, monkeypatch):
-    assert list(terminal.progress(range(3), label="features", unit="clips")) == [0, 1, 2]
+def test_short_work_shows_nothing(capsys):
+    assert list(terminal.progress("abc", label="features", unit="clips")) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""
-    at_once = {"mininterval": 0.01, "maxinterval": 0.01}
-    monkeypatch.setattr(terminal, "IN_A_LOG", terminal.IN_A_LOG | at_once)
-    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
-    for _ in terminal.progress(range(5), label="features", unit="clips"):
-        time.sleep(0.02)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) >= 3
-    assert all(re.match(r"features: \d of 5 clips, .*/s, .* left", line) for line in lines)
 
 
-def test_speed_and_remaining_time_count_from_the_end_of_the_first_step(capsys, monkeypatch):
+def test_a_log_has_lines_whose_speed_and_remaining_time_count_from_the_end_of_the_first_step(
+    capsys, monkeypatch
+):
     now = [0.0]
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)

@@ -18,7 +18,7 @@ def values():
 
 @pytest.fixture
 def cache(tmp_path, values):
-    """With one feature, `mine`, (4, 5)."""
+    """A cache with one feature, `mine`, of 4 rows and 5 frames."""
     folder = tmp_path / "brought"
     external.create_cache(folder, TABLE, sample_rate=8000, duration=1.0)
     external.write_feature(folder, "mine", values, CLIPS, units="dB")

@@ -1,9 +1,7 @@
 """Claims: who may write what, and what becomes of a run that is gone."""
 
 import json
-import multiprocessing
 import os
-import signal
 import threading
 from contextlib import nullcontext
 
@@ -24,20 +22,12 @@ def markers(cache):
     return list((cache.folder / LOCKS).glob("run-*"))
 
 
-def kill_a_run(cache, *, boot=None):
-    """Leave behind what a run leaves that is killed, or, with `boot`, that went down with the system."""
-
-    def run():
-        with claim(cache):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    if boot:
-        (marker,) = (cache.folder / LOCKS).glob("run-*.json")
-        marker.write_text(json.dumps(json.loads(marker.read_text()) | {"boot": boot}))
+def kill_a_run(cache, **changes):
+    """Leave behind the claim of a killed run; with another `boot` it went down with the system."""
+    with claim(cache) as handle:
+        left = json.loads(handle.marker.read_text())
+    handle.marker.write_text(json.dumps(left | changes))
+    return handle.marker
 
 
 @pytest.mark.parametrize(
@@ -73,7 +63,7 @@ def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache, spoil):
     ((_, _, lives),) = claims(cache.folder)
     assert not lives
     with claim(cache):
-        assert Cache(cache.folder)["mine"].done().all()  # unread: the same boot still had every page
+        assert Cache(cache.folder)["mine"].done().all()  # nothing is read, since the system kept all pages
     assert not markers(cache)
 
 
@@ -100,10 +90,8 @@ def test_a_worker_stops_when_its_run_is_gone(cache):
 
 
 def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
-    """The worker of a dead run is in the middle of a clip: the next is admitted when it is written."""
-    kill_a_run(cache)
-    (marker,) = (cache.folder / LOCKS).glob("run-*.json")
-    orphan = Lock(marker.with_suffix(".writing"))
+    """A worker of a dead run is in the middle of a clip: the next run is admitted when that is written."""
+    orphan = Lock(kill_a_run(cache).with_suffix(".writing"))
     orphan.take(shared=True)
     written = []
     threading.Timer(0.3, lambda: (written.append(True), orphan.release())).start()

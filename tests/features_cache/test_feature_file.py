@@ -1,20 +1,14 @@
 """A feature's file is ordinary HDF5 that describes itself; its state words say which clips are intact."""
 
+from unittest import mock
+
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
 from features_cache import feature_file
-from features_cache.feature_file import (
-    CRC,
-    FINGERPRINT,
-    FeatureSpec,
-    clip_keys,
-    fingerprints,
-    read_header,
-    state_word,
-)
+from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, read_header
 from features_cache.hdf5 import DamagedFile
 
 UNCHUNKED = {"values", "state"}
@@ -39,9 +33,7 @@ def test_values_are_contiguous_allocated_and_aligned_and_all_else_has_checksums_
 
 def test_a_file_says_what_it_holds(cache):
     with h5py.File(cache.folder / "mine.h5") as file:
-        assert file.attrs["feature"] == b"mine" and file["values"].attrs["units"] == b"dB"
-        assert file["row_axis"].shape == (4,) and file["frame_axis"].shape == (5,)
-        assert file["clip_id"].asstr()[:].tolist() == cache.clips["clip_id"].tolist()
+        assert file["values"].attrs["units"] == b"dB"
         assert {"parameters", "sample_rate", "hop_length", "format_version", "libraries"} <= set(file.attrs)
 
 
@@ -59,17 +51,10 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
     before = file.map().copy(), file.map(state=True).copy()
-    whole = feature_file.write_at
-    left = iter(range(writes))
-
-    def stops(*written):
-        next(left)  # StopIteration stands for a kill
-        whole(*written)
-
-    monkeypatch.setattr(feature_file, "write_at", stops)
-    values = before[0][3] + np.float16(1)
-    with file.path.open("r+b", buffering=0) as opened, pytest.raises(StopIteration):
-        file.write_clip(opened.fileno(), 3, values, state_word(7, values))
+    kill = mock.Mock(wraps=feature_file.write_at, side_effect=[mock.DEFAULT] * writes + [KeyboardInterrupt])
+    monkeypatch.setattr(feature_file, "write_at", kill)
+    with file.path.open("r+b", buffering=0) as opened, pytest.raises(KeyboardInterrupt):
+        file.write_clip(opened.fileno(), 3, before[0][4], 7)
     assert file.map(state=True)[3] == (0 if writes else before[1][3])
     for now, then in zip((file.map(), file.map(state=True)), before):
         assert np.array_equal(np.delete(now, 3, 0), np.delete(then, 3, 0))
@@ -78,15 +63,14 @@ def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes)
 CLIP = {"clip_id": "a", "alteration": "", "source_hash": "00ff"}
 FEATURE = {"feature": "mel", "parameters": {"n_mels": 128}, "code_version": 1, "dtype": "float16"}
 FEATURE |= {"sample_rate": 44100, "samples": 220500}
-KNOWN = 3235863038  # a cache made today is read tomorrow
+KNOWN = 3235863038  # another number would outdate all caches
 
 
 def fingerprint(**change):
     given = CLIP | FEATURE | change
     clip = pd.DataFrame([{name: given[name] for name in CLIP}])
     axes = dict.fromkeys(("row_axis", "frame_axis"), np.arange(1))
-    units = dict.fromkeys(("units", "row_unit"), "")
-    feature = FeatureSpec(stored="mel", **{name: given[name] for name in FEATURE}, **axes, **units)
+    feature = FeatureSpec(stored="mel", **{name: given[name] for name in FEATURE}, **axes)
     return int(fingerprints(clip_keys(clip), feature.key)[0])
 
 
@@ -102,9 +86,3 @@ def test_a_fingerprint_is_never_zero_and_spreads_evenly():
     spread = fingerprints(np.append(keys, np.uint64(7)), np.uint64(7))
     assert spread.min() >= 1 and spread.max() < 1 << 32
     assert len(np.unique(spread)) > 0.9999 * len(keys)
-
-
-def test_a_word_is_the_fingerprint_above_the_crc():
-    word = np.uint64(state_word(0xABCD1234, np.frombuffer(b"123456789", np.uint8)))
-    assert word >> FINGERPRINT == 0xABCD1234
-    assert word & CRC == 0xCBF43926  # the CRC-32 of these digits in every textbook

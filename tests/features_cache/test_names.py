@@ -1,8 +1,6 @@
 """The grammar of feature names."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from features_cache.names import Channel, parse_channel, parse_list, parse_set
 from tests.refusal import refused
@@ -37,13 +35,8 @@ def test_a_list_holds_each_set_once_and_knows_all_and_small():
         parse_list("  ")
 
 
-NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
-VALUES = st.one_of(st.integers(0, 10**6), st.booleans(), st.sampled_from(["hann", "ji5", "none"]))
-ROWS = st.none() | st.tuples(st.integers(0, 9), st.integers(9, 99))
-
-
-@settings(max_examples=25, deadline=None)
-@given(NAMES, st.dictionaries(NAMES, VALUES, max_size=3), ROWS)
-def test_a_channel_written_out_is_read_back(name, parameters, rows):
-    channel = Channel(name, tuple(sorted(parameters.items())), rows)
-    assert parse_channel(str(channel)) == channel
+def test_a_channel_is_written_out_with_its_parameters_sorted():
+    channel = parse_channel("cqt@window=hann,sparse=True,scale=0.5,n_bins=84:2-19")
+    parameters = ("n_bins", 84), ("scale", 0.5), ("sparse", True), ("window", "hann")
+    assert channel == Channel("cqt", parameters, (2, 19))
+    assert str(channel) == "cqt@n_bins=84,scale=0.5,sparse=true,window=hann:2-19"

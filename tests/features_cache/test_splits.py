@@ -34,14 +34,14 @@ def tables(draw):
 
 @settings(max_examples=30, deadline=None)
 @given(tables(), st.sampled_from(["none", "next", "group"]), st.integers(0, 3))
-def test_a_split_is_disjoint_by_group_and_cover_every_original(table, val, seed):
+def test_a_split_is_disjoint_by_group_and_covers_every_original(table, val, seed):
     originals = table[table["copy_of"] == ""]
     group = table.set_index("clip_id")["group"]
     for fold in table["fold"].unique():
         try:
             parts = fold_split(table, fold, val=val, seed=seed)
         except RequestError as error:
-            assert "no clip" in str(error)  # too few groups for that protocol, said and not worked around
+            assert "no clip" in str(error)  # too few groups for this protocol
             continue
         for side, other in combinations((parts.train, parts.val, parts.test), 2):
             assert not set(group[side]) & set(group[other])

@@ -41,7 +41,7 @@ def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_fou
     spoil(2)
     assert np.flatnonzero(kept().damaged).tolist() == np.flatnonzero(~kept().done).tolist() == [2]
     os.utime(file.path, ns=times)
-    assert kept().done.all()  # the disk has flipped a bit
+    assert kept().done.all()  # the file seems unchanged, so its damage is not looked for
     with refused("clip2: damaged"):
         cache.read("mine", CLIPS)
     assert not kept().done[2]

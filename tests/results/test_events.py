@@ -1,4 +1,4 @@
-"""Detections from windows, worked out by hand; one-to-one matching as mir_eval's; what windows can reach."""
+"""Detections from windows and their scores, worked out by hand; matching that is equal to mir_eval's."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,6 @@ import pytest
 
 from results.events import (
     ALL,
-    best_possible,
     compare,
     detection_scores,
     event_scores,
@@ -63,8 +62,9 @@ def intervals(chance, count):
 
 
 def test_matching_within_the_collar_is_mir_evals():
-    """mir_eval 0.8.2: len(transcription.match_notes(reference, ones, estimated, ones, onset_tolerance=0.2,
-    offset_ratio=0.5, offset_min_tolerance=0.2)); all cases below each other as recordings of one table."""
+    """The numbers of matches are those of mir_eval 0.8.2: len(transcription.match_notes(reference, ones,
+    estimated, ones, onset_tolerance=0.2, offset_ratio=0.5, offset_min_tolerance=0.2)).
+    """
     tables = []
     for seed in range(12):
         chance = np.random.default_rng(seed)
@@ -77,38 +77,12 @@ def test_matching_within_the_collar_is_mir_evals():
 
 
 def test_scores_of_a_case_worked_out_by_hand():
-    truth = events(("a", 0.0, 1.0, "x"), ("a", 2.0, 3.0, "x"), ("b", 0.0, 1.0, "x"), ("a", 5.0, 5.2, "y"))
-    found = events(("a", 0.1, 1.2, "x"), ("a", 1.3, 9.0, "x"), ("b", 2.0, 3.0, "x"), ("b", 0.0, 1.0, "y"))
+    truth = events(*(("a", start, start + 1, "x") for start in (0, 2, 5)), ("b", 0, 1, "x"), ("b", 3, 4, "y"))
+    found = events(("a", 0.1, 1.2, "x"), ("a", 1.3, 9, "x"), ("b", 2, 3, "x"), ("b", 0, 1, "y"))
     scores = event_scores(compare(truth, found), HALF_HOUR)
-    assert scores.loc["x"].tolist() == pytest.approx([3, 3, 2 / 3, 2, 2 / 6, 2 / 6])
+    assert scores.loc["x"].tolist() == pytest.approx([4, 3, 3 / 4, 2, 2 / 7, 2 / 7])
     assert scores.loc["y"].tolist() == [1, 1, 0, 2, 0, 0]
-    assert scores.loc[ALL].tolist() == pytest.approx([4, 4, 2 / 4, 4, 2 / 8, 2 / 8])
-
-
-def test_an_endless_detection_finds_all_events_but_is_partner_of_none():
-    truth = events(*(("a", start, start + 0.5, "x") for start in range(50)))
-    scores = event_scores(compare(truth, events(("a", 0.0, 50.0, "x"))), HALF_HOUR)
-    assert scores.loc["x", ["event_recall", "false_alarms", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0, 0]
-
-
-def test_what_windows_can_reach_is_all_for_events_on_their_grid_and_little_for_short_ones():
-    table = windows(seconds=8.0, length=1.0, hop=0.25)
-    middle = (table["start"] + table["end"]) / 2
-    truth = events(("a", 2.0, 4.0, "x"), ("a", 6.0, 6.1, "y"))
-    x = np.where((middle > 2) & (middle < 4), "x", "background")
-    labels = np.where((table["start"] <= 6.05) & (table["end"] >= 6.05), "y", x)
-    best = best_possible(truth, table.assign(label=labels), hop=0.25)
-    assert best.loc["x", ["event_recall", "f1_iou", "f1_collar"]].tolist() == [1, 1, 1]
-    assert best.loc["y", ["event_recall", "f1_iou", "f1_collar"]].tolist() == [1, 0, 0]
-
-
-def test_a_missed_window_may_separate_events_that_a_perfect_classifier_joins():
-    truth = events(("a", 0.5, 1.5, "x"), ("a", 2.0, 3.0, "x"))
-    table = windows().assign(label=label_windows(windows(), truth))
-    decided = table["label"].eq("x").to_frame("x")
-    decided.iloc[3] = False
-    scores = detection_scores(table, decided, decided.astype(float), 0.5, truth).loc["x"]
-    assert scores["f1_iou"] > scores["best_f1_iou"] and scores["window_f1"] < 1
+    assert scores.loc[ALL].tolist() == pytest.approx([5, 4, 3 / 5, 4, 2 / 9, 2 / 9])
 
 
 def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possible():
@@ -126,12 +100,10 @@ def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possibl
     assert by_window.loc["x"].tolist() == pytest.approx([1, 2 / 3, 0.8, (1 + 1 + 3 / 4) / 3])
     assert by_window.loc["y"].tolist() == pytest.approx([2 / 3, 1, 0.8, 2 / 3])
     assert by_window.loc[ALL].tolist() == pytest.approx([4 / 5, 4 / 5, 0.8, (2.75 / 3 + 2 / 3) / 2])
-    assert scores.loc["x", ["events", "detections", "event_recall", "f1_iou"]].tolist() == pytest.approx(
-        [2, 1, 0.5, 2 / 3]
-    )
     unscored = detection_scores(table.replace("background", ""), chosen, probabilities, 0.5, truth)
     assert unscored.loc["x", "window_average_precision"] == 1.0
     assert scores.loc[ALL, "best_f1_iou"] == 1.0 > scores.loc[ALL, "f1_iou"]
+    assert scores["best_f1_collar"].tolist() == pytest.approx([1, 0, 2 / 3])  # y begins between two windows
 
 
 def test_a_window_has_a_label_if_it_holds_half_of_the_event_or_the_event_fills_half_of_it():

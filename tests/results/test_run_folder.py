@@ -15,22 +15,26 @@ from tests.run_configs import named, run_config
 NAMES = ['<a>,"犬', "nan"]
 
 
-def make_run(root, dataset, name, folds=2):
+@pytest.fixture
+def run(tmp_path):
     """Two classes, one test clip a fold; names that CSV quotes, or that could be read as a number or none."""
-    config = run_config(dataset=dataset, classes=named(*NAMES))
-    run_folder.write_config(root / dataset / name, config)
-    run = RunFolder(root / dataset / name)
-    for fold in range(1, folds + 1):
+    run_folder.write_config(tmp_path, run_config(classes=named(*NAMES)))
+    run = RunFolder(tmp_path)
+    for fold, group in ((1, "007"), (2, "NA")):
         run_folder.start_history(run.fold(fold))
-        rows = {"clip_id": [f"x{fold}"], "group": ["007" if fold == 1 else "NA"], "split": "test"}
-        table = pd.DataFrame({**rows, "selection": "last", "target": "nan"})
+        rows = {"clip_id": [f"x{fold}"], "group": group, "split": "test", "selection": "last"}
+        table = pd.DataFrame({**rows, "target": "nan"})
         run_folder.write_predictions(run.fold(fold), table, np.float32([[0.1, 0.9]]), NAMES)
     return run
 
 
 @pytest.fixture
-def run(tmp_path):
-    return make_run(tmp_path, "d", "r")
+def runs(tmp_path):
+    """A folder of runs that have not begun."""
+    for name in ("mel-resnet18", "mel-resnet18-s1", "mel-cnn8", "mfcc-resnet18"):
+        run_folder.write_config(tmp_path / "my sounds" / name, run_config())
+    run_folder.write_config(tmp_path / "two" / "mel-cnn8", run_config())
+    return tmp_path
 
 
 def test_predictions_come_back_exactly_and_are_read_once(run):
@@ -66,8 +70,8 @@ def test_a_column_that_history_does_not_have_is_refused():
         run_folder.history_row({"epoch": 1, "train_los": 0.5})
 
 
-def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(tmp_path):
-    run = make_run(tmp_path, "d", "r", folds=0)
+def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(runs):
+    run = RunFolder(runs / "two" / "mel-cnn8")
     assert run.history(1).empty and list(run.history(1)) == list(HISTORY_COLUMNS)
     with refused("no finished fold"):
         run.predictions()
@@ -83,37 +87,32 @@ def test_a_fold_that_has_not_begun_has_no_history_and_no_predictions(tmp_path):
         ("my sounds/mel-resnet18-s1", ["mel-resnet18-s1"]),
     ],
 )
-def test_runs_are_chosen_by_name_and_prefix(tmp_path, wanted, names):
-    for name in ("mel-resnet18", "mel-resnet18-s1", "mfcc-resnet18"):
-        make_run(tmp_path, "my sounds", name)
-    assert [run.name for run in run_folder.select(tmp_path, wanted)] == names
+def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
+    assert [run.name for run in run_folder.select(runs, wanted)] == names
 
 
-def test_a_run_is_chosen_by_its_path_and_as_the_last_one(tmp_path):
-    first = make_run(tmp_path, "one", "a")
-    second = make_run(tmp_path, "two", "b")
-    later = second.path.stat().st_mtime + 10
-    os.utime(first.path / "run.json", (later, later))
-    assert run_folder.select(tmp_path, f"last {second.path}") == [first, second]
-    assert run_folder.select(tmp_path / "elsewhere", str(second.path)) == [second]
-    assert run_folder.find(tmp_path, "two") == [second]
+def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
+    last = RunFolder(runs / "my sounds" / "mfcc-resnet18")
+    os.utime(last.path / "run.json", (2e9, 2e9))
+    other = RunFolder(runs / "two" / "mel-cnn8")
+    assert run_folder.select(runs, f"last {other.path}") == [last, other]
+    assert run_folder.select(runs / "elsewhere", str(other.path)) == [other]
+    assert run_folder.find(runs, "two") == [other]
 
 
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
         ("mell-resnet18", "did you mean 'mel-resnet18'"),
-        ("mel", "fits 3 runs"),
-        ("mel-cnn8", "give one of one/mel-cnn8, two/mel-cnn8"),
+        ("mel", "fits 4 runs"),
+        ("mel-cnn8", "give one of my sounds/mel-cnn8, two/mel-cnn8"),
         ("", "names no run"),
         (" ".join(["a-run-with-a-rather-long-name"] * 20), "did you mean|expected one of|unknown run"),
     ],
 )
-def test_a_wrong_name_is_refused(tmp_path, wanted, message):
-    for dataset, name in (("one", "mel-resnet18"), ("one", "mel-cnn8"), ("two", "mel-cnn8")):
-        make_run(tmp_path, dataset, name)
+def test_a_wrong_name_is_refused(runs, wanted, message):
     with refused(message):
-        run_folder.select(tmp_path, wanted)
+        run_folder.select(runs, wanted)
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,30 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from results import scores
-from results.scores import METRICS, Prediction, all_metrics, confusion_matrix
+from results.scores import METRICS, Prediction, all_metrics
 
 
-def test_registry_and_rows_of_history_agree_with_scikit_learn():
+def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     rng = np.random.default_rng(1)
-    target = rng.integers(0, 7, 300)
-    probabilities = rng.dirichlet(np.ones(7), 300)
+    target = rng.integers(0, 6, 300)
+    probabilities = rng.dirichlet([1, *[9] * 6], 300)  # 0 is never predicted, 6 never true
     predicted = probabilities.argmax(axis=1)
-    macro = sklearn_metrics.precision_recall_fscore_support(target, predicted, average="macro")
+    labels = range(7)
+    wanted = sklearn_metrics.precision_recall_fscore_support(
+        target, predicted, labels=labels, zero_division=0
+    )
+    found = Prediction(target, probabilities).by_class
+    for name, values in zip(("precision", "recall", "f1", "support"), wanted, strict=True):
+        assert found[name] == pytest.approx(values), name
+    precision, recall, f1, _ = (values[:6].mean() for values in wanted)
     expected = {
         "accuracy": np.mean(predicted == target),
-        **dict(zip(("macro_precision", "macro_recall", "macro_f1"), macro)),
-        "balanced_accuracy": sklearn_metrics.balanced_accuracy_score(target, predicted),
-        "top3": sklearn_metrics.top_k_accuracy_score(target, probabilities, k=3),
-        "log_loss": sklearn_metrics.log_loss(target, probabilities),
+        "macro_precision": precision,
+        "macro_recall": recall,
+        "macro_f1": f1,
+        "balanced_accuracy": recall,
+        "top3": sklearn_metrics.top_k_accuracy_score(target, probabilities, k=3, labels=labels),
+        "log_loss": sklearn_metrics.log_loss(target, probabilities, labels=labels),
     }
     assert expected.keys() == METRICS.keys()
     assert all_metrics(target, probabilities) == pytest.approx(expected)
@@ -27,20 +36,6 @@ def test_registry_and_rows_of_history_agree_with_scikit_learn():
     columns |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
     row = scores.epoch_scores(target, probabilities)
     assert row == pytest.approx({name: expected[metric] for name, metric in columns.items()})
-
-
-def test_each_class_and_the_confusion_agree_with_scikit_learn():
-    rng = np.random.default_rng(2)
-    target = rng.integers(0, 6, 200)
-    predicted = rng.integers(1, 7, 200)  # 0 never predicted, 6 never true
-    found = Prediction(target, np.eye(7)[predicted]).by_class
-    wanted = sklearn_metrics.precision_recall_fscore_support(
-        target, predicted, labels=range(7), zero_division=0
-    )
-    for name, values in zip(("precision", "recall", "f1", "support"), wanted, strict=True):
-        assert found[name] == pytest.approx(values), name
-    counts = sklearn_metrics.confusion_matrix(target, predicted, labels=range(7))
-    assert (confusion_matrix(target, predicted, 7) == counts).all()
 
 
 def test_top3_gives_a_uniform_guess_three_classes_only():
@@ -64,7 +59,7 @@ def test_the_loss_of_a_true_class_given_zero_is_finite():
 
 
 def test_the_calibration_floor_is_the_error_of_a_calibrated_model():
-    """On 80 clips such a model has an error of about a tenth, and that is all noise."""
+    """On 80 clips the error of such a model is noise, about a tenth."""
     rng = np.random.default_rng(0)
     sure = rng.uniform(0.5, 1, 80)
     probabilities = np.column_stack([sure, 1 - sure])
@@ -73,9 +68,6 @@ def test_the_calibration_floor_is_the_error_of_a_calibrated_model():
         for _ in range(300)
     ]
     assert scores.calibration_floor(probabilities) == pytest.approx(np.mean(errors), rel=0.15)
-    assert 0.06 < np.mean(errors) < 0.15
-    many = np.repeat(probabilities, 100, axis=0)
-    assert scores.calibration_floor(many) == pytest.approx(scores.calibration_floor(probabilities) / 10)
 
 
 def underconfident(clips, seed=0):
@@ -89,11 +81,7 @@ def underconfident(clips, seed=0):
 
 def test_a_temperature_undoes_a_division_of_the_logits():
     target, probabilities = underconfident(4000)
-    found = scores.fit_temperature(target, probabilities)
-    assert found == pytest.approx(0.5, rel=0.08)
-    after = scores.Prediction(target, scores.scaled(probabilities, found))
-    before = scores.Prediction(target, probabilities)
-    assert scores.calibration_error(after) < 0.03 < scores.calibration_error(before)
+    assert scores.fit_temperature(target, probabilities) == pytest.approx(0.5, rel=0.08)
 
 
 def test_scaling_divides_logits():
@@ -117,4 +105,3 @@ def test_too_few_clips_give_no_temperature_and_perfect_ones_a_finite():
     assert scores.fit_temperature(target, probabilities) == 1.0
     sure = np.tile([[0.9, 0.1]], (100, 1))
     assert 0.1 < scores.fit_temperature(np.zeros(100, int), sure) < 0.3
-    assert scores.cross_fitted_temperatures(target, probabilities, np.ones(20, int)) == {1: 1.0}
