@@ -172,7 +172,7 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
         try:
             run = read_run(folder, problems)
             if run:
-                families.setdefault(folder.family, []).append(run)
+                families.setdefault(folder.config.family, []).append(run)
         except (RequestError, OSError) as error:
             problems.append(Problem(folder.name, str(error), "damaged"))
     return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)

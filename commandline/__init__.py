@@ -1,1 +1,1 @@
-"""Options, messages, progress and errors, for every command. It imports nothing else of the project."""
+"""Options, messages, progress and errors of the commands."""

@@ -71,7 +71,7 @@ class Verdict(NamedTuple):
     """The findings of `verify` in one file."""
 
     name: str  # the feature, or index.h5
-    text: str  # why it cannot be read; else the number of intact clips, and a line for each damaged one
+    text: str  # why it cannot be read, or how many clips are intact and which are damaged or outdated
     intact: bool  # true also if clips are missing
 
 

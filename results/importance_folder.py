@@ -1,4 +1,4 @@
-"""The folder of `make importance`: a fit's scores for each subset of the features. No torch.
+"""The folder of `make importance`: the scores of fits to subsets of the features. No torch.
 
     runs/<dataset>/importance-<model>-<hash>/
         importance.json   configuration; each feature with the fingerprint of its cached values and its cost

@@ -1,6 +1,6 @@
 """The run-folder format, written by training and read by analysis. No torch.
 
-    runs/<dataset>/<label>/run.json      the whole configuration; the folder's name is never parsed
+    runs/<dataset>/<label>/run.json      the whole configuration; none of it is read from the folder's name
         fold1/history.csv                one row per epoch, HISTORY_COLUMNS; an empty field was not computed
         fold1/predictions.csv            PREDICTION_COLUMNS, then start and end of windows (seconds), then one
                                          probability column per class
@@ -116,11 +116,6 @@ class RunFolder:
     def members(self) -> tuple[str, ...]:
         """Names of the members of an ensemble that was trained as one model; else none."""
         return self.config.member_models if isinstance(self.config, RunConfig) else ()
-
-    @property
-    def family(self) -> str:
-        """The hash without the seed, the same for runs that differ only in the seed."""
-        return self.config.family
 
     @property
     def validated(self) -> bool:

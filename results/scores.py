@@ -1,9 +1,8 @@
 """Scores of predicted probabilities, for training and reports: pure functions of arrays.
 
-Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N, K) has rows that
-sum to one; the prediction is the first of the most probable classes. Macro averages go over the
-classes that have test clips; a class that is never predicted has precision 0. Nothing here reads,
-writes or warns, and nothing imports torch.
+Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N, K) has rows that sum
+to one; the prediction is the first of the most probable classes. Macro averages go over the classes that have
+test clips; a class that is never predicted has precision 0. No torch.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""Files that are replaced whole, locks, zip archives, and system calls that only some systems have."""
+"""Files that are replaced whole, locks, zip archives, and system calls."""

@@ -1,4 +1,4 @@
-"""System calls that only some POSIX systems have, each with a fallback for the others.
+"""System calls. Those that some POSIX systems lack have a fallback.
 
 Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and is refused. Without
 mallopt memory is left to the C library; without prctl a thread of the child watches its parent.

@@ -102,7 +102,7 @@ def table(done: Sequence[RunFolder]) -> str:
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:
-        families.setdefault(folder.family, []).append(folder)
+        families.setdefault(folder.config.family, []).append(folder)
     rows = []
     for seeds in families.values():
         counted = 1 if seeds[0].exact else len(seeds)
