@@ -53,8 +53,9 @@ def test_a_variant_is_found_by_its_parameters(cache, values):
 
 def test_an_opened_cache_goes_to_other_processes(cache, values):
     cache.read("mine", ["clip0"])
-    there = pickle.loads(pickle.dumps(cache))
-    assert np.array_equal(there.read("mine", CLIPS), values)
+    sent = pickle.dumps(cache)
+    assert len(sent) < 1000  # no values
+    assert np.array_equal(pickle.loads(sent).read("mine", CLIPS), values)
 
 
 def test_rows_are_matched_by_id_when_the_table_has_another_order(cache, values):
