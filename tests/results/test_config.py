@@ -1,8 +1,8 @@
 """run.json's values, the hash, and the names of folders."""
 
 import json
+import typing
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -39,9 +39,19 @@ def test_the_hash_does_not_depend_on_the_order_of_keys():
     assert digest({"a": 1, "b": [2]}) == digest(json.loads('{"b": [2], "a": 1}'))
 
 
+def other_value(kind, value):
+    """Another value that an option of this type and default may have."""
+    if typing.get_origin(kind) is typing.Literal:
+        return next(choice for choice in typing.get_args(kind) if choice != value)
+    if isinstance(value, bool):
+        return not value
+    return f"{value}x" if isinstance(value, str) else (value or 0) + (0.05 if isinstance(value, float) else 1)
+
+
 def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names():
     standard = RunOptions()
-    runs = [standard]
-    runs += [SimpleNamespace(**vars(standard) | {name: "other"}) for name in predictive_options(standard)]
+    kinds = typing.get_type_hints(RunOptions)
+    changes = {name: other_value(kinds[name], value) for name, value in predictive_options(standard).items()}
+    runs = [standard, *(replace(standard, **{name: value}) for name, value in changes.items())]
     names = {label(run.features, run.model, differences(run, standard), "") for run in runs}
     assert len(names) == len(runs) > 25
