@@ -26,7 +26,7 @@ from commandline.errors import RequestError
 from commandline.terminal import progress
 from features_cache import Cache, UnreadableClips, parse_set
 from features_cache.cache import OutdatedFeature
-from features_cache.table import originals, spans
+from features_cache.table import spans
 from results.config import digest
 from storage.files import replace_file
 
@@ -207,7 +207,7 @@ def clip_audio(
     The `wanted` clips are embedded in their order, up to `most_mb` megabytes. The other clips, and those that
     cannot be decoded, are linked.
     """
-    table = originals(cache.clips)
+    table = cache.clips
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")
     sources = {str(clip): Path(path) for clip, path in paths.items() if Path(path).is_file()}
     places = dict(zip(table["clip_id"], spans(table)))

@@ -10,7 +10,7 @@ from results.scores import Floats
 
 TSNE_STEPS = 500  # half of the usual number, which is enough for some hundred clips
 TSNE_RATE = 50.0  # learning rate that scikit-learn chooses for so few clips
-PERPLEXITY = 30.0  # the usual one; with fewer than 91 clips, a third of the number of a clip's neighbours
+PERPLEXITY = 30.0  # the usual one; it is (clips - 1) / 3 for fewer than 91 clips
 
 
 def pca_projection(components: Floats) -> Floats:

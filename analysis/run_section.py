@@ -15,7 +15,7 @@ from analysis.runs import Problem, Run
 from features_cache import Cache
 from results.scores import Prediction, reliability
 
-RELIABILITY_BINS = 10  # if there were more, some hundred predictions would be too few for each bin
+RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
 SAMPLES_EACH = 4
 SAMPLE_SIZE = 112, 288  # largest height and width in pixels
 # Raised by numpy and zipfile for a damaged archive: EOFError if it is empty, RuntimeError for an unknown
@@ -107,10 +107,10 @@ def choose_samples(
     feature: str,
     rng: np.random.Generator,
 ) -> list[SamplePrediction]:
-    """Up to SAMPLES_EACH correct, wrong and uncertain clips whose feature maps can be read.
+    """Up to SAMPLES_EACH correct, wrong and uncertain clips, if their feature maps can be read.
 
-    `rng` draws the correct ones (by all seeds) and the wrong ones (by all seeds). The uncertain ones have the
-    smallest margins between the two likeliest classes. Probabilities are means over the seeds.
+    A clip counts as correct or as wrong if it is so for all seeds; `rng` draws among these clips. Uncertain
+    clips have the smallest margins between the two likeliest classes. Probabilities are means over the seeds.
     """
     probabilities = run.probabilities.mean(axis=0)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]

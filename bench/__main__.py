@@ -11,7 +11,7 @@ from commandline.commands import Command, main
 from commandline.options import Options, option
 from commandline.registry import Registry
 
-# module of this folder, which also runs alone -> comparison
+# module of this folder -> description of the comparison
 BENCHES = Registry(
     "bench",
     {
@@ -21,7 +21,7 @@ BENCHES = Registry(
         "training": "clips a second against the usual loop",
     },
 )
-# words after `python -m` -> result
+# words after `python -m` -> description
 BY_THEMSELVES = {
     "bench.kill --kills 1000": "SIGKILL at random moments of the extraction: whether clips are lost or wrong",
     "bench.kill --training --kills 200": "SIGKILL at random moments of the training: whether results change",

@@ -109,7 +109,7 @@ def fuzz_audio(options: FuzzAudioOptions) -> int:
 
 
 def make_files(folder: Path, options: FuzzAudioOptions) -> pd.DataFrame:
-    """clip id -> damage, and required outcome."""
+    """Write the files; clip id -> damage and required outcome."""
     rng, originals = random.Random(options.seed), {}
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(RATE * SECONDS))
     for kind, how in (one.split("=") for one in FORMATS.split()):

@@ -13,12 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "docs" / "speed.svg"
 COMMAND = "bench.features"
-LEFT, WIDTH, LINE, TOP = (
-    330,
-    400,
-    26,
-    62,
-)  # px: left end and most width of bars, height with the gap, first bar
+# px: left end, largest width and distance of the bars; the first heading
+LEFT, WIDTH, LINE, TOP = 330, 400, 26, 62
 NOTE = "Shorter is faster. Two cores, one machine, each comparison in one run: the table has the commands."
 STYLE = """text { font: 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1b2430 }
     .title { font-weight: 600; font-size: 15px } .soft { fill: #4a5666; font-size: 13px }

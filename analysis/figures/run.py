@@ -132,8 +132,8 @@ PR_CURVES = 8  # most curves drawn: of more classes, every n-th in the order of 
 
 
 @figure(
-    "Precision against recall as the threshold falls, ranks within each fold; dotted, the prevalence of "
-    "each class, which a random order would have",
+    "Precision against recall by class, from ranks within each fold; dotted: the prevalence of the class, "
+    "which is the precision of a random order",
     lambda **_: 3.2,
 )
 def draw_precision_recall(

@@ -26,7 +26,6 @@ SMALLEST = (
     "bench.reading --clips 40 --rounds 4",
     "bench.windows --windows 40",
 )
-MAY_MISS = ("features", "reading", "windows")  # exit status 1: measured, and slower than the bench wants
 
 
 def run(words, folder=ROOT):
@@ -50,6 +49,6 @@ def test_a_mistyped_bench_gets_the_nearest():
 @pytest.mark.parametrize("words", SMALLEST)
 def test_a_bench_of_the_smallest_size_ends_well(words, tmp_path):
     done = run(words, folder=tmp_path)
-    expected = (0, 1) if words.split()[0].partition(".")[2] in MAY_MISS else (0,)
-    assert done.returncode in expected, done.stdout + done.stderr
+    slow = "windows" in words and done.returncode == 1  # on a busy machine
+    assert done.returncode == 0 or slow, done.stdout + done.stderr
     assert done.stdout.strip() and "Traceback" not in done.stderr, done.stdout + done.stderr
