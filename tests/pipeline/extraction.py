@@ -18,12 +18,18 @@ def options(sounds, **given):
     return FeaturesCommand(**defaults | given)
 
 
+def extracted(sounds, **given):
+    """The result of a run without failures."""
+    chosen = options(sounds, **given)
+    result = extract(request(chosen), chosen)
+    assert not result.failures
+    return result
+
+
 def run(sounds, **given):
     """The number of maps that a run computes, by feature."""
-    asked = request(options(sounds, **given))
-    outcome = extract(asked, options(sounds, **given))
-    assert not outcome.failures
-    return {spec.stored: outcome.computed[spec.stored] for spec in asked.specs}
+    computed = extracted(sounds, **given).computed
+    return {name: computed[name] for name in options(sounds, **given).features.split()}
 
 
 def cache(sounds):
@@ -51,5 +57,5 @@ def done(folder, features):
 def anew(sounds, feature, **given):
     """{clip id: bytes} of a feature in a new cache of the dataset."""
     data = sounds.folder.parent / "anew"
-    extract(request(options(sounds, data=data, **given)), options(sounds, data=data, **given))
+    extracted(sounds, data=data, **given)
     return contents(Cache(data / "sounds" / "features"), feature)

@@ -1,6 +1,5 @@
 """Faults of a dataset: each finding on a dataset that has the fault, none on a clean one."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import soundfile
 from features_cache.index import read_check
 from pipeline import check
 from pipeline.datasets.load import load
-from pipeline.near_duplicates import audio_fingerprint, correlate, find_near_duplicates
+from pipeline.near_duplicates import correlate
 from pipeline.options import SourceOptions
 from tests.pipeline.datasets.folders import dataset
 
@@ -50,11 +49,11 @@ def test_nothing_but_the_classifiers_score_is_found_in_a_clean_dataset(tmp_path)
 
 
 MOVED = {
-    "softer, upside down": lambda y: -0.11 * y,
-    "later": lambda y: np.pad(y, (5_000, 0))[: len(y)],
-    "earlier, shorter": lambda y: y[9_000:],
-    "turned around the end": lambda y: np.roll(y, 7_001),
-    "softer and later, over faint noise": lambda y: 0.5 * np.roll(y, 3_333) + 0.1 * y.std() * noise(99),
+    "correlation -1.000": lambda y: -0.11 * y,
+    "shifted by -0.312 s": lambda y: np.pad(-0.5 * y, (5_000, 0))[: len(y)],
+    "shifted by +0.562 s": lambda y: y[9_000:],  # shorter
+    "shifted by ": lambda y: np.roll(y, 7_001),  # around the end
+    "shifted by -0.208 s": lambda y: 0.5 * np.roll(y, 3_333) + 0.1 * y.std() * noise(99),
 }
 
 
@@ -63,7 +62,7 @@ def test_the_same_audio_in_two_folds_is_a_leak_however_it_was_moved(tmp_path, mo
     found = findings(make(tmp_path, CLEAN | {"1.wav": MOVED[moved](CLEAN["3.wav"])}))
     assert found["duplicates_across_folds"].severity == check.LEAK
     (named,) = found["duplicates_across_folds"].names
-    assert re.match(r"1 \(fold 1\) = 3 \(fold 2\)", named)
+    assert named.startswith("1 (fold 1) = 3 (fold 2), ") and moved in named
 
 
 def test_similar_calls_in_two_folds_are_noted_and_are_no_leak(tmp_path):
@@ -114,28 +113,26 @@ def test_a_dataset_of_which_nothing_can_be_read_is_told_so(tmp_path):
     assert list(findings(path, sample_rate=RATE)) == ["unreadable"]
 
 
-def test_artefacts_that_predict_the_class_are_a_warning(tmp_path):
-    """Class b is padded, so its padding predicts it."""
-    rng = np.random.default_rng(0)
-    sounds = {f"{number}.wav": noise(number) for number in range(24)}
-    for y in list(sounds.values())[1::2]:
-        y[rng.integers(RATE, RATE + 4_000) :] = 0
-    found = findings(make(tmp_path, sounds))["artefacts"]
-    assert found.severity == check.WARNING and found.accuracy > 0.95
-    assert found.names[0].startswith("trail ")
-    assert not {"sample_rate", "channels", "lead"} & {name.split()[0] for name in found.names}
-
-
-def test_artefacts_that_predict_one_of_several_labels_are_a_warning(tmp_path):
-    """Clips of b are padded; a and b stand in a cell alone, together or not at all."""
+@pytest.mark.parametrize(
+    ("labels", "metric", "accuracy"),
+    [
+        (["a", "b"], "accuracy", 0.95),
+        (["", "a", "b", "a;b"], "macro AUROC", 0.7),
+    ],
+)
+def test_artefacts_that_predict_a_class_are_a_warning(tmp_path, labels, metric, accuracy):
+    """Clips of b are padded."""
     sounds = {f"{number}.wav": noise(number) for number in range(32)}
-    for y in [y for number, y in enumerate(sounds.values()) if number % 4 > 1]:
-        y[RATE:] = 0
-    cells = ["", "a", "b", "a;b"]
-    rows = [f"{name},{cells[n % 4]},{1 + n // 4 % 2},{name}" for n, name in enumerate(sounds)]
+    rows = []
+    for number, (name, y) in enumerate(sounds.items()):
+        label = labels[number % len(labels)]
+        if "b" in label:
+            y[RATE:] = 0
+        rows.append(f"{name},{label},{1 + number // 4 % 2},{name}")
     found = findings(make(tmp_path, sounds, rows))["artefacts"]
-    assert found.severity == check.WARNING and "macro AUROC" in found.what
-    assert found.accuracy > 0.7 and found.chance == 0.5 and found.names[0].startswith("trail ")
+    assert found.severity == check.WARNING and f" % {metric} " in found.what
+    assert found.accuracy > accuracy and found.chance == 0.5 and found.names[0].startswith("trail ")
+    assert not {"sample_rate", "channels", "lead"} & {name.split()[0] for name in found.names}
 
 
 def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_leak(tmp_path, capsys):
@@ -163,26 +160,15 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     assert "1-100032-A-0" in found["padded"].names
 
 
-# Near duplicates and measures alone
-
-
-def test_the_shift_between_two_clips_is_found_to_the_sample():
+def test_two_clips_with_one_landmark_in_common_are_not_similar():
     y = noise(1)
-    sounds = [y, np.pad(-0.5 * y, (1_234, 0))[: len(y)]]
-    prints = [audio_fingerprint(one, RATE) for one in sounds]
-    (pair,) = find_near_duplicates(prints, ["a.wav", "b.wav"], sounds.__getitem__)
-    assert (pair.a, pair.b, pair.shift) == (0, 1, 1_234)
-    assert pair.correlation == pytest.approx(-1, abs=1e-3)
-    other = np.append(y[-1_600:], noise(2)[1_600:])  # one landmark in common
+    other = np.append(y[-1_600:], noise(2)[1_600:])
     assert correlate(y, other, 1_600 - len(y)) == 0
 
 
 def test_measures_by_known_answers():
     tone = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(RATE) / RATE)
-    padded = np.pad(tone, (RATE // 4, RATE // 2))
-    measured = check.measure_clip(padded, RATE, 1)
-    times = measured.lead, measured.trail, measured.peak, measured.clipped
-    assert times == pytest.approx((0.25, 0.5, 0.5, 0), abs=0.001)
+    measured = check.measure_clip(np.pad(tone, RATE // 4), RATE, 1)
     assert measured.level == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.05)
     assert measured.bandwidth == pytest.approx(1_000, abs=300)
     flat = [0, 1, 1, 1, 0, 1, 1, -1, -1, -1]

@@ -13,7 +13,6 @@ from pipeline import check, extract
 from pipeline.datasets.load import load
 from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_step
 from pipeline.options import FeaturesCommand
-from tests.pipeline.datasets.folders import csv, write
 from tests.pipeline.extraction import cache, options
 
 TWO = SimpleNamespace(
@@ -94,11 +93,11 @@ def test_a_clip_that_failed_is_not_waited_for(sounds):
     assert not is_done(cache(sounds), table)
 
 
-def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(tmp_path, capsys):
-    for name in "ab":
-        write(tmp_path / f"{name}.wav")
-    few = csv(tmp_path / "few.csv", "filename,label,fold\na.wav,a,1\nb.wav,b,1\n")
-    asked = FeaturesCommand(dataset=few, data=tmp_path / "data", features="rms", jobs=1)
+def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsys):
+    for row in sounds.rows:
+        row["fold"] = 1
+    sounds.write()
+    asked = options(sounds)
     *_, features, reason = next_step(asked, load(asked)).splitlines()
     assert features.startswith("then: make features")
     assert reason.startswith("no training yet: one fold")

@@ -5,17 +5,15 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from pipeline.extract import extract, request
 from pipeline.extract import run as extract_run
-from tests.pipeline.extraction import cache, options, run, stored
+from tests.pipeline.extraction import cache, extracted, options, run, stored
 
 PARTS = 3  # eight clips divide into parts of 2, 3 and 3
 
 
 def fill(sounds, part):
     """A job of the array; the number of its clips."""
-    chosen = options(sounds, part=f"{part}/{PARTS}")
-    return extract(request(chosen), chosen).clips
+    return extracted(sounds, part=f"{part}/{PARTS}").clips
 
 
 def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):

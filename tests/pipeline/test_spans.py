@@ -37,12 +37,16 @@ def folder(tmp_path):
     return tmp_path
 
 
+def options(folder, name="windows", **given):
+    defaults = {"data": folder / "data", "features": "rms mel", "jobs": 1}
+    return FeaturesCommand(dataset=str(folder / f"{name}.csv"), **defaults | given)
+
+
 def extracted(folder, name="windows", **given):
     """The cache that `features` makes."""
-    defaults = {"data": folder / "data", "features": "rms mel", "jobs": 1}
-    options = FeaturesCommand(dataset=str(folder / f"{name}.csv"), **defaults | given)
-    assert not extract(request(options), options).failures
-    return Cache(options.data / name / "features")
+    chosen = options(folder, name, **given)
+    assert not extract(request(chosen), chosen).failures
+    return Cache(chosen.data / name / "features")
 
 
 def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
@@ -86,16 +90,14 @@ def test_a_window_that_moves_is_computed_again_and_no_other(folder):
     extracted(folder)
     path = folder / "windows.csv"
     path.write_text(path.read_text().replace("r0.flac,3.0,4.0", "r0.flac,3.0,3.75"))
-    options = FeaturesCommand(dataset=str(path), data=folder / "data", features="rms mel", jobs=1)
-    assert extract(request(options), options).clips == 1
+    assert extract(request(options(folder)), options(folder)).clips == 1
     assert Cache(folder / "data" / "windows" / "features").filled[4] == 0.75
 
 
 def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys):
     lines = (folder / "windows.csv").read_text()
     csv(folder / "windows.csv", lines + "\nr0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
-    options = FeaturesCommand(dataset=str(folder / "windows.csv"), data=folder / "data")
-    assert check(options) == 0
+    assert check(options(folder)) == 0
     shown = capsys.readouterr().out
     assert "same audio" not in shown and "artefacts" not in shown  # a window's level is no artefact
 

@@ -38,17 +38,17 @@ def sounds(clips):
 def statistics(sounds):
     """Feature -> mean and deviation of its rows, (clips, 2 rows)."""
 
-    def of(feature, clip):
-        values = feature.compute(clip)
-        return np.concatenate([values.mean(axis=1), values.std(axis=1)])
-
-    features = list(map(variant, NAMED.values()))
-    rows = [[of(feature, clip) for feature in features] for clip in (Clip(y, RATE) for y in sounds)]
-    return dict(zip(NAMED.values(), map(np.array, zip(*rows))))
+    rows = {feature: [] for feature in NAMED.values()}
+    for y in sounds:
+        clip = Clip(y, RATE)
+        for feature, known in rows.items():
+            values = variant(feature).compute(clip)
+            known.append([*values.mean(axis=1), *values.std(axis=1)])
+    return {feature: np.array(known) for feature, known in rows.items()}
 
 
 def test_it_has_esc50s_layout_and_is_called_synthetic(clips):
-    rows = pd.read_csv(Path(clips.table["path"][0]).parents[1] / "meta" / "synth.csv")
+    rows = synth.clip_rows()
     assert list(rows.columns) == ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
     assert (pd.crosstab(rows["category"], rows["fold"]) == 4).all(axis=None)
     assert rows.groupby("src_file")[["fold", "category"]].nunique().max().tolist() == [1, 1]

@@ -2,8 +2,6 @@
 
 import errno
 import shutil
-from contextlib import contextmanager
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -84,10 +82,10 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
     ],
 )
 def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, capsys, answer, reason):
-    y, _ = soundfile.read(sounds.folder / "clip00003.wav", dtype="float32")
+    soundfile.write(sounds.folder / "clip00003.wav", np.zeros(8000), 8000)
 
     def function(clip, **parameters):
-        return answer() if clip.y[0] == y[0] else np.zeros((1, 16))
+        return np.zeros((1, 16)) if clip.y.any() else answer()
 
     monkeypatch.setitem(vars(FEATURES["zcr"]), "function", function)
     assert extract.run(options(sounds)) == 1
@@ -113,8 +111,7 @@ def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkey
     assert not list((sounds.folder.parent / "data").rglob("*.h5*"))
 
 
-@contextmanager
-def full_after_20_writes(sounds):
+def full_after_20_writes(sounds, patch):
     write = feature_file.write_at
     left = iter(range(20))
 
@@ -123,12 +120,10 @@ def full_after_20_writes(sounds):
             raise OSError(errno.ENOSPC, "No space left on device")
         write(*arguments)
 
-    with mock.patch.object(feature_file, "write_at", full):
-        yield
+    patch.setattr(feature_file, "write_at", full)
 
 
-@contextmanager
-def without_claims(sounds):
+def without_claims(sounds, patch):
     batches = extract.batches
 
     def begin(*arguments):
@@ -136,8 +131,7 @@ def without_claims(sounds):
             marker.unlink()
         return batches(*arguments)
 
-    with mock.patch.object(extract, "batches", begin):
-        yield
+    patch.setattr(extract, "batches", begin)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +142,7 @@ def without_claims(sounds):
     ],
 )
 def test_a_run_that_cannot_go_on_stops_and_a_second_goes_on(sounds, trouble, told, left):
-    with trouble(sounds), pytest.raises((OSError, Failed), match=told):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises((OSError, Failed), match=told):
+        trouble(sounds, patch)
         extract.run(options(sounds))
     assert run(sounds)["rms"] in left

@@ -3,9 +3,8 @@
 import os
 import random
 import signal
-import threading
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from unittest.mock import Mock
 
 import pytest
@@ -16,7 +15,7 @@ from features_cache.claims import RunIsGone
 from pipeline import extract
 from pipeline.pool import WorkerDied
 from tests.pipeline.changing import ChangingDataset
-from tests.pipeline.extraction import done, options
+from tests.pipeline.extraction import contents, done, extracted, options
 from tests.refusal import refused
 
 dask = pytest.importorskip("dask")
@@ -34,59 +33,51 @@ def sounds(tmp_path_factory):
     return ChangingDataset(tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS)
 
 
-def asked(sounds, data, **given):
-    chosen = options(sounds, data=data, features=" ".join(FEATURES), duration=2.0, **given)
-    return extract.request(chosen), chosen
+def given(data, **more):
+    return {"data": data, "features": " ".join(FEATURES), "duration": 2.0} | more
 
 
-def contents(data):
+def stored(data):
     cache = Cache(data / "sounds" / "features")
-    files = {name: cache[name] for name in FEATURES}
-    return {name: (file.map().tobytes(), file.map(state=True).tobytes()) for name, file in files.items()}
+    return {name: contents(cache, name) for name in FEATURES}
 
 
-class InTheMiddle(threading.Thread):
-    """Ends something as soon as some clips are done; `left` is their number."""
-
-    def __init__(self, data, end):
-        super().__init__(daemon=True)
-        self.data, self.end, self.left = data, end, 0
-        self.start()
-
-    def run(self):
-        until = time.monotonic() + 600
-        while not self.left and time.monotonic() < until:
-            self.left = done(self.data / "sounds" / "features", FEATURES)
-            time.sleep(0.005)
-        self.end()
+def end_in_the_middle(data, end):
+    """End something as soon as some clips are done; their number."""
+    until = time.monotonic() + 600
+    while not (left := done(data / "sounds" / "features", FEATURES)) and time.monotonic() < until:
+        time.sleep(0.005)
+    end()
+    return left
 
 
 def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(sounds, tmp_path, capsys):
     """The first run loses a worker, the second the scheduler."""
     plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
-    extract.extract(*asked(sounds, plain))
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path / "dask"
-    ) as dask:
+    extracted(sounds, **given(plain))
+    with (
+        ThreadPoolExecutor(1) as thread,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path / "dask"
+        ) as dask,
+    ):
         on = {"backend": "dask", "scheduler": dask.scheduler_address}
         killed = dask.workers[0].pid
-        killing = InTheMiddle(first, lambda: os.kill(killed, signal.SIGKILL))
-        outcome = extract.extract(*asked(sounds, first, **on))
-        killing.join()
-        assert 0 < killing.left < MAPS and (outcome.clips, outcome.failures) == (CLIPS, [])
-        assert contents(first) == contents(plain)
+        killing = thread.submit(end_in_the_middle, first, lambda: os.kill(killed, signal.SIGKILL))
+        outcome = extracted(sounds, **given(first, **on))
+        assert 0 < killing.result() < MAPS and (outcome.clips, outcome.failures) == (CLIPS, [])
+        assert stored(first) == stored(plain)
         assert killed not in [worker.pid for worker in dask.workers.values()]
-        _, chosen = asked(sounds, second, **on)
-        killing = InTheMiddle(second, dask.close)
+        chosen = options(sounds, **given(second, **on))
+        killing = thread.submit(end_in_the_middle, second, dask.close)
         with pytest.raises(Failed, match="the Dask scheduler was lost"):
             extract.run(chosen)
-        killing.join()
+        left = killing.result()
         with refused("no Dask scheduler answers at SCHEDULER=tcp://"):
             extract.run(chosen)
-    left = done(second / "sounds" / "features", FEATURES)
-    assert 0 < killing.left <= left < MAPS
-    assert extract.extract(*asked(sounds, second)).computed.total() == MAPS - left
-    assert contents(second) == contents(plain)
+    assert 0 < left <= (left := done(second / "sounds" / "features", FEATURES)) < MAPS
+    assert extracted(sounds, **given(second)).computed.total() == MAPS - left
+    assert stored(second) == stored(plain)
 
 
 def failing(error):

@@ -132,7 +132,11 @@ def where(here):
     return {"dataset": csv(here / "mine.csv", "\n".join(rows)), "data": here}
 
 
-def test_extraction_caches_it_until_the_file_is_another(here, where, capsys):
+def test_extraction_and_prediction_use_it_until_the_file_is_another(here, where, capsys):
+    from train import run
+    from train.options import PredictOptions, RunOptions
+    from train.predict import predict_audio
+
     write_network("net", window=0.25)
     name = "embedding@model=net"
     command = FeaturesCommand(**where, features=name, jobs=1)
@@ -141,32 +145,20 @@ def test_extraction_caches_it_until_the_file_is_another(here, where, capsys):
     values = before.read(np.arange(8))
     assert values[:, 0, 0] == pytest.approx(np.tile([0.1005, 0.2005], 4), abs=1e-3)
     assert before.parameters["model"] == "net" and len(before.parameters["file"]) == 32
-    capsys.readouterr()
     assert extract(command) == 0
-    assert "0 of 8 feature maps" in capsys.readouterr().out
-    write_network("net", window=0.25, factor=2.0)
-    assert extract(command) == 0
-    again = Cache(here / "mine" / "features")[name]
-    assert again.parameters["file"] != before.parameters["file"]
-    assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
-
-
-def test_a_run_predicts_by_it_and_refuses_another_file(here, where, capsys):
-    from train import run
-    from train.options import PredictOptions, RunOptions
-    from train.predict import predict_audio
-
-    write_network("net")
-    name = "embedding@model=net"
-    assert extract(FeaturesCommand(**where, features=f"{name} rms", jobs=1)) == 0
+    assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
     folder = run.execute(
         RunOptions(**where, features=name, epochs=30, batch=2, precision="fp32", threads="1")
     )
     assert folder.config.model == "mlp"
-    capsys.readouterr()
     ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", top=1, threads="1")
+    capsys.readouterr()
     assert predict_audio(ask) == 0
     assert capsys.readouterr().out.startswith("b ")
-    write_network("net", factor=2.0)
+    write_network("net", window=0.25, factor=2.0)
     with refused("of another file than the one that is there now"):
         predict_audio(ask)
+    assert extract(command) == 0
+    again = Cache(here / "mine" / "features")[name]
+    assert again.parameters["file"] != before.parameters["file"]
+    assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
