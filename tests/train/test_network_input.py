@@ -35,10 +35,9 @@ def test_the_width_of_each_channel_is_what_its_kind_prepares(kind, widths):
     assert [x.shape for x in prepared] == [(5, width, 1, 1) for width in widths]
 
 
-def test_resizing_keeps_means_and_is_linear():
+def test_resizing_is_linear_between_values_and_the_same_when_exported():
     values = torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0))
     small = resize(values, (6, 10))
-    assert small.mean().item() == pytest.approx(values.mean().item(), abs=0.02)
     torch.testing.assert_close(resizing(12, 6).T @ values @ resizing(40, 10), small)  # the exported form
     ramp = torch.arange(8.0).view(1, 1, 8)
     assert torch.equal(resize(ramp, (4, 8)), ramp.expand(1, 4, 8))

@@ -1,7 +1,6 @@
 """Several labels a clip: what training, prediction and what is made of a run do with them."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +22,6 @@ from train.importance import measure_importance
 from train.optimisation import smoothed_loss
 from train.options import BundleOptions, ExplainOptions, ExportOptions, ImportanceOptions, TrainedOptions
 from train.own_loop import OwnRun
-from train.plan import make_plan
 from train.rejection import Rejection
 from train.summary import UNFITTED, calibration, summary
 
@@ -56,8 +54,7 @@ def test_labels_are_learned_by_every_kind_of_model(options, changes):
 
 def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(finished, mixed):
     table = finished.predictions(1)
-    plan = make_plan(replace(little_options(mixed, finished.path.parent.parent), features="mel"))
-    labels = plan.cache.clips.set_index("clip_id")["label"]
+    labels = Cache(mixed).clips.set_index("clip_id")["label"]
     assert table["target"].tolist() == labels[table["clip_id"]].tolist()
     assert "" in set(table["target"]) and table["target"].str.contains(";").any()
     probabilities, target = finished.answers(1)
@@ -138,6 +135,7 @@ def test_importance_is_the_sum_of_the_classes_log_probabilities_and_of_map(optio
     names = ["mel:0-7", "mel:8-15"]
     given = {"dataset": options.dataset, "runs": options.runs, "model": model, "epochs": 2}
     folder = measure_importance(ImportanceOptions(**given, features=" ".join(names)))
+    folds = folder.clips["fold"].to_numpy()
     for subset in (["mel:0-7"], names):
         trained = execute(options, model=model, epochs=2, grid="64x216", batch=32, features="+".join(subset))
         rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
@@ -145,10 +143,9 @@ def test_importance_is_the_sum_of_the_classes_log_probabilities_and_of_map(optio
         probabilities = rows[trained.classes].to_numpy(np.float32)
         values = folder.values()[frozenset(subset)]
         assert values == pytest.approx(tags.log_probabilities(target, probabilities).sum(axis=1), abs=1e-5)
+        known = tags.macro(tags.average_precision(target, tags.fold_ranks(probabilities, folds)))
         parts = folder.values("correct")[frozenset(subset)]
-        ranks = tags.fold_ranks(probabilities, folder.clips["fold"].to_numpy())
-        known = tags.macro(tags.average_precision(target, ranks))
-        assert fold_weights(folder.clips["fold"].to_numpy()) @ parts == pytest.approx(known)
+        assert fold_weights(folds) @ parts == pytest.approx(known)
     assert "points of mAP" in importance.summary(folder)
 
 

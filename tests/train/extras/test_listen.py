@@ -1,8 +1,7 @@
-"""Live audio is predicted while it comes in; one test pipes it into the command."""
+"""Live audio is predicted while it comes in."""
 
 import io
 import json
-import subprocess
 import sys
 import time
 from types import SimpleNamespace
@@ -10,62 +9,57 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.golden.commands import ROOT
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
-from train.extras.listen import PCM, listen_live
+from train.__main__ import listen
+from train.extras.listen import BLOCK, PCM
 from train.options import ListenOptions
+
+
+class Live(io.BytesIO):
+    """Audio that lasts as long to read as to hear."""
+
+    def read(self, size):
+        time.sleep(BLOCK)
+        return super().read(size)
 
 
 @pytest.fixture
 def piped(sounding, monkeypatch):
-    """Listens to these bytes on standard input."""
+    """Listens to this stream of bytes on standard input."""
 
-    def listen(raw, **given):
-        stdin = SimpleNamespace(buffer=io.BytesIO(raw), isatty=lambda: False)
-        monkeypatch.setattr("sys.stdin", stdin)
-        return listen_live(ListenOptions(run=str(sounding.path), threads="1", **given))
+    def command(stream, **given):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stream, isatty=lambda: False))
+        return listen(ListenOptions(run=str(sounding.path), threads="1", **given))
 
-    return listen
+    return command
 
 
-def test_predicts_live_audio_as_it_changes(sounding):
+def test_predicts_live_audio_as_it_changes(piped, capsys):
     y = np.concatenate([sound("hiss", 70, seconds=1.5), sound("tone", 71, seconds=1.5)])
-    raw = (y * 32767).astype("<i2").tobytes()
-    command = [sys.executable, "-m", "train", "listen", str(sounding.path), "THREADS=1", "HOP=0.5", "JSON=1"]
-    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    with subprocess.Popen(command, cwd=ROOT, **streams) as process:
-        assert b"predicted by " in process.stderr.readline()
-        assert b"latency" in process.stderr.readline()  # it is ready
-        tenth = 2 * RATE // 10
-        for begin in range(0, len(raw), tenth):
-            process.stdin.write(raw[begin : begin + tenth])
-            process.stdin.flush()
-            time.sleep(0.1)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, err.decode()
-    answers = [json.loads(line) for line in out.splitlines()]
+    assert piped(Live((y * 32767).astype("<i2").tobytes()), hop=0.5, json=True) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     early = [answer for answer in answers if answer["seconds"] <= 1.6]
     assert early[-1]["predicted"] == "hiss" and answers[-1]["predicted"] == "tone"
 
 
 def test_silence_and_a_pipe_without_audio_get_no_answer(piped, capsys):
-    assert piped(bytes(4 * RATE), window=0.5, gate=-60.0, json=True) == 0
+    assert piped(io.BytesIO(bytes(4 * RATE)), window=0.5, gate=-60.0, json=True) == 0
     out, err = capsys.readouterr()
     assert "for the last 0.5 s" in err and json.loads(out.splitlines()[-1])["predicted"] == ""
-    assert piped(b"") == 1 and not capsys.readouterr().out
+    assert piped(io.BytesIO()) == 1 and not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("form", "scale"), [("s16", 2**15), ("s32", 2**31), ("f32", 1)])
 def test_another_rate_and_format_and_lines_for_people(piped, capsys, form, scale):
     raw = (sound("tone", 72, seconds=2, rate=8000) * scale).astype(PCM[form]).tobytes()
-    assert piped(raw + b"\x01", rate=8000, format=form, top=1) == 0  # ends within a sample
+    assert piped(io.BytesIO(raw + b"\x01"), rate=8000, format=form, top=1) == 0  # ends within a sample
     assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["2.0", "s", "tone"]
 
 
 def test_bytes_that_are_no_audio_in_this_format_are_refused(piped):
     with refused(r"FORMAT=f32: .* no audio in this format"):
-        piped(np.full(RATE, np.nan, "<f4").tobytes(), format="f32")
+        piped(io.BytesIO(np.full(RATE, np.nan, "<f4")), format="f32")
 
 
 def test_a_terminal_on_standard_input_means_the_microphone(sounding, monkeypatch, capsys):
@@ -73,10 +67,10 @@ def test_a_terminal_on_standard_input_means_the_microphone(sounding, monkeypatch
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with refused("pipe a microphone in, or install the extra live"):
-        listen_live(ListenOptions())
+        listen(ListenOptions())
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     raw = io.BytesIO((sound("tone", 73, seconds=2) * 32767).astype("<i2").tobytes())
     stream = SimpleNamespace(start=lambda: None, read=lambda samples: (raw.read(2 * samples), False))
     monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(RawInputStream=lambda **_: stream))
-    assert listen_live(ListenOptions(run=str(sounding.path), top=1, threads="1")) == 0
+    assert listen(ListenOptions(run=str(sounding.path), top=1, threads="1")) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[2] == "tone"
