@@ -4,7 +4,7 @@ Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions
 (docs/explanation/onednn-bf16.md). The check does not need to know which: it makes a training step on a real
 batch in plain fp32 on one thread, and again as the run would make it, in memory filled with huge values or
 NaN. It compares the loss and the gradient of every parameter. The fastest way and the verdicts are kept for
-later runs, until the processor or torch changes.
+later runs, until the processor, its cores or torch change.
 """
 
 import copy
@@ -28,17 +28,18 @@ from train.compute import TYPES, Compute, is_shortage, poisoned_memory, threads_
 from train.optimisation import smoothed_loss
 from train.options import RunOptions
 
-ROUNDS = 3  # timed steps of each way, at most; the fastest counts
+ROUNDS = 3  # rounds of a race, at most; each way's fastest step counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
 GAIN = 1.15  # an earlier way stands unless another is this much faster: noise must not choose
-# Steps of a run on a GPU below which compiling, a minute or more, is not repaid. On a CPU it never was:
-# compiling ResNet-18 in bf16 took 161 s, and each step then took 1.1 times as long.
+# A run on a GPU is compiled from this many steps on, since compiling takes a minute or more. On a CPU it does
+# not pay: compiling ResNet-18 in bf16 took 161 s, and each step then took 1.1 times as long.
 WORTH_COMPILING = 5_000
 LOSS = 0.05  # allowed relative difference of a step's loss; sound steps differed by at most 0.018
 RATIO = 2.0  # allowed ratio of the lengths of a parameter's two gradients; sound ones reached 1.35
-# A gradient of a kernel or matrix may turn by TURN + TIMES x the turn in fp32 if only weights and batch are
-# rounded to the number format; a turn is 1 - cosine. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a
-# sound ResNet-50 only 0.1: no registered model needed more than 2.8 times.
+# The turn of a kernel's or matrix's gradient is 1 - its cosine with the gradient in fp32. Rounding the
+# weights and the batch to the number format causes a turn even in fp32. A run may turn a gradient by TURN +
+# TIMES x that turn. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a sound ResNet-50 only 0.1. No
+# registered model needed more than 2.8 times.
 TURN, TIMES = 0.05, 4.0
 NEGLIGIBLE = 1e-3  # gradients shorter than this share of the total length are rounding noise
 
@@ -151,9 +152,9 @@ def recall(kept: Path, device: str, facts: Sequence[object], find: Callable[[], 
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
-    """In words, how a step computed this way differs from plain fp32 on one thread; '' if they agree.
+    """The difference, in words, of a step computed this way from plain fp32 on one thread; '' if they agree.
 
-    A batch whose step in fp32 does not fit in memory is halved.
+    The batch is halved until its step in fp32 fits in memory.
     """
     plain = Compute(compute.device)
     while True:
@@ -195,7 +196,7 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
 
 
 def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> tuple[Compute, dict[str, str]]:
-    """The proposed way if it agrees with plain fp32, else fp32 on its threads if that does, else plain fp32.
+    """The first that agrees with plain fp32: the proposed way, fp32 on its threads, or plain fp32 itself.
 
     The dictionary has a reason for each way that was checked, empty if it agreed. `kept` as in `recall`.
     """

@@ -1,4 +1,4 @@
-"""The trainer's clips, folds and augmentation for a training loop of one's own, and the run folder it writes.
+"""The trainer's clips, folds and augmentation for a training loop of one's own, and its run folder.
 
     own = OwnRun("mine", RunOptions(dataset="esc10", features="mel+chroma"))
     for fold in own.folds:
@@ -85,7 +85,7 @@ class OwnRun:
 
     def __init__(self, name: str, options: RunOptions) -> None:
         if set(options.features.split("+")) == {"waveform"}:
-            options = replace(options, model="m11")  # for its kind of input alone
+            options = replace(options, model="m11")  # for its kind of input; m11 is not trained
         plan = make_plan(options)
         content = plan.identity.content | {"network": name}
         self.name = name
@@ -131,6 +131,8 @@ class OwnRun:
         probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1, except with tags
         history        a row for each epoch, with any columns of history.csv such as epoch, train_loss
         network        its parameters are counted for run.json; its weights are not kept
+
+        RequestError if the shape is wrong, or the folder holds another configuration.
         """
         clips = self.clips(fold, "test")
         answers = np.asarray(probabilities, np.float32)

@@ -1,4 +1,4 @@
-"""The plan of a run, made from options and cache before training; models of the catalogue need no torch here.
+"""The plan of a run, made from options and cache before training, without torch for the catalogue's models.
 
 `make_plan` refuses wrong options; `remarks` says which options were changed and which clips are left out.
 """
@@ -92,7 +92,7 @@ class Plan:
 
     @property
     def wanted_folds(self) -> list[int]:
-        """The folds that FOLDS names, finished or not."""
+        """The folds that FOLDS names, or every fold of the protocol, finished or not."""
         return list(self.options.folds) or self.folds
 
     @property
@@ -135,7 +135,7 @@ class Plan:
         return targets > 0 if self.tags else targets[:, None] == np.arange(len(self.classes))
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
-        """A row for each of these clips: id, group, a window's start and end, `columns` (split…), target."""
+        """A row for each of these clips: id, group, a window's start and end, the given `columns`, target."""
         clips = self.cache.clips.iloc[positions]
         target = clips["label"] if self.tags else np.array(self.names, object)[self.targets[positions]]
         return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(**columns, target=target)
@@ -185,8 +185,8 @@ def make_plan(asked: RunOptions) -> Plan:
 def check_options(options: RunOptions) -> None:
     """RequestError for a list where one value is expected, or for values that do not go together.
 
-    The options of SWEPT and FEATURES take one value here. Blanks are allowed after commas, and in a path for
-    any option but FEATURES.
+    The options of SWEPT and FEATURES take one value here. Blanks are allowed after commas, and in the path
+    of an existing file for any option but FEATURES.
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
@@ -225,9 +225,9 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
 
 
 def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:
-    """The named model; instead of the default, mlp if all channels are vectors, else ResNet-18 with WEIGHTS.
+    """The named model; RequestError if it cannot take the channels.
 
-    RequestError if the model cannot take the channels.
+    The default becomes mlp if all channels are vectors, or else ResNet-18 if WEIGHTS are given.
     """
     stored = stored_channels(cache, channels)
     if name == RunOptions.model:
@@ -259,7 +259,9 @@ def resolve_options(
     if ignored:
         messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
     features = "+".join(map(str, channels))
-    device = asked.device.split()[0].partition(":")[0]  # predictions do not depend on which GPU, or how many
+    device = asked.device.split()[0].partition(":")[
+        0
+    ]  # predictions do not depend on the number of GPUs, or on which they are
     named = replace(
         asked, features=features, model=model.name, device=device, augment=asked.augment or "none"
     )
@@ -296,7 +298,8 @@ def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -
 def check_classes(table: pd.DataFrame, options: RunOptions) -> None:
     """RequestError for classes that cannot be learned, forbidden class names, or options unfit for the task.
 
-    Clips need two classes and one class each; with tags, two different sets of labels (one may be empty).
+    Training needs two classes, and each clip one of them; with tags, two different sets of labels (one may be
+    empty).
     """
     task = options.task
     if options.select == ("val_accuracy" if task == "tags" else "val_map"):

@@ -95,7 +95,7 @@ def execute(options: RunOptions) -> RunFolder:
             trainer.train_run(plan, waiting, devices[0])
     else:
         tell(f"{folder.path} has these folds already")
-    folder = RunFolder(plan.path)  # the old object keeps the run.json that it read
+    folder = RunFolder(plan.path)  # a RunFolder keeps the run.json that it read
     if first_process():
         run_json.finish(folder, options.note, tested=not options.skip_test)
         if plan.path != path and folder.finished == folder.folds:

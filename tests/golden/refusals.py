@@ -77,6 +77,8 @@ train run DATASET=easy FEATURES=mel:0-900 -> 900 127
 train run DATASET=easy FEATURES=mel:9-3 -> 9-3
 train run DATASET=easy FEATURES=mel++mfcc -> +
 train run DATASET=easy FEATURES='mel mfcc' -> mel+mfcc
+train run DATASET=one_fold/features FEATURES=a+tempogram -> lacks tempogram audio write_feature
+train run DATASET=esc10 NAME=ten DATA=fresh -> features DATASET=esc10 NAME=ten DATA=fresh
 train run DATASET=easy MODEL=resnet81 -> resnet81 resnet18
 train run DATASET=easy MODEL=cnn8@widht=8 -> widht width
 train run DATASET=easy MODEL=cnn8@width=0 -> width 0
@@ -99,6 +101,8 @@ train run DATASET=easy GRID=0x64 -> 0x64
 train run DATASET=easy TASK=class -> class classes
 train run DATASET=easy VAL=nxt -> nxt next
 train run DATASET=easy SCHEDULE=plateau -> plateau VAL
+train run DATASET=easy WARMUP=1 -> WARMUP onecycle
+train run DATASET=easy TTA=10000 -> TTA 9999
 train run DATASET=easy PATIENCE=3 -> PATIENCE VAL
 train run DATASET=easy AUGMENT=mixpu -> mixpu mixup
 train run DATASET=easy AUGMENT=mixup=2 -> mixup 2
@@ -109,6 +113,7 @@ train run DATASET=easy OPTIMIZER=adm -> adm adamw
 train run DATASET=easy RECIPE=shrot -> shrot short .txt
 train run DATASET=easy WEIGHTS=nowhere.pt -> nowhere.pt
 train run DATASET=easy DEVICE=gpu -> gpu
+train run DATASET=easy DEVICE=' ' -> DEVICE empty
 train run DATASET=easy PRECISION=fp8 -> fp8 fp32
 train run DATASET=easy THREADS=0 -> THREADS 0
 train run DATASET=easy THREADS=some -> some

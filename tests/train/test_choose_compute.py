@@ -30,37 +30,29 @@ def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypa
     assert ways == [("bf16", 1), ("bf16", 4), ("fp32", 1), ("fp32", 4)]
 
 
-@pytest.fixture
-def timed(monkeypatch):
-    """The fastest way if steps take these seconds (by format and threads), and the steps that were timed."""
+@pytest.mark.parametrize(
+    ("seconds", "chosen", "steps"),
+    [
+        ({("fp32", 1): 1.1, ("fp32", 4): 1.0}, ("fp32", 1), 1 + 6),  # one thread is nearly as fast
+        ({("fp32", 1): 1.4, ("fp32", 4): 1.0}, ("fp32", 4), 1 + 6),
+        ({("fp32", 1): 2.0, ("fp32", 4): 1.0}, ("fp32", 4), 1 + 2),  # all threads are clearly ahead
+        ({("bf16", 1): 1.2, ("bf16", 4): 1.0, ("fp32", 1): 0.5, ("fp32", 4): 4.0}, ("bf16", 4), 2 + 6),
+    ],
+)
+def test_the_fastest_way_is_chosen_and_measuring_stops_if_it_is_clearly_ahead(
+    monkeypatch, seconds, chosen, steps
+):
+    """Steps of a number format on some threads take these seconds."""
+    timed = []
 
-    def choose(seconds):
-        steps = []
+    def step(network, way, batch):
+        timed.append((way.precision, way.threads))
+        return choose_compute.Step(0, {}, seconds[timed[-1]])
 
-        def step(network, way, batch):
-            steps.append((way.precision, way.threads))
-            return choose_compute.Step(0, {}, seconds[way.precision, way.threads])
-
-        monkeypatch.setattr(choose_compute, "step", step)
-        ways = [Compute(precision=precision, threads=threads) for precision, threads in seconds]
-        chosen = choose_compute.fastest(ways, nn.Identity(), batch())
-        return (chosen.precision, chosen.threads), steps
-
-    return choose
-
-
-@pytest.mark.parametrize(("alone", "threads"), [(1.1, 1), (1.4, 4), (2.0, 4)])
-def test_one_thread_is_taken_if_it_is_as_good(timed, alone, threads):
-    (_, chosen), _ = timed({("fp32", 1): alone, ("fp32", 4): 1.0})
-    assert chosen == threads
-
-
-def test_measuring_stops_as_soon_as_one_way_is_clearly_ahead(timed):
-    seconds = {("bf16", 1): 1.2, ("bf16", 4): 1.0, ("fp32", 1): 8.0, ("fp32", 4): 4.0}
-    chosen, steps = timed(seconds)
-    assert chosen == ("bf16", 4) and steps.count(("fp32", 4)) == 1 and ("fp32", 1) not in steps
-    _, steps = timed(seconds | {("bf16", 1): 3.0})
-    assert sorted(steps) == [("bf16", 1), *[("bf16", 4)] * 2, ("fp32", 4)]
+    monkeypatch.setattr(choose_compute, "step", step)
+    ways = [Compute(precision=precision, threads=threads) for precision, threads in seconds]
+    way = choose_compute.fastest(ways, nn.Identity(), batch())
+    assert (way.precision, way.threads) == chosen and len(timed) == steps
 
 
 def test_a_later_run_knows_what_was_measured_until_the_processor_differs(options, monkeypatch):

@@ -3,17 +3,15 @@
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 import torch
 
 from commandline.options import words
-from results import run_folder
 from storage.files import Lock
 from tests.golden.commands import ROOT
 from tests.refusal import refused
-from tests.train.little import change, execute, little_options
+from tests.train.little import change, little_options
 from train import checkpoint, run
 from train.plan import make_plan
 
@@ -90,17 +88,6 @@ def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
         writing.setattr(checkpoint, "append_history", cut(append))
         run.execute(thorough(options, epochs=2))
     assert_same(uncut, run.execute(thorough(options, epochs=2)))
-
-
-def test_the_choice_of_arithmetic_is_taken_up_again(options):
-    options = change(options, folds=(1,), precision="auto")
-    folder = run.execute(options)
-    config = folder.config
-    other = {"bf16": "fp32", "fp32": "bf16"}[config.precision]
-    run_folder.write_config(folder.path, replace(config, precision=other, channels_last=False))
-    again = run_folder.RunFolder(execute(options, folds=(2,)).path)
-    assert (again.config.precision, again.config.channels_last) == (other, False)
-    assert again.finished == [1, 2]
 
 
 def test_two_processes_do_not_train_the_same_fold(options):

@@ -12,7 +12,7 @@ from features_cache.index import read_index, refresh
 from results import run_folder, scores
 from tests.processes import python
 from tests.refusal import refused
-from tests.train.little import CLASSES, change, clip_table, execute, fill
+from tests.train.little import change, clip_table, execute, fill
 from train import checkpoint, run
 from train.augment import Augmenter
 from train.models.texture import TextureStatistics
@@ -21,8 +21,6 @@ from train.trainer import Trainer
 
 
 def test_a_run_leaves_what_analysis_reads(trained):
-    assert trained.finished == trained.folds == [1, 2, 3]
-    assert trained.classes == list(CLASSES)
     for fold in trained.folds:
         history = trained.history(fold)
         probabilities, targets = trained.answers(fold)
@@ -33,16 +31,14 @@ def test_a_run_leaves_what_analysis_reads(trained):
         assert state["epoch"] == 2 and "progress" not in state  # a finished fold keeps weights only
 
 
-def test_what_can_be_learned_is_learned_and_shuffled_labels_stay_at_chance(options, tmp_path):
-    options = change(options, epochs=8, curve=0, smoothing=0.0)
-    assert run.execute(options).scores()["accuracy"].mean() > 0.9
+def test_shuffled_labels_stay_at_chance(options, tmp_path):
     table = clip_table()
     dataset = fill(tmp_path / "shuffled", table)
     by_fold = table.groupby("fold")["label"]
     labels = by_fold.transform(lambda fold: np.random.default_rng(1).permutation(fold))
     clips, settings = read_index(dataset)
     refresh(dataset, clips.assign(label=labels), settings)
-    chance = execute(options, dataset=str(dataset))
+    chance = execute(options, dataset=str(dataset), epochs=8, curve=0, smoothing=0.0)
     assert 0.05 < chance.scores()["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
 
 
@@ -80,9 +76,6 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
     run.run(wanted)
     printed = capsys.readouterr()
     folder = run.execute(wanted)
-    history = folder.history(1)
-    best = torch.load(folder.fold(1) / "best.pt", weights_only=True)
-    assert best["epoch"] == history["epoch"][history["val_accuracy"].idxmax()]
     for selection, epoch in (("last", "last epoch"), ("best", "best epoch by val_accuracy")):
         loss = f"{folder.scores('test', selection).loc[1, 'loss']:.3f}"
         assert f"fold 1: {epoch}: test loss {loss}" in printed.err
@@ -132,12 +125,16 @@ def test_weights_of_another_shape_are_not_continued(options, finished):
         execute(options, folds=(1,))
 
 
-def test_run_json_says_when_a_run_goes_on_by_another_device(options, finished):
-    run_folder.write_config(finished.path, change(finished.config, device="cuda"))
-    for fold in (1, 2):  # the change is noted once
+def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(options, finished):
+    for fold in finished.folds:
         (finished.fold(fold) / "predictions.csv").unlink()
-        execute(options, folds=(fold,))
-    (changed,) = run_folder.RunFolder(finished.path).config.changes
+    begun = change(finished.config, precision="bf16", channels_last=False)
+    run_folder.write_config(finished.path, begun)
+    assert execute(options, folds=(1,)).config.precision == "bf16"
+    run_folder.write_config(finished.path, change(begun, device="cuda"))
+    for fold in (2, 3):  # the change is noted once
+        again = execute(options, folds=(fold,))
+    (changed,) = again.config.changes
     assert (changed["from"]["device"], changed["to"]["device"]) == ("cuda", "cpu")
 
 
