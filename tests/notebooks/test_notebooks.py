@@ -11,7 +11,6 @@ from typing import Any
 
 import nbformat
 import numpy as np
-import pandas as pd
 import pytest
 
 import featurestack as fs
@@ -27,59 +26,22 @@ COURSE = [name for name in NOTEBOOKS if name != "play"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Four short synthetic clips of each class, each its own recording, mixtures, and a CSV of each."""
+    """Short synthetic clips, each its own recording: four of each class, twenty mixtures a fold, two CSVs."""
     folder = tmp_path_factory.mktemp("notebooks")
-    rows = synth.clip_rows().query("fold <= 2 and take == 'A'")
     (folder / "clips").mkdir()
+    rows = synth.clip_rows().query("fold <= 2 and take == 'A'")
     mixtures = synth.clip_rows(mix=True).query("fold <= 2").groupby("fold").head(20)
-    for row in pd.concat([rows, mixtures]).itertuples():
-        samples = synth.clip(row)[:SHORT].astype(np.float32)
-        fs.write(fs.Clip(samples, synth.SAMPLE_RATE), folder / "clips" / row.filename)
-    few(rows).to_csv(folder / "clips" / "few.csv", index=False)
-    few(mixtures).to_csv(folder / "clips" / "mixed.csv", index=False)
+    for name, table in {"synth": rows, "synth_mix": mixtures}.items():
+        for row in table.itertuples():
+            samples = synth.clip(row)[:SHORT].astype(np.float32)
+            fs.write(fs.Clip(samples, synth.SAMPLE_RATE), folder / "clips" / row.filename)
+        table = table.rename(columns={"category": "label", "src_file": "group"})
+        table[["filename", "label", "fold", "group"]].to_csv(folder / "clips" / f"{name}.csv", index=False)
     return folder
-
-
-def few(rows):
-    """The columns of a dataset's CSV."""
-    table = rows.rename(columns={"category": "label", "src_file": "group"})
-    return table[["filename", "label", "fold", "group"]]
-
-
-def execute(notebook, folder):
-    """Its data and runs go to `folder`, its clips are few, its networks train for one epoch."""
-    data, runs, clips = (str(folder / part) for part in ("data", "runs", "clips/few.csv"))
-    own = f"Path({data!r}), Path({runs!r}), {clips!r}"
-    setup = next(number for number, cell in enumerate(notebook.cells) if cell.id == "setup")
-    notebook.cells.insert(setup + 1, nbformat.v4.new_code_cell(f"DATA, RUNS, DATASET = {own}"))
-    for cell in notebook.cells:
-        cell.source = re.sub(r"(EPOCHS = |epochs=)\d+", r"\g<1>1", cell.source)
-        cell.source = cell.source.replace('HOME / "reports"', f"Path({str(folder / 'reports')!r})")
-        cell.source = cell.source.replace('"synth_mix"', repr(clips.replace("few", "mixed")))
-    store.execute(notebook)
 
 
 def images(cell):
     return [kind for output in cell.outputs for kind in output.get("data", {}) if kind.startswith("image/")]
-
-
-def run_course(name, folder):
-    """The notebook's cells, each check run before its answer, when it must raise, and after it."""
-    notebook = store.load(name)
-    answers = store.solutions(name)
-    cells = []
-    for cell in notebook.cells:
-        inserted = [answers[cell.id]] if cell.id.startswith("predict-") else []
-        if cell.id.startswith("check-"):
-            cell.metadata["tags"] = ["raises-exception"]
-            inserted = [answers[cell.id.replace("check", "question")], cell.source]
-        cells += [cell, *map(nbformat.v4.new_code_cell, inserted)]
-    notebook.cells = cells
-    execute(notebook, folder)
-    for cell in cells:
-        if cell.id.startswith("check-"):
-            assert [output.get("ename") for output in cell.outputs] == ["NotYet"], cell.id
-    return {cell.id: cell for cell in cells}
 
 
 # What is stored
@@ -162,8 +124,25 @@ def test_a_recording_of_the_browser_becomes_a_clip():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebooks_run_from_start_to_end(name, folder):
-    cells = run_course(name, folder)
-    assert any(images(cell) for cell in cells.values() if cell.cell_type == "code")
+    """On few clips, for one epoch; each check runs before its answer, when it must raise, and after it."""
+    notebook = store.elsewhere(store.load(name), str(folder))
+    answers = store.solutions(name)
+    cells = []
+    for cell in notebook.cells:
+        cell.source = re.sub(r"(EPOCHS = |epochs=)\d+", r"\g<1>1", cell.source)
+        cell.source = re.sub('= "(synth|synth_mix)"', rf"= '{folder}/clips/\1.csv'", cell.source)
+        inserted = [answers[cell.id]] if cell.id.startswith("predict-") else []
+        if cell.id.startswith("check-"):
+            cell.metadata["tags"] = ["raises-exception"]
+            inserted = [answers[cell.id.replace("check", "question")], cell.source]
+        cells += [cell, *map(nbformat.v4.new_code_cell, inserted)]
+    notebook.cells = cells
+    store.execute(notebook)
+    for cell in cells:
+        if cell.id.startswith("check-"):
+            assert [output.get("ename") for output in cell.outputs] == ["NotYet"], cell.id
+    assert any(images(cell) for cell in cells if cell.cell_type == "code")
+    cells = {cell.id: cell for cell in cells}
     if name == "play":
         assert all(images(cells[drawn]) for drawn in ("curves", "confusion", "samples", "own-features"))
         assert len(cells["predict"].outputs[-1]["data"]["text/plain"].splitlines()) >= 5

@@ -67,6 +67,8 @@ def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
     assert shown.endswith(f"next: make features DATASET={path} DATA={folder / 'data'}\n")
     read = read_events(path.with_name("events.csv"), {"dawn.flac": 3.0, "dusk.flac": 3.0})
     assert read.events.equals(read_events(folder / "tables", {"dawn.flac": 3.0, "dusk.flac": 3.0}).events)
+    given = {"data": folder / "data", "name": "farm", "length": 1, "hop": 0.5}
+    assert fs.windows(folder / "audio", folder / "tables", **given) == path  # refuses other windows
     dataset = load(SourceOptions(dataset=str(path), data=folder / "data"))
     assert (dataset.duration, dataset.sample_rate) == (1.0, RATE)
     assert dataset.table.groupby("group")["fold"].nunique().tolist() == [1, 1]
@@ -89,13 +91,6 @@ def test_a_command_that_is_stopped_leaves_no_dataset_and_can_be_given_again(fold
         run(options(folder, length=1))
     assert not (folder / "data" / "farm" / "farm.csv").exists()
     assert run(options(folder, length=1)) == 0
-
-
-def test_windows_from_python_are_those_of_the_command(folder):
-    path = fs.windows(folder / "audio", folder / "tables", data=folder / "data", name="farm", length=1)
-    from_python = path.read_bytes()
-    run(options(folder, length=1))
-    assert path == folder / "data" / "farm" / "farm.csv" and path.read_bytes() == from_python
 
 
 def labels_of(folder, several="longest", **given):
