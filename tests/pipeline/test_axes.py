@@ -1,4 +1,4 @@
-"""Axes equal librosa's, shapes equal those of the values; neither loads librosa or numba."""
+"""Axes equal librosa's, and shapes those of the values; both are known without librosa and numba."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""The tolerance, and the features of which a part may differ."""
+"""The tolerance of `agreement`, and the features that may differ in a few values or clips."""
 
 import numpy as np
 import pytest

@@ -8,7 +8,7 @@ from pipeline.options import ExtractOptions
 
 
 def dataset(where, data, **given):
-    """The dataset of DATASET=where and these options; DATA= is `data` in the folder `data`."""
+    """Load DATASET=`where` with these options; DATA= is the folder `data`/data."""
     return load(ExtractOptions(dataset=str(where), data=data / "data", **given))
 
 

@@ -70,7 +70,7 @@ MANNERS = {
     "breaks-off": lambda n, begin, content: (
         *(200 + 6 * bool(begin), content[begin:][: len(content) // 4], len(content) - begin),
     ),
-    # GitHub sends archives so: in pieces, without a length. The first connection breaks off.
+    # GitHub sends archives in pieces, without a length. Here the first connection breaks off.
     "chunked": lambda n, begin, content: (200, content[: None if n else len(content) // 2], None),
     "busy-once": lambda n, begin, content: whole(n, begin, content) if n else (503, b"", 0),
     "silent": lambda n, begin, content: (time.sleep(0.5), (200, b"", 0))[1],
@@ -81,7 +81,7 @@ MANNERS = {
 
 
 class Server:
-    """A server of one file in the manner that `url` names; `ranges` holds the ranges that were requested."""
+    """A server of one file; the URL names one of MANNERS, `ranges` holds the requested ranges."""
 
     def __init__(self, content):
         self.content = content
@@ -142,7 +142,7 @@ def left_in(data):
     ("manner", "requests"),
     [("whole", 1), ("busy-once", 2), ("chunked", 2)],
 )
-def test_it_arrives_whole(tmp_path, server, manner, requests, capsys):
+def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     folder = obtain(tmp_path, url=server.url(manner))
     assert not list(esc50.faults(folder))
     assert left_in(tmp_path) == [".making.lock", "LICENSE", "audio", "meta"]
@@ -272,7 +272,7 @@ def test_an_archive_that_is_unsafe_or_not_esc50_is_refused_and_leaves_nothing(
 def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path):
     content = zipped({"0.bin": bytes(60_000)})
     size = struct.pack("<I", 60_000)
-    assert content.count(size) == 4  # stored and unpacked, beside the entry and in the list
+    assert content.count(size) == 4  # the stored and the unpacked size, each beside the entry and in the list
     lying = content.replace(size, struct.pack("<I", 9))
     for given, reason in ((content, r"60\.0 kB"), (lying, "no whole zip archive")):
         (tmp_path / "a.zip").write_bytes(given)

@@ -1,4 +1,4 @@
-"""Annotation tables as Raven, Audacity and others write them: the same events; a wrong line is named."""
+"""Annotation tables as Raven, Audacity and others write them give the same events; a wrong line is named."""
 
 import pytest
 
