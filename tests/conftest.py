@@ -15,7 +15,8 @@ ESC10 = ROOT.parent / "shared" / "esc10"
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # test files run side by side, a process a core
 os.environ["VIRTUAL_ENV"] = sys.prefix  # commands are proposed as in a shell where the environment is active
-os.environ.pop("MAKEFLAGS", None)  # `make test` hands its own on; tests that call make start clean
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of `make test`; tests that call make start clean
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
