@@ -82,14 +82,9 @@ def test_what_an_option_expands_to_gives_way_to_what_is_given():
         ("--featurs", "unknown option '--featurs'; did you mean '--features'?"),
         ("--rate", "--rate: expected a value"),
         ("ARGS=it's", "words as a shell reads them"),
-        ("CARD=a b", None),
-        ("RATE=1e5", None),
     ],
 )
 def test_a_mistake_is_one_line_with_what_was_expected(given, expected):
-    if expected is None:
-        assert parse(Some, [given])
-        return
     with refused(re.escape(expected)):
         parse(Some, [given])
 

@@ -90,12 +90,9 @@ def test_a_clip_that_is_written_again_is_checked_again(cache, file, values):
     assert np.array_equal(cache.read("mine", ["clip3"]), before)
 
 
-def test_other_audio_or_settings_do_not_count(cache):
+def test_other_audio_does_not_count(cache):
     clips, settings = read_index(cache.folder)
     refresh(cache.folder, clips.assign(source_hash="another"), settings, slice(0, 8))
     assert not Cache(cache.folder).readable(["mine"]).any()
     with pytest.raises(UnreadableClips, match="made from other audio or parameters"):
-        Cache(cache.folder).read("mine", CLIPS)
-    refresh(cache.folder, clips, settings | {"sample_rate": 22050})
-    with refused(r"was made from 8000 samples at 8000 Hz.*22050 Hz"):
         Cache(cache.folder).read("mine", CLIPS)

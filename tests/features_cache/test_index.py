@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import Cache, external
+from features_cache import external
 from features_cache.index import (
     COLUMNS,
     COSTS,
@@ -35,8 +35,6 @@ def test_its_links_follow_the_files(cache, known):
     (cache.folder / "mine.h5").rename(cache.folder / "yours.h5")
     for name in ("yours-old.h5", "clips.h5"):  # no feature can have these names
         shutil.copy(cache.folder / "yours.h5", cache.folder / name)
-    with h5py.File(cache.folder / "index.h5") as index:
-        assert index.get("mine") is None
     refresh(cache.folder, *known)
     with h5py.File(cache.folder / "index.h5") as index:
         assert set(index) == {"clips", "yours"} and index["yours"].shape == (8, 4, 5)
@@ -51,14 +49,6 @@ def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, know
     assert set(now["label"]) == {"owl"}
     refresh(cache.folder, now.iloc[[5, 2]].assign(source_hash="").reset_index(drop=True), settings)
     assert read_index(cache.folder)[0]["source_hash"].tolist() == ["first", "second"]
-
-
-@pytest.mark.parametrize("content", [b"not HDF5", None])
-def test_one_that_is_damaged_or_gone_is_made_again(cache, known, content):
-    path = cache.folder / "index.h5"
-    path.unlink() if content is None else path.write_bytes(content)
-    refresh(cache.folder, *known)
-    assert Cache(cache.folder).clips.equals(cache.clips)
 
 
 def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_path):

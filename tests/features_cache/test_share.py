@@ -75,9 +75,7 @@ def test_flipped_bits_and_cuts_are_refused_or_harmless(shared, tmp_path):
     assert found > 20
 
 
-@pytest.mark.parametrize(
-    "name", ["../mine.h5", "/tmp/mine.h5", "a/mine.h5", "mine.txt", "m ine.h5", "mine.h5"]
-)
+@pytest.mark.parametrize("name", ["a/mine.h5", "mine.txt", "m ine.h5", "mine.h5"])
 def test_a_zip_with_other_files_or_one_twice_is_refused(shared, name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile warns of a second entry of one name
