@@ -40,7 +40,7 @@ from commandline import commands, spelling  # noqa: E402
 from commandline.errors import RequestError, nearest  # noqa: E402
 from commandline.options import DatasetOptions, Options, option, written  # noqa: E402
 from commandline.spelling import CONSOLE, PYTHON, STAGES, TARGET_OF, TARGETS  # noqa: E402
-from commandline.terminal import tell  # noqa: E402
+from commandline.terminal import counted, tell  # noqa: E402
 from pipeline.options import FeaturesCommand, SourceOptions, WindowsCommand  # noqa: E402
 from train.options import ImportanceOptions, PredictOptions, RunOptions  # noqa: E402
 
@@ -296,7 +296,8 @@ def extract(options: FeaturesCommand) -> "Cache":
     if failed:
         lost = {clip for clip, *_ in read_failures(stored.folder)}
         warnings.warn(
-            f"{len(lost)} clips could not be done, {stored.folder / FAILURES} says why", stacklevel=3
+            f"{counted(len(lost), 'clip')} could not be done, {stored.folder / FAILURES} says why",
+            stacklevel=3,
         )
     return stored
 

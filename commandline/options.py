@@ -26,7 +26,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is no
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}  # 1, yes, true, on; 0, no, false, off
 HANDED_OVER = "--make"
 READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
-# Every command takes these, and ignores them if they mean nothing there.
+# Every command takes these; a command without such an option ignores them.
 PLACES = ("dataset", "name", "audio_dir", "group", "data", "runs", "reports")
 ONE_ALONE = "; only a sweep takes several"
 LARGEST = 1e12  # the bound of a number that has no other: a larger one is a slip and would fail later
@@ -151,7 +151,7 @@ class ReportsOptions(Options):
 def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are no option are dropped.
 
-    `build` refuses a variable that is no option, this function a flag.
+    RequestError for a flag that is no option; a variable that is none is left to `build`.
 
         DatasetOptions.build(texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"]))
     """

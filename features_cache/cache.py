@@ -61,7 +61,7 @@ class UnreadableClips(RequestError):
 class StoredFeature(FeatureFile):
     """One feature of an opened cache: `cache["mel"]`.
 
-    It stays with the file that was opened, even if that is replaced.
+    Values come from the file that was opened, even if another one takes its place.
     """
 
     cache: "Cache"
@@ -115,7 +115,7 @@ class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder   holds index.h5, else RequestError
-    command  the command that this error names
+    command  the command that the error proposes
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)

@@ -4,7 +4,7 @@ index.h5       the clip table, the audio's source, and a link to the values of e
 check.json     the findings of `python -m pipeline check`
 failures.csv   clips that could not be done, and why; they keep their rows, with state 0
 costs.csv      seconds of one core that a feature took for a clip, and the number of clips measured. Features
-               share the time of a spectrum that they share. A cache works without this file.
+               divide the time of a spectrum that they share. A cache works without this file.
 verified.csv   size and time of each feature's file when all its clips were intact. A run does not read an
                unchanged file to look for damage. Whoever finds damage removes verified.csv.
 

@@ -60,7 +60,7 @@ def describe_cache(cache: Cache) -> str:
             f"made {feature.created} by {feature.libraries or 'others'}"
         )
     for name, ids in failed_clips(cache.folder).items():
-        what = "" if name == WHOLE else f"{name} of "
+        what = "" if name == WHOLE else f"{name}: "
         notes.append(f"{what}{counted(len(ids), 'clip')} could not be done, see {cache.folder / FAILURES}")
     return "\n".join(
         [first, text_table(rows, HEADER), f"{counted(len(rows), 'feature')}, {size(total)}", *notes]

@@ -51,7 +51,7 @@ def unknown_dataset(dataset: str, data: Path) -> str:
     """
     cached = {path.parent.parent.name for path in data.glob(f"*/features/{INDEX}")}
     if dataset in cached:
-        return f"{dataset} is a cache in {data}: its audio is asked for, give DATASET= as when it was made"
+        return f"{dataset} is a cache in {data}, and its audio is needed: give DATASET= as when it was made"
     path = Path(dataset)
     message = nearest("dataset", dataset, {*NAMED, *cached})
     beside = [entry for entry in path.parent.glob("[!.]*") if entry.is_dir() or entry.suffix in TABLES]

@@ -27,7 +27,7 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
     wrong = [verdict.name for verdict in verify_cache(folder, features) if not verdict.intact]
     if wrong:
         raise RequestError(
-            f"not intact: {', '.join(wrong)}; features_cache verify says why, make features mends it"
+            f"{', '.join(wrong)} not intact; python -m features_cache verify says why, make features mends it"
         )
     with replaced(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in progress([INDEX, *(f"{name}.h5" for name in features)], label="export", unit="files"):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError
 
 CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
-# Seconds, in a table only if a clip is a part of its file; 0 to 0 is the whole file.
+# Seconds. A table has these columns only if some clip is a part of its file; 0 to 0 is a whole file.
 WINDOW_COLUMNS = ("start", "end")
 NEEDED = ("clip_id", "label", "fold")  # other columns may be absent
 SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes

@@ -34,7 +34,7 @@ def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cac
     cells = [re.split(" {2,}", line) for line in shown.splitlines()]
     assert [cell[3:7:3] for cell in cells if cell[0] in "ab"] == [["6", "0.0005"], ["0", "-"]]
     assert "mine: no parameters; code 0; made 20" in shown and "cut.h5 cannot be read" in shown
-    assert "\n1 clip could not be done" in shown and "\nmine of 1 clip could not be done" in shown
+    assert "\n1 clip could not be done" in shown and "\nmine: 1 clip could not be done" in shown
 
 
 @pytest.mark.parametrize("command", ["features_cache verify", "pipeline verify"])
