@@ -27,7 +27,7 @@ def windows(options: WindowsCommand) -> int:
 
 
 def features(options: FeaturesCommand) -> int:
-    """Extract features of all clips into the cache, in parallel; a second run goes on."""
+    """Extract features of all clips into the cache, in parallel; a repeated command continues."""
     from pipeline.extract import run
 
     return run(options)

@@ -35,7 +35,7 @@ ALTERATIONS: Registry[Alteration] = Registry("alteration")
 def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
     """Decorator: register a function (y, sample_rate, **parameters) -> y under its name.
 
-    Numbers are drawn uniformly from their range, to three decimals; integers from a range of integers.
+    Values are drawn uniformly from the ranges: integers if the lower end is an integer, else three decimals.
 
     @alteration(db=(-12.0, 12.0))
     def gain(y, sample_rate, db): ...

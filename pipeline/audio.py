@@ -35,10 +35,10 @@ THREADS = 8  # opening a file waits for the disk, and libsndfile works outside P
 BLOCK = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
 LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; a header with a rate beyond them is damaged
-LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; power spectra of far larger ones overflow float32
+LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; power spectra of far larger ones overflow
 LEAST_REACH = 0.25, 4096  # seconds, samples: the larger is read beyond each cut; soxr needs less
 MP3_PART = 300  # seconds between the places where the decoder of an MP3 begins anew
-ROUNDED = 0.05  # seconds by which a clip may end after its file, because tables round
+ROUNDED = 0.05  # seconds that a clip may end after its file, because tables round
 
 # Names of audio files, readable or not: a file that cannot be decoded is reported with its reason.
 AUDIO_FILE = re.compile(
@@ -49,7 +49,7 @@ NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a 
 
 # libsndfile accepts a header that promises too many bytes; it logs that number, and mostly the true one.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
-CHUNK_PADDING = 64  # bytes that the header of an intact file may promise too many
+CHUNK_PADDING = 64  # extra bytes that the header of an intact file may promise
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
 
 
@@ -84,7 +84,7 @@ def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHO
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32; zeros behind its end.
 
     AudioError if the file is missing, empty, damaged or not audio; if it ends more than ROUNDED before the
-    span; if the clip is too long; if the part that is read has NaN or samples beyond LARGEST_SAMPLE.
+    span does; if the clip is too long; if the part that is read has NaN or samples beyond LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
@@ -186,7 +186,7 @@ def _reach(rate: int) -> int:
 
 
 def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Samples:
-    """The next `frames` of an open file, mono; AudioError if they are or become more than MOST_SAMPLES."""
+    """The next `frames` of an open file, mono; AudioError if that is more than MOST_SAMPLES."""
     most = frames * max(1.0, sample_rate / file.samplerate)
     if most > MOST_SAMPLES:
         raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")

@@ -59,7 +59,7 @@ class Finding:
     what: str
     names: Sequence[str]
     remedy: str = ""  # a note has none
-    of: str = "clip"  # noun for a name
+    of: str = "clip"  # noun for each name
     accuracy: float | None = None  # of a classifier of artefacts alone, mean over folds; AUROC for tags
     chance: float | None = None  # accuracy of the constant answer, the commonest class; 0.5 for tags
 
@@ -91,7 +91,7 @@ def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
         first = loud[0]
         last = loud[-1] + 1
         inner = y[first:last]
-    # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; opening drops shorter ones
+    # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; binary opening drops shorter ones
     flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
     return Measures(
         sample_rate=sample_rate,

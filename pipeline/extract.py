@@ -229,7 +229,7 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
     """The originals of `table` followed by the copies in `cached` whose original is still there.
 
-    A copy takes all columns but its id and its alteration from its original's row in `table`.
+    A copy keeps its id and its alteration; its other columns are those of its original in `table`.
     """
     copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]
@@ -358,7 +358,8 @@ def run(options: FeaturesCommand) -> int:
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks.
 
-    RequestError if the disk lacks space, or another run works on the same clips and features.
+    RequestError if the disk lacks space; without WAIT=1 also if another run works on the same clips and
+    features.
 
     options = FeaturesCommand(dataset="synth", features="mel")
     result = extract(request(options), options)

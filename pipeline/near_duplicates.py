@@ -1,9 +1,9 @@
 """Near duplicates: clips with the same or very similar audio, also shifted, cut or scaled.
 
 A clip's fingerprint describes its loudest moments, called landmarks after Wang (2003). Clips with the same
-audio share landmarks at one shift, even if one clip was scaled. Few pairs of clips share any. Those that do
-are candidates, and their correlation at that shift decides. All steps use differences of neighbouring
-samples, because low rumble would make all clips similar.
+audio share landmarks at one shift, even if one clip was scaled. Pairs of clips that share a landmark are
+candidates, and their correlation at that shift decides. All steps use differences of neighbouring samples,
+because low rumble would make all clips similar.
 """
 
 from collections import Counter, defaultdict
@@ -29,7 +29,7 @@ SHARED = 0.25  # least share of each clip's energy that lies in their common tim
 
 
 class AudioFingerprint(NamedTuple):
-    """A clip's loudest landmarks."""
+    """The landmarks of a clip and their codes."""
 
     positions: NDArray[np.int64]  # (landmarks,) samples from its beginning
     codes: NDArray[np.uint32]  # (landmarks, BANDS)
@@ -50,7 +50,7 @@ class Pair(NamedTuple):
 
 
 def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
-    """The loudest landmarks of a clip; none for silence."""
+    """The fingerprint of a clip; silence has no landmarks."""
     steps = sample_differences(y)
     reach = round(REACH * sample_rate)
     apart = round(APART * sample_rate)

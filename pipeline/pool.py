@@ -137,8 +137,8 @@ class Workers(Backend):
         self.processes = self.in_flight = count
         self.failed_starts = 0
         before = dict(os.environ)
-        # The fork server hands these variables to every worker that it forks, also later. It loads this
-        # project's modules, never those of the same name in the current folder.
+        # The fork server hands these variables to all workers, also to those that it forks later. It loads
+        # this project's modules, never those of the same name in the current folder.
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         os.environ |= settings
@@ -153,7 +153,7 @@ class Workers(Backend):
             self.idle.put(worker)
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on the next free worker."""
+        """`function(batch)` on the next free worker; RequestError if none starts."""
         worker = self.idle.get()
         try:
             result = worker.call(function, batch)

@@ -10,8 +10,8 @@
 
 Each pair differs in one property, and one feature separates it: chroma the first, the tempogram the second,
 MFCC the third, mel the fourth, onset strength the last, whose classes have the same average spectrum.
-Everything else is drawn alike for all classes: register, room and background for every source recording, the
-level for every clip. A source gives several takes (one in a mix) and is in one fold.
+Everything else is drawn alike for all classes: register, room and background once for each source recording,
+the level once for each clip. A source gives several takes (one in a mix) and is in one fold.
 
 Samples are (n,) float64 at SAMPLE_RATE. Functions that take a generator draw all their randomness from it.
 """

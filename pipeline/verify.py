@@ -18,7 +18,7 @@ from pipeline.worker import Source
 
 
 def run(options: VerifyCommand) -> int:
-    """The command `verify`: check every stored clip; 1 if something is damaged or differs.
+    """The command `verify`: check every stored clip; 0 if all are intact and agree.
 
     options  dataset, features and the number of clips to recompute: see VerifyCommand
 

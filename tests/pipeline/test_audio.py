@@ -1,4 +1,4 @@
-"""Decoding: every common kind of file gives librosa's samples, every file that is not whole a reason."""
+"""Decoding: every common kind of file gives librosa's samples, a damaged one is refused with a reason."""
 
 import os
 import shutil

@@ -102,7 +102,7 @@ def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys
     assert "same audio" not in shown and "artefacts" not in shown  # a window's level is no artefact
 
 
-def test_spans_that_begin_together_are_told_apart_and_whole_files_stand_beside_them(tmp_path):
+def test_spans_that_begin_together_have_ids_of_their_own_and_whole_files_stand_beside_them(tmp_path):
     for name in ("x.wav", "y.wav"):
         write(tmp_path / name, seconds=2)
     rows = "filename,label,start,end\nx.wav,a,1,1.5\nx.wav,b,1,2\nx.wav,a,0.1,0.2\ny.wav,b,,\n"
