@@ -26,16 +26,13 @@ def with_length(content: bytes) -> bytes | None:
     Without the number libsndfile estimates the length from the first frame: it may silently drop the end of a
     file with a variable bit rate, and promises too much for a constant one.
     """
-    count = 0
-    start = end = 0
-    for position, length in frames_in(content):
-        start = start if count else position
-        end = position + length
-        count += 1
-    if not count:
+    frames = list(frames_in(content))
+    if not frames:
         return None
-    if end > len(content):
+    if sum(frames[-1]) > len(content):
         raise CutOff
+    count = len(frames)
+    start, _ = frames[0]
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)

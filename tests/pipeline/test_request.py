@@ -41,6 +41,8 @@ def test_copies_follow_their_originals_and_stay_until_they_are_removed(sounds):
     assert run(sounds, copies=2, alter="gain") == {"rms": 24, "zcr": 24}
     assert run(sounds, features="centroid") == {"centroid": 24}
     assert cache(sounds).clips["copy_of"].tolist() == [""] * 8 + sounds.ids * 2
+    loud = stored(sounds, "rms")
+    assert loud["clip00001"] != loud["clip00001~1"]
     assert run(sounds, features="centroid", copies=0) == {"centroid": 0}
     assert len(cache(sounds).clips) == 8
 
