@@ -251,9 +251,12 @@ OWN_SOURCE = "this project"
 
 
 def literature(ranking: Ranking) -> pd.DataFrame:
-    """Published results and our best run for each value of WEIGHTS, lowest first; empty if none compare."""
+    """Published results and our best run for each value of WEIGHTS, lowest first.
+
+    The table is empty if nothing is published for the dataset, or if the run has another number of classes.
+    """
     dataset = Path(ranking.best.dataset).name
-    if ranking.best.task != "classes" or len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
+    if len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
         return pd.DataFrame()
     published = pd.read_csv(LITERATURE)
     known = published[published["dataset"] == dataset].drop(columns="dataset")

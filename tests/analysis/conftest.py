@@ -37,7 +37,7 @@ def hand_run(tmp_path):
         folder = RunFolder(tmp_path / "hand" / name)
         table = pd.DataFrame(rows, columns=["clip_id", "group", "fold", "target", "probabilities"])
         by_fold = table.assign(split="test", selection="last").groupby("fold")
-        standard = {"dataset": "hand", "features": name, "synthetic": False, "classes": named(*classes)}
+        standard = {"dataset": "hand", "features": name, "classes": named(*classes)}
         standard |= {"folds": tuple(by_fold.groups), "family": digest([name, config])}
         write_config(folder.path, run_config(**(standard | config)))
         for fold, here in by_fold:

@@ -76,9 +76,9 @@ def simulated_runs(
     accuracy=0.75,
     different="mel+mfcc",
 ):
-    """Equally good runs over `clips`; the `different` one is better by `better` in expectation.
+    """Equally good runs, but the expected accuracy of the `different` one is higher by `better`.
 
-    clips  their number, two of each recording; or those of each recording
+    clips  the number of clips, two of each recording, or the number of clips of each recording
     own    the share of a clip's difficulty that is a run's alone: with more, runs differ on more clips
     """
     sizes = [CLIPS_A_RECORDING] * (clips // CLIPS_A_RECORDING) if isinstance(clips, int) else clips
@@ -105,7 +105,7 @@ def simulated_runs(
 def simulated_tag_runs(count, sizes, rng, classes=10):
     """Equally good runs of clips with several labels; `sizes` are the clips of each recording."""
     recording = np.repeat(np.arange(len(sizes)), sizes)
-    lean = rng.normal(size=(len(sizes), classes))[recording]  # recordings differ in what they hold
+    lean = rng.normal(size=(len(sizes), classes))[recording]  # recordings differ in their labels
     drawn = rng.random((len(recording), classes))
     labels = drawn < norm.cdf(norm.ppf(rng.uniform(0.05, 0.3, classes)) + lean)
     shared = np.sqrt(1 - OWN) * correlated(sizes, rng, (classes,))

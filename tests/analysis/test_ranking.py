@@ -1,4 +1,4 @@
-"""Which runs are ranked together, their scores, chance, and the score of nested selection."""
+"""Runs that are comparable or not, their scores, chance, and the score of nested selection."""
 
 from dataclasses import replace
 

@@ -17,7 +17,6 @@ from analysis.jobs import Manifest, jobs, unchanged
 from analysis.options import AnalysisOptions
 from analysis.report import build_report
 from commandline import spelling
-from commandline.commands import HANDED_ON
 from features_cache import external
 from features_cache.index import read_index, refresh, write_check
 from features_cache.table import complete
@@ -218,15 +217,13 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(wo
     for features in ("mel", "rms"):
         make_run(tmp_path / "runs", former, MadeRun(features=features, model="linear"), "tones")
     make_run(tmp_path / "runs", workshop.table, MadeRun(features="mel+rms", model="linear"), "tones")
-    cache = workshop.root / "data" / "tones" / "features"
-    write_check(cache, complete(workshop.table), [])
-    try:
-        built = build(workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", figures=0))
-    finally:
-        (cache / "check.json").unlink()
+    shutil.copytree(workshop.root / "data", tmp_path / "data")
+    write_check(tmp_path / "data" / "tones" / "features", complete(workshop.table), [])
+    built = build(workshop.options(**within(tmp_path), figures=0))
     assert built.headline.startswith("One configuration so far: mel+rms with linear")
     assert "RETRAIN=1 'FEATURES=mel rms' MODEL=linear" in built.next_command
     assert built.remarks[0].startswith("2 runs are older than the clips")
+    assert "2 other runs are not compared" in built.page.read_text()
 
 
 def test_chosen_runs_have_a_report_of_their_own(workshop):
@@ -255,14 +252,6 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refu
             jobs(AnalysisOptions(**{"data": tmp_path, "runs": tmp_path, "reports": tmp_path} | given))
 
 
-def test_the_command_says_what_was_found(workshop, reported, monkeypatch):
-    monkeypatch.setenv(HANDED_ON, spelling.MAKE)  # as for the existing report
-    answer = done("analysis", DATASET="tones", AUDIO_MB=0.1, **within(workshop.root, str.upper))
-    found, page, following = answer.out.splitlines()[-3:]
-    assert found.startswith("tones: Best features: mel") and following.startswith("next:   ")
-    assert page == f"report: {reported.resolve()} (nothing has changed)"
-
-
 @pytest.mark.parametrize("most", [2_000, 40_000])
 def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path, most):
     folder = Path(shutil.copytree(reported.parent, tmp_path / "tones"))
@@ -273,10 +262,13 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path
 
 
 @pytest.mark.parametrize("damaged", ["run.json", "fold*/predictions.csv"])
-def test_a_run_that_is_left_out_as_damaged_is_exit_status_1(tmp_path, damaged):
+def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_path, damaged):
     folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
     for file in folder.glob(damaged):
         file.write_text("x")
-    for _ in range(2):  # the second time nothing has changed
+    for remark in ("", " (nothing has changed)"):
         answer = done("analysis", 1, **within(tmp_path, str.upper))
-        assert "No run can be read: 1 run is damaged" in answer.out
+        *_, found, page, following = answer.out.splitlines()
+        assert found.startswith("made: No run can be read: 1 run is damaged")
+        assert page == f"report: {tmp_path}/reports/made/index.html{remark}"
+        assert following.startswith("next:   ")

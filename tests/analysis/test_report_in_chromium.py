@@ -61,13 +61,14 @@ def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page):
 
 def test_a_cell_of_the_first_screen_shows_its_clips(page):
     Select(page.find_element(By.ID, "run-choice")).select_by_visible_text("mel+rms-resnet18")
-    click(page, page.find_element(By.CSS_SELECTOR, "#small-matrix td.error[data-open]"))
+    cell = page.find_element(By.CSS_SELECTOR, "#small-matrix td.error[data-open]")
+    click(page, cell)
     assert Select(page.find_element(By.ID, "run-choice")).first_selected_option.text == "mel-resnet18"
     assert texts(page, "#matrix td[data-actual]") == texts(page, "#small-matrix tbody td")
     chosen = page.find_element(By.ID, "chosen").text
     error, _, count = chosen.partition(": ")
     cards = page.find_elements(By.CSS_SELECTOR, "#clips .clip")
-    assert len(cards) == int(count.split()[0])
+    assert len(cards) == int(count.split()[0]) == int(cell.text)
     assert all(error.replace("predicted as", "→") in card.text for card in cards)
     assert all(card.find_elements(By.CSS_SELECTOR, ".images img") for card in cards)
 

@@ -51,9 +51,9 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
 )
 def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(made, runs, seeds, left_out):
     results = made(*runs, MadeRun(features="zcr"))
-    mel, zcr = results.runs
+    mel, _ = results.runs
     assert (mel.seeds, mel.probabilities.shape) == (seeds, (len(seeds), 400, 10))
-    assert zcr.seeds == (0,) and set(mel.history["seed"]) == set(seeds)
+    assert set(mel.history["seed"]) == set(seeds)
     told = {problem.run: problem.text for problem in results.problems}
     assert told == {run: f"not counted beside {mel.name}: {why}" for run, why in left_out.items()}
 

@@ -17,7 +17,7 @@ from analysis.significance import (
 
 
 def by_recording(*differences, recordings=60):
-    """Differences (G, M): so many recordings for the one, so many for the other, the rest equal."""
+    """Differences (G, M): a pair is the numbers of recordings with +1 and with -1; the rest have 0."""
     columns = [[1] * plus + [-1] * minus + [0] * (recordings - plus - minus) for plus, minus in differences]
     return np.array(columns).T
 
@@ -88,7 +88,7 @@ def test_the_interval_of_one_difference_holds_the_truth_as_often_as_stated():
 
 
 def test_runs_that_are_far_worse_do_not_make_the_second_tied():
-    """The range of many equal runs is wide; once the worse ones have left, two are compared as two."""
+    """Once the clearly worse runs are removed, the two that remain are compared as a pair."""
     rng = np.random.default_rng(3)
     worse = 1 - (rng.random((200, 20)) < 0.3)
     found = family(np.column_stack([by_recording((13, 1), recordings=200), worse]), selected=True)
@@ -97,8 +97,19 @@ def test_runs_that_are_far_worse_do_not_make_the_second_tied():
     assert found.critical[0] < found.critical[1:].max()
 
 
+def test_the_best_of_equal_runs_leads_significantly_no_more_often_than_stated():
+    """Ten equal runs on 150 independent recordings: the best is selected by the scores that are tested."""
+    rng = np.random.default_rng(4)
+    found = 0
+    for _ in range(300):
+        right = (rng.random((150, 10)) < 0.7).astype(int)
+        right = right[:, np.argsort(-right.sum(axis=0))]
+        found += family(right[:, :1] - right[:, 1:], selected=True, level=LEVEL, draws=300).p.min() < LEVEL
+    assert stats.binomtest(found, 300, LEVEL, alternative="greater").pvalue > 0.01
+
+
 def test_so_many_recordings_are_needed_for_any_verdict():
-    """2^(1 - G) is below the level: six of a planned comparison, seven of a report."""
+    """2^(1 - G) is below the level from six recordings on for a planned comparison, else from seven."""
     assert (fewest_recordings(LEVEL), fewest_recordings(FAMILY_LEVEL)) == (6, 7)
     assert family(by_recording((7, 0), recordings=7)).p[0] < FAMILY_LEVEL
     few = family(by_recording((6, 0), recordings=6))
@@ -106,7 +117,7 @@ def test_so_many_recordings_are_needed_for_any_verdict():
 
 
 def test_what_can_be_shown_depends_on_how_much_the_rival_differs():
-    """Twice the recordings on which two runs differ: 1.4 times the difference. More recordings: less."""
+    """It grows with the square root of the recordings on which the runs differ, and falls with all others."""
 
     def of(plus, minus, recordings=200):
         lead = by_recording((plus, minus), recordings=recordings)[:, 0] / recordings

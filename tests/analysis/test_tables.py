@@ -1,4 +1,4 @@
-"""The tables' numbers against counts made by hand, scikit-learn and published results; and as text."""
+"""The tables, compared with counts by hand and scikit-learn; published results; Markdown and LaTeX."""
 
 from dataclasses import replace
 
@@ -69,7 +69,6 @@ def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
     assert tables.fold_scores(run)["accuracy"].to_dict() == {1: pytest.approx(2 / 3), 2: pytest.approx(1 / 3)}
     table = tables.metrics([run]).set_index("metric")
-    assert table.loc["accuracy", "mean"] == pytest.approx(1 / 2)
     assert table.loc["accuracy", "sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     pooled = calibration_error(Prediction(run.target, run.probabilities[0]))
     assert table.loc["calibration_error", "mean"] == pytest.approx(pooled)
@@ -89,7 +88,6 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
     for run, change in zip(runs, ({"threads": 2}, {"machine": gpu}, {"threads": 1})):
         rewrite(run.folders[0], **change)
     table = tables.run_details(runs)
-    assert [run.features for run in runs] == ["mel", "rms", "zcr"]
     assert table["fold_seconds"].tolist() == [20.0] * 3  # 20 epochs of a second, two folds or five
     assert table["trained_on"].tolist() == ["2 threads", "NVIDIA H200", "1 thread"]
     assert table["missing_folds"].tolist() == ["", "", "3 4 5"]
@@ -103,7 +101,7 @@ def test_published_results():
     assert (table[["weights", "protocol", "source"]] != "").all(axis=None)
 
 
-def test_our_best_run_of_each_kind_of_weights_stands_among_the_published(made):
+def test_our_best_run_of_each_kind_of_weights_stands_among_the_published_of_its_task(made):
     results = made(*of_sets(mel=0.8, zcr=0.7, rms=0.5), dataset="esc10")
     (folder,) = next(run for run in results.runs if run.features == "rms").folders
     rewrite(folder, options=replace(folder.config.options, weights="imagenet"))
@@ -115,9 +113,6 @@ def test_our_best_run_of_each_kind_of_weights_stands_among_the_published(made):
         "5 folds, last epoch; highest of 2 runs, selected on the test folds",
     ]
     assert table["accuracy"].is_monotonic_increasing
-
-
-def test_other_tasks_and_datasets_have_nothing_published_beside_them(made):
     for run, dataset in ((MadeRun(task="categories"), "esc10"), (MadeRun(), "other")):
         assert tables.literature(rankings(made(run, dataset=dataset).runs)[0]).empty
 
