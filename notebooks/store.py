@@ -21,6 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_output
 from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
@@ -58,7 +59,7 @@ def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNod
     for cell in notebook.cells:
         cells.append(cell)
         if cell.id in answers:
-            cells.append(nbformat.v4.new_code_cell(answers[cell.id], id=f"answer-to-{cell.id}"))
+            cells.append(new_code_cell(answers[cell.id], id=f"answer-to-{cell.id}"))
     return nbformat.from_dict({**notebook, "cells": cells})
 
 
@@ -108,15 +109,15 @@ def kept(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
     outputs = list(outputs)
     printed = "".join(one.text for one in outputs if one.output_type == "stream" and one.name == "stdout")
     if printed:
-        yield nbformat.v4.new_output("stream", name="stdout", text=plain(printed))
+        yield new_output("stream", name="stdout", text=plain(printed))
     for output in outputs:
         data = output.get("data", {})
         if "image/png" in data:
-            yield nbformat.v4.new_output("display_data", {"image/png": smaller(data["image/png"])})
+            yield new_output("display_data", {"image/png": smaller(data["image/png"])})
         elif "text/html" in data and "<audio" not in data["text/html"]:
-            yield nbformat.v4.new_output("display_data", {"text/html": plain(data["text/html"])})
+            yield new_output("display_data", {"text/html": plain(data["text/html"])})
         elif data.keys() == {"text/plain"}:
-            yield nbformat.v4.new_output("display_data", {"text/plain": plain(data["text/plain"])})
+            yield new_output("display_data", {"text/plain": plain(data["text/plain"])})
 
 
 def plain(text: str) -> str:

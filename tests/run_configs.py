@@ -64,12 +64,12 @@ def importance_config(*features, **given):
         "model": "linear",
         "task": "classes",
         "seed": 0,
-        "clips": 120,
+        "permutations": 20,
+        "features": features,
+        "fingerprints": {},
+        "recordings": (8.0, 16.0, 32.0, 64.0),
+        "redundancy": tuple(map(tuple, np.eye(len(features)).tolist())),
     }
-    known |= {"permutations": 20, "classes": named("a", "b"), "recordings": (8.0, 16.0, 32.0, 64.0)}
-    costs = {name: ExtractionCost(megabytes=1.0) for name in features}
-    equal = tuple(tuple(map(float, row)) for row in np.eye(len(features)))
-    known |= {"features": features, "fingerprints": {}, "extraction": costs, "redundancy": equal}
     return ImportanceConfig(**known | given)
 
 

@@ -6,12 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from unittest.mock import Mock
 
 import nbformat
 import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_output
 
 import featurestack as fs
 from notebooks import prepare, store
@@ -79,13 +79,13 @@ def test_kept_outputs_are_figures_tables_and_text():
     figure = fs.draw("gallery", features=[fs.compute(fs.tone(440), "mel")])
     png = base64.b64encode(figure._repr_png_()).decode()
     outputs = [
-        nbformat.v4.new_output("stream", name="stdout", text="before\n"),
-        nbformat.v4.new_output("stream", name="stderr", text="a bar"),
-        nbformat.v4.new_output("stream", name="stdout", text=f"1 of 2\r2 of 2\n{store.HOME}/runs/x\n"),
-        nbformat.v4.new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
-        nbformat.v4.new_output("execute_result", {"text/html": "<audio>", "text/plain": "<Audio>"}),
-        nbformat.v4.new_output("execute_result", {"text/html": "<table>", "text/plain": "a table"}),
-        nbformat.v4.new_output("display_data", {WIDGET: {}, "text/plain": "a slider"}),
+        new_output("stream", name="stdout", text="before\n"),
+        new_output("stream", name="stderr", text="a bar"),
+        new_output("stream", name="stdout", text=f"1 of 2\r2 of 2\n{store.HOME}/runs/x\n"),
+        new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
+        new_output("execute_result", {"text/html": "<audio>", "text/plain": "<Audio>"}),
+        new_output("execute_result", {"text/html": "<table>", "text/plain": "a table"}),
+        new_output("display_data", {WIDGET: {}, "text/plain": "a slider"}),
     ]
     text, drawn, table = store.kept(outputs)
     assert text.text == "before\n2 of 2\nruns/x\n"
@@ -135,7 +135,7 @@ def test_notebooks_run_from_start_to_end(name, folder):
         if cell.id.startswith("check-"):
             cell.metadata["tags"] = ["raises-exception"]
             inserted = [answers[cell.id.replace("check", "question")], cell.source]
-        cells += [cell, *map(nbformat.v4.new_code_cell, inserted)]
+        cells += [cell, *map(new_code_cell, inserted)]
     notebook.cells = cells
     store.execute(notebook)
     for cell in cells:
@@ -163,13 +163,10 @@ def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all
     (tmp_path / "requirements.txt").write_text("torch==2.13.0\nnumpy==1.0\nmissing-here==1\n")
     (tmp_path / "constraints.txt").write_text("jupyterlab==4\nanywidget==2\n")
     (tmp_path / "featurestack.py").touch()
-    commands: list[list[str]] = []
-    mounted: list[str] = []
-    colab: Any = ModuleType("google.colab")
-    colab.drive = SimpleNamespace(mount=mounted.append)
-    monkeypatch.setitem(sys.modules, "google", ModuleType("google"))
+    colab = Mock()
+    monkeypatch.setitem(sys.modules, "google", Mock())
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr(subprocess, "run", Mock())
     monkeypatch.setattr(sys, "path", list(sys.path))
     absent = ("torch", "missing-here", "anywidget", "jupyterlab")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in absent else 1)
@@ -177,6 +174,7 @@ def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all
     source = next(cell.source for cell in store.load("play").cells if cell.id == "setup")
     source = source.replace("/content/drive/MyDrive/featurestack", str(tmp_path))
     exec(compile(source, "setup", "exec"), names := {})  # the cell itself, as Colab would run it
-    assert mounted == ["/content/drive"]
-    assert [command[-2:] for command in commands] == [["missing-here==1", "anywidget==2"]]
+    colab.drive.mount.assert_called_once_with("/content/drive")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "missing-here==1", "anywidget==2"]
+    subprocess.run.assert_called_once_with(pip, check=True)
     assert (names["DATA"], names["RUNS"]) == (prepare.IN_COLAB, tmp_path / "runs")
