@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import nbformat
 import numpy as np
@@ -176,5 +176,5 @@ def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all
     exec(compile(source, "setup", "exec"), names := {})  # the cell itself, as Colab would run it
     colab.drive.mount.assert_called_once_with("/content/drive")
     pip = [sys.executable, "-m", "pip", "install", "-q", "missing-here==1", "anywidget==2"]
-    subprocess.run.assert_called_once_with(pip, check=True)
+    assert subprocess.run.mock_calls[0] == call(pip, check=True)
     assert (names["DATA"], names["RUNS"]) == (prepare.IN_COLAB, tmp_path / "runs")
