@@ -30,7 +30,7 @@ from features_cache.table import spans
 from results.config import digest
 from storage.files import replace_file
 
-BATCH_CLIPS = 16  # clips read at a time: 14 MB, if they last 5 s, of the largest feature
+BATCH_CLIPS = 16  # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
@@ -121,7 +121,7 @@ def thumbnails(
     features: Sequence[str],
     clips: Sequence[str],
 ) -> dict[str, dict[int, str]]:
-    """clip -> {place in `features`: WebP as base64}; the first clips have IMAGES images or fewer in all."""
+    """clip -> {place in `features`: WebP as base64}, for the first clips, up to IMAGES images."""
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):

@@ -63,7 +63,7 @@ def submit_detections(
     sounding = chosen.columns != BACKGROUND
     hits = (target & predicted)[:, sounding].sum(axis=1)
     either = target[:, sounding].sum(axis=1) + predicted[:, sounding].sum(axis=1)
-    measures = {  # recordings, values, weights
+    measures = {  # name -> (table with the recording of each value, values, weights)
         "window_f1": (windows, 2 * hits / np.maximum(either, 1), either),
         "event_recall": (found, found["shared"], np.ones(len(found))),
         "f1_iou": (items, items["iou"], np.ones(len(items))),
@@ -75,7 +75,7 @@ def submit_detections(
         scores.loc[ALL, [f"{name}_low", f"{name}_high"]] = interval
 
     by_recording = items.groupby("file")["iou"].mean().sort_values(kind="stable")
-    file = str(by_recording.index[len(by_recording) // 2])  # the median F1
+    file = str(by_recording.index[len(by_recording) // 2])  # its F1 is the median
     begin = float(max(0.0, events["start"][events["file"] == file].min() - 1))
     end = min(begin + EXCERPT, float(windows["end"][windows["file"] == file].max()))
     shown = {

@@ -56,7 +56,10 @@ def principal_components(columns: Floats) -> Floats:
 
 
 def neighbour_accuracy(components: Floats, target: Ints, recording: NDArray[np.str_]) -> float:
-    """Share of the clips whose nearest clip of another source recording has their class; 0 without one."""
+    """Share of the clips whose nearest clip of another source recording has their class.
+
+    It is 0 if there is one source recording, or no component.
+    """
     distance = squared_distances(components)
     distance[recording[:, None] == recording] = np.inf
     alone = np.isinf(distance).all(axis=1)

@@ -145,7 +145,7 @@ def draw_projections(
     points: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray],
 ) -> Axes:
-    """Draw a panel for each title, with a dot for each clip; `points` (clips, 2) has their places."""
+    """Draw a panel for each title: each clip at its place in `points` (clips, 2), coloured by its class."""
     classes = np.unique(np.concatenate([*labels.values()]))
     columns = min(PROJECTIONS_A_ROW, len(points))
     drawn = panels(ax, len(points), columns, wide=0.06, high=0.12)

@@ -159,7 +159,7 @@ def panels(
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """Replace the middle of a `text` longer than `longest`: a run's name ends with its model."""
+    """Replace the middle of a `text` longer than `longest` by `…`: a run's name ends with its model."""
     kept = longest // 2
     return text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
 
@@ -196,7 +196,7 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """Draw a table with coloured cells; column names are turned by `turn` degrees, and above if `top`."""
+    """Draw a table of coloured cells; column names are turned by `turn` degrees and stand above if `top`."""
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
         if words:
