@@ -50,7 +50,7 @@ def ends(command: str, status: int = 0, part: str = "", before: str = "") -> boo
 
 
 class Interrupted(Trainer):
-    """It stops before its last epoch."""
+    """A training that stops before its last epoch."""
 
     def train_epoch(self, bar: object) -> dict[str, float]:
         if self.epoch == self.epochs - 1:
@@ -59,7 +59,7 @@ class Interrupted(Trainer):
 
 
 def begin(run: RunOptions, device: str) -> RunFolder:
-    """Train all epochs but the last one."""
+    """Train all epochs but the last one; return the run folder."""
     plan = make_plan(run)
     with contextlib.suppress(KeyboardInterrupt):
         train_run(plan, [1], device, Interrupted)
@@ -120,7 +120,7 @@ def check_commands(run: RunOptions) -> Checks:
 
 
 def time_loops(device: str, clips: int, folder: Path) -> Iterator[Sequence[str]]:
-    """Rows of the table of LOOPS."""
+    """Rows of a table with the columns LOOPS: models, batch sizes and ways to compute."""
     run = make_run(folder / "noise", clips)
     data = save_arrays(folder / "saved", clips)
     yield LOOPS
@@ -151,7 +151,7 @@ def gpu(options: GpuOptions) -> int:
                 for check, holds in checks:
                     print("ok  " if holds else "FAIL", check, flush=True)
                     failed += not holds
-            except Exception:  # the checks after it are made all the same
+            except Exception:  # the next group of checks is made all the same
                 print("FAIL", traceback.format_exc())
                 failed += 1
         if options.clips:

@@ -38,8 +38,8 @@ from train.trainer import Trainer, draw_network
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5
 COURSE = 20  # epochs of the comparison with training from audio
-AUDIO_ROUNDS = 2  # its epochs take long
-# clips a second of each loop; how many times as fast the first is as the usual one and as bare tensors
+AUDIO_ROUNDS = 2  # few, because an epoch from audio takes long
+# columns of a table: clips a second of four loops; the time of two in multiples of that from memory
 LOOPS = ("model", "batch", "computed", "memory", "streamed", "bare", "usual", "to usual", "to bare")
 
 
@@ -51,7 +51,7 @@ class TrainingBenchOptions(Options):
 
 
 def training(options: TrainingBenchOptions) -> int:
-    """Compare clips a second, the data path, training from audio."""
+    """Compare clips a second of several loops, then whole trainings from audio and from the cache."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run = make_run(folder / "noise", options.clips)
@@ -82,7 +82,7 @@ def make_run(folder: Path, clips: int) -> RunOptions:
 
 
 def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trainer:
-    """Fold 1, ready to train; `bare`: on prepared tensors, which return without a data path."""
+    """Fold 1, ready to train; if `bare`, on prepared tensors, without reading and resizing."""
     plan = make_plan(run)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), clips, compute.device)
@@ -130,7 +130,7 @@ def save_arrays(folder: Path, clips: int) -> Saved:
 
 
 def from_audio(run: RunOptions, compute: Compute, folder: Path, clips: int) -> str:
-    """Training from audio in each epoch, and from the cache with the extraction included."""
+    """A sentence with the times of training from audio and from the cache, extraction included."""
     chance = np.random.default_rng(2)
     files = [folder / "sounds" / f"class{number % CLASSES}" / f"{number:05d}.wav" for number in range(clips)]
     for file in files:
