@@ -254,7 +254,7 @@ def take_rows(x: Tensor, index: Tensor) -> Tensor:
 
 def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
     """The middle of x (B, C, H, W): (B, C, *size), a view."""
-    if x.shape[2:] == size:  # the export to ONNX fails for slices of a single number
+    if x.shape[2:] == size:  # the export to ONNX fails if a 1x1 input is sliced
         return x
     top = (x.shape[2] - size[0]) // 2
     left = (x.shape[3] - size[1]) // 2

@@ -41,7 +41,7 @@ def explain_runs(options: ExplainOptions) -> int:
     for run in run_folder.select(options.runs, options.run):
         if run.tags:
             raise RequestError(
-                f"{run.name}: explain counts correct clips, and clips with several labels have none"
+                f"{run.name}: explain counts correct clips, which has no meaning with several labels a clip"
             )
         cache = Cache(options.cache_of(run.dataset))
         model = TrainedModel(bundle_of_run(run), device_of(options.device))

@@ -173,9 +173,9 @@ class AudioModel(TrainedModel):
         longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:
             seconds = self.config.clip_seconds
-            tell(f"windows of {seconds:g} s, the median of the training clips: many were padded (WINDOW=)")
+            tell(f"windows of {seconds:g} s, the median of the training clips, since many are padded")
         if seconds > longest:
-            raise RequestError(f"WINDOW={seconds:g}: expected up to the {longest:g} seconds of a clip")
+            raise RequestError(f"WINDOW={seconds:g}: expected at most the {longest:g} seconds of a clip")
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
 
 
@@ -359,7 +359,7 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
     samples = model.window_samples(options.window)
     hop = options.hop or samples / rate / HOPS
     if hop > samples / rate:
-        raise RequestError(f"HOP={hop:g}: expected seconds from 0 to the {samples / rate:g} of a window")
+        raise RequestError(f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window")
     step = max(1, round(hop * rate))
     hop = step / rate
     low = {name: p for name, p in model.thresholds.items() if p < LOW_THRESHOLD and name != BACKGROUND}

@@ -143,7 +143,7 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
         raise RequestError(f"{source} are weights of another model: {reason}") from None
     for key in missing:
         if key.rpartition(".")[0] != head and not key.endswith("num_batches_tracked"):
-            raise RequestError(f"{source} are weights of another model: {key} is not in it")
+            raise RequestError(f"{source} are weights of another model: they lack {key}")
 
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:

@@ -65,7 +65,7 @@ def fill(folder, table):
 
 
 def fill_with_tags(folder):
-    """96 clips with none to three of the four labels or all, each of which raises rows of `mel`."""
+    """96 clips with none to all of the four labels, each of which raises four rows of `mel`."""
     chance = np.random.default_rng(3)
     table = clip_table()
     table = table.loc[table.index.repeat(2)].reset_index(drop=True)
@@ -79,7 +79,7 @@ def fill_with_tags(folder):
 
 
 def little_options(cache, runs):
-    """A run that takes a second: the smallest network, a grid of 16x16, two epochs, nothing measured."""
+    """A run that takes a second: a small network, a grid of 16x16, two epochs."""
     return RunOptions(
         dataset=str(cache),
         runs=runs,

@@ -1,4 +1,4 @@
-"""A bundle predicts as its run does; files of another kind or format, or with code, are refused."""
+"""A bundle holds one epoch and predicts in fp32; other files, formats and code are refused."""
 
 import shutil
 from pathlib import Path

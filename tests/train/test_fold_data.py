@@ -54,7 +54,7 @@ def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
 
 
 def statistics_of(norm, mean, square):
-    """Statistics of one clip of one frame whose rows have this mean and mean square."""
+    """Statistics of one clip whose rows have these means and mean squares."""
     return ClipMoments([np.stack([mean, square])[None]], {}).statistics(np.array([0]), norm)[0]
 
 

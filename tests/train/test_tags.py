@@ -1,4 +1,4 @@
-"""Several labels a clip: what training, prediction and what is made of a run do with them."""
+"""Several labels a clip in training, prediction, sweeps, importance, bundles and exports."""
 
 import shutil
 
@@ -83,12 +83,11 @@ def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_
 def test_the_table_of_a_sweep_has_their_average_precision(finished):
     header, row = sweep.table([finished]).splitlines()
     clips = finished.scored()
-    labels = label_indicator(clips["target"], CLASSES)
-    ranks = tags.fold_ranks(clips[list(CLASSES)].to_numpy(), clips["fold"].to_numpy())
-    score = tags.macro(tags.average_precision(labels, ranks))
-    low, high = tags.precision_intervals(labels, ranks, clips["group"].to_numpy(str))[-1]
-    assert "test mAP %" in header and f" {percent(score)} ±" in row and low < score < high
-    assert f" {percent(low)} to {percent(high)}" in row
+    probabilities, target = finished.answers()
+    evidence = target > 0, tags.fold_ranks(probabilities, clips["fold"].to_numpy())
+    score = percent(tags.macro(tags.average_precision(*evidence)))
+    low, high = map(percent, tags.precision_intervals(*evidence, clips["group"].to_numpy(str))[-1])
+    assert "test mAP %" in header and f" {score} ±" in row and f" {low} to {high}" in row
 
 
 def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets():

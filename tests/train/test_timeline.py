@@ -1,4 +1,4 @@
-"""A recording of three classes one after the other is predicted in time, in all three files; its windows."""
+"""Timelines, detections and scores of recordings; windows and resampling block by block."""
 
 import weakref
 from pathlib import Path

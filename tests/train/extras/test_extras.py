@@ -1,4 +1,4 @@
-"""An extra is imported only when it is asked for, and says which file or package it lacks."""
+"""An extra names the package that it lacks."""
 
 import sys
 
