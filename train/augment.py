@@ -1,6 +1,6 @@
 """Augmentations: random changes of whole batches, on the batch's device.
 
-`parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies them in that order. A new
+`parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies the three in that order. A new
 augmentation is a function under the decorator `augment`: the command line, `train list` and tests find it.
 
 Conventions. A batch is x (B, C, H, W), float: feature maps, waveforms (B, C, 1, samples) or vectors
@@ -204,7 +204,7 @@ def take_frames(x: Tensor, index: Tensor) -> Tensor:
 
 @augment(default=0.05, maximum=0.5, kinds=("image",))
 def pitch(batch: Batch, strength: float) -> Batch:
-    """Up or down by up to `strength` of the rows; chroma goes round, mfcc and the like stay."""
+    """Up or down by up to `strength` of the rows; chroma rotates by the same interval, mfcc stays."""
     height = batch.x.shape[2]
     steps = batch.uniform(-strength, strength)[:, None, None] * height
     index = batch.places(2)

@@ -63,7 +63,7 @@ class InputChannel(NamedTuple):
 
     @property
     def statistics(self) -> int:
-        """The number of values that `over_columns` makes of it."""
+        """The number of values that `over_columns` makes of the channel."""
         return 2 * self.rows if self.timed else self.rows * self.columns
 
 
@@ -92,8 +92,7 @@ Prepare = Callable[["Tensor", InputChannel, Shape], "Tensor"]  # (values, channe
 class InputKind:
     """The form in which models of one kind read channels; `input_kind` describes the fields.
 
-    Some options apply only to kinds that are `in_steps`, `resized` or `droppable`, or have `views`: runs of
-    other kinds ignore these options.
+    Some options apply only if `in_steps`, `resized`, `droppable` or `views` is true; other runs ignore them.
     """
 
     name: str
@@ -118,9 +117,9 @@ class InputKind:
         """Whether channels are resized to GRID."""
         return not self.grid
 
-    def chosen_grid(self, channels: Sequence[InputChannel], asked: str) -> Shape:
-        """The kind's own grid, else GRID's, here `asked`."""
-        text = self.grid or asked
+    def chosen_grid(self, channels: Sequence[InputChannel], option: str) -> Shape:
+        """The kind's own grid, else that of the option GRID."""
+        text = self.grid or option
         if text != "native":
             return parse_grid(text)
         return max(channel.rows for channel in channels), max(channel.frames for channel in channels)

@@ -17,13 +17,13 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 onnx_export = pytest.importorskip("train.extras.onnx_export")
 
-# model -> its features, further options, the names of the file's inputs
+# model -> its features, further options
 TRAINED = {
-    "cnn4": ("mel+chroma", {"norm": "none"}, ["mel", "chroma"]),
-    "cnn4+texture": ("mel:1-14+mel:1-14", {"norm": "clip", "tta": 3}, ["mel:1-14", "mel:1-14_2"]),
-    "m11": ("waveform", {"norm": "feature"}, ["waveform"]),
-    "linear": ("mel+chroma", {}, ["mel", "chroma"]),
-    "mlp": ("mel+embedding", {}, ["mel", "embedding"]),
+    "cnn4": ("mel+chroma", {"norm": "none"}),
+    "cnn4+texture": ("mel:1-14+mel:1-14", {"norm": "clip", "tta": 3}),
+    "m11": ("waveform", {"norm": "feature"}),
+    "linear": ("mel+chroma", {}),
+    "mlp": ("mel+embedding", {}),
 }
 
 
@@ -35,7 +35,7 @@ def exported(run, data, out):
 
 @pytest.mark.parametrize("model", TRAINED)
 def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp_path, capsys):
-    features, more, names = TRAINED[model]
+    features, more = TRAINED[model]
     wanted = {"model": model, "features": features, "folds": (1, 2), "epochs": 1}
     folder = execute(options, **wanted, **more)
     file = tmp_path / "model.onnx"
@@ -46,7 +46,8 @@ def test_onnxruntime_predicts_what_the_run_did(model, cache_folder, options, tmp
     onnx.checker.check_model(proto)
     described = {entry.key: json.loads(entry.value) for entry in proto.metadata_props}
     assert (described["classes"], described["folds"]) == (folder.classes, [1, 2])
-    assert [entry.name for entry in session.get_inputs()] == names
+    names = [entry.name for entry in session.get_inputs()]
+    assert [name.removesuffix("_2") for name in names] == features.split("+")  # names of inputs differ
     values = Cache(cache_folder).batch(features.split("+"), np.arange(5))
     fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
     expected = TrainedModel(bundle_of_run(folder)).probabilities(values, np.ones(5))
