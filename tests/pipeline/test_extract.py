@@ -15,13 +15,6 @@ from tests.pipeline.extraction import cache, options, run
 from tests.refusal import refused
 
 
-def test_a_second_run_computes_nothing_and_changes_no_byte(sounds):
-    assert run(sounds) == {"rms": 8, "zcr": 8}
-    before = {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")}
-    assert run(sounds) == {"rms": 0, "zcr": 0}
-    assert {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")} == before
-
-
 def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
     run(sounds)
     with claimed(cache(sounds).folder, ["zcr"], (2, 5), wait=False):

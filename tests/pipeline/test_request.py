@@ -9,6 +9,7 @@ from pipeline.features import FEATURES
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
 CASES = {
+    "nothing": ((), {}, [0, 0], ""),
     "one more feature": ((), {"features": "rms zcr centroid"}, [0, 0, 8], ""),
     "a parameter": ((), {"features": "rms@hop_length=256 zcr"}, [8, 0], ""),
     "new clips": (("add", 10), {}, [10, 10], "clips new: 10"),
@@ -25,10 +26,13 @@ CASES = {
 def test_what_happens_to_a_dataset_costs_only_what_it_must(sounds, capsys, case):
     happens, given, computed, told = CASES[case]
     run(sounds)
+    before = {path: path.read_bytes() for path in cache(sounds).folder.glob("*.h5")}
     if happens:
         getattr(sounds, happens[0])(*happens[1:])
     lines = request(options(sounds, **given)).notes
     assert list(run(sounds, **given).values()) == computed
+    after = {path: path.read_bytes() for path in before}
+    assert (after == before) == (case == "nothing")
     assert told in "\n".join(lines) + capsys.readouterr().out
     clips = cache(sounds).clips
     assert list(clips["clip_id"]) == sounds.ids
