@@ -494,12 +494,12 @@ class HelpOptions(Options):
 
 
 def help_(options: HelpOptions) -> None:
-    """Every variable with its default and meaning; `help FEATURES`: one; `help train`: those of a command."""
+    """Show every variable with its meaning; `help FEATURES` shows one, `help train` those of a command."""
     print(commands.variables(options.variable.upper()))
 
 
 def overview(options: Options) -> None:
-    """Every command in the order in which one needs them."""
+    """List every command, in the order in which one needs them."""
     every = {TARGET_OF.get(words, words): each for words, each in commands.every_command().items()}
     print(commands.listing(spelling.caller, {**every, "help": help_}))
 

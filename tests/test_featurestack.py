@@ -111,9 +111,9 @@ def console(*words, **settings):
     return python("-m", "featurestack", *words, check=False, environment=os.environ | settings)
 
 
-def test_alone_it_lists_the_commands_in_the_order_in_which_one_needs_them():
+def test_alone_it_lists_commands_and_their_meanings_in_the_order_in_which_one_needs_them():
     done = console()
-    listed = re.findall(r"^  ([a-z_]+(?: [a-z]+)?)  ", done.stdout, re.MULTILINE)
+    listed = re.findall(r"^  ([a-z_]+(?: [a-z]+)?)  +[A-Z].*\.$", done.stdout, re.MULTILINE)
     assert listed[:5] == ["demo", "data", "windows", "features", "train"] and "pipeline check" in listed
     assert done.returncode == 0 and console("--help").stdout == done.stdout
     assert console("--version").stdout == f"featurestack {fs.__version__}\n"

@@ -53,7 +53,6 @@ def test_a_variable_of_another_command_is_refused_unless_several_targets_are_giv
 
 
 def test_the_environment_sets_nothing(monkeypatch):
-    monkeypatch.setenv("DATASETT", "x")
     monkeypatch.setenv("FOLDS", "nonsense")
     done = make("-n", "train")
     assert done.returncode == 0 and "nonsense" not in done.stdout

@@ -149,15 +149,6 @@ def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported(
     assert done.stderr == "error: featurestack needs POSIX locks: on Windows run it under WSL\n"
 
 
-def test_help_names_every_option_with_its_default_and_meaning(capsys):
-    for argv in (["--help"], ["fine", "--help"]):
-        with pytest.raises(SystemExit) as stop:
-            main([fine, fails], argv=argv)
-        assert not stop.value.code
-    shown = capsys.readouterr().out
-    assert "fine   Nothing to do." in shown and "[0.5] a number" in shown and "--features" in shown
-
-
 def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
     for name, command in every_command().items():
         for field, declared in fields(options_of(command)).items():
