@@ -89,6 +89,7 @@ def test_help_of_one_variable_has_its_meaning_for_every_command():
 def test_help_of_a_command_has_its_variables_and_runs_nothing(typed):
     done = make("help", *typed.removeprefix("make ").removeprefix("python -m ").split())
     assert f"{typed} [NAME=value" in done.stdout.splitlines()[0] and not done.stderr
+    assert "DATASET=, --dataset" in done.stdout
 
 
 def test_check_names_the_command_that_checks_a_dataset():
