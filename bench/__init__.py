@@ -1,1 +1,1 @@
-"""Side by side with the alternatives, on this machine: `python -m bench` runs every module here in turn."""
+"""Comparisons with the alternatives, and tests of kills and damage: `python -m bench --help` lists them."""

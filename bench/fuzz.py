@@ -1,10 +1,10 @@
 """Hostile options and damaged files through the commands that users type: `python -m bench.fuzz`.
 
-A small world is made once: audio, caches, three runs, a bundle, a report, an exported file, an archive, a
-recipe. In half of the trials one or two options of a command get hostile values, as flags or as variables;
-the options of all commands are about equally likely. In the other half a file of the world is damaged, or
-replaced by a folder, a FIFO or a dangling link, and a command that reads the file is run; the groups of
-READERS are equally likely. Each trial is a process, forked from one that has the libraries loaded.
+A folder, the world, is made once: audio, caches, three runs, a bundle, a report, an exported file, an
+archive, a recipe. In half of the trials one or two options of a command get hostile values, as flags or as
+variables; the options of all commands are about equally likely. In the other half a file of the world is
+damaged, or replaced by a folder, a FIFO or a dangling link, and a command that reads the file is run; the
+groups of READERS are equally likely. Each trial is a process, forked from one that has the libraries loaded.
 
 A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit status other than 0, 1
 and 2, a 2 without its message, or a damaged file of a run that changed a prediction and is not named.

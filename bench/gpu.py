@@ -1,4 +1,4 @@
-"""Checks of everything that a GPU can change: `python -m bench.gpu DEVICE=cuda`.
+"""Checks of what a GPU can change: `python -m bench.gpu DEVICE=cuda`.
 
 Each model trains on one fold of the synthetic clips, and its results are compared. Then come the other
 commands, requests that cannot be met, and a table of clips a second in Markdown. The exit status is 1 if a

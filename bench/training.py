@@ -120,7 +120,7 @@ def compare_loops(run: RunOptions, compute: Compute, data: Saved, rounds: int) -
 
 
 def save_arrays(folder: Path, clips: int) -> Saved:
-    """A file of noise a clip, as a script saves them."""
+    """Write a file of noise for each clip, as a script saves arrays."""
     folder.mkdir()
     files = [folder / f"{number}.npy" for number in range(clips)]
     chance = np.random.default_rng(1)

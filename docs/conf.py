@@ -1,8 +1,8 @@
 """Settings of the documentation site: `make docs` builds docs/ into docs/out/, with warnings as errors.
 
-Pages are Markdown (MyST). What the code knows (options, commands, models, figures, ...) is written into
-reference/generated/ by docs/generate.py before the pages are read. Nothing is fetched from the network; with
-`-t online` (`make docs ALL=1`) names of other libraries link to their documentation.
+Pages are Markdown (MyST). First docs/generate.py writes the pages on options, models, figures and the Python
+interface into reference/generated/. With `-t online` (`make docs ALL=1`) names of other libraries link to
+their documentation, which needs the network; otherwise nothing is fetched.
 """
 
 import sys

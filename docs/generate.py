@@ -98,7 +98,7 @@ def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
 
 @PAGES.register("options")
 def options_page() -> str:
-    """Every option, in the order of the alphabet."""
+    """Every option, in alphabetical order."""
     parts = []
     for variable, meanings in sorted(all_options().items()):
         parts.append(f"## {variable}\n")
@@ -221,7 +221,7 @@ values in place of the defaults; options that you give besides override them.
 
 
 def arguments(function: Callable[..., typing.Any]) -> str:
-    """The keyword-only arguments of a function, those with a default with it."""
+    """The keyword-only arguments of a function with their defaults, `...` for those that must be given."""
     found = inspect.signature(function).parameters.values()
     return ", ".join(
         f"{one.name}=..." if one.default is one.empty else f"{one.name}={one.default!r}"
