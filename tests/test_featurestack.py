@@ -77,7 +77,7 @@ print(fs.predict(run, [cache.clips.path[0]]).predicted[0])
 def of_a_script(folder):
     (folder.parent / "script.py").write_text(SCRIPT)
     (folder.parent / "demo.py").write_text("raise SystemExit('a module of the user')")
-    return python("../script.py", cwd=folder, environment=os.environ).stdout
+    return python("../script.py", cwd=folder).stdout
 
 
 def of_a_notebook(folder):

@@ -7,18 +7,9 @@ import re
 import pytest
 
 from tests.golden.commands import ROOT
+from tests.test_structure import PACKAGES
 
-FOLDERS = (
-    "analysis",
-    "bench",
-    "commandline",
-    "docs",
-    "features_cache",
-    "notebooks",
-    "pipeline",
-    "results",
-    "train",
-)
+FOLDERS = (*PACKAGES, "bench", "docs", "notebooks")
 ENDINGS = {".css", ".html", ".ipynb", ".js", ".md", ".py", ".svg", ".txt"}
 
 # A pattern, without regard to case -> what to say.

@@ -101,5 +101,4 @@ def test_the_first_figure_reads_the_table_of_a_report(tmp_path):
 
 def test_the_figure_of_speed_shows_the_rows_of_the_readme():
     rows = speed_rows((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert ("mel + mfcc + chroma of a clip", "librosa, one shared spectrogram") in [row[:2] for row in rows]
     assert FIGURE.read_text(encoding="utf-8") == draw_speed(rows), "run: python -m docs.speed_figure"

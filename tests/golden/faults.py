@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from tests.golden.commands import ROOT
 from tests.processes import python
+from tests.test_structure import PACKAGES
 
-PACKAGES = ("analysis", "commandline", "features_cache", "pipeline", "results", "storage", "train")
 CACHE, PIPE, TRAIN, ANALYSIS, RESULTS = (
     f"tests/{name}/" for name in ("features_cache", "pipeline", "train", "analysis", "results")
 )

@@ -190,7 +190,6 @@ TABLE = files()["meta/esc50.csv"]
 UNFIT = [
     ({FIRST: None}, "missing: "),
     ({"audio/1-1-A-1.wav": silent_clip()}, "not in the table"),
-    ({"meta/esc50.csv": None}, "esc50.csv cannot be read"),
     ({"meta/esc50.csv": b"filename,label\na.wav,dog\n"}, "expected filename, fold, target"),
     ({"meta/esc50.csv": TABLE.replace(b"wav,1,", b"wav,2,", 1)}, "as its row in the table says"),
     ({"meta/esc50.csv": b"\xff" + TABLE}, "does not hold ESC-50, 1 fault: .* is not UTF-8"),

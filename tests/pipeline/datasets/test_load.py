@@ -72,11 +72,8 @@ def test_nothing_readable_at_all_is_reported_with_a_reason(tmp_path):
         for label in ("dog", "cat"):
             (tmp_path / name / label).mkdir(parents=True)
             (tmp_path / name / label / name).write_bytes(content)
-        with refused(f"none of 2 files .*{reason}"):
+        with refused(f"none of 2 files .*{reason}.*AUDIO_DIR="):
             dataset(tmp_path / name, tmp_path)
-    table = csv(tmp_path / "list.csv", "filename,label\nx.wav,dog\ny.wav,cat\n")
-    with refused("AUDIO_DIR="):
-        dataset(table, tmp_path)
     with refused("needs a CSV"):
         dataset(tmp_path / "a.wav", tmp_path, audio_dir=str(tmp_path))
 
