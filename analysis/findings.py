@@ -33,7 +33,7 @@ COMPARISON = [
     *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
     *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
     *("macro_auroc", "lwlrap"),
-]  # columns, if the runs have them: tags lack balanced_accuracy, other tasks the last two
+]  # columns that the runs may have: tags lack balanced_accuracy, other tasks the last two
 
 
 @dataclass(frozen=True)

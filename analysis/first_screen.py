@@ -1,8 +1,8 @@
 """The figures of a report's first screen: forest plot, small confusion matrix, common mistake.
 
 The forest plot has a panel for each group of runs that differ in features or TAG alone, and one for the
-ensembles of runs. If these are several, a panel shows all runs on one axis. A dot is hollow if its run does
-not differ clearly from the best of the ranking.
+ensembles of runs. If these are several, one more panel shows all runs. All panels have the same axis. A dot
+is hollow if its run does not differ clearly from the best of the ranking.
 """
 
 from itertools import chain

@@ -46,8 +46,8 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     features    one row for each feature and measure: mean, low, high, p, significant, points of accuracy
                 or mAP
     classes     one row for each class and feature: mean Shapley value, p corrected for all rows, significant
-    pairs       one row for each two features, similar ones together: cka of their statistics, interaction in
-                nats (negative: they are redundant)
+    pairs       one row for each cell of the F x F matrix, with similar features side by side: cka of their
+                statistics, interaction in nats (negative: they are redundant)
     sets        as `best_by_size`
     recordings  as `learning_curve`
     """

@@ -45,7 +45,7 @@ class Ranking:
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F); mAP for tags
     interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
-    scores: Floats  # (G, R) sums by recording: whole numbers if all folds are equally large; tags: jackknife
+    scores: Floats  # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
     worth: Floats  # (N,) score of a clip that is predicted correctly
     level: float  # a difference to the best run, or of an ablation, is clear if its p is below this
     reason: str  # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking

@@ -8,9 +8,9 @@ agree do not change p.
 
 Several differences are tested as a family by the largest standardised one, under signs drawn for whole
 recordings, so that runs that resemble each other cost little (step-down maxT; Westfall and Young 1993). A
-report has two families, the best run against the others and ablations, each at half of 5 %. At most one
-report in twenty of runs that are all equally good claims a difference (`python -m bench.false_claims`). A
-report on two runs that RUN= names counts as one planned comparison, which has the whole 5 %.
+report has two families, the best run against the others and ablations, each at half of 5 %. If all runs are
+equally good, at most one report in twenty claims a difference (`python -m bench.false_claims`). A report on
+two runs that RUN= names counts as one planned comparison, which has the whole 5 %.
 
 The interval of a difference inverts the test. It holds every value d that is not rejected: the test is
 repeated with d times a recording's share of the clips taken from each recording's difference. The interval is
@@ -143,7 +143,7 @@ def fewest_recordings(level: float) -> int:
 
 
 def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
-    """The smallest difference found with POWER, and by what the recordings multiply to find the observed one.
+    """The smallest difference found with POWER; the multiple of the recordings that the observed one needs.
 
     `difference` (G,) sums to the observed one; the multiple is 0 if the sum is 0. `critical` is the
     standardised sum beyond which it is significant. A larger difference needs more recordings that differ, so

@@ -253,7 +253,7 @@ OWN_SOURCE = "this project"
 def literature(ranking: Ranking) -> pd.DataFrame:
     """Published results and our best run for each value of WEIGHTS, lowest first.
 
-    The table is empty if nothing is published for the dataset, or if the run has another number of classes.
+    The table is empty if nothing is published for the dataset, or for this number of classes.
     """
     dataset = Path(ranking.best.dataset).name
     if len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):

@@ -228,7 +228,6 @@ def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(wo
 
 def test_chosen_runs_have_a_report_of_their_own(workshop):
     (job,) = jobs(workshop.options(run=("mel+r",)))
-    assert [run.name for run in job.runs] == ["mel+rms-resnet18"]
     assert job.given[0] == "DATASET=tones" and job.given[-1] == "RUN=mel+r"
     whole = jobs(workshop.options())[0].folder
     assert job.folder.parent == whole and job.folder.name == "only-mel+rms-resnet18"
