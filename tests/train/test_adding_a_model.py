@@ -3,10 +3,8 @@
 import re
 
 import pytest
-import torch
 
 from tests.golden.commands import ROOT
-from tests.train.little import build
 from tests.train.sounds import train_run
 from tests.train.test_predict import answered, ask, write
 from train.bundle import make_bundle
@@ -29,10 +27,6 @@ def examples():
     for registry, names in before:
         for name in registry.keys() - names:
             del registry[name]
-
-
-def test_the_example_of_a_model_takes_an_image_and_options():
-    assert build("tiny@width=8", 2, 5, (64, 108))(torch.zeros(3, 2, 64, 108)).shape == (3, 5)
 
 
 def test_a_model_with_an_input_kind_of_its_own_is_trained_predicted_with_bundled_and_exported(
@@ -63,6 +57,7 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_predicted_with_bundled
     assert [entry.name for entry in session.get_inputs()] == run.config.features.split("+")
 
 
-def test_a_kind_is_listed_with_its_models():
+def test_the_examples_are_listed_and_counted():
     text = overview(ListOptions())
     assert "extremes: 256" in text and re.search(r"^perceptron +extremes ", text, re.MULTILINE)
+    assert "parameters" in overview(ListOptions(name="tiny@width=8"))

@@ -79,7 +79,6 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, t
     ("clips", "model", "given"),
     [
         ("sounding", "cnn4", {}),
-        ("short", "linear", {"padding": "drop"}),
         ("short", "texture", {"padding": "drop", "augment": "auto", "tta": 1}),
     ],
 )
