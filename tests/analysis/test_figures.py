@@ -118,7 +118,7 @@ LARGE = [
 
 
 def drawn(name, **given):
-    """The axes of a figure, drawn."""
+    """Draw a figure of EXAMPLES, with some of its data replaced; its axes."""
     axes = Canvas().add_subplot()
     return FIGURES[name].draw(axes, **EXAMPLES[name] | given)
 

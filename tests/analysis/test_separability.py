@@ -14,7 +14,7 @@ RNG = np.random.default_rng
 
 
 def clips(apart, count=200, classes=4):
-    """Clips (count, 6) of unit spread whose classes lie `apart` deviations from the centre, at random."""
+    """Clips (count, 6) of unit spread and their classes, whose centres have the deviation `apart`."""
     target = np.arange(count) % classes
     centres = RNG(1).normal(size=(classes, 6)) * apart
     return RNG(2).normal(size=(count, 6)) + centres[target], target

@@ -39,7 +39,7 @@ def clips():
 
 @pytest.fixture
 def loaded(clips, hand_run):
-    """Two runs, whose logits lie 2.5 and 0.3 higher for a label that is there."""
+    """Two runs; their logits are 2.5 and 0.3 higher for a label that the clip has."""
     labels = label_indicator(clips["label"], CLASSES)
     rng = np.random.default_rng(1)
     runs = []
