@@ -38,7 +38,7 @@ def option(
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both allowed. `traits` say what else is true of it: `positional=True`
+    `least` and `most` bound a number, both allowed. `traits` are further properties: `positional=True`
     takes words without a name; results/training_options.py has others.
     """
     return dataclasses.field(

@@ -90,7 +90,7 @@ def progress(
 
 
 def tell(text: str) -> None:
-    """Print on standard error, commands in the user's spelling: standard output is for the answers."""
+    """Print on standard error, commands in the user's spelling; standard output is for answers."""
     print(spelled(text), file=sys.stderr, flush=True)
 
 

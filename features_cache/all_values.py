@@ -7,7 +7,7 @@ columns are modulation frequencies.
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_VALUES = 4096  # of a channel; if it has more, neighbouring columns are averaged, down to one column
+MOST_VALUES = 4096  # a channel with more values has neighbouring columns averaged, if need be all into one
 
 
 def is_time(frame_unit: str) -> bool:

@@ -19,7 +19,8 @@ def is_cache(folder: Path) -> bool:
 def dataset_name(dataset: str, name: str = "") -> str:
     """`name` if it is given, else a NAMED dataset's name, else the folder's name or the file's stem.
 
-    A cache folder called `features` has the name of its parent folder. RequestError if `name` is no word.
+    A cache folder called `features` has the name of its parent folder. RequestError for a slash in `name`, or
+    a dot at its start.
     """
     if name:
         if Path(name).name != name or name.startswith("."):

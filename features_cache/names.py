@@ -50,7 +50,7 @@ class Channel:
         return f"{self.name}@{','.join(texts)}"
 
     def kept_rows(self, count: int) -> slice:
-        """The rows that the channel takes of a feature's `count` rows; RequestError for rows beyond."""
+        """The rows that the channel takes of a feature's `count` rows; RequestError if it names others."""
         if self.rows is None:
             return slice(count)
         first, last = self.rows
@@ -122,7 +122,7 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The features to compare first: those in COMPARED; if under two are there, up to three with others.
+    """The features to compare first: those in COMPARED, or up to three of all if under two are there.
 
     frames  stored name -> number of frames
 

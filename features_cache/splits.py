@@ -81,7 +81,7 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
-    """Draw a share of the groups, stratified by commonest class; at least one group of each class is left."""
+    """Draw a share of the groups, stratified by commonest class, but never all groups of a class."""
     class_of = by_label(clips).groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}

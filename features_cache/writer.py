@@ -41,7 +41,7 @@ from features_cache.table import rows_of
 from storage.files import draft_of, replaced
 from storage.system import allocate
 
-Clips = Iterable[tuple[int, NDArray, int]]  # row (or the feature's place), stored values, state word
+Clips = Iterable[tuple[int, NDArray, int]]  # row in the file (or place of the feature), values, state word
 
 
 def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]) -> None:
@@ -91,9 +91,9 @@ class StoredClips:
     """The row of a clip in the file, -1 if it has none."""
     file: FeatureFile | None = None
     fits: bool = False
-    """The file has these clips in this order, and this shape, dtype and these parameters."""
+    """The file has exactly these clips, in this order."""
     note: str = ""
-    """Why the file cannot be used."""
+    """Why the file cannot be used; '' if it can or there is none."""
 
 
 def stored_clips(
@@ -166,7 +166,7 @@ def ready(
                 )
             _make(path, spec, clip_ids, kept)
         own_lock.take(shared=True, wait=True)
-        draft_of(path).unlink(missing_ok=True)  # a killed run's, since drafting takes the exclusive lock
+        draft_of(path).unlink(missing_ok=True)  # a killed run left it: drafting needs the exclusive lock
         yield read_header(path.absolute())
     finally:
         own_lock.release()

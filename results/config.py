@@ -1,8 +1,8 @@
 """run.json: its type, one reader and one writer, the run's hash and the folder's name. No torch.
 
 A key of run.json is a field of `RunConfig` or of a class within it; the field gives the key's type and
-bounds. A field with a default may be absent in the file, and is not written if it has the default; the trait
-`absent` is the default of an option here. The reader refuses a missing or unknown key, another type, and a
+bounds. A field with a default may be absent in the file, and is not written if it has the default; for an
+option its trait `absent` is that default. The reader refuses a missing or unknown key, another type, and a
 value out of bounds, and names the key.
 
 `BundleConfig` is the configuration of a bundle, with keys for new audio; `EnsembleConfig` is run.json of an

@@ -102,7 +102,7 @@ def overlaps(first: Floats, second: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def label_windows(windows: pd.DataFrame, events: pd.DataFrame, *, longest: bool = False) -> pd.Series:
-    """Each window's labels, joined by `;`: those of the events with which it shares half of the shorter one.
+    """Each window's labels, joined by `;`: those of events that share half of the shorter one's time with it.
 
     The label is BACKGROUND if no event touches the window, and empty if the overlaps are shorter: such
     windows are left out. `longest` keeps only the label whose events fill most of the window.

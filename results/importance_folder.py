@@ -54,14 +54,14 @@ class ImportanceConfig:
     seed: int = field(metadata=bounds(**SEED))
     features: tuple[str, ...]
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
-    recordings: tuple[float, ...]  # mean number of training recordings of a fold: in each of PARTS, then all
+    recordings: tuple[float, ...]  # training recordings, mean over folds: for each of PARTS, then all
     clips: int = field(metadata=bounds(1))  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
     redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
 
     @property
     def score(self) -> str:
-        """The score that the second line of each fit averages to."""
+        """The score that is the mean of a fit's second line."""
         return "mAP" if self.task == "tags" else "accuracy"
 
 

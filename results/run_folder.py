@@ -9,7 +9,7 @@
         fold1/attribution.csv            written by `explain`
         fold1/augmented.npz              in the first trained fold: clips before and after each augmentation
 
-predictions.csv is written last and whole: a fold that has one is finished. Files are replaced by rename;
+Training writes predictions.csv last and whole: a fold that has one is finished. Files are replaced by rename;
 history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
 
 A reader gets valid content or a RequestError that names the file and what to do: `read_config`,
