@@ -351,7 +351,7 @@ def own_run(network: str, options: RunOptions) -> "OwnRun":
     """The trainer's clips as torch datasets, for a training loop of your own: a `train.own_loop.OwnRun`.
 
     `network` is your network's name. `.clips(fold, side)` is a dataset for a DataLoader, whose `.augment`
-    changes a batch as the trainer does; `.write` makes a run.
+    changes a batch as the trainer does. `.write` writes a fold's predictions into a run folder.
 
         own = fs.own_run("mine", dataset="synth", features="mel+mfcc")
         x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
