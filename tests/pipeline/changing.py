@@ -39,7 +39,7 @@ class ChangingDataset:
         self.write()
 
     def remove(self, count=2):
-        """Remove clips, down to half of the first number."""
+        """Remove clips, but keep at least half as many as at first."""
         for _ in range(min(count, len(self.rows) - self.clips // 2)):
             self.rows.pop(self.rng.randrange(len(self.rows)))
         self.write()
@@ -71,7 +71,7 @@ class ChangingDataset:
         self.write()
 
     def record(self, name):
-        """Write new audio to this clip's file; its path."""
+        """Write new audio to this clip's file; return its path."""
         noise = np.random.default_rng(self.rng.randrange(1 << 30)).normal(0, 0.1, SAMPLE_RATE)
         path = self.folder / f"{name}.wav"
         soundfile.write(path, noise, SAMPLE_RATE)
@@ -83,7 +83,7 @@ class ChangingDataset:
 
 
 def with_flac_length(path, frames):
-    """A FLAC file whose header says that it has so many samples."""
+    """Make the header of a FLAC file state this number of samples; return its path."""
     content = bytearray(path.read_bytes())
     content[21] = content[21] & 0xF0 | frames >> 32
     content[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")

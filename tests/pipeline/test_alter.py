@@ -18,7 +18,7 @@ def altered(y, text):
 
 
 def centroid(y):
-    """Hz, away from the ends."""
+    """Spectral centroid (Hz) without the clip's ends."""
     return float(np.median(librosa.feature.spectral_centroid(y=y, sr=RATE)[0, 10:-10]))
 
 
@@ -90,4 +90,4 @@ def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
     assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
     assert len(set(texts)) == 10
     first = [alter.draw_alteration(f"clip{number}", 1, chosen, seed=0) for number in range(40)]
-    assert {text.split("(")[0] for text in first} == set(chosen)  # one copy a clip brings every kind
+    assert {text.split("(")[0] for text in first} == set(chosen)  # one copy of each clip is enough

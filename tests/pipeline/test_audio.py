@@ -45,7 +45,7 @@ def write(path, subtype="PCM_16", rate=RATE, channels=1, seconds=1.0):
 
 
 def write_wrong(path, after, offset, form, number):
-    """A file whose header has this number so many bytes after the beginning of some text."""
+    """A file with a wrong number in its header, `offset` bytes after the beginning of the text `after`."""
     whole = bytearray(write(path).read_bytes())
     struct.pack_into(form, whole, whole.index(after) + offset, number)
     path.write_bytes(whole)
@@ -128,14 +128,14 @@ def test_a_truncated_file_is_refused(tmp_path, kind, keep):
     for read in WAYS:
         with pytest.raises(audio.AudioError, match="truncated"):
             read(path)
-    (reason,) = audio.file_infos([path])  # kept with its traceback, which must not hold the file
+    (reason,) = audio.file_infos([path])  # a kept error must not keep its file open
     assert "truncated" in str(reason)
     assert str(path) not in [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()]
 
 
 @pytest.fixture(scope="module")
 def encode(tmp_path_factory):
-    """An MP3 of 8.05 s made by lame with these words, as a path."""
+    """An MP3 of 8.05 s made by lame with these options, as a path."""
     if not shutil.which("lame"):
         pytest.skip("no lame: install it")
     folder = tmp_path_factory.mktemp("mp3")

@@ -28,7 +28,7 @@ CLEAN = {f"{number}.wav": noise(number) for number in range(8)}
 
 
 def make(folder, sounds, rows=None):
-    """A CSV of `filename,label,fold,group` rows; without rows two classes in two folds, every clip alone."""
+    """A CSV of `filename,label,fold,group` rows; by default two classes, two folds, each clip a source."""
     for name, y in sounds.items():
         soundfile.write(folder / name, y, RATE)
     if rows is None:
@@ -150,7 +150,7 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
 
 
 def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
-    """No recording and no sound in two folds; two uploads of one fire; clips that are mostly padding."""
+    """There is no leak; the similar pair is two uploads of one fire; some clips are mostly padding."""
     clips = dataset(esc10, tmp_path)
     some = clips.table.query("label == 'crackling_fire' or label == 'dog' and fold < 3")
     found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=some))[1]}

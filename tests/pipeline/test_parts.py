@@ -12,7 +12,7 @@ PARTS = 3  # eight clips divide into parts of 2, 3 and 3
 
 
 def fill(sounds, part):
-    """A job of the array; the number of its clips."""
+    """Run a job of the array; return the number of its clips."""
     return extracted(sounds, part=f"{part}/{PARTS}").clips
 
 

@@ -23,7 +23,7 @@ from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted
 from tests.refusal import refused
 
-CLIPS = 60  # of some 50 ms each: enough to be in the middle of them
+CLIPS = 60  # each takes some 50 ms, so that a kill comes in the middle
 MAPS = ("mel", "harmonic")
 
 
@@ -106,7 +106,7 @@ def wait_for(condition, seconds=600):
 
 
 def runs(process):
-    """Whether it still does anything; one that ended may wait for the system to forget it."""
+    """Whether the process still runs; one that ended may stay in the table of processes."""
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -128,7 +128,7 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     time.sleep(0.2)
     assert 0 < done(folder, MAPS) == left < 2 * CLIPS
     numbers = {str(process) for process in (started.pid, *(one.pid for one in spawned))}
-    for path in Path("/dev/shm").iterdir():  # joblib, torch and loky name theirs by the process
+    for path in Path("/dev/shm").iterdir():  # joblib, torch and loky name files after the process
         assert not numbers & set(re.findall(r"\d+", path.name)), path
     given = {"sample_rate": 44100, "duration": 5.0}
     second = extracted(many, data=tmp_path, features=" ".join(MAPS), **given)

@@ -73,7 +73,7 @@ def test_parts_processes_and_copies_of_windows_make_the_same_cache(folder):
     two = extracted(folder, data=folder / "two", jobs=2, copies=1)
     assert contents(parts, "mel") == contents(two, "mel") == whole
     assert len(whole) == 30
-    again = extracted(folder, features="rms zcr")  # the copies that are there, of the same spans
+    again = extracted(folder, features="rms zcr")  # keeps the copies and their spans
     assert again.clips["start"].tolist() == STARTS * 6
 
 

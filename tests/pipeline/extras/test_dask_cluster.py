@@ -1,4 +1,4 @@
-"""A Dask cluster stores the bytes of worker processes; a killed worker or scheduler costs no clip."""
+"""A Dask cluster stores the same bytes as worker processes; a killed worker or scheduler costs no clip."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def stored(data):
 
 
 def end_in_the_middle(data, end):
-    """End something as soon as some clips are done; their number."""
+    """End something as soon as some clips are done; return their number."""
     until = time.monotonic() + 600
     while not (left := done(data / "sounds" / "features", FEATURES)) and time.monotonic() < until:
         time.sleep(0.005)
