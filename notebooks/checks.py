@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from itertools import pairwise
 from math import comb
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,13 +79,9 @@ def _shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _refuse(message: str) -> NoReturn:
-    raise NotYet(message)
-
-
 def _need(holds: Any, message: str) -> None:
     if not holds:
-        _refuse(message)
+        raise NotYet(message)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -182,7 +178,7 @@ def check_mfcc(mfcc: Callable[[np.ndarray], np.ndarray]) -> str:
     true = fs.compute(_noise(3), "mfcc").values
     mine = _values(_call(mfcc, mel), true.shape, "mfcc (coefficients, frames)")
     if np.allclose(mine, dct(mel, type=2, axis=0)[: len(true)]):
-        _refuse("the transform is to be orthonormal: see the option norm of scipy.fft.dct")
+        raise NotYet("the transform is to be orthonormal: see the option norm of scipy.fft.dct")
     _need(
         np.allclose(mine, true, atol=1e-3 * np.abs(true).max()),
         "transform the rows of each frame",
@@ -349,7 +345,7 @@ def check_groups(pattern: str) -> str:
     for name in files:
         matched = re.search(pattern, name)
         if matched is None:
-            _refuse(f"{name} does not match")
+            raise NotYet(f"{name} does not match")
         _need(matched.groups(), "put parentheses around the part that names the source recording")
         found.append(matched[1])
     _need(
