@@ -31,7 +31,9 @@ HEAVY = {"numpy", "pandas", "h5py", "scipy", "sklearn", "matplotlib", "numba", "
 LOADS_NOT = {
     "train.run": RARE,
     "train.predict": set(EXTRAS),
-    "pipeline.extract": RARE | {"sklearn", "matplotlib", "torch", "librosa", "numba"},
+    "pipeline.extract, pipeline.listing as listing; listing.feature_table(44100, 5.0)": (
+        RARE | {"sklearn", "matplotlib", "torch", "librosa", "numba", "scipy.signal", "scipy.fft"}
+    ),
     "analysis.report": RARE | {"torch", "librosa", "numba"},
     "results.run_folder, results.scores, results.config": {"torch", "librosa", "sklearn"},
     "featurestack; " + "; ".join(f"featurestack.commands.commands_of({stage!r})" for stage in STAGES): HEAVY,

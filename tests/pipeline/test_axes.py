@@ -1,4 +1,4 @@
-"""Axes equal librosa's, and shapes those of the values; both are known without librosa and numba."""
+"""Axes equal librosa's, shapes equal those of the values."""
 
 import pickle
 
@@ -8,7 +8,6 @@ import pytest
 
 from pipeline.features import FEATURES, Clip, Impossible
 from tests.pipeline.test_features import NOISE, variant
-from tests.processes import python
 
 LIBROSAS = {
     "stft@n_fft=600": lambda rate: librosa.fft_frequencies(sr=rate, n_fft=600),
@@ -70,12 +69,3 @@ def test_what_cannot_exist_says_why(name, rate, samples):
 
 def test_clips_of_nine_frames_have_a_delta():
     assert variant("mel_delta").shape(44100, 8 * 512) == (128, 9)
-
-
-def test_shapes_are_known_without_numba_librosa_and_scipys_signal_processing():
-    code = (
-        "import sys; from pipeline.listing import feature_table; feature_table(44100, 5.0);"
-        "import pipeline.extract; print(*sys.modules)"
-    )
-    loaded = python("-c", code).stdout.split()
-    assert not {"numba", "librosa.core", "scipy.signal", "scipy.fft"} & set(loaded)

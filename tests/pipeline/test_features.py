@@ -164,6 +164,6 @@ def test_names_are_canonical(given, stored):
         ("waveform@hop_length=5", "unknown parameter"),
     ],
 )
-def test_an_unknown_variant_is_refused_with_the_nearest(name, message):
+def test_a_wrong_value_or_parameter_is_refused_with_what_is_expected(name, message):
     with refused(message):
         variant(name)
