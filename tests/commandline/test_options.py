@@ -95,12 +95,12 @@ def test_options_made_in_python_are_checked_alike():
 
 
 def fine(options: Some):
-    """Nothing to do."""
+    """Do nothing."""
     return 1 if options.wait else 0
 
 
 def fails(options: Some):
-    """Raises what its option says."""
+    """Raise the error that the option names."""
     if options.features == "utf8":
         "/home/jos\udce9/sounds".encode()
     raise OSError(int(options.features), os.strerror(int(options.features)), "page.html")

@@ -1,4 +1,4 @@
-"""An opened cache matches by id, and never returns missing or damaged clips."""
+"""An opened cache finds clips by id, and refuses missing, outdated or damaged ones."""
 
 import pickle
 

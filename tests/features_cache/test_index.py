@@ -1,4 +1,4 @@
-"""index.h5, failures.csv, costs.csv: replaced whole, brought up to date, never needed."""
+"""index.h5, failures.csv and costs.csv: what they hold, and how they are brought up to date."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""From DATASET to its folder."""
+"""The name and the folder of a DATASET."""
 
 from pathlib import Path
 

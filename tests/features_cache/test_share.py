@@ -1,4 +1,4 @@
-"""An exported cache is one zip of ordinary files; what is wrong with one is named and nothing is imported."""
+"""An exported cache is one zip of ordinary files; nothing of a damaged one is imported."""
 
 import warnings
 import zipfile

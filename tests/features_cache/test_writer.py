@@ -1,4 +1,4 @@
-"""Writing: what is stored, what is kept of a file, files that cannot be made."""
+"""Writing: values that can be stored, and clips that a file already holds."""
 
 import os
 

@@ -17,7 +17,7 @@ DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 
 @pytest.mark.parametrize("error", [None, AttributeError(), OSError(errno.EOPNOTSUPP, ""), DISK_FULL])
 def test_every_byte_of_a_new_file_has_its_place_on_the_disk(tmp_path, monkeypatch, error):
-    """Also on a system, or a file system, without the call; a full disk is reported."""
+    """A system or a file system may lack the call; a full disk is reported."""
     path = tmp_path / "sparse"
     with path.open("wb") as file:
         file.write(b"head")
