@@ -1,12 +1,12 @@
 """Clips that change after training: the messages, and RETRAIN=1."""
 
 import shutil
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 from commandline.options import texts, words
-from features_cache import Cache, external
+from features_cache import Cache
 from pipeline.extract import run as extract
 from pipeline.options import FeaturesCommand
 from results.run_folder import find
@@ -20,10 +20,10 @@ from train.options import RunOptions, SweepOptions
 
 @pytest.fixture
 def changed(tmp_path):
-    """Options of a run that was trained on 48 clips; the cache now has 39 of them."""
+    """Options of a linear run that was trained on 48 clips; the cache now has 39 of them."""
     folder = fill(tmp_path / "little" / "features", clip_table())
-    options = little_options(folder, tmp_path / "runs")
-    execute(options, model="linear")
+    options = change(little_options(folder, tmp_path / "runs"), model="linear")
+    run.execute(options)
     shutil.rmtree(folder)
     fill(folder, clip_table()[lambda table: ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")])
     return options
@@ -32,27 +32,22 @@ def changed(tmp_path):
 def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
     sentence = "mel-linear.* was trained on 48 clips, there are 39 now: RETRAIN=1 trains it again in its pl"
     with refused(sentence):
-        execute(changed, model="linear")
-    part = execute(changed, model="linear", retrain=True, folds=(1, 2))
+        run.execute(changed)
+    part = execute(changed, retrain=True, folds=(1, 2))
     assert part.path.name.endswith(".retraining") and part.finished == [1, 2]
     (old,) = find(changed.runs)  # an unfinished retraining is not listed as a run
     assert len(old.predictions()) == 48
-    new = execute(changed, model="linear", retrain=True)
-    assert new.path == old.path and len(new.predictions()) == 39
-    assert [folder.name for folder in old.path.parent.iterdir()] == [old.name]
-    assert execute(changed, model="linear").path == old.path
-
-
-def test_clips_that_change_again_begin_the_retraining_anew(changed):
-    execute(changed, model="linear", retrain=True, folds=(1,))
-    folder = changed.runs.parent / "little" / "features"
+    folder = Path(changed.dataset)
     shutil.rmtree(folder)
     fill(folder, clip_table()[lambda table: table["label"] != "rain"])
-    assert len(execute(changed, model="linear", retrain=True).predictions()) == 36
+    new = execute(changed, retrain=True)  # the clips changed again: it begins anew
+    assert new.path == old.path and len(new.predictions()) == 36
+    assert [folder.name for folder in old.path.parent.iterdir()] == [old.name]
+    assert run.execute(changed).path == old.path
 
 
 def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(changed, capsys):
-    given = texts(SweepOptions, words(change(changed, features="mel chroma", model="linear")))
+    given = texts(SweepOptions, words(change(changed, features="mel chroma")))
     assert sweep.run_sweep(SweepOptions.build(given)) == 1
     shown = capsys.readouterr()
     assert "1 of 2 runs are missing: FEATURES=mel " in shown.out and "RETRAIN=1" in shown.out.splitlines()[-1]
@@ -76,10 +71,8 @@ def test_features_and_train_say_that_the_clips_changed(tmp_path, capsys):
     assert "runs of the clips before" not in capsys.readouterr().out
 
 
-def test_caches_without_audio_never_say_that_their_clips_changed(tmp_path):
-    external.create_cache(tmp_path / "c", {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2]})
-    external.write_feature(tmp_path / "c", "mine", np.zeros((2, 3)), ["a", "b"])
-    assert Cache(tmp_path / "c").source_changes() == ""
+def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
+    assert Cache(cache_folder).source_changes() == ""
 
 
 def test_audio_that_a_published_table_leaves_out_is_not_new(tmp_path):

@@ -94,7 +94,6 @@ def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
     asked = change(options, model=RunOptions.model, weights=str(file))
     assert make_plan(asked).model.name == "resnet18"
     assert make_plan(change(asked, model="resnet18+texture@weight=0.67")).model.name == "resnet18+texture"
-    assert make_plan(change(asked, weights="")).model.name == "resnet18+texture"
 
 
 def test_the_hash_is_frozen(options):

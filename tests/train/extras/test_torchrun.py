@@ -11,7 +11,7 @@ from tests.processes import python
 from tests.train.little import change, execute, load
 from train import checkpoint
 from train.choose_compute import candidates
-from train.extras.torchrun import child_words
+from train.extras import torchrun
 from train.options import RunOptions
 from train.trainer import Trainer, draw_network
 
@@ -47,8 +47,8 @@ def test_two_processes_equal_one_with_two_half_batches(options):
     shared = change(
         options, folds=(1,), optimizer="sgd", curve=0
     )  # without dropout, which each process would draw
-    torchrun = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
-    python(*torchrun, "-m", "train", "run", *words(shared), timeout=600)
+    processes = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
+    python(*processes, "-m", "train", "run", *words(shared), timeout=600)
     (folder,) = run_folder.find(shared.runs)
     assert folder.finished == [1] and folder.config.threads == 1
     whole = execute(shared, tag="alone")  # one batch, no halves
@@ -58,6 +58,12 @@ def test_two_processes_equal_one_with_two_half_batches(options):
         for state in (*states, reference(shared).state_dict())
     )
     assert (together - wanted).abs().max() < 5e-3 < 0.1 < (together - alone).abs().max()
+
+
+def test_a_process_that_is_not_the_first_does_not_score(monkeypatch):
+    monkeypatch.setattr(torchrun.dist, "get_rank", lambda: 1)
+    monkeypatch.setattr(torchrun, "gather", lambda value: ["of the first", value])
+    assert torchrun.SharedTrainer.predict(None, None) == "of the first"  # without a trainer
 
 
 @pytest.mark.slow
@@ -75,5 +81,5 @@ def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
     recipe.write_text("EPOCHS=7\nAUGMENT=mask\n")
     named = [f"RECIPE={recipe}", f"EPOCHS={RunOptions().epochs}", "NAME=other name"]
     given = RunOptions.build(texts(RunOptions, named))
-    child = RunOptions.build(texts(RunOptions, child_words(given, (1, 3), "cuda:1")))
+    child = RunOptions.build(texts(RunOptions, torchrun.child_words(given, (1, 3), "cuda:1")))
     assert child == change(given, folds=(1, 3), device="cuda:1") and child.augment == "mask"
