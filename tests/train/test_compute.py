@@ -29,13 +29,17 @@ print(faults())
 
 
 @pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])
-def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(monkeypatch, precision, rounded):
+def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, rounded):
     matmul = torch.backends.cuda.matmul
     cudnn = torch.backends.cudnn
-    monkeypatch.setattr(matmul, "allow_tf32", not rounded)
-    with cudnn.flags(enabled=True, benchmark=False, allow_tf32=not rounded):
-        Compute("cuda", precision, threads=torch.get_num_threads()).prepare()
-        assert matmul.allow_tf32 == cudnn.allow_tf32 == rounded
+    before = matmul.allow_tf32
+    try:
+        with cudnn.flags(enabled=True, benchmark=False, allow_tf32=not rounded):
+            matmul.allow_tf32 = not rounded
+            Compute("cuda", precision, threads=torch.get_num_threads()).prepare()
+            assert matmul.allow_tf32 == cudnn.allow_tf32 == rounded
+    finally:
+        matmul.allow_tf32 = before
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
