@@ -19,6 +19,7 @@ def thorough(options, **changes):
     """A run that carries an average, momentum, a best epoch and a plateau from epoch to epoch."""
     carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mixup=0.4"}
     carried |= {"model": "cnn4+texture", "folds": (1,), "patience": 5}
+    carried |= {"features": "blank", "lr": 0.02}  # the first epoch is the best
     return change(options, **carried | changes)
 
 
@@ -60,7 +61,7 @@ class Killed(KeyboardInterrupt):
     """Ctrl-C in the middle of a write."""
 
 
-@pytest.mark.parametrize("at", range(6))
+@pytest.mark.parametrize("at", range(5))
 def test_wherever_the_writing_is_cut_off(options, uncut, monkeypatch, at):
     """Each file of an epoch is cut off before it is written, each row in its middle."""
     written = []
