@@ -25,4 +25,8 @@ def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_i
     clip.timed("mel", lambda: (bands(clip), lasts(1)))
     clip.timed("centroid", lambda: (spectrum(clip, 600), lasts(3)))
     clip.timed("stft", lambda: spectrum(clip, 50))
-    assert clip.costs(["mel", "centroid", "stft"]) == {"mel": 300 + 40 + 1, "centroid": 300 + 3, "stft": 50}
+    assert clip.costs(["mel", "centroid", "stft"]) == {
+        "mel": 300 + 40 + 1,
+        "centroid": 300 + 3,
+        "stft": 50,
+    }

@@ -17,7 +17,11 @@ from tests.refusal import refused
 
 @pytest.mark.parametrize(
     ("word", "told"),
-    [("my sond", "'my sounds'"), ("clip.csv", "'clips.csv'"), ("a.wav", "a CSV or a cache")],
+    [
+        ("my sond", "'my sounds'"),
+        ("clip.csv", "'clips.csv'"),
+        ("a.wav", "a CSV or a cache"),
+    ],
 )
 def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(tmp_path, monkeypatch, word, told):
     monkeypatch.chdir(tmp_path)
