@@ -15,7 +15,7 @@ class SourceOptions(DatasetOptions, RunsOptions):
     archive: str = option("", "zip file that is already there, instead of a download")
     url: str = option("", "another address of the archive")
     audio_dir: str = option("", "folder of the audio files, if the table is elsewhere")
-    labels: str = option("", "separator of several labels in a cell of the table, beside ; and lists")
+    labels: str = option("", "separator of labels in a cell of the table, in addition to ; and lists")
     group: str = option(
         "",
         "source recording of a clip: a column of the table, or a pattern with one (group) for file names",
@@ -32,7 +32,8 @@ class SourceOptions(DatasetOptions, RunsOptions):
     )
     duration: float | None = option(
         None,
-        "seconds of a clip; by default the cache's, else 5 for ESC-50 and its like, else the longest, to 30",
+        "seconds of a clip; by default the cache's, else 5 for ESC-50 and its like, else the longest clip's "
+        "(at most 30)",
         least=0.001,
         most=3600,
     )
@@ -49,7 +50,7 @@ class ExtractOptions(SourceOptions):
         least=0,
         most=1000,
     )
-    alter: str = option("pitch,stretch,noise,gain,shift", "alterations of the copies, each drawn in turn")
+    alter: str = option("pitch,stretch,noise,gain,shift", "alterations of the copies, taken in turn")
     part: str = option("1/1", "part of the clips to extract: 3/16 is the third sixteenth")
     dtype: Literal["float16", "float32"] = option("float16", "type of the stored values")
     jobs: int | None = option(None, "number of processes; by default one a core", least=1, most=10000)
@@ -79,13 +80,16 @@ class WindowsCommand(DataOptions):
         MISSING, "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all recordings"
     )
     length: float | None = option(
-        None, "seconds of a window; by default 9 of 10 events fit into it, 0.25 to 5", least=0.01, most=3600
+        None,
+        "seconds of a window; by default as long as 9 of 10 events, between 0.25 and 5",
+        least=0.01,
+        most=3600,
     )
     hop: float | None = option(None, "seconds from window to window; by default half of LENGTH", least=0.001)
     column: str = option("", "column of labels in the tables; by default one of the names in use")
     label: str = option("", "label of events that have none")
-    background: str = option("all", "windows without an event: all, or how many for each with an event")
-    empty: bool = option(False, "recordings without a table hold no event; by default they are left out")
+    background: str = option("all", "windows without an event: all, or their number for each window with one")
+    empty: bool = option(False, "use recordings without a table, as free of events; by default left out")
     ignore: str = option("", "labels separated by commas; windows that touch such an event are left out")
     several: Literal["tags", "longest"] = option(
         "tags", "windows with several labels: all count (TASK=tags), or the one that fills most of the window"
