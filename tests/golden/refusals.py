@@ -76,7 +76,12 @@ train run DATASET=easy FEATURES=mel@n_mels=64 -> mel@n_mels=64 features
 train run DATASET=easy FEATURES=mel:0-900 -> 900 127
 train run DATASET=easy FEATURES=mel:9-3 -> 9-3
 train run DATASET=easy FEATURES=mel++mfcc -> +
-train run DATASET=easy FEATURES='mel mfcc' -> mel+mfcc
+train run DATASET=easy FEATURES='mel mfcc' -> mel+mfcc sweep
+train run DATASET=easy MODEL='linear mlp' -> MODEL linear mlp sweep
+train run DATASET=easy LR='0.1 0.2' -> LR sweep
+train run DATASET=easy VAL='next group' -> VAL sweep
+train run DATASET=easy SEED='1 2' -> SEED sweep
+train run DATASET=easy FEATURES=mel MODEL=linear FOLDS=1 RUNS=text.zip -> text.zip Not a directory
 train run DATASET=one_fold/features FEATURES=a+tempogram -> lacks tempogram audio write_feature
 train run DATASET=esc10 NAME=ten DATA=fresh -> features DATASET=esc10 NAME=ten DATA=fresh
 train run DATASET=easy MODEL=resnet81 -> resnet81 resnet18

@@ -89,7 +89,7 @@ def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monke
     assert {len(y) for y in trained} == {24, 12, 6} and {len(set(y)) for y in trained} == {3}
 
 
-def test_lab_gives_the_tables(cache_folder, tmp_path):
+def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
     tables = fs.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
     assert list(tables) == ["features", "classes", "pairs", "sets", "recordings"]
 

@@ -23,8 +23,8 @@ def probabilities(options, **environment):
 
 @pytest.mark.slow
 def test_bf16_agrees_with_fp32_under_every_instruction_set(options):
-    changes = {"model": "cnn8@width=8", "grid": "64x108", "folds": (1,), "epochs": 1, "compile": "off"}
-    options = change(options, batch=6, **changes)
+    options = change(options, model="cnn8@width=8", grid="64x108", folds=(1,), epochs=1, batch=6)
+    options = change(options, compile="off")
     expected = probabilities(options)
     for name, kernels in SETS.items():
         environment = {"ONEDNN_MAX_CPU_ISA": name, "ATEN_CPU_CAPABILITY": kernels}

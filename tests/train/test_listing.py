@@ -7,7 +7,7 @@ from train.listing import describe_model, overview
 from train.options import ListOptions
 
 
-def test_the_stages_of_a_model_are_there_or_why_it_cannot_be():
+def test_the_stages_of_a_model_are_listed_or_the_model_is_refused():
     text = overview(ListOptions(name="resnet18"))
     assert "11.2 M parameters" in text and text.index("64x16x54") < text.index("512x2x7")
     with refused("give longer clips"):

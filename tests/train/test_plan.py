@@ -7,7 +7,7 @@ from results.config import digest
 from tests.refusal import refused
 from tests.train.little import FRAMES, ROWS, change, clip_table, execute, fill, with_copies
 from train import run
-from train.options import SWEPT, RunOptions
+from train.options import RunOptions
 from train.plan import make_plan
 
 
@@ -23,19 +23,6 @@ def test_a_wrong_request_is_refused_before_anything_is_written(options, changes,
     with refused(message):
         execute(options, **changes)
     assert not list(options.runs.glob("*/*"))
-
-
-def test_a_folder_that_cannot_be_written_is_refused(options, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(NotADirectoryError, match="file"):  # commands.main makes it status 2
-        execute(options, runs=tmp_path / "file")
-
-
-@pytest.mark.parametrize("name", ["features", *SWEPT])
-def test_a_list_is_for_a_sweep_alone(options, name):
-    special = {"recipe": "unknown recipe", "features": "join with . .a.b., or make sweep"}
-    with refused(special.get(name, f"{name.upper()}=a b: .*; only a sweep takes several")):
-        run.run(RunOptions.build({"dataset": options.dataset, name: "a b"}))
 
 
 def test_the_native_grid_is_the_largest_channels(options):
@@ -66,7 +53,7 @@ def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
     assert "fold 1: no clip of cat is trained on" in told and "fold 2: no clip of cat is tested" in told
 
 
-def test_of_a_published_test_list_that_fold_alone_is_tested(options, tmp_path):
+def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
     cache = fill(tmp_path / "listed", clip_table())
     clips, settings = read_index(cache)
     refresh(cache, clips, settings | {"published_test": 3})

@@ -164,9 +164,8 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(op
         execute(started, dataset=str(turned))
     assert run_folder.find(options.runs) == [finished]
     assert execute(started, folds=(1,)).finished == [1]
-    other = fill(
-        tmp_path / "other" / "features", table.assign(group="")
-    )  # the weights have seen none of these clips
+    # the weights have seen none of these clips
+    other = fill(tmp_path / "other" / "features", table.assign(group=""))
     assert execute(started, dataset=str(other), folds=(2,)).finished == [2]
 
 

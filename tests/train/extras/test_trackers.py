@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from results.run_folder import RunFolder, write_config
+from results.run_folder import write_config
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute
@@ -16,12 +16,6 @@ HISTORY = [
     {"lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.1},
     {"lr": 0.05, "train_loss": 1.0, "train_accuracy": 0.4, "test_accuracy": 0.5},
 ]
-
-
-@pytest.fixture
-def noted(finished):
-    write_config(finished.path, replace(finished.config, note="a first attempt"))
-    return RunFolder(finished.path)
 
 
 def track(name, run, folder, epochs_done=0):
@@ -47,15 +41,16 @@ def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, c
     assert "run.json/text_summary" in events.Tags()["tensors"]
 
 
-def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(noted, tmp_path):
+def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(finished, tmp_path):
     """The process has no key, no account, an empty home, and nobody at the keyboard."""
+    write_config(finished.path, replace(finished.config, note="a first attempt"))
     code = "from pathlib import Path; from results.run_folder import RunFolder\n"
     code += "from tests.train.extras.test_trackers import track\n"
-    code += f"track('wandb', RunFolder(Path({str(noted.path)!r})), Path({str(tmp_path)!r}))"
+    code += f"track('wandb', RunFolder(Path({str(finished.path)!r})), Path({str(tmp_path)!r}))"
     surroundings = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
     surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
     done = python("-c", code, environment=surroundings, stdin=subprocess.DEVNULL, timeout=120)
-    (folder,) = (tmp_path / "wandb").glob(f"offline-run-*-{noted.config.hash}-fold2")
+    (folder,) = (tmp_path / "wandb").glob(f"offline-run-*-{finished.config.hash}-fold2")
     assert f"wandb sync {folder}" in done.stdout
     (record,) = folder.glob("*.wandb")
     logged = record.read_bytes()
