@@ -196,15 +196,15 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     csv: bool = option(False, "print every probability as CSV")
     hop: float = option(
         0.0,
-        "seconds from one window to the next in a long recording; 0 predicts only its beginning, or after "
-        "training on windows stands for a quarter of a window",
+        "seconds from one window to the next in a long recording; 0 predicts only its beginning, but for a "
+        "model trained on windows it means a quarter of a window",
         least=0,
     )
     threshold: str = option(
         "",
         "probability above which a class is predicted, in windows of HOP and for clips with several labels: "
-        "0.5, or by class dog=0.3,rain=0.6; by default the run's own, else 0.5 for several labels, and the "
-        "most probable class for windows",
+        "0.5, or by class dog=0.3,rain=0.6; by default the run's own; without one 0.5 for several labels, "
+        "and the most probable class for windows",
     )
     tables: Path | None = option(
         None, "annotation tables that detections are scored against: a folder, or one table of all recordings"

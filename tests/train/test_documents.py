@@ -1,4 +1,4 @@
-"""The Python code of the documents runs as printed."""
+"""The Python examples of the documents run."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Two processes train from a cache that is larger than the memory they may have.
+"""Two processes train from a cache that is larger than the memory that each may have.
 
 The limit is `ulimit -d`: memory that is a process's own and that it may write to. A memory map of the cache
 does not count there, since the kernel drops its pages when memory is short; `ulimit -v` would count the whole

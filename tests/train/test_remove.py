@@ -1,4 +1,4 @@
-"""`train remove` lists what it deletes; a run in training stays."""
+"""`train remove` names what it deletes; a run in training stays."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A run that is killed at any time and continued ends with the same bytes as an undisturbed one."""
+"""A run that is killed at any time and continued ends with the predictions of an undisturbed one."""
 
 import subprocess
 import sys

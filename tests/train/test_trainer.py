@@ -1,4 +1,4 @@
-"""Known answers of the parts of training, on vectors."""
+"""Known answers of the parts of training."""
 
 import dataclasses
 import math
