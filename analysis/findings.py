@@ -40,10 +40,11 @@ COMPARISON = [
 class Threat:
     """Something that may make the result wrong."""
 
-    kind: str  # duplicates | artefacts | failed | changed | added | uneven | unequal recordings
-    value: float  # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
+    # duplicates | artefacts | extracted before | failed | changed | added | uneven | unequal recordings
+    kind: str
+    value: float = 0  # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
     of: float = 0  # the count of all; artefacts: chance; uneven: clips of the largest class
-    names: Sequence[str] = ()  # artefacts that predict the class
+    names: Sequence[str] = ()  # artefacts that predict the class; changes of the clips since extraction
 
 
 @dataclass(frozen=True, eq=False)

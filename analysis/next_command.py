@@ -26,6 +26,7 @@ class Situation:
     outdated     names of runs trained before the dataset changed
     explained    names of runs that `explain` has been run on, or refuses
     unchecked    whether the audio is the user's own and `check` has not examined it
+    changed      whether clips are new, removed or changed since extraction
     """
 
     given: Sequence[str]
@@ -35,6 +36,7 @@ class Situation:
     outdated: Collection[str] = ()
     explained: Collection[str] = ()
     unchecked: bool = False
+    changed: bool = False
 
     @property
     def of_data(self) -> list[str]:
@@ -60,6 +62,9 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     compare with, missing folds, a network after exact solutions, seeds, a larger set, explain, then predict
     or write for a paper.
     """
+    if situation.changed:
+        features = f"FEATURES={' '.join(situation.frames) or 'all'}"
+        return make_command("features", *situation.of_data, features), "extract"
     leak = any(threat.kind == "duplicates" for threat in found.threats)
     if leak or situation.unchecked:
         check = make_command("pipeline check", *situation.of_data)

@@ -111,6 +111,8 @@ def find(content: Content) -> None:
             threats.append(Threat("artefacts", finding["accuracy"], finding["chance"], names))
     outdated: list[Problem] = []
     if content.cache:
+        if changes := content.cache.source_changes():
+            threats.append(Threat("extracted before", names=[changes]))
         outdated = outdated_runs(content.results.runs, content.cache.clips)
         failed = failures(content.cache).get(WHOLE)
         if failed:
@@ -261,6 +263,7 @@ def propose(content: Content) -> tuple[str, str]:
         outdated=content.outdated,
         explained=explained,
         unchecked=unchecked,
+        changed=any(threat.kind == "extracted before" for threat in content.found.threats),
     )
     command, kind = next_command(content.found, situation)
     return command, page.say("next", kind)

@@ -317,6 +317,7 @@ class Cache:
     def source_changes(self) -> str:
         """The changes of the dataset since extraction, such as `3 clips new`; empty if there are none.
 
+        It is empty too if no audio file is there: the cache may be used on another machine.
         Audio files are compared by size and time, a table by its number of rows. New files are looked for
         beside known ones, but not in a folder with a CSV table, which may leave files out on purpose.
         """
@@ -330,6 +331,8 @@ class Cache:
                 changed += any(version) and (state.st_size, state.st_mtime_ns) != version
             except OSError:
                 gone += any(version)  # without a version the file was gone at extraction
+        if gone == len(known):
+            return ""
         source = Path(self.settings["source"])
         if self.settings["source"] not in NAMED and source.is_file():
             lines = source.read_text(errors="replace").splitlines()

@@ -77,9 +77,9 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
         table = run.scores(split, selection).loc[folds]
         texts = []
         for name in TAGS_PRINTED if run.tags else PRINTED_SCORES:
-            values = table[name].tolist()
+            values = table[name].dropna().tolist()  # with tags, a fold may have no label to test
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            mean = f"{statistics.fmean(values):.3f}{spread}"
+            mean = f"{statistics.fmean(values):.3f}{spread}" if values else "unknown"
             texts.append(f"{name} {mean_percent(values) if name == 'accuracy' else mean}")
         lines.append(f"{epoch}: {split} {', '.join(texts)}")
     if run.members:

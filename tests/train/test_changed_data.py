@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.jobs import jobs
+from analysis.options import AnalysisOptions
+from analysis.report import build_report
 from commandline.options import texts, words
 from features_cache import Cache
 from pipeline.extract import run as extract
@@ -54,7 +57,7 @@ def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(chang
     assert sweep.run_sweep(SweepOptions.build({**given, "retrain": "1"})) == 0
 
 
-def test_features_and_train_say_that_the_clips_changed(tmp_path, capsys):
+def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, capsys):
     table = write_dataset(tmp_path / "sounds")
     given = {"dataset": str(table), "data": tmp_path / "data", "runs": tmp_path / "runs"}
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
@@ -64,6 +67,10 @@ def test_features_and_train_say_that_the_clips_changed(tmp_path, capsys):
     run.execute(RunOptions(features="zcr", model="linear", **given))
     said = capsys.readouterr().err
     assert "has changed since its features were extracted (1 clip removed): run make features" in said
+    options = AnalysisOptions(reports=tmp_path / "reports", figures=0, **given)
+    built = build_report(*jobs(options), options)
+    assert "have changed since their features were extracted (1 clip removed)" in built.remarks[0]
+    assert built.next_command.startswith(f"make features DATASET={table} ")
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     shown = capsys.readouterr().out
     assert f"runs of the clips before: {trained.name}, zcr-linear\n" in shown and "RETRAIN=1" in shown
