@@ -8,6 +8,7 @@ because low rumble would make all clips similar.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -62,10 +63,15 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
         peaks.append(peak)
     positions = np.array(peaks, np.int64)
     snippets = np.pad(steps, reach)[positions[:, None] + np.arange(2 * reach + 1)]
-    projections = np.random.default_rng(0).standard_normal((2 * reach + 1, BANDS * BITS))  # always the same
-    signs = (snippets * np.sign(steps[positions])[:, None]) @ projections > 0  # (landmarks, BANDS * BITS)
+    signs = (snippets * np.sign(steps[positions])[:, None]) @ projections(2 * reach + 1) > 0
     codes = signs.reshape(-1, BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
     return AudioFingerprint(positions, codes.astype(np.uint32))
+
+
+@cache
+def projections(samples: int) -> NDArray[np.float64]:
+    """(samples, BANDS * BITS) random directions, always the same."""
+    return np.random.default_rng(0).standard_normal((samples, BANDS * BITS))
 
 
 def find_near_duplicates(
