@@ -5,7 +5,7 @@ import pandas as pd
 
 from analysis.clips import leading_feature, sample_by_class
 from analysis.figures import FigureWriter
-from analysis.figures.data import POINT_COLOURS, format_plain
+from analysis.figures.data import POINT_COLOURS, SAMPLED_CLIPS, format_plain
 from analysis.projections import pca_projection, tsne_projection
 from analysis.separability import neighbour_accuracy, principal_components, standardised, summarise
 from commandline.terminal import counted, plural, progress, size
@@ -13,7 +13,6 @@ from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
 from features_cache.table import by_label, has_tags, is_windowed, originals
 
-SUMMARISED_CLIPS = 150  # clips drawn at most; more would take longer and hardly change a bar
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
 
 
@@ -72,7 +71,7 @@ def data_tables(
     if has_tags(clips):  # means and neighbours of a class need clips of one label
         return tables
     classes = sorted(clips["label"].unique())
-    sample = sample_by_class(clips, SUMMARISED_CLIPS, np.random.default_rng(seed)).set_index("clip_id")
+    sample = sample_by_class(clips, SAMPLED_CLIPS, np.random.default_rng(seed)).set_index("clip_id")
     shown = leading_feature(cache, features)
     accuracy = {}
     components = {}

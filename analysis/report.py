@@ -150,7 +150,7 @@ def draw(content: Content) -> None:
             content.sections["recordings"] = plural(found.group)
         show_detections(content)
         if found.gains or "attribution" in content.tables:
-            content.sections["ablations"] = "Features"
+            content.sections["ablations"] = "Ablations"
         errors = "tag_errors" if found.tags else "errors"
         content.sections |= {errors: "Errors", "runs": "Runs"}
         content.shown |= first_screen.summary(found)

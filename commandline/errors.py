@@ -57,7 +57,7 @@ def nearest(kind: str, word: str, known: Iterable[str]) -> str:
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"
     """
-    names = sorted(known)
+    names = sorted({*known})
     close = closest(word, names)
     hint = f"; did you mean {close!r}?" if close else "."
     shown = ", ".join(names[:LISTED_NAMES]) or "none"

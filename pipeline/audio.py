@@ -45,7 +45,7 @@ AUDIO_FILE = re.compile(
     r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
-NOT_AUDIO = "not audio that libsndfile reads: convert it, as in ffmpeg -i a.m4a a.flac"
+NOT_AUDIO = "not audio that libsndfile reads: convert it (ffmpeg -i a.m4a a.flac), or replace it"
 
 # libsndfile accepts a header that promises too many bytes; it logs that number, and mostly the true one.
 PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")

@@ -46,7 +46,7 @@ SHOWN = 8  # most names that the report shows of a finding; of a leak it shows a
 LONGEST_DURATION = 3600  # seconds, the most that DURATION allows; the rest of a clip is not read
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
-ONE_GROUP = "remove one of each pair, or give both one group: GROUP= or a CSV's column `group`"
+ONE_GROUP = "keep one of the equal clips, or give them one group: GROUP= or a CSV's column `group`"
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 
 

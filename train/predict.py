@@ -86,7 +86,8 @@ class AudioModel(TrainedModel):
             channel = parse_channel(stored)
             if channel.name not in (*FEATURES, "embedding"):
                 raise RequestError(
-                    f"{stored} was brought into the run's cache: nothing computes it for new audio"
+                    f"nothing here computes {stored} for new audio: it was brought into the cache, or the "
+                    "module that defines it is not imported"
                 )
             variant = resolve_feature(channel)
             if described.parameters.get("file") != variant.recorded.get("file"):

@@ -32,7 +32,7 @@ SCORES_SHOWN = {
     "f1_collar": "F1 collar",
     "best_f1_collar": "perfect",
 }
-DRAWN = 8  # largest number of classes in a figure: those that are most probable in most windows
+DRAWN = 20  # largest number of classes in a figure: those that are most probable in most windows
 
 Span = tuple[float, float]  # start and end of a window, in seconds
 
@@ -155,6 +155,7 @@ def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> byte
         edges, np.arange(len(drawn) + 1), probabilities[drawn].T, vmin=0, vmax=1, cmap="Greys"
     )
     ax.set_yticks(np.arange(len(drawn)) + 0.5, drawn)
+    ax.set_ylabel(f"{len(drawn)} of {probabilities.shape[1]} classes")
     ax.invert_yaxis()
     ax.set_xlabel("seconds")
     ax.set_title(title, fontsize=9, parse_math=False)

@@ -78,7 +78,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     clips[1].write_bytes(clips[0].read_bytes())  # in another fold
     assert check.run(asked) == 1
     assert "sweep" not in proposed()
-    assert proposed().startswith("first: remove one of each pair")
+    assert proposed().startswith("first: keep one of the equal clips")
 
 
 def test_a_clip_that_failed_is_not_waited_for(sounds):

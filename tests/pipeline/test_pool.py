@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -77,13 +78,24 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    return ChangingDataset(tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS)
+    """A dataset of files, sounds.csv, and one of as many windows, two in each of half of the files."""
+    made = ChangingDataset(tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS)
+    starts = (0.0, 0.4)
+    windows = [row | {"start": start, "end": start + 0.5} for row in made.rows[::2] for start in starts]
+    pd.DataFrame(windows).to_csv(made.folder / "windows.csv", index=False)
+    return made
 
 
 @pytest.fixture
-def started(many, tmp_path):
+def started(many, tmp_path, name):
     """A run as a user starts it, with two workers, in a process group of its own."""
-    words = [f"DATASET={many.csv}", f"DATA={tmp_path}", "SAMPLE_RATE=44100", "DURATION=5", "JOBS=2"]
+    words = [
+        f"DATASET={many.folder / name}.csv",
+        f"DATA={tmp_path}",
+        "SAMPLE_RATE=44100",
+        "DURATION=5",
+        "JOBS=2",
+    ]
     with (tmp_path / "shown.txt").open("w") as shown:
         run = subprocess.Popen(
             [sys.executable, "-m", "pipeline", "features", f"FEATURES={' '.join(MAPS)}", *words],
@@ -113,10 +125,10 @@ def runs(process):
         return False
 
 
-@pytest.mark.parametrize("alone", [True, False])
-def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, tmp_path, alone):
+@pytest.mark.parametrize(("name", "alone"), [("sounds", True), ("windows", False)])
+def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, tmp_path, name, alone):
     """SIGKILL for the parent alone, or for all; then the cache is that of a run without a kill."""
-    folder = tmp_path / "sounds" / "features"
+    folder = tmp_path / name / "features"
     wait_for(lambda: done(folder, MAPS) > 5 or started.poll() is not None)
     everybody = psutil.Process(started.pid).children(recursive=True)
     spawned = [one for one in everybody if "resource_tracker" not in " ".join(one.cmdline())]
@@ -130,12 +142,12 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     numbers = {str(process) for process in (started.pid, *(one.pid for one in spawned))}
     for path in Path("/dev/shm").iterdir():  # joblib, torch and loky name files after the process
         assert not numbers & set(re.findall(r"\d+", path.name)), path
-    given = {"sample_rate": 44100, "duration": 5.0}
+    given = {"dataset": str(many.folder / f"{name}.csv"), "sample_rate": 44100, "duration": 5.0}
     second = extracted(many, data=tmp_path, features=" ".join(MAPS), **given)
     assert second.computed.total() == 2 * CLIPS - left
     assert not list((folder / "locks").glob("run-*"))
     extracted(many, data=tmp_path / "whole", features="mel", **given)
-    whole = contents(Cache(tmp_path / "whole" / "sounds" / "features"), "mel")
+    whole = contents(Cache(tmp_path / "whole" / name / "features"), "mel")
     assert len(whole) == CLIPS and contents(Cache(folder), "mel") == whole
 
 

@@ -23,7 +23,7 @@ from train.optimisation import smoothed_loss
 from train.options import BundleOptions, ExplainOptions, ExportOptions, ImportanceOptions, TrainedOptions
 from train.own_loop import OwnRun
 from train.rejection import Rejection
-from train.summary import UNFITTED, calibration, summary
+from train.summary import UNFITTED, calibration, score_lines, summary
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +66,28 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(finish
     assert list(thresholds.values()) == tags.fit_thresholds(known > 0, everything).tolist()
 
 
-def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(finished, tmp_path):
+def without_labels(finished, tmp_path, folds, labels):
+    """A copy of the run whose clips in these folds lack these labels."""
     copy = RunFolder(shutil.copytree(finished.path, tmp_path / "copy"))
     assert calibration(copy)["last"] == finished.config.calibration["last"]
-    for fold in copy.folds[1:]:
+    for fold in folds:
         rows = copy.predictions(fold)
         probabilities = rows[copy.classes].to_numpy(np.float32)
-        rows["target"] = [";".join({*target.split(";")} - {CLASSES[0]}) for target in rows["target"]]
+        rows["target"] = [";".join({*target.split(";")} - {*labels}) for target in rows["target"]]
         write_predictions(copy.fold(fold), rows, probabilities, copy.classes)
-    thresholds = calibration(RunFolder(copy.path))["last"].thresholds
+    return RunFolder(copy.path)
+
+
+def test_a_fold_without_a_label_has_no_score_in_the_summary(finished, tmp_path):
+    run = without_labels(finished, tmp_path, [1], CLASSES)
+    assert "map unknown, f1 unknown" in score_lines(run, [1])[0]
+    known = f"map {run.scores()['map'].mean():.3f} ± "
+    assert known in summary(run) and "nan" not in summary(run)
+
+
+def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(finished, tmp_path):
+    copy = without_labels(finished, tmp_path, finished.folds[1:], [CLASSES[0]])
+    thresholds = calibration(copy)["last"].thresholds
     assert thresholds.pop(CLASSES[0]) == UNFITTED
     known = finished.config.calibration["last"].thresholds
     assert thresholds == {name: known[name] for name in CLASSES[1:]}
