@@ -125,9 +125,9 @@ def time_loops(device: str, clips: int, folder: Path) -> Iterator[Sequence[str]]
     data = save_arrays(folder / "saved", clips)
     yield LOOPS
     yield ["---"] * len(LOOPS)
-    compiling = {False, device == "cuda"}
-    ways = itertools.product(("resnet18", RunOptions.model), (32, 256), ("fp32", "bf16"), compiling)
-    for model, batch, precision, compiled in ways:
+    for model, batch, precision, compiled in itertools.product(
+        ("resnet18", RunOptions.model), (32, 256), ("fp32", "bf16"), {False, device == "cuda"}
+    ):
         compute = Compute(device, precision, True, compiled=compiled)
         yield compare_loops(replace(run, model=model, batch=batch), compute, data, rounds=3)
 
