@@ -8,7 +8,7 @@ In a pair of feature sets the larger has all channels of the smaller and more. A
 ranked set lies between the two, because the two smaller steps say more. Channels count as often as they
 occur: mel+mel+mel adds mel+mel to mel, a control.
 
-`python -m train explain` writes fold*/attribution.csv, one row a test clip and channel: channel, method
+`python -m train explain` writes fold*/attribution.csv, a row for each test clip and channel: channel, method
 (permuted), clip_id, correct (the share of its repeats that were correct), selection (last | best).
 """
 
@@ -44,7 +44,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     ]
     for pair in combinations(runs, 2):
         if set() < differing_options(*pair) <= AUGMENTATION:
-            # The first run is the one without augmentation, or with the shorter list; then likewise `copies`.
+            # The first run is the one without augmentation, or with the shorter text; then likewise `copies`.
             less, more = sorted(
                 pair,
                 key=lambda run: [

@@ -27,7 +27,8 @@ def requested_ensemble(options: AnalysisOptions) -> RunFolder:
 def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     """Write the ensemble of these runs below runs/<dataset>/ and return it.
 
-    The same members in the same order replace it. RequestError if the runs cannot form an ensemble.
+    A second call with the same members in the same order replaces it. RequestError if the runs cannot form an
+    ensemble.
 
     write_ensemble(find("runs", "esc10"), Path("runs"))
     """
@@ -51,8 +52,8 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
             )
     names = [run.name for run in members]
     configs = [run.config for run in members]
-    # If all members selected their epoch alike (same validation, or none), each checkpoint is averaged;
-    # otherwise those that count are averaged and written as `last`.
+    # If all members selected their epoch alike (same validation, or none), last weights are averaged with
+    # last, best with best; otherwise those that count are averaged and written as `last`.
     alike = len({(run.selection_protocol, run.checkpoint) for run in members}) == 1
     means = {"last": np.mean([run.probabilities[0] for run in members], axis=0)}
     if alike:

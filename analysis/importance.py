@@ -1,12 +1,12 @@
-"""The importance of features: tests and intervals by source recording for the scores of `make importance`.
+"""The importance of features: tests and intervals over source recordings for the scores of `make importance`.
 
 Each feature has several measures (`ImportanceFolder.contributions`), which are averaged over folds. Measures
 are tested like differences between two runs: by sign flips of source recordings. All features of one measure
 are a family (maxT), and the interval inverts the test. The tests use log probability; accuracy (mAP for tags)
 is shown beside it.
 
-Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, or in the share of clips
-correct.
+Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, in the share of clips
+correct, or in mAP.
 """
 
 import numpy as np
@@ -27,8 +27,8 @@ FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
 def gain_tests(gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp]) -> pd.DataFrame:
     """Mean over folds, low, high, p and significant for each column of `gains` (N, F).
 
-    p and interval are corrected for all columns. A column with NaN has NaN and is not significant. With too
-    few recordings there is no interval.
+    p and interval are corrected for all columns. A column that holds a NaN gets NaN and is not significant.
+    With too few recordings there is no interval.
     """
     known = np.isfinite(gains).all(axis=0)
     weights = fold_weights(folds)[:, None]
@@ -105,10 +105,10 @@ def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], sco
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
-    """One row for each size of set: features, accuracy, milliseconds a clip, share of all features' gain.
+    """One row for each size of set: features, accuracy, milliseconds a clip, share of the full set's gain.
 
     For each fold, the fitted set with the best log probability on the other folds is scored on that fold;
-    `features` and `milliseconds` are those of the set that is best on all folds.
+    `features` and `milliseconds` are those of the set with the best mean over all folds.
     """
     names = folder.features
     folds = folder.clips["fold"].to_numpy()
@@ -137,8 +137,8 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
 
     The table is empty if the smallest part has fewer than FEWEST_RECORDINGS, or if two parts have equally
     many. A row for twice the recordings follows if a power law of the error fits: the line through the
-    logarithms of the four error rates must fall and stay within their intervals. To first order, the error
-    that the law predicts is a mean over clips too, so its interval is computed like the others.
+    logarithms of the four error rates must fall and stay within their intervals. Linearised, the error
+    that the law predicts is a mean of one number a clip, so its interval is computed like the others.
     """
     clips = folder.clips
     names = ["share", "recordings", "accuracy", "low", "high"]

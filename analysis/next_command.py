@@ -44,7 +44,7 @@ class Situation:
         return without(self.given, "RUNS")
 
     def train(self, run: Run, *sets: str) -> str:
-        """The command that trains a run's configuration on these sets; with RETRAIN=1 if any is outdated."""
+        """The command that trains a run's configuration on these sets; RETRAIN=1 if a run is outdated."""
         again = ["RETRAIN=1"] if self.outdated else []
         return make_command("sweep", *self.given, *again, f"FEATURES={' '.join(sets)}", *own_words(run))
 
@@ -94,7 +94,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     if found.state == "chance" and untried:
         return situation.extracted(untried, situation.train(best, *untried)), "different"
     if len(ranked) == 1:
-        # Train the features of a combined set alone, or combine a single feature with another.
+        # Train each feature of a combined set alone, or combine a single feature with another.
         first, *others = dict.fromkeys(best.features.split("+"))
         if others:
             return situation.train(best, first, *others), "combine"

@@ -18,14 +18,14 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     )
     confusion: Literal["counts", "rates"] = option(
         "counts",
-        "cells of the saved confusion matrices: counts, or percentages of the row",
+        "cells of the confusion matrices in figures/: counts, or percentages of the row",
     )
     figures: int = option(
         4,
-        "draw the figures of this many runs, the best first; the page shows all runs",
+        "draw the figures of this many runs, the best first; the page's tables have all",
         least=0,
     )
-    audio_mb: float = option(1, "MB of clips' audio in the page; 0 embeds no clip and links files", least=0)
+    audio_mb: float = option(1, "most MB of clips' audio in the page; other clips are linked", least=0)
     seed: int = option(0, "seed that draws the clips that the data section summarises", **SEED)
     paper: bool = option(
         False, "write for papers too: figures as PDF and PNG, a LaTeX document, a methods paragraph"

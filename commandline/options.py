@@ -38,7 +38,7 @@ def option(
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both allowed. `traits` are further properties: `positional=True`
+    `least` and `most` bound a number, both inclusive. `traits` are further properties: `positional=True`
     takes words without a name; results/training_options.py has others.
     """
     return dataclasses.field(
@@ -65,7 +65,7 @@ def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
 class Options:
     """The base of all options: every subclass is a frozen dataclass that checks its values."""
 
-    shared: typing.ClassVar["type[Options] | None"] = None  # a class whose options the command takes as texts
+    shared: typing.ClassVar["type[Options] | None"] = None  # options that the command takes too
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
@@ -78,7 +78,7 @@ class Options:
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""
-                if isinstance(value, int | float) and not least <= value <= most:  # false for NaN too
+                if isinstance(value, int | float) and not least <= value <= most:  # NaN is out of bounds
                     expected = f"at least {least:.12g}" if value < least else f"at most {most:.12g}"
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
@@ -90,7 +90,7 @@ class Options:
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options from texts by field name; a text overrides what another field `expands` to.
+        """The options from texts by field name; a given text overrides that of a recipe.
 
         RequestError names the first mistake.
         """
@@ -151,7 +151,7 @@ class ReportsOptions(Options):
 def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
     """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are no option are dropped.
 
-    RequestError for a flag that is no option; a variable that is none is left to `build`.
+    RequestError for a flag that is no option; `build` refuses a variable that is none.
 
         DatasetOptions.build(texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"]))
     """

@@ -50,7 +50,7 @@ def progress(
     done: int = 0,
     silent: bool = False,
 ) -> "tqdm[Any]":
-    """A tqdm bar that appears after two seconds; if stderr is no terminal, a line a minute.
+    """A tqdm bar, shown from the first step after two seconds; if stderr is no terminal, a line a minute.
 
     Speed and remaining time count from the end of the first step, which also loads and compiles.
     """
@@ -83,7 +83,7 @@ def progress(
         initial=done,
         delay=QUIET_SECONDS,
         leave=False,
-        position=0,  # also beside a bar that an error left behind
+        position=0,  # even if an error left another bar open
         disable=silent,
         **bar,
     )
@@ -179,7 +179,7 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     for column in zip(header, *cells, strict=True):
         width = max(map(len, column))
         numbers = bool(cells) and all(
-            cell in ("", "-") or cell.lstrip("+-")[:1].isdigit() for cell in column[1:]
+            cell in ("", "-") or cell.lstrip("+-−")[:1].isdigit() for cell in column[1:]
         )
         columns.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in column])
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns))

@@ -1,11 +1,11 @@
 """Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, with one exception: if the
-header of an MP3 does not state its length, libsndfile estimates it, and librosa may lose the end and keeps
-about 12 ms of the encoder's delay. Files are decoded in blocks, and no further than a clip needs. A file that
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, with one exception: an MP3
+whose header does not state its length. There librosa may lose the end and keeps about 12 ms of the encoder's
+delay; here the frames are counted. Files are decoded in blocks, and no further than a clip needs. A file that
 is found damaged is refused with the reason.
 
-Only regular files are opened. `decode` refuses clips of more than MOST_SAMPLES, before or after resampling,
+Only regular files are opened. `decode` refuses to read more than MOST_SAMPLES, before or after resampling,
 because a small file may unpack to a huge one. `blocks` has no such limit: it holds one block at a time.
 """
 
@@ -84,7 +84,8 @@ def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHO
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32; zeros behind its end.
 
     AudioError if the file is missing, empty, damaged or not audio; if it ends more than ROUNDED before the
-    span does; if the clip is too long; if the part that is read has NaN or samples beyond LARGEST_SAMPLE.
+    span does; if more than MOST_SAMPLES would be read; if the part that is read has NaN or samples beyond
+    LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
@@ -181,7 +182,7 @@ class Recording:
 
 
 def _reach(rate: int) -> int:
-    """Samples that are read on each side of a cut."""
+    """Samples that are read beyond each side of a cut."""
     return max(round(LEAST_REACH[0] * rate), LEAST_REACH[1])
 
 
@@ -189,7 +190,7 @@ def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Sample
     """The next `frames` of an open file, mono; AudioError if that is more than MOST_SAMPLES."""
     most = frames * max(1.0, sample_rate / file.samplerate)
     if most > MOST_SAMPLES:
-        raise AudioError(f"too long: {most:.3g} samples are more than the {MOST_SAMPLES:.3g} of one file")
+        raise AudioError(f"too long: {most:.3g} samples, at most {MOST_SAMPLES:.3g} are read")
     return np.concatenate(list(_mono_blocks(file, frames)))
 
 

@@ -29,7 +29,7 @@ definition = DEFINITIONS.register()  # decorator: the function's name is the fea
 RELATIVE_TOLERANCE = 1e-4  # share of s, the largest |value| of a row on the clips compared
 SMALLEST_SCALE = 1e-3  # s is at least this share of the feature's largest |value|
 TINY = 1e-300  # divisor if the tolerance is 0
-# features whose values are one of many bins: share of values that must agree
+# features that choose among many bins: share of values that must agree
 PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}
 # features of an estimated tuning or tempo: share of clips that must agree in all values
 BY_ESTIMATE = dict.fromkeys(
@@ -61,7 +61,7 @@ class Agreement(NamedTuple):
 
 
 def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
-    """(rows, 1) the s of the tolerance: the largest |value| of a row, at least 1/1000 of the feature's."""
+    """(rows, 1) scale s of the tolerance: the largest |value| of a row, at least 1/1000 of the feature's."""
     largest = np.abs(theirs).max(axis=(0, 2)).astype(float)
     return np.maximum(largest, SMALLEST_SCALE * largest.max())[:, None]
 
@@ -69,7 +69,7 @@ def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
 def agreement(
     name: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], stored: object = None
 ) -> Agreement:
-    """Compare `ours`, a feature of several clips, (rows, frames) each, with `theirs`, by definition.
+    """Compare `ours`, a feature of several clips, (rows, frames) each, with the definition's `theirs`.
 
     stored  the type that `ours` were rounded to; the tolerance grows by half a unit in its last place
     """
@@ -113,7 +113,7 @@ LIBROSA_CALLS = {
     "zcr": "feature.zero_crossing_rate",
 }
 
-LEVELS = ("stft", "cqt", "vqt")  # features that are the level of one call
+LEVELS = ("stft", "cqt", "vqt")  # features that are the level, in dB, of one call's result
 
 
 def plain(call: str):
@@ -171,7 +171,7 @@ def pcen(y, sr, **more):
 
 
 def hpss_mel(y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
-    """The definitions of harmonic and percussive: the two parts of the separation."""
+    """Levels, in dB, of the harmonic and the percussive part."""
     bank = {"n_mels": n_mels, "fmin": fmin, "fmax": fmax}
     separated = librosa.decompose.hpss(np.abs(librosa.stft(y=y, **framing)), kernel_size=kernel_size)
     return [librosa.power_to_db(melspectrogram(S=part**2, sr=sr, **bank)) for part in separated]

@@ -2,9 +2,9 @@
 
     pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
     rhythm        steady_beat     galloping_beat      equally many beats a second, even or short-short-long
-    timbre        hollow_drone    bright_drone        tones of odd partials, or brighter tones of all
+    timbre        hollow_drone    bright_drone        odd partials, or all partials and brighter
     noise colour  hiss            rumble              noise that falls by about 2 or 5 dB an octave
-    envelope      knocks          swells              bursts that begin at once and fade, or run backwards
+    envelope      knocks          swells              bursts that begin abruptly and fade, or run backwards
 
 `synth_mix` mixes sounds of the first four pairs: one to three classes a clip, from different pairs.
 
@@ -58,7 +58,7 @@ class SourceRecording:
         self.room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)  # impulse response
         self.room *= rng.uniform(0.1, 0.7) / np.linalg.norm(self.room)
         self.room[0] = 1  # the direct sound
-        self.pitch = rng.uniform(80, 250)  # Hz, lowest tone of the drones
+        self.pitch = rng.uniform(80, 250)  # Hz, the middle of the drones' glide
         self.tilt = rng.uniform(-0.2, 0.2)  # added to the rolloff of tones
         self.beat = rng.uniform(0.29, 0.31)  # seconds between beats, on average
         self.centre = np.exp(rng.uniform(np.log(300), np.log(5000)))  # Hz, centre of bursts and resonance
@@ -101,7 +101,7 @@ def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samp
 
 
 def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
-    """Noise around the source's centre that begins at once and fades."""
+    """Noise around the source's centre that begins abruptly and fades."""
     size = next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
     noise = filtered(rng.standard_normal(size), lambda octaves: np.exp(-(octaves**2)), source.centre)
     return noise * np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
@@ -150,7 +150,7 @@ def drone(
 
 
 def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
-    """Steady noise, with a slope near that of its class and its source's resonance."""
+    """Steady noise with its source's resonance and a slope near its class's."""
     noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1))
     return filtered(
         noise, lambda octaves: 10 ** (source.resonance * np.exp(-(octaves**2)) / 20), source.centre
@@ -241,7 +241,7 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
 
 
 def wav(samples: Samples) -> bytes:
-    """A WAV file of 16 bits, as bytes: libsndfile itself would not notice a full disk."""
+    """A WAV file of 16 bits, as bytes: libsndfile does not notice a full disk when it writes a file."""
     file = io.BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     return file.getvalue()

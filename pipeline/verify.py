@@ -1,4 +1,4 @@
-"""`python -m pipeline verify`: check a cache for damage; RECOMPUTE=N computes N clips by definition."""
+"""`python -m pipeline verify`: check a cache for damage; RECOMPUTE=N compares N clips with librosa."""
 
 import itertools
 from contextlib import suppress
@@ -38,7 +38,7 @@ def run(options: VerifyCommand) -> int:
 
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
-    """Compute random clips by definition; True if a clip could be read and all values compared agree."""
+    """Compare random clips with `pipeline.reference`; True if a clip was read and every feature agrees."""
     table = cache.clips
     chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
     sources = list(map(Source, table["path"], table["alteration"], spans(table)))
@@ -49,7 +49,7 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
         except audio.AudioError as error:
             print(f"  {table['clip_id'][row]}: {error}")
     agree = bool(sounds)
-    print(f"{counted(len(sounds), 'clip')} computed again by definition:")
+    print(f"{counted(len(sounds), 'clip')} computed again by the plain definitions:")
     for name in progress(names, label="recompute", unit="features"):
         try:
             feature = cache[name]
@@ -63,7 +63,7 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
                 ours.append(feature.read(np.array([row]))[0])
                 theirs.append(reference.compute(kind, y, cache.sample_rate, **feature.parameters))
         if not ours:
-            print(f"  {name}: no definition of this project, or none of these clips is stored")
+            print(f"  {name}: not compared: it has no plain definition, or none of these clips is stored")
             continue
         found = reference.agreement(kind, ours, theirs, stored=feature.dtype)
         print(f"  {found.text}")

@@ -26,7 +26,7 @@ class Source(NamedTuple):
     path: str
     alteration: str
     span: audio.Span
-    version: tuple[int, int] = (0, 0)  # size and time of the file when its fingerprint was made
+    version: tuple[int, int] = (0, 0)  # size and time of the file when the clip's fingerprint was made
 
     def load(self, sample_rate: int, samples: int) -> audio.Samples:
         """(samples,) float32, mono, altered if the clip is a copy; AudioError as in `load_clip`."""
@@ -59,7 +59,7 @@ class ExtractionResult:
     """feature -> time of these clips; features divide the time of a spectrum that they share"""
 
     def seconds_a_clip(self) -> dict[str, float]:
-        """Seconds of one core a clip, by feature."""
+        """Core seconds for one clip, by feature."""
         return {feature: self.nanoseconds[feature] / clips / 1e9 for feature, clips in self.timed.items()}
 
     def __add__(self, other: "ExtractionResult") -> "ExtractionResult":

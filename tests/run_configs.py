@@ -65,8 +65,11 @@ def importance_config(*features, **given):
         "task": "classes",
         "seed": 0,
         "permutations": 20,
+        "clips": 120,
+        "classes": named("a", "b"),
         "features": features,
         "fingerprints": {},
+        "extraction": {name: ExtractionCost(megabytes=1.0) for name in features},
         "recordings": (8.0, 16.0, 32.0, 64.0),
         "redundancy": tuple(map(tuple, np.eye(len(features)).tolist())),
     }

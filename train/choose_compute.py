@@ -31,15 +31,15 @@ from train.options import RunOptions
 ROUNDS = 3  # rounds of a race, at most; each way's fastest step counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
 GAIN = 1.15  # an earlier way stands unless another is this much faster: noise must not choose
-# A run on a GPU is compiled from this many steps on, since compiling takes a minute or more. On a CPU it does
+# A run on a GPU of at least so many steps is compiled; compiling takes a minute or more. On a CPU it does
 # not pay: compiling ResNet-18 in bf16 took 161 s, and each step then took 1.1 times as long.
 WORTH_COMPILING = 5_000
 LOSS = 0.05  # allowed relative difference of a step's loss; sound steps differed by at most 0.018
 RATIO = 2.0  # allowed ratio of the lengths of a parameter's two gradients; sound ones reached 1.35
 # The turn of a kernel's or matrix's gradient is 1 - its cosine with the gradient in fp32. Rounding the
-# weights and the batch to the number format causes a turn even in fp32. A run may turn a gradient by TURN +
-# TIMES x that turn. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a sound ResNet-50 only 0.1. No
-# registered model needed more than 2.8 times.
+# weights and the batch to the number format causes a turn even if the step computes in fp32. A run may turn a
+# gradient by TURN + TIMES x that turn. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a sound ResNet-50
+# only 0.1. No registered model needed TIMES above 2.8.
 TURN, TIMES = 0.05, 4.0
 NEGLIGIBLE = 1e-3  # gradients shorter than this share of the total length are rounding noise
 
@@ -95,19 +95,19 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
     The fast format stands before fp32, on a CPU one thread before all cores. Kernels for images are fastest
     channels last. A network on vectors (H and W are 1) is too small to gain by any of these.
     """
-    numbers = tuple(shape[2:]) == (1, 1)
+    vectors = tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
     if options.precision != "auto":
         formats = [options.precision]
-    elif device == "cuda" and not numbers:
+    elif device == "cuda" and not vectors:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         formats = ["bf16" if bf16 else "fp16", "fp32"]
-    elif device == "cpu" and not numbers and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
+    elif device == "cpu" and not vectors and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
         formats = ["bf16", "fp32"]
     threads = [threads_of(options.threads)]
     if options.threads == "auto":
-        threads = [1] if numbers or device != "cpu" else sorted({1, *threads})
-    last = device != "mps" and not numbers
+        threads = [1] if vectors or device != "cpu" else sorted({1, *threads})
+    last = device != "mps" and not vectors
     return [Compute(device, precision, last, count) for precision in formats for count in threads]
 
 
@@ -152,7 +152,7 @@ def recall(kept: Path, device: str, facts: Sequence[object], find: Callable[[], 
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
-    """The difference, in words, of a step computed this way from plain fp32 on one thread; '' if they agree.
+    """How a step computed this way differs from plain fp32 on one thread, in words; '' if they agree.
 
     The batch is halved until its step in fp32 fits in memory.
     """
@@ -166,9 +166,9 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
             if half < 2 or not is_shortage(error):
                 raise
             batch = batch[0][:half], batch[1][:half]
-    rounded = exact  # the step with rounding alone, replaced below if the format rounds
+    rounded = exact
     if compute.precision != "fp32":
-        kind = TYPES[compute.precision]
+        kind = TYPES[compute.precision]  # weights and batch rounded to it, the step in fp32
         coarse = copy.deepcopy(network)
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()

@@ -24,7 +24,7 @@ DEVICES = get_args(Device)
 NEVER = -1
 POISON = 0x80  # glibc fills new memory with the inverted byte, 0x7f: 3.4e38 in fp32 and in bf16
 
-# torch has a class of errors only for a GPU's memory. The last text is oneDNN's: it cannot build its kernels.
+# Texts of errors for lack of RAM: torch has a class only for a GPU's memory. The last text is oneDNN's.
 SHORTAGE = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
 
 
@@ -148,8 +148,8 @@ def keep_freed_memory() -> None:
 
     glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
     the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. A higher mmap threshold, as in
-    pipeline.pool, is not enough: glibc allows 32 MB at most, a quarter of an activation. Nothing happens
-    under other C libraries.
+    pipeline.pool, is not enough: glibc allows 32 MB at most, a quarter of the largest activation. Nothing
+    happens under other C libraries.
     """
     system.set_malloc(system.MMAP_MAX, 0)
     system.set_malloc(system.TRIM_THRESHOLD, NEVER)

@@ -12,7 +12,7 @@ from torch import nn
 from train.options import RunOptions
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-AVERAGE_RAMP = 10  # step n keeps at most (1 + n) / (10 + n) of the average, which forgets the first steps
+AVERAGE_RAMP = 10  # step n keeps at most (1 + n) / (10 + n) of the average, to forget the first steps
 
 
 def smoothed_loss(
@@ -26,8 +26,8 @@ def smoothed_loss(
     """Mean cross-entropy of all members' logits (B, M, K) against targets y (B, K).
 
     The classes share `smoothing` of a target evenly (Szegedy et al. 2016).
-    Class weights (K,) weigh each clip by the classes of its target. torch would weigh each term of the sum,
-    which pulls a clip towards the rare classes that smoothing adds to its target.
+    Class weights (K,) weigh each clip by the classes of its target. torch would weigh each class's term of
+    the cross-entropy, which pulls a clip towards the rare classes that smoothing adds to its target.
     With `tags` the loss is the mean binary cross-entropy, positive targets weighted by `weight`.
     """
     logits = members.flatten(0, 1)
@@ -98,7 +98,7 @@ class EarlyStopping:
 
     select: str
     patience: int  # 0: never stop
-    on_plateau: bool  # lower the rate after each third of the patience, or after each 5 epochs without one
+    on_plateau: bool  # lower the rate after patience/3 epochs without a better score, or 5
     best: float = math.nan
     since: int = 0  # epochs without a better score
     lowered: int = 0

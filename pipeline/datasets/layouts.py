@@ -24,7 +24,7 @@ from pipeline.audio import AUDIO_FILE
 from pipeline.datasets.readers import Listing, clip_table, read_csv, split_labels, tags_note
 
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
-SIDES = {"val": 1, "train": 2, "eval": 3}  # folds; VAL=next takes fold 1 after the last, so val after eval
+SIDES = {"val": 1, "train": 2, "eval": 3}  # folds; VAL=next validates eval's model on val
 FOLD_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), SIDES["train"]),
     **dict.fromkeys(("val", "valid", "validation", "dev"), SIDES["val"]),
@@ -85,7 +85,8 @@ def read_fsd50k(folder: Path) -> Listing:
 def files_below(folder: Path) -> list[str]:
     """Sorted paths of the files below `folder`, relative to it.
 
-    Links are followed once. Hidden files and folders are left out. OSError if a folder cannot be read.
+    Links are followed, but no folder is read twice. Hidden files and folders are left out. OSError if a
+    folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:

@@ -30,7 +30,7 @@ from pipeline.datasets.readers import (
 from pipeline.options import ExtractOptions, SourceOptions
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
-MOST_CLIPS = 0.9  # least share of clips that a proposed duration holds whole
+HELD_WHOLE = 0.9  # least share of clips that a proposed duration holds whole
 LESS_PADDING = 0.1  # a proposal lowers the share of padding by at least this
 # options that a cache ignores, with a note
 OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")
@@ -65,7 +65,7 @@ class Dataset:
 
 
 def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
-    """A note that names the given options of OF_AUDIO; none if none is given."""
+    """A note that names the given options of OF_AUDIO; () if none is given."""
     names = [name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")]
     return (f"{', '.join(names).upper()} ignored: a cache is used as it is",) if names else ()
 
@@ -75,7 +75,7 @@ def load(options: SourceOptions) -> Dataset:
 
     A missing named dataset is downloaded or synthesised. Folds that are not the dataset's own are kept in
     `<data>/<name>/folds.csv`. RequestError if there are fewer than two classes, or if the name belongs to
-    features of another source; that file is then not written.
+    features of another source; folds.csv is then not written.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
@@ -215,7 +215,7 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
     def padding(of: float) -> float:
         return float(1 - np.minimum(seconds, of).mean() / of)
 
-    most = float(np.quantile(seconds, MOST_CLIPS, method="higher"))
+    most = float(np.quantile(seconds, HELD_WHOLE, method="higher"))
     shorter = round(STEP * math.ceil(round(most / STEP, 6)), 2)
     if shorter >= duration or padding(duration) - padding(shorter) < LESS_PADDING:
         return ""

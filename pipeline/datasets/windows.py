@@ -21,7 +21,7 @@ from features_cache.location import NAMED
 from features_cache.table import SEPARATOR, by_label, has_tags, refuse_class_names
 from pipeline import audio
 from pipeline.datasets.events import find_recordings, read_events
-from pipeline.datasets.load import MOST_CLIPS, STEP
+from pipeline.datasets.load import HELD_WHOLE, STEP
 from pipeline.datasets.readers import clip_ids
 from pipeline.options import WindowsCommand
 from results.events import ALL, BACKGROUND, best_possible, label_windows
@@ -44,8 +44,8 @@ def csv_path(options: WindowsCommand) -> Path:
 
 
 def default_length(events: pd.DataFrame) -> float:
-    """The length in seconds that MOST_CLIPS of the events fit into, at least SHORTEST, at most LONGEST."""
-    most = float((events["end"] - events["start"]).quantile(MOST_CLIPS))
+    """The length in seconds that HELD_WHOLE of the events fit into, at least SHORTEST, at most LONGEST."""
+    most = float((events["end"] - events["start"]).quantile(HELD_WHOLE))
     return round(min(max(STEP * math.ceil(round(most / STEP, 6)), SHORTEST), LONGEST), 2)
 
 

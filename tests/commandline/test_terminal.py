@@ -31,8 +31,8 @@ def test_numbers_read_naturally(shown, values, texts):
 
 
 def test_a_table_aligns_numbers_to_the_right():
-    table = text_table([["mel", "9.5"], ["chroma", "10.25"]], ["feature", "ms"])
-    assert table == "feature     ms\nmel        9.5\nchroma   10.25"
+    table = text_table([["mel", points(-0.095)], ["chroma", "10.25"]], ["feature", "ms"])
+    assert table == "feature     ms\nmel       −9.5\nchroma   10.25"
 
 
 def test_short_work_shows_nothing(capsys):
