@@ -69,7 +69,7 @@ def _install(archive: Path, folder: Path) -> None:
             raise Refused(f"{faulty}: {'; '.join(wrong[:3])}")
         with archive.open("rb") as file:
             if hashlib.file_digest(file, "md5").hexdigest() != MD5:
-                print(f"{archive} has another MD5 than {MD5}, but the table, names and lengths of ESC-50")
+                print(f"{archive} is not the archive of MD5 {MD5}, but holds all of ESC-50's clips")
         if not (root / "LICENSE").is_file():
             (root / "LICENSE").write_text(CREDIT + "\n")
         for part in PARTS:
@@ -86,10 +86,10 @@ def faults(folder: Path) -> Iterator[str]:
         return
     names = rows["filename"]
     if len(rows) != CLIPS or not names.is_unique:
-        yield f"its table has {len(rows)} rows and {names.nunique()} clips, expected {CLIPS} of each"
+        yield f"its table has {names.nunique()} clips, expected {CLIPS}"
     stated = rows["fold"].str.cat(rows[["src_file", "take", "target"]], sep="-") + ".wav"
     for name in names[names != stated]:
-        yield f"{name!r} is not fold-source-take-class.wav of its row in the table"
+        yield f"{name!r} is not named fold-source-take-class.wav as its row in the table says"
     for name in sorted({path.name for path in audio_dir.glob("[!.]*")} - set(names)):
         yield f"not in the table: audio/{name}"
     for name, info in zip(names, audio.file_infos([audio_dir / name for name in names])):
