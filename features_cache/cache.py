@@ -32,6 +32,7 @@ from features_cache.hdf5 import Attributes
 from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
 from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
+from storage.files import content_hash
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 
@@ -318,19 +319,27 @@ class Cache:
         """The changes of the dataset since extraction, such as `3 clips new`; empty if there are none.
 
         It is empty too if no audio file is there: the cache may be used on another machine.
-        Audio files are compared by size and time, a table by its number of rows. New files are looked for
-        beside known ones, but not in a folder with a CSV table, which may leave files out on purpose.
+        Audio files are compared by size and time, those of another time by content, a table by its number of
+        rows. New files are looked for beside known ones, but not in a folder with a CSV table, which may
+        leave files out on purpose.
         """
         clips = self.sources[(self.sources["copy_of"] == "") & (self.sources["path"] != "")]
         files = clips.drop_duplicates("path")
-        known = dict(zip(files["path"], zip(files["source_size"], files["source_time_ns"])))
+        known = dict(
+            zip(files["path"], zip(files["source_size"], files["source_time_ns"], files["source_hash"]))
+        )
         gone = changed = new = 0
-        for path, version in known.items():
+        for path, (size, time, content) in known.items():
+            if not size:  # it was gone at extraction
+                continue
             try:
                 state = Path(path).stat()
-                changed += any(version) and (state.st_size, state.st_mtime_ns) != version
+                same = state.st_size == size and (
+                    state.st_mtime_ns == time or content_hash(Path(path)) == content
+                )
+                changed += not same
             except OSError:
-                gone += any(version)  # without a version the file was gone at extraction
+                gone += 1
         if gone == len(known):
             return ""
         source = Path(self.settings["source"])

@@ -9,7 +9,6 @@ Only regular files are opened. `decode` refuses to read more than MOST_SAMPLES, 
 because a small file may unpack to a huge one. `blocks` has no such limit: it holds one block at a time.
 """
 
-import hashlib
 import io
 import math
 import os
@@ -222,12 +221,6 @@ def version(path: str | Path) -> tuple[int, int]:
     except (OSError, ValueError):  # ValueError: a name with a zero byte
         return 0, 0
     return status.st_size, status.st_mtime_ns
-
-
-def content_hash(path: Path) -> str:
-    """Hash of a file's content, 32 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:

@@ -46,6 +46,7 @@ from pipeline.next_step import features_command, former_runs, missing_clips, tra
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
 from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source
+from storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504
@@ -209,7 +210,7 @@ def read_source(path: str) -> tuple[str, float]:
     """Hash of a file's content, and seconds of audio; '' and 0 if it cannot be opened."""
     try:
         info = audio.file_info(path)
-        return audio.content_hash(Path(path)), info.frames / info.sample_rate
+        return content_hash(Path(path)), info.frames / info.sample_rate
     except (audio.AudioError, OSError):
         return "", 0.0
 

@@ -1,5 +1,6 @@
 """Files that are replaced whole or not at all, and locks, which are files of their own."""
 
+import hashlib
 import os
 import socket
 from collections.abc import Iterator
@@ -103,3 +104,9 @@ class Lock:
 
     def __exit__(self, *exception: object) -> None:
         self.release()
+
+
+def content_hash(path: Path) -> str:
+    """Hash of a file's content, 32 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -34,6 +34,7 @@ from results.config import StoredChannel
 from results.events import BACKGROUND, detection_scores, join_windows, label_windows, middles
 from results.run_folder import RunFolder
 from results.tags import epoch_scores
+from storage.files import content_hash
 from train.bundle import (
     AGREES,
     BATCH,
@@ -278,7 +279,7 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
     trained = {}
     for name, file in files.items():
         with suppress(OSError):  # the prediction names files that cannot be read
-            if file.stat().st_size in sizes and (clip := known.get(audio.content_hash(file))):
+            if file.stat().st_size in sizes and (clip := known.get(content_hash(file))):
                 trained[name] = clip
     if trained:
         name, clip = next(iter(trained.items()))
