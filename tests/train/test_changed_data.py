@@ -1,5 +1,6 @@
 """Clips that change after training: the messages, and RETRAIN=1."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -82,12 +83,16 @@ def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
     assert Cache(cache_folder).source_changes() == ""
 
 
-def test_audio_that_a_published_table_leaves_out_is_not_new(tmp_path):
+def test_audio_that_a_table_leaves_out_is_not_new_and_copied_audio_is_not_changed(tmp_path):
     folder = esc_layout(tmp_path / "esc", "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2")
     given = {"dataset": str(folder), "data": tmp_path / "data", "sample_rate": 8000, "duration": 0.1}
     assert not extract(FeaturesCommand(features="rms", jobs=1, **given))
     shutil.copy(folder / "audio" / "1-1-A-0.wav", folder / "audio" / "unlisted.wav")
     cache = Cache(tmp_path / "data" / "esc" / "features")
+    second = folder / "audio" / "2-2-A-1.wav"
+    os.utime(second, (0, 0))
     assert cache.source_changes() == ""
+    second.write_bytes(second.read_bytes()[::-1])
+    assert cache.source_changes() == "1 clip changed"
     (folder / "audio" / "1-1-A-0.wav").unlink()
-    assert cache.source_changes() == "1 clip removed"
+    assert cache.source_changes() == "1 clip removed, 1 clip changed"
