@@ -5,10 +5,10 @@ Here each operation is one loop over sixteen frames, which the compiler vectoris
 1.4 us with AVX2. The order of operations is always the same, so that no digit depends on the processor.
 Lengths other than powers of two from 32 to 4,096, and fewer than sixteen frames, go to scipy.
 
-A real frame of 2n samples is a complex one of n points: even samples are real, odd ones imaginary.
+A real frame of 2n samples is treated as n complex points: even samples are real, odd ones imaginary.
 Butterflies of radix 4 transform the points in place. Each pass splits a polynomial, whose coefficients are
 the points, into its remainders modulo four polynomials x^m - w of a fourth of its length (Bernstein,
-Multidigit multiplication for mathematicians, 2001, section 2). One factor w serves a whole block of
+Multidigit multiplication for mathematicians, 2001, section 2). Three factors serve a whole block of
 butterflies, and bin k ends at the place that is k with its bits reversed.
 """
 
@@ -24,7 +24,7 @@ from pipeline.kernels import compiled, inlined
 LANES = 16  # frames side by side: 2,048 points of them stay in the second-level cache
 ROW = 2 * LANES  # values of one point: the real part of each frame, then the imaginary ones
 LENGTHS = [2**k for k in range(5, 13)]  # lengths of real frames that are compiled
-LOUDER = 2.0**16  # scale: squares of magnitudes from 2e-24 on keep all digits of float32
+LOUDER = 2.0**16  # scale: magnitudes of 2e-24 and more, squared, keep all digits of float32
 BLOCK = 32  # frames that scipy transforms at a time
 
 
@@ -70,7 +70,7 @@ def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarr
 
 
 def autocorrelation(y: np.ndarray, hop_length: int, window: np.ndarray, lags: int) -> np.ndarray:
-    """(lags, frames): `librosa.autocorrelate` of the frames of `y`, not centred, times the window.
+    """(lags, frames): `librosa.autocorrelate` of each frame of `y` times the window; frames are not centred.
 
     The window is as long as a frame; the result has its precision.
     """
@@ -159,7 +159,7 @@ def _sum_and_difference(a, b):
 
 
 def _butterflies(distance):
-    """One pass over all points: each is combined with the points 1, 2 and 3 times `distance` further on.
+    """One pass over all points: each butterfly joins four points, `distance` apart.
 
     Each distance has its own function, because the compiler vectorises only distances that it knows.
     """
@@ -262,7 +262,7 @@ def _magnitudes(y, hop_length, window, tables, result):
 
 @compiled
 def _phase_slopes(y, hop_length, tables, result):
-    """A bin with a Hann window, or with its derivative, is a sum of three bins without a window."""
+    """A bin with a Hann window is a sum of three bins without a window, with its derivative of two."""
     n = len(tables[1]) - 1
     frames = result.shape[1]
     x = np.empty(n * ROW)
@@ -323,7 +323,8 @@ def _autocorrelation(y, hop_length, window, tables, result):
     points = x.reshape(n, ROW)
     of_power = power.reshape(n, ROW)
     samples = power.reshape(2 * n, LANES)
-    scale = window.dtype.type(1 / (16 * n))  # the transform back needs 1 / 2n, the doubled bins 1 / 8
+    # 1 / 2n for the transform back, 1 / 8 because bins are doubled before squaring and again after it
+    scale = window.dtype.type(1 / (16 * n))
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)
         _load(y, first, hop_length, window, x)
