@@ -6,7 +6,7 @@ from analysis.error_browser import by_category
 from analysis.figures import FigureWriter
 from analysis.findings import Findings
 
-SETS_SHOWN = 24  # most rows of a figure, except the accuracy heat map; the page's table has all runs
+SETS_SHOWN = 24  # most sets in a figure that has a row for each set; the page's table has all runs
 STEMS = {"features": "additions", "augmentation": "augmentation"}  # kind of ablation -> its figure's file
 
 

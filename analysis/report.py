@@ -55,11 +55,11 @@ class Content:
     checked: list[Attributes] | None  # findings of `check`; None if it has not examined these clips
     results: Results
     problems: list[Problem]
-    # filled by `find`
+    # first filled by `find`
     found: Findings = field(default_factory=lambda: Findings("none"))
     outdated: set[str] = field(default_factory=set)  # names of runs trained before the dataset changed
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    # filled by `draw`
+    # first filled by `draw`
     sections: dict[str, str] = field(default_factory=dict)  # template -> its title in the page's navigation
     shown: dict[str, object] = field(default_factory=dict)  # name -> further value for the templates
     files: set[str] = field(default_factory=set)  # paths of written files, relative to the report's folder
@@ -218,7 +218,7 @@ def show_detections(content: Content) -> None:
 
 def show_importance(content: Content) -> None:
     """Add the section of the largest finished call of `make importance`, and name the other calls."""
-    calls = {}  # folder -> sort key: most classes first, then most features, then the newest
+    calls = {}  # folder -> sort key, largest first: classes, features, time
     for folder in find_importance(content.options.runs, content.job.dataset):
         try:
             if folder.lacking:
@@ -270,7 +270,7 @@ def propose(content: Content) -> tuple[str, str]:
 
 
 def write(content: Content, command: str, reason: str) -> Built:
-    """Write the tables, the page, which proposes `command`, and with PAPER=1 the files for papers."""
+    """Write the tables, the page and, with PAPER=1, the files for papers; the page proposes `command`."""
     job = content.job
     found = content.found
     cache = content.cache

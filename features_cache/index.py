@@ -2,7 +2,7 @@
 
 index.h5       the clip table, the audio's source, and a link to the values of every feature
 check.json     the findings of `python -m pipeline check`
-failures.csv   clips that could not be done, and why; they keep their rows, with state 0
+failures.csv   clips that could not be done, and why; these clips keep their rows, with state 0
 costs.csv      seconds of one core that a feature took for a clip, and the number of clips measured. Features
                divide the time of a spectrum that they share. A cache works without this file.
 verified.csv   size and time of each feature's file when all its clips were intact. A run does not read an
@@ -74,7 +74,7 @@ def stored_ids(clips: pd.DataFrame) -> NDArray[np.bytes_]:
 def refresh(
     folder: Path, clips: pd.DataFrame, settings: Mapping[str, object], part: slice = slice(0, 0)
 ) -> None:
-    """Replace the index by one of these clips and the present feature files, unless it is the same.
+    """Rewrite the index for these clips and the present feature files, unless nothing changed.
 
     Outside `part` the SOURCE_COLUMNS stay as they are: another run may have written them.
     """
@@ -150,7 +150,7 @@ def write_check(folder: Path, clips: pd.DataFrame, findings: Sequence[Attributes
 def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     """The findings of `python -m pipeline check`, leaks first.
 
-    None if it has not been run, if the clips, labels, folds or recordings were others, or if the file is
+    None if it has not been run, if clips, labels, folds or recordings have changed since, or if the file is
     damaged.
     """
     try:
@@ -173,7 +173,7 @@ def write_failures(
     features: Iterable[str],
     failures: Sequence[tuple[int, str, str]],
 ) -> None:
-    """Replace the failures of the tried clips, whole or in these features; drop those of clips that are gone.
+    """Replace the tried clips' failures, as a whole or in these features; drop those of clips that are gone.
 
     tried     rows of the clips
     features  stored names of the features asked for

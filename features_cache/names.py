@@ -122,7 +122,7 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The features to compare first: those in COMPARED, or up to three of all if under two are there.
+    """The features to compare first: those in COMPARED; if fewer than two are there, up to three of all.
 
     frames  stored name -> number of frames
 

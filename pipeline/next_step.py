@@ -26,7 +26,7 @@ DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours wit
 
 
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
-    """Lines on the next step for a loaded dataset: commands, or why it cannot be trained on."""
+    """Lines on the next step for a loaded dataset: commands and, if so, why it cannot be trained on."""
     folder = dataset.folder
     features = list[str]()
     with suppress(RequestError):  # no cache yet, a damaged one, or features of another rate or duration
@@ -80,7 +80,7 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def former_runs(options: SourceOptions, dataset: Dataset) -> list[str]:
-    """Names of the dataset's runs that are older than its clip table in the cache, sorted."""
+    """Names of the dataset's runs that are older than the cache's index, sorted; clips may have changed."""
     index = dataset.folder / INDEX
     changed = index.stat().st_mtime_ns if index.is_file() else 0
     files = (options.runs / dataset.name).glob("*/run.json")
@@ -88,10 +88,10 @@ def former_runs(options: SourceOptions, dataset: Dataset) -> list[str]:
 
 
 def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
-    """Commands: a quick comparison of a few feature sets, then the default model on those sets joined.
+    """Commands: a quick comparison of a few feature sets, then the default model on its first features.
 
     One command if the cache has only vectors or the waveform; the reason if the dataset cannot be trained on.
-    RETRAIN=1 is added if the clips have changed since former runs.
+    RETRAIN=1 is added if there are former runs; it trains again only those whose clips changed.
 
     frames  feature -> number of its frames; a feature of one frame is a vector
     """

@@ -36,7 +36,7 @@ from storage import system
 
 LARGEST_KEPT = 32 << 20  # bytes of the largest freed array that is kept: glibc's maximum
 KEPT = 256 << 20  # bytes of all freed arrays that are kept
-MOST_FAILED_STARTS = 4  # in a row; fewer may come from a passing lack of memory
+MOST_FAILED_STARTS = 4  # in a row; so many may come from a passing lack of memory
 START_METHOD = "forkserver"  # forking this process would copy locks of its threads and of the run
 PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
 STARTING = threading.Lock()  # a start changes `__main__` for a moment
@@ -49,7 +49,7 @@ Function = Callable[[Batch], ExtractionResult]
 def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip, if the C library is glibc; else do nothing.
 
-    By default glibc returns arrays of more than 128 kB to the system at once, and the system hands out the
+    By default glibc returns large arrays to the system at once, and the system hands out the
     next one page by page, zeroed. A clip needs a hundred such arrays, which took a fifth of its time.
     """
     system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
@@ -61,7 +61,7 @@ class WorkerDied(Exception):
 
 
 class Backend:
-    """Computes batches: this class in this process, one after the other; its subclasses elsewhere."""
+    """Computes batches: this class in this process, one after the other; subclasses in other processes."""
 
     processes = 1
     in_flight = 1  # batches that are sent and not yet answered

@@ -1,6 +1,6 @@
 """`python -m train predict`: the classes of new audio, or of a dataset's own test clips from their audio.
 
-The functions of the pipeline that filled the cache compute the features of new audio, with the same rounding.
+New audio's features come from the pipeline functions that filled the cache, with the same rounding.
 """
 
 import itertools
@@ -142,7 +142,7 @@ class AudioModel(TrainedModel):
     def predict(
         self, clips: Iterable[tuple[Key, Samples]], fold: int | None = None
     ) -> Iterator[tuple[Key, Probabilities, str]]:
-        """Yield for each clip its key, (K,) probabilities of all folds' models or of one's, and `predicted`.
+        """Yield each clip's key, (K,) probabilities of all folds' models or of one fold's, and `predicted`.
 
         `predicted` is "" if the prediction is rejected or, with tags, has no class.
 
@@ -222,7 +222,7 @@ def predict_files(
     table.insert(0, "predicted", predicted)
     if longer:
         begun = f"only the first {duration(longest)} of {counted(len(longer), 'file')} count"
-        tell(f"{begun}; HOP=1 predicts windows through all of it")
+        tell(f"{begun}; HOP=1 predicts windows through all of them")
     tell_failures(failures, len(files))
     return table
 
@@ -347,7 +347,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
 
 
 def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[str, Path]) -> int:
-    """Write each file's timeline to <reports>/<dataset>/timelines/, and detections.* of all files above it.
+    """Write each file's timeline, in timelines/, and detections.* of all files to <reports>/<dataset>/.
 
     TABLES also gives scores.csv there.
 

@@ -1,4 +1,4 @@
-"""`embedding@model=NAME`: the output of a pretrained network, one vector for each clip or each window.
+"""`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window or frame.
 
 The network is models/NAME.onnx below the current folder, run by onnxruntime (the extra onnx) in the
 processes that compute the other features. Its card, models/NAME.json, has the keys:
@@ -42,7 +42,7 @@ MOST_WINDOWS = 64  # windows in one call: their activations are in memory togeth
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkCard:
-    """The facts that a network's file does not hold, as in its card."""
+    """Facts from the card, which the network's file lacks."""
 
     sample_rate: int
     window: float = 0.0
@@ -103,7 +103,7 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     Formula: the network in models/<model>.onnx, pooled over its windows as its card says
     Changes with: whatever the network was trained to distinguish
     Ignores: whatever it was trained to ignore, often loudness and the room
-    Feature map: one column, or with pooling none one a window; its rows have no order
+    Feature map: one column, or with pooling none one for each window or frame; its rows have no order
     """
     session, card = open_network(model)
     return embed(session, card, audio.resample(clip.y, clip.sample_rate, card.sample_rate))

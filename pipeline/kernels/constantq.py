@@ -25,7 +25,7 @@ BARS = 100  # bars of the histogram in librosa.pitch_tuning
 
 @dataclass(frozen=True)
 class Octave:
-    """Wavelets of one octave, for a signal whose rate has been halved."""
+    """Wavelets of one octave, for a signal whose rate has been halved `halvings` times."""
 
     halvings: int  # halvings of the first octave's rate
     hop_length: int  # in samples of the halved signal
@@ -104,7 +104,7 @@ def _filters(
     """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra at these bins.
 
     They are those of `librosa.filters.wavelet` and `librosa.util.sparsify_rows`, with the same roundings to
-    complex64: the response to a strong partial outside a wavelet's band is its rounding error.
+    complex64: the response to a strong partial outside a wavelet's band comes from its rounding error.
 
     frequency  cycles a sample
     length     samples
@@ -124,7 +124,7 @@ def _filters(
 
 
 def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
-    """A complex tone under a Hann window, its magnitudes of sum 1, in the middle of n_fft samples."""
+    """A complex tone under a Hann window, with magnitudes that sum to 1, in the middle of n_fft samples."""
     time = np.arange(-length // 2, length // 2)
     wavelet = np.exp(2j * np.pi * frequency * time) * scipy.signal.get_window("hann", len(time))
     left = (n_fft - len(time)) // 2
@@ -154,7 +154,8 @@ def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_
 def _peaks(spectrogram, least, first, last):
     """Position in bins and height of each local maximum above `least`, as in `librosa.piptrack`.
 
-    A parabola goes through three neighbours, in the precisions of librosa's compiled stencil.
+    A parabola goes through the maximum and its two neighbours, in the precisions of librosa's compiled
+    stencil.
     """
     frames = spectrogram.shape[1]
     where = np.empty((last - first) * frames // 2 + frames)
