@@ -1,6 +1,9 @@
 """Windows of recordings: they cover everything, options choose among them, and the dataset can be used."""
 
+import multiprocessing
+import os
 import re
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,6 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from pipeline.datasets import windows
 from pipeline.datasets.events import read_events
 from pipeline.datasets.load import load
 from pipeline.datasets.windows import default_length, run, window_grid
@@ -80,17 +82,30 @@ def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
 
 
 @pytest.mark.parametrize("last", ["events.csv", "farm.csv"])
-def test_a_command_that_is_stopped_leaves_no_dataset_and_can_be_given_again(folder, monkeypatch, last):
-    def replace_or_stop(path, text):
-        if path.name == last:
-            raise KeyboardInterrupt
-        path.write_text(text)
+def test_a_killed_command_leaves_no_half_written_dataset(folder, monkeypatch, last):
+    replace = Path.replace
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(windows, "replace_file", replace_or_stop)
+    def replace_or_die(draft, target):
+        if target.name == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return replace(draft, target)
+
+    def run_until_killed():
+        monkeypatch.setattr(Path, "replace", replace_or_die)
         run(options(folder, length=1))
+
+    process = multiprocessing.get_context("fork").Process(target=run_until_killed)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not (folder / "data" / "farm" / "farm.csv").exists()
-    assert run(options(folder, length=1)) == 0
+    for data in (folder / "data", folder / "undisturbed"):
+        run(options(folder, length=1, data=data))
+    files = [
+        {file.name: file.read_bytes() for file in (data / "farm").iterdir()}
+        for data in (folder / "data", folder / "undisturbed")
+    ]
+    assert files[0] == files[1] and {*files[0]} == {"events.csv", "farm.csv"}
 
 
 def labels_of(folder, several="longest", **given):
