@@ -12,7 +12,7 @@ from commandline.spelling import make_command
 from features_cache.names import first_compared
 
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
-DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # to try next, in this order
+DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # features to try next, the first one first
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Run:
     features: str
     model: str
     task: str  # classes | categories | tags
-    protocol: str  # how it was trained and tested, in words
+    protocol: str  # training and testing, in words
     folders: tuple[RunFolder, ...]  # (S,) one for each seed, sorted by seed
     classes: tuple[str, ...]  # (K,)
     categories: tuple[str, ...]  # (K,) each class's major category, '' for none

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 from commandline.errors import RequestError, nearest
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
-SURROGATE = re.compile("[\ud800-\udfff]")  # how Python writes a byte that is not UTF-8
+SURROGATE = re.compile("[\ud800-\udfff]")  # Python's characters for bytes that are not UTF-8
 SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}  # 1, yes, true, on; 0, no, false, off
 HANDED_OVER = "--make"
 READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options

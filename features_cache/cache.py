@@ -330,7 +330,7 @@ class Cache:
         )
         gone = changed = new = 0
         for path, (size, time, content) in known.items():
-            if not size:  # it was gone at extraction
+            if not (size or time):  # it was gone at extraction
                 continue
             try:
                 state = Path(path).stat()

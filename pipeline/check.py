@@ -60,7 +60,7 @@ class Finding:
     names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"  # noun for each name
-    accuracy: float | None = None  # of a classifier of artefacts alone, mean over folds; AUROC for tags
+    accuracy: float | None = None  # mean over folds of a classifier that sees only artefacts; AUROC for tags
     chance: float | None = None  # accuracy of the constant answer, the commonest class; 0.5 for tags
 
 

@@ -69,7 +69,7 @@ class Backend:
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)`; WorkerDied if the worker ended before it answered."""
-        with threadpool_limits(1):  # as in worker processes, so that the bytes are the same
+        with threadpool_limits(1):  # worker processes have one thread too: the bytes are the same
             return function(batch)
 
     def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:

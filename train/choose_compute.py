@@ -56,7 +56,7 @@ class Choice(NamedTuple):
     compute: Compute
     checked: dict[str, str]  # way to compute -> why it was refused; empty if it agreed
     source: Chosen
-    begun: Compute | None  # how the run has computed so far; None for a new run
+    begun: Compute | None  # the run's way so far; None for a new run
 
 
 class Step(NamedTuple):

@@ -88,8 +88,8 @@ ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
 MARKERS = "osD^vPX*"
 
-# Of more classes, a confusion matrix shows those with the most errors, and a table of recall those in which
-# the runs differ most.
+# If there are more, a confusion matrix shows the classes with the most errors, and a table of recall the
+# classes in which the runs differ most.
 MANY_CLASSES = 20
 
 # Each map has one hue that darkens evenly, so that rates read the same on screen, on paper and in grey.

@@ -37,7 +37,7 @@ SAVED_WITH: dict[str, dict[str, Any]] = {  # without dates and versions, so that
 # The parts of a whole SVG file: view box, width in points, content.
 SVG = re.compile(r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL)
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
-TRUETYPE, TYPE3 = 42, 3  # how a PDF embeds its fonts: values of rcParams['pdf.fonttype']
+TRUETYPE, TYPE3 = 42, 3  # values of rcParams['pdf.fonttype'], the embedding of fonts in a PDF
 # Fonts for characters from this one on may have PostScript outlines, which cannot be embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
 

@@ -13,7 +13,7 @@ from pipeline.options import SourceOptions
 from storage.archives import Refused, unpack
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
-MD5 = "7771e4b9d86d0945acce719c7a59305a"  # of GitHub's archive, unchanged for years
+MD5 = "7771e4b9d86d0945acce719c7a59305a"  # GitHub's archive has had this one for years
 PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in this order
 ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
