@@ -1,7 +1,8 @@
 """`make demo`: the whole way from nothing to a report, on a small synthetic dataset.
 
-Every step is a command that a user could type, printed before it runs; a second demo finds everything done.
-The last command prints the findings, the report's path and the next command.
+Every step is a command that a user could type, printed before it runs; a second demo
+finds everything done. The last command prints the findings, the report's path and the
+next command.
 """
 
 import os
@@ -15,17 +16,22 @@ from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
 # A linear model on row statistics finds rhythm in the tempogram but not in mel.
 FEATURE_SETS = "mel mel+chroma+tempogram"
 COMPARED = "mel mfcc chroma tempogram"
-CONSOLE = spelling.HOME / "featurestack.py"  # run by its path, so that a user's own train.py hides nothing
+# run by its path, so that a user's own train.py hides nothing
+CONSOLE = spelling.HOME / "featurestack.py"
 
 
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
     """The demo's folders and processes."""
 
-    jobs: int | None = option(None, "processes for extraction; by default one a core", least=1, most=10000)
+    jobs: int | None = option(
+        None, "processes for extraction; by default one a core", least=1, most=10000
+    )
 
 
 def demo(options: DemoOptions) -> int:
-    """Synthesise a dataset, extract every feature, train two feature sets, measure importance, analyse."""
+    """Synthesise a dataset, extract every feature, train two feature sets, measure
+    importance, analyse.
+    """
     data = f"DATA={options.data}"
     runs = f"RUNS={options.runs}"
     reports = f"REPORTS={options.reports}"
@@ -33,14 +39,23 @@ def demo(options: DemoOptions) -> int:
     steps = [
         ["data", "DATASET=synth", data],
         ["features", "DATASET=synth", data, *jobs],
-        ["sweep", "DATASET=synth", f"FEATURES={FEATURE_SETS}", "MODEL=linear", data, runs],
+        [
+            "sweep",
+            "DATASET=synth",
+            f"FEATURES={FEATURE_SETS}",
+            "MODEL=linear",
+            data,
+            runs,
+        ],
         ["importance", "DATASET=synth", f"FEATURES={COMPARED}", data, runs],
         ["analysis", "DATASET=synth", data, runs, reports],
     ]
     environment = os.environ | {HANDED_ON: spelling.caller}
     for step in steps:
         print(f"\n$ {spelling.make_command(*step)}", flush=True)
-        status = subprocess.run([sys.executable, CONSOLE, *step], check=False, env=environment).returncode
+        status = subprocess.run(
+            [sys.executable, CONSOLE, *step], check=False, env=environment
+        ).returncode
         if status:
             return status
     return 0

@@ -2,16 +2,22 @@
 
     import featurestack as fs
 
-    fs.clips("my sounds")                                                    # a table, one row a clip
-    fs.extract("mel mfcc", "my sounds")                                      # features, into the cache
+    fs.clips("my sounds")                                                    # a table,
+        one row a clip
+    fs.extract("mel mfcc", "my sounds")                                      # features,
+        into the cache
     run = fs.train(dataset="my sounds", features="mel+mfcc", model="texture")
-    fs.importance("mel mfcc", dataset="my sounds")["features"]               # what each feature is worth
-    fs.report("my sounds").page                                              # an HTML file
-    fs.predict(run, ["new.wav"])                                             # classes of new audio
+    fs.importance("mel mfcc", dataset="my sounds")["features"]               # what each
+        feature is worth
+    fs.report("my sounds").page                                              # an HTML
+        file
+    fs.predict(run, ["new.wav"])                                             # classes
+        of new audio
 
-A function with the name of a command is a few lines over what that command calls. docs/reference/python.md
-shows all functions. Folders are `data`, `runs` and `reports` below the current one unless given. A function
-loads its libraries when it is called, so that importing this module and `featurestack --help` are fast.
+A function with the name of a command is a few lines over what that command calls.
+docs/reference/python.md shows all functions. Folders are `data`, `runs` and `reports`
+below the current one unless given. A function loads its libraries when it is called, so
+that importing this module and `featurestack --help` are fast.
 """
 
 import functools
@@ -26,22 +32,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 HOME = Path(__file__).resolve().parent
-for _name in ("analysis", "commandline", "features_cache", "pipeline", "results", "storage", "train"):
+for _name in (
+    "analysis",
+    "commandline",
+    "features_cache",
+    "pipeline",
+    "results",
+    "storage",
+    "train",
+):
     _spec = importlib.util.find_spec(_name)
     _file = Path(_spec.origin or "").resolve() if _spec else HOME
     if _file.parent.parent != HOME:
         raise ImportError(
-            f"{_file} hides the package {_name!r} of featurestack in {HOME}: rename that file, "
-            "or run from another folder; then, in a notebook, restart the kernel"
+            f"{_file} hides the package {_name!r} of featurestack in {HOME}: rename"
+            " that file, or run from another folder; then, in a notebook, restart the"
+            " kernel"
         )
 
 from analysis.options import AnalysisOptions  # noqa: E402
 from commandline import commands, spelling  # noqa: E402
 from commandline.errors import RequestError, nearest  # noqa: E402
 from commandline.options import DatasetOptions, Options, option, written  # noqa: E402
-from commandline.spelling import CONSOLE, PYTHON, STAGES, TARGET_OF, TARGETS  # noqa: E402
+from commandline.spelling import (
+    CONSOLE,
+    PYTHON,
+    STAGES,
+    TARGET_OF,
+    TARGETS,
+)
 from commandline.terminal import counted, tell  # noqa: E402
-from pipeline.options import FeaturesCommand, SourceOptions, WindowsCommand  # noqa: E402
+from pipeline.options import (
+    FeaturesCommand,
+    SourceOptions,
+    WindowsCommand,
+)
 from train.options import ImportanceOptions, PredictOptions, RunOptions  # noqa: E402
 
 if TYPE_CHECKING:
@@ -112,18 +137,28 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def takes(kind: type[T], *first: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Decorator: each option of the class becomes a keyword, from which the function's `options` are made.
+def takes(
+    kind: type[T], *first: str
+) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    """Decorator: each option of the class becomes a keyword, from which the function's
+    `options` are made.
 
-    Those named in `first` may be given by position. RequestError names a keyword that is no option.
+    Those named in `first` may be given by position. RequestError names a keyword that
+    is no option.
     """
     known = dict(inspect.signature(kind).parameters)
-    leading = [known[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in first]
+    leading = [
+        known[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in first
+    ]
     others = [parameter for name, parameter in known.items() if name not in first]
 
     def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
         plain = inspect.signature(function)
-        own = [parameter for name, parameter in plain.parameters.items() if name != "options"]
+        own = [
+            parameter
+            for name, parameter in plain.parameters.items()
+            if name != "options"
+        ]
         signature = plain.replace(parameters=[*own, *leading, *others])
 
         @functools.wraps(function)
@@ -136,7 +171,9 @@ def takes(kind: type[T], *first: str) -> Callable[[Callable[..., Result]], Calla
             return function(**given, options=kind.build(texts))
 
         call.__signature__ = signature  # type: ignore[attr-defined]
-        meanings = [f"{name}: {meaning}" for name, meaning in commands.meanings(kind).items()]
+        meanings = [
+            f"{name}: {meaning}" for name, meaning in commands.meanings(kind).items()
+        ]
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *meanings])
         return call
 
@@ -148,10 +185,12 @@ OPTIONS = "\n\nOptions, each with its default and meaning:\n"
 
 @takes(SourceOptions, "dataset", "data")
 def clips(options: SourceOptions) -> "pd.DataFrame":
-    """The dataset's table, one row a clip: clip_id, path, label, category, fold, group and the rest.
+    """The dataset's table, one row a clip: clip_id, path, label, category, fold, group
+    and the rest.
 
-    `dataset` is what DATASET= takes: `synth` (made if it is not there yet), `esc50` and `esc10`
-    (downloaded), a folder of audio files, a CSV. `data` is the folder of datasets.
+    `dataset` is what DATASET= takes: `synth` (made if it is not there yet), `esc50` and
+    `esc10` (downloaded), a folder of audio files, a CSV. `data` is the folder of
+    datasets.
 
         fs.clips("synth").groupby("label").size()
     """
@@ -160,10 +199,14 @@ def clips(options: SourceOptions) -> "pd.DataFrame":
     return load(options).table
 
 
-def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None) -> "Clip":
-    """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32, `.sample_rate`.
+def read(
+    path: Path | str, sample_rate: int = RATE, seconds: float | None = None
+) -> "Clip":
+    """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32,
+    `.sample_rate`.
 
-    Without `seconds` the whole file is read; with it the clip is cut or padded with zeros to that duration.
+    Without `seconds` the whole file is read; with it the clip is cut or padded with
+    zeros to that duration.
 
         fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
     """
@@ -172,10 +215,14 @@ def read(path: Path | str, sample_rate: int = RATE, seconds: float | None = None
 
     if seconds is None:
         return Clip(audio.decode(path, sample_rate), sample_rate)
-    return Clip(audio.load_clip(path, sample_rate, round(seconds * sample_rate)), sample_rate)
+    return Clip(
+        audio.load_clip(path, sample_rate, round(seconds * sample_rate)), sample_rate
+    )
 
 
-def tone(hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5) -> "Clip":
+def tone(
+    hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5
+) -> "Clip":
     """A sine of `hertz` with its peak at `amplitude`.
 
     Its features are known beforehand:
@@ -187,12 +234,15 @@ def tone(hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude:
     from pipeline.clip_spectra import Clip
 
     time = np.arange(round(seconds * sample_rate)) / sample_rate
-    return Clip((amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32), sample_rate)
+    return Clip(
+        (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32), sample_rate
+    )
 
 
 def alter(clip: "Clip", how: str) -> "Clip":
     """An altered copy, as long as the clip. `how` is an alteration with its parameters:
-    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`, `gain(db=-6)`, `shift(share=0.25)`.
+    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`, `gain(db=-6)`,
+    `shift(share=0.25)`.
 
         fs.alter(clip, "stretch(rate=1.2)")
     """
@@ -223,9 +273,11 @@ def play(clip: "Clip") -> "Audio":
 
 
 def compute(clip: "Clip", name: str) -> "FeatureMap":
-    """One feature of one clip: `.values` (rows, frames), `.rows` and `.seconds` of its axes, `.units`.
+    """One feature of one clip: `.values` (rows, frames), `.rows` and `.seconds` of its
+    axes, `.units`.
 
-    `name` is one feature as in FEATURES=, with parameters and a range of rows if wanted.
+    `name` is one feature as in FEATURES=, with parameters and a range of rows if
+    wanted.
 
         fs.compute(clip, "mel@n_mels=64").values.shape      # (64, 431) for 5 s
         fs.compute(clip, "mfcc:1-19").values.shape          # (19, 431)
@@ -274,16 +326,19 @@ def windows(options: WindowsCommand) -> Path:
     from pipeline.datasets.windows import csv_path, run
 
     if run(options):
-        warnings.warn("some recordings could not be read, they are named above", stacklevel=3)
+        warnings.warn(
+            "some recordings could not be read, they are named above", stacklevel=3
+        )
     return csv_path(options)
 
 
 @takes(FeaturesCommand, "features", "dataset", "data")
 def extract(options: FeaturesCommand) -> "Cache":
-    """`make features`: the named features of every clip, into the cache; what is there already stays.
+    """`make features`: the named features of every clip, into the cache; what is there
+    already stays.
 
-    `features` is a list separated by blanks, or `all` or `small`. A warning says how many clips could not
-    be done.
+    `features` is a list separated by blanks, or `all` or `small`. A warning says how
+    many clips could not be done.
 
         fs.extract("mel mfcc", "synth", jobs=2).features
     """
@@ -296,7 +351,8 @@ def extract(options: FeaturesCommand) -> "Cache":
     if failed:
         lost = {clip for clip, *_ in read_failures(stored.folder)}
         warnings.warn(
-            f"{counted(len(lost), 'clip')} could not be done, {stored.folder / FAILURES} says why",
+            f"{counted(len(lost), 'clip')} could not be done,"
+            f" {stored.folder / FAILURES} says why",
             stacklevel=3,
         )
     return stored
@@ -322,7 +378,8 @@ def train(options: RunOptions) -> "RunFolder":
 
     A run that is finished is opened, not trained again.
 
-        run = fs.train(dataset="synth", features="mel+mfcc", model="cnn4", epochs=5, folds=(1, 2))
+        sounds = dict(dataset="synth", features="mel+mfcc")
+        run = fs.train(model="cnn4", epochs=5, folds=(1, 2), **sounds)
     """
     from train.run import execute
 
@@ -331,12 +388,13 @@ def train(options: RunOptions) -> "RunFolder":
 
 @takes(ImportanceOptions, "features")
 def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
-    """`make importance`: the worth of each feature, alone and beside the others, from many small fits.
+    """`make importance`: the worth of each feature, alone and beside the others, from
+    many small fits.
 
-    It returns five tables: `features`, four numbers of each feature with interval and p; `classes`, the
-    Shapley value by class; `pairs`, CKA and interaction of two features (negative: they are redundant);
-    `sets`, the best set of each size with its cost; `recordings`, the accuracy by the number of recordings
-    for training.
+    It returns five tables: `features`, four numbers of each feature with interval and
+    p; `classes`, the Shapley value by class; `pairs`, CKA and interaction of two
+    features (negative: they are redundant); `sets`, the best set of each size with its
+    cost; `recordings`, the accuracy by the number of recordings for training.
 
         fs.importance("mel mfcc chroma", dataset="synth")["features"]
     """
@@ -348,10 +406,12 @@ def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
 
 @takes(RunOptions)
 def own_run(network: str, options: RunOptions) -> "OwnRun":
-    """The trainer's clips as torch datasets, for a training loop of your own: a `train.own_loop.OwnRun`.
+    """The trainer's clips as torch datasets, for a training loop of your own: a
+    `train.own_loop.OwnRun`.
 
-    `network` is your network's name. `.clips(fold, side)` is a dataset for a DataLoader, whose `.augment`
-    changes a batch as the trainer does. `.write` writes a fold's predictions into a run folder.
+    `network` is your network's name. `.clips(fold, side)` is a dataset for a
+    DataLoader, whose `.augment` changes a batch as the trainer does. `.write` writes a
+    fold's predictions into a run folder.
 
         own = fs.own_run("mine", dataset="synth", features="mel+mfcc")
         x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
@@ -364,7 +424,8 @@ def own_run(network: str, options: RunOptions) -> "OwnRun":
 def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
     """A run in `folder` by its name, its path, a unique prefix, or `last`.
 
-    `.config` has the keys of run.json as attributes; `.history(fold)` and `.predictions()` are pandas frames.
+    `.config` has the keys of run.json as attributes; `.history(fold)` and
+    `.predictions()` are pandas frames.
 
         fs.run("last").predictions().groupby("fold").size()
     """
@@ -374,7 +435,8 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
 
 
 def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":
-    """`make predict`: a row for each readable audio file, its class and the probability of each class.
+    """`make predict`: a row for each readable audio file, its class and the probability
+    of each class.
 
     `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
 
@@ -383,7 +445,9 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
     from train.bundle import bundle_of_run
     from train.predict import AudioModel, predict_files
 
-    answers = predict_files(AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files})
+    answers = predict_files(
+        AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files}
+    )
     return answers.reset_index(names="file")
 
 
@@ -391,8 +455,8 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
 def detections(options: PredictOptions) -> "pd.DataFrame":
     """`make predict` with windows: a row for each detection in the recordings.
 
-    Columns: file, start, end, class, mean and largest probability. The command's files are written too; if
-    `tables` is given, scores.csv is among them.
+    Columns: file, start, end, class, mean and largest probability. The command's files
+    are written too; if `tables` is given, scores.csv is among them.
 
         fs.detections("recordings", run="last", tables="labels")
     """
@@ -410,9 +474,11 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
 
 @takes(AnalysisOptions, "dataset", "data", "runs", "reports")
 def report(options: AnalysisOptions) -> "Built":
-    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is trained.
+    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is
+    trained.
 
-    `.page` is the HTML file, `.headline` its finding in one sentence. The folder `tables` is beside the page.
+    `.page` is the HTML file, `.headline` its finding in one sentence. The folder
+    `tables` is beside the page.
 
         fs.report("synth").headline
     """
@@ -425,14 +491,19 @@ def report(options: AnalysisOptions) -> "Built":
     job, *others = jobs(options)
     if others:
         names = ", ".join(each.dataset for each in (job, *others))
-        raise RequestError(f"there are several datasets, and a report is of one: give dataset=, of {names}")
+        raise RequestError(
+            "there are several datasets, and a report is of one: give dataset=, of"
+            f" {names}"
+        )
     return unchanged(job, options) or build_report(job, options)
 
 
 def draw(name: str, **data: Any) -> "NotebookFigure":
-    """A figure of the report by its name; `data` are the arguments of its drawing function.
+    """A figure of the report by its name; `data` are the arguments of its drawing
+    function.
 
-    `list(fs.FIGURES)` are the names; `help(fs.FIGURES["confusion_matrix"].draw)` says what `data` holds.
+    `list(fs.FIGURES)` are the names; `help(fs.FIGURES["confusion_matrix"].draw)` says
+    what `data` holds.
 
         fs.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
     """
@@ -442,8 +513,13 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
 
 
 def curves(trained: "RunFolder") -> "NotebookFigure":
-    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished folds."""
-    return draw("learning_curves", history={fold: trained.history(fold) for fold in trained.finished})
+    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished
+    folds.
+    """
+    return draw(
+        "learning_curves",
+        history={fold: trained.history(fold) for fold in trained.finished},
+    )
 
 
 def confusion(trained: "RunFolder") -> "NotebookFigure":
@@ -456,12 +532,20 @@ def confusion(trained: "RunFolder") -> "NotebookFigure":
     from analysis.tables import confusion_counts
 
     counts = confusion_counts(loaded := _loaded(trained))
-    return draw("confusion_matrix", counts=counts, classes=loaded.classes, categories=loaded.categories)
+    return draw(
+        "confusion_matrix",
+        counts=counts,
+        classes=loaded.classes,
+        categories=loaded.categories,
+    )
 
 
-def sample_predictions(trained: "RunFolder", stored: "Cache", seed: int = 0) -> "NotebookFigure":
-    """Clips that the run predicted right, wrong and with little confidence, with the feature map of the first
-    channel. `stored` is the cache that it was trained from, `seed` draws the clips.
+def sample_predictions(
+    trained: "RunFolder", stored: "Cache", seed: int = 0
+) -> "NotebookFigure":
+    """Clips that the run predicted right, wrong and with little confidence, with the
+    feature map of the first channel. `stored` is the cache that it was trained from,
+    `seed` draws the clips.
 
         fs.sample_predictions(run, fs.cache("synth"))
     """
@@ -490,17 +574,26 @@ def _loaded(trained: "RunFolder") -> "Run":
 class HelpOptions(Options):
     """Every variable below the first command that takes it, or all meanings of one."""
 
-    variable: str = option("", "one variable, such as FEATURES, or a command, such as train", positional=True)
+    variable: str = option(
+        "",
+        "one variable, such as FEATURES, or a command, such as train",
+        positional=True,
+    )
 
 
 def help_(options: HelpOptions) -> None:
-    """Show every variable with its meaning; `help FEATURES` shows one, `help train` those of a command."""
+    """Show every variable with its meaning; `help FEATURES` shows one, `help train`
+    those of a command.
+    """
     print(commands.variables(options.variable.upper()))
 
 
 def overview(options: Options) -> None:
     """List every command, in the order in which one needs them."""
-    every = {TARGET_OF.get(words, words): each for words, each in commands.every_command().items()}
+    every = {
+        TARGET_OF.get(words, words): each
+        for words, each in commands.every_command().items()
+    }
     print(commands.listing(spelling.caller, {**every, "help": help_}))
 
 
@@ -522,7 +615,9 @@ def main() -> NoReturn:
     if word in ("help", "known"):
         commands.main([help_, known], [word, *rest], called)
     stage, *more = TARGETS.get(word, word).split()
-    if word in STAGES and {*rest[:1]} & {*map(commands.word, commands.commands_of(word))}:
+    if word in STAGES and {*rest[:1]} & {
+        *map(commands.word, commands.commands_of(word))
+    }:
         stage, more = word, []  # `train` is a target, and the stage of `train list`
     if stage not in STAGES:
         tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")

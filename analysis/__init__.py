@@ -1,1 +1,3 @@
-"""Tables, statistics, figures and a report from run folders and the cache, without torch and librosa."""
+"""Tables, statistics, figures and a report from run folders and the cache, without
+torch and librosa.
+"""

@@ -1,19 +1,30 @@
-"""`python -m analysis`: tables, figures and the report, from the run folders and the cache."""
+"""`python -m analysis`: tables, figures and the report, from the run folders and the
+cache.
+"""
 
 import os
 
 from analysis.options import AnalysisOptions
 from commandline.commands import Command, main
 
-# Threads of these libraries spin while they wait: t-SNE on two threads takes ten times the processor time.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+# Threads of these libraries spin while they wait: t-SNE on two threads takes ten times
+# the processor time.
+THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 
 
 def analysis(options: AnalysisOptions) -> int:
-    """Write a report for each dataset that the options name; 1 if one leaves out something damaged."""
+    """Write a report for each dataset that the options name; 1 if one leaves out
+    something damaged.
+    """
     for name in THREADS:  # before numpy is loaded
         os.environ.setdefault(name, "1")
-    # Loaded here: --help does not wait for pandas, and an unchanged report does not wait for matplotlib.
+    # Loaded here: --help does not wait for pandas, and an unchanged report does not
+    # wait for matplotlib.
     from analysis.jobs import jobs, unchanged
 
     if options.ensemble:
@@ -30,7 +41,10 @@ def analysis(options: AnalysisOptions) -> int:
         for remark in built.remarks:
             print(f"  {remark}")
         print(f"{job.dataset}: {built.headline}")
-        print(f"report: {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}")
+        print(
+            "report:"
+            f" {built.page.resolve()}{'' if built.fresh else ' (nothing has changed)'}"
+        )
         print(f"next:   {built.next_command}")
         whole &= built.whole
     return 0 if whole else 1

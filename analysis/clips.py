@@ -1,7 +1,9 @@
-"""Clips as a report shows them: feature maps from the cache, small images, audio for the players.
+"""Clips as a report shows them: feature maps from the cache, small images, audio for
+the players.
 
-Damaged feature maps are left out. Embedded audio is mono MP3 at 16 kHz and about 22 kbit/s, enough to
-recognise a clip. The MP3 files are kept in the report's folder, because compressing takes about 25 ms a clip.
+Damaged feature maps are left out. Embedded audio is mono MP3 at 16 kHz and about 22
+kbit/s, enough to recognise a clip. The MP3 files are kept in the report's folder,
+because compressing takes about 25 ms a clip.
 """
 
 import base64
@@ -30,7 +32,8 @@ from features_cache.table import spans
 from results.config import digest
 from storage.files import replace_file
 
-BATCH_CLIPS = 16  # clips read at a time; if they last 5 s, their largest feature takes 14 MB
+# clips read at a time; if they last 5 s, their largest feature takes 14 MB
+BATCH_CLIPS = 16
 
 
 def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[str]]:
@@ -60,7 +63,8 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
     if outdated:
         names = ", ".join(outdated)
         problems.append(
-            f"{names}: another rate or duration than the clips have: {cache.remedy(' '.join(outdated))}"
+            f"{names}: another rate or duration than the clips have:"
+            f" {cache.remedy(' '.join(outdated))}"
         )
     return cache, usable, problems
 
@@ -68,7 +72,9 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
 def read_batches(
     cache: Cache, feature: str, ids: Sequence[str]
 ) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
-    """Yield (ids, values (B, rows, frames)) of the clips that can be read, in the order given."""
+    """Yield (ids, values (B, rows, frames)) of the clips that can be read, in the order
+    given.
+    """
     done = set(cache.clips["clip_id"][cache[feature].done()])
     readable = [clip for clip in ids if clip in done]
     for start in range(0, len(readable), BATCH_CLIPS):
@@ -83,12 +89,21 @@ def read_batches(
 
 
 def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
-    """The first usable feature with several rows, mel before all others; None if there is none."""
-    return next((name for name in ("mel", *usable) if name in usable and cache[name].rows > 1), None)
+    """The first usable feature with several rows, mel before all others; None if there
+    is none.
+    """
+    return next(
+        (name for name in ("mel", *usable) if name in usable and cache[name].rows > 1),
+        None,
+    )
 
 
-def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) -> pd.DataFrame:
-    """At most `most` clips, drawn by `rng`, in table order; equally many of each class as far as possible."""
+def sample_by_class(
+    table: pd.DataFrame, most: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """At most `most` clips, drawn by `rng`, in table order; equally many of each class
+    as far as possible.
+    """
     if len(table) <= most:
         return table
     shuffled = table.iloc[rng.permutation(len(table))]
@@ -96,22 +111,29 @@ def sample_by_class(table: pd.DataFrame, most: int, rng: np.random.Generator) ->
     return table.loc[turn.sort_values(kind="stable").index[:most]].sort_index()
 
 
-THUMBNAIL = 56, 144  # largest height and width in pixels; a card of the page is about 150 pixels wide
+# largest height and width in pixels; a card of the page is about 150 pixels wide
+THUMBNAIL = 56, 144
 WEBP_QUALITY = 42  # blocks begin to show below 30
 FEATURES_SHOWN = 3
-IMAGES = 500  # about 1.2 kB each: a page of thirty runs, fifty classes and thirty features has 6 MB
+# about 1.2 kB each: a page of thirty runs, fifty classes and thirty features has 6 MB
+IMAGES = 500
 
 
-def features_to_show(cache: Cache, usable: Sequence[str], sets: Sequence[str]) -> list[str]:
-    """Up to FEATURES_SHOWN features with several rows from the runs' `sets`, the first set's first.
+def features_to_show(
+    cache: Cache, usable: Sequence[str], sets: Sequence[str]
+) -> list[str]:
+    """Up to FEATURES_SHOWN features with several rows from the runs' `sets`, the first
+    set's first.
 
-    If there are none, mel or another usable feature is shown. Commas separate the sets of an ensemble, but
-    also the parameters in `mel@n_fft=512,hop_length=128`.
+    If there are none, mel or another usable feature is shown. Commas separate the sets
+    of an ensemble, but also the parameters in `mel@n_fft=512,hop_length=128`.
     """
     parts = [part for text in sets for part in re.split(r",(?!\w+=)", text)]
     channels = [channel for part in parts for channel in parse_set(part)]
     wanted = [channel.stored for channel in channels]
-    known = [name for name in dict.fromkeys([*wanted, "mel", *usable]) if name in usable]
+    known = [
+        name for name in dict.fromkeys([*wanted, "mel", *usable]) if name in usable
+    ]
     images = [name for name in known if cache[name].rows > 1]
     return images[: min(FEATURES_SHOWN, max(1, len(set(wanted) & set(images))))]
 
@@ -121,18 +143,24 @@ def thumbnails(
     features: Sequence[str],
     clips: Sequence[str],
 ) -> dict[str, dict[int, str]]:
-    """clip -> {place in `features`: WebP as base64}, for the first clips, up to IMAGES images."""
+    """clip -> {place in `features`: WebP as base64}, for the first clips, up to IMAGES
+    images.
+    """
     first = clips[: IMAGES // max(len(features), 1)]
     images: dict[str, dict[int, str]] = {}
     for number, feature in enumerate(features):
         for ids, values in read_batches(cache, feature, first):
             for clip, value in zip(ids, values):
-                images.setdefault(clip, {})[number] = small_image(shrink(value, THUMBNAIL))
+                images.setdefault(clip, {})[number] = small_image(
+                    shrink(value, THUMBNAIL)
+                )
     return images
 
 
 def small_image(values: NDArray[np.float32]) -> str:
-    """(rows, frames) as a base64 WebP: one pixel a value, low rows at the bottom, its own colour scale."""
+    """(rows, frames) as a base64 WebP: one pixel a value, low rows at the bottom, its
+    own colour scale.
+    """
     low, high = np.percentile(values, VISIBLE)
     content = BytesIO()
     imsave(
@@ -149,25 +177,33 @@ def small_image(values: NDArray[np.float32]) -> str:
 
 
 def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.float32]:
-    """Average `values` (rows, frames) over nearly equal stretches, down to `most` rows and frames."""
+    """Average `values` (rows, frames) over nearly equal stretches, down to `most` rows
+    and frames.
+    """
     values = np.asarray(values, np.float32)
     for axis, (length, kept) in enumerate(zip(values.shape, most)):
         if length > kept:
             starts = np.arange(kept) * length // kept
             sizes = np.diff(starts, append=length).astype(np.float32)
-            values = np.add.reduceat(values, starts, axis=axis) / (sizes if axis else sizes[:, None])
+            values = np.add.reduceat(values, starts, axis=axis) / (
+                sizes if axis else sizes[:, None]
+            )
     return values
 
 
 MP3_RATE = 16000  # Hz
-MP3_COMPRESSION = 0.9  # libsndfile's scale, from 0 (best) to 1; a clip of five seconds has about 15 kB
-LONGEST_SECONDS = 10.0  # longest audio of a clip if the dataset does not give a duration
+# libsndfile's scale, from 0 (best) to 1; a clip of five seconds has about 15 kB
+MP3_COMPRESSION = 0.9
+# longest audio of a clip if the dataset does not give a duration
+LONGEST_SECONDS = 10.0
 MEGABYTE = 1e6
 
 
 @dataclass(frozen=True)
 class Audio:
-    """Audio of a page by clip id: `embedded` MP3 as base64, or `links` to the clips' own files."""
+    """Audio of a page by clip id: `embedded` MP3 as base64, or `links` to the clips'
+    own files.
+    """
 
     embedded: dict[str, str]
     links: dict[str, str]
@@ -176,11 +212,16 @@ class Audio:
     @property
     def players(self) -> dict[str, str]:
         """clip id -> address of its audio, a data URL if it is embedded."""
-        return self.links | {clip: f"data:audio/mpeg;base64,{text}" for clip, text in self.embedded.items()}
+        return self.links | {
+            clip: f"data:audio/mpeg;base64,{text}"
+            for clip, text in self.embedded.items()
+        }
 
 
 def compressed(path: Path, start: float, seconds: float) -> bytes:
-    """A part of an audio file as mono MP3: `seconds` of audio from the second `start` on."""
+    """A part of an audio file as mono MP3: `seconds` of audio from the second `start`
+    on.
+    """
     with soundfile.SoundFile(path) as source:
         rate = source.samplerate
         source.seek(round(start * rate))
@@ -200,32 +241,50 @@ def compressed(path: Path, start: float, seconds: float) -> bytes:
 
 
 def clip_audio(
-    cache: Cache, clips: Sequence[str], wanted: Sequence[str], folder: Path, most_mb: float
+    cache: Cache,
+    clips: Sequence[str],
+    wanted: Sequence[str],
+    folder: Path,
+    most_mb: float,
 ) -> Audio:
-    """Audio of `clips` for a page in `folder`; clips whose audio file does not exist are left out.
+    """Audio of `clips` for a page in `folder`; clips whose audio file does not exist
+    are left out.
 
-    The `wanted` clips are embedded in their order, up to `most_mb` megabytes. The other clips, and those that
-    cannot be decoded, are linked.
+    The `wanted` clips are embedded in their order, up to `most_mb` megabytes. The other
+    clips, and those that cannot be decoded, are linked.
     """
     table = cache.clips
     paths = table.set_index("clip_id")["path"].reindex(clips, fill_value="")
-    sources = {str(clip): Path(path) for clip, path in paths.items() if Path(path).is_file()}
+    sources = {
+        str(clip): Path(path) for clip, path in paths.items() if Path(path).is_file()
+    }
     places = dict(zip(table["clip_id"], spans(table)))
     embedded = {}
     files = set()
     left = most_mb * MEGABYTE
-    for clip in progress([clip for clip in wanted if clip in sources], label="audio", unit="clip"):
+    for clip in progress(
+        [clip for clip in wanted if clip in sources], label="audio", unit="clip"
+    ):
         if left <= 0:
             break
         with suppress(soundfile.LibsndfileError, ValueError):
             status = sources[clip].stat()
             start, end = places[clip]
-            made_from = [str(sources[clip]), status.st_size, status.st_mtime_ns, start, end, cache.duration]
+            made_from = [
+                str(sources[clip]),
+                status.st_size,
+                status.st_mtime_ns,
+                start,
+                end,
+                cache.duration,
+            ]
             made = folder / "audio" / f"{digest(made_from)}.mp3"
             if not made.is_file():
                 made.parent.mkdir(parents=True, exist_ok=True)
                 seconds = end - start or cache.duration or LONGEST_SECONDS
-                replace_file(made, compressed(sources[clip], start, seconds), durable=False)
+                replace_file(
+                    made, compressed(sources[clip], start, seconds), durable=False
+                )
             files.add(f"audio/{made.name}")
             text = base64.b64encode(made.read_bytes()).decode()
             left -= len(text)

@@ -6,44 +6,76 @@ from analysis.error_browser import by_category
 from analysis.figures import FigureWriter
 from analysis.findings import Findings
 
-SETS_SHOWN = 24  # most sets in a figure that has a row for each set; the page's table has all runs
-STEMS = {"features": "additions", "augmentation": "augmentation"}  # kind of ablation -> its figure's file
+# most sets in a figure that has a row for each set; the page's table has all runs
+SETS_SHOWN = 24
+# kind of ablation -> its figure's file
+STEMS = {"features": "additions", "augmentation": "augmentation"}
 
 
 def submit_comparison(writer: FigureWriter, found: Findings) -> None:
-    """Submit the figures of several runs; with PAPER=1 also those that the page shows in HTML.
+    """Submit the figures of several runs; with PAPER=1 also those that the page shows
+    in HTML.
 
     A figure of intervals is left out if no row has an interval.
     """
     rows = pd.DataFrame(found.rows)
     shown = rows[:SETS_SHOWN]
     if writer.paper:
-        columns = {"label": "name", "accuracy": "estimate", "accuracy_low": "low", "accuracy_high": "high"}
-        intervals = shown.rename(columns=columns).assign(filled=shown["verdict"] != "tied")
+        columns = {
+            "label": "name",
+            "accuracy": "estimate",
+            "accuracy_low": "low",
+            "accuracy_high": "high",
+        }
+        intervals = shown.rename(columns=columns).assign(
+            filled=shown["verdict"] != "tied"
+        )
         if intervals["low"].notna().any():
             writer.submit(
-                "accuracy_by_set", intervals=intervals, line=found.chance, label=f"{found.score}, %"
+                "accuracy_by_set",
+                intervals=intervals,
+                line=found.chance,
+                label=f"{found.score}, %",
             )
         if rows["features"].nunique() > 1 and rows["model"].nunique() > 1:
-            best = rows.drop_duplicates(["features", "model"]).set_index(["features", "model"])
+            best = rows.drop_duplicates(["features", "model"]).set_index(
+                ["features", "model"]
+            )
             grid = best[["accuracy", "accuracy_sd"]].unstack(sort=False)
-            writer.submit("accuracy_heat_map", accuracy=grid["accuracy"], deviation=grid["accuracy_sd"])
+            writer.submit(
+                "accuracy_heat_map",
+                accuracy=grid["accuracy"],
+                deviation=grid["accuracy_sd"],
+            )
     if len(rows) > 1 and not found.tags:
         best_run = found.runs[0]
         classes = [best_run.classes[place] for place in by_category(best_run)]
-        recall = found.tables["recall_by_class"].pivot_table("recall", "run", "class", sort=False)
-        recall = recall.reindex(index=shown["run"], columns=classes).set_axis(shown["label"])
+        recall = found.tables["recall_by_class"].pivot_table(
+            "recall", "run", "class", sort=False
+        )
+        recall = recall.reindex(index=shown["run"], columns=classes).set_axis(
+            shown["label"]
+        )
         writer.submit("recall_by_set", recall=recall)
     ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
     for kind, pairs in ablations.groupby("kind", sort=False):
         gains = pairs[:SETS_SHOWN].rename(columns={"difference": "estimate"})
         gains["name"] += gains["control"].map({True: " (control)", False: ""})
         if gains["model"].nunique() == 1:
-            gains["name"] = gains["name"].str.replace(f" ({gains['model'].iloc[0]})", "", regex=False)
+            gains["name"] = gains["name"].str.replace(
+                f" ({gains['model'].iloc[0]})", "", regex=False
+            )
         gains["filled"] = gains["verdict"].str.startswith("clear")
         if gains["low"].notna().any():
-            writer.submit("intervals", STEMS[str(kind)], intervals=gains, label=f"points of {found.score}")
+            writer.submit(
+                "intervals",
+                STEMS[str(kind)],
+                intervals=gains,
+                label=f"points of {found.score}",
+            )
     attribution = found.tables.get("attribution", pd.DataFrame({"of": []}))
     for run, table in attribution.groupby("of", sort=False):
-        loss = table.pivot_table(index="class", columns="channel", values="difference", sort=False)
+        loss = table.pivot_table(
+            index="class", columns="channel", values="difference", sort=False
+        )
         writer.submit("channel_importance", f"{run}.attribution", loss=loss)

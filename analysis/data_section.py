@@ -1,4 +1,6 @@
-"""The report's section about the data: facts, clip counts, class means, separability, projections."""
+"""The report's section about the data: facts, clip counts, class means, separability,
+projections.
+"""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +9,12 @@ from analysis.clips import leading_feature, sample_by_class
 from analysis.figures import FigureWriter
 from analysis.figures.data import POINT_COLOURS, SAMPLED_CLIPS, format_plain
 from analysis.projections import pca_projection, tsne_projection
-from analysis.separability import neighbour_accuracy, principal_components, standardised, summarise
+from analysis.separability import (
+    neighbour_accuracy,
+    principal_components,
+    standardised,
+    summarise,
+)
 from commandline.terminal import counted, plural, progress, size
 from features_cache import Cache
 from features_cache.index import WHOLE, failed_clips
@@ -19,23 +26,39 @@ PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accura
 def data_facts(cache: Cache) -> dict[str, str]:
     """Facts of the dataset: name -> text, which is '' if a fact does not apply."""
     clips = originals(cache.clips)
-    used = sum(file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file())
+    used = sum(
+        file.stat().st_size for file in cache.folder.glob("*.h5") if file.is_file()
+    )
     copies = len(cache.clips) - len(clips)
     failed = failures(cache)
     untested = len(failed.pop(WHOLE, ()))
-    single = ", ".join(f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items())
+    single = ", ".join(
+        f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items()
+    )
     groups = plural(cache.groups or "source recording")
     drawn = (cache.folder.parent / "folds.csv").exists()
     kind, of_recordings = "Clips", ""
     if is_windowed(clips):
-        kind, of_recordings = "Windows", f" of {counted(clips['path'].nunique(), 'recording')}"
+        kind, of_recordings = (
+            "Windows",
+            f" of {counted(clips['path'].nunique(), 'recording')}",
+        )
     return {
-        kind: f"{len(clips):,}{of_recordings}" + (f" and {copies:,} altered copies" if copies else ""),
+        kind: (
+            f"{len(clips):,}{of_recordings}"
+            + (f" and {copies:,} altered copies" if copies else "")
+        ),
         "Classes": str(by_label(clips)["label"].replace("", None).nunique()),
-        "Clips that failed": f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else "",
-        "Features that failed": f"{single}; a run without the feature tests these clips" if single else "",
+        "Clips that failed": (
+            f"{untested:,}, so {len(clips) - untested:,} are tested" if untested else ""
+        ),
+        "Features that failed": (
+            f"{single}; a run without the feature tests these clips" if single else ""
+        ),
         groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}",
-        "Folds": f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own"),
+        "Folds": (
+            f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own")
+        ),
         "A clip": f"{cache.duration:g} s at {cache.sample_rate:,} Hz",
         "Features cached": f"{len(cache.features)}, {size(used)}",
         "Source": str(cache.settings.get("source", "")),
@@ -43,13 +66,19 @@ def data_facts(cache: Cache) -> dict[str, str]:
 
 
 def failures(cache: Cache) -> dict[str, set[str]]:
-    """Cached feature, or WHOLE for the clip itself -> ids of the original clips that failed.
+    """Cached feature, or WHOLE for the clip itself -> ids of the original clips that
+    failed.
 
-    No run tests the clips under WHOLE. A run tests the others if it does not use the features that failed.
+    No run tests the clips under WHOLE. A run tests the others if it does not use the
+    features that failed.
     """
     tested = set(originals(cache.clips)["clip_id"])
     names = (WHOLE, *cache.features)
-    failed = {name: clips & tested for name, clips in failed_clips(cache.folder).items() if name in names}
+    failed = {
+        name: clips & tested
+        for name, clips in failed_clips(cache.folder).items()
+        if name in names
+    }
     return {name: clips for name, clips in failed.items() if clips}
 
 
@@ -71,21 +100,28 @@ def data_tables(
     if has_tags(clips):  # means and neighbours of a class need clips of one label
         return tables
     classes = sorted(clips["label"].unique())
-    sample = sample_by_class(clips, SAMPLED_CLIPS, np.random.default_rng(seed)).set_index("clip_id")
+    sample = sample_by_class(
+        clips, SAMPLED_CLIPS, np.random.default_rng(seed)
+    ).set_index("clip_id")
     shown = leading_feature(cache, features)
     accuracy = {}
     components = {}
     summarised = {}
-    described = [name for name in features if name != "waveform"]  # its samples mean nothing by themselves
+    # its samples mean nothing by themselves
+    described = [name for name in features if name != "waveform"]
     for name in progress(described, label="separability", unit="feature"):
         values = summarise(cache, name, list(sample.index))
         if values.empty:
             continue
         if name == shown:
             stored = cache[name]
-            means = class_means(values.iloc[:, : stored.rows], sample["label"]).reindex(classes, fill_value=0)
+            means = class_means(values.iloc[:, : stored.rows], sample["label"]).reindex(
+                classes, fill_value=0
+            )
             means.columns = pd.Index(map(format_plain, stored.row_axis))
-            writer.submit("class_means", means=means, row_unit=stored.row_unit, title=name)
+            writer.submit(
+                "class_means", means=means, row_unit=stored.row_unit, title=name
+            )
         summarised[name] = sample.loc[values.index]
         target = np.searchsorted(classes, summarised[name]["label"].tolist())
         recording = summarised[name]["group"].to_numpy(str)
@@ -102,13 +138,16 @@ def data_tables(
     for method, project in (("PCA", pca_projection), ("t-SNE", tsne_projection)):
         for name in ranked.index[:PROJECTED_FEATURES]:
             points[f"{name}, {method}"] = project(components[name])
-            labels[f"{name}, {method}"] = summarised[name]["category" if crowded else "label"].to_numpy(str)
+            labels[f"{name}, {method}"] = summarised[name][
+                "category" if crowded else "label"
+            ].to_numpy(str)
     writer.submit("projections", points=points, labels=labels)
     return tables | {"separability": ranked.reset_index()}
 
 
 def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """Means (classes, columns) of `values` (N, columns), which are standardised over the clips first.
+    """Means (classes, columns) of `values` (N, columns), which are standardised over
+    the clips first.
 
     Both arguments are indexed by clip id.
     """

@@ -1,4 +1,6 @@
-"""The report's section about recordings: scores of the detections in the tested folds, and a time line."""
+"""The report's section about recordings: scores of the detections in the tested folds,
+and a time line.
+"""
 
 import base64
 from contextlib import suppress
@@ -14,7 +16,14 @@ from analysis.runs import Run
 from features_cache import Cache
 from features_cache.table import is_windowed, label_indicator
 from results.bootstrap import accuracy_interval
-from results.events import ALL, BACKGROUND, compare, detection_scores, join_windows, middles
+from results.events import (
+    ALL,
+    BACKGROUND,
+    compare,
+    detection_scores,
+    join_windows,
+    middles,
+)
 from results.tags import cross_fitted_thresholds, fold_ranks
 
 EXCERPT = 20.0  # longest time line, seconds
@@ -28,18 +37,21 @@ def annotated_events(cache: Cache) -> pd.DataFrame | None:
     source = Path(str(cache.settings["source"])).with_name("events.csv")
     if not is_windowed(cache.clips) or not source.is_file():
         return None
-    events = pd.read_csv(source, dtype={"file": str, "label": str}, keep_default_na=False)
+    events = pd.read_csv(
+        source, dtype={"file": str, "label": str}, keep_default_na=False
+    )
     return events[events["file"].isin(cache.clips["path"])]
 
 
 def submit_detections(
     writer: FigureWriter, run: Run, cache: Cache, events: pd.DataFrame
 ) -> tuple[pd.DataFrame, str, str]:
-    """Submit a time line of one recording; return scores by class, the recording's name and its audio.
+    """Submit a time line of one recording; return scores by class, the recording's name
+    and its audio.
 
-    The audio is MP3 as base64, or '' if the recording cannot be read. A class's threshold in a fold has the
-    highest F1 on the windows of the other folds. Only the row of all classes has intervals, from a bootstrap
-    over recordings.
+    The audio is MP3 as base64, or '' if the recording cannot be read. A class's
+    threshold in a fold has the highest F1 on the windows of the other folds. Only the
+    row of all classes has intervals, from a bootstrap over recordings.
     """
     clips = cache.clips.set_index("clip_id").loc[run.clip_ids]
     order = np.lexsort((clips["start"], clips["path"]))
@@ -79,10 +91,16 @@ def submit_detections(
     begin = float(max(0.0, events["start"][events["file"] == file].min() - 1))
     end = min(begin + EXCERPT, float(windows["end"][windows["file"] == file].max()))
     shown = {
-        side: table[(table["file"] == file) & (table["end"] > begin) & (table["start"] < end)]
+        side: table[
+            (table["file"] == file) & (table["end"] > begin) & (table["start"] < end)
+        ]
         for side, table in {"events": events, "detections": detections}.items()
     }
     writer.submit("time_line", begin=begin, end=end, **shown)
     with suppress(OSError, soundfile.LibsndfileError):
-        return scores, Path(file).name, base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode()
+        return (
+            scores,
+            Path(file).name,
+            base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode(),
+        )
     return scores, Path(file).name, ""

@@ -1,4 +1,6 @@
-"""An ensemble of finished runs, written as a run of its own: the mean of its members' saved probabilities."""
+"""An ensemble of finished runs, written as a run of its own: the mean of its members'
+saved probabilities.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,8 @@ from results.config import EnsembleConfig, digest, label
 from results.run_folder import RunFolder, select, write_config, write_predictions
 
 ENSEMBLE = "ensemble"  # value of `model` in its run.json
-SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")  # from the first run
+# from the first run
+SHARED = ("dataset", "task", "folds", "classes", "sample_rate", "duration", "synthetic")
 
 
 def requested_ensemble(options: AnalysisOptions) -> RunFolder:
@@ -27,8 +30,8 @@ def requested_ensemble(options: AnalysisOptions) -> RunFolder:
 def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     """Write the ensemble of these runs below runs/<dataset>/ and return it.
 
-    A second call with the same members in the same order replaces it. RequestError if the runs cannot form an
-    ensemble.
+    A second call with the same members in the same order replaces it. RequestError if
+    the runs cannot form an ensemble.
 
     write_ensemble(find("runs", "esc10"), Path("runs"))
     """
@@ -38,22 +41,28 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     for folder in folders:
         results = load_runs([folder])
         if not results.runs:
-            raise RequestError(f"{folder.name} cannot join an ensemble: {results.problems[0].text}")
+            raise RequestError(
+                f"{folder.name} cannot join an ensemble: {results.problems[0].text}"
+            )
         members += results.runs
     first = members[0]
     for run in members:
         if run.tags:
-            raise RequestError(f"{run.name} cannot join an ensemble: its clips have several labels or none")
+            raise RequestError(
+                f"{run.name} cannot join an ensemble: its clips have several labels or"
+                " none"
+            )
         if run.task != first.task or not same_clips(run, first):
             raise RequestError(
-                f"{run.name} and {first.name} cannot form an ensemble: task, classes, folds, recordings "
-                f"or test clips differ ({len(run.clip_ids)} and {len(first.clip_ids)} clips); give runs "
-                "of the same folds"
+                f"{run.name} and {first.name} cannot form an ensemble: task, classes,"
+                f" folds, recordings or test clips differ ({len(run.clip_ids)} and"
+                f" {len(first.clip_ids)} clips); give runs of the same folds"
             )
     names = [run.name for run in members]
     configs = [run.config for run in members]
-    # If all members selected their epoch alike (same validation, or none), last weights are averaged with
-    # last, best with best; otherwise those that count are averaged and written as `last`.
+    # If all members selected their epoch alike (same validation, or none), last weights
+    # are averaged with last, best with best; otherwise those that count are averaged
+    # and written as `last`.
     alike = len({(run.selection_protocol, run.checkpoint) for run in members}) == 1
     means = {"last": np.mean([run.probabilities[0] for run in members], axis=0)}
     if alike:
@@ -63,7 +72,8 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     seeds = {run.seeds[0] for run in members}
     seed = seeds.pop() if len(seeds) == 1 else 0
     hash_, family = (
-        digest([digest([getattr(config, key) for config in configs]), ENSEMBLE]) for key in ("hash", "family")
+        digest([digest([getattr(config, key) for config in configs]), ENSEMBLE])
+        for key in ("hash", "family")
     )
     # The hash distinguishes ensembles of different runs with the same features.
     differences = filter(None, [f"s{seed}" if seed else "", hash_[:6]])
@@ -79,19 +89,29 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
         members=tuple(names),
         parameters=sum(config.parameters or 0 for config in configs),
         seconds=sum(config.seconds for config in configs),
-        note=f"ensemble of {', '.join(names)}; selected on the test folds if the members were",
+        note=(
+            f"ensemble of {', '.join(names)}; selected on the test folds if the members"
+            " were"
+        ),
         val=first.config.val if alike else None,
     )
     folder = RunFolder(runs / config.dataset / config.name)
     write_config(folder.path, config)
     target = np.array(first.classes, object)[first.target]
     clips = pd.DataFrame(
-        {"clip_id": first.clip_ids, "group": first.groups, "split": "test", "target": target}
+        {
+            "clip_id": first.clip_ids,
+            "group": first.groups,
+            "split": "test",
+            "target": target,
+        }
     )
     for fold in np.unique(first.folds):
         here = first.folds == fold
         rows = pd.concat([clips[here].assign(selection=name) for name in means])
-        probabilities = np.concatenate([mean[here] for mean in means.values()]).astype(np.float32)
+        probabilities = np.concatenate([mean[here] for mean in means.values()]).astype(
+            np.float32
+        )
         folder.fold(fold).mkdir(exist_ok=True)
         write_predictions(folder.fold(fold), rows, probabilities, first.classes)
     return folder

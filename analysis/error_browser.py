@@ -4,15 +4,19 @@ The page's script reads one JSON object:
 
     group      what the dataset calls a group: recording, speaker, …
     features   names of the features whose images are shown
-    clips      [{id, group, number, link}]  number: the clip's place by difficulty, used in the ids of its
+    clips      [{id, group, number, link}]  number: the clip's place by difficulty, used
+               in the ids of its
                images and audio; 0 is the hardest
-    test_sets  [{classes, categories, clips, target, folds}]  shared by runs on the same clips; classes of one
-               category are neighbours, `clips` are places in the list above, `target` places in `classes`
-    runs       [{name, test_set, top}]  top: one row a clip, the places of the three most probable classes (-1
-               for none), their probabilities in percent, then that of the true class
-    views      [{name, runs, top}]  what a reader can choose: a configuration with all its seeds, then each
-               seed. `runs` are places in the list above, and the page adds up their counts. Only a view of
-               several seeds has `top`, from their mean probabilities
+    test_sets  [{classes, categories, clips, target, folds}]  shared by runs on the same
+               clips; classes of one category are neighbours, `clips` are places in the
+               list above, `target` places in `classes`
+    runs       [{name, test_set, top}]  top: one row a clip, the places of the three
+               most probable classes (-1 for none), their probabilities in percent, then
+               that of the true class
+    views      [{name, runs, top}]  what a reader can choose: a configuration with all
+               its seeds, then each seed. `runs` are places in the list above, and the
+               page adds up their counts. Only a view of several seeds has `top`, from
+               their mean probabilities
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,28 +35,45 @@ TOP = 3
 def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
     """The tested clips by id, hardest first, with the columns group, wrong and doubt.
 
-    `wrong` is the share of seeds whose prediction is wrong, `doubt` is 1 minus the probability of the true
-    class. Both are means over the runs.
+    `wrong` is the share of seeds whose prediction is wrong, `doubt` is 1 minus the
+    probability of the true class. Both are means over the runs.
     """
     parts = []
     for run in runs:
-        of_true_class = run.probabilities[:, np.arange(len(run.target)), run.target].mean(axis=0)
-        columns = {"group": run.groups, "wrong": 1 - run.correct, "doubt": 1 - of_true_class}
+        of_true_class = run.probabilities[
+            :, np.arange(len(run.target)), run.target
+        ].mean(axis=0)
+        columns = {
+            "group": run.groups,
+            "wrong": 1 - run.correct,
+            "doubt": 1 - of_true_class,
+        }
         parts.append(pd.DataFrame(columns, pd.Index(run.clip_ids, name="clip_id")))
-    clips = pd.concat(parts).groupby("clip_id").agg({"group": "first", "wrong": "mean", "doubt": "mean"})
+    clips = (
+        pd.concat(parts)
+        .groupby("clip_id")
+        .agg({"group": "first", "wrong": "mean", "doubt": "mean"})
+    )
     return clips.sort_values(["wrong", "doubt"], ascending=False, kind="stable")
 
 
 def by_category(run: Run) -> Ints:
-    """Numbers of the run's classes, in an order that puts classes of one category side by side."""
+    """Numbers of the run's classes, in an order that puts classes of one category side
+    by side.
+    """
     first = [run.categories.index(category) for category in run.categories]
     return np.argsort(first, kind="stable")
 
 
 def browser_data(
-    runs: Sequence[Run], clips: pd.DataFrame, features: Sequence[str], links: Mapping[str, str]
+    runs: Sequence[Run],
+    clips: pd.DataFrame,
+    features: Sequence[str],
+    links: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The object above without `group`; `clips` is from `clip_difficulty`, `links` is clip id -> address."""
+    """The object above without `group`; `clips` is from `clip_difficulty`, `links` is
+    clip id -> address.
+    """
     tested: list[Run] = []  # the first run of each test set
     test_sets: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
@@ -76,8 +97,12 @@ def browser_data(
         if seeds > 1:
             places = list(range(len(entries), len(entries) + seeds))
             mean = top(run.probabilities.mean(axis=0), run.target, order)
-            views.append({"name": f"{run.name}, all {seeds} seeds", "runs": places, "top": mean})
-        for folder, seed, probabilities in zip(run.folders, run.seeds, run.probabilities):
+            views.append(
+                {"name": f"{run.name}, all {seeds} seeds", "runs": places, "top": mean}
+            )
+        for folder, seed, probabilities in zip(
+            run.folders, run.seeds, run.probabilities
+        ):
             which = f" (seed {seed}, one of {seeds})" if seeds > 1 else ""
             views.append({"name": f"{folder.name}{which}", "runs": [len(entries)]})
             answers = top(probabilities, run.target, order)
@@ -95,7 +120,9 @@ def browser_data(
 
 
 def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
-    """A row for each clip as in `top` above; `probabilities` is (N, K), `order` has the classes as shown."""
+    """A row for each clip as in `top` above; `probabilities` is (N, K), `order` has the
+    classes as shown.
+    """
     # Ties go to the class that is first in run.json, as in the prediction itself.
     first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
     lacking = ((0, 0), (0, TOP - first.shape[1]))

@@ -1,9 +1,12 @@
-"""The statistics of a dataset's runs, computed once: rankings, tables, and the facts that a report states.
+"""The statistics of a dataset's runs, computed once: rankings, tables, and the facts
+that a report states.
 
-`findings` takes the runs that `analysis.runs` has read; templates turn its results into sentences.
+`findings` takes the runs that `analysis.runs` has read; templates turn its results into
+sentences.
 
-Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A difference to the best run
-is below zero if the run is worse; a known interval excludes zero exactly if the verdict is clear.
+Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
+difference to the best run is below zero if the run is worse; a known interval excludes
+zero exactly if the verdict is clear.
 """
 
 import re
@@ -27,24 +30,48 @@ from results.importance_folder import ImportanceFolder
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
 
-UNEVEN = 1.5  # classes are uneven from this ratio of clips in the largest to clips in the smallest
+# classes are uneven from this ratio of clips in the largest to clips in the smallest
+UNEVEN = 1.5
 HARDEST = 3  # classes that count as hardest; more if several tie
+# columns that the runs may have: tags lack balanced_accuracy, other tasks the last two
 COMPARISON = [
-    *("run", "accuracy", "accuracy_sd", "n", "accuracy_low", "accuracy_high", "features", "model", "seeds"),
-    *("balanced_accuracy", "macro_f1", "log_loss", "difference", "p", "verdict", "reason"),
+    *(
+        "run",
+        "accuracy",
+        "accuracy_sd",
+        "n",
+        "accuracy_low",
+        "accuracy_high",
+        "features",
+        "model",
+        "seeds",
+    ),
+    *(
+        "balanced_accuracy",
+        "macro_f1",
+        "log_loss",
+        "difference",
+        "p",
+        "verdict",
+        "reason",
+    ),
     *("macro_auroc", "lwlrap"),
-]  # columns that the runs may have: tags lack balanced_accuracy, other tasks the last two
+]
 
 
 @dataclass(frozen=True)
 class Threat:
     """Something that may make the result wrong."""
 
-    # duplicates | artefacts | extracted before | failed | changed | added | uneven | unequal recordings
+    # duplicates | artefacts | extracted before | failed | changed | added | uneven |
+    # unequal recordings
     kind: str
-    value: float = 0  # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
-    of: float = 0  # the count of all; artefacts: chance; uneven: clips of the largest class
-    names: Sequence[str] = ()  # artefacts that predict the class; changes of the clips since extraction
+    # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
+    value: float = 0
+    # the count of all; artefacts: chance; uneven: clips of the largest class
+    of: float = 0
+    # artefacts that predict the class; changes of the clips since extraction
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,25 +79,36 @@ class Findings:
     """The facts that a report states about runs."""
 
     state: State
-    problems: Sequence[Problem] = ()  # those of reading first, then runs outside the main ranking
-    excluded: Mapping[str, int] = field(default_factory=dict)  # reason or kind of problem -> number of runs
+    # those of reading first, then runs outside the main ranking
+    problems: Sequence[Problem] = ()
+    # reason or kind of problem -> number of runs
+    excluded: Mapping[str, int] = field(default_factory=dict)
     threats: Sequence[Threat] = ()
     main: Ranking | None = None
-    runs: Sequence[Run] = ()  # every configuration, in the order of the comparison table
-    rows: Sequence[Row] = ()  # the main ranking, best first; columns of `compared` and `run_details`
+    # every configuration, in the order of the comparison table
+    runs: Sequence[Run] = ()
+    # the main ranking, best first; columns of `compared` and `run_details`
+    rows: Sequence[Row] = ()
     others: Sequence[Row] = ()  # configurations outside the main ranking, same columns
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)  # those of one run may be empty
+    # those of one run may be empty
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # number of source recordings, or other groups
-    chance: float = np.nan  # accuracy of always predicting the commonest class; tags: mean prevalence
+    # accuracy of always predicting the commonest class; tags: mean prevalence
+    chance: float = np.nan
     chance_p: float = np.nan  # p of the best run against chance
-    detectable: float = np.nan  # smallest difference to the second run found with a power of 80 %
-    recordings_needed: int = 0  # recordings that a verdict takes; 0 if there are enough, or if unknown
-    nested: float = np.nan  # accuracy if the run for each fold is selected on the other folds
-    hardest: Sequence[Row] = ()  # rows of `class_report`, the lowest recall (tags: average precision) first
+    # smallest difference to the second run found with a power of 80 %
+    detectable: float = np.nan
+    # recordings that a verdict takes; 0 if there are enough, or if unknown
+    recordings_needed: int = 0
+    # accuracy if the run for each fold is selected on the other folds
+    nested: float = np.nan
+    # rows of `class_report`, the lowest recall (tags: average precision) first
+    hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: ImportanceFolder | None = None  # the shown call of `make importance`
-    most_important: Sequence[str] = ()  # names of features, see `importance.most_important`
+    # names of features, see `importance.most_important`
+    most_important: Sequence[str] = ()
 
     @property
     def group(self) -> str:
@@ -120,12 +158,17 @@ def findings(
     runs = [run for ranking in ranked for run in ranking.runs]
     problems = list(results.problems)
     attributions = [channel_importance(run, problems) for run in runs]
-    reasons: dict[str, str] = {problem.run: problem.kind for problem in problems if problem.kind}
+    reasons: dict[str, str] = {
+        problem.run: problem.kind for problem in problems if problem.kind
+    }
     for ranking in ranked[1:]:
         for run in ranking.runs:
             reasons[run.name] = ranking.reason
             problems.append(
-                Problem(run.name, f"not compared: other {ranking.reason} than {ranked[0].best.name}")
+                Problem(
+                    run.name,
+                    f"not compared: other {ranking.reason} than {ranked[0].best.name}",
+                )
             )
     excluded = Counter(reasons.values())
     if not ranked:
@@ -137,23 +180,32 @@ def findings(
     table = compared(ranked, metrics)
     every = table.merge(details.drop(columns="seeds"), on="run").to_dict("records")
     rows = every[: len(main.runs)]
-    members = [(row["run"], *member) for row in rows for member in row["members"].items()]
+    members = [
+        (row["run"], *member) for row in rows for member in row["members"].items()
+    ]
     changes = ablations(main)
     reports = {run.name: tables.class_report(run) for run in runs}
     tagged = main.best.tags
     score = "average_precision" if tagged else "recall"
     recall = pd.concat(
-        reports[run.name][:-2].assign(run=run.name, category=run.categories) for run in main.runs
+        reports[run.name][:-2].assign(run=run.name, category=run.categories)
+        for run in main.runs
     )
     comparison = table[[name for name in COMPARISON if name in table]]
     if tagged:
-        comparison = comparison.rename(columns=lambda name: re.sub("^accuracy", "map", name))
+        comparison = comparison.rename(
+            columns=lambda name: re.sub("^accuracy", "map", name)
+        )
     made = {
         "comparison": comparison,
         "metrics": metrics,
         "runs": details,
-        "members": pd.DataFrame(members, columns=["run", "member", "map" if tagged else "accuracy"]),
-        f"{'precision' if tagged else 'recall'}_by_class": recall[["run", "class", "category", score]],
+        "members": pd.DataFrame(
+            members, columns=["run", "member", "map" if tagged else "accuracy"]
+        ),
+        f"{'precision' if tagged else 'recall'}_by_class": recall[
+            ["run", "class", "category", score]
+        ],
         "ablations": changes,
         "attribution": pd.concat(attributions, ignore_index=True),
         "literature": tables.literature(main),
@@ -161,7 +213,9 @@ def findings(
     kept = {name: table for name, table in made.items() if len(table)}
     for run in runs:
         kept[f"{run.name}.classes"] = reports[run.name]
-        kept[f"{run.name}.{'false_alarms' if run.tags else 'confused'}"] = tables.confused_pairs(run)
+        kept[f"{run.name}.{'false_alarms' if run.tags else 'confused'}"] = (
+            tables.confused_pairs(run)
+        )
         if run.tags:
             kept[f"{run.name}.together"] = tables.labels_together(run)
 
@@ -185,9 +239,12 @@ def findings(
     elif len(rows) > 1:
         state = "tie" if "tied" in table["verdict"].array else "winner"
         difference = main.differences[:, 0] / main.unit
-        shown, ratio = detectable(difference, main.shares, float(main.tests.critical[0]))
+        shown, ratio = detectable(
+            difference, main.shares, float(main.tests.critical[0])
+        )
         if state == "tie" and ratio > 1:
-            needed = ceil(float(f"{ratio * recordings:.1e}"))  # two digits of an estimate
+            # two digits of an estimate
+            needed = ceil(float(f"{ratio * recordings:.1e}"))
     if main.testable and (chance_p >= LEVEL or main.accuracy[0] < chance):
         state = "chance"
     return Findings(
@@ -206,19 +263,25 @@ def findings(
         chance_p=chance_p,
         detectable=shown,
         recordings_needed=needed,
-        nested=nested_selection(main.fold_accuracy, main.fold_accuracy) if len(rows) > 1 else np.nan,
+        nested=(
+            nested_selection(main.fold_accuracy, main.fold_accuracy)
+            if len(rows) > 1
+            else np.nan
+        ),
         hardest=report.nsmallest(HARDEST, score, keep="all").to_dict("records"),
         gains=changes.to_dict("records"),
     )
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
-    """One row for each configuration: the main ranking, best first, then the other rankings.
+    """One row for each configuration: the main ranking, best first, then the other
+    rankings.
 
-    Columns: those of the comparison table, one for each metric, label, exact (another seed would give the
-    same predictions), control (a feature occurs more than once in its set), members (name -> accuracy alone),
-    accuracy_low and _high, difference_low and _high. `difference` is to the best of the main ranking, and NaN
-    in the other rankings; its interval is corrected like p.
+    Columns: those of the comparison table, one for each metric, label, exact (another
+    seed would give the same predictions), control (a feature occurs more than once in
+    its set), members (name -> accuracy alone), accuracy_low and _high, difference_low
+    and _high. `difference` is to the best of the main ranking, and NaN in the other
+    rankings; its interval is corrected like p.
     """
     parts = []
     for ranking in ranked:
@@ -240,10 +303,15 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "seeds": len(run.seeds),
                 "exact": run.exact,
                 "control": max(run.channels.values()) > 1,
-                "members": {  # each member's mean accuracy over folds and seeds; tags: mAP
-                    name: float(tables.seed_scores(run, values).mean())
-                    if run.tags
-                    else float(weights @ (values.argmax(axis=2) == run.target).mean(axis=0))
+                # each member's mean accuracy over folds and seeds; tags: mAP
+                "members": {
+                    name: (
+                        float(tables.seed_scores(run, values).mean())
+                        if run.tags
+                        else float(
+                            weights @ (values.argmax(axis=2) == run.target).mean(axis=0)
+                        )
+                    )
                     for name, values in run.members.items()
                 },
             }

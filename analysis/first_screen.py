@@ -1,8 +1,10 @@
-"""The figures of a report's first screen: forest plot, small confusion matrix, common mistake.
+"""The figures of a report's first screen: forest plot, small confusion matrix, common
+mistake.
 
-The forest plot has a panel for each group of runs that differ in features or TAG alone, and one for the
-ensembles of runs. If these are several, one more panel shows all runs. All panels have the same axis. A dot
-is hollow if its run does not differ clearly from the best of the ranking.
+The forest plot has a panel for each group of runs that differ in features or TAG alone,
+and one for the ensembles of runs. If these are several, one more panel shows all runs.
+All panels have the same axis. A dot is hollow if its run does not differ clearly from
+the best of the ranking.
 """
 
 from itertools import chain
@@ -17,11 +19,14 @@ from analysis.ranking import setting
 from analysis.runs import Run
 from results.scores import Floats, most_confused
 
-CLASSES_SHOWN = 12  # in the small confusion matrix; if there are more, those with the most frequent errors
+# in the small confusion matrix; if there are more, those with the most frequent errors
+CLASSES_SHOWN = 12
 
 
 def summary(found: Findings) -> dict[str, object]:
-    """The template's values: forest plot and, except for tags, small confusion matrix and common mistake."""
+    """The template's values: forest plot and, except for tags, small confusion matrix
+    and common mistake.
+    """
     best = found.runs[0]
     # The forest plot's axis spans all numbers in whole tens of percent.
     accuracy = pd.DataFrame(found.rows)[["accuracy", "accuracy_low", "accuracy_high"]]
@@ -44,7 +49,9 @@ def summary(found: Findings) -> dict[str, object]:
 
 
 def forest_panels(found: Findings) -> dict[str, list[Row]]:
-    """Title -> rows of the main ranking. `all` comes last, or first if the best run's panel has one row."""
+    """Title -> rows of the main ranking. `all` comes last, or first if the best run's
+    panel has one row.
+    """
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
     panels: dict[str, list[Row]] = {}
@@ -58,17 +65,23 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
 
 
 def classes_shown(counts: Floats) -> list[int]:
-    """Class numbers shown in the small confusion matrix: the classes with the most frequent errors."""
-    classes = dict.fromkeys(chain(*most_confused(counts, counts.size), range(len(counts))))
+    """Class numbers shown in the small confusion matrix: the classes with the most
+    frequent errors.
+    """
+    classes = dict.fromkeys(
+        chain(*most_confused(counts, counts.size), range(len(counts)))
+    )
     return sorted([*classes][:CLASSES_SHOWN])
 
 
 def common_mistake(run: Run) -> Row | None:
-    """The most frequent error of a run, and two clips to compare; None if it predicts everything correctly.
+    """The most frequent error of a run, and two clips to compare; None if it predicts
+    everything correctly.
 
-    Keys: true, predicted, count, of, share as in `confused_pairs`; wrong, the id of the surest clip with this
-    error; right, the id of the surest correct clip of the predicted class, '' for none; equals, the number of
-    other pairs of classes with the same count.
+    Keys: true, predicted, count, of, share as in `confused_pairs`; wrong, the id of the
+    surest clip with this error; right, the id of the surest correct clip of the
+    predicted class, '' for none; equals, the number of other pairs of classes with the
+    same count.
     """
     pairs = tables.confused_pairs(run, len(run.classes) ** 2)
     if pairs.empty:

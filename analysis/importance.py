@@ -1,12 +1,14 @@
-"""The importance of features: tests and intervals over source recordings for the scores of `make importance`.
+"""The importance of features: tests and intervals over source recordings for the scores
+of `make importance`.
 
-Each feature has several measures (`ImportanceFolder.contributions`), which are averaged over folds. Measures
-are tested like differences between two runs: by sign flips of source recordings. All features of one measure
-are a family (maxT), and the interval inverts the test. The tests use log probability; accuracy (mAP for tags)
-is shown beside it.
+Each feature has several measures (`ImportanceFolder.contributions`), which are averaged
+over folds. Measures are tested like differences between two runs: by sign flips of
+source recordings. All features of one measure are a family (maxT), and the interval
+inverts the test. The tests use log probability; accuracy (mAP for tags) is shown beside
+it.
 
-Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, in the share of clips
-correct, or in mAP.
+Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, in the
+share of clips correct, or in mAP.
 """
 
 import numpy as np
@@ -24,11 +26,13 @@ from results.shapley import NONE, interactions
 FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
 
 
-def gain_tests(gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp]) -> pd.DataFrame:
+def gain_tests(
+    gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp]
+) -> pd.DataFrame:
     """Mean over folds, low, high, p and significant for each column of `gains` (N, F).
 
-    p and interval are corrected for all columns. A column that holds a NaN gets NaN and is not significant.
-    With too few recordings there is no interval.
+    p and interval are corrected for all columns. A column that holds a NaN gets NaN and
+    is not significant. With too few recordings there is no interval.
     """
     known = np.isfinite(gains).all(axis=0)
     weights = fold_weights(folds)[:, None]
@@ -37,16 +41,20 @@ def gain_tests(gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.int
     tests = sign_flip_tests(sums, shares, LEVEL)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
-    return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(significant=table[:, 3] < LEVEL)
+    return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(
+        significant=table[:, 3] < LEVEL
+    )
 
 
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     """The report's tables by name; `mean` is in nats.
 
-    features    one row for each feature and measure: mean, low, high, p, significant, points of accuracy
-                or mAP
-    classes     one row for each class and feature: mean Shapley value, p corrected for all rows, significant
-    pairs       one row for each cell of the F x F matrix, with similar features side by side: cka of their
+    features    one row for each feature and measure: mean, low, high, p, significant,
+                points of accuracy or mAP
+    classes     one row for each class and feature: mean Shapley value, p corrected for
+                all rows, significant
+    pairs       one row for each cell of the F x F matrix, with similar features side by
+                side: cka of their
                 statistics, interaction in nats (negative: they are redundant)
     sets        as `best_by_size`
     recordings  as `learning_curve`
@@ -68,9 +76,12 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     classes = folder.labels.columns
     of_class = folder.labels.to_numpy()  # (N, K)
     means = of_class / (fold_weights(folds) @ of_class)
-    cells = (means[:, :, None] * gains["shapley"][:, None, :]).reshape(len(clips), -1)  # (N, K * F)
+    # (N, K * F)
+    cells = (means[:, :, None] * gains["shapley"][:, None, :]).reshape(len(clips), -1)
     index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
-    by_class = gain_tests(cells, groups, folds)[["mean", "p", "significant"]].set_axis(index)
+    by_class = gain_tests(cells, groups, folds)[["mean", "p", "significant"]].set_axis(
+        index
+    )
 
     # Clustering by CKA, with average linkage, puts similar features side by side.
     cka = folder.redundancy
@@ -79,7 +90,9 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     ordered = [features[place] for place in order]
     index = pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"])
     columns = {"cka": cka, "interaction": interactions(folder.values(), features)}
-    pairs = {name: values[np.ix_(order, order)].ravel() for name, values in columns.items()}
+    pairs = {
+        name: values[np.ix_(order, order)].ravel() for name, values in columns.items()
+    }
     return {
         "features": pd.concat(parts, ignore_index=True),
         "classes": by_class.reset_index(),
@@ -89,8 +102,12 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     }
 
 
-def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], score: str, group: str) -> None:
-    """Submit the figures of `importance_tables`; `group` is the dataset's word for a recording."""
+def submit_importance(
+    writer: FigureWriter, tables: dict[str, pd.DataFrame], score: str, group: str
+) -> None:
+    """Submit the figures of `importance_tables`; `group` is the dataset's word for a
+    recording.
+    """
     sets = {"sets": tables["sets"], "score": score}
     shares = tables["features"].query("measure == 'shapley'")
     columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
@@ -99,51 +116,66 @@ def submit_importance(writer: FigureWriter, tables: dict[str, pd.DataFrame], sco
     writer.submit("importance_by_class", classes=tables["classes"])
     writer.submit("importance_redundancy", pairs=tables["pairs"])
     if len(tables["recordings"]):
-        writer.submit("importance_accuracy", recordings=tables["recordings"], group=group, **sets)
+        writer.submit(
+            "importance_accuracy", recordings=tables["recordings"], group=group, **sets
+        )
     else:
         writer.submit("importance_sets", **sets)
 
 
 def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
-    """One row for each size of set: features, accuracy, milliseconds a clip, share of the full set's gain.
+    """One row for each size of set: features, accuracy, milliseconds a clip, share of
+    the full set's gain.
 
-    For each fold, the fitted set with the best log probability on the other folds is scored on that fold;
-    `features` and `milliseconds` are those of the set with the best mean over all folds.
+    For each fold, the fitted set with the best log probability on the other folds is
+    scored on that fold; `features` and `milliseconds` are those of the set with the
+    best mean over all folds.
     """
     names = folder.features
     folds = folder.clips["fold"].to_numpy()
     values = folder.values()
     hits = folder.values("correct")
     rows = []
-    of_fold = (folds[:, None] == np.unique(folds)) / np.unique(folds, return_counts=True)[1]  # (N, folds)
+    # (N, folds)
+    of_fold = (folds[:, None] == np.unique(folds)) / np.unique(
+        folds, return_counts=True
+    )[1]
     for size in range(1, len(names) + 1):
         subsets = [subset for subset in values if len(subset) == size]
         scores, worth = (
-            np.stack([of_clips[subset] for subset in subsets]) @ of_fold for of_clips in (hits, values)
+            np.stack([of_clips[subset] for subset in subsets]) @ of_fold
+            for of_clips in (hits, values)
         )
         accuracy = nested_selection(scores, worth)
         best = subsets[int(worth.mean(axis=1).argmax())]
         chosen = [name for name in names if name in best]
-        seconds = np.array([folder.config.extraction[name].seconds for name in chosen], float).sum()
-        rows.append((size, "+".join(chosen), accuracy, 1000 * seconds / folder.config.clips))
+        seconds = np.array(
+            [folder.config.extraction[name].seconds for name in chosen], float
+        ).sum()
+        rows.append(
+            (size, "+".join(chosen), accuracy, 1000 * seconds / folder.config.clips)
+        )
     table = pd.DataFrame(rows, columns=["size", "features", "accuracy", "milliseconds"])
     gain = table["accuracy"] - (hits[NONE] @ of_fold).mean()
     return table.assign(share=gain / (gain.iloc[-1] if gain.iloc[-1] > 0 else np.nan))
 
 
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
-    """One row for each part of the training recordings: share, recordings, accuracy of all features and its
-    interval (low, high).
+    """One row for each part of the training recordings: share, recordings, accuracy of
+    all features and its interval (low, high).
 
-    The table is empty if the smallest part has fewer than FEWEST_RECORDINGS, or if two parts have equally
-    many. A row for twice the recordings follows if a power law of the error fits: the line through the
-    logarithms of the four error rates must fall and stay within their intervals. Linearised, the error
-    that the law predicts is a mean of one number a clip, so its interval is computed like the others.
+    The table is empty if the smallest part has fewer than FEWEST_RECORDINGS, or if two
+    parts have equally many. A row for twice the recordings follows if a power law of
+    the error fits: the line through the logarithms of the four error rates must fall
+    and stay within their intervals. Linearised, the error that the law predicts is a
+    mean of one number a clip, so its interval is computed like the others.
     """
     clips = folder.clips
     names = ["share", "recordings", "accuracy", "low", "high"]
     trained_on = np.array(folder.config.recordings)
-    if trained_on.min() < FEWEST_RECORDINGS or len(np.unique(trained_on)) < len(trained_on):
+    if trained_on.min() < FEWEST_RECORDINGS or len(np.unique(trained_on)) < len(
+        trained_on
+    ):
         return pd.DataFrame(columns=names, dtype=float)
     every = frozenset(folder.features)
     fits = [*(Fit(every, part) for part in PARTS), Fit(every)]
@@ -152,18 +184,26 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     shares = np.array([*PARTS.values(), 1, 2])
     wrong = np.maximum(1 - weights @ correct, 0.5 / len(clips))
     steps = np.vander(np.arange(5.0), 2)
-    line = steps @ np.linalg.pinv(steps[:4])  # (5, 4): a line fitted to four points, evaluated at five
+    # (5, 4): a line fitted to four points, evaluated at five
+    line = steps @ np.linalg.pinv(steps[:4])
     law = np.exp(line @ np.log(wrong))
     twice = 1 - law[4] * (1 + ((1 - correct) / wrong - 1) @ line[4])  # (N,)
     columns = np.column_stack([correct, twice])
     interval = accuracy_interval(columns, clips["group"].to_numpy(), weights)
-    numbers = [shares, np.append(trained_on, 2 * trained_on[-1]), weights @ columns, interval]
+    numbers = [
+        shares,
+        np.append(trained_on, 2 * trained_on[-1]),
+        weights @ columns,
+        interval,
+    ]
     table = pd.DataFrame(np.column_stack(numbers), columns=names)
     inside = pd.Series(1 - law[:4]).between(*interval[:4].T).all()
     return table if inside and law[4] < law[3] else table[:4]
 
 
 def most_important(features: pd.DataFrame) -> tuple[str, ...]:
-    """Up to two features: those with the largest significant positive Shapley values."""
+    """Up to two features: those with the largest significant positive Shapley
+    values.
+    """
     clear = features.query("measure == 'shapley' and significant and mean > 0")
     return tuple(clear.nlargest(2, "mean")["feature"])

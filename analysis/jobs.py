@@ -1,10 +1,11 @@
 """The reports to make, their runs and caches, and whether one is up to date.
 
-One hash covers the inputs of a report except audio files. While it is the same and no written file is
-missing, the report is made again only with OVERWRITE=1. Files count by path, size and time, because hashing
-the content of thirty runs takes too long. The project's own code and templates count too, so that a new
-version makes its report anew. The manifest keeps this hash and the names of the files that the report wrote.
-The next report removes those that it does not write itself, unless somebody has changed them.
+One hash covers the inputs of a report except audio files. While it is the same and no
+written file is missing, the report is made again only with OVERWRITE=1. Files count by
+path, size and time, because hashing the content of thirty runs takes too long. The
+project's own code and templates count too, so that a new version makes its report anew.
+The manifest keeps this hash and the names of the files that the report wrote. The next
+report removes those that it does not write itself, unless somebody has changed them.
 """
 
 import json
@@ -26,45 +27,69 @@ from storage.files import replace_file
 
 @dataclass(frozen=True)
 class ReportJob:
-    """One report: a dataset's name, its run folders, its cache if there is one, and where the report goes."""
+    """One report: a dataset's name, its run folders, its cache if there is one, and
+    where the report goes.
+    """
 
     dataset: str
     runs: tuple[RunFolder, ...]
     cache: Path | None
     folder: Path
-    given: tuple[str, ...]  # NAME=value words that name the dataset, the folders, and the runs of RUN=
+    # NAME=value words that name the dataset, the folders, and the runs of RUN=
+    given: tuple[str, ...]
 
 
 def jobs(options: AnalysisOptions) -> list[ReportJob]:
-    """A job for DATASET, else for each dataset of the runs in RUN, else for all that have runs or a cache.
+    """A job for DATASET, else for each dataset of the runs in RUN, else for all that
+    have runs or a cache.
 
-    A report on chosen runs (RUN=) has a folder of its own, so that the full report stays. RequestError if
-    there is nothing to report on, or if RUN names two folders of one name.
+    A report on chosen runs (RUN=) has a folder of its own, so that the full report
+    stays. RequestError if there is nothing to report on, or if RUN names two folders of
+    one name.
     """
     single = options.dataset or options.name
     name = dataset_name(single, options.name)
-    folders = select(options.runs, " ".join(options.run), name) if options.run else find(options.runs, name)
-    caches = {path.parent.name: path for path in options.data.glob("*/features") if is_cache(path)}
+    folders = (
+        select(options.runs, " ".join(options.run), name)
+        if options.run
+        else find(options.runs, name)
+    )
+    caches = {
+        path.parent.name: path
+        for path in options.data.glob("*/features")
+        if is_cache(path)
+    }
     known = {*NAMED, *caches, *(run.path.parent.name for run in find(options.runs))}
     if name:
         folder = cache_folder(single, options.data, options.name)
         caches = {name: folder} if is_cache(folder) else {}
-    datasets = {name or run.path.parent.name for run in folders} | (set() if options.run else caches.keys())
+    datasets = {name or run.path.parent.name for run in folders} | (
+        set() if options.run else caches.keys()
+    )
     if not datasets:
         if name and not (name in known or Path(single).exists()):
             raise RequestError(nearest("dataset", name, known))
-        first = spelling.make_command("features", f"DATASET={options.dataset or NAMED[0]}")
+        first = spelling.make_command(
+            "features", f"DATASET={options.dataset or NAMED[0]}"
+        )
         raise RequestError(
-            f"nothing to report on: {Path(options.runs, name)} holds no run and {options.data} no "
-            f"features of {name or 'any dataset'}: extract features first ({first}), then train (make train)"
+            f"nothing to report on: {Path(options.runs, name)} holds no run and"
+            f" {options.data} no features of {name or 'any dataset'}: extract features"
+            f" first ({first}), then train (make train)"
         )
     made = []
     for dataset in sorted(datasets):
         runs = tuple(run for run in folders if name or run.path.parent.name == dataset)
         names = [run.name for run in runs]
         if len(set(names)) < len(names):
-            raise RequestError(f"RUN names two folders called {max(names, key=names.count)}: rename one")
-        given = (f"DATASET={single or dataset}", *words(options, ("name", "data", "runs", "run")))
+            raise RequestError(
+                f"RUN names two folders called {max(names, key=names.count)}:"
+                " rename one"
+            )
+        given = (
+            f"DATASET={single or dataset}",
+            *words(options, ("name", "data", "runs", "run")),
+        )
         folder = options.reports / dataset
         if options.run:
             first, *rest = sorted(names)
@@ -75,13 +100,16 @@ def jobs(options: AnalysisOptions) -> list[ReportJob]:
 
 MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
-OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")  # a report depends on these
+# a report depends on these
+OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
 @dataclass(frozen=True)
 class Built:
-    """A report's place and the lines for the terminal; `fresh` is False if nothing had changed."""
+    """A report's place and the lines for the terminal; `fresh` is False if nothing had
+    changed.
+    """
 
     page: Path
     headline: str
@@ -94,8 +122,9 @@ class Built:
 class Manifest:
     """A report's inputs, files and printed lines, kept beside it.
 
-    `content` has the keys inputs (the hash), files (name -> size and time), figures (stem -> digest) and
-    printed (fields of Built). It is empty if the manifest is missing or damaged.
+    `content` has the keys inputs (the hash), files (name -> size and time), figures
+    (stem -> digest) and printed (fields of Built). It is empty if the manifest is
+    missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -105,16 +134,24 @@ class Manifest:
         except (OSError, ValueError):
             kept = None
         parts = ("files", "figures", "printed")
-        whole = isinstance(kept, dict) and all(isinstance(kept.get(part, {}), dict) for part in parts)
+        whole = isinstance(kept, dict) and all(
+            isinstance(kept.get(part, {}), dict) for part in parts
+        )
         self.content: dict[str, Any] = kept if whole else {}
 
     def holds(self, inputs: str) -> bool:
-        """Whether the inputs are as they were and every file that was written is still there."""
-        written = all((self.file.parent / name).is_file() for name in self.content.get("files", ()))
+        """Whether the inputs are as they were and every file that was written is still
+        there.
+        """
+        written = all(
+            (self.file.parent / name).is_file()
+            for name in self.content.get("files", ())
+        )
         return written and self.content.get("inputs") == inputs
 
     def replace(self, files: Iterable[str], **content: object) -> None:
-        """Write the new content, and remove the files that the last report wrote and this one did not.
+        """Write the new content, and remove the files that the last report wrote and
+        this one did not.
 
         A file that somebody has changed since then stays.
         """
@@ -142,18 +179,30 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of a report's inputs: options, code, cache, findings of `check`, events, runs, importance.
+    """The hash of a report's inputs: options, code, cache, findings of `check`, events,
+    runs, importance.
 
     The spelling of commands counts as well, because the report says what to type next.
     """
     root = Path(__file__).parents[1]
     files = []
     for name in OWN_CODE:
-        files += [file for file in sorted((root / name).rglob("*.*")) if file.suffix != ".pyc"]
+        files += [
+            file for file in sorted((root / name).rglob("*.*")) if file.suffix != ".pyc"
+        ]
     if job.cache:
-        files += [*sorted(job.cache.glob("*.h5")), job.cache / FAILURES, job.cache / CHECKED]
+        files += [
+            *sorted(job.cache.glob("*.h5")),
+            job.cache / FAILURES,
+            job.cache / CHECKED,
+        ]
         files.append(job.cache.with_name("events.csv"))  # beside the cache of windows
-    files += [file for run in job.runs for pattern in RUN_FILES for file in sorted(run.path.glob(pattern))]
+    files += [
+        file
+        for run in job.runs
+        for pattern in RUN_FILES
+        for file in sorted(run.path.glob(pattern))
+    ]
     files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
     states = [f"{file.absolute()} {_state(file)}" for file in files]
     return digest([spelling.caller, *words(options, PAGE_OPTIONS), *states])

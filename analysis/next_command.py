@@ -1,6 +1,7 @@
 """The command that a report proposes, chosen by its findings.
 
-It is chosen for the runs of the main ranking, so that an old run of a single fold does not decide.
+It is chosen for the runs of the main ranking, so that an old run of a single fold does
+not decide.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +13,8 @@ from commandline.spelling import make_command
 from features_cache.names import first_compared
 
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
-DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")  # features to try next, the first one first
+# features to try next, the first one first
+DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")
 
 
 @dataclass(frozen=True)
@@ -44,13 +46,21 @@ class Situation:
         return without(self.given, "RUNS")
 
     def train(self, run: Run, *sets: str) -> str:
-        """The command that trains a run's configuration on these sets; RETRAIN=1 if a run is outdated."""
+        """The command that trains a run's configuration on these sets; RETRAIN=1 if a
+        run is outdated.
+        """
         again = ["RETRAIN=1"] if self.outdated else []
-        return make_command("sweep", *self.given, *again, f"FEATURES={' '.join(sets)}", *own_words(run))
+        return make_command(
+            "sweep", *self.given, *again, f"FEATURES={' '.join(sets)}", *own_words(run)
+        )
 
     def extracted(self, features: Sequence[str], command: str) -> str:
-        """The command, preceded by the extraction of those features that an existing cache lacks."""
-        lacking = " ".join(name for name in features if self.frames and name not in self.frames)
+        """The command, preceded by the extraction of those features that an existing
+        cache lacks.
+        """
+        lacking = " ".join(
+            name for name in features if self.frames and name not in self.frames
+        )
         extraction = make_command("features", *self.of_data, f"FEATURES={lacking}")
         return f"{extraction} && {command}" if lacking else command
 
@@ -58,9 +68,9 @@ class Situation:
 def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     """A command to copy, and the key of its reason in words.txt.
 
-    The order: mend the data, a first run, outdated runs again, other features if none beats chance, a run to
-    compare with, missing folds, a network after exact solutions, seeds, a larger set, explain, then predict
-    or write for a paper.
+    The order: mend the data, a first run, outdated runs again, other features if none
+    beats chance, a run to compare with, missing folds, a network after exact solutions,
+    seeds, a larger set, explain, then predict or write for a paper.
     """
     if situation.changed:
         features = f"FEATURES={' '.join(situation.frames) or 'all'}"
@@ -84,17 +94,25 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     best = trained[0]
     given = situation.given
     close = {row["run"] for row in (found.rows[0], *found.tied)}
-    compared = [run for run in trained if run.name in close] if found.tied else trained[:2]
+    compared = (
+        [run for run in trained if run.name in close] if found.tied else trained[:2]
+    )
     if any(run.name in situation.outdated for run in compared):
         return sweeps([*given, "RETRAIN=1"], compared), "again"
     tried = {name for run in trained for name in run.channels}
-    untried = first_compared({name: n for name, n in situation.frames.items() if name not in tried})
+    untried = first_compared(
+        {name: n for name, n in situation.frames.items() if name not in tried}
+    )
     if not untried and situation.audio:
         untried = [name for name in DIFFERENT if name not in tried][:2]
     if found.state == "chance" and untried:
-        return situation.extracted(untried, situation.train(best, *untried)), "different"
+        return (
+            situation.extracted(untried, situation.train(best, *untried)),
+            "different",
+        )
     if len(ranked) == 1:
-        # Train each feature of a combined set alone, or combine a single feature with another.
+        # Train each feature of a combined set alone, or combine a single feature with
+        # another.
         first, *others = dict.fromkeys(best.features.split("+"))
         if others:
             return situation.train(best, first, *others), "combine"
@@ -108,20 +126,29 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     if not drawn and found.state != "chance":
         return make_command("train", *given, f"FEATURES={best.features}"), "network"
     lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
-    if lacking and (found.state == "winner" or found.recordings_needed <= found.recordings):
+    if lacking and (
+        found.state == "winner" or found.recordings_needed <= found.recordings
+    ):
         return sweeps(given, lacking, SEEDS), "seeds"
     # Add the best single feature that the best set lacks.
     sets = [run.channels for run in trained]
     for run in ranked:
         alike = differing_options(run, best) <= {"features"} and "+" not in run.features
-        if alike and run.features not in best.channels and best.channels + run.channels not in sets:
+        if (
+            alike
+            and run.features not in best.channels
+            and best.channels + run.channels not in sets
+        ):
             return situation.train(best, f"{best.features}+{run.features}"), "add"
     folders = without(given, "DATASET", "NAME")
     if not situation.audio and (best.name in situation.explained or best.exact):
         return make_command("analysis", *given, "PAPER=1"), "paper"
     if best.name in situation.explained:
         runs = without(folders, "DATA")
-        return make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict"
+        return (
+            make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs),
+            "predict",
+        )
     return make_command("train explain", best.name, *folders), "explain"
 
 
@@ -146,13 +173,16 @@ def sweeps(given: Sequence[str], runs: Sequence[Run], seeds: Sequence[int] = ())
         words = [*own_words(run), *([f"SEED={numbers}"] if numbers != "0" else [])]
         sets.setdefault(tuple(words), []).append(run.features)
     return " && ".join(
-        make_command("sweep", *given, f"FEATURES={' '.join(dict.fromkeys(features))}", *words)
+        make_command(
+            "sweep", *given, f"FEATURES={' '.join(dict.fromkeys(features))}", *words
+        )
         for words, features in sets.items()
     )
 
 
 def train_again(run: Run, given: Sequence[str]) -> str:
-    """The command that trains all seeds of a run; '' for an ensemble, or if run.json has no command.
+    """The command that trains all seeds of a run; '' for an ensemble, or if run.json
+    has no command.
 
     `given` are the words that name the dataset and the folders.
     """

@@ -2,32 +2,54 @@
 
 from typing import Literal
 
-from commandline.options import SEED, DatasetOptions, ReportsOptions, RunsOptions, option
+from commandline.options import (
+    SEED,
+    DatasetOptions,
+    ReportsOptions,
+    RunsOptions,
+    option,
+)
 
 
 class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
     """Tables, figures and the HTML report, from the run folders and the cache."""
 
-    dataset: str = option("", "the dataset to report on; without it, every dataset that has runs or a cache")
+    dataset: str = option(
+        "",
+        "the dataset to report on; without it, every dataset that has runs or a cache",
+    )
     run: tuple[str, ...] = option(
-        (), "only these runs, in a report of their own: each a name, a path, a unique prefix or last"
+        (),
+        "only these runs, in a report of their own: each a name, a path, a unique"
+        " prefix or last",
     )
     ensemble: tuple[str, ...] = option(
         (),
-        "write the ensemble of these runs, the mean of their probabilities, as a run of its own, then report",
+        "write the ensemble of these runs, the mean of their probabilities, as a run of"
+        " its own, then report",
     )
     confusion: Literal["counts", "rates"] = option(
         "counts",
-        "cells of the confusion matrices in figures/: counts, or percentages of the row",
+        "cells of the confusion matrices in figures/: counts, or percentages of"
+        " the row",
     )
     figures: int = option(
         4,
-        "draw the figures of this many runs, the best first; the page's tables have all",
+        "draw the figures of this many runs, the best first; the page's tables"
+        " have all",
         least=0,
     )
-    audio_mb: float = option(1, "most MB of clips' audio in the page; other clips are linked", least=0)
-    seed: int = option(0, "seed that draws the clips that the data section summarises", **SEED)
-    paper: bool = option(
-        False, "write for papers too: figures as PDF and PNG, a LaTeX document, a methods paragraph"
+    audio_mb: float = option(
+        1, "most MB of clips' audio in the page; other clips are linked", least=0
     )
-    overwrite: bool = option(False, "make the report and its figures anew, even if nothing changed")
+    seed: int = option(
+        0, "seed that draws the clips that the data section summarises", **SEED
+    )
+    paper: bool = option(
+        False,
+        "write for papers too: figures as PDF and PNG, a LaTeX document, a methods"
+        " paragraph",
+    )
+    overwrite: bool = option(
+        False, "make the report and its figures anew, even if nothing changed"
+    )

@@ -1,7 +1,8 @@
 """Renders a report's content as one HTML page, and its findings as sentences.
 
-Sections are HTML templates. Sentences are the macros of words.txt: plain text that the page, the terminal and
-the LaTeX document share. The tables and findings given here are not rounded; templates round them.
+Sections are HTML templates. Sentences are the macros of words.txt: plain text that the
+page, the terminal and the LaTeX document share. The tables and findings given here are
+not rounded; templates round them.
 """
 
 import re
@@ -22,12 +23,16 @@ NAMED = 3  # names in a list before "and 6 more"
 
 
 def render(template: str = "page.html", /, **content: object) -> str:
-    """The text of a template; every name that it uses must be given. HTML templates escape values."""
+    """The text of a template; every name that it uses must be given. HTML templates
+    escape values.
+    """
     return environment().get_template(template).render(**content)
 
 
 def say(name: str, *given: object) -> str:
-    """A macro of words.txt as one line of plain text, empty if there is nothing to say."""
+    """A macro of words.txt as one line of plain text, empty if there is nothing to
+    say.
+    """
     macro = getattr(environment().get_template("words.txt").module, name)
     return " ".join(macro(*given).split())
 
@@ -61,7 +66,10 @@ def environment() -> jinja2.Environment:
     }
     made.tests["known"] = pd.notna
     made.globals |= {"say": say, "known": pd.notna}
-    made.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    made.policies["json.dumps_kwargs"] = {
+        "ensure_ascii": False,
+        "separators": (",", ":"),
+    }
     return made
 
 
@@ -70,8 +78,12 @@ def _of_known(text: Callable[..., str]) -> Callable[..., str]:
 
 
 def breakable(text: object) -> Markup:
-    """The text with a possible line break after the + of a feature set, and none before a percent sign."""
-    return Markup("+<wbr>").join(re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%")))
+    """The text with a possible line break after the + of a feature set, and none before
+    a percent sign.
+    """
+    return Markup("+<wbr>").join(
+        re.split(r"\+(?=[A-Za-z])", str(text).replace(" %", "\u00a0%"))
+    )
 
 
 CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
@@ -87,12 +99,16 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
 
 
 def slug(text: str) -> str:
-    """An element's id from a name: characters other than A-Z, a-z, 0-9, . and - become code points."""
+    """An element's id from a name: characters other than A-Z, a-z, 0-9, . and - become
+    code points.
+    """
     return "run-" + re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found[0]):x}", text)
 
 
 def listed(names: Sequence[str]) -> str:
-    """`mel, mfcc, cqt and 3 more`: the first NAMED names; all of them if only one would be left out."""
+    """`mel, mfcc, cqt and 3 more`: the first NAMED names; all of them if only one would
+    be left out.
+    """
     many = len(names) > NAMED + 1
     chosen = [*names[:NAMED], f"{len(names) - NAMED} more"] if many else names
     return " and ".join(filter(None, [", ".join(chosen[:-1]), *chosen[-1:]]))

@@ -14,16 +14,19 @@ PERPLEXITY = 30.0  # the usual one; it is (clips - 1) / 3 for fewer than 91 clip
 
 
 def pca_projection(components: Floats) -> Floats:
-    """Two coordinates (N, 2) of each clip: the first two principal components, 0 for a missing one."""
+    """Two coordinates (N, 2) of each clip: the first two principal components, 0 for a
+    missing one.
+    """
     return np.pad(components, ((0, 0), (0, 2)))[:, :2]
 
 
 def tsne_projection(components: Floats) -> Floats:
     """Two coordinates (N, 2) of each clip by t-SNE that starts from the PCA projection.
 
-    The PCA projection itself is returned for fewer than five clips, and if there are no components.
-    The gradient is exact (van der Maaten and Hinton 2008): scikit-learn's approximation is for thousands of
-    clips, and its import alone takes longer than this.
+    The PCA projection itself is returned for fewer than five clips, and if there are no
+    components. The gradient is exact (van der Maaten and Hinton 2008): scikit-learn's
+    approximation is for thousands of clips, and its import alone takes longer than
+    this.
     """
     points = pca_projection(components)
     count = len(components)
@@ -35,7 +38,8 @@ def tsne_projection(components: Floats) -> Floats:
     distance -= distance.min(axis=1, keepdims=True)
     low = np.full((count, 1), -20.0)
     high = np.full((count, 1), 20.0)
-    # Bisect the logarithm of each clip's precision until its neighbours have the perplexity.
+    # Bisect the logarithm of each clip's precision until its neighbours have the
+    # perplexity.
     for _ in range(30):
         middle = (low + high) / 2
         near = np.exp(-np.exp(middle) * distance)
@@ -48,7 +52,8 @@ def tsne_projection(components: Floats) -> Floats:
     step = np.zeros_like(points)
     gain = np.ones_like(points)
     for number in range(TSNE_STEPS):
-        early = number < TSNE_STEPS / 2  # with exaggerated attraction, so that clusters form
+        # with exaggerated attraction, so that clusters form
+        early = number < TSNE_STEPS / 2
         kernel = 1 / (1 + squared_distances(points))
         np.fill_diagonal(kernel, 0)
         force = (joint * (12 if early else 1) - kernel / kernel.sum()) * kernel

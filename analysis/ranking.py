@@ -1,11 +1,12 @@
 """The runs that may be ranked together, and how sure the ranking is.
 
-Only comparable runs share a ranking. They agree in dataset, task, classes, test clips, source recordings, the
-cache's audio settings and parameters, folds and protocol (the validation clips, the epoch that counts). The
-main ranking has runs that finished every fold. If no two comparable runs did, but several finished the same
-folds, these are ranked; comparable runs with more folds join them with these folds alone. Accuracy is the
-mean over folds (tags: mAP of all folds), with a bootstrap interval. Sign flips compare the best run with each
-other run and with chance (`analysis.significance`).
+Only comparable runs share a ranking. They agree in dataset, task, classes, test clips,
+source recordings, the cache's audio settings and parameters, folds and protocol (the
+validation clips, the epoch that counts). The main ranking has runs that finished every
+fold. If no two comparable runs did, but several finished the same folds, these are
+ranked; comparable runs with more folds join them with these folds alone. Accuracy is
+the mean over folds (tags: mAP of all folds), with a bootstrap interval. Sign flips
+compare the best run with each other run and with chance (`analysis.significance`).
 
 Conventions: R runs, best first; N clips; F folds; G source recordings.
 """
@@ -19,14 +20,21 @@ from math import lcm
 import numpy as np
 
 from analysis.runs import Run, differing_options, on_folds, same_cache, same_clips
-from analysis.significance import FAMILY_LEVEL, LEVEL, FamilyTests, fewest_recordings, sign_flip_tests
+from analysis.significance import (
+    FAMILY_LEVEL,
+    LEVEL,
+    FamilyTests,
+    fewest_recordings,
+    sign_flip_tests,
+)
 from results.bootstrap import accuracy_interval, recording_sums
 from results.scores import Floats, Ints
 from results.tags import average_precision, jackknife_values, macro, precision_intervals
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:
-    """The run's model, and the options that differ among the `runs` of this model: `resnet18, augment none`.
+    """The run's model, and the options that differ among the `runs` of this model:
+    `resnet18, augment none`.
 
     Features, seed and the options in `changed` are left out.
     """
@@ -34,7 +42,9 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
     keys = set().union(*(differing_options(run, other) for other in same))
     keys |= {"tag" for other in same if other.config.tag != run.config.tag}
     keys -= {"features", *changed}
-    return ", ".join([run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))])
+    return ", ".join(
+        [run.model, *(f"{key} {run.option_text(key)}" for key in sorted(keys))]
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +55,13 @@ class Ranking:
     folds: Ints  # (F,)
     fold_accuracy: Floats  # (R, F); mAP for tags
     interval: Floats  # (R, 2) 95 % interval of the accuracy; NaN for a single recording
-    scores: Floats  # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
+    # (G, R) sums by recording, whole if folds are equally large; tags: jackknife values
+    scores: Floats
     worth: Floats  # (N,) score of a clip that is predicted correctly
-    level: float  # a difference to the best run, or of an ablation, is clear if its p is below this
-    reason: str  # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
+    # a difference to the best run, or of an ablation, is clear if its p is below this
+    level: float
+    # why its runs are not in the main ranking (`reason_apart`); '' for the main ranking
+    reason: str
 
     @property
     def best(self) -> Run:
@@ -56,7 +69,9 @@ class Ranking:
 
     @property
     def accuracy(self) -> Floats:
-        """(R,) means over folds; for tags, mAP over all folds, which is not the mean of the folds' mAP."""
+        """(R,) means over folds; for tags, mAP over all folds, which is not the mean of
+        the folds' mAP.
+        """
         if self.best.tags:
             return self.scores.sum(axis=0) / self.unit
         return self.fold_accuracy.mean(axis=1)
@@ -73,28 +88,37 @@ class Ranking:
 
     @property
     def testable(self) -> bool:
-        """Whether any difference could be significant: with G recordings p is at least 2^(1 - G)."""
+        """Whether any difference could be significant: with G recordings p is at least
+        2^(1 - G).
+        """
         return len(self.shares) >= fewest_recordings(self.level)
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """Run name -> its label, which no other run has.
 
-        The label is the first of three that is unique: the features (`mel+mfcc`), the features with the model
-        and the options that differ (`mel+mfcc (texture, tag second)`), the name.
+        The label is the first of three that is unique: the features (`mel+mfcc`), the
+        features with the model and the options that differ (`mel+mfcc (texture, tag
+        second)`), the name.
         """
         forms = []
         for run in self.runs:
-            members = len(run.config.members)  # the features of more than two would fill lines
+            # the features of more than two would fill lines
+            members = len(run.config.members)
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
             forms.append((features, f"{features} ({setting(run, alike)})", run.name))
         counts = Counter(name for names in forms for name in set(names))
-        return {names[-1]: next(name for name in names if counts[name] == 1) for names in forms}
+        return {
+            names[-1]: next(name for name in names if counts[name] == 1)
+            for names in forms
+        }
 
     @property
     def differences(self) -> Floats:
-        """(G, R - 1) scores of each other run less those of the best run, by recording."""
+        """(G, R - 1) scores of each other run less those of the best run, by
+        recording.
+        """
         return self.scores[:, 1:] - self.scores[:, :1]
 
     @cached_property
@@ -104,13 +128,17 @@ class Ranking:
 
     @cached_property
     def chance(self) -> tuple[float, float]:
-        """Accuracy of always predicting the commonest class, and p of the best run against it.
+        """Accuracy of always predicting the commonest class, and p of the best run
+        against it.
 
-        For tags, chance is the mean prevalence. p is corrected, because the best of R runs is tested.
+        For tags, chance is the mean prevalence. p is corrected, because the best of R
+        runs is tested.
         """
         best = self.best
         if best.tags:
-            of_chance = jackknife_values(best.labels, np.zeros(best.labels.shape), best.groups)[:, None]
+            of_chance = jackknife_values(
+                best.labels, np.zeros(best.labels.shape), best.groups
+            )[:, None]
         else:
             commonest = best.target == np.bincount(best.target).argmax()
             of_chance = recording_sums((commonest * self.worth)[:, None], best.groups)
@@ -126,8 +154,8 @@ def rankings(
 ) -> list[Ranking]:
     """Every set of comparable runs, ranked, the main one first.
 
-    If RUN= chose the runs (`named`) and they are two that are comparable, they are one planned comparison.
-    Sets with a run whose name is in `outdated` come last.
+    If RUN= chose the runs (`named`) and they are two that are comparable, they are one
+    planned comparison. Sets with a run whose name is in `outdated` come last.
     """
     sets: list[list[Run]] = []
     for run in runs:
@@ -164,14 +192,18 @@ def rankings(
 
 
 def reason_apart(run: Run, other: Run) -> str:
-    """The first thing that two runs do not share, so that they cannot be compared; '' if they can."""
+    """The first thing that two runs do not share, so that they cannot be compared; ''
+    if they can.
+    """
     shared = {
         "dataset": run.dataset == other.dataset,
         "task": run.task == other.task,
         "classes": run.classes == other.classes,
         "folds": set(run.missing_folds) <= set(other.missing_folds),
-        "groups": np.array_equal(run.groups, other.groups)
-        or not np.array_equal(run.clip_ids, other.clip_ids),
+        "groups": (
+            np.array_equal(run.groups, other.groups)
+            or not np.array_equal(run.clip_ids, other.clip_ids)
+        ),
         "clips": same_clips(run, other),
         "cache": same_cache(run, other),
         "protocol": run.selection_protocol == other.selection_protocol,
@@ -180,27 +212,42 @@ def reason_apart(run: Run, other: Run) -> str:
 
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy; tags by mAP, with jackknife values as scores of recordings."""
+    """Order comparable runs by accuracy; tags by mAP, with jackknife values as scores
+    of recordings.
+    """
     groups = runs[0].groups
     labels = runs[0].labels
-    folds, place, sizes = np.unique(runs[0].folds, return_inverse=True, return_counts=True)
+    folds, place, sizes = np.unique(
+        runs[0].folds, return_inverse=True, return_counts=True
+    )
     if runs[0].tags:
         by_fold = np.empty((len(runs), len(folds)))
         for row, column in np.ndindex(by_fold.shape):
             here = place == column
-            precisions = [average_precision(labels[here], ranks[here]) for ranks in runs[row].ranks]
+            precisions = [
+                average_precision(labels[here], ranks[here])
+                for ranks in runs[row].ranks
+            ]
             by_fold[row, column] = np.mean([macro(of_seed) for of_seed in precisions])
-        values = [[jackknife_values(labels, ranks, groups) for ranks in run.ranks] for run in runs]
+        values = [
+            [jackknife_values(labels, ranks, groups) for ranks in run.ranks]
+            for run in runs
+        ]
         scores = np.stack([np.mean(of_seeds, axis=0) for of_seeds in values], axis=1)
         ranks_of = [run.ranks.mean(axis=0) for run in runs]
-        interval = np.stack([precision_intervals(labels, ranks, groups)[-1] for ranks in ranks_of])
+        interval = np.stack(
+            [precision_intervals(labels, ranks, groups)[-1] for ranks in ranks_of]
+        )
         worth = np.full(len(labels), 1 / len(labels))
         accuracy = scores.sum(axis=0)
     else:
-        by_fold = np.stack([np.bincount(place, weights=run.correct) / sizes for run in runs])
+        by_fold = np.stack(
+            [np.bincount(place, weights=run.correct) / sizes for run in runs]
+        )
         correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
         each = sizes.max() / sizes[place]
-        # If all folds are equally large, scores are whole numbers, so that ties are exact.
+        # If all folds are equally large, scores are whole numbers, so that ties are
+        # exact.
         seeds = lcm(*(len(run.seeds) for run in runs))
         scores = recording_sums(np.rint(correct * seeds) * each[:, None], groups)
         interval = accuracy_interval(correct, groups, each)
@@ -220,10 +267,12 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
 
 
 def nested_selection(scores: Floats, criterion: Floats) -> float:
-    """Mean over folds of the score of the run that is best on the other folds; NaN for one fold.
+    """Mean over folds of the score of the run that is best on the other folds; NaN for
+    one fold.
 
-    `scores` (R, F) are averaged; the best run is chosen by `criterion` (R, F), and the first run wins a tie.
-    The highest of many test scores is optimistic; this mean is not.
+    `scores` (R, F) are averaged; the best run is chosen by `criterion` (R, F), and the
+    first run wins a tie. The highest of many test scores is optimistic; this mean is
+    not.
     """
     if scores.shape[1] < 2:
         return np.nan

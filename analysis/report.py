@@ -1,8 +1,9 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
-The five steps share one Content: read, find, draw, propose, write. Nothing is trained, and nothing is written
-outside the report's folder. A figure is drawn again if its data or the drawing code changed, or with
-OVERWRITE=1. `analysis.jobs` decides whether the whole report is up to date.
+The five steps share one Content: read, find, draw, propose, write. Nothing is trained,
+and nothing is written outside the report's folder. A figure is drawn again if its data
+or the drawing code changed, or with OVERWRITE=1. `analysis.jobs` decides whether the
+whole report is up to date.
 """
 
 import platform
@@ -14,7 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import error_browser, extras, first_screen, page
-from analysis.clips import Audio, clip_audio, features_to_show, readable_cache, thumbnails
+from analysis.clips import (
+    Audio,
+    clip_audio,
+    features_to_show,
+    readable_cache,
+    thumbnails,
+)
 from analysis.comparison_section import submit_comparison
 from analysis.data_section import data_facts, data_tables, failures
 from analysis.detection_section import annotated_events, submit_detections
@@ -52,17 +59,22 @@ class Content:
     # filled by `read`
     cache: Cache | None
     features: list[str]  # cached and readable
-    checked: list[Attributes] | None  # findings of `check`; None if it has not examined these clips
+    # findings of `check`; None if it has not examined these clips
+    checked: list[Attributes] | None
     results: Results
     problems: list[Problem]
     # first filled by `find`
     found: Findings = field(default_factory=lambda: Findings("none"))
-    outdated: set[str] = field(default_factory=set)  # names of runs trained before the dataset changed
+    # names of runs trained before the dataset changed
+    outdated: set[str] = field(default_factory=set)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     # first filled by `draw`
-    sections: dict[str, str] = field(default_factory=dict)  # template -> its title in the page's navigation
-    shown: dict[str, object] = field(default_factory=dict)  # name -> further value for the templates
-    files: set[str] = field(default_factory=set)  # paths of written files, relative to the report's folder
+    # template -> its title in the page's navigation
+    sections: dict[str, str] = field(default_factory=dict)
+    # name -> further value for the templates
+    shown: dict[str, object] = field(default_factory=dict)
+    # paths of written files, relative to the report's folder
+    files: set[str] = field(default_factory=set)
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
@@ -70,7 +82,9 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     inputs = inputs_hash(job, options)  # before anything is read
     job.folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(job.folder)
-    content = read(job, options, {} if options.overwrite else manifest.content.get("figures", {}))
+    content = read(
+        job, options, {} if options.overwrite else manifest.content.get("figures", {})
+    )
     find(content)
     draw(content)
     command, reason = propose(content)
@@ -79,19 +93,27 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         content.files,
         inputs=inputs,
         figures={stem: figure.digest for stem, figure in content.writer.saved.items()},
-        printed={name: value for name, value in asdict(built).items() if name not in ("page", "fresh")},
+        printed={
+            name: value
+            for name, value in asdict(built).items()
+            if name not in ("page", "fresh")
+        },
     )
     return built
 
 
 def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> Content:
-    """Read the runs and the cache; `drawn` maps the stems of existing figures to their digests."""
+    """Read the runs and the cache; `drawn` maps the stems of existing figures to their
+    digests.
+    """
     cache, features, damage = readable_cache(job.cache)
     results = load_runs(progress(job.runs, label="reading", unit="run"))
     return Content(
         job=job,
         options=options,
-        writer=FigureWriter(job.folder, drawn, paper=options.paper, groups=cache.groups if cache else ""),
+        writer=FigureWriter(
+            job.folder, drawn, paper=options.paper, groups=cache.groups if cache else ""
+        ),
         cache=cache,
         features=features,
         checked=read_check(cache.folder, cache.clips) if cache else None,
@@ -108,7 +130,9 @@ def find(content: Content) -> None:
             threats.append(Threat("duplicates", finding["count"]))
         elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
             names = [name.split()[0] for name in finding["names"]]
-            threats.append(Threat("artefacts", finding["accuracy"], finding["chance"], names))
+            threats.append(
+                Threat("artefacts", finding["accuracy"], finding["chance"], names)
+            )
     outdated: list[Problem] = []
     if content.cache:
         if changes := content.cache.source_changes():
@@ -116,7 +140,9 @@ def find(content: Content) -> None:
         outdated = outdated_runs(content.results.runs, content.cache.clips)
         failed = failures(content.cache).get(WHOLE)
         if failed:
-            threats.append(Threat("failed", len(failed), len(originals(content.cache.clips))))
+            threats.append(
+                Threat("failed", len(failed), len(originals(content.cache.clips)))
+            )
         if added := added_clips(content.results.runs, content.cache):
             threats.append(Threat("added", added))
     if outdated:
@@ -134,7 +160,9 @@ def find(content: Content) -> None:
 
 
 def draw(content: Content) -> None:
-    """Add the page's sections in order: their figures, further tables and other data for the templates."""
+    """Add the page's sections in order: their figures, further tables and other data
+    for the templates.
+    """
     found = content.found
     cache = content.cache
     writer = content.writer
@@ -144,7 +172,9 @@ def draw(content: Content) -> None:
             rates = content.options.confusion == "rates"
             content.problems += submit_run(writer, run, best=place == 0, rates=rates)
         content.sections |= {"comparison": "Comparison", "classes": "Classes"}
-        if not found.tags and found.recordings < min(FEW_RECORDINGS, len(found.main.best.clip_ids)):
+        if not found.tags and found.recordings < min(
+            FEW_RECORDINGS, len(found.main.best.clip_ids)
+        ):
             shown = accuracy_by_recording(found.main, max(content.options.figures, 2))
             content.tables["accuracy_by_recording"] = shown
             content.sections["recordings"] = plural(found.group)
@@ -158,7 +188,9 @@ def draw(content: Content) -> None:
     show_importance(content)
     if cache:
         content.sections["data"] = "Data"
-        content.tables |= data_tables(cache, content.features, writer, content.options.seed)
+        content.tables |= data_tables(
+            cache, content.features, writer, content.options.seed
+        )
     if found.runs:
         content.sections["method"] = "Method"
     content.sections["files"] = "Files"
@@ -166,7 +198,9 @@ def draw(content: Content) -> None:
 
 
 def show_clips(content: Content) -> None:
-    """Add the error section's data: clips, their audio and, except for tags, their images."""
+    """Add the error section's data: clips, their audio and, except for tags, their
+    images.
+    """
     runs = content.found.runs
     cache = content.cache
     if content.found.tags:
@@ -183,11 +217,17 @@ def show_clips(content: Content) -> None:
         wanted = [*dict.fromkeys([*examples, *wrong])]
     audio = Audio({}, {}, set())
     if cache:
-        audio = clip_audio(cache, clips, wanted, content.job.folder, content.options.audio_mb)
+        audio = clip_audio(
+            cache, clips, wanted, content.job.folder, content.options.audio_mb
+        )
     content.shown["audio"] = audio
     content.files |= audio.files
     if not content.found.tags:
-        features = features_to_show(cache, content.features, [run.features for run in runs]) if cache else []
+        features = (
+            features_to_show(cache, content.features, [run.features for run in runs])
+            if cache
+            else []
+        )
         content.shown |= {
             "wrong": wrong,
             "images": thumbnails(cache, features, clips) if cache else {},
@@ -199,14 +239,26 @@ def show_clips(content: Content) -> None:
 
 
 def show_detections(content: Content) -> None:
-    """Add the detections of the best run, if clips are windows of recordings with known events.
+    """Add the detections of the best run, if clips are windows of recordings with known
+    events.
 
-    There is no such section if the run is older than the dataset, or if none of its classes has an event.
+    There is no such section if the run is older than the dataset, or if none of its
+    classes has an event.
     """
     best = content.found.runs[0]
-    events = annotated_events(content.cache) if content.cache and best.name not in content.outdated else None
-    if content.cache and events is not None and events["label"].isin(best.classes).any():
-        scores, name, audio = submit_detections(content.writer, best, content.cache, events)
+    events = (
+        annotated_events(content.cache)
+        if content.cache and best.name not in content.outdated
+        else None
+    )
+    if (
+        content.cache
+        and events is not None
+        and events["label"].isin(best.classes).any()
+    ):
+        scores, name, audio = submit_detections(
+            content.writer, best, content.cache, events
+        )
         content.sections["detections"] = "Detections"
         content.tables["detections"] = scores.reset_index()
         content.shown["recording"] = {
@@ -217,12 +269,16 @@ def show_detections(content: Content) -> None:
 
 
 def show_importance(content: Content) -> None:
-    """Add the section of the largest finished call of `make importance`, and name the other calls."""
+    """Add the section of the largest finished call of `make importance`, and name the
+    other calls.
+    """
     calls = {}  # folder -> sort key, largest first: classes, features, time
     for folder in find_importance(content.options.runs, content.job.dataset):
         try:
             if folder.lacking:
-                raise RequestError(f"{folder.path} is not finished: repeat make importance")
+                raise RequestError(
+                    f"{folder.path} is not finished: repeat make importance"
+                )
         except RequestError as error:
             content.problems.append(Problem(folder.path.name, str(error), "damaged"))
         else:
@@ -263,19 +319,25 @@ def propose(content: Content) -> tuple[str, str]:
         outdated=content.outdated,
         explained=explained,
         unchecked=unchecked,
-        changed=any(threat.kind == "extracted before" for threat in content.found.threats),
+        changed=any(
+            threat.kind == "extracted before" for threat in content.found.threats
+        ),
     )
     command, kind = next_command(content.found, situation)
     return command, page.say("next", kind)
 
 
 def write(content: Content, command: str, reason: str) -> Built:
-    """Write the tables, the page and, with PAPER=1, the files for papers; the page proposes `command`."""
+    """Write the tables, the page and, with PAPER=1, the files for papers; the page
+    proposes `command`.
+    """
     job = content.job
     found = content.found
     cache = content.cache
     figures = content.writer.saved
-    texts = {f"tables/{name}.csv": as_csv(table) for name, table in content.tables.items()}
+    texts = {
+        f"tables/{name}.csv": as_csv(table) for name, table in content.tables.items()
+    }
     if "comparison" in content.tables:
         texts["tables/comparison.md"] = as_markdown(content.tables["comparison"])
         texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
@@ -283,7 +345,9 @@ def write(content: Content, command: str, reason: str) -> Built:
     for name, text in texts.items():
         replace_file(job.folder / name, text, durable=False)
     content.files |= texts.keys()
-    content.files |= {f"figures/{file.name}" for figure in figures.values() for file in figure.files}
+    content.files |= {
+        f"figures/{file.name}" for figure in figures.values() for file in figure.files
+    }
     methods = ""
     if content.options.paper and found.runs:
         methods = extras.load("methods").methods_text(found, cache)
@@ -296,7 +360,8 @@ def write(content: Content, command: str, reason: str) -> Built:
     html = page.render(
         f=found,
         dataset=job.dataset,
-        synthetic=any(run.synthetic for run in found.runs) or bool(cache and cache.synthetic),
+        synthetic=any(run.synthetic for run in found.runs)
+        or bool(cache and cache.synthetic),
         sections=content.sections,
         reasons=reasons,
         next=command,
@@ -313,7 +378,10 @@ def write(content: Content, command: str, reason: str) -> Built:
         paper=content.options.paper,
         command=make_command("analysis", *job.given),
         made=f"{datetime.now():%-d %B %Y, %H:%M}",
-        versions=f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        versions=(
+            f"Python {platform.python_version()}, {platform.system()}"
+            f" {platform.machine()}"
+        ),
         **content.shown,
     )
     target = job.folder / "index.html"

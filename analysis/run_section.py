@@ -18,16 +18,26 @@ from results.scores import Prediction, reliability
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
 SAMPLES_EACH = 4
 SAMPLE_SIZE = 112, 288  # largest height and width in pixels
-# Raised by numpy and zipfile for a damaged archive: EOFError if it is empty, RuntimeError for an unknown
-# compression.
-DAMAGED = (OSError, ValueError, LookupError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile)
+# Raised by numpy and zipfile for a damaged archive: EOFError if it is empty,
+# RuntimeError for an unknown compression.
+DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+)
 USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_test"
 
 
 def settings(run: Run) -> dict[str, str]:
-    """The options that the run was trained with, except the seed, by their names on the command line.
+    """The options that the run was trained with, except the seed, by their names on the
+    command line.
 
-    An exact solution has no schedule and no network, so only the options in USED_BY_EXACT are given for it.
+    An exact solution has no schedule and no network, so only the options in
+    USED_BY_EXACT are given for it.
     """
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
     texts = {}
@@ -39,25 +49,38 @@ def settings(run: Run) -> dict[str, str]:
 
 
 def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
-    """Fold -> learning curve, averaged over the seeds epoch by epoch; empty if there is one epoch or none."""
-    mean = run.history.drop(columns="seed").groupby(["fold", "epoch"], as_index=False).mean()
+    """Fold -> learning curve, averaged over the seeds epoch by epoch; empty if there is
+    one epoch or none.
+    """
+    mean = (
+        run.history.drop(columns="seed")
+        .groupby(["fold", "epoch"], as_index=False)
+        .mean()
+    )
     return dict(list(mean.groupby("fold"))) if mean["epoch"].nunique() > 1 else {}
 
 
 def curves_note(run: Run) -> str:
-    """Why the last training loss is above the last test loss in most folds; '' if it is not."""
-    last = [frame[["train_loss", "test_loss"]].ffill().iloc[-1] for frame in fold_histories(run).values()]
+    """Why the last training loss is above the last test loss in most folds; '' if it is
+    not.
+    """
+    last = [
+        frame[["train_loss", "test_loss"]].ffill().iloc[-1]
+        for frame in fold_histories(run).values()
+    ]
     if sum(row["train_loss"] > row["test_loss"] for row in last) <= len(last) / 2:
         return ""
     augment = run.option_text("augment").replace("none", "")
     return say("curve_note", augment, run.folders[0].training.options.smoothing)
 
 
-def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> list[Problem]:
+def submit_run(
+    writer: FigureWriter, run: Run, *, best: bool, rates: bool
+) -> list[Problem]:
     """Submit the figures of one run and return the problems with its files.
 
-    `best` adds the reliability diagram; `rates` writes percentages into the confusion matrix, a figure for
-    papers. Runs of several labels a clip have neither of the two.
+    `best` adds the reliability diagram; `rates` writes percentages into the confusion
+    matrix, a figure for papers. Runs of several labels a clip have neither of the two.
     """
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
@@ -70,9 +93,14 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
             classes=run.classes,
         )
     elif best:
-        target = np.tile(run.target, len(run.seeds))  # the predictions of all seeds together
+        # the predictions of all seeds together
+        target = np.tile(run.target, len(run.seeds))
         together = Prediction(target, run.probabilities.reshape(-1, len(run.classes)))
-        writer.submit("reliability", f"{run.name}.reliability", **reliability(together, RELIABILITY_BINS))
+        writer.submit(
+            "reliability",
+            f"{run.name}.reliability",
+            **reliability(together, RELIABILITY_BINS),
+        )
     if writer.paper and not run.tags:
         order = by_category(run)
         writer.submit(
@@ -88,14 +116,23 @@ def submit_run(writer: FigureWriter, run: Run, *, best: bool, rates: bool) -> li
         return []
     pairs = []  # (augmentation, before, after), each of one clip's first channel
     try:
-        with archives[0].open("rb") as opened, np.load(opened, allow_pickle=False) as stored:
+        with (
+            archives[0].open("rb") as opened,
+            np.load(opened, allow_pickle=False) as stored,
+        ):
             before = stored["before"].astype(np.float32)
             for place, name in enumerate(stored["augment"]):
                 clip = place % len(before)
                 after = stored[f"after_{place}"][clip, 0].astype(np.float32)
                 pairs.append((str(name), before[clip, 0], after))
     except DAMAGED as error:
-        return [Problem(run.name, f"{archives[0]} is left out, it cannot be read ({error})", "damaged")]
+        return [
+            Problem(
+                run.name,
+                f"{archives[0]} is left out, it cannot be read ({error})",
+                "damaged",
+            )
+        ]
     if pairs:
         writer.submit("augmentations", f"{run.name}.augmented", pairs=pairs)
     return []
@@ -107,10 +144,12 @@ def choose_samples(
     feature: str,
     rng: np.random.Generator,
 ) -> list[SamplePrediction]:
-    """Up to SAMPLES_EACH correct, wrong and uncertain clips, if their feature maps can be read.
+    """Up to SAMPLES_EACH correct, wrong and uncertain clips, if their feature maps can
+    be read.
 
-    A clip counts as correct or as wrong if it is so for all seeds; `rng` draws among these clips. Uncertain
-    clips have the smallest margins between the two likeliest classes. Probabilities are means over the seeds.
+    A clip counts as correct or as wrong if it is so for all seeds; `rng` draws among
+    these clips. Uncertain clips have the smallest margins between the two likeliest
+    classes. Probabilities are means over the seeds.
     """
     probabilities = run.probabilities.mean(axis=0)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
@@ -127,7 +166,14 @@ def choose_samples(
             for clip, value in zip(ids, values):
                 row = row_of[clip]
                 true = run.classes[run.target[row]]
-                top = tuple((run.classes[place], float(probabilities[row, place])) for place in order[row])
+                top = tuple(
+                    (run.classes[place], float(probabilities[row, place]))
+                    for place in order[row]
+                )
                 shown = shrink(value, SAMPLE_SIZE)
-                samples.append(SamplePrediction(outcome, clip, shown, cache.duration or 1.0, true, top))
+                samples.append(
+                    SamplePrediction(
+                        outcome, clip, shown, cache.duration or 1.0, true, top
+                    )
+                )
     return samples

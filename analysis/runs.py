@@ -1,9 +1,10 @@
 """Run folders as plain arrays, which the rest of `analysis` works with.
 
-Conventions: a `Run` is one configuration with S seeds. Its N clips are those that its finished folds tested,
-sorted by id, so that runs on the same clips line up row by row. Its K classes are in the order of run.json.
-A file that cannot be read becomes a `Problem`, which names the file and says what to do; the rest is read. A
-damaged predictions.csv costs one fold.
+Conventions: a `Run` is one configuration with S seeds. Its N clips are those that its
+finished folds tested, sorted by id, so that runs on the same clips line up row by row.
+Its K classes are in the order of run.json. A file that cannot be read becomes a
+`Problem`, which names the file and says what to do; the rest is read. A damaged
+predictions.csv costs one fold.
 """
 
 from collections import Counter
@@ -26,21 +27,27 @@ from results.scores import Floats, Ints
 from results.tags import Targets, cross_fitted_thresholds, fold_ranks
 
 Strings = NDArray[np.str_]
-CLIPS = ("clip_ids", "groups", "folds", "target", "labels")  # fields with one entry a clip
+# fields with one entry a clip
+CLIPS = ("clip_ids", "groups", "folds", "target", "labels")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something about a run, the cache or an importance folder that the reader of a report must know."""
+    """Something about a run, the cache or an importance folder that the reader of a
+    report must know.
+    """
 
     run: str
     text: str
-    kind: Literal["", "unfinished", "damaged"] = ""  # damaged: something is left out, exit status 1
+    # damaged: something is left out, exit status 1
+    kind: Literal["", "unfinished", "damaged"] = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One configuration and what its seeds predicted for the test clips of the finished folds."""
+    """One configuration and what its seeds predicted for the test clips of the finished
+    folds.
+    """
 
     name: str  # name of its first seed's folder
     dataset: str
@@ -56,9 +63,12 @@ class Run:
     folds: Ints  # (N,) the fold that tested the clip
     target: Ints  # (N,) class numbers; tags: -1 unless the clip has exactly one label
     labels: Targets  # (N, K) whether a clip has the class; tags: several or none
-    checkpoints: dict[str, Floats]  # (S, N, K) each: 'last', and 'best' if validation chose one
-    history: pd.DataFrame  # one row for each epoch: the columns of history.csv, fold, seed
-    members: dict[str, Floats] = field(default_factory=dict)  # (S, N, K) each of a trained ensemble
+    # (S, N, K) each: 'last', and 'best' if validation chose one
+    checkpoints: dict[str, Floats]
+    # one row for each epoch: the columns of history.csv, fold, seed
+    history: pd.DataFrame
+    # (S, N, K) each of a trained ensemble
+    members: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def config(self) -> RunConfig | EnsembleConfig:
@@ -69,10 +79,16 @@ class Run:
     def options(self) -> dict[str, object]:
         """The training options, or the members of an ensemble of finished runs."""
         config = self.config
-        return to_json(config.options) if isinstance(config, RunConfig) else {"members": [*config.members]}
+        return (
+            to_json(config.options)
+            if isinstance(config, RunConfig)
+            else {"members": [*config.members]}
+        )
 
     def option_text(self, key: str) -> str:
-        """An option's value as text; `none`, or `keep` for padding, if it is absent, empty or zero."""
+        """An option's value as text; `none`, or `keep` for padding, if it is absent,
+        empty or zero.
+        """
         value = self.options.get(key, getattr(self.config, key, None))
         return str(value or ("keep" if key == "padding" else "none"))
 
@@ -106,7 +122,11 @@ class Run:
 
         If the validation is unknown, it is the whole `protocol`.
         """
-        return f"{self.config.val}, {self.checkpoint}" if self.config.val else self.protocol
+        return (
+            f"{self.config.val}, {self.checkpoint}"
+            if self.config.val
+            else self.protocol
+        )
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -114,7 +134,9 @@ class Run:
 
     @property
     def checkpoint(self) -> str:
-        """The checkpoint that counts: the best on validation if there is one, else the last."""
+        """The checkpoint that counts: the best on validation if there is one, else the
+        last.
+        """
         return "best" if "best" in self.checkpoints else "last"
 
     @property
@@ -125,18 +147,22 @@ class Run:
     @cached_property
     def ranks(self) -> Floats:
         """(S, N, K) ranks of each class's probabilities within each fold, for tags."""
-        return np.stack([fold_ranks(values, self.folds) for values in self.probabilities])
+        return np.stack(
+            [fold_ranks(values, self.folds) for values in self.probabilities]
+        )
 
     @cached_property
     def decisions(self) -> Targets:
         """(S, N, K) whether a class is predicted.
 
-        It is the likeliest class; with tags, each class above its threshold from the other folds.
+        It is the likeliest class; with tags, each class above its threshold from the
+        other folds.
         """
         if not self.tags:
             return np.eye(len(self.classes), dtype=bool)[self.predicted]
         thresholds = [
-            cross_fitted_thresholds(self.labels, values, self.folds) for values in self.probabilities
+            cross_fitted_thresholds(self.labels, values, self.folds)
+            for values in self.probabilities
         ]
         return self.probabilities > thresholds
 
@@ -147,13 +173,19 @@ class Run:
 
     @property
     def correct(self) -> Floats:
-        """(N,) share of the seeds that predicted each clip correctly: with tags, exactly its labels."""
+        """(N,) share of the seeds that predicted each clip correctly: with tags,
+        exactly its labels.
+        """
         return (self.decisions == self.labels).all(axis=2).mean(axis=0)
 
     @property
     def missing_folds(self) -> tuple[int, ...]:
         """Folds of the protocol of which this run has no predictions."""
-        return tuple(fold for fold in self.folders[0].folds if fold not in set(self.folds.tolist()))
+        return tuple(
+            fold
+            for fold in self.folders[0].folds
+            if fold not in set(self.folds.tolist())
+        )
 
 
 @dataclass(frozen=True)
@@ -165,7 +197,9 @@ class Results:
 
 
 def load_runs(folders: Iterable[RunFolder]) -> Results:
-    """Every configuration that can be read, in the order of the folders, its seeds as one run."""
+    """Every configuration that can be read, in the order of the folders, its seeds as
+    one run.
+    """
     families: dict[str, list[Run]] = {}
     problems: list[Problem] = []
     for folder in folders:
@@ -175,14 +209,16 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
                 families.setdefault(folder.config.family, []).append(run)
         except (RequestError, OSError) as error:
             problems.append(Problem(folder.name, str(error), "damaged"))
-    return Results([merge_seeds(seeds, problems) for seeds in families.values()], problems)
+    return Results(
+        [merge_seeds(seeds, problems) for seeds in families.values()], problems
+    )
 
 
 def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     """One folder as a run of one seed; None if no fold was tested.
 
-    `problems` names what is left out. RequestError if run.json or every fold is damaged, or if a clip was
-    tested twice.
+    `problems` names what is left out. RequestError if run.json or every fold is
+    damaged, or if a clip was tested twice.
     """
 
     @contextmanager
@@ -190,7 +226,9 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         try:
             yield
         except (OSError, RequestError) as error:
-            problems.append(Problem(folder.name, f"{what} left out: {error}", "damaged"))
+            problems.append(
+                Problem(folder.name, f"{what} left out: {error}", "damaged")
+            )
 
     config = folder.config
     curves = [pd.DataFrame(columns=[*folder.history_columns, "fold"], dtype=float)]
@@ -211,19 +249,28 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         raise RequestError("none of its folds can be read")
     clips = pd.concat(tested, names=["fold"]).sort_values("clip_id", kind="stable")
     if clips.empty:
-        text = "its test folds were never scored (SKIP_TEST=1): it has validation predictions only"
+        text = (
+            "its test folds were never scored (SKIP_TEST=1): it has validation"
+            " predictions only"
+        )
         problems.append(Problem(folder.name, text))
         return None
     twice = clips.loc[clips.duplicated(["clip_id", "selection"]), "clip_id"]
     if len(twice):
         raise RequestError(
-            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no score can be trusted: "
-            "train this run again under another TAG"
+            f"{len(twice)} clips, {twice.iloc[0]!r} first, are tested twice, so no"
+            " score can be trusted: train this run again under another TAG"
         )
     parts = dict(iter(clips.groupby("selection", sort=False)))
-    numbers = {name: part[list(folder.classes)].to_numpy(float)[None] for name, part in parts.items()}
+    numbers = {
+        name: part[list(folder.classes)].to_numpy(float)[None]
+        for name, part in parts.items()
+    }
     if not folder.tags:
-        numbers = {name: part / part.sum(axis=2, keepdims=True) for name, part in numbers.items()}
+        numbers = {
+            name: part / part.sum(axis=2, keepdims=True)
+            for name, part in numbers.items()
+        }
     rows = parts["last"]
     run = Run(
         name=folder.name,
@@ -236,7 +283,9 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
         classes=tuple(folder.classes),
         categories=tuple(entry.category for entry in config.classes),
         clip_ids=rows["clip_id"].to_numpy(dtype=str),
-        groups=rows["group"].where(rows["group"] != "", rows["clip_id"]).to_numpy(dtype=str),
+        groups=rows["group"]
+        .where(rows["group"] != "", rows["clip_id"])
+        .to_numpy(dtype=str),
         folds=rows.index.get_level_values("fold").to_numpy(dtype=np.intp),
         target=pd.Index(folder.classes).get_indexer(rows["target"]),
         checkpoints=numbers,
@@ -245,8 +294,12 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     )
     for member in folder.members:
         with named(f"the predictions of {member} alone are"):
-            alone = folder.scored(None, "test", run.checkpoint, member).set_index("clip_id")
-            run.members[member] = alone.loc[run.clip_ids, folder.classes].to_numpy(dtype=float)[None]
+            alone = folder.scored(None, "test", run.checkpoint, member).set_index(
+                "clip_id"
+            )
+            run.members[member] = alone.loc[run.clip_ids, folder.classes].to_numpy(
+                dtype=float
+            )[None]
     return run
 
 
@@ -258,7 +311,9 @@ def indicator(labels: pd.Series, classes: Sequence[str], tags: bool) -> Targets:
 
 
 def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
-    """The seeds of one configuration as one run; a seed that does not fit is left out, with a problem."""
+    """The seeds of one configuration as one run; a seed that does not fit is left out,
+    with a problem.
+    """
     seeds = sorted(seeds, key=lambda run: run.seeds)
     fullest = max(seeds, key=lambda run: len(run.clip_ids))
     kept: list[Run] = []
@@ -267,11 +322,16 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
         if fullest.exact:
             why = "an exact solution does not depend on the seed"
         elif not same_clips(run, fullest):
-            why = f"it has {len(run.clip_ids)} test clips of {len(fullest.clip_ids)}; train its missing folds"
+            why = (
+                f"it has {len(run.clip_ids)} test clips of {len(fullest.clip_ids)};"
+                " train its missing folds"
+            )
         elif any(run.seeds == other.seeds for other in kept):
             why = "its seed is there already"
         if why and run is not fullest:
-            problems.append(Problem(run.name, f"not counted beside {fullest.name}: {why}"))
+            problems.append(
+                Problem(run.name, f"not counted beside {fullest.name}: {why}")
+            )
         else:
             kept.append(run)
 
@@ -297,21 +357,27 @@ def differing_options(first: Run, second: Run) -> set[str]:
 
 
 def same_clips(run: Run, other: Run) -> bool:
-    """Whether two runs tested the same clips, with the same recordings, folds, labels and classes."""
+    """Whether two runs tested the same clips, with the same recordings, folds, labels
+    and classes.
+    """
     alike = (np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS)
     return run.classes == other.classes and all(alike)
 
 
 def same_cache(run: Run, other: Run) -> bool:
-    """Whether two runs read features of the same audio by the same settings, as far as run.json tells.
+    """Whether two runs read features of the same audio by the same settings, as far as
+    run.json tells.
 
-    A feature's digest covers the whole table of clips, so it is compared only if the tables are equal.
+    A feature's digest covers the whole table of clips, so it is compared only if the
+    tables are equal.
     """
     a = run.config
     b = other.config
     agree = True
     if isinstance(a, RunConfig) and isinstance(b, RunConfig) and a.clips == b.clips:
-        agree = all(b.cache.get(name, digest) == digest for name, digest in a.cache.items())
+        agree = all(
+            b.cache.get(name, digest) == digest for name, digest in a.cache.items()
+        )
     return agree and (a.sample_rate, a.duration) == (b.sample_rate, b.duration)
 
 
@@ -329,7 +395,8 @@ def on_folds(run: Run, folds: Ints) -> Run:
 def added_clips(runs: Sequence[Run], cache: Cache) -> int:
     """The number of clips that have a run's features and that no run has tested.
 
-    The run is the first that tested every fold and whose features the cache has; 0 if there is none.
+    The run is the first that tested every fold and whose features the cache has; 0 if
+    there is none.
     """
     folds = {*cache.clips["fold"]}
     for run in runs:
@@ -343,7 +410,8 @@ def added_clips(runs: Sequence[Run], cache: Cache) -> int:
 
 
 def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
-    """A problem for each run with test clips that have another class or fold in `clips`, or are gone.
+    """A problem for each run with test clips that have another class or fold in
+    `clips`, or are gone.
 
     `clips` is the cache's table.
     """
@@ -353,11 +421,16 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
         now = today.reindex(run.clip_ids)
         label = now["category" if run.task == "categories" else "label"]
         labels = indicator(label.fillna(""), run.classes, run.tags)
-        changed = label.isna() | (labels != run.labels).any(axis=1) | (now["fold"] != run.folds)
+        changed = (
+            label.isna()
+            | (labels != run.labels).any(axis=1)
+            | (now["fold"] != run.folds)
+        )
         if changed.any():
             text = (
-                f"trained before the dataset changed: {changed.sum():,} of its test clips are gone or have "
-                "another class or fold now; train it again in its place (RETRAIN=1) to compare it"
+                f"trained before the dataset changed: {changed.sum():,} of its test"
+                " clips are gone or have another class or fold now; train it again in"
+                " its place (RETRAIN=1) to compare it"
             )
             problems.append(Problem(run.name, text))
     return problems

@@ -1,9 +1,11 @@
-"""Separation of the classes by a feature before any training: the accuracy of the nearest neighbour.
+"""Separation of the classes by a feature before any training: the accuracy of the
+nearest neighbour.
 
-`values` (N, D) describes each of N clips by D numbers: the mean and the standard deviation over time of each
-row of a feature, or, if its columns are not time, its values averaged over neighbouring columns. `target`
-(N,) holds class numbers. The D numbers are standardised over the clips, so that a row in Hz and one in dB
-count alike; distances are computed on their leading principal `components`.
+`values` (N, D) describes each of N clips by D numbers: the mean and the standard
+deviation over time of each row of a feature, or, if its columns are not time, its
+values averaged over neighbouring columns. `target` (N,) holds class numbers. The D
+numbers are standardised over the clips, so that a row in Hz and one in dB count alike;
+distances are computed on their leading principal `components`.
 """
 
 import numpy as np
@@ -22,10 +24,17 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
     """The D numbers of a feature, a row for each clip that can be read, by clip id."""
     batches = read_batches(cache, feature, clips)
     stored = cache[feature]
-    means = None if is_time(stored.frame_unit) else column_means(stored.rows, stored.frames)
+    means = (
+        None if is_time(stored.frame_unit) else column_means(stored.rows, stored.frames)
+    )
     parts = [
         pd.DataFrame(
-            summary_over_time(values) if means is None else (values @ means).reshape(len(values), -1), ids
+            (
+                summary_over_time(values)
+                if means is None
+                else (values @ means).reshape(len(values), -1)
+            ),
+            ids,
         )
         for ids, values in batches
     ]
@@ -33,30 +42,42 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
 
 
 def summary_over_time(feature: NDArray[np.floating]) -> Floats:
-    """Means, then standard deviations, over time of a feature (N, rows, frames): (N, 2 rows)."""
+    """Means, then standard deviations, over time of a feature (N, rows, frames): (N, 2
+    rows).
+    """
     values = np.array(feature, dtype=np.float32)
     mean = values.mean(axis=2)
     values -= mean[:, :, None]
-    variance = np.einsum("nrf,nrf->nr", values, values) / values.shape[2]  # takes half the time of std
+    # takes half the time of std
+    variance = np.einsum("nrf,nrf->nr", values, values) / values.shape[2]
     return np.concatenate([mean, np.sqrt(variance)], axis=1).astype(float)
 
 
 def standardised(values: Floats) -> Floats:
-    """Columns scaled to mean 0 and standard deviation 1; constant columns are left out."""
+    """Columns scaled to mean 0 and standard deviation 1; constant columns are left
+    out.
+    """
     deviation = values.std(axis=0)
     moving = deviation > 1e-9 * (1 + np.abs(values).max(axis=0, initial=0))
     return (values[:, moving] - values[:, moving].mean(axis=0)) / deviation[moving]
 
 
 def principal_components(columns: Floats) -> Floats:
-    """Up to COMPONENTS principal components of standardised columns (N, D), the largest variance first."""
-    variance, vectors = np.linalg.eigh(columns @ columns.T)  # N is small, D up to some thousand
-    kept = (variance > 1e-9 * variance[-1:]).nonzero()[0][::-1][:COMPONENTS]  # the rest is rounding
+    """Up to COMPONENTS principal components of standardised columns (N, D), the largest
+    variance first.
+    """
+    # N is small, D up to some thousand
+    variance, vectors = np.linalg.eigh(columns @ columns.T)
+    # the rest is rounding
+    kept = (variance > 1e-9 * variance[-1:]).nonzero()[0][::-1][:COMPONENTS]
     return vectors[:, kept] * np.sqrt(variance[kept])
 
 
-def neighbour_accuracy(components: Floats, target: Ints, recording: NDArray[np.str_]) -> float:
-    """Share of the clips whose nearest clip of another source recording has their class.
+def neighbour_accuracy(
+    components: Floats, target: Ints, recording: NDArray[np.str_]
+) -> float:
+    """Share of the clips whose nearest clip of another source recording has their
+    class.
 
     It is 0 if there is one source recording, or no component.
     """
@@ -69,6 +90,8 @@ def neighbour_accuracy(components: Floats, target: Ints, recording: NDArray[np.s
 
 
 def squared_distances(points: Floats) -> Floats:
-    """Squared distances (N, N) of points (N, D), by a matrix product: ten times faster than differences."""
+    """Squared distances (N, N) of points (N, D), by a matrix product: ten times faster
+    than differences.
+    """
     lengths = (points**2).sum(axis=1)
     return np.maximum(lengths[:, None] + lengths - 2 * points @ points.T, 0)

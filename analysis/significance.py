@@ -1,24 +1,28 @@
-"""Whether differences between runs are significant: one test, sign flips by source recording.
+"""Whether differences between runs are significant: one test, sign flips by source
+recording.
 
-If two runs are equally good, the difference on a source recording favours either run equally often. The test
-draws the signs of all recordings' differences many times and counts how often their sum is at least as far
-from zero as the observed one (Fisher's randomisation test). A single difference in whole numbers has an exact
-p; with one seed, and one clip in each recording, this is McNemar's exact test. Recordings on which the runs
-agree do not change p.
+If two runs are equally good, the difference on a source recording favours either run
+equally often. The test draws the signs of all recordings' differences many times and
+counts how often their sum is at least as far from zero as the observed one (Fisher's
+randomisation test). A single difference in whole numbers has an exact p; with one seed,
+and one clip in each recording, this is McNemar's exact test. Recordings on which the
+runs agree do not change p.
 
-Several differences are tested as a family by the largest standardised one, under signs drawn for whole
-recordings, so that runs that resemble each other cost little (step-down maxT; Westfall and Young 1993). A
-report has two families, the best run against the others and ablations, each at half of 5 %. If all runs are
-equally good, at most one report in twenty claims a difference (`python -m bench.false_claims`). A report on
-two runs that RUN= names counts as one planned comparison, which has the whole 5 %.
+Several differences are tested as a family by the largest standardised one, under signs
+drawn for whole recordings, so that runs that resemble each other cost little (step-down
+maxT; Westfall and Young 1993). A report has two families, the best run against the
+others and ablations, each at half of 5 %. If all runs are equally good, at most one
+report in twenty claims a difference (`python -m bench.false_claims`). A report on two
+runs that RUN= names counts as one planned comparison, which has the whole 5 %.
 
-The interval of a difference inverts the test. It holds every value d that is not rejected: the test is
-repeated with d times a recording's share of the clips taken from each recording's difference. The interval is
-corrected as the verdict is, and excludes zero exactly if the verdict is clear.
+The interval of a difference inverts the test. It holds every value d that is not
+rejected: the test is repeated with d times a recording's share of the clips taken from
+each recording's difference. The interval is corrected as the verdict is, and excludes
+zero exactly if the verdict is clear.
 
-Conventions: G recordings, M differences, B patterns of signs. A recording's difference is the sum over its
-clips: a whole number if all folds have equally many clips, else weighted as in the mean that is tested. For
-tags it is a difference of jackknife values.
+Conventions: G recordings, M differences, B patterns of signs. A recording's difference
+is the sum over its clips: a whole number if all folds have equally many clips, else
+weighted as in the mean that is tested. For tags it is a difference of jackknife values.
 """
 
 from dataclasses import dataclass
@@ -47,12 +51,16 @@ class FamilyTests:
     critical: Floats  # (M,) standardised sum beyond which each is significant
 
     def numbers(self, unit: float = 1.0) -> Floats:
-        """(M, 4): difference and both ends of its interval, as shares of `unit`, then p.
+        """(M, 4): difference and both ends of its interval, as shares of `unit`, then
+        p.
 
-        Both ends are NaN if one is infinite: too few or too unequal recordings have no interval.
+        Both ends are NaN if one is infinite: too few or too unequal recordings have no
+        interval.
         """
         bounded = np.isfinite(self.interval).all(axis=1, keepdims=True)
-        return np.column_stack([self.total / unit, np.where(bounded, self.interval / unit, np.nan), self.p])
+        return np.column_stack(
+            [self.total / unit, np.where(bounded, self.interval / unit, np.nan), self.p]
+        )
 
 
 def sign_flip_tests(
@@ -63,15 +71,19 @@ def sign_flip_tests(
     selected: bool = False,
     draws: int = DRAWS,
 ) -> FamilyTests:
-    """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a level for the family.
+    """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a
+    level for the family.
 
-    selected  whether the differences are those between the best of several runs and each other run. The best
-              was selected by the very scores that are tested, so its lead is compared with the largest
-              difference between any two runs that are still in question. Clearly worse runs are removed, the
-              worst first (model confidence set of Hansen, Lunde and Nason 2011; the range is the statistic).
+    selected  whether the differences are those between the best of several runs and
+              each other run. The best was selected by the very scores that are tested,
+              so its lead is compared with the largest difference between any two runs
+              that are still in question. Clearly worse runs are removed, the worst
+              first (model confidence set of Hansen, Lunde and Nason 2011; the range is
+              the statistic).
     """
     scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
-    order = np.argsort(np.abs(differences.sum(axis=0)) / scale, kind="stable")  # smallest first
+    # smallest first
+    order = np.argsort(np.abs(differences.sum(axis=0)) / scale, kind="stable")
     differences = differences[:, order]
     scale = scale[order]
     totals = differences.sum(axis=0)
@@ -85,8 +97,13 @@ def sign_flip_tests(
     largest = np.abs(flipped) / scale[:, None]
     for place in range(1, len(order)):
         if selected:
-            apart = np.linalg.norm(differences[:, :place] - differences[:, [place]], axis=0)
-            pairs = np.abs(flipped[:place] - flipped[place]) / np.maximum(apart, ROUNDING)[:, None]
+            apart = np.linalg.norm(
+                differences[:, :place] - differences[:, [place]], axis=0
+            )
+            pairs = (
+                np.abs(flipped[:place] - flipped[place])
+                / np.maximum(apart, ROUNDING)[:, None]
+            )
             largest[place] = np.maximum(largest[place], pairs.max(axis=0))
         largest[place] = np.maximum(largest[place], largest[place - 1])
     p = (largest >= observed[:, None] - ROUNDING).mean(axis=1)
@@ -94,17 +111,23 @@ def sign_flip_tests(
         exact = np.array([exact_p(column) for column in differences.T])
         p = exact if len(exact) == 1 else np.maximum(p, exact)
     p = np.maximum.accumulate(p[::-1])[::-1]
-    # Few recordings have few different sums. The critical value is halfway between the last one that is not
-    # significant and the next.
+    # Few recordings have few different sums. The critical value is halfway between the
+    # last one that is not significant and the next.
     below = np.quantile(largest, 1 - level, axis=1, method="higher", keepdims=True)
     above = np.where(largest > below + ROUNDING, largest, below + 1).min(axis=1)
     critical = (below[:, 0] + above) / 2
-    # The largest difference that is not rejected stops the procedure. p may be exact, while critical values
-    # come from drawn signs: they are moved to agree with the verdict.
+    # The largest difference that is not rejected stops the procedure. p may be exact,
+    # while critical values come from drawn signs: they are moved to agree with the
+    # verdict.
     stop = critical[p >= level].max(initial=0)
-    critical = np.where(p < level, np.minimum(critical, observed - 2 * ROUNDING), np.maximum(stop, observed))
-    # An interval has every d that is not rejected: (total - d)^2 <= critical^2 sum((difference - d share)^2).
-    # With few or very unequal recordings the interval may have only one end, or none.
+    critical = np.where(
+        p < level,
+        np.minimum(critical, observed - 2 * ROUNDING),
+        np.maximum(stop, observed),
+    )
+    # An interval has every d that is not rejected: (total - d)^2 <= critical^2
+    # sum((difference - d share)^2). With few or very unequal recordings the interval
+    # may have only one end, or none.
     squared = (critical + ROUNDING) ** 2
     curvature = 1 - squared * (shares @ shares)
     bounded = (curvature > 0) & (len(shares) >= fewest_recordings(level))
@@ -114,17 +137,23 @@ def sign_flip_tests(
         reach = np.sqrt(np.where(bounded, np.maximum(reach, 0), reach))
     first = centre - reach
     last = centre + reach
-    low = np.where(bounded, first, np.where((totals >= last) & (p < level), last, -np.inf))
-    high = np.where(bounded, last, np.where((totals <= first) & (p < level), first, np.inf))
+    low = np.where(
+        bounded, first, np.where((totals >= last) & (p < level), last, -np.inf)
+    )
+    high = np.where(
+        bounded, last, np.where((totals <= first) & (p < level), first, np.inf)
+    )
     interval = np.stack([low, high], axis=1)
     back = np.argsort(order)
     return FamilyTests(totals[back], p[back], interval[back], critical[back])
 
 
 def exact_p(differences: Floats) -> float:
-    """The share of sign patterns of whole numbers (G,) whose sum is at least as far from zero as observed.
+    """The share of sign patterns of whole numbers (G,) whose sum is at least as far
+    from zero as observed.
 
-    The Fourier transform of the distribution of a sum of independent +d or -d is the product of cos(d t).
+    The Fourier transform of the distribution of a sum of independent +d or -d is the
+    product of cos(d t).
     """
     sizes, counts = np.unique(np.abs(differences), return_counts=True)
     total = int(sizes @ counts)
@@ -134,20 +163,28 @@ def exact_p(differences: Floats) -> float:
         transform *= np.cos(2 * np.pi / len(sums) * (size * sums % len(sums))) ** count
     chances = np.fft.fft(transform).real / len(sums)
     reached = chances[np.abs(sums) >= abs(differences.sum())].sum()
-    return float(np.clip(reached, min(1.0, 2.0 ** (1 - np.count_nonzero(differences))), 1))
+    return float(
+        np.clip(reached, min(1.0, 2.0 ** (1 - np.count_nonzero(differences))), 1)
+    )
 
 
 def fewest_recordings(level: float) -> int:
-    """The fewest recordings that can have a p-value below the level: 2^(1 - G) if all differ the same way."""
+    """The fewest recordings that can have a p-value below the level: 2^(1 - G) if all
+    differ the same way.
+    """
     return int(2 - np.log2(level))
 
 
-def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[float, float]:
-    """The smallest difference found with POWER; the multiple of the recordings that the observed one needs.
+def detectable(
+    difference: Floats, shares: Floats, critical: float
+) -> tuple[float, float]:
+    """The smallest difference found with POWER; the multiple of the recordings that the
+    observed one needs.
 
-    `difference` (G,) sums to the observed one; the multiple is 0 if the sum is 0. `critical` is the
-    standardised sum beyond which it is significant. A larger difference needs more recordings that differ, so
-    the variance is at least that of recordings that all differ the same way.
+    `difference` (G,) sums to the observed one; the multiple is 0 if the sum is 0.
+    `critical` is the standardised sum beyond which it is significant. A larger
+    difference needs more recordings that differ, so the variance is at least that of
+    recordings that all differ the same way.
     """
     effective = 1 / float(shares @ shares)
     observed = difference.sum()
@@ -157,4 +194,6 @@ def detectable(difference: Floats, shares: Floats, critical: float) -> tuple[flo
     critical /= np.sqrt(max(1 - critical**2 / effective, 0.01))
     quantiles = critical + ndtri(POWER)
     found = max(quantiles * error, quantiles**2 / (effective + quantiles**2))
-    return float(found), float((quantiles * error / observed) ** 2) if abs(observed) > ROUNDING else 0
+    return float(found), (
+        float((quantiles * error / observed) ** 2) if abs(observed) > ROUNDING else 0
+    )

@@ -1,10 +1,12 @@
-"""The tables of a report about runs as unrounded data frames, and their rounded form for Markdown.
+"""The tables of a report about runs as unrounded data frames, and their rounded form
+for Markdown.
 
-Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration first. `n` counts the
-folds (1 if the metric pools them), and `sd` is the sample standard deviation over them (NaN if n is 1).
+Accuracies are from 0 to 1. Every score is averaged over the seeds of a configuration
+first. `n` counts the folds (1 if the metric pools them), and `sd` is the sample
+standard deviation over them (NaN if n is 1).
 
-literature.csv holds published results with their protocols and DOI, each looked up in the paper, its authors'
-repository or the dataset's own list.
+literature.csv holds published results with their protocols and DOI, each looked up in
+the paper, its authors' repository or the dataset's own list.
 """
 
 import re
@@ -46,13 +48,22 @@ def fold_scores(run: Run) -> pd.DataFrame:
         here = run.folds == fold
         for seed, values in enumerate(run.probabilities):
             rows[int(fold), seed] = (
-                tag_metrics(run, seed, here) if run.tags else all_metrics(run.target[here], values[here])
+                tag_metrics(run, seed, here)
+                if run.tags
+                else all_metrics(run.target[here], values[here])
             )
-    return pd.DataFrame.from_dict(rows, orient="index").groupby(level=0).mean().rename_axis("fold")
+    return (
+        pd.DataFrame.from_dict(rows, orient="index")
+        .groupby(level=0)
+        .mean()
+        .rename_axis("fold")
+    )
 
 
 def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, float]:
-    """Metrics of one seed on the chosen clips, for tags; mAP within one fold is biased upwards."""
+    """Metrics of one seed on the chosen clips, for tags; mAP within one fold is biased
+    upwards.
+    """
     labels = run.labels[clips]
     probabilities = run.probabilities[seed][clips]
     scores = tags.epoch_scores(labels, probabilities)
@@ -67,17 +78,27 @@ def tag_metrics(run: Run, seed: int, clips: NDArray[np.bool_]) -> dict[str, floa
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
-    """Every metric of every run: run, metric, mean and sd over n folds; calibration pools folds (n = 1)."""
+    """Every metric of every run: run, metric, mean and sd over n folds; calibration
+    pools folds (n = 1).
+    """
     rows = []
     for run in runs:
         scores = fold_scores(run)
-        rows += [(run.name, name, of.mean(), of.std(ddof=1), len(of)) for name, of in scores.items()]
-        rows += [(run.name, name, value, np.nan, 1) for name, value in calibration(run).items()]
+        rows += [
+            (run.name, name, of.mean(), of.std(ddof=1), len(of))
+            for name, of in scores.items()
+        ]
+        rows += [
+            (run.name, name, value, np.nan, 1)
+            for name, value in calibration(run).items()
+        ]
     return pd.DataFrame(rows, columns=["run", "metric", "mean", "sd", "n"])
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:
-    """The training, protocol and cost of each run; a cell is empty if its value is not known."""
+    """The training, protocol and cost of each run; a cell is empty if its value is not
+    known.
+    """
     rows = []
     for run in runs:
         config = run.config if isinstance(run.config, RunConfig) else None
@@ -97,8 +118,10 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "epochs": config.epochs if config and not run.exact else None,
                 "parameters": run.config.parameters,
                 "fold_seconds": fold_seconds.mean(),
-                "trained_on": (config and config.machine.gpu)
-                or (counted(threads, "thread") if threads else ""),
+                "trained_on": (
+                    (config and config.machine.gpu)
+                    or (counted(threads, "thread") if threads else "")
+                ),
                 "extraction_seconds": config and config.extraction.seconds,
                 "extraction_megabytes": config and config.extraction.megabytes,
                 "synthetic": run.synthetic,
@@ -108,26 +131,34 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def seed_scores(run: Run, probabilities: Floats) -> Floats:
-    """(S,) the accuracy (tags: mAP) of each seed over all clips, from `probabilities` (S, N, K)."""
+    """(S,) the accuracy (tags: mAP) of each seed over all clips, from `probabilities`
+    (S, N, K).
+    """
     if not run.tags:
         return (probabilities.argmax(axis=2) == run.target).mean(axis=1)
     ranks = (tags.fold_ranks(values, run.folds) for values in probabilities)
-    return np.array([tags.macro(tags.average_precision(run.labels, values)) for values in ranks])
+    return np.array(
+        [tags.macro(tags.average_precision(run.labels, values)) for values in ranks]
+    )
 
 
 def calibration(run: Run) -> dict[str, float]:
-    """Calibration of the checkpoint that counts, folds pooled, averaged over the seeds; empty for tags.
+    """Calibration of the checkpoint that counts, folds pooled, averaged over the seeds;
+    empty for tags.
 
-    Rows of `metrics`: the expected calibration error, its floor (the error of a perfectly calibrated model
-    with the same confidences), the error with each fold's logits divided by the temperature of the other
-    folds, and the temperature for new audio, fitted to all folds.
+    Rows of `metrics`: the expected calibration error, its floor (the error of a
+    perfectly calibrated model with the same confidences), the error with each fold's
+    logits divided by the temperature of the other folds, and the temperature for new
+    audio, fitted to all folds.
     """
     if run.tags:  # they have thresholds instead
         return {}
     rows = []
     for before in run.probabilities:
         after = np.empty_like(before)
-        for fold, temperature in cross_fitted_temperatures(run.target, before, run.folds).items():
+        for fold, temperature in cross_fitted_temperatures(
+            run.target, before, run.folds
+        ).items():
             after[run.folds == fold] = scaled(before[run.folds == fold], temperature)
         rows.append(
             {
@@ -141,16 +172,21 @@ def calibration(run: Run) -> dict[str, float]:
 
 
 def class_report(run: Run) -> pd.DataFrame:
-    """Precision, recall, F1 and support of each class over all folds, as in scikit-learn's report.
+    """Precision, recall, F1 and support of each class over all folds, as in
+    scikit-learn's report.
 
-    All are means over the seeds. The last two rows are means over the classes with test clips: `macro avg`,
-    and `weighted avg`, weighted by support; their support is the sum. Recall has a 95 % interval (recall_low,
-    recall_high) by bootstrap over recordings. Tags instead have average_precision with its interval (low,
-    high), prevalence and auroc.
+    All are means over the seeds. The last two rows are means over the classes with test
+    clips: `macro avg`, and `weighted avg`, weighted by support; their support is the
+    sum. Recall has a 95 % interval (recall_low, recall_high) by bootstrap over
+    recordings. Tags instead have average_precision with its interval (low, high),
+    prevalence and auroc.
     """
     labels = run.labels
     decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
-    averages = {name: np.mean([scores[name] for scores in decided], axis=0) for name in decided[0]}
+    averages = {
+        name: np.mean([scores[name] for scores in decided], axis=0)
+        for name in decided[0]
+    }
     ranked: dict[str, Floats | float] = {}
     if run.tags:
         precisions = [tags.average_precision(labels, ranks) for ranks in run.ranks]
@@ -170,74 +206,127 @@ def class_report(run: Run) -> pd.DataFrame:
         correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
         interval = accuracy_interval(correct, run.groups, of_class)
         table.loc[tested, ["recall_low", "recall_high"]] = interval
-    for name, weights in (("macro avg", np.ones(len(scores))), ("weighted avg", scores["support"])):
+    for name, weights in (
+        ("macro avg", np.ones(len(scores))),
+        ("weighted avg", scores["support"]),
+    ):
         means = np.average(scores, axis=0, weights=weights)
         table.loc[len(table), ["class", *scores]] = [name, *means]
     table.loc[len(run.classes) :, "support"] = scores["support"].sum()
     if run.tags:
         ranks = run.ranks.mean(axis=0)
-        intervals = tags.precision_intervals(labels, ranks, run.groups)  # last row: of the mean
+        # last row: of the mean
+        intervals = tags.precision_intervals(labels, ranks, run.groups)
         table.loc[: len(run.classes), ["low", "high"]] = intervals
     return table.astype({"support": int})
 
 
 def labels_together(run: Run) -> pd.DataFrame:
-    """The pairs of labels that most clips have together: first, second, clips, both, one, none.
+    """The pairs of labels that most clips have together: first, second, clips, both,
+    one, none.
 
-    The last three are means over the seeds: on how many of the clips both, one or none is predicted.
+    The last three are means over the seeds: on how many of the clips both, one or none
+    is predicted.
     """
     rows = []
     for first, second in combinations(range(len(run.classes)), 2):
         together = run.labels[:, first] & run.labels[:, second]
-        predicted = run.decisions[:, together][:, :, [first, second]].sum(axis=2)  # (S, clips)
-        both, one, none = ((predicted == number).sum(axis=1).mean() for number in (2, 1, 0))
-        rows.append((run.classes[first], run.classes[second], int(together.sum()), both, one, none))
-    table = pd.DataFrame(rows, columns=["first", "second", "clips", "both", "one", "none"])
-    return table[table["clips"] > 0].nlargest(CONFUSED_PAIRS, "clips").reset_index(drop=True)
+        # (S, clips)
+        predicted = run.decisions[:, together][:, :, [first, second]].sum(axis=2)
+        both, one, none = (
+            (predicted == number).sum(axis=1).mean() for number in (2, 1, 0)
+        )
+        rows.append(
+            (
+                run.classes[first],
+                run.classes[second],
+                int(together.sum()),
+                both,
+                one,
+                none,
+            )
+        )
+    table = pd.DataFrame(
+        rows, columns=["first", "second", "clips", "both", "one", "none"]
+    )
+    return (
+        table[table["clips"] > 0]
+        .nlargest(CONFUSED_PAIRS, "clips")
+        .reset_index(drop=True)
+    )
 
 
 def tag_errors(run: Run) -> pd.DataFrame:
-    """The surest errors of each class: class, kind (missed | false alarm), clip_id, labels, probability.
+    """The surest errors of each class: class, kind (missed | false alarm), clip_id,
+    labels, probability.
 
-    Probabilities are means over the seeds. A class is predicted if more than half of the seeds predict it.
+    Probabilities are means over the seeds. A class is predicted if more than half of
+    the seeds predict it.
     """
     probabilities = run.probabilities.mean(axis=0)
     predicted = run.decisions.mean(axis=0) > 0.5
-    texts = [SEPARATOR.join(np.array(run.classes)[row]) or "(none)" for row in run.labels]
+    texts = [
+        SEPARATOR.join(np.array(run.classes)[row]) or "(none)" for row in run.labels
+    ]
     rows = []
     for k, name in enumerate(run.classes):
         for kind, decided, sign in (("missed", False, 1), ("false alarm", True, -1)):
             wrong = (predicted[:, k] == decided) & (run.labels[:, k] != decided)
             clips = np.flatnonzero(wrong)
-            for clip in clips[np.argsort(sign * probabilities[clips, k], kind="stable")][:TAG_ERRORS]:
-                rows.append((name, kind, run.clip_ids[clip], texts[clip], probabilities[clip, k]))
-    return pd.DataFrame(rows, columns=["class", "kind", "clip_id", "labels", "probability"])
+            for clip in clips[
+                np.argsort(sign * probabilities[clips, k], kind="stable")
+            ][:TAG_ERRORS]:
+                rows.append(
+                    (
+                        name,
+                        kind,
+                        run.clip_ids[clip],
+                        texts[clip],
+                        probabilities[clip, k],
+                    )
+                )
+    return pd.DataFrame(
+        rows, columns=["class", "kind", "clip_id", "labels", "probability"]
+    )
 
 
 def confusion_counts(run: Run) -> Floats:
-    """Numbers of test clips (K, K), means over the seeds: rows are the true class, columns the predicted."""
+    """Numbers of test clips (K, K), means over the seeds: rows are the true class,
+    columns the predicted.
+    """
     return run.labels.T.astype(float) @ run.decisions.sum(axis=0) / len(run.seeds)
 
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
-    """The `most` most frequent errors: true and predicted class, count (a mean over seeds), of, share.
+    """The `most` most frequent errors: true and predicted class, count (a mean over
+    seeds), of, share.
 
-    `of` counts the clips that have the true class and lack the predicted one; share is count / of. The true
-    class of clips without a label is "(none)".
+    `of` counts the clips that have the true class and lack the predicted one; share is
+    count / of. The true class of clips without a label is "(none)".
     """
     absent = ~run.labels
     true = np.column_stack([run.labels, ~run.labels.any(axis=1)]).T.astype(float)
     counts = true @ (run.decisions & absent).sum(axis=0) / len(run.seeds)  # (K + 1, K)
     of = (true @ absent).astype(int)
-    pairs = pd.MultiIndex.from_product([[*run.classes, "(none)"], run.classes], names=["true", "predicted"])
-    table = pd.DataFrame({"count": counts.ravel(), "of": of.ravel()}, pairs).query("count > 0")
-    table = table.sort_values("count", ascending=False, kind="stable")[:most].reset_index()
+    pairs = pd.MultiIndex.from_product(
+        [[*run.classes, "(none)"], run.classes], names=["true", "predicted"]
+    )
+    table = pd.DataFrame({"count": counts.ravel(), "of": of.ravel()}, pairs).query(
+        "count > 0"
+    )
+    table = table.sort_values("count", ascending=False, kind="stable")[
+        :most
+    ].reset_index()
     return table.assign(share=table["count"] / table["of"])
 
 
 def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
-    """One row for each source recording: its clips, and the accuracy of the best `most` runs."""
-    of_clips = pd.DataFrame({ranking.labels[run.name]: run.correct for run in ranking.runs[:most]})
+    """One row for each source recording: its clips, and the accuracy of the best `most`
+    runs.
+    """
+    of_clips = pd.DataFrame(
+        {ranking.labels[run.name]: run.correct for run in ranking.runs[:most]}
+    )
     by_recording = of_clips.groupby(ranking.best.groups)
     table = by_recording.mean().sort_values([*of_clips], ascending=False, kind="stable")
     table.insert(0, "clips", by_recording.size())
@@ -253,7 +342,8 @@ OWN_SOURCE = "this project"
 def literature(ranking: Ranking) -> pd.DataFrame:
     """Published results and our best run for each value of WEIGHTS, lowest first.
 
-    The table is empty if nothing is published for the dataset, or for this number of classes.
+    The table is empty if nothing is published for the dataset, or for this number of
+    classes.
     """
     dataset = Path(ranking.best.dataset).name
     if len(ranking.best.classes) != LITERATURE_CLASSES.get(dataset):
@@ -262,12 +352,16 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     known = published[published["dataset"] == dataset].drop(columns="dataset")
 
     ours = []
-    weights = [str(run.options.get("weights") or "from scratch") for run in ranking.runs]
+    weights = [
+        str(run.options.get("weights") or "from scratch") for run in ranking.runs
+    ]
     for name in dict.fromkeys(weights):
         run = ranking.runs[place := weights.index(name)]
         others = weights.count(name) - 1
         folds = f"{len(ranking.folds)} of " if run.missing_folds else ""
-        protocol = f"{folds}{counted(len(run.folders[0].folds), 'fold')}, {run.protocol}"
+        protocol = (
+            f"{folds}{counted(len(run.folders[0].folds), 'fold')}, {run.protocol}"
+        )
         if others:
             protocol += f"; highest of {others + 1} runs, selected on the test folds"
         ours.append((run.name, name, ranking.accuracy[place], protocol, OWN_SOURCE, ""))
@@ -285,7 +379,9 @@ def format_p(value: float) -> str:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """A pipe table for GitHub and Jupyter: floats have three decimals, NaN is empty, markup is escaped."""
+    """A pipe table for GitHub and Jupyter: floats have three decimals, NaN is empty,
+    markup is escaped.
+    """
     special = re.compile(r"([\\`*_|<>\[\]])")
     texts = table.astype(str)
     for name, numbers in table.select_dtypes("float").items():
@@ -316,7 +412,8 @@ LATEX_ESCAPES = str.maketrans(
         "−": "$-$",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
-        # At the beginning of a row, TeX would read these as options of the line break before it.
+        # At the beginning of a row, TeX would read these as options of the line break
+        # before it.
         **{special: f"{{{special}}}" for special in "[*"},
         "\n": " ",
     }

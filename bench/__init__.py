@@ -1,1 +1,3 @@
-"""Comparisons with the alternatives, and tests of kills and damage: `python -m bench --help` lists them."""
+"""Comparisons with the alternatives, and tests of kills and damage: `python -m bench
+--help` lists them.
+"""

@@ -1,6 +1,8 @@
-"""`python -m bench`: the comparisons of BENCHES, one after the other, each in its own process.
+"""`python -m bench`: the comparisons of BENCHES, one after the other, each in its own
+process.
 
-The other benches take long, or compare with nothing; each is its own command (`python -m bench.kill`).
+The other benches take long, or compare with nothing; each is its own command (`python
+-m bench.kill`).
 """
 
 import subprocess
@@ -23,15 +25,31 @@ BENCHES = Registry(
 )
 # words after `python -m` -> description
 BY_THEMSELVES = {
-    "bench.kill --kills 1000": "SIGKILL at random moments of the extraction: whether clips are lost or wrong",
-    "bench.kill --training --kills 200": "SIGKILL at random moments of the training: whether results change",
-    "bench.damage --damages 1000": "flipped bits, zeroed pages, cut files: whether all are found",
+    "bench.kill --kills 1000": (
+        "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
+    ),
+    "bench.kill --training --kills 200": (
+        "SIGKILL at random moments of the training: whether results change"
+    ),
+    "bench.damage --damages 1000": (
+        "flipped bits, zeroed pages, cut files: whether all are found"
+    ),
     "bench.fuzz_audio": "2,000 damaged audio files through the features command",
-    "bench.fuzz --trials 5000": "hostile options and damaged files through every command",
-    "bench.fuzz --only runs --trials 500": "damaged run folders and bundles: whether all are named",
-    "bench.gpu DEVICE=cuda": "results on a GPU, requests that it cannot meet, clips a second",
-    "bench.power_cut --cuts 200": "extractions that end in a simulated crash of the system, with lost pages",
-    "bench.short_clips": "memory and time of training on 200,000 clips of a quarter of a second",
+    "bench.fuzz --trials 5000": (
+        "hostile options and damaged files through every command"
+    ),
+    "bench.fuzz --only runs --trials 500": (
+        "damaged run folders and bundles: whether all are named"
+    ),
+    "bench.gpu DEVICE=cuda": (
+        "results on a GPU, requests that it cannot meet, clips a second"
+    ),
+    "bench.power_cut --cuts 200": (
+        "extractions that end in a simulated crash of the system, with lost pages"
+    ),
+    "bench.short_clips": (
+        "memory and time of training on 200,000 clips of a quarter of a second"
+    ),
     "bench.start": "processor time of each command, as ratios to two imports",
     "bench.false_claims": "false claims of a report about equal runs, and its power",
 }
@@ -44,7 +62,9 @@ class BenchOptions(Options):
 def listed(table: Mapping[str, str], before: str = "") -> str:
     """Aligned lines `- name  description`."""
     width = max(map(len, table))
-    return "\n".join(f"- {before}{name:{width}}  {what}" for name, what in table.items())
+    return "\n".join(
+        f"- {before}{name:{width}}  {what}" for name, what in table.items()
+    )
 
 
 BenchOptions.__doc__ = f"""Compare with the alternatives on this machine, in one run:
@@ -60,7 +80,9 @@ def bench(options: BenchOptions) -> int:
     failed = []
     for name, compared in [(name, BENCHES[name]) for name in options.bench or BENCHES]:
         print(f"\n== {name}: {compared}", flush=True)
-        if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
+        if subprocess.run(
+            [sys.executable, "-m", f"bench.{name}"], check=False
+        ).returncode:
             failed.append(name)
 
     if failed:

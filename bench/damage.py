@@ -1,9 +1,12 @@
-"""Damage a cache at random and check that the damage is found: `python -m bench.damage --damages 1000`.
+"""Damage a cache at random and check that the damage is found: `python -m bench.damage
+--damages 1000`.
 
-A damage is a flipped bit, a zeroed page, a file cut short, or a file replaced by that of another cache. In
-half of the trials or more it lies outside the values: among labels, ids, axes, attributes, links and HDF5's
-own structure. Each damage is examined in its own process, because a library that hangs or crashes would be a
-finding too. A change that no reader can see (padding between objects, a page that was zero) is counted apart.
+A damage is a flipped bit, a zeroed page, a file cut short, or a file replaced by that
+of another cache. In half of the trials or more it lies outside the values: among
+labels, ids, axes, attributes, links and HDF5's own structure. Each damage is examined
+in its own process, because a library that hangs or crashes would be a finding too. A
+change that no reader can see (padding between objects, a page that was zero) is counted
+apart.
 """
 
 import contextlib
@@ -12,6 +15,7 @@ import random
 import tempfile
 from collections import Counter
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -28,7 +32,13 @@ from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 FEATURES = ("mel", "rms", "mfcc")
 PAGE = 4096
-MEANING = {0: "unchanged", 1: "found", 2: "missed by verify", 3: "misread by the reader", HUNG: "hung"}
+MEANING = {
+    0: "unchanged",
+    1: "found",
+    2: "missed by verify",
+    3: "misread by the reader",
+    HUNG: "hung",
+}
 
 
 class DamageOptions(Options):
@@ -42,21 +52,38 @@ class Caches:
     """A cache, its content, and another cache of the same clips with other audio."""
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
-        self.rng, sounds = rng, ChangingDataset(folder / "sounds", random.Random(0), clips=12)
-        words = ["pipeline", "features", f"DATASET={sounds.csv}", f"FEATURES={' '.join(FEATURES)}", "JOBS=1"]
+        self.rng, sounds = (
+            rng,
+            ChangingDataset(folder / "sounds", random.Random(0), clips=12),
+        )
+        words = [
+            "pipeline",
+            "features",
+            f"DATASET={sounds.csv}",
+            f"FEATURES={' '.join(FEATURES)}",
+            "JOBS=1",
+        ]
         words += [f"SAMPLE_RATE={SAMPLE_RATE}", "DURATION=0.5"]
         for data in ("data", "other"):
-            assert ended(forked(lambda data=data: status_of([*words, f"DATA={folder / data}"]))) == 0  # type: ignore[misc]
+            extraction = [*words, f"DATA={folder / data}"]
+            assert ended(forked(partial(status_of, extraction))) == 0
             sounds.replace()
-        self.folder, self.stranger = (folder / data / "sounds" / "features" for data in ("data", "other"))
+        self.folder, self.stranger = (
+            folder / data / "sounds" / "features" for data in ("data", "other")
+        )
         self.files = [*(f"{name}.h5" for name in FEATURES), "index.h5"]
         self.sound = {name: (self.folder / name).read_bytes() for name in self.files}
         self.expected = contents(self.folder)
 
     def damage(self) -> tuple[str, str]:
-        """Damage a file, examine the cache, repair the file; return the damage and its meaning."""
+        """Damage a file, examine the cache, repair the file; return the damage and its
+        meaning.
+        """
         name = self.rng.choice(self.files)
-        whole, kind = self.sound[name], self.rng.choices(("bit", "page", "cut", "stranger"), (8, 4, 2, 1))[0]
+        whole, kind = (
+            self.sound[name],
+            self.rng.choices(("bit", "page", "cut", "stranger"), (8, 4, 2, 1))[0],
+        )
         values, changed = range(0), bytearray(whole)
         if name != "index.h5" and self.rng.random() < 0.5:
             with h5py.File(self.folder / name) as file:
@@ -81,13 +108,18 @@ class Caches:
     def look(self) -> int:
         """The verdict of verify and the reader, as a key of MEANING.
 
-        A clip whose state word became zero looks as if never written: verify counts it as not done.
+        A clip whose state word became zero looks as if never written: verify counts it
+        as not done.
         """
         with contextlib.redirect_stdout(io.StringIO()) as said:
             status = status_of(["features_cache", "verify", f"DATASET={self.folder}"])
         named = status != 0 or "not done" in said.getvalue()
         now = contents(self.folder)
-        if any(now[key] not in (None, self.expected[key]) for key in now if key[1] != "described"):
+        if any(
+            now[key] not in (None, self.expected[key])
+            for key in now
+            if key[1] != "described"
+        ):
             return 3
         return 1 if named else 2 * (now != self.expected)
 
@@ -106,8 +138,12 @@ def contents(folder: Path) -> dict[tuple[str, str], object]:
         given[name, "described"] = None
         with contextlib.suppress(RequestError):
             stored = cache[name]
-            described = {field.name: getattr(stored, field.name) for field in fields(FeatureSpec)}
-            given[name, "described"] = {key: np.asarray(value).tolist() for key, value in described.items()}
+            described = {
+                field.name: getattr(stored, field.name) for field in fields(FeatureSpec)
+            }
+            given[name, "described"] = {
+                key: np.asarray(value).tolist() for key, value in described.items()
+            }
         for clip in ids:
             given[name, clip] = None
             with contextlib.suppress(RequestError):

@@ -3,10 +3,11 @@
     python -m bench.false_claims
     python -m bench.false_claims TASK=tags
 
-Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and judged by the report's
-functions. A claim is that a run is clearly worse than the best, or that an ablation is a clear gain or loss.
-For the power, mel+mfcc is truly better than the other runs. On clips like those of ESC-10, mel is truly worse
-by the difference that the report calls detectable.
+Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
+judged by the report's functions. A claim is that a run is clearly worse than the best,
+or that an ablation is a clear gain or loss. For the power, mel+mfcc is truly better
+than the other runs. On clips like those of ESC-10, mel is truly worse by the difference
+that the report calls detectable.
 """
 
 from itertools import product
@@ -20,31 +21,46 @@ from commandline.terminal import text_table
 from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
 
 CLASSES = 10
-ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]  # clips of its 304 recordings
+# clips of its 304 recordings
+ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]
 RECORDINGS = (8, 10, 30)
 TAG_CLIPS = 600
 FALSE = ("overall", "ablations", "any")
-OWN = (0.1, 0.3, 0.6)  # share of a clip's difficulty that differs between seeds, feature sets, models
+# share of a clip's difficulty that differs between seeds, feature sets, models
+OWN = (0.1, 0.3, 0.6)
 
 
 class FalseClaimsOptions(Options):
-    """Rates of false claims over equal runs, and the power for true differences, by simulation."""
+    """Rates of false claims over equal runs, and the power for true differences, by
+    simulation.
+    """
 
     reports: int = option(100, "simulated reports of each row")
     runs: tuple[int, ...] = option((3, 10, 30), "runs of a report")
-    clips: tuple[int, ...] = option((100, 400, 2000), "test clips, two of each source recording")
-    points: tuple[int, ...] = option((2, 5, 10), "true differences for the power, in points")
+    clips: tuple[int, ...] = option(
+        (100, 400, 2000), "test clips, two of each source recording"
+    )
+    points: tuple[int, ...] = option(
+        (2, 5, 10), "true differences for the power, in points"
+    )
     seed: int = option(0, "seed of the runs")
-    task: Literal["classes", "tags"] = option("classes", "tags: clips with several labels, ranked by mAP")
+    task: Literal["classes", "tags"] = option(
+        "classes", "tags: clips with several labels, ranked by mAP"
+    )
 
 
 def false_claims(options: FalseClaimsOptions) -> None:
-    """Rates of false claims over equal runs, and the power for true differences, by simulation."""
+    """Rates of false claims over equal runs, and the power for true differences, by
+    simulation.
+    """
     rng = np.random.default_rng(options.seed)
     if options.task == "tags":
         false_claims_of_tags(options, rng)
         return
-    print(f"False claims: % of {options.reports} reports of equally good runs that say they differ\n")
+    print(
+        f"False claims: % of {options.reports} reports of equally good runs that say"
+        " they differ\n"
+    )
     rows, every = [], []
     for clips, runs in product(options.clips, (2, *options.runs)):
         named = runs == 2  # with RUN=: one planned comparison, at a level of 0.05
@@ -52,15 +68,28 @@ def false_claims(options: FalseClaimsOptions) -> None:
         every += said
         rows.append((f"{clips:,}", "2, named" if named else runs, *rates(said, *FALSE)))
     print(
-        text_table([*rows, ("all", "", *rates(every, *FALSE))], ("clips", "runs", "best", "ablations", "any"))
+        text_table(
+            [*rows, ("all", "", *rates(every, *FALSE))],
+            ("clips", "runs", "best", "ablations", "any"),
+        )
     )
-    print("\nPower: % of reports that find the better of three runs, as the winner, as a gain\n")
+    print(
+        "\nPower: % of reports that find the better of three runs, as the winner, as a"
+        " gain\n"
+    )
     rows = [
-        (f"{clips:,}", points, *rates(reports(options, rng, 3, clips, points / 100), "winner", "gain"))
+        (
+            f"{clips:,}",
+            points,
+            *rates(reports(options, rng, 3, clips, points / 100), "winner", "gain"),
+        )
         for clips, points in product(options.clips, options.points)
     ]
     print(text_table(rows, ("clips", "points", "winner", "gain")))
-    print("\nESC-10: points that reports say they can show; % that find such a difference to that run\n")
+    print(
+        "\nESC-10: points that reports say they can show; % that find such a difference"
+        " to that run\n"
+    )
     rows = []
     for own, runs in product(OWN, options.runs[:2]):
         given: dict[str, Any] = {"own": own, "accuracy": 0.9, "different": "mel"}
@@ -72,7 +101,9 @@ def false_claims(options: FalseClaimsOptions) -> None:
 
 
 def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
-    """Rates of false claims over two runs with equal mAP, chosen beforehand, and over three."""
+    """Rates of false claims over two runs with equal mAP, chosen beforehand, and over
+    three.
+    """
     rows = []
     for recordings, uneven in product(RECORDINGS, (False, True)):
         sizes = np.full(recordings, TAG_CLIPS // recordings)
@@ -82,9 +113,21 @@ def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) 
                 if uneven:
                     shares = rng.lognormal(size=recordings)
                     sizes = np.maximum(5, TAG_CLIPS * shares / shares.sum()).astype(int)
-                said.append(claims(simulated_tag_runs(count, sizes, rng), named=count == 2))
-            rows.append((recordings, "uneven" if uneven else "even", count, *rates(said, "overall")))
-    print(f"Tags: % of {options.reports} reports of runs with equal mAP that say they differ\n")
+                said.append(
+                    claims(simulated_tag_runs(count, sizes, rng), named=count == 2)
+                )
+            rows.append(
+                (
+                    recordings,
+                    "uneven" if uneven else "even",
+                    count,
+                    *rates(said, "overall"),
+                )
+            )
+    print(
+        f"Tags: % of {options.reports} reports of runs with equal mAP that say they"
+        " differ\n"
+    )
     print(text_table(rows, ("recordings", "clips", "runs", "best")))
 
 
@@ -98,13 +141,19 @@ def reports(
 ) -> list[Any]:
     """The claims of simulated reports on `runs` runs on the same clips."""
     named = given.pop("named", False)
-    drawn = (simulated_runs(runs, clips, CLASSES, rng, *difference, **given) for _ in range(options.reports))
+    drawn = (
+        simulated_runs(runs, clips, CLASSES, rng, *difference, **given)
+        for _ in range(options.reports)
+    )
     return [claims(one, named=named) for one in drawn]
 
 
 def rates(said: list[Any], *names: str) -> list[str]:
     """The percentage of reports that make each claim."""
-    return [f"{100 * float(np.mean([getattr(report, name) for report in said])):.1f}" for name in names]
+    return [
+        f"{100 * float(np.mean([getattr(report, name) for report in said])):.1f}"
+        for name in names
+    ]
 
 
 if __name__ == "__main__":

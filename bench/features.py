@@ -1,10 +1,11 @@
 """Extraction against librosa and audioFlux, on one core: `python -m bench.features`.
 
-The ways take turns clip by clip, so that a busy machine slows all alike. This project runs in one process and
-the libraries in another, both with one thread. A time is the median over clips of processor time, after one
-round to warm up and without reading files. librosa is called as in pipeline/reference.py, its `hpss` once for
-both halves; "shared" is librosa given one spectrogram. audioFlux is timed if it is installed
-(pip install -e '.[bench]').
+The ways take turns clip by clip, so that a busy machine slows all alike. This project
+runs in one process and the libraries in another, both with one thread. A time is the
+median over clips of processor time, after one round to warm up and without reading
+files. librosa is called as in pipeline/reference.py, its `hpss` once for both halves;
+"shared" is librosa given one spectrogram. audioFlux is timed if it is installed (pip
+install -e '.[bench]').
 """
 
 import multiprocessing
@@ -32,7 +33,12 @@ from pipeline.pool import keep_freed_arrays
 
 TRIPLE = ("mel", "mfcc", "chroma")
 TOGETHER = "+".join(TRIPLE)
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 OTHERS = ["librosa, call by call", "librosa, one shared spectrogram", "audioFlux"]
 RATE, SAMPLES = 44100, 5 * 44100
 Times = dict[str, float]  # feature -> time
@@ -54,18 +60,27 @@ def _sound(path: str) -> np.ndarray:
 def ours(path: str, names: tuple[str, ...]) -> Times:
     """Seconds of each feature of one clip; the features share intermediate results."""
     clip = Clip(_sound(path), RATE)
-    return {name: _timed(resolve_feature(Channel(name)).compute, clip) for name in names}
+    return {
+        name: _timed(resolve_feature(Channel(name)).compute, clip) for name in names
+    }
 
 
 def plain(path: str, names: tuple[str, ...]) -> Times:
-    """Seconds of each librosa call from the waveform; the two halves of hpss count as one call."""
+    """Seconds of each librosa call from the waveform; the two halves of hpss count as
+    one call.
+    """
     twice = {"percussive"} if "harmonic" in names else set()
     y = _sound(path)
-    return {name: 0.0 if name in twice else _timed(reference.compute, name, y, RATE) for name in names}
+    return {
+        name: 0.0 if name in twice else _timed(reference.compute, name, y, RATE)
+        for name in names
+    }
 
 
 def shared(path: str, _: tuple[str, ...]) -> Times:
-    """Seconds of mel, mfcc and chroma by librosa from one spectrogram, as an experienced user writes it."""
+    """Seconds of mel, mfcc and chroma by librosa from one spectrogram, as an
+    experienced user writes it.
+    """
     import librosa
 
     def triple(y: np.ndarray) -> None:
@@ -86,7 +101,12 @@ def _audioflux() -> Callable[[np.ndarray], object]:
     import audioflux as af
     from audioflux.type import SpectralDataType, SpectralFilterBankScaleType
 
-    common = {"radix2_exp": 11, "samplate": RATE, "slide_length": 512, "data_type": SpectralDataType.POWER}
+    common = {
+        "radix2_exp": 11,
+        "samplate": RATE,
+        "slide_length": 512,
+        "data_type": SpectralDataType.POWER,
+    }
     mel = af.BFT(num=128, scale_type=SpectralFilterBankScaleType.MEL, **common)
     coefficients = af.XXCC(num=128)
 
@@ -123,14 +143,22 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
     if find_spec("audioflux"):
         ways["audioFlux"] = audioflux, TRIPLE
     rounds: dict[str, list[Times]] = {way: [] for way in ways}
-    alone = partial(ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"), threadpool_limits)
+    alone = partial(
+        ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"), threadpool_limits
+    )
     with alone((1,)) as fast, alone((1,)) as usual:
-        fast.submit(keep_freed_arrays).result()  # this project's setting of the C library
+        # this project's setting of the C library
+        fast.submit(keep_freed_arrays).result()
         for path in progress([paths[0], *paths], label="clips", unit="clips"):
             for way, (work, names) in ways.items():
-                rounds[way].append((fast if work is ours else usual).submit(work, path, names).result())
+                rounds[way].append(
+                    (fast if work is ours else usual).submit(work, path, names).result()
+                )
     return {
-        way: {name: 1e3 * statistics.median(each[name] for each in times[1:]) for name in times[0]}
+        way: {
+            name: 1e3 * statistics.median(each[name] for each in times[1:])
+            for name in times[0]
+        }
         for way, times in rounds.items()
     }
 
@@ -138,9 +166,17 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
 def features(options: FeaturesBenchOptions) -> int:
     """Compare the extraction of features with librosa and audioFlux."""
     os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    table = load(SourceOptions(dataset=options.dataset, data=options.data, name=options.name)).table
-    paths = [str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]][: options.clips]
-    names = tuple(FEATURES) if options.features == "all" else tuple(options.features.split())
+    table = load(
+        SourceOptions(dataset=options.dataset, data=options.data, name=options.name)
+    ).table
+    paths = [
+        str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]
+    ][: options.clips]
+    names = (
+        tuple(FEATURES)
+        if options.features == "all"
+        else tuple(options.features.split())
+    )
     measured = measure(paths, names)
     milliseconds = pd.DataFrame(
         {
@@ -152,9 +188,15 @@ def features(options: FeaturesBenchOptions) -> int:
     milliseconds.loc["all"] = milliseconds.sum()
     print(f"ms a clip\n\n{milliseconds.round(2).to_string()}\n")
     whole = pd.DataFrame(measured).sum()
-    print(f"all against librosa, call by call: {whole['librosa'] / whole['ours together']:.2f} times faster")
+    print(
+        "all against librosa, call by call:"
+        f" {whole['librosa'] / whole['ours together']:.2f} times faster"
+    )
     for other in whole.index.intersection(OTHERS):
-        print(f"{TOGETHER} against {other}: {whole[other] / whole['ours, the three']:.2f} times faster")
+        print(
+            f"{TOGETHER} against {other}: {whole[other] / whole['ours, the three']:.2f}"
+            " times faster"
+        )
     return 0
 
 

@@ -1,14 +1,18 @@
-"""Hostile options and damaged files through the commands that users type: `python -m bench.fuzz`.
+"""Hostile options and damaged files through the commands that users type: `python -m
+bench.fuzz`.
 
-A folder, the world, is made once: audio, caches, three runs, a bundle, a report, an exported file, an
-archive, a recipe. In half of the trials one or two options of a command get hostile values, as flags or as
-variables; the options of all commands are about equally likely. In the other half a file of the world is
-damaged, or replaced by a folder, a FIFO or a dangling link, and a command that reads the file is run; the
-groups of READERS are equally likely. Each trial is a process, forked from one that has the libraries loaded.
+A folder, the world, is made once: audio, caches, three runs, a bundle, a report, an
+exported file, an archive, a recipe. In half of the trials one or two options of a
+command get hostile values, as flags or as variables; the options of all commands are
+about equally likely. In the other half a file of the world is damaged, or replaced by a
+folder, a FIFO or a dangling link, and a command that reads the file is run; the groups
+of READERS are equally likely. Each trial is a process, forked from one that has the
+libraries loaded.
 
-A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit status other than 0, 1
-and 2, a 2 without its message, or a damaged file of a run that changed a prediction and is not named.
-The seed determines everything: `--first 1234 --trials 1` repeats one trial.
+A trial is a finding if there is a traceback, a raw warning, a crash, a hang, an exit
+status other than 0, 1 and 2, a 2 without its message, or a damaged file of a run that
+changed a prediction and is not named. The seed determines everything: `--first 1234
+--trials 1` repeats one trial.
 """
 
 import csv
@@ -37,10 +41,12 @@ from commandline.terminal import progress
 from tests.golden.outputs import names
 from tests.golden.sounds import easy_clips
 
-PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30  # limits of a trial; bytes
+# limits of a trial; bytes
+PROCESSOR_SECONDS, MEMORY, LARGEST_FILE = 60, 6 << 30, 1 << 30
 LINES = 12  # shown lines of a finding's output
 PCM_BYTES = 60_000  # bytes on standard input: two seconds for `listen`
-OTHER_KIND, DEEPER, TAKEN_OUT = 0.15, 0.7, 0.3  # probabilities: no plain file, a nested value, a removed one
+# probabilities: no plain file, a nested value, a removed one
+OTHER_KIND, DEEPER, TAKEN_OUT = 0.15, 0.7, 0.3
 RUN = "mel+rms-cnn4"
 
 # Values separated by blanks; {…} is filled in, ~ stands for a blank.
@@ -71,11 +77,25 @@ SPECIAL = {
     "delete": "\x7f",
 }
 JSON_VALUES: list[Any] = json.loads(
-    '[null, true, -1, 0, 1e308, 1000000000000000000000000000000, "", "nan", [], {}, [[]], [null], {"": 0},'
-    '"\\u0000", "犬", "/etc/passwd", "99999999x99999999", [1, 1], ["a"], [{"name": "a"}], {"name": 3},'
-    '"float16", "../../x"]'
+    '[null, true, -1, 0, 1e308, 1000000000000000000000000000000, "", "nan", [], {},'
+    ' [[]], [null], {"": 0},"\\u0000", "犬", "/etc/passwd", "99999999x99999999", [1,'
+    ' 1], ["a"], [{"name": "a"}], {"name": 3},"float16", "../../x"]'
 )
-CELLS = ("", "nan", "inf", "-1", "1e999", "x" * 300, "=1+1", "a\nb", "犬", "\0", "1", "../../x", "/dev/zero")
+CELLS = (
+    "",
+    "nan",
+    "inf",
+    "-1",
+    "1e999",
+    "x" * 300,
+    "=1+1",
+    "a\nb",
+    "犬",
+    "\0",
+    "1",
+    "../../x",
+    "/dev/zero",
+)
 
 SHARED = """
 sounds    DATASET={world}/sounds/little.csv DATA={world}/data
@@ -148,8 +168,9 @@ sounds/                          features plan check data predict timelines veri
 reports/                         analysis
 """
 LOADED = (
-    "librosa pandas matplotlib.pyplot sklearn.linear_model torch pipeline.__main__ train.__main__ "
-    "features_cache.__main__ analysis.__main__ pipeline.extract train.run train.predict analysis.report"
+    "librosa pandas matplotlib.pyplot sklearn.linear_model torch pipeline.__main__"
+    " train.__main__ features_cache.__main__ analysis.__main__ pipeline.extract"
+    " train.run train.predict analysis.report"
 )
 
 
@@ -187,7 +208,10 @@ def usual(world: Path) -> dict[str, list[str]]:
     shared = pairs(SHARED)
     shared["training"] = shared["training"].replace("{plain}", shared["plain"])
     shared = {name: words.format(world=world) for name, words in shared.items()}
-    return {name: shlex.split(words.format(world=world, **shared)) for name, words in pairs(CALLS).items()}
+    return {
+        name: shlex.split(words.format(world=world, **shared))
+        for name, words in pairs(CALLS).items()
+    }
 
 
 class Worlds:
@@ -198,7 +222,11 @@ class Worlds:
         self.world.mkdir()
         make_world(self.world)
         self._copy(self.world, self.sound)
-        self.files = [one.relative_to(self.world) for one in sorted(self.world.rglob("*")) if one.is_file()]
+        self.files = [
+            one.relative_to(self.world)
+            for one in sorted(self.world.rglob("*"))
+            if one.is_file()
+        ]
         self.state = self._state()
 
     def put_right(self) -> None:
@@ -208,11 +236,15 @@ class Worlds:
             self.state = self._state()
 
     def _copy(self, source: Path, target: Path) -> None:
-        subprocess.run(["cp", "-a", source, target], check=True)  # copies FIFOs and links as such
+        # copies FIFOs and links as such
+        subprocess.run(["cp", "-a", source, target], check=True)
 
     def _state(self) -> dict[Path, tuple[int, ...]]:
         found = ((path, path.lstat()) for path in self.world.rglob("*"))
-        return {path: (one.st_mode, one.st_size, one.st_mtime_ns, one.st_ino) for path, one in found}
+        return {
+            path: (one.st_mode, one.st_size, one.st_mtime_ns, one.st_ino)
+            for path, one in found
+        }
 
 
 def make_world(world: Path) -> None:
@@ -225,8 +257,15 @@ def make_world(world: Path) -> None:
     (world / "own.txt").write_text("# a recipe\nSEED=3\nVAL=group\n")
     calls = usual(world)
     others = ["MODEL=linear"], ["MODEL=texture", "VAL=group", "FOLDS=1"]
-    made = [calls["features"], calls["run"], *([*calls["run"], *other] for other in others)]
-    made += [calls[name] for name in ("explain", "bundle", "analysis", "export", "features-tree")]
+    made = [
+        calls["features"],
+        calls["run"],
+        *([*calls["run"], *other] for other in others),
+    ]
+    made += [
+        calls[name]
+        for name in ("explain", "bundle", "analysis", "export", "features-tree")
+    ]
     for words in made:
         outcome = run(Call(tuple(words)))
         assert outcome.status == 0 and not outcome.finding, (words, outcome)
@@ -236,7 +275,9 @@ def make_world(world: Path) -> None:
     (world / "empty").mkdir()
 
 
-def hostile_call(rng: random.Random, world: Path, variables: dict[str, list[str]]) -> Call:
+def hostile_call(
+    rng: random.Random, world: Path, variables: dict[str, list[str]]
+) -> Call:
     """A command with one or two hostile options."""
     calls = usual(world)
     of_call = {name: variables[command_of(words)] for name, words in calls.items()}
@@ -247,7 +288,12 @@ def hostile_call(rng: random.Random, world: Path, variables: dict[str, list[str]
         for special, text in {"world": str(world), **SPECIAL}.items():
             value = value.replace(f"{{{special}}}", text)
         given = f"{variable}={value}"
-        words = [*words, rng.choice([given, given, f"--{variable.lower().replace('_', '-')}={value}"])]
+        words = [
+            *words,
+            rng.choice(
+                [given, given, f"--{variable.lower().replace('_', '-')}={value}"]
+            ),
+        ]
     return Call(tuple(words), name)
 
 
@@ -259,11 +305,20 @@ def of_run(file: Path) -> bool:
     return file.parts[:1] in (("runs",), ("model.pt",))
 
 
-def damaging_call(rng: random.Random, worlds: Worlds, of_runs: bool) -> tuple[Call, Path]:
+def damaging_call(
+    rng: random.Random, worlds: Worlds, of_runs: bool
+) -> tuple[Call, Path]:
     """A command, and a file that it reads, to be damaged before."""
     by_format: dict[str, list[Path]] = {}
     for file in worlds.files if not of_runs else filter(of_run, worlds.files):
-        readers = next((calls for form, calls in pairs(READERS).items() if re.search(form, str(file))), "")
+        readers = next(
+            (
+                calls
+                for form, calls in pairs(READERS).items()
+                if re.search(form, str(file))
+            ),
+            "",
+        )
         by_format.setdefault(readers, []).append(file)
     by_format.pop("", None)
     readers = rng.choice(list(by_format))
@@ -280,8 +335,14 @@ def damage(file: Path, rng: random.Random) -> str:
     """Damage a file; the kind of damage."""
     if rng.random() < OTHER_KIND:
         return other_kind(file, rng)
-    of_suffix = {".json": [change_json] * 6, ".csv": [change_cell] * 4, ".pt": [change_weights] * 3}
-    how = rng.choice([flip, flip, cut, overwrite, overwrite, *of_suffix.get(file.suffix, [])])
+    of_suffix = {
+        ".json": [change_json] * 6,
+        ".csv": [change_cell] * 4,
+        ".pt": [change_weights] * 3,
+    }
+    how = rng.choice(
+        [flip, flip, cut, overwrite, overwrite, *of_suffix.get(file.suffix, [])]
+    )
     file.write_bytes(how(file.read_bytes(), rng))
     return how.__name__
 
@@ -290,7 +351,9 @@ def flip(content: bytes, rng: random.Random) -> bytes:
     """Flip one to a hundred bits, half the time near the beginning."""
     flipped = bytearray(content or b"\0")
     for _ in range(rng.choice([1, 1, 3, 100])):
-        flipped[rng.randrange(min(len(flipped), rng.choice([512, 1 << 30])))] ^= 1 << rng.randrange(8)
+        flipped[rng.randrange(min(len(flipped), rng.choice([512, 1 << 30])))] ^= (
+            1 << rng.randrange(8)
+        )
     return bytes(flipped)
 
 
@@ -304,7 +367,12 @@ def overwrite(content: bytes, rng: random.Random) -> bytes:
     start = rng.choice([0, rng.randrange(len(content) + 1)])
     length = rng.choice([16, 512, 4096, len(content)])
     block = rng.choice(
-        [rng.randbytes(length), b"\xff\xfe" * length, b"text, with\nno meaning\n", bytes(length)]
+        [
+            rng.randbytes(length),
+            b"\xff\xfe" * length,
+            b"text, with\nno meaning\n",
+            bytes(length),
+        ]
     )
     return content[:start] + block + content[start + length :]
 
@@ -331,7 +399,9 @@ def _change(held: Any, rng: random.Random, values: list[Any]) -> None:
     """Remove or replace a value somewhere in nested dictionaries and lists."""
     while True:
         key = rng.choice(list(held) if isinstance(held, dict) else range(len(held)))
-        if not (isinstance(held[key], dict | list) and held[key] and rng.random() < DEEPER):
+        if not (
+            isinstance(held[key], dict | list) and held[key] and rng.random() < DEEPER
+        ):
             break
         held = held[key]
     if rng.random() < TAKEN_OUT:
@@ -357,7 +427,9 @@ def change_cell(content: bytes, rng: random.Random) -> bytes:
 
 def other_kind(file: Path, rng: random.Random) -> str:
     """Replace a file by something irregular, by another file, or by nothing."""
-    kind = rng.choice(["gone", "folder", "fifo", "dangling", "loop", "endless", "another"])
+    kind = rng.choice(
+        ["gone", "folder", "fifo", "dangling", "loop", "endless", "another"]
+    )
     other = rng.choice(sorted(one for one in file.parent.iterdir() if one.is_file()))
     content = other.read_bytes()
     file.unlink()
@@ -369,7 +441,9 @@ def other_kind(file: Path, rng: random.Random) -> str:
         file.write_bytes(content)
         return f"is {other.name}"
     elif kind != "gone":
-        file.symlink_to({"dangling": "not there", "loop": file.name, "endless": "/dev/zero"}[kind])
+        file.symlink_to(
+            {"dangling": "not there", "loop": file.name, "endless": "/dev/zero"}[kind]
+        )
     return kind
 
 
@@ -406,18 +480,23 @@ def run(call: Call) -> Outcome:
 
 
 def reads_otherwise(how: str, file: Path, said: str, sound: str) -> bool:
-    """Whether a damaged file of a run changed the output, and no new line names the file.
+    """Whether a damaged file of a run changed the output, and no new line names the
+    file.
 
-    Files that are valid in themselves do not count: text, which has no checksum, and replaced weights.
+    Files that are valid in themselves do not count: text, which has no checksum, and
+    replaced weights.
     """
-    meant = file.suffix in (".json", ".csv") or how.startswith(("change_weights", "is "))
+    meant = file.suffix in (".json", ".csv") or how.startswith(
+        ("change_weights", "is ")
+    )
     named = any(file.name in line for line in said.splitlines() if line not in sound)
     return not meant and said != sound and not named
 
 
 def fuzz(options: FuzzOptions) -> int:
     """Make call after call and count the findings."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # a forked trial would wait for threads that it does not have
+    # a forked trial would wait for threads that it does not have
+    os.environ["OMP_NUM_THREADS"] = "1"
     counts: Counter[str] = Counter()
     findings: Counter[str] = Counter()
     sound: dict[tuple[str, ...], str] = {}
@@ -428,14 +507,20 @@ def fuzz(options: FuzzOptions) -> int:
             importlib.import_module(module)
         worlds = Worlds(Path(folder))
         for number in progress(
-            range(options.first, options.first + options.trials), label="fuzz", unit="trials"
+            range(options.first, options.first + options.trials),
+            label="fuzz",
+            unit="trials",
         ):
             rng, file, how = random.Random(f"{options.seed} {number}"), Path(), ""
             if (options.only or rng.choice(["options", "files"])) == "options":
                 call = hostile_call(rng, worlds.world, variables)
             else:
                 call, file = damaging_call(rng, worlds, options.only == "runs")
-                if of_run(file) and call.words[1] == "predict" and call.words not in sound:
+                if (
+                    of_run(file)
+                    and call.words[1] == "predict"
+                    and call.words not in sound
+                ):
                     sound[call.words] = run(call).output
                     worlds.put_right()
                 how = damage(worlds.world / file, rng)
@@ -446,12 +531,25 @@ def fuzz(options: FuzzOptions) -> int:
                 finding = finding or "reads otherwise"
             if finding:
                 findings[finding.split(":")[0]] += 1
-                own = [word for word in call.words if word not in usual(worlds.world)[call.name]]
+                own = [
+                    word
+                    for word in call.words
+                    if word not in usual(worlds.world)[call.name]
+                ]
                 given = " ".join(ascii(word)[:200] for word in own)
-                last = "\n    ".join(line[:200] for line in output.rstrip().splitlines()[-LINES:])
-                print(f"trial {number}, {call.name} {given} {file} {how}: {finding}\n    {last}", flush=True)
+                last = "\n    ".join(
+                    line[:200] for line in output.rstrip().splitlines()[-LINES:]
+                )
+                print(
+                    f"trial {number}, {call.name} {given} {file} {how}: {finding}\n   "
+                    f" {last}",
+                    flush=True,
+                )
             worlds.put_right()
-    print(f"{options.trials} trials: {dict(sorted(counts.items()))}; findings: {dict(findings) or 'none'}")
+    print(
+        f"{options.trials} trials: {dict(sorted(counts.items()))}; findings:"
+        f" {dict(findings) or 'none'}"
+    )
     return 1 if findings else 0
 
 

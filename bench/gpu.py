@@ -1,8 +1,9 @@
 """Checks of what a GPU can change: `python -m bench.gpu DEVICE=cuda`.
 
-Each model trains on one fold of the synthetic clips, and its results are compared. Then come the other
-commands, requests that cannot be met, and a table of clips a second in Markdown. The exit status is 1 if a
-check fails. DEVICE=cpu runs the same checks on the CPU.
+Each model trains on one fold of the synthetic clips, and its results are compared. Then
+come the other commands, requests that cannot be met, and a table of clips a second in
+Markdown. The exit status is 1 if a check fails. DEVICE=cpu runs the same checks on the
+CPU.
 """
 
 import contextlib
@@ -37,16 +38,29 @@ class GpuOptions(Options):
     """Which device, which models, how much is timed."""
 
     device: str = option("cuda", "cuda, mps or cpu")
-    models: str = option("", "models, separated by blanks; by default the default ensemble and every model")
+    models: str = option(
+        "",
+        "models, separated by blanks; by default the default ensemble and every model",
+    )
     clips: int = option(1024, "clips of a timed epoch; 0 times nothing")
 
 
 def ends(command: str, status: int = 0, part: str = "", before: str = "") -> bool:
-    """Whether `python -m <command>` ends with this status and says this part, without a traceback."""
+    """Whether `python -m <command>` ends with this status and says this part, without a
+    traceback.
+    """
     done = subprocess.run(
-        f"{before} '{sys.executable}' -m {command}", shell=True, capture_output=True, text=True, check=False
+        f"{before} '{sys.executable}' -m {command}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    return done.returncode == status and part in done.stderr and "Traceback" not in done.stderr
+    return (
+        done.returncode == status
+        and part in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 class Interrupted(Trainer):
@@ -69,8 +83,13 @@ def begin(run: RunOptions, device: str) -> RunFolder:
 def check_model(run: RunOptions) -> Checks:
     trained = execute(run)
     for device in {"cpu", run.device}:
-        predict = f"train predict {trained.path} TEST_CLIPS=1 DATA={run.data} DEVICE={device}"
-        yield f"{run.model}: the same predictions on {device}", ends(predict, part=": the same")
+        predict = (
+            f"train predict {trained.path} TEST_CLIPS=1 DATA={run.data} DEVICE={device}"
+        )
+        yield (
+            f"{run.model}: the same predictions on {device}",
+            ends(predict, part=": the same"),
+        )
     for place in ("auto", "ram", "stream"):  # auto: resident on a GPU
         again = execute(replace(run, tag=place, resident=place))
         same = again.predictions(1).equals(trained.predictions(1))
@@ -82,7 +101,9 @@ def check_model(run: RunOptions) -> Checks:
         ways.append({"compile": "on"})
     for way in ways:  # a run compares its way to compute with fp32 before it trains
         untrained = RunOptions(**vars(run) | way | {"epochs": 1})
-        checked = begin(untrained, run.device).training.checked or {"nothing": "was compared"}
+        checked = begin(untrained, run.device).training.checked or {
+            "nothing": "was compared"
+        }
         for compute, reason in checked.items():
             yield f"{run.model}: {compute} agrees with fp32 {reason}", not reason
     for first, second in {(run.device, "cpu"), ("cpu", run.device)}:
@@ -101,8 +122,14 @@ def check_commands(run: RunOptions) -> Checks:
     for command in (
         f"train explain {trained} {where} DEVICE={run.device}",
         f"train bundle {trained} OUT={run.runs}/bundle.pt",
-        f"train predict {run.runs}/bundle.pt AUDIO={run.data}/synth/audio DEVICE={run.device}",
-        f"train importance FEATURES='mel mfcc' MODEL=texture EPOCHS=2 DATASET=synth {where}",
+        (
+            f"train predict {run.runs}/bundle.pt AUDIO={run.data}/synth/audio"
+            f" DEVICE={run.device}"
+        ),
+        (
+            "train importance FEATURES='mel mfcc' MODEL=texture EPOCHS=2 DATASET=synth"
+            f" {where}"
+        ),
     ):
         yield command.split()[1], ends(command)
     own = OwnRun("own", run)
@@ -110,26 +137,40 @@ def check_commands(run: RunOptions) -> Checks:
     network = torch.nn.LazyLinear(len(own.classes), device=run.device)
     probabilities = network(x.flatten(1).to(run.device)).softmax(1)
     yield "own loop", own.write(1, probabilities.detach().cpu()).finished == [1]
-    train = f"train run DATASET=synth FEATURES=mel EPOCHS=1 DATA={run.data} RUNS={run.runs} DEVICE="
-    large = f"{train}{run.device} MODEL=resnet50 BATCH=64 GRID=1024x4096 THREADS=1"  # 500 GB of activations
+    train = (
+        f"train run DATASET=synth FEATURES=mel EPOCHS=1 DATA={run.data} RUNS={run.runs}"
+        " DEVICE="
+    )
+    # 500 GB of activations
+    large = f"{train}{run.device} MODEL=resnet50 BATCH=64 GRID=1024x4096 THREADS=1"
     limit = "ulimit -d 2000000;" if run.device == "cpu" else ""
     yield "a batch that does not fit", ends(large, 1, "out of memory on", limit)
     for absent in ("cuda:99", f"'{run.device} cuda:99'"):
         yield f"DEVICE={absent}", ends(train + absent, 2, "cannot be used")
-    yield "folds side by side", ends(f"{train}'{run.device} {run.device}' FOLDS='1 2'", part="fold 2")
+    yield (
+        "folds side by side",
+        ends(f"{train}'{run.device} {run.device}' FOLDS='1 2'", part="fold 2"),
+    )
 
 
 def time_loops(device: str, clips: int, folder: Path) -> Iterator[Sequence[str]]:
-    """Rows of a table with the columns LOOPS: models, batch sizes and ways to compute."""
+    """Rows of a table with the columns LOOPS: models, batch sizes and ways to
+    compute.
+    """
     run = make_run(folder / "noise", clips)
     data = save_arrays(folder / "saved", clips)
     yield LOOPS
     yield ["---"] * len(LOOPS)
     for model, batch, precision, compiled in itertools.product(
-        ("resnet18", RunOptions.model), (32, 256), ("fp32", "bf16"), {False, device == "cuda"}
+        ("resnet18", RunOptions.model),
+        (32, 256),
+        ("fp32", "bf16"),
+        {False, device == "cuda"},
     ):
         compute = Compute(device, precision, True, compiled=compiled)
-        yield compare_loops(replace(run, model=model, batch=batch), compute, data, rounds=3)
+        yield compare_loops(
+            replace(run, model=model, batch=batch), compute, data, rounds=3
+        )
 
 
 def gpu(options: GpuOptions) -> int:
@@ -137,13 +178,16 @@ def gpu(options: GpuOptions) -> int:
     device = device_of(options.device)
     failed = 0
     with tempfile.TemporaryDirectory() as place:
-        assert ends(f"pipeline features DATASET=synth FEATURES='mel mfcc waveform' DATA={place}/data")
+        assert ends(
+            "pipeline features DATASET=synth FEATURES='mel mfcc waveform'"
+            f" DATA={place}/data"
+        )
         runs = []
         for model in options.models.split() or (RunOptions.model, *all_models()):
             features = "waveform" if resolve(model).kind.name == "wave" else "mel+mfcc"
             given = (
-                f"DATASET=synth FEATURES={features} MODEL={model} FOLDS=1 EPOCHS=2 PRECISION=fp32 "
-                f"DEVICE={device} DATA={place}/data RUNS={place}/runs"
+                f"DATASET=synth FEATURES={features} MODEL={model} FOLDS=1 EPOCHS=2"
+                f" PRECISION=fp32 DEVICE={device} DATA={place}/data RUNS={place}/runs"
             )
             runs.append(RunOptions.build(texts(RunOptions, given.split())))
         for checks in (*map(check_model, runs), check_commands(runs[0])):

@@ -1,14 +1,17 @@
-"""Kill runs at random moments and check the files: `python -m bench.kill --kills 1000`, also `--training`.
+"""Kill runs at random moments and check the files: `python -m bench.kill --kills 1000`,
+also `--training`.
 
-Extraction: each round changes a dataset, starts a run with two worker processes and kills it, all of it or
-its parent alone, at a random time or at a random line of the code that writes the cache. Then every file must
-open, every clip that counts as done must have the bytes of an undisturbed run under its id, and a second run
-must compute exactly the missing clips.
+Extraction: each round changes a dataset, starts a run with two worker processes and
+kills it, all of it or its parent alone, at a random time or at a random line of the
+code that writes the cache. Then every file must open, every clip that counts as done
+must have the bytes of an undisturbed run under its id, and a second run must compute
+exactly the missing clips.
 
-Training: each variant is trained once undisturbed. Then the same command is killed one or several times, at a
-random time or at a random line of the code that writes run folders, and run once more to its end. Finished
-folds and whole rows of history.csv must keep their bytes. At the end the folder must equal the undisturbed
-one except for the measured seconds.
+Training: each variant is trained once undisturbed. Then the same command is killed one
+or several times, at a random time or at a random line of the code that writes run
+folders, and run once more to its end. Finished folds and whole rows of history.csv must
+keep their bytes. At the end the folder must equal the undisturbed one except for the
+measured seconds.
 """
 
 import contextlib
@@ -45,13 +48,21 @@ from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 ROOT = Path(__file__).resolve().parent.parent
-PROTOCOL = (f"{ROOT}/features_cache/", f"{ROOT}/storage/files.py", f"{ROOT}/storage/system.py")
+PROTOCOL = (
+    f"{ROOT}/features_cache/",
+    f"{ROOT}/storage/files.py",
+    f"{ROOT}/storage/system.py",
+)
 WRITING = (*PROTOCOL[1:], f"{ROOT}/results/", f"{ROOT}/train/checkpoint.py")
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")
 PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # probabilities
-WORKER_LINES = 1000  # about the lines of PROTOCOL that a worker runs if all clips are missing
+# about the lines of PROTOCOL that a worker runs if all clips are missing
+WORKER_LINES = 1000
 IN_A_ROW = (1, 1, 2, 3)  # kills before a training may end
-TRAINING = "FEATURES=mel GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off AUGMENT=none"
+TRAINING = (
+    "FEATURES=mel GRID=64x108 BATCH=8 PRECISION=fp32 THREADS=1 DEVICE=cpu COMPILE=off"
+    " AUGMENT=none"
+)
 CARRIED = "EMA=0.9 SCHEDULE=plateau PATIENCE=5 AUGMENT=mask,shift,gain,mixup=0.4"
 VARIANTS = {
     "cnn8": "MODEL=cnn8@width=4 EPOCHS=6 FOLDS=1",
@@ -84,15 +95,20 @@ class Soak:
 
     def __str__(self) -> str:
         return (
-            f"{self.kills} kills, {self.mid_run} of them in the middle of a run: {self.ended_well} last runs "
-            f"ended well, {self.findings} findings"
+            f"{self.kills} kills, {self.mid_run} of them in the middle of a run:"
+            f" {self.ended_well} last runs ended well, {self.findings} findings"
         )
 
 
 def started(
-    words: list[str], lines: Lines | None = None, counted: Path | None = None, output: int | None = None
+    words: list[str],
+    lines: Lines | None = None,
+    counted: Path | None = None,
+    output: int | None = None,
 ) -> int:
-    """Start a command and return its process id; `lines` counts lines, and `counted` gets their number."""
+    """Start a command and return its process id; `lines` counts lines, and `counted`
+    gets their number.
+    """
 
     def close_locks() -> None:  # in a forked worker: a spawned one would not have them
         for link in list(Path("/proc/self/fd").iterdir()):
@@ -101,7 +117,8 @@ def started(
 
     def work() -> int:
         os.register_at_fork(after_in_child=close_locks)
-        tqdm.set_lock(threading.RLock())  # forked processes share tqdm's own, which a killed one would keep
+        # forked processes share tqdm's own, which a killed one would keep
+        tqdm.set_lock(threading.RLock())
         if lines:
             lines.begin()
         status = status_of(words)
@@ -113,20 +130,27 @@ def started(
 
 
 class Remembering(ChangingDataset):
-    """A dataset that keeps every past content and label of its clips, to check any value in a cache."""
+    """A dataset that keeps every past content and label of its clips, to check any
+    value in a cache.
+    """
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
         (folder / "history").mkdir(parents=True)
         self.labels: dict[str, set[str]] = {}  # clip id -> all its labels so far
-        self.contents: dict[str, list[str]] = {}  # clip id -> hashes of all its contents so far
+        # clip id -> hashes of all its contents so far
+        self.contents: dict[str, list[str]] = {}
         self.features, self.dtype = set(FEATURES[:4]), "float16"  # the next run's
         super().__init__(folder, rng, clips=16)
 
     def change(self) -> str:
         """Make one change; its name."""
-        what = self.rng.choice((self.add, self.remove, self.shuffle, self.edit, self.touch, self.relabel))
+        what = self.rng.choice(
+            (self.add, self.remove, self.shuffle, self.edit, self.touch, self.relabel)
+        )
         if self.rng.random() < 0.5:
-            what = self.rng.choice((self.toggle_feature, self.toggle_type, self.replace, self.replace))
+            what = self.rng.choice(
+                (self.toggle_feature, self.toggle_type, self.replace, self.replace)
+            )
         what()
         return str(what.__name__)
 
@@ -169,11 +193,22 @@ class Extraction(Soak):
         self.seconds, self.lines = time.perf_counter() - begun, int(counted.read_text())
 
     def start(
-        self, lines: Lines | None = None, counted: Path | None = None, output: int | None = None
+        self,
+        lines: Lines | None = None,
+        counted: Path | None = None,
+        output: int | None = None,
     ) -> int:
         """Start an extraction of the dataset as it is now and return its process id."""
-        words = ["pipeline", "features", f"DATASET={self.sounds.csv}", f"DATA={self.folder / 'data'}"]
-        words += [f"FEATURES={' '.join(sorted(self.sounds.features))}", f"DTYPE={self.sounds.dtype}"]
+        words = [
+            "pipeline",
+            "features",
+            f"DATASET={self.sounds.csv}",
+            f"DATA={self.folder / 'data'}",
+        ]
+        words += [
+            f"FEATURES={' '.join(sorted(self.sounds.features))}",
+            f"DTYPE={self.sounds.dtype}",
+        ]
         words += [f"SAMPLE_RATE={SAMPLE_RATE}", "DURATION=1", "JOBS=2"]
         return started(words, lines, counted, output)
 
@@ -195,23 +230,35 @@ class Extraction(Soak):
         with tempfile.TemporaryFile() as told:
             status = ended(self.start(output=told.fileno()))
             told.seek(0)
-            announced = re.search(rb"([\d,]+) of [\d,]+ feature maps to compute", told.read())
+            announced = re.search(
+                rb"([\d,]+) of [\d,]+ feature maps to compute", told.read()
+            )
         computed = int(announced[1].replace(b",", b"")) if announced else 0
         left = self.missing(where)
         if status or left or missing not in (None, computed):
-            self.note(f"{where}: {missing} missing, second run {status}, {computed} computed, {left} left")
+            self.note(
+                f"{where}: {missing} missing, second run {status}, {computed} computed,"
+                f" {left} left"
+            )
         elif alone and lives(process):
             self.note(f"{where}: a worker outlived its parent")
         else:
             self.ended_well += 1
 
     def look(self, where: str, alone: bool) -> int | None:
-        """The number of missing feature maps after a kill; None if orphans may still finish a clip."""
+        """The number of missing feature maps after a kill; None if orphans may still
+        finish a clip.
+        """
         return None if alone else self.missing(where)
 
     def missing(self, where: str) -> int:
-        """The number of missing feature maps; done ones are compared with those of an undisturbed run."""
-        now, done = {clip: self.sounds.contents[clip][-1] for clip in self.sounds.ids}, 0
+        """The number of missing feature maps; done ones are compared with those of an
+        undisturbed run.
+        """
+        now, done = (
+            {clip: self.sounds.contents[clip][-1] for clip in self.sounds.ids},
+            0,
+        )
         for path in sorted(self.cache.glob("*.h5")):
             try:
                 with h5py.File(path) as file:
@@ -219,21 +266,35 @@ class Extraction(Soak):
                         labels = file["clips"]["clip_id"][:], file["clips"]["label"][:]
                         for clip, label in zip(*labels, strict=True):
                             if label.decode() not in self.sounds.labels[clip.decode()]:
-                                self.note(f"{where}: {clip.decode()} is labelled {label.decode()}")
+                                self.note(
+                                    f"{where}: {clip.decode()} is labelled"
+                                    f" {label.decode()}"
+                                )
                         continue
-                    ids, states, values = (file[name][:] for name in ("clip_id", "state", "values"))
+                    ids, states, values = (
+                        file[name][:] for name in ("clip_id", "state", "values")
+                    )
             except (OSError, KeyError) as error:
                 self.note(f"{where}: {path.name} does not open: {error}")
                 continue
             for row in np.flatnonzero(states):
                 clip, stored = ids[row].decode(), values[row].tobytes()
                 contents = self.sounds.contents.get(clip, [])
-                files = {content: str(self.sounds.audio(content)) for content in contents}
+                files = {
+                    content: str(self.sounds.audio(content)) for content in contents
+                }
                 dtype = values.dtype.name
-                fits = [one for one, file in files.items() if undisturbed(path.stem, file, dtype) == stored]
+                fits = [
+                    one
+                    for one, file in files.items()
+                    if undisturbed(path.stem, file, dtype) == stored
+                ]
                 if not fits:
                     self.note(f"{where}: {path.name} holds something else for {clip}")
-                asked = path.stem in self.sounds.features and values.dtype.name == self.sounds.dtype
+                asked = (
+                    path.stem in self.sounds.features
+                    and values.dtype.name == self.sounds.dtype
+                )
                 done += bool(asked and fits and fits[-1] == now.get(clip))
         return len(now) * len(self.sounds.features) - done
 
@@ -252,7 +313,10 @@ def lives(group: int) -> bool:
         living = False
         for process in psutil.process_iter(["status"]):
             with contextlib.suppress(OSError):
-                living |= os.getpgid(process.pid) == group and process.info["status"] != "zombie"
+                living |= (
+                    os.getpgid(process.pid) == group
+                    and process.info["status"] != "zombie"
+                )
         if not living:
             return False
         time.sleep(0.05)
@@ -265,18 +329,44 @@ class Training(Soak):
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(folder, seed)
         easy_clips(folder / "easy")
-        made = f"pipeline features DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy FEATURES=mel JOBS=1"
+        made = (
+            f"pipeline features DATASET={folder}/easy.csv AUDIO_DIR={folder}/easy"
+            " FEATURES=mel JOBS=1"
+        )
         assert ended(started([*made.split(), f"DATA={folder}/data"])) == 0
-        self.known: dict[str, tuple[Path, float, int]] = {}  # run folder, seconds, lines that write
+        # run folder, seconds, lines that write
+        self.known: dict[str, tuple[Path, float, int]] = {}
         for name in VARIANTS:
             begun, counted = time.perf_counter(), folder / "lines"
-            assert ended(self.start(name, folder / "known" / name, Lines(WRITING), counted)) == 0, name
+            assert (
+                ended(
+                    self.start(name, folder / "known" / name, Lines(WRITING), counted)
+                )
+                == 0
+            ), name
             (config,) = (folder / "known" / name).glob("*/*/run.json")
-            self.known[name] = (config.parent, time.perf_counter() - begun, int(counted.read_text()))
+            self.known[name] = (
+                config.parent,
+                time.perf_counter() - begun,
+                int(counted.read_text()),
+            )
 
-    def start(self, name: str, runs: Path, lines: Lines | None = None, counted: Path | None = None) -> int:
-        words = ["train", "run", f"DATASET={self.folder}/data/easy/features", f"RUNS={runs}"]
-        return started([*words, *TRAINING.split(), *VARIANTS[name].split()], lines, counted)
+    def start(
+        self,
+        name: str,
+        runs: Path,
+        lines: Lines | None = None,
+        counted: Path | None = None,
+    ) -> int:
+        words = [
+            "train",
+            "run",
+            f"DATASET={self.folder}/data/easy/features",
+            f"RUNS={runs}",
+        ]
+        return started(
+            [*words, *TRAINING.split(), *VARIANTS[name].split()], lines, counted
+        )
 
     def round(self) -> None:
         """Kill a variant's training once or several times, let it end, compare."""
@@ -285,9 +375,11 @@ class Training(Soak):
         folder = runs / expected.parent.name / expected.name
         for last in (*[False] * self.rng.choice(IN_A_ROW), True):
             where = f"kill {self.kills}, {name}"
-            # no later run may change a finished fold's predictions or whole rows of history
+            # no later run may change a finished fold's predictions or whole rows of
+            # history
             kept = {
-                file: b"".join(file.read_bytes().rpartition(b"\n")[:2]) for file in folder.glob("fold*/*.csv")
+                file: b"".join(file.read_bytes().rpartition(b"\n")[:2])
+                for file in folder.glob("fold*/*.csv")
             }
             if last or self.rng.random() > AT_A_LINE:
                 process = self.start(name, runs)
@@ -295,7 +387,9 @@ class Training(Soak):
                     time.sleep(self.rng.random() * seconds)
                     os.kill(process, signal.SIGKILL)
             else:
-                process = self.start(name, runs, Lines(WRITING, self.rng.randrange(1, lines + 1)))
+                process = self.start(
+                    name, runs, Lines(WRITING, self.rng.randrange(1, lines + 1))
+                )
             status = ended(process)
             self.kills += not last
             self.mid_run += status == -signal.SIGKILL
@@ -303,7 +397,9 @@ class Training(Soak):
                 self.note(f"{where}: exit status {status}")
             for file, before in kept.items():
                 if not (file.is_file() and file.read_bytes().startswith(before)):
-                    self.note(f"{where}: {file.relative_to(folder)} has lost what it held")
+                    self.note(
+                        f"{where}: {file.relative_to(folder)} has lost what it held"
+                    )
         changed = differences(expected, folder)
         for difference in changed:
             self.note(f"{where}: {difference}")
@@ -313,12 +409,19 @@ class Training(Soak):
 
 def differences(expected: Path, folder: Path) -> list[str]:
     """The differences between a run folder and the undisturbed one."""
-    names = [{str(file.relative_to(one)) for file in one.rglob("*")} for one in (expected, folder)]
+    names = [
+        {str(file.relative_to(one)) for file in one.rglob("*")}
+        for one in (expected, folder)
+    ]
     found = [f"only one of them has {name}" for name in sorted(names[0] ^ names[1])]
     for name in sorted(names[0] & names[1]):
-        if (expected / name).is_file() and content(expected / name) != content(folder / name):
+        if (expected / name).is_file() and content(expected / name) != content(
+            folder / name
+        ):
             found.append(f"{name} differs")
-    return found + [f"{one.name} beside the run" for one in folder.parent.iterdir() if one != folder]
+    return found + [
+        f"{one.name} beside the run" for one in folder.parent.iterdir() if one != folder
+    ]
 
 
 def content(file: Path) -> Any:
@@ -332,7 +435,9 @@ def content(file: Path) -> Any:
     import torch
 
     state = torch.load(file, weights_only=True) | {"rows": None}
-    weights = {name: tensor.numpy().tobytes() for name, tensor in state.pop("network").items()}
+    weights = {
+        name: tensor.numpy().tobytes() for name, tensor in state.pop("network").items()
+    }
     return weights, repr(state)
 
 
@@ -342,7 +447,9 @@ def fork_workers() -> None:
 
 
 def kill(options: KillOptions) -> int:
-    """Kill extraction after extraction, or training after training, and count the findings."""
+    """Kill extraction after extraction, or training after training, and count the
+    findings.
+    """
     if options.training:
         import torch
 

@@ -1,12 +1,14 @@
 """Simulated power cuts during an extraction: `python -m bench.power_cut --cuts 200`.
 
-No power is cut: the losses are computed. A run is killed at a random moment, and the cache is put into a
-state in which a crash of the system may leave it: each page (4096 bytes) that was written since a file's last
-fsync is new or as it was at that fsync; each name changed since the folder's last fsync is new or old. Then
-the boot id changes, a second run continues, and the whole cache is compared with that of an undisturbed run.
+No power is cut: the losses are computed. A run is killed at a random moment, and the
+cache is put into a state in which a crash of the system may leave it: each page (4096
+bytes) that was written since a file's last fsync is new or as it was at that fsync;
+each name changed since the folder's last fsync is new or old. Then the boot id changes,
+a second run continues, and the whole cache is compared with that of an undisturbed run.
 
-The assumptions hold on ext4, xfs and btrfs: fsync of a file keeps its bytes and length, fsync of a folder its
-names, a page is written whole, and a rename is seen whole or not at all.
+The assumptions hold on ext4, xfs and btrfs: fsync of a file keeps its bytes and length,
+fsync of a folder its names, a page is written whole, and a rename is seen whole or not
+at all.
 """
 
 import os
@@ -32,16 +34,23 @@ class PowerCutOptions(Options):
 
 
 class Disk:
-    """The content of the disk: each inode's bytes and each folder's names at the last fsync."""
+    """The content of the disk: each inode's bytes and each folder's names at the last
+    fsync.
+    """
 
     def __init__(self, shadow: Path, watched: Path) -> None:
         self.shadow, self.watched = shadow, watched
 
     def start(self) -> None:
-        """Count the present files as written to the disk, and record each later fsync."""
+        """Count the present files as written to the disk, and record each later
+        fsync.
+        """
         shutil.rmtree(self.shadow, ignore_errors=True)
         self.shadow.mkdir()
-        for folder in [self.watched, *(one for one in self.watched.rglob("*") if one.is_dir())]:
+        for folder in [
+            self.watched,
+            *(one for one in self.watched.rglob("*") if one.is_dir()),
+        ]:
             self._synced(folder)
             for file in filter(Path.is_file, folder.iterdir()):
                 self._synced(file)
@@ -70,15 +79,22 @@ class Disk:
             draft.replace(self.shadow / str(inode))
 
     def cut(self, rng: random.Random) -> int:
-        """Put the watched folder into a state that a power cut may leave; the number of pages lost."""
+        """Put the watched folder into a state that a power cut may leave; the number of
+        pages lost.
+        """
         lost, kept = 0, self.watched.with_name("kept")
         shutil.copytree(self.watched, kept)
-        inodes = {one.relative_to(self.watched): one.stat().st_ino for one in self.watched.rglob("*")}
+        inodes = {
+            one.relative_to(self.watched): one.stat().st_ino
+            for one in self.watched.rglob("*")
+        }
         for listing in sorted(self.shadow.glob("*.names")):
             lines = [line.rsplit(" ", 1) for line in listing.read_text().splitlines()]
             folder = Path(lines[0][0])
             durable = {folder / name: int(inode) for name, inode in lines[1:]}
-            current = {one: inode for one, inode in inodes.items() if one.parent == folder}
+            current = {
+                one: inode for one, inode in inodes.items() if one.parent == folder
+            }
             for name in {*durable, *current}:
                 if (kept / name).is_dir():
                     continue
@@ -87,7 +103,11 @@ class Disk:
                 if inode is not None:
                     saved = self.shadow / str(inode)
                     old = saved.read_bytes() if saved.exists() else b""
-                    new = (kept / name).read_bytes() if current.get(name) == inode else old
+                    new = (
+                        (kept / name).read_bytes()
+                        if current.get(name) == inode
+                        else old
+                    )
                     content, pages = mixed(old, new, rng)
                     (self.watched / name).write_bytes(content)
                     lost += pages
@@ -96,7 +116,9 @@ class Disk:
 
 
 def mixed(old: bytes, new: bytes, rng: random.Random) -> tuple[bytes, int]:
-    """A content whose pages are `old` or `new` at random, and the number of pages that are not new."""
+    """A content whose pages are `old` or `new` at random, and the number of pages that
+    are not new.
+    """
     length = rng.choice([len(old), len(new)])
     content, lost = bytearray(length), 0
     for start in range(0, length, PAGE):
@@ -116,7 +138,9 @@ class PowerCuts(kill.Extraction):
         self.disk.start()
 
     def look(self, where: str, alone: bool) -> int | None:
-        """Lose pages and change the boot id, as a crash would; the comparison follows the second run."""
+        """Lose pages and change the boot id, as a crash would; the comparison follows
+        the second run.
+        """
         self.lost += self.disk.cut(self.rng)
         boot = f"boot {self.kills}"
         claims.boot_id = lambda: boot

@@ -1,4 +1,6 @@
-"""Commands in forked processes that have the libraries loaded: soaks start them, kill them and wait."""
+"""Commands in forked processes that have the libraries loaded: soaks start them, kill
+them and wait.
+"""
 
 import contextlib
 import os
@@ -17,14 +19,26 @@ PATIENCE = 300  # seconds after which a process counts as hung, even on a busy m
 
 
 class Lines:
-    """A trace function that counts lines of some files and kills its process group at one of them.
+    """A trace function that counts lines of some files and kills its process group at
+    one of them.
 
     in_worker  count the lines of a forked worker instead of the run's
     alone      kill the run without its workers
     """
 
-    def __init__(self, files: Sequence[str], kill_at: int = 0, in_worker: bool = False, alone: bool = False):
-        self.files, self.kill_at, self.in_worker, self.alone = tuple(files), kill_at, in_worker, alone
+    def __init__(
+        self,
+        files: Sequence[str],
+        kill_at: int = 0,
+        in_worker: bool = False,
+        alone: bool = False,
+    ):
+        self.files, self.kill_at, self.in_worker, self.alone = (
+            tuple(files),
+            kill_at,
+            in_worker,
+            alone,
+        )
         self.seen = self.run = self.counting = 0
 
     def begin(self) -> None:
@@ -39,7 +53,9 @@ class Lines:
         if self.counting != os.getpid():
             self.counting, self.seen = os.getpid(), 0
         self.seen += event == "line"
-        if self.seen == self.kill_at > 0 and self.in_worker == (self.counting != self.run):
+        if self.seen == self.kill_at > 0 and self.in_worker == (
+            self.counting != self.run
+        ):
             (os.kill if self.alone else os.killpg)(self.run, signal.SIGKILL)
         return self
 
@@ -58,7 +74,8 @@ def status_of(words: Sequence[str]) -> int:
 def forked(work: Callable[[], int], output: int | None = None) -> int:
     """Fork a process in its own group and return its id.
 
-    It does `work`, prints to `output` (by default nowhere) and exits with the status that `work` returns.
+    It does `work`, prints to `output` (by default nowhere) and exits with the status
+    that `work` returns.
     """
     process = os.fork()
     if process:
@@ -85,7 +102,9 @@ def forked(work: Callable[[], int], output: int | None = None) -> int:
 
 
 def ended(process: int) -> int:
-    """Wait for a process: its exit status, negative for a signal; HUNG if it was killed after PATIENCE."""
+    """Wait for a process: its exit status, negative for a signal; HUNG if it was killed
+    after PATIENCE.
+    """
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         done, status = os.waitpid(process, os.WNOHANG)

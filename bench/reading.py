@@ -1,7 +1,9 @@
-"""Random batches from the cache, against RAM and the usual ways with HDF5: `python -m bench.reading`.
+"""Random batches from the cache, against RAM and the usual ways with HDF5: `python -m
+bench.reading`.
 
-A batch is 32 clips of mel, mfcc and chroma in float16, as for a training step. The ways read the same clips
-in turns, so that a busy machine slows all of them. The clips' checksums are compared before the first turn.
+A batch is 32 clips of mel, mfcc and chroma in float16, as for a training step. The ways
+read the same clips in turns, so that a busy machine slows all of them. The clips'
+checksums are compared before the first turn.
 """
 
 import statistics
@@ -47,28 +49,45 @@ def ways(cache: Cache, folder: Path) -> dict[str, Read]:
         "RAM": lambda rows: [np.take(values, rows, axis=0) for values in in_ram],
         "this cache": partial(cache.batch, list(SHAPES)),
         # h5py needs ascending indices
-        "h5py, contiguous, fancy index": lambda rows: [dataset[np.sort(rows)] for dataset in contiguous],
-        "h5py, a chunk a clip, fancy index": lambda rows: [dataset[np.sort(rows)] for dataset in chunked],
+        "h5py, contiguous, fancy index": lambda rows: [
+            dataset[np.sort(rows)] for dataset in contiguous
+        ],
+        "h5py, a chunk a clip, fancy index": lambda rows: [
+            dataset[np.sort(rows)] for dataset in chunked
+        ],
     }
 
 
 def reading(options: ReadingOptions) -> None:
     """Time random batches."""
     rng = np.random.default_rng(options.seed)
-    batches = [rng.choice(options.clips, BATCH, replace=False) for _ in range(1 + options.rounds)]
+    batches = [
+        rng.choice(options.clips, BATCH, replace=False)
+        for _ in range(1 + options.rounds)
+    ]
     with tempfile.TemporaryDirectory(prefix="reading-") as name:
         folder = Path(name)
         cache = Cache(Path(make_run(folder / "cache", options.clips).dataset))
-        cache.batch(list(SHAPES), np.arange(options.clips))  # compares every checksum, once
+        # compares every checksum, once
+        cache.batch(list(SHAPES), np.arange(options.clips))
         readers = ways(cache, folder)
         seconds = take_turns(
-            {way: map(read, batches).__next__ for way, read in readers.items()}, options.rounds
+            {way: map(read, batches).__next__ for way, read in readers.items()},
+            options.rounds,
         )
     rows = [
-        (way, f"{1000 * statistics.median(taken):.2f}", f"{ratio(seconds, way, 'RAM'):.2f}")
+        (
+            way,
+            f"{1000 * statistics.median(taken):.2f}",
+            f"{ratio(seconds, way, 'RAM'):.2f}",
+        )
         for way, taken in seconds.items()
     ]
-    print(text_table(rows, (f"{BATCH} random clips of {'+'.join(SHAPES)}", "ms", "times RAM")))
+    print(
+        text_table(
+            rows, (f"{BATCH} random clips of {'+'.join(SHAPES)}", "ms", "times RAM")
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Memory and time of training on very many short clips: `python -m bench.short_clips`.
 
-Clips of a quarter of a second, mel and mfcc, are held in memory as the cache stores them, or resized to the
-default grid. The exit status is 1 if a process with stored clips takes more than 3 GB, or if a training step
-takes over 5 % longer with them.
+Clips of a quarter of a second, mel and mfcc, are held in memory as the cache stores
+them, or resized to the default grid. The exit status is 1 if a process with stored
+clips takes more than 3 GB, or if a training step takes over 5 % longer with them.
 """
 
 import resource
@@ -42,11 +42,19 @@ def make_run(folder: Path, clips: int) -> RunOptions:
     number = np.arange(clips)
     ids = [f"{index:06d}" for index in number]
     table = {"clip_id": ids, "label": [f"class{index % CLASSES}" for index in number]}
-    external.create_cache(folder, table | {"fold": number % FOLDS + 1}, sample_rate=RATE, duration=SECONDS)
+    external.create_cache(
+        folder, table | {"fold": number % FOLDS + 1}, sample_rate=RATE, duration=SECONDS
+    )
     for name, rows in ROWS.items():
-        values = np.random.default_rng(0).normal(-30, 12, (clips, rows, FRAMES)).astype(np.float16)
+        values = (
+            np.random.default_rng(0)
+            .normal(-30, 12, (clips, rows, FRAMES))
+            .astype(np.float16)
+        )
         external.write_feature(folder, name, values, ids, row_unit="Hz")
-    return RunOptions(dataset=str(folder), features="mel+mfcc", resident="ram", runs=folder / "runs")
+    return RunOptions(
+        dataset=str(folder), features="mel+mfcc", resident="ram", runs=folder / "runs"
+    )
 
 
 def held(run: RunOptions, as_stored: bool) -> Trainer:
@@ -68,14 +76,23 @@ def short_clips(options: ShortClipsOptions) -> int:
     """Compare memory, then the time of a step."""
     with tempfile.TemporaryDirectory() as scratch:
         run = make_run(Path(scratch) / "short", options.clips)
-        with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        with ProcessPoolExecutor(
+            1, get_context("spawn"), max_tasks_per_child=1
+        ) as pool:
             stored, resized = pool.map(peak, [run, run], [True, False])
         few = make_run(Path(scratch) / "few", 1000)
         seconds = take_turns(
-            {name: epoch_of(held(few, name == "stored")) for name in ("stored", "resized")}, options.rounds
+            {
+                name: epoch_of(held(few, name == "stored"))
+                for name in ("stored", "resized")
+            },
+            options.rounds,
         )
     longer = ratio(seconds, "stored", "resized")
-    print(f"peak memory as stored {size(stored)}, resized {size(resized)}; a step {longer:.3f} times as long")
+    print(
+        f"peak memory as stored {size(stored)}, resized {size(resized)}; a step"
+        f" {longer:.3f} times as long"
+    )
     return int(stored > MOST_BYTES or longer > MOST_TIME)
 
 

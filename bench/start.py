@@ -1,8 +1,10 @@
-"""Processor time of commands that have nothing, or little, to compute: `python -m bench.start`.
+"""Processor time of commands that have nothing, or little, to compute: `python -m
+bench.start`.
 
-Times are of whole processes, medians of ROUNDS in turns, also as multiples of two imports in the same run. On
-a busy machine the ratios hold, the seconds do not. The commands use the synthetic clips in a temporary
-folder. If PYTHONDONTWRITEBYTECODE is set, times are too long: every process compiles every module.
+Times are of whole processes, medians of ROUNDS in turns, also as multiples of two
+imports in the same run. On a busy machine the ratios hold, the seconds do not. The
+commands use the synthetic clips in a temporary folder. If PYTHONDONTWRITEBYTECODE is
+set, times are too long: every process compiles every module.
 """
 
 import os
@@ -21,7 +23,10 @@ ROUNDS = 3
 LIBRARIES = "numpy, pandas, h5py"
 SETS = ("mel", "mfcc", "chroma", "mel+mfcc")
 FEATURES = "-m pipeline features DATASET=synth FEATURES=small"
-TRAIN = "-m train run DATASET=synth MODEL=texture EPOCHS=2 CURVE=0 PRECISION=fp32 THREADS=1 FEATURES="
+TRAIN = (
+    "-m train run DATASET=synth MODEL=texture EPOCHS=2 CURVE=0 PRECISION=fp32 THREADS=1"
+    " FEATURES="
+)
 
 # timed command, once its data are there -> the words after `python`
 TIMED = {
@@ -34,7 +39,9 @@ TIMED = {
     "train, nothing to do": f"{TRAIN}mel",
     "predict, an unknown run": "-m train predict AUDIO=. RUN=nowhere",
     "predict 200 files": "-m train predict AUDIO=data/synth/audio RUN=mel-texture",
-    "linear, five folds": "-m train run DATASET=synth FEATURES=mel+mfcc MODEL=linear TAG=new",
+    "linear, five folds": (
+        "-m train run DATASET=synth FEATURES=mel+mfcc MODEL=linear TAG=new"
+    ),
     "report of four runs": "-m analysis DATASET=synth OVERWRITE=1",
     "report, nothing new": "-m analysis DATASET=synth",
 }
@@ -45,7 +52,9 @@ def processor_seconds(words: str, folder: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, *shlex.split(words)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True
+    )
     if done.returncode and "nowhere" not in words:
         sys.exit(f"python {words} failed:\n{done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -60,11 +69,14 @@ def main() -> None:
         seconds: dict[str, list[float]] = {what: [] for what in TIMED}
         for number in range(ROUNDS):
             for what, words in TIMED.items():
-                seconds[what].append(processor_seconds(words.replace("=new", f"=new{number}"), folder))
+                seconds[what].append(
+                    processor_seconds(words.replace("=new", f"=new{number}"), folder)
+                )
     medians = {what: statistics.median(values) for what, values in seconds.items()}
     units = [medians[f"import {LIBRARIES}"], medians["import torch"]]
     rows = [
-        (what, f"{value:.2f}", *(f"{value / unit:.1f}" for unit in units)) for what, value in medians.items()
+        (what, f"{value:.2f}", *(f"{value / unit:.1f}" for unit in units))
+        for what, value in medians.items()
     ]
     print(text_table(rows, ("what", "processor s", f"x {LIBRARIES}", "x torch")))
 

@@ -2,9 +2,9 @@
 
     python -m bench.training
 
-ResNet-18 on 3 x 128 x 431, batch 32. All alternatives take turns within each round, so that a busy machine
-slows all alike; ratios are medians over the rounds. Usual loops run in their own processes. Clips are noise:
-speed does not depend on them.
+ResNet-18 on 3 x 128 x 431, batch 32. All alternatives take turns within each round, so
+that a busy machine slows all alike; ratios are medians over the rounds. Usual loops run
+in their own processes. Clips are noise: speed does not depend on them.
 """
 
 import statistics
@@ -39,8 +39,19 @@ SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5
 COURSE = 20  # epochs of the comparison with training from audio
 AUDIO_ROUNDS = 2  # few, because an epoch from audio takes long
-# columns of a table: clips a second of four loops; the time of two in multiples of that from memory
-LOOPS = ("model", "batch", "computed", "memory", "streamed", "bare", "usual", "to usual", "to bare")
+# columns of a table: clips a second of four loops; the time of two in multiples of that
+# from memory
+LOOPS = (
+    "model",
+    "batch",
+    "computed",
+    "memory",
+    "streamed",
+    "bare",
+    "usual",
+    "to usual",
+    "to bare",
+)
 
 
 class TrainingBenchOptions(Options):
@@ -51,7 +62,9 @@ class TrainingBenchOptions(Options):
 
 
 def training(options: TrainingBenchOptions) -> int:
-    """Compare clips a second of several loops, then whole trainings from audio and from the cache."""
+    """Compare clips a second of several loops, then whole trainings from audio and from
+    the cache.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         run = make_run(folder / "noise", options.clips)
@@ -60,29 +73,46 @@ def training(options: TrainingBenchOptions) -> int:
             torch.zeros(run.batch, *plan.input_shape),
             torch.eye(CLASSES)[torch.arange(run.batch) % CLASSES],
         )
-        compute = fastest(candidates(run, "cpu", x.shape), draw_network(plan, 1), (x, y))
-        loops = compare_loops(run, compute, save_arrays(folder / "saved", options.clips), options.rounds)
+        compute = fastest(
+            candidates(run, "cpu", x.shape), draw_network(plan, 1), (x, y)
+        )
+        loops = compare_loops(
+            run, compute, save_arrays(folder / "saved", options.clips), options.rounds
+        )
         print(text_table([loops], LOOPS))
         print(f"\n{from_audio(run, compute, folder, options.clips)}")
     return 0
 
 
 def make_run(folder: Path, clips: int) -> RunOptions:
-    """A cache of noise in the shapes of real features; fold 1 trains on `clips`, fold 2 on eight."""
+    """A cache of noise in the shapes of real features; fold 1 trains on `clips`, fold 2
+    on eight.
+    """
     chance, count = np.random.default_rng(0), clips + 8
     ids = [f"{number:05d}" for number in range(count)]
-    label, fold = [f"class{number % CLASSES}" for number in range(count)], [2] * clips + [1] * 8
+    label, fold = (
+        [f"class{number % CLASSES}" for number in range(count)],
+        [2] * clips + [1] * 8,
+    )
     table = {"clip_id": ids, "label": label, "fold": fold}
     external.create_cache(folder, table, sample_rate=RATE, duration=SECONDS)
     for name, rows in SHAPES.items():
         values = chance.normal(-30, 12, (count, rows, GRID[1])).astype(np.float16)
         external.write_feature(folder, name, values, ids, row_unit="Hz")
     grid = "{}x{}".format(*GRID)  # the network alone, as in the usual loops
-    return RunOptions(dataset=str(folder), folds=(1,), grid=grid, model="resnet18", runs=folder / "runs")
+    return RunOptions(
+        dataset=str(folder),
+        folds=(1,),
+        grid=grid,
+        model="resnet18",
+        runs=folder / "runs",
+    )
 
 
 def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trainer:
-    """Fold 1, ready to train; if `bare`, on prepared tensors, without reading and resizing."""
+    """Fold 1, ready to train; if `bare`, on prepared tensors, without reading and
+    resizing.
+    """
     plan = make_plan(run)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     data = load_fold(plan, 1, plan.split(1), clips, compute.device)
@@ -90,7 +120,9 @@ def trainer_of(run: RunOptions, compute: Compute, *, bare: bool = False) -> Trai
     trainer = Trainer(data, network, compute, compute.compile(network))
     if bare:
         tensors = [x.clone() for x in data.source.batches(draw_batches(data, epoch=1))]
-        fixed = SimpleNamespace(device=data.source.device, batches=lambda wanted: tensors)
+        fixed = SimpleNamespace(
+            device=data.source.device, batches=lambda wanted: tensors
+        )
         trainer.data = replace(data, source=fixed)  # type: ignore[arg-type]
     return trainer
 
@@ -105,16 +137,28 @@ def epoch_of(trainer: Trainer) -> Callable[[], None]:
     return epoch
 
 
-def compare_loops(run: RunOptions, compute: Compute, data: Saved, rounds: int) -> list[str]:
-    """A row of LOOPS: this project's loop, from memory, streamed and on bare tensors, and a usual loop."""
+def compare_loops(
+    run: RunOptions, compute: Compute, data: Saved, rounds: int
+) -> list[str]:
+    """A row of LOOPS: this project's loop, from memory, streamed and on bare tensors,
+    and a usual loop.
+    """
     loops: dict[str, Callable[[], None]] = {
         "memory": epoch_of(trainer_of(run, compute)),
         "streamed": epoch_of(trainer_of(replace(run, resident="stream"), compute)),
         "bare": epoch_of(trainer_of(replace(run, augment="none"), compute, bare=True)),
     }
-    with Apart(data, draw_network(make_plan(run), 1), run.batch, compute.threads, compute.device) as usual:
+    with Apart(
+        data,
+        draw_network(make_plan(run), 1),
+        run.batch,
+        compute.threads,
+        compute.device,
+    ) as usual:
         seconds = take_turns(loops | {"usual": usual}, rounds)
-    speeds = [f"{len(data) / statistics.median(taken):.1f}" for taken in seconds.values()]
+    speeds = [
+        f"{len(data) / statistics.median(taken):.1f}" for taken in seconds.values()
+    ]
     ratios = [f"{ratio(seconds, other, 'memory'):.2f}" for other in ("usual", "bare")]
     return [run.model, str(run.batch), str(compute), *speeds, *ratios]
 
@@ -130,25 +174,42 @@ def save_arrays(folder: Path, clips: int) -> Saved:
 
 
 def from_audio(run: RunOptions, compute: Compute, folder: Path, clips: int) -> str:
-    """A sentence with the times of training from audio and from the cache, extraction included."""
+    """A sentence with the times of training from audio and from the cache, extraction
+    included.
+    """
     chance = np.random.default_rng(2)
-    files = [folder / "sounds" / f"class{number % CLASSES}" / f"{number:05d}.wav" for number in range(clips)]
+    files = [
+        folder / "sounds" / f"class{number % CLASSES}" / f"{number:05d}.wav"
+        for number in range(clips)
+    ]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(file, chance.normal(0, 0.1, RATE * SECONDS), RATE, subtype="PCM_16")
-    words = [f"DATASET={folder / 'sounds'}", f"DATA={folder / 'data'}", f"FEATURES={' '.join(SHAPES)}"]
+        soundfile.write(
+            file, chance.normal(0, 0.1, RATE * SECONDS), RATE, subtype="PCM_16"
+        )
+    words = [
+        f"DATASET={folder / 'sounds'}",
+        f"DATA={folder / 'data'}",
+        f"FEATURES={' '.join(SHAPES)}",
+    ]
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "pipeline", "features", *words], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", "features", *words],
+        check=True,
+        capture_output=True,
+    )
     extraction = time.perf_counter() - start
     ours = epoch_of(trainer_of(replace(run, resident="ram"), compute))
     data = FromAudio(files, [number % CLASSES for number in range(clips)])
-    with Apart(data, draw_network(make_plan(run), 1), run.batch, compute.threads) as theirs:
+    with Apart(
+        data, draw_network(make_plan(run), 1), run.batch, compute.threads
+    ) as theirs:
         timed = take_turns({"ours": ours, "theirs": theirs}, AUDIO_ROUNDS)
     cached, audio = (COURSE * statistics.median(seconds) for seconds in timed.values())
     whole = extraction + cached
     return (
-        f"{COURSE} epochs from audio {audio:.0f} s, from the cache and with its extraction {whole:.0f} s: "
-        f"{audio / whole:.2f} times faster"
+        f"{COURSE} epochs from audio {audio:.0f} s, from the cache and with its"
+        f" extraction {whole:.0f} s: {audio / whole:.2f} times faster"
     )
 
 

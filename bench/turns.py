@@ -20,5 +20,9 @@ def take_turns(alternatives: Mapping[str, Callable[[], object]], rounds: int) ->
 
 
 def ratio(seconds: Timed, slow: str, fast: str) -> float:
-    """The time of `slow` as a multiple of that of `fast`: the median over the rounds."""
-    return statistics.median(one / other for one, other in zip(seconds[slow], seconds[fast]))
+    """The time of `slow` as a multiple of that of `fast`: the median over the
+    rounds.
+    """
+    return statistics.median(
+        one / other for one, other in zip(seconds[slow], seconds[fast])
+    )

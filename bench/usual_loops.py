@@ -1,4 +1,6 @@
-"""Usual training loops, without this project's parts, for the comparison in bench.training."""
+"""Usual training loops, without this project's parts, for the comparison in
+bench.training.
+"""
 
 import multiprocessing
 from collections.abc import Sequence
@@ -31,7 +33,9 @@ class Saved(Dataset[tuple[torch.Tensor, int]]):
 
 
 class FromAudio(Saved):
-    """librosa's mel, mfcc and chroma of a file, computed at each access and stacked: a notebook's Dataset."""
+    """librosa's mel, mfcc and chroma of a file, computed at each access and stacked: a
+    notebook's Dataset.
+    """
 
     def read(self, file: Path) -> torch.Tensor:
         import librosa
@@ -43,11 +47,15 @@ class FromAudio(Saved):
             librosa.feature.chroma_stft(y=y, sr=sr),
         ]
         planes = (torch.from_numpy(one)[None, None].float() for one in maps)
-        return torch.cat([nn.functional.interpolate(one, GRID, mode="bilinear")[0] for one in planes])
+        return torch.cat(
+            [nn.functional.interpolate(one, GRID, mode="bilinear")[0] for one in planes]
+        )
 
 
 class Apart:
-    """A loop in its own process, without this project's settings; a call runs one epoch."""
+    """A loop in its own process, without this project's settings; a call runs one
+    epoch.
+    """
 
     def __init__(
         self,
@@ -59,7 +67,9 @@ class Apart:
     ) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
         given = (theirs, data, network, batch, threads, device)
-        self.process = multiprocessing.get_context("spawn").Process(target=serve, args=given)
+        self.process = multiprocessing.get_context("spawn").Process(
+            target=serve, args=given
+        )
 
     def __enter__(self) -> "Apart":
         self.process.start()
@@ -86,7 +96,9 @@ def serve(
     torch.set_num_threads(threads)
     network = network.to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
-    loader = DataLoader(data, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True)
+    loader = DataLoader(
+        data, batch, shuffle=True, num_workers=WORKERS, persistent_workers=True
+    )
     network.train()
     while pipe.recv():
         for x, y in loader:

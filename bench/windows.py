@@ -1,8 +1,10 @@
-"""Windows of one long recording against files of the same length: `python -m bench.windows`.
+"""Windows of one long recording against files of the same length: `python -m
+bench.windows`.
 
-Both are decoded and resampled as by `features`, a batch of windows and a batch of files in turns, so that a
-busy machine slows both. The exit status is 1 if windows take more than 1.3 times as long. The growth of
-memory is printed: it should not depend on the length of the recording.
+Both are decoded and resampled as by `features`, a batch of windows and a batch of files
+in turns, so that a busy machine slows both. The exit status is 1 if windows take more
+than 1.3 times as long. The growth of memory is printed: it should not depend on the
+length of the recording.
 """
 
 import resource
@@ -36,7 +38,10 @@ def write(path: Path, blocks: int, seed: int) -> None:
     time = np.arange(2 * RATE) / RATE
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
         for _ in range(blocks):
-            file.write(0.2 * np.sin(time * rng.uniform(1e3, 2e4)) + 0.02 * rng.standard_normal(len(time)))
+            file.write(
+                0.2 * np.sin(time * rng.uniform(1e3, 2e4))
+                + 0.02 * rng.standard_normal(len(time))
+            )
 
 
 def compare(folder: Path, kind: str, windows: int) -> tuple[list[str], bool]:
@@ -50,7 +55,9 @@ def compare(folder: Path, kind: str, windows: int) -> tuple[list[str], bool]:
 
     def of_recording(batch: range) -> None:
         for number in batch:
-            audio.load_clip(recording, WANTED, 2 * WANTED, (1.5 * number, 1.5 * number + 2))
+            audio.load_clip(
+                recording, WANTED, 2 * WANTED, (1.5 * number, 1.5 * number + 2)
+            )
 
     def of_files(batch: range) -> None:
         for number in batch:
@@ -58,10 +65,15 @@ def compare(folder: Path, kind: str, windows: int) -> tuple[list[str], bool]:
 
     audio.load_clip(clips[0], WANTED, WANTED)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ways = {"window": map(of_recording, batches).__next__, "file": map(of_files, batches).__next__}
+    ways = {
+        "window": map(of_recording, batches).__next__,
+        "file": map(of_files, batches).__next__,
+    }
     seconds = take_turns(ways, len(batches) - 1)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1000
-    each = [f"{1000 * statistics.median(taken) / BATCH:.2f}" for taken in seconds.values()]
+    each = [
+        f"{1000 * statistics.median(taken) / BATCH:.2f}" for taken in seconds.values()
+    ]
     longer = ratio(seconds, "window", "file")
     return [kind, *each, f"{longer:.2f}", f"{grown:.0f}"], longer <= MOST
 
@@ -69,7 +81,12 @@ def compare(folder: Path, kind: str, windows: int) -> tuple[list[str], bool]:
 def run(options: WindowsOptions) -> int:
     """Windows of one long recording against files of their own."""
     with tempfile.TemporaryDirectory() as folder:
-        rows, good = zip(*(compare(Path(folder), kind, options.windows) for kind in ("flac", "ogg", "mp3")))
+        rows, good = zip(
+            *(
+                compare(Path(folder), kind, options.windows)
+                for kind in ("flac", "ogg", "mp3")
+            )
+        )
     print(text_table(rows, ["", "ms a window", "ms a file", "ratio", "MB more memory"]))
     return 0 if all(good) else 1
 

@@ -13,20 +13,41 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from commandline.errors import DISK_FAILED, NOT_WRITABLE, Failed, RequestError, nearest
-from commandline.options import HANDED_OVER, PLACES, SURROGATE, Options, fields, texts, unfold, written
-from commandline.registry import Registry
-from commandline.spelling import HOME, MAKE, PYTHON, STAGES, TARGETS, UNACTIVATED, called_as, spelled
+from commandline.options import (
+    HANDED_OVER,
+    PLACES,
+    SURROGATE,
+    Options,
+    fields,
+    texts,
+    unfold,
+    written,
+)
+from commandline.registry import Registry, first_sentence
+from commandline.spelling import (
+    HOME,
+    MAKE,
+    PYTHON,
+    STAGES,
+    TARGETS,
+    UNACTIVATED,
+    called_as,
+    spelled,
+)
 from commandline.terminal import tell, tell_warnings
 
-# Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes time from others on a
-# shared core (docs/explanation/reproducibility.md). OpenMP reads the number when torch is loaded.
+# Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
+# time from others on a shared core (docs/explanation/reproducibility.md). OpenMP reads
+# the number when torch is loaded.
 SPINCOUNT = "3000"
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 SHOWN = 30  # characters around a byte that is not UTF-8, in a message
-HANDED_ON = "FEATURESTACK_CALLED_AS"  # environment variable: the spelling of the command that starts this one
-SEVERAL_TARGETS = "--several-targets"  # make has several targets: a command ignores the others' variables
+# environment variable: the spelling of the command that starts this one
+HANDED_ON = "FEATURESTACK_CALLED_AS"
+# make has several targets: a command ignores the others' variables
+SEVERAL_TARGETS = "--several-targets"
 
 Command = Callable[[Any], "int | None"]
 
@@ -37,7 +58,9 @@ def options_of(command: Command) -> type[Options]:
 
 
 def every_command() -> dict[str, Command]:
-    """Words after `python -m` -> function; make's targets come first, in the order of use."""
+    """Words after `python -m` -> function; make's targets come first, in the order of
+    use.
+    """
     found = {}
     for stage in STAGES:
         listed = commands_of(stage)
@@ -48,7 +71,9 @@ def every_command() -> dict[str, Command]:
 
 def commands_of(stage: str) -> list[Command]:
     """The commands of a package or of the module `demo`."""
-    return importlib.import_module(stage if stage == "demo" else f"{stage}.__main__").COMMANDS
+    return importlib.import_module(
+        stage if stage == "demo" else f"{stage}.__main__"
+    ).COMMANDS
 
 
 def word(command: Command) -> str:
@@ -57,29 +82,46 @@ def word(command: Command) -> str:
 
 
 def listing(program: str, commands: Mapping[str, Command]) -> str:
-    """The help of a program: its usage, and each command with the first line of its docstring."""
+    """The help of a program: its usage, and each command's first sentence."""
     width = max(map(len, commands))
-    lines = [f"  {words:{width}}  {inspect.getdoc(each)}".splitlines()[0] for words, each in commands.items()]
-    return "\n".join([f"usage: {spelled(program)} COMMAND [NAME=value | --name value] ...\n", *lines])
+    lines = [
+        f"  {words:{width}}  {first_sentence(each)}" for words, each in commands.items()
+    ]
+    return "\n".join(
+        [f"usage: {spelled(program)} COMMAND [NAME=value | --name value] ...\n", *lines]
+    )
 
 
 def variables(wanted: str = "") -> str:
-    """Every variable below the first command that takes it, or all meanings of the wanted one."""
+    """Every variable below the first command that takes it, or all meanings of the
+    wanted one.
+    """
     # variable -> meaning -> commands
-    users: Registry[dict[str, list[str]]] = Registry("variable", {name.upper(): {} for name in PLACES})
+    users: Registry[dict[str, list[str]]] = Registry(
+        "variable", {name.upper(): {} for name in PLACES}
+    )
     for name, command in every_command().items():
         for field, meaning in meanings(options_of(command)).items():
-            users.setdefault(field.upper(), {}).setdefault(_indented(meaning), []).append(name)
+            users.setdefault(field.upper(), {}).setdefault(
+                _indented(meaning), []
+            ).append(name)
     if wanted:
         return "\n".join(
-            f"{meaning}\n{_indented('for: ' + ', '.join(names))}" for meaning, names in users[wanted].items()
+            f"{meaning}\n{_indented('for: ' + ', '.join(names))}"
+            for meaning, names in users[wanted].items()
         )
     sections: dict[str, list[str]] = {EVERY_COMMAND: []}
     for variable, by_meaning in users.items():
         meaning, names = next(iter(by_meaning.items()))
-        title = EVERY_COMMAND if variable.lower() in PLACES else spelled(f"{PYTHON} {names[0]}")
+        title = (
+            EVERY_COMMAND
+            if variable.lower() in PLACES
+            else spelled(f"{PYTHON} {names[0]}")
+        )
         sections.setdefault(title, []).append(f"  {variable}\n{meaning}")
-    return "\n\n".join("\n".join([title, *listed]) for title, listed in sections.items())
+    return "\n\n".join(
+        "\n".join([title, *listed]) for title, listed in sections.items()
+    )
 
 
 def meanings(options: type[Options]) -> dict[str, str]:
@@ -93,14 +135,21 @@ def meanings(options: type[Options]) -> dict[str, str]:
 
 
 def _indented(text: str) -> str:
-    return textwrap.fill(spelled(text), 98, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return textwrap.fill(
+        spelled(text), 98, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )
 
 
-def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spelling: str = PYTHON) -> NoReturn:
-    """Run the command that the words name and exit: 0, 1 if work failed, 2 if refused, 130 after Ctrl-C.
+def main(
+    commands: Sequence[Command],
+    argv: Sequence[str] | None = None,
+    spelling: str = PYTHON,
+) -> NoReturn:
+    """Run the command that the words name and exit: 0, 1 if work failed, 2 if refused,
+    130 after Ctrl-C.
 
-    `commands` are functions `def name(options: SomeOptions) -> int | None`; a single one takes no command
-    word. Messages write commands in this `spelling`.
+    `commands` are functions `def name(options: SomeOptions) -> int | None`; a single
+    one takes no command word. Messages write commands in this `spelling`.
     """
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
@@ -111,13 +160,17 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spellin
     called_as(spelling, UNACTIVATED if own else PYTHON)
     try:
         if sys.platform == "win32":
-            raise RequestError("featurestack needs POSIX locks: on Windows run it under WSL")
+            raise RequestError(
+                "featurestack needs POSIX locks: on Windows run it under WSL"
+            )
         words = unfold(given)
         module = sys.modules[commands[0].__module__].__spec__
         prog = f"{PYTHON} {module.name.removesuffix('.__main__') if module else '…'}"
         command = commands[0]
         if len(commands) > 1:
-            by_name = Registry("command", {word(command): command for command in commands})
+            by_name = Registry(
+                "command", {word(command): command for command in commands}
+            )
             if not words or words[0] in HELP:
                 print(listing(prog, by_name))
                 sys.exit(0 if words else 2)
@@ -126,24 +179,38 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spellin
         options = options_of(command)
         known = fields(options)
         if {*HELP} & {*words}:
-            described = f"{prog} [NAME=value | --name value] ...\n\n{inspect.getdoc(options)}\n"
+            described = (
+                f"{prog} [NAME=value | --name value] ...\n\n{inspect.getdoc(options)}\n"
+            )
             print("usage:", spelled(described))
             for name, meaning in meanings(options).items():
-                print(f"  {name.upper()}=, --{name.replace('_', '-')}\n{_indented(meaning)}")
+                print(
+                    f"  {name.upper()}=,"
+                    f" --{name.replace('_', '-')}\n{_indented(meaning)}"
+                )
             sys.exit(0)
         values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
         for name in [name for name in values if name not in known]:
-            users = [user for user, other in every_command().items() if name in fields(options_of(other))]
+            users = [
+                user
+                for user, other in every_command().items()
+                if name in fields(options_of(other))
+            ]
             if users and SEVERAL_TARGETS in words:
                 tell(f"{name.upper()} does not apply here and is ignored")
                 del values[name]
             elif users:
                 unknown = nearest("variable", name.upper(), map(str.upper, known))
                 raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
-        exported = os.environ.keys() & {name.upper() for name in known.keys() - values - SHELL}
+        exported = os.environ.keys() & {
+            name.upper() for name in known.keys() - values - SHELL
+        }
         if exported and not handed_on:
             ignored = ", ".join(sorted(exported))
-            tell(f"ignored: {ignored} of the environment; variables count on the command line alone")
+            tell(
+                f"ignored: {ignored} of the environment; variables count on the command"
+                " line alone"
+            )
         status = command(options.build(values))
     except RequestError as error:
         tell(f"error: {error}")
@@ -161,7 +228,10 @@ def main(commands: Sequence[Command], argv: Sequence[str] | None = None, spellin
         if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
             raise
         activate = shlex.quote(f"{HOME}/.venv/bin/activate")
-        tell(f"error: this Python lacks {error.name}: activate the environment that has it: . {activate}")
+        tell(
+            f"error: this Python lacks {error.name}: activate the environment that has"
+            f" it: . {activate}"
+        )
         status = 2
     except UnicodeEncodeError as error:
         if not SURROGATE.match(error.object, error.start):

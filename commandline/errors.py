@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from commandline.spelling import spelled
 
 LISTED_NAMES = 60  # a longer list hides the start of the message
-DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # the work ran: exit status 1
+# the work ran: exit status 1
+DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 NOT_WRITABLE = (  # the request named a wrong place: exit status 2
     errno.EACCES,
     errno.EPERM,
@@ -24,8 +25,8 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 class RequestError(Exception):
     """The request was wrong: exit status 2.
 
-    The user sees only this message, with commands as this user types them. It says what was given, what was
-    expected, and what to do.
+    The user sees only this message, with commands as this user types them. It says what
+    was given, what was expected, and what to do.
     """
 
     def __str__(self) -> str:
@@ -37,22 +38,30 @@ class Failed(Exception):
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The known name that is most like the word, whatever its case; None if none is close.
+    """The known name that is most like the word, whatever its case; None if none is
+    close.
 
-    If the word has three letters or more, the first name that begins with it comes before all others.
-    Other names need a similarity (difflib's, 0 to 1) of `cutoff`.
+    If the word has three letters or more, the first name that begins with it comes
+    before all others. Other names need a similarity (difflib's, 0 to 1) of `cutoff`.
 
     >>> closest("Mell", ["mel", "mfcc"]), closest("resnet", ["resnet18", "resnet50"])
     ('mel', 'resnet18')
     """
     by_folded = {name.casefold(): name for name in known}
-    begun = [name for name in sorted(by_folded) if len(word) > 2 and name.startswith(word.casefold())]
-    close = begun or difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=cutoff)
+    begun = [
+        name
+        for name in sorted(by_folded)
+        if len(word) > 2 and name.startswith(word.casefold())
+    ]
+    close = begun or difflib.get_close_matches(
+        word.casefold(), by_folded, n=1, cutoff=cutoff
+    )
     return by_folded[close[0]] if close else None
 
 
 def nearest(kind: str, word: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the nearest known one, then the list of up to LISTED_NAMES.
+    """The message for an unknown name: the nearest known one, then the list of up to
+    LISTED_NAMES.
 
     >>> nearest("feature", "mell", ["mel", "mfcc"])
     "unknown feature 'mell'; did you mean 'mel'? Known: mel, mfcc"

@@ -3,9 +3,9 @@
     class TrainOptions(DatasetOptions):
         epochs: int = option(40, "passes over the training clips", least=1)
 
-The type, the default, the meaning and the bounds of an option stand together, once. Three spellings mean the
-same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables given to make, which passes them on unparsed in
-one word after `--make`.
+The type, the default, the meaning and the bounds of an option stand together, once.
+Three spellings mean the same: `--folds 1 3`, `FOLDS="1 3"` as a word, and variables
+given to make, which passes them on unparsed in one word after `--make`.
 """
 
 import dataclasses
@@ -22,38 +22,56 @@ from typing import Any, Literal, Self
 from commandline.errors import RequestError, nearest
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
-SURROGATE = re.compile("[\ud800-\udfff]")  # Python's characters for bytes that are not UTF-8
-SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}  # 1, yes, true, on; 0, no, false, off
+# Python's characters for bytes that are not UTF-8
+SURROGATE = re.compile("[\ud800-\udfff]")
+# 1, yes, true, on; 0, no, false, off
+SWITCH = {**ConfigParser.BOOLEAN_STATES, "": False}
 HANDED_OVER = "--make"
 READ_BY_MAKEFILE = ("PYTHON", "ALL")  # variables that are no options
 # Every command takes these; a command without such an option ignores them.
 PLACES = ("dataset", "name", "audio_dir", "group", "data", "runs", "reports")
 ONE_ALONE = "; only a sweep takes several"
-LARGEST = 1e12  # the bound of a number that has no other: a larger one is a slip and would fail later
+# the bound of a number that has no other: a larger one is a slip and would fail later
+LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
 
 
 def option(
-    default: Any, meaning: str, *, least: float = -LARGEST, most: float = LARGEST, **traits: Any
+    default: Any,
+    meaning: str,
+    *,
+    least: float = -LARGEST,
+    most: float = LARGEST,
+    **traits: Any,
 ) -> Any:
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
-    `least` and `most` bound a number, both inclusive. `traits` are further properties: `positional=True`
-    takes words without a name; results/training_options.py has others.
+    `least` and `most` bound a number, both inclusive. `traits` are further properties:
+    `positional=True` takes words without a name; results/training_options.py has
+    others.
     """
     return dataclasses.field(
-        default=default, metadata={"meaning": meaning, "bounds": (least, most), **traits}
+        default=default,
+        metadata={"meaning": meaning, "bounds": (least, most), **traits},
     )
 
 
 def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
-    """The fields that can be given, by name, in the order of their definition, those of `shared` first."""
-    own = {field.name: field for field in dataclasses.fields(options) if "meaning" in field.metadata}
+    """The fields that can be given, by name, in the order of their definition, those of
+    `shared` first.
+    """
+    own = {
+        field.name: field
+        for field in dataclasses.fields(options)
+        if "meaning" in field.metadata
+    }
     return fields(options.shared) | own if options.shared else own
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
-    """The type of an option's value, whether it takes several, and whether it may be None."""
+    """The type of an option's value, whether it takes several, and whether it may be
+    None.
+    """
     inner = typing.get_args(field.type)
     several = typing.get_origin(field.type) is tuple
     optional = types.NoneType in inner
@@ -63,23 +81,33 @@ def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The base of all options: every subclass is a frozen dataclass that checks its values."""
+    """The base of all options: every subclass is a frozen dataclass that checks its
+    values.
+    """
 
-    shared: typing.ClassVar["type[Options] | None"] = None  # options that the command takes too
+    # options that the command takes too
+    shared: typing.ClassVar["type[Options] | None"] = None
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)
 
     def __post_init__(self) -> None:
-        """Raise RequestError for the first value out of its bounds, not among its choices, or not UTF-8."""
+        """Raise RequestError for the first value out of its bounds, not among its
+        choices, or not UTF-8.
+        """
         for name, field in fields(type(self)).items():
             values = getattr(self, name, ())  # those of `shared` are no attributes
             choices = typing.get_args(kind_of(field)[0])
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""
-                if isinstance(value, int | float) and not least <= value <= most:  # NaN is out of bounds
-                    expected = f"at least {least:.12g}" if value < least else f"at most {most:.12g}"
+                # NaN is out of bounds
+                if isinstance(value, int | float) and not least <= value <= most:
+                    expected = (
+                        f"at least {least:.12g}"
+                        if value < least
+                        else f"at most {most:.12g}"
+                    )
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
                 elif choices and value is not None and value not in choices:
@@ -90,7 +118,8 @@ class Options:
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        """The options from texts by field name; a given text overrides that of a recipe.
+        """The options from texts by field name; a given text overrides that of a
+        recipe.
 
         RequestError names the first mistake.
         """
@@ -100,11 +129,20 @@ class Options:
                 given = {**texts(cls, expand(given[name])), **given}
         for name in given:
             if name not in known:
-                raise RequestError(nearest("variable", name.upper(), map(str.upper, known)))
+                raise RequestError(
+                    nearest("variable", name.upper(), map(str.upper, known))
+                )
         for name, field in known.items():
             if field.default is dataclasses.MISSING and name not in given:
-                raise RequestError(f"{name.upper()} is not given: {field.metadata['meaning']}")
-        return cls(**{name: _value(name, text, *kind_of(known[name])) for name, text in given.items()})
+                raise RequestError(
+                    f"{name.upper()} is not given: {field.metadata['meaning']}"
+                )
+        return cls(
+            **{
+                name: _value(name, text, *kind_of(known[name]))
+                for name, text in given.items()
+            }
+        )
 
 
 def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> Any:
@@ -120,7 +158,9 @@ def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> An
     except (KeyError, ValueError):
         expected = {bool: "1 or 0", float: "a number"}.get(kind, "a whole number")
         many = ONE_ALONE if " " in text else ""
-        raise RequestError(f"{name.upper()}={text}: expected {expected}{many}") from None
+        raise RequestError(
+            f"{name.upper()}={text}: expected {expected}{many}"
+        ) from None
 
 
 class DataOptions(Options):
@@ -132,7 +172,9 @@ class DataOptions(Options):
 class DatasetOptions(DataOptions):
     """The clips, and the folder of their cache."""
 
-    dataset: str = option("esc50", "esc50, esc10, synth, a folder of clips, a CSV, or a cache folder")
+    dataset: str = option(
+        "esc50", "esc50, esc10, synth, a folder of clips, a CSV, or a cache folder"
+    )
     name: str = option("", "another name for the dataset's folders")
 
 
@@ -149,14 +191,19 @@ class ReportsOptions(Options):
 
 
 def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
-    """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are no option are dropped.
+    """Field -> text of flags and `NAME=value` words; the last counts. PLACES that are
+    no option are dropped.
 
     RequestError for a flag that is no option; `build` refuses a variable that is none.
 
-        DatasetOptions.build(texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"]))
+        values = texts(DatasetOptions, ["DATASET=synth", "--data", "elsewhere"])
+        DatasetOptions.build(values)
     """
     known = fields(options)
-    kinds = {**dict.fromkeys(PLACES, (str, False, False)), **{name: kind_of(known[name]) for name in known}}
+    kinds = {
+        **dict.fromkeys(PLACES, (str, False, False)),
+        **{name: kind_of(known[name]) for name in known},
+    }
     free = [name for name, field in known.items() if field.metadata.get("positional")]
     given = {}
     rest = unfold(arguments)[::-1]  # reversed: pop takes the next
@@ -177,7 +224,9 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
             elif not equals:
                 values: list[str] = []
                 while rest and (several or not values):
-                    if several and (rest[-1].startswith("--") or VARIABLE.fullmatch(rest[-1])):
+                    if several and (
+                        rest[-1].startswith("--") or VARIABLE.fullmatch(rest[-1])
+                    ):
                         break
                     values.append(rest.pop())
                 if not values:
@@ -186,23 +235,35 @@ def texts(options: type[Options], arguments: Sequence[str]) -> dict[str, str]:
         elif free and free[0] not in given:
             name, text = free[0], word
         else:
-            raise RequestError(f"unexpected: {word}; an option is NAME=value or --name value")
+            raise RequestError(
+                f"unexpected: {word}; an option is NAME=value or --name value"
+            )
         given[name] = text
-    return {name: text for name, text in given.items() if name in known or name not in PLACES}
+    return {
+        name: text
+        for name, text in given.items()
+        if name in known or name not in PLACES
+    }
 
 
 def split_make(blob: str) -> list[str]:
-    r"""The words of make's MAKEOVERRIDES, which escapes blanks and backslashes and doubles dollars.
+    r"""The words of make's MAKEOVERRIDES, which escapes blanks and backslashes and
+    doubles dollars.
 
     >>> split_make(r"NOTE=a\ b FEATURES=mel+mfcc")
     ['NOTE=a b', 'FEATURES=mel+mfcc']
     """
     escaped = re.findall(r"(?:\\.|[^\s\\])+", blob, re.DOTALL)
-    return [re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$") for word in escaped]
+    return [
+        re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL).replace("$$", "$")
+        for word in escaped
+    ]
 
 
 def unfold(arguments: Sequence[str]) -> list[str]:
-    """Replace `--make BLOB` by the options among its variables, and ARGS=… by its words."""
+    """Replace `--make BLOB` by the options among its variables, and ARGS=… by its
+    words.
+    """
     unfolded = []
     rest = iter(arguments)
     for word in rest:
@@ -212,7 +273,9 @@ def unfold(arguments: Sequence[str]) -> list[str]:
                 try:
                     unfolded += shlex.split(item.removeprefix("ARGS="))
                 except ValueError as error:
-                    reason = f"expected words as a shell reads them ({str(error).lower()})"
+                    reason = (
+                        f"expected words as a shell reads them ({str(error).lower()})"
+                    )
                     raise RequestError(f"{item}: {reason}") from None
             elif word != HANDED_OVER or item.split("=")[0] not in READ_BY_MAKEFILE:
                 unfolded.append(item)
@@ -220,7 +283,8 @@ def unfold(arguments: Sequence[str]) -> list[str]:
 
 
 def words(options: Options, names: Iterable[str] | None = None) -> list[str]:
-    """The NAME=value words that give these options, or some of their fields, unless they are the defaults.
+    """The NAME=value words that give these options, or some of their fields, unless
+    they are the defaults.
 
     >>> words(DatasetOptions(dataset="synth", data=Path("d")), ("data", "name"))
     ['DATA=d']

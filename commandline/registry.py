@@ -1,4 +1,5 @@
-"""Registries: things by name, each entered by decorating a function or class; unknown names are refused.
+"""Registries: things by name, each entered by decorating a function or class; unknown
+names are refused.
 
     METRICS: Registry[Metric] = Registry("metric")
 
@@ -6,15 +7,19 @@
     def accuracy(prediction): ...
 
     METRICS["accuracy"]     # the function
-    METRICS["acuracy"]      # RequestError: unknown metric 'acuracy'; did you mean 'accuracy'? Known: accuracy
+    METRICS["acuracy"]      # RequestError: unknown metric 'acuracy'; did you mean
+                            'accuracy'? Known: accuracy
 
-If an entry holds more than the function, a decorator made for the registry wraps `register`:
+If an entry holds more than the function, a decorator made for the registry wraps
+`register`:
 
     def model(takes: str) -> Callable[[Builder], Builder]:
-        return MODELS.register(entry=lambda builder: Model(builder.__name__, takes, builder))
+        return MODELS.register(entry=lambda builder: Model(builder.__name__, takes,
+        builder))
 """
 
 import importlib
+import inspect
 import shlex
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
@@ -28,17 +33,24 @@ Registered = TypeVar("Registered", bound=Callable[..., object])
 
 
 class Registry(dict[str, Entry]):
-    """A dictionary in order of registration; a second entry of a name and an unknown name raise an error."""
+    """A dictionary in order of registration; a second entry of a name and an unknown
+    name raise an error.
+    """
 
-    def __init__(self, subject: str, entries: Mapping[str, Entry] = MappingProxyType({})) -> None:
+    def __init__(
+        self, subject: str, entries: Mapping[str, Entry] = MappingProxyType({})
+    ) -> None:
         """`subject` is the word for an entry in messages, such as "model"."""
         super().__init__(entries)
         self.subject = subject
-        self.of_script: set[str] = set()  # names that a user's script or notebook registered
+        # names that a user's script or notebook registered
+        self.of_script: set[str] = set()
 
     def __setitem__(self, name: str, entry: Entry) -> None:
         if name in self:
-            raise ValueError(f"{self.subject} {name!r} is registered twice: {self[name]} and {entry}")
+            raise ValueError(
+                f"{self.subject} {name!r} is registered twice: {self[name]} and {entry}"
+            )
         super().__setitem__(name, entry)
 
     def __missing__(self, name: str) -> NoReturn:
@@ -47,7 +59,9 @@ class Registry(dict[str, Entry]):
     def register(
         self, name: str = "", entry: Callable[[Any], Any] = lambda function: function
     ) -> Callable[[Registered], Registered]:
-        """Decorator: enter `entry(function)`, by default the function itself, under its name or `name`."""
+        """Decorator: enter `entry(function)`, by default the function itself, under its
+        name or `name`.
+        """
 
         def decorate(function: Registered) -> Registered:
             key = name or function.__name__
@@ -61,10 +75,20 @@ class Registry(dict[str, Entry]):
         return decorate
 
 
-def load_extra(package: str, extras: Mapping[str, tuple[str, str]], capability: str) -> ModuleType:
-    """The module of a capability; RequestError if its file or a library of its extra is not there.
+def first_sentence(described: object) -> str:
+    """The first paragraph of a docstring in one line, empty without a docstring."""
+    paragraph = (inspect.getdoc(described) or "").split("\n\n")[0]
+    return " ".join(paragraph.split())
 
-    extras  capability -> its module in the package, and the extra of pyproject.toml that it needs
+
+def load_extra(
+    package: str, extras: Mapping[str, tuple[str, str]], capability: str
+) -> ModuleType:
+    """The module of a capability; RequestError if its file or a library of its extra is
+    not there.
+
+    extras  capability -> its module in the package, and the extra of pyproject.toml
+            that it needs
     """
     module, extra = extras[capability]
     name = f"{package}.{module}"
@@ -72,8 +96,12 @@ def load_extra(package: str, extras: Mapping[str, tuple[str, str]], capability: 
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
-            raise RequestError(f"{capability} needs {name.replace('.', '/')}.py, which is not here") from None
+            raise RequestError(
+                f"{capability} needs {name.replace('.', '/')}.py, which is not here"
+            ) from None
         if not extra:
             raise
-        install = shlex.join(["pip", "install", f"{HOME if CLONE else 'featurestack'}[{extra}]"])
+        install = shlex.join(
+            ["pip", "install", f"{HOME if CLONE else 'featurestack'}[{extra}]"]
+        )
         raise RequestError(f"{capability} needs {error.name}: {install}") from None

@@ -1,7 +1,7 @@
 """The spelling of commands: with make, with `python -m`, with the console command.
 
-The code writes commands as for make, or with `python -m` if there is no target. `spelled` rewrites them as
-the user types them here.
+The code writes commands as for make, or with `python -m` if there is no target.
+`spelled` rewrites them as the user types them here.
 """
 
 import re
@@ -9,13 +9,15 @@ import shlex
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
-CLONE = (HOME / "pyproject.toml").exists()  # otherwise an installed copy, which has no Makefile
+# otherwise an installed copy, which has no Makefile
+CLONE = (HOME / "pyproject.toml").exists()
 MAKE = "make"
 PYTHON = "python -m"
 UNACTIVATED = ".venv/bin/python -m"  # in the environment that make sets up
 CONSOLE = "featurestack"
 
-# Target of make and word of the console -> words after `python -m`, in the order in which one needs them.
+# Target of make and word of the console -> words after `python -m`, in the order in
+# which one needs them.
 TARGETS = {
     "demo": "demo",
     "data": "pipeline data",
@@ -30,19 +32,37 @@ TARGETS = {
 }
 TARGET_OF = {words: target for target, words in TARGETS.items()}
 # The first words after `python -m`: packages, and the module `demo`.
-STAGES = ("demo", "pipeline", "features_cache", "train", "analysis", *(TARGETS.keys() & {"bench"}))
+STAGES = (
+    "demo",
+    "pipeline",
+    "features_cache",
+    "train",
+    "analysis",
+    *(TARGETS.keys() & {"bench"}),
+)
 WORDS = rf"(?:{'|'.join(STAGES)})( [a-z]+)?"
 COMMAND = re.compile(
-    rf"(?:\.venv/bin/)?\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON} (?P<words>{WORDS}))(?![\w.])"
+    rf"(?:\.venv/bin/)?\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON}"
+    rf" (?P<words>{WORDS}))(?![\w.])"
 )
 
-# A notebook or script keeps this spelling; commands.main replaces it by the one that the user typed.
-caller = CONSOLE if not CLONE else MAKE if Path.cwd().is_relative_to(HOME) else f"{PYTHON} {CONSOLE}"
-without_target = PYTHON  # begins the commands that are typed neither with make nor with the console command
+# A notebook or script keeps this spelling; commands.main replaces it by the one that
+# the user typed.
+caller = (
+    CONSOLE
+    if not CLONE
+    else MAKE
+    if Path.cwd().is_relative_to(HOME)
+    else f"{PYTHON} {CONSOLE}"
+)
+# begins the commands that are typed neither with make nor with the console command
+without_target = PYTHON
 
 
 def called_as(spelling: str, python: str = PYTHON) -> None:
-    """Set the spelling of all later commands; `python` stands for `python -m` in them."""
+    """Set the spelling of all later commands; `python` stands for `python -m` in
+    them.
+    """
     global caller, without_target
     caller = spelling
     without_target = python
@@ -50,7 +70,9 @@ def called_as(spelling: str, python: str = PYTHON) -> None:
 
 def spelled(text: str) -> str:
     """The text with its commands as the user types them here."""
-    return COMMAND.sub(lambda command: _typed(command["words"] or TARGETS[command["target"]]), text)
+    return COMMAND.sub(
+        lambda command: _typed(command["words"] or TARGETS[command["target"]]), text
+    )
 
 
 def _typed(words: str) -> str:

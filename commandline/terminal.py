@@ -1,4 +1,6 @@
-"""Text for people: progress, messages, durations, sizes, counts, percentages, tables, CSV."""
+"""Text for people: progress, messages, durations, sizes, counts, percentages, tables,
+CSV.
+"""
 
 import functools
 import math
@@ -15,11 +17,18 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
-HALVES_UP = 1e-9  # percentage points: lifts an exact half, which floats would round to either side
+# percentage points: lifts an exact half, which floats would round to either side
+HALVES_UP = 1e-9
 LOG_SECONDS = 60  # between two lines of progress in a log
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that make a spreadsheet compute
-LOG_FORMAT = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
-BAR_FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
+# first characters that make a spreadsheet compute
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+LOG_FORMAT = (
+    "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
+)
+BAR_FORMAT = (
+    "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining},"
+    " {rate_noinv_fmt}{postfix}]"
+)
 
 
 class _LogLines:
@@ -32,7 +41,11 @@ class _LogLines:
 
 
 # Arguments of tqdm, `mininterval` in seconds.
-ON_A_TERMINAL: dict[str, Any] = {"bar_format": BAR_FORMAT, "mininterval": 0.2, "dynamic_ncols": True}
+ON_A_TERMINAL: dict[str, Any] = {
+    "bar_format": BAR_FORMAT,
+    "mininterval": 0.2,
+    "dynamic_ncols": True,
+}
 IN_A_LOG = {
     "file": _LogLines(),
     "bar_format": LOG_FORMAT,
@@ -50,9 +63,11 @@ def progress(
     done: int = 0,
     silent: bool = False,
 ) -> "tqdm[Any]":
-    """A tqdm bar, shown from the first step after two seconds; if stderr is no terminal, a line a minute.
+    """A tqdm bar, shown from the first step after two seconds; if stderr is no
+    terminal, a line a minute.
 
-    Speed and remaining time count from the end of the first step, which also loads and compiles.
+    Speed and remaining time count from the end of the first step, which also loads and
+    compiles.
     """
     from tqdm import tqdm
 
@@ -90,7 +105,9 @@ def progress(
 
 
 def tell(text: str) -> None:
-    """Print on standard error, commands in the user's spelling; standard output is for answers."""
+    """Print on standard error, commands in the user's spelling; standard output is for
+    answers.
+    """
     print(spelled(text), file=sys.stderr, flush=True)
 
 
@@ -103,12 +120,14 @@ def tell_once(text: str) -> None:
 def tell_warnings() -> None:
     """Show each later warning of a library once, in one line without its path and code.
 
-    RuntimeWarnings, such as numpy's of overflow and division by zero, are left out: the code that uses a
-    result checks that it is finite, and names the clip or the file. `python -W` and PYTHONWARNINGS bring back
-    Python's own rules.
+    RuntimeWarnings, such as numpy's of overflow and division by zero, are left out: the
+    code that uses a result checks that it is finite, and names the clip or the file.
+    `python -W` and PYTHONWARNINGS bring back Python's own rules.
     """
 
-    def show(message: Warning | str, category: type[Warning], *place: object, **rest: object) -> None:
+    def show(
+        message: Warning | str, category: type[Warning], *place: object, **rest: object
+    ) -> None:
         if not issubclass(category, RuntimeWarning):
             tell_once("warning: " + " ".join(str(message).split()))
 
@@ -132,7 +151,11 @@ def size(bytes_: float) -> str:
     """A number of bytes in words: `512 B`, `12.3 MB`, `1.2 GB`, in powers of 1000."""
     for unit in ("B", "kB", "MB", "GB"):
         if bytes_ < 999.5:
-            return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 99.95 else f"{bytes_:.1f} {unit}"
+            return (
+                f"{bytes_:.0f} {unit}"
+                if unit == "B" or bytes_ >= 99.95
+                else f"{bytes_:.1f} {unit}"
+            )
         bytes_ /= 1000
     return f"{bytes_:.1f} TB"
 
@@ -161,19 +184,25 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def mean_percent(shares: Sequence[float]) -> str:
-    """`92.5 ± 2.1 %` for accuracies from 0 to 1: mean and standard deviation; `92.5 %` for a single one."""
+    """`92.5 ± 2.1 %` for accuracies from 0 to 1: mean and standard deviation; `92.5 %`
+    for a single one.
+    """
     deviation = f" ± {percent(statistics.stdev(shares))}" if len(shares) > 1 else ""
     return f"{percent(statistics.fmean(shares))}{deviation} %"
 
 
 def points(difference: float, digits: int = 1) -> str:
-    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points with a true minus sign; zero has no sign."""
+    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points with a true minus sign;
+    zero has no sign.
+    """
     text = percent(abs(difference), digits)
     return f"{'−' if difference < 0 else '+'}{text}" if float(text) else text
 
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Aligned columns with two blanks between them; columns of numbers are aligned to the right."""
+    """Aligned columns with two blanks between them; columns of numbers are aligned to
+    the right.
+    """
     cells = [[str(cell) for cell in row] for row in rows]
     columns = []
     for column in zip(header, *cells, strict=True):
@@ -181,21 +210,25 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
         numbers = bool(cells) and all(
             cell in ("", "-") or cell.lstrip("+-−")[:1].isdigit() for cell in column[1:]
         )
-        columns.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in column])
+        columns.append(
+            [cell.rjust(width) if numbers else cell.ljust(width) for cell in column]
+        )
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
 
 
 def no_formula(cell: object) -> object:
     """The cell, with an apostrophe in front if a spreadsheet would compute it.
 
-    Excel and LibreOffice would carry out a class name such as =HYPERLINK("…"); the apostrophe is
-    their own mark of text (OWASP, CSV injection).
+    Excel and LibreOffice would carry out a class name such as =HYPERLINK("…"); the
+    apostrophe is their own mark of text (OWASP, CSV injection).
     """
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def as_csv(table: "pd.DataFrame") -> str:
-    """CSV with every digit, an empty field for an unknown number, and no text that is a formula."""
+    """CSV with every digit, an empty field for an unknown number, and no text that is a
+    formula.
+    """
     safe = table.rename(columns=no_formula)
     for place, kind in enumerate(table.dtypes):
         if kind.kind not in "biuf":  # no number

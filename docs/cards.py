@@ -1,6 +1,7 @@
 """The page of feature cards, and the measurements on it.
 
-python -m docs.cards measure --dataset ../esc10    how well each feature separates pairs of classes
+python -m docs.cards measure --dataset ../esc10    how well each feature separates pairs
+    of classes
 python -m docs.cards document                      docs/reference/features.md anew
 """
 
@@ -28,19 +29,21 @@ SHOWN_PAIRS = 2
 
 INTRODUCTION = """# Features
 
-The table has every feature in a line; its name leads to a card with what changes it, what it ignores and how
-it is computed. `python -m pipeline list NAME` shows one card. If you do not know where to begin, take `mel`,
-`mfcc` and `chroma`.
+The table has every feature in a line; its name leads to a card with what changes it,
+what it ignores and how it is computed. `python -m pipeline list NAME` shows one card.
+If you do not know where to begin, take `mel`, `mfcc` and `chroma`.
 
-Rows and frames are those of a clip of 5 s at 44.1 kHz. A name with parameters, `mel@n_mels=64`, is a
-variant that is stored beside the plain feature; `mfcc:1-19` takes rows 1 to 19. "Separates" is measured for
-each two of ESC-10's classes: a linear classifier on the mean and the standard deviation of each row,
-cross-validated over the five official folds (`python -m docs.cards measure`, 80 clips a pair).
+Rows and frames are those of a clip of 5 s at 44.1 kHz. A name with parameters,
+`mel@n_mels=64`, is a variant that is stored beside the plain feature; `mfcc:1-19` takes
+rows 1 to 19. "Separates" is measured for each two of ESC-10's classes: a linear
+classifier on the mean and the standard deviation of each row, cross-validated over the
+five official folds (`python -m docs.cards measure`, 80 clips a pair).
 
-Before it is stored, every value agrees with plain librosa 0.11 (`pipeline/reference.py`) to 1e-4 of the
-largest value of its row; the cache then rounds it to float16 (three significant digits). There are two
-exceptions. `rolloff` and `yin` pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and
-`tempogram_ratio` follow an estimated tuning or tempo, and agree in all values of 99.5 % of the clips.
+Before it is stored, every value agrees with plain librosa 0.11
+(`pipeline/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
+it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
+pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`
+follow an estimated tuning or tempo, and agree in all values of 99.5 % of the clips.
 `python -m docs.cards document` writes this page from the code.
 
 | name | rows | frames | units | what it is |
@@ -51,17 +54,31 @@ def text_of_document() -> str:
     """docs/reference/features.md: a table of all features, then their cards."""
     rows, cards = [], []
     for name in FEATURES:
-        texts, (height, width) = card(name), resolve_feature(Channel(name)).shape(*TYPICAL)
+        texts, (height, width) = (
+            card(name),
+            resolve_feature(Channel(name)).shape(*TYPICAL),
+        )
         summary = texts["What it is"]
-        rows.append(f"| [`{name}`](#{name}) | {height} | {width} | {FEATURES[name].units} | {summary} |")
+        rows.append(
+            f"| [`{name}`](#{name}) | {height} | {width} | {FEATURES[name].units} |"
+            f" {summary} |"
+        )
         cards.append(
-            "\n".join([f"## {name}\n", *(f"- **{heading}:** {text}" for heading, text in texts.items())])
+            "\n".join(
+                [
+                    f"## {name}\n",
+                    *(f"- **{heading}:** {text}" for heading, text in texts.items()),
+                ]
+            )
         )
     return "\n".join([INTRODUCTION, *rows, "", "\n\n".join(cards), ""])
 
 
-def pair_accuracies(clips: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> pd.DataFrame:
-    """Accuracy over the folds for each pair of classes: columns first, second, accuracy.
+def pair_accuracies(
+    clips: np.ndarray, labels: np.ndarray, folds: np.ndarray
+) -> pd.DataFrame:
+    """Accuracy over the folds for each pair of classes: columns first, second,
+    accuracy.
 
     `clips` has a row of numbers for each clip.
     """
@@ -70,19 +87,27 @@ def pair_accuracies(clips: np.ndarray, labels: np.ndarray, folds: np.ndarray) ->
         pair, right = np.isin(labels, (first, second)), 0
         for fold in np.unique(folds[pair]):
             train, test = pair & (folds != fold), pair & (folds == fold)
-            model = make_pipeline(StandardScaler(), RidgeClassifier()).fit(clips[train], labels[train])
+            model = make_pipeline(StandardScaler(), RidgeClassifier()).fit(
+                clips[train], labels[train]
+            )
             right += int(np.sum(model.predict(clips[test]) == labels[test]))
         found.append((first, second, right / pair.sum()))
     return pd.DataFrame(found, columns=["first", "second", "accuracy"])
 
 
 def measure(options: DatasetOptions) -> None:
-    """Measure how well each feature separates each two classes; write the best and worst pairs to a table."""
-    dataset = load(SourceOptions(dataset=options.dataset, data=options.data, name=options.name))
+    """Measure how well each feature separates each two classes; write the best and
+    worst pairs to a table.
+    """
+    dataset = load(
+        SourceOptions(dataset=options.dataset, data=options.data, name=options.name)
+    )
     samples = round(dataset.duration * dataset.sample_rate)
     statistics: dict[str, list[np.ndarray]] = {name: [] for name in FEATURES}
     for path in progress(dataset.table.path, label="clips", unit="clips"):
-        clip = Clip(audio.load_clip(path, dataset.sample_rate, samples), dataset.sample_rate)
+        clip = Clip(
+            audio.load_clip(path, dataset.sample_rate, samples), dataset.sample_rate
+        )
         for name, rows in statistics.items():
             values = resolve_feature(Channel(name)).compute(clip)
             rows.append(np.concatenate([values.mean(axis=1), values.std(axis=1)]))
@@ -93,11 +118,16 @@ def measure(options: DatasetOptions) -> None:
         pairs = pairs.sort_values(["accuracy", "first", "second"], ascending=False)
         ends = pairs.head(SHOWN_PAIRS), pairs.tail(SHOWN_PAIRS)[::-1]
         shown = (
-            ", ".join(f"{pair.first} from {pair.second} {pair.accuracy:.0%}" for pair in end.itertuples())
+            ", ".join(
+                f"{pair.first} from {pair.second} {pair.accuracy:.0%}"
+                for pair in end.itertuples()
+            )
             for end in ends
         )
         table.append((name, *shown))
-    pd.DataFrame(table, columns=["feature", "best", "worst"]).to_csv(MEASURED, index=False)
+    pd.DataFrame(table, columns=["feature", "best", "worst"]).to_csv(
+        MEASURED, index=False
+    )
 
 
 def document(options: Options) -> None:

@@ -1,8 +1,10 @@
-"""Settings of the documentation site: `make docs` builds docs/ into docs/out/, with warnings as errors.
+"""Settings of the documentation site: `make docs` builds docs/ into docs/out/, with
+warnings as errors.
 
-Pages are Markdown (MyST). First docs/generate.py writes the pages on options, models, figures and the Python
-interface into reference/generated/. With `-t online` (`make docs ALL=1`) names of other libraries link to
-their documentation, which needs the network; otherwise nothing is fetched.
+Pages are Markdown (MyST). First docs/generate.py writes the pages on options, models,
+figures and the Python interface into reference/generated/. With `-t online` (`make docs
+ALL=1`) names of other libraries link to their documentation, which needs the network;
+otherwise nothing is fetched.
 """
 
 import sys
@@ -26,7 +28,8 @@ nb_execution_mode = "off"  # the notebooks show the outputs that they are stored
 exclude_patterns = ["out", "jupyter_execute"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 4
-suppress_warnings = ["misc.highlighting_failure"]  # fences without a language hold output and shell lines
+# fences without a language hold output and shell lines
+suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
 html_static_path = ["static", "reference/generated/players"]
@@ -53,7 +56,9 @@ linkcheck_anchors = False
 
 
 def add_figures_of_features(app, name, content):
-    """The cards in reference/features.md get their figure, their players and librosa's page."""
+    """The cards in reference/features.md get their figure, their players and librosa's
+    page.
+    """
     if name == "reference/features":
         content[0] = generate.with_figures(content[0])
 

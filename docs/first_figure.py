@@ -1,8 +1,10 @@
-"""The figure at the head of the README: one clip's features beside the accuracy of feature sets.
+"""The figure at the head of the README: one clip's features beside the accuracy of
+feature sets.
 
     PYTHONPATH=. python docs/first_figure.py dog.ogg reports/esc10 docs/first.png
 
-The accuracies and their intervals come from the report's comparison.csv, for the model MODEL.
+The accuracies and their intervals come from the report's comparison.csv, for the model
+MODEL.
 """
 
 import sys
@@ -24,7 +26,9 @@ LEAD, OTHER = "#0072b2", "#7f8c99"
 
 
 def draw_waveform(ax: Axes, clip: Clip) -> None:
-    ax.plot(np.arange(len(clip.y)) / clip.sample_rate, clip.y, color=OTHER, linewidth=0.4)
+    ax.plot(
+        np.arange(len(clip.y)) / clip.sample_rate, clip.y, color=OTHER, linewidth=0.4
+    )
     ax.set_title("one clip: waveform", loc="left")
     ax.set_yticks([])
 
@@ -42,11 +46,17 @@ def draw_feature(ax: Axes, clip: Clip, name: str) -> None:
 
 def draw_forest(ax: Axes, report: Path) -> None:
     table = pd.read_csv(report / "tables" / "comparison.csv")
-    table = table[(table.model == MODEL) & table.reason.isna()].set_index("features")  # ranked runs
+    # ranked runs
+    table = table[(table.model == MODEL) & table.reason.isna()].set_index("features")
     for place, name in enumerate(reversed(SETS)):
         row = table.loc[name]
         color = LEAD if "+" in name else OTHER
-        ax.plot([100 * row.accuracy_low, 100 * row.accuracy_high], [place, place], color=color, linewidth=2.5)
+        ax.plot(
+            [100 * row.accuracy_low, 100 * row.accuracy_high],
+            [place, place],
+            color=color,
+            linewidth=2.5,
+        )
         ax.plot(100 * row.accuracy, place, "o", color=color, markersize=8)
         ax.annotate(
             percent(row.accuracy),
@@ -56,17 +66,28 @@ def draw_forest(ax: Axes, report: Path) -> None:
             ha="center",
             color=color,
         )
-    ax.set_yticks(range(len(SETS)), [name.replace("+", " + ") for name in reversed(SETS)])
+    ax.set_yticks(
+        range(len(SETS)), [name.replace("+", " + ") for name in reversed(SETS)]
+    )
     ax.set_ylim(-0.5, len(SETS) - 0.3)
     ax.set_xlabel("accuracy in %, with 95 % interval")
-    ax.set_title("what each set of features is worth (ESC-10, 5 folds, 3 seeds)", loc="left")
+    ax.set_title(
+        "what each set of features is worth (ESC-10, 5 folds, 3 seeds)", loc="left"
+    )
 
 
 def main(clip: str, report: str, out: str) -> None:
-    """Draw the figure; `clip` is an audio file, `report` the folder of a report, `out` a PNG file."""
+    """Draw the figure; `clip` is an audio file, `report` the folder of a report, `out`
+    a PNG file.
+    """
     read = fs.read(clip, seconds=5.0)
     plt.rcParams.update(
-        {"font.size": 9, "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False}
+        {
+            "font.size": 9,
+            "axes.titlesize": 9,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+        }
     )
     figure = plt.figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(1, 1.35))

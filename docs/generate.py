@@ -1,9 +1,12 @@
 """Pages of the reference that are made from the code when the site is built.
 
-    write_all(folder)      options.md, registries.md, interface.md, and the figures of the features
-    with_figures(text)     reference/features.md with a figure, players and librosa's page for each card
+    write_all(folder)      options.md, registries.md, interface.md, and the figures of
+                           the features
+    with_figures(text)     reference/features.md with a figure, players and librosa's
+                           page for each card
 
-Each page is a function that returns Markdown, entered in PAGES by its file's name. The pages are not in git.
+Each page is a function that returns Markdown, entered in PAGES by its file's name. The
+pages are not in git.
 """
 
 import ast
@@ -22,7 +25,7 @@ import featurestack as fs
 from analysis.figures import FIGURES
 from commandline.commands import every_command, options_of
 from commandline.options import LARGEST, fields, kind_of
-from commandline.registry import Registry
+from commandline.registry import Registry, first_sentence
 from features_cache import Cache, external
 from pipeline import reference, synth
 from pipeline.features import FEATURES
@@ -33,12 +36,15 @@ from train.models.architecture import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBROSA = "https://librosa.org/doc/0.11.0/generated/{}.html"
-SHOWN_CLASSES = ("chimes_in_c", "galloping_beat", "hiss")  # a clip with pitch, with rhythm, of noise
+# a clip with pitch, with rhythm, of noise
+SHOWN_CLASSES = ("chimes_in_c", "galloping_beat", "hiss")
 PAGES: Registry[Callable[[], str]] = Registry("generated page")
 
 
 def write_all(folder: Path) -> None:
-    """Write every page of PAGES, and the figures and players of features.md, into `folder`."""
+    """Write every page of PAGES, and the figures and players of features.md, into
+    `folder`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
         (folder / f"{name}.md").write_text(page(), encoding="utf-8")
@@ -55,7 +61,10 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table; bars inside a cell are escaped."""
     head = list(head)
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
+        for line in lines
+    )
 
 
 # Options and commands
@@ -78,15 +87,25 @@ def values_of(field: "dataclasses.Field[typing.Any]") -> str:
     kind, several, _ = kind_of(field)
     many = "several " if several else ""
     if typing.get_origin(kind) is typing.Literal:
-        return many + ", ".join(f"`{word}`" if word else "nothing" for word in typing.get_args(kind))
+        return many + ", ".join(
+            f"`{word}`" if word else "nothing" for word in typing.get_args(kind)
+        )
     least, most = field.metadata["bounds"]
-    bounds = f"at least {least:.12g}" if most == LARGEST else f"{least:.12g} to {most:.12g}"
-    shown = {bool: "1 or 0", int: "integer", float: "number", Path: "path"}.get(kind, "text")
-    return f"{many}{shown}{f', {bounds}' if (least, most) != (-LARGEST, LARGEST) else ''}"
+    bounds = (
+        f"at least {least:.12g}" if most == LARGEST else f"{least:.12g} to {most:.12g}"
+    )
+    shown = {bool: "1 or 0", int: "integer", float: "number", Path: "path"}.get(
+        kind, "text"
+    )
+    return (
+        f"{many}{shown}{f', {bounds}' if (least, most) != (-LARGEST, LARGEST) else ''}"
+    )
 
 
 def all_options() -> dict[str, dict[tuple[str, str, str], list[str]]]:
-    """Variable -> (default, values, meaning) -> the commands whose option has all three."""
+    """Variable -> (default, values, meaning) -> the commands whose option has all
+    three.
+    """
     found: dict[str, dict[tuple[str, str, str], list[str]]] = {}
     for words, function in every_command().items():
         options = options_of(function)
@@ -105,19 +124,26 @@ def options_page() -> str:
         for (default, values, meaning), users in meanings.items():
             parts.append(sentence(meaning) + "\n")
             facts = [f"Default: {default or 'not set'}", f"values: {values}"]
-            parts.append(f"{'; '.join(facts)}. Commands: {', '.join(f'`{words}`' for words in users)}.\n")
+            parts.append(
+                f"{'; '.join(facts)}. Commands:"
+                f" {', '.join(f'`{words}`' for words in users)}.\n"
+            )
     return "# Options\n\n" + OPTIONS_INTRODUCTION + "\n" + "\n".join(parts)
 
 
-OPTIONS_INTRODUCTION = """Every option of every command, made from the code. An option is a variable for make
-(`make train EPOCHS=10`), the same word without make (`python -m train run EPOCHS=10`), or a flag
-(`python -m train run --epochs 10`): the three spellings mean the same. In `sweep` nearly every option of a
-run takes a list (`LR="0.001 0.002"`), and every combination is trained.
+OPTIONS_INTRODUCTION = """Every option of every command, made from the code. An option
+is a variable for make
+(`make train EPOCHS=10`), the same word without make (`python -m train run EPOCHS=10`),
+or a flag (`python -m train run --epochs 10`): the three spellings mean the same. In
+`sweep` nearly every option of a run takes a list (`LR="0.001 0.002"`), and every
+combination is trained.
 """
 
 
 def sentence(text: str) -> str:
-    """A meaning as it stands in the code, begun with a capital and ended with a full stop."""
+    """A meaning as it stands in the code, begun with a capital and ended with a full
+    stop.
+    """
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
@@ -126,8 +152,15 @@ def sentence(text: str) -> str:
 
 def models_table() -> str:
     rows = [
-        (f"`{model.name}`", KINDS[model.kind], model.summary, options_of_builder(model.options))
-        for model in sorted(all_models().values(), key=lambda model: (model.kind, model.name))
+        (
+            f"`{model.name}`",
+            KINDS[model.kind],
+            model.summary,
+            options_of_builder(model.options),
+        )
+        for model in sorted(
+            all_models().values(), key=lambda model: (model.kind, model.name)
+        )
     ]
     return table(("name", "takes", "what it is", "options"), rows)
 
@@ -162,11 +195,6 @@ def augmentations_table() -> str:
     return table(head, rows)
 
 
-def first_sentence(function: Callable[..., typing.Any]) -> str:
-    paragraph = (inspect.getdoc(function) or "").split("\n\n")[0]
-    return " ".join(paragraph.split())
-
-
 def recipes_list() -> str:
     return "\n".join(
         f"### {name}\n\n{recipes.description(name)}\n\n```\n"
@@ -177,9 +205,13 @@ def recipes_list() -> str:
 
 
 def figures_list() -> str:
-    calls = {name: f"fs.draw({name!r}, {arguments(entry.draw)})" for name, entry in FIGURES.items()}
+    calls = {
+        name: f"fs.draw({name!r}, {arguments(entry.draw)})"
+        for name, entry in FIGURES.items()
+    }
     return "\n".join(
-        f"### {name}\n\n{FIGURES[name].caption}.\n\n```python\n{call}\n```\n" for name, call in calls.items()
+        f"### {name}\n\n{FIGURES[name].caption}.\n\n```python\n{call}\n```\n"
+        for name, call in calls.items()
     )
 
 
@@ -207,8 +239,9 @@ Made from the registries; [models](../models.md) explains the first two.
 
 ## Recipes
 
-A recipe is a named list of options, one file in `train/recipes/`. `make train RECIPE=stopping` puts its
-values in place of the defaults; options that you give besides override them.
+A recipe is a named list of options, one file in `train/recipes/`. `make train
+RECIPE=stopping` puts its values in place of the defaults; options that you give besides
+override them.
 
 {recipes}
 
@@ -221,7 +254,9 @@ values in place of the defaults; options that you give besides override them.
 
 
 def arguments(function: Callable[..., typing.Any]) -> str:
-    """The keyword-only arguments of a function with their defaults, `...` for those that must be given."""
+    """The keyword-only arguments of a function with their defaults, `...` for those
+    that must be given.
+    """
     found = inspect.signature(function).parameters.values()
     return ", ".join(
         f"{one.name}=..." if one.default is one.empty else f"{one.name}={one.default!r}"
@@ -235,12 +270,23 @@ def arguments(function: Callable[..., typing.Any]) -> str:
 
 @PAGES.register("interface")
 def interface_page() -> str:
-    """Directives of Sphinx, so that every name stands in the index and in the inventory."""
+    """Directives of Sphinx, so that every name stands in the index and in the
+    inventory.
+    """
     parts = [INTERFACE_INTRODUCTION, *map(described, public_functions(fs))]
     for owner, heading in ((Cache, "A feature cache"), (RunFolder, "A run folder")):
-        members = [described(member, owner.__name__) for member in public_functions(owner)]
-        parts += [f"## {heading}\n", directive("class", owner.__name__, documentation(owner)), *members]
-    parts += ["## Features that were computed elsewhere\n", *map(described, public_functions(external))]
+        members = [
+            described(member, owner.__name__) for member in public_functions(owner)
+        ]
+        parts += [
+            f"## {heading}\n",
+            directive("class", owner.__name__, documentation(owner)),
+            *members,
+        ]
+    parts += [
+        "## Features that were computed elsewhere\n",
+        *map(described, public_functions(external)),
+    ]
     return "\n".join(parts)
 
 
@@ -257,17 +303,27 @@ def public_functions(owner: typing.Any) -> Iterator[Callable[..., typing.Any]]:
     home = getattr(owner, "__module__", None) or owner.__name__
     for name, function in vars(owner).items():
         own = inspect.isfunction(function) and function.__module__ == home
-        if own and name in getattr(owner, "__all__", vars(owner)) and not name.startswith("_"):
+        if (
+            own
+            and name in getattr(owner, "__all__", vars(owner))
+            and not name.startswith("_")
+        ):
             yield function
 
 
 def described(function: Callable[..., typing.Any], owner: str = "") -> str:
-    """A function of a module, or a method of the class `owner`, with its signature and its docstring."""
+    """A function of a module, or a method of the class `owner`, with its signature and
+    its docstring.
+    """
     call = re.sub(r"\b(?:[^\W\d]\w*\.)+(\w+)", r"\1", str(inspect.signature(function)))
-    call = re.sub(r"PosixPath\(('\w+')\)", r"\1", re.sub(r"(: |-> )'([^']+)'", r"\1\2", call))
+    call = re.sub(
+        r"PosixPath\(('\w+')\)", r"\1", re.sub(r"(: |-> )'([^']+)'", r"\1\2", call)
+    )
     module = owner or function.__module__.rpartition(".")[2]
     return directive(
-        "method" if owner else "function", f"{module}.{function.__name__}{call}", documentation(function)
+        "method" if owner else "function",
+        f"{module}.{function.__name__}{call}",
+        documentation(function),
     )
 
 
@@ -277,7 +333,11 @@ def directive(kind: str, signature: str, text: str) -> str:
 
 def documentation(thing: typing.Any) -> str:
     """A docstring as Markdown; its indented lines become code."""
-    lines, code, shown = (inspect.getdoc(thing) or "").split(fs.OPTIONS)[0].splitlines(), False, []
+    lines, code, shown = (
+        (inspect.getdoc(thing) or "").split(fs.OPTIONS)[0].splitlines(),
+        False,
+        [],
+    )
     for line in lines:
         indented = line.startswith("    ") or (code and not line)
         if indented != code:
@@ -291,7 +351,9 @@ def documentation(thing: typing.Any) -> str:
 
 
 def example_clips(folder: Path) -> dict[str, fs.Clip]:
-    """The first synthetic clip of each of SHOWN_CLASSES; its audio goes into `folder` for the players."""
+    """The first synthetic clip of each of SHOWN_CLASSES; its audio goes into `folder`
+    for the players.
+    """
     rows, clips = synth.clip_rows(), {}
     folder.mkdir(parents=True, exist_ok=True)
     for name in SHOWN_CLASSES:
@@ -306,20 +368,28 @@ def draw_features(folder: Path) -> None:
     """One PNG a feature: its feature map of each example clip."""
     clips = example_clips(folder / "players" / "clips")
     for name in FEATURES:
-        maps = [dataclasses.replace(fs.compute(clip, name), name=shown) for shown, clip in clips.items()]
+        maps = [
+            dataclasses.replace(fs.compute(clip, name), name=shown)
+            for shown, clip in clips.items()
+        ]
         fs.draw("gallery", features=maps, title=name).savefig(folder / f"{name}.png")
 
 
 def with_figures(text: str) -> str:
-    """reference/features.md with figure, players and librosa's page below the heading of each card."""
+    """reference/features.md with figure, players and librosa's page below the heading
+    of each card.
+    """
     for name in FEATURES:
-        text = text.replace(f"\n## {name}\n", f"\n## {name}\n\n{figure_and_players(name)}", 1)
+        text = text.replace(
+            f"\n## {name}\n", f"\n## {name}\n\n{figure_and_players(name)}", 1
+        )
     return text
 
 
 def figure_and_players(name: str) -> str:
     players = " ".join(
-        f'<span>{shown} <audio controls preload="none" src="../_static/clips/{shown}.flac"></audio></span>'
+        f'<span>{shown} <audio controls preload="none"'
+        f' src="../_static/clips/{shown}.flac"></audio></span>'
         for shown in SHOWN_CLASSES
     )
     pages = (
@@ -328,29 +398,41 @@ def figure_and_players(name: str) -> str:
     )
     return (
         f"![Feature maps of {name} for three synthetic clips](generated/{name}.png)\n\n"
-        f'```{{raw}} html\n<p class="players">{players}</p>\n```\n\n- **librosa:** {pages}\n'
+        f'```{{raw}} html\n<p class="players">{players}</p>\n```\n\n- **librosa:**'
+        f" {pages}\n"
     )
 
 
 def librosa_calls(name: str) -> list[str]:
-    """The public functions of librosa in the source of a feature's definition; none without a definition."""
+    """The public functions of librosa in the source of a feature's definition; none
+    without a definition.
+    """
     if name in reference.LIBROSA_CALLS:
         return [f"librosa.{reference.LIBROSA_CALLS[name]}"]
     if name in reference.LEVELS:
         return ["librosa.amplitude_to_db", f"librosa.{name}"]
     found: list[str] = []
-    todo, seen = [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else [], set()
+    todo, seen = (
+        [reference.DEFINITIONS[name]] if name in reference.DEFINITIONS else [],
+        set(),
+    )
     while todo:
         function = todo.pop(0)
         seen.add(function)
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-        for call in (node.func for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for call in (
+            node.func for node in ast.walk(tree) if isinstance(node, ast.Call)
+        ):
             called = ast.unparse(call)
             own = getattr(reference, called, None)
             if called == "melspectrogram":
                 found.append("librosa.feature.melspectrogram")
             elif called.startswith("librosa."):
                 found.append(called)
-            elif inspect.isfunction(own) and own.__module__ == reference.__name__ and own not in seen:
+            elif (
+                inspect.isfunction(own)
+                and own.__module__ == reference.__name__
+                and own not in seen
+            ):
                 todo.append(own)
     return list(dict.fromkeys(found))

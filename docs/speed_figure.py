@@ -1,7 +1,8 @@
-"""The figure of extraction times: `python -m docs.speed_figure` writes docs/speed.svg from the README.
+"""The figure of extraction times: `python -m docs.speed_figure` writes docs/speed.svg
+from the README.
 
-A bar is the time of the alternative, in multiples of this project's on the same machine in the same run.
-Text and bars take the reader's light or dark colours.
+A bar is the time of the alternative, in multiples of this project's on the same machine
+in the same run. Text and bars take the reader's light or dark colours.
 """
 
 import re
@@ -15,9 +16,15 @@ FIGURE = ROOT / "docs" / "speed.svg"
 COMMAND = "bench.features"
 # px: left end, largest width and distance of the bars; the first heading
 LEFT, WIDTH, LINE, TOP = 330, 400, 26, 62
-NOTE = "Shorter is faster. Two cores, one machine, each comparison in one run: the table has the commands."
-STYLE = """text { font: 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1b2430 }
-    .title { font-weight: 600; font-size: 15px } .soft { fill: #4a5666; font-size: 13px }
+NOTE = (
+    "Shorter is faster. Two cores, one machine, each comparison in one run: the table"
+    " has the commands."
+)
+TITLE = "Time to compute features, in multiples of featurestack’s"
+STYLE = """text { fill: #1b2430;
+      font: 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
+    .title { font-weight: 600; font-size: 15px }
+    .soft { fill: #4a5666; font-size: 13px }
     .paper { fill: #ffffff } .other { fill: #7f93a8 } .own { fill: #0b5c9e }
     @media (prefers-color-scheme: dark) {
       text { fill: #e7ebf0 } .soft { fill: #bcc5cf } .paper { fill: #13171c }
@@ -42,7 +49,9 @@ def speed_rows(readme: str) -> list[tuple[str, str, float]]:
 
 
 def draw_speed(rows: list[tuple[str, str, float]]) -> str:
-    """The SVG: a heading for each subject, a bar for this project and one for each alternative."""
+    """The SVG: a heading for each subject, a bar for this project and one for each
+    alternative.
+    """
     scale = WIDTH / max(times for *_, times in rows)
     parts, y = [], TOP
     for what, alternatives in groupby(rows, itemgetter(0)):
@@ -53,7 +62,10 @@ def draw_speed(rows: list[tuple[str, str, float]]) -> str:
             parts.append(_bar(y, against, times, scale, "other"))
             y += LINE
         y += 10
-    told = ", ".join(f"{what}: {against} takes {times:g} times as long" for what, against, times in rows)
+    told = ", ".join(
+        f"{what}: {against} takes {times:g} times as long"
+        for what, against, times in rows
+    )
     body = "\n  ".join(parts)
     head = f'viewBox="0 0 820 {y + 10}" role="img" aria-label="{escape(told)}"'
     return f"""<svg xmlns="http://www.w3.org/2000/svg" {head}>
@@ -61,7 +73,7 @@ def draw_speed(rows: list[tuple[str, str, float]]) -> str:
     {STYLE}
   </style>
   <rect class="paper" width="820" height="{y + 10}"/>
-  <text x="20" y="28" class="title">Time to compute features, in multiples of featurestack’s</text>
+  <text x="20" y="28" class="title">{TITLE}</text>
   <text x="20" y="48" class="soft">{NOTE}</text>
   {body}
 </svg>
@@ -71,9 +83,10 @@ def draw_speed(rows: list[tuple[str, str, float]]) -> str:
 def _bar(y: int, name: str, times: float, scale: float, kind: str) -> str:
     width = times * scale
     return (
-        f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end" class="soft">{escape(name)}</text>'
-        f'<rect class="{kind}" x="{LEFT}" y="{y + 2}" width="{width:.1f}" height="{LINE - 8}" rx="2"/>'
-        f'<text x="{LEFT + width + 8:.1f}" y="{y + 15}">{times:g}</text>'
+        f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end"'
+        f' class="soft">{escape(name)}</text><rect class="{kind}" x="{LEFT}"'
+        f' y="{y + 2}" width="{width:.1f}" height="{LINE - 8}" rx="2"/><text'
+        f' x="{LEFT + width + 8:.1f}" y="{y + 15}">{times:g}</text>'
     )
 
 

@@ -1,25 +1,33 @@
-"""The feature cache: a folder of ordinary HDF5 files, one a feature, that survives kills and detects damage.
+"""The feature cache: a folder of ordinary HDF5 files, one a feature, that survives
+kills and detects damage.
 
     index.h5      the clip table and links to the values of the features
     mel.h5        values, state words, clip ids, axes
-    locks/        a lock for each feature, a claim for each running extraction, and a few others
+    locks/        a lock for each feature, a claim for each running extraction, and a
+                  few others
     check.json    what `python -m pipeline check` found
     failures.csv  clips that could not be done
     costs.csv     the time that each feature took to compute
     verified.csv  which files need not be read again to look for damage
 
-The modules of the protocol, in reading order; docs/reference/formats.md has it on one page:
+The modules of the protocol, in reading order; docs/reference/formats.md has it on one
+page:
 
-    writer.py        who writes what in which order, and why a kill between any two steps is harmless
-    claims.py        which run may write which clips, and why nobody writes for a run that has ended
-    feature_file.py  a feature's file; the state word, which says whether a clip is done and intact
+    writer.py        who writes what in which order, and why a kill between any two
+                     steps is harmless
+    claims.py        which run may write which clips, and why nobody writes for a run
+                     that has ended
+    feature_file.py  a feature's file; the state word, which says whether a clip is done
+                     and intact
     hdf5.py          HDF5 with checksums on everything but the values and state words
-    index.py         the clip table and the links, check.json, the CSV files, each replaced whole
+    index.py         the clip table and the links, check.json, the CSV files, each
+                     replaced whole
     cache.py         reading; missing, damaged or outdated clips are refused
 
-Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a DATASET; table.py, the
-clips; splits.py, each fold's train, validation and test clips; external.py, features from elsewhere;
-inspect.py and share.py, the commands. storage/files.py has the locks and the replacing of whole files.
+Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a
+DATASET; table.py, the clips; splits.py, each fold's train, validation and test clips;
+external.py, features from elsewhere; inspect.py and share.py, the commands.
+storage/files.py has the locks and the replacing of whole files.
 """
 
 from typing import TYPE_CHECKING
@@ -30,11 +38,21 @@ from features_cache.names import Channel, parse_list, parse_set
 if TYPE_CHECKING:
     from features_cache.cache import Cache, UnreadableClips
 
-__all__ = ["Cache", "Channel", "UnreadableClips", "cache_folder", "dataset_name", "parse_list", "parse_set"]
+__all__ = [
+    "Cache",
+    "Channel",
+    "UnreadableClips",
+    "cache_folder",
+    "dataset_name",
+    "parse_list",
+    "parse_set",
+]
 
 
 def __getattr__(name: str) -> object:
-    """Import the reader when it is first used, so that `--help` waits for no library."""
+    """Import the reader when it is first used, so that `--help` waits for no
+    library.
+    """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from features_cache import cache

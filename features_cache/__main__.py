@@ -14,7 +14,8 @@ class ShareOptions(DatasetOptions):
     features: str = option("all", "features separated by blanks; all, small")
     file: Path | None = option(
         None,
-        "export: file to write, by default <dataset>-features.zip; verify: an exported file, not a cache",
+        "export: file to write, by default <dataset>-features.zip; verify: an exported"
+        " file, not a cache",
     )
 
 
@@ -25,7 +26,9 @@ class ImportOptions(DatasetOptions):
 
 
 def info(options: DatasetOptions) -> None:
-    """List the content of a cache: features, clips done, megabytes, rounding, parameters, versions."""
+    """List the content of a cache: features, clips done, megabytes, rounding,
+    parameters, versions.
+    """
     from features_cache.cache import open_cache
     from features_cache.inspect import describe_cache
 

@@ -1,17 +1,20 @@
-"""Summaries of feature maps whose columns are not time: all values, or if there are many, local means.
+"""Summaries of feature maps whose columns are not time: all values, or if there are
+many, local means.
 
-Statistics over time describe a mel spectrogram. They would average away a modulation spectrum, whose
-columns are modulation frequencies.
+Statistics over time describe a mel spectrogram. They would average away a modulation
+spectrum, whose columns are modulation frequencies.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_VALUES = 4096  # a channel with more values has neighbouring columns averaged, if need be all into one
+# a channel with more values has neighbouring columns averaged, if need be all into one
+MOST_VALUES = 4096
 
 
 def is_time(frame_unit: str) -> bool:
-    """Whether frames of this unit are time; an index, of which nothing is known, counts as time.
+    """Whether frames of this unit are time; an index, of which nothing is known, counts
+    as time.
 
     >>> [is_time(unit) for unit in ("s", "index", "Hz")]
     [True, True, False]
@@ -29,8 +32,12 @@ def kept_columns(rows: int, frames: int) -> int:
 
 
 def column_means(rows: int, frames: int) -> NDArray[np.float32]:
-    """(frames, kept columns): weights that average neighbouring columns; the identity if all are kept."""
+    """(frames, kept columns): weights that average neighbouring columns; the identity
+    if all are kept.
+    """
     weights = np.zeros((frames, kept_columns(rows, frames)), np.float32)
-    for column, members in enumerate(np.array_split(np.arange(frames), weights.shape[1])):
+    for column, members in enumerate(
+        np.array_split(np.arange(frames), weights.shape[1])
+    ):
         weights[members, column] = 1 / len(members)
     return weights

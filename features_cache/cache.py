@@ -3,14 +3,16 @@
     cache = Cache(cache_folder("esc50", Path("data")))
     cache.clips                                         the clip table, one row a clip
     cache.read("mel", ["1-100032-A-0"])                 (1, 128, 431)
-    cache.read(parse_channel("mfcc:1-19"), rows)        rows of cache.clips instead of ids
+    cache.read(parse_channel("mfcc:1-19"), rows)        rows of cache.clips instead of
+        ids
     cache["mel"].row_axis                               Hz of each row
 
-Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are matched by id, and each
-clip's CRC is checked when it is first read. `read` raises UnreadableClips for missing, damaged or outdated
-clips. `done` leaves out missing and outdated clips; only reading shows damage. No lock is needed, because the
-state word is compared again after the values were copied: a clip that was written meanwhile has another word,
-or 0, and is checked again.
+Values are read through a memory map: no HDF5 call and no lock for a batch. Clips are
+matched by id, and each clip's CRC is checked when it is first read. `read` raises
+UnreadableClips for missing, damaged or outdated clips. `done` leaves out missing and
+outdated clips; only reading shows damage. No lock is needed, because the state word is
+compared again after the values were copied: a clip that was written meanwhile has
+another word, or 0, and is checked again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +31,14 @@ from commandline.terminal import counted
 from features_cache import index
 from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header
 from features_cache.hdf5 import Attributes
-from features_cache.location import EXTERNAL, NAMED, cache_folder, dataset_name, is_cache, unknown_dataset
+from features_cache.location import (
+    EXTERNAL,
+    NAMED,
+    cache_folder,
+    dataset_name,
+    is_cache,
+    unknown_dataset,
+)
 from features_cache.names import Channel, parse_channel, parse_list
 from features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
 from storage.files import content_hash
@@ -40,11 +49,15 @@ Ids = Sequence[str] | NDArray[np.integer] | NDArray[np.object_]
 
 
 class OutdatedFeature(RequestError):
-    """A feature that was made from audio of another rate or length than the cache's clips have now."""
+    """A feature that was made from audio of another rate or length than the cache's
+    clips have now.
+    """
 
 
 class UnreadableClips(RequestError):
-    """Clips that cannot be read; its arguments are the feature and {clip_id: reason}."""
+    """Clips that cannot be read; its arguments are the feature and {clip_id:
+    reason}.
+    """
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -52,7 +65,9 @@ class UnreadableClips(RequestError):
         return self.args[1]
 
     def __str__(self) -> str:
-        first = "; ".join(f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3])
+        first = "; ".join(
+            f"{clip}: {reason}" for clip, reason in list(self.reasons.items())[:3]
+        )
         number = counted(len(self.reasons), "clip")
         remedy = f"{make_command('features')} computes them again"
         return f"{number} of {self.args[0]} cannot be read ({first}); {remedy}"
@@ -76,15 +91,22 @@ class StoredFeature(FeatureFile):
     """(N,) the state word under which a clip's CRC was checked, 0 before."""
 
     def done(self) -> NDArray[np.bool_]:
-        """(N,) whether the state word of each clip says that it holds what the index describes."""
+        """(N,) whether the state word of each clip says that it holds what the index
+        describes.
+        """
         return self.status(self.row_of, self.cache.keys).done
 
     def status_of(self, positions: NDArray[np.intp]) -> ClipStatus:
-        """The status of clips, given by row of the clip table, with their CRCs compared."""
+        """The status of clips, given by row of the clip table, with their CRCs
+        compared.
+        """
         return self.status(self.row_of[positions], self.cache.keys[positions], True)
 
-    def read(self, positions: NDArray[np.intp], kept: slice = slice(None)) -> NDArray[np.floating]:
-        """(B, rows, frames) of the clips in these rows of the clip table; `kept` are rows of the feature.
+    def read(
+        self, positions: NDArray[np.intp], kept: slice = slice(None)
+    ) -> NDArray[np.floating]:
+        """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
+        rows of the feature.
 
         UnreadableClips names those that are missing, outdated or damaged, and why.
         """
@@ -92,7 +114,8 @@ class StoredFeature(FeatureFile):
         while True:
             checked = self.checked[positions]
             taken = self.values[places, kept]
-            unchecked = (checked == 0) | (checked != self.states[places])  # new, or written meanwhile
+            # new, or written meanwhile
+            unchecked = (checked == 0) | (checked != self.states[places])
             if not unchecked.any():
                 return taken
             doubtful = positions[unchecked]
@@ -125,7 +148,9 @@ class Cache:
     def __init__(self, folder: Path, command: str = "make features DATASET=…") -> None:
         self.folder = Path(folder)
         if not is_cache(self.folder):
-            raise RequestError(f"there are no features in {self.folder} yet: run {command}")
+            raise RequestError(
+                f"there are no features in {self.folder} yet: run {command}"
+            )
         self._open: dict[str, StoredFeature] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -137,8 +162,8 @@ class Cache:
 
     @property
     def settings(self) -> Attributes:
-        """dataset, source, synthetic (0 or 1), sample_rate, samples, format_version; published_test and
-        groups if known.
+        """dataset, source, synthetic (0 or 1), sample_rate, samples, format_version;
+        published_test and groups if known.
         """
         return self._index[1]
 
@@ -149,7 +174,9 @@ class Cache:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """The clip table: one row a clip, columns CLIP_COLUMNS, for windows also WINDOW_COLUMNS."""
+        """The clip table: one row a clip, columns CLIP_COLUMNS, for windows also
+        WINDOW_COLUMNS.
+        """
         return self.sources.drop(columns=list(SOURCE_COLUMNS))
 
     @cached_property
@@ -184,27 +211,37 @@ class Cache:
 
     @cached_property
     def filled(self) -> NDArray[np.float64]:
-        """(N,) the fraction of each clip that is not padding, 1 if its length is unknown."""
+        """(N,) the fraction of each clip that is not padding, 1 if its length is
+        unknown.
+        """
         seconds = self.sources["source_seconds"].to_numpy()
         if is_windowed(self.sources):
             lasts = (self.sources["end"] - self.sources["start"]).to_numpy()
             seconds = np.where(lasts > 0, lasts, seconds)
         sounding = np.round(seconds * self.sample_rate)
         samples = self.settings["samples"]
-        return np.where(sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0)
+        return np.where(
+            sounding > 0, np.minimum(sounding, samples) / max(samples, 1), 1.0
+        )
 
     @property
     def published_test(self) -> int | None:
-        """The one fold that the dataset's publishers test; None if each fold is tested in turn."""
+        """The one fold that the dataset's publishers test; None if each fold is tested
+        in turn.
+        """
         return self.settings.get("published_test")
 
     @property
     def groups(self) -> str:
-        """The dataset's word for a group, such as `speaker`; '' for a source recording."""
+        """The dataset's word for a group, such as `speaker`; '' for a source
+        recording.
+        """
         return self.settings.get("groups", "")
 
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
-        """The published test fold if it is among these clips' folds, else all of these folds."""
+        """The published test fold if it is among these clips' folds, else all of these
+        folds.
+        """
         folds = sorted(int(fold) for fold in clips["fold"].unique())
         return [self.published_test] if self.published_test in folds else folds
 
@@ -214,7 +251,8 @@ class Cache:
     def __getitem__(self, channel: Channel | str) -> StoredFeature:
         """The feature behind a name or channel; its range of rows is not applied here.
 
-        RequestError if it is not there, damaged, or made from audio of another rate or length.
+        RequestError if it is not there, damaged, or made from audio of another rate or
+        length.
         """
         wanted = parse_channel(str(channel))
         if wanted.stored not in self._open:
@@ -224,8 +262,9 @@ class Cache:
             now = self.settings["samples"], self.settings["sample_rate"]
             if (file.samples, file.sample_rate) != now:
                 raise OutdatedFeature(
-                    f"{stored} was made from {file.samples} samples at {file.sample_rate} Hz, the clips of "
-                    f"this cache now have {now[0]} at {now[1]} Hz: {self.remedy(file.stored)}"
+                    f"{stored} was made from {file.samples} samples at"
+                    f" {file.sample_rate} Hz, the clips of this cache now have {now[0]}"
+                    f" at {now[1]} Hz: {self.remedy(file.stored)}"
                 )
             self._open[wanted.stored] = StoredFeature(
                 **{field.name: getattr(file, field.name) for field in fields(file)},
@@ -238,7 +277,9 @@ class Cache:
         return self._open[wanted.stored]
 
     def _find(self, channel: Channel) -> str | None:
-        """The stored name of this channel's file: its own, or one whose name omits default parameters."""
+        """The stored name of this channel's file: its own, or one whose name omits
+        default parameters.
+        """
         if channel.stored in self.features:
             return channel.stored
         wanted = dict(channel.parameters).items()
@@ -252,41 +293,57 @@ class Cache:
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[np.floating]:
         """(B, rows, frames) of these clips in the stored dtype.
 
-        channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a parsed Channel
+        channel  a name such as `mel`, `mel@n_mels=64` or `mfcc:1-19`, or a parsed
+                 Channel
         ids      clip ids, or rows of `clips`
 
         UnreadableClips names the clips that are missing, outdated or damaged.
         """
         feature = self[channel]
-        return feature.read(self.positions(ids), parse_channel(str(channel)).kept_rows(feature.rows))
+        return feature.read(
+            self.positions(ids), parse_channel(str(channel)).kept_rows(feature.rows)
+        )
 
-    def batch(self, channels: Sequence[Channel | str], ids: Ids) -> list[NDArray[np.floating]]:
+    def batch(
+        self, channels: Sequence[Channel | str], ids: Ids
+    ) -> list[NDArray[np.floating]]:
         """`read` of several channels for the same clips."""
         positions = self.positions(ids)
         return [self.read(channel, positions) for channel in channels]
 
     def readable(self, channels: Sequence[Channel | str]) -> NDArray[np.bool_]:
-        """(N,) whether a clip is done in all of these; damage shows only when a clip is read."""
+        """(N,) whether a clip is done in all of these; damage shows only when a clip is
+        read.
+        """
         return np.all([self[channel].done() for channel in channels], axis=0)
 
     def extraction_cost(self, channels: Iterable[Channel | str]) -> dict[str, float]:
-        """Megabytes, and if known seconds, that these features take for all clips, each feature once."""
-        clip_bytes = {self[channel].stored: self[channel].clip_bytes for channel in channels}
+        """Megabytes, and if known seconds, that these features take for all clips, each
+        feature once.
+        """
+        clip_bytes = {
+            self[channel].stored: self[channel].clip_bytes for channel in channels
+        }
         cost = {"megabytes": sum(clip_bytes.values()) * len(self.clips) / 1e6}
         measured = index.read_costs(self.folder)
         if clip_bytes.keys() <= measured.keys():
-            cost["seconds"] = sum(measured[name][0] for name in clip_bytes) * len(self.clips)
+            cost["seconds"] = sum(measured[name][0] for name in clip_bytes) * len(
+                self.clips
+            )
         return cost
 
     def positions(self, ids: Ids) -> NDArray[np.intp]:
-        """Rows of `clips` for ids; rows are returned as they are. RequestError for an unknown id."""
+        """Rows of `clips` for ids; rows are returned as they are. RequestError for an
+        unknown id.
+        """
         given = np.asarray(ids)
         if given.dtype.kind in "iu":
             return given.astype(np.intp, copy=False)
         rows = self._rows_by_id.get_indexer(pd.Index(given.astype(str)))
         if (rows < 0).any():
             raise RequestError(
-                f"the cache {self.folder} has no clips {', '.join(map(str, given[rows < 0][:5]))}"
+                f"the cache {self.folder} has no clips"
+                f" {', '.join(map(str, given[rows < 0][:5]))}"
             )
         return rows
 
@@ -295,14 +352,19 @@ class Cache:
         return pd.Index(self.sources["clip_id"])
 
     def refuse_missing(self, channels: Sequence[Channel]) -> None:
-        """RequestError for channels that the cache lacks: misspelt, or not extracted yet."""
-        lacking = [channel for channel in dict.fromkeys(channels) if channel not in self]
+        """RequestError for channels that the cache lacks: misspelt, or not extracted
+        yet.
+        """
+        lacking = [
+            channel for channel in dict.fromkeys(channels) if channel not in self
+        ]
         if lacking:
             names = " ".join(channel.stored for channel in lacking)
             meant = closest(lacking[0].stored, self.features, ALIKE)
             hint = f" (did you mean {meant}?)" if meant else ""
             remedy = self.remedy(names)
-            if meant and self.settings["source"] != EXTERNAL:  # make features refuses a misspelt name too
+            # make features refuses a misspelt name too
+            if meant and self.settings["source"] != EXTERNAL:
                 remedy = "python -m pipeline list names those to compute"
             raise RequestError(
                 f"the cache {self.folder} lacks {names}{hint}, it has "
@@ -311,22 +373,35 @@ class Cache:
 
     def named(self, features: str) -> list[str]:
         """Stored names of the features in a list, each once, damaged ones included."""
-        channels = [channel for channels in parse_list(features, self.features) for channel in channels]
+        channels = [
+            channel
+            for channels in parse_list(features, self.features)
+            for channel in channels
+        ]
         self.refuse_missing(channels)
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
 
     def source_changes(self) -> str:
-        """The changes of the dataset since extraction, such as `3 clips new`; empty if there are none.
+        """The changes of the dataset since extraction, such as `3 clips new`; empty if
+        there are none.
 
-        It is empty too if no audio file is there: the cache may be used on another machine.
-        Audio files are compared by size and time, those of another time by content, a table by its number of
-        rows. New files are looked for beside known ones, but not in a folder with a CSV table, which may
-        leave files out on purpose.
+        It is empty too if no audio file is there: the cache may be used on another
+        machine. Audio files are compared by size and time, those of another time by
+        content, a table by its number of rows. New files are looked for beside known
+        ones, but not in a folder with a CSV table, which may leave files out on
+        purpose.
         """
-        clips = self.sources[(self.sources["copy_of"] == "") & (self.sources["path"] != "")]
+        clips = self.sources[
+            (self.sources["copy_of"] == "") & (self.sources["path"] != "")
+        ]
         files = clips.drop_duplicates("path")
         known = dict(
-            zip(files["path"], zip(files["source_size"], files["source_time_ns"], files["source_hash"]))
+            zip(
+                files["path"],
+                zip(
+                    files["source_size"], files["source_time_ns"], files["source_hash"]
+                ),
+            )
         )
         gone = changed = new = 0
         for path, (size, time, content) in known.items():
@@ -349,18 +424,35 @@ class Cache:
         elif source.is_dir() and not [*source.glob("*.csv"), *source.glob("*/*.csv")]:
             kinds = {Path(path).suffix for path in known}
             beside = {Path(path).parent for path in known}
-            found = {str(file) for folder in beside for file in folder.glob("*") if file.suffix in kinds}
+            found = {
+                str(file)
+                for folder in beside
+                for file in folder.glob("*")
+                if file.suffix in kinds
+            }
             new = len(found - known.keys())
-        counts = {"new": max(0, new), "removed": gone + max(0, -new), "changed": changed}
-        return ", ".join(f"{counted(count, 'clip')} {what}" for what, count in counts.items() if count)
+        counts = {
+            "new": max(0, new),
+            "removed": gone + max(0, -new),
+            "changed": changed,
+        }
+        return ", ".join(
+            f"{counted(count, 'clip')} {what}"
+            for what, count in counts.items()
+            if count
+        )
 
     def remedy(self, stored: str, *more: str) -> str:
-        """The remedy for missing or outdated features: the command to type, with the words `more`."""
+        """The remedy for missing or outdated features: the command to type, with the
+        words `more`.
+        """
         source = self.settings["source"]
         name = self.settings["dataset"]
         data = self.folder.parent.parent
         if source == EXTERNAL:
-            return "it has no audio; features_cache.external.write_feature adds a feature"
+            return (
+                "it has no audio; features_cache.external.write_feature adds a feature"
+            )
         given = [f"DATASET={source}", f"FEATURES={stored}"]
         given += [f"NAME={name}"] if dataset_name(source) != name else []
         given += [f"DATA={data}"] if data != DataOptions().data else []
@@ -368,9 +460,15 @@ class Cache:
 
 
 def open_cache(options: DatasetOptions) -> Cache:
-    """The cache of DATASET=; RequestError names the nearest dataset, or the command that makes the cache."""
+    """The cache of DATASET=; RequestError names the nearest dataset, or the command
+    that makes the cache.
+    """
     folder = cache_folder(options.dataset, options.data, options.name)
-    if not (is_cache(folder) or options.dataset in NAMED or Path(options.dataset).exists()):
+    if not (
+        is_cache(folder) or options.dataset in NAMED or Path(options.dataset).exists()
+    ):
         raise RequestError(unknown_dataset(options.dataset, options.data))
-    command = make_command("features", f"DATASET={options.dataset}", *words(options, ("name", "data")))
+    command = make_command(
+        "features", f"DATASET={options.dataset}", *words(options, ("name", "data"))
+    )
     return Cache(folder, command)

@@ -1,16 +1,23 @@
-"""Claims: which clips of which features an extraction run writes, and whether the run is alive.
+"""Claims: which clips of which features an extraction run writes, and whether the run
+is alive.
 
-A claim is a small JSON file that its run keeps locked until it ends. On a file system with locks it has three
-purposes:
+A claim is a small JSON file that its run keeps locked until it ends. On a file system
+with locks it has three purposes:
 
-* Two runs never write the same clips of the same feature. A run whose claim overlaps a living one is refused,
-  with a message that names the other run, or waits. Claims on other features or other clips are admitted.
-* Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it writes a clip, and first
-  checks that the claim is still locked. Whoever removes a dead claim locks `.writing` exclusively first: a
-  worker that outlived its parent, on any machine, then finds the claim unlocked and ends.
-* A power cut leaves the claim behind, with the id of an earlier boot. A state word may then have reached the
-  disk without its data, so all clips of the claimed features that count as done are checked by CRC.
-  After a kill the system still holds everything that was written; only the fsync is missing.
+* Two runs never write the same clips of the same feature. A run whose claim overlaps a
+  living one is refused,
+  with a message that names the other run, or waits. Claims on other features or other
+  clips are admitted.
+* Nobody writes for a run that has ended. A worker locks `.writing` (shared) while it
+  writes a clip, and first
+  checks that the claim is still locked. Whoever removes a dead claim locks `.writing`
+  exclusively first: a worker that outlived its parent, on any machine, then finds the
+  claim unlocked and ends.
+* A power cut leaves the claim behind, with the id of an earlier boot. A state word may
+  then have reached the
+  disk without its data, so all clips of the claimed features that count as done are
+  checked by CRC. After a kill the system still holds everything that was written; only
+  the fsync is missing.
 """
 
 import json
@@ -88,7 +95,8 @@ class Writing:
 
     def __enter__(self) -> None:
         self._writing.take(shared=True, wait=True)
-        if self._locked and self._claim.take(shared=True):  # granted only if the run is gone
+        # granted only if the run is gone
+        if self._locked and self._claim.take(shared=True):
             raise RunIsGone
 
     def __exit__(self, *exception: object) -> None:
@@ -104,26 +112,46 @@ def claims(folder: Path) -> list[tuple[Path, Claim, bool]]:
     """(file, claim, whether its run is alive) of each readable claim in a cache."""
     known = []
     for marker in sorted((folder / LOCKS).glob("run-*.json")):
-        with suppress(FileNotFoundError, ValueError, TypeError):  # its run ended just now, or it is damaged
-            known.append((marker, Claim(**json.loads(marker.read_text())), _is_locked(marker)))
+        # its run ended just now, or it is damaged
+        with suppress(FileNotFoundError, ValueError, TypeError):
+            known.append(
+                (marker, Claim(**json.loads(marker.read_text())), _is_locked(marker))
+            )
     return known
 
 
 @contextmanager
-def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool) -> Iterator[Handle]:
-    """Admit this run, else wait or raise RequestError; at its end flush its files and remove its claim."""
+def claimed(
+    folder: Path, features: Sequence[str], rows: tuple[int, int], *, wait: bool
+) -> Iterator[Handle]:
+    """Admit this run, else wait or raise RequestError; at its end flush its files and
+    remove its claim.
+    """
     claim = Claim(features, *rows, socket.gethostname(), os.getpid(), now(), boot_id())
     # absolute, since workers on other machines have other working folders
-    marker = folder.absolute() / LOCKS / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
+    marker = (
+        folder.absolute()
+        / LOCKS
+        / f"run-{claim.host}-{claim.process}-{secrets.token_hex(4)}.json"
+    )
     while True:
         with lock(folder, "runs"):
             others = claims(folder)
-            blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)
+            blocking = next(
+                (
+                    other
+                    for _, other, lives in others
+                    if lives and other.overlaps(claim)
+                ),
+                None,
+            )
             if blocking is None:
                 for draft in (folder / LOCKS).glob("run-*.tmp"):
                     draft.unlink()  # a run was killed while it was admitted
                 for path, other, lives in others:
-                    if not lives and (other.overlaps(claim) or other.host == claim.host):
+                    if not lives and (
+                        other.overlaps(claim) or other.host == claim.host
+                    ):
                         _clear(folder, path, other, claim.boot)
                 with replaced(marker) as draft:  # locked before it has its name
                     own_lock = Lock(draft)
@@ -133,7 +161,8 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
                 break
         if not wait:
             raise RequestError(
-                f"these clips are being written by {blocking}; wait for it to end, or add WAIT=1 (--wait)"
+                f"these clips are being written by {blocking}; wait for it to end, or"
+                " add WAIT=1 (--wait)"
             )
         tell_once(f"waiting for {blocking}")
         time.sleep(POLL_SECONDS)
@@ -145,10 +174,15 @@ def claimed(folder: Path, features: Sequence[str], rows: tuple[int, int], *, wai
 
 
 def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
-    """Remove a dead run's claim; check its features' clips if another boot or machine wrote them."""
+    """Remove a dead run's claim; check its features' clips if another boot or machine
+    wrote them.
+    """
     with Lock(_writing(marker)):  # from here on none of its workers writes
         if claim.boot != boot:
-            tell(f"a run on another machine, or before a restart, is gone: checking what it wrote ({claim})")
+            tell(
+                "a run on another machine, or before a restart, is gone: checking what"
+                f" it wrote ({claim})"
+            )
             for name in claim.features:
                 with suppress(FileNotFoundError, DamagedFile):
                     file = read_header(folder / f"{name}.h5")

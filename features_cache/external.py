@@ -2,13 +2,16 @@
 
     from features_cache import external
 
-    external.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds, "group": speakers})
-    external.write_feature(folder, "embedding", vectors, ids)         # (B, D), (B, rows, frames)
+    external.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds,
+      "group": speakers})
+    external.write_feature(folder, "embedding", vectors, ids)         # (B, D), (B,
+        rows, frames)
 
     make train DATASET=<folder> FEATURES=embedding
 
-A feature can also join a cache that `make features` made. Training leaves out clips that the feature lacks.
-If a clip's audio changes later, its row no longer counts as done.
+A feature can also join a cache that `make features` made. Training leaves out clips
+that the feature lacks. If a clip's audio changes later, its row no longer counts as
+done.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +24,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from commandline.errors import RequestError
 from commandline.terminal import counted
-from features_cache.feature_file import AXES, FeatureSpec, clip_keys, fingerprints, state_word
+from features_cache.feature_file import (
+    AXES,
+    FeatureSpec,
+    clip_keys,
+    fingerprints,
+    state_word,
+)
 from features_cache.index import read_index, refresh, stored_ids
 from features_cache.location import EXTERNAL, is_cache
 from features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
@@ -40,13 +49,16 @@ def create_cache(
     """Create a cache without features; `write_feature` adds them.
 
     folder       the new cache; RequestError if it is a cache already
-    table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (the source recording;
-                 by default every clip is its own), `category`, `path`, `copy_of`, `alteration`
+    table        one row a clip: `clip_id`, `label`, `fold`, and optionally `group` (the
+                 source recording;
+                 by default every clip is its own), `category`, `path`, `copy_of`,
+                 `alteration`
     dataset      the name in run folders and reports; by default the folder's name
     sample_rate  Hz, of the audio behind the features; 0 if there is none
     duration     seconds of a clip; 0 if there is none
 
-        create_cache("data/speech", {"clip_id": ["a", "b"], "label": ["yes", "no"], "fold": [1, 2]})
+        clips = {"clip_id": ["a", "b"], "label": ["yes", "no"], "fold": [1, 2]}
+        create_cache("data/speech", clips)
     """
     folder = Path(folder)
     if is_cache(folder):
@@ -74,16 +86,20 @@ def write_feature(
 
     folder    the cache
     name      the new feature's name, one word
-    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; write several planes as one
+    values    (B,), (B, rows) or (B, rows, frames), one entry a clip id; write several
+              planes as one
               feature each, which FEATURES=a+b+c joins
     clip_ids  (B,) ids of the cache's clips; training leaves out the others
     dtype     float16 or float32, the type of the stored values
-    about     fields of FeatureSpec: `units` of the values; `row_axis` (rows,) and `frame_axis` (frames,), the
-              position of each row and frame, by default its number; `row_unit` and `frame_unit`, their units;
-              `parameters`, recorded in the file and part of every fingerprint
+    about     fields of FeatureSpec: `units` of the values; `row_axis` (rows,) and
+              `frame_axis` (frames,), the
+              position of each row and frame, by default its number; `row_unit` and
+              `frame_unit`, their units; `parameters`, recorded in the file and part of
+              every fingerprint
 
-    RequestError for a bad or existing name, another shape, unknown ids, ids that occur twice, NaN, infinity,
-    overflow of `dtype`; OSError, with the file and its size, for a full disk; the cache then stays as it was.
+    RequestError for a bad or existing name, another shape, unknown ids, ids that occur
+    twice, NaN, infinity, overflow of `dtype`; OSError, with the file and its size, for
+    a full disk; the cache then stays as it was.
 
         write_feature("data/speech", "embedding", np.zeros((2, 512)), ["a", "b"])
     """
@@ -91,19 +107,23 @@ def write_feature(
     clips, settings = read_index(folder)
     if parse_channel(name) != Channel(name) or name in NO_FEATURE_NAMES:
         raise RequestError(
-            f"{name!r}: an external feature's name is one word, and none of {', '.join(NO_FEATURE_NAMES)}"
+            f"{name!r}: an external feature's name is one word, and none of"
+            f" {', '.join(NO_FEATURE_NAMES)}"
         )
     array = np.asarray(values)
     if array.ndim not in (1, 2, 3) or len(array) != len(clip_ids) or 0 in array.shape:
         raise RequestError(
-            f"{name}: values of shape {array.shape} for {counted(len(clip_ids), 'clip')}; "
-            f"expected ({len(clip_ids)}, rows, frames)"
+            f"{name}: values of shape {array.shape} for"
+            f" {counted(len(clip_ids), 'clip')}; expected ({len(clip_ids)}, rows,"
+            " frames)"
         )
     array = array.reshape(*array.shape, *[1] * (3 - array.ndim))
     for axis, length in zip(AXES, array.shape[1:]):
         about[axis] = np.asarray(about.get(axis, range(length)), float)
         if about[axis].shape != (length,):
-            raise RequestError(f"{name}: a {axis} of shape {about[axis].shape}, expected ({length},)")
+            raise RequestError(
+                f"{name}: a {axis} of shape {about[axis].shape}, expected ({length},)"
+            )
     spec = FeatureSpec(
         stored=name,
         feature=name,
@@ -114,7 +134,10 @@ def write_feature(
     )
     ids = pd.Index(np.asarray(clip_ids).astype(str))
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
-    for wrong, what in ((ids.duplicated(), "clip ids that occur twice"), (rows < 0, "unknown clip ids")):
+    for wrong, what in (
+        (ids.duplicated(), "clip ids that occur twice"),
+        (rows < 0, "unknown clip ids"),
+    ):
         if wrong.any():
             raise RequestError(f"{name}: {what}: {', '.join(ids[wrong][:5])}")
     states = fingerprints(clip_keys(clips), spec.key)

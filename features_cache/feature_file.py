@@ -1,19 +1,24 @@
 """One feature's HDF5 file: its layout, its header, and which clips are done and intact.
 
     /values (N, rows, frames)   contiguous, allocated at creation, at a multiple of 4096
-    /state  (N,) uint64         the state word of each clip, at a multiple of 4096: no word straddles two
-                                pages, one call writes it, and a kill leaves the old word or the new one
+    /state  (N,) uint64         the state word of each clip, at a multiple of 4096: no
+            word straddles two
+                                pages, one call writes it, and a kill leaves the old
+                                word or the new one
         0                                     not done
-        fingerprint << 32 | crc32 of values   done, made from the inputs that the fingerprint covers
+        fingerprint << 32 | crc32 of values   done, made from the inputs that the
+            fingerprint covers
     /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
     attributes                  the format's version and the other fields of FeatureSpec
 
-The fingerprint covers the clip's id, its file's content, a window's place in the file, the alteration, the
-audio settings, the feature with all parameters and its code's version, and the type of the stored values. The
-cache holds all of these, so that a reader computes the same number without the pipeline. Values made from
-anything else do not count as done, whoever wrote them.
+The fingerprint covers the clip's id, its file's content, a window's place in the file,
+the alteration, the audio settings, the feature with all parameters and its code's
+version, and the type of the stored values. The cache holds all of these, so that a
+reader computes the same number without the pipeline. Values made from anything else do
+not count as done, whoever wrote them.
 
-After creation nothing writes through HDF5: clips are written at their offsets, see writer.py.
+After creation nothing writes through HDF5: clips are written at their offsets, see
+writer.py.
 """
 
 import json
@@ -42,13 +47,21 @@ STATE = np.dtype("<u8")
 NOT_DONE = bytes(STATE.itemsize)
 CRC = np.uint64(0xFFFFFFFF)
 FINGERPRINT = np.uint64(32)  # bits by which a fingerprint is shifted
-FINGERPRINTED = ("feature", "parameters", "code_version", "dtype", "sample_rate", "samples")
+FINGERPRINTED = (
+    "feature",
+    "parameters",
+    "code_version",
+    "dtype",
+    "sample_rate",
+    "samples",
+)
 
 
 def lock(folder: Path, name: str) -> Lock:
     """The lock of this name in a cache folder.
 
-    `<feature>`    shared by the writers of its clips, exclusive for creating or replacing its file
+    `<feature>`    shared by the writers of its clips, exclusive for creating or
+                   replacing its file
     `preparing`    held by the one run that examines the cache and creates files
     `index`        held while index.h5 and the CSV files are replaced
     `runs`         held for the moment in which a run is admitted, see claims.py
@@ -57,10 +70,14 @@ def lock(folder: Path, name: str) -> Lock:
 
 
 def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
-    """(N,) a hash of each clip's id, alteration and source content, and of a window's place in its file."""
+    """(N,) a hash of each clip's id, alteration and source content, and of a window's
+    place in its file.
+    """
     if is_windowed(clips):
         places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
-        ids = clips["clip_id"].where(clips["end"] == 0, clips["clip_id"] + "\0" + places)
+        ids = clips["clip_id"].where(
+            clips["end"] == 0, clips["clip_id"] + "\0" + places
+        )
         clips = clips.assign(clip_id=ids)
     columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])
     hashes = (_hash("\0".join(words)) for words in zip(*columns))
@@ -91,7 +108,9 @@ def state_word(fingerprint: int, values: NDArray) -> int:
     return fingerprint << int(FINGERPRINT) | zlib.crc32(values.data)
 
 
-def intact(values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def intact(
+    values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
     """Whether the values at these rows have the CRCs in their state words.
 
     Reads one clip after the other: together they may not fit into memory.
@@ -102,19 +121,23 @@ def intact(values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]) -> 
 
 @dataclass(frozen=True)
 class ClipStatus:
-    """The status of B clips in a feature's file: missing, outdated, damaged or done; all arrays are (B,)."""
+    """The status of B clips in a feature's file: missing, outdated, damaged or done;
+    all arrays are (B,).
+    """
 
     states: NDArray[np.uint64]
     """State words, 0 for a clip without a row."""
     outdated: NDArray[np.bool_]
-    """The clip was made from other audio, settings, parameters or code, or its word is damaged."""
+    """Other audio, settings, parameters or code made it, or its word is damaged."""
     damaged: NDArray[np.bool_]
-    """The word is right and the values have another CRC; known only for clips that were checked."""
+    """The word is right, the values have another CRC; known only of checked clips."""
     done: NDArray[np.bool_]
 
     @property
     def missing(self) -> NDArray[np.bool_]:
-        """The clip has no row, or its state word is 0: it was never written, interrupted or forgotten."""
+        """The clip has no row, or its state word is 0: it was never written,
+        interrupted or forgotten.
+        """
         return self.states == 0
 
 
@@ -133,7 +156,7 @@ class FeatureSpec:
     """All parameters, defaults filled in."""
     code_version: int = 0
     units: str = ""
-    """The unit of the stored values, such as "dB" for a level and "dB/frame" for its slope."""
+    """The unit of the values, such as "dB" for a level and "dB/frame" for its slope."""
     row_axis: NDArray[np.float64]
     """(rows,) each row's position, in `row_unit`."""
     row_unit: str = "index"
@@ -165,7 +188,9 @@ class FeatureSpec:
 
     @property
     def key(self) -> np.uint64:
-        """A hash of the FINGERPRINTED fields, the feature's part of every fingerprint."""
+        """A hash of the FINGERPRINTED fields, the feature's part of every
+        fingerprint.
+        """
         covered = {name: getattr(self, name) for name in FINGERPRINTED}
         covered["parameters"] = _as_text(self.parameters)
         return np.uint64(_hash(json.dumps(covered, sort_keys=True)))
@@ -173,7 +198,9 @@ class FeatureSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureFile(FeatureSpec):
-    """A feature file's header, and the offsets of its values and state words in the file."""
+    """A feature file's header, and the offsets of its values and state words in the
+    file.
+    """
 
     path: Path
     clips: int
@@ -182,7 +209,9 @@ class FeatureFile(FeatureSpec):
 
     @cached_property
     def clip_ids(self) -> NDArray[np.bytes_]:
-        """(N,) UTF-8, in the file's own order; read when first used, since each batch pickles the header."""
+        """(N,) UTF-8, in the file's own order; read when first used, since each batch
+        pickles the header.
+        """
         with hdf5.opened(self.path) as file:
             return hdf5.read_column(file, "clip_id")
 
@@ -207,8 +236,12 @@ class FeatureFile(FeatureSpec):
             damaged[checked] = ~intact(self.map(), rows[checked], states[checked])
         return ClipStatus(states, outdated, damaged, done & ~damaged)
 
-    def write_clip(self, descriptor: int, row: int, values: NDArray, state: int) -> None:
-        """Write 0, the values, the state word: after a kill in between the clip counts as not done."""
+    def write_clip(
+        self, descriptor: int, row: int, values: NDArray, state: int
+    ) -> None:
+        """Write 0, the values, the state word: after a kill in between the clip counts
+        as not done.
+        """
         place = self.state_offset + row * STATE.itemsize
         write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self.values_offset + row * self.clip_bytes)
@@ -218,11 +251,15 @@ class FeatureFile(FeatureSpec):
         """Set the state words of these rows to 0."""
         with self.path.open("r+b", buffering=0) as opened:
             for row in rows.tolist():
-                write_at(opened.fileno(), NOT_DONE, self.state_offset + row * STATE.itemsize)
+                write_at(
+                    opened.fileno(), NOT_DONE, self.state_offset + row * STATE.itemsize
+                )
 
     def map(self, *, state: bool = False) -> NDArray:
         """`values` or `state` as a read-only memory map."""
-        dtype, offset = (STATE, self.state_offset) if state else (self.dtype, self.values_offset)
+        dtype, offset = (
+            (STATE, self.state_offset) if state else (self.dtype, self.values_offset)
+        )
         shape = (self.clips, self.rows, self.frames)
         mapped = np.memmap(self.path, dtype, "r", offset, shape[:1] if state else shape)
         return mapped.view(np.ndarray)  # indexing np.memmap is slower
@@ -235,7 +272,9 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
         described |= {"format_version": FORMAT, "parameters": _as_text(spec.parameters)}
         hdf5.write_attributes(file, described)
         hdf5.write_column(file, "clip_id", clip_ids)
-        for name, axis, unit in zip(AXES, (spec.row_axis, spec.frame_axis), (spec.row_unit, spec.frame_unit)):
+        for name, axis, unit in zip(
+            AXES, (spec.row_axis, spec.frame_axis), (spec.row_unit, spec.frame_unit)
+        ):
             hdf5.write_attributes(hdf5.write_column(file, name, axis), {"units": unit})
         hdf5.allocated(file, "state", (len(clip_ids),), STATE)
         shape = (len(clip_ids), spec.rows, spec.frames)
@@ -244,7 +283,8 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
 
 
 def read_header(path: Path, stored: str = "") -> FeatureFile:
-    """The header of a file; DamagedFile if it cannot be read or holds another feature than `stored`.
+    """The header of a file; DamagedFile if it cannot be read or holds another feature
+    than `stored`.
 
     stored  the feature's stored name; by default the file's name without `.h5`
 
@@ -268,9 +308,14 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
         if header.stored != stored:
             raise DamagedFile(f"{path.name} holds {header.stored}, expected {stored}")
         shape = (header.clips, header.rows, header.frames)
-        if (values.shape, values.dtype, state.shape, state.dtype) != (shape, header.dtype, shape[:1], STATE):
+        if (values.shape, values.dtype, state.shape, state.dtype) != (
+            shape,
+            header.dtype,
+            shape[:1],
+            STATE,
+        ):
             raise DamagedFile(
-                f"{path.name} holds values {values.shape} {values.dtype} and states {state.shape}; "
-                f"expected {shape} {header.dtype}"
+                f"{path.name} holds values {values.shape} {values.dtype} and states"
+                f" {state.shape}; expected {shape} {header.dtype}"
             )
     return header

@@ -1,8 +1,10 @@
-"""HDF5 with a checksum on everything but feature values and state words; a state word holds its values' CRC.
+"""HDF5 with a checksum on everything but feature values and state words; a state word
+holds its values' CRC.
 
-Every small dataset is chunked with fletcher32 and has its CRC as an attribute. Texts and attributes are of
-fixed length, since HDF5 stores others in its global heap, which has no checksum. HDF5's own locking is off:
-no open file is ever changed in structure, and network file systems often lack locks.
+Every small dataset is chunked with fletcher32 and has its CRC as an attribute. Texts
+and attributes are of fixed length, since HDF5 stores others in its global heap, which
+has no checksum. HDF5's own locking is off: no open file is ever changed in structure,
+and network file systems often lack locks.
 """
 
 import io
@@ -26,7 +28,9 @@ CHUNK = 1 << 16  # elements in a chunk of a small dataset
 
 
 class DamagedFile(RequestError):
-    """A cache file that cannot be read: `reason` names it and says why, the message adds the remedy."""
+    """A cache file that cannot be read: `reason` names it and says why, the message
+    adds the remedy.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +42,9 @@ class DamagedFile(RequestError):
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; FileNotFoundError if there is none, DamagedFile if reading it fails."""
+    """The file, open for reading; FileNotFoundError if there is none, DamagedFile if
+    reading it fails.
+    """
     if not (path.exists() or path.is_symlink()):
         raise FileNotFoundError(path)
     if not (path.is_file() and os.access(path, os.R_OK)):
@@ -47,14 +53,25 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             yield file
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError) as error:
-        if getattr(error, "filename", None):  # another file, which is being written meanwhile, failed
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+    ) as error:
+        # another file, which is being written meanwhile, failed
+        if getattr(error, "filename", None):
             raise
         raise DamagedFile(f"{path.name} cannot be read: {error}") from error
 
 
 class _Drafted(io.FileIO):
-    """A file that keeps its first write error for later: HDF5 crashes if one occurs while it closes."""
+    """A file that keeps its first write error for later: HDF5 crashes if one occurs
+    while it closes.
+    """
 
     failed: OSError | None = None
 
@@ -70,7 +87,9 @@ class _Drafted(io.FileIO):
 
 @contextmanager
 def created(path: Path, **options: int) -> Iterator[h5py.File]:
-    """A new file in the format of HDF5 1.10, whose indexes have checksums; OSError if the disk is full."""
+    """A new file in the format of HDF5 1.10, whose indexes have checksums; OSError if
+    the disk is full.
+    """
     with _Drafted(path, "w+b") as draft:
         try:
             with h5py.File(draft, "w", libver=("v110", "v110"), **options) as file:
@@ -93,13 +112,17 @@ def write_attributes(group: h5py.Group, attributes: Attributes) -> None:
     for key, value in attributes.items():
         if isinstance(value, str):
             text = np.bytes_(value.encode())
-            group.attrs.create(key, text, dtype=h5py.string_dtype("utf-8", max(1, len(text))))
+            group.attrs.create(
+                key, text, dtype=h5py.string_dtype("utf-8", max(1, len(text)))
+            )
         else:
             group.attrs.create(key, np.int64(value))
 
 
 def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
-    """A dataset or group in this file; ValueError if it, or its values, lie in another file."""
+    """A dataset or group in this file; ValueError if it, or its values, lie in another
+    file.
+    """
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is a link to somewhere else")
     member = group[name]
@@ -111,7 +134,8 @@ def read_member(group: h5py.Group, name: str) -> h5py.Dataset | h5py.Group:
 def read_column(group: h5py.Group, name: str) -> NDArray:
     """The content of a small dataset; ValueError if it does not have its CRC."""
     dataset = read_member(group, name)
-    if dataset.id.get_storage_size() < dataset.nbytes:  # HDF5 would fill missing chunks in memory
+    # HDF5 would fill missing chunks in memory
+    if dataset.id.get_storage_size() < dataset.nbytes:
         raise ValueError(f"{name} lacks chunks")
     column = dataset[()]
     if zlib.crc32(np.ascontiguousarray(column).data) != dataset.attrs["crc32"]:
@@ -129,19 +153,31 @@ def write_column(group: h5py.Group, name: str, column: NDArray) -> h5py.Dataset:
 
 
 def as_stored(column: NDArray) -> NDArray:
-    """Numbers unchanged; texts, such as clip ids, as UTF-8 of the longest one's length."""
+    """Numbers unchanged; texts, such as clip ids, as UTF-8 of the longest one's
+    length.
+    """
     if column.dtype.kind not in "SOUT":
         return np.ascontiguousarray(column)
     texts = [text if isinstance(text, bytes) else str(text).encode() for text in column]
-    return np.array(texts, h5py.string_dtype("utf-8", max(map(len, texts), default=0) or 1))
+    return np.array(
+        texts, h5py.string_dtype("utf-8", max(map(len, texts), default=0) or 1)
+    )
 
 
 def decoded(column: NDArray) -> list[str] | NDArray:
-    """Numbers unchanged, texts as str; equal texts, such as labels, share one object in memory."""
-    return [sys.intern(text.decode()) for text in column.tolist()] if column.dtype.kind == "S" else column
+    """Numbers unchanged, texts as str; equal texts, such as labels, share one object in
+    memory.
+    """
+    return (
+        [sys.intern(text.decode()) for text in column.tolist()]
+        if column.dtype.kind == "S"
+        else column
+    )
 
 
-def allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
+def allocated(
+    file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype
+) -> h5py.Dataset:
     """A contiguous dataset that HDF5 allocates at once and never fills."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
@@ -149,5 +185,7 @@ def allocated(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtyp
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     creation.set_obj_track_times(False)
     space = h5py.h5s.create_simple(shape)
-    identity = h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=creation)
+    identity = h5py.h5d.create(
+        file.id, name.encode(), h5py.h5t.py_create(dtype), space, dcpl=creation
+    )
     return h5py.Dataset(identity)

@@ -14,18 +14,29 @@ from features_cache.hdf5 import DamagedFile
 from features_cache.index import CLIPS, FAILURES, WHOLE, failed_clips, forget_verified
 from features_cache.location import INDEX
 
-HEADER = ("feature", "rows", "frames", "clips done", "megabytes", "dtype", "rounding", "units")
+HEADER = (
+    "feature",
+    "rows",
+    "frames",
+    "clips done",
+    "megabytes",
+    "dtype",
+    "rounding",
+    "units",
+)
 SAMPLED_CLIPS = 16  # clips whose largest value gives the rounding error
 
 
 def describe_cache(cache: Cache) -> str:
-    """The content of a cache in several lines; a line for each file that cannot be read."""
+    """The content of a cache in several lines; a line for each file that cannot be
+    read.
+    """
     settings = cache.settings
     copies = int((cache.clips["copy_of"] != "").sum())
     first = (
-        f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}, altered copies among them {copies:,}, "
-        f"source {settings['source']}, {cache.sample_rate} Hz, {cache.duration:g} s"
-        f"{', synthetic' if cache.synthetic else ''}"
+        f"{settings['dataset']}: {counted(len(cache.clips), 'clip')}, altered copies"
+        f" among them {copies:,}, source {settings['source']}, {cache.sample_rate} Hz,"
+        f" {cache.duration:g} s{', synthetic' if cache.synthetic else ''}"
     )
     rows = []
     notes = []
@@ -40,7 +51,8 @@ def describe_cache(cache: Cache) -> str:
         total += stored
         done = np.flatnonzero(feature.done())
         sample = np.abs(feature.map()[feature.row_of[done[:SAMPLED_CLIPS]]])
-        # half the distance from the largest value to the next number is the largest rounding error
+        # half the distance from the largest value to the next number is the largest
+        # rounding error
         rounding = f"{float(np.spacing(sample.max())) / 2:.1g}" if len(done) else "-"
         rows.append(
             (
@@ -54,16 +66,27 @@ def describe_cache(cache: Cache) -> str:
                 feature.units or "-",
             )
         )
-        parameters = ", ".join(f"{key}={value}" for key, value in feature.parameters.items())
+        parameters = ", ".join(
+            f"{key}={value}" for key, value in feature.parameters.items()
+        )
         notes.append(
-            f"{feature.stored}: {parameters or 'no parameters'}; code {feature.code_version}; "
-            f"made {feature.created} by {feature.libraries or 'others'}"
+            f"{feature.stored}: {parameters or 'no parameters'}; code"
+            f" {feature.code_version}; made {feature.created} by"
+            f" {feature.libraries or 'others'}"
         )
     for name, ids in failed_clips(cache.folder).items():
         what = "" if name == WHOLE else f"{name}: "
-        notes.append(f"{what}{counted(len(ids), 'clip')} could not be done, see {cache.folder / FAILURES}")
+        notes.append(
+            f"{what}{counted(len(ids), 'clip')} could not be done, see"
+            f" {cache.folder / FAILURES}"
+        )
     return "\n".join(
-        [first, text_table(rows, HEADER), f"{counted(len(rows), 'feature')}, {size(total)}", *notes]
+        [
+            first,
+            text_table(rows, HEADER),
+            f"{counted(len(rows), 'feature')}, {size(total)}",
+            *notes,
+        ]
     )
 
 
@@ -71,24 +94,32 @@ class Verdict(NamedTuple):
     """The findings of `verify` in one file."""
 
     name: str  # the feature, or index.h5
-    text: str  # why it cannot be read, or how many clips are intact and which are damaged or outdated
+    # why it cannot be read, or how many clips are intact and which are damaged or
+    # outdated
+    text: str
     intact: bool  # true also if clips are missing
 
 
 def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Verdict]:
-    """Verdicts on the index and each feature's file with all its clips; on a damaged index alone.
+    """Verdicts on the index and each feature's file with all its clips; on a damaged
+    index alone.
 
     features  stored names; None for all
     """
     cache = Cache(folder)
     try:
-        verdicts = [Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)]
+        verdicts = [
+            Verdict(INDEX, f"{INDEX}: {counted(len(cache.clips), 'clip')} intact", True)
+        ]
         with hdf5.opened(folder / INDEX) as file:
-            file.visititems(lambda *member: None)  # opening a member checks its structure
+            # opening a member checks its structure
+            file.visititems(lambda *member: None)
             for name in file.keys() - {CLIPS}:  # only other programs follow these links
                 link = file.get(name, getlink=True)
                 if (link.filename, link.path) != (f"{name}.h5", "/values"):
-                    raise DamagedFile(f"{INDEX} cannot be read: {name} links to {link.filename}")
+                    raise DamagedFile(
+                        f"{INDEX} cannot be read: {name} links to {link.filename}"
+                    )
     except DamagedFile as damage:
         return [Verdict(INDEX, damage.reason, False)]
     ids = cache.clips["clip_id"].to_numpy()
@@ -98,7 +129,9 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
             with hdf5.opened(feature.path) as file:
                 file.visititems(lambda *member: None)
             if not (feature.row_of >= 0).any():
-                raise DamagedFile(f"{name}.h5 holds no clip of this cache: a file of another one")
+                raise DamagedFile(
+                    f"{name}.h5 holds no clip of this cache: a file of another one"
+                )
         except RequestError as error:
             reason = error.reason if isinstance(error, DamagedFile) else str(error)
             verdicts.append(Verdict(name, reason, False))
@@ -109,6 +142,9 @@ def verify_cache(folder: Path, features: Sequence[str] | None = None) -> list[Ve
         missing = f", {status.missing.sum()} not done" if status.missing.any() else ""
         lines = [f"{name}: {counted(int(status.done.sum()), 'clip')} intact{missing}"]
         lines += [f"{name}: {clip} damaged" for clip in ids[status.damaged]]
-        lines += [f"{name}: {clip} outdated, it counts as not done" for clip in ids[status.outdated]]
+        lines += [
+            f"{name}: {clip} outdated, it counts as not done"
+            for clip in ids[status.outdated]
+        ]
         verdicts.append(Verdict(name, "\n".join(lines), len(lines) == 1))
     return verdicts

@@ -1,6 +1,8 @@
-"""The names of features: `mel`, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`, `"mel mfcc"`.
+"""The names of features: `mel`, `mel@n_mels=64`, `mfcc:1-19`, `mel+mfcc:1-19`, `"mel
+mfcc"`.
 
-This module defines the grammar; the pipeline defines the features, their parameters and defaults.
+This module defines the grammar; the pipeline defines the features, their parameters and
+defaults.
 """
 
 import re
@@ -14,7 +16,8 @@ Value = str | int | float | bool
 
 # reserved: index.h5, the table in it, words of feature lists, locks of the whole cache
 NO_FEATURE_NAMES = ("index", "clips", "all", "small", "runs", "preparing")
-LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")  # `small` leaves them out
+# `small` leaves them out
+LARGE = ("stft", "waveform", "tempogram", "fourier_tempogram")
 CHANNEL = re.compile(
     r"(?P<name>[A-Za-z_]\w*)"
     r"(?:@(?P<parameters>[^:+\s]+))?"
@@ -23,7 +26,8 @@ CHANNEL = re.compile(
 )
 PARAMETER = re.compile(r"([A-Za-z_]\w*)=([\w.\-]+)", re.ASCII)
 JOINED = (
-    "features of one set are joined by + without blanks, as in mel+mfcc, and sets are separated by blanks"
+    "features of one set are joined by + without blanks, as in mel+mfcc, and sets are"
+    " separated by blanks"
 )
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
@@ -50,7 +54,9 @@ class Channel:
         return f"{self.name}@{','.join(texts)}"
 
     def kept_rows(self, count: int) -> slice:
-        """The rows that the channel takes of a feature's `count` rows; RequestError if it names others."""
+        """The rows that the channel takes of a feature's `count` rows; RequestError if
+        it names others.
+        """
         if self.rows is None:
             return slice(count)
         first, last = self.rows
@@ -64,23 +70,31 @@ class Channel:
 
 @lru_cache(maxsize=1024)
 def parse_channel(text: str) -> Channel:
-    """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError if it is malformed."""
+    """`mel@win_length=1102,hop_length=441:0-63` as a Channel; RequestError if it is
+    malformed.
+    """
     match = CHANNEL.fullmatch(text)
     if match is None:
         raise RequestError(
-            f"{text!r} is not the name of a feature: expected name, name@key=value,key=value or "
-            f"name:first-last, as in mel, mel@n_mels=64, mfcc:1-19; {JOINED}"
+            f"{text!r} is not the name of a feature: expected name,"
+            " name@key=value,key=value or name:first-last, as in mel, mel@n_mels=64,"
+            f" mfcc:1-19; {JOINED}"
         )
     rows = None
     if match["first"] is not None:
         rows = int(match["first"]), int(match["last"])
         if rows[0] > rows[1]:
-            raise RequestError(f"{text!r}: the first row, {rows[0]}, comes after the last, {rows[1]}")
+            raise RequestError(
+                f"{text!r}: the first row, {rows[0]}, comes after the last, {rows[1]}"
+            )
     parameters = {}
     for part in match["parameters"].split(",") if match["parameters"] else ():
         given = PARAMETER.fullmatch(part)
         if given is None or given[1] in parameters:
-            raise RequestError(f"{text!r}: expected key=value once for each key, got {part!r}; {JOINED}")
+            raise RequestError(
+                f"{text!r}: expected key=value once for each key, got {part!r};"
+                f" {JOINED}"
+            )
         parameters[given[1]] = _value(given[2])
     return Channel(match["name"], tuple(sorted(parameters.items())), rows)
 
@@ -91,16 +105,20 @@ def parse_set(text: str) -> tuple[Channel, ...]:
 
 
 def parse_list(text: str, singles: Sequence[str] = ()) -> list[tuple[Channel, ...]]:
-    """The feature sets of a list separated by blanks, each once; RequestError if there is none.
+    """The feature sets of a list separated by blanks, each once; RequestError if there
+    is none.
 
     `all` stands for `singles`, `small` for those of them that are not LARGE.
     """
     small = [name for name in singles if parse_channel(name).name not in LARGE]
     words = {"all": singles, "small": small}
-    sets = [parse_set(name) for word in text.split() for name in words.get(word, [word])]
+    sets = [
+        parse_set(name) for word in text.split() for name in words.get(word, [word])
+    ]
     if not sets:
         raise RequestError(
-            "no features given: expected a list such as FEATURES='mel mfcc mel+chroma', or all"
+            "no features given: expected a list such as FEATURES='mel mfcc mel+chroma',"
+            " or all"
         )
     return list(dict.fromkeys(sets))
 
@@ -122,11 +140,13 @@ def _value(text: str) -> Value:
 
 
 def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The features to compare first: those in COMPARED; if fewer than two are there, up to three of all.
+    """The features to compare first: those in COMPARED; if fewer than two are there, up
+    to three of all.
 
     frames  stored name -> number of frames
 
-    Vectors (one frame) and the waveform are left out, because they are not stacked with others.
+    Vectors (one frame) and the waveform are left out, because they are not stacked with
+    others.
 
     >>> first_compared({"cqt": 431, "mel": 431, "waveform": 220500, "embedding": 1})
     ['mel', 'cqt']

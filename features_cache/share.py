@@ -1,4 +1,6 @@
-"""Export and import: a cache's index and some or all of its features' files, bit for bit, as one zip."""
+"""Export and import: a cache's index and some or all of its features' files, bit for
+bit, as one zip.
+"""
 
 import tempfile
 import zipfile
@@ -20,42 +22,62 @@ from storage.system import sync
 
 
 def export_features(folder: Path, features: Sequence[str], target: Path) -> None:
-    """Write the index and these features to `target`; RequestError if one is damaged or being written."""
+    """Write the index and these features to `target`; RequestError if one is damaged or
+    being written.
+    """
     for name in features:
         if writer := written_to(folder, name):
-            raise RequestError(f"{name} is being written by {writer}; wait for it to end")
-    wrong = [verdict.name for verdict in verify_cache(folder, features) if not verdict.intact]
+            raise RequestError(
+                f"{name} is being written by {writer}; wait for it to end"
+            )
+    wrong = [
+        verdict.name for verdict in verify_cache(folder, features) if not verdict.intact
+    ]
     if wrong:
         raise RequestError(
-            f"{', '.join(wrong)} not intact; python -m features_cache verify says why, make features mends it"
+            f"{', '.join(wrong)} not intact; python -m features_cache verify says why,"
+            " make features mends it"
         )
-    with replaced(target) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in progress([INDEX, *(f"{name}.h5" for name in features)], label="export", unit="files"):
+    with (
+        replaced(target) as draft,
+        zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in progress(
+            [INDEX, *(f"{name}.h5" for name in features)], label="export", unit="files"
+        ):
             archive.write(folder / name, name)
 
 
 def import_features(source: Path, folder: Path) -> list[str]:
-    """Put the features of an exported file into a cache, which is made if there is none; return their names.
+    """Put the features of an exported file into a cache, which is made if there is
+    none; return their names.
 
-    RequestError, and nothing is imported, if the file is damaged, or if the cache has other settings (source,
-    sample rate, …) or one of the features already.
+    RequestError, and nothing is imported, if the file is damaged, or if the cache has
+    other settings (source, sample rate, …) or one of the features already.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with unpacked(source, folder.parent) as files:
-        if wrong := [verdict.text for verdict in verify_cache(files) if not verdict.intact]:
-            raise RequestError(f"{source}: {wrong[0]}; nothing was imported, export the features again")
+        if wrong := [
+            verdict.text for verdict in verify_cache(files) if not verdict.intact
+        ]:
+            raise RequestError(
+                f"{source}: {wrong[0]}; nothing was imported, export the features again"
+            )
         clips, settings = read_index(files)
         complete(clips)
         if is_cache(folder):
             clips, present = read_index(folder)
             if present != settings:
                 raise RequestError(
-                    f"{folder} is a cache of {present}, {source} one of {settings}; give NAME="
+                    f"{folder} is a cache of {present}, {source} one of {settings};"
+                    " give NAME="
                 )
         names = feature_names(files)
         for name in names:
             if (folder / f"{name}.h5").exists():
-                raise RequestError(f"{folder} has {name} already; remove {name}.h5 first")
+                raise RequestError(
+                    f"{folder} has {name} already; remove {name}.h5 first"
+                )
         for name in names:
             with lock(folder, name):
                 sync(files / f"{name}.h5")
@@ -76,13 +98,17 @@ def verify_export(source: Path) -> list[Verdict]:
 
 @contextmanager
 def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
-    """A temporary folder with the files of an exported cache; Refused if the zip holds anything else."""
+    """A temporary folder with the files of an exported cache; Refused if the zip holds
+    anything else.
+    """
     with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:
         folder = Path(place, "cache")
         unpack(source, folder)
         for path in folder.iterdir():
             if path.name != INDEX and not can_hold_feature(path):
-                raise Refused(f"{source} holds {path.name!r}, which is no file of a cache")
+                raise Refused(
+                    f"{source} holds {path.name!r}, which is no file of a cache"
+                )
         if not is_cache(folder):
             raise Refused(f"{source} was not exported from a cache")
         yield folder

@@ -1,6 +1,8 @@
-"""Each fold's train, validation and test clips, without a leak. Pure functions of the clip table.
+"""Each fold's train, validation and test clips, without a leak. Pure functions of the
+clip table.
 
-No two sides of a split share a group (a source recording). Altered copies are only trained on.
+No two sides of a split share a group (a source recording). Altered copies are only
+trained on.
 """
 
 from dataclasses import dataclass
@@ -21,9 +23,9 @@ VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group set
 class Split:
     """Clip ids of one fold's split; each side keeps the table's order.
 
-    `train` holds originals, then their altered copies. `statistics` are the originals in `train`: they alone
-    give means and deviations. `left_out` are the other originals outside the tested fold: their group is
-    tested or validated.
+    `train` holds originals, then their altered copies. `statistics` are the originals
+    in `train`: they alone give means and deviations. `left_out` are the other originals
+    outside the tested fold: their group is tested or validated.
     """
 
     train: Ids
@@ -34,13 +36,17 @@ class Split:
 
 
 def fold_split(
-    table: pd.DataFrame, fold: int, *, val: Literal["none", "next", "group"] = "none", seed: int = 0
+    table: pd.DataFrame,
+    fold: int,
+    *,
+    val: Literal["none", "next", "group"] = "none",
+    seed: int = 0,
 ) -> Split:
     """The split in which `fold` is tested.
 
-    `val` sets clips aside for model selection: the next fold, or 15 % of the training groups (stratified,
-    drawn from `seed`).
-    RequestError if the table has no such fold, or no clip would be left to train or to validate on.
+    `val` sets clips aside for model selection: the next fold, or 15 % of the training
+    groups (stratified, drawn from `seed`). RequestError if the table has no such fold,
+    or no clip would be left to train or to validate on.
     """
     originals = table[table["copy_of"] == ""]
     folds = sorted(originals["fold"].unique().tolist())
@@ -51,18 +57,24 @@ def fold_split(
     candidates = drop_leaking(rest, test)
     validated = np.zeros(len(candidates), bool)
     if val == "next":
-        validated = (candidates["fold"] == folds[(folds.index(fold) + 1) % len(folds)]).to_numpy()
+        validated = (
+            candidates["fold"] == folds[(folds.index(fold) + 1) % len(folds)]
+        ).to_numpy()
     elif val == "group":
-        chosen = draw_groups(candidates, VALIDATION_FRACTION, np.random.default_rng([seed, fold]))
+        chosen = draw_groups(
+            candidates, VALIDATION_FRACTION, np.random.default_rng([seed, fold])
+        )
         validated = candidates["group"].isin(chosen).to_numpy()
     train = drop_leaking(candidates[~validated], candidates[validated])
     if not len(train) or (val != "none" and not validated.any()):
         raise RequestError(
-            f"with fold {fold} tested and VAL={val} no clip is left to train on, or to validate on; "
-            f"the folds are {folds}: give more folds, VAL=group or VAL=none"
+            f"with fold {fold} tested and VAL={val} no clip is left to train on, or to"
+            f" validate on; the folds are {folds}: give more folds, VAL=group or"
+            " VAL=none"
         )
     trained, validation, tested = (
-        part["clip_id"].to_numpy(dtype=object) for part in (train, candidates[validated], test)
+        part["clip_id"].to_numpy(dtype=object)
+        for part in (train, candidates[validated], test)
     )
     copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)
     used = rest["clip_id"].isin([*trained, *validation])
@@ -80,19 +92,33 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
     return clips[~clips["group"].isin(set(held_out["group"]))]
 
 
-def draw_groups(clips: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
-    """Draw a share of the groups, stratified by commonest class, but never all groups of a class."""
-    class_of = by_label(clips).groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0])
+def draw_groups(
+    clips: pd.DataFrame, share: float, rng: np.random.Generator
+) -> set[str]:
+    """Draw a share of the groups, stratified by commonest class, but never all groups
+    of a class.
+    """
+    class_of = (
+        by_label(clips)
+        .groupby("group")["label"]
+        .agg(lambda labels: labels.mode().iloc[0])
+    )
     shuffled = class_of.sample(frac=1, random_state=rng)
-    groups = {label: list(members.index) for label, members in shuffled.groupby(shuffled, sort=False)}
+    groups = {
+        label: list(members.index)
+        for label, members in shuffled.groupby(shuffled, sort=False)
+    }
     wanted = {label: share * len(members) for label, members in groups.items()}
     taken = {label: min(int(wanted[label]), len(groups[label]) - 1) for label in groups}
     missing = max(1, round(share * len(class_of))) - sum(taken.values())
-    for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):  # largest remainder first
+    # largest remainder first
+    for label in sorted(groups, key=lambda label: taken[label] - wanted[label]):
         if missing > 0 and taken[label] < len(groups[label]) - 1:
             taken[label] += 1
             missing -= 1
-    return {group for label, members in groups.items() for group in members[: taken[label]]}
+    return {
+        group for label, members in groups.items() for group in members[: taken[label]]
+    }
 
 
 def untrainable(clips: pd.DataFrame) -> str:
@@ -100,4 +126,8 @@ def untrainable(clips: pd.DataFrame) -> str:
     classes = clips["label"].unique()
     if len(classes) == 1:
         return f"no training yet: one class only ({classes[0]}), and it needs two"
-    return "no training yet: one fold only, and it needs two" if clips["fold"].nunique() == 1 else ""
+    return (
+        "no training yet: one fold only, and it needs two"
+        if clips["fold"].nunique() == 1
+        else ""
+    )

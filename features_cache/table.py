@@ -1,4 +1,6 @@
-"""The clip table: one row a clip, CLIP_COLUMNS in every stage. Pure functions of the table."""
+"""The clip table: one row a clip, CLIP_COLUMNS in every stage. Pure functions of the
+table.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,8 +10,18 @@ from numpy.typing import NDArray
 
 from commandline.errors import RequestError
 
-CLIP_COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
-# Seconds. A table has these columns only if some clip is a part of its file; 0 to 0 is a whole file.
+CLIP_COLUMNS = (
+    "clip_id",
+    "path",
+    "label",
+    "category",
+    "fold",
+    "group",
+    "copy_of",
+    "alteration",
+)
+# Seconds. A table has these columns only if some clip is a part of its file; 0 to 0 is
+# a whole file.
 WINDOW_COLUMNS = ("start", "end")
 NEEDED = ("clip_id", "label", "fold")  # other columns may be absent
 SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes
@@ -19,7 +31,8 @@ SOURCE_COLUMNS = {
     "source_hash": str,
     "source_seconds": np.float64,  # duration of the audio; 0 if unknown
 }
-# No class may have these names: they are columns of predictions.csv and of what predict prints and writes.
+# No class may have these names: they are columns of predictions.csv and of what predict
+# prints and writes.
 NO_CLASS_NAMES = (
     *("clip_id", "group", "split", "selection", "target", "fold"),
     *("file", "predicted", "start", "end"),
@@ -27,14 +40,16 @@ NO_CLASS_NAMES = (
 
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
-    """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names what is wrong.
+    """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names
+    what is wrong.
 
-    WINDOW_COLUMNS follow if some clip is a part of its file.
-    Absent optional columns become ''. A blank group becomes the clip's own id, or its original's group.
+    WINDOW_COLUMNS follow if some clip is a part of its file. Absent optional columns
+    become ''. A blank group becomes the clip's own id, or its original's group.
     """
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(
-            f"the clip table lacks the columns {', '.join(missing)}; it has {', '.join(table)}"
+            f"the clip table lacks the columns {', '.join(missing)}; it has"
+            f" {', '.join(table)}"
         )
     given = pd.DataFrame(table).reset_index(drop=True)
     clean = given.reindex(columns=list(CLIP_COLUMNS), fill_value="")
@@ -42,25 +57,39 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         if column != "fold":
             clean[column] = clean[column].fillna("").astype(str)
     try:
-        clean["fold"] = clean["fold"].astype("Int64").astype(np.int64)  # Int64 refuses fractions
+        # Int64 refuses fractions
+        clean["fold"] = clean["fold"].astype("Int64").astype(np.int64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise RequestError(f"the clip table's folds are not whole numbers: {error}") from None
+        raise RequestError(
+            f"the clip table's folds are not whole numbers: {error}"
+        ) from None
     if is_windowed(given) and (given["end"] > 0).any():
-        clean = clean.assign(**{column: given[column].astype(np.float64) for column in WINDOW_COLUMNS})
+        clean = clean.assign(
+            **{column: given[column].astype(np.float64) for column in WINDOW_COLUMNS}
+        )
     ids = clean["clip_id"]
     copies = clean["copy_of"] != ""
     if not len(ids):
         raise RequestError("the clip table is empty")
     if (ids == "").any():
-        raise RequestError(f"row {int((ids == '').argmax())} of the clip table has no clip_id")
+        raise RequestError(
+            f"row {int((ids == '').argmax())} of the clip table has no clip_id"
+        )
     for wrong, what in (
         (ids.duplicated(), "clip ids occur twice"),
-        (copies & ~clean["copy_of"].isin(ids[~copies]), "copies of clips that are no originals here"),
-        (copies.cummax() & ~copies, "altered copies must follow all originals; these originals follow one"),
+        (
+            copies & ~clean["copy_of"].isin(ids[~copies]),
+            "copies of clips that are no originals here",
+        ),
+        (
+            copies.cummax() & ~copies,
+            "altered copies must follow all originals; these originals follow one",
+        ),
     ):
         if wrong.any():
             raise RequestError(f"{what}: {', '.join(ids[wrong][:5])}")
-    blank = clean["group"].str.strip() == ""  # an original is its own group, a copy has its original's
+    # an original is its own group, a copy has its original's
+    blank = clean["group"].str.strip() == ""
     own = clean["copy_of"].where(copies, ids)
     group_of = dict(zip(ids, clean["group"].where(~blank, own)))
     return clean.assign(group=clean["group"].where(~blank, own.map(group_of)))
@@ -81,17 +110,24 @@ def spans(table: pd.DataFrame) -> list[tuple[float, float]]:
 def refuse_class_names(names: Iterable[str]) -> None:
     """RequestError if a class has one of NO_CLASS_NAMES."""
     if taken := ", ".join(sorted(set(names) & set(NO_CLASS_NAMES))):
-        raise RequestError(f"{taken}: no class may have the name of a column of predictions; rename them")
+        raise RequestError(
+            f"{taken}: no class may have the name of a column of predictions; rename"
+            " them"
+        )
 
 
 def has_tags(table: pd.DataFrame) -> bool:
     """Whether any clip has several labels or none; then every clip may."""
     labels = table["label"]
-    return bool((labels == "").any() or labels.str.contains(SEPARATOR, regex=False).any())
+    return bool(
+        (labels == "").any() or labels.str.contains(SEPARATOR, regex=False).any()
+    )
 
 
 def by_label(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with a row for each label of each clip; a clip without a label keeps one row, labelled ''."""
+    """The table with a row for each label of each clip; a clip without a label keeps
+    one row, labelled ''.
+    """
     return table.assign(label=table["label"].str.split(SEPARATOR)).explode("label")
 
 
@@ -103,7 +139,9 @@ def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np
     """
     split = pd.Series([*labels], dtype=object).str.split(SEPARATOR).explode()
     columns = pd.Index(classes).get_indexer(split)
-    indicator = np.zeros((split.index.max() + 1 if len(split) else 0, len(classes)), bool)
+    indicator = np.zeros(
+        (split.index.max() + 1 if len(split) else 0, len(classes)), bool
+    )
     indicator[split.index[columns >= 0], columns[columns >= 0]] = True
     return indicator
 
@@ -114,10 +152,19 @@ def originals(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFrame:
-    """The table with SOURCE_COLUMNS, carried over by clip id from `known`, else 0 and ''."""
-    sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS]).set_index("clip_id")
+    """The table with SOURCE_COLUMNS, carried over by clip id from `known`, else 0 and
+    ''.
+    """
+    sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS]).set_index(
+        "clip_id"
+    )
     columns = {
-        name: sources[name].reindex(table["clip_id"], fill_value=kind()).astype(kind).to_numpy()
+        name: (
+            sources[name]
+            .reindex(table["clip_id"], fill_value=kind())
+            .astype(kind)
+            .to_numpy()
+        )
         for name, kind in SOURCE_COLUMNS.items()
     }
     return table.assign(**columns)

@@ -3,17 +3,24 @@
 The order of writing, and why a kill between any two steps is harmless:
 
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
-2. Under the feature's exclusive lock the run drafts a file under another name, reserves its disk space,
-   copies the clips that are still up to date, synchronises and renames it. A kill before the rename leaves a
-   draft that the next run overwrites; a kill after it leaves a whole file.
-3. index.h5 is replaced in the same way, after the files that it links to (index.py). After a kill before
-   this, the next run does it. Until then the old labels hold, and rows are found by clip id, so no clip gets
-   another's label.
-4. Workers write each clip at its own place: 0 as state word, the values, the final state word
-   (feature_file.py). After a kill in between the state is 0, and the clip counts as not done.
-5. At the end all files are synchronised and the claim is removed. A kill before this: see claims.py.
+2. Under the feature's exclusive lock the run drafts a file under another name, reserves
+  its disk space,
+   copies the clips that are still up to date, synchronises and renames it. A kill
+   before the rename leaves a draft that the next run overwrites; a kill after it leaves
+   a whole file.
+3. index.h5 is replaced in the same way, after the files that it links to (index.py).
+  After a kill before
+   this, the next run does it. Until then the old labels hold, and rows are found by
+   clip id, so no clip gets another's label.
+4. Workers write each clip at its own place: 0 as state word, the values, the final
+  state word
+   (feature_file.py). After a kill in between the state is 0, and the clip counts as not
+   done.
+5. At the end all files are synchronised and the claim is removed. A kill before this:
+  see claims.py.
 
-After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its structure half-written.
+After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its
+structure half-written.
 """
 
 import os
@@ -41,13 +48,17 @@ from features_cache.table import rows_of
 from storage.files import draft_of, replaced
 from storage.system import allocate
 
-Clips = Iterable[tuple[int, NDArray, int]]  # row in the file (or place of the feature), values, state word
+# row in the file (or place of the feature), values, state word
+Clips = Iterable[tuple[int, NDArray, int]]
 
 
-def write_batch(files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]) -> None:
+def write_batch(
+    files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]
+) -> None:
     """Write a worker's clips as they are computed.
 
-    batch  each clip's row in the files, and its values as (place of the feature in `files`, values, state)
+    batch  each clip's row in the files, and its values as (place of the feature in
+           `files`, values, state)
 
     RunIsGone if the run that claimed them has ended.
     """
@@ -105,7 +116,8 @@ def stored_clips(
 ) -> StoredClips:
     """The state of these clips in the file of `spec`, by id and fingerprint.
 
-    check  clips whose CRC is compared too, unless the file is unchanged since its last verification
+    check  clips whose CRC is compared too, unless the file is unchanged since its last
+           verification
     """
     none = np.zeros(len(clip_ids), bool)
     nothing = StoredClips(none, none, np.full(len(clip_ids), -1))
@@ -124,19 +136,29 @@ def stored_clips(
         checked[check] = not is_verified(file.path)
     status = file.status(row_of, keys, checked)
     return StoredClips(
-        status.done, status.damaged, row_of, file, fits=np.array_equal(file.clip_ids, clip_ids)
+        status.done,
+        status.damaged,
+        row_of,
+        file,
+        fits=np.array_equal(file.clip_ids, clip_ids),
     )
 
 
 def written_to(folder: Path, stored: str) -> str:
-    """The run that is writing this feature, whose file must not be replaced; '' if there is none."""
+    """The run that is writing this feature, whose file must not be replaced; '' if
+    there is none.
+    """
     probe = lock(folder, stored)
     try:
         if probe.take():
             return ""
     finally:
         probe.release()
-    alive = (str(claim) for _, claim, lives in claims(folder) if lives and stored in claim.features)
+    alive = (
+        str(claim)
+        for _, claim, lives in claims(folder)
+        if lives and stored in claim.features
+    )
     return next(alive, "another process")
 
 
@@ -148,17 +170,21 @@ def ready(
     keys: NDArray[np.uint64],
     stored: StoredClips,
 ) -> Iterator[FeatureFile]:
-    """The feature's file for these clips under a shared lock, made again if `stored` does not fit."""
+    """The feature's file for these clips under a shared lock, made again if `stored`
+    does not fit.
+    """
     path = folder / f"{spec.stored}.h5"
     own_lock = lock(folder, spec.stored)
     try:
         if not stored.fits:
             own_lock.take(wait=True)
             kept: Clips = ()
-            if stored.file:  # state words are copied unchanged, so that damage stays visible
+            # state words are copied unchanged, so that damage stays visible
+            if stored.file:
                 values = stored.file.map()
                 states = stored.file.map(state=True)
-                done = stored.file.status(stored.row_of, keys).done  # also what other runs wrote meanwhile
+                # also what other runs wrote meanwhile
+                done = stored.file.status(stored.row_of, keys).done
                 kept = (
                     (row, values[place], int(states[place]))
                     for row, place in enumerate(stored.row_of.tolist())
@@ -166,23 +192,32 @@ def ready(
                 )
             _make(path, spec, clip_ids, kept)
         own_lock.take(shared=True, wait=True)
-        draft_of(path).unlink(missing_ok=True)  # a killed run left it: drafting needs the exclusive lock
+        # a killed run left it: drafting needs the exclusive lock
+        draft_of(path).unlink(missing_ok=True)
         yield read_header(path.absolute())
     finally:
         own_lock.release()
 
 
-def install(folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
+def install(
+    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
+) -> None:
     """Make the file of a new feature; RequestError if it exists."""
     path = folder / f"{spec.stored}.h5"
     with lock(folder, spec.stored):
         if path.exists():
-            raise RequestError(f"{folder} has {spec.stored} already; remove {path.name} first")
+            raise RequestError(
+                f"{folder} has {spec.stored} already; remove {path.name} first"
+            )
         _make(path, spec, clip_ids, clips)
 
 
-def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips) -> None:
-    """Draft the file, reserve its space, copy the clips, rename it; the caller holds its lock."""
+def _make(
+    path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
+) -> None:
+    """Draft the file, reserve its space, copy the clips, rename it; the caller holds
+    its lock.
+    """
     try:
         with replaced(path) as draft:
             write_structure(draft, spec, clip_ids)
@@ -196,4 +231,6 @@ def _make(path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Cl
         if error.errno is None:
             raise RequestError(f"{path} cannot be made, {needed}: {error}") from error
         # replaces HDF5's three lines of detail
-        raise OSError(error.errno, os.strerror(error.errno), f"{path}, {needed}") from error
+        raise OSError(
+            error.errno, os.strerror(error.errno), f"{path}, {needed}"
+        ) from error

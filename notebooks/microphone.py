@@ -4,8 +4,8 @@
     microphone            # the last line of a cell shows the button
     microphone.clip()     # in a later cell: the recording, or None
 
-The recording goes from the browser to Python and nowhere else. If the page offers no microphone, the
-button is grey and a sentence says what to do.
+The recording goes from the browser to Python and nowhere else. If the page offers no
+microphone, the button is grey and a sentence says what to do.
 """
 
 from pathlib import Path
@@ -27,8 +27,12 @@ class Microphone(anywidget.AnyWidget):
     samples = traitlets.Bytes(b"").tag(sync=True)
 
     def clip(self, sample_rate: int = fs.RATE) -> fs.Clip | None:
-        """The recording, mono, resampled to `sample_rate` in Hz; None while nothing is recorded."""
+        """The recording, mono, resampled to `sample_rate` in Hz; None while nothing is
+        recorded.
+        """
         if not self.samples:
             return None
         recorded = np.frombuffer(self.samples, dtype="<f4")
-        return fs.Clip(soxr.resample(recorded, self.sample_rate, sample_rate), sample_rate)
+        return fs.Clip(
+            soxr.resample(recorded, self.sample_rate, sample_rate), sample_rate
+        )

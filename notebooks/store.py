@@ -1,11 +1,13 @@
-"""Execute the notebooks and store their outputs, so that each is a page of the documentation.
+"""Execute the notebooks and store their outputs, so that each is a page of the
+documentation.
 
     python -m notebooks.store                    # all of them: some minutes
     python -m notebooks.store 2_describe play    # some
-    python -m notebooks.store --dry-run          # whether all of them run here; nothing is written
+    python -m notebooks.store --dry-run          # whether all of them run here; nothing
+        is written
 
-While the cells run, the answers of course_solutions.py stand in them. Figures, tables and text are stored;
-players, sliders and the outputs of checks are not.
+While the cells run, the answers of course_solutions.py stand in them. Figures, tables
+and text are stored; players, sliders and the outputs of checks are not.
 """
 
 import argparse
@@ -50,7 +52,9 @@ def solutions(name: str) -> dict[str, str]:
     text = (FOLDER / "course_solutions.py").read_text(encoding="utf-8")
     parts = re.split(r"^# %% (\w+) ([\w-]+)\n", text, flags=re.MULTILINE)
     triples = zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
-    return {cell: answer.strip() for notebook, cell, answer in triples if notebook == name}
+    return {
+        cell: answer.strip() for notebook, cell, answer in triples if notebook == name
+    }
 
 
 def with_answers(notebook: NotebookNode, answers: dict[str, str]) -> NotebookNode:
@@ -67,7 +71,9 @@ def execute(notebook: NotebookNode, folder: Path = FOLDER) -> None:
     """Run all cells in this folder, as Jupyter does."""
     where = {"metadata": {"path": str(folder)}}
     inline = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    client = NotebookClient(notebook, timeout=SECONDS, record_timing=False, resources=where)
+    client = NotebookClient(
+        notebook, timeout=SECONDS, record_timing=False, resources=where
+    )
     try:
         client.execute(env=inline)
     except CellTimeoutError:  # a kernel's reply may be lost; the second try gets it
@@ -80,7 +86,9 @@ def elsewhere(notebook: NotebookNode, folder: str) -> NotebookNode:
         if cell.cell_type == "code":
             both = ", ".join(f"Path({folder!r}, {part!r})" for part in ("data", "runs"))
             cell.source = cell.source.replace("prepare.folders()", both)
-            cell.source = cell.source.replace('HOME / "reports"', f"Path({folder!r}, 'reports')")
+            cell.source = cell.source.replace(
+                'HOME / "reports"', f"Path({folder!r}, 'reports')"
+            )
     return notebook
 
 
@@ -93,13 +101,23 @@ def store(name: str) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = [] if cell.id.startswith("check") else list(kept(outputs[cell.id]))
-            hidden = cell.id.startswith("reveal")  # folded away until the prediction is made
-            cell.metadata = {"tags": ["hide-output"], "jupyter": {"outputs_hidden": True}} if hidden else {}
+            cell.outputs = (
+                [] if cell.id.startswith("check") else list(kept(outputs[cell.id]))
+            )
+            # folded away until the prediction is made
+            hidden = cell.id.startswith("reveal")
+            cell.metadata = (
+                {"tags": ["hide-output"], "jupyter": {"outputs_hidden": True}}
+                if hidden
+                else {}
+            )
     notebook.metadata.pop("widgets", None)
     size = len(nbformat.writes(notebook))
     if size > LARGEST:
-        raise SystemExit(f"{name} would have {size:,} bytes, more than {LARGEST:,}: draw fewer figures")
+        raise SystemExit(
+            f"{name} would have {size:,} bytes, more than {LARGEST:,}: draw fewer"
+            " figures"
+        )
     save(name, notebook)
     print(f"{name}: {size:,} bytes")
 
@@ -107,7 +125,11 @@ def store(name: str) -> None:
 def kept(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
     """The stored outputs of a cell: printed text in one piece, tables, figures."""
     outputs = list(outputs)
-    printed = "".join(one.text for one in outputs if one.output_type == "stream" and one.name == "stdout")
+    printed = "".join(
+        one.text
+        for one in outputs
+        if one.output_type == "stream" and one.name == "stdout"
+    )
     if printed:
         yield new_output("stream", name="stdout", text=plain(printed))
     for output in outputs:
@@ -121,13 +143,17 @@ def kept(outputs: Iterable[NotebookNode]) -> Iterable[NotebookNode]:
 
 
 def plain(text: str) -> str:
-    """The text without this machine's folder, and with the last state of each progress bar alone."""
+    """The text without this machine's folder, and with the last state of each progress
+    bar alone.
+    """
     lines = [line.rsplit("\r", 1)[-1] for line in text.split("\n")]
     return "\n".join(lines).replace(f"{HOME}/", "")
 
 
 def smaller(png: str) -> str:
-    """The figure with few colours and at most WIDTH pixels wide: a third of its size."""
+    """The figure with few colours and at most WIDTH pixels wide: a third of its
+    size.
+    """
     figure = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     figure.thumbnail((WIDTH, figure.height), Image.Resampling.LANCZOS)
     figure = figure.quantize(COLOURS)
@@ -137,9 +163,17 @@ def smaller(png: str) -> str:
 
 
 def main(given: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
-    parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="without .ipynb; all by default")
-    parser.add_argument("--dry-run", action="store_true", help="execute them with the answers, write nothing")
+    parser = argparse.ArgumentParser(
+        description="Execute notebooks and store their outputs."
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NOTEBOOK", help="without .ipynb; all by default"
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="execute them with the answers, write nothing",
+    )
     options = parser.parse_args(given)
     with tempfile.TemporaryDirectory() as folder:
         for name in options.names or names():

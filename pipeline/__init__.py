@@ -1,1 +1,3 @@
-"""Audio to features: datasets, decoding, the feature registry, and the parallel extraction stage."""
+"""Audio to features: datasets, decoding, the feature registry, and the parallel
+extraction stage.
+"""

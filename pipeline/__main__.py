@@ -27,21 +27,27 @@ def windows(options: WindowsCommand) -> int:
 
 
 def features(options: FeaturesCommand) -> int:
-    """Extract features of all clips into the cache, in parallel; a repeated command continues."""
+    """Extract features of all clips into the cache, in parallel; a repeated command
+    continues.
+    """
     from pipeline.extract import run
 
     return run(options)
 
 
 def plan(options: ExtractOptions) -> int:
-    """Show the megabytes and seconds of each feature, and the feature maps that `features` would compute."""
+    """Show the megabytes and seconds of each feature, and the feature maps that
+    `features` would compute.
+    """
     from pipeline.extract import plan as run
 
     return run(options)
 
 
 def list_(options: ListCommand) -> None:
-    """List the features with rows, frames, megabytes and units; `list NAME` shows one feature's card."""
+    """List the features with rows, frames, megabytes and units; `list NAME` shows one
+    feature's card.
+    """
     from pipeline.listing import run
 
     run(options)
@@ -62,7 +68,9 @@ def check(options: SourceOptions) -> int:
 
 
 def verify(options: VerifyCommand) -> int:
-    """Check a cache for damage; RECOMPUTE=N also computes N clips by plain librosa and compares."""
+    """Check a cache for damage; RECOMPUTE=N also computes N clips by plain librosa and
+    compares.
+    """
     from pipeline.verify import run
 
     return run(options)

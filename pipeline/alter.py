@@ -1,7 +1,8 @@
-"""Altered copies of clips: one decorated function for each alteration, a short text for each copy.
+"""Altered copies of clips: one decorated function for each alteration, a short text for
+each copy.
 
-The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, decides the copy completely:
-the same text and samples give the same bytes.
+The text, such as `pitch(semitones=-1.73)` or `noise(snr_db=21.4,seed=90210)`, decides
+the copy completely: the same text and samples give the same bytes.
 """
 
 import hashlib
@@ -23,7 +24,9 @@ SHORTEST = 16  # samples that the phase vocoder needs
 
 
 class Alteration(NamedTuple):
-    """The range of each parameter, and the function (y, sample_rate, **parameters) -> y."""
+    """The range of each parameter, and the function (y, sample_rate, **parameters) ->
+    y.
+    """
 
     ranges: dict[str, tuple[float, float]]
     function: Function
@@ -33,9 +36,11 @@ ALTERATIONS: Registry[Alteration] = Registry("alteration")
 
 
 def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
-    """Decorator: register a function (y, sample_rate, **parameters) -> y under its name.
+    """Decorator: register a function (y, sample_rate, **parameters) -> y under its
+    name.
 
-    Values are drawn uniformly from the ranges: integers if the lower end is an integer, else three decimals.
+    Values are drawn uniformly from the ranges: integers if the lower end is an integer,
+    else three decimals.
 
     @alteration(db=(-12.0, 12.0))
     def gain(y, sample_rate, db): ...
@@ -44,22 +49,32 @@ def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
 
 
 def vocode(effect: str, y: Samples, **words: float) -> Samples:
-    """Apply one of librosa's phase-vocoder effects; a clip of fewer than SHORTEST samples stays unchanged."""
+    """Apply one of librosa's phase-vocoder effects; a clip of fewer than SHORTEST
+    samples stays unchanged.
+    """
     import librosa
 
     n_fft = min(N_FFT, 1 << (len(y).bit_length() - 1))
-    return y if len(y) < SHORTEST else getattr(librosa.effects, effect)(y, n_fft=n_fft, **words)
+    return (
+        y
+        if len(y) < SHORTEST
+        else getattr(librosa.effects, effect)(y, n_fft=n_fft, **words)
+    )
 
 
 @alteration(semitones=(-2.0, 2.0))
 def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
-    """Raise or lower the pitch and keep the length; beyond two semitones the class might change."""
+    """Raise or lower the pitch and keep the length; beyond two semitones the class
+    might change.
+    """
     return vocode("pitch_shift", y, sr=sample_rate, n_steps=semitones)
 
 
 @alteration(rate=(0.8, 1.25))
 def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
-    """Play faster (rate above 1) or slower at the same pitch, so that the clip becomes shorter or longer."""
+    """Play faster (rate above 1) or slower at the same pitch, so that the clip becomes
+    shorter or longer.
+    """
     return vocode("time_stretch", y, rate=rate)
 
 
@@ -72,7 +87,9 @@ def noise(y: Samples, sample_rate: int, snr_db: float, seed: int) -> Samples:
 
 @alteration(db=(-12.0, 12.0))
 def gain(y: Samples, sample_rate: int, db: float) -> Samples:
-    """Make the clip softer, or louder up to full scale: a copy clips no more than its original."""
+    """Make the clip softer, or louder up to full scale: a copy clips no more than its
+    original.
+    """
     peak = float(np.abs(y).max(initial=0))
     return y * min(10 ** (db / 20), max(1.0, 1 / peak if peak else 1.0))
 
@@ -86,20 +103,25 @@ def shift(y: Samples, sample_rate: int, share: float) -> Samples:
 def draw_alteration(clip_id: str, number: int, chosen: Sequence[str], seed: int) -> str:
     """The text of a clip's alteration for its copy `number`, counted from 1.
 
-    Each clip goes through the chosen alterations in an order of its own, again and again.
+    Each clip goes through the chosen alterations in an order of its own, again and
+    again.
     """
     order = _generator(seed, clip_id).permutation(len(chosen))
     name = chosen[order[(number - 1) % len(chosen)]]
     rng = _generator(seed, clip_id, number)
-    parameters = [
-        f"{key}={rng.integers(low, int(high)) if isinstance(low, int) else round(rng.uniform(low, high), 3)}"
-        for key, (low, high) in ALTERATIONS[name].ranges.items()
-    ]
+    parameters = []
+    for key, (low, high) in ALTERATIONS[name].ranges.items():
+        if isinstance(low, int):
+            value: object = rng.integers(low, int(high))
+        else:
+            value = round(rng.uniform(low, high), 3)
+        parameters.append(f"{key}={value}")
     return f"{name}({','.join(parameters)})"
 
 
 def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
-    """The altered clip, (samples,) float32: cut or padded with zeros to the length of `y`.
+    """The altered clip, (samples,) float32: cut or padded with zeros to the length of
+    `y`.
 
     RequestError if `text` names no alteration, or lacks a parameter.
     """
@@ -114,21 +136,31 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
     return np.pad(altered, (0, len(y) - len(altered))).astype(np.float32, copy=False)
 
 
-def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.DataFrame:
-    """The table followed by `copies` altered copies of every clip: all `<id>~1`, then all `<id>~2` and so on.
+def with_copies(
+    table: pd.DataFrame, copies: int, alter: str, seed: int
+) -> pd.DataFrame:
+    """The table followed by `copies` altered copies of every clip: all `<id>~1`, then
+    all `<id>~2` and so on.
 
-    `alter` lists alterations, as in `pitch,stretch,noise`; RequestError for an unknown name or an empty list.
-    A copy has its original's path, label, group and fold. Its alteration depends only on `alter`, the
-    seed, the clip's id and the copy's number, so more copies or clips change no copy that exists.
+    `alter` lists alterations, as in `pitch,stretch,noise`; RequestError for an unknown
+    name or an empty list. A copy has its original's path, label, group and fold. Its
+    alteration depends only on `alter`, the seed, the clip's id and the copy's number,
+    so more copies or clips change no copy that exists.
     """
-    chosen = sorted({name for name in re.split(r"[,\s]+", alter) if name and ALTERATIONS[name]})
+    chosen = sorted(
+        {name for name in re.split(r"[,\s]+", alter) if name and ALTERATIONS[name]}
+    )
     if not chosen:
-        raise RequestError(f"ALTER names no alteration; expected some of {','.join(ALTERATIONS)}")
+        raise RequestError(
+            f"ALTER names no alteration; expected some of {','.join(ALTERATIONS)}"
+        )
     altered = [
         table.assign(
             clip_id=table["clip_id"] + f"~{number}",
             copy_of=table["clip_id"],
-            alteration=[draw_alteration(clip, number, chosen, seed) for clip in table["clip_id"]],
+            alteration=[
+                draw_alteration(clip, number, chosen, seed) for clip in table["clip_id"]
+            ],
         )
         for number in range(1, copies + 1)
     ]
@@ -136,6 +168,8 @@ def with_copies(table: pd.DataFrame, copies: int, alter: str, seed: int) -> pd.D
 
 
 def _generator(*parts: object) -> np.random.Generator:
-    """A generator seeded by the parts, equal in every process; Python's own `hash` would not be."""
+    """A generator seeded by the parts, equal in every process; Python's own `hash`
+    would not be.
+    """
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))

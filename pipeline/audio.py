@@ -1,12 +1,15 @@
-"""Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded or cut.
+"""Decode any audio file that libsndfile reads: float32, mono, at a wanted rate, padded
+or cut.
 
-The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, with one exception: an MP3
-whose header does not state its length. There librosa may lose the end and keeps about 12 ms of the encoder's
-delay; here the frames are counted. Files are decoded in blocks, and no further than a clip needs. A file that
-is found damaged is refused with the reason.
+The samples are those of `librosa.load(path, sr=sample_rate)` within rounding, with one
+exception: an MP3 whose header does not state its length. There librosa may lose the end
+and keeps about 12 ms of the encoder's delay; here the frames are counted. Files are
+decoded in blocks, and no further than a clip needs. A file that is found damaged is
+refused with the reason.
 
-Only regular files are opened. `decode` refuses to read more than MOST_SAMPLES, before or after resampling,
-because a small file may unpack to a huge one. `blocks` has no such limit: it holds one block at a time.
+Only regular files are opened. `decode` refuses to read more than MOST_SAMPLES, before
+or after resampling, because a small file may unpack to a huge one. `blocks` has no such
+limit: it holds one block at a time.
 """
 
 import io
@@ -30,24 +33,35 @@ from pipeline import mp3
 
 Samples = NDArray[np.float32]
 
-THREADS = 8  # opening a file waits for the disk, and libsndfile works outside Python's lock
+# opening a file waits for the disk, and libsndfile works outside Python's lock
+THREADS = 8
 BLOCK = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
-LEAST_RATE, MOST_RATE = 100, 10_000_000  # Hz; a header with a rate beyond them is damaged
-LARGEST_SAMPLE = 1e10  # five times full scale of 32 bits; power spectra of far larger ones overflow
-LEAST_REACH = 0.25, 4096  # seconds, samples: the larger is read beyond each cut; soxr needs less
+# Hz; a header with a rate beyond them is damaged
+LEAST_RATE, MOST_RATE = 100, 10_000_000
+# five times full scale of 32 bits; power spectra of far larger ones overflow
+LARGEST_SAMPLE = 1e10
+# seconds, samples: the larger is read beyond each cut; soxr needs less
+LEAST_REACH = 0.25, 4096
 MP3_PART = 300  # seconds between the places where the decoder of an MP3 begins anew
 ROUNDED = 0.05  # seconds that a clip may end after its file, because tables round
 
-# Names of audio files, readable or not: a file that cannot be decoded is reported with its reason.
+# Names of audio files, readable or not: a file that cannot be decoded is reported with
+# its reason.
 AUDIO_FILE = re.compile(
     r".*\.(wave?|flac|og[ga]|opus|mp3|aif[fc]?|au|snd|caf|w64|rf64|m4a|mp4|aac|wma|amr|3gp|webm)",
     re.IGNORECASE | re.DOTALL,
 )
-NOT_AUDIO = "not audio that libsndfile reads: convert it (ffmpeg -i a.m4a a.flac), or replace it"
+NOT_AUDIO = (
+    "not audio that libsndfile reads: convert it (ffmpeg -i a.m4a a.flac), or"
+    " replace it"
+)
 
-# libsndfile accepts a header that promises too many bytes; it logs that number, and mostly the true one.
-PROMISED = re.compile(r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?")
+# libsndfile accepts a header that promises too many bytes; it logs that number, and
+# mostly the true one.
+PROMISED = re.compile(
+    r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?"
+)
 CHUNK_PADDING = 64  # extra bytes that the header of an intact file may promise
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
 
@@ -67,8 +81,9 @@ class Info(NamedTuple):
 class OpenFile(soundfile.SoundFile):
     """A file that is read block by block, without a seek in between.
 
-    soundfile seeks to its own position after each block. In an MP3 of a low bit rate the decoder then loses
-    the data that earlier frames hold for later ones, and some milliseconds are wrong.
+    soundfile seeks to its own position after each block. In an MP3 of a low bit rate
+    the decoder then loses the data that earlier frames hold for later ones, and some
+    milliseconds are wrong.
     """
 
     def seekable(self) -> bool:
@@ -79,24 +94,32 @@ Span = tuple[float, float]  # (start, end) of a clip in its file, seconds
 WHOLE = 0.0, 0.0  # the span that stands for the whole file
 
 
-def load_clip(path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE) -> Samples:
-    """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32; zeros behind its end.
+def load_clip(
+    path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE
+) -> Samples:
+    """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32;
+    zeros behind its end.
 
-    AudioError if the file is missing, empty, damaged or not audio; if it ends more than ROUNDED before the
-    span does; if more than MOST_SAMPLES would be read; if the part that is read has NaN or samples beyond
-    LARGEST_SAMPLE.
+    AudioError if the file is missing, empty, damaged or not audio; if it ends more than
+    ROUNDED before the span does; if more than MOST_SAMPLES would be read; if the part
+    that is read has NaN or samples beyond LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
 
 
-_last = threading.local()  # keeps the last recording open, because a worker takes one window after the other
+# keeps the last recording open, because a worker takes one window after the other
+_last = threading.local()
 
 
 def decode(
-    path: str | Path, sample_rate: int | None = None, seconds: float | None = None, span: Span = WHOLE
+    path: str | Path,
+    sample_rate: int | None = None,
+    seconds: float | None = None,
+    span: Span = WHOLE,
 ) -> Samples:
-    """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least its first `seconds`.
+    """A clip as mono float32 (n,), at its file's or a given rate: whole, or at least
+    its first `seconds`.
 
     AudioError as in `load_clip`.
     """
@@ -118,19 +141,22 @@ def decode(
 
 
 class Recording:
-    """An open file that windows are read from; a window reuses samples that were read for the one before it.
+    """An open file that windows are read from; a window reuses samples that were read
+    for the one before it.
 
-    Each window equals the same span of the whole resampled recording, to 1e-6. It is read with a margin on
-    each side, for the filters of the resampling and for a decoder after a seek. Reading begins at a sample
-    that the resampling maps to a whole sample.
+    Each window equals the same span of the whole resampled recording, to 1e-6. It is
+    read with a margin on each side, for the filters of the resampling and for a decoder
+    after a seek. Reading begins at a sample that the resampling maps to a whole sample.
 
-    The last bits of an MP3's samples depend on where its decoder began. So that a window never depends on the
-    windows before it, an MP3 is decoded anew from the beginning of each MP3_PART.
+    The last bits of an MP3's samples depend on where its decoder began. So that a
+    window never depends on the windows before it, an MP3 is decoded anew from the
+    beginning of each MP3_PART.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.file = _opened(path)
-        self.begin = 0  # place in the file where the samples `y` begin; -1 after an error
+        # place in the file where the samples `y` begin; -1 after an error
+        self.begin = 0
         self.y = np.empty(0, np.float32)  # the samples that were read last
         self.part = 0  # place in the file where an MP3's decoder began
 
@@ -142,15 +168,22 @@ class Recording:
         ends = self.file.frames / rate
         if start >= ends or end > ends + ROUNDED:
             raise AudioError(
-                f"too short: the clip lasts from {start:.7g} to {end:.7g} s, the file {ends:.7g} s"
+                f"too short: the clip lasts from {start:.7g} to {end:.7g} s, the file"
+                f" {ends:.7g} s"
             )
         first = round(start * wanted)
         last = first + round((end - start) * wanted)
         whole = rate // math.gcd(rate, wanted)
         begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
         stop = min(self.file.frames, last * rate // wanted + _reach(rate))
-        part = begin // (MP3_PART * rate) * (MP3_PART * rate) if self.file.format == "MP3" else self.part
-        follows = 0 <= self.begin <= begin <= self.begin + len(self.y) and part == self.part
+        part = (
+            begin // (MP3_PART * rate) * (MP3_PART * rate)
+            if self.file.format == "MP3"
+            else self.part
+        )
+        follows = (
+            0 <= self.begin <= begin <= self.begin + len(self.y) and part == self.part
+        )
         y = self.y[begin - self.begin :] if follows else self.y[:0]
         self.begin = -1
         if not follows:
@@ -160,7 +193,9 @@ class Recording:
             y = np.concatenate([y, _samples(self.file, lacking, wanted)])
         self.begin, self.y = begin, y
         skipped = begin * wanted // rate
-        return resample(y[: stop - begin], rate, wanted)[first - skipped : last - skipped]
+        return resample(y[: stop - begin], rate, wanted)[
+            first - skipped : last - skipped
+        ]
 
     def _go_to(self, begin: int, part: int) -> None:
         source = self.file.name
@@ -186,21 +221,29 @@ def _reach(rate: int) -> int:
 
 
 def _samples(file: soundfile.SoundFile, frames: int, sample_rate: int) -> Samples:
-    """The next `frames` of an open file, mono; AudioError if that is more than MOST_SAMPLES."""
+    """The next `frames` of an open file, mono; AudioError if that is more than
+    MOST_SAMPLES.
+    """
     most = frames * max(1.0, sample_rate / file.samplerate)
     if most > MOST_SAMPLES:
-        raise AudioError(f"too long: {most:.3g} samples, at most {MOST_SAMPLES:.3g} are read")
+        raise AudioError(
+            f"too long: {most:.3g} samples, at most {MOST_SAMPLES:.3g} are read"
+        )
     return np.concatenate(list(_mono_blocks(file, frames)))
 
 
 def blocks(path: str | Path) -> Iterator[Samples]:
-    """A whole file, however long, as mono blocks at its own rate; AudioError as in `load_clip`."""
+    """A whole file, however long, as mono blocks at its own rate; AudioError as in
+    `load_clip`.
+    """
     with _opened(path) as file:
         yield from _mono_blocks(file, file.frames)
 
 
 def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
-    """`librosa.resample(y, orig_sr=rate, target_sr=sample_rate)`: soxr's high quality, length rounded up."""
+    """`librosa.resample(y, orig_sr=rate, target_sr=sample_rate)`: soxr's high quality,
+    length rounded up.
+    """
     if rate == sample_rate:
         return y
     resampled = soxr.resample(y, rate, sample_rate, quality="HQ")
@@ -209,13 +252,17 @@ def resample(y: Samples, rate: int, sample_rate: int) -> Samples:
 
 
 def file_info(path: str | Path) -> Info:
-    """Rate, length and channels; AudioError if the file cannot be opened or is found damaged."""
+    """Rate, length and channels; AudioError if the file cannot be opened or is found
+    damaged.
+    """
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
 
 def version(path: str | Path) -> tuple[int, int]:
-    """Size of a file, and time of its last change in ns; zeros if they cannot be read."""
+    """Size of a file, and time of its last change in ns; zeros if they cannot be
+    read.
+    """
     try:
         status = Path(path).stat()
     except (OSError, ValueError):  # ValueError: a name with a zero byte
@@ -234,7 +281,9 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
 
     files = list(dict.fromkeys(paths))  # a recording has many windows
     with ThreadPoolExecutor(THREADS) as threads:
-        infos = progress(threads.map(info, files), total=len(files), label="headers", unit="files")
+        infos = progress(
+            threads.map(info, files), total=len(files), label="headers", unit="files"
+        )
         answers = dict(zip(files, infos))
     return [answers[path] for path in paths]
 
@@ -262,7 +311,9 @@ def _opened(name: str | Path) -> soundfile.SoundFile:
                 file = OpenFile(io.BytesIO(with_length))
     except mp3.CutOff:
         file.close()
-        raise AudioError("truncated: the file ends in the middle of an MPEG frame") from None
+        raise AudioError(
+            "truncated: the file ends in the middle of an MPEG frame"
+        ) from None
     except OSError as error:
         raise AudioError(f"cannot be read: {error}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
@@ -270,7 +321,8 @@ def _opened(name: str | Path) -> soundfile.SoundFile:
     try:
         _refuse_damaged(file, path)
     except AudioError:
-        file.close()  # the error may be kept, and its traceback would keep the file open
+        # the error may be kept, and its traceback would keep the file open
+        file.close()
         raise
     return file
 
@@ -278,15 +330,19 @@ def _opened(name: str | Path) -> soundfile.SoundFile:
 def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
     if not LEAST_RATE <= file.samplerate <= MOST_RATE:
         raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
-    if file.format == "RAW":  # guessed for .au, .vox and the like: text would become noise
+    # guessed for .au, .vox and the like: text would become noise
+    if file.format == "RAW":
         raise AudioError(NOT_AUDIO)
-    for promised, actual in PROMISED.findall(file.extra_info):  # a WAV cut off in its data plays to the cut
+    # a WAV cut off in its data plays to the cut
+    for promised, actual in PROMISED.findall(file.extra_info):
         actual = actual or path.stat().st_size
         if int(promised) > int(actual) + CHUNK_PADDING:
             raise AudioError(
-                f"truncated: its header promises {promised} bytes of audio, the file holds {actual}"
+                f"truncated: its header promises {promised} bytes of audio, the file"
+                f" holds {actual}"
             )
-    if file.format == "FLAC":  # a flipped header bit can promise days; the last sample exposes it in 0.3 ms
+    # a flipped header bit can promise days; the last sample exposes it in 0.3 ms
+    if file.format == "FLAC":
         try:
             file.seek(file.frames - 1)
             last = len(file.read(1))
@@ -294,21 +350,28 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
         except (soundfile.SoundFileError, RuntimeError):
             last = 0
         if not last:
-            raise AudioError(f"truncated: its header promises {file.frames} samples, the file holds fewer")
+            raise AudioError(
+                f"truncated: its header promises {file.frames} samples, the file holds"
+                " fewer"
+            )
     if file.format == "OGG":  # libsndfile silently drops a page that is cut off
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - LONGEST_PAGE))
             page = stream.read()
         page = page[max(0, page.rfind(b"OggS")) :]
         segments = page[26] if len(page) > 26 else 255
-        if not page.startswith(b"OggS") or len(page) < 27 + segments + sum(page[27 : 27 + segments]):
+        if not page.startswith(b"OggS") or len(page) < 27 + segments + sum(
+            page[27 : 27 + segments]
+        ):
             raise AudioError("truncated: the file ends in the middle of an Ogg page")
     if not file.frames:
         raise AudioError("empty: the file holds no samples")
 
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
-    """The mean of the channels in blocks, `limit` frames in all; AudioError for fewer, or unfit samples."""
+    """The mean of the channels in blocks, `limit` frames in all; AudioError for fewer,
+    or unfit samples.
+    """
     size = max(1, BLOCK // file.channels)
     left = limit
     while left > 0:
@@ -317,16 +380,22 @@ def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:
         except (soundfile.SoundFileError, RuntimeError) as error:
             raise AudioError(f"damaged: decoding stopped, {error}") from None
         if not len(block):
-            raise AudioError(f"truncated: {limit - left} of {limit} samples could be decoded")
+            raise AudioError(
+                f"truncated: {limit - left} of {limit} samples could be decoded"
+            )
         left -= len(block)
         y = block[:, 0] if file.channels == 1 else block.mean(axis=1)
         peak = np.abs(y).max()  # NaN if any sample is NaN
         if not np.isfinite(peak):
             bad = np.count_nonzero(~np.isfinite(y))
-            raise AudioError(f"{bad} of {len(y)} samples read are NaN, infinite or beyond float32 (3.4e+38)")
+            raise AudioError(
+                f"{bad} of {len(y)} samples read are NaN, infinite or beyond float32"
+                " (3.4e+38)"
+            )
         if peak > LARGEST_SAMPLE:
             most = f"{LARGEST_SAMPLE:.0e}"
             raise AudioError(
-                f"samples of up to {peak:.3g}, where full scale is 1 and at most {most} is taken"
+                f"samples of up to {peak:.3g}, where full scale is 1 and at most {most}"
+                " is taken"
             )
         yield y

@@ -1,8 +1,12 @@
-"""Row and frame axes of features by formula; their lengths are the numbers of rows and frames.
+"""Row and frame axes of features by formula; their lengths are the numbers of rows and
+frames.
 
-Formulas of librosa's features are those of librosa 0.11. They stand here because importing librosa compiles
-for ten seconds in a new environment; tests compare them with librosa's. Row axes take (sample_rate,
-**parameters), frame axes (sample_rate, samples, **parameters); both raise Impossible if the feature cannot
+Formulas of librosa's features are those of librosa 0.11. They stand here because
+  importing librosa compiles
+for ten seconds in a new environment; tests compare them with librosa's. Row axes take
+  (sample_rate,
+**parameters), frame axes (sample_rate, samples, **parameters); both raise Impossible if
+  the feature cannot
 exist at this rate or length.
 """
 
@@ -16,8 +20,10 @@ from pipeline.parameters import Wavelets
 
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
 HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window
-AUDITORY = 24.7 / 0.108  # Hz; bands are wider by alpha times this if gamma is None, as in the ear
-JUST = np.array(  # exponents of 3 and 5 in the twelve intervals of just intonation, up to octaves
+# Hz; bands are wider by alpha times this if gamma is None, as in the ear
+AUDITORY = 24.7 / 0.108
+# exponents of 3 and 5 in the twelve intervals of just intonation, up to octaves
+JUST = np.array(
     [
         (0, 0),
         (-1, -1),
@@ -36,7 +42,9 @@ JUST = np.array(  # exponents of 3 and 5 in the twelve intervals of just intonat
 
 
 class Impossible(RequestError):
-    """A feature that cannot exist for clips of this rate or duration; the message says why."""
+    """A feature that cannot exist for clips of this rate or duration; the message says
+    why.
+    """
 
 
 # Rows
@@ -48,7 +56,9 @@ def frequency_axis(sample_rate: float, *, n_fft: int, **_: object) -> np.ndarray
 
 
 def upper_end(sample_rate: int, fmin: float, fmax: float | None) -> float:
-    """The upper end (Hz) of bands that begin at `fmin`; Impossible if it is not above `fmin`."""
+    """The upper end (Hz) of bands that begin at `fmin`; Impossible if it is not above
+    `fmin`.
+    """
     top = sample_rate / 2 if fmax is None else fmax
     if fmin >= top:
         raise Impossible(f"its lowest band lies at {fmin:g} Hz, its highest at {top:g}")
@@ -63,13 +73,16 @@ def mel_edges(
     fmax: float | None,
     **_: object,
 ) -> np.ndarray:
-    """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k + 1, ends at k + 2."""
+    """(n_mels + 2,) Hz, evenly spaced in mel: band k begins at k, has its centre at k +
+    1, ends at k + 2.
+    """
     linear = 200 / 3  # Hz of a mel below 1 kHz
     top = upper_end(sample_rate, fmin, fmax)
     step = np.log(6.4) / 27  # logarithm of the ratio of mels above 1 kHz
     bend = 1000 / linear
     low, high = (
-        hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step for hertz in (fmin, top)
+        hertz / linear if hertz < 1000 else bend + np.log(hertz / 1000) / step
+        for hertz in (fmin, top)
     )
     mels = np.linspace(low, high, n_mels + 2)
     return np.where(mels < bend, linear * mels, 1000 * np.exp(step * (mels - bend)))
@@ -100,9 +113,16 @@ def erb_axis(
     fmax: float | None,
     **_: object,
 ) -> np.ndarray:
-    """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1 + 0.00437 f)."""
+    """Hz of the centre of each gammatone band, evenly spaced in ERB-rate, 21.4 log10(1
+    + 0.00437 f).
+    """
     top = upper_end(sample_rate, fmin, fmax)
-    return np.expm1(np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)) / 0.00437
+    return (
+        np.expm1(
+            np.linspace(np.log1p(0.00437 * fmin), np.log1p(0.00437 * top), n_bands)
+        )
+        / 0.00437
+    )
 
 
 def coefficient_axis(
@@ -115,7 +135,9 @@ def coefficient_axis(
 ) -> np.ndarray:
     """The number of each cepstral coefficient; there are at most as many as bands."""
     upper_end(sample_rate, fmin, fmax)
-    return np.arange(float(min(count for name, count in parameters.items() if name.startswith("n_"))))
+    return np.arange(
+        float(min(count for name, count in parameters.items() if name.startswith("n_")))
+    )
 
 
 def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
@@ -123,7 +145,9 @@ def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
     return np.arange(order + 1.0)
 
 
-def constant_q_axis(_: int, *, n_bins: int, bins_per_octave: int, **__: object) -> np.ndarray:
+def constant_q_axis(
+    _: int, *, n_bins: int, bins_per_octave: int, **__: object
+) -> np.ndarray:
     """Hz of each bin, from the note C1 up."""
     return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
 
@@ -136,16 +160,24 @@ def contrast_bands(
     n_fft: int,
     **_: object,
 ) -> list[tuple[float, slice]]:
-    """Hz of the lower end of each band, and its bins; the bands cover 0 Hz to half the rate."""
+    """Hz of the lower end of each band, and its bins; the bands cover 0 Hz to half the
+    rate.
+    """
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     edges = np.concatenate([[0.0], fmin * 2.0 ** np.arange(n_bands + 1)])
     if edges[-2] >= sample_rate / 2:
-        raise Impossible(f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate")
+        raise Impossible(
+            f"its highest band begins at {edges[-2]:g} Hz, above half the sample rate"
+        )
     first = np.searchsorted(frequency, edges[:-1]) - (np.arange(n_bands + 1) > 0)
-    last = np.append(np.searchsorted(frequency, edges[1:-1], side="right") - 1, len(frequency))
+    last = np.append(
+        np.searchsorted(frequency, edges[1:-1], side="right") - 1, len(frequency)
+    )
     if (last <= first).any():
         empty = edges[int(np.argmax(last <= first))]
-        raise Impossible(f"no bin of n_fft={n_fft} lies in the band from {empty:g} Hz; raise n_fft")
+        raise Impossible(
+            f"no bin of n_fft={n_fft} lies in the band from {empty:g} Hz; raise n_fft"
+        )
     return [(float(edge), slice(*bins)) for edge, *bins in zip(edges, first, last)]
 
 
@@ -154,12 +186,16 @@ def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
     return np.array([edge for edge, _ in contrast_bands(sample_rate, **parameters)])
 
 
-def lag_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: object) -> np.ndarray:
+def lag_axis(
+    sample_rate: int, *, win_length: int, hop_length: int, **_: object
+) -> np.ndarray:
     """Seconds of each lag of a tempogram."""
     return np.arange(win_length) * hop_length / sample_rate
 
 
-def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: object) -> np.ndarray:
+def tempo_axis(
+    sample_rate: int, *, win_length: int, hop_length: int, **_: object
+) -> np.ndarray:
     """Beats a minute of each bin of a Fourier tempogram."""
     return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
 
@@ -167,22 +203,34 @@ def tempo_axis(sample_rate: int, *, win_length: int, hop_length: int, **_: objec
 # Frames
 
 
-def centred_frames(sample_rate: int, samples: int, *, hop_length: int = 0, **_: object) -> np.ndarray:
+def centred_frames(
+    sample_rate: int, samples: int, *, hop_length: int = 0, **_: object
+) -> np.ndarray:
     """Times of frame centres (s); with a hop_length of 0 the times of all samples."""
     count = 1 + samples // hop_length if hop_length else samples
     return np.arange(count) * ((hop_length or 1) / sample_rate)
 
 
-def one_frame_more(sample_rate: int, samples: int, *, hop_length: int, **_: object) -> np.ndarray:
-    """Times of a Fourier tempogram's frames (s): one frame more than its envelope has."""
+def one_frame_more(
+    sample_rate: int, samples: int, *, hop_length: int, **_: object
+) -> np.ndarray:
+    """Times of a Fourier tempogram's frames (s): one frame more than its envelope
+    has.
+    """
     return centred_frames(sample_rate, samples + hop_length, hop_length=hop_length)
 
 
-def sloped_frames(sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object) -> np.ndarray:
-    """Times of frame centres (s); Impossible if there are fewer frames than a slope needs."""
+def sloped_frames(
+    sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object
+) -> np.ndarray:
+    """Times of frame centres (s); Impossible if there are fewer frames than a slope
+    needs.
+    """
     seconds = centred_frames(sample_rate, samples, hop_length=hop_length)
     if len(seconds) < width:
-        raise Impossible(f"slopes need {width} frames; clips of this duration have {len(seconds)}")
+        raise Impossible(
+            f"slopes need {width} frames; clips of this duration have {len(seconds)}"
+        )
     return seconds
 
 
@@ -198,10 +246,15 @@ def modulation_edges(
     hop_length: int,
     **_: object,
 ) -> np.ndarray:
-    """(ranges + 1,) Hz in equal ratios, from `low` to `high` or half the frame rate, whichever is lower."""
+    """(ranges + 1,) Hz in equal ratios, from `low` to `high` or half the frame rate,
+    whichever is lower.
+    """
     top = min(high, sample_rate / hop_length / 2)
     if low >= top:
-        raise Impossible(f"{sample_rate / hop_length:g} frames a second have no modulation above {low:g} Hz")
+        raise Impossible(
+            f"{sample_rate / hop_length:g} frames a second have no modulation above"
+            f" {low:g} Hz"
+        )
     return np.geomspace(low, top, ranges + 1)
 
 
@@ -233,14 +286,21 @@ class Bank(Wavelets):
         ratios = 2.0 ** (np.arange(steps) / steps)
         if self.just:
             ratios = np.power(2, np.sort(JUST @ np.log2([3, 5]) % 1))
-        octaves = np.multiply.outer(2.0 ** np.arange(-(-self.n_bins // steps)), ratios).flatten()
+        octaves = np.multiply.outer(
+            2.0 ** np.arange(-(-self.n_bins // steps)), ratios
+        ).flatten()
         return np.sort(octaves[: self.n_bins]) * (C1 * 2.0 ** (self.tuning / steps))
 
     def bandwidths(self, frequency: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each band."""
-        steps = 1 / np.gradient(np.log2(frequency))  # bins an octave near each frequency
+        """(n_bins,) `librosa.filters._relative_bandwidth`, and the Hz that widen each
+        band.
+        """
+        # bins an octave near each frequency
+        steps = 1 / np.gradient(np.log2(frequency))
         alpha = (2.0 ** (2 / steps) - 1) / (2.0 ** (2 / steps) + 1)
-        return alpha, alpha * AUDITORY if self.gamma is None else np.full_like(alpha, self.gamma)
+        return alpha, (
+            alpha * AUDITORY if self.gamma is None else np.full_like(alpha, self.gamma)
+        )
 
     def halvings_beforehand(self, sample_rate: int) -> int:
         """How often librosa halves the rate before it computes the highest octave.
@@ -249,18 +309,28 @@ class Bank(Wavelets):
         """
         frequency = self.frequencies()
         alpha, widening = self.bandwidths(frequency)
-        top = np.max(frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / self.filter_scale) + 0.5 * widening)
+        top = np.max(
+            frequency * (1 + 0.5 * HANN_BANDWIDTH * alpha / self.filter_scale)
+            + 0.5 * widening
+        )
         if top > sample_rate / 2:
             raise Impossible(
-                f"its highest band reaches to {top:.0f} Hz, half the sample rate is {sample_rate / 2:g} Hz"
+                f"its highest band reaches to {top:.0f} Hz, half the sample rate is"
+                f" {sample_rate / 2:g} Hz"
             )
         by_frequency = max(0, int(np.ceil(np.log2(sample_rate / 2 / top)) - 1) - 1)
         twos = (self.hop_length & -self.hop_length).bit_length() - 1
-        return min(by_frequency, max(0, twos - -(-self.n_bins // self.bins_per_octave) + 1))
+        return min(
+            by_frequency, max(0, twos - -(-self.n_bins // self.bins_per_octave) + 1)
+        )
 
 
 def wavelet_frames(sample_rate: int, samples: int, **parameters: Any) -> np.ndarray:
-    """Seconds of each frame of a bank with these parameters; halving rounds the number of samples up."""
+    """Seconds of each frame of a bank with these parameters; halving rounds the number
+    of samples up.
+    """
     bank = Bank(**parameters)
     halves = 2 ** bank.halvings_beforehand(sample_rate)
-    return centred_frames(sample_rate, -(-samples // halves) * halves, hop_length=bank.hop_length)
+    return centred_frames(
+        sample_rate, -(-samples // halves) * halves, hop_length=bank.hop_length
+    )

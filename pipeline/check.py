@@ -1,11 +1,13 @@
 """`python -m pipeline check`: find faults of a dataset.
 
-Every original clip is decoded, and possible duplicates again. The exit status is 1 if there is a leak between
-folds: a source recording, or the same audio, in two folds. The user judges all other findings. check.json in
-the cache keeps the findings for the report and for the proposal of the next command.
+Every original clip is decoded, and possible duplicates again. The exit status is 1 if
+there is a leak between folds: a source recording, or the same audio, in two folds. The
+user judges all other findings. check.json in the cache keeps the findings for the
+report and for the proposal of the next command.
 
-Level, padding, clipping and bandwidth are artefacts of recording and editing. They should not predict the
-class: if they do, a score may come from them and not from the sound.
+Level, padding, clipping and bandwidth are artefacts of recording and editing. They
+should not predict the class: if they do, a score may come from them and not from the
+sound.
 """
 
 import os
@@ -25,34 +27,57 @@ from commandline.spelling import make_command
 from commandline.terminal import counted, mean_percent, percent, progress, text_table
 from features_cache.index import write_check
 from features_cache.splits import fold_split
-from features_cache.table import by_label, has_tags, is_windowed, label_indicator, originals, spans
+from features_cache.table import (
+    by_label,
+    has_tags,
+    is_windowed,
+    label_indicator,
+    originals,
+    spans,
+)
 from pipeline import audio
 from pipeline.datasets.folds import propose_group
 from pipeline.datasets.load import Dataset, load, shorter_duration
 from pipeline.datasets.summary import counts
-from pipeline.near_duplicates import AudioFingerprint, audio_fingerprint, find_near_duplicates
+from pipeline.near_duplicates import (
+    AudioFingerprint,
+    audio_fingerprint,
+    find_near_duplicates,
+)
 from pipeline.next_step import next_step
 from pipeline.options import SourceOptions
 
-QUIET = 1e-4  # share of full scale; softer samples at a clip's ends are padding, also after a lossy codec
+# share of full scale; softer samples at a clip's ends are padding, also after a lossy
+# codec
+QUIET = 1e-4
 SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
 CLIPPED_AT = 0.99  # share of full scale
 CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
-EMPTY = -105.0  # dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
+# dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
+EMPTY = -105.0
 FRAME = 1024  # samples of a spectrum
-CLIPPED_SHARE = 0.001  # a clip is clipped if at least this share of its samples lies in flat tops
-NARROW = 0.8  # share of the Nyquist frequency; silence above it comes from a lower rate or a lossy codec
+# a clip is clipped if at least this share of its samples lies in flat tops
+CLIPPED_SHARE = 0.001
+# share of the Nyquist frequency; silence above it comes from a lower rate or a lossy
+# codec
+NARROW = 0.8
 SHOWN = 8  # most names that the report shows of a finding; of a leak it shows all
-LONGEST_DURATION = 3600  # seconds, the most that DURATION allows; the rest of a clip is not read
+# seconds, the most that DURATION allows; the rest of a clip is not read
+LONGEST_DURATION = 3600
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
-ONE_GROUP = "keep one of the equal clips, or give them one group: GROUP= or a CSV's column `group`"
+ONE_GROUP = (
+    "keep one of the equal clips, or give them one group: GROUP= or a CSV's column"
+    " `group`"
+)
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding, with the names of its clips, pairs, recordings, classes, measures or options."""
+    """One finding, with the names of its clips, pairs, recordings, classes, measures or
+    options.
+    """
 
     kind: str
     severity: str  # one of SEVERITIES
@@ -60,8 +85,10 @@ class Finding:
     names: Sequence[str]
     remedy: str = ""  # a note has none
     of: str = "clip"  # noun for each name
-    accuracy: float | None = None  # mean over folds of a classifier that sees only artefacts; AUROC for tags
-    chance: float | None = None  # accuracy of the constant answer, the commonest class; 0.5 for tags
+    # mean over folds of a classifier that sees only artefacts; AUROC for tags
+    accuracy: float | None = None
+    # accuracy of the constant answer, the commonest class; 0.5 for tags
+    chance: float | None = None
 
 
 class Measures(NamedTuple):
@@ -91,8 +118,12 @@ def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
         first = loud[0]
         last = loud[-1] + 1
         inner = y[first:last]
-    # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; binary opening drops shorter ones
-    flat = (scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN)) for side in (1, -1))
+    # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; binary opening
+    # drops shorter ones
+    flat = (
+        scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN))
+        for side in (1, -1)
+    )
     return Measures(
         sample_rate=sample_rate,
         seconds=len(y) / sample_rate,
@@ -108,7 +139,9 @@ def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
 
 
 def bandwidth(y: audio.Samples, sample_rate: int) -> float:
-    """The highest frequency (Hz) whose mean level over the clip is above EMPTY; 0 if there is none."""
+    """The highest frequency (Hz) whose mean level over the clip is above EMPTY; 0 if
+    there is none.
+    """
     y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
     frequencies, power = scipy.signal.welch(
         y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
@@ -117,11 +150,15 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
     return float(frequencies[2 * power > 10 ** (EMPTY / 10)].max(initial=0))
 
 
-def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(folds,) test accuracies of a logistic regression on `values` (clips, d), split as for training.
+def linear_accuracies(
+    table: pd.DataFrame, values: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """(folds,) test accuracies of a logistic regression on `values` (clips, d), split
+    as for training.
 
-    For tags, macro AUROC over the classes with positive and negative clips on both sides of every split.
-    RequestError if no class is left, or a fold leaves fewer than two classes to train on.
+    For tags, macro AUROC over the classes with positive and negative clips on both
+    sides of every split. RequestError if no class is left, or a fold leaves fewer than
+    two classes to train on.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
@@ -138,17 +175,26 @@ def linear_accuracies(table: pd.DataFrame, values: NDArray[np.floating]) -> NDAr
     if tagged := has_tags(table):
         regression = OneVsRestClassifier(regression)
         scoring = "roc_auc"
-        labels = label_indicator(labels, sorted({*by_label(table)["label"]} - {""})).astype(int)
+        labels = label_indicator(
+            labels, sorted({*by_label(table)["label"]} - {""})
+        ).astype(int)
         sides = [labels[side].mean(axis=0) for both in rows for side in both]
-        labels = labels[:, np.all([(share > 0) & (share < 1) for share in sides], axis=0)]
-    if not rows or not labels.size or (not tagged and any(len({*labels[train]}) < 2 for train, _ in rows)):
+        labels = labels[
+            :, np.all([(share > 0) & (share < 1) for share in sides], axis=0)
+        ]
+    if (
+        not rows
+        or not labels.size
+        or (not tagged and any(len({*labels[train]}) < 2 for train, _ in rows))
+    ):
         raise RequestError("a classifier needs clips of two classes in every fold")
     model = make_pipeline(StandardScaler(), regression)
     return cross_val_score(model, values, labels, cv=rows, scoring=scoring)
 
 
 def run(options: SourceOptions) -> int:
-    """The command `check`: print and keep the findings about a dataset; 1 if there is a leak.
+    """The command `check`: print and keep the findings about a dataset; 1 if there is a
+    leak.
 
     options  the dataset: see SourceOptions
 
@@ -165,13 +211,20 @@ def run(options: SourceOptions) -> int:
 
 
 def report(findings: Sequence[Finding]) -> str:
-    """The table of findings, then the names and the remedy of each, except for findings about options."""
+    """The table of findings, then the names and the remedy of each, except for findings
+    about options.
+    """
     if not findings:
         return "nothing was found wrong"
-    rows = [(found.severity, counted(len(found.names), found.of), found.what) for found in findings]
+    rows = [
+        (found.severity, counted(len(found.names), found.of), found.what)
+        for found in findings
+    ]
     lines = ["", text_table(rows, ["", "where", "finding"])]
     for found in (found for found in findings if found.of != "option"):
-        shown = ", ".join(found.names[:SHOWN]) + (" …" if len(found.names) > SHOWN else "")
+        shown = ", ".join(found.names[:SHOWN]) + (
+            " …" if len(found.names) > SHOWN else ""
+        )
         each = found.names if found.severity == LEAK else [shown]
         lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
         lines += [f"  what to do: {found.remedy}"] if found.remedy else []
@@ -179,35 +232,52 @@ def report(findings: Sequence[Finding]) -> str:
 
 
 def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
-    """The originals that can be read, with their Measures, and every finding, leaks first.
+    """The originals that can be read, with their Measures, and every finding, leaks
+    first.
 
     RequestError for a cache of external features.
     """
     table = originals(dataset.table).reset_index(drop=True)
     if (table["path"] == "").any():
-        raise RequestError(f"{dataset.name} is a cache of external features and has no audio to check")
+        raise RequestError(
+            f"{dataset.name} is a cache of external features and has no audio to check"
+        )
     rate = dataset.sample_rate
 
     file_info = lru_cache(audio.file_info)  # a recording has many windows
 
-    def measure_file(path: str, span: audio.Span) -> tuple[dict[str, object], AudioFingerprint]:
+    def measure_file(
+        path: str, span: audio.Span
+    ) -> tuple[dict[str, object], AudioFingerprint]:
         try:
             info = file_info(path)
             y = audio.decode(path, seconds=LONGEST_DURATION, span=span)
         except audio.AudioError as error:
-            return {"reason": str(error)}, audio_fingerprint(np.zeros(1, np.float32), rate)
+            return {"reason": str(error)}, audio_fingerprint(
+                np.zeros(1, np.float32), rate
+            )
         at_rate = audio.resample(y, info.sample_rate, rate)
         measures = measure_clip(y, info.sample_rate, info.channels)
         return {"reason": "", **measures._asdict()}, audio_fingerprint(at_rate, rate)
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # decoding works outside Python's lock
+    # decoding works outside Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
         answers = threads.map(measure_file, table["path"], spans(table))
-        measures, prints = zip(*progress(answers, total=len(table), label="decode", unit="clips"))
+        measures, prints = zip(
+            *progress(answers, total=len(table), label="decode", unit="clips")
+        )
     table = table.join(pd.DataFrame(measures, columns=["reason", *ARTEFACTS]))
     measured = table[table["reason"] == ""].reset_index(drop=True)
-    shorter = shorter_duration(measured["seconds"].to_numpy(), dataset.duration) if len(measured) else ""
+    shorter = (
+        shorter_duration(measured["seconds"].to_numpy(), dataset.duration)
+        if len(measured)
+        else ""
+    )
     pattern = propose_group(table) if (table["group"] == table["clip_id"]).all() else ""
-    unreadable = [f"{row.clip_id} ({row.reason})" for row in table[table["reason"] != ""].itertuples()]
+    unreadable = [
+        f"{row.clip_id} ({row.reason})"
+        for row in table[table["reason"] != ""].itertuples()
+    ]
     findings = [
         *_leaks(table, prints, rate),
         Finding(
@@ -222,18 +292,25 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         Finding(
             "group",
             NOTE,
-            f"every clip counts as a recording of its own; if the names say otherwise: GROUP='{pattern}'",
+            "every clip counts as a recording of its own; if the names say otherwise:"
+            f" GROUP='{pattern}'",
             ["GROUP"] if pattern else [],
             of="option",
         ),
         *_artefacts(measured),
     ]
     there = [finding for finding in findings if finding.names]
-    return measured, sorted(there, key=lambda finding: SEVERITIES.index(finding.severity))
+    return measured, sorted(
+        there, key=lambda finding: SEVERITIES.index(finding.severity)
+    )
 
 
-def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int) -> list[Finding]:
-    """Findings about source recordings in several folds, and about clips with the same or similar audio."""
+def _leaks(
+    table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int
+) -> list[Finding]:
+    """Findings about source recordings in several folds, and about clips with the same
+    or similar audio.
+    """
     sources = [
         f"{group} (folds {', '.join(map(str, sorted(folds)))})"
         for group, folds in table.groupby("group")["fold"].unique().items()
@@ -251,12 +328,14 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
     for pair in find_near_duplicates(fingerprints, paths, decode_row):
         a = table.iloc[pair.a]
         b = table.iloc[pair.b]
-        shifted = f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
+        shifted = (
+            f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
+        )
         if a.group != b.group:  # clips of one group are never on both sides of a split
             found = in_one_fold if a.fold == b.fold else across_folds
             (found if pair.same else similar).append(
-                f"{a.clip_id} (fold {a.fold}) {'=' if pair.same else '~'} {b.clip_id} (fold {b.fold})"
-                f"{shifted}, correlation {pair.correlation:.3f}"
+                f"{a.clip_id} (fold {a.fold}) {'=' if pair.same else '~'} {b.clip_id}"
+                f" (fold {b.fold}){shifted}, correlation {pair.correlation:.3f}"
             )
         if pair.same and a.label != b.label:
             two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
@@ -264,7 +343,8 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
         Finding(
             "source_across_folds",
             LEAK,
-            "a source recording is in several folds; training leaves out clips of tested recordings",
+            "a source recording is in several folds; training leaves out clips of"
+            " tested recordings",
             sources,
             "nothing for this project; for others put each recording into one fold",
             "source",
@@ -288,7 +368,8 @@ def _leaks(table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample
         Finding(
             "similar",
             NOTE,
-            "very similar audio under two source recordings, as an animal's calls can be: no leak",
+            "very similar audio under two source recordings, as an animal's calls can"
+            " be: no leak",
             similar,
             of="pair",
         ),
@@ -344,7 +425,12 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
             f"mostly silent: less than half of {end:.4g} s has sound",
             clips((sound < end / 2) & sounding),
         ),
-        Finding("cut", NOTE, f"longer than {end:.4g} s: the end is cut", clips(seconds > end * 1.01)),
+        Finding(
+            "cut",
+            NOTE,
+            f"longer than {end:.4g} s: the end is cut",
+            clips(seconds > end * 1.01),
+        ),
         Finding(
             "resampled",
             NOTE,
@@ -354,17 +440,19 @@ def _of_clips(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
         Finding(
             "narrow",
             NOTE,
-            f"nothing in the top {1 - NARROW:.0%} of the band: once at a lower rate, or coded",
+            f"nothing in the top {1 - NARROW:.0%} of the band: once at a lower rate, or"
+            " coded",
             clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
         ),
     ]
 
 
 def _artefacts(table: pd.DataFrame) -> list[Finding]:
-    """A finding on the accuracy of a linear classifier of artefacts alone, on the dataset's folds.
+    """A finding on the accuracy of a linear classifier of artefacts alone, on the
+    dataset's folds.
 
-    No finding for windows of recordings, whose level shows whether they hold an event, which is no artefact;
-    none either if there are too few folds or classes.
+    No finding for windows of recordings, whose level shows whether they hold an event,
+    which is no artefact; none either if there are too few folds or classes.
     """
     if is_windowed(table):
         return []
@@ -382,13 +470,17 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
         return bool(scores.mean() - 2 * scores.std(ddof=1) > chance)
 
     what = (
-        f"a linear classifier of artefacts alone reaches {mean_percent(scores.tolist())} {metric} "
-        f"(n = {len(scores)} folds; {constant}: {percent(chance)} %)"
+        "a linear classifier of artefacts alone reaches"
+        f" {mean_percent(scores.tolist())} {metric} (n = {len(scores)} folds;"
+        f" {constant}: {percent(chance)} %)"
     )
     found = Finding("artefacts", NOTE, what, ARTEFACTS, "", "measure", mean, chance)
     if not above_chance(scores):
         return [found]
-    alone = {name: linear_accuracies(table, table[[name]].to_numpy(float)) for name in ARTEFACTS}
+    alone = {
+        name: linear_accuracies(table, table[[name]].to_numpy(float))
+        for name in ARTEFACTS
+    }
     first, *others = sorted(alone, key=lambda name: -alone[name].mean())
     predicting = [first, *(name for name in others if above_chance(alone[name]))]
     names = [f"{name} {percent(alone[name].mean())} %" for name in predicting]

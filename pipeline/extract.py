@@ -1,8 +1,10 @@
-"""`python -m pipeline features`: extract features of all clips into the cache, in parallel.
+"""`python -m pipeline features`: extract features of all clips into the cache, in
+parallel.
 
-`request` resolves clips and features, `find_remaining` compares them with the cache, and `extract` computes
-what is missing: it claims its part, creates the files, and sends batches of clips to workers, which write
-the values. `python -m pipeline plan` takes the first two steps and leaves the cache as it is.
+`request` resolves clips and features, `find_remaining` compares them with the cache,
+and `extract` computes what is missing: it claims its part, creates the files, and sends
+batches of clips to workers, which write the values. `python -m pipeline plan` takes the
+first two steps and leaves the cache as it is.
 """
 
 import functools
@@ -42,7 +44,12 @@ from features_cache.writer import StoredClips, ready, stored_clips, written_to
 from pipeline import audio
 from pipeline.datasets.load import Dataset, load
 from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
-from pipeline.next_step import features_command, former_runs, missing_clips, training_step
+from pipeline.next_step import (
+    features_command,
+    former_runs,
+    missing_clips,
+    training_step,
+)
 from pipeline.options import ExtractOptions, FeaturesCommand
 from pipeline.pool import open_backend
 from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source
@@ -53,16 +60,21 @@ LARGEST_FLOAT16 = 65504
 THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
-LONGEST_AUDIO = 160  # seconds of audio in a batch; the progress bar moves when a batch is done
-BATCHES_LEFT = 4  # a batch takes at most about 1/4 of a process's share of the remaining clips
+# seconds of audio in a batch; the progress bar moves when a batch is done
+LONGEST_AUDIO = 160
+# a batch takes at most about 1/4 of a process's share of the remaining clips
+BATCHES_LEFT = 4
 SHOWN_FAILURES = 10
 SHOWN_RUNS = 4
-MEASURED_CLIPS = 5  # clips that `plan` measures; the first also loads and compiles, so it is computed twice
+# clips that `plan` measures; the first also loads and compiles, so it is computed twice
+MEASURED_CLIPS = 5
 
 
 @dataclass(frozen=True)
 class Request:
-    """The clips and features of a run: clips with their sources, features with their files' specs."""
+    """The clips and features of a run: clips with their sources, features with their
+    files' specs.
+    """
 
     dataset: Dataset
     folder: Path
@@ -70,7 +82,8 @@ class Request:
     part: slice  # rows of this run
     variants: tuple[Variant, ...]  # F, in the order in which they were given
     specs: tuple[FeatureSpec, ...]  # F
-    notes: tuple[str, ...]  # lines on the dataset, changes since the last run, features left out
+    # lines on the dataset, changes since the last run, features left out
+    notes: tuple[str, ...]
     changed: bool  # whether clips are new, gone or have other audio since the last run
 
     @functools.cached_property
@@ -88,7 +101,9 @@ class Request:
         """(N,) origin of each clip's samples."""
         clips = self.clips
         versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
-        return list(map(Source, clips["path"], clips["alteration"], spans(clips), versions))
+        return list(
+            map(Source, clips["path"], clips["alteration"], spans(clips), versions)
+        )
 
     @property
     def settings(self) -> dict[str, str | int]:
@@ -117,21 +132,26 @@ def request(options: ExtractOptions) -> Request:
     if options.copies is None and before is not None:
         table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
     if not (table["path"] != "").any():
-        raise RequestError(f"{dataset.folder} has no audio to compute features from; it is used as it is")
+        raise RequestError(
+            f"{dataset.folder} has no audio to compute features from; it is used as"
+            " it is"
+        )
     variants, left_out = wanted(options.features, dataset)
     rows = part_of(options.part, len(table))
     clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = [] if before is None else describe_changes(before, clips, rows)
     notes = (*dataset.notes, *changes, *left_out)
-    return Request(dataset, dataset.folder, clips, rows, variants, specs, notes, bool(changes))
+    return Request(
+        dataset, dataset.folder, clips, rows, variants, specs, notes, bool(changes)
+    )
 
 
 def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[str]]:
     """The variants in a list of features, and lines on those that are left out.
 
-    A variant that cannot exist at this rate or duration is left out of `all` and `small`. RequestError if it
-    is named, or if no variant is left.
+    A variant that cannot exist at this rate or duration is left out of `all` and
+    `small`. RequestError if it is named, or if no variant is left.
     """
     variants = {}
     left_out = []
@@ -149,7 +169,10 @@ def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[s
             variants[variant.stored] = variant
     if not variants:
         parse_list(features)  # an empty list has its own message
-        raise RequestError(f"no feature can exist at {dataset.sample_rate} Hz and {dataset.duration:g} s")
+        raise RequestError(
+            f"no feature can exist at {dataset.sample_rate} Hz and"
+            f" {dataset.duration:g} s"
+        )
     return tuple(variants.values()), left_out
 
 
@@ -170,7 +193,11 @@ def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
         frame_unit=feature.frame_unit,
         sample_rate=dataset.sample_rate,
         samples=dataset.samples,
-        hop_length=int(variant.parameters.get("hop_length") or 0) if feature.frame_unit == "s" else 0,
+        hop_length=(
+            int(variant.parameters.get("hop_length") or 0)
+            if feature.frame_unit == "s"
+            else 0
+        ),
         dtype=dtype,
         libraries=libraries(),
     )
@@ -185,29 +212,40 @@ def libraries() -> str:
 def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
     """The clips with up-to-date SOURCE_COLUMNS in `part`.
 
-    A file is read again only if its size or time changed, or if it could not be opened before. A missing
-    file keeps its values: features that were computed from it stay done.
+    A file is read again only if its size or time changed, or if it could not be opened
+    before. A missing file keeps its values: features that were computed from it stay
+    done.
     """
-    files = clips.iloc[part].drop_duplicates("path").set_index("path")  # copies share their original's
+    # copies share their original's
+    files = clips.iloc[part].drop_duplicates("path").set_index("path")
     known = ["source_size", "source_time_ns"]
-    now = np.array([audio.version(path) for path in files.index], np.int64).reshape(-1, 2)
+    now = np.array([audio.version(path) for path in files.index], np.int64).reshape(
+        -1, 2
+    )
     exists = now.any(axis=1)
-    changed = exists & ((files[known] != now).any(axis=1) | (files["source_hash"] == ""))
+    changed = exists & (
+        (files[known] != now).any(axis=1) | (files["source_hash"] == "")
+    )
     files.loc[exists, known] = now[exists]
     again = files.index[changed]
-    reading = Parallel(THREADS, backend="threading", return_as="generator")  # keeps no list of futures
+    # keeps no list of futures
+    reading = Parallel(THREADS, backend="threading", return_as="generator")
     read = reading(delayed(read_source)(path) for path in again)
     hashed = progress(read, total=len(again), label="hashing", unit="files")
     for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):
         files.loc[again, column] = values
     updated = clips.copy()
     for name in SOURCE_COLUMNS:
-        updated.iloc[part, clips.columns.get_loc(name)] = files[name].loc[clips["path"].iloc[part]].to_numpy()
+        updated.iloc[part, clips.columns.get_loc(name)] = (
+            files[name].loc[clips["path"].iloc[part]].to_numpy()
+        )
     return updated
 
 
 def read_source(path: str) -> tuple[str, float]:
-    """Hash of a file's content, and seconds of audio; '' and 0 if it cannot be opened."""
+    """Hash of a file's content, and seconds of audio; '' and 0 if it cannot be
+    opened.
+    """
     try:
         info = audio.file_info(path)
         return content_hash(Path(path)), info.frames / info.sample_rate
@@ -222,15 +260,19 @@ def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> li
     counts = {
         "clips new": (~new.index.isin(old.index)).sum(),
         "clips removed": (~old.index.isin(new.index)).sum(),
-        "clips changed in their audio": ((known != "") & (known != new.iloc[part])).sum(),
+        "clips changed in their audio": (
+            ((known != "") & (known != new.iloc[part])).sum()
+        ),
     }
     return [f"{what}: {count:,}" for what, count in counts.items() if count]
 
 
 def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
-    """The originals of `table` followed by the copies in `cached` whose original is still there.
+    """The originals of `table` followed by the copies in `cached` whose original is
+    still there.
 
-    A copy keeps its id and its alteration; its other columns are those of its original in `table`.
+    A copy keeps its id and its alteration; its other columns are those of its original
+    in `table`.
     """
     copies = cached[cached["copy_of"].isin(table["clip_id"])]
     now = table.set_index("clip_id").loc[copies["copy_of"]]
@@ -240,11 +282,19 @@ def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
 
 
 def part_of(part: str, count: int) -> slice:
-    """The rows of a part: `3/16` is the third sixteenth of `count` rows; RequestError for another form."""
+    """The rows of a part: `3/16` is the third sixteenth of `count` rows; RequestError
+    for another form.
+    """
     number, _, total = part.partition("/")
-    if not (number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)):
-        raise RequestError(f"PART={part}: expected which part of how many, such as 3/16")
-    return slice(count * (int(number) - 1) // int(total), count * int(number) // int(total))
+    if not (
+        number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)
+    ):
+        raise RequestError(
+            f"PART={part}: expected which part of how many, such as 3/16"
+        )
+    return slice(
+        count * (int(number) - 1) // int(total), count * int(number) // int(total)
+    )
 
 
 @dataclass(frozen=True)
@@ -264,19 +314,26 @@ class Remaining:
 def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
     """Compare every wanted feature with its file.
 
-    check  whether the CRCs of the part's clips are compared too, in files that are not verified
+    check  whether the CRCs of the part's clips are compared too, in files that are not
+           verified
     """
-    with ThreadPoolExecutor(min(8, cpu_count())) as threads:  # a CRC releases the interpreter's lock
+    # a CRC releases the interpreter's lock
+    with ThreadPoolExecutor(min(8, cpu_count())) as threads:
         checked = asked.part if check else None
         stored = list(
             threads.map(
-                lambda spec: stored_clips(asked.folder, spec, asked.ids, asked.keys, checked), asked.specs
+                lambda spec: stored_clips(
+                    asked.folder, spec, asked.ids, asked.keys, checked
+                ),
+                asked.specs,
             )
         )
     todo = ~np.stack([clips.done for clips in stored], axis=1)
     todo[: asked.part.start] = todo[asked.part.stop :] = False
     sizes = {
-        spec.stored: len(todo) * spec.clip_bytes for spec, clips in zip(asked.specs, stored) if not clips.fits
+        spec.stored: len(todo) * spec.clip_bytes
+        for spec, clips in zip(asked.specs, stored)
+        if not clips.fits
     }
     return Remaining(stored, todo, sizes)
 
@@ -285,7 +342,10 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
     """Lines on the number of feature maps to compute, and the size of new files."""
     clips = counted(len(asked.clips), "clip")
     features = counted(len(asked.specs), "feature")
-    todo = f"{remaining.todo.sum():,} of {remaining.todo[asked.part].size:,} feature maps to compute"
+    todo = (
+        f"{remaining.todo.sum():,} of {remaining.todo[asked.part].size:,} feature maps"
+        " to compute"
+    )
     lines = [f"{asked.dataset.name}: {clips}, {features}; {todo}"]
     sizes = remaining.sizes
     if sizes:
@@ -296,23 +356,35 @@ def describe_work(asked: Request, remaining: Remaining) -> str:
 
 
 def plan(options: ExtractOptions) -> int:
-    """The command `plan`: print the clips to compute, seconds and megabytes of each feature.
+    """The command `plan`: print the clips to compute, seconds and megabytes of each
+    feature.
 
-    Seconds are those that were last measured in this cache, else measured on a few clips.
+    Seconds are those that were last measured in this cache, else measured on a few
+    clips.
     """
     asked = request(options)
     remaining = find_remaining(asked)
-    for note in filter(None, (*asked.notes, *(clips.note for clips in remaining.stored))):
+    for note in filter(
+        None, (*asked.notes, *(clips.note for clips in remaining.stored))
+    ):
         print(note)
     known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
     if not {spec.stored for spec in asked.specs} <= known.keys():
         measured = measure(asked).seconds_a_clip()
         known = measured | known
-        print(f"seconds: {'about, measured on a few clips' if measured else 'unknown, no clip was read'}")
+        source = "about, measured on a few clips"
+        print(f"seconds: {source if measured else 'unknown, no clip was read'}")
     rows = []
     for spec, todo in zip(asked.specs, remaining.todo.sum(axis=0).tolist()):
         seconds = f"{todo * known[spec.stored]:.1f}" if spec.stored in known else "-"
-        rows.append((spec.stored, todo, seconds, f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}"))
+        rows.append(
+            (
+                spec.stored,
+                todo,
+                seconds,
+                f"{len(asked.clips) * spec.clip_bytes / 1e6:.1f}",
+            )
+        )
     print(text_table(rows, ("feature", "to compute", "seconds of a core", "megabytes")))
     print(describe_work(asked, remaining))
     return 0
@@ -321,17 +393,22 @@ def plan(options: ExtractOptions) -> int:
 def measure(asked: Request) -> ExtractionResult:
     """Compute the features of a few clips, spread over the part, and write nothing."""
     result = ExtractionResult()
-    computation = Computation(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, asked.specs)
+    computation = Computation(
+        asked.variants, asked.dataset.sample_rate, asked.dataset.samples, asked.specs
+    )
     everything = dict.fromkeys(range(len(asked.specs)), 0)
     part = asked.part
-    spread = np.unique(np.linspace(part.start, part.stop - 1, MEASURED_CLIPS, dtype=int)).tolist()
+    spread = np.unique(
+        np.linspace(part.start, part.stop - 1, MEASURED_CLIPS, dtype=int)
+    ).tolist()
     for row in (*spread[:1], *spread):
         computation.compute(ClipTask(row, asked.sources[row], everything), result)
     return result
 
 
 def run(options: FeaturesCommand) -> int:
-    """The command `features`: extract the features that the cache lacks; 1 if a clip failed.
+    """The command `features`: extract the features that the cache lacks; 1 if a clip
+    failed.
 
     options  dataset, features, copies and backend: see FeaturesCommand
 
@@ -348,7 +425,9 @@ def run(options: FeaturesCommand) -> int:
     except OSError as error:
         if error.errno in NOT_WRITABLE:  # the caller ends with exit status 2
             raise
-        raise Failed(f"{error}; what is done stays done, the same command goes on") from error
+        raise Failed(
+            f"{error}; what is done stays done, the same command goes on"
+        ) from error
     if options.prepare:
         print("ready: PART=1/n and so on fill the files")
     else:
@@ -359,8 +438,8 @@ def run(options: FeaturesCommand) -> int:
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     """Compute and store the feature maps of a request that the cache lacks.
 
-    RequestError if the disk lacks space; without WAIT=1 also if another run works on the same clips and
-    features.
+    RequestError if the disk lacks space; without WAIT=1 also if another run works on
+    the same clips and features.
 
     options = FeaturesCommand(dataset="synth", features="mel")
     result = extract(request(options), options)
@@ -372,25 +451,33 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     names = [spec.stored for spec in asked.specs]
     rows = asked.part.start, asked.part.stop
     with ExitStack() as stack:
-        handle = stack.enter_context(claimed(asked.folder, names, rows, wait=options.wait))
+        handle = stack.enter_context(
+            claimed(asked.folder, names, rows, wait=options.wait)
+        )
         with prepared(asked, options) as remaining:
             for name, clips in zip(names, remaining.stored):
                 if clips.note:
                     print(f"made again: {clips.note}")
                 if damaged := int(clips.damaged.sum()):
-                    print(f"computed again: {counted(damaged, 'damaged feature map')} of {name}")
+                    print(
+                        f"computed again: {counted(damaged, 'damaged feature map')} of"
+                        f" {name}"
+                    )
             needed = sum(remaining.sizes.values())
             free = shutil.disk_usage(asked.folder).free
             if needed and needed + RESERVE > free:
                 raise RequestError(
-                    f"the features need {size(needed + RESERVE)} in {asked.folder}, where {size(free)} are "
-                    "free; fewer FEATURES need less, DATA= names another disk"
+                    f"the features need {size(needed + RESERVE)} in {asked.folder},"
+                    f" where {size(free)} are free; fewer FEATURES need less, DATA="
+                    " names another disk"
                 )
             print(describe_work(asked, remaining), flush=True)
             if remaining.todo.any():
                 backend = stack.enter_context(open_backend(options))
             files = [
-                stack.enter_context(ready(asked.folder, spec, asked.ids, asked.keys, clips))
+                stack.enter_context(
+                    ready(asked.folder, spec, asked.ids, asked.keys, clips)
+                )
                 for spec, clips in zip(asked.specs, remaining.stored)
             ]
             refresh(asked.folder, asked.clips, asked.settings, hashed)
@@ -400,14 +487,28 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
                 missing = np.flatnonzero(remaining.todo[:, feature])
                 file.forget(missing[file.map(state=True)[missing] != 0])
             # workers need only the axis's length; a waveform's axis has megabytes
-            light = tuple(replace(file, frame_axis=np.empty((file.frames, 0))) for file in files)
-            job = Job(asked.variants, asked.dataset.sample_rate, asked.dataset.samples, light, handle)
-            with progress(total=len(remaining.clips), label="features", unit="clips") as bar:
-                for result in backend.compute(job, batches(asked, remaining, backend.processes)):
+            light = tuple(
+                replace(file, frame_axis=np.empty((file.frames, 0))) for file in files
+            )
+            job = Job(
+                asked.variants,
+                asked.dataset.sample_rate,
+                asked.dataset.samples,
+                light,
+                handle,
+            )
+            with progress(
+                total=len(remaining.clips), label="features", unit="clips"
+            ) as bar:
+                for result in backend.compute(
+                    job, batches(asked, remaining, backend.processes)
+                ):
                     done += result
                     bar.update(result.clips)
             write_costs(asked.folder, done.seconds_a_clip(), done.timed)
-        write_failures(asked.folder, asked.clips, remaining.clips, names, sorted(done.failures))
+        write_failures(
+            asked.folder, asked.clips, remaining.clips, names, sorted(done.failures)
+        )
         if asked.part == slice(0, len(asked.clips)) and not options.skip_checksums:
             note_verified(asked.folder, names)
         return done
@@ -417,17 +518,25 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
 def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
     """The work that remains; only this run may create files within the context.
 
-    RequestError if another run writes to a file that has to be made again; with WAIT=1, wait for its end.
+    RequestError if another run writes to a file that has to be made again; with WAIT=1,
+    wait for its end.
     """
     while True:
         with lock(asked.folder, "preparing"):
             remaining = find_remaining(asked, check=not options.skip_checksums)
-            writers = [(name, who) for name in remaining.sizes if (who := written_to(asked.folder, name))]
+            writers = [
+                (name, who)
+                for name in remaining.sizes
+                if (who := written_to(asked.folder, name))
+            ]
             if not writers:
                 yield remaining
                 return
         stored, who = writers[0]
-        reason = f"{stored}.h5 has to be made again for these clips, and is being written by {who}"
+        reason = (
+            f"{stored}.h5 has to be made again for these clips, and is being written by"
+            f" {who}"
+        )
         if not options.wait:
             raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")
         tell(f"waiting: {reason}")
@@ -435,29 +544,40 @@ def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
             pass  # granted when no run writes to the file
 
 
-def batches(asked: Request, remaining: Remaining, processes: int) -> Iterator[list[ClipTask]]:
+def batches(
+    asked: Request, remaining: Remaining, processes: int
+) -> Iterator[list[ClipTask]]:
     """Batches of the clips that lack a feature, each made when it is needed.
 
-    Batches become shorter towards the end, so that all processes end at about the same time.
+    Batches become shorter towards the end, so that all processes end at about the same
+    time.
     """
     keys = [spec.key for spec in asked.specs]
     left = remaining.clips
     most = int(np.clip(LONGEST_AUDIO / asked.dataset.duration, 1, LONGEST_BATCH))
     while len(left):
-        rows, left = np.split(left, [min(most, 1 + len(left) // (processes * BATCHES_LEFT))])
+        rows, left = np.split(
+            left, [min(most, 1 + len(left) // (processes * BATCHES_LEFT))]
+        )
         of_features = [fingerprints(asked.keys[rows], key).tolist() for key in keys]
         yield [
             ClipTask(
                 row,
                 asked.sources[row],
-                {k: of_features[k][place] for k in np.flatnonzero(remaining.todo[row]).tolist()},
+                {
+                    k: of_features[k][place]
+                    for k in np.flatnonzero(remaining.todo[row]).tolist()
+                },
             )
             for place, row in enumerate(rows.tolist())
         ]
 
 
-def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float) -> str:
-    """The cost of each feature, the speed, failures, the next commands; after failures also the usable clips.
+def summary(
+    asked: Request, options: FeaturesCommand, result: ExtractionResult, seconds: float
+) -> str:
+    """The cost of each feature, the speed, failures, the next commands; after failures
+    also the usable clips.
 
     If there was nothing to compute, the next commands alone.
     """
@@ -471,8 +591,12 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
         if clips := result.computed[spec.stored]:
             stored = clips * spec.clip_bytes
             written += stored
-            milliseconds = f"{1000 * took[spec.stored]:.2f}" if spec.stored in took else "-"
-            rows.append((spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}"))
+            milliseconds = (
+                f"{1000 * took[spec.stored]:.2f}" if spec.stored in took else "-"
+            )
+            rows.append(
+                (spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}")
+            )
     speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
     lines = [
         text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),
@@ -481,17 +605,23 @@ def summary(asked: Request, options: FeaturesCommand, result: ExtractionResult, 
     if not result.failures:
         return "\n".join([*lines, next_])
     failed = {row for row, *_ in result.failures}
-    lines.append(f"{counted(len(failed), 'clip')} could not be done ({asked.folder / FAILURES}):")
+    lines.append(
+        f"{counted(len(failed), 'clip')} could not be done ({asked.folder / FAILURES}):"
+    )
     for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
         named = "" if feature == WHOLE else f" {feature}:"
         lines.append(f"  {asked.clips['clip_id'].iloc[row]}:{named} {reason}")
     done = Cache(asked.folder).readable([spec.stored for spec in asked.specs])
     usable = counted(int(done.sum()), "clip")
-    return "\n".join([*lines, next_, f"usable: {usable}; {len(failed):,} left out, see {FAILURES}"])
+    return "\n".join(
+        [*lines, next_, f"usable: {usable}; {len(failed):,} left out, see {FAILURES}"]
+    )
 
 
 def next_after(asked: Request, options: FeaturesCommand) -> str:
-    """The next commands: extraction of parts that are missing, else training, unless no clip is usable."""
+    """The next commands: extraction of parts that are missing, else training, unless no
+    clip is usable.
+    """
     frames = {spec.stored: spec.frames for spec in asked.specs}
     cache = Cache(asked.folder)
     missing = missing_clips(cache, [*frames])
@@ -500,9 +630,12 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
         left = [part for part in parts if missing[part_of(part, len(missing))].any()]
         still = (
-            f"{missing.sum():,} of {counted(len(missing), 'clip')} are still missing (PART={' '.join(left)})"
+            f"{missing.sum():,} of {counted(len(missing), 'clip')} are still missing"
+            f" (PART={' '.join(left)})"
         )
-        command = features_command(options, f"FEATURES={options.features}", f"PART={left[0]}")
+        command = features_command(
+            options, f"FEATURES={options.features}", f"PART={left[0]}"
+        )
         return f"{still}\nnext: {command}"
     if not cache.readable([*frames]).any():
         return "no clip is usable: nothing to train on"

@@ -1,7 +1,7 @@
 """`python -m pipeline list`: every feature with its size; `list NAME`: its card.
 
-A card begins with the docstring of the feature's function: a summary, then the formula, what changes the
-feature, what it ignores and how to read its feature map.
+A card begins with the docstring of the feature's function: a summary, then the formula,
+what changes the feature, what it ignores and how to read its feature map.
 """
 
 import re
@@ -30,7 +30,12 @@ def run(options: ListCommand) -> None:
         print(feature_table(options.sample_rate, options.duration))
         return
     lines = [
-        textwrap.fill(text, WIDTH, initial_indent=f"{heading + ':':{INDENT}}", subsequent_indent=" " * INDENT)
+        textwrap.fill(
+            text,
+            WIDTH,
+            initial_indent=f"{heading + ':':{INDENT}}",
+            subsequent_indent=" " * INDENT,
+        )
         for heading, text in card(options.feature).items()
     ]
     print("\n".join([options.feature, "", *lines]))
@@ -43,19 +48,26 @@ def card(name: str) -> dict[str, str]:
     axis = variant.row_axis(TYPICAL[0])
     feature = variant.feature
     measured = pd.read_csv(MEASURED, index_col=0)
-    summary, *texts = re.split(rf"^ *({'|'.join(HEADINGS)}):", feature.function.__doc__ or "", flags=re.M)
-    ranges = f" ({feature.row_unit} {axis[0]:.4g} to {axis[-1]:.4g})" if rows > 1 else ""
+    summary, *texts = re.split(
+        rf"^ *({'|'.join(HEADINGS)}):", feature.function.__doc__ or "", flags=re.M
+    )
+    ranges = (
+        f" ({feature.row_unit} {axis[0]:.4g} to {axis[-1]:.4g})" if rows > 1 else ""
+    )
     ends = variant.frame_axis(*TYPICAL)[[0, -1]]
     columns = f"columns ({feature.frame_unit} {ends[0]:.4g} to {ends[1]:.4g})"
     columns = "frames for 5 s" if feature.frame_unit == "s" else columns
-    settings = [
-        f"{key}={'none' if value is None else f'{value:g}' if isinstance(value, float) else value}"
-        for key, value in variant.parameters.items()
-    ]
+    settings = []
+    for key, value in variant.parameters.items():
+        shown = f"{value:g}" if isinstance(value, float) else value
+        settings.append(f"{key}={'none' if value is None else shown}")
     lines = {
         "What it is": summary,
         **dict(zip(texts[::2], texts[1::2])),
-        "Values": f"{feature.units}; {rows} {'row' if rows == 1 else 'rows'}{ranges}, {frames} {columns}",
+        "Values": (
+            f"{feature.units}; {rows} {'row' if rows == 1 else 'rows'}{ranges},"
+            f" {frames} {columns}"
+        ),
         "Parameters": ", ".join(settings) or "none",
     }
     if name in measured.index:
@@ -65,13 +77,17 @@ def card(name: str) -> dict[str, str]:
 
 
 def feature_table(sample_rate: int, seconds: float) -> str:
-    """Every feature that can exist at this rate and duration, with its size for one clip."""
+    """Every feature that can exist at this rate and duration, with its size for one
+    clip.
+    """
     lines = list[tuple[object, ...]]()
     remarks = []
     whole = 0.0
     for name, feature in FEATURES.items():
         try:
-            rows, frames = resolve_feature(Channel(name)).shape(sample_rate, round(seconds * sample_rate))
+            rows, frames = resolve_feature(Channel(name)).shape(
+                sample_rate, round(seconds * sample_rate)
+            )
         except Impossible as reason:
             remarks.append(str(reason))
             continue
@@ -80,7 +96,15 @@ def feature_table(sample_rate: int, seconds: float) -> str:
         lines.append((name, rows, frames, f"{megabytes:.3f}", feature.units))
     lines.append(("all", "", "", f"{whole:.3f}", ""))
     remarks += [
-        f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16. make bench measures time.",
-        f"{make_command('pipeline list', 'NAME')} shows what a feature is and what it is good for.",
+        (
+            f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
+            " make bench measures time."
+        ),
+        (
+            f"{make_command('pipeline list', 'NAME')} shows what a feature is and what"
+            " it is good for."
+        ),
     ]
-    return "\n".join([text_table(lines, ("name", "rows", "frames", "MB", "units")), "", *remarks])
+    return "\n".join(
+        [text_table(lines, ("name", "rows", "frames", "MB", "units")), "", *remarks]
+    )

@@ -1,4 +1,6 @@
-"""Frames of an MP3: their number, and a header that states it (layer III of MPEG 1, 2 and 2.5)."""
+"""Frames of an MP3: their number, and a header that states it (layer III of MPEG 1, 2
+and 2.5).
+"""
 
 import re
 import struct
@@ -22,9 +24,10 @@ class CutOff(Exception):
 def with_length(content: bytes) -> bytes | None:
     """The frames of an MP3 behind a new Xing header, which states their number.
 
-    None if its own header states the number, or if there is no frame; CutOff if the last frame is cut off.
-    Without the number libsndfile estimates the length from the first frame: it may silently drop the end of a
-    file with a variable bit rate, and promises too much for a constant one.
+    None if its own header states the number, or if there is no frame; CutOff if the
+    last frame is cut off. Without the number libsndfile estimates the length from the
+    first frame: it may silently drop the end of a file with a variable bit rate, and
+    promises too much for a constant one.
     """
     frames = list(frames_in(content))
     if not frames:
@@ -36,23 +39,38 @@ def with_length(content: bytes) -> bytes | None:
     version = content[start + 1] >> 3 & 3
     mono = content[start + 3] >> 6 == 3
     side = (17 if mono else 32) if version == 3 else (9 if mono else 17)
-    # a header may count its own frame; if it states too many, decoding to the end fails as truncated
+    # a header may count its own frame; if it states too many, decoding to the end fails
+    # as truncated
     tag = XING.search(content, start, start + 72)
-    if tag and tag["flags"][0] & 1 and int.from_bytes(tag["frames"], "big") >= count - 1:
+    if (
+        tag
+        and tag["flags"][0] & 1
+        and int.from_bytes(tag["frames"], "big") >= count - 1
+    ):
         return None
-    speed = 0x50 if version == 3 else 0x80  # 64 kbit/s: room for the header at every rate
+    # 64 kbit/s: room for the header at every rate
+    speed = 0x50 if version == 3 else 0x80
     second = content[start + 1] | 1
     third = speed | content[start + 2] & 0x0C
     fourth = content[start + 3]
-    header = bytes([0xFF, second, third, fourth]) + bytes(side) + b"Xing" + struct.pack(">II", 1, count)
+    header = (
+        bytes([0xFF, second, third, fourth])
+        + bytes(side)
+        + b"Xing"
+        + struct.pack(">II", 1, count)
+    )
     return header.ljust(frame_bytes(header, 0), b"\0") + content[start:]
 
 
 def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
-    """(position, length in bytes) of each frame that touches another; all other bytes are skipped."""
+    """(position, length in bytes) of each frame that touches another; all other bytes
+    are skipped.
+    """
     at = 0
     if content.startswith(b"ID3"):
-        at = 10 + sum(byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0)))
+        at = 10 + sum(
+            byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0))
+        )
     follows = False
     while 0 <= at < len(content) - 4:
         length = frame_bytes(content, at)
@@ -70,7 +88,13 @@ def frame_bytes(content: bytes, at: int) -> int:
     version = second >> 3 & 3
     kbits = third >> 4
     rate = third >> 2 & 3
-    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or kbits in (0, 15) or rate == 3:
+    if (
+        first != 0xFF
+        or second & 0xE6 != 0xE2
+        or version == 1
+        or kbits in (0, 15)
+        or rate == 3
+    ):
         return 0
     bits = 144_000 * KBITS_1[kbits] if version == 3 else 72_000 * KBITS_2[kbits]
     return bits // RATES[version][rate] + (third >> 1 & 1)

@@ -1,9 +1,11 @@
-"""Near duplicates: clips with the same or very similar audio, also shifted, cut or scaled.
+"""Near duplicates: clips with the same or very similar audio, also shifted, cut or
+scaled.
 
-A clip's fingerprint describes its loudest moments, called landmarks after Wang (2003). Clips with the same
-audio share landmarks at one shift, even if one clip was scaled. Pairs of clips that share a landmark are
-candidates, and their correlation at that shift decides. All steps use differences of neighbouring samples,
-because low rumble would make all clips similar.
+A clip's fingerprint describes its loudest moments, called landmarks after Wang (2003).
+Clips with the same audio share landmarks at one shift, even if one clip was scaled.
+Pairs of clips that share a landmark are candidates, and their correlation at that shift
+decides. All steps use differences of neighbouring samples, because low rumble would
+make all clips similar.
 """
 
 from collections import Counter, defaultdict
@@ -20,11 +22,15 @@ from pipeline.audio import Samples
 LANDMARKS = 16  # landmarks of a clip, at most
 APART = 0.1  # least seconds between two landmarks of a clip
 REACH = 0.03  # seconds that are compared on each side of a landmark
-BANDS, BITS = 8, 24  # codes of a landmark, bits of a code; one equal code makes two clips a candidate
-CROWD = 30  # if more landmarks have the same code, each is compared only with the next one
-# most pairs that are correlated; those with the most equal codes at one shift come first
+# codes of a landmark, bits of a code; one equal code makes two clips a candidate
+BANDS, BITS = 8, 24
+# if more landmarks have the same code, each is compared only with the next one
+CROWD = 30
+# most pairs that are correlated; those with the most equal codes at one shift come
+# first
 MOST_CANDIDATES = 50_000
-SIMILAR = 0.9  # least correlation of similar audio; similar calls of one animal reach it
+# least correlation of similar audio; similar calls of one animal reach it
+SIMILAR = 0.9
 SAME = 0.99  # least correlation of the same audio
 SHARED = 0.25  # least share of each clip's energy that lies in their common time
 
@@ -63,7 +69,9 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
         peaks.append(peak)
     positions = np.array(peaks, np.int64)
     snippets = np.pad(steps, reach)[positions[:, None] + np.arange(2 * reach + 1)]
-    signs = (snippets * np.sign(steps[positions])[:, None]) @ projections(2 * reach + 1) > 0
+    signs = (snippets * np.sign(steps[positions])[:, None]) @ projections(
+        2 * reach + 1
+    ) > 0
     codes = signs.reshape(-1, BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
     return AudioFingerprint(positions, codes.astype(np.uint32))
 
@@ -75,23 +83,38 @@ def projections(samples: int) -> NDArray[np.float64]:
 
 
 def find_near_duplicates(
-    fingerprints: Sequence[AudioFingerprint], files: Sequence[str], load: Callable[[int], Samples]
+    fingerprints: Sequence[AudioFingerprint],
+    files: Sequence[str],
+    load: Callable[[int], Samples],
 ) -> list[Pair]:
-    """Pairs of clips with similar audio; `load` gives the samples of a clip by its number.
+    """Pairs of clips with similar audio; `load` gives the samples of a clip by its
+    number.
 
-    files  the path of each clip; clips of one file are no pair, since windows may overlap
+    files  the path of each clip; clips of one file are no pair, since windows may
+           overlap
     """
-    clips = [clip for clip, fingerprint in enumerate(fingerprints) for _ in fingerprint.positions]
-    positions = np.concatenate([fingerprint.positions for fingerprint in fingerprints]).tolist()
+    clips = [
+        clip
+        for clip, fingerprint in enumerate(fingerprints)
+        for _ in fingerprint.positions
+    ]
+    positions = np.concatenate(
+        [fingerprint.positions for fingerprint in fingerprints]
+    ).tolist()
     codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
-    votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)  # pair of clips -> shift -> equal codes
+    # pair of clips -> shift -> equal codes
+    votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
     for band in range(BANDS):
         order = np.argsort(codes[:, band], kind="stable")
         for equal in np.split(order, np.flatnonzero(np.diff(codes[order, band])) + 1):
-            meet = combinations if len(equal) <= CROWD else lambda rows, _: pairwise(rows)
+            meet = (
+                combinations if len(equal) <= CROWD else lambda rows, _: pairwise(rows)
+            )
             for first, second in meet(equal.tolist(), 2):
                 if files[clips[first]] != files[clips[second]]:
-                    votes[clips[first], clips[second]][positions[second] - positions[first]] += 1
+                    votes[clips[first], clips[second]][
+                        positions[second] - positions[first]
+                    ] += 1
     # a candidate's shift is the commonest among its equal landmarks
     best = ((*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items())
     candidates = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
@@ -116,11 +139,15 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
         return 0.0
     one = whole[begin:end]
     other = shifted[begin + shift : end + shift]
-    if one @ one <= SHARED * (whole @ whole) or other @ other <= SHARED * (shifted @ shifted):
+    if one @ one <= SHARED * (whole @ whole) or other @ other <= SHARED * (
+        shifted @ shifted
+    ):
         return 0.0
     return float(one @ other / np.sqrt((one @ one) * (other @ other)))
 
 
 def sample_differences(y: Samples) -> NDArray[np.float64]:
-    """Differences of neighbouring samples; the first is 0, so that a clip never begins with a click."""
+    """Differences of neighbouring samples; the first is 0, so that a clip never begins
+    with a click.
+    """
     return np.diff(y.astype(np.float64), prepend=y[:1].astype(np.float64))

@@ -1,4 +1,6 @@
-"""The next command for a dataset: compute the features that the cache lacks, or train on those it has."""
+"""The next command for a dataset: compute the features that the cache lacks, or train
+on those it has.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,18 +23,30 @@ from pipeline.datasets.load import Dataset
 from pipeline.features import FEATURES
 from pipeline.options import SourceOptions
 
-PROVEN = "mel+mfcc+modulation"  # more accurate than mel+mfcc on noises and speech: see the accuracy page
-DEFAULT_MODEL = "the default model, ResNet-18 with texture: minutes to hours without a GPU"
+# more accurate than mel+mfcc on noises and speech: see the accuracy page
+PROVEN = "mel+mfcc+modulation"
+DEFAULT_MODEL = (
+    "the default model, ResNet-18 with texture: minutes to hours without a GPU"
+)
 
 
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
-    """Lines on the next step for a loaded dataset: commands and, if so, why it cannot be trained on."""
+    """Lines on the next step for a loaded dataset: commands and, if so, why it cannot
+    be trained on.
+    """
     folder = dataset.folder
     features = list[str]()
-    with suppress(RequestError):  # no cache yet, a damaged one, or features of another rate or duration
+    # no cache yet, a damaged one, or features of another rate or duration
+    with suppress(RequestError):
         cache = Cache(folder)
-        computed = [name for name in cache.features if parse_channel(name).name in FEATURES]
-        features = [f"FEATURES={' '.join(computed)}"] if computed and {*computed} != {*FEATURES} else []
+        computed = [
+            name for name in cache.features if parse_channel(name).name in FEATURES
+        ]
+        features = (
+            [f"FEATURES={' '.join(computed)}"]
+            if computed and {*computed} != {*FEATURES}
+            else []
+        )
         frames = {name: cache[name].frames for name in cache.features}
         if folder == Path(options.dataset) or is_done(cache, dataset.table):
             return training_step(options, dataset, frames)
@@ -42,7 +56,9 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
 
 
 def features_command(options: SourceOptions, *more: str) -> str:
-    """The command that extracts this dataset's features, followed by the words `more`."""
+    """The command that extracts this dataset's features, followed by the words
+    `more`.
+    """
     return make_command("features", *_source(options), *more)
 
 
@@ -52,9 +68,11 @@ def _source(options: SourceOptions) -> list[str]:
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
-    """The `lines`, preceded by the command `check` if these are the user's own clips and not checked yet.
+    """The `lines`, preceded by the command `check` if these are the user's own clips
+    and not checked yet.
 
-    If `check` found duplicates across folds, their remedy and another `check` replace the lines.
+    If `check` found duplicates across folds, their remedy and another `check` replace
+    the lines.
     """
     if options.dataset in NAMED or is_cache(Path(options.dataset)):
         return lines
@@ -62,14 +80,22 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
     findings = read_check(dataset.folder, dataset.table)
     if findings is None:
         return f"next: {check}\n{lines.replace('next:', 'then:', 1)}"
-    leaks = (found["remedy"] for found in findings if found["kind"] == "duplicates_across_folds")
+    leaks = (
+        found["remedy"]
+        for found in findings
+        if found["kind"] == "duplicates_across_folds"
+    )
     return next((f"first: {remedy}\nnext: {check}" for remedy in leaks), lines)
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
-    """Whether the cache has all its features for these clips, except for clips that failed."""
+    """Whether the cache has all its features for these clips, except for clips that
+    failed.
+    """
     same = {*originals(clips)["clip_id"]} == {*originals(cache.clips)["clip_id"]}
-    return same and bool(cache.features) and not missing_clips(cache, cache.features).any()
+    return (
+        same and bool(cache.features) and not missing_clips(cache, cache.features).any()
+    )
 
 
 def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
@@ -80,18 +106,26 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def former_runs(options: SourceOptions, dataset: Dataset) -> list[str]:
-    """Names of the dataset's runs that are older than the cache's index, sorted; clips may have changed."""
+    """Names of the dataset's runs that are older than the cache's index, sorted; clips
+    may have changed.
+    """
     index = dataset.folder / INDEX
     changed = index.stat().st_mtime_ns if index.is_file() else 0
     files = (options.runs / dataset.name).glob("*/run.json")
-    return sorted(file.parent.name for file in files if file.stat().st_mtime_ns < changed)
+    return sorted(
+        file.parent.name for file in files if file.stat().st_mtime_ns < changed
+    )
 
 
-def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]) -> str:
-    """Commands: a quick comparison of a few feature sets, then the default model on its first features.
+def training_step(
+    options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]
+) -> str:
+    """Commands: a quick comparison of a few feature sets, then the default model on its
+    first features.
 
-    One command if the cache has only vectors or the waveform; the reason if the dataset cannot be trained on.
-    RETRAIN=1 is added if there are former runs; it trains again only those whose clips changed.
+    One command if the cache has only vectors or the waveform; the reason if the dataset
+    cannot be trained on. RETRAIN=1 is added if there are former runs; it trains again
+    only those whose clips changed.
 
     frames  feature -> number of its frames; a feature of one frame is a vector
     """
@@ -110,6 +144,10 @@ def training_step(options: SourceOptions, dataset: Dataset, frames: Mapping[str,
     if set(PROVEN.split("+")) <= set(frames):
         sets.append(PROVEN)
     features = f"FEATURES={' '.join(dict.fromkeys(sets))}"
-    quick = make_command("sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture", *more)
+    quick = make_command(
+        "sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture", *more
+    )
     default = make_command("train", *given, f"FEATURES={together}", *more)
-    return check_first(options, dataset, f"next: {quick}\nthen: {default}   ({DEFAULT_MODEL})")
+    return check_first(
+        options, dataset, f"next: {quick}\nthen: {default}   ({DEFAULT_MODEL})"
+    )

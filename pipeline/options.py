@@ -1,10 +1,19 @@
-"""Options of the pipeline's commands. The command line is made from these dataclasses."""
+"""Options of the pipeline's commands. The command line is made from these
+dataclasses.
+"""
 
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Literal
 
-from commandline.options import SEED, DataOptions, DatasetOptions, Options, RunsOptions, option
+from commandline.options import (
+    SEED,
+    DataOptions,
+    DatasetOptions,
+    Options,
+    RunsOptions,
+    option,
+)
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
 
@@ -15,25 +24,29 @@ class SourceOptions(DatasetOptions, RunsOptions):
     archive: str = option("", "zip file that is already there, instead of a download")
     url: str = option("", "another address of the archive")
     audio_dir: str = option("", "folder of the audio files, if the table is elsewhere")
-    labels: str = option("", "separator of labels in a cell of the table, in addition to ; and lists")
+    labels: str = option(
+        "", "separator of labels in a cell of the table, in addition to ; and lists"
+    )
     group: str = option(
         "",
-        "source recording of a clip: a column of the table, or a pattern with one (group) for file names",
+        "source recording of a clip: a column of the table, or a pattern with one"
+        " (group) for file names",
     )
     folds_by: Literal["dataset", "group"] | None = option(
         None,
-        "group: one fold for each group, as for speakers or sites; dataset: its own folds, or drawn ones; "
-        "by default as in an earlier command",
+        "group: one fold for each group, as for speakers or sites; dataset: its own"
+        " folds, or drawn ones; by default as in an earlier command",
     )
     sample_rate: int | None = option(
         None,
-        "sample rate in Hz; by default the cache's, else 44100 for ESC-50 and its like, else the commonest",
+        "sample rate in Hz; by default the cache's, else 44100 for ESC-50 and its like,"
+        " else the commonest",
         **RATE,
     )
     duration: float | None = option(
         None,
-        "seconds of a clip; by default the cache's, else 5 for ESC-50 and its like, else the longest clip's "
-        "(at most 30)",
+        "seconds of a clip; by default the cache's, else 5 for ESC-50 and its like,"
+        " else the longest clip's (at most 30)",
         least=0.001,
         most=3600,
     )
@@ -50,21 +63,33 @@ class ExtractOptions(SourceOptions):
         least=0,
         most=1000,
     )
-    alter: str = option("pitch,stretch,noise,gain,shift", "alterations of the copies, taken in turn")
-    part: str = option("1/1", "part of the clips to extract: 3/16 is the third sixteenth")
-    dtype: Literal["float16", "float32"] = option("float16", "type of the stored values")
-    jobs: int | None = option(None, "number of processes; by default one a core", least=1, most=10000)
+    alter: str = option(
+        "pitch,stretch,noise,gain,shift", "alterations of the copies, taken in turn"
+    )
+    part: str = option(
+        "1/1", "part of the clips to extract: 3/16 is the third sixteenth"
+    )
+    dtype: Literal["float16", "float32"] = option(
+        "float16", "type of the stored values"
+    )
+    jobs: int | None = option(
+        None, "number of processes; by default one a core", least=1, most=10000
+    )
 
 
 class FeaturesCommand(ExtractOptions):
     """Options of `features`."""
 
-    prepare: bool = option(False, "only create the files, so that several PART= can fill them in parallel")
+    prepare: bool = option(
+        False, "only create the files, so that several PART= can fill them in parallel"
+    )
     skip_checksums: bool = option(
         False,
         "do not check stored values for damage; for caches that take long to read",
     )
-    wait: bool = option(False, "wait for another run over the same features instead of being refused")
+    wait: bool = option(
+        False, "wait for another run over the same features instead of being refused"
+    )
     backend: Literal["processes", "dask"] = option(
         "processes",
         "worker processes of this machine, or a Dask cluster",
@@ -77,7 +102,9 @@ class WindowsCommand(DataOptions):
 
     audio: Path = option(MISSING, "recordings: a folder, or one file")
     tables: Path = option(
-        MISSING, "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all recordings"
+        MISSING,
+        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
+        " recordings",
     )
     length: float | None = option(
         None,
@@ -85,14 +112,26 @@ class WindowsCommand(DataOptions):
         least=0.01,
         most=3600,
     )
-    hop: float | None = option(None, "seconds from window to window; by default half of LENGTH", least=0.001)
-    column: str = option("", "column of labels in the tables; by default one of the names in use")
+    hop: float | None = option(
+        None, "seconds from window to window; by default half of LENGTH", least=0.001
+    )
+    column: str = option(
+        "", "column of labels in the tables; by default one of the names in use"
+    )
     label: str = option("", "label of events that have none")
-    background: str = option("all", "windows without an event: all, or their number for each window with one")
-    empty: bool = option(False, "use recordings without a table, as free of events; by default left out")
-    ignore: str = option("", "labels separated by commas; windows that touch such an event are left out")
+    background: str = option(
+        "all", "windows without an event: all, or their number for each window with one"
+    )
+    empty: bool = option(
+        False, "use recordings without a table, as free of events; by default left out"
+    )
+    ignore: str = option(
+        "", "labels separated by commas; windows that touch such an event are left out"
+    )
     several: Literal["tags", "longest"] = option(
-        "tags", "windows with several labels: all count (TASK=tags), or the one that fills most of the window"
+        "tags",
+        "windows with several labels: all count (TASK=tags), or the one that fills most"
+        " of the window",
     )
     name: str = option("", "name of the dataset; by default that of AUDIO")
     seed: int = option(0, "seed of the windows without an event that are kept", **SEED)
@@ -112,12 +151,18 @@ class ShowCommand(Options):
     audio: Path = option(MISSING, "audio file", positional=True)
     features: str = option("mel mfcc chroma", "features separated by blanks")
     sample_rate: int = option(44100, "Hz to which the file is resampled", **RATE)
-    out: Path | None = option(None, "PNG file; by default the audio file's name in this folder")
+    out: Path | None = option(
+        None, "PNG file; by default the audio file's name in this folder"
+    )
 
 
 class VerifyCommand(DatasetOptions):
     """Options of `verify`."""
 
-    features: str = option("all", "feature sets separated by blanks; all: those in the cache")
-    recompute: int = option(0, "also recompute this many random clips by plain librosa and compare", least=0)
+    features: str = option(
+        "all", "feature sets separated by blanks; all: those in the cache"
+    )
+    recompute: int = option(
+        0, "also recompute this many random clips by plain librosa and compare", least=0
+    )
     seed: int = option(0, "seed of the drawn clips", **SEED)

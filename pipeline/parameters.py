@@ -1,9 +1,10 @@
 """Parameters of features: typed, range-checked, read from a function's signature.
 
-A feature declares a parameter as a keyword-only argument with an annotated type, `n_mels: Count = 128`.
-Parameters that many features share come in groups, frozen dataclasses such as `Framing`: an argument
-`framing: Framing` gives the feature `n_fft`, `hop_length` and `win_length`, each with the default that the
-group states once. If librosa has a parameter, its name and meaning are librosa's.
+A feature declares a parameter as a keyword-only argument with an annotated type,
+`n_mels: Count = 128`. Parameters that many features share come in groups, frozen
+dataclasses such as `Framing`: an argument `framing: Framing` gives the feature `n_fft`,
+`hop_length` and `win_length`, each with the default that the group states once. If
+librosa has a parameter, its name and meaning are librosa's.
 """
 
 import inspect
@@ -22,7 +23,9 @@ KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}
 
 @dataclass(frozen=True)
 class Within:
-    """The range of a number, both ends included; a `step` other than 0 counts from `low`."""
+    """The range of a number, both ends included; a `step` other than 0 counts from
+    `low`.
+    """
 
     low: float
     high: float
@@ -33,7 +36,9 @@ class Within:
         return f"{self.low:g} to {self.high:g}{steps}"
 
     def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high and not (self.step and (value - self.low) % self.step)
+        return self.low <= value <= self.high and not (
+            self.step and (value - self.low) % self.step
+        )
 
 
 Samples = Annotated[int, Within(2, 65536)]
@@ -61,7 +66,10 @@ class Framing:
 
     def __post_init__(self) -> None:
         if self.win_length is not None and self.win_length > self.n_fft:
-            raise RequestError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; raise n_fft")
+            raise RequestError(
+                f"win_length={self.win_length} is longer than n_fft={self.n_fft}; raise"
+                " n_fft"
+            )
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,9 @@ class Parameter:
             return None
         try:
             read = self.kind(value)
-            fits = isinstance(value, bool) == (self.kind is bool) and (self.kind is str or read == value)
+            fits = isinstance(value, bool) == (self.kind is bool) and (
+                self.kind is str or read == value
+            )
         except (TypeError, ValueError, OverflowError):
             fits = False
         if not fits or (self.within and read not in self.within):
@@ -150,13 +160,19 @@ class Parameter:
 
 def arguments(
     function: Callable[..., object],
-) -> Iterator[tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]]:
-    """(name, group, fields) of each keyword-only argument; one without a group is its own field."""
+) -> Iterator[
+    tuple[str, Callable[..., object] | None, Mapping[str, inspect.Parameter]]
+]:
+    """(name, group, fields) of each keyword-only argument; one without a group is its
+    own field.
+    """
     for name, argument in inspect.signature(function, eval_str=True).parameters.items():
         if argument.kind is inspect.Parameter.KEYWORD_ONLY:
             group = argument.annotation
             grouped = is_dataclass(group)
-            fields = inspect.signature(group).parameters if grouped else {name: argument}
+            fields = (
+                inspect.signature(group).parameters if grouped else {name: argument}
+            )
             yield name, group if grouped else None, fields
 
 

@@ -1,13 +1,15 @@
-"""Backends that compute batches: this process, worker processes, a Dask cluster; joblib dispatches.
+"""Backends that compute batches: this process, worker processes, a Dask cluster; joblib
+dispatches.
 
-Worker processes end with their parent and leave nothing behind. joblib's own processes (loky) were tried:
-after a SIGKILL of the parent they went on writing, a SIGKILL of all of them left eight semaphores and two
-folders in /dev/shm each time, and the death of one ended the whole run. A worker here is a process and a
-pipe: no semaphore, no shared memory, and the pipe closes when the parent dies. joblib's threads send batches
-to the workers, which are forked from a fork server that has loaded the kernels.
+Worker processes end with their parent and leave nothing behind. joblib's own processes
+(loky) were tried: after a SIGKILL of the parent they went on writing, a SIGKILL of all
+of them left eight semaphores and two folders in /dev/shm each time, and the death of
+one ended the whole run. A worker here is a process and a pipe: no semaphore, no shared
+memory, and the pipe closes when the parent dies. joblib's threads send batches to the
+workers, which are forked from a fork server that has loaded the kernels.
 
-Workers write their own clips into the cache and return a few numbers per batch. A batch is made shortly
-before it is needed, so only a few are in memory.
+Workers write their own clips into the cache and return a few numbers per batch. A batch
+is made shortly before it is needed, so only a few are in memory.
 """
 
 import contextlib
@@ -34,13 +36,21 @@ from pipeline.options import FeaturesCommand
 from pipeline.worker import ClipTask, ExtractionResult
 from storage import system
 
-LARGEST_KEPT = 32 << 20  # bytes of the largest freed array that is kept: glibc's maximum
+# bytes of the largest freed array that is kept: glibc's maximum
+LARGEST_KEPT = 32 << 20
 KEPT = 256 << 20  # bytes of all freed arrays that are kept
 MOST_FAILED_STARTS = 4  # in a row; so many may come from a passing lack of memory
-START_METHOD = "forkserver"  # forking this process would copy locks of its threads and of the run
-PRELOADED = ["pipeline.worker", *(f"pipeline.kernels.{name}" for name in kernels.MODULES)]
+# forking this process would copy locks of its threads and of the run
+START_METHOD = "forkserver"
+PRELOADED = [
+    "pipeline.worker",
+    *(f"pipeline.kernels.{name}" for name in kernels.MODULES),
+]
 STARTING = threading.Lock()  # a start changes `__main__` for a moment
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")}
+ONE_THREAD = {
+    f"{library}_NUM_THREADS": "1"
+    for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA")
+}
 
 Batch = list[ClipTask]
 Function = Callable[[Batch], ExtractionResult]
@@ -49,19 +59,24 @@ Function = Callable[[Batch], ExtractionResult]
 def keep_freed_arrays() -> None:
     """Keep freed arrays for the next clip, if the C library is glibc; else do nothing.
 
-    By default glibc returns large arrays to the system at once, and the system hands out the
-    next one page by page, zeroed. A clip needs a hundred such arrays, which took a fifth of its time.
+    By default glibc returns large arrays to the system at once, and the system hands
+    out the next one page by page, zeroed. A clip needs a hundred such arrays, which
+    took a fifth of its time.
     """
     system.set_malloc(system.MMAP_THRESHOLD, LARGEST_KEPT)
     system.set_malloc(system.TRIM_THRESHOLD, KEPT)
 
 
 class WorkerDied(Exception):
-    """A worker ended during its work: killed, out of memory, or a crash in a library."""
+    """A worker ended during its work: killed, out of memory, or a crash in a
+    library.
+    """
 
 
 class Backend:
-    """Computes batches: this class in this process, one after the other; subclasses in other processes."""
+    """Computes batches: this class in this process, one after the other; subclasses in
+    other processes.
+    """
 
     processes = 1
     in_flight = 1  # batches that are sent and not yet answered
@@ -69,10 +84,13 @@ class Backend:
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
         """`function(batch)`; WorkerDied if the worker ended before it answered."""
-        with threadpool_limits(1):  # worker processes have one thread too: the bytes are the same
+        # worker processes have one thread too: the bytes are the same
+        with threadpool_limits(1):
             return function(batch)
 
-    def compute(self, function: Function, batches: Iterable[Batch]) -> Iterator[ExtractionResult]:
+    def compute(
+        self, function: Function, batches: Iterable[Batch]
+    ) -> Iterator[ExtractionResult]:
         """The results of the batches, in the order in which they finish."""
         parallel = Parallel(
             self.in_flight,
@@ -84,14 +102,21 @@ class Backend:
         return parallel(delayed(self.finish)(function, batch) for batch in batches)
 
     def finish(self, function: Function, batch: Batch) -> ExtractionResult:
-        """The batch's result; if workers die, it is tried again, then halved until a single clip fails."""
+        """The batch's result; if workers die, it is tried again, then halved until a
+        single clip fails.
+        """
         for _ in range(self.attempts):
             with contextlib.suppress(WorkerDied):
                 return self.call(function, batch)
         half = len(batch) // 2
         if half:
-            return self.finish(function, batch[:half]) + self.finish(function, batch[half:])
-        reason = "its worker died again and again: killed, out of memory, or a crash in a library"
+            return self.finish(function, batch[:half]) + self.finish(
+                function, batch[half:]
+            )
+        reason = (
+            "its worker died again and again: killed, out of memory, or a crash in a"
+            " library"
+        )
         return ExtractionResult(1, [(batch[0].row, WHOLE, reason)])
 
 
@@ -112,7 +137,8 @@ class Worker:
         """The result, or the worker's exception; WorkerDied if the worker ended."""
         try:
             self.ready = self.ready or self.pipe.recv()
-            # cloudpickle, because a feature may be defined in a user's script or a notebook's cell
+            # cloudpickle, because a feature may be defined in a user's script or a
+            # notebook's cell
             self.pipe.send_bytes(cloudpickle.dumps((function, batch)))
             succeeded, result = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
@@ -122,14 +148,18 @@ class Worker:
         return result
 
     def end(self) -> None:
-        """Kill the process, which is safe at any moment: see features_cache/writer.py."""
+        """Kill the process, which is safe at any moment: see
+        features_cache/writer.py.
+        """
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
 
 class Workers(Backend):
-    """Processes of this machine, each used by one thread at a time and replaced if it dies."""
+    """Processes of this machine, each used by one thread at a time and replaced if it
+    dies.
+    """
 
     attempts = 2
 
@@ -137,8 +167,9 @@ class Workers(Backend):
         self.processes = self.in_flight = count
         self.failed_starts = 0
         before = dict(os.environ)
-        # The fork server hands these variables to all workers, also to those that it forks later. It loads
-        # this project's modules, never those of the same name in the current folder.
+        # The fork server hands these variables to all workers, also to those that it
+        # forks later. It loads this project's modules, never those of the same name in
+        # the current folder.
         path = os.pathsep.join(filter(None, [str(HOME), before.get("PYTHONPATH")]))
         settings = ONE_THREAD | {"PYTHONSAFEPATH": "1", "PYTHONPATH": path}
         os.environ |= settings
@@ -147,7 +178,9 @@ class Workers(Backend):
         finally:
             for name in settings:
                 del os.environ[name]
-            os.environ |= {name: before[name] for name in settings.keys() & before.keys()}
+            os.environ |= {
+                name: before[name] for name in settings.keys() & before.keys()
+            }
         self.idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for worker in self.workers:
             self.idle.put(worker)
@@ -163,7 +196,9 @@ class Workers(Backend):
             worker.end()
             self.failed_starts += not worker.ready
             if self.failed_starts > MOST_FAILED_STARTS:
-                raise RequestError("worker processes end as they start: compute without, JOBS=1") from None
+                raise RequestError(
+                    "worker processes end as they start: compute without, JOBS=1"
+                ) from None
             self.workers.remove(worker)
             worker = Worker()
             self.workers.append(worker)
@@ -181,10 +216,14 @@ class Workers(Backend):
 
 @contextlib.contextmanager
 def _script_hidden() -> Iterator[None]:
-    """A process started in this context does not import the caller's script, which would run it again."""
+    """A process started in this context does not import the caller's script, which
+    would run it again.
+    """
     main = vars(sys.modules["__main__"])
     with STARTING:
-        known: dict[str, object] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+        known: dict[str, object] = {
+            name: main.pop(name) for name in ("__file__", "__spec__") if name in main
+        }
         main["__spec__"] = None
         try:
             yield
@@ -209,7 +248,9 @@ def _serve(pipe: Connection) -> None:
 
 
 def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
-    """Dask, processes of this machine (as many as cores by default), or this process."""
+    """Dask, processes of this machine (as many as cores by default), or this
+    process.
+    """
     if options.backend == "dask":
         return extras.load("dask").connected(options.scheduler)
     jobs = options.jobs or cpu_count()

@@ -1,7 +1,10 @@
-"""The definition of every built-in feature for one clip, in calls of librosa, numpy and scipy.
+"""The definition of every built-in feature for one clip, in calls of librosa, numpy and
+scipy.
 
-Tests, `python -m pipeline verify` and `bench` compare with these. A definition is called with (y, sr,
-**parameters), where all parameters of the feature are given. It returns (rows, frames), or (frames,) for one
+Tests, `python -m pipeline verify` and `bench` compare with these. A definition is
+  called with (y, sr,
+**parameters), where all parameters of the feature are given. It returns (rows, frames),
+  or (frames,) for one
 row.
 """
 
@@ -26,18 +29,22 @@ from pipeline.features import resolve_feature
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
 definition = DEFINITIONS.register()  # decorator: the function's name is the feature's
 
-RELATIVE_TOLERANCE = 1e-4  # share of s, the largest |value| of a row on the clips compared
+# share of s, the largest |value| of a row on the clips compared
+RELATIVE_TOLERANCE = 1e-4
 SMALLEST_SCALE = 1e-3  # s is at least this share of the feature's largest |value|
 TINY = 1e-300  # divisor if the tolerance is 0
 # features that choose among many bins: share of values that must agree
 PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}
 # features of an estimated tuning or tempo: share of clips that must agree in all values
 BY_ESTIMATE = dict.fromkeys(
-    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"), 0.995
+    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"),
+    0.995,
 )
 
 
-def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: str | float) -> np.ndarray:
+def compute(
+    name: str, y: np.ndarray, sample_rate: int, **parameters: str | float
+) -> np.ndarray:
     """(rows, frames) of the feature `name`, by its definition.
 
     y            (samples,) float32, mono
@@ -48,30 +55,40 @@ def compute(name: str, y: np.ndarray, sample_rate: int, **parameters: str | floa
     """
     variant = resolve_feature(Channel(name, tuple(parameters.items())))
     with warnings.catch_warnings():
-        # librosa warns of very short clips, silence and many narrow bands, all of which are legal here
+        # librosa warns of very short clips, silence and many narrow bands, all of which
+        # are legal here
         warnings.simplefilter("ignore")
         return np.atleast_2d(DEFINITIONS[name](y, sample_rate, **variant.parameters))
 
 
 class Agreement(NamedTuple):
-    """Whether two computations of a feature agree over the same clips, and their distance in words."""
+    """Whether two computations of a feature agree over the same clips, and their
+    distance in words.
+    """
 
     holds: bool
     text: str
 
 
 def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
-    """(rows, 1) scale s of the tolerance: the largest |value| of a row, at least 1/1000 of the feature's."""
+    """(rows, 1) scale s of the tolerance: the largest |value| of a row, at least 1/1000
+    of the feature's.
+    """
     largest = np.abs(theirs).max(axis=(0, 2)).astype(float)
     return np.maximum(largest, SMALLEST_SCALE * largest.max())[:, None]
 
 
 def agreement(
-    name: str, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray], stored: object = None
+    name: str,
+    ours: Sequence[np.ndarray],
+    theirs: Sequence[np.ndarray],
+    stored: object = None,
 ) -> Agreement:
-    """Compare `ours`, a feature of several clips, (rows, frames) each, with the definition's `theirs`.
+    """Compare `ours`, a feature of several clips, (rows, frames) each, with the
+    definition's `theirs`.
 
-    stored  the type that `ours` were rounded to; the tolerance grows by half a unit in its last place
+    stored  the type that `ours` were rounded to; the tolerance grows by half a unit in
+            its last place
     """
     mine = np.array(ours, float)
     other = np.array(theirs, float)  # (clips, rows, frames)
@@ -87,9 +104,14 @@ def agreement(
         holds = clips <= (1 - BY_ESTIMATE[name]) * len(ratio)
     else:
         holds = values <= (1 - PICK_A_BIN.get(name, 1)) * ratio.size
-    counts = f"{values} of {ratio.size} values and {clips} of {len(ratio)} clips outside the tolerance"
+    counts = (
+        f"{values} of {ratio.size} values and {clips} of {len(ratio)} clips outside the"
+        " tolerance"
+    )
     verdict = "agrees" if holds else "DIFFERS"
-    return Agreement(bool(holds), f"{name} {verdict}: {counts}, at most {ratio.max():.2g} times it")
+    return Agreement(
+        bool(holds), f"{name} {verdict}: {counts}, at most {ratio.max():.2g} times it"
+    )
 
 
 # Features that are one call of librosa.
@@ -113,7 +135,8 @@ LIBROSA_CALLS = {
     "zcr": "feature.zero_crossing_rate",
 }
 
-LEVELS = ("stft", "cqt", "vqt")  # features that are the level, in dB, of one call's result
+# features that are the level, in dB, of one call's result
+LEVELS = ("stft", "cqt", "vqt")
 
 
 def plain(call: str):
@@ -126,7 +149,9 @@ def plain(call: str):
 def level_of(call: str):
     """The level (dB) of the complex spectrogram that `librosa.<call>` returns."""
     spectrogram = plain(call)
-    return lambda y, sr, **more: librosa.amplitude_to_db(np.abs(spectrogram(y, sr, **more)))
+    return lambda y, sr, **more: librosa.amplitude_to_db(
+        np.abs(spectrogram(y, sr, **more))
+    )
 
 
 DEFINITIONS.update({name: plain(call) for name, call in LIBROSA_CALLS.items()})
@@ -155,7 +180,9 @@ def mel_delta(y, sr, *, width, **more):
 
 @definition
 def mfcc_delta(y, sr, *, width, order=1, **more):
-    return librosa.feature.delta(librosa.feature.mfcc(y=y, sr=sr, **more), width=width, order=order)
+    return librosa.feature.delta(
+        librosa.feature.mfcc(y=y, sr=sr, **more), width=width, order=order
+    )
 
 
 @definition
@@ -165,16 +192,26 @@ def mfcc_delta2(y, sr, **more):
 
 @definition
 def pcen(y, sr, **more):
-    gains = {name: more.pop(name) for name in ("gain", "bias", "power", "time_constant", "eps")}
+    gains = {
+        name: more.pop(name)
+        for name in ("gain", "bias", "power", "time_constant", "eps")
+    }
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
-    return librosa.pcen(magnitude * 2**31, sr=sr, hop_length=more["hop_length"], **gains)
+    return librosa.pcen(
+        magnitude * 2**31, sr=sr, hop_length=more["hop_length"], **gains
+    )
 
 
 def hpss_mel(y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
     """Levels, in dB, of the harmonic and the percussive part."""
     bank = {"n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    separated = librosa.decompose.hpss(np.abs(librosa.stft(y=y, **framing)), kernel_size=kernel_size)
-    return [librosa.power_to_db(melspectrogram(S=part**2, sr=sr, **bank)) for part in separated]
+    separated = librosa.decompose.hpss(
+        np.abs(librosa.stft(y=y, **framing)), kernel_size=kernel_size
+    )
+    return [
+        librosa.power_to_db(melspectrogram(S=part**2, sr=sr, **bank))
+        for part in separated
+    ]
 
 
 @definition
@@ -196,7 +233,9 @@ def fourier_tempogram(y, sr, **more):
 def gammatone(y, sr, *, n_bands, fmin, fmax, **framing):
     power = np.abs(librosa.stft(y=y, **framing)) ** 2
     frequency = librosa.fft_frequencies(sr=sr, n_fft=framing["n_fft"])
-    lowest, highest = (21.4 * np.log10(1 + 0.00437 * hertz) for hertz in (fmin, fmax or sr / 2))
+    lowest, highest = (
+        21.4 * np.log10(1 + 0.00437 * hertz) for hertz in (fmin, fmax or sr / 2)
+    )
     centre = (10 ** (np.linspace(lowest, highest, n_bands) / 21.4) - 1) / 0.00437
     width = 1.019 * 24.7 * (4.37 * centre / 1000 + 1)
     response = np.abs((1 + 1j * (frequency - centre[:, None]) / width[:, None]) ** -4)
@@ -213,8 +252,13 @@ def lfcc(y, sr, *, n_lfcc, n_bands, fmin, fmax, **framing):
     power = np.abs(librosa.stft(y=y, **framing)) ** 2
     frequency = librosa.fft_frequencies(sr=sr, n_fft=framing["n_fft"])
     edges = np.linspace(fmin, fmax or sr / 2, n_bands + 2)
-    bands = [np.interp(frequency, edges[k : k + 3], [0, 1, 0]) @ power for k in range(n_bands)]
-    return scipy.fft.dct(librosa.power_to_db(np.array(bands)), axis=0, norm="ortho")[:n_lfcc]
+    bands = [
+        np.interp(frequency, edges[k : k + 3], [0, 1, 0]) @ power
+        for k in range(n_bands)
+    ]
+    return scipy.fft.dct(librosa.power_to_db(np.array(bands)), axis=0, norm="ortho")[
+        :n_lfcc
+    ]
 
 
 @definition
@@ -257,10 +301,13 @@ def ifd(y, sr, *, n_mels, fmin, fmax, **framing):
         **framing,
     )
     n_fft = framing["n_fft"]
-    deviation = np.abs(instantaneous - librosa.fft_frequencies(sr=sr, n_fft=n_fft)[:, None])
+    deviation = np.abs(
+        instantaneous - librosa.fft_frequencies(sr=sr, n_fft=n_fft)[:, None]
+    )
     bands = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
     energy = bands @ magnitude**2
-    least = max(1e-8 * energy.max(), np.finfo(np.float32).tiny)  # 80 dB below the largest
+    # 80 dB below the largest
+    least = max(1e-8 * energy.max(), np.finfo(np.float32).tiny)
     return bands @ (magnitude**2 * deviation) / np.maximum(energy, least)
 
 

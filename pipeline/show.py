@@ -1,4 +1,6 @@
-"""`python -m pipeline show FILE FEATURES="mel mfcc"`: features of an audio file, drawn to a PNG."""
+"""`python -m pipeline show FILE FEATURES="mel mfcc"`: features of an audio file, drawn
+to a PNG.
+"""
 
 import itertools
 from pathlib import Path
@@ -29,7 +31,9 @@ def run(options: ShowCommand) -> int:
     except audio.AudioError as error:
         raise RequestError(f"{options.audio}: {error}") from None
     path = options.out or Path(f"{options.audio.stem}.png")
-    figure = draw(Figure(layout="constrained"), Clip(y, options.sample_rate), options.features)
+    figure = draw(
+        Figure(layout="constrained"), Clip(y, options.sample_rate), options.features
+    )
     try:
         figure.savefig(path, dpi=150)
     except ValueError as error:
@@ -39,7 +43,8 @@ def run(options: ShowCommand) -> int:
 
 
 def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
-    """Draw the features below each other: rows upwards, frames to the right; a single row is a curve.
+    """Draw the features below each other: rows upwards, frames to the right; a single
+    row is a curve.
 
     RequestError for an unknown feature, or one that cannot exist for this clip.
 
@@ -59,11 +64,15 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
             ax.plot(frames, values[0], linewidth=0.8)
             ax.set_ylabel(feature.units)
         else:
-            drawn = ax.pcolormesh(np.arange(len(frames)), np.arange(len(rows)), values, rasterized=True)
+            drawn = ax.pcolormesh(
+                np.arange(len(frames)), np.arange(len(rows)), values, rasterized=True
+            )
             for axis, positions in ((ax.xaxis, frames), (ax.yaxis, rows)):
                 count = len(positions)
                 ticks = np.linspace(0, count - 1, min(6, count)).round().astype(int)
-                axis.set_ticks(ticks, [f"{float(f'{positions[tick]:.3g}'):g}" for tick in ticks])
+                axis.set_ticks(
+                    ticks, [f"{float(f'{positions[tick]:.3g}'):g}" for tick in ticks]
+                )
             ax.set_ylabel(feature.row_unit)
             figure.colorbar(drawn, ax=ax, label=feature.units)
         ax.set_xlabel(feature.frame_unit)

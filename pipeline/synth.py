@@ -1,19 +1,27 @@
 """A small synthetic dataset: ten classes of sound, in five pairs.
 
-    pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that share no pitch class
-    rhythm        steady_beat     galloping_beat      equally many beats a second, even or short-short-long
-    timbre        hollow_drone    bright_drone        odd partials, or all partials and brighter
-    noise colour  hiss            rumble              noise that falls by about 2 or 5 dB an octave
-    envelope      knocks          swells              bursts that begin abruptly and fade, or run backwards
+    pitch         chimes_in_c     chimes_in_f_sharp   the same bells, from scales that
+                  share no pitch class
+    rhythm        steady_beat     galloping_beat      equally many beats a second, even
+                  or short-short-long
+    timbre        hollow_drone    bright_drone        odd partials, or all partials and
+                  brighter
+    noise colour  hiss            rumble              noise that falls by about 2 or 5
+                  dB an octave
+    envelope      knocks          swells              bursts that begin abruptly and
+                  fade, or run backwards
 
-`synth_mix` mixes sounds of the first four pairs: one to three classes a clip, from different pairs.
+`synth_mix` mixes sounds of the first four pairs: one to three classes a clip, from
+different pairs.
 
-Each pair differs in one property, and one feature separates it: chroma the first, the tempogram the second,
-MFCC the third, mel the fourth, onset strength the last, whose classes have the same average spectrum.
-Everything else is drawn alike for all classes: register, room and background once for each source recording,
-the level once for each clip. A source gives several takes (one in a mix) and is in one fold.
+Each pair differs in one property, and one feature separates it: chroma the first, the
+tempogram the second, MFCC the third, mel the fourth, onset strength the last, whose
+classes have the same average spectrum. Everything else is drawn alike for all classes:
+register, room and background once for each source recording, the level once for each
+clip. A source gives several takes (one in a mix) and is in one fold.
 
-Samples are (n,) float64 at SAMPLE_RATE. Functions that take a generator draw all their randomness from it.
+Samples are (n,) float64 at SAMPLE_RATE. Functions that take a generator draw all their
+randomness from it.
 """
 
 import io
@@ -37,34 +45,43 @@ from pipeline.datasets.download import making, staged
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz
 SECONDS = 5.0
-FOLDS, SOURCES, TAKES = 5, 2, 2  # folds; source recordings of each class and fold; clips of each source
+# folds; source recordings of each class and fold; clips of each source
+FOLDS, SOURCES, TAKES = 5, 2, 2
 MIXTURES = 400  # clips of a mix, each of its own source
 MOST_TOGETHER = 3  # classes in a clip of a mix
-MIXED_PAIRS = 4  # without the last: texture statistics cannot distinguish the envelopes in a mix
+# without the last: texture statistics cannot distinguish the envelopes in a mix
+MIXED_PAIRS = 4
 SEED = 0
-LEVEL = 0.04  # mean rms, as a share of full scale: peaks of the sparsest clips stay below full scale
-FIRST_SOURCE = 2000  # source numbers begin here; raised when the clips change, so that files get new names
+# mean rms, as a share of full scale: peaks of the sparsest clips stay below full scale
+LEVEL = 0.04
+# source numbers begin here; raised when the clips change, so that files get new names
+FIRST_SOURCE = 2000
 C_SCALE = (0, 2, 4, 7, 9)  # pentatonic, semitones above C
 F_SHARP_SCALE = (6, 8, 10, 1, 3)
 C4 = 261.63  # Hz
 
 
 class SourceRecording:
-    """The properties that all takes of one source recording share: register, tempo, room, background."""
+    """The properties that all takes of one source recording share: register, tempo,
+    room, background.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         reverberation = rng.uniform(0.05, 0.3)
         time = seconds(4 * reverberation)
-        self.room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)  # impulse response
+        # impulse response
+        self.room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)
         self.room *= rng.uniform(0.1, 0.7) / np.linalg.norm(self.room)
         self.room[0] = 1  # the direct sound
         self.pitch = rng.uniform(80, 250)  # Hz, the middle of the drones' glide
         self.tilt = rng.uniform(-0.2, 0.2)  # added to the rolloff of tones
         self.beat = rng.uniform(0.29, 0.31)  # seconds between beats, on average
-        self.centre = np.exp(rng.uniform(np.log(300), np.log(5000)))  # Hz, centre of bursts and resonance
+        # Hz, centre of bursts and resonance
+        self.centre = np.exp(rng.uniform(np.log(300), np.log(5000)))
         self.resonance = rng.uniform(-8, 8)  # dB, gain of steady noise at the centre
         self.decay = rng.uniform(0.36, 0.4)  # seconds in which events fade to 1/e
-        self.background = rng.uniform(-5, 0)  # dB an octave, slope of the background noise
+        # dB an octave, slope of the background noise
+        self.background = rng.uniform(-5, 0)
         self.snr = rng.uniform(10, 16)  # dB, sound over background noise
         self.tuning = rng.uniform(-0.4, 0.4)  # semitones, tuning of the bells
 
@@ -77,33 +94,52 @@ def seconds(duration: float) -> Samples:
     return np.arange(round(duration * SAMPLE_RATE)) / SAMPLE_RATE
 
 
-def harmonic_tone(pitch: float, partials: Sequence[int], rolloff: float, time: Samples) -> Samples:
-    """Sines at multiples n of a pitch, as loud as n^-rolloff, without those above 20 kHz."""
+def harmonic_tone(
+    pitch: float, partials: Sequence[int], rolloff: float, time: Samples
+) -> Samples:
+    """Sines at multiples n of a pitch, as loud as n^-rolloff, without those above 20
+    kHz.
+    """
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
-        amplitudes[number] = number**-rolloff if number * pitch < SAMPLE_RATE / 2.2 else 0
-    return np.polynomial.polynomial.polyval(np.exp(2j * np.pi * pitch * time), amplitudes).imag
+        amplitudes[number] = (
+            number**-rolloff if number * pitch < SAMPLE_RATE / 2.2 else 0
+        )
+    return np.polynomial.polynomial.polyval(
+        np.exp(2j * np.pi * pitch * time), amplitudes
+    ).imag
 
 
 def filtered(
-    samples: Samples, gain: Callable[[Samples], Samples], centre: float, lowest: float = 1
+    samples: Samples,
+    gain: Callable[[Samples], Samples],
+    centre: float,
+    lowest: float = 1,
 ) -> Samples:
-    """Filter with a gain that depends on the octaves above a centre (Hz), constant below `lowest` (Hz)."""
-    octaves = np.log2(np.maximum(rfftfreq(len(samples), 1 / SAMPLE_RATE), lowest) / centre)
+    """Filter with a gain that depends on the octaves above a centre (Hz), constant
+    below `lowest` (Hz).
+    """
+    octaves = np.log2(
+        np.maximum(rfftfreq(len(samples), 1 / SAMPLE_RATE), lowest) / centre
+    )
     return irfft(rfft(samples) * gain(octaves), len(samples))
 
 
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
     """Noise whose power changes by `slope` dB an octave, with unit variance."""
     white = rng.standard_normal(samples)
-    noise = filtered(white, lambda octaves: 10 ** (slope * octaves / 20), 1000, lowest=30)
+    noise = filtered(
+        white, lambda octaves: 10 ** (slope * octaves / 20), 1000, lowest=30
+    )
     return noise / noise.std()
 
 
 def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
     """Noise around the source's centre that begins abruptly and fades."""
     size = next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
-    noise = filtered(rng.standard_normal(size), lambda octaves: np.exp(-(octaves**2)), source.centre)
+    noise = filtered(
+        rng.standard_normal(size), lambda octaves: np.exp(-(octaves**2)), source.centre
+    )
     return noise * np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
 
 
@@ -117,30 +153,42 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
     return clip
 
 
-# The sounds of the ten classes: (source, rng, the property that differs in a pair) -> a take, dry
+# The sounds of the ten classes: (source, rng, the property that differs in a pair) -> a
+# take, dry
 
 
-def chimes(source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]) -> Samples:
+def chimes(
+    source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]
+) -> Samples:
     """The struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
     fade = np.exp(-time / source.decay)
     events = []
-    for semitone, start in zip(tuple(scale) * 2, rng.uniform(0, SECONDS - 0.5, size=2 * len(scale))):
+    for semitone, start in zip(
+        tuple(scale) * 2, rng.uniform(0, SECONDS - 0.5, size=2 * len(scale))
+    ):
         pitch = C4 * 2 ** ((semitone + source.tuning) / 12 + rng.integers(0, 5))
         struck = harmonic_tone(pitch, (1, 2), 1 + source.tilt, time)
         events.append((start, rng.uniform(0.4, 1) * fade * struck))
     return scene(events)
 
 
-def beat(source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]) -> Samples:
+def beat(
+    source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]
+) -> Samples:
     """Short bursts at the intervals of a repeated pattern, slightly off the beat."""
     times = source.beat * (np.cumsum(np.tile(pattern, 20)) + rng.uniform(-3, 0))
     times += rng.normal(0, 0.004, size=len(times))
-    return scene([(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS])
+    return scene(
+        [(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS]
+    )
 
 
 def drone(
-    source: SourceRecording, rng: np.random.Generator, partials: Sequence[int], rolloff: float
+    source: SourceRecording,
+    rng: np.random.Generator,
+    partials: Sequence[int],
+    rolloff: float,
 ) -> Samples:
     """One long tone whose pitch glides up and down."""
     time = seconds(SECONDS)
@@ -149,17 +197,28 @@ def drone(
     return harmonic_tone(1.0, partials, rolloff + source.tilt, cycles)
 
 
-def steady_noise(source: SourceRecording, rng: np.random.Generator, slope: float) -> Samples:
+def steady_noise(
+    source: SourceRecording, rng: np.random.Generator, slope: float
+) -> Samples:
     """Steady noise with its source's resonance and a slope near its class's."""
-    noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1))
+    noise = coloured_noise(
+        rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1)
+    )
     return filtered(
-        noise, lambda octaves: 10 ** (source.resonance * np.exp(-(octaves**2)) / 20), source.centre
+        noise,
+        lambda octaves: 10 ** (source.resonance * np.exp(-(octaves**2)) / 20),
+        source.centre,
     )
 
 
-def events(source: SourceRecording, rng: np.random.Generator, backwards: bool) -> Samples:
+def events(
+    source: SourceRecording, rng: np.random.Generator, backwards: bool
+) -> Samples:
     """Eight long bursts at any time, forwards or backwards."""
-    bursts = [(time, burst(source, rng, source.decay)) for time in rng.uniform(0, SECONDS - 0.5, size=8)]
+    bursts = [
+        (time, burst(source, rng, source.decay))
+        for time in rng.uniform(0, SECONDS - 0.5, size=8)
+    ]
     return scene(bursts)[::-1] if backwards else scene(bursts)
 
 
@@ -182,7 +241,8 @@ CLASSES: dict[str, Callable[[SourceRecording, np.random.Generator], Samples]] = 
 def clip_rows(mix: bool = False) -> pd.DataFrame:
     """The clips in ESC-50's columns, file names `{fold}-{source}-{take}-{target}.wav`.
 
-    Clips of a `mix` have one to three labels, at most one of a pair; `target` is the number of labels.
+    Clips of a `mix` have one to three labels, at most one of a pair; `target` is the
+    number of labels.
     """
     rows = []
     of_class = FOLDS * SOURCES
@@ -196,15 +256,20 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
             rng = np.random.default_rng([SEED, source])
             target = int(rng.integers(1, MOST_TOGETHER + 1))
             pairs = rng.choice(MIXED_PAIRS, target, replace=False)
-            label = SEPARATOR.join(sorted(list(CLASSES)[2 * pair + rng.integers(2)] for pair in pairs))
+            label = SEPARATOR.join(
+                sorted(list(CLASSES)[2 * pair + rng.integers(2)] for pair in pairs)
+            )
         filename = f"{fold}-{source}-{letter}-{target}.wav"
         rows.append((filename, fold, target, label, False, source, letter))
     columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
-    return pd.DataFrame(rows, columns=columns).sort_values("filename", ignore_index=True)
+    return pd.DataFrame(rows, columns=columns).sort_values(
+        "filename", ignore_index=True
+    )
 
 
 def clip(row: Any) -> Samples:
-    """One clip: its sounds in their room, over the background; the level (rms) does not depend on the class.
+    """One clip: its sounds in their room, over the background; the level (rms) does not
+    depend on the class.
 
     The samples depend only on the row of the table and SEED.
     """
@@ -212,14 +277,19 @@ def clip(row: Any) -> Samples:
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
     mixed = np.zeros(round(SECONDS * SAMPLE_RATE))
     for label in row.category.split(SEPARATOR):
-        wet = scipy.signal.fftconvolve(CLASSES[label](source, rng), source.room)[: len(mixed)]
+        wet = scipy.signal.fftconvolve(CLASSES[label](source, rng), source.room)[
+            : len(mixed)
+        ]
         mixed += wet / wet.std()
-    mixed += 10 ** (-source.snr / 20) * coloured_noise(rng, len(mixed), source.background)
+    mixed += 10 ** (-source.snr / 20) * coloured_noise(
+        rng, len(mixed), source.background
+    )
     return np.clip(mixed * LEVEL * rng.uniform(0.7, 1.4) / mixed.std(), -0.99, 0.99)
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:
-    """Write audio/ and meta/synth.csv into `folder` unless they are there; return the folder.
+    """Write audio/ and meta/synth.csv into `folder` unless they are there; return the
+    folder.
 
     mix  whether clips have several classes, in the table meta/synth_mix.csv
     """
@@ -235,13 +305,17 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
             for part in ("audio", "meta"):
                 (stage / part).mkdir()
             (stage / "meta" / name).write_text(listed)
-            for row in progress(rows.itertuples(), total=len(rows), label="synthesise", unit="clips"):
+            for row in progress(
+                rows.itertuples(), total=len(rows), label="synthesise", unit="clips"
+            ):
                 (stage / "audio" / row.filename).write_bytes(wav(clip(row)))
     return folder
 
 
 def wav(samples: Samples) -> bytes:
-    """A WAV file of 16 bits, as bytes: libsndfile does not notice a full disk when it writes a file."""
+    """A WAV file of 16 bits, as bytes: libsndfile does not notice a full disk when it
+    writes a file.
+    """
     file = io.BytesIO()
     soundfile.write(file, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
     return file.getvalue()

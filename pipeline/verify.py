@@ -1,4 +1,6 @@
-"""`python -m pipeline verify`: check a cache for damage; RECOMPUTE=N compares N clips with librosa."""
+"""`python -m pipeline verify`: check a cache for damage; RECOMPUTE=N compares N clips
+with librosa.
+"""
 
 import itertools
 from contextlib import suppress
@@ -27,7 +29,8 @@ def run(options: VerifyCommand) -> int:
     cache = open_cache(options)
     for channel in itertools.chain(*parse_list(options.features, cache.features)):
         if channel not in cache:
-            resolve_feature(channel)  # an unknown feature is refused with the nearest name
+            # an unknown feature is refused with the nearest name
+            resolve_feature(channel)
     verdicts = verify_cache(cache.folder, cache.named(options.features))
     print("\n".join(verdict.text for verdict in verdicts))
     intact = all(verdict.intact for verdict in verdicts)
@@ -38,14 +41,18 @@ def run(options: VerifyCommand) -> int:
 
 
 def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
-    """Compare random clips with `pipeline.reference`; True if a clip was read and every feature agrees."""
+    """Compare random clips with `pipeline.reference`; True if a clip was read and every
+    feature agrees.
+    """
     table = cache.clips
     chosen = np.random.default_rng(seed).permutation(len(table))[:clips]
     sources = list(map(Source, table["path"], table["alteration"], spans(table)))
     sounds = {}  # row of the clip table -> samples
     for row in np.sort(chosen).tolist():
         try:
-            sounds[row] = sources[row].load(cache.sample_rate, int(cache.settings["samples"]))
+            sounds[row] = sources[row].load(
+                cache.sample_rate, int(cache.settings["samples"])
+            )
         except audio.AudioError as error:
             print(f"  {table['clip_id'][row]}: {error}")
     agree = bool(sounds)
@@ -61,9 +68,14 @@ def recompute(cache: Cache, names: list[str], clips: int, seed: int) -> bool:
         for row, y in sounds.items() if kind in reference.DEFINITIONS else ():
             with suppress(UnreadableClips):  # `verify_cache` reports them
                 ours.append(feature.read(np.array([row]))[0])
-                theirs.append(reference.compute(kind, y, cache.sample_rate, **feature.parameters))
+                theirs.append(
+                    reference.compute(kind, y, cache.sample_rate, **feature.parameters)
+                )
         if not ours:
-            print(f"  {name}: not compared: it has no plain definition, or none of these clips is stored")
+            print(
+                f"  {name}: not compared: it has no plain definition, or none of these"
+                " clips is stored"
+            )
             continue
         found = reference.agreement(kind, ours, theirs, stored=feature.dtype)
         print(f"  {found.text}")

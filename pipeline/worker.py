@@ -1,4 +1,6 @@
-"""A worker takes batches of clips, writes their features to the cache and returns a few numbers."""
+"""A worker takes batches of clips, writes their features to the cache and returns a few
+numbers.
+"""
 
 import itertools
 from collections import Counter
@@ -17,7 +19,8 @@ from pipeline import audio, kernels
 from pipeline.clip_spectra import Clip
 from pipeline.features import Variant
 
-computed_clips = itertools.count()  # clips of this process so far; the first also loads and compiles
+# clips of this process so far; the first also loads and compiles
+computed_clips = itertools.count()
 
 
 class Source(NamedTuple):
@@ -26,10 +29,13 @@ class Source(NamedTuple):
     path: str
     alteration: str
     span: audio.Span
-    version: tuple[int, int] = (0, 0)  # size and time of the file when the clip's fingerprint was made
+    # size and time of the file when the clip's fingerprint was made
+    version: tuple[int, int] = (0, 0)
 
     def load(self, sample_rate: int, samples: int) -> audio.Samples:
-        """(samples,) float32, mono, altered if the clip is a copy; AudioError as in `load_clip`."""
+        """(samples,) float32, mono, altered if the clip is a copy; AudioError as in
+        `load_clip`.
+        """
         y = audio.load_clip(self.path, sample_rate, samples, self.span)
         if self.alteration:
             from pipeline import alter
@@ -51,20 +57,27 @@ class ExtractionResult:
     """The outcome for some clips; results are added with +."""
 
     clips: int = 0
-    failures: list[tuple[int, str, str]] = field(default_factory=list)  # row, feature or WHOLE, reason
+    # row, feature or WHOLE, reason
+    failures: list[tuple[int, str, str]] = field(default_factory=list)
     computed: Counter[str] = field(default_factory=Counter)  # feature -> clips
     timed: Counter[str] = field(default_factory=Counter)
     """feature -> clips whose time counts: all but the first of each process"""
     nanoseconds: Counter[str] = field(default_factory=Counter)
-    """feature -> time of these clips; features divide the time of a spectrum that they share"""
+    """feature -> time of these clips; features share the time of a common spectrum"""
 
     def seconds_a_clip(self) -> dict[str, float]:
         """Core seconds for one clip, by feature."""
-        return {feature: self.nanoseconds[feature] / clips / 1e9 for feature, clips in self.timed.items()}
+        return {
+            feature: self.nanoseconds[feature] / clips / 1e9
+            for feature, clips in self.timed.items()
+        }
 
     def __add__(self, other: "ExtractionResult") -> "ExtractionResult":
         return ExtractionResult(
-            *(getattr(self, part.name) + getattr(other, part.name) for part in fields(self))
+            *(
+                getattr(self, part.name) + getattr(other, part.name)
+                for part in fields(self)
+            )
         )
 
 
@@ -78,12 +91,16 @@ class Computation:
     specs: Sequence[FeatureSpec]
 
     def compute(self, task: ClipTask, result: ExtractionResult) -> Clips:
-        """The features that one clip lacks, to be written; failures and times are added to `result`."""
+        """The features that one clip lacks, to be written; failures and times are added
+        to `result`.
+        """
         source = task.source
         try:
             y = source.load(self.sample_rate, self.samples)
             if audio.version(source.path) != source.version:
-                raise audio.AudioError("the file changed since this command began; run it again")
+                raise audio.AudioError(
+                    "the file changed since this command began; run it again"
+                )
         except audio.AudioError as error:
             result.failures.append((task.row, WHOLE, str(error)))
             return []
@@ -95,7 +112,11 @@ class Computation:
             try:
                 stored = clip.timed(name, partial(self.stored_values, feature, clip))
             except Exception as error:  # only this feature of this clip is lost
-                reason = str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+                reason = (
+                    str(error)
+                    if type(error) is ValueError
+                    else f"{type(error).__name__}: {error}"
+                )
                 result.failures.append((task.row, name, reason))
                 continue
             done.append((feature, stored, state_word(fingerprint, stored)))
@@ -111,12 +132,18 @@ class Computation:
         values = self.variants[feature].compute(clip)
         spec = self.specs[feature]
         stored = kernels.half.to_float16(values) if spec.dtype == "float16" else None
-        return to_stored(values, (spec.rows, spec.frames), spec.dtype) if stored is None else stored
+        return (
+            to_stored(values, (spec.rows, spec.frames), spec.dtype)
+            if stored is None
+            else stored
+        )
 
 
 @dataclass(frozen=True)
 class Job(Computation):
-    """One run's work: calling it with a batch computes and writes the features that the clips lack."""
+    """One run's work: calling it with a batch computes and writes the features that the
+    clips lack.
+    """
 
     specs: Sequence[FeatureFile]
     handle: Handle

@@ -1,1 +1,3 @@
-"""The run-folder format, second of the two formats: train writes it, analysis reads it. No torch."""
+"""The run-folder format, second of the two formats: train writes it, analysis reads it.
+No torch.
+"""

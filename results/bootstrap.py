@@ -1,12 +1,14 @@
 """Intervals of accuracies by resampling source recordings.
 
-Clips cut from one recording sound alike, so they are drawn together: a replicate draws as many recordings as
-there are, with replacement, and keeps all clips of each (a cluster bootstrap; Field and Welsh 2007). The
-bootstrap's standard error gives an effective number of clips, p (1 - p) / error². Wilson's interval is
-computed for that number (Wilson 1927; Korn and Graubard 1998), with a quantile of Student's t. Its degrees of
-freedom are the effective number of recordings, (Σn)² / Σn² for recordings of n clips, less one: three
-recordings of 60 clips and sixty of one clip count as about five. Coverage stays near 95 % down to five
-recordings, and a perfect score has an interval.
+Clips cut from one recording sound alike, so they are drawn together: a replicate draws
+as many recordings as there are, with replacement, and keeps all clips of each (a
+cluster bootstrap; Field and Welsh 2007). The bootstrap's standard error gives an
+effective number of clips, p (1 - p) / error². Wilson's interval is computed for that
+number (Wilson 1927; Korn and Graubard 1998), with a quantile of Student's t. Its
+degrees of freedom are the effective number of recordings, (Σn)² / Σn² for recordings of
+n clips, less one: three recordings of 60 clips and sixty of one clip count as about
+five. Coverage stays near 95 % down to five recordings, and a perfect score has an
+interval.
 
 Conventions: N clips, G recordings, M columns (runs, or classes), B replicates.
 """
@@ -17,17 +19,23 @@ from scipy.special import stdtrit
 
 from results.scores import Floats
 
-REPLICATES = 2_000  # enough for their variance: between seeds, interval ends differ by under 0.1 points
+# enough for their variance: between seeds, interval ends differ by under 0.1 points
+REPLICATES = 2_000
 CHUNK_DRAWS = 2_000_000  # recordings drawn at a time: 16 MB of counts
 CONFIDENCE = 0.95
 
 
-def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Floats) -> Floats:
+def accuracy_interval(
+    correct: Floats, groups: NDArray[np.generic], weights: Floats
+) -> Floats:
     """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
 
-    `groups` (N,) are the clips' recordings, `weights` are (N,) or (N, M). NaN for a single recording.
+    `groups` (N,) are the clips' recordings, `weights` are (N,) or (N, M). NaN for a
+    single recording.
     """
-    weights = np.broadcast_to(weights[:, None] if weights.ndim == 1 else weights, correct.shape)
+    weights = np.broadcast_to(
+        weights[:, None] if weights.ndim == 1 else weights, correct.shape
+    )
     sums = recording_sums(correct * weights, groups)
     totals = recording_sums(weights, groups)
     recordings, columns = sums.shape
@@ -35,7 +43,11 @@ def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Flo
     chunk = max(1, CHUNK_DRAWS // recordings)
     rng = np.random.default_rng(0)
     drawn = [
-        rng.multinomial(recordings, np.full(recordings, 1 / recordings), min(chunk, REPLICATES - start))
+        rng.multinomial(
+            recordings,
+            np.full(recordings, 1 / recordings),
+            min(chunk, REPLICATES - start),
+        )
         @ both
         for start in range(0, REPLICATES, chunk)
     ]
@@ -46,8 +58,11 @@ def accuracy_interval(correct: Floats, groups: NDArray[np.generic], weights: Flo
     return wilson_interval(mean, variance, effective_recordings(totals), len(correct))
 
 
-def wilson_interval(mean: Floats, variance: Floats, effective: Floats, clips: int) -> Floats:
-    """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates; NaN for a single recording.
+def wilson_interval(
+    mean: Floats, variance: Floats, effective: Floats, clips: int
+) -> Floats:
+    """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates; NaN
+    for a single recording.
 
     effective  (M,) effective numbers of recordings
     clips      upper limit of the effective number of clips
@@ -55,7 +70,9 @@ def wilson_interval(mean: Floats, variance: Floats, effective: Floats, clips: in
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = variance * effective / (effective - 1)
         number = mean * (1 - mean) / variance  # effective number of independent clips
-        number = np.where((number > 0) & np.isfinite(number), np.minimum(number, clips), effective)
+        number = np.where(
+            (number > 0) & np.isfinite(number), np.minimum(number, clips), effective
+        )
         squared = stdtrit(effective - 1, (1 + CONFIDENCE) / 2) ** 2 / number
     centre = (mean + squared / 2) / (1 + squared)
     reach = np.sqrt(squared * (mean * (1 - mean) + squared / 4)) / (1 + squared)
@@ -63,12 +80,16 @@ def wilson_interval(mean: Floats, variance: Floats, effective: Floats, clips: in
 
 
 def effective_recordings(totals: Floats) -> Floats:
-    """(Σn)² / Σn² over the recordings' numbers of clips (G, M); G if all have the same number."""
+    """(Σn)² / Σn² over the recordings' numbers of clips (G, M); G if all have the same
+    number.
+    """
     return np.square(totals.sum(axis=0)) / np.square(totals).sum(axis=0)
 
 
 def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
-    """Sums (G, M) of `values` (N, M) over the clips of each recording; recordings are sorted by name."""
+    """Sums (G, M) of `values` (N, M) over the clips of each recording; recordings are
+    sorted by name.
+    """
     names, place = np.unique(groups, return_inverse=True)
     sums = np.zeros((len(names), values.shape[1]))
     np.add.at(sums, place, values)

@@ -1,12 +1,14 @@
-"""run.json: its type, one reader and one writer, the run's hash and the folder's name. No torch.
+"""run.json: its type, one reader and one writer, the run's hash and the folder's name.
+No torch.
 
-A key of run.json is a field of `RunConfig` or of a class within it; the field gives the key's type and
-bounds. A field with a default may be absent in the file, and is not written if it has the default; for an
-option its trait `absent` is that default. The reader refuses a missing or unknown key, another type, and a
-value out of bounds, and names the key.
+A key of run.json is a field of `RunConfig` or of a class within it; the field gives the
+key's type and bounds. A field with a default may be absent in the file, and is not
+written if it has the default; for an option its trait `absent` is that default. The
+reader refuses a missing or unknown key, another type, and a value out of bounds, and
+names the key.
 
-`BundleConfig` is the configuration of a bundle, with keys for new audio; `EnsembleConfig` is run.json of an
-ensemble of finished runs.
+`BundleConfig` is the configuration of a bundle, with keys for new audio;
+`EnsembleConfig` is run.json of an ensemble of finished runs.
 """
 
 import dataclasses
@@ -22,7 +24,8 @@ from commandline.errors import RequestError
 from commandline.options import LARGEST, SEED, SURROGATE
 from results.training_options import Selected, Task, TrainingOptions, Validation
 
-# A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of them.
+# A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
+# them.
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
@@ -64,7 +67,9 @@ class StoredChannel:
     stored: str  # the feature's name in the cache
     parameters: Mapping[str, Plain]
     dtype: Literal["float16", "float32"]
-    rows: tuple[int, int] = field(metadata={**bounds(0), "check": lambda rows: rows[0] <= rows[1]})
+    rows: tuple[int, int] = field(
+        metadata={**bounds(0), "check": lambda rows: rows[0] <= rows[1]}
+    )
     frames: int = field(metadata=bounds(1))
     frame_unit: str
 
@@ -118,14 +123,17 @@ class RunConfig:
     augment: str
     model_summary: str
     exact: bool  # training has one solution, whatever the seed
-    member_models: tuple[str, ...] = ()  # members of an ensemble that was trained as one model
+    # members of an ensemble that was trained as one model
+    member_models: tuple[str, ...] = ()
     grid: str  # rows x frames
-    folds: tuple[int, ...] = field(metadata=FOLDS)  # all folds of the protocol, trained or not
+    # all folds of the protocol, trained or not
+    folds: tuple[int, ...] = field(metadata=FOLDS)
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
     windows: bool = False  # clips are parts of recordings
-    clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))  # s, median, if many are padded
+    # s, median, if many are padded
+    clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))
     channels: tuple[StoredChannel, ...]
     extraction: ExtractionCost
     protocol: str  # in words
@@ -133,7 +141,8 @@ class RunConfig:
     hash_version: int
     family: str  # hash without the seed: the same for runs that differ only in the seed
     options: TrainingOptions
-    command: tuple[str, ...] | None = None  # NAME=value words that train it again; None for one's own loop
+    # NAME=value words that train it again; None for one's own loop
+    command: tuple[str, ...] | None = None
     cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
     clips: str  # digest of the clips' table
     machine: Machine
@@ -146,24 +155,39 @@ class RunConfig:
     threads: int | None = field(default=None, metadata=bounds(1, MOST_THREADS))
     compiled: bool | None = None
     parameters: int | None = field(default=None, metadata=bounds(0))
-    checked: Mapping[str, str] | None = None  # way to compute -> why it was refused, '' if it was not
-    chosen: Chosen | None = None  # way to compute: measured by this run, known from an earlier one, or given
-    changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()  # changes of the way to compute, in order
+    # way to compute -> why it was refused, '' if it was not
+    checked: Mapping[str, str] | None = None
+    # way to compute: measured by this run, known from an earlier one, or given
+    chosen: Chosen | None = None
+    # changes of the way to compute, in order
+    changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()
 
     members: ClassVar[tuple[str, ...]] = ()
 
 
 # The trainer writes all of these, a loop of one's own writes none.
-BY_TRAINER = ("command", "device", "precision", "channels_last", "threads", "compiled", "checked", "chosen")
+BY_TRAINER = (
+    "command",
+    "device",
+    "precision",
+    "channels_last",
+    "threads",
+    "compiled",
+    "checked",
+    "chosen",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig(RunConfig):
-    """A bundle's configuration: the run's, with the calibration for the bundle's weights."""
+    """A bundle's configuration: the run's, with the calibration for the bundle's
+    weights.
+    """
 
     temperature: float = field(metadata=bounds(1e-9))
     rejection: Rejection | None = None  # fitted to validation clips
-    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))  # by class
+    # by class
+    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,10 +218,13 @@ class EnsembleConfig:
     command: ClassVar[None] = None
 
 
-def read_config(content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN) -> T:
+def read_config(
+    content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN
+) -> T:
     """An object of JSON as a configuration of this kind, such as `RunConfig`.
 
-    RequestError names the file, `origin`, the key that is missing, unknown or malformed, and the remedy.
+    RequestError names the file, `origin`, the key that is missing, unknown or
+    malformed, and the remedy.
     """
     try:
         config = _record(content, kind, "")
@@ -213,7 +240,11 @@ def read_config(content: object, kind: type[T], origin: str, remedy: str = TRAIN
 def to_json(record: object) -> dict[str, object]:
     """A configuration or a part of it, in the form of run.json."""
     values = {own: getattr(record, own.name) for own in dataclasses.fields(record)}  # type: ignore[arg-type]
-    return {own.name: _plain(value) for own, value in values.items() if value != _if_absent(own)}
+    return {
+        own.name: _plain(value)
+        for own, value in values.items()
+        if value != _if_absent(own)
+    }
 
 
 def _plain(value: object) -> object:
@@ -221,17 +252,27 @@ def _plain(value: object) -> object:
         return to_json(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+    return (
+        {key: _plain(item) for key, item in value.items()}
+        if isinstance(value, Mapping)
+        else value
+    )
 
 
 def _record(content: object, kind: type[T], place: str) -> T:
-    """A dataclass from an object of JSON; ValueError names the key that is missing, unknown or malformed."""
+    """A dataclass from an object of JSON; ValueError names the key that is missing,
+    unknown or malformed.
+    """
     if not isinstance(content, Mapping):
-        raise ValueError(f"has malformed {place}" if place else "holds no configuration")
+        raise ValueError(
+            f"has malformed {place}" if place else "holds no configuration"
+        )
     known = {own.name: own for own in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = [str(name) for name in content if name not in known]
     if unknown:
-        raise ValueError(f"has the unknown key {place}{'.' if place else ''}{unknown[0]}")
+        raise ValueError(
+            f"has the unknown key {place}{'.' if place else ''}{unknown[0]}"
+        )
     values = {}
     for name, own in known.items():
         inner = f"{place}.{name}" if place else name
@@ -246,17 +287,27 @@ def _record(content: object, kind: type[T], place: str) -> T:
 
 
 def _if_absent(own: "dataclasses.Field[object]") -> object:
-    """The value of an absent key; MISSING if the key is required, as most options are."""
-    return own.metadata.get("absent", MISSING) if "meaning" in own.metadata else own.default
+    """The value of an absent key; MISSING if the key is required, as most options
+    are.
+    """
+    return (
+        own.metadata.get("absent", MISSING)
+        if "meaning" in own.metadata
+        else own.default
+    )
 
 
 def _value(value: object, kind: object, traits: Traits, place: str) -> object:
-    """A value of JSON as this type; ValueError names the key if the type or the bounds do not fit."""
+    """A value of JSON as this type; ValueError names the key if the type or the bounds
+    do not fit.
+    """
     parts = get_args(kind)
     origin = get_origin(kind) or kind
     least, most = traits.get("bounds", (-LARGEST, LARGEST))
     if origin in (Union, types.UnionType):
-        return _value(value, type(value) if type(value) in parts else parts[0], traits, place)
+        return _value(
+            value, type(value) if type(value) in parts else parts[0], traits, place
+        )
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _record(value, kind, place)
     if origin is tuple and isinstance(value, list | tuple) and value:
@@ -264,13 +315,18 @@ def _value(value: object, kind: object, traits: Traits, place: str) -> object:
             return tuple(_value(item, parts[0], traits, place) for item in value)
     elif origin is Mapping and isinstance(value, Mapping):
         return {
-            _value(key, parts[0], {}, place): _value(item, parts[1], traits, f"{place}.{key}")
+            _value(key, parts[0], {}, place): _value(
+                item, parts[1], traits, f"{place}.{key}"
+            )
             for key, item in value.items()
         }
     elif origin is Literal:
         if isinstance(value, str) and value in parts:
             return value
-    elif isinstance(value, int | float) and type(value) in (kind, int if kind is float else kind):
+    elif isinstance(value, int | float) and type(value) in (
+        kind,
+        int if kind is float else kind,
+    ):
         if least <= value <= most:  # False for NaN
             return value
     elif type(value) is kind and not SURROGATE.search(str(value)):
@@ -280,17 +336,21 @@ def _value(value: object, kind: object, traits: Traits, place: str) -> object:
 
 def digest(content: object) -> str:
     """A short hash of anything JSON can hold, independent of the order of keys."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(
+        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
 
 
 def label(features: str, model: str, differences: Iterable[str], hash_: str) -> str:
     """A folder's name: features, model, and the options that differ from the defaults.
 
-    Blanks and characters that a file system refuses become `.` (`mfcc:1-19` is `mfcc.1-19`). A long name is
-    cut and ends in the hash.
+    Blanks and characters that a file system refuses become `.` (`mfcc:1-19` is
+    `mfcc.1-19`). A long name is cut and ends in the hash.
     """
-    text = re.sub(r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences]))
+    text = re.sub(
+        r'[<>:"/\\|?*\s\x00-\x1f]', ".", "-".join([features, model, *differences])
+    )
     if len(text.encode()) <= LABEL_BYTES:
         return text
     prefix = text.encode()[: LABEL_BYTES - 1 - HASH_DIGITS].decode(errors="ignore")

@@ -1,17 +1,22 @@
-"""The folder of `make importance`: the scores of fits to subsets of the features. No torch.
+"""The folder of `make importance`: the scores of fits to subsets of the features. No
+torch.
 
     runs/<dataset>/importance-<model>-<hash>/
-        importance.json   configuration; each feature with the fingerprint of its cached values and its cost
+        importance.json   configuration; each feature with the fingerprint of its cached
+                          values and its cost
         clips.csv         one row for each test clip: clip_id, group, fold, target
-        scores.csv        features (`a b`), score (probability | correct), then one column for each test clip
+        scores.csv        features (`a b`), score (probability | correct), then one
+                          column for each test clip
 
-scores.csv has two lines for each fit, appended when it is done: the probability of each clip's true class,
-and whether that class was the most probable. With tags the first line is the geometric mean, over the
-classes, of the probability of what is true: the clip has the label, or it has not. The second line is each
-clip's part of mAP; averaged over the clips of each fold, then over the folds, it gives mAP.
+scores.csv has two lines for each fit, appended when it is done: the probability of each
+clip's true class, and whether that class was the most probable. With tags the first
+line is the geometric mean, over the classes, of the probability of what is true: the
+clip has the label, or it has not. The second line is each clip's part of mAP; averaged
+over the clips of each fold, then over the folds, it gives mAP.
 
-A fit is named by its features; `1/4` before them means that it was fitted to a quarter of the training
-recordings. Lines that a kill cut short are not read, and are removed before the next are written.
+A fit is named by its features; `1/4` before them means that it was fitted to a quarter
+of the training recordings. Lines that a kill cut short are not read, and are removed
+before the next are written.
 """
 
 import csv
@@ -54,7 +59,8 @@ class ImportanceConfig:
     seed: int = field(metadata=bounds(**SEED))
     features: tuple[str, ...]
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
-    recordings: tuple[float, ...]  # training recordings, mean over folds: for each of PARTS, then all
+    # training recordings, mean over folds: for each of PARTS, then all
+    recordings: tuple[float, ...]
     clips: int = field(metadata=bounds(1))  # clips in the cache
     extraction: Mapping[str, ExtractionCost]
     redundancy: tuple[tuple[float, ...], ...]  # (F, F) linear CKA
@@ -67,7 +73,9 @@ class ImportanceConfig:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit: its features, and the part of the training recordings that it uses ('' for all)."""
+    """One fit: its features, and the part of the training recordings that it uses (''
+    for all).
+    """
 
     features: frozenset[str]
     part: str = ""
@@ -83,7 +91,9 @@ class Fit:
 
 @dataclass(frozen=True)
 class ImportanceFolder:
-    """The scores of one configuration, for the subsets of its features or of the `chosen` ones."""
+    """The scores of one configuration, for the subsets of its features or of the
+    `chosen` ones.
+    """
 
     path: Path
     chosen: tuple[str, ...] = ()
@@ -112,13 +122,21 @@ class ImportanceFolder:
         text = dict.fromkeys(("clip_id", "group", "target"), str)
         file = self.path / "clips.csv"
         with damage_named(file, REMEDY):
-            return pd.read_csv(file, dtype=text, usecols=[*text, "fold"], keep_default_na=False)
+            return pd.read_csv(
+                file, dtype=text, usecols=[*text, "fold"], keep_default_na=False
+            )
 
     @property
     def labels(self) -> pd.DataFrame:
-        """(N, K): 1 if a test clip has a class; a column for each class that a test clip has."""
+        """(N, K): 1 if a test clip has a class; a column for each class that a test
+        clip has.
+        """
         target = self.clips["target"]
-        return target.str.get_dummies(SEPARATOR) if self.config.task == "tags" else pd.get_dummies(target)
+        return (
+            target.str.get_dummies(SEPARATOR)
+            if self.config.task == "tags"
+            else pd.get_dummies(target)
+        )
 
     @cached_property
     def scores(self) -> dict[Fit, Floats]:
@@ -132,40 +150,49 @@ class ImportanceFolder:
             if header and header[2:] != self.clips["clip_id"].tolist():
                 raise ValueError("its clips are not those of clips.csv")
             for probability, correct in zip(rows, rows):
-                if (probability[0], probability[1], correct[1]) != (correct[0], *SCORES):
+                if (probability[0], probability[1], correct[1]) != (
+                    correct[0],
+                    *SCORES,
+                ):
                     raise ValueError(f"{probability[0]} does not have its two lines")
                 scores = np.array([probability[2:], correct[2:]], dtype=float)
                 read[Fit.parse(probability[0])] = scores
         return read
 
     def values(self, score: str = "probability") -> Values:
-        """subset of `features` -> log probabilities, or the row `correct`; fits of PARTS are left out.
+        """subset of `features` -> log probabilities, or the row `correct`; fits of
+        PARTS are left out.
 
         With tags a clip's log probabilities are summed over the classes.
         """
         row = SCORES.index(score)
         names = set(self.features)
-        scores = {fit.features: both[row] for fit, both in self.scores.items() if not fit.part}
+        scores = {
+            fit.features: both[row] for fit, both in self.scores.items() if not fit.part
+        }
         values = {subset: own for subset, own in scores.items() if subset <= names}
         if score == "correct":
             return values
         terms = len(self.config.classes) if self.config.task == "tags" else 1
         return {
-            subset: terms * np.log(np.maximum(own, SMALLEST_PROBABILITY)) for subset, own in values.items()
+            subset: terms * np.log(np.maximum(own, SMALLEST_PROBABILITY))
+            for subset, own in values.items()
         }
 
     @property
     def permutations(self) -> list[list[str]]:
-        """Orders of the features for sampled Shapley values; none for up to EXACT features."""
+        """Orders of the features for sampled Shapley values; none for up to EXACT
+        features.
+        """
         return permutations(self.features, self.config.permutations, self.config.seed)
 
     @property
     def lacking(self) -> list[Fit]:
         """Fits that are still to be made.
 
-        The order: all features, none, all but one, PARTS, single features, then subsets by size (of more than
-        EXACT features, only those that begin an order in `permutations`). Once these are there, pairs with
-        the best feature follow.
+        The order: all features, none, all but one, PARTS, single features, then subsets
+        by size (of more than EXACT features, only those that begin an order in
+        `permutations`). Once these are there, pairs with the best feature follow.
         """
         names = self.features
         orders = self.permutations
@@ -174,7 +201,11 @@ class ImportanceFolder:
         wanted += [Fit(whole, part) for part in PARTS]
         wanted += [Fit(frozenset({name})) for name in names]
         for size in range(2, len(names)):
-            sets = (order[:size] for order in orders) if orders else itertools.combinations(names, size)
+            sets = (
+                (order[:size] for order in orders)
+                if orders
+                else itertools.combinations(names, size)
+            )
             wanted += [Fit(frozenset(subset)) for subset in sets]
         lacking = [fit for fit in dict.fromkeys(wanted) if fit not in self.scores]
         if lacking:
@@ -189,10 +220,12 @@ class ImportanceFolder:
         return max(self.features, key=lambda name: values[frozenset({name})].mean())
 
     def contributions(self, score: str = "probability") -> dict[str, Floats]:
-        """Contributions (N, F) of each feature to each clip, from the values v of feature sets.
+        """Contributions (N, F) of each feature to each clip, from the values v of
+        feature sets.
 
         shapley  Shapley value          lost   v(all) - v(all but it)
-        alone    v(it) - v(none)        added  v(it and the best single one) - v(the best single one);
+        alone    v(it) - v(none)        added  v(it and the best single one) - v(the
+                 best single one);
                                                NaN for the best single one itself
         """
         values = self.values(score)
@@ -204,27 +237,40 @@ class ImportanceFolder:
             "alone": [values[frozenset({name})] - values[NONE] for name in features],
             "lost": [values[whole] - values[whole - {name}] for name in features],
             "added": [
-                values[best | {name}] - values[best] + (np.nan if name in best else 0) for name in features
+                values[best | {name}] - values[best] + (np.nan if name in best else 0)
+                for name in features
             ],
         }
-        shares = sampled_shapley(values, features, orders)[0] if orders else shapley(values, features)
-        return {"shapley": shares} | {name: np.stack(columns, axis=1) for name, columns in gains.items()}
+        shares = (
+            sampled_shapley(values, features, orders)[0]
+            if orders
+            else shapley(values, features)
+        )
+        return {"shapley": shares} | {
+            name: np.stack(columns, axis=1) for name, columns in gains.items()
+        }
 
 
 def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:
-    """Every importance folder below `runs`, of one dataset or of all, sorted by path."""
+    """Every importance folder below `runs`, of one dataset or of all, sorted by
+    path.
+    """
     files = sorted(runs.glob(f"{dataset or '*'}/{IMPORTANCE}*/importance.json"))
     return [ImportanceFolder(file.parent) for file in files]
 
 
 def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
-    """The folder that `word` names: its path, its name or a unique prefix; RequestError otherwise."""
+    """The folder that `word` names: its path, its name or a unique prefix; RequestError
+    otherwise.
+    """
     if (Path(word) / "importance.json").is_file():
         return Path(word)
     known = [folder.path for folder in find_importance(runs, dataset)]
     fitting = [path for path in known if path.name.startswith(word)]
     if not fitting:
-        raise RequestError(nearest("importance folder", word, [path.name for path in known]))
+        raise RequestError(
+            nearest("importance folder", word, [path.name for path in known])
+        )
     if len(fitting) > 1:
         raise RequestError(f"{word} fits {', '.join(map(str, fitting))}: give one")
     return fitting[0]

@@ -1,19 +1,25 @@
 """The run-folder format, written by training and read by analysis. No torch.
 
-    runs/<dataset>/<label>/run.json      the whole configuration; none of it is read from the folder's name
-        fold1/history.csv                one row per epoch, HISTORY_COLUMNS; an empty field was not computed
-        fold1/predictions.csv            PREDICTION_COLUMNS, then start and end of windows (seconds), then one
+    runs/<dataset>/<label>/run.json      the whole configuration; none of it is read
+        from the folder's name
+        fold1/history.csv                one row per epoch, HISTORY_COLUMNS; an empty
+            field was not computed
+        fold1/predictions.csv            PREDICTION_COLUMNS, then start and end of
+            windows (seconds), then one
                                          probability column per class
         fold1/predictions-<member>.csv   the same table for each member of an ensemble
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
         fold1/attribution.csv            written by `explain`
-        fold1/augmented.npz              in the first trained fold: clips before and after each augmentation
+        fold1/augmented.npz              in the first trained fold: clips before and
+            after each augmentation
 
-Training writes predictions.csv last and whole: a fold that has one is finished. Files are replaced by rename;
-history.csv alone grows by appending, so that a reader, or `tail -f`, may follow it while the fold trains.
+Training writes predictions.csv last and whole: a fold that has one is finished. Files
+are replaced by rename; history.csv alone grows by appending, so that a reader, or `tail
+-f`, may follow it while the fold trains.
 
-A reader gets valid content or a RequestError that names the file and what to do: `read_config`,
-`RunFolder.history` and `RunFolder.predictions` check run.json, history.csv and the predictions.
+A reader gets valid content or a RequestError that names the file and what to do:
+`read_config`, `RunFolder.history` and `RunFolder.predictions` check run.json,
+history.csv and the predictions.
 """
 
 import io
@@ -33,7 +39,14 @@ from numpy.typing import NDArray
 from commandline.errors import RequestError, nearest
 from features_cache.table import WINDOW_COLUMNS, by_label, label_indicator
 from results import tags
-from results.config import TRAIN_AGAIN, Calibration, EnsembleConfig, RunConfig, read_config, to_json
+from results.config import (
+    TRAIN_AGAIN,
+    Calibration,
+    EnsembleConfig,
+    RunConfig,
+    read_config,
+    to_json,
+)
 from results.scores import EPOCH_SCORES
 from storage.files import replace_file
 
@@ -41,10 +54,13 @@ HISTORY_COLUMNS = (
     *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),
     *(f"{part}_{metric}" for part in ("val", "test") for metric in EPOCH_SCORES),
 )
-TAGS_HISTORY_COLUMNS = tuple(column.replace("accuracy", "map") for column in HISTORY_COLUMNS)
+TAGS_HISTORY_COLUMNS = tuple(
+    column.replace("accuracy", "map") for column in HISTORY_COLUMNS
+)
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
-# RETRAIN=1 makes two folders that are not listed as runs: the new run in training, and the old run meanwhile.
+# RETRAIN=1 makes two folders that are not listed as runs: the new run in training, and
+# the old run meanwhile.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
 SUM_TOLERANCE = 1e-3  # a row whose sum differs more from 1 is damaged
 
@@ -74,10 +90,15 @@ class RunFolder:
 
     @property
     def training(self) -> RunConfig:
-        """`config` of a run that was trained; RequestError if it is an ensemble of finished runs."""
+        """`config` of a run that was trained; RequestError if it is an ensemble of
+        finished runs.
+        """
         if isinstance(self.config, EnsembleConfig):
             members = ", ".join(self.config.members)
-            raise RequestError(f"{self.name} is an ensemble of finished runs: give one of them ({members})")
+            raise RequestError(
+                f"{self.name} is an ensemble of finished runs: give one of them"
+                f" ({members})"
+            )
         return self.config
 
     @property
@@ -110,11 +131,17 @@ class RunFolder:
     @property
     def finished(self) -> list[int]:
         """The folds that have their predictions."""
-        return [fold for fold in self.folds if (self.fold(fold) / "predictions.csv").is_file()]
+        return [
+            fold
+            for fold in self.folds
+            if (self.fold(fold) / "predictions.csv").is_file()
+        ]
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Names of the members of an ensemble that was trained as one model; else none."""
+        """Names of the members of an ensemble that was trained as one model; else
+        none.
+        """
         return self.config.member_models if isinstance(self.config, RunConfig) else ()
 
     @property
@@ -124,34 +151,51 @@ class RunFolder:
 
     @property
     def exact(self) -> bool:
-        """Whether every seed gives the same predictions: one solution, and no clips set aside to validate."""
-        return isinstance(self.config, RunConfig) and self.config.exact and not self.validated
+        """Whether every seed gives the same predictions: one solution, and no clips set
+        aside to validate.
+        """
+        return (
+            isinstance(self.config, RunConfig)
+            and self.config.exact
+            and not self.validated
+        )
 
     def selection(self, wanted: str = "auto") -> str:
         """`wanted`; for auto it is best if validation chose an epoch, else last."""
         if wanted != "auto":
             return wanted
         chosen = self.validated and self.finished  # a linear model has no best epoch
-        return "best" if chosen and "best" in set(self.predictions(chosen[0])["selection"]) else "last"
+        return (
+            "best"
+            if chosen and "best" in set(self.predictions(chosen[0])["selection"])
+            else "last"
+        )
 
     def calibration(self, selection: str = "auto") -> Calibration | None:
         """The calibration for new audio; None before it is fitted."""
-        return self.training.calibration.get("best" if self.selection(selection) == "best" else "last")
+        return self.training.calibration.get(
+            "best" if self.selection(selection) == "best" else "last"
+        )
 
     def fold(self, fold: int) -> Path:
         return self.path / f"fold{fold}"
 
     def history(self, fold: int) -> pd.DataFrame:
-        """`history_columns` as numbers, NaN if empty; no rows before the fold's first epoch has ended.
+        """`history_columns` as numbers, NaN if empty; no rows before the fold's first
+        epoch has ended.
 
         RequestError if the file is damaged.
         """
         file = self.fold(fold) / "history.csv"
         if not file.is_file():
             return pd.DataFrame(columns=self.history_columns, dtype=float)
-        with damage_named(file, f"remove {file} and repeat the training's command, which writes it anew"):
+        with damage_named(
+            file,
+            f"remove {file} and repeat the training's command, which writes it anew",
+        ):
             text = file.read_text(encoding="utf-8")
-            whole = text[: text.rfind("\n") + 1]  # a writer may be in the middle of a row
+            # a writer may be in the middle of a row
+            whole = text[: text.rfind("\n") + 1]
             table = pd.read_csv(io.StringIO(whole), index_col=False)
             table = table[list(self.history_columns)].astype(float)
             if table["epoch"].tolist() != [*range(1, len(table) + 1)]:
@@ -161,25 +205,38 @@ class RunFolder:
             return table.astype({"epoch": int})
 
     def predictions(self, fold: int | None = None, member: str = "") -> pd.DataFrame:
-        """PREDICTION_COLUMNS as text, WINDOW_COLUMNS if clips are windows, then a column of floats per class,
-        in the order of `classes`.
+        """PREDICTION_COLUMNS as text, WINDOW_COLUMNS if clips are windows, then a
+        column of floats per class, in the order of `classes`.
 
-        Without `fold`, all finished folds follow each other, with a further first column `fold`. With a
-        `member` of an ensemble, the table is that member's.
+        Without `fold`, all finished folds follow each other, with a further first
+        column `fold`. With a `member` of an ensemble, the table is that member's.
 
-        RequestError if no fold is finished or a file is damaged: its columns are others, a target is no known
-        class, probabilities do not sum to one (tags: are not from 0 to 1), a clip occurs twice in a split and
-        selection, or predictions of the last epoch for the test clips are missing.
+        RequestError if no fold is finished or a file is damaged: its columns are
+        others, a target is no known class, probabilities do not sum to one (tags: are
+        not from 0 to 1), a clip occurs twice in a split and selection, or predictions
+        of the last epoch for the test clips are missing.
         """
         if fold is None:
-            parts = {number: self.predictions(number, member) for number in self.finished}
+            parts = {
+                number: self.predictions(number, member) for number in self.finished
+            }
             if not parts:
-                raise RequestError(f"{self.path} has no finished fold yet: continue its training")
-            return pd.concat(parts, names=["fold"]).reset_index("fold").reset_index(drop=True)
+                raise RequestError(
+                    f"{self.path} has no finished fold yet: continue its training"
+                )
+            return (
+                pd.concat(parts, names=["fold"])
+                .reset_index("fold")
+                .reset_index(drop=True)
+            )
         if (fold, member) not in self._tables:
             file = self.fold(fold) / predictions_file(member)
-            with damage_named(file, f"remove {file} and train again, the other folds are kept"):
-                self._tables[fold, member] = _read_predictions(file, self.classes, self.tags)
+            with damage_named(
+                file, f"remove {file} and train again, the other folds are kept"
+            ):
+                self._tables[fold, member] = _read_predictions(
+                    file, self.classes, self.tags
+                )
         return self._tables[fold, member]
 
     @cached_property
@@ -189,21 +246,38 @@ class RunFolder:
 
     @property
     def scored_split(self) -> str:
-        """The split whose scores are printed: test, or val if the run never scores the test fold."""
+        """The split whose scores are printed: test, or val if the run never scores the
+        test fold.
+        """
         return "val" if self.training.options.skip_test else "test"
 
     def scored(
-        self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
+        self,
+        fold: int | None = None,
+        split: str = "test",
+        selection: str = "auto",
+        member: str = "",
     ) -> pd.DataFrame:
-        """The rows of `predictions` of one split and one selection; RequestError if there are none."""
+        """The rows of `predictions` of one split and one selection; RequestError if
+        there are none.
+        """
         table = self.predictions(fold, member)
-        rows = table[(table["split"] == split) & (table["selection"] == self.selection(selection))]
+        rows = table[
+            (table["split"] == split)
+            & (table["selection"] == self.selection(selection))
+        ]
         if rows.empty:
-            raise RequestError(f"{self.name} has no predictions of its {split} clips (SKIP_TEST, VAL)")
+            raise RequestError(
+                f"{self.name} has no predictions of its {split} clips (SKIP_TEST, VAL)"
+            )
         return rows
 
     def answers(
-        self, fold: int | None = None, split: str = "test", selection: str = "auto", member: str = ""
+        self,
+        fold: int | None = None,
+        split: str = "test",
+        selection: str = "auto",
+        member: str = "",
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Probabilities (N, K) and class numbers (N,) of all finished folds, or of one.
 
@@ -213,13 +287,19 @@ class RunFolder:
         return table[self.classes].to_numpy(np.float32), self.numbers(table["target"])
 
     def numbers(self, target: "pd.Series[str]") -> NDArray[np.intp]:
-        """The column `target` as class numbers (N,), -1 for no class; with tags (N, K), 1 for each label."""
+        """The column `target` as class numbers (N,), -1 for no class; with tags (N, K),
+        1 for each label.
+        """
         if self.tags:
             return label_indicator(target, self.classes).astype(np.intp)
         return pd.Index(self.classes).get_indexer(target)
 
-    def scores(self, split: str = "test", selection: str = "auto", member: str = "") -> pd.DataFrame:
-        """A row for each finished fold: loss, accuracy (tags: mAP), macro precision, recall and F1."""
+    def scores(
+        self, split: str = "test", selection: str = "auto", member: str = ""
+    ) -> pd.DataFrame:
+        """A row for each finished fold: loss, accuracy (tags: mAP), macro precision,
+        recall and F1.
+        """
         by_fold = {}
         for fold in self.finished:
             probabilities, target = self.answers(fold, split, selection, member)
@@ -233,8 +313,12 @@ def _read_predictions(file: Path, classes: list[str], tagged: bool) -> pd.DataFr
     if not content.endswith(b"\n"):
         raise ValueError("it ends in the middle of a row")
     text = dict.fromkeys(PREDICTION_COLUMNS, str)
-    table = pd.read_csv(io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False)
-    if list(table) not in ([*PREDICTION_COLUMNS, *span, *classes] for span in ((), WINDOW_COLUMNS)):
+    table = pd.read_csv(
+        io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False
+    )
+    if list(table) not in (
+        [*PREDICTION_COLUMNS, *span, *classes] for span in ((), WINDOW_COLUMNS)
+    ):
         raise ValueError(f"its columns are not run.json's {len(classes)} classes")
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
@@ -242,12 +326,18 @@ def _read_predictions(file: Path, classes: list[str], tagged: bool) -> pd.DataFr
     sound = (numbers >= 0).all(axis=1)  # NaN fails
     if tagged:
         sound &= (numbers <= 1).all(axis=1)
-        sound &= by_label(table.assign(label=table["target"]))["label"].isin([*classes, ""]).all()
+        sound &= (
+            by_label(table.assign(label=table["target"]))["label"]
+            .isin([*classes, ""])
+            .all()
+        )
     else:
         sound &= np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE
         sound &= table["target"].isin(classes).to_numpy()
     if not sound.all():
-        raise ValueError(f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities")
+        raise ValueError(
+            f"{np.sum(~sound)} of {len(table)} rows are incomplete or no probabilities"
+        )
     tested = table["split"] == "test"
     last = tested & (table["selection"] == "last")
     if not last.any() and (tested.any() or table.empty):
@@ -269,36 +359,53 @@ def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """The run folders below `runs`, of one dataset or of all, sorted by path."""
     files = sorted(Path(runs).glob(f"{dataset or '*'}/*/run.json"))
     return [
-        RunFolder(file.parent) for file in files if not file.parent.name.endswith((RETRAINING, RETRAINED))
+        RunFolder(file.parent)
+        for file in files
+        if not file.parent.name.endswith((RETRAINING, RETRAINED))
     ]
 
 
 def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
-    """The runs that the words of `wanted` name: each a name, a path, a unique prefix of a name, or `last`.
+    """The runs that the words of `wanted` name: each a name, a path, a unique prefix of
+    a name, or `last`.
 
-    `dataset/name` distinguishes runs of the same name; a single name or path may hold blanks.
-    RequestError with the nearest name if a word fits no run, with all names that fit if it fits several.
+    `dataset/name` distinguishes runs of the same name; a single name or path may hold
+    blanks. RequestError with the nearest name if a word fits no run, with all names
+    that fit if it fits several.
     """
     known = {f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)}
     words = [wanted] if wanted in known or _is_run(wanted) else wanted.split()
     if not words:
-        raise RequestError("RUN names no run: give a run's name, its path, a unique prefix, or last")
+        raise RequestError(
+            "RUN names no run: give a run's name, its path, a unique prefix, or last"
+        )
     chosen = {}
     for word in words:
         if word == "last" and known:
-            run = max(known.values(), key=lambda run: (run.path / "run.json").stat().st_mtime)
+            run = max(
+                known.values(), key=lambda run: (run.path / "run.json").stat().st_mtime
+            )
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
             place = Path(runs, dataset)
-            raise RequestError(f"RUN={word}: no run folder in {place}: train one first (make train)")
+            raise RequestError(
+                f"RUN={word}: no run folder in {place}: train one first (make train)"
+            )
         else:
             begun = [name for name in known if f"/{word}" in f"/{name}"]
-            fitting = [name for name in begun if f"/{name}".endswith(f"/{word}")] or begun
+            fitting = [
+                name for name in begun if f"/{name}".endswith(f"/{word}")
+            ] or begun
             if not fitting:
-                raise RequestError(nearest("run", word, [run.name for run in known.values()]))
+                raise RequestError(
+                    nearest("run", word, [run.name for run in known.values()])
+                )
             if len(fitting) > 1:
-                raise RequestError(f"RUN={word} fits {len(fitting)} runs: give one of {', '.join(fitting)}")
+                raise RequestError(
+                    f"RUN={word} fits {len(fitting)} runs: give one of"
+                    f" {', '.join(fitting)}"
+                )
             run = known[fitting[0]]
         chosen[run.path.resolve()] = run
     return list(chosen.values())
@@ -326,17 +433,25 @@ def history_columns(tagged: bool) -> tuple[str, ...]:
     return TAGS_HISTORY_COLUMNS if tagged else HISTORY_COLUMNS
 
 
-def history_row(values: Mapping[str, float], columns: Sequence[str] = HISTORY_COLUMNS) -> str:
-    """One line of history.csv, without its end; a column stays empty if its value is missing or NaN."""
+def history_row(
+    values: Mapping[str, float], columns: Sequence[str] = HISTORY_COLUMNS
+) -> str:
+    """One line of history.csv, without its end; a column stays empty if its value is
+    missing or NaN.
+    """
     for name in values.keys() - {*columns}:
         raise RequestError(nearest("column of history.csv", name, columns))
     numbers = [values.get(column, math.nan) for column in columns]
-    texts = [repr(number if isinstance(number, int) else float(number)) for number in numbers]
+    texts = [
+        repr(number if isinstance(number, int) else float(number)) for number in numbers
+    ]
     return ",".join("" if text == "nan" else text for text in texts)
 
 
 def start_history(
-    fold_folder: Path, rows: Sequence[str] = (), columns: Sequence[str] = HISTORY_COLUMNS
+    fold_folder: Path,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = HISTORY_COLUMNS,
 ) -> None:
     """Write history.csv with exactly `rows`, unless the file already holds them."""
     fold_folder.mkdir(parents=True, exist_ok=True)
@@ -347,7 +462,9 @@ def start_history(
 
 
 def append_history(fold_folder: Path, row: str) -> None:
-    with (fold_folder / "history.csv").open("a", encoding="utf-8", newline="") as handle:
+    with (fold_folder / "history.csv").open(
+        "a", encoding="utf-8", newline=""
+    ) as handle:
         handle.write(row + "\n")
 
 
@@ -357,16 +474,23 @@ def predictions_file(member: str = "") -> str:
 
 
 def write_predictions(
-    fold_folder: Path, rows: pd.DataFrame, probabilities: np.ndarray, classes: Sequence[str], member: str = ""
+    fold_folder: Path,
+    rows: pd.DataFrame,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    member: str = "",
 ) -> None:
-    """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities` (N, K), exactly.
+    """Write `rows` (PREDICTION_COLUMNS, WINDOW_COLUMNS if any) beside `probabilities`
+    (N, K), exactly.
 
-    With a `member` of an ensemble, it writes that member's table; predictions.csv is written last, since it
-    marks the fold as finished.
+    With a `member` of an ensemble, it writes that member's table; predictions.csv is
+    written last, since it marks the fold as finished.
     """
     table = pd.DataFrame(probabilities, rows.index, classes)
     columns = [*PREDICTION_COLUMNS, *(name for name in WINDOW_COLUMNS if name in rows)]
     table = pd.concat([rows[columns], table], axis=1)
     # 9 digits hold a float32
-    text = table.to_csv(index=False, float_format="%.9g", na_rep="nan", lineterminator="\n")
+    text = table.to_csv(
+        index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
+    )
     replace_file(fold_folder / predictions_file(member), text)

@@ -1,8 +1,10 @@
-"""Scores of predicted probabilities, for training and reports: pure functions of arrays.
+"""Scores of predicted probabilities, for training and reports: pure functions of
+arrays.
 
-Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N, K) has rows that sum
-to one; the prediction is the first of the most probable classes. Macro averages go over the classes that have
-test clips; a class that is never predicted has precision 0. No torch.
+Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N,
+K) has rows that sum to one; the prediction is the first of the most probable classes.
+Macro averages go over the classes that have test clips; a class that is never predicted
+has precision 0. No torch.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from commandline.registry import Registry
 
-CALIBRATION_BINS = 15  # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
+# equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
+CALIBRATION_BINS = 15
 SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 
 Floats = NDArray[np.float64]
@@ -23,13 +26,17 @@ Ints = NDArray[np.intp]
 
 def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
     """Counts (K, K): rows are the true class, columns the predicted one."""
-    return np.bincount(target * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    return np.bincount(target * classes + predicted, minlength=classes**2).reshape(
+        classes, classes
+    )
 
 
 def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, Floats]:
-    """Precision, recall, F1 and support of K classes from their numbers of clips, (K,) each.
+    """Precision, recall, F1 and support of K classes from their numbers of clips, (K,)
+    each.
 
-    scikit-learn gives the same, but takes milliseconds to check its input; a report asks hundreds of times.
+    scikit-learn gives the same, but takes milliseconds to check its input; a report
+    asks hundreds of times.
     """
     return {
         "precision": hits / np.maximum(predictions, 1),
@@ -41,7 +48,9 @@ def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One set of predictions; quantities that several scores share are computed once."""
+    """One set of predictions; quantities that several scores share are computed
+    once.
+    """
 
     target: Ints  # (N,)
     probabilities: NDArray[np.floating]  # (N, K)
@@ -53,8 +62,12 @@ class Prediction:
     @cached_property
     def by_class(self) -> dict[str, Floats]:
         """precision, recall, f1, support (the number of test clips): (K,) each."""
-        counts = confusion_matrix(self.target, self.predicted, self.probabilities.shape[1])
-        return scores_of_counts(counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0))
+        counts = confusion_matrix(
+            self.target, self.predicted, self.probabilities.shape[1]
+        )
+        return scores_of_counts(
+            counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+        )
 
     def macro(self, name: str) -> float:
         """The mean of one of `by_class` over the classes that have test clips."""
@@ -73,7 +86,9 @@ def accuracy(prediction: Prediction) -> float:
 @METRICS.register("macro_recall")
 @METRICS.register()
 def balanced_accuracy(prediction: Prediction) -> float:
-    """Mean recall over the classes: every class with clips counts alike, however many it has."""
+    """Mean recall over the classes: every class with clips counts alike, however many
+    it has.
+    """
     return prediction.macro("recall")
 
 
@@ -91,7 +106,9 @@ def macro_f1(prediction: Prediction) -> float:
 
 @METRICS.register()
 def top3(prediction: Prediction) -> float:
-    """Share of clips whose true class is among the three most probable; ties rank by class number."""
+    """Share of clips whose true class is among the three most probable; ties rank by
+    class number.
+    """
     first = np.argsort(-prediction.probabilities, axis=1, kind="stable")[:, :3]
     return float((first == prediction.target[:, None]).any(axis=1).mean())
 
@@ -99,39 +116,57 @@ def top3(prediction: Prediction) -> float:
 @METRICS.register()
 def log_loss(prediction: Prediction) -> float:
     """Mean negative natural logarithm of the true class's probability."""
-    true = prediction.probabilities[np.arange(len(prediction.target)), prediction.target]
-    return float(-np.log(np.maximum(true.astype(np.float64), SMALLEST_PROBABILITY)).mean())
+    true = prediction.probabilities[
+        np.arange(len(prediction.target)), prediction.target
+    ]
+    return float(
+        -np.log(np.maximum(true.astype(np.float64), SMALLEST_PROBABILITY)).mean()
+    )
 
 
 def calibration_error(prediction: Prediction) -> float:
-    """Expected calibration error: mean |confidence - accuracy| over bins, weighted by their clips.
+    """Expected calibration error: mean |confidence - accuracy| over bins, weighted by
+    their clips.
 
-    No fold is scored with it: for few clips it is mostly noise, see `calibration_floor`.
+    No fold is scored with it: for few clips it is mostly noise, see
+    `calibration_floor`.
     """
     bins = reliability(prediction)
-    return float(np.average(np.abs(bins["confidence"] - bins["accuracy"]), weights=bins["clips"]))
+    return float(
+        np.average(np.abs(bins["confidence"] - bins["accuracy"]), weights=bins["clips"])
+    )
 
 
 def calibration_floor(probabilities: NDArray[np.floating]) -> float:
-    """The expected calibration error of a perfectly calibrated model with these confidences.
+    """The expected calibration error of a perfectly calibrated model with these
+    confidences.
 
-    |correct - expected| of a bin is, on average, sqrt(2 / pi) times the standard deviation of the number of
+    |correct - expected| of a bin is, on average, sqrt(2 / pi) times the standard
+      deviation of the number of
     correct clips.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    variance = np.bincount(_bin(confidence, CALIBRATION_BINS), weights=confidence * (1 - confidence))
+    variance = np.bincount(
+        _bin(confidence, CALIBRATION_BINS), weights=confidence * (1 - confidence)
+    )
     return float(np.sqrt(2 / np.pi * variance.clip(0)).sum() / len(confidence))
 
 
-def reliability(prediction: Prediction, bins: int = CALIBRATION_BINS) -> dict[str, Floats]:
-    """Bins of the predicted class's probability: mean confidence, accuracy and clips, (bins,) each.
+def reliability(
+    prediction: Prediction, bins: int = CALIBRATION_BINS
+) -> dict[str, Floats]:
+    """Bins of the predicted class's probability: mean confidence, accuracy and clips,
+    (bins,) each.
 
     A bin without clips has zeros.
     """
     confidence = prediction.probabilities.max(axis=1)
     place = _bin(confidence, bins)
     clips = np.bincount(place, minlength=bins).astype(float)
-    columns = {"confidence": confidence, "accuracy": prediction.predicted == prediction.target}
+    columns = {
+        "confidence": confidence,
+        "accuracy": prediction.predicted == prediction.target,
+    }
     means = {
         name: np.bincount(place, weights=values, minlength=bins) / np.maximum(clips, 1)
         for name, values in columns.items()
@@ -143,15 +178,19 @@ def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
     return np.minimum((confidence * bins).astype(int), bins - 1)
 
 
-# Temperature scaling (Guo et al. 2017) divides the logits by one number, fitted to clips that the model was
-# not trained on. It changes confidences, not predictions.
+# Temperature scaling (Guo et al. 2017) divides the logits by one number, fitted to
+# clips that the model was not trained on. It changes confidences, not predictions.
 
-TEMPERATURES = np.geomspace(0.2, 5, 17)  # tried values; the least loss is interpolated between them
+# tried values; the least loss is interpolated between them
+TEMPERATURES = np.geomspace(0.2, 5, 17)
 FEWEST_CLIPS = 30  # with fewer clips the temperature is 1
 
 
-def scaled(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:
-    """Probabilities (N, K) with their logits divided by the temperature; above 1 confidence falls.
+def scaled(
+    probabilities: NDArray[np.floating], temperature: float
+) -> NDArray[np.floating]:
+    """Probabilities (N, K) with their logits divided by the temperature; above 1
+    confidence falls.
 
     >>> scaled(np.array([[0.8, 0.2]]), 0.5).round(2)
     array([[0.94, 0.06]])
@@ -161,8 +200,11 @@ def scaled(probabilities: NDArray[np.floating], temperature: float) -> NDArray[n
     return (raised / raised.sum(axis=1, keepdims=True)).astype(probabilities.dtype)
 
 
-def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accuracy: float) -> float:
-    """The least threshold at which the remaining answers reach this accuracy on these clips; 1 if none does.
+def rejection_threshold(
+    target: Ints, probabilities: NDArray[np.floating], accuracy: float
+) -> float:
+    """The least threshold at which the remaining answers reach this accuracy on these
+    clips; 1 if none does.
 
     An answer is withheld if its highest probability is below the threshold.
     """
@@ -171,12 +213,15 @@ def rejection_threshold(target: Ints, probabilities: NDArray[np.floating], accur
     surest = confidence[order]
     right = (probabilities.argmax(axis=1) == target)[order]
     accurate = np.cumsum(right) / np.arange(1, len(order) + 1) >= accuracy
-    last_of_equals = np.append(np.diff(surest) != 0, True)  # equals are kept or withheld together
+    # equals are kept or withheld together
+    last_of_equals = np.append(np.diff(surest) != 0, True)
     return float(surest[accurate & last_of_equals].min(initial=1.0))
 
 
 def fit_temperature(target: Ints, probabilities: NDArray[np.floating]) -> float:
-    """The temperature of the least log loss on these clips, which the model must not have been trained on."""
+    """The temperature of the least log loss on these clips, which the model must not
+    have been trained on.
+    """
     return _least(_losses(target, probabilities))
 
 
@@ -193,11 +238,14 @@ def _losses(target: Ints, probabilities: NDArray[np.floating]) -> Floats:
     """(temperatures, N) log loss of each clip at each of TEMPERATURES."""
     true = (np.arange(len(target)), target)
     precise = probabilities.astype(np.float64)
-    return np.stack([-np.log(scaled(precise, temperature)[true]) for temperature in TEMPERATURES])
+    return np.stack(
+        [-np.log(scaled(precise, temperature)[true]) for temperature in TEMPERATURES]
+    )
 
 
 def _least(losses: Floats) -> float:
-    """The temperature at the vertex of the parabola through the least mean loss and its neighbours.
+    """The temperature at the vertex of the parabola through the least mean loss and its
+    neighbours.
 
     1 if there are fewer than FEWEST_CLIPS.
     """
@@ -229,13 +277,17 @@ EPOCH_SCORES = {
 
 
 def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """EPOCH_SCORES of one set of predictions; the loss is NaN if the network has diverged."""
+    """EPOCH_SCORES of one set of predictions; the loss is NaN if the network has
+    diverged.
+    """
     prediction = Prediction(target, probabilities)
     return {name: METRICS[metric](prediction) for name, metric in EPOCH_SCORES.items()}
 
 
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
-    """The most frequent errors in a confusion matrix (K, K), highest first: (true class, predicted class)."""
+    """The most frequent errors in a confusion matrix (K, K), highest first: (true
+    class, predicted class).
+    """
     errors = counts - np.diag(counts.diagonal())
     order = np.argsort(-errors, axis=None, kind="stable")[:pairs]
     return [divmod(int(place), len(errors)) for place in order if errors.flat[place]]

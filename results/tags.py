@@ -1,15 +1,18 @@
 """Scores of clips with several labels or none: arrays in, arrays out.
 
-Average precision is the mean over a class's positive clips of the precision at each clip's score; equal
-scores are one threshold (scikit-learn's `average_precision_score`). A random order gives about the
-prevalence. Classes without a positive clip have NaN and are left out of every mean. The folds' models differ
-in calibration: `fold_ranks` makes their scores comparable before clips of all folds are pooled. (The mean of
-the folds' own average precisions is biased upwards for rare classes: 0.37 in a simulation, 0.25 was true.)
+Average precision is the mean over a class's positive clips of the precision at each
+clip's score; equal scores are one threshold (scikit-learn's `average_precision_score`).
+A random order gives about the prevalence. Classes without a positive clip have NaN and
+are left out of every mean. The folds' models differ in calibration: `fold_ranks` makes
+their scores comparable before clips of all folds are pooled. (The mean of the folds'
+own average precisions is biased upwards for rare classes: 0.37 in a simulation, 0.25
+was true.)
 
-The jackknife attributes mAP to source recordings, so that the tests of differences between runs apply; the
-bootstrap over recordings gives mAP's interval.
+The jackknife attributes mAP to source recordings, so that the tests of differences
+between runs apply; the bootstrap over recordings gives mAP's interval.
 
-Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) bool, `scores` (N, K).
+Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) bool,
+`scores` (N, K).
 """
 
 from collections.abc import Callable
@@ -29,33 +32,45 @@ NEVER = 1.0  # threshold of a class without a positive clip: no probability is a
 
 
 def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
-    """Ranks (N, K) of each class's probabilities among the clips of the same fold, from 0 to 1.
+    """Ranks (N, K) of each class's probabilities among the clips of the same fold, from
+    0 to 1.
 
-    >>> fold_ranks(np.array([[0.1], [0.2], [0.7], [0.9]]), np.array([1, 1, 2, 2])).ravel()
+    >>> fold_ranks(np.array([[0.1], [0.2], [0.7], [0.9]]), np.array([1, 1, 2,
+      2])).ravel()
     array([0.25, 0.75, 0.25, 0.75])
     """
     ranks = np.empty(probabilities.shape)
     for fold in np.unique(folds):
         inside = folds == fold
-        ranks[inside] = np.stack([_ranks(column, column) for column in probabilities[inside].T], axis=1)
+        ranks[inside] = np.stack(
+            [_ranks(column, column) for column in probabilities[inside].T], axis=1
+        )
     return ranks
 
 
 def _ranks(values: Scores, among: Scores) -> Floats:
     """The share of `among` below each value; ties count half."""
     ordered = np.sort(among)
-    return (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right")) / (2 * len(among))
+    return (
+        np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right")
+    ) / (2 * len(among))
 
 
 def average_precision(target: Targets, scores: Scores) -> Floats:
     """Average precision (K,) of each class."""
-    return _resampled(target, scores, np.zeros(len(target), np.intp), lambda counts: counts)[0]
+    return _resampled(
+        target, scores, np.zeros(len(target), np.intp), lambda counts: counts
+    )[0]
 
 
 def _resampled(
-    target: Targets, scores: Scores, recordings: Ints, resample: Callable[[Floats], Floats]
+    target: Targets,
+    scores: Scores,
+    recordings: Ints,
+    resample: Callable[[Floats], Floats],
 ) -> Floats:
-    """Average precisions (B, K) of B samples; `resample` maps counts of recordings (G, T) to (B, T).
+    """Average precisions (B, K) of B samples; `resample` maps counts of recordings (G,
+    T) to (B, T).
 
     recordings  (N,) numbers from 0 to G - 1
     """
@@ -75,33 +90,51 @@ def _resampled(
         precision = hits.cumsum(axis=1) / np.maximum(clips.cumsum(axis=1), 1)
         positives = hits.sum(axis=1)
         total = (hits * precision).sum(axis=1)
-        columns.append(np.divide(total, positives, out=np.full(len(hits), np.nan), where=positives > 0))
+        columns.append(
+            np.divide(
+                total, positives, out=np.full(len(hits), np.nan), where=positives > 0
+            )
+        )
     return np.stack(columns, axis=1)
 
 
-def precision_recall(target: NDArray[np.bool_], scores: Scores) -> tuple[Floats, Floats]:
-    """Recall and precision (T,) of one class at each distinct score of its positive clips, highest first."""
+def precision_recall(
+    target: NDArray[np.bool_], scores: Scores
+) -> tuple[Floats, Floats]:
+    """Recall and precision (T,) of one class at each distinct score of its positive
+    clips, highest first.
+    """
     thresholds = np.unique(scores[target])[::-1]
     positive = np.sort(scores[target])
     every = np.sort(scores)
     hits = len(positive) - np.searchsorted(positive, thresholds)
-    return hits / len(positive), hits / (len(every) - np.searchsorted(every, thresholds))
+    return hits / len(positive), hits / (
+        len(every) - np.searchsorted(every, thresholds)
+    )
 
 
 def auroc(target: Targets, scores: Scores) -> Floats:
-    """Area under the ROC curve (K,): the share of (positive, negative) pairs in order; ties count half."""
+    """Area under the ROC curve (K,): the share of (positive, negative) pairs in order;
+    ties count half.
+    """
     return np.array(
         [
-            _ranks(score[positive], score[~positive]).mean() if 0 < positive.sum() < len(positive) else np.nan
+            (
+                _ranks(score[positive], score[~positive]).mean()
+                if 0 < positive.sum() < len(positive)
+                else np.nan
+            )
             for positive, score in zip(target.T, scores.T)
         ]
     )
 
 
 def lwlrap(target: Targets, scores: Scores) -> float:
-    """Label-weighted label-ranking average precision: the average precision within each clip, by label.
+    """Label-weighted label-ranking average precision: the average precision within each
+    clip, by label.
 
-    A clip's weight is its number of labels (Howard et al. 2019, the Freesound Audio Tagging challenge).
+    A clip's weight is its number of labels (Howard et al. 2019, the Freesound Audio
+    Tagging challenge).
     """
     within = np.nan_to_num(average_precision(target.T, scores.T))
     labels = target.sum(axis=1)
@@ -109,30 +142,39 @@ def lwlrap(target: Targets, scores: Scores) -> float:
 
 
 def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
-    """Logarithms (N, K) of the probability of what is true: the clip has the label, or it has not."""
+    """Logarithms (N, K) of the probability of what is true: the clip has the label, or
+    it has not.
+    """
     true = np.where(target, probabilities, 1 - probabilities.astype(np.float64))
     return np.log(np.maximum(true, SMALLEST_PROBABILITY))
 
 
 def decision_scores(target: Targets, chosen: Targets) -> dict[str, Floats]:
     """Precision, recall, F1 and support (K,) of decisions (N, K)."""
-    return scores_of_counts((target & chosen).sum(axis=0), target.sum(axis=0), chosen.sum(axis=0))
+    return scores_of_counts(
+        (target & chosen).sum(axis=0), target.sum(axis=0), chosen.sum(axis=0)
+    )
 
 
 def fit_thresholds(target: Targets, probabilities: Scores) -> Floats:
-    """The thresholds (K,) with the highest F1 on these clips; a class is predicted above its threshold."""
+    """The thresholds (K,) with the highest F1 on these clips; a class is predicted
+    above its threshold.
+    """
     thresholds = np.full(target.shape[1], NEVER)
     for column in np.flatnonzero(target.any(axis=0)):
         order = np.argsort(-probabilities[:, column], kind="stable")
         ordered = np.append(probabilities[order, column].astype(np.float64), 0)
         hits = np.cumsum(target[order, column])
         f1 = 2 * hits / (np.arange(1, len(order) + 1) + hits[-1])
-        best = int(np.where(np.diff(ordered) < 0, f1, -1).argmax())  # equals are predicted together
+        # equals are predicted together
+        best = int(np.where(np.diff(ordered) < 0, f1, -1).argmax())
         thresholds[column] = ordered[best : best + 2].mean()
     return thresholds
 
 
-def cross_fitted_thresholds(target: Targets, probabilities: Scores, folds: Ints) -> Floats:
+def cross_fitted_thresholds(
+    target: Targets, probabilities: Scores, folds: Ints
+) -> Floats:
     """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
     thresholds = np.empty(target.shape)
     for fold in np.unique(folds):
@@ -141,14 +183,19 @@ def cross_fitted_thresholds(target: Targets, probabilities: Scores, folds: Ints)
     return thresholds
 
 
-def jackknife_values(target: Targets, scores: Scores, groups: NDArray[np.generic]) -> Floats:
+def jackknife_values(
+    target: Targets, scores: Scores, groups: NDArray[np.generic]
+) -> Floats:
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 
-    A value adds mAP, weighted by the recording's share s of the clips, and the fall of mAP without the
-    recording, weighted by 1 - s; the remainder to mAP is spread in proportion to s.
+    A value adds mAP, weighted by the recording's share s of the clips, and the fall of
+    mAP without the recording, weighted by 1 - s; the remainder to mAP is spread in
+    proportion to s.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    without = _resampled(target, scores, recordings, lambda counts: counts.sum(axis=0) - counts)
+    without = _resampled(
+        target, scores, recordings, lambda counts: counts.sum(axis=0) - counts
+    )
     known = target.any(axis=0)
     whole = average_precision(target, scores)[known]
     fall = (whole - np.nan_to_num(without[:, known])).mean(axis=1)
@@ -157,18 +204,26 @@ def jackknife_values(target: Targets, scores: Scores, groups: NDArray[np.generic
     return values + shares * (whole.mean() - values.sum())
 
 
-def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.generic]) -> Floats:
-    """95 % intervals (K + 1, 2) of each class's average precision and, in the last row, of their mean.
+def precision_intervals(
+    target: Targets, scores: Scores, groups: NDArray[np.generic]
+) -> Floats:
+    """95 % intervals (K + 1, 2) of each class's average precision and, in the last row,
+    of their mean.
 
-    NaN for a class whose positive clips come from fewer than two recordings. Recordings are drawn with
-    replacement; the replicates' variance makes the interval, as for accuracies (`results.bootstrap`).
+    NaN for a class whose positive clips come from fewer than two recordings. Recordings
+    are drawn with replacement; the replicates' variance makes the interval, as for
+    accuracies (`results.bootstrap`).
     """
     _, recordings = np.unique(groups, return_inverse=True)
     count = recordings.max() + 1
-    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), REPLICATES)
+    drawn = np.random.default_rng(0).multinomial(
+        count, np.full(count, 1 / count), REPLICATES
+    )
     known = target.any(axis=0)
     replicates = np.full((REPLICATES, target.shape[1] + 1), np.nan)
-    replicates[:, :-1] = _resampled(target, scores, recordings, lambda counts: drawn @ counts)
+    replicates[:, :-1] = _resampled(
+        target, scores, recordings, lambda counts: drawn @ counts
+    )
     replicates[:, -1] = np.nanmean(replicates[:, :-1], axis=1)
     mean = average_precision(target, scores)
     mean = np.append(mean, mean[known].mean())
@@ -185,9 +240,11 @@ def precision_intervals(target: Targets, scores: Scores, groups: NDArray[np.gene
 
 
 def epoch_scores(target: Ints | Targets, probabilities: Scores) -> dict[str, float]:
-    """Scores named as history.csv's columns without val_ or test_; targets are numbers (N,) or labels (N, K).
+    """Scores named as history.csv's columns without val_ or test_; targets are numbers
+    (N,) or labels (N, K).
 
-    Precision, recall and F1 of labels are those at a threshold of 0.5; the loss is binary cross-entropy.
+    Precision, recall and F1 of labels are those at a threshold of 0.5; the loss is
+    binary cross-entropy.
     """
     if target.ndim == 1:
         return class_epoch_scores(target.astype(np.intp), probabilities)

@@ -1,10 +1,12 @@
-"""The options of a run that can change its predictions: its hash covers them, and run.json keeps them.
+"""The options of a run that can change its predictions: its hash covers them, and
+run.json keeps them.
 
 The field of an option may have three more traits:
 
     in_sweep  whether a sweep takes a list of values; by default it does
     absent    the value that run.json leaves out
-    needs     the property of an input kind without which a run ignores the option, see train/network_input.py
+    needs     the property of an input kind without which a run ignores the option, see
+              train/network_input.py
 """
 
 import functools
@@ -20,27 +22,32 @@ of_networks = functools.partial(option, needs="in_steps")
 
 
 class TrainingOptions(Options):
-    """A run's options as run.json has them: names resolved, `auto` replaced if the cache decides it."""
+    """A run's options as run.json has them: names resolved, `auto` replaced if the
+    cache decides it.
+    """
 
     features: str = option(
         "mel+mfcc+chroma",
-        "one feature set: names joined by +, each a channel; name@key=value is a variant, name:a-b some rows",
+        "one feature set: names joined by +, each a channel; name@key=value is a"
+        " variant, name:a-b some rows",
         in_sweep=False,
     )
     model: str = option(
         "resnet18+texture",
-        "the network or linear model, see `python -m train list`; name@key=value,key=value sets its own "
-        "options; a+b is the ensemble of two that take images, b@weight=0.6 the weight of the second in its "
-        "answer; the default is mlp if every channel is a vector, such as an embedding",
+        "the network or linear model, see `python -m train list`;"
+        " name@key=value,key=value sets its own options; a+b is the ensemble of two"
+        " that take images, b@weight=0.6 the weight of the second in its answer; the"
+        " default is mlp if every channel is a vector, such as an embedding",
     )
     task: Task = option(
         "classes",
-        "labels to predict: classes, their categories, or tags (several labels a clip, or none); a table "
-        "with such clips turns classes into tags",
+        "labels to predict: classes, their categories, or tags (several labels a clip,"
+        " or none); a table with such clips turns classes into tags",
     )
     seed: int = option(
         0,
-        "seed of weights, order and augmentation; another seed is another run of the same configuration",
+        "seed of weights, order and augmentation; another seed is another run of the"
+        " same configuration",
         **SEED,
     )
 
@@ -61,14 +68,15 @@ class TrainingOptions(Options):
     )
     grid: str = option(
         "64x216",
-        "rows x frames to which every channel is resized; native is the size of the largest channel",
+        "rows x frames to which every channel is resized; native is the size of the"
+        " largest channel",
         needs="resized",
     )
     padding: Literal["auto", "keep", "drop"] = option(
         "auto",
-        "frames of zeros after the end of short clips: drop resizes each clip's own frames to the grid, keep "
-        "leaves them in; auto drops them for convolutional networks and their ensembles if they are more "
-        "than a fifth of the time",
+        "frames of zeros after the end of short clips: drop resizes each clip's own"
+        " frames to the grid, keep leaves them in; auto drops them for convolutional"
+        " networks and their ensembles if they are more than a fifth of the time",
         needs="droppable",
         absent="keep",
     )
@@ -78,12 +86,14 @@ class TrainingOptions(Options):
     )
     augment: str = of_networks(
         "auto",
-        "random changes of each batch, name=strength; auto is shift,gain, for a waveform "
-        "shift,gain,polarity,mixup=0.4, for texture alone none; none for no change",
+        "random changes of each batch, name=strength; auto is shift,gain, for a"
+        " waveform shift,gain,polarity,mixup=0.4, for texture alone none; none for no"
+        " change",
     )
     smoothing: float = of_networks(
         0.1,
-        "label smoothing: the share of each target that is divided evenly among all classes",
+        "label smoothing: the share of each target that is divided evenly among all"
+        " classes",
         least=0,
         most=0.99,
     )
@@ -99,7 +109,8 @@ class TrainingOptions(Options):
 
     optimizer: Literal["adamw", "sgd"] = of_networks(
         "adamw",
-        "adamw, or sgd with Nesterov momentum; weight decay spares norms and biases in both",
+        "adamw, or sgd with Nesterov momentum; weight decay spares norms and biases in"
+        " both",
     )
     lr: float | None = of_networks(
         None,
@@ -117,19 +128,23 @@ class TrainingOptions(Options):
         least=0,
         most=0.9999,
     )
-    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = of_networks(
-        "onecycle",
-        "learning-rate schedule, step by step; plateau divides the rate by ten if SELECT stops improving, "
-        "and needs VAL",
+    schedule: Literal["onecycle", "cosine", "step", "plateau", "constant"] = (
+        of_networks(
+            "onecycle",
+            "learning-rate schedule, step by step; plateau divides the rate by ten if"
+            " SELECT stops improving, and needs VAL",
+        )
     )
     warmup: float = of_networks(
         0.0,
-        "epochs of linear warm-up before cosine, step, plateau or constant; onecycle has its own",
+        "epochs of linear warm-up before cosine, step, plateau or constant; onecycle"
+        " has its own",
         least=0,
     )
     ema: float = of_networks(
         0.0,
-        "moving average of the weights: share of the old average kept at each step (0.999); 0 for none",
+        "moving average of the weights: share of the old average kept at each step"
+        " (0.999); 0 for none",
         least=0,
         most=0.99999,
     )
@@ -141,7 +156,8 @@ class TrainingOptions(Options):
 
     val: Validation = option(
         "none",
-        "validation clips for model selection: the next fold, or 15 % of the training groups",
+        "validation clips for model selection: the next fold, or 15 % of the training"
+        " groups",
     )
     select: Selected = option(
         "val_loss",
@@ -149,16 +165,19 @@ class TrainingOptions(Options):
     )
     patience: int = of_networks(
         0,
-        "epochs without a better SELECT after which training ends, 0 for no early stopping; plateau lowers "
-        "the rate after a third of them",
+        "epochs without a better SELECT after which training ends, 0 for no early"
+        " stopping; plateau lowers the rate after a third of them",
         least=0,
     )
     skip_test: bool = option(
-        False, "never score the test fold: for runs that only serve a choice; needs VAL", in_sweep=False
+        False,
+        "never score the test fold: for runs that only serve a choice; needs VAL",
+        in_sweep=False,
     )
     tta: int = option(
         1,
-        "views of a clip averaged in testing: circular shifts, or crops if AUGMENT crops",
+        "views of a clip averaged in testing: circular shifts, or crops if AUGMENT"
+        " crops",
         least=1,
         most=9999,
         needs="views",

@@ -13,9 +13,18 @@ from commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
 from commandline.terminal import progress, size
 
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
-MOST_LISTED = 1000 * MOST_ENTRIES  # bytes of the list of entries, which zipfile reads whole
-# zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions outside the file.
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError)
+# bytes of the list of entries, which zipfile reads whole
+MOST_LISTED = 1000 * MOST_ENTRIES
+# zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions
+# outside the file.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+)
 
 
 class Refused(RequestError):
@@ -34,25 +43,32 @@ def unpack(archive: Path, into: Path, most: float = math.inf) -> None:
 
     most  the largest number of bytes of all files together
 
-    Refused if the zip is damaged, too large, or holds anything but plain files and folders; RequestError if
-    the disk has too little room.
+    Refused if the zip is damaged, too large, or holds anything but plain files and
+    folders; RequestError if the disk has too little room.
 
-    zipfile writes no more of an entry than the zip declares; longer content fails its CRC and is refused.
+    zipfile writes no more of an entry than the zip declares; longer content fails its
+    CRC and is refused.
     """
     into.mkdir()
     try:
         if (listed := listed_bytes(archive)) > MOST_LISTED:
-            raise Refused(f"its list of entries has {size(listed)}, at most {size(MOST_LISTED)} are read")
+            raise Refused(
+                f"its list of entries has {size(listed)}, at most {size(MOST_LISTED)}"
+                " are read"
+            )
         with zipfile.ZipFile(archive) as zipped:
             entries = zipped.infolist()
             declared = sum(entry.file_size for entry in entries)
             free = shutil.disk_usage(into).free
             if len(entries) > MOST_ENTRIES or declared > most:
                 allowed = f"at most {MOST_ENTRIES:,} of {size(most)} are unpacked"
-                raise Refused(f"{len(entries):,} entries of {size(declared)}, {allowed}")
+                raise Refused(
+                    f"{len(entries):,} entries of {size(declared)}, {allowed}"
+                )
             if declared > free:
                 raise RequestError(
-                    f"{into} has {size(free)} free, and {archive} needs {size(declared)} unpacked"
+                    f"{into} has {size(free)} free, and {archive} needs"
+                    f" {size(declared)} unpacked"
                 )
             for entry in entries:
                 name = entry.orig_filename

@@ -1,4 +1,6 @@
-"""Files that are replaced whole or not at all, and locks, which are files of their own."""
+"""Files that are replaced whole or not at all, and locks, which are files of their
+own.
+"""
 
 import hashlib
 import os
@@ -13,28 +15,37 @@ from storage import system
 
 
 def draft_of(path: Path) -> Path:
-    """The name of the draft of a file that a lock guards; only the holder of the lock fills it."""
+    """The name of the draft of a file that a lock guards; only the holder of the lock
+    fills it.
+    """
     return path.with_name(path.name + ".tmp")
 
 
 @contextmanager
-def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterator[Path]:
+def replaced(
+    path: Path, *, locked: bool = True, durable: bool = True
+) -> Iterator[Path]:
     """A draft to fill, which then takes the place of `path`.
 
-    locked   whether the caller holds a lock: all holders use one draft, and overwrite that of a killed run.
-             Otherwise this process has its own draft, and drafts of ended processes are removed
-    durable  whether the file survives a power cut, which takes 10 ms more; it always survives a kill
+    locked   whether the caller holds a lock: all holders use one draft, and overwrite
+             that of a killed run. Otherwise this process has its own draft, and drafts
+             of ended processes are removed
+    durable  whether the file survives a power cut, which takes 10 ms more; it always
+             survives a kill
 
-    RequestError as in `refuse_special`. An OSError names `path`, which is as it was unless the last sync
-    failed.
+    RequestError as in `refuse_special`. An OSError names `path`, which is as it was
+    unless the last sync failed.
     """
     refuse_special(path)
     draft = draft_of(path)
     if not locked:
         own = f".{path.name}.{socket.gethostname()}."
         draft = path.with_name(f"{own}{os.getpid()}")
-        for other in os.scandir(path.parent):  # a glob among a report's 700 tables took longer than writing
-            if other.name.startswith(own) and not system.is_running(other.name.removeprefix(own)):
+        # a glob among a report's 700 tables took longer than writing
+        for other in os.scandir(path.parent):
+            if other.name.startswith(own) and not system.is_running(
+                other.name.removeprefix(own)
+            ):
                 path.with_name(other.name).unlink(missing_ok=True)
     try:
         draft.unlink(missing_ok=True)
@@ -54,37 +65,53 @@ def replaced(path: Path, *, locked: bool = True, durable: bool = True) -> Iterat
 
 
 def replace_file(file: Path, content: bytes | str, *, durable: bool = True) -> None:
-    """Write a file whole or not at all, even while others write it; text becomes UTF-8."""
+    """Write a file whole or not at all, even while others write it; text becomes
+    UTF-8.
+    """
     with replaced(file, locked=False, durable=durable) as draft:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def refuse_special(path: Path) -> None:
-    """RequestError if `path` is there but no regular file, is in /proc or /sys, or lacks its folder."""
+    """RequestError if `path` is there but no regular file, is in /proc or /sys, or
+    lacks its folder.
+    """
     if not path.parent.is_dir():
-        raise RequestError(f"{path}: there is no folder {path.parent}, make it or give another")
-    link = str(path.readlink()) if path.is_symlink() else ""  # /dev/stdout leads to /proc
-    of_system = any(name.startswith(("/proc/", "/sys/")) for name in (str(path.absolute()), link))
+        raise RequestError(
+            f"{path}: there is no folder {path.parent}, make it or give another"
+        )
+    # /dev/stdout leads to /proc
+    link = str(path.readlink()) if path.is_symlink() else ""
+    of_system = any(
+        name.startswith(("/proc/", "/sys/")) for name in (str(path.absolute()), link)
+    )
     if of_system or (path.exists() and not path.is_file()):
-        raise RequestError(f"{path} is no ordinary file and is not replaced by one: give another name")
+        raise RequestError(
+            f"{path} is no ordinary file and is not replaced by one: give another name"
+        )
 
 
 class Lock:
     """An flock, exclusive or shared; as a context manager it is exclusive.
 
-    busy  text of a RequestError: `with` raises it if another process holds the lock, and does not wait
+    busy  text of a RequestError: `with` raises it if another process holds the lock,
+          and does not wait
 
-    The system drops the lock when the process that holds it ends. On a file system without locks every
-    request is granted: there PREPARE=1 and PART= keep runs apart.
+    The system drops the lock when the process that holds it ends. On a file system
+    without locks every request is granted: there PREPARE=1 and PART= keep runs apart.
     """
 
     def __init__(self, path: Path, *, create: bool = True, busy: str = "") -> None:
         self.path, self.busy = path, busy
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+        self.descriptor = os.open(
+            path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666
+        )
 
     def take(self, *, shared: bool = False, wait: bool = False) -> bool:
-        """Take the lock; whether it was granted. A lock that this object already holds is given up first."""
+        """Take the lock; whether it was granted. A lock that this object already holds
+        is given up first.
+        """
         return system.flock(self.descriptor, shared=shared, wait=wait)
 
     def drop(self) -> None:
@@ -93,7 +120,9 @@ class Lock:
             system.release_flock(self.descriptor)
 
     def release(self) -> None:
-        """Give the lock up and close its file; the file stays, since removing it would let two hold it."""
+        """Give the lock up and close its file; the file stays, since removing it would
+        let two hold it.
+        """
         os.close(self.descriptor)
 
     def __enter__(self) -> Self:
@@ -109,4 +138,6 @@ class Lock:
 def content_hash(path: Path) -> str:
     """Hash of a file's content, 32 hexadecimal digits."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return hashlib.file_digest(
+            file, lambda: hashlib.blake2b(digest_size=16)
+        ).hexdigest()

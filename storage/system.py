@@ -1,7 +1,8 @@
 """System calls. Those that some POSIX systems lack have a fallback.
 
-Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and is refused. Without
-mallopt memory is left to the C library; without prctl a thread of the child watches its parent.
+Linux, macOS and Windows under WSL are supported. Native Windows has no POSIX locks and
+is refused. Without mallopt memory is left to the C library; without prctl a thread of
+the child watches its parent.
 """
 
 import ctypes
@@ -21,19 +22,24 @@ BLOCK = 1 << 20  # bytes
 NO_ALLOCATION_HERE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
-TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6  # parameters of mallopt, <malloc.h>
+# parameters of mallopt, <malloc.h>
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX, PERTURB = -1, -3, -4, -6
 
 
 def allocate(path: Path) -> None:
-    """Reserve disk space for every byte of a file, so that a full disk fails here and not in mid-run."""
+    """Reserve disk space for every byte of a file, so that a full disk fails here and
+    not in mid-run.
+    """
     with path.open("r+b", buffering=0) as file:
         length = os.fstat(file.fileno()).st_size
         try:
             os.posix_fallocate(file.fileno(), 0, length)
-        except (AttributeError, OSError) as error:  # macOS, or a file system, lacks the call
+        except (AttributeError, OSError) as error:
+            # macOS, or a file system, lacks the call
             if isinstance(error, OSError) and error.errno not in NO_ALLOCATION_HERE:
                 raise
-            for start in range(0, length, BLOCK):  # writing what was read fills the holes
+            # writing what was read fills the holes
+            for start in range(0, length, BLOCK):
                 file.seek(start)
                 write_at(file.fileno(), file.read(BLOCK), start)
 
@@ -48,7 +54,9 @@ def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, to the disk; skip anything else, since opening a FIFO waits."""
+    """Flush a file, or the names in a folder, to the disk; skip anything else, since
+    opening a FIFO waits.
+    """
     if path.is_file() or path.is_dir():
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -78,7 +86,11 @@ def release_flock(descriptor: int) -> None:
 def boot_id() -> str:
     """The running system's id; every restart changes it."""
     linux = Path("/proc/sys/kernel/random/boot_id")
-    return linux.read_text().strip() if linux.exists() else f"started at {psutil.boot_time():.0f}"
+    return (
+        linux.read_text().strip()
+        if linux.exists()
+        else f"started at {psutil.boot_time():.0f}"
+    )
 
 
 def is_running(process: str) -> bool:
@@ -87,9 +99,11 @@ def is_running(process: str) -> bool:
 
 
 def become_child() -> None:
-    """Make this process a worker: it ignores Ctrl-C, which its parent answers, and ends with its parent.
+    """Make this process a worker: it ignores Ctrl-C, which its parent answers, and ends
+    with its parent.
 
-    Linux's kernel ends it; on other systems, and if the parent died before this call, a thread does.
+    Linux's kernel ends it; on other systems, and if the parent died before this call, a
+    thread does.
     """
     parent = multiprocessing.parent_process()
     assert parent
@@ -106,6 +120,8 @@ def become_child() -> None:
 
 def set_malloc(parameter: int, value: int) -> None:
     """Call glibc's mallopt; do nothing with another C library."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    mallopt = (
+        getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    )
     if mallopt:
         mallopt(parameter, value)

@@ -1,7 +1,8 @@
-"""`python -m tests.compiled`: compile librosa's functions in one process, before the tests use several.
+"""`python -m tests.compiled`: compile librosa's functions in one process, before the
+tests use several.
 
-Processes that compile them at the same time can leave numba's files on disk broken: every later call of such
-a function is a segmentation fault.
+Processes that compile them at the same time can leave numba's files on disk broken:
+every later call of such a function is a segmentation fault.
 """
 
 import numpy as np

@@ -1,4 +1,6 @@
-"""Fixtures of the whole suite. Sounds are made; real clips are used if they are there."""
+"""Fixtures of the whole suite. Sounds are made; real clips are used if they are
+there.
+"""
 
 import os
 import shutil
@@ -13,15 +15,20 @@ from tests.golden.commands import ROOT
 ESC10 = ROOT.parent / "shared" / "esc10"
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # test files run side by side, a process a core
-os.environ["VIRTUAL_ENV"] = sys.prefix  # commands are proposed as in a shell where the environment is active
-for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of `make test`; tests that call make start clean
+# test files run side by side, a process a core
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# commands are proposed as in a shell where the environment is active
+os.environ["VIRTUAL_ENV"] = sys.prefix
+# of `make test`; tests that call make start clean
+for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")
 def esc10():
-    """400 real clips in ESC-50's layout; tests that need them are skipped if they are absent."""
+    """400 real clips in ESC-50's layout; tests that need them are skipped if they are
+    absent.
+    """
     if not (ESC10 / "meta" / "esc10.csv").exists():
         pytest.skip(f"the 400 real clips of ESC-10 are not at {ESC10}")
     return ESC10
@@ -29,11 +36,16 @@ def esc10():
 
 @pytest.fixture(scope="session")
 def start_chromium(tmp_path_factory):
-    """Starts a headless browser with these further flags and, by their names, capabilities."""
+    """Starts a headless browser with these further flags and, by their names,
+    capabilities.
+    """
     binary = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not binary or not driver:
-        pytest.skip("no browser: install chromium and chromedriver (Debian: chromium chromium-driver)")
+        pytest.skip(
+            "no browser: install chromium and chromedriver (Debian: chromium"
+            " chromium-driver)"
+        )
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -41,7 +53,13 @@ def start_chromium(tmp_path_factory):
         options = webdriver.ChromeOptions()
         options.binary_location = binary
         profile = f"--user-data-dir={tmp_path_factory.mktemp('profile')}"
-        plain = "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio"
+        plain = (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--mute-audio",
+        )
         for word in (*plain, profile, *flags):
             options.add_argument(word)
         for name, value in capabilities.items():
@@ -53,6 +71,8 @@ def start_chromium(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _forget_what_was_told():
-    """Every test begins like a new process: nothing has been told, and no command was called."""
+    """Every test begins like a new process: nothing has been told, and no command was
+    called.
+    """
     tell_once.cache_clear()
     called_as(MAKE)

@@ -1,4 +1,6 @@
-"""The surroundings of a user's commands: Python in a process of its own, a full disk, a server."""
+"""The surroundings of a user's commands: Python in a process of its own, a full disk, a
+server.
+"""
 
 import contextlib
 import http.server
@@ -19,7 +21,9 @@ def python(*words, check=True, environment=os.environ, **how):
 
 @contextlib.contextmanager
 def files_end_at(most):
-    """A disk that is full: no file of this process can become larger than so many bytes."""
+    """A disk that is full: no file of this process can become larger than so many
+    bytes.
+    """
     before, limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, limit))
     try:

@@ -45,7 +45,14 @@ KNOWN = {
 
 
 def channel(stored):
-    return StoredChannel(stored=stored, parameters={}, dtype="float16", rows=(0, 0), frames=1, frame_unit="s")
+    return StoredChannel(
+        stored=stored,
+        parameters={},
+        dtype="float16",
+        rows=(0, 0),
+        frames=1,
+        frame_unit="s",
+    )
 
 
 def named(*classes):
@@ -54,7 +61,9 @@ def named(*classes):
 
 def run_config(**given):
     channels = tuple(map(channel, given.get("features", "mel").split("+")))
-    return RunConfig(**{"classes": named("a", "b"), "channels": channels, **KNOWN, **given})
+    return RunConfig(
+        **{"classes": named("a", "b"), "channels": channels, **KNOWN, **given}
+    )
 
 
 def importance_config(*features, **given):

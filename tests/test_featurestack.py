@@ -20,8 +20,12 @@ from train.options import RunOptions
 def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
     table = write_dataset(tmp_path / "sounds")
     (tmp_path / "sounds" / "tone-1-0.wav").write_bytes(b"no sound")
-    with pytest.warns(UserWarning, match=r"1 clip could not be done, .*failures.csv says why"):
-        cache = fs.extract("rms", str(table), data=str(tmp_path / "data"), name="other", jobs=1)
+    with pytest.warns(
+        UserWarning, match=r"1 clip could not be done, .*failures.csv says why"
+    ):
+        cache = fs.extract(
+            "rms", str(table), data=str(tmp_path / "data"), name="other", jobs=1
+        )
     assert cache.readable(["rms"]).sum() == len(cache.clips) - 1
     assert cache.folder == tmp_path / "data" / "other" / "features"
 
@@ -49,7 +53,9 @@ def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch)
 
 def test_everything_of_the_interface_is_there_also_after_a_star_import():
     assert all(getattr(fs, name) for name in fs.__all__)
-    assert python("-c", "from featurestack import *; print(train, Clip)").stdout.startswith("<function train")
+    assert python(
+        "-c", "from featurestack import *; print(train, Clip)"
+    ).stdout.startswith("<function train")
 
 
 SCRIPT = """
@@ -64,12 +70,13 @@ for _ in range(2):  # as a notebook's cell that is run again
     @fs.model("image")
     def means(channels, classes, shape, *, width=4):
         from torch import nn
-        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+        layer = nn.Linear(channels, classes)
+        return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), layer)
 
 cache = fs.extract("samples rms", "sounds.csv", jobs=2)
 assert (cache.read("samples", cache.clips.clip_id[:2].to_list()) == 8).all()
-few = dict(epochs=1, batch=6, precision="fp32", threads=1)
-run = fs.train(dataset="sounds.csv", features="samples+rms", model="means", folds=(1, 2), **few)
+few = dict(epochs=1, batch=6, precision="fp32", threads=1, folds=(1, 2))
+run = fs.train(dataset="sounds.csv", features="samples+rms", model="means", **few)
 print(fs.predict(run, [cache.clips.path[0]]).predicted[0])
 """
 
@@ -83,45 +90,72 @@ def of_a_script(folder):
 def of_a_notebook(folder):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SCRIPT)])
     store.execute(notebook, folder)
-    return "".join(part.text for part in notebook.cells[0].outputs if part.get("name") == "stdout")
+    return "".join(
+        part.text for part in notebook.cells[0].outputs if part.get("name") == "stdout"
+    )
 
 
 @pytest.mark.parametrize("printed", [of_a_script, of_a_notebook])
-def test_a_users_own_feature_and_model_work_with_several_processes(printed, tmp_path, monkeypatch):
+def test_a_users_own_feature_and_model_work_with_several_processes(
+    printed, tmp_path, monkeypatch
+):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     write_dataset(tmp_path / "sounds").rename(tmp_path / "sounds" / "sounds.csv")
     lines = printed(tmp_path / "sounds").splitlines()
     assert lines[-1] in CLASSES
     assert any(
-        line.startswith("next: python -m featurestack pipeline check DATASET=sounds.csv") for line in lines
+        line.startswith(
+            "next: python -m featurestack pipeline check DATASET=sounds.csv"
+        )
+        for line in lines
     )
 
 
 def test_a_module_of_the_users_that_hides_a_package_is_named(tmp_path):
     (tmp_path / "train.py").write_text("import featurestack")
     (tmp_path / "results").mkdir()  # a folder hides nothing
-    done = python(tmp_path / "train.py", check=False, environment=os.environ | {"PYTHONPATH": str(ROOT)})
-    assert f"ImportError: {tmp_path / 'train.py'} hides the package 'train' of featurestack" in done.stderr
+    done = python(
+        tmp_path / "train.py",
+        check=False,
+        environment=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert (
+        f"ImportError: {tmp_path / 'train.py'} hides the package 'train' of"
+        " featurestack" in done.stderr
+    )
 
 
 # The console command
 
 
 def console(*words, **settings):
-    return python("-m", "featurestack", *words, check=False, environment=os.environ | settings)
+    return python(
+        "-m", "featurestack", *words, check=False, environment=os.environ | settings
+    )
 
 
-def test_alone_it_lists_commands_and_their_meanings_in_the_order_in_which_one_needs_them():
+def test_alone_it_lists_commands_and_their_meanings_in_the_order_of_use():
     done = console()
-    listed = re.findall(r"^  ([a-z_]+(?: [a-z]+)?)  +[A-Z].*\.$", done.stdout, re.MULTILINE)
-    assert listed[:5] == ["demo", "data", "windows", "features", "train"] and "pipeline check" in listed
+    listed = re.findall(
+        r"^  ([a-z_]+(?: [a-z]+)?)  +[A-Z].*\.$", done.stdout, re.MULTILINE
+    )
+    assert (
+        listed[:5] == ["demo", "data", "windows", "features", "train"]
+        and "pipeline check" in listed
+    )
     assert done.returncode == 0 and console("--help").stdout == done.stdout
     assert console("--version").stdout == f"featurestack {fs.__version__}\n"
 
 
 def test_a_target_and_the_words_after_python_m_are_the_same_command():
-    assert console("features", "--help").stdout == console("pipeline", "features", "--help").stdout
-    assert console("train", "list", "mlp").stdout == python("-m", "train", "list", "mlp").stdout
+    assert (
+        console("features", "--help").stdout
+        == console("pipeline", "features", "--help").stdout
+    )
+    assert (
+        console("train", "list", "mlp").stdout
+        == python("-m", "train", "list", "mlp").stdout
+    )
     assert console("help", "features").stdout == console("features", "--help").stdout
     assert "did you mean 'features'" in console("featuers").stderr
 
@@ -136,7 +170,10 @@ def test_a_target_and_the_words_after_python_m_are_the_same_command():
 )
 def test_a_message_spells_a_command_as_this_one_was_called(caller, typed, tmp_path):
     done = python(*caller, "DATASET=synth", f"DATA={tmp_path}", check=False)
-    assert done.returncode == 2 and f": run {typed} DATASET=synth DATA={tmp_path}" in done.stderr
+    assert (
+        done.returncode == 2
+        and f": run {typed} DATASET=synth DATA={tmp_path}" in done.stderr
+    )
 
 
 def test_a_variable_of_the_environment_is_named_as_ignored():
@@ -145,5 +182,14 @@ def test_a_variable_of_the_environment_is_named_as_ignored():
 
 
 def test_places_are_taken_by_every_command():
-    console_words = ["train", "list", "mlp", "REPORTS=r", "DATASET=synth", "AUDIO_DIR=x", "--group", "(.*)-"]
+    console_words = [
+        "train",
+        "list",
+        "mlp",
+        "REPORTS=r",
+        "DATASET=synth",
+        "AUDIO_DIR=x",
+        "--group",
+        "(.*)-",
+    ]
     assert console(*console_words).returncode == 0

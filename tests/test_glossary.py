@@ -1,4 +1,6 @@
-"""One term for one thing: words that a term replaces occur in no message, label, docstring or page."""
+"""One term for one thing: words that a term replaces occur in no message, label,
+docstring or page.
+"""
 
 import functools
 import json
@@ -30,7 +32,8 @@ REPLACED = {
     r"\bkinds? of features?\b|\bfeature kinds?\b": "feature",
     r"\b(has|have) no use\b": "ignores, does not apply",
     r"\bsplic(e|ed|ing)\b": "CutMix along time",
-    r"\b(exhausted|soundness|likeness|glance|receipts?|workplace|keepers?|lessons?)\b": "the standard term",
+    r"\b(exhausted|soundness|likeness|glance)\b": "the standard term",
+    r"\b(receipts?|workplace|keepers?|lessons?)\b": "the standard term",
     r"\bsurvey(s|ed)?\b": "summary, cost, statistics",
     r"\brhythm and spread\b": "texture statistics",
     r"\bspread\.over\b": "a plain loop over devices",
@@ -38,8 +41,19 @@ REPLACED = {
 
 
 def texts():
-    found = [path for name in FOLDERS for path in (ROOT / name).rglob("*") if path.suffix in ENDINGS]
-    return [*found, ROOT / "README.md", ROOT / "Makefile", ROOT / "featurestack.py", ROOT / "demo.py"]
+    found = [
+        path
+        for name in FOLDERS
+        for path in (ROOT / name).rglob("*")
+        if path.suffix in ENDINGS
+    ]
+    return [
+        *found,
+        ROOT / "README.md",
+        ROOT / "Makefile",
+        ROOT / "featurestack.py",
+        ROOT / "demo.py",
+    ]
 
 
 @functools.cache  # every pattern reads all

@@ -1,4 +1,6 @@
-"""The Makefile: values arrive as typed, unknown variables are refused, the help tells the truth."""
+"""The Makefile: values arrive as typed, unknown variables are refused, the help tells
+the truth.
+"""
 
 import os
 import re
@@ -13,16 +15,26 @@ from commandline.commands import every_command, options_of
 from commandline.options import fields, unfold
 from tests.golden.commands import ROOT
 
-VARIABLES = {name.upper() for command in every_command().values() for name in fields(options_of(command))}
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+VARIABLES = {
+    name.upper()
+    for command in every_command().values()
+    for name in fields(options_of(command))
+}
+pytestmark = pytest.mark.skipif(
+    shutil.which("make") is None, reason="make is not installed"
+)
 
 
 def make(*words, folder=ROOT):
     command = ["make", f"PYTHON={sys.executable}", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
-@pytest.mark.parametrize("value", ["mel+mfcc:1-19 chroma@a=b,c=d", "(.*)-[A-Z]", "it's 5$ ~ * \\d"])
+@pytest.mark.parametrize(
+    "value", ["mel+mfcc:1-19 chroma@a=b,c=d", "(.*)-[A-Z]", "it's 5$ ~ * \\d"]
+)
 def test_values_reach_the_module_as_typed(value):
     typed = shlex.split(make("-n", "train", f"FEATURES={value}").stdout)
     assert typed[:3] == [sys.executable, "-m", "train"]
@@ -34,7 +46,9 @@ def test_a_variable_of_a_command_is_none_of_the_makefiles_own():
     assert not set(re.findall(r"^(\w+) *:?=", text, re.MULTILINE)) & VARIABLES
 
 
-@pytest.mark.parametrize(("target", "meant"), [("train", "DATASET"), ("docs", "DATASET"), ("demo", "DATA")])
+@pytest.mark.parametrize(
+    ("target", "meant"), [("train", "DATASET"), ("docs", "DATASET"), ("demo", "DATA")]
+)
 def test_an_unknown_variable_is_refused_with_the_nearest(target, meant):
     done = make(target, "DATASETT=x")
     assert done.returncode == 2
@@ -44,12 +58,17 @@ def test_an_unknown_variable_is_refused_with_the_nearest(target, meant):
 def test_a_line_break_in_a_variable_is_one_sentence():
     done = make("train", "NOTE=one\ntwo")
     assert done.returncode == 2 and done.stdout == ""
-    assert "a variable holds a line break, which make cannot hand on: give it in one line" in done.stderr
+    assert (
+        "a variable holds a line break, which make cannot hand on: give it in one line"
+        in done.stderr
+    )
 
 
 def test_a_variable_of_another_command_is_refused_unless_several_targets_are_given():
     for targets, several in (["train"], False), (["features", "train"], True):
-        assert ("--several-targets --make" in make("-n", *targets, "AUDIO=x").stdout) == several
+        assert (
+            "--several-targets --make" in make("-n", *targets, "AUDIO=x").stdout
+        ) == several
 
 
 def test_the_environment_sets_nothing(monkeypatch):
@@ -73,15 +92,18 @@ def test_all_help_lists_every_variable_once_the_common_ones_first():
     shown = make("help", "ALL=1").stdout
     listed = [line.strip() for line in shown.splitlines() if line.strip().isupper()]
     assert sorted(listed) == sorted(VARIABLES)
-    assert listed[0] == "DATASET" and listed.index("FEATURES") < listed.index("EPOCHS") < listed.index(
-        "FIGURES"
-    )
+    assert listed[0] == "DATASET" and listed.index("FEATURES") < listed.index(
+        "EPOCHS"
+    ) < listed.index("FIGURES")
     assert "make train" in shown
 
 
 def test_help_of_one_variable_has_its_meaning_for_every_command():
     shown = make("help", "FEATURES").stdout
-    assert "for: pipeline features, pipeline plan" in shown and "for: train run, train sweep" in shown
+    assert (
+        "for: pipeline features, pipeline plan" in shown
+        and "for: train run, train sweep" in shown
+    )
     assert "did you mean 'FEATURES'" in make("help", "FEATURS").stderr
 
 
@@ -99,29 +121,43 @@ def test_check_names_the_command_that_checks_a_dataset():
 def fake_python(path):
     """A program that notes how it is called, in `calls` beside it, and succeeds."""
     path.parent.mkdir(parents=True)
-    path.write_text(f'#!/bin/sh\necho "$@" >> "{path.parent}/calls"\n', encoding="utf-8")
+    path.write_text(
+        f'#!/bin/sh\necho "$@" >> "{path.parent}/calls"\n', encoding="utf-8"
+    )
     path.chmod(0o755)
     return path
 
 
-def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(tmp_path, monkeypatch):
-    """A GPU build of torch, or another package of the user's, survives a change of the requirements."""
+def test_setup_brings_an_environment_up_to_date_and_never_wipes_it(
+    tmp_path, monkeypatch
+):
+    """A GPU build of torch, or another package of the user's, survives a change of the
+    requirements.
+    """
     for file in ("Makefile", "requirements.txt"):
         shutil.copy(ROOT / file, tmp_path)
-    monkeypatch.setenv(
-        "PATH", f"{fake_python(tmp_path / 'bin/python3').parent}{os.pathsep}{os.environ['PATH']}"
-    )
+    beside = fake_python(tmp_path / "bin/python3").parent
+    monkeypatch.setenv("PATH", f"{beside}{os.pathsep}{os.environ['PATH']}")
     own = fake_python(tmp_path / ".venv/bin/python")
     (tmp_path / ".venv/torch-of-the-user").touch()
     for _ in range(2):
         subprocess.run(["make", "setup"], cwd=tmp_path, capture_output=True, check=True)
         os.utime(tmp_path / "requirements.txt", (2e9, 2e9))
     assert (tmp_path / ".venv/torch-of-the-user").exists()
-    installed = [line for line in (own.parent / "calls").read_text().splitlines() if "pip install" in line]
-    assert len(installed) == 2 and all(line.endswith("-r requirements.txt") for line in installed)
+    installed = [
+        line
+        for line in (own.parent / "calls").read_text().splitlines()
+        if "pip install" in line
+    ]
+    assert len(installed) == 2 and all(
+        line.endswith("-r requirements.txt") for line in installed
+    )
 
 
 def test_python_names_an_environment_that_is_used_and_no_other_is_made(tmp_path):
-    shutil.copy(ROOT / "Makefile", tmp_path)  # without requirements.txt, from which .venv is made
+    # without requirements.txt, from which .venv is made
+    shutil.copy(ROOT / "Makefile", tmp_path)
     done = make("-n", "setup", folder=tmp_path)
-    assert done.returncode == 0 and done.stdout.startswith(f"{sys.executable} -m pip install")
+    assert done.returncode == 0 and done.stdout.startswith(
+        f"{sys.executable} -m pip install"
+    )

@@ -1,4 +1,6 @@
-"""The shape of the code: who imports whom, no circles, what a command loads, extras that can be deleted."""
+"""The shape of the code: who imports whom, no circles, what a command loads, extras
+that can be deleted.
+"""
 
 import ast
 import os
@@ -12,9 +14,19 @@ from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
 
-PACKAGES = ("commandline", "storage", "features_cache", "results", "pipeline", "train", "analysis")
+PACKAGES = (
+    "commandline",
+    "storage",
+    "features_cache",
+    "results",
+    "pipeline",
+    "train",
+    "analysis",
+)
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+        ".__init__"
+    ): path
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
 }
@@ -27,16 +39,42 @@ RARE = {
     *("pipeline.datasets.download", "train.own_loop", "train.timeline"),
     *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
 }
-HEAVY = {"numpy", "pandas", "h5py", "scipy", "sklearn", "matplotlib", "numba", "librosa", "torch"}
+HEAVY = {
+    "numpy",
+    "pandas",
+    "h5py",
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "numba",
+    "librosa",
+    "torch",
+}
 LOADS_NOT = {
     "train.run": RARE,
     "train.predict": set(EXTRAS),
-    "pipeline.extract, pipeline.listing as listing; listing.feature_table(44100, 5.0)": (
-        RARE | {"sklearn", "matplotlib", "torch", "librosa", "numba", "scipy.signal", "scipy.fft"}
+    "pipeline.extract, pipeline.listing as li; li.feature_table(44100, 5.0)": (
+        RARE
+        | {
+            "sklearn",
+            "matplotlib",
+            "torch",
+            "librosa",
+            "numba",
+            "scipy.signal",
+            "scipy.fft",
+        }
     ),
     "analysis.report": RARE | {"torch", "librosa", "numba"},
-    "results.run_folder, results.scores, results.config": {"torch", "librosa", "sklearn"},
-    "featurestack; " + "; ".join(f"featurestack.commands.commands_of({stage!r})" for stage in STAGES): HEAVY,
+    "results.run_folder, results.scores, results.config": {
+        "torch",
+        "librosa",
+        "sklearn",
+    },
+    "featurestack; "
+    + "; ".join(
+        f"featurestack.commands.commands_of({stage!r})" for stage in STAGES
+    ): HEAVY,
 }
 
 
@@ -57,16 +95,23 @@ MAY_IMPORT = {
     "train/extras/listen.py": {"pipeline"},
     "pipeline/datasets/windows.py": {"results"},
 }
-# Modules that import by a computed name: stages for help, extras, a folder's own modules.
+# Modules that import by a computed name: stages for help, extras, a folder's own
+# modules.
 BY_NAME = {
     *("commandline/commands.py", "commandline/registry.py"),
-    *("pipeline/kernels/__init__.py", "pipeline/features/__init__.py", "train/models/architecture.py"),
+    *(
+        "pipeline/kernels/__init__.py",
+        "pipeline/features/__init__.py",
+        "train/models/architecture.py",
+    ),
     "analysis/extras/__init__.py",
 }
 
 
 def imports(path, *, annotations=True):
-    """Dotted names that a module imports, early or late; `annotations=False` leaves out type checking's."""
+    """Dotted names that a module imports, early or late; `annotations=False` leaves out
+    type checking's.
+    """
     names = set[str]()
     module = ast.parse(path.read_text(encoding="utf-8"))
     for node in () if annotations else ast.walk(module):
@@ -88,27 +133,39 @@ def test_no_module_imports_what_its_package_must_not(package):
         imported = {imported.split(".")[0] for imported in imports(path)}
         assert not imported & (FORBIDDEN[package] - MAY_IMPORT.get(name, set())), name
         by_name = "import_module" in path.read_text(encoding="utf-8")
-        assert not by_name or name in BY_NAME or package == "tests", f"{name}: hidden import"
+        assert not by_name or name in BY_NAME or package == "tests", (
+            f"{name}: hidden import"
+        )
 
 
 def test_no_file_imports_itself_through_others():
     graph = {}
     for name, path in MODULES.items():
         members = imports(path, annotations=False)
-        modules = {member if member in MODULES else member.rpartition(".")[0] for member in members}
+        modules = {
+            member if member in MODULES else member.rpartition(".")[0]
+            for member in members
+        }
         graph[name] = modules & MODULES.keys() - {name}
     TopologicalSorter(graph).prepare()  # CycleError names a circle
 
 
 @pytest.mark.parametrize("modules", LOADS_NOT)
 def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
-    code = f"import sys; sys.modules['ipywidgets'] = None; import {modules}; print(*sys.modules)"
+    code = (
+        f"import sys; sys.modules['ipywidgets'] = None; import {modules};"
+        " print(*sys.modules)"
+    )
     assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
 
 
 def test_importing_the_commands_changes_no_environment_variable():
     modules = ", ".join(f"{stage}.__main__" for stage in STAGES if stage != "demo")
-    python("-c", f"import os; before = dict(os.environ); import demo, {modules}; assert os.environ == before")
+    python(
+        "-c",
+        f"import os; before = dict(os.environ); import demo, {modules}; assert"
+        " os.environ == before",
+    )
 
 
 BLOCKED = """
@@ -144,14 +201,21 @@ def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp
     code = BLOCKED.format(extras=EXTRAS)
     done = python("-c", code, check=False, cwd=tmp_path, environment=environment)
     assert done.returncode == 0, done.stderr
-    refused = re.findall(r"refused: (\w+) needs (\w+)/extras/\w+\.py, which is not here", done.stdout)
-    assert " ".join(capability for capability, _ in refused) == (
-        "dask embedding export listen torchrun trackers latex methods"
+    refused = re.findall(
+        r"refused: (\w+) needs (\w+)/extras/\w+\.py, which is not here", done.stdout
+    )
+    assert (
+        " ".join(capability for capability, _ in refused)
+        == "dask embedding export listen torchrun trackers latex methods"
     )
     assert (tmp_path / "reports" / "easy" / "index.html").is_file()
 
 
 def test_the_pages_that_the_code_names_are_there():
-    for path in [*MODULES.values(), *(ROOT / "bench").glob("*.py"), *(ROOT / "tests").rglob("*.py")]:
+    for path in [
+        *MODULES.values(),
+        *(ROOT / "bench").glob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+    ]:
         for page in re.findall(r"docs/[\w./-]+\.md", path.read_text(encoding="utf-8")):
             assert (ROOT / page).exists(), f"{path.relative_to(ROOT)} names {page}"

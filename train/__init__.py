@@ -1,1 +1,3 @@
-"""Training, from the feature cache to run folders; prediction, explanation and export of trained runs."""
+"""Training, from the feature cache to run folders; prediction, explanation and export
+of trained runs.
+"""

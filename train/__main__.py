@@ -1,4 +1,6 @@
-"""`python -m train run | sweep | importance | predict | explain | listen | bundle | export | list | …`."""
+"""`python -m train run | sweep | importance | predict | explain | listen | bundle |
+export | list | …`.
+"""
 
 from pathlib import Path
 
@@ -26,7 +28,9 @@ def run(options: RunOptions) -> None:
 
 
 def sweep(options: SweepOptions) -> int:
-    """Train every combination of several feature sets, models and other options; skip finished runs."""
+    """Train every combination of several feature sets, models and other options; skip
+    finished runs.
+    """
     import train.sweep
 
     return train.sweep.run_sweep(options)
@@ -44,7 +48,8 @@ def predict(options: PredictOptions) -> int:
     from features_cache import dataset_name
     from results import run_folder
 
-    if not Path(options.run).is_file():  # an unknown run is refused before torch is loaded
+    # an unknown run is refused before torch is loaded
+    if not Path(options.run).is_file():
         run_folder.select_one(options.runs, options.run, dataset_name(options.dataset))
     import train.predict
 
@@ -76,20 +81,35 @@ def export(options: ExportOptions) -> int:
 
 
 def list_(options: ListOptions) -> None:
-    """List models, augmentations, recipes and importance folders, or one model's stages."""
+    """List models, augmentations, recipes and importance folders, or one model's
+    stages.
+    """
     import train.listing
 
     print(train.listing.overview(options))
 
 
 def remove(options: RemoveOptions) -> int:
-    """Delete runs and importance folders, after printing the number and size of their files."""
+    """Delete runs and importance folders, after printing the number and size of their
+    files.
+    """
     import train.remove
 
     return train.remove.remove_runs(options)
 
 
-COMMANDS: list[Command] = [run, sweep, importance, predict, explain, listen, bundle, export, list_, remove]
+COMMANDS: list[Command] = [
+    run,
+    sweep,
+    importance,
+    predict,
+    explain,
+    listen,
+    bundle,
+    export,
+    list_,
+    remove,
+]
 
 
 if __name__ == "__main__":

@@ -1,27 +1,30 @@
 """Augmentations: random changes of whole batches, on the batch's device.
 
-`parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies the three in that order. A new
-augmentation is a function under the decorator `augment`: the command line, `train list` and tests find it.
+`parse_augment("mask,shift,mixup=0.4")` makes an `Augmenter`, which applies the three in
+that order. A new augmentation is a function under the decorator `augment`: the command
+line, `train list` and tests find it.
 
-Conventions. A batch is x (B, C, H, W), float: feature maps, waveforms (B, C, 1, samples) or vectors
-(B, D, 1, 1), standardised unless NORM=none. y (B, K) holds soft targets: class probabilities that sum to 1,
-with tags an independent probability for each class. `channels` describes each channel (`Channels`). Its rows
-have one of these meanings:
+Conventions. A batch is x (B, C, H, W), float: feature maps, waveforms (B, C, 1,
+samples) or vectors (B, D, 1, 1), standardised unless NORM=none. y (B, K) holds soft
+targets: class probabilities that sum to 1, with tags an independent probability for
+each class. `channels` describes each channel (`Channels`). Its rows have one of these
+meanings:
 
     "frequency"  rows rise in frequency (stft, mel, cqt, ...)
     "cyclic"     rows are pitch classes (chroma): pitch rotates them
     "wave"       samples of a waveform
-    "none"       anything else (mfcc, tonnetz, few rows): rows are neither moved nor masked
+    "none"       anything else (mfcc, tonnetz, few rows): rows are neither moved nor
+                 masked
 
-The channels of a clip whose columns are time move together; a channel with other columns (modulation
-frequencies) stays. Random numbers come from the batch's generator, on the generator's device. A strength of 0
-changes nothing. torch is imported only when a batch is changed: AUGMENT= is parsed without it.
+The channels of a clip whose columns are time move together; a channel with other
+columns (modulation frequencies) stays. Random numbers come from the batch's generator,
+on the generator's device. A strength of 0 changes nothing. torch is imported only when
+a batch is changed: AUGMENT= is parsed without it.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from commandline.errors import RequestError
-from commandline.registry import Registry
+from commandline.registry import Registry, first_sentence
 from train.options import parse_grid, parse_number
 
 if TYPE_CHECKING:
@@ -38,28 +41,38 @@ if TYPE_CHECKING:
 
 EVERY_KIND = ("image", "wave", "vector")
 FILTER_BANDS = 4  # bands of filteraugment; the paper draws 3 to 6
-MASKS = 2  # number of time masks, and of frequency masks, in SpecAugment's best policies
-OCTAVES = 7  # octaves from cqt's first row to its last (mel has about nine); a cyclic channel has one
+# number of time masks, and of frequency masks, in SpecAugment's best policies
+MASKS = 2
+# octaves from cqt's first row to its last (mel has about nine); a cyclic channel has
+# one
+OCTAVES = 7
 SILENCE = 1e-4  # level below which a standardised waveform counts as silent
-NOISE_OFFSETS = 1 << 16  # spare noise values, so that two clips of a batch rarely get the same window
+# spare noise values, so that two clips of a batch rarely get the same window
+NOISE_OFFSETS = 1 << 16
 
 
 class Channels(NamedTuple):
-    """Properties of a batch's channels. A sound that is g dB louder has the standardised values
+    """Properties of a batch's channels. A sound that is g dB louder has the
+    standardised values
 
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
 
-    Levels in decibels have per_decibel = 1 / the scale of their standardisation, amplitudes have exponent 1,
-    powers exponent 2. If both numbers are 0, loudness changes nothing.
+    Levels in decibels have per_decibel = 1 / the scale of their standardisation,
+    amplitudes have exponent 1, powers exponent 2. If both numbers are 0, loudness
+    changes nothing.
     """
 
     axes: tuple[str, ...]  # meaning of each channel's rows
-    loudness: Tensor  # (3, 1, C, H, 1): per_decibel, exponent, zero (the standardised value of 0)
-    timed: tuple[bool, ...] = ()  # whether each channel's columns are frames of time; empty: all are
+    # (3, 1, C, H, 1): per_decibel, exponent, zero (the standardised value of 0)
+    loudness: Tensor
+    # whether each channel's columns are frames of time; empty: all are
+    timed: tuple[bool, ...] = ()
 
 
 class Batch(NamedTuple):
-    """Clips x (B, C, H, W), soft targets y (B, K), properties of the channels, source of random numbers."""
+    """Clips x (B, C, H, W), soft targets y (B, K), properties of the channels, source
+    of random numbers.
+    """
 
     x: Tensor
     y: Tensor
@@ -67,17 +80,25 @@ class Batch(NamedTuple):
     generator: Generator
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """One uniform number from [low, high) for each clip: (B,), on the batch's device."""
+        """One uniform number from [low, high) for each clip: (B,), on the batch's
+        device.
+        """
         import torch
 
-        draw = torch.rand(len(self.x), generator=self.generator, device=self.generator.device)
+        draw = torch.rand(
+            len(self.x), generator=self.generator, device=self.generator.device
+        )
         return (low + (high - low) * draw).to(self.x.device)
 
     def partners(self) -> Tensor:
-        """Each clip's partner in a random permutation, perhaps itself: (B,), on the batch's device."""
+        """Each clip's partner in a random permutation, perhaps itself: (B,), on the
+        batch's device.
+        """
         import torch
 
-        draw = torch.randperm(len(self.x), generator=self.generator, device=self.generator.device)
+        draw = torch.randperm(
+            len(self.x), generator=self.generator, device=self.generator.device
+        )
         return draw.to(self.x.device)
 
     def places(self, axis: int) -> Tensor:
@@ -91,7 +112,9 @@ class Batch(NamedTuple):
         return numbers.to(self.x.dtype).view(-1, 1, 1, 1)
 
     def where(self, *axes: str) -> Tensor:
-        """Whether each channel has one of these row axes: (1, C, 1, 1), bool, on the batch's device."""
+        """Whether each channel has one of these row axes: (1, C, 1, 1), bool, on the
+        batch's device.
+        """
         return _where(self.channels.axes, axes, self.x.device)
 
     def in_time(self, x: Tensor) -> Tensor:
@@ -99,7 +122,9 @@ class Batch(NamedTuple):
         return keep_untimed(self.channels.timed, x, self.x)
 
     def mixed(self, x: Tensor, other: Tensor, weight: Tensor) -> Batch:
-        """The batch with values `x` and mixed targets: clips `other` (B,) have the share `weight` (B,)."""
+        """The batch with values `x` and mixed targets: clips `other` (B,) have the
+        share `weight` (B,).
+        """
         y = self.y.lerp(self.y[other], weight.to(self.y.dtype)[:, None])
         return self._replace(x=x, y=y)
 
@@ -109,16 +134,24 @@ def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
     return x if all(timed) else x.where(_where(timed, (True,), x.device), still)
 
 
-@functools.lru_cache(maxsize=64)  # cached: each new copy to a GPU waits for the GPU's work
-def _where(channels: tuple[str | bool, ...], wanted: tuple[str | bool, ...], device: torch.device) -> Tensor:
+# cached: each new copy to a GPU waits for the GPU's work
+@functools.lru_cache(maxsize=64)
+def _where(
+    channels: tuple[str | bool, ...],
+    wanted: tuple[str | bool, ...],
+    device: torch.device,
+) -> Tensor:
     import torch
 
-    return torch.tensor([channel in wanted for channel in channels], device=device).view(1, -1, 1, 1)
+    return torch.tensor(
+        [channel in wanted for channel in channels], device=device
+    ).view(1, -1, 1, 1)
 
 
 Strength = float | tuple[int, int]
 Transform = Callable[..., Batch]  # (batch, strength)
-Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]  # (shape, strength) -> (rows, frames)
+# (shape, strength) -> (rows, frames)
+Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]
 AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 
 
@@ -136,29 +169,35 @@ class Augmentation:
 
     @property
     def summary(self) -> str:
-        """The first line of the function's docstring."""
-        return inspect.getdoc(self.transform).splitlines()[0]  # type: ignore[union-attr]
+        """The first sentence of the function's docstring."""
+        return first_sentence(self.transform)
 
 
-def augment(*, default: float, maximum: float, **traits: Any) -> Callable[[Transform], Transform]:
+def augment(
+    *, default: float, maximum: float, **traits: Any
+) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name.
 
     default, maximum  default and greatest strength
     kinds             kinds of models that it serves; by default image and wave
     circular          whether it is only a circular shift in time
-    cut               a function of a shape and the strength that gives the (rows, frames) left
+    cut               a function of a shape and the strength that gives the (rows,
+                      frames) left
 
     For example
 
         @augment(default=0.5, maximum=1.0)
         def reverse(batch, strength):
-            "Time runs backwards with probability `strength`."
-            backwards = batch.uniform() < strength
-            return batch._replace(x=batch.x.flip(3).where(backwards.view(-1, 1, 1, 1), batch.x))
+            "Time runs backwards with probability `strength`." backwards =
+            batch.uniform() < strength return
+            batch._replace(x=batch.x.flip(3).where(backwards.view(-1, 1, 1, 1),
+            batch.x))
     """
 
     return AUGMENTS.register(
-        entry=lambda transform: Augmentation(transform.__name__, transform, default, maximum, **traits)
+        entry=lambda transform: Augmentation(
+            transform.__name__, transform, default, maximum, **traits
+        )
     )
 
 
@@ -176,7 +215,8 @@ def shift(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.2, maximum=0.5)
 def stretch(batch: Batch, strength: float) -> Batch:
-    """Faster or slower by up to `strength`; a clip that ends early goes on with its beginning.
+    """Faster or slower by up to `strength`; a clip that ends early goes on with its
+    beginning.
 
     On a waveform it changes the pitch with the speed.
     """
@@ -193,46 +233,62 @@ def stretch(batch: Batch, strength: float) -> Batch:
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
     """Frames of x (B, C, H, W) at each clip's own places (B, L): (B, C, H, L).
 
-    `gather` reads the expanded index without a copy: indexing with two tensors takes three times as long on
-    a CPU.
+    `gather` reads the expanded index without a copy: indexing with two tensors takes
+    three times as long on a CPU.
     """
     return x.gather(3, index[:, None, None, :].expand(*x.shape[:3], -1))
 
 
-# Changes in frequency, for rows that are frequencies, and the crop, which cuts rows and frames.
+# Changes in frequency, for rows that are frequencies, and the crop, which cuts rows and
+# frames.
 
 
 @augment(default=0.05, maximum=0.5, kinds=("image",))
 def pitch(batch: Batch, strength: float) -> Batch:
-    """Up or down by up to `strength` of the rows; chroma rotates by the same interval, mfcc stays."""
+    """Up or down by up to `strength` of the rows; chroma rotates by the same interval,
+    mfcc stays.
+    """
     height = batch.x.shape[2]
     steps = batch.uniform(-strength, strength)[:, None, None] * height
     index = batch.places(2)
-    rising = (index - steps.round()).long().clamp(0, height - 1)  # the edge row fills the gap
+    # the edge row fills the gap
+    rising = (index - steps.round()).long().clamp(0, height - 1)
     around = (index - (steps * OCTAVES).round()).long() % height
     spectra = batch.where("frequency")[..., 0]
     cyclic = batch.where("cyclic")[..., 0]
-    return batch._replace(x=take_rows(batch.x, index.where(~spectra, rising).where(~cyclic, around)))
+    return batch._replace(
+        x=take_rows(batch.x, index.where(~spectra, rising).where(~cyclic, around))
+    )
 
 
 def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
-    """The rows and frames that a crop of this strength leaves of `shape`, at least one each."""
-    rows, frames = strength if isinstance(strength, tuple) else (round(n * (1 - strength)) for n in shape)
+    """The rows and frames that a crop of this strength leaves of `shape`, at least one
+    each.
+    """
+    rows, frames = (
+        strength
+        if isinstance(strength, tuple)
+        else (round(n * (1 - strength)) for n in shape)
+    )
     return max(1, min(rows, shape[0])), max(1, min(frames, shape[1]))
 
 
 @augment(default=0.11, maximum=0.9, cut=crop_shape)
 def crop(batch: Batch, strength: Strength) -> Batch:
-    """A window of 1 - `strength` of the rows and frames (or of the size given) at a random place.
+    """A window of 1 - `strength` of the rows and frames (or of the size given) at a
+    random place.
 
-    Rows that are not frequencies, and columns that are not time, are cut to their centre, so that a row
-    means the same coefficient in every clip.
+    Rows that are not frequencies, and columns that are not time, are cut to their
+    centre, so that a row means the same coefficient in every clip.
     """
     height, width = batch.x.shape[2:]
     rows, frames = crop_shape((height, width), strength)
     left = (batch.uniform() * (width - frames + 1)).floor().long()
     top = (batch.uniform() * (height - rows + 1)).floor().long()
-    top = top[:, None, None].where(batch.where("frequency")[..., 0], (height - rows) // 2)  # (B, C, 1)
+    # (B, C, 1)
+    top = top[:, None, None].where(
+        batch.where("frequency")[..., 0], (height - rows) // 2
+    )
     batch = batch._replace(x=take_rows(batch.x, top + batch.places(2)[:rows]))
     window = take_frames(batch.x, left[:, None] + batch.places(3)[:frames])
     middle = batch._replace(x=centre(batch.x, (rows, frames)))
@@ -240,14 +296,19 @@ def crop(batch: Batch, strength: Strength) -> Batch:
 
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
-    """Rows of x (B, C, H, W) at each clip's and channel's own places (B, C, L): (B, C, L, W).
+    """Rows of x (B, C, H, W) at each clip's and channel's own places (B, C, L): (B, C,
+    L, W).
 
-    All rows form one table and are copied whole: `gather` takes five times as long on a CPU.
+    All rows form one table and are copied whole: `gather` takes five times as long on a
+    CPU.
     """
     clips, channels, height, width = x.shape
     import torch
 
-    first = torch.arange(clips * channels, device=x.device).view(clips, channels, 1) * height
+    first = (
+        torch.arange(clips * channels, device=x.device).view(clips, channels, 1)
+        * height
+    )
     taken = x.reshape(-1, width).index_select(0, (first + index).flatten())
     return taken.view(clips, channels, -1, width)
 
@@ -261,8 +322,8 @@ def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x[:, :, top : top + size[0], left : left + size[1]]
 
 
-# Masks as in SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames become 0, the mean of
-# standardised values.
+# Masks as in SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames become 0,
+# the mean of standardised values.
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
@@ -273,20 +334,26 @@ def mask(batch: Batch, strength: float) -> Batch:
 
 @augment(default=0.15, maximum=1.0)
 def timemask(batch: Batch, strength: float) -> Batch:
-    """Two spans of frames, each up to `strength` of the clip, are set to 0 if columns are time."""
+    """Two spans of frames, each up to `strength` of the clip, are set to 0 if columns
+    are time.
+    """
     keep = _outside_masks(batch, 3, strength)
     return batch._replace(x=batch.in_time(batch.x * keep[:, None, None, :]))
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
 def freqmask(batch: Batch, strength: float) -> Batch:
-    """Two bands of rows, each up to `strength` of them, are set to 0 if rows are frequencies or chroma."""
+    """Two bands of rows, each up to `strength` of them, are set to 0 if rows are
+    frequencies or chroma.
+    """
     keep = _outside_masks(batch, 2, strength)[:, None, :, None]
     return batch._replace(x=batch.x * keep.where(batch.where("frequency", "cyclic"), 1))
 
 
 def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
-    """(B, length of the axis), 0 within the masks and 1 outside, in the type of the batch."""
+    """(B, length of the axis), 0 within the masks and 1 outside, in the type of the
+    batch.
+    """
     index = batch.places(axis)
     keep = index >= 0
     for _ in range(MASKS):
@@ -303,8 +370,9 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
 def gain(batch: Batch, strength: float) -> Batch:
     """Louder or softer by up to 20 dB times `strength`: 0.3 is 6 dB.
 
-    Each channel changes as if the waveform were multiplied: decibels rise, amplitudes and powers are
-    multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like stay.
+    Each channel changes as if the waveform were multiplied: decibels rise, amplitudes
+    and powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like
+    stay.
     """
     return louder(batch, 20 * batch.each(batch.uniform(-strength, strength)))
 
@@ -313,27 +381,35 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
     """The batch as if the sound were louder by `decibels` (B, 1 or C, 1 or H, 1)."""
     per_decibel, exponent, zero = batch.channels.loudness.to(batch.x)
     factor = 10 ** (decibels / 20 * exponent)
-    return batch._replace(x=(zero * (1 - factor) + decibels * per_decibel).addcmul(batch.x, factor))
+    return batch._replace(
+        x=(zero * (1 - factor) + decibels * per_decibel).addcmul(batch.x, factor)
+    )
 
 
 @augment(default=0.3, maximum=3.0, kinds=("image",))
 def filteraugment(batch: Batch, strength: float) -> Batch:
-    """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times `strength` by band.
+    """FilterAugment (Nam et al. 2022, arXiv:2110.03282): gains of up to 20 dB times
+    `strength` by band.
 
-    Random rows get random gains, as in another room or from another microphone; the decibels of the rows
-    between them are interpolated. Only channels whose rows are frequencies change.
+    Random rows get random gains, as in another room or from another microphone; the
+    decibels of the rows between them are interpolated. Only channels whose rows are
+    frequencies change.
     """
     import torch
 
     rows = batch.places(2)
-    drawn = torch.stack([batch.uniform() * len(rows) for _ in range(FILTER_BANDS - 1)], dim=1)
+    drawn = torch.stack(
+        [batch.uniform() * len(rows) for _ in range(FILTER_BANDS - 1)], dim=1
+    )
     places = torch.nn.functional.pad(drawn.sort(dim=1).values, (1, 1))
     places[:, -1] = len(rows) - 1
     edges = places.split(1, dim=1)  # (B, 1) each, from the first row to the last
     gains = [20 * batch.uniform(-strength, strength)[:, None] for _ in edges]
     decibels = gains[0]  # (B, H) in the end
     for low, high, before, after in zip(edges, edges[1:], gains, gains[1:]):
-        decibels = decibels + (after - before) * ((rows - low) / (high - low).clamp_min(1)).clamp(0, 1)
+        decibels = decibels + (after - before) * (
+            (rows - low) / (high - low).clamp_min(1)
+        ).clamp(0, 1)
     decibels = decibels.to(batch.x.dtype)[:, None, :, None]
     return louder(batch, decibels.where(batch.where("frequency"), 0))
 
@@ -342,14 +418,16 @@ def filteraugment(batch: Batch, strength: float) -> Batch:
 def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
-    Drawing a normal number costs fifty times as much as adding it. Therefore the clips share one row of
-    numbers, of which each takes a window at random.
+    Drawing a normal number costs fifty times as much as adding it. Therefore the clips
+    share one row of numbers, of which each takes a window at random.
     """
     import torch
 
     values = batch.x[0].numel()
     chance = batch.generator
-    numbers = torch.randn(values + NOISE_OFFSETS, generator=chance, device=chance.device).to(batch.x)
+    numbers = torch.randn(
+        values + NOISE_OFFSETS, generator=chance, device=chance.device
+    ).to(batch.x)
     start = (batch.uniform() * NOISE_OFFSETS).long()
     windows = numbers.unfold(0, values, 1)[start].view_as(batch.x)
     level = batch.each(batch.uniform(0, strength))
@@ -374,15 +452,19 @@ def mixup(batch: Batch, strength: float) -> Batch:
     """
     weight = batch.uniform(0, strength)
     other = batch.partners()
-    return batch.mixed(batch.x.lerp(batch.x.index_select(0, other), batch.each(weight)), other, weight)
+    return batch.mixed(
+        batch.x.lerp(batch.x.index_select(0, other), batch.each(weight)), other, weight
+    )
 
 
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
 def between(batch: Batch, strength: float) -> Batch:
-    """Between-class mixing (Tokozume et al. 2018): up to `strength` of the loudness is another clip's.
+    """Between-class mixing (Tokozume et al. 2018): up to `strength` of the loudness is
+    another clip's.
 
-    The values are weighted by loudness: in a mix at 0.5 a soft and a loud clip are equally loud. The power of
-    a mix of uncorrelated clips lies between theirs. A silent clip is neither changed nor added to another.
+    The values are weighted by loudness: in a mix at 0.5 a soft and a loud clip are
+    equally loud. The power of a mix of uncorrelated clips lies between theirs. A silent
+    clip is neither changed nor added to another.
     """
     from torch.nn.functional import avg_pool1d
 
@@ -396,14 +478,18 @@ def between(batch: Batch, strength: float) -> Batch:
     own = (1 - share) / level
     others = share / level[other]
     own, others = (batch.each(weight / own.hypot(others)) for weight in (own, others))
-    return batch.mixed(batch.x * own + batch.x.index_select(0, other) * others, other, share)
+    return batch.mixed(
+        batch.x * own + batch.x.index_select(0, other) * others, other, share
+    )
 
 
 @augment(default=0.5, maximum=0.5)
 def cutmix(batch: Batch, strength: float) -> Batch:
-    """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from another clip.
+    """CutMix (Yun et al. 2019) along time: up to `strength` of the frames come from
+    another clip.
 
-    The frames keep their place in time; every channel whose columns are time gets the same frames.
+    The frames keep their place in time; every channel whose columns are time gets the
+    same frames.
     """
     length = batch.x.shape[3]
     span = (batch.uniform() * (strength * length + 1)).floor()[:, None]
@@ -416,27 +502,39 @@ def cutmix(batch: Batch, strength: float) -> Batch:
 
 @dataclass(frozen=True)
 class Augmenter:
-    """Augmentations with their strengths, applied in order; if there are none, a batch stays as it is."""
+    """Augmentations with their strengths, applied in order; if there are none, a batch
+    stays as it is.
+    """
 
     steps: tuple[tuple[Augmentation, Strength], ...] = ()
 
     @property
     def only_shifts(self) -> bool:
-        """Whether every augmentation is only a circular shift in time; True if there is none."""
+        """Whether every augmentation is only a circular shift in time; True if there is
+        none.
+        """
         return all(entry.circular for entry, _ in self.steps)
 
     def __str__(self) -> str:
-        """The canonical text, every strength written out to six digits: `mask=0.15,mixup=0.4`."""
+        """The canonical text, every strength written out to six digits:
+        `mask=0.15,mixup=0.4`.
+        """
         texts = []
         for entry, strength in self.steps:
-            size = "{}x{}".format(*strength) if isinstance(strength, tuple) else f"{strength:g}"
+            size = (
+                "{}x{}".format(*strength)
+                if isinstance(strength, tuple)
+                else f"{strength:g}"
+            )
             texts.append(f"{entry.name}={size}")
         return ",".join(texts)
 
     def __call__(
         self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
     ) -> tuple[Tensor, Tensor]:
-        """The augmented batch: x (B, C, H', W'), smaller only if an augmentation cuts, and y (B, K)."""
+        """The augmented batch: x (B, C, H', W'), smaller only if an augmentation cuts,
+        and y (B, K).
+        """
         batch = Batch(x, y, channels, generator)
         for entry, strength in self.steps:
             batch = entry.transform(batch, strength)
@@ -444,9 +542,11 @@ class Augmenter:
 
 
 def parse_augment(text: str, kind: str = "image") -> Augmenter:
-    """The Augmenter for `mask,shift,mixup=0.4` and a model of this kind; "" and "none" give an empty one.
+    """The Augmenter for `mask,shift,mixup=0.4` and a model of this kind; "" and "none"
+    give an empty one.
 
-    RequestError for an unknown name, a name of another kind of model, or a wrong strength.
+    RequestError for an unknown name, a name of another kind of model, or a wrong
+    strength.
 
     >>> str(parse_augment("mask,mixup=0.4"))
     'mask=0.15,mixup=0.4'
@@ -456,7 +556,10 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
         name, _, given = part.partition("=")
         entry = AUGMENTS[name]
         if kind not in entry.kinds:
-            raise RequestError(f"AUGMENT={name} is not for this model: python -m train list shows which are")
+            raise RequestError(
+                f"AUGMENT={name} is not for this model: python -m train list shows"
+                " which are"
+            )
         strength: Strength = entry.default
         if entry.cut and "x" in given:  # a size, 100x384
             strength = parse_grid(given, name)
@@ -468,20 +571,27 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
 
 
 def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, int]:
-    """The network's rows and frames for a clip of `shape`: fewer if the augmenter crops."""
+    """The network's rows and frames for a clip of `shape`: fewer if the augmenter
+    crops.
+    """
     for entry, strength in augmenter.steps:
         shape = entry.cut(shape, strength) if entry.cut else shape
     return shape
 
 
-def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool] = ()) -> Iterator[Tensor]:
-    """`count` views of the clips x (B, C, H, W), each of the size that the model was trained on.
+def views(
+    x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool] = ()
+) -> Iterator[Tensor]:
+    """`count` views of the clips x (B, C, H, W), each of the size that the model was
+    trained on.
 
-    One view is the whole clip, or its centre if the augmenter crops. Several are evenly spaced circular
-    shifts in time, or crops spread evenly over time, at the rows' centre. Channels that are not `timed` keep
-    the centre; if `timed` is empty, all channels are.
+    One view is the whole clip, or its centre if the augmenter crops. Several are evenly
+    spaced circular shifts in time, or crops spread evenly over time, at the rows'
+    centre. Channels that are not `timed` keep the centre; if `timed` is empty, all
+    channels are.
     """
-    whole = int(x.shape[2]), int(x.shape[3])  # sizes are tensors while a network is exported
+    # sizes are tensors while a network is exported
+    whole = int(x.shape[2]), int(x.shape[3])
     rows, frames = trained_shape(augmenter, whole)
     spare = whole[1] - frames
     middle = centre(x, (rows, frames))
@@ -490,7 +600,11 @@ def views(x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool]
         return
     for i in range(count):
         left = round(spare * i / (count - 1))
-        moved = x[..., left : left + frames] if spare else x.roll(round(frames * i / count), dims=3)
+        moved = (
+            x[..., left : left + frames]
+            if spare
+            else x.roll(round(frames * i / count), dims=3)
+        )
         yield keep_untimed(tuple(timed), centre(moved, (rows, frames)), middle)
 
 
@@ -499,15 +613,19 @@ def preview(
 ) -> dict[str, np.ndarray]:
     """The clips x (n, C, H, W) before and after each augmentation, for the report.
 
-    `augment` (k,) has the augmentations in order. `before` (n, C, H, W) float16 is the model's input without
-    them, `after_<i>` with the i-th alone, `together` with all in order. Partners for mixing are drawn among
-    these clips.
+    `augment` (k,) has the augmentations in order. `before` (n, C, H, W) float16 is the
+    model's input without them, `after_<i>` with the i-th alone, `together` with all in
+    order. Partners for mixing are drawn among these clips.
     """
     import torch
 
     targets = torch.eye(len(x), device=x.device)
     drawn = {f"after_{i}": Augmenter((step,)) for i, step in enumerate(augmenter.steps)}
     drawn |= {"before": Augmenter(), "together": augmenter}
-    arrays = {name: steps(x, targets, channels, generator)[0] for name, steps in drawn.items()}
+    arrays = {
+        name: steps(x, targets, channels, generator)[0] for name, steps in drawn.items()
+    }
     names = {"augment": np.array(str(augmenter).split(","))}
-    return names | {name: values.half().cpu().numpy() for name, values in arrays.items()}
+    return names | {
+        name: values.half().cpu().numpy() for name, values in arrays.items()
+    }

@@ -1,7 +1,8 @@
-"""A trained model, from a run folder or from a bundle: one file of weights and configuration.
+"""A trained model, from a run folder or from a bundle: one file of weights and
+configuration.
 
-A bundle is a dictionary of tensors, numbers and text. It is read with `weights_only=True`, so that nothing in
-it is executed.
+A bundle is a dictionary of tensors, numbers and text. It is read with
+`weights_only=True`, so that nothing in it is executed.
 
     format   BUNDLE_FORMAT, raised when older files can no longer be read
     config   run.json with the keys of `BundleConfig`
@@ -32,8 +33,10 @@ from train.options import BundleOptions
 
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
-WANTED_ACCURACY = 0.95  # accuracy of the accepted predictions, which sets the rejection threshold
-AGREES = 1e-3  # largest allowed difference between a recomputed probability and predictions.csv
+# accuracy of the accepted predictions, which sets the rejection threshold
+WANTED_ACCURACY = 0.95
+# largest allowed difference between a recomputed probability and predictions.csv
+AGREES = 1e-3
 
 Values = list[Numbers]  # stored values (B, rows, frames) of each channel
 Probabilities = NDArray[np.float32]
@@ -47,18 +50,24 @@ class Bundle(NamedTuple):
 
 
 def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
-    """A run's finished folds, with the weights of the `last` or `best` epoch or the one that counts (`auto`).
+    """A run's finished folds, with the weights of the `last` or `best` epoch or the one
+    that counts (`auto`).
 
     RequestError if no fold is finished, or the weights of that epoch are missing.
     """
     if not run.finished:
-        raise RequestError(f"{run.name} has no finished fold yet: continue its training")
+        raise RequestError(
+            f"{run.name} has no finished fold yet: continue its training"
+        )
     folds = {}
     selection = run.selection(selection)
     for fold in run.finished:
         file = run.fold(fold) / f"{selection}.pt"
         if not file.is_file():
-            raise RequestError(f"{file} is not there: give another SELECTION=, or train this fold again")
+            raise RequestError(
+                f"{file} is not there: give another SELECTION=, or train this fold"
+                " again"
+            )
         state = load(file)
         folds[fold] = {key: state[key] for key in ("network", "statistics")}
     fitted = run.calibration(selection)
@@ -67,7 +76,9 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
     if run.validated and not run.tags:
         probabilities, target = run.answers(split="val", selection=selection)
         probabilities = scaled(probabilities, temperature)
-        rejection = Rejection(threshold=rejection_threshold(target, probabilities, WANTED_ACCURACY))
+        rejection = Rejection(
+            threshold=rejection_threshold(target, probabilities, WANTED_ACCURACY)
+        )
     config = BundleConfig(
         **vars(run.training),
         temperature=temperature,
@@ -78,39 +89,53 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
 
 
 def read_bundle(file: Path) -> Bundle:
-    """The bundle in this file; RequestError for other files or formats, code, a wrong run.json, no folds."""
+    """The bundle in this file; RequestError for other files or formats, code, a wrong
+    run.json, no folds.
+    """
     try:
         content = read_safely(file)
     except ValueError as reason:
-        raise RequestError(f"{file} is no bundle that can be read safely ({reason})") from None
-    if not isinstance(content, dict) or not {"format", "config", "folds"} <= content.keys():
+        raise RequestError(
+            f"{file} is no bundle that can be read safely ({reason})"
+        ) from None
+    if (
+        not isinstance(content, dict)
+        or not {"format", "config", "folds"} <= content.keys()
+    ):
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
     if content["format"] != BUNDLE_FORMAT:
         raise RequestError(
-            f"{file} has bundle format {content['format']}, this project reads {BUNDLE_FORMAT}: "
-            "make it again from its run"
+            f"{file} has bundle format {content['format']}, this project reads"
+            f" {BUNDLE_FORMAT}: make it again from its run"
         )
     if not isinstance(content["folds"], dict) or not content["folds"]:
         raise RequestError(f"{file} holds no folds: make it again from its run")
-    return Bundle(read_config(content["config"], BundleConfig, str(file)), content["folds"])
+    return Bundle(
+        read_config(content["config"], BundleConfig, str(file)), content["folds"]
+    )
 
 
 class FoldModel(NamedTuple):
-    """One fold's network in fp32, ready for prediction, and its channels' statistics."""
+    """One fold's network in fp32, ready for prediction, and its channels'
+    statistics.
+    """
 
     network: nn.Module
     statistics: list[Statistics]
 
 
 class TrainedModel:
-    """The models of a run's folds: probabilities from stored features, of one fold's model or all averaged.
+    """The models of a run's folds: probabilities from stored features, of one fold's
+    model or all averaged.
 
         model = TrainedModel(bundle_of_run(run))
-        filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration that each clip fills
-        model.probabilities(cache.batch(run.config.features.split("+"), clip_ids), filled)  # (B, K)
+        filled = cache.filled[cache.positions(clip_ids)]  # the share of the duration
+            that each clip fills
+        model.probabilities(cache.batch(run.config.features.split("+"), clip_ids),
+            filled)  # (B, K)
 
-    It computes in plain fp32, like predictions.csv, whatever precision the training used. RequestError if a
-    fold's weights or statistics do not fit the configuration.
+    It computes in plain fp32, like predictions.csv, whatever precision the training
+    used. RequestError if a fold's weights or statistics do not fit the configuration.
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
@@ -119,7 +144,8 @@ class TrainedModel:
         architecture = resolve(config.options.model)
         spec = self.input = InputSpec.restore(architecture.kind, config)
         self.augmenter = parse_augment(config.augment, spec.kind.augmented_as)
-        # channels last is a sixth faster for images on a CPU; vectors have no such layout
+        # channels last is a sixth faster for images on a CPU; vectors have no such
+        # layout
         self.compute = Compute(device, channels_last=spec.grid != (1, 1))
         # rows and frames of the network's input
         self.trained_shape = trained_shape(self.augmenter, spec.grid)
@@ -130,24 +156,34 @@ class TrainedModel:
             try:
                 if broken := not_finite(state["network"]):
                     raise ValueError(f"'{broken}' holds numbers that are not finite")
-                statistics = [Statistics.restore(channel) for channel in state["statistics"]]
+                statistics = [
+                    Statistics.restore(channel) for channel in state["statistics"]
+                ]
                 for channel, own in zip(spec.channels, statistics, strict=True):
                     if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
-                        raise ValueError("its statistics have other rows than its channels")
+                        raise ValueError(
+                            "its statistics have other rows than its channels"
+                        )
                 network = architecture.build(
                     spec.shape[0], len(self.classes), self.trained_shape, spec.untimed
                 )
                 load_weights(network, state["network"], Path(f"fold {fold}"))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise RequestError(f"fold {fold} is malformed ({error}): make it again") from None
+                raise RequestError(
+                    f"fold {fold} is malformed ({error}): make it again"
+                ) from None
             self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics)
 
-    def probabilities(self, values: Values, filled: Floats, fold: int | None = None) -> Probabilities:
-        """(B, K) for clips given by their stored features: the mean of all folds' models.
+    def probabilities(
+        self, values: Values, filled: Floats, fold: int | None = None
+    ) -> Probabilities:
+        """(B, K) for clips given by their stored features: the mean of all folds'
+        models.
 
-        Each model's probabilities are scaled by the run's temperature, except with tags. With `fold`, that
-        fold's model alone gives probabilities as in predictions.csv, unscaled. `filled` (B,) is the share of
-        the duration that each clip fills; it counts if the run was trained without padding.
+        Each model's probabilities are scaled by the run's temperature, except with
+        tags. With `fold`, that fold's model alone gives probabilities as in
+        predictions.csv, unscaled. `filled` (B,) is the share of the duration that each
+        clip fills; it counts if the run was trained without padding.
         """
         if fold is not None:
             return self.of_input(fold, self.prepare(fold, values, filled))
@@ -157,17 +193,27 @@ class TrainedModel:
         return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:
-        """The input of that fold's network, (B, D, H, W); RequestError if `values` have other rows."""
+        """The input of that fold's network, (B, D, H, W); RequestError if `values` have
+        other rows.
+        """
         trained = [channel.rows for channel in self.input.channels]
         if (rows := [channel.shape[1] for channel in values]) != trained:
-            raise RequestError(f"features of {rows} rows are given, the model was trained on {trained}")
+            raise RequestError(
+                f"features of {rows} rows are given, the model was trained on {trained}"
+            )
         return self.input.prepare(values, self.folds[fold].statistics, filled).float()
 
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
-        """(N, K) class probabilities of inputs from `prepare`, BATCH clips at a time: the mean over views."""
+        """(N, K) class probabilities of inputs from `prepare`, BATCH clips at a time:
+        the mean over views.
+        """
         network = self.folds[fold].network
-        batches = (self.views(batch.to(self.compute.device)) for batch in x.split(BATCH))
-        answers = [self.compute.answers(network, views, tags=self.tags)[0] for views in batches]
+        batches = (
+            self.views(batch.to(self.compute.device)) for batch in x.split(BATCH)
+        )
+        answers = [
+            self.compute.answers(network, views, tags=self.tags)[0] for views in batches
+        ]
         return torch.cat(answers).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
@@ -183,13 +229,18 @@ def make_bundle(options: BundleOptions) -> int:
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     config, folds = bundle_of_run(run, options.selection)
-    if options.dtype == "float16":  # norms and biases, which may be large or tiny, stay float32
+    # norms and biases, which may be large or tiny, stay float32
+    if options.dtype == "float16":
         for state in folds.values():
             for name, weight in state["network"].items():
                 small = weight.half()
-                if weight.dim() > 1 and small.isfinite().all():  # float16 ends at 65,504
+                # float16 ends at 65,504
+                if weight.dim() > 1 and small.isfinite().all():
                     state["network"][name] = small
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
     made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
-    print(f"{file}: {made}; {make_command('predict', f'RUN={file}', 'AUDIO=FILE')} uses it")
+    print(
+        f"{file}: {made}; {make_command('predict', f'RUN={file}', 'AUDIO=FILE')}"
+        " uses it"
+    )
     return 0

@@ -1,15 +1,17 @@
-"""last.pt and best.pt: plain tensors, numbers and text, which `weights_only=True` reads.
+"""last.pt and best.pt: plain tensors, numbers and text, which `weights_only=True`
+reads.
 
 network      state dict; with EMA the moving average
 statistics   standardisation of each channel (train/network_input.py)
 fold         the tested fold
 epoch, rows  number of epochs done, and their lines of history.csv
-progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping, updates of the average;
+progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping,
+             updates of the average;
              with EMA the plain weights
 
-The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their description. torch.load
-does not check them. `load` does, in 20 ms for the 45 MB of a ResNet-18, so that no flipped bit enters
-training or prediction.
+The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their
+description. torch.load does not check them. `load` does, in 20 ms for the 45 MB of a
+ResNet-18, so that no flipped bit enters training or prediction.
 """
 
 import io
@@ -40,7 +42,8 @@ def save(file: Path, state: State) -> None:
 
 
 def load(file: Path) -> State:
-    """A checkpoint; RequestError if it is damaged, not finite, no checkpoint, or another fold's.
+    """A checkpoint; RequestError if it is damaged, not finite, no checkpoint, or
+    another fold's.
 
     The file may hold data only: code in it is never run.
     """
@@ -50,7 +53,10 @@ def load(file: Path) -> State:
             raise ValueError("it is no checkpoint of a fold")
         if broken := not_finite(state["network"]):
             raise ValueError(f"'{broken}' holds numbers that are not finite")
-        if file.parent.name.startswith("fold") and file.parent.name != f"fold{state['fold']}":
+        if (
+            file.parent.name.startswith("fold")
+            and file.parent.name != f"fold{state['fold']}"
+        ):
             raise ValueError(f"it is of fold {state['fold']}")
     except (ValueError, AttributeError, TypeError) as reason:
         raise RequestError(
@@ -60,18 +66,25 @@ def load(file: Path) -> State:
 
 
 def read_safely(file: Path) -> Any:
-    """The content of a file written by torch.save; ValueError if it is damaged or holds more than data."""
+    """The content of a file written by torch.save; ValueError if it is damaged or holds
+    more than data.
+    """
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
     damaged = None
     try:
-        if start == ZIP:  # files of torch before 1.6 are no zip; torchvision still publishes one
+        # files of torch before 1.6 are no zip; torchvision still publishes one
+        if start == ZIP:
             with zipfile.ZipFile(file) as archive:
                 damaged = archive.testzip()
         if damaged is None:
             return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception:  # random bytes raise any error; torch's own message says how to run code in the file
-        raise ValueError("it is damaged, of another kind, or holds more than data") from None
+    except Exception:
+        # random bytes raise any error; torch's own message says how to run code in the
+        # file
+        raise ValueError(
+            "it is damaged, of another kind, or holds more than data"
+        ) from None
     raise ValueError(f"damaged: {damaged} does not have its checksum")
 
 
@@ -79,7 +92,11 @@ def not_finite(weights: Mapping[str, torch.Tensor]) -> str:
     """The name of the first tensor with NaN or infinity; empty if there is none."""
     for name, tensor in weights.items():
         # a finite sum has finite terms, and summing takes a tenth of the time
-        if tensor.is_floating_point() and not tensor.sum().isfinite() and not tensor.isfinite().all():
+        if (
+            tensor.is_floating_point()
+            and not tensor.sum().isfinite()
+            and not tensor.isfinite().all()
+        ):
             return name
     return ""
 
@@ -91,13 +108,15 @@ def load_weights(network: nn.Module, weights: State, origin: Path) -> None:
     except RuntimeError as error:
         reason = textwrap.shorten(str(error).partition(":")[2], LISTED)
         raise RequestError(
-            f"{origin} is of another model, feature set or number of classes ({reason}): "
-            "remove it, or give TAG=…"
+            f"{origin} is of another model, feature set or number of classes"
+            f" ({reason}): remove it, or give TAG=…"
         ) from None
 
 
 def write_epoch(folder: Path, states: Mapping[str, State], row: str) -> None:
-    """Write an epoch's files into the fold's folder, then append its row to history.csv."""
+    """Write an epoch's files into the fold's folder, then append its row to
+    history.csv.
+    """
     for name, state in states.items():
         save(folder / name, state)
     append_history(folder, row)

@@ -1,10 +1,12 @@
-"""The choice of how a run computes: the fastest way, if it agrees with plain fp32 on the run's own network.
+"""The choice of how a run computes: the fastest way, if it agrees with plain fp32 on
+the run's own network.
 
-Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some shapes
-(docs/explanation/onednn-bf16.md). The check does not need to know which: it makes a training step on a real
-batch in plain fp32 on one thread, and again as the run would make it, in memory filled with huge values or
-NaN. It compares the loss and the gradient of every parameter. The fastest way and the verdicts are kept for
-later runs, until the processor, its cores or torch change.
+Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some
+shapes (docs/explanation/onednn-bf16.md). The check does not need to know which: it
+makes a training step on a real batch in plain fp32 on one thread, and again as the run
+would make it, in memory filled with huge values or NaN. It compares the loss and the
+gradient of every parameter. The fastest way and the verdicts are kept for later runs,
+until the processor, its cores or torch change.
 """
 
 import copy
@@ -30,24 +32,31 @@ from train.options import RunOptions
 
 ROUNDS = 3  # rounds of a race, at most; each way's fastest step counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
-GAIN = 1.15  # an earlier way stands unless another is this much faster: noise must not choose
-# A run on a GPU of at least so many steps is compiled; compiling takes a minute or more. On a CPU it does
-# not pay: compiling ResNet-18 in bf16 took 161 s, and each step then took 1.1 times as long.
+# an earlier way stands unless another is this much faster: noise must not choose
+GAIN = 1.15
+# A run on a GPU of at least so many steps is compiled; compiling takes a minute or
+# more. On a CPU it does not pay: compiling ResNet-18 in bf16 took 161 s, and each step
+# then took 1.1 times as long.
 WORTH_COMPILING = 5_000
-LOSS = 0.05  # allowed relative difference of a step's loss; sound steps differed by at most 0.018
-RATIO = 2.0  # allowed ratio of the lengths of a parameter's two gradients; sound ones reached 1.35
-# The turn of a kernel's or matrix's gradient is 1 - its cosine with the gradient in fp32. Rounding the
-# weights and the batch to the number format causes a turn even if the step computes in fp32. A run may turn a
-# gradient by TURN + TIMES x that turn. In bf16 a sound ResNet-18 keeps a cosine of 0.91, a sound ResNet-50
-# only 0.1. No registered model needed TIMES above 2.8.
+# allowed relative difference of a step's loss; sound steps differed by at most 0.018
+LOSS = 0.05
+# allowed ratio of the lengths of a parameter's two gradients; sound ones reached 1.35
+RATIO = 2.0
+# The turn of a kernel's or matrix's gradient is 1 - its cosine with the gradient in
+# fp32. Rounding the weights and the batch to the number format causes a turn even if
+# the step computes in fp32. A run may turn a gradient by TURN + TIMES x that turn. In
+# bf16 a sound ResNet-18 keeps a cosine of 0.91, a sound ResNet-50 only 0.1. No
+# registered model needed TIMES above 2.8.
 TURN, TIMES = 0.05, 4.0
-NEGLIGIBLE = 1e-3  # gradients shorter than this share of the total length are rounding noise
+# gradients shorter than this share of the total length are rounding noise
+NEGLIGIBLE = 1e-3
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
 FINDINGS = ".agreement.json"  # file in RUNS
 
 Value = TypeVar("Value")
-Batch = tuple[torch.Tensor, torch.Tensor]  # (B, C, H, W) as the network takes it, (B, classes) targets
+# (B, C, H, W) as the network takes it, (B, classes) targets
+Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class Choice(NamedTuple):
@@ -68,7 +77,9 @@ class Step(NamedTuple):
 
 
 def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
-    """One training step of a copy of the network, without dropout and without a change of the weights."""
+    """One training step of a copy of the network, without dropout and without a change
+    of the weights.
+    """
     compute.prepare()
     trial = compute.place(copy.deepcopy(network)).train()
     for layer in trial.modules():
@@ -86,14 +97,20 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
         value = loss.item()  # waits for a GPU
     seconds = time.perf_counter() - start
     weights = dict(trial.named_parameters())
-    return Step(value, {name: w.grad.float() for name, w in weights.items() if w.grad is not None}, seconds)
+    return Step(
+        value,
+        {name: w.grad.float() for name, w in weights.items() if w.grad is not None},
+        seconds,
+    )
 
 
 def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
-    """The ways to compute that PRECISION and THREADS leave open, the preferred ones first.
+    """The ways to compute that PRECISION and THREADS leave open, the preferred ones
+    first.
 
-    The fast format stands before fp32, on a CPU one thread before all cores. Kernels for images are fastest
-    channels last. A network on vectors (H and W are 1) is too small to gain by any of these.
+    The fast format stands before fp32, on a CPU one thread before all cores. Kernels
+    for images are fastest channels last. A network on vectors (H and W are 1) is too
+    small to gain by any of these.
     """
     vectors = tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
@@ -102,20 +119,28 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
     elif device == "cuda" and not vectors:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         formats = ["bf16" if bf16 else "fp16", "fp32"]
-    elif device == "cpu" and not vectors and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS)):
+    elif (
+        device == "cpu"
+        and not vectors
+        and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS))
+    ):
         formats = ["bf16", "fp32"]
     threads = [threads_of(options.threads)]
     if options.threads == "auto":
         threads = [1] if vectors or device != "cpu" else sorted({1, *threads})
     last = device != "mps" and not vectors
-    return [Compute(device, precision, last, count) for precision in formats for count in threads]
+    return [
+        Compute(device, precision, last, count)
+        for precision in formats
+        for count in threads
+    ]
 
 
 def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Compute:
     """The fastest of these ways, or an earlier one that is nearly as fast.
 
-    The number format is chosen first, on all threads, then the threads. Steps are timed in rounds, until one
-    way is clearly ahead or ROUNDS are done.
+    The number format is chosen first, on all threads, then the threads. Steps are timed
+    in rounds, until one way is clearly ahead or ROUNDS are done.
     """
     seconds = dict.fromkeys(ways, math.inf)
 
@@ -133,16 +158,24 @@ def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Comput
     return race([way for way in ways if way.precision == chosen.precision])
 
 
-def recall(kept: Path, device: str, facts: Sequence[object], find: Callable[[], Value]) -> tuple[Value, bool]:
-    """The result of `find()` for these facts, and whether an earlier call on this machine had found it.
+def recall(
+    kept: Path, device: str, facts: Sequence[object], find: Callable[[], Value]
+) -> tuple[Value, bool]:
+    """The result of `find()` for these facts, and whether an earlier call on this
+    machine had found it.
 
-    kept  file of results, by digest of the facts, the processor, its cores and the version of torch
+    kept  file of results, by digest of the facts, the processor, its cores and the
+          version of torch
     """
     try:
         findings = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or damaged
         findings = {}
-    processor = torch.cuda.get_device_name() if device == "cuda" else torch.cpu.get_capabilities()
+    processor = (
+        torch.cuda.get_device_name()
+        if device == "cuda"
+        else torch.cpu.get_capabilities()
+    )
     key = digest([*facts, str(processor), os.cpu_count(), str(torch.__version__)])
     if key in findings:
         return findings[key], True
@@ -152,7 +185,8 @@ def recall(kept: Path, device: str, facts: Sequence[object], find: Callable[[], 
 
 
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
-    """How a step computed this way differs from plain fp32 on one thread, in words; '' if they agree.
+    """How a step computed this way differs from plain fp32 on one thread, in words; ''
+    if they agree.
 
     The batch is halved until its step in fp32 fits in memory.
     """
@@ -168,7 +202,8 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
             batch = batch[0][:half], batch[1][:half]
     rounded = exact
     if compute.precision != "fp32":
-        kind = TYPES[compute.precision]  # weights and batch rounded to it, the step in fp32
+        # weights and batch rounded to it, the step in fp32
+        kind = TYPES[compute.precision]
         coarse = copy.deepcopy(network)
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()
@@ -178,7 +213,9 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
     if not abs(fast.loss - exact.loss) <= LOSS * max(exact.loss, 0.1):  # NaN fails too
         return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
     cosine = torch.nn.functional.cosine_similarity
-    floor = NEGLIGIBLE * math.hypot(*(gradient.norm().item() for gradient in exact.gradients.values()))
+    floor = NEGLIGIBLE * math.hypot(
+        *(gradient.norm().item() for gradient in exact.gradients.values())
+    )
     for name, expected in exact.gradients.items():
         gradient = fast.gradients[name]
         length = expected.norm().item()
@@ -189,16 +226,25 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
             return f"the gradient of {name} is {ratio:.2g} times as long"
         if expected.ndim > 1 and length > floor:
             pair = (gradient, rounded.gradients[name])
-            turned, sound = (1 - cosine(g.flatten(), expected.flatten(), dim=0).item() for g in pair)
+            turned, sound = (
+                1 - cosine(g.flatten(), expected.flatten(), dim=0).item() for g in pair
+            )
             if turned > TURN + TIMES * sound:
-                return f"the gradient of {name} has another direction, cosine {1 - turned:.2f}"
+                return (
+                    f"the gradient of {name} has another direction, cosine"
+                    f" {1 - turned:.2f}"
+                )
     return ""
 
 
-def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> tuple[Compute, dict[str, str]]:
-    """The first that agrees with plain fp32: the proposed way, fp32 on its threads, or plain fp32 itself.
+def agreed(
+    proposed: Compute, network: nn.Module, batch: Batch, kept: Path
+) -> tuple[Compute, dict[str, str]]:
+    """The first that agrees with plain fp32: the proposed way, fp32 on its threads, or
+    plain fp32 itself.
 
-    The dictionary has a reason for each way that was checked, empty if it agreed. `kept` as in `recall`.
+    The dictionary has a reason for each way that was checked, empty if it agreed.
+    `kept` as in `recall`.
     """
     plain = Compute(proposed.device)
     checked = {}
@@ -207,16 +253,25 @@ def agreed(proposed: Compute, network: nn.Module, batch: Batch, kept: Path) -> t
         if compute == plain:
             break
         facts = [str(network), list(batch[0].shape), asdict(compute)]
-        reason, _ = recall(kept, plain.device, facts, partial(measure, network, compute, batch))
+        reason, _ = recall(
+            kept, plain.device, facts, partial(measure, network, compute, batch)
+        )
         checked[str(compute)] = reason
         if not reason:
             return compute, checked
-        tell(f"{compute} disagrees with plain fp32 on this machine ({reason}): not used")
+        tell(
+            f"{compute} disagrees with plain fp32 on this machine ({reason}): not used"
+        )
     return plain, checked
 
 
 def choose_compute(
-    options: RunOptions, network: nn.Module, batch: Batch, device: str, steps: int, begun: Compute | None
+    options: RunOptions,
+    network: nn.Module,
+    batch: Batch,
+    device: str,
+    steps: int,
+    begun: Compute | None,
 ) -> Choice:
     """Choose how to compute: as the run began on this device, else the fastest way.
 
@@ -231,11 +286,21 @@ def choose_compute(
         proposed = begun
     else:
         if begun:
-            tell(f"this run began on {begun.device} and continues on {device}: the last digits will differ")
+            tell(
+                f"this run began on {begun.device} and continues on {device}: the last"
+                " digits will differ"
+            )
         ways = candidates(options, device, batch[0].shape)
         if len(ways) > 1:
-            facts = ["fastest", str(network), list(batch[0].shape), list(map(asdict, ways))]
-            way, known = recall(kept, device, facts, lambda: asdict(fastest(ways, network, batch)))
+            facts = [
+                "fastest",
+                str(network),
+                list(batch[0].shape),
+                list(map(asdict, ways)),
+            ]
+            way, known = recall(
+                kept, device, facts, lambda: asdict(fastest(ways, network, batch))
+            )
             ways = [Compute(**way)]
             source = "known" if known else "measured"
         long = device == "cuda" and steps >= WORTH_COMPILING

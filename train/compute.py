@@ -1,7 +1,9 @@
-"""The computation of a network: device, number format, memory layout, threads, compilation, allocation.
+"""The computation of a network: device, number format, memory layout, threads,
+compilation, allocation.
 
-The choice (train/choose_compute.py) is made once for a run and stands in run.json. A run that continues on
-the same kind of device uses it again: another choice gives different values.
+The choice (train/choose_compute.py) is made once for a run and stands in run.json. A
+run that continues on the same kind of device uses it again: another choice gives
+different values.
 """
 
 import contextlib
@@ -22,15 +24,24 @@ from train.models.ensemble import Ensemble
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEVICES = get_args(Device)
 NEVER = -1
-POISON = 0x80  # glibc fills new memory with the inverted byte, 0x7f: 3.4e38 in fp32 and in bf16
+# glibc fills new memory with the inverted byte, 0x7f: 3.4e38 in fp32 and in bf16
+POISON = 0x80
 
-# Texts of errors for lack of RAM: torch has a class only for a GPU's memory. The last text is oneDNN's.
-SHORTAGE = ("can't allocate memory", "not enough memory", "out of memory", "could not create a primitive")
+# Texts of errors for lack of RAM: torch has a class only for a GPU's memory. The last
+# text is oneDNN's.
+SHORTAGE = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "could not create a primitive",
+)
 
 
 @dataclass(frozen=True)
 class Compute:
-    """A kind of device and how to compute on it; by default plain fp32 on one thread of the processor."""
+    """A kind of device and how to compute on it; by default plain fp32 on one thread of
+    the processor.
+    """
 
     device: str = "cpu"
     precision: str = "fp32"
@@ -46,16 +57,24 @@ class Compute:
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"
         compiled = ", compiled" if self.compiled else ""
-        return f"{self.precision}, {layout}, {self.threads} threads on {self.device}{compiled}"
+        return (
+            f"{self.precision}, {layout}, {self.threads} threads on"
+            f" {self.device}{compiled}"
+        )
 
     def prepare(self) -> None:
-        """Apply the settings that are global in the process: threads, allocation, TF32, cuDNN."""
+        """Apply the settings that are global in the process: threads, allocation, TF32,
+        cuDNN.
+        """
         torch.set_num_threads(self.threads)
         keep_freed_memory()
         if self.device == "cuda":
-            # TF32 rounds inputs to ten bits of mantissa, as fp16 does: it is allowed with bf16 and fp16
+            # TF32 rounds inputs to ten bits of mantissa, as fp16 does: it is allowed
+            # with bf16 and fp16
             rounded = self.precision != "fp32"
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
+                rounded
+            )
             torch.backends.cudnn.benchmark = True
 
     def place(self, network: nn.Module) -> nn.Module:
@@ -76,19 +95,28 @@ class Compute:
 
     @contextlib.contextmanager
     def exact(self) -> Iterator[None]:
-        """Compute in plain fp32, without TF32, which rounds the inputs of convolutions and products."""
+        """Compute in plain fp32, without TF32, which rounds the inputs of convolutions
+        and products.
+        """
         matmul = torch.backends.cuda.matmul
         before = matmul.allow_tf32
         matmul.allow_tf32 = False
         try:
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+            with torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, allow_tf32=False
+            ):
                 yield
         finally:
             matmul.allow_tf32 = before
 
     @torch.no_grad()
     def answers(
-        self, network: nn.Module, views: Iterable[torch.Tensor], *, exact: bool = True, tags: bool = False
+        self,
+        network: nn.Module,
+        views: Iterable[torch.Tensor],
+        *,
+        exact: bool = True,
+        tags: bool = False,
     ) -> torch.Tensor:
         """(A, B, K) probabilities on the CPU, the mean over these views of a batch.
 
@@ -111,9 +139,11 @@ class Compute:
 
 
 def device_of(text: str) -> str:
-    """The kind of device that DEVICE names; `auto` is the machine's accelerator, or cpu without one.
+    """The kind of device that DEVICE names; `auto` is the machine's accelerator, or cpu
+    without one.
 
-    A GPU that it names becomes the process's current one. RequestError if the device cannot be used.
+    A GPU that it names becomes the process's current one. RequestError if the device
+    cannot be used.
     """
     if text == "auto":
         best = torch.accelerator.current_accelerator(check_available=True)
@@ -125,31 +155,37 @@ def device_of(text: str) -> str:
         place = torch.empty(0, device=text).device
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise RequestError(f"DEVICE={text} cannot be used ({reason}); cpu always can") from None
+        raise RequestError(
+            f"DEVICE={text} cannot be used ({reason}); cpu always can"
+        ) from None
     if kind == "cuda":
         torch.cuda.set_device(place)
     return kind
 
 
 def threads_of(text: str) -> int:
-    """The number of THREADS; auto is torch's own, at most the cores that the process may use.
+    """The number of THREADS; auto is torch's own, at most the cores that the process
+    may use.
 
     RequestError if it is neither auto nor a number from 1 to MOST_THREADS.
     """
     if text == "auto":
         return min(torch.get_num_threads(), joblib.cpu_count())
     if not (text.isdecimal() and 1 <= int(text) <= MOST_THREADS):
-        raise RequestError(f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}")
+        raise RequestError(
+            f"THREADS={text}: expected auto or a number from 1 to {MOST_THREADS}"
+        )
     return int(text)
 
 
 def keep_freed_memory() -> None:
     """Keep freed memory for the next tensor instead of giving it back to the system.
 
-    glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000 faults and a twelfth of
-    the time of a step of ResNet-18 on 32 x 3 x 128 x 431 values. A higher mmap threshold, as in
-    pipeline.pool, is not enough: glibc allows 32 MB at most, a quarter of the largest activation. Nothing
-    happens under other C libraries.
+    glibc maps every large tensor anew, in zeroed pages that fault one by one: 90,000
+    faults and a twelfth of the time of a step of ResNet-18 on 32 x 3 x 128 x 431
+    values. A higher mmap threshold, as in pipeline.pool, is not enough: glibc allows 32
+    MB at most, a quarter of the largest activation. Nothing happens under other C
+    libraries.
     """
     system.set_malloc(system.MMAP_MAX, 0)
     system.set_malloc(system.TRIM_THRESHOLD, NEVER)
@@ -157,11 +193,14 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def poisoned_memory(device: str) -> Iterator[None]:
-    """Memory allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly NaN."""
+    """Memory allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly
+    NaN.
+    """
     if device == "cuda":
         used = torch.cuda.max_memory_reserved(device)
         torch.cuda.empty_cache()
-        torch.full((used // 4,), torch.nan, device=device)  # later allocations are pieces of this block
+        # later allocations are pieces of this block
+        torch.full((used // 4,), torch.nan, device=device)
     system.set_malloc(system.PERTURB, POISON)
     try:
         yield

@@ -1,7 +1,9 @@
-"""A run's identity: its hash, its folder, its protocol in words, the command that trains it again.
+"""A run's identity: its hash, its folder, its protocol in words, the command that
+trains it again.
 
-The hash covers the options, clips and feature values that can change predictions. The folder's name shows the
-options that differ from the defaults; it is never parsed. Nothing here imports torch.
+The hash covers the options, clips and feature values that can change predictions. The
+folder's name shows the options that differ from the defaults; it is never parsed.
+Nothing here imports torch.
 """
 
 import hashlib
@@ -24,8 +26,17 @@ from train.options import IDENTITY, RunOptions
 HASH_VERSION = 2  # raised if the same hash would stand for something else
 PLACED = ("features", "model")  # options that begin the folder's name
 
-# Options whose value stands in the folder's name alone or after a letter; others stand as option=value.
-SHORT = {"task": "", "seed": "s", "epochs": "e", "batch": "b", "grid": "", "precision": "", "device": ""}
+# Options whose value stands in the folder's name alone or after a letter; others stand
+# as option=value.
+SHORT = {
+    "task": "",
+    "seed": "s",
+    "epochs": "e",
+    "batch": "b",
+    "grid": "",
+    "precision": "",
+    "device": "",
+}
 
 
 @dataclass(frozen=True)
@@ -36,21 +47,32 @@ class Identity:
     """version  HASH_VERSION
     options  the result of `exact_options`; a file of weights counts by its content
     cache    stored feature -> digest of its clips' fingerprints
-    clips    digest of the clips' ids, labels, categories, folds, source recordings, originals
+    clips    digest of the clips' ids, labels, categories, folds, source recordings and
+             originals
     untimed  only if a channel whose columns are not time enters with all its values
     network  only for a training loop of one's own: the network's name
     """
     path: Path
 
     @classmethod
-    def of(cls, content: dict[str, Any], options: RunOptions, model: str, standard: RunOptions) -> "Identity":
+    def of(
+        cls,
+        content: dict[str, Any],
+        options: RunOptions,
+        model: str,
+        standard: RunOptions,
+    ) -> "Identity":
         """The identity of this content.
 
         model     the model's name in the folder's name
         standard  options whose values the folder's name leaves out
         """
-        name = label(options.features, model, differences(options, standard), digest(content))
-        return cls(content, options.runs / dataset_name(options.dataset, options.name) / name)
+        name = label(
+            options.features, model, differences(options, standard), digest(content)
+        )
+        return cls(
+            content, options.runs / dataset_name(options.dataset, options.name) / name
+        )
 
     @property
     def hash(self) -> str:
@@ -78,7 +100,10 @@ def hashed_content(
     return {
         "version": HASH_VERSION,
         "options": exact,
-        "cache": {name: digest(fingerprints(keys, key).tolist()) for name, key in features.items()},
+        "cache": {
+            name: digest(fingerprints(keys, key).tolist())
+            for name, key in features.items()
+        },
         "clips": digest(labels.values.tolist()),
         **({"untimed": "all values"} if all_values else {}),
     }
@@ -90,17 +115,25 @@ def predictive_options(options: RunOptions) -> dict[str, Any]:
     PADDING=auto is left out; `exact_options` adds PADDING=drop if padding is dropped.
     """
     values = {name: getattr(options, name) for name in IDENTITY}
-    return {name: value for name, value in values.items() if (name, value) != ("padding", "auto")}
+    return {
+        name: value
+        for name, value in values.items()
+        if (name, value) != ("padding", "auto")
+    }
 
 
 def exact_options(
     options: RunOptions, model: Architecture, spec: InputSpec, augmenter: Augmenter
 ) -> dict[str, Any]:
-    """The options that can change predictions, each `auto` resolved if the machine does not decide it.
+    """The options that can change predictions, each `auto` resolved if the machine does
+    not decide it.
 
     DEVICE, PRECISION, THREADS and COMPILE stay `auto`.
     """
-    exact = predictive_options(options) | {"model": model.resolved, "augment": str(augmenter) or "none"}
+    exact = predictive_options(options) | {
+        "model": model.resolved,
+        "augment": str(augmenter) or "none",
+    }
     if model.kind.in_steps:
         exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
     exact.pop("padding", None)
@@ -108,31 +141,42 @@ def exact_options(
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:
-    """The last parts of a folder's name: the recipe, options that differ from `standard`, the tag."""
+    """The last parts of a folder's name: the recipe, options that differ from
+    `standard`, the tag.
+    """
     parts = [Path(options.recipe).stem] if options.recipe else []
     for name, value in predictive_options(options).items():
         if name not in PLACED and value != getattr(standard, name):
-            parts.append(f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}")
+            parts.append(
+                f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}"
+            )
     return [*parts, *([options.tag] if options.tag else [])]
 
 
 def training_command(options: RunOptions) -> list[str]:
     """The NAME=value words of this configuration, without the dataset and the seed."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
-    others = [name for name in (*predictive_options(options), "tag") if name not in (*PLACED, "seed")]
+    others = [
+        name
+        for name in (*predictive_options(options), "tag")
+        if name not in (*PLACED, "seed")
+    ]
     return [*named, *words(options, others)]
 
 
 def protocol(options: RunOptions, *, in_steps: bool, published_test: bool) -> str:
     """The protocol in words: tested and training clips, epochs, model selection.
 
-    in_steps        whether the model is trained in epochs; else it has an exact solution
+    in_steps        whether the model is trained in epochs; else it has an exact
+                    solution
     published_test  whether only the dataset's published test fold is tested
     """
     if options.val == "none":
         others, chosen = "the others", "last epoch"
     else:
-        aside = "the next fold" if options.val == "next" else "15 % of the training groups"
+        aside = (
+            "the next fold" if options.val == "next" else "15 % of the training groups"
+        )
         others = f"the others without {aside}, which validate"
         chosen = f"last epoch, and best epoch by {options.select}"
     task = "the dataset's test fold tested" if published_test else "each fold tested"

@@ -1,9 +1,11 @@
-"""`python -m train importance`: measure what each feature is worth, alone and beside the others.
+"""`python -m train importance`: measure what each feature is worth, alone and beside
+the others.
 
-A model on statistics of each clip, `linear` or `texture`, is fitted to every subset of up to eight features.
-If there are more, it is fitted to the subsets along antithetic permutations (Shapley values by sampling;
-Castro, Gómez and Tejada 2009). All features together are also fitted to parts of the training recordings. The
-statistics are computed once. Folds, clips and fits are those of `make train`: no fit uses test clips.
+A model on statistics of each clip, `linear` or `texture`, is fitted to every subset of
+up to eight features. If there are more, it is fitted to the subsets along antithetic
+permutations (Shapley values by sampling; Castro, Gómez and Tejada 2009). All features
+together are also fitted to parts of the training recordings. The statistics are
+computed once. Folds, clips and fits are those of `make train`: no fit uses test clips.
 
 Fits in the folder are not repeated, so a further feature costs only the new fits.
 """
@@ -27,7 +29,13 @@ from features_cache.names import parse_list, parse_set
 from features_cache.splits import draw_groups
 from results.bootstrap import fold_weights, recording_sums
 from results.config import ExtractionCost, SoundClass, digest, to_json
-from results.importance_folder import PARTS, SCORES, Fit, ImportanceConfig, ImportanceFolder
+from results.importance_folder import (
+    PARTS,
+    SCORES,
+    Fit,
+    ImportanceConfig,
+    ImportanceFolder,
+)
 from results.scores import Floats
 from results.shapley import linear_cka, sampled_shapley
 from results.tags import fold_ranks, jackknife_values, log_probabilities
@@ -41,8 +49,16 @@ from train.trainer import LinearTrainer, Trainer, draw_network
 
 MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
-MEASURES = {"shapley": "share", "alone": "alone", "lost": "lost without", "added": "added to best"}
-LEGEND = "nats a clip of log probability (points of {} in brackets); share is the Shapley value"
+MEASURES = {
+    "shapley": "share",
+    "alone": "alone",
+    "lost": "lost without",
+    "added": "added to best",
+}
+LEGEND = (
+    "nats a clip of log probability (points of {} in brackets); share is the Shapley"
+    " value"
+)
 
 
 def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
@@ -53,16 +69,28 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     shared = {name: getattr(options, name) for name in OF_A_RUN}
     groups = parse_list(options.features, open_cache(options).features)
     plan = make_plan(
-        RunOptions(**shared, features="+".join(str(channel) for group in groups for channel in group))
+        RunOptions(
+            **shared,
+            features="+".join(str(channel) for group in groups for channel in group),
+        )
     )
     channels = iter(plan.channels)  # with the cache's names: mel@n_mels=128 is mel
     names = ["+".join(str(next(channels)) for _ in group) for group in groups]
     if len(names) < 2 or len(set(names)) < len(names):
-        raise RequestError(f"FEATURES={options.features}: expected two or more different features")
-    if [entry.name for entry, _ in plan.model.members] not in [[name] for name in MODELS]:
-        raise RequestError(f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}")
+        raise RequestError(
+            f"FEATURES={options.features}: expected two or more different features"
+        )
+    if [entry.name for entry, _ in plan.model.members] not in [
+        [name] for name in MODELS
+    ]:
+        raise RequestError(
+            f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}"
+        )
     # separated by blanks, or by commas
-    wanted = [name.strip() for name in options.classes.split("," if "," in options.classes else None)]
+    wanted = [
+        name.strip()
+        for name in options.classes.split("," if "," in options.classes else None)
+    ]
     for name in wanted:
         if name not in plan.names:
             raise RequestError(nearest("class", name, plan.names))
@@ -70,49 +98,77 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
         raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
     if wanted:
         if plan.tags:
-            raise RequestError("CLASSES chooses clips by their one class; these have several labels or none")
-        plan = replace(plan, table=plan.table[plan.table[class_column(options.task)].isin(wanted)])
+            raise RequestError(
+                "CLASSES chooses clips by their one class; these have several labels or"
+                " none"
+            )
+        plan = replace(
+            plan, table=plan.table[plan.table[class_column(options.task)].isin(wanted)]
+        )
     fits = Fits(plan, names, options)
     folder = ImportanceFolder(fits.path, tuple(names))
-    with Lock(fits.path / ".lock", busy=f"{fits.path} is being filled by another process"):
+    with Lock(
+        fits.path / ".lock", busy=f"{fits.path} is being filled by another process"
+    ):
         if not fits.known() or folder.lacking:
             fits.load()
             fits.open_folder()
             while lacking := ImportanceFolder(folder.path, folder.chosen).lacking:
                 fits.fill(lacking)
         elif folder.features == list(folder.config.features):
-            (folder.path / "importance.json").touch()  # a report prefers the newest of equally large folders
+            # a report prefers the newest of equally large folders
+            (folder.path / "importance.json").touch()
     return ImportanceFolder(folder.path, folder.chosen)
 
 
 class Fits:
     """Fits to subsets of named features, over the folds of a plan with all of them."""
 
-    def __init__(self, plan: Plan, names: list[str], options: ImportanceOptions) -> None:
+    def __init__(
+        self, plan: Plan, names: list[str], options: ImportanceOptions
+    ) -> None:
         self.plan = plan
         self.names = names
         self.settings = {"permutations": options.permutations, "seed": options.seed}
-        self.stored = {name: [channel.stored for channel in parse_set(name)] for name in names}
-        self.feature = np.repeat(names, list(map(len, self.stored.values())))  # feature of each channel
+        self.stored = {
+            name: [channel.stored for channel in parse_set(name)] for name in names
+        }
+        # feature of each channel
+        self.feature = np.repeat(names, list(map(len, self.stored.values())))
         self.clips = measure_clips(plan, plan.table.index.to_numpy())
-        self.splits = {fold: plan.split(fold, self.clips.unusable) for fold in plan.folds}
+        self.splits = {
+            fold: plan.split(fold, self.clips.unusable) for fold in plan.folds
+        }
         for line in remarks(plan, self.splits, self.clips.unusable):
             tell(line)
         others = {
-            name: value for name, value in plan.identity.content["options"].items() if name != "features"
+            name: value
+            for name, value in plan.identity.content["options"].items()
+            if name != "features"
         }
-        sides = [[fold, list(split.train), list(split.test)] for fold, split in self.splits.items()]
+        sides = [
+            [fold, list(split.train), list(split.test)]
+            for fold, split in self.splits.items()
+        ]
         content = plan.identity.content
-        hashed = [others, content["clips"], sides, *filter(None, [content.get("untimed")])]
+        hashed = [
+            others,
+            content["clips"],
+            sides,
+            *filter(None, [content.get("untimed")]),
+        ]
         name = f"importance-{plan.model.name}-{digest(hashed)}"
         self.path = plan.options.runs / plan.dataset / name
         cached = content["cache"]
         self.fingerprints = {
-            name: digest([cached[channel] for channel in own]) for name, own in self.stored.items()
+            name: digest([cached[channel] for channel in own])
+            for name, own in self.stored.items()
         }
 
     def known(self) -> bool:
-        """Whether the folder has all these features, with the cache's values and the same settings."""
+        """Whether the folder has all these features, with the cache's values and the
+        same settings.
+        """
         if not (self.path / "importance.json").is_file():
             return False
         config = ImportanceFolder(self.path).config
@@ -124,45 +180,64 @@ class Fits:
         """Load the statistics of every fold's clips into memory."""
         plan = self.plan
         Compute().prepare()
-        folds = (load_fold(plan, fold, split, self.clips, "cpu") for fold, split in self.splits.items())
+        folds = (
+            load_fold(plan, fold, split, self.clips, "cpu")
+            for fold, split in self.splits.items()
+        )
         if not plan.model.kind.in_steps:
-            self.owner = np.repeat(
-                self.feature, plan.input.widths
-            )  # (D,) the feature of each number that the model reads
+            # (D,) the feature of each number that the model reads
+            self.owner = np.repeat(self.feature, plan.input.widths)
         else:
             network = draw_network(plan, 0)
             assert isinstance(network, TextureNet), "MODELS has no other network"
             texture = network.shift_invariant
-            # the network's order: the means of all channels, their deviations, their modulation spectra
+            # the network's order: the means of all channels, their deviations, their
+            # modulation spectra
             counts = BANDS, BANDS, texture.size - 2 * BANDS
-            values = [(self.feature[plane], rows * columns) for plane, rows, columns in texture.untimed]
+            values = [
+                (self.feature[plane], rows * columns)
+                for plane, rows, columns in texture.untimed
+            ]
             self.owner = np.concatenate(
-                [np.repeat(self.feature, count) for count in counts] + [np.repeat(*own) for own in values]
+                [np.repeat(self.feature, count) for count in counts]
+                + [np.repeat(*own) for own in values]
             )
-            folds = (data.computed_once(texture) for data in folds)  # feature maps of one fold at a time
+            # feature maps of one fold at a time
+            folds = (data.computed_once(texture) for data in folds)
         self.data = {data.fold: data for data in folds}
         self.tested = np.concatenate([data.test for data in self.data.values()])
 
     def statistics(self, fold: int) -> Resident:
-        """A copy of the fold's clips; its values (clips, D, 1, 1) are the numbers that the model reads."""
+        """A copy of the fold's clips; its values (clips, D, 1, 1) are the numbers that
+        the model reads.
+        """
         source = self.data[fold].source
         assert isinstance(source, Resident), "statistics are small enough for memory"
         return copy.copy(source)
 
     def open_folder(self) -> None:
-        """Write the folder's clips and configuration; drop the scores of features whose values changed.
+        """Write the folder's clips and configuration; drop the scores of features whose
+        values changed.
 
         The configuration stays if it has these features already.
         """
         plan = self.plan
         prints = self.fingerprints
         clips = plan.scored(self.tested, fold=plan.cache.clips["fold"])
-        replace_file(self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n"))
+        replace_file(
+            self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n")
+        )
         folder = ImportanceFolder(self.path)
-        known = dict(folder.config.fingerprints) if (self.path / "importance.json").is_file() else {}
+        known = (
+            dict(folder.config.fingerprints)
+            if (self.path / "importance.json").is_file()
+            else {}
+        )
         stale = {name for name, key in known.items() if prints.get(name, key) != key}
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(["features", "score", *clips["clip_id"]])
+        csv.writer(text, lineterminator="\n").writerow(
+            ["features", "score", *clips["clip_id"]]
+        )
         for fit, both in folder.scores.items():
             if not fit.features & stale:
                 write_scores(text, fit, both)
@@ -171,7 +246,14 @@ class Fits:
             return
         x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
         recordings = [
-            float(np.mean([self.trained_on(data, part)["group"].nunique() for data in self.data.values()]))
+            float(
+                np.mean(
+                    [
+                        self.trained_on(data, part)["group"].nunique()
+                        for data in self.data.values()
+                    ]
+                )
+            )
             for part in (*PARTS, "")
         ]
         config = ImportanceConfig(
@@ -186,11 +268,16 @@ class Fits:
             recordings=tuple(recordings),
             clips=len(plan.cache.clips),
             extraction={
-                name: ExtractionCost(**plan.cache.extraction_cost(own)) for name, own in self.stored.items()
+                name: ExtractionCost(**plan.cache.extraction_cost(own))
+                for name, own in self.stored.items()
             },
-            redundancy=tuple(map(tuple, linear_cka(x, self.owner, self.names).tolist())),
+            redundancy=tuple(
+                map(tuple, linear_cka(x, self.owner, self.names).tolist())
+            ),
         )
-        replace_file(self.path / "importance.json", json.dumps(to_json(config), indent=2) + "\n")
+        replace_file(
+            self.path / "importance.json", json.dumps(to_json(config), indent=2) + "\n"
+        )
 
     def fill(self, lacking: Sequence[Fit]) -> None:
         """Make these fits, and append the scores of each as soon as it is made."""
@@ -200,22 +287,31 @@ class Fits:
                 file.flush()
 
     def score(self, fit: Fit) -> Floats:
-        """A fit's scores of the test clips: (2, N), the rows of SCORES (see `results.importance_folder`)."""
-        probabilities = np.concatenate([self.answers(data, fit) for data in self.data.values()])
+        """A fit's scores of the test clips: (2, N), the rows of SCORES (see
+        `results.importance_folder`).
+        """
+        probabilities = np.concatenate(
+            [self.answers(data, fit) for data in self.data.values()]
+        )
         target = self.plan.targets[self.tested]
         if self.plan.tags:
             clips = self.plan.cache.clips.iloc[self.tested]
             _, recording = np.unique(clips["group"], return_inverse=True)
             folds = clips["fold"].to_numpy()
-            values = jackknife_values(target > 0, fold_ranks(probabilities, folds), recording)
+            values = jackknife_values(
+                target > 0, fold_ranks(probabilities, folds), recording
+            )
             weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
             logarithms = log_probabilities(target > 0, probabilities).mean(axis=1)
             return np.stack([np.exp(logarithms), (values / weights)[recording]])
         of_target = probabilities[np.arange(len(target)), target]
-        return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(float)
+        return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(
+            float
+        )
 
     def trained_on(self, data: FoldData, part: str) -> pd.DataFrame:
-        """The training clips of a fold, from one of PARTS of its recordings or, if `part` is empty, from all.
+        """The training clips of a fold, from one of PARTS of its recordings or, if
+        `part` is empty, from all.
 
         Parts are stratified, and each lies within the next larger one.
         """
@@ -228,22 +324,29 @@ class Fits:
     def answers(self, data: FoldData, fit: Fit) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them.
 
-        Without a feature, or without two classes to choose from, the probabilities are the classes' shares
-        of the training clips.
+        Without a feature, or without two classes to choose from, the probabilities are
+        the classes' shares of the training clips.
         """
         plan = self.plan
         clips = self.trained_on(data, fit.part)
         shares = plan.indicator(clips.index.to_numpy()).mean(axis=0)
         chosen = np.isin(self.owner, list(fit.features))
-        if not chosen.any() or np.isin(shares, [0, 1]).all():  # a part of the recordings may have one class
+        # a part of the recordings may have one class
+        if not chosen.any() or np.isin(shares, [0, 1]).all():
             return np.tile(shares.astype(np.float32), (len(data.test), 1))
         source = self.statistics(data.fold)
         source.values = source.values[:, chosen]
         own = np.isin(self.feature, list(fit.features))
-        channels = tuple(channel for channel, belongs in zip(plan.input.channels, own) if belongs)
-        network = draw_network(replace(plan, input=replace(plan.input, channels=channels)), data.fold)
+        channels = tuple(
+            channel for channel, belongs in zip(plan.input.channels, own) if belongs
+        )
+        network = draw_network(
+            replace(plan, input=replace(plan.input, channels=channels)), data.fold
+        )
         data = replace(data, source=source, train=clips.index.to_numpy())
-        trainer = (Trainer if plan.model.kind.in_steps else LinearTrainer)(data, network, Compute())
+        trainer = (Trainer if plan.model.kind.in_steps else LinearTrainer)(
+            data, network, Compute()
+        )
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.train_epoch(silent)
@@ -259,15 +362,21 @@ def write_scores(file: TextIO, fit: Fit, both: Floats) -> None:
 
 
 def summary(folder: ImportanceFolder) -> str:
-    """A table of MEASURES for each feature, as means over folds, the most important feature first."""
+    """A table of MEASURES for each feature, as means over folds, the most important
+    feature first.
+    """
     weights = fold_weights(folder.clips["fold"].to_numpy())
     gains, hits = (
-        {name: weights @ values for name, values in folder.contributions(score).items()} for score in SCORES
+        {name: weights @ values for name, values in folder.contributions(score).items()}
+        for score in SCORES
     )
     rows = [
         (
             folder.features[place],
-            *(f"{gains[name][place]:.3f} ({points(hits[name][place])})" for name in MEASURES),
+            *(
+                f"{gains[name][place]:.3f} ({points(hits[name][place])})"
+                for name in MEASURES
+            ),
         )
         for place in np.argsort(-gains["shapley"], kind="stable")
     ]
@@ -276,5 +385,8 @@ def summary(folder: ImportanceFolder) -> str:
     lines = [f"{folder.path}: {len(folder.clips)} test clips", table, legend]
     if orders := folder.permutations:
         error = sampled_shapley(folder.values(), folder.features, orders)[1].max()
-        lines.append(f"standard error of a share: {error:.3f} at most, from {len(orders)} permutations")
+        lines.append(
+            f"standard error of a share: {error:.3f} at most, from {len(orders)}"
+            " permutations"
+        )
     return "\n".join(lines)

@@ -1,4 +1,6 @@
-"""`python -m train list`: models with their sizes, augmentations, recipes, importance folders."""
+"""`python -m train list`: models with their sizes, augmentations, recipes, importance
+folders.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -23,10 +25,11 @@ Stages = list[tuple[str, tuple[int, ...]]]
 def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     """(parameters, multiply-adds of a clip, stages) for the sizes in the options.
 
-    Stages are the shape of the input and the shape after each layer, down to DEPTH, that changes it.
-    Multiply-adds count convolutions and linear layers, as papers do. RequestError if the network cannot take
-    the input. The network runs on the CPU: on the device `meta` torch would import its compiler, which takes
-    longer than everything else.
+    Stages are the shape of the input and the shape after each layer, down to DEPTH,
+    that changes it. Multiply-adds count convolutions and linear layers, as papers do.
+    RequestError if the network cannot take the input. The network runs on the CPU: on
+    the device `meta` torch would import its compiler, which takes longer than
+    everything else.
     """
     model = resolve(name)
     shape = channels, rows, frames = InputSpec.example(model.kind, options).shape
@@ -35,7 +38,8 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
 
     def note(place: str, layer: nn.Module, _: object, output: torch.Tensor) -> None:
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
-            operations.append(layer.weight[0].numel() * output[0].numel())  # (inputs of a group, *kernel)
+            # (inputs of a group, *kernel)
+            operations.append(layer.weight[0].numel() * output[0].numel())
         if place.count(".") < DEPTH and output.shape[1:] != stages[-1][1]:
             stages.append((place or "output", tuple(output.shape[1:])))
 
@@ -52,59 +56,106 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
             network(torch.zeros(1, *shape))
     except RuntimeError as error:
         raise model.unfit((rows, frames), error) from None
-    return sum(weight.numel() for weight in network.parameters()), sum(operations), stages
+    return (
+        sum(weight.numel() for weight in network.parameters()),
+        sum(operations),
+        stages,
+    )
 
 
-def uncomputed(layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object) -> torch.Tensor:
+def uncomputed(
+    layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object
+) -> torch.Tensor:
     """Zeros with the shape of a convolution's output."""
     paddings: tuple[int, ...] = layer.padding  # type: ignore[assignment]
     axes = zip(x.shape[2:], paddings, layer.kernel_size, layer.stride)
-    sizes = [(size + 2 * padding - kernel) // stride + 1 for size, padding, kernel, stride in axes]
+    sizes = [
+        (size + 2 * padding - kernel) // stride + 1
+        for size, padding, kernel, stride in axes
+    ]
     return x.new_zeros(len(x), layer.out_channels, *sizes)
 
 
 def overview(options: ListOptions) -> str:
-    """Tables of models, augmentations, recipes and importance folders, or the stages of one model."""
+    """Tables of models, augmentations, recipes and importance folders, or the stages of
+    one model.
+    """
     torch.set_num_threads(1)  # the work is too small to be shared among threads
     if options.name:
         parameters, operations, stages = describe_model(options.name, options)
         rows = [(name, "x".join(map(str, size))) for name, size in stages]
-        size = f"{count(parameters)} parameters, {count(operations)} multiply-adds a clip"
+        size = (
+            f"{count(parameters)} parameters, {count(operations)} multiply-adds a clip"
+        )
         summary = resolve(options.name).summary
-        return f"{options.name}: {summary}\n\n{text_table(rows, ('stage', 'shape'))}\n\n{size}"
+        return (
+            f"{options.name}:"
+            f" {summary}\n\n{text_table(rows, ('stage', 'shape'))}\n\n{size}"
+        )
     models = []
     for name, entry in sorted(all_models().items()):
         parameters, operations, _ = describe_model(name, options)
         settings = ",".join(f"{key}={value}" for key, value in entry.options.items())
         example = settings and f"{name}@{settings}"
-        models.append((name, entry.kind, count(parameters), count(operations), example, entry.summary))
+        models.append(
+            (
+                name,
+                entry.kind,
+                count(parameters),
+                count(operations),
+                example,
+                entry.summary,
+            )
+        )
     augments = [
-        (name, f"{entry.default:g}", f"{entry.maximum:g}", ", ".join(entry.kinds), entry.summary)
+        (
+            name,
+            f"{entry.default:g}",
+            f"{entry.maximum:g}",
+            ", ".join(entry.kinds),
+            entry.summary,
+        )
         for name, entry in sorted(AUGMENTS.items())
     ]
     inputs = []
     for name, kind in KINDS.items():
-        size = "x".join(str(length) for length in InputSpec.example(kind, options).shape if length > 1)
+        size = "x".join(
+            str(length)
+            for length in InputSpec.example(kind, options).shape
+            if length > 1
+        )
         inputs.append(f"{name}: {size}{kind.unit}")
     parts = [
         f"Models ({', '.join(inputs)}; {options.classes} classes)",
-        text_table(models, ("name", "takes", "parameters", "multiply-adds", "options", "")),
+        text_table(
+            models, ("name", "takes", "parameters", "multiply-adds", "options", "")
+        ),
         "Augmentations (AUGMENT=name=strength,…)",
         text_table(augments, ("name", "default", "maximum", "for", "")),
         "Recipes (RECIPE=name)",
-        text_table([(name, recipes.description(name)) for name in recipes.names()], ("name", "")),
+        text_table(
+            [(name, recipes.description(name)) for name in recipes.names()],
+            ("name", ""),
+        ),
         *importance_folders(options.runs),
-        f"{make_command('train list', 'NAME')} shows the shape after each layer that changes it",
+        (
+            f"{make_command('train list', 'NAME')} shows the shape after each layer"
+            " that changes it"
+        ),
     ]
     return "\n\n".join(parts)
 
 
 def importance_folders(runs: Path) -> list[str]:
-    """The heading and the table of the importance folders; an empty list if there is none."""
+    """The heading and the table of the importance folders; an empty list if there is
+    none.
+    """
     rows = [
         (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
         for folder in find_importance(runs)
     ]
     table = text_table(rows, ("folder", "model", "features"))
-    title = f"Importance (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
+    title = (
+        f"Importance (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
+    )
     return [title, table] if rows else []

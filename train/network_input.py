@@ -1,14 +1,17 @@
 """A network's input, made from the stored values of a run's channels.
 
-`InputSpec` describes it for one run. The plan makes it, run.json keeps it, bundles and the ONNX export
-restore it, and training, prediction, listening and own loops call `InputSpec.prepare`.
+`InputSpec` describes it for one run. The plan makes it, run.json keeps it, bundles and
+the ONNX export restore it, and training, prediction, listening and own loops call
+`InputSpec.prepare`.
 
-An input kind (image, wave, vector, linear) is one function under the decorator `input_kind`. Its entry holds
-what depends on the kind: the plan, the command line, the export and `train list` read it.
+An input kind (image, wave, vector, linear) is one function under the decorator
+`input_kind`. Its entry holds what depends on the kind: the plan, the command line, the
+export and `train list` read it.
 
-Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B, D, H, W). `filled`
-(B,) is the share of the duration that each clip fills; the rest is padding after its end. torch is imported
-only when values are prepared: a run is planned without it.
+Conventions. Stored values of a channel are (B, rows, frames). A network's input is (B,
+D, H, W). `filled` (B,) is the share of the duration that each clip fills; the rest is
+padding after its end. torch is imported only when values are prepared: a run is planned
+without it.
 """
 
 from __future__ import annotations
@@ -33,12 +36,14 @@ if TYPE_CHECKING:
     from features_cache import Cache
 
 LARGEST = 60_000.0  # float16 ends at 65,504
-MUCH_PADDING = 0.2  # share of padding in the clips' time above which PADDING=auto drops padding
+# share of padding in the clips' time above which PADDING=auto drops padding
+MUCH_PADDING = 0.2
 
 Shape = tuple[int, int]  # rows, frames
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.floating]  # any precision
-Untimed = tuple[tuple[int, int, int], ...]  # (plane, rows, columns) of channels whose columns are not time
+# (plane, rows, columns) of channels whose columns are not time
+Untimed = tuple[tuple[int, int, int], ...]
 
 
 class InputChannel(NamedTuple):
@@ -54,7 +59,12 @@ class InputChannel(NamedTuple):
         """The channel of a description in run.json."""
         first, last = described.rows
         timed = is_time(described.frame_unit)
-        return cls(parse_channel(described.stored).name, last - first + 1, described.frames, timed)
+        return cls(
+            parse_channel(described.stored).name,
+            last - first + 1,
+            described.frames,
+            timed,
+        )
 
     @property
     def columns(self) -> int:
@@ -67,7 +77,8 @@ class InputChannel(NamedTuple):
         return 2 * self.rows if self.timed else self.rows * self.columns
 
 
-MEL = InputChannel("mel", rows=128, frames=431, timed=True)  # the example of `train list`
+# the example of `train list`
+MEL = InputChannel("mel", rows=128, frames=431, timed=True)
 
 
 def describe(cache: Cache, channel: Channel) -> StoredChannel:
@@ -78,21 +89,26 @@ def describe(cache: Cache, channel: Channel) -> StoredChannel:
     return StoredChannel(**values, rows=channel.rows or (0, feature.rows - 1))
 
 
-def stored_channels(cache: Cache, channels: Sequence[Channel]) -> tuple[InputChannel, ...]:
+def stored_channels(
+    cache: Cache, channels: Sequence[Channel]
+) -> tuple[InputChannel, ...]:
     """These channels as the cache stores them, their ranges of rows applied."""
     return tuple(InputChannel.of(describe(cache, channel)) for channel in channels)
 
 
-# ---- kinds of input -------------------------------------------------------------------------------------
+# ---- kinds of input
+# -------------------------------------------------------------------------------------
 
 Prepare = Callable[["Tensor", InputChannel, Shape], "Tensor"]  # (values, channel, grid)
 
 
 @dataclass(frozen=True)
 class InputKind:
-    """The form in which models of one kind read channels; `input_kind` describes the fields.
+    """The form in which models of one kind read channels; `input_kind` describes the
+    fields.
 
-    Some options apply only if `in_steps`, `resized`, `droppable` or `views` is true; other runs ignore them.
+    Some options apply only if `in_steps`, `resized`, `droppable` or `views` is true;
+    other runs ignore them.
     """
 
     name: str
@@ -122,7 +138,9 @@ class InputKind:
         text = self.grid or option
         if text != "native":
             return parse_grid(text)
-        return max(channel.rows for channel in channels), max(channel.frames for channel in channels)
+        return max(channel.rows for channel in channels), max(
+            channel.frames for channel in channels
+        )
 
 
 KINDS: Registry[InputKind] = Registry("input kind")
@@ -131,30 +149,41 @@ KINDS: Registry[InputKind] = Registry("input kind")
 def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     """Decorator: enter a kind under its function's name.
 
-    The function takes one channel's values (B, rows, frames) in float32, the channel, and the grid; it
-    returns (B, width, *grid). The values have no padding if the run drops it. The export traces the function,
-    which therefore uses only torch operations that ONNX has.
+    The function takes one channel's values (B, rows, frames) in float32, the channel,
+    and the grid; it returns (B, width, *grid). The values have no padding if the run
+    drops it. The export traces the function, which therefore uses only torch operations
+    that ONNX has.
 
     takes, accepts  the channels that the kind takes, in words and as a test
     width           the number of the input's planes that a channel gives; 1 by default
-    grid            rows x frames of the input, or `native` for the largest channel's; by default GRID's
-    standardised    whether values are standardised first and rounded to float16 last; if not, the input is
+    grid            rows x frames of the input, or `native` for the largest channel's;
+                    by default GRID's
+    standardised    whether values are standardised first and rounded to float16 last;
+                    if not, the input is
                     float32
-    in_steps        whether its models are trained step by step; others have an exact solution
-    summarised      whether a channel of several columns enters by the numbers of `over_columns`
+    in_steps        whether its models are trained step by step; others have an exact
+                    solution
+    summarised      whether a channel of several columns enters by the numbers of
+                    `over_columns`
     droppable       whether padding can be left out
     views           whether TTA can shift or crop its input
-    reads_padding   whether its models read from padding how long a clip is; PADDING=auto then keeps padding
+    reads_padding   whether its models read from padding how long a clip is;
+                    PADDING=auto then keeps padding
     augment         the meaning of AUGMENT=auto
-    augmented_as    the kind whose augmentations it shares: image, wave or vector; empty for no augmentation
-    example, unit   the channels with which `train list` counts, and the unit of their numbers there
+    augmented_as    the kind whose augmentations it shares: image, wave or vector; empty
+                    for no augmentation
+    example, unit   the channels with which `train list` counts, and the unit of their
+                    numbers there
     """
-    return KINDS.register(entry=lambda prepare: InputKind(prepare.__name__, prepare, **traits))
+    return KINDS.register(
+        entry=lambda prepare: InputKind(prepare.__name__, prepare, **traits)
+    )
 
 
 @input_kind(
     takes="feature maps, no waveform and no vector (one frame)",
-    accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,  # a vector would be stripes
+    # a vector would be stripes
+    accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
     augment="shift,gain",
     augmented_as="image",
     example=lambda options: (MEL,) * options.channels,
@@ -209,10 +238,12 @@ def linear(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
 
 
 def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
-    """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row over time.
+    """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row
+    over time.
 
-    If the columns are not time, the numbers are all values, with neighbouring columns of a large feature map
-    averaged. Sums over time are in float64: in float32 a long row would lose its deviation.
+    If the columns are not time, the numbers are all values, with neighbouring columns
+    of a large feature map averaged. Sums over time are in float64: in float32 a long
+    row would lose its deviation.
     """
     import torch
 
@@ -220,24 +251,34 @@ def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
         means = torch.from_numpy(column_means(channel.rows, channel.frames))
         return (values @ means).flatten(1)[..., None]
     values = values.double()
-    statistics = [values.mean(2, keepdim=True), values.std(2, correction=0, keepdim=True)]
+    statistics = [
+        values.mean(2, keepdim=True),
+        values.std(2, correction=0, keepdim=True),
+    ]
     return torch.cat(statistics, dim=1).float()
 
 
 def resize(values: Tensor, grid: Shape) -> Tensor:
-    """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid is coarser."""
+    """(B, rows, frames) to (B, *grid): linear between values, averaged where the grid
+    is coarser.
+    """
     import torch
 
-    if torch.onnx.is_in_onnx_export():  # few runtimes can average: each axis is multiplied by a matrix
+    # few runtimes can average: each axis is multiplied by a matrix
+    if torch.onnx.is_in_onnx_export():
         (rows, frames), (_, stored_rows, stored_frames) = grid, values.shape
         return resizing(stored_rows, rows).T @ values @ resizing(stored_frames, frames)
     if values.shape[1:] == grid:
         return values
-    return torch.nn.functional.interpolate(values[:, None], grid, mode="bilinear", antialias=True)[:, 0]
+    return torch.nn.functional.interpolate(
+        values[:, None], grid, mode="bilinear", antialias=True
+    )[:, 0]
 
 
 def resizing(length: int, wanted: int) -> Tensor:
-    """(length, wanted): the triangular weights of `length` values in each of the `wanted` ones."""
+    """(length, wanted): the triangular weights of `length` values in each of the
+    `wanted` ones.
+    """
     import torch
 
     places = torch.arange(length, dtype=torch.float32) + 0.5
@@ -247,15 +288,17 @@ def resizing(length: int, wanted: int) -> Tensor:
     return weights / weights.sum(0)
 
 
-# ---- one run's input ------------------------------------------------------------------------------------
+# ---- one run's input
+# ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The standardisation of a channel's values (rows, frames): (values - centre) / scale.
+    """The standardisation of a channel's values (rows, frames): (values - centre) /
+    scale.
 
-    centre and scale are (rows,), or (1,) for the whole feature. With norm `clip` each clip has its own mean
-    and deviation, and scale is the smallest deviation allowed.
+    centre and scale are (rows,), or (1,) for the whole feature. With norm `clip` each
+    clip has its own mean and deviation, and scale is the smallest deviation allowed.
     """
 
     norm: str
@@ -266,20 +309,30 @@ class Statistics:
         """(B, rows, frames) float32 standardised, as a new tensor."""
         import torch
 
-        centre, scale = (torch.from_numpy(side)[:, None] for side in (self.centre, self.scale))
+        centre, scale = (
+            torch.from_numpy(side)[:, None] for side in (self.centre, self.scale)
+        )
         if self.norm == "clip":
             exact = values.double()
             centre = exact.mean((1, 2), keepdim=True).float()
-            scale = torch.maximum(exact.std((1, 2), correction=0, keepdim=True).float(), scale)
+            scale = torch.maximum(
+                exact.std((1, 2), correction=0, keepdim=True).float(), scale
+            )
         return (values - centre) / scale
 
     def state(self) -> dict[str, Any]:
         """Plain lists for a checkpoint; `Statistics.restore` reads them."""
-        return {"norm": self.norm, "centre": self.centre.tolist(), "scale": self.scale.tolist()}
+        return {
+            "norm": self.norm,
+            "centre": self.centre.tolist(),
+            "scale": self.scale.tolist(),
+        }
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Statistics:
-        centre, scale = (np.array(state[side], np.float32, ndmin=1) for side in ("centre", "scale"))
+        centre, scale = (
+            np.array(state[side], np.float32, ndmin=1) for side in ("centre", "scale")
+        )
         return cls(state["norm"], centre, scale)
 
 
@@ -304,10 +357,12 @@ class InputSpec:
         """The input that GRID and PADDING ask for.
 
         filled         (N,) the share of the duration that each clip of the run fills
-        reads_padding  whether the model reads a clip's length from padding; PADDING=auto then keeps padding
+        reads_padding  whether the model reads a clip's length from padding;
+                       PADDING=auto then keeps padding
         """
         short = filled.min() < 1 and any(channel.frames > 1 for channel in channels)
-        # padding is not dropped with altered copies: their sound may lie elsewhere in it
+        # padding is not dropped with altered copies: their sound may lie elsewhere in
+        # it
         droppable = short and kind.droppable and not options.copies
         much = not reads_padding and 1 - filled.mean() > MUCH_PADDING
         wanted = options.padding == "drop" or (options.padding == "auto" and much)
@@ -318,13 +373,17 @@ class InputSpec:
     def example(cls, kind: InputKind, options: ListOptions) -> InputSpec:
         """The input for which `train list` counts models of this kind."""
         channels = kind.example(options)
-        return cls(kind, channels, kind.chosen_grid(channels, options.grid), drop_padding=False)
+        return cls(
+            kind, channels, kind.chosen_grid(channels, options.grid), drop_padding=False
+        )
 
     @classmethod
     def restore(cls, kind: InputKind, config: RunConfig) -> InputSpec:
         """The input of a trained run, from its run.json."""
         channels = tuple(map(InputChannel.of, config.channels))
-        return cls(kind, channels, parse_grid(config.grid), config.options.padding == "drop")
+        return cls(
+            kind, channels, parse_grid(config.grid), config.options.padding == "drop"
+        )
 
     @property
     def widths(self) -> list[int]:
@@ -343,7 +402,9 @@ class InputSpec:
 
     @property
     def untimed(self) -> Untimed:
-        """(plane, rows, columns) of each channel of an image whose columns are not time."""
+        """(plane, rows, columns) of each channel of an image whose columns are not
+        time.
+        """
         height, width = self.grid
         return tuple(
             (plane, min(channel.rows, height), min(channel.columns, width))
@@ -352,30 +413,47 @@ class InputSpec:
         )
 
     def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
-        """(B,) number of frames that are read: all, or if padding is dropped those that a clip fills.
+        """(B,) number of frames that are read: all, or if padding is dropped those that
+        a clip fills.
 
-        Columns that are not time are all read. A clip fills at least two frames, if the channel has two.
+        Columns that are not time are all read. A clip fills at least two frames, if the
+        channel has two.
         """
         frames = channel.frames
         if not (self.drop_padding and channel.timed):
             return np.full(len(filled), frames)
         return np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)
 
-    def prepare(self, values: Sequence[Numbers], statistics: Sequence[Statistics], filled: Floats) -> Tensor:
-        """The stored values of every channel as (B, D, H, W): float16, or float32 if not standardised."""
+    def prepare(
+        self,
+        values: Sequence[Numbers],
+        statistics: Sequence[Statistics],
+        filled: Floats,
+    ) -> Tensor:
+        """The stored values of every channel as (B, D, H, W): float16, or float32 if
+        not standardised.
+        """
         import torch
 
         def compute(channel: InputChannel, how: Statistics, own: Numbers) -> Numbers:
-            return self.prepare_channel(channel, how, torch.from_numpy(own.astype(np.float32))).numpy()
+            return self.prepare_channel(
+                channel, how, torch.from_numpy(own.astype(np.float32))
+            ).numpy()
 
         parts = [
-            by_length(own, self.own_frames(channel, filled), partial(compute, channel, how))
+            by_length(
+                own, self.own_frames(channel, filled), partial(compute, channel, how)
+            )
             for channel, how, own in zip(self.channels, statistics, values, strict=True)
         ]
         return torch.from_numpy(np.concatenate(parts, axis=1))
 
-    def prepare_channel(self, channel: InputChannel, statistics: Statistics, values: Tensor) -> Tensor:
-        """One channel's (B, rows, frames) float32, without dropped padding, as (B, width, H, W)."""
+    def prepare_channel(
+        self, channel: InputChannel, statistics: Statistics, values: Tensor
+    ) -> Tensor:
+        """One channel's (B, rows, frames) float32, without dropped padding, as (B,
+        width, H, W).
+        """
         if not self.kind.standardised:
             return self.kind.prepare(values, channel, self.grid)
         x = self.kind.prepare(statistics.apply(values), channel, self.grid)
@@ -385,9 +463,14 @@ class InputSpec:
 def by_length(
     values: Numbers, own_frames: NDArray[np.intp], compute: Callable[[Numbers], Numbers]
 ) -> Numbers:
-    """Apply `compute` to clips of equal length together: (B, rows, frames) to (B, …)."""
+    """Apply `compute` to clips of equal length together: (B, rows, frames) to (B,
+    …).
+    """
     if (own_frames == values.shape[2]).all():
         return compute(values)
-    parts = [compute(values[own_frames == frames, :, :frames]) for frames in np.unique(own_frames)]
+    parts = [
+        compute(values[own_frames == frames, :, :frames])
+        for frames in np.unique(own_frames)
+    ]
     sorted_by_length = own_frames.argsort(kind="stable")
     return np.concatenate(parts)[sorted_by_length.argsort()]

@@ -12,7 +12,8 @@ from torch import nn
 from train.options import RunOptions
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
-AVERAGE_RAMP = 10  # step n keeps at most (1 + n) / (10 + n) of the average, to forget the first steps
+# step n keeps at most (1 + n) / (10 + n) of the average, to forget the first steps
+AVERAGE_RAMP = 10
 
 
 def smoothed_loss(
@@ -25,37 +26,51 @@ def smoothed_loss(
 ) -> torch.Tensor:
     """Mean cross-entropy of all members' logits (B, M, K) against targets y (B, K).
 
-    The classes share `smoothing` of a target evenly (Szegedy et al. 2016).
-    Class weights (K,) weigh each clip by the classes of its target. torch would weigh each class's term of
-    the cross-entropy, which pulls a clip towards the rare classes that smoothing adds to its target.
-    With `tags` the loss is the mean binary cross-entropy, positive targets weighted by `weight`.
+    The classes share `smoothing` of a target evenly (Szegedy et al. 2016). Class
+    weights (K,) weigh each clip by the classes of its target. torch would weigh each
+    class's term of the cross-entropy, which pulls a clip towards the rare classes that
+    smoothing adds to its target. With `tags` the loss is the mean binary cross-entropy,
+    positive targets weighted by `weight`.
     """
     logits = members.flatten(0, 1)
     smooth = y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
     targets = smooth[:, None].expand_as(members).flatten(0, 1)
     if tags:
-        return nn.functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=weight)
+        return nn.functional.binary_cross_entropy_with_logits(
+            logits, targets, pos_weight=weight
+        )
     if weight is None:
         return nn.functional.cross_entropy(logits, targets)
-    each = nn.functional.cross_entropy(logits, targets, reduction="none").view(members.shape[:2])
+    each = nn.functional.cross_entropy(logits, targets, reduction="none").view(
+        members.shape[:2]
+    )
     return ((y @ weight)[:, None] * each).mean()
 
 
 def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
-    """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and biases."""
+    """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and
+    biases.
+    """
     weights = list(network.parameters())
     groups = [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": options.resolved_decay},
-        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [weight for weight in weights if weight.ndim > 1],
+            "weight_decay": options.resolved_decay,
+        },
+        {
+            "params": [weight for weight in weights if weight.ndim <= 1],
+            "weight_decay": 0.0,
+        },
     ]
-    fused = weights[0].device.type in ("cpu", "cuda")  # one pass over the weights: 5 ms a step instead of 25
+    # one pass over the weights: 5 ms a step instead of 25
+    fused = weights[0].device.type in ("cpu", "cuda")
     kind: type[torch.optim.Optimizer] = torch.optim.AdamW
     settings = {}
     if options.optimizer == "sgd":
         kind = torch.optim.SGD
         settings = {"momentum": options.momentum, "nesterov": options.momentum > 0}
-    # torch wraps these methods to keep torch.compile away from them. The wrapper imports the compiler, which
-    # takes more than a second and is not needed here.
+    # torch wraps these methods to keep torch.compile away from them. The wrapper
+    # imports the compiler, which takes more than a second and is not needed here.
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
     plain["step"] = torch.no_grad()(plain["step"])
     return type(kind.__name__, (kind,), plain)(groups, lr=1.0, fused=fused, **settings)
@@ -66,22 +81,34 @@ def cosine(begin: float, end: float, share: float) -> float:
 
 
 def onecycle(share: float) -> float:
-    """PyTorch's defaults, after Smith and Topin 2018: a rise for three tenths, then a fall to almost 0."""
-    return cosine(1 / 25, 1, share / 0.3) if share < 0.3 else cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
+    """PyTorch's defaults, after Smith and Topin 2018: a rise for three tenths, then a
+    fall to almost 0.
+    """
+    return (
+        cosine(1 / 25, 1, share / 0.3)
+        if share < 0.3
+        else cosine(1, 1 / 250_000, (share - 0.3) / 0.7)
+    )
 
 
-# Share of the training done, 0 to 1 -> share of LR. EarlyStopping lowers the rate on a plateau.
+# Share of the training done, 0 to 1 -> share of LR. EarlyStopping lowers the rate on a
+# plateau.
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "onecycle": onecycle,
     "cosine": lambda share: cosine(1, 0, share),
-    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),  # like ResNet on CIFAR
+    # like ResNet on CIFAR
+    "step": lambda share: 0.1 ** sum(share >= milestone for milestone in (0.5, 0.75)),
     "plateau": lambda share: 1.0,
     "constant": lambda share: 1.0,
 }
 
 
-def learning_rate(options: RunOptions, epoch_steps: int, step: int, reductions: int = 0) -> float:
-    """The learning rate at a step of a fold, counted from 0, after `reductions` on plateaus."""
+def learning_rate(
+    options: RunOptions, epoch_steps: int, step: int, reductions: int = 0
+) -> float:
+    """The learning rate at a step of a fold, counted from 0, after `reductions` on
+    plateaus.
+    """
     warmup = round(epoch_steps * options.warmup)
     if step < warmup:
         return options.resolved_lr * (step + 1) / warmup
@@ -91,20 +118,24 @@ def learning_rate(options: RunOptions, epoch_steps: int, step: int, reductions: 
 
 @dataclass
 class EarlyStopping:
-    """Follows one validation score: which epoch was best, when a plateau lowers the rate, when to stop.
+    """Follows one validation score: which epoch was best, when a plateau lowers the
+    rate, when to stop.
 
     A checkpoint keeps `vars` of it.
     """
 
     select: str
     patience: int  # 0: never stop
-    on_plateau: bool  # lower the rate after patience/3 epochs without a better score, or 5
+    # lower the rate after patience/3 epochs without a better score, or 5
+    on_plateau: bool
     best: float = math.nan
     since: int = 0  # epochs without a better score
     lowered: int = 0
 
     def update(self, score: float) -> bool:
-        """Take an epoch's score; returns whether it is better than every earlier one."""
+        """Take an epoch's score; returns whether it is better than every earlier
+        one.
+        """
         better = score < self.best if self.select == "val_loss" else score > self.best
         if math.isnan(self.best) or better:
             self.best = score
@@ -121,7 +152,9 @@ class EarlyStopping:
 
 
 class WeightAverage:
-    """Moving average of a network's weights and batch statistics; `network` itself if `kept` is 0."""
+    """Moving average of a network's weights and batch statistics; `network` itself if
+    `kept` is 0.
+    """
 
     def __init__(self, network: nn.Module, kept: float) -> None:
         self.trained, self.kept, self.updates = network, kept, 0

@@ -1,6 +1,7 @@
 """The options of this package's commands, with each default written once.
 
-Options that can change predictions are in `results/training_options.py`, because run.json keeps them.
+Options that can change predictions are in `results/training_options.py`, because
+run.json keeps them.
 """
 
 import dataclasses
@@ -28,18 +29,24 @@ LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
 class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
-    """One run: one feature set and one model, trained once for each test fold or for those of FOLDS."""
+    """One run: one feature set and one model, trained once for each test fold or for
+    those of FOLDS.
+    """
 
-    folds: tuple[int, ...] = option((), "test folds to train, all by default; later calls may add others")
+    folds: tuple[int, ...] = option(
+        (), "test folds to train, all by default; later calls may add others"
+    )
     recipe: str = option(
         "",
-        "named setting, or a .txt file of your own: its values replace the defaults of other options",
+        "named setting, or a .txt file of your own: its values replace the defaults of"
+        " other options",
         expands=recipe_words,
     )
     curve: int = of_networks(
         20,
-        "how often the test fold is scored for the learning curve, less often if that would cost more than a "
-        "tenth of the training; no choice uses these scores; 0 scores at the end only",
+        "how often the test fold is scored for the learning curve, less often if that"
+        " would cost more than a tenth of the training; no choice uses these scores; 0"
+        " scores at the end only",
         least=0,
     )
     resident: Literal["auto", "gpu", "ram", "stream"] = of_networks(
@@ -47,47 +54,68 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     )
     retrain: bool = option(
         False,
-        "train a run of other clips or feature values again in its place; the old one stays until the new "
-        "one is finished",
+        "train a run of other clips or feature values again in its place; the old one"
+        " stays until the new one is finished",
         in_sweep=False,
     )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")
-    tracker_dir: str = of_networks("", "folder of the tracker's files; by default inside the run folder")
+    tracker_dir: str = of_networks(
+        "", "folder of the tracker's files; by default inside the run folder"
+    )
 
     @property
     def resolved_lr(self) -> float:
         """LR, or the default of the optimiser."""
-        return {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
+        return (
+            {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
+        )
 
     @property
     def resolved_decay(self) -> float:
         """DECAY, or the default of the optimiser."""
-        return {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer] if self.decay is None else self.decay
+        return (
+            {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]
+            if self.decay is None
+            else self.decay
+        )
 
 
 FIELDS = fields(RunOptions)
 IDENTITY = tuple(fields(TrainingOptions))
-# Options that a sweep takes as lists, besides FEATURES: recipes first, seeds of one configuration last.
+# Options that a sweep takes as lists, besides FEATURES: recipes first, seeds of one
+# configuration last.
 SWEPT = (
     "recipe",
-    *(name for name in IDENTITY if FIELDS[name].metadata.get("in_sweep", True) and name != "seed"),
+    *(
+        name
+        for name in IDENTITY
+        if FIELDS[name].metadata.get("in_sweep", True) and name != "seed"
+    ),
     "seed",
 )
 
 
 def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
-    """`128x216` as rows and frames; RequestError that names the option `name` for anything else."""
+    """`128x216` as rows and frames; RequestError that names the option `name` for
+    anything else.
+    """
     rows, _, frames = text.partition("x")
-    if not (rows.isdecimal() and frames.isdecimal() and 0 < int(rows) * int(frames) <= LARGEST_GRID):
+    if not (
+        rows.isdecimal()
+        and frames.isdecimal()
+        and 0 < int(rows) * int(frames) <= LARGEST_GRID
+    ):
         expected = f"rows x frames, as in 128x216, at most {LARGEST_GRID:,} values"
         raise RequestError(f"{name}={text}: expected {expected}")
     return int(rows), int(frames)
 
 
 def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
-    """A number from 0 to `most`; RequestError with the sentence `refusal` for anything else."""
+    """A number from 0 to `most`; RequestError with the sentence `refusal` for anything
+    else.
+    """
     try:
         number = float(text)
     except ValueError:
@@ -100,13 +128,17 @@ def parse_number(text: str, refusal: str, most: float = 1.0) -> float:
 class SweepOptions(Options):
     """Several runs: every combination of the values given.
 
-    RECIPE, FEATURES and the options that can change predictions take lists, except DEVICE and SKIP_TEST.
+    RECIPE, FEATURES and the options that can change predictions take lists, except
+    DEVICE and SKIP_TEST.
 
-    make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001 0.002"
+    make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001
+    0.002"
     """
 
     shared = RunOptions
-    max: int = option(1, "most named features in one set: 2 adds every pair", least=1, most=10)
+    max: int = option(
+        1, "most named features in one set: 2 adds every pair", least=1, most=10
+    )
     yes: bool = option(False, "start more than 100 runs without asking")
     given: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """field -> text of a run's option, or of a list of its values"""
@@ -118,36 +150,57 @@ class SweepOptions(Options):
         return dataclasses.replace(super().build(own), given=of_runs)
 
     def runs(self) -> list[RunOptions]:
-        """Every combination of the lists, parsed as a run with its recipe; FEATURES stay as given."""
+        """Every combination of the lists, parsed as a run with its recipe; FEATURES
+        stay as given.
+        """
         lists = {
-            name: dict.fromkeys(self.given[name].split() or [""]) for name in SWEPT if name in self.given
+            name: dict.fromkeys(self.given[name].split() or [""])
+            for name in SWEPT
+            if name in self.given
         }
         combinations = itertools.product(*lists.values())
-        return [RunOptions.build({**self.given, **dict(zip(lists, values))}) for values in combinations]
+        return [
+            RunOptions.build({**self.given, **dict(zip(lists, values))})
+            for values in combinations
+        ]
 
 
 class ImportanceOptions(DatasetOptions, RunsOptions):
-    """The worth of each feature, alone and beside the others, from a small model fitted to subsets of them.
+    """The worth of each feature, alone and beside the others, from a small model fitted
+    to subsets of them.
 
     make importance FEATURES="mel mfcc chroma contrast"
     """
 
-    features: str = option("mel mfcc chroma", "features, or sets joined by + that count as one; all, small")
-    model: str = option("linear", "linear or texture, perhaps with its own options: linear@C=1")
+    features: str = option(
+        "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
+    )
+    model: str = option(
+        "linear", "linear or texture, perhaps with its own options: linear@C=1"
+    )
     task: Task = option("classes", "labels to predict: classes, or their categories")
-    classes: str = option("", "classes to compare, separated by blanks or commas; all by default")
+    classes: str = option(
+        "", "classes to compare, separated by blanks or commas; all by default"
+    )
     epochs: int = option(40, "epochs of MODEL=texture", least=1)
-    permutations: int = option(20, "pairs of an order and its reverse, for more than eight features", least=2)
-    seed: int = option(0, "seed of permutations, parts of the recordings and texture's weights", **SEED)
+    permutations: int = option(
+        20, "pairs of an order and its reverse, for more than eight features", least=2
+    )
+    seed: int = option(
+        0, "seed of permutations, parts of the recordings and texture's weights", **SEED
+    )
 
 
 class EpochOptions(RunsOptions):
     """A run, and the epoch of its weights."""
 
-    run: str = option("last", "a run's name, path or unique prefix, or last", positional=True)
+    run: str = option(
+        "last", "a run's name, path or unique prefix, or last", positional=True
+    )
     selection: Literal["auto", "last", "best"] = option(
         "auto",
-        "weights of the last epoch, or of the best by validation; auto is the best if VAL chose one",
+        "weights of the last epoch, or of the best by validation; auto is the best if"
+        " VAL chose one",
     )
 
 
@@ -155,27 +208,32 @@ class TrainedOptions(EpochOptions):
     """A trained model, and the device that computes."""
 
     run: str = option(
-        "last", "a run's name, path or unique prefix, last, or a bundle's file", positional=True
+        "last",
+        "a run's name, path or unique prefix, last, or a bundle's file",
+        positional=True,
     )
-    dataset: str = option("", "dataset of the runs that RUN chooses from; all by default")
+    dataset: str = option(
+        "", "dataset of the runs that RUN chooses from; all by default"
+    )
     device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
     threads: str = option("auto", "threads of the network's arithmetic on a CPU")
     window: float = option(
         0.0,
-        "seconds of audio in one prediction, padded like a short clip; 0 for the length of a training clip, "
-        "the median if many were padded",
+        "seconds of audio in one prediction, padded like a short clip; 0 for the length"
+        " of a training clip, the median if many were padded",
         least=0,
     )
     gate: float | None = option(
         None,
-        "level in dB of full scale, such as -50; a window that is never louder gets no answer",
+        "level in dB of full scale, such as -50; a window that is never louder gets no"
+        " answer",
         least=-200,
         most=0,
     )
     reject: str = option(
         "",
-        "probability below which there is no answer, such as 0.7; auto for the one fitted to the run's "
-        "validation clips",
+        "probability below which there is no answer, such as 0.7; auto for the one"
+        " fitted to the run's validation clips",
     )
 
 
@@ -185,36 +243,44 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     make predict RUN=last AUDIO=recording.wav
     """
 
-    audio: Path | None = option(None, "audio file, or a folder of them with its sub-folders")
+    audio: Path | None = option(
+        None, "audio file, or a folder of them with its sub-folders"
+    )
     test_clips: bool = option(
         False,
-        "predict the dataset's clips instead of AUDIO, each by the model of the fold that tested it, and "
-        "compare with predictions.csv",
+        "predict the dataset's clips instead of AUDIO, each by the model of the fold"
+        " that tested it, and compare with predictions.csv",
     )
     top: int = option(5, "classes shown for each file", least=1)
     json: bool = option(False, "print every probability as JSON")
     csv: bool = option(False, "print every probability as CSV")
     hop: float = option(
         0.0,
-        "seconds from one window to the next in a long recording; 0 predicts only its beginning, but for a "
-        "model trained on windows it means a quarter of a window",
+        "seconds from one window to the next in a long recording; 0 predicts only its"
+        " beginning, but for a model trained on windows it means a quarter of a window",
         least=0,
     )
     threshold: str = option(
         "",
-        "probability above which a class is predicted, in windows of HOP and for clips with several labels: "
-        "0.5, or by class dog=0.3,rain=0.6; by default the run's own; without one 0.5 for several labels, "
-        "and the most probable class for windows",
+        "probability above which a class is predicted, in windows of HOP and for clips"
+        " with several labels: 0.5, or by class dog=0.3,rain=0.6; by default the run's"
+        " own; without one 0.5 for several labels, and the most probable class for"
+        " windows",
     )
     tables: Path | None = option(
-        None, "annotation tables that detections are scored against: a folder, or one table of all recordings"
+        None,
+        "annotation tables that detections are scored against: a folder, or one table"
+        " of all recordings",
     )
-    column: str = option("", "column of labels in the tables; by default one of the usual names")
+    column: str = option(
+        "", "column of labels in the tables; by default one of the usual names"
+    )
     label: str = option("", "label of events in tables without labels")
 
 
 class ListenOptions(TrainedOptions):
-    """Classes of live audio: the microphone's, or raw PCM, mono, little-endian, on standard input.
+    """Classes of live audio: the microphone's, or raw PCM, mono, little-endian, on
+    standard input.
 
     arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen last HOP=0.25
     """
@@ -225,8 +291,12 @@ class ListenOptions(TrainedOptions):
         least=0,
         most=1000000,
     )
-    format: Literal["s16", "s32", "f32"] = option("s16", "sample format: 16 or 32 bit integers, or floats")
-    hop: float = option(0.5, "seconds from one prediction to the next", least=0.001, most=3600)
+    format: Literal["s16", "s32", "f32"] = option(
+        "s16", "sample format: 16 or 32 bit integers, or floats"
+    )
+    hop: float = option(
+        0.5, "seconds from one prediction to the next", least=0.001, most=3600
+    )
     top: int = option(3, "classes shown", least=1)
     json: bool = option(False, "print one JSON object a line instead of text")
 
@@ -234,15 +304,20 @@ class ListenOptions(TrainedOptions):
 class CacheOptions(DataOptions):
     """The cache of a run's clips."""
 
-    dataset: str = option("", "the run's dataset or cache folder; by default the one of its name in DATA")
+    dataset: str = option(
+        "", "the run's dataset or cache folder; by default the one of its name in DATA"
+    )
 
     def cache_of(self, name: str) -> Path:
         """The cache folder of a run whose dataset has this name."""
-        return cache_folder(self.dataset or name, self.data, "" if self.dataset else name)
+        return cache_folder(
+            self.dataset or name, self.data, "" if self.dataset else name
+        )
 
 
 class ExplainOptions(RunsOptions, CacheOptions):
-    """The worth of each channel to a trained run, from predictions with the channel permuted among clips.
+    """The worth of each channel to a trained run, from predictions with the channel
+    permuted among clips.
 
     python -m train explain last REPEATS=10
     """
@@ -252,7 +327,9 @@ class ExplainOptions(RunsOptions, CacheOptions):
         "a run's name, path or unique prefix, or last; several are explained in turn",
         positional=True,
     )
-    repeats: int = option(5, "permutations of each channel among the test clips", least=1)
+    repeats: int = option(
+        5, "permutations of each channel among the test clips", least=1
+    )
     seed: int = option(0, "seed of the permutations", **SEED)
     device: str = option("auto", "cpu, cuda, mps, or auto for the best available")
 
@@ -263,12 +340,15 @@ class BundleOptions(EpochOptions):
     python -m train bundle last OUT=model.pt DTYPE=float16
     """
 
-    dtype: Literal["float32", "float16"] = option("float32", "type of the weights; float16 halves the file")
+    dtype: Literal["float32", "float16"] = option(
+        "float32", "type of the weights; float16 halves the file"
+    )
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
 
 
 class ExportOptions(EpochOptions, CacheOptions):
-    """The networks of a run as one file for other programs, checked on test clips if their cache is there.
+    """The networks of a run as one file for other programs, checked on test clips if
+    their cache is there.
 
     python -m train export last OUT=model.onnx
     """
@@ -278,15 +358,21 @@ class ExportOptions(EpochOptions, CacheOptions):
 
 
 class RemoveOptions(RunsOptions):
-    """Delete runs and importance folders, after printing the number and size of their files.
+    """Delete runs and importance folders, after printing the number and size of their
+    files.
 
     python -m train remove RUN="mel-cnn4 mfcc-cnn4"
     """
 
     run: str = option(
-        "", "name, path or unique prefix of a run or importance folder; several remove each", positional=True
+        "",
+        "name, path or unique prefix of a run or importance folder; several remove"
+        " each",
+        positional=True,
     )
-    dataset: str = option("", "dataset of the runs that RUN chooses from; all by default")
+    dataset: str = option(
+        "", "dataset of the runs that RUN chooses from; all by default"
+    )
     yes: bool = option(False, "remove without asking")
 
 
@@ -304,4 +390,9 @@ class ListOptions(RunsOptions):
     grid: str = option("64x216", "rows x frames of an image model's input")
     channels: int = option(3, "channels of an image model's input", least=1, most=1000)
     classes: int = option(50, "classes of the last layer", least=2, most=100000)
-    samples: int = option(220500, "samples of a wave model's input: 5 s at 44,100 Hz", least=1, most=10000000)
+    samples: int = option(
+        220500,
+        "samples of a wave model's input: 5 s at 44,100 Hz",
+        least=1,
+        most=10000000,
+    )

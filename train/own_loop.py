@@ -1,4 +1,5 @@
-"""The trainer's clips, folds and augmentation for a training loop of one's own, and its run folder.
+"""The trainer's clips, folds and augmentation for a training loop of one's own, and its
+run folder.
 
     own = OwnRun("mine", RunOptions(dataset="esc10", features="mel+chroma"))
     for fold in own.folds:
@@ -6,7 +7,8 @@
         ...
         own.write(fold, probabilities)      # in the order of own.clips(fold, "test")
 
-A report shows the run beside those of `train run`. docs/reference/python.md has a whole loop.
+A report shows the run beside those of `train run`. docs/reference/python.md has a whole
+loop.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,10 +37,11 @@ Side = Literal["train", "val", "test"]
 
 
 class FoldClips(Dataset[tuple[torch.Tensor, int]]):
-    """Clips of one side of a fold: (C, H, W) float32, standardised and resized, and the class number.
+    """Clips of one side of a fold: (C, H, W) float32, standardised and resized, and the
+    class number.
 
-    With tags the target is (K,), 1 for each label. A `torch.utils.data.DataLoader` reads a batch at once,
-    from the cache's memory map.
+    With tags the target is (K,), 1 for each label. A `torch.utils.data.DataLoader`
+    reads a batch at once, from the cache's memory map.
     """
 
     def __init__(self, reader: Streamed, positions: Positions) -> None:
@@ -62,17 +65,23 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         chosen = np.asarray(indices)
-        targets = self.targets[chosen] if self.plan.tags else self.targets[chosen].tolist()
+        targets = (
+            self.targets[chosen] if self.plan.tags else self.targets[chosen].tolist()
+        )
         return list(zip(self.reader.read(self.positions[chosen]).float(), targets))
 
     def augment(
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """A batch (B, C, H, W) and its class numbers (B,), with tags labels (B, K), augmented as in training.
+        """A batch (B, C, H, W) and its class numbers (B,), with tags labels (B, K),
+        augmented as in training.
 
-        The new targets are probabilities (B, K), because mixup mixes them: `cross_entropy` takes them.
+        The new targets are probabilities (B, K), because mixup mixes them:
+        `cross_entropy` takes them.
         """
-        targets = y if self.plan.tags else nn.functional.one_hot(y, len(self.plan.names))
+        targets = (
+            y if self.plan.tags else nn.functional.one_hot(y, len(self.plan.names))
+        )
         return self.plan.augmenter(x, targets.float(), self.channels, generator)
 
 
@@ -80,16 +89,20 @@ class OwnRun:
     """One configuration's clips by fold, and the run folder of its predictions.
 
     name     name of the network in the folder's name and the report
-    options  the options of `train run`: dataset, features, grid, norm, augment, val, seed and the rest
+    options  the options of `train run`: dataset, features, grid, norm, augment, val,
+             seed and the rest
     """
 
     def __init__(self, name: str, options: RunOptions) -> None:
         if set(options.features.split("+")) == {"waveform"}:
-            options = replace(options, model="m11")  # for its kind of input; m11 is not trained
+            # for its kind of input; m11 is not trained
+            options = replace(options, model="m11")
         plan = make_plan(options)
         content = plan.identity.content | {"network": name}
         self.name = name
-        self.plan = replace(plan, identity=Identity.of(content, plan.options, name, RunOptions()))
+        self.plan = replace(
+            plan, identity=Identity.of(content, plan.options, name, RunOptions())
+        )
         self.options = plan.options
 
     @property
@@ -112,11 +125,17 @@ class OwnRun:
         return measure_clips(self.plan, self.plan.table.index.to_numpy())
 
     def clips(self, fold: int, side: Side) -> FoldClips:
-        """The clips of one side of a fold, standardised by the statistics of its training clips."""
+        """The clips of one side of a fold, standardised by the statistics of its
+        training clips.
+        """
         split = self.plan.split(fold, self._clips.unusable)
         positions = self.plan.cache.positions
-        statistics = self._clips.statistics(positions(split.statistics), self.options.norm)
-        return FoldClips(Streamed(self.plan, statistics), positions(getattr(split, side)))
+        statistics = self._clips.statistics(
+            positions(split.statistics), self.options.norm
+        )
+        return FoldClips(
+            Streamed(self.plan, statistics), positions(getattr(split, side))
+        )
 
     def write(
         self,
@@ -126,10 +145,13 @@ class OwnRun:
         history: Sequence[Mapping[str, float]] = (),
         network: nn.Module | None = None,
     ) -> RunFolder:
-        """Write the fold's predictions into the run folder, which the first fold creates.
+        """Write the fold's predictions into the run folder, which the first fold
+        creates.
 
-        probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to 1, except with tags
-        history        a row for each epoch, with any columns of history.csv such as epoch, train_loss
+        probabilities  (N, K) of `clips(fold, "test")`, in their order; each row sums to
+                       1, except with tags
+        history        a row for each epoch, with any columns of history.csv such as
+                       epoch, train_loss
         network        its parameters are counted for run.json; its weights are not kept
 
         RequestError if the shape is wrong, or the folder holds another configuration.
@@ -138,8 +160,9 @@ class OwnRun:
         answers = np.asarray(probabilities, np.float32)
         if answers.shape != (len(clips), len(self.classes)):
             raise RequestError(
-                f"probabilities of shape {answers.shape}; expected {(len(clips), len(self.classes))}, "
-                f"a row for each test clip of fold {fold} and a column for each class"
+                f"probabilities of shape {answers.shape}; expected"
+                f" {(len(clips), len(self.classes))}, a row for each test clip of fold"
+                f" {fold} and a column for each class"
             )
         plan = self.plan
         folder = RunFolder(plan.path)
@@ -155,7 +178,9 @@ class OwnRun:
             protocol=f"{config.protocol}; by a training loop outside of this project",
             options=replace(config.options, model=self.name),
             command=None,  # no command of this project trains it again
-            parameters=None if network is None else sum(map(torch.numel, network.parameters())),
+            parameters=(
+                None if network is None else sum(map(torch.numel, network.parameters()))
+            ),
         )
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]

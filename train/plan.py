@@ -1,6 +1,8 @@
-"""The plan of a run, made from options and cache before training, without torch for the catalogue's models.
+"""The plan of a run, made from options and cache before training, without torch for the
+catalogue's models.
 
-`make_plan` refuses wrong options; `remarks` says which options were changed and which clips are left out.
+`make_plan` refuses wrong options; `remarks` says which options were changed and which
+clips are left out.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +41,8 @@ from train.options import FIELDS, SWEPT, RunOptions
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
-FROM_WEIGHTS = "resnet18"  # replaces the default if WEIGHTS are given: texture has no published weights
+# replaces the default if WEIGHTS are given: texture has no published weights
+FROM_WEIGHTS = "resnet18"
 FOR_VECTORS = "mlp"  # replaces the default if every channel is a vector
 NAMED_CLIPS = 3  # omitted clips that a message names, at most
 SHARED = "recording occurs in the part that is tested or validated"
@@ -49,13 +52,15 @@ SHARED = "recording occurs in the part that is tested or validated"
 class Plan:
     """One run, ready to train."""
 
-    options: RunOptions  # names resolved; options that the model ignores are at their defaults
+    # names resolved; options that the model ignores are at their defaults
+    options: RunOptions
     changed: tuple[str, ...]  # messages about options that differ from the given ones
     cache: Cache
     model: Architecture
     input: InputSpec
     augmenter: Augmenter
-    table: pd.DataFrame  # clips that are done in every channel; the index is the cache's row numbers
+    # clips that are done in every channel; the index is the cache's row numbers
+    table: pd.DataFrame
     identity: Identity
 
     @property
@@ -73,7 +78,9 @@ class Plan:
 
     @cached_property
     def classes(self) -> list[dict[str, str]]:
-        """Name and category of each class, sorted by name, in the order of the probability columns."""
+        """Name and category of each class, sorted by name, in the order of the
+        probability columns.
+        """
         if self.tags:
             names = sorted({*by_label(self.table)["label"]} - {""})
             return [{"name": name, "category": ""} for name in names]
@@ -92,7 +99,9 @@ class Plan:
 
     @property
     def wanted_folds(self) -> list[int]:
-        """The folds that FOLDS names, or every fold of the protocol, finished or not."""
+        """The folds that FOLDS names, or every fold of the protocol, finished or
+        not.
+        """
         return list(self.options.folds) or self.folds
 
     @property
@@ -112,12 +121,15 @@ class Plan:
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:
-        """(N,) class numbers by row of the cache's table, -1 for clips that are not used.
+        """(N,) class numbers by row of the cache's table, -1 for clips that are not
+        used.
 
         With tags (N, K), 1 for each label of a clip.
         """
         if self.tags:
-            return label_indicator(self.cache.clips["label"], self.names).astype(np.int64)
+            return label_indicator(self.cache.clips["label"], self.names).astype(
+                np.int64
+            )
         numbers = np.full(len(self.cache.clips), -1)
         classes = self.table[class_column(self.options.task)]
         numbers[self.table.index] = pd.Index(self.names).get_indexer(classes)
@@ -126,23 +138,43 @@ class Plan:
     @property
     def resolved_options(self) -> TrainingOptions:
         """The options as run.json has them; WEIGHTS stays as given."""
-        exact = {"padding": "keep"} | self.identity.content["options"] | {"weights": self.options.weights}
+        exact = (
+            {"padding": "keep"}
+            | self.identity.content["options"]
+            | {"weights": self.options.weights}
+        )
         return TrainingOptions(**exact)
 
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
         """(n, K): whether each of these clips has each class."""
         targets = self.targets[positions]
-        return targets > 0 if self.tags else targets[:, None] == np.arange(len(self.classes))
+        return (
+            targets > 0
+            if self.tags
+            else targets[:, None] == np.arange(len(self.classes))
+        )
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
-        """A row for each of these clips: id, group, a window's start and end, the given `columns`, target."""
+        """A row for each of these clips: id, group, a window's start and end, the given
+        `columns`, target.
+        """
         clips = self.cache.clips.iloc[positions]
-        target = clips["label"] if self.tags else np.array(self.names, object)[self.targets[positions]]
-        return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(**columns, target=target)
+        target = (
+            clips["label"]
+            if self.tags
+            else np.array(self.names, object)[self.targets[positions]]
+        )
+        return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(
+            **columns, target=target
+        )
 
     def present(self, clip_ids: Ids) -> set[int]:
         """The numbers of the classes that these clips have."""
-        return {*np.flatnonzero(self.indicator(self.cache.positions(clip_ids)).any(axis=0)).tolist()}
+        return {
+            *np.flatnonzero(
+                self.indicator(self.cache.positions(clip_ids)).any(axis=0)
+            ).tolist()
+        }
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""
@@ -175,18 +207,22 @@ def make_plan(asked: RunOptions) -> Plan:
     exact = exact_options(options, model, spec, augmenter)
     all_values = model.reads_all_values and not all(spec.timed)
     content = hashed_content(exact, cache, channels, table, all_values)
-    identity = Identity.of(content, options, model.name, RunOptions.build({"recipe": options.recipe}))
+    identity = Identity.of(
+        content, options, model.name, RunOptions.build({"recipe": options.recipe})
+    )
     return Plan(options, changed, cache, model, spec, augmenter, table, identity)
 
 
-# ---- the steps of make_plan -----------------------------------------------------------------------------
+# ---- the steps of make_plan
+# -----------------------------------------------------------------------------
 
 
 def check_options(options: RunOptions) -> None:
-    """RequestError for a list where one value is expected, or for values that do not go together.
+    """RequestError for a list where one value is expected, or for values that do not go
+    together.
 
-    The options of SWEPT and FEATURES take one value here. Blanks are allowed after commas, and in the path
-    of an existing file for any option but FEATURES.
+    The options of SWEPT and FEATURES take one value here. Blanks are allowed after
+    commas, and in the path of an existing file for any option but FEATURES.
     """
     for name in ("features", *SWEPT):
         value = getattr(options, name)
@@ -194,40 +230,55 @@ def check_options(options: RunOptions) -> None:
         if several and (name == "features" or not Path(value).exists()):
             joined = "+".join(value.replace("+", " ").split())
             one_set = f"one run takes one set: join with + ({joined}), or make sweep"
-            expected = one_set if name == "features" else f"expected one alone{ONE_ALONE}"
+            expected = (
+                one_set if name == "features" else f"expected one alone{ONE_ALONE}"
+            )
             raise RequestError(f"{name.upper()}={value}: {expected}")
     if Path(options.tracker_dir).is_file():
-        raise RequestError(f"TRACKER_DIR={options.tracker_dir} is a file: give a folder")
+        raise RequestError(
+            f"TRACKER_DIR={options.tracker_dir} is a file: give a folder"
+        )
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
     without_val = {
         "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
         f"PATIENCE={options.patience} follows a validation score": options.patience > 0,
-        "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored": options.skip_test,
+        "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored": (
+            options.skip_test
+        ),
     }
     for reason, given in without_val.items():
         if given and options.val == "none":
             raise RequestError(f"{reason}: give VAL=group or VAL=next")
     if options.schedule == "onecycle" and options.warmup:
         raise RequestError(
-            f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or SCHEDULE=cosine"
+            f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or"
+            " SCHEDULE=cosine"
         )
 
 
 def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
-    """The channels of the feature set; RequestError if the cache lacks one, or rows of it."""
+    """The channels of the feature set; RequestError if the cache lacks one, or rows of
+    it.
+    """
     channels = parse_set(options.features)
     cache.refuse_missing(channels)
     for channel in channels:
         cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
     # the cache's names: mel@n_mels=128 is stored as mel
-    return tuple(replace(parse_channel(cache[channel].stored), rows=channel.rows) for channel in channels)
+    return tuple(
+        replace(parse_channel(cache[channel].stored), rows=channel.rows)
+        for channel in channels
+    )
 
 
-def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: str = "") -> Architecture:
+def choose_model(
+    name: str, cache: Cache, channels: Sequence[Channel], weights: str = ""
+) -> Architecture:
     """The named model; RequestError if it cannot take the channels.
 
-    The default becomes mlp if all channels are vectors, or else ResNet-18 if WEIGHTS are given.
+    The default becomes mlp if all channels are vectors, or else ResNet-18 if WEIGHTS
+    are given.
     """
     stored = stored_channels(cache, channels)
     if name == RunOptions.model:
@@ -236,8 +287,8 @@ def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: 
     model = resolve(name)
     if wrong := {channel.name for channel in stored if not model.kind.accepts(channel)}:
         raise RequestError(
-            f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))}; linear takes all, "
-            "and python -m train list shows what each model takes"
+            f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))};"
+            " linear takes all, and python -m train list shows what each model takes"
         )
     return model
 
@@ -245,7 +296,9 @@ def choose_model(name: str, cache: Cache, channels: Sequence[Channel], weights: 
 def resolve_options(
     asked: RunOptions, channels: Sequence[Channel], model: Architecture
 ) -> tuple[RunOptions, tuple[str, ...]]:
-    """The options with resolved names and ignored options at their defaults, and messages about changes."""
+    """The options with resolved names and ignored options at their defaults, and
+    messages about changes.
+    """
     ignored: dict[str, Any] = {
         name: field.default
         for name, field in FIELDS.items()
@@ -255,62 +308,92 @@ def resolve_options(
     }
     messages = []
     if asked.model == RunOptions.model != model.name:
-        messages.append(f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is trained")
+        messages.append(
+            f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is"
+            " trained"
+        )
     if ignored:
         messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
     features = "+".join(map(str, channels))
-    device = asked.device.split()[0].partition(":")[
-        0
-    ]  # predictions do not depend on the number of GPUs, or on which they are
+    # predictions do not depend on the number of GPUs, or on which they are
+    device = asked.device.split()[0].partition(":")[0]
     named = replace(
-        asked, features=features, model=model.name, device=device, augment=asked.augment or "none"
+        asked,
+        features=features,
+        model=model.name,
+        device=device,
+        augment=asked.augment or "none",
     )
     return replace(named, **ignored), tuple(messages)
 
 
-def find_clips(cache: Cache, channels: Sequence[Channel], options: RunOptions) -> pd.DataFrame:
-    """The clips that are done in every channel, with up to COPIES altered copies of each.
+def find_clips(
+    cache: Cache, channels: Sequence[Channel], options: RunOptions
+) -> pd.DataFrame:
+    """The clips that are done in every channel, with up to COPIES altered copies of
+    each.
 
-    RequestError if there is no clip or only one fold, or if FOLDS or COPIES ask for more than there is.
+    RequestError if there is no clip or only one fold, or if FOLDS or COPIES ask for
+    more than there is.
     """
     usable = cache.readable(channels)
     stored = " ".join(channel.stored for channel in channels)
     if not usable.any():
-        raise RequestError(f"no clip has {options.features} in {cache.folder}: {cache.remedy(stored)}")
+        raise RequestError(
+            f"no clip has {options.features} in {cache.folder}: {cache.remedy(stored)}"
+        )
     table = cache.clips[usable]
     tested = cache.tested_folds(originals(table))
     existing = originals(table)["fold"].unique()
     if unknown := sorted(set(options.folds) - set(tested)):
-        raise RequestError(f"FOLDS={unknown[0]}: expected some of {' '.join(map(str, tested))}")
+        raise RequestError(
+            f"FOLDS={unknown[0]}: expected some of {' '.join(map(str, tested))}"
+        )
     if len(existing) < 2:
-        raise RequestError(f"{cache.folder} has fold {existing[0]} alone: a second one is needed to test on")
+        raise RequestError(
+            f"{cache.folder} has fold {existing[0]} alone: a second one is needed to"
+            " test on"
+        )
     if not options.copies:
         return originals(table)
-    number = cache.clips.groupby("copy_of").cumcount().where(cache.clips["copy_of"] != "", -1)
+    number = (
+        cache.clips.groupby("copy_of")
+        .cumcount()
+        .where(cache.clips["copy_of"] != "", -1)
+    )
     most = number[usable].max() + 1
     if options.copies > most:
-        lacking = f"COPIES={options.copies}, and {options.features} has {most} altered copies of a clip"
+        lacking = (
+            f"COPIES={options.copies}, and {options.features} has {most} altered copies"
+            " of a clip"
+        )
         copies = max(options.copies, number.max() + 1)
         raise RequestError(f"{lacking}: {cache.remedy(stored, f'COPIES={copies}')}")
     return table[number[usable] < options.copies]
 
 
 def check_classes(table: pd.DataFrame, options: RunOptions) -> None:
-    """RequestError for classes that cannot be learned, forbidden class names, or options unfit for the task.
+    """RequestError for classes that cannot be learned, forbidden class names, or
+    options unfit for the task.
 
-    Training needs two classes, and each clip one of them; with tags, two different sets of labels (one may be
-    empty).
+    Training needs two classes, and each clip one of them; with tags, two different sets
+    of labels (one may be empty).
     """
     task = options.task
     if options.select == ("val_accuracy" if task == "tags" else "val_map"):
-        raise RequestError(f"SELECT={options.select}: TASK={task} has no such score; val_loss is one")
+        raise RequestError(
+            f"SELECT={options.select}: TASK={task} has no such score; val_loss is one"
+        )
     if task == "tags":
         if options.balance == "sample":
-            raise RequestError("BALANCE=sample draws clips by their class; with tags give BALANCE=loss")
+            raise RequestError(
+                "BALANCE=sample draws clips by their class; with tags give BALANCE=loss"
+            )
         names = by_label(table)["label"]
         if table["label"].nunique() < 2:
             raise RequestError(
-                f"all clips have the same labels ({names.iloc[0] or 'none'}): nothing to learn"
+                f"all clips have the same labels ({names.iloc[0] or 'none'}): nothing"
+                " to learn"
             )
         refuse_class_names(names)
         return
@@ -318,10 +401,13 @@ def check_classes(table: pd.DataFrame, options: RunOptions) -> None:
     if (names == "").any():
         clip = table["clip_id"][names == ""].iloc[0]
         raise RequestError(
-            f"TASK={task}: clip {clip} has no category, the column of the dataset's CSV; give TASK=classes"
+            f"TASK={task}: clip {clip} has no category, the column of the dataset's"
+            " CSV; give TASK=classes"
         )
     if names.nunique() < 2:
-        raise RequestError(f"one class only ({names.iloc[0]}): training needs two or more")
+        raise RequestError(
+            f"one class only ({names.iloc[0]}): training needs two or more"
+        )
     refuse_class_names(names)
 
 
@@ -329,31 +415,47 @@ def class_column(task: str) -> str:
     return "category" if task == "categories" else "label"
 
 
-def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]) -> list[str]:
-    """Messages before training, such as options that were changed and clips that are left out.
+def remarks(
+    plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
+) -> list[str]:
+    """Messages before training, such as options that were changed and clips that are
+    left out.
 
     unusable  clip id -> reason
 
-    RequestError if the training clips of a fold have only one class, or with tags no label.
+    RequestError if the training clips of a fold have only one class, or with tags no
+    label.
     """
     cache = plan.cache
     lines = list(plan.changed)
     if plan.model.reads_all_values:
         lines += [
-            f"{channel.name}: neighbouring columns are averaged, {channel.frames} to {channel.columns}"
+            f"{channel.name}: neighbouring columns are averaged, {channel.frames} to"
+            f" {channel.columns}"
             for channel in plan.input.channels
             if not channel.timed and channel.columns < channel.frames
         ]
     if plan.input.drop_padding:
         share = 1 - cache.filled[plan.table.index].mean()
-        lines.append(f"{share:.0%} of the clips' time is padding, left out (PADDING=keep keeps it)")
+        lines.append(
+            f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
+            " keeps it)"
+        )
     elif plan.options.padding == "drop":
-        lines.append("PADDING=drop has no effect: no clip is short, or COPIES or vectors are trained on")
+        lines.append(
+            "PADDING=drop has no effect: no clip is short, or COPIES or vectors are"
+            " trained on"
+        )
     wanted = cache.clips if plan.options.copies else originals(cache.clips)
     if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
-        lines.append(f"{counted(absent, 'clip')} left out: the cache lacks {plan.options.features} for them")
+        lines.append(
+            f"{counted(absent, 'clip')} left out: the cache lacks"
+            f" {plan.options.features} for them"
+        )
     if unusable:
-        some = "; ".join(": ".join(pair) for pair in list(unusable.items())[:NAMED_CLIPS])
+        some = "; ".join(
+            ": ".join(pair) for pair in list(unusable.items())[:NAMED_CLIPS]
+        )
         remedy = f"{make_command('features')} computes damaged ones again"
         lines.append(f"{counted(len(unusable), 'clip')} left out ({some}); {remedy}")
     for fold, split in splits.items():
@@ -364,7 +466,9 @@ def remarks(plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
                 f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
             )
         for present, verb in ((trained, "trained on"), (tested, "tested")):
-            if lacking := [name for number, name in enumerate(plan.names) if number not in present]:
+            if lacking := [
+                name for number, name in enumerate(plan.names) if number not in present
+            ]:
                 lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
         if len(split.left_out):
             clips = counted(len(split.left_out), "clip")

@@ -1,6 +1,8 @@
-"""`python -m train predict`: the classes of new audio, or of a dataset's own test clips from their audio.
+"""`python -m train predict`: the classes of new audio, or of a dataset's own test clips
+from their audio.
 
-New audio's features come from the pipeline functions that filled the cache, with the same rounding.
+New audio's features come from the pipeline functions that filled the cache, with the
+same rounding.
 """
 
 import itertools
@@ -31,7 +33,13 @@ from pipeline.datasets.events import find_recordings, read_events
 from pipeline.features import FEATURES, Variant, resolve_feature
 from results import run_folder
 from results.config import StoredChannel
-from results.events import BACKGROUND, detection_scores, join_windows, label_windows, middles
+from results.events import (
+    BACKGROUND,
+    detection_scores,
+    join_windows,
+    label_windows,
+    middles,
+)
 from results.run_folder import RunFolder
 from results.tags import epoch_scores
 from storage.files import content_hash
@@ -49,18 +57,22 @@ from train.compute import device_of, keep_freed_memory, threads_of
 from train.options import PredictOptions, TrainedOptions
 from train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
 
-TOLERANCE = 0.1  # seconds that a file may be longer without a note: MP3 and Ogg add some
+# seconds that a file may be longer without a note: MP3 and Ogg add some
+TOLERANCE = 0.1
 BAR = 24  # characters of the bar for a probability of 1
 HOPS = 4  # hops in a window, if HOP is not given
-LOW_THRESHOLD = 0.2  # fitted thresholds below it are named: their classes were rare or hard to find
+# fitted thresholds below it are named: their classes were rare or hard to find
+LOW_THRESHOLD = 0.2
 
 Key = TypeVar("Key")
 
 
 class AudioModel(TrainedModel):
-    """A trained model for audio: samples to features, as a cache stores them, to probabilities.
+    """A trained model for audio: samples to features, as a cache stores them, to
+    probabilities.
 
-    for file, probabilities, predicted in AudioModel(bundle).predict([("dog.wav", y)]): ...
+    for file, probabilities, predicted in AudioModel(bundle).predict([("dog.wav", y)]):
+    ...
     """
 
     def __init__(
@@ -71,40 +83,49 @@ class AudioModel(TrainedModel):
         rejection: Rejection | None = None,
         threshold: str = "",
     ) -> None:
-        """`run`: the bundle's run, None for a bundle from a file; `threshold`: see `class_thresholds`.
+        """`run`: the bundle's run, None for a bundle from a file; `threshold`: see
+        `class_thresholds`.
 
         RequestError if new audio cannot have the run's features.
         """
         super().__init__(bundle, device)
         self.run = run
         self.rejection = rejection or Rejection()
-        self.thresholds = class_thresholds(threshold, self.classes, self.config.thresholds or {})
+        self.thresholds = class_thresholds(
+            threshold, self.classes, self.config.thresholds or {}
+        )
         self.sample_rate = self.config.sample_rate
-        self.samples = round(self.config.duration * self.sample_rate)  # samples of a clip
-        self.channels: list[tuple[Variant, StoredChannel]] = []  # with run.json's description
+        # samples of a clip
+        self.samples = round(self.config.duration * self.sample_rate)
+        # with run.json's description
+        self.channels: list[tuple[Variant, StoredChannel]] = []
         for described in self.config.channels:
             stored = described.stored
             channel = parse_channel(stored)
             if channel.name not in (*FEATURES, "embedding"):
                 raise RequestError(
-                    f"nothing here computes {stored} for new audio: it was brought into the cache, or the "
-                    "module that defines it is not imported"
+                    f"nothing here computes {stored} for new audio: it was brought into"
+                    " the cache, or the module that defines it is not imported"
                 )
             variant = resolve_feature(channel)
             if described.parameters.get("file") != variant.recorded.get("file"):
                 raise RequestError(
-                    f"the run was trained on {stored} of another file than the one that is there now: put "
-                    "the former network and card back, or train again"
+                    f"the run was trained on {stored} of another file than the one that"
+                    " is there now: put the former network and card back, or train"
+                    " again"
                 )
             self.channels.append((variant, described))
         if not self.samples:
             raise RequestError(
-                "the run's dataset has no sample rate and duration: no audio can be cut to clips"
+                "the run's dataset has no sample rate and duration: no audio can be cut"
+                " to clips"
             )
 
     @classmethod
     def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":
-        """The run or bundle of RUN, on the device and threads of the options; its name is printed."""
+        """The run or bundle of RUN, on the device and threads of the options; its name
+        is printed.
+        """
         device = device_of(options.device)
         torch.set_num_threads(threads_of(options.threads))
         keep_freed_memory()
@@ -114,7 +135,10 @@ class AudioModel(TrainedModel):
             bundle = read_bundle(file)
             name = str(file)
             if options.selection != "auto":
-                tell("SELECTION does not apply to a bundle, which holds one epoch, and is ignored")
+                tell(
+                    "SELECTION does not apply to a bundle, which holds one epoch, and"
+                    " is ignored"
+                )
         else:
             dataset = dataset_name(options.dataset)
             run = run_folder.select_one(options.runs, options.run, dataset)
@@ -122,7 +146,10 @@ class AudioModel(TrainedModel):
             bundle = bundle_of_run(run, selection)
             name = f"{run.name}, {selection} epoch"
         folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"
-        tell(f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset}, {folds}")
+        tell(
+            f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset},"
+            f" {folds}"
+        )
         return cls(bundle, device, run, Rejection.of(options, bundle.config), threshold)
 
     def features(self, y: Samples) -> Values:
@@ -133,21 +160,25 @@ class AudioModel(TrainedModel):
         clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
         stored = []
         for variant, channel in self.channels:
-            largest = np.finfo(channel.dtype).max  # limit for audio far beyond full scale
+            # limit for audio far beyond full scale
+            largest = np.finfo(channel.dtype).max
             values = np.clip(variant.compute(clip), -largest, largest)
             first, last = channel.rows
-            stored.append(to_stored(values, values.shape, channel.dtype)[first : last + 1])
+            stored.append(
+                to_stored(values, values.shape, channel.dtype)[first : last + 1]
+            )
         return stored
 
     def predict(
         self, clips: Iterable[tuple[Key, Samples]], fold: int | None = None
     ) -> Iterator[tuple[Key, Probabilities, str]]:
-        """Yield each clip's key, (K,) probabilities of all folds' models or of one fold's, and `predicted`.
+        """Yield each clip's key, (K,) probabilities of all folds' models or of one
+        fold's, and `predicted`.
 
         `predicted` is "" if the prediction is rejected or, with tags, has no class.
 
-        Memory does not grow with the number of clips. Threads compute the features of a batch: numpy's and
-        scipy's transforms release the interpreter's lock.
+        Memory does not grow with the number of clips. Threads compute the features of a
+        batch: numpy's and scipy's transforms release the interpreter's lock.
         """
         rest = iter(clips)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -161,23 +192,35 @@ class AudioModel(TrainedModel):
                     yield key, own, self.predicted(own) if answered else ""
 
     def predicted(self, probabilities: Probabilities) -> str:
-        """The predicted class of (K,) probabilities; with tags all above their thresholds, joined by `;`."""
+        """The predicted class of (K,) probabilities; with tags all above their
+        thresholds, joined by `;`.
+        """
         if not self.tags:
             return self.classes[probabilities.argmax()]
         pairs = zip(self.classes, probabilities)
-        return SEPARATOR.join(name for name, p in pairs if p > self.thresholds.get(name, 0.5))
+        return SEPARATOR.join(
+            name for name, p in pairs if p > self.thresholds.get(name, 0.5)
+        )
 
     def window_samples(self, seconds: float) -> int:
-        """The number of samples of a window of WINDOW seconds; RequestError if it is longer than a clip.
+        """The number of samples of a window of WINDOW seconds; RequestError if it is
+        longer than a clip.
 
-        By default a window is as long as a clip, or as the median training clip if many clips were padded.
+        By default a window is as long as a clip, or as the median training clip if many
+        clips were padded.
         """
         longest = self.samples / self.sample_rate
         if not seconds and self.config.clip_seconds:
             seconds = self.config.clip_seconds
-            tell(f"windows of {seconds:g} s, the median of the training clips, since many are padded")
+            tell(
+                f"windows of {seconds:g} s, the median of the training clips, since"
+                " many are padded"
+            )
         if seconds > longest:
-            raise RequestError(f"WINDOW={seconds:g}: expected at most the {longest:g} seconds of a clip")
+            raise RequestError(
+                f"WINDOW={seconds:g}: expected at most the {longest:g} seconds of a"
+                " clip"
+            )
         return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
 
 
@@ -187,13 +230,15 @@ def predict_files(
     fold: int | None = None,
     places: Mapping[str, audio.Span] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """The predictions of one fold's model, or of all folds' models together, for the beginning of each file.
+    """The predictions of one fold's model, or of all folds' models together, for the
+    beginning of each file.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
 
-    A row of the table, indexed by key, has `predicted` (see `AudioModel.predict`) and a probability for each
-    class. Files that cannot be read are left out, and named on standard error.
+    A row of the table, indexed by key, has `predicted` (see `AudioModel.predict`) and a
+    probability for each class. Files that cannot be read are left out, and named on
+    standard error.
 
     predict_files(model, {"dog": Path("dog.wav")})["predicted"]
     """
@@ -203,11 +248,14 @@ def predict_files(
     failures = {}
 
     def clips() -> Iterator[tuple[str, Samples]]:
-        for key, file in progress(files.items(), total=len(files), label="predicting", unit="files"):
+        for key, file in progress(
+            files.items(), total=len(files), label="predicting", unit="files"
+        ):
             try:
                 start, end = places.get(key, audio.WHOLE)
                 info = None if end else audio.file_info(file)
-                y = audio.load_clip(file, rate, model.samples, (start, end))  # like the dataset's clips
+                # like the dataset's clips
+                y = audio.load_clip(file, rate, model.samples, (start, end))
             except audio.AudioError as error:
                 failures[file] = str(error)
                 continue
@@ -218,16 +266,23 @@ def predict_files(
 
     predictions = list(model.predict(clips(), fold))
     keys, probabilities, predicted = zip(*predictions) if predictions else ((), (), ())
-    table = pd.DataFrame(np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes)
+    table = pd.DataFrame(
+        np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes
+    )
     table.insert(0, "predicted", predicted)
     if longer:
-        begun = f"only the first {duration(longest)} of {counted(len(longer), 'file')} count"
+        begun = (
+            f"only the first {duration(longest)} of {counted(len(longer), 'file')}"
+            " count"
+        )
         tell(f"{begun}; HOP=1 predicts windows through all of them")
     tell_failures(failures, len(files))
     return table
 
 
-def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool) -> None:
+def show(
+    table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool
+) -> None:
     """Print predictions as JSON, as CSV, or for people, with the best classes first.
 
     tags  `predicted` may be several classes, or none
@@ -240,7 +295,9 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, *, ta
     if options.csv:
         print(as_csv(table), end="")
         return
-    ranked = [row.astype(float).nlargest(options.top) for _, row in table[classes].iterrows()]
+    ranked = [
+        row.astype(float).nlargest(options.top) for _, row in table[classes].iterrows()
+    ]
     if len(table) == 1:
         if tags:
             print(f"predicted: {table['predicted'].iloc[0] or 'none of the classes'}")
@@ -250,10 +307,18 @@ def show(table: pd.DataFrame, classes: list[str], options: PredictOptions, *, ta
         for name, p in ranked[0].items():
             print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
     elif len(table):
-        header = ["file", *["predicted"] * tags, *(f"{place + 1}." for place in range(len(ranked[0])))]
+        header = [
+            "file",
+            *["predicted"] * tags,
+            *(f"{place + 1}." for place in range(len(ranked[0]))),
+        ]
         rows = []
         for file, predicted, best in zip(table["file"], table["predicted"], ranked):
-            cells = [f"{name} {p:.2f}" for name, p in best.items()] if predicted or tags else [NO_ANSWER]
+            cells = (
+                [f"{name} {p:.2f}" for name, p in best.items()]
+                if predicted or tags
+                else [NO_ANSWER]
+            )
             if tags:
                 cells = [predicted or "none", *cells]
             rows.append([file, *cells, *[""] * (len(header) - 1 - len(cells))])
@@ -269,7 +334,9 @@ def tell_failures(failures: Mapping[Path, str], total: int) -> None:
 
 
 def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
-    """Print how many files have the content of clips in the run's cache, and the first one's name."""
+    """Print how many files have the content of clips in the run's cache, and the first
+    one's name.
+    """
     if not is_cache(cache):
         return
     clips, _ = read_index(cache)
@@ -284,52 +351,73 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
     if trained:
         name, clip = next(iter(trained.items()))
         share = f"{len(trained)} of {counted(len(files), 'file')}"
-        tell(f"trained on {share} ({name} is {clip} of the dataset): new audio is predicted less well")
+        tell(
+            f"trained on {share} ({name} is {clip} of the dataset): new audio is"
+            " predicted less well"
+        )
 
 
 def predict_audio(options: PredictOptions) -> int:
-    """Print the classes of audio files or test clips, or write timelines; 1 if a file could not be read.
+    """Print the classes of audio files or test clips, or write timelines; 1 if a file
+    could not be read.
 
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
     if options.test_clips == (options.audio is not None):
-        raise RequestError("give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips")
+        raise RequestError(
+            "give AUDIO=a file or a folder, or TEST_CLIPS=1 for the dataset's own clips"
+        )
     model = AudioModel.open(options, options.threshold)
     if options.audio is None:
         return predict_test_clips(options, model)
     files = find_recordings(options.audio)
-    tell_trained(cache_folder(model.config.dataset, options.data, model.config.dataset), files)
+    tell_trained(
+        cache_folder(model.config.dataset, options.data, model.config.dataset), files
+    )
     if options.hop or model.config.windows:
         if options.json or options.csv:
-            tell("JSON and CSV do not apply to HOP, which writes files, and are ignored")
+            tell(
+                "JSON and CSV do not apply to HOP, which writes files, and are ignored"
+            )
         return write_timelines(options, model, files)
     if options.tables:
         raise RequestError(
-            "TABLES scores the detections of windows through recordings: give HOP too, as HOP=0.5"
+            "TABLES scores the detections of windows through recordings: give HOP too,"
+            " as HOP=0.5"
         )
     if options.window:
-        raise RequestError("WINDOW is for windows through a recording: give HOP too, as HOP=0.5")
+        raise RequestError(
+            "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
+        )
     answers = predict_files(model, {str(file): file for file in files.values()})
     show(answers.reset_index(names="file"), model.classes, options, tags=model.tags)
     return 1 if len(answers) < len(files) else 0
 
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
-    """Predict each fold's test clips from their audio by that fold's model; compare with predictions.csv.
+    """Predict each fold's test clips from their audio by that fold's model; compare
+    with predictions.csv.
 
     Returns 1 if a file could not be read.
     """
     run = model.run
     classes = model.classes
     if run is None:
-        raise RequestError("TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none")
+        raise RequestError(
+            "TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none"
+        )
     cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
     known = run.scored(selection=options.selection).set_index("clip_id")
     clips = cache.clips.iloc[cache.positions(known.index)]
     files = pd.Series(map(Path, clips["path"]), known.index)
     places = dict(zip(known.index, spans(clips)))
     by_fold = known.groupby("fold").groups.items()
-    answers = pd.concat([predict_files(model, files[ids].to_dict(), fold, places) for fold, ids in by_fold])
+    answers = pd.concat(
+        [
+            predict_files(model, files[ids].to_dict(), fold, places)
+            for fold, ids in by_fold
+        ]
+    )
     before = known.loc[answers.index]
     table = before[["fold", "target"]].join(answers)
     if options.json or options.csv:
@@ -337,17 +425,28 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     score = "map" if model.tags else "accuracy"
     metric = "mAP of all folds together:" if model.tags else score
     accuracy, then = (
-        epoch_scores(run.numbers(part["target"]), part[classes].to_numpy())[score] for part in (table, before)
+        epoch_scores(run.numbers(part["target"]), part[classes].to_numpy())[score]
+        for part in (table, before)
     )
     largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
-    verdict = "the same" if largest <= AGREES else "NOT the same: was the audio or a library changed?"
-    tell(f"{metric} {accuracy:.4f} of {len(table)} clips; predictions.csv says {then:.4f}")
+    verdict = (
+        "the same"
+        if largest <= AGREES
+        else "NOT the same: was the audio or a library changed?"
+    )
+    tell(
+        f"{metric} {accuracy:.4f} of {len(table)} clips; predictions.csv says"
+        f" {then:.4f}"
+    )
     tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
     return 1 if len(answers) < len(known) else 0
 
 
-def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[str, Path]) -> int:
-    """Write each file's timeline, in timelines/, and detections.* of all files to <reports>/<dataset>/.
+def write_timelines(
+    options: PredictOptions, model: AudioModel, files: Mapping[str, Path]
+) -> int:
+    """Write each file's timeline, in timelines/, and detections.* of all files to
+    <reports>/<dataset>/.
 
     TABLES also gives scores.csv there.
 
@@ -361,13 +460,22 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
     samples = model.window_samples(options.window)
     hop = options.hop or samples / rate / HOPS
     if hop > samples / rate:
-        raise RequestError(f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window")
+        raise RequestError(
+            f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"
+        )
     step = max(1, round(hop * rate))
     hop = step / rate
-    low = {name: p for name, p in model.thresholds.items() if p < LOW_THRESHOLD and name != BACKGROUND}
+    low = {
+        name: p
+        for name, p in model.thresholds.items()
+        if p < LOW_THRESHOLD and name != BACKGROUND
+    }
     if low and not options.threshold:
         lowest = ", ".join(f"{name} {p:.2g}" for name, p in low.items())
-        tell(f"low thresholds of the run may give false alarms: {lowest}; THRESHOLD=0.5 sets others")
+        tell(
+            f"low thresholds of the run may give false alarms: {lowest}; THRESHOLD=0.5"
+            " sets others"
+        )
     folder = options.reports / model.config.dataset
     durations = {
         name: info.frames / info.sample_rate
@@ -382,7 +490,9 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
     targets = timeline.output_paths(list(files.values()), folder / "timelines")
     for (name, file), target in zip(files.items(), targets):
         try:
-            blocks = timeline.resampled(audio.blocks(file), audio.file_info(file).sample_rate, rate)
+            blocks = timeline.resampled(
+                audio.blocks(file), audio.file_info(file).sample_rate, rate
+            )
             seconds = durations[name]
             windows = progress(
                 timeline.windows(blocks, rate, samples, step),
@@ -394,13 +504,18 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
         except audio.AudioError as error:
             failures[file] = str(error)
             continue
-        table = pd.DataFrame(spans, columns=["start", "end"]).assign(file=name, predicted=predicted)
+        table = pd.DataFrame(spans, columns=["start", "end"]).assign(
+            file=name, predicted=predicted
+        )
         probabilities = pd.DataFrame(np.stack(each), columns=model.classes)
         if model.thresholds and not model.tags:
             chosen = probabilities > pd.Series(model.thresholds)
             chosen.loc[table["predicted"] == ""] = False  # no answer
         else:
-            chosen = pd.DataFrame(label_indicator(table["predicted"], model.classes), columns=model.classes)
+            chosen = pd.DataFrame(
+                label_indicator(table["predicted"], model.classes),
+                columns=model.classes,
+            )
         detections = join_windows(middles(table, hop), chosen, probabilities)
         timeline.write_timeline(table, probabilities, detections, target)
         predictions.append((detections, table, chosen, probabilities))
@@ -413,11 +528,19 @@ def write_timelines(options: PredictOptions, model: AudioModel, files: Mapping[s
             scored = table["file"].isin(tables.annotated)
             labels = label_windows(table[scored], tables.events, longest=not model.tags)
             scores = detection_scores(
-                table[scored].assign(label=labels), chosen[scored], probabilities[scored], hop, tables.events
+                table[scored].assign(label=labels),
+                chosen[scored],
+                probabilities[scored],
+                hop,
+                tables.events,
             )
             remarks = {
-                "recordings without a table, not scored": {*durations} - tables.annotated,
-                "labels that are no class of the model, not scored": {*tables.events["label"]} - {*chosen},
+                "recordings without a table, not scored": (
+                    {*durations} - tables.annotated
+                ),
+                "labels that are no class of the model, not scored": (
+                    {*tables.events["label"]} - {*chosen}
+                ),
             }
             timeline.write_scores(scores, folder)
             for note in tables.notes:

@@ -1,8 +1,9 @@
 """Start from pretrained weights: torchvision's for ImageNet, or a file of weights.
 
-`WEIGHTS=imagenet` stands for the address at which torchvision publishes the model's weights; a file or
-another address works too. A name like resnet18-f37072fd.pth holds the beginning of its content's SHA-256,
-which is checked. Files are read with weights_only=True, so that nothing in them is executed.
+`WEIGHTS=imagenet` stands for the address at which torchvision publishes the model's
+weights; a file or another address works too. A name like resnet18-f37072fd.pth holds
+the beginning of its content's SHA-256, which is checked. Files are read with
+weights_only=True, so that nothing in them is executed.
 """
 
 import hashlib
@@ -32,78 +33,113 @@ PUBLISHED = {
 TIMEOUT = 30  # seconds without an answer
 BLOCK = 1_000_000  # bytes
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
-# torchvision's DenseNet file is from a time when module names could hold dots: denselayer1.norm.1.weight
+# torchvision's DenseNet file is from a time when module names could hold dots:
+# denselayer1.norm.1.weight
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 
 def start_from(network: nn.Module, architecture: Architecture, weights: str) -> None:
-    """Load WEIGHTS into a network: `imagenet` into each member with published weights, a file into the first.
+    """Load WEIGHTS into a network: `imagenet` into each member with published weights,
+    a file into the first.
 
-    The first convolution is adapted to the network's channels. The last layer keeps its own weights, because
-    it has other classes. RequestError if no weights are found, or they do not fit or cannot be read safely.
+    The first convolution is adapted to the network's channels. The last layer keeps its
+    own weights, because it has other classes. RequestError if no weights are found, or
+    they do not fit or cannot be read safely.
     """
     networks = [network] if architecture.weight is None else network.children()
     published = [PUBLISHED.get(entry.name, "") for entry, _ in architecture.members]
     addresses = published if weights == "imagenet" else [weights]
     if not any(addresses):
         known = ", ".join(PUBLISHED)
-        raise RequestError(f"no ImageNet weights are published for {architecture.name}, only for {known}")
+        raise RequestError(
+            f"no ImageNet weights are published for {architecture.name}, only for"
+            f" {known}"
+        )
     for member, address in zip(networks, addresses):
         if not address:
             continue
-        file = fetch(address) if address.startswith(("http://", "https://")) else Path(address)
+        file = (
+            fetch(address)
+            if address.startswith(("http://", "https://"))
+            else Path(address)
+        )
         if not file.is_file():
-            raise RequestError(f"WEIGHTS={file}: no such file; give a file, an address, or imagenet")
+            raise RequestError(
+                f"WEIGHTS={file}: no such file; give a file, an address, or imagenet"
+            )
         check_hash(file.name, file.read_bytes())
         try:
             state = read_safely(file)
         except ValueError as reason:
-            raise RequestError(f"{file} holds no weights that can be read safely: {reason}") from None
+            raise RequestError(
+                f"{file} holds no weights that can be read safely: {reason}"
+            ) from None
         if isinstance(state, Mapping):
             state = state.get("network", state)  # a checkpoint of one of our own folds
-        if not isinstance(state, Mapping) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-            raise RequestError(f"{file} holds no state dict: expected names of layers with a tensor each")
-        fill(member, {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()}, weights)
+        if not isinstance(state, Mapping) or not all(
+            isinstance(v, torch.Tensor) for v in state.values()
+        ):
+            raise RequestError(
+                f"{file} holds no state dict: expected names of layers with a tensor"
+                " each"
+            )
+        fill(
+            member,
+            {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()},
+            weights,
+        )
 
 
 def fetch(url: str) -> Path:
-    """The file at `url`, downloaded once into torch's cache; its name must hold its hash."""
+    """The file at `url`, downloaded once into torch's cache; its name must hold its
+    hash.
+    """
     name = url.partition("?")[0].rpartition("/")[2]
     if not HASH_IN_NAME.search(name):
-        raise RequestError(f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth")
+        raise RequestError(
+            f"{url}: expected a name that ends in its SHA-256, as resnet18-f37072fd.pth"
+        )
     file = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not file.is_file():
         try:
             answer = requests.get(url, stream=True, timeout=TIMEOUT)
             answer.raise_for_status()
             total = int(answer.headers.get("Content-Length", 0)) // BLOCK or None
-            content = b"".join(progress(answer.iter_content(BLOCK), total=total, label=name, unit="MB"))
+            content = b"".join(
+                progress(answer.iter_content(BLOCK), total=total, label=name, unit="MB")
+            )
             check_hash(name, content)
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, content)
         except OSError as error:  # errors of requests too
             raise RequestError(
-                f"{url} cannot be fetched ({error}): fetch it elsewhere and give WEIGHTS=its path"
+                f"{url} cannot be fetched ({error}): fetch it elsewhere and give"
+                " WEIGHTS=its path"
             ) from None
     return file
 
 
 def check_hash(name: str, content: bytes) -> None:
-    """RequestError if a hash in the file's name is not the beginning of its content's SHA-256."""
+    """RequestError if a hash in the file's name is not the beginning of its content's
+    SHA-256.
+    """
     promised = HASH_IN_NAME.search(name)
     digest = hashlib.sha256(content).hexdigest()
     if promised and not digest.startswith(promised[1]):
         raise RequestError(
-            f"{name}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is damaged or another file"
+            f"{name}: its SHA-256 begins {digest[:8]} and not {promised[1]}: it is"
+            " damaged or another file"
         )
 
 
 def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
-    """RequestError if WEIGHTS come from a fold of this project that trained on test clips of one of `folds`.
+    """RequestError if WEIGHTS come from a fold of this project that trained on test
+    clips of one of `folds`.
 
-    A checkpoint names the fold that it left out, and the run.json above it names the dataset. Weights without
-    that run.json, or of another dataset with other clips, are accepted. If clips or folds of the dataset have
-    changed since, the fold's number means other clips, and the weights are refused for every fold.
+    A checkpoint names the fold that it left out, and the run.json above it names the
+    dataset. Weights without that run.json, or of another dataset with other clips, are
+    accepted. If clips or folds of the dataset have changed since, the fold's number
+    means other clips, and the weights are refused for every fold.
     """
     weights = plan.options.weights
     file = Path(weights).resolve()
@@ -119,9 +155,10 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
         tested = [fold for fold in folds if fold != own]
     if tested:
         raise RequestError(
-            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds of {plan.dataset}, "
-            f"perhaps on clips that fold {tested[0]} tests: give weights from other clips, or FOLDS={own} if "
-            "clips and folds have not changed since"
+            f"WEIGHTS={weights}: {run.name} trained its fold {own} on all other folds"
+            f" of {plan.dataset}, perhaps on clips that fold {tested[0]} tests: give"
+            f" weights from other clips, or FOLDS={own} if clips and folds have not"
+            " changed since"
         )
 
 
@@ -131,9 +168,12 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
     RequestError if other layers differ.
     """
     own = network.state_dict()
-    stem = next((key for key, value in own.items() if value.dim() >= 3), "")  # the first convolution
+    # the first convolution
+    stem = next((key for key, value in own.items() if value.dim() >= 3), "")
     head = list(own)[-1].rpartition(".")[0]
-    chosen = {key: value for key, value in state.items() if key.rpartition(".")[0] != head}
+    chosen = {
+        key: value for key, value in state.items() if key.rpartition(".")[0] != head
+    }
     if stem in chosen:
         chosen[stem] = adapt(chosen[stem], own[stem].shape[1])
     try:
@@ -143,13 +183,16 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
         raise RequestError(f"{source} are weights of another model: {reason}") from None
     for key in missing:
         if key.rpartition(".")[0] != head and not key.endswith("num_batches_tracked"):
-            raise RequestError(f"{source} are weights of another model: they lack {key}")
+            raise RequestError(
+                f"{source} are weights of another model: they lack {key}"
+            )
 
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
     """A convolution's kernels (outputs, C, ...) for another number of input channels.
 
-    The input channels are repeated in turn and scaled, so that outputs keep about their size (as timm does).
+    The input channels are repeated in turn and scaled, so that outputs keep about their
+    size (as timm does).
     """
     given = kernel.shape[1]
     turns = [i % given for i in range(channels)]

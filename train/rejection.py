@@ -1,6 +1,8 @@
-"""Thresholds below which predictions are withheld: the audio's level, the probability, each class's own.
+"""Thresholds below which predictions are withheld: the audio's level, the probability,
+each class's own.
 
-REJECT=auto takes the probability above which predictions of validation clips reach WANTED_ACCURACY.
+REJECT=auto takes the probability above which predictions of validation clips reach
+WANTED_ACCURACY.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,8 @@ from commandline.errors import RequestError, nearest
 from results.config import BundleConfig
 from train.options import TrainedOptions, parse_number
 
-LEVEL_SECONDS = 0.05  # length of the parts of a window whose levels are compared with GATE
+# length of the parts of a window whose levels are compared with GATE
+LEVEL_SECONDS = 0.05
 NO_ANSWER = "no answer"
 
 Samples = NDArray[np.float32]
@@ -28,28 +31,42 @@ class Rejection:
 
     @classmethod
     def of(cls, options: TrainedOptions, config: BundleConfig) -> "Rejection":
-        """The options' thresholds for this model; RequestError if one is invalid or was not fitted."""
+        """The options' thresholds for this model; RequestError if one is invalid or was
+        not fitted.
+        """
         level = -np.inf if options.gate is None else options.gate
         if config.task == "tags" and options.reject:
-            raise RequestError("REJECT withholds one class; with several labels give THRESHOLD=")
+            raise RequestError(
+                "REJECT withholds one class; with several labels give THRESHOLD="
+            )
         if options.reject == "auto":
             if config.rejection is None:
                 raise RequestError(
-                    "REJECT=auto takes the threshold chosen on validation clips, and this model has none: "
-                    "train with VAL=group, or give a probability, as REJECT=0.7"
+                    "REJECT=auto takes the threshold chosen on validation clips, and"
+                    " this model has none: train with VAL=group, or give a probability,"
+                    " as REJECT=0.7"
                 )
             return cls(config.rejection.threshold, level)
-        refusal = f"REJECT={options.reject}: expected a probability from 0 to 1, or auto"
+        refusal = (
+            f"REJECT={options.reject}: expected a probability from 0 to 1, or auto"
+        )
         return cls(parse_number(options.reject or "0", refusal), level)
 
-    def answers(self, y: Samples, sample_rate: int, probabilities: NDArray[np.float32]) -> bool:
-        """Whether a window (samples,) is loud enough, and one of its (K,) probabilities high enough."""
+    def answers(
+        self, y: Samples, sample_rate: int, probabilities: NDArray[np.float32]
+    ) -> bool:
+        """Whether a window (samples,) is loud enough, and one of its (K,) probabilities
+        high enough.
+        """
         loud = loudest_level(y, sample_rate) > self.level
         return bool(loud and probabilities.max() >= self.probability)
 
 
-def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, float]) -> dict[str, float]:
-    """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if no class has one.
+def class_thresholds(
+    text: str, classes: Sequence[str], fitted: Mapping[str, float]
+) -> dict[str, float]:
+    """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
+    no class has one.
 
     RequestError for an unknown class or a number that is no probability.
 
@@ -68,7 +85,8 @@ def class_thresholds(text: str, classes: Sequence[str], fitted: Mapping[str, flo
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:
-    """The level of the loudest LEVEL_SECONDS, in dB of full scale; a full-scale sine has -3, silence -200.
+    """The level of the loudest LEVEL_SECONDS, in dB of full scale; a full-scale sine
+    has -3, silence -200.
 
     >>> round(loudest_level(np.full(1000, 0.1, np.float32), 8000))
     -20

@@ -1,4 +1,6 @@
-"""`python -m train remove`: delete runs and importance folders after printing their size."""
+"""`python -m train remove`: delete runs and importance folders after printing their
+size.
+"""
 
 import shutil
 import sys
@@ -14,7 +16,8 @@ from train.options import RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
-    """Print the number and size of the named folders' files, ask, and delete; 1 if nothing was deleted.
+    """Print the number and size of the named folders' files, ask, and delete; 1 if
+    nothing was deleted.
 
     remove_runs(RemoveOptions(run="mel-cnn4", yes=True))
     """
@@ -22,7 +25,11 @@ def remove_runs(options: RemoveOptions) -> int:
     words = options.run.split()
     measured = [word for word in words if Path(word).name.startswith(IMPORTANCE)]
     folders = [find_importance_folder(options.runs, word, dataset) for word in measured]
-    others = " ".join(word for word in words if word not in measured) if measured else options.run
+    others = (
+        " ".join(word for word in words if word not in measured)
+        if measured
+        else options.run
+    )
     if others or not folders:
         folders += [run.path for run in select(options.runs, others, dataset)]
     with ExitStack() as locks:
@@ -32,7 +39,10 @@ def remove_runs(options: RemoveOptions) -> int:
                 locks.enter_context(Lock(busy / ".lock", busy=message))
         for folder in folders:
             own = [file for file in folder.rglob("*") if file.is_file()]
-            print(f"{folder}: {len(own)} files, {size(sum(file.stat().st_size for file in own))}")
+            print(
+                f"{folder}: {len(own)} files,"
+                f" {size(sum(file.stat().st_size for file in own))}"
+            )
         answer = "y" if options.yes else ""
         if not options.yes and sys.stdin.isatty():
             with suppress(EOFError):  # no answer: standard input has ended

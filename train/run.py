@@ -1,7 +1,7 @@
 """`python -m train run`: train the folds of one run folder and print the scores.
 
-A fold that has a predictions.csv is finished. The trainer, which needs torch, is imported only if a fold is
-left to train.
+A fold that has a predictions.csv is finished. The trainer, which needs torch, is
+imported only if a fold is left to train.
 """
 
 import os
@@ -39,19 +39,28 @@ def run(options: RunOptions) -> None:
 
 
 def next_steps(options: RunOptions, folder: RunFolder) -> str:
-    """The commands to type next: the report's and, if clips are windows, the one that detects events."""
+    """The commands to type next: the report's and, if clips are windows, the one that
+    detects events.
+    """
     lines = [f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}"]
     if folder.training.windows:
         places = words(options, ("data", "runs"))
         command = make_command(
-            "predict", "AUDIO=FOLDER", f"RUN={folder.path.parent.name}/{folder.name}", *places
+            "predict",
+            "AUDIO=FOLDER",
+            f"RUN={folder.path.parent.name}/{folder.name}",
+            *places,
         )
-        lines.append(f"then: {command}   (detections in recordings; TABLES=FOLDER scores them)")
+        lines.append(
+            f"then: {command}   (detections in recordings; TABLES=FOLDER scores them)"
+        )
     return "\n".join(lines)
 
 
 def first_process() -> bool:
-    """Whether this process prints and writes results: torchrun's first process, or the only one."""
+    """Whether this process prints and writes results: torchrun's first process, or the
+    only one.
+    """
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -74,8 +83,13 @@ def execute(options: RunOptions) -> RunFolder:
     if (plan.path / "run.json").is_file():
         waiting = [fold for fold in waiting if fold not in folder.finished]
     if changes := plan.cache.source_changes():
-        remedy = plan.cache.remedy(" ".join(channel.stored for channel in plan.channels))
-        tell_once(f"the dataset has changed since its features were extracted ({changes}): {remedy}")
+        remedy = plan.cache.remedy(
+            " ".join(channel.stored for channel in plan.channels)
+        )
+        tell_once(
+            f"the dataset has changed since its features were extracted ({changes}):"
+            f" {remedy}"
+        )
     if waiting:
         from train import trainer
         from train.compute import device_of
@@ -84,7 +98,9 @@ def execute(options: RunOptions) -> RunFolder:
         named = options.device if plan.model.kind.in_steps else "cpu"
         devices = list(map(device_of, named.split()))
         if plan.options.resident == "gpu" and "cpu" in devices:
-            raise RequestError("RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream")
+            raise RequestError(
+                "RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream"
+            )
         if len(devices) > 1:
             if plan.path != path:
                 raise RequestError("RETRAIN=1 takes one device: give DEVICE=cuda:0")
@@ -106,7 +122,8 @@ def execute(options: RunOptions) -> RunFolder:
 def beside(plan: Plan) -> Plan:
     """The plan, moved to the retraining folder next to its run.
 
-    A retraining that was begun for the same clips and values continues; another is deleted.
+    A retraining that was begun for the same clips and values continues; another is
+    deleted.
     """
     path = plan.path.with_name(plan.path.name + RETRAINING)
     plan = replace(plan, identity=replace(plan.identity, path=path))
@@ -118,7 +135,9 @@ def beside(plan: Plan) -> Plan:
 
 
 def take_place(new: Path, old: Path) -> None:
-    """Replace an old run by a finished one; RequestError if a fold of the old one is being trained."""
+    """Replace an old run by a finished one; RequestError if a fold of the old one is
+    being trained.
+    """
     last = old.with_name(old.name + RETRAINED)
     shutil.rmtree(last, ignore_errors=True)  # left by a kill
     with ExitStack() as locks:
@@ -131,21 +150,33 @@ def take_place(new: Path, old: Path) -> None:
 
 
 def refuse_another(folder: RunFolder, plan: Plan) -> None:
-    """RequestError if the folder holds another configuration; StaleRun if only clips or values differ."""
-    if (folder.path / "run.json").is_file() and folder.training.hash != plan.identity.hash:
+    """RequestError if the folder holds another configuration; StaleRun if only clips or
+    values differ.
+    """
+    if (
+        folder.path / "run.json"
+    ).is_file() and folder.training.hash != plan.identity.hash:
         known = folder.training
         theirs = to_json(known.options)
         own = to_json(plan.resolved_options)
-        changed = [name.upper() for name, value in own.items() if theirs.get(name) != value]
-        data = [name for name in ("cache", "clips") if getattr(known, name) != plan.identity.content[name]]
+        changed = [
+            name.upper() for name, value in own.items() if theirs.get(name) != value
+        ]
+        data = [
+            name
+            for name in ("cache", "clips")
+            if getattr(known, name) != plan.identity.content[name]
+        ]
         if data and not changed:
             raise StaleRun(
-                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again in its place"
+                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again"
+                " in its place"
             )
         changed += data
         raise RequestError(
-            f"{folder.path} holds another configuration (different: {', '.join(changed) or 'the weights'}) "
-            "and is left as it is: give TAG=… for a folder of its own"
+            f"{folder.path} holds another configuration (different:"
+            f" {', '.join(changed) or 'the weights'}) and is left as it is: give TAG=…"
+            " for a folder of its own"
         )
 
 

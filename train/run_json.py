@@ -1,4 +1,6 @@
-"""run.json as training writes it: before the first step, when a run computes another way, and at its end."""
+"""run.json as training writes it: before the first step, when a run computes another
+way, and at its end.
+"""
 
 import os
 import platform
@@ -19,7 +21,8 @@ from train.summary import calibration
 if TYPE_CHECKING:
     from train.choose_compute import Choice
 
-PADDED = 0.1  # share of padded clips; above it, windows of predict have the clips' median length
+# share of padded clips; above it, windows of predict have the clips' median length
+PADDED = 0.1
 VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 
 
@@ -29,7 +32,18 @@ def first_config(plan: Plan, device: str) -> RunConfig:
     model = plan.model
     content = plan.identity.content
     seedless = content | {"options": content["options"] | {"seed": None}}
-    named = ("features", "model", "task", "seed", "epochs", "val", "select", "tag", "recipe", "note")
+    named = (
+        "features",
+        "model",
+        "task",
+        "seed",
+        "epochs",
+        "val",
+        "select",
+        "tag",
+        "recipe",
+        "note",
+    )
     published_test = plan.cache.published_test in plan.folds
     filled = plan.cache.filled[plan.table.index]
     many_padded = np.mean(filled < 1) > PADDED
@@ -47,10 +61,16 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         sample_rate=plan.cache.sample_rate,
         duration=plan.cache.duration,
         windows=is_windowed(plan.table),
-        clip_seconds=round(float(np.median(filled)) * plan.cache.duration, 3) if many_padded else None,
+        clip_seconds=(
+            round(float(np.median(filled)) * plan.cache.duration, 3)
+            if many_padded
+            else None
+        ),
         channels=tuple(describe(plan.cache, channel) for channel in plan.channels),
         extraction=ExtractionCost(**plan.cache.extraction_cost(plan.channels)),
-        protocol=protocol(options, in_steps=model.kind.in_steps, published_test=published_test),
+        protocol=protocol(
+            options, in_steps=model.kind.in_steps, published_test=published_test
+        ),
         hash=plan.identity.hash,
         hash_version=HASH_VERSION,
         family=digest([seedless, options.tag]),
@@ -66,26 +86,41 @@ def first_config(plan: Plan, device: str) -> RunConfig:
 
 
 def record(plan: Plan, choice: "Choice", parameters: int) -> None:
-    """Write a new run's run.json, or add to `changes` how a run that has begun computes from here on.
+    """Write a new run's run.json, or add to `changes` how a run that has begun computes
+    from here on.
 
-    A change has the epochs that each unfinished fold has done. Nothing is written if nothing changed.
+    A change has the epochs that each unfinished fold has done. Nothing is written if
+    nothing changed.
     """
     state = asdict(choice.compute)
     if choice.begun is None:
         config = first_config(plan, choice.compute.device)
-        config = replace(config, parameters=parameters, checked=choice.checked, chosen=choice.source)
+        config = replace(
+            config, parameters=parameters, checked=choice.checked, chosen=choice.source
+        )
         write_config(plan.path, replace(config, **state))
     elif choice.compute != choice.begun:
         run = RunFolder(plan.path)
         done: dict[str, Plain] = {
-            str(fold): len(run.history(fold)) for fold in run.folds if fold not in run.finished
+            str(fold): len(run.history(fold))
+            for fold in run.folds
+            if fold not in run.finished
         }
-        change: dict[str, dict[str, Plain]] = {"from": asdict(choice.begun), "to": state, "epochs_done": done}
-        write_config(plan.path, replace(run.training, **state, changes=(*run.training.changes, change)))
+        change: dict[str, dict[str, Plain]] = {
+            "from": asdict(choice.begun),
+            "to": state,
+            "epochs_done": done,
+        }
+        write_config(
+            plan.path,
+            replace(run.training, **state, changes=(*run.training.changes, change)),
+        )
 
 
 def finish(folder: RunFolder, note: str, tested: bool) -> None:
-    """Write the seconds of all epochs, a note if one is given and, after new tests, the calibration."""
+    """Write the seconds of all epochs, a note if one is given and, after new tests, the
+    calibration.
+    """
     known = folder.training
     seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
     config = replace(known, seconds=seconds, note=note or known.note)
@@ -101,9 +136,15 @@ def machine(device: str) -> Machine:
         import torch
 
         gpu = torch.cuda.get_device_name(device)
-    return Machine(processor=platform.processor() or platform.machine(), cores=os.cpu_count(), gpu=gpu)
+    return Machine(
+        processor=platform.processor() or platform.machine(),
+        cores=os.cpu_count(),
+        gpu=gpu,
+    )
 
 
 def versions() -> dict[str, str]:
     """The versions of Python and of VERSIONED."""
-    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
+    return {"python": platform.python_version()} | {
+        name: version(name) for name in VERSIONED
+    }

@@ -1,4 +1,6 @@
-"""Several runs: every combination of the given values. Finished runs are skipped, failures are listed."""
+"""Several runs: every combination of the given values. Finished runs are skipped,
+failures are listed.
+"""
 
 import itertools
 import time
@@ -35,11 +37,16 @@ def run_sweep(options: SweepOptions) -> int:
     done, failures = train_all(jobs)
     for name, error in failures.items():
         expected = isinstance(error, RequestError | Failed)
-        tell(f"failed: {name}: {'' if expected else f'{type(error).__name__}: '}{error}")
+        tell(
+            f"failed: {name}: {'' if expected else f'{type(error).__name__}: '}{error}"
+        )
     if done and run.first_process():
         print(table(done))
         if failures:
-            print(f"{len(failures)} of {counted(len(jobs), 'run')} are missing: {'; '.join(failures)}")
+            print(
+                f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
+                f" {'; '.join(failures)}"
+            )
     if any(isinstance(error, run.StaleRun) for error in failures.values()):
         given = [f"{name.upper()}={text}" for name, text in options.given.items()]
         print(f"next: {make_command('sweep', *given, 'RETRAIN=1')}")
@@ -52,10 +59,16 @@ def product(options: SweepOptions) -> list[RunOptions]:
     """The options of every run; RequestError if there is none."""
     runs = options.runs()
     cache = open_cache(runs[0])
-    jobs = [replace(job, features=name) for job in runs for name in feature_sets(job, cache, options.max)]
+    jobs = [
+        replace(job, features=name)
+        for job in runs
+        for name in feature_sets(job, cache, options.max)
+    ]
     if not jobs:
         models = " ".join(dict.fromkeys(job.model for job in runs))
-        raise RequestError(f"MODEL={models} can take none of FEATURES={runs[0].features}")
+        raise RequestError(
+            f"MODEL={models} can take none of FEATURES={runs[0].features}"
+        )
     return jobs
 
 
@@ -66,7 +79,9 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
     for channels in named:  # a feature that the cache lacks ends the sweep too
         find_channels(cache, replace(options, features="+".join(map(str, channels))))
     fitting: dict[str, None] = {}
-    for sets in (sets for size in range(most) for sets in itertools.combinations(named, size + 1)):
+    for sets in (
+        sets for size in range(most) for sets in itertools.combinations(named, size + 1)
+    ):
         channels = tuple(itertools.chain(*sets))
         text = "+".join(map(str, channels))
         try:
@@ -77,14 +92,22 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
     return list(fitting)
 
 
-def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Exception]]:
-    """Train the runs; returns the finished run folders, and the error of each run that failed."""
+def train_all(
+    jobs: Sequence[RunOptions],
+) -> tuple[list[RunFolder], dict[str, Exception]]:
+    """Train the runs; returns the finished run folders, and the error of each run that
+    failed.
+    """
     done = []
     failures = {}
     started = time.monotonic()
     for number, job in enumerate(jobs):
         name = " ".join([*training_command(job), f"SEED={job.seed}"])
-        left = (time.monotonic() - started) / number * (len(jobs) - number) if number else 0.0
+        left = (
+            (time.monotonic() - started) / number * (len(jobs) - number)
+            if number
+            else 0.0
+        )
         about = f" (about {duration(left)} for the rest)" if left > 1 else ""
         tell(f"run {number + 1} of {len(jobs)}: {name}{about}")
         try:
@@ -95,10 +118,11 @@ def train_all(jobs: Sequence[RunOptions]) -> tuple[list[RunFolder], dict[str, Ex
 
 
 def table(done: Sequence[RunFolder]) -> str:
-    """A table of accuracy, with tags of mAP, and its interval: a row for each configuration, the best first.
+    """A table of accuracy, with tags of mAP, and its interval: a row for each
+    configuration, the best first.
 
-    All seeds of a configuration count together. Test clips are scored, or validation clips if a run skips
-    its test folds.
+    All seeds of a configuration count together. Test clips are scored, or validation
+    clips if a run skips its test folds.
     """
     families: dict[str, list[RunFolder]] = {}
     for folder in done:
@@ -111,15 +135,21 @@ def table(done: Sequence[RunFolder]) -> str:
         clips = pd.concat(parts, ignore_index=True)
         groups = clips["group"].where(clips["group"] != "", clips["clip_id"])
         if seeds[0].tags:  # mAP over all folds, by ranks within each, as in the report
-            ranks = [fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy()) for part in parts]
+            ranks = [
+                fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy())
+                for part in parts
+            ]
             evidence = label_indicator(clips["target"], classes), np.concatenate(ranks)
             score = macro(average_precision(*evidence))
             low, high = precision_intervals(*evidence, groups.to_numpy(str))[-1]
-            precisions = pd.concat([folder.scores(folder.scored_split)["map"] for folder in seeds])
+            precisions = pd.concat(
+                [folder.scores(folder.scored_split)["map"] for folder in seeds]
+            )
             by_fold = precisions.groupby(level=0).mean()
         else:
             correct = clips[classes].idxmax(axis=1) == clips["target"]
-            each = correct.groupby([clips["fold"], groups, clips["clip_id"]]).mean()  # over the seeds
+            # over the seeds
+            each = correct.groupby([clips["fold"], groups, clips["clip_id"]]).mean()
             by_fold = each.groupby("fold").mean()
             score = by_fold.mean()
             ((low, high),) = accuracy_interval(
@@ -129,11 +159,23 @@ def table(done: Sequence[RunFolder]) -> str:
             )
         deviation = f" ± {percent(by_fold.std())}" if len(by_fold) > 1 else ""
         interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
-        rows.append((score, (seeds[0].name, percent(score) + deviation, interval, counted)))
+        rows.append(
+            (score, (seeds[0].name, percent(score) + deviation, interval, counted))
+        )
     rows.sort(key=itemgetter(0), reverse=True)
-    split = "validation" if all(folder.scored_split == "val" for folder in done) else "test"
-    header = ("run", f"{split} {'mAP' if done[0].tags else 'accuracy'} %", "95 % CI", "seeds")
+    split = (
+        "validation" if all(folder.scored_split == "val" for folder in done) else "test"
+    )
+    header = (
+        "run",
+        f"{split} {'mAP' if done[0].tags else 'accuracy'} %",
+        "95 % CI",
+        "seeds",
+    )
     text = text_table([cells for _, cells in rows], header)
     if len(rows) > 1:
-        text += f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score is optimistic"
+        text += (
+            f"\nNote: the best of {len(rows)} was chosen on {split} data, so its score"
+            " is optimistic"
+        )
     return text

@@ -1,6 +1,8 @@
-"""Files that predict writes about recordings: windows, labels for Audacity, a figure, detections, scores.
+"""Files that predict writes about recordings: windows, labels for Audacity, a figure,
+detections, scores.
 
-`windows` and `resampled` work block by block, so that a long recording is never in memory as a whole.
+`windows` and `resampled` work block by block, so that a long recording is never in
+memory as a whole.
 """
 
 import io
@@ -17,7 +19,8 @@ from commandline.terminal import as_csv, counted, tell, text_table
 from storage.files import replace_file
 from train.rejection import Samples
 
-DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}  # decimal places; times are in seconds
+# decimal places; times are in seconds
+DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}
 # Columns of scores.csv that are printed -> their headings.
 SCORES_SHOWN = {
     "window_precision": "precision",
@@ -32,7 +35,8 @@ SCORES_SHOWN = {
     "f1_collar": "F1 collar",
     "best_f1_collar": "perfect",
 }
-DRAWN = 20  # largest number of classes in a figure: those that are most probable in most windows
+# largest number of classes in a figure: those that are most probable in most windows
+DRAWN = 20
 
 Span = tuple[float, float]  # start and end of a window, in seconds
 
@@ -42,13 +46,16 @@ def windows(
 ) -> Iterator[tuple[Span, Samples]]:
     """Windows of `samples` samples, one every `hop` samples, from blocks of any length.
 
-    The last window ends with the recording. A recording shorter than a window is one shorter window.
+    The last window ends with the recording. A recording shorter than a window is one
+    shorter window.
     """
-    before = rest = np.zeros(0, np.float32)  # `before`: the hop of samples before `rest`
+    # `before`: the hop of samples before `rest`
+    before = rest = np.zeros(0, np.float32)
     start = 0
     for block in blocks:
         rest = np.concatenate([rest, block])
-        while len(rest) > samples:  # more than one window: this one does not reach the end
+        # more than one window: this one does not reach the end
+        while len(rest) > samples:
             yield (start / sample_rate, (start + samples) / sample_rate), rest[:samples]
             before, rest = rest[:hop], rest[hop:]
             start += hop
@@ -57,8 +64,12 @@ def windows(
     yield ((end - len(last)) / sample_rate, end / sample_rate), last
 
 
-def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterator[Samples]:
-    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities between them."""
+def resampled(
+    blocks: Iterable[Samples], rate: int, sample_rate: int
+) -> Iterator[Samples]:
+    """Blocks at `rate` as blocks at `sample_rate`, without discontinuities between
+    them.
+    """
     if rate == sample_rate:
         yield from blocks
         return
@@ -69,7 +80,8 @@ def resampled(blocks: Iterable[Samples], rate: int, sample_rate: int) -> Iterato
 
 
 def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
-    """A path in `folder` for each file's timeline, without extension; relative folders are kept.
+    """A path in `folder` for each file's timeline, without extension; relative folders
+    are kept.
 
     Files that differ only in their extension keep it.
     """
@@ -77,24 +89,32 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     places = [file.relative_to(root) for file in files]
     same = Counter(place.with_suffix("") for place in places)
     return [
-        folder / (place if same[place.with_suffix("")] > 1 else place.with_suffix("")) for place in places
+        folder / (place if same[place.with_suffix("")] > 1 else place.with_suffix(""))
+        for place in places
     ]
 
 
 def write_timeline(
-    windows: pd.DataFrame, probabilities: pd.DataFrame, detections: pd.DataFrame, target: Path
+    windows: pd.DataFrame,
+    probabilities: pd.DataFrame,
+    detections: pd.DataFrame,
+    target: Path,
 ) -> None:
-    """Write <target>.csv, .txt with Audacity's labels and .png of one recording; print its detections.
+    """Write <target>.csv, .txt with Audacity's labels and .png of one recording; print
+    its detections.
 
     windows        file, start, end, `predicted` (see `AudioModel.predict`)
     probabilities  (windows, K), a column for each class
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     spans = windows[["start", "end", "predicted"]].round(3)
-    replace_file(Path(f"{target}.csv"), as_csv(pd.concat([spans, probabilities], axis=1)))
+    replace_file(
+        Path(f"{target}.csv"), as_csv(pd.concat([spans, probabilities], axis=1))
+    )
     labels = detections[["start", "end", "label"]]
     replace_file(
-        Path(f"{target}.txt"), labels.to_csv(sep="\t", header=False, index=False, float_format="%.3f")
+        Path(f"{target}.txt"),
+        labels.to_csv(sep="\t", header=False, index=False, float_format="%.3f"),
     )
     replace_file(Path(f"{target}.png"), draw(windows, probabilities, target.name))
     tell(f"{target}.csv .txt .png")
@@ -103,14 +123,18 @@ def write_timeline(
         print(f"{start:10.3f} {end:10.3f}  {name}  {mean:.2f}")
 
 
-def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float, folder: Path) -> None:
-    """Write the detections of all recordings: detections.csv, .selections.txt (Raven), .tsv (DCASE).
+def write_detections(
+    detections: pd.DataFrame, durations: pd.Series, top: float, folder: Path
+) -> None:
+    """Write the detections of all recordings: detections.csv, .selections.txt (Raven),
+    .tsv (DCASE).
 
     durations  name of a recording -> seconds
     top        Hz, the upper edge of Raven's boxes
     """
     table = detections.rename(columns={"label": "class"}).round(DIGITS)
-    begin = detections["file"].map(durations.cumsum() - durations)  # Raven opens files as one sequence
+    # Raven opens files as one sequence
+    begin = detections["file"].map(durations.cumsum() - durations)
     raven = {
         "Selection": range(1, len(table) + 1),
         "View": "Spectrogram 1",
@@ -124,20 +148,32 @@ def write_detections(detections: pd.DataFrame, durations: pd.Series, top: float,
         "Annotation": table["class"],
         "Score": table["largest"],
     }
-    dcase = table.iloc[:, :4].set_axis(["filename", "onset", "offset", "event_label"], axis=1)
+    dcase = table.iloc[:, :4].set_axis(
+        ["filename", "onset", "offset", "event_label"], axis=1
+    )
     written = {"csv": as_csv(table)}
-    for ending, columns in {"selections.txt": pd.DataFrame(raven).round(DIGITS), "tsv": dcase}.items():
+    for ending, columns in {
+        "selections.txt": pd.DataFrame(raven).round(DIGITS),
+        "tsv": dcase,
+    }.items():
         written[ending] = columns.to_csv(sep="\t", index=False, lineterminator="\n")
     for ending, text in written.items():
         replace_file(folder / f"detections.{ending}", text)
-    tell(f"{folder / 'detections'}.{{{','.join(written)}}}: {counted(len(table), 'detection')}")
+    tell(
+        f"{folder / 'detections'}.{{{','.join(written)}}}:"
+        f" {counted(len(table), 'detection')}"
+    )
 
 
 def write_scores(scores: pd.DataFrame, folder: Path) -> None:
     """Write scores.csv from the table of `detection_scores`; print its main columns."""
     replace_file(folder / "scores.csv", as_csv(scores.reset_index()))
-    digits = {name: 0 if name in ("events", "false_alarms") else 2 for name in SCORES_SHOWN}
-    columns = [scores[name].map(f"{{:,.{places}f}}".format) for name, places in digits.items()]
+    digits = {
+        name: 0 if name in ("events", "false_alarms") else 2 for name in SCORES_SHOWN
+    }
+    columns = [
+        scores[name].map(f"{{:,.{places}f}}".format) for name, places in digits.items()
+    ]
     rows = zip(scores.index, *(column.replace("nan", "-") for column in columns))
     print(text_table(list(rows), ["", *SCORES_SHOWN.values()]))
     tell(f"{folder / 'scores.csv'}")
@@ -152,7 +188,12 @@ def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> byte
     ax = figure.subplots()
     edges = [*windows["start"], windows["end"].iloc[-1]]
     image = ax.pcolormesh(
-        edges, np.arange(len(drawn) + 1), probabilities[drawn].T, vmin=0, vmax=1, cmap="Greys"
+        edges,
+        np.arange(len(drawn) + 1),
+        probabilities[drawn].T,
+        vmin=0,
+        vmax=1,
+        cmap="Greys",
     )
     ax.set_yticks(np.arange(len(drawn)) + 0.5, drawn)
     ax.set_ylabel(f"{len(drawn)} of {probabilities.shape[1]} classes")

@@ -1,8 +1,10 @@
-"""Training of one run: `train_run` calls `train_fold` for each fold, which calls `Trainer.fit`.
+"""Training of one run: `train_run` calls `train_fold` for each fold, which calls
+`Trainer.fit`.
 
-Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an ensemble. Initial weights are
-seeded by (seed, fold), the random numbers of an epoch by (seed, fold, epoch): a fold that was killed and
-continued on the same machine ends with the same bits.
+Shapes: B clips a batch, C channels, H x W the grid, K classes, M members of an
+ensemble. Initial weights are seeded by (seed, fold), the random numbers of an epoch by
+(seed, fold, epoch): a fold that was killed and continued on the same machine ends with
+the same bits.
 """
 
 import io
@@ -26,10 +28,24 @@ from results.run_folder import RunFolder
 from storage.files import Lock, replace_file
 from train import extras, run_json
 from train.augment import preview, views
-from train.checkpoint import State, load, load_weights, not_finite, snapshot, write_epoch
+from train.checkpoint import (
+    State,
+    load,
+    load_weights,
+    not_finite,
+    snapshot,
+    write_epoch,
+)
 from train.choose_compute import choose_compute
 from train.compute import Compute, is_shortage, threads_of
-from train.fold_data import FoldData, chunked, draw_batches, load_fold, measure_clips, seeded
+from train.fold_data import (
+    FoldData,
+    chunked,
+    draw_batches,
+    load_fold,
+    measure_clips,
+    seeded,
+)
 from train.models import linear
 from train.models.ensemble import Ensemble
 from train.optimisation import (
@@ -51,34 +67,45 @@ if TYPE_CHECKING:
     Bar: TypeAlias = tqdm[Any]
 
 SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may take
-FORWARD_PASSES = 3  # cost of a training step in forward passes: a backward pass costs two
+# cost of a training step in forward passes: a backward pass costs two
+FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
-BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")  # shown beside the progress bar
+# shown beside the progress bar
+BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")
 
 
 def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
-    """The epochs after which the learning curve scores the test fold, evenly spread; perhaps none.
+    """The epochs after which the learning curve scores the test fold, evenly spread;
+    perhaps none.
 
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
-    predictions = FORWARD_PASSES * options.epochs * options.passes * trained  # cost of training
+    # cost of training
+    predictions = FORWARD_PASSES * options.epochs * options.passes * trained
     affordable = int(SCORING_SHARE * predictions / (max(1, tested) * options.tta))
     times = min(options.curve, affordable)
     return {math.ceil(options.epochs * part / times) for part in range(1, times + 1)}
 
 
-# ---- a fold ---------------------------------------------------------------------------------------------
+# ---- a fold
+# --------------------------------------------------------------------------------------
 
 
 class Trainer:
     """One fold's network and all that changes while it trains."""
 
     def __init__(
-        self, data: FoldData, network: nn.Module, compute: Compute, forward: nn.Module | None = None
+        self,
+        data: FoldData,
+        network: nn.Module,
+        compute: Compute,
+        forward: nn.Module | None = None,
     ) -> None:
-        """`network` stands on its device; training steps call `forward`, by default the network itself."""
+        """`network` stands on its device; training steps call `forward`, by default the
+        network itself.
+        """
         self.plan = data.plan
         self.options = options = data.plan.options
         self.augmenter = data.plan.augmenter
@@ -88,14 +115,20 @@ class Trainer:
         self.average = WeightAverage(network, options.ema)
         self.optimiser = make_optimiser(network, options)
         # scales the loss in fp16, so that small gradients do not become 0
-        self.scaler = torch.amp.GradScaler(compute.device, enabled=compute.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(
+            compute.device, enabled=compute.precision == "fp16"
+        )
         self.epochs = data.plan.epochs
-        self.early_stopping = EarlyStopping(options.select, options.patience, options.schedule == "plateau")
+        self.early_stopping = EarlyStopping(
+            options.select, options.patience, options.schedule == "plateau"
+        )
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
 
     @classmethod
-    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
+    def prepare(
+        cls, network: nn.Module, data: FoldData, device: str
+    ) -> tuple[Compute, nn.Module]:
         """Choose how to compute, record it in run.json and place the network.
 
         Returns the choice and the module that training steps call.
@@ -108,13 +141,17 @@ class Trainer:
         has_begun = (plan.path / "run.json").is_file()
         begun = Compute.of(RunFolder(plan.path).training) if has_begun else None
         choice = choose_compute(plan.options, network, batch, device, steps, begun)
-        run_json.record(plan, choice, sum(weight.numel() for weight in network.parameters()))
+        run_json.record(
+            plan, choice, sum(weight.numel() for weight in network.parameters())
+        )
         compute = choice.compute
         compute.prepare()
         return compute, compute.compile(compute.place(network))
 
     @classmethod
-    def draw(cls, data: FoldData, epoch: int) -> tuple[list[Positions], torch.Generator]:
+    def draw(
+        cls, data: FoldData, epoch: int
+    ) -> tuple[list[Positions], torch.Generator]:
         """An epoch's batches, and the generator of its augmentation and dropout."""
         generator = seeded(data.source.device, data.plan.options.seed, data.fold, epoch)
         return draw_batches(data, epoch), generator
@@ -126,8 +163,9 @@ class Trainer:
     def fit(self, folder: Path, bar: "Bar", trackers: "Sequence[Tracker]" = ()) -> None:
         """Train from wherever the fold stands to its end.
 
-        An epoch ends with best.pt if it is the best so far, last.pt and its row, written in this order:
-        whatever a kill leaves half done is done again, with the same result.
+        An epoch ends with best.pt if it is the best so far, last.pt and its row,
+        written in this order: whatever a kill leaves half done is done again, with the
+        same result.
         """
         scored = curve_epochs(self.options, len(self.data.train), len(self.data.test))
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
@@ -139,15 +177,25 @@ class Trainer:
                 if len(self.data.val):
                     row |= self.score("val")
                     score = row[self.options.select]
-                    best = self.plan.model.kind.in_steps and self.early_stopping.update(score)
+                    best = self.plan.model.kind.in_steps and self.early_stopping.update(
+                        score
+                    )
                 if len(self.data.test) and (self.finished or self.epoch in scored):
-                    row |= self.score("test", exact=self.finished)  # in fp32 like predictions.csv
-                self.rows.append(run_folder.history_row(row, run_folder.history_columns(self.plan.tags)))
+                    # in fp32 like predictions.csv
+                    row |= self.score("test", exact=self.finished)
+                self.rows.append(
+                    run_folder.history_row(
+                        row, run_folder.history_columns(self.plan.tags)
+                    )
+                )
                 states = {"best.pt": self.weights()} if best else {}
                 states = snapshot(states | {"last.pt": self.state_dict()})
                 written.result()
                 written = writer.submit(write_epoch, folder, states, self.rows[-1])
-                bar.set_postfix({name: row[name] for name in BAR_SCORES if name in row}, refresh=False)
+                bar.set_postfix(
+                    {name: row[name] for name in BAR_SCORES if name in row},
+                    refresh=False,
+                )
                 for tracker in trackers:
                     tracker.epoch(self.epoch, row)
         written.result()
@@ -162,23 +210,36 @@ class Trainer:
         epoch = self.epoch + 1
         device = self.compute.device
         batches, generator = self.draw(data, epoch)
-        torch.manual_seed(generator.initial_seed())  # dropout draws from torch's own generator
-        weight = torch.from_numpy(data.class_weights()).to(device) if options.balance == "loss" else None
+        # dropout draws from torch's own generator
+        torch.manual_seed(generator.initial_seed())
+        weight = (
+            torch.from_numpy(data.class_weights()).to(device)
+            if options.balance == "loss"
+            else None
+        )
         losses = []
         hits = []
-        shown = []  # with tags, targets and logits (2, B, K) of each batch, for the epoch's mAP
+        # with tags, targets and logits (2, B, K) of each batch, for the epoch's mAP
+        shown = []
         self.forward.train()
         start = time.perf_counter()
         for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
             x, y = self.augmenter(x, y, data.channels, generator)
             step = self.epoch * len(batches) + index
-            rate = learning_rate(options, len(batches), step, self.early_stopping.lowered)
+            rate = learning_rate(
+                options, len(batches), step, self.early_stopping.lowered
+            )
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             with self.compute.autocast():
-                logits = self.forward(x.contiguous(memory_format=self.compute.layout)).float()
-            members = logits.view(len(x), -1, y.shape[1])  # (B, M, K): each member has a loss of its own
-            loss = smoothed_loss(members, y, options.smoothing, weight, tags=self.plan.tags)
+                logits = self.forward(
+                    x.contiguous(memory_format=self.compute.layout)
+                ).float()
+            # (B, M, K): each member has a loss of its own
+            members = logits.view(len(x), -1, y.shape[1])
+            loss = smoothed_loss(
+                members, y, options.smoothing, weight, tags=self.plan.tags
+            )
             self.optimiser.zero_grad()
             self.scaler.scale(loss).backward()
             if options.clip:
@@ -188,7 +249,11 @@ class Trainer:
             self.scaler.update()
             self.average.update()
             losses.append(loss.detach())
-            answer = self.network.join(logits.detach()) if isinstance(self.network, Ensemble) else logits
+            answer = (
+                self.network.join(logits.detach())
+                if isinstance(self.network, Ensemble)
+                else logits
+            )
             if self.plan.tags:
                 shown.append(torch.stack([y, answer.detach()]))
             else:
@@ -205,7 +270,9 @@ class Trainer:
         row["train_loss"] = torch.stack(losses).mean().item()
         if self.plan.tags:
             y, answer = torch.cat(shown, dim=1).cpu()
-            row["train_map"] = tags.macro(tags.average_precision((y > 0.5).numpy(), answer.numpy()))
+            row["train_map"] = tags.macro(
+                tags.average_precision((y > 0.5).numpy(), answer.numpy())
+            )
         else:
             row["train_accuracy"] = torch.stack(hits).mean().item()
         return row
@@ -214,28 +281,39 @@ class Trainer:
         """The error for a loss that is too large or not finite."""
         advice = f"try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1"
         if self.compute.precision != "fp32":
-            advice = f"it computed in {self.compute.precision}, train again with PRECISION=fp32"
+            advice = (
+                f"it computed in {self.compute.precision}, train again with"
+                " PRECISION=fp32"
+            )
         where = f"fold {self.data.fold}, epoch {self.epoch + 1}"
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
-        """(A, N, K) probabilities by the averaged network, as means over each clip's views.
+        """(A, N, K) probabilities by the averaged network, as means over each clip's
+        views.
 
-        A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain fp32, whatever the
-        training used, so that another machine gives nearly the same probabilities.
+        A is 1; an ensemble has 1 + M answers, its own first. `exact` computes in plain
+        fp32, whatever the training used, so that another machine gives nearly the same
+        probabilities.
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
         answers = []
         for x in self.data.source.batches(batches):
             shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)
-            answers.append(self.compute.answers(network, shown, exact=exact, tags=self.plan.tags))
+            answers.append(
+                self.compute.answers(network, shown, exact=exact, tags=self.plan.tags)
+            )
         return torch.cat(answers, dim=1).numpy()
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
-        """The scores of the `train`, `val` or `test` clips, by column of history.csv."""
+        """The scores of the `train`, `val` or `test` clips, by column of
+        history.csv.
+        """
         clips = getattr(self.data, side)
-        scores = tags.epoch_scores(self.plan.targets[clips], self.predict(clips, exact=exact)[0])
+        scores = tags.epoch_scores(
+            self.plan.targets[clips], self.predict(clips, exact=exact)[0]
+        )
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
@@ -249,7 +327,9 @@ class Trainer:
         }
 
     def state_dict(self) -> State:
-        """The content of last.pt: the weights and, while the fold is not finished, the rest of the state."""
+        """The content of last.pt: the weights and, while the fold is not finished, the
+        rest of the state.
+        """
         if self.finished:
             return self.weights()
         unfinished: State = {
@@ -287,21 +367,35 @@ class LinearTrainer(Trainer):
         data = self.data
         assert isinstance(self.network, linear.LinearNet)
         start = time.perf_counter()
-        x = torch.cat(list(data.source.batches(chunked(data.train)))).flatten(1).cpu().numpy()
+        x = (
+            torch.cat(list(data.source.batches(chunked(data.train))))
+            .flatten(1)
+            .cpu()
+            .numpy()
+        )
         is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
         linear.fit(self.network, x, self.plan.targets[data.train], is_original)
         seconds = time.perf_counter() - start
         bar.update(len(x))
         columns = run_folder.history_columns(self.plan.tags)
-        scores = {name: score for name, score in self.score("train").items() if name in columns}
+        scores = {
+            name: score
+            for name, score in self.score("train").items()
+            if name in columns
+        }
         return {"epoch": 1, "seconds": seconds, **scores}
 
 
-# ---- a run ----------------------------------------------------------------------------------------------
+# ---- a run
+# --------------------------------------------------------------------------------------
 
 
-def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer) -> None:
-    """Measure every clip, then train one fold after the other, each from where it stands to its end."""
+def train_run(
+    plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer
+) -> None:
+    """Measure every clip, then train one fold after the other, each from where it
+    stands to its end.
+    """
     options = plan.options
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(options.threads)
@@ -321,7 +415,11 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Train
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
     trainer = trainer if plan.model.kind.in_steps else LinearTrainer
-    total = plan.epochs * options.passes * sum(len(split.train) for split in splits.values())
+    total = (
+        plan.epochs
+        * options.passes
+        * sum(len(split.train) for split in splits.values())
+    )
     bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None
     for fold, split in splits.items():
@@ -330,15 +428,18 @@ def train_run(plan: Plan, folds: Sequence[int], device: str, trainer: type[Train
             try:
                 data = load_fold(plan, fold, split, clips, device)
                 front_end = getattr(network, "shift_invariant", None)
-                if front_end and plan.augmenter.only_shifts:  # every view of a clip has the same statistics
+                # every view of a clip has the same statistics
+                if front_end and plan.augmenter.only_shifts:
                     data = data.computed_once(front_end)
-                # placed and compiled for the first fold; later folds load their initial weights into it
+                # placed and compiled for the first fold; later folds load their initial
+                # weights into it
                 if forward is None:
                     compute, forward = trainer.prepare(network, data, device)
                 else:
                     network.load_state_dict(draw_network(plan, fold).state_dict())
                 train_fold(trainer(data, network, compute, forward), bar)
-            except Exception as error:  # a shortage or a compiler's failure has no class of its own
+            except Exception as error:
+                # a shortage or a compiler's failure has no class of its own
                 if sentence := explanation(error, options, device):
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
@@ -350,7 +451,9 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
     options = plan.options
     channels, rows, frames = plan.input_shape
     generator = seeded("cpu", options.seed, fold)
-    network = plan.model.build(channels, len(plan.classes), (rows, frames), plan.input.untimed, generator)
+    network = plan.model.build(
+        channels, len(plan.classes), (rows, frames), plan.input.untimed, generator
+    )
     if options.weights:
         from train.pretrained import start_from
 
@@ -373,11 +476,14 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     if plan.options.tracker:
         module = extras.load("trackers")
         place = Path(plan.options.tracker_dir or plan.path / "trackers")
-        trackers = module.follow(plan.options.tracker, module.Fold(run, fold, trainer.epoch), place)
+        trackers = module.follow(
+            plan.options.tracker, module.Fold(run, fold, trainer.epoch), place
+        )
     complete = False
     try:
         trainer.fit(folder, bar, trackers)
-        bar.total -= clips * (plan.epochs - trainer.epoch)  # without the epochs that early stopping spared
+        # without the epochs that early stopping spared
+        bar.total -= clips * (plan.epochs - trainer.epoch)
         write_results(trainer, folder)
         for line in score_lines(run, [fold]):
             tell(f"{plan.path.name} fold {fold}: {line}")
@@ -401,20 +507,33 @@ def explanation(error: Exception, options: RunOptions, device: str) -> str:
 
 
 def write_results(trainer: Trainer, folder: Path) -> None:
-    """Write augmented.npz if the run lacks it, each member's table, and predictions.csv.
+    """Write augmented.npz if the run lacks it, each member's table, and
+    predictions.csv.
 
-    augmented.npz needs an augmentation and feature maps. A table has the predictions by the last weights
-    and, if validation chose a best epoch, by the weights of that epoch.
+    augmented.npz needs an augmentation and feature maps. A table has the predictions by
+    the last weights and, if validation chose a best epoch, by the weights of that
+    epoch.
     """
     data = trainer.data
     plan = trainer.plan
     if plan.augmenter.steps and not any(plan.path.glob("fold*/augmented.npz")):
-        previewed = data.train[np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)]
+        previewed = data.train[
+            np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)
+        ]
         (x,) = data.source.batches([previewed])
         if x.shape[2:] != (1, 1):  # vectors and row statistics have nothing to draw
-            arrays = preview(x, plan.augmenter, data.channels, seeded(x.device, plan.options.seed, data.fold))
-            arrays["clip_id"] = plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
-            arrays["channel"] = np.array([str(channel) for channel in plan.channels], str)
+            arrays = preview(
+                x,
+                plan.augmenter,
+                data.channels,
+                seeded(x.device, plan.options.seed, data.fold),
+            )
+            arrays["clip_id"] = (
+                plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
+            )
+            arrays["channel"] = np.array(
+                [str(channel) for channel in plan.channels], str
+            )
             content = io.BytesIO()
             np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
             replace_file(folder / "augmented.npz", content.getvalue())
@@ -422,12 +541,21 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     answers = []
     for selection in ["last", "best"] if (folder / "best.pt").is_file() else ["last"]:
         if selection == "best":
-            load_weights(trainer.average.network, load(folder / "best.pt")["network"], folder / "best.pt")
+            load_weights(
+                trainer.average.network,
+                load(folder / "best.pt")["network"],
+                folder / "best.pt",
+            )
         for side, clips in (("val", data.val), ("test", data.test)):
             if len(clips):
                 tables.append(plan.scored(clips, split=side, selection=selection))
                 answers.append(trainer.predict(clips, exact=True))
     together, *alone = np.concatenate(answers, axis=1)
     # predictions.csv last: it says that the fold is finished
-    for member, probabilities in [*zip(plan.model.member_names, alone, strict=True), ("", together)]:
-        run_folder.write_predictions(folder, pd.concat(tables), probabilities, plan.names, member)
+    for member, probabilities in [
+        *zip(plan.model.member_names, alone, strict=True),
+        ("", together),
+    ]:
+        run_folder.write_predictions(
+            folder, pd.concat(tables), probabilities, plan.names, member
+        )

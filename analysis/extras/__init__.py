@@ -1,4 +1,5 @@
-"""Modules for what few users need: each is found through EXTRAS and imported only when it is used.
+"""Modules for what few users need: each is found through EXTRAS and imported only when
+it is used.
 
 Deleting a file here removes its capability and nothing else.
 """
@@ -7,6 +8,7 @@ import functools
 
 from commandline.registry import load_extra
 
-EXTRAS = {name: (name, "") for name in ("latex", "methods")}  # capability -> (module here, no dependency)
+# capability -> (module here, no dependency)
+EXTRAS = {name: (name, "") for name in ("latex", "methods")}
 
 load = functools.partial(load_extra, __name__, EXTRAS)

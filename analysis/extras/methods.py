@@ -1,4 +1,6 @@
-"""A methods paragraph for a paper: the template methods.txt, filled in from run.json and the cache."""
+"""A methods paragraph for a paper: the template methods.txt, filled in from run.json
+and the cache.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -12,7 +14,9 @@ from results.bootstrap import REPLICATES
 
 
 def methods_text(found: Findings, cache: Cache | None = None) -> str:
-    """A paragraph about the best run: data, features, model, training, protocol, statistics, software."""
+    """A paragraph about the best run: data, features, model, training, protocol,
+    statistics, software.
+    """
     seconds: list[float] = []
     rates: Counter[int] = Counter()  # sample rate of an audio file -> number of clips
     if cache and found.main:
@@ -25,5 +29,7 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
                 except soundfile.LibsndfileError:
                     continue
         rates.pop(cache.sample_rate, None)
-    text = render("methods.txt", f=found, replicates=REPLICATES, seconds=seconds, resampled=rates)
+    text = render(
+        "methods.txt", f=found, replicates=REPLICATES, seconds=seconds, resampled=rates
+    )
     return " ".join(text.split())

@@ -1,11 +1,17 @@
-"""Figures for papers and for the report: functions that draw into an `ax` and return it.
+"""Figures for papers and for the report: functions that draw into an `ax`
+and return it.
 
-`@figure` enters a function in FIGURES, where the report and the tests find it. A FigureWriter writes files.
-Probabilities and rates are given from 0 to 1. In most figures line styles, markers or numbers repeat the
-meaning of the colours.
+`@figure` enters a function in FIGURES, where the report and the tests find it. A
+FigureWriter writes files. Probabilities and rates are given from 0 to 1. In most
+figures line styles, markers or numbers repeat the meaning of the colours.
 """
 
-from analysis.figures import comparison, data, importance, run  # noqa: F401 - importing enters their figures
+from analysis.figures import (  # noqa: F401 - importing enters their figures
+    comparison,
+    data,
+    importance,
+    run,
+)
 from analysis.figures.drawing import FIGURES, Figure, figure
 from analysis.figures.saving import FigureWriter, SavedFigure
 

@@ -27,7 +27,8 @@ from commandline.terminal import percent
 
 
 @figure(
-    "Difference with its interval, corrected for all pairs; hollow: no clear difference",
+    "Difference with its interval, corrected for all pairs; hollow: no clear"
+    " difference",
     row_height("intervals", 0.7, 0.2),
 )
 def draw_intervals(
@@ -38,19 +39,27 @@ def draw_intervals(
     scale: float = 100,
     label: str = "points of accuracy",
 ) -> Axes:
-    """Draw each estimate as a dot with its interval, the largest at the top, and a dashed line at `line`.
+    """Draw each estimate as a dot with its interval, the largest at the top, and a
+    dashed line at `line`.
 
-    The columns of `intervals` are name, estimate, low and high (NaN for no interval), and filled (bool).
-    Values are multiplied by `scale`.
+    The columns of `intervals` are name, estimate, low and high (NaN for no interval),
+    and filled (bool). Values are multiplied by `scale`.
     """
-    rows = intervals.sort_values("estimate", ascending=False, kind="stable", ignore_index=True)
+    rows = intervals.sort_values(
+        "estimate", ascending=False, kind="stable", ignore_index=True
+    )
     ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
     ends = scale * rows["low"], scale * rows["high"]
     ax.hlines(rows.index, *ends, color=SERIES[0], linewidth=2.2, alpha=0.55)
     for filled, fill in ((True, SERIES[0]), (False, PAPER)):
         dots = scale * rows["estimate"][rows["filled"] == filled]
-        ax.plot(dots, dots.index, "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5)
-    ax.set_yticks(rows.index, [shorten(name, 26 if is_narrow(ax) else 48) for name in rows["name"]])
+        ax.plot(
+            dots, dots.index, "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5
+        )
+    ax.set_yticks(
+        rows.index,
+        [shorten(name, 26 if is_narrow(ax) else 48) for name in rows["name"]],
+    )
     ax.set(xlabel=label, ylim=(len(rows) - 0.3, -0.7))
     grid_lines(ax, "x")
     ax.spines["left"].set_visible(False)
@@ -58,8 +67,8 @@ def draw_intervals(
 
 
 figure(
-    "Accuracy of each configuration with its 95 % interval, by bootstrap over source recordings; hollow: no "
-    "clear difference from the best; dashed: chance",
+    "Accuracy of each configuration with its 95 % interval, by bootstrap over source"
+    " recordings; hollow: no clear difference from the best; dashed: chance",
     row_height("intervals", 0.7, 0.2),
     name="accuracy_by_set",
 )(partial(draw_intervals, label="accuracy, %"))
@@ -69,25 +78,34 @@ figure(
     "Accuracy in %, a row a feature set, a column a model; bold: the best",
     row_height("accuracy", 1.0, 0.22),
 )
-def draw_accuracy_heat_map(ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.DataFrame) -> Axes:
-    """Draw `accuracy` and its `deviation` over folds, both (features, models), with NaN if not trained."""
+def draw_accuracy_heat_map(
+    ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.DataFrame
+) -> Axes:
+    """Draw `accuracy` and its `deviation` over folds, both (features, models), with NaN
+    if not trained.
+    """
     values = accuracy.to_numpy()
     low = np.nanmin(values)
     high = np.nanmax(values)
-    colours = RATES((np.nan_to_num(values) - low + 0.1 * (high - low)) / (1.6 * (high - low) or 1))
+    colours = RATES(
+        (np.nan_to_num(values) - low + 0.1 * (high - low)) / (1.6 * (high - low) or 1)
+    )
     colours[np.isnan(values)] = 0  # transparent
-    spread = deviation.map(lambda value: "" if np.isnan(value) else f" ± {percent(value)}")
+    spread = deviation.map(
+        lambda value: "" if np.isnan(value) else f" ± {percent(value)}"
+    )
     texts = accuracy.map(percent, na_action="ignore") + spread
     return heat_map(ax, texts, colours, bold=values == high, top=True)
 
 
 @figure(
-    "Recall by class: the best run's in percent, below it the difference of each other run in points, violet "
-    "for more, orange for less",
+    "Recall by class: the best run's in percent, below it the difference of each other"
+    " run in points, violet for more, orange for less",
     row_height("recall", 1.5, 0.22),
 )
 def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
-    """Draw `recall` (sets, classes), the best set first, the others as differences from it.
+    """Draw `recall` (sets, classes), the best set first, the others as differences from
+    it.
 
     Of more than MANY_CLASSES classes, those in which the sets differ most are drawn.
     """

@@ -1,4 +1,6 @@
-"""Figures of clips and features: counts, one clip's features, class means, separability, projections."""
+"""Figures of clips and features: counts, one clip's features, class means,
+separability, projections.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,17 +35,22 @@ def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
     values = counts.to_numpy()
     word = "fold {}" if values.shape[1] <= 5 else "{}"
     texts = counts.rename(columns=word.format).astype(str)
-    return heat_map(ax, texts, RATES(values / max(3 * values.max(initial=0), 1)), top=True)
+    return heat_map(
+        ax, texts, RATES(values / max(3 * values.max(initial=0), 1)), top=True
+    )
 
 
-NAMED_ROWS = 16  # largest number of feature rows that are all named; of more rows, seven are named
+# largest number of feature rows that are all named; of more rows, seven are named
+NAMED_ROWS = 16
 
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """A feature of one clip: `values` (rows, frames), both axes, and the units that the cache records.
+    """A feature of one clip: `values` (rows, frames), both axes, and the units that the
+    cache records.
 
-    `seconds` has the time of each frame, or its position in `frame_unit` if columns are not time.
+    `seconds` has the time of each frame, or its position in `frame_unit` if columns are
+    not time.
     """
 
     name: str
@@ -56,11 +63,15 @@ class FeatureMap:
 
     def __repr__(self) -> str:
         rows, frames = self.values.shape
-        return f"FeatureMap({self.name}, {rows} rows x {frames} frames, {self.units or 'no unit'})"
+        return (
+            f"FeatureMap({self.name}, {rows} rows x {frames} frames,"
+            f" {self.units or 'no unit'})"
+        )
 
 
 GALLERY_COLUMNS = 3
-SAMPLED_CLIPS = 150  # stand for the dataset, at most; more would take longer and hardly change a bar
+# stand for the dataset, at most; more would take longer and hardly change a bar
+SAMPLED_CLIPS = 150
 
 
 @figure(
@@ -69,11 +80,17 @@ SAMPLED_CLIPS = 150  # stand for the dataset, at most; more would take longer an
     pixels=True,
 )
 def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -> Axes:
-    """Draw a panel for each feature, a line if it has one row, else an image; the axes name their units."""
-    for panel, feature in zip(panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features):
+    """Draw a panel for each feature, a line if it has one row, else an image; the axes
+    name their units.
+    """
+    for panel, feature in zip(
+        panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features
+    ):
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
-            panel.plot(feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6)
+            panel.plot(
+                feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6
+            )
             panel.set_ylabel(feature.units, labelpad=1)
         else:
             feature_map_image(panel, feature.values, end)
@@ -91,22 +108,31 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
 
 
 def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Up to four rows or frames of a feature map, about equally far apart, and their values."""
+    """Up to four rows or frames of a feature map, about equally far apart, and their
+    values.
+    """
     places = np.unique(np.linspace(0, len(axis) - 1, 4).round().astype(int))
     return places, [format_plain(float(axis[place])) for place in places]
 
 
 def format_plain(value: float) -> str:
-    """A number with three significant digits, or rounded to a whole number from 100 on: 31.2, 682, 15400."""
+    """A number with three significant digits, or rounded to a whole number from 100 on:
+    31.2, 682, 15400.
+    """
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 @figure(
-    "Mean of a feature by class, in standard deviations from the mean of all clips; orange is above",
+    "Mean of a feature by class, in standard deviations from the mean of all clips;"
+    " orange is above",
     row_height("means", 1.0, 0.19),
 )
-def draw_class_means(ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str = "") -> Axes:
-    """Draw `means` (classes, feature rows), in standard deviations from the mean over clips, as colours."""
+def draw_class_means(
+    ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str = ""
+) -> Axes:
+    """Draw `means` (classes, feature rows), in standard deviations from the mean over
+    clips, as colours.
+    """
     heat_map(ax, means.map(lambda _: ""), signed_colours(-means.to_numpy()), turn=45)
     rows = means.columns
     if len(rows) > NAMED_ROWS:
@@ -118,26 +144,33 @@ def draw_class_means(ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str
 
 
 @figure(
-    "Separability of the classes by each feature: share of the clips whose nearest clip of another source "
-    f"recording has their class; of at most {SAMPLED_CLIPS} clips, drawn by chance",
+    "Separability of the classes by each feature: share of the clips whose nearest"
+    f" clip of another source recording has their class; of at most {SAMPLED_CLIPS}"
+    " clips, drawn by chance",
     row_height("accuracy", 0.6, 0.17),
     COLUMN_WIDTH,
 )
 def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
-    """Draw a bar for each feature: `accuracy` of the nearest neighbour, in the order given."""
+    """Draw a bar for each feature: `accuracy` of the nearest neighbour, in the order
+    given.
+    """
     ax.barh(range(len(accuracy)), 100 * accuracy, color=SERIES[0], height=0.74)
     ax.set_yticks(range(len(accuracy)), list(map(shorten, accuracy.index)))
-    ax.set(xlabel="accuracy of the nearest neighbour, %", ylim=(len(accuracy) - 0.4, -0.6))
+    ax.set(
+        xlabel="accuracy of the nearest neighbour, %", ylim=(len(accuracy) - 0.4, -0.6)
+    )
     grid_lines(ax, "x")
     return ax
 
 
 PROJECTIONS_A_ROW = 4
-POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")  # more classes repeat colours, with other markers
+# more classes repeat colours, with other markers
+POINT_COLOURS = (*SERIES, "#c2b100", "#9b1d4f")
 
 
 @figure(
-    f"Projections of the clips, one dot a clip; at most {SAMPLED_CLIPS} clips, drawn by chance",
+    f"Projections of the clips, one dot a clip; at most {SAMPLED_CLIPS} clips, drawn by"
+    " chance",
     row_height("points", 0.9, 1.65, PROJECTIONS_A_ROW),
 )
 def draw_projections(
@@ -146,7 +179,9 @@ def draw_projections(
     points: Mapping[str, np.ndarray],
     labels: Mapping[str, np.ndarray],
 ) -> Axes:
-    """Draw a panel for each title: each clip at its place in `points` (clips, 2), coloured by its class."""
+    """Draw a panel for each title: each clip at its place in `points` (clips, 2),
+    coloured by its class.
+    """
     classes = np.unique(np.concatenate([*labels.values()]))
     columns = min(PROJECTIONS_A_ROW, len(points))
     drawn = panels(ax, len(points), columns, wide=0.06, high=0.12)

@@ -1,10 +1,11 @@
-"""The parts that figures share: the registry, sizes, colours, fonts, heat maps and panels.
+"""The parts that figures share: the registry, sizes, colours, fonts, heat maps and
+panels.
 
-A figure is a function of arrays, names and an `ax` of any size. It draws into the `ax` and returns it, and
-neither reads nor writes files.
+A figure is a function of arrays, names and an `ax` of any size. It draws into the `ax`
+and returns it, and neither reads nor writes files.
 
-Six of the eight series colours are Okabe and Ito's (2008), distinct with the common kinds of colour
-blindness. MARKERS has a marker for each colour.
+Six of the eight series colours are Okabe and Ito's (2008), distinct with the common
+kinds of colour blindness. MARKERS has a marker for each colour.
 """
 
 import warnings
@@ -25,8 +26,9 @@ from commandline.terminal import points
 
 Draw = Callable[..., Axes]
 
-# Inches: the column of a paper with two columns (85 mm), and its text (175 mm). Figures are drawn at one of
-# these widths, so that a paper scales none and no text is smaller than FONT_SIZE points.
+# Inches: the column of a paper with two columns (85 mm), and its text (175 mm). Figures
+# are drawn at one of these widths, so that a paper scales none and no text is smaller
+# than FONT_SIZE points.
 COLUMN_WIDTH = 85 / 25.4
 TEXT_WIDTH = 175 / 25.4
 NARROW = 5.0  # inches, between the two widths; a narrower figure is drawn for a column
@@ -35,7 +37,9 @@ FONT_SIZE = 8.0
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing function, its caption and size in inches; `height` computes the height from the data."""
+    """A drawing function, its caption and size in inches; `height` computes the height
+    from the data.
+    """
 
     caption: str
     draw: Draw
@@ -58,7 +62,8 @@ def figure(
     pixels: bool = False,
     name: str = "",
 ) -> Callable[[Draw], Draw]:
-    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>, which the argument `name` replaces.
+    """Enter `draw_<name>(ax, **data) -> ax` in FIGURES as <name>, which the argument
+    `name` replaces.
 
     `height` computes the height in inches from the data.
 
@@ -67,38 +72,58 @@ def figure(
     """
 
     def enter(draw: Draw) -> Draw:
-        FIGURES[name or draw.__name__.removeprefix("draw_")] = Figure(caption, draw, height, width, pixels)
+        FIGURES[name or draw.__name__.removeprefix("draw_")] = Figure(
+            caption, draw, height, width, pixels
+        )
         return draw
 
     return enter
 
 
-def row_height(of: str, base: float, step: float, columns: int = 1) -> Callable[..., float]:
-    """A figure's `height`: `base`, plus `step` for each row; `columns` items of the data `of` share a row."""
+def row_height(
+    of: str, base: float, step: float, columns: int = 1
+) -> Callable[..., float]:
+    """A figure's `height`: `base`, plus `step` for each row; `columns` items of the
+    data `of` share a row.
+    """
     return lambda **data: base + step * -(-len(data[of]) // columns)
 
 
-# The page turns these three into its own text, rule and background colours (dark mode), so they are
-# values that no data colour takes.
+# The page turns these three into its own text, rule and background colours (dark mode),
+# so they are values that no data colour takes.
 INK, RULE, PAPER = "#1b2430", "#c9d0d9", "#fefefe"
 MUTED = "#687486"
-# Text on a data colour, also in dark mode: one of the two always has a contrast over 4.5.
+# Text on a data colour, also in dark mode: one of the two always has a contrast over
+# 4.5.
 ON_LIGHT, ON_DARK = "#000000", "#ffffff"
 
-SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#5b4b8a", "#7a7a7a", "#56b4e9", "#d55e00")
+SERIES = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#5b4b8a",
+    "#7a7a7a",
+    "#56b4e9",
+    "#d55e00",
+)
 MARKERS = "osD^vPX*"
 
-# If there are more, a confusion matrix shows the classes with the most errors, and a table of recall the
-# classes in which the runs differ most.
+# If there are more, a confusion matrix shows the classes with the most errors, and a
+# table of recall the classes in which the runs differ most.
 MANY_CLASSES = 20
 
-# Each map has one hue that darkens evenly, so that rates read the same on screen, on paper and in grey.
+# Each map has one hue that darkens evenly, so that rates read the same on screen, on
+# paper and in grey.
 GREYS = LinearSegmentedColormap.from_list("greys", ["#f6f8fb", "#dde2e8", "#b3bcc6"])
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#fdf0e6", "#f5b27c", "#e87722"])
-RATES = LinearSegmentedColormap.from_list("rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"])
+RATES = LinearSegmentedColormap.from_list(
+    "rates", ["#f6f8fb", "#b7cfe6", "#5b93c4", "#1c5a96", "#0b2c54"]
+)
 SPECTRUM = "magma"
 SIGNED = "PuOr"
-# Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of mfcc hides the others.
+# Percentiles at the ends of a feature map's colour scale; in the full range, row 0 of
+# mfcc hides the others.
 VISIBLE = (4, 99.5)
 
 STYLE: dict[str, Any] = {
@@ -106,7 +131,8 @@ STYLE: dict[str, Any] = {
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
-    "axes.titley": 1.0,  # fixed: moving titles clear of the ticks takes a third of a drawing's time
+    # fixed: moving titles clear of the ticks takes a third of a drawing's time
+    "axes.titley": 1.0,
     "axes.edgecolor": RULE,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
@@ -122,7 +148,8 @@ STYLE: dict[str, Any] = {
     "ytick.color": INK,
     "legend.frameon": False,
     "figure.facecolor": PAPER,
-    "svg.fonttype": "none",  # text stays text: any script shows in a browser, and can be searched
+    # text stays text: any script shows in a browser, and can be searched
+    "svg.fonttype": "none",
 }
 
 
@@ -145,7 +172,9 @@ def panels(
     wide: float,
     high: float,
 ) -> list[Axes]:
-    """Divide `ax` into `count` panels, row by row from the top; the gaps are fractions of a panel's size."""
+    """Divide `ax` into `count` panels, row by row from the top; the gaps are fractions
+    of a panel's size.
+    """
     ax.set_axis_off()
     rows = -(-count // columns)
     width = 1 / (columns + wide * (columns - 1))
@@ -159,14 +188,21 @@ def panels(
 
 
 def shorten(text: str, longest: int = 28) -> str:
-    """Replace the middle of a `text` longer than `longest` by `…`: a run's name ends with its model."""
+    """Replace the middle of a `text` longer than `longest` by `…`: a run's name ends
+    with its model.
+    """
     kept = longest // 2
-    return text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
+    return (
+        text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
+    )
 
 
 def text_on(colour: np.ndarray) -> str:
-    """ON_LIGHT or ON_DARK, whichever has more contrast with a background (red, green, blue from 0 to 1)."""
-    luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))  # nearly the luminance of WCAG 2
+    """ON_LIGHT or ON_DARK, whichever has more contrast with a background (red, green,
+    blue from 0 to 1).
+    """
+    # nearly the luminance of WCAG 2
+    luminance = np.dot(colour[:3] ** 2.2, (0.2126, 0.7152, 0.0722))
     return ON_DARK if luminance < 0.179 else ON_LIGHT
 
 
@@ -196,39 +232,74 @@ def heat_map(
     turn: float = 0,
     top: bool = False,
 ) -> Axes:
-    """Draw a table of coloured cells; column names are turned by `turn` degrees and stand above if `top`."""
+    """Draw a table of coloured cells; column names are turned by `turn` degrees and
+    stand above if `top`.
+    """
     ax.imshow(colours, aspect="auto", interpolation="nearest")
     for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
         if words:
             weight = "bold" if bold is not None and bold[row, column] else "normal"
             colour = text_on(colours[row, column])
-            ax.text(column, row, words, ha="center", va="center", color=colour, weight=weight)
+            ax.text(
+                column,
+                row,
+                words,
+                ha="center",
+                va="center",
+                color=colour,
+                weight=weight,
+            )
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     ax.set_yticks(range(len(texts)), list(map(shorten, texts.index)))
     side: Any = ("left" if top else "right") if turn else "center"
     names = [shorten(name, 22) for name in texts]
-    ax.set_xticks(range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor")
+    ax.set_xticks(
+        range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor"
+    )
     if top:
         ax.xaxis.tick_top()
     return ax
 
 
-# Fonts in the order in which they are tried; only those that are installed are given to matplotlib.
+# Fonts in the order in which they are tried; only those that are installed are given to
+# matplotlib.
 FACES = (
-    *("Noto Sans", "DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans Arabic"),
-    *("Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "PingFang SC", "Hiragino Sans"),
-    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS", "Nirmala UI", "Noto Emoji"),
+    *(
+        "Noto Sans",
+        "DejaVu Sans",
+        "Noto Sans CJK SC",
+        "Noto Sans CJK JP",
+        "Noto Sans Arabic",
+    ),
+    *(
+        "Noto Sans Hebrew",
+        "Noto Sans Devanagari",
+        "Noto Sans Thai",
+        "PingFang SC",
+        "Hiragino Sans",
+    ),
+    *(
+        "Microsoft YaHei",
+        "Yu Gothic",
+        "Malgun Gothic",
+        "Arial Unicode MS",
+        "Nirmala UI",
+        "Noto Emoji",
+    ),
 )
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Use the project's style, and silence matplotlib's warnings of characters that no installed font has.
+    """Use the project's style, and silence matplotlib's warnings of characters that no
+    installed font has.
 
     The page shows those characters in the reader's own fonts.
     """
-    present = {entry.name for entry in font_manager.fontManager.ttflist} | {"DejaVu Sans"}
+    present = {entry.name for entry in font_manager.fontManager.ttflist} | {
+        "DejaVu Sans"
+    }
     chosen: Any = {**STYLE, "font.family": [face for face in FACES if face in present]}
     with matplotlib.rc_context(chosen), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
@@ -236,7 +307,9 @@ def drawing() -> Iterator[None]:
 
 
 def feature_map_image(panel: Axes, values: np.ndarray, seconds: float) -> None:
-    """Draw (rows, frames) with time along x and low rows at the bottom; values outside VISIBLE saturate."""
+    """Draw (rows, frames) with time along x and low rows at the bottom; values outside
+    VISIBLE saturate.
+    """
     values = np.asarray(values, np.float32)
     low, high = np.percentile(values, VISIBLE)
     panel.imshow(

@@ -1,4 +1,6 @@
-"""Figures of the report's importance tables, which hold the measurements of `make importance`."""
+"""Figures of the report's importance tables, which hold the measurements of `make
+importance`.
+"""
 
 import re
 from functools import partial
@@ -25,8 +27,8 @@ from commandline.terminal import plural
 UNIT = "nats a clip"
 
 figure(
-    "Share of each feature in the information that all give, with its interval; hollow: no clear "
-    "difference from 0",
+    "Share of each feature in the information that all give, with its interval; hollow:"
+    " no clear difference from 0",
     row_height("intervals", 0.7, 0.2),
     name="importance",
 )(partial(draw_intervals, scale=1, label=UNIT))
@@ -45,22 +47,29 @@ def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
 
 
 @figure(
-    "Redundancy: below the diagonal linear CKA of two features' statistics (1: the same up to rotation and "
-    f"scale), above it their interaction in {UNIT} (negative: both say the same); similar features adjoin",
+    "Redundancy: below the diagonal linear CKA of two features' statistics (1: the"
+    f" same up to rotation and scale), above it their interaction in {UNIT} (negative:"
+    " both say the same); similar features adjoin",
     lambda pairs, **_: 1.2 + 0.24 * pairs["feature"].nunique(),
 )
 def draw_importance_redundancy(ax: Axes, *, pairs: pd.DataFrame) -> Axes:
-    """Draw every pair, features in the table's order; a cell is empty if its interaction was not measured."""
+    """Draw every pair, features in the table's order; a cell is empty if its
+    interaction was not measured.
+    """
     cka = square(pairs, "cka")
     interaction = square(pairs, "interaction")
     below = np.tri(len(cka), k=-1, dtype=bool)
-    colours = np.where(below[:, :, None], RATES(cka), signed_colours(interaction.to_numpy()))
+    colours = np.where(
+        below[:, :, None], RATES(cka), signed_colours(interaction.to_numpy())
+    )
     texts = cka.where(below, interaction).map(two_decimals, na_action="ignore")
     return heat_map(ax, texts, colours, turn=45)
 
 
 def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A column of a table as a matrix, whose rows and columns are named by the first two columns."""
+    """A column of a table as a matrix, whose rows and columns are named by the first
+    two columns.
+    """
     return table.set_index(list(table.columns[:2]))[column].unstack(sort=False)
 
 
@@ -70,15 +79,21 @@ def two_decimals(value: float) -> str:
 
 
 @figure(
-    "Accuracy of the best set of each size, selected on the other folds, by extraction time; the line joins "
-    "those above every faster one",
+    "Accuracy of the best set of each size, selected on the other folds, by extraction"
+    " time; the line joins those above every faster one",
     lambda **_: 2.8,
     COLUMN_WIDTH,
 )
-def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy") -> Axes:
-    """Draw the report's table `sets` by extraction time, or by size if one of the times is not known."""
+def draw_importance_sets(
+    ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy"
+) -> Axes:
+    """Draw the report's table `sets` by extraction time, or by size if one of the times
+    is not known.
+    """
     known = bool(sets["milliseconds"].notna().all())
-    sets = sets.assign(x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]).sort_values("x")
+    sets = sets.assign(
+        x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]
+    ).sort_values("x")
     front = sets[sets["y"] > sets["y"].cummax().shift(fill_value=0)]
     ax.plot(front["x"], front["y"], color=SERIES[0], drawstyle="steps-post")
     ax.plot(sets["x"], sets["y"], "o", color=SERIES[0])
@@ -90,9 +105,10 @@ def draw_importance_sets(ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy
 
 
 @figure(
-    "More features, or more source recordings? Left: accuracy of the best set of each size, selected on the "
-    "other folds, by extraction time, the line joins those above every faster one; right: accuracy of "
-    "all features by source recordings in training, with 95 % intervals, cross: predicted by a power law",
+    "More features, or more source recordings? Left: accuracy of the best set of each"
+    " size, selected on the other folds, by extraction time, the line joins those above"
+    " every faster one; right: accuracy of all features by source recordings in"
+    " training, with 95 % intervals, cross: predicted by a power law",
     lambda **_: 2.8,
 )
 def draw_importance_accuracy(
@@ -103,7 +119,9 @@ def draw_importance_accuracy(
     group: str = "recording",
     score: str = "accuracy",
 ) -> Axes:
-    """Draw the report's tables `sets` and `recordings`; `group` is the dataset's word for a recording."""
+    """Draw the report's tables `sets` and `recordings`; `group` is the dataset's word
+    for a recording.
+    """
     left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
     right.sharey(left)
     draw_importance_sets(left, sets=sets, score=score)

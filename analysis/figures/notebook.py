@@ -13,7 +13,9 @@ DOTS_PER_INCH = 110
 
 
 class NotebookFigure(Figure):
-    """A matplotlib figure that a notebook shows if it is a cell's last value; `savefig` writes it."""
+    """A matplotlib figure that a notebook shows if it is a cell's last value; `savefig`
+    writes it.
+    """
 
     def _repr_png_(self) -> bytes:
         content = BytesIO()
@@ -23,9 +25,13 @@ class NotebookFigure(Figure):
 
 
 def draw(name: str, **data: Any) -> NotebookFigure:
-    """Draw a figure of the report by its name; `data` are the arguments of its drawing function."""
+    """Draw a figure of the report by its name; `data` are the arguments of its drawing
+    function.
+    """
     entry = FIGURES[name]
     with drawing():
-        shown = NotebookFigure(figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH)
+        shown = NotebookFigure(
+            figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH
+        )
         entry.draw(shown.add_subplot(), **data)
     return shown

@@ -1,4 +1,6 @@
-"""Figures of one run: its predictions, learning curves, channels, augmentations and detections."""
+"""Figures of one run: its predictions, learning curves, channels, augmentations and
+detections.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,22 +39,25 @@ ERROR_SHADE = 1.3  # the page's style sheets have the same number
 
 
 @figure(
-    "Confusion matrix: a row is the actual class with its number of predictions, a column the predicted one; "
-    "correct predictions are grey, errors orange",
+    "Confusion matrix: a row is the actual class with its number of predictions, a"
+    " column the predicted one; correct predictions are grey, errors orange",
     lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
 )
 def draw_confusion_matrix(
     ax: Axes,
     *,
-    counts: np.ndarray,  # (classes, classes), a row an actual class; means over seeds need not be whole
+    # (classes, classes), a row an actual class; means over seeds need not be whole
+    counts: np.ndarray,
     classes: Sequence[str],
     categories: Sequence[str] | None = None,
     rates: bool = False,
 ) -> Axes:
-    """Shade each cell by its share of the row; its text is the count, or with `rates` the percentage.
+    """Shade each cell by its share of the row; its text is the count, or with `rates`
+    the percentage.
 
-    Classes stand in the order given, and a box surrounds neighbours of one category. Of more than
-    MANY_CLASSES classes, those with the most errors are shown; the last row and column sum the others.
+    Classes stand in the order given, and a box surrounds neighbours of one category. Of
+    more than MANY_CLASSES classes, those with the most errors are shown; the last row
+    and column sum the others.
     """
     classes, categories = list(classes), list(categories or [""] * len(classes))
     if len(classes) > MANY_CLASSES:
@@ -67,10 +72,13 @@ def draw_confusion_matrix(
         categories = [*(categories[row] for row in kept), ""]
     total = counts.sum(axis=1)
     share = counts / np.maximum(total, 1e-9)[:, None]
-    # Errors are few: the square root makes a share of 1 in 40 visible; 3 in 5 has the darkest shade.
+    # Errors are few: the square root makes a share of 1 in 40 visible; 3 in 5 has the
+    # darkest shade.
     correct = np.eye(len(classes))
     grey = (correct > 0) | (counts == 0)
-    colours = np.where(grey[..., None], GREYS(share * correct), ERRORS(ERROR_SHADE * np.sqrt(share)))
+    colours = np.where(
+        grey[..., None], GREYS(share * correct), ERRORS(ERROR_SHADE * np.sqrt(share))
+    )
 
     def text(count: float, rate: float) -> str:
         if not count:
@@ -78,16 +86,26 @@ def draw_confusion_matrix(
         return percent(rate, 0) if rates else f"{count:.1f}".removesuffix(".0")
 
     rows = [f"{shorten(name, 21)} ({of:.0f})" for name, of in zip(classes, total)]
-    heat_map(ax, pd.DataFrame(np.vectorize(text)(counts, share), rows, classes), colours, turn=45)
+    heat_map(
+        ax,
+        pd.DataFrame(np.vectorize(text)(counts, share), rows, classes),
+        colours,
+        turn=45,
+    )
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
     start = 0
     for category, neighbours in groupby(categories):
         side = len(list(neighbours))
         if category and side > 1:
             corner = (start - 0.5, start - 0.5)
-            ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1))
+            ax.add_patch(
+                Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1)
+            )
         start += side
-    ax.set(xlabel="Predicted (cells: % of the row)" if rates else "Predicted", ylabel="Actual")
+    ax.set(
+        xlabel="Predicted (cells: % of the row)" if rates else "Predicted",
+        ylabel="Actual",
+    )
     return ax
 
 
@@ -100,26 +118,36 @@ PERCENT = {"accuracy": "accuracy, %", "map": "mAP of the fold, %"}  # metric -> 
 
 
 @figure(
-    "Learning curves: mean over folds, the test fold shaded from the lowest to the highest; nothing was "
-    "selected by the test fold",
+    "Learning curves: mean over folds, the test fold shaded from the lowest to the"
+    " highest; nothing was selected by the test fold",
     lambda **_: 2.6,
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Axes:
-    """Draw accuracy (or mAP) and loss of one run by epoch; `history` is fold -> table of history.csv."""
+    """Draw accuracy (or mAP) and loss of one run by epoch; `history` is fold -> table
+    of history.csv.
+    """
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
     score = "map" if "test_map" in epochs else "accuracy"
-    for panel, metric in zip(panels(ax, 2, columns, wide=0.25, high=0.5), (score, "loss")):
+    for panel, metric in zip(
+        panels(ax, 2, columns, wide=0.25, high=0.5), (score, "loss")
+    ):
         scale = 100 if metric in PERCENT else 1
         for part, label, colour, dash in SPLITS:
             column = f"{part}_{metric}"
             if column not in epochs:
                 continue
-            curve = scale * epochs.dropna(subset=column).groupby("epoch")[column].agg(["mean", "min", "max"])
+            curve = scale * epochs.dropna(subset=column).groupby("epoch")[column].agg(
+                ["mean", "min", "max"]
+            )
             if part == "test":
                 low, high = curve["min"], curve["max"]
-                panel.fill_between(curve.index, low, high, color=colour, alpha=0.15, linewidth=0)
-            panel.plot(curve.index, curve["mean"], color=colour, linestyle=dash, label=label)
+                panel.fill_between(
+                    curve.index, low, high, color=colour, alpha=0.15, linewidth=0
+                )
+            panel.plot(
+                curve.index, curve["mean"], color=colour, linestyle=dash, label=label
+            )
         panel.set(title=PERCENT.get(metric, metric), xlabel="epoch")
         grid_lines(panel)
         panel.margins(x=0.02)
@@ -128,12 +156,13 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     return ax
 
 
-PR_CURVES = 8  # most curves drawn: of more classes, every n-th in the order of average precision
+# most curves drawn: of more classes, every n-th in the order of average precision
+PR_CURVES = 8
 
 
 @figure(
-    "Precision against recall by class, from ranks within each fold; dotted: the prevalence of the class, "
-    "which is the precision of a random order",
+    "Precision against recall by class, from ranks within each fold; dotted: the"
+    " prevalence of the class, which is the precision of a random order",
     lambda **_: 3.2,
 )
 def draw_precision_recall(
@@ -143,15 +172,25 @@ def draw_precision_recall(
     ranks: np.ndarray,
     classes: Sequence[str],
 ) -> Axes:
-    """Draw a curve for each of up to PR_CURVES classes; `target` (N, K) has the labels, `ranks` is (N, K)."""
+    """Draw a curve for each of up to PR_CURVES classes; `target` (N, K) has the labels,
+    `ranks` is (N, K).
+    """
     order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
     order = order[: np.count_nonzero(target.any(axis=0))]
     chosen = order[np.unique(np.linspace(0, len(order) - 1, PR_CURVES).astype(int))]
     for place, k in enumerate(chosen):
         recall, precision = precision_recall(target[:, k], ranks[:, k])
         colour = SERIES[place % len(SERIES)]
-        ax.step(100 * recall, 100 * precision, where="post", color=colour, label=shorten(classes[k], 24))
-        ax.axhline(100 * target[:, k].mean(), color=colour, linewidth=0.7, linestyle=":")
+        ax.step(
+            100 * recall,
+            100 * precision,
+            where="post",
+            color=colour,
+            label=shorten(classes[k], 24),
+        )
+        ax.axhline(
+            100 * target[:, k].mean(), color=colour, linewidth=0.7, linestyle=":"
+        )
     ax.set(xlabel="recall, %", ylabel="precision, %", xlim=(0, 102), ylim=(0, 103))
     grid_lines(ax)
     ax.legend(loc="lower left")
@@ -162,8 +201,8 @@ FEWEST_IN_BIN = 10  # predictions; the accuracy of fewer is too uncertain to dra
 
 
 @figure(
-    "Reliability diagram: accuracy against confidence in ten bins, all folds together; bins of fewer than "
-    f"{FEWEST_IN_BIN} predictions have no dot; the bars count them",
+    "Reliability diagram: accuracy against confidence in ten bins, all folds together;"
+    f" bins of fewer than {FEWEST_IN_BIN} predictions have no dot; the bars count them",
     lambda **_: 3.7,
     COLUMN_WIDTH,
 )
@@ -174,12 +213,16 @@ def draw_reliability(
     accuracy: np.ndarray,
     clips: np.ndarray,
 ) -> Axes:
-    """Draw accuracy against mean confidence in each bin, and the number of predictions; all are (bins,)."""
+    """Draw accuracy against mean confidence in each bin, and the number of predictions;
+    all are (bins,).
+    """
     ax.set_axis_off()
     above = ax.inset_axes((0, 0.3, 1, 0.7))
     below = ax.inset_axes((0, 0, 1, 0.22))
     above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
-    line = above.text(4, 12, "perfect calibration", color=MUTED, rotation=45, rotation_mode="anchor")
+    line = above.text(
+        4, 12, "perfect calibration", color=MUTED, rotation=45, rotation_mode="anchor"
+    )
     line.set_transform_rotates_text(True)
     enough = clips >= FEWEST_IN_BIN
     x = 100 * confidence[enough]
@@ -196,7 +239,11 @@ def draw_reliability(
         color=SERIES[0],
         alpha=0.6,
     )
-    below.set(xlim=(0, 102), xlabel="confidence (predicted probability), %", ylabel="predictions")
+    below.set(
+        xlim=(0, 102),
+        xlabel="confidence (predicted probability), %",
+        ylabel="predictions",
+    )
     for panel in (above, below):
         grid_lines(panel)
     return ax
@@ -207,7 +254,9 @@ SAMPLES_A_ROW = 4
 
 @dataclass(frozen=True)
 class SamplePrediction:
-    """A clip with its feature map (rows, frames), true class, and likeliest classes with probabilities."""
+    """A clip with its feature map (rows, frames), true class, and likeliest classes
+    with probabilities.
+    """
 
     outcome: str  # correct | wrong | uncertain
     clip_id: str
@@ -223,8 +272,12 @@ class SamplePrediction:
     pixels=True,
 )
 def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) -> Axes:
-    """Draw a panel for each clip: its feature map, below it the true class and the likeliest classes."""
-    for panel, sample in zip(panels(ax, len(samples), SAMPLES_A_ROW, wide=0.1, high=1.35), samples):
+    """Draw a panel for each clip: its feature map, below it the true class and the
+    likeliest classes.
+    """
+    for panel, sample in zip(
+        panels(ax, len(samples), SAMPLES_A_ROW, wide=0.1, high=1.35), samples
+    ):
         feature_map_image(panel, sample.feature_map, sample.seconds)
         panel.set(xticks=[], yticks=[])
         clip = shorten(sample.clip_id, 20 - len(sample.outcome))
@@ -232,24 +285,44 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
         lines = [(f"true: {shorten(sample.true_class, 17)}", False)]
         for name, probability in sample.top:
             hit = name == sample.true_class
-            lines.append((f"{percent(probability, 0):>3} %  {shorten(name, 14)}{' ✓' if hit else ''}", hit))
+            lines.append(
+                (
+                    (
+                        f"{percent(probability, 0):>3} % "
+                        f" {shorten(name, 14)}{' ✓' if hit else ''}"
+                    ),
+                    hit,
+                )
+            )
         for line, (text, hit) in enumerate(lines):
             place = 0, -0.06 - 0.22 * line
             colour = SERIES[0] if hit else INK
             weight = "bold" if hit else "normal"
-            panel.text(*place, text, transform=panel.transAxes, va="top", color=colour, weight=weight)
+            panel.text(
+                *place,
+                text,
+                transform=panel.transAxes,
+                va="top",
+                color=colour,
+                weight=weight,
+            )
     return ax
 
 
 @figure(
-    "Channel importance: points of recall lost when a channel is permuted at test time, by class",
+    "Channel importance: points of recall lost when a channel is permuted at test time,"
+    " by class",
     row_height("loss", 1.2, 0.19),
     COLUMN_WIDTH,
 )
 def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
-    """Draw `loss` (classes, channels): recall with all channels minus recall with this one permuted."""
+    """Draw `loss` (classes, channels): recall with all channels minus recall with this
+    one permuted.
+    """
     texts = loss.map(points_or_dot, na_action="ignore")
-    return heat_map(ax, texts, signed_colours(-loss.to_numpy(), least=0.05), turn=30, top=True)
+    return heat_map(
+        ax, texts, signed_colours(-loss.to_numpy(), least=0.05), turn=30, top=True
+    )
 
 
 @figure(
@@ -257,22 +330,39 @@ def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
     row_height("pairs", 0.3, 1.4),
     pixels=True,
 )
-def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]) -> Axes:
-    """Draw `pairs` of name, before and after, both (rows, columns) of one channel of the model's input.
+def draw_augmentations(
+    ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]
+) -> Axes:
+    """Draw `pairs` of name, before and after, both (rows, columns) of one channel of
+    the model's input.
 
     The difference is left out if the shape changes, as by a crop.
     """
     drawn = panels(ax, 3 * len(pairs), 3, wide=0.06, high=0.35)
     for place, (name, before, after) in enumerate(pairs):
         low, high = np.percentile(before, (2, 99.5))
-        images = [("before", before, SPECTRUM, low, high), (name, after, SPECTRUM, low, high)]
+        images = [
+            ("before", before, SPECTRUM, low, high),
+            (name, after, SPECTRUM, low, high),
+        ]
         if after.shape == before.shape:
             largest = max(float(np.abs(after - before).max(initial=0)), 1e-9)
-            images.append(("difference", after - before, SIGNED + "_r", -largest, largest))
+            images.append(
+                ("difference", after - before, SIGNED + "_r", -largest, largest)
+            )
         else:
             drawn[3 * place + 2].set_axis_off()
-        for panel, (title, values, colours, least, most) in zip(drawn[3 * place :], images):
-            panel.imshow(values, origin="lower", aspect="auto", cmap=colours, vmin=least, vmax=most)
+        for panel, (title, values, colours, least, most) in zip(
+            drawn[3 * place :], images
+        ):
+            panel.imshow(
+                values,
+                origin="lower",
+                aspect="auto",
+                cmap=colours,
+                vmin=least,
+                vmax=most,
+            )
             panel.set_title(title, weight="normal", pad=3)
             panel.set(xticks=[], yticks=[])
     return ax
@@ -280,7 +370,9 @@ def draw_augmentations(ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.nd
 
 @figure(
     "Time line of one recording: annotated events above, detections below",
-    lambda events, detections, **_: 0.7 + 0.3 * len({*events["label"], *detections["label"]}),
+    lambda events, detections, **_: (
+        0.7 + 0.3 * len({*events["label"], *detections["label"]})
+    ),
 )
 def draw_time_line(
     ax: Axes,
@@ -290,14 +382,23 @@ def draw_time_line(
     begin: float,  # seconds
     end: float,
 ) -> Axes:
-    """Draw a row for each class: events in its upper half, detections in its lower half."""
+    """Draw a row for each class: events in its upper half, detections in its lower
+    half.
+    """
     classes = sorted({*events["label"], *detections["label"]})
-    for table, top, colour, name in ((events, 0.1, INK, "event"), (detections, 0.5, SERIES[1], "detection")):
+    for table, top, colour, name in (
+        (events, 0.1, INK, "event"),
+        (detections, 0.5, SERIES[1], "detection"),
+    ):
         for row, label in enumerate(classes):
             own = table[table["label"] == label]
             spans = list(zip(own["start"], own["end"] - own["start"]))
-            ax.broken_barh(spans, (row + top, 0.35), color=colour, label="" if row else name)
-    ax.set_yticks(np.arange(len(classes)) + 0.5, [shorten(label, 21) for label in classes])
+            ax.broken_barh(
+                spans, (row + top, 0.35), color=colour, label="" if row else name
+            )
+    ax.set_yticks(
+        np.arange(len(classes)) + 0.5, [shorten(label, 21) for label in classes]
+    )
     ax.set(xlim=(begin, end), ylim=(len(classes), 0), xlabel="seconds")
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     grid_lines(ax, "x")

@@ -1,8 +1,9 @@
 """Figures as files and as HTML of a page.
 
-A report submits its figures to one FigureWriter, whose `close` draws those that changed or lack a file. A
-digest of name, data and drawing code shows whether a figure changed. The page shows SVG, or WebP of feature
-maps; papers also get PDF, and PNG at 300 dpi, 85 and 175 mm wide.
+A report submits its figures to one FigureWriter, whose `close` draws those that changed
+or lack a file. A digest of name, data and drawing code shows whether a figure changed.
+The page shows SVG, or WebP of feature maps; papers also get PDF, and PNG at 300 dpi, 85
+and 175 mm wide.
 """
 
 import base64
@@ -21,30 +22,45 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
-from analysis.figures.drawing import COLUMN_WIDTH, FIGURES, INK, PAPER, RULE, TEXT_WIDTH, drawing
+from analysis.figures.drawing import (
+    COLUMN_WIDTH,
+    FIGURES,
+    INK,
+    PAPER,
+    RULE,
+    TEXT_WIDTH,
+    drawing,
+)
 from commandline.terminal import progress
 from storage.files import replace_file
 
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}
 CSS_PER_INCH = 96
-SAVED_WITH: dict[str, dict[str, Any]] = {  # without dates and versions, so that equal figures are equal files
+# without dates and versions, so that equal figures are equal files
+SAVED_WITH: dict[str, dict[str, Any]] = {
     ".svg": {"metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
     ".pdf": {"metadata": {"CreationDate": None}},
     ".png": {"metadata": {"Software": None}},
     ".webp": {"pil_kwargs": {"quality": 70, "method": 4}},
 }
 # The parts of a whole SVG file: view box, width in points, content.
-SVG = re.compile(r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL)
+SVG = re.compile(
+    r'<svg [^>]*?(viewBox="0 0 ([\d.]+) [\d.]+")[^>]*>(.*</svg>\s*)\Z', re.DOTALL
+)
 PAGE_COLOURS = {INK: "var(--ink)", RULE: "var(--rule)", PAPER: "var(--paper)"}
-TRUETYPE, TYPE3 = 42, 3  # values of rcParams['pdf.fonttype'], the embedding of fonts in a PDF
-# Fonts for characters from this one on may have PostScript outlines, which cannot be embedded as TrueType.
+# values of rcParams['pdf.fonttype'], the embedding of fonts in a PDF
+TRUETYPE, TYPE3 = 42, 3
+# Fonts for characters from this one on may have PostScript outlines, which cannot be
+# embedded as TrueType.
 IDEOGRAPHS = "\u2e80"
 
 
 @dataclass(frozen=True)
 class SavedFigure:
-    """A figure of a report: its `name` in FIGURES, the `stem` of its files; the page shows the first file."""
+    """A figure of a report: its `name` in FIGURES, the `stem` of its files; the page
+    shows the first file.
+    """
 
     name: str
     caption: str
@@ -60,29 +76,35 @@ class SavedFigure:
         if file.suffix == ".webp":
             content = base64.b64encode(file.read_bytes()).decode()
             return (
-                f'<img class="pixels" alt="{escape(self.caption)}" '
-                f'style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px" src="data:image/webp;base64,{content}">'
+                f'<img class="pixels" alt="{escape(self.caption)}"'
+                f' style="--natural:{CSS_PER_INCH * TEXT_WIDTH:.0f}px"'
+                f' src="data:image/webp;base64,{content}">'
             )
         view, width, body = SVG.findall(file.read_text(encoding="utf-8"))[0]
-        # Ids of groups would clash, because every figure has an axes_1. Nothing refers to them.
+        # Ids of groups would clash, because every figure has an axes_1. Nothing refers
+        # to them.
         body = re.sub(r'<g id="[^"]+"', "<g", body)
         for colour, variable in PAGE_COLOURS.items():
             body = body.replace(colour, variable)
         natural = float(width) * CSS_PER_INCH / 72  # a narrow page scales it down
         return (
-            '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-            f'{view} style="--natural:{natural:.0f}px" aria-label="{escape(self.caption)}">{body}'
+            '<svg xmlns="http://www.w3.org/2000/svg"'
+            f' xmlns:xlink="http://www.w3.org/1999/xlink" role="img" {view}'
+            f' style="--natural:{natural:.0f}px"'
+            f' aria-label="{escape(self.caption)}">{body}'
         )
 
 
 class FigureWriter:
-    """Writes submitted figures to `folder/figures`, unless their digest is in `kept` (stem -> digest).
+    """Writes submitted figures to `folder/figures`, unless their digest is in `kept`
+    (stem -> digest).
 
-    A figure with a damaged SVG or a missing file is drawn again. `paper` adds PDF and PNG; `groups` replaces
-    "source recording" in captions.
+    A figure with a damaged SVG or a missing file is drawn again. `paper` adds PDF and
+    PNG; `groups` replaces "source recording" in captions.
 
     >>> writer = FigureWriter(folder)
-    >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts, classes=classes)
+    >>> saved = writer.submit("confusion_matrix", "mel.confusion", counts=counts,
+      classes=classes)
     >>> writer.close()
     >>> saved.html
     """
@@ -105,14 +127,18 @@ class FigureWriter:
         self.saved: dict[str, SavedFigure] = {}  # by stem
 
     def submit(self, name: str, stem: str = "", /, **data: Any) -> SavedFigure:
-        """Enter the figure `name` with its `data`; `stem` names its files, by default the figure's name."""
+        """Enter the figure `name` with its `data`; `stem` names its files, by default
+        the figure's name.
+        """
         stem = stem or name
         digest = joblib.hash((name, drawing_code(), data))
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
         if self.paper:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
         files = tuple(self.folder / file for file in names)
-        caption = FIGURES[name].caption.replace("source recording", self.groups or "source recording")
+        caption = FIGURES[name].caption.replace(
+            "source recording", self.groups or "source recording"
+        )
         if data.get("score") == "mAP":
             caption = re.sub("accuracy", "mAP", caption, flags=re.IGNORECASE)
         self.saved[stem] = SavedFigure(name, caption, stem, digest, files, data)
@@ -121,27 +147,36 @@ class FigureWriter:
     def close(self) -> None:
         """Draw and write every figure that changed or lacks a file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for figure in progress(list(self.saved.values()), label="drawing", unit="figure"):
+        for figure in progress(
+            list(self.saved.values()), label="drawing", unit="figure"
+        ):
             same = self.kept.get(figure.stem) == figure.digest
             if not (same and all(file.is_file() for file in figure.files)):
                 for file in figure.files:
-                    replace_file(file, draw(figure.name, file, figure.data), durable=False)
+                    replace_file(
+                        file, draw(figure.name, file, figure.data), durable=False
+                    )
 
 
 @cache
 def drawing_code() -> str:
-    """A hash of the drawing modules and of matplotlib's version: figures depend on both."""
+    """A hash of the drawing modules and of matplotlib's version: figures depend on
+    both.
+    """
     files = sorted(Path(__file__).parent.glob("*.py"))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 
 def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
-    """The content of one file of a figure, by its suffix: SVG, PDF, WebP, or PNG of the width in its name."""
+    """The content of one file of a figure, by its suffix: SVG, PDF, WebP, or PNG of the
+    width in its name.
+    """
     figure = FIGURES[name]
     width, height = figure.size(**data)
     if file.suffix == ".png":
         wanted = WIDTHS[file.stem.rpartition("-")[2]]
-        if height < width and wanted < width:  # room for panels, which a narrow figure stacks
+        # room for panels, which a narrow figure stacks
+        if height < width and wanted < width:
             height *= 1.6
         width = wanted
     dpi = PAPER_DPI if file.suffix in (".png", ".pdf") else SCREEN_DPI
@@ -150,9 +185,13 @@ def draw(name: str, file: Path, data: Mapping[str, Any]) -> bytes:
         canvas = Canvas(figsize=(width, height), dpi=dpi)
         figure.draw(canvas.add_subplot(), **data)
         ConstrainedLayoutEngine().execute(canvas)
-        letters = {letter for text in canvas.findobj(Text) for letter in text.get_text()}
+        letters = {
+            letter for text in canvas.findobj(Text) for letter in text.get_text()
+        }
         beyond = max(letters, default="") >= IDEOGRAPHS
-        matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE  # journals refuse Type 3
-        matplotlib.rcParams["svg.hashsalt"] = file.stem  # ids unique to the figure, and reproducible
+        # journals refuse Type 3
+        matplotlib.rcParams["pdf.fonttype"] = TYPE3 if beyond else TRUETYPE
+        # ids unique to the figure, and reproducible
+        matplotlib.rcParams["svg.hashsalt"] = file.stem
         canvas.savefig(content, format=file.suffix[1:], **SAVED_WITH[file.suffix])
     return content.getvalue()

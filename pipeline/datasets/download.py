@@ -21,12 +21,15 @@ UNFINISHED = ".unfinished"
 def download_file(url: str, to: Path) -> None:
     """Download `url` to the file `to`, which appears when it is complete.
 
-    A broken connection is tried again after PAUSES. The bytes that arrived stay in `<to>.part`. If the server
-    supports range requests, the next call continues from them; otherwise it begins again. The server's file
-    may change in between, so callers must check the content. RequestError if the file cannot be fetched.
+    A broken connection is tried again after PAUSES. The bytes that arrived stay in
+    `<to>.part`. If the server supports range requests, the next call continues from
+    them; otherwise it begins again. The server's file may change in between, so callers
+    must check the content. RequestError if the file cannot be fetched.
     """
     import requests
-    from urllib3.exceptions import HTTPError  # requests does not convert it in raw reads
+
+    # requests does not convert it in raw reads
+    from urllib3.exceptions import HTTPError
 
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(to.name + ".part")
@@ -37,28 +40,36 @@ def download_file(url: str, to: Path) -> None:
             return
         except (requests.RequestException, HTTPError) as error:
             cause: BaseException = error
-            while cause.__context__:  # urllib3 and requests wrap the first error several times
+            # urllib3 and requests wrap the first error several times
+            while cause.__context__:
                 cause = cause.__context__
             reason = f"{url} cannot be fetched: {' '.join(str(cause).split())}"
-            final = isinstance(error, requests.HTTPError | ValueError)  # a wrong address stays wrong
+            # a wrong address stays wrong
+            final = isinstance(error, requests.HTTPError | ValueError)
         if final or pause is None:
-            again = "; the same command goes on with what arrived" if part.exists() else ""
+            again = (
+                "; the same command goes on with what arrived" if part.exists() else ""
+            )
             raise RequestError(f"{reason}{again}. {OTHER_WAYS}")
         tell(f"{reason}; trying again in {pause:g} s")
         time.sleep(pause)
 
 
 def _fetch(url: str, part: Path) -> None:
-    """Append the missing bytes of `url` to `part`, or begin `part` again if the server cannot resume."""
+    """Append the missing bytes of `url` to `part`, or begin `part` again if the server
+    cannot resume.
+    """
     import requests
 
     refuse_special(part)
     begin = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}  # uncompressed, so that bytes can be counted
+    # uncompressed, so that bytes can be counted
+    headers = {"Accept-Encoding": "identity"}
     headers |= {"Range": f"bytes={begin}-"} if begin else {}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
         resumed = answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
-        if answer.status_code in (206, 416) and not resumed:  # not the bytes that follow `part`
+        # not the bytes that follow `part`
+        if answer.status_code in (206, 416) and not resumed:
             part.unlink(missing_ok=True)
             raise requests.ConnectionError("the file at this address has changed")
         if answer.status_code >= 500:
@@ -70,8 +81,8 @@ def _fetch(url: str, part: Path) -> None:
         free = shutil.disk_usage(part.parent).free
         if total > MOST_FETCHED or length > free:
             raise RequestError(
-                f"{url} has {size(total)}; at most {size(MOST_FETCHED)} are fetched, and "
-                f"{part.parent} has {size(free)} free"
+                f"{url} has {size(total)}; at most {size(MOST_FETCHED)} are fetched,"
+                f" and {part.parent} has {size(free)} free"
             )
         bar = progress(total=total or None, label="download", unit="B", done=begin)
         bar.unit_scale = True
@@ -80,15 +91,18 @@ def _fetch(url: str, part: Path) -> None:
                 file.write(block)
                 bar.update(len(block))
                 if file.tell() > MOST_FETCHED:
-                    raise RequestError(f"the server sends more than {size(MOST_FETCHED)}, the limit")
+                    raise RequestError(
+                        f"the server sends more than {size(MOST_FETCHED)}, the limit"
+                    )
 
 
 @contextmanager
 def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
-    """Yield an empty folder to fill; then move its `parts` into `folder`, in this order.
+    """Yield an empty folder to fill; then move its `parts` into `folder`, in this
+    order.
 
-    A failure before the moves leaves `folder` as it was. The next call removes what a killed process left.
-    The caller must hold `making(folder)`.
+    A failure before the moves leaves `folder` as it was. The next call removes what a
+    killed process left. The caller must hold `making(folder)`.
     """
     stage = folder / UNFINISHED
     try:
@@ -104,7 +118,9 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 
 def making(folder: Path) -> Lock:
-    """The lock of the process that makes the dataset in `folder`; other processes wait for it."""
+    """The lock of the process that makes the dataset in `folder`; other processes wait
+    for it.
+    """
     return Lock(folder / ".making.lock")
 
 

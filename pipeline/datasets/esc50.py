@@ -21,16 +21,19 @@ CLIPS = 2000
 MOST_UNPACKED = 2 * 2**30  # bytes; ESC-50 has 0.9 GB
 SAMPLES = 220_500  # samples of every clip, at ESC_SAMPLE_RATE
 CREDIT = """\
-ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", Proceedings of the 23rd ACM
-International Conference on Multimedia, 2015, pp. 1015-1018, doi:10.1145/2733373.2806390.
-Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Attribution 3.0. The authors of
-the recordings are named in the dataset's LICENSE file."""
+ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification",
+Proceedings of the 23rd ACM International Conference on Multimedia, 2015, pp. 1015-1018,
+doi:10.1145/2733373.2806390.
+Licence: Creative Commons Attribution-NonCommercial 3.0; the clips of ESC-10 Attribution
+3.0. The authors of the recordings are named in the dataset's LICENSE file."""
 
 
 def obtain(options: SourceOptions) -> Path:
-    """The folder of ESC-50; if it is missing, ESC-50 is unpacked from ARCHIVE= or downloaded.
+    """The folder of ESC-50; if it is missing, ESC-50 is unpacked from ARCHIVE= or
+    downloaded.
 
-    RequestError if the archive is damaged, unsafe or not ESC-50's; nothing of it is then in the folder.
+    RequestError if the archive is damaged, unsafe or not ESC-50's; nothing of it is
+    then in the folder.
     """
     folder = options.data / "esc50"
     if is_esc_layout(folder):
@@ -49,7 +52,9 @@ def obtain(options: SourceOptions) -> Path:
                 _install(archive, folder)
             except Refused as error:
                 archive.unlink()
-                raise RequestError(f"the archive from {url} is not used: {error}. {OTHER_WAYS}") from None
+                raise RequestError(
+                    f"the archive from {url} is not used: {error}. {OTHER_WAYS}"
+                ) from None
             archive.unlink()
     print(CREDIT)
     return folder
@@ -58,18 +63,24 @@ def obtain(options: SourceOptions) -> Path:
 def _install(archive: Path, folder: Path) -> None:
     """Unpack within the folder, check, and move the parts into place."""
     if not archive.is_file():
-        raise RequestError(f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50")
+        raise RequestError(
+            f"ARCHIVE={archive}: there is no such file; expected the zip of ESC-50"
+        )
     with staged(folder, PARTS) as stage:
         unpacked = stage / "unpacked"
         unpack(archive, unpacked, MOST_UNPACKED)
         inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
-        root = inside[0] if len(inside) == 1 else unpacked  # GitHub's archive has one folder, ESC-50-master
+        # GitHub's archive has one folder, ESC-50-master
+        root = inside[0] if len(inside) == 1 else unpacked
         if wrong := list(faults(root)):
             faulty = f"{archive} does not hold ESC-50, {counted(len(wrong), 'fault')}"
             raise Refused(f"{faulty}: {'; '.join(wrong[:3])}")
         with archive.open("rb") as file:
             if hashlib.file_digest(file, "md5").hexdigest() != MD5:
-                print(f"{archive} is not the archive of MD5 {MD5}, but holds all of ESC-50's clips")
+                print(
+                    f"{archive} is not the archive of MD5 {MD5}, but holds all of"
+                    " ESC-50's clips"
+                )
         if not (root / "LICENSE").is_file():
             (root / "LICENSE").write_text(CREDIT + "\n")
         for part in PARTS:
@@ -77,7 +88,9 @@ def _install(archive: Path, folder: Path) -> None:
 
 
 def faults(folder: Path) -> Iterator[str]:
-    """Yield each difference between a folder and ESC-50: table, file names, lengths, sample rates."""
+    """Yield each difference between a folder and ESC-50: table, file names, lengths,
+    sample rates.
+    """
     audio_dir = folder / "audio"
     try:
         rows = read_csv(folder / "meta" / "esc50.csv", COLUMNS)
@@ -87,12 +100,19 @@ def faults(folder: Path) -> Iterator[str]:
     names = rows["filename"]
     if len(rows) != CLIPS or not names.is_unique:
         yield f"its table has {names.nunique()} clips, expected {CLIPS}"
-    stated = rows["fold"].str.cat(rows[["src_file", "take", "target"]], sep="-") + ".wav"
+    stated = (
+        rows["fold"].str.cat(rows[["src_file", "take", "target"]], sep="-") + ".wav"
+    )
     for name in names[names != stated]:
-        yield f"{name!r} is not named fold-source-take-class.wav as its row in the table says"
+        yield (
+            f"{name!r} is not named fold-source-take-class.wav as its row in the table"
+            " says"
+        )
     for name in sorted({path.name for path in audio_dir.glob("[!.]*")} - set(names)):
         yield f"not in the table: audio/{name}"
-    for name, info in zip(names, audio.file_infos([audio_dir / name for name in names])):
+    for name, info in zip(
+        names, audio.file_infos([audio_dir / name for name in names])
+    ):
         if isinstance(info, audio.AudioError):
             yield f"{name}: {info}"
         elif (info.sample_rate, info.frames) != (ESC_SAMPLE_RATE, SAMPLES):

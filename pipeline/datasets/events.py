@@ -1,13 +1,16 @@
-"""Annotation tables: sounds with a beginning and an end, as people mark them in recordings.
+"""Annotation tables: sounds with a beginning and an end, as people mark them in
+recordings.
 
-    Raven      selection tables: a selection has a row for each view; if a table is about several files,
-               `Begin File` and `File Offset (s)` say where a selection begins
-    Audacity   label tracks: start TAB end TAB label, no header; without an end the event is a point; a line
-               that begins with a backslash has only frequencies and is left out
+    Raven      selection tables: a selection has a row for each view; if a table is
+               about several files, `Begin File` and `File Offset (s)` say where a
+               selection begins
+    Audacity   label tracks: start TAB end TAB label, no header; without an end the
+               event is a point; a line that begins with a backslash has only
+               frequencies and is left out
     CSV, TSV   file, start, end, label, under the names in COLUMNS
 
-If a row names no recording, the table's own name does: `a.txt` and `a.Table.1.selections.txt` belong to
-`a.wav`.
+If a row names no recording, the table's own name does: `a.txt` and
+`a.Table.1.selections.txt` belong to `a.wav`.
 """
 
 import math
@@ -29,20 +32,26 @@ from pipeline.datasets.layouts import files_below
 from pipeline.datasets.readers import parse_csv
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
-# Column -> its names in tables, in lower case, without units in brackets and punctuation. If a table has
-# several of these names, the first one listed here counts.
+# Column -> its names in tables, in lower case, without units in brackets and
+# punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
     "file": (
-        "beginpath beginfile file filename files audiofile audiofilename soundfile soundfiles wavfile infile "
-        "notatedpath audiopath filepath path fname recording"
+        "beginpath beginfile file filename files audiofile audiofilename soundfile"
+        " soundfiles wavfile infile notatedpath audiopath filepath path fname recording"
     ),
     "file offset": "fileoffset",
-    "start": "start starttime starts startseconds startsec begin begintime onset onsets onsettime tmin mint",
-    "end": "end endtime ends endseconds endsec stop stoptime offset offsets offsettime tmax maxt",
+    "start": (
+        "start starttime starts startseconds startsec begin begintime onset onsets"
+        " onsettime tmin mint"
+    ),
+    "end": (
+        "end endtime ends endseconds endsec stop stoptime offset offsets offsettime"
+        " tmax maxt"
+    ),
     "duration": "duration durations durationseconds length",
     "label": (
-        "label labels annotation annotations species commonname tags tag eventlabel class manualid "
-        "scientificname"
+        "label labels annotation annotations species commonname tags tag eventlabel"
+        " class manualid scientificname"
     ),
 }
 
@@ -51,16 +60,20 @@ COLUMNS = {
 class Annotations:
     """The content of annotation tables.
 
-    `events` has EVENT_COLUMNS, sorted by file and start; start and end are seconds, equal for a point.
+    `events` has EVENT_COLUMNS, sorted by file and start; start and end are seconds,
+    equal for a point.
     """
 
     events: pd.DataFrame
-    annotated: frozenset[str]  # recordings that have a table, or a row in one, even without an event
+    # recordings that have a table, or a row in one, even without an event
+    annotated: frozenset[str]
     notes: tuple[str, ...]  # remarks for the user, such as tables without a recording
 
 
 class Row(NamedTuple):
-    """A row of a table; `label` and `file` are '' if it has none, start and end NaN if it has no event."""
+    """A row of a table; `label` and `file` are '' if it has none, start and end NaN if
+    it has no event.
+    """
 
     line: int
     file: str
@@ -79,21 +92,26 @@ def read_events(
     """Read the events of annotation tables.
 
     tables      a folder of annotation tables, or one table
-    recordings  the path of each recording below its folder -> its seconds, NaN if they are not known
+    recordings  the path of each recording below its folder -> its seconds, NaN if they
+                are not known
     column      the column of labels; by default one of the names in use
     label       the label of events that have none
 
-    An event that is listed twice counts once. An event that lasts beyond its recording ends with it. A
-    RequestError about a row names the file and the line.
+    An event that is listed twice counts once. An event that lasts beyond its recording
+    ends with it. A RequestError about a row names the file and the line.
 
         read_events(Path("labels"), {"dawn.flac": 60.0}).events
     """
     folder, names = tables.parent, [tables.name]
     if tables.is_dir():
         folder = tables
-        names = [name for name in files_below(tables) if Path(name).suffix.lower() in TABLES]
+        names = [
+            name for name in files_below(tables) if Path(name).suffix.lower() in TABLES
+        ]
     if not names:
-        raise RequestError(f"TABLES={tables} holds no table: expected files in {', '.join(TABLES)}")
+        raise RequestError(
+            f"TABLES={tables} holds no table: expected files in {', '.join(TABLES)}"
+        )
     find = Recordings(recordings)
     events = []
     annotated = set[str]()
@@ -104,7 +122,9 @@ def read_events(
         text = read_text(path)
         try:
             rows = list(
-                label_track(path, text) if is_label_track(text) else table_rows(path, text, column, label)
+                label_track(path, text)
+                if is_label_track(text)
+                else table_rows(path, text, column, label)
             )
         except UnknownTable:
             if own or len(names) == 1:
@@ -121,27 +141,33 @@ def read_events(
             where = f"{path}, line {row.line}"
             file = find.named(row.file, where) if row.file else own
             if not file:
-                raise RequestError(f"{where}: neither the row nor the table's own name says which recording")
+                raise RequestError(
+                    f"{where}: neither the row nor the table's own name says which"
+                    " recording"
+                )
             annotated.add(file)
             if math.isnan(row.start):  # a recording without an event
                 continue
             ends = recordings[file]
             if row.start < 0 or row.end < row.start or row.start > ends:
                 raise RequestError(
-                    f"{where}: the event lasts from {row.start:g} to {row.end:g} s; expected a start and an "
-                    f"end, in seconds, within the {ends:.6g} s of {file}"
+                    f"{where}: the event lasts from {row.start:g} to {row.end:g} s;"
+                    f" expected a start and an end, in seconds, within the {ends:.6g} s"
+                    f" of {file}"
                 )
             if not (row.label or label):
                 raise RequestError(
-                    f"{where}: the event has no label; write one, or give LABEL= for such events"
+                    f"{where}: the event has no label; write one, or give LABEL= for"
+                    " such events"
                 )
             if row.end > ends:
                 beyond.append(where)
             events.append((file, row.start, min(row.end, ends), row.label or label))
     if not annotated:
         raise RequestError(
-            f"no table of TABLES={tables} fits a recording: the first table is {names[0]}, the first "
-            f"recording {next(iter(recordings))}; expected names as in a.wav and a.txt, or a column file"
+            f"no table of TABLES={tables} fits a recording: the first table is"
+            f" {names[0]}, the first recording {next(iter(recordings))}; expected names"
+            " as in a.wav and a.txt, or a column file"
         )
     remarks = {
         "tables that fit no recording": strange,
@@ -149,24 +175,40 @@ def read_events(
         "events that last beyond their recording and end with it": beyond,
     }
     return Annotations(
-        pd.DataFrame(sorted(set(events)), columns=EVENT_COLUMNS).astype({"start": float, "end": float}),
+        pd.DataFrame(sorted(set(events)), columns=EVENT_COLUMNS).astype(
+            {"start": float, "end": float}
+        ),
         frozenset(annotated),
-        tuple(f"{what}: {len(of):,}, the first {of[0]}" for what, of in remarks.items() if of),
+        tuple(
+            f"{what}: {len(of):,}, the first {of[0]}"
+            for what, of in remarks.items()
+            if of
+        ),
     )
 
 
 def find_recordings(audio: Path) -> dict[str, Path]:
-    """The audio files of the folder AUDIO=, by their paths below it, or of the file AUDIO=, by its name."""
+    """The audio files of the folder AUDIO=, by their paths below it, or of the file
+    AUDIO=, by its name.
+    """
     if audio.is_file():
         return {audio.name: audio}
-    names = [name for name in files_below(audio) if AUDIO_FILE.fullmatch(name)] if audio.is_dir() else []
+    names = (
+        [name for name in files_below(audio) if AUDIO_FILE.fullmatch(name)]
+        if audio.is_dir()
+        else []
+    )
     if not names:
-        raise RequestError(f"AUDIO={audio}: expected an audio file, or a folder with some")
+        raise RequestError(
+            f"AUDIO={audio}: expected an audio file, or a folder with some"
+        )
     return {name: audio / name for name in names}
 
 
 class Recordings:
-    """Finds recordings by the names that tables give, perhaps with another folder or extension."""
+    """Finds recordings by the names that tables give, perhaps with another folder or
+    extension.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = list(paths)
@@ -177,7 +219,9 @@ class Recordings:
                 self.by_name[key].append(path)
 
     def find(self, name: PurePosixPath, where: str) -> str:
-        """The recording of this name whose folders agree best; '' without one, RequestError for several."""
+        """The recording of this name whose folders agree best; '' without one,
+        RequestError for several.
+        """
         fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
 
         def shared(path: str) -> int:
@@ -188,8 +232,9 @@ class Recordings:
         best = [path for path in fitting if shared(path) == most]
         if len(best) > 1:
             raise RequestError(
-                f"{where}: {name} may be {' or '.join(best[:3])}; expected one recording of this name: write "
-                "its folder into the table, or rename the others"
+                f"{where}: {name} may be {' or '.join(best[:3])}; expected one"
+                " recording of this name: write its folder into the table, or rename"
+                " the others"
             )
         return best[0] if best else ""
 
@@ -198,17 +243,22 @@ class Recordings:
         name = plain_path(text.replace("\\", "/"))
         recording = self.find(name, where)
         if not recording:
-            meant = closest(name.name, (PurePosixPath(path).name for path in self.paths))
+            meant = closest(
+                name.name, (PurePosixPath(path).name for path in self.paths)
+            )
             hint = f" (did you mean {meant}?)" if meant else ""
             raise RequestError(
-                f"{where}: the recording {text} is not in AUDIO={hint}; add it or remove the line"
+                f"{where}: the recording {text} is not in AUDIO={hint}; add it or"
+                " remove the line"
             )
         return recording
 
     def of_table(self, path: Path, name: str, alone: bool) -> str:
-        """The recording of a table's own name without its extensions; '' if there is none.
+        """The recording of a table's own name without its extensions; '' if there is
+        none.
 
-        alone  whether this is the only table; names do not count if there is also only one recording
+        alone  whether this is the only table; names do not count if there is also only
+               one recording
         """
         if alone and len(self.paths) == 1:
             return self.paths[0]
@@ -251,7 +301,9 @@ def number_of(text: str) -> float | None:
 def seconds_of(where: str, column: str, text: str) -> float:
     number = number_of(text)
     if number is None:
-        raise RequestError(f"{where}: {column} is {text!r}; expected seconds, as 12.5 or 12,5")
+        raise RequestError(
+            f"{where}: {column} is {text!r}; expected seconds, as 12.5 or 12,5"
+        )
     return number
 
 
@@ -261,7 +313,9 @@ def is_label_track(text: str) -> bool:
 
 
 def label_track(path: Path, text: str) -> Iterator[Row]:
-    """The events of an Audacity track; a label may be empty, cells after it are left out."""
+    """The events of an Audacity track; a label may be empty, cells after it are left
+    out.
+    """
     for line, content in enumerate(text.split("\n"), 1):
         if not content.strip() or content.startswith("\\"):
             continue
@@ -273,7 +327,9 @@ def label_track(path: Path, text: str) -> Iterator[Row]:
 
 
 def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
-    """The rows below a header; a row without start and end means that its recording holds no event."""
+    """The rows below a header; a row without start and end means that its recording
+    holds no event.
+    """
     if not text.strip():
         return
     blank = len(text) - len(text.lstrip("\n"))
@@ -281,10 +337,14 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
     of = find_columns(path, list(table), column)
     if len(table) and not (of["label"] or label):
         raise RequestError(
-            f"{path}, line {blank + 1}: no column is known to hold labels (label, Annotation, Species, …); "
-            f"COLUMN= names one of {', '.join(table)}, or LABEL= gives all events one label"
+            f"{path}, line {blank + 1}: no column is known to hold labels (label,"
+            f" Annotation, Species, …); COLUMN= names one of {', '.join(table)}, or"
+            " LABEL= gives all events one label"
         )
-    cells = {role: table[name].str.strip() if name else [""] * len(table) for role, name in of.items()}
+    cells = {
+        role: table[name].str.strip() if name else [""] * len(table)
+        for role, name in of.items()
+    }
     for line, row in enumerate(zip(*cells.values()), blank + 2):
         cell = dict(zip(cells, row))
         if not any(row):
@@ -303,8 +363,13 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
 
 
 def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:
-    """Each key of COLUMNS -> this table's column, '' if it has none; UnknownTable without times."""
-    plain = {re.sub(r"\(.*?\)|[^a-z0-9]", "", name.casefold()): name for name in reversed(header)}
+    """Each key of COLUMNS -> this table's column, '' if it has none; UnknownTable
+    without times.
+    """
+    plain = {
+        re.sub(r"\(.*?\)|[^a-z0-9]", "", name.casefold()): name
+        for name in reversed(header)
+    }
     of = {
         role: next((plain[name] for name in names.split() if name in plain), "")
         for role, names in COLUMNS.items()
@@ -313,10 +378,12 @@ def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, st
         of["start"], of["end"] = of["end"], ""  # PyHa's columns OFFSET and DURATION
     if not (of["start"] and (of["end"] or of["duration"])):
         raise UnknownTable(
-            f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known table; expected Raven's "
-            "(Begin Time (s), End Time (s), …), one with start,end,label, or an Audacity label track, which "
-            "has none"
+            f"{path}, line 1: {', '.join(header)[:200]!r} is no header of a known"
+            " table; expected Raven's (Begin Time (s), End Time (s), …), one with"
+            " start,end,label, or an Audacity label track, which has none"
         )
     if column and column not in header:
-        raise RequestError(f"{path}, line 1: COLUMN={column}: {nearest('column', column, header)}")
+        raise RequestError(
+            f"{path}, line 1: COLUMN={column}: {nearest('column', column, header)}"
+        )
     return {**of, "label": column or of["label"]}

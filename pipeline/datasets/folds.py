@@ -1,8 +1,9 @@
-"""Groups and folds: the clips of one source recording are a group; a dataset without folds gets drawn ones.
+"""Groups and folds: the clips of one source recording are a group; a dataset without
+folds gets drawn ones.
 
-Folds are drawn by group and kept beside the cache in `folds.csv`, one row for each clip: clip_id, group,
-fold, grouped_by (the GROUP= that made the groups) and folds_by (`group` if each group is a fold). So later
-commands need no GROUP= and FOLDS_BY=.
+Folds are drawn by group and kept beside the cache in `folds.csv`, one row for each
+clip: clip_id, group, fold, grouped_by (the GROUP= that made the groups) and folds_by
+(`group` if each group is a fold). So later commands need no GROUP= and FOLDS_BY=.
 """
 
 import re
@@ -23,8 +24,9 @@ from storage.files import replace_file
 FOLDS = 5
 MOST_FOLDS = 100  # each fold needs a training
 COLUMNS = ["clip_id", "group", "fold", "grouped_by", "folds_by"]
-# GROUP= for usual names of takes -> a share: more than this share of the clips must share their group with
-# others. It is 0.5 for patterns that also fit names of unrelated clips.
+# GROUP= for usual names of takes -> a share: more than this share of the clips must
+# share their group with others. It is 0.5 for patterns that also fit names of unrelated
+# clips.
 PATTERNS = {
     r"^\d+[-_](.*)[-_][A-Z][-_]\d+$": 0.0,  # ESC-50's fold-source-take-class
     r"^(.*)[-_ ][A-Za-z]$": 0.0,
@@ -33,31 +35,38 @@ PATTERNS = {
 }
 
 
-def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def with_folds(
+    listing: Listing, path: Path, options: SourceOptions
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
-    With FOLDS_BY=group each group is a fold. Otherwise the source's folds are kept; if it has none, folds are
-    drawn by group, stratified, from the seed. A group keeps its drawn fold in later calls, even if its clips
-    are missing for a while. The column `grouped_by` holds the GROUP= that made the groups, '' for the
-    source's own.
+    With FOLDS_BY=group each group is a fold. Otherwise the source's folds are kept; if
+    it has none, folds are drawn by group, stratified, from the seed. A group keeps its
+    drawn fold in later calls, even if its clips are missing for a while. The column
+    `grouped_by` holds the GROUP= that made the groups, '' for the source's own.
 
-    path  the dataset's folds.csv; it gives GROUP= and FOLDS_BY= if the options lack them, and is written if
-          folds or groups are not the source's
+    path  the dataset's folds.csv; it gives GROUP= and FOLDS_BY= if the options lack
+          them, and is written if folds or groups are not the source's
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
-    grouped_by, folds_by = kept[["grouped_by", "folds_by"]].iloc[-1] if len(kept) else ("", "")
+    grouped_by, folds_by = (
+        kept[["grouped_by", "folds_by"]].iloc[-1] if len(kept) else ("", "")
+    )
     group = options.group or grouped_by
     by_group = (options.folds_by or folds_by) == "group"
     table, notes = with_groups(listing.table, group)
     table["grouped_by"] = group
-    known = dict(zip(kept["group"], fold_of)) if by_group == (folds_by == "group") else {}
+    known = (
+        dict(zip(kept["group"], fold_of)) if by_group == (folds_by == "group") else {}
+    )
     groups = sorted(table["group"].unique())
     if by_group:
         if not 2 <= len(groups) <= MOST_FOLDS:
             raise RequestError(
-                f"FOLDS_BY=group makes a fold of each group, and there are {len(groups):,}; expected 2 to "
-                f"{MOST_FOLDS}: say with GROUP= which clips are of one speaker or site"
+                "FOLDS_BY=group makes a fold of each group, and there are"
+                f" {len(groups):,}; expected 2 to {MOST_FOLDS}: say with GROUP= which"
+                " clips are of one speaker or site"
             )
         for name in groups:
             known.setdefault(name, 1 + max(known.values(), default=0))
@@ -69,9 +78,12 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
         note = "the dataset's own"
     else:
         folds = min(FOLDS, len(groups))
-        table["fold"] = draw_folds(table["label"], table["group"], folds, options.seed, known)
+        table["fold"] = draw_folds(
+            table["label"], table["group"], folds, options.seed, known
+        )
         note = f"{folds}, drawn by group"
-    away = kept[~kept["clip_id"].isin(table["clip_id"])]  # missing clips stay listed: they may come back
+    # missing clips stay listed: they may come back
+    away = kept[~kept["clip_id"].isin(table["clip_id"])]
     present = table.assign(folds_by="group" if by_group else "")
     rows = pd.concat([away, present], ignore_index=True)[COLUMNS].astype(str)
     if not rows.equals(kept):
@@ -80,23 +92,28 @@ def with_folds(listing: Listing, path: Path, options: SourceOptions) -> tuple[pd
     return table, (*notes, f"folds: {note}, kept in {path}")
 
 
-def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def with_groups(
+    table: pd.DataFrame, group: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group, and a note if `group` does not fit all clips.
 
-    `group` is a column of the source's table, or a pattern whose parentheses match the group; without
-    parentheses, the whole match is the group. The pattern is searched in file names without extension and, if
-    it fits none of them, in paths within the dataset. With '' the source's own groups are kept. A clip
-    without a group is its own group. RequestError if `group` fits no clip, or makes each class one group.
+    `group` is a column of the source's table, or a pattern whose parentheses match the
+    group; without parentheses, the whole match is the group. The pattern is searched in
+    file names without extension and, if it fits none of them, in paths within the
+    dataset. With '' the source's own groups are kept. A clip without a group is its own
+    group. RequestError if `group` fits no clip, or makes each class one group.
     """
     table = table.copy()
-    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):  # columns of the source
+    # columns of the source
+    if group in table.columns.drop(["clip_id", "path", "copy_of", "alteration"]):
         table["group"] = table[group].astype(str)
     elif group:
         try:
             expression = re.compile(group)
         except re.error as error:
             raise RequestError(
-                f"GROUP={group} is no pattern: {error}; expected one as GROUP='(.*)-[A-Z]'"
+                f"GROUP={group} is no pattern: {error}; expected one as"
+                " GROUP='(.*)-[A-Z]'"
             ) from None
         names = [PurePath(path).stem for path in table["path"]]
         for texts in (names, table["filename"]):
@@ -105,17 +122,22 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
                 break
         else:
             raise RequestError(
-                f"GROUP={group} fits no file name, the first is {names[0]!r}, and no path within the "
-                "dataset; expected a column, or a pattern whose parentheses hold the source recording; "
-                "python -m pipeline check proposes one"
+                f"GROUP={group} fits no file name, the first is {names[0]!r}, and no"
+                " path within the dataset; expected a column, or a pattern whose"
+                " parentheses hold the source recording; python -m pipeline check"
+                " proposes one"
             )
-        table["group"] = ["-".join(match.groups("") or [match[0]]) if match else "" for match in matches]
+        table["group"] = [
+            "-".join(match.groups("") or [match[0]]) if match else ""
+            for match in matches
+        ]
     alone = table["group"] == ""
     table.loc[alone, "group"] = table["clip_id"]
     if group and by_label(table).groupby("label")["group"].nunique().max() == 1:
         raise RequestError(
-            f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r}, so no class is "
-            "both trained and tested: give a column or a pattern that differs between source recordings"
+            f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r},"
+            " so no class is both trained and tested: give a column or a pattern that"
+            " differs between source recordings"
         )
     if not (group and alone.any()):
         return table, ()
@@ -126,17 +148,23 @@ def with_groups(table: pd.DataFrame, group: str) -> tuple[pd.DataFrame, tuple[st
 def propose_group(table: pd.DataFrame) -> str:
     """The first of PATTERNS whose groups may be source recordings; '' if there is none.
 
-    The pattern must fit over half of the file names, and enough clips must share their group. Each class
-    needs three groups or more, and each group less than a fifth of all clips.
+    The pattern must fit over half of the file names, and enough clips must share their
+    group. Each class needs three groups or more, and each group less than a fifth of
+    all clips.
 
-        propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for "yard-A.wav", "yard-B.wav"
+        propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for
+            "yard-A.wav", "yard-B.wav"
     """
     names = table["path"].map(lambda path: PurePath(path).stem)
     for pattern, least in PATTERNS.items():
         groups = names.str.extract(pattern)[0]
         sizes = groups.map(groups.value_counts())
         together = (sizes > 1).mean()
-        if groups.notna().mean() > 0.5 and together > least and sizes.max() < len(table) / 5:
+        if (
+            groups.notna().mean() > 0.5
+            and together > least
+            and sizes.max() < len(table) / 5
+        ):
             labels = by_label(table)["label"]
             if groups[labels.index].groupby(labels.to_numpy()).nunique().min() >= 3:
                 return pattern
@@ -150,15 +178,19 @@ def draw_folds(
     seed: int,
     kept: Mapping[str, int],
 ) -> NDArray[np.int64]:
-    """Draw a fold from 1 to `folds` for each clip: one fold for each group, classes spread evenly.
+    """Draw a fold from 1 to `folds` for each clip: one fold for each group, classes
+    spread evenly.
 
     A clip counts for each of its labels; clips without a label count as one more class.
 
-    `kept` maps groups to the folds that they keep; a fold above `folds` is drawn anew. The other groups are
-    drawn from the largest to the smallest, each into the fold that has least of its classes. scikit-learn's
-    StratifiedGroupKFold, which is also greedy, cannot keep given folds.
+    `kept` maps groups to the folds that they keep; a fold above `folds` is drawn anew.
+    The other groups are drawn from the largest to the smallest, each into the fold that
+    has least of its classes. scikit-learn's StratifiedGroupKFold, which is also greedy,
+    cannot keep given folds.
     """
-    split = by_label(pd.DataFrame({"label": pd.Series([*labels], dtype=object)}))["label"]
+    split = by_label(pd.DataFrame({"label": pd.Series([*labels], dtype=object)}))[
+        "label"
+    ]
     class_of, _ = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
     clips = np.zeros((len(names), class_of.max() + 1))  # clips of each group, by class

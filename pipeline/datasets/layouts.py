@@ -1,13 +1,15 @@
-"""Folders as clip tables: one sub-folder for each class, or a published dataset as it is unpacked.
+"""Folders as clip tables: one sub-folder for each class, or a published dataset as it
+is unpacked.
 
-    UrbanSound8K     metadata/UrbanSound8K.csv, audio/fold1 to fold10: ten folds; a group is a recording of
-                     Freesound
-    FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (val), 2 (train) and 3 (eval); all
-                     labels of a clip; a group is an uploader if FSD50K.metadata is there
+    UrbanSound8K     metadata/UrbanSound8K.csv, audio/fold1 to fold10: ten folds; a
+                     group is a recording of Freesound
+    FSD50K           FSD50K.ground_truth/dev.csv and eval.csv: folds 1 (val), 2 (train)
+                     and 3 (eval); all labels of a clip; a group is an uploader if
+                     FSD50K.metadata is there
 
-FSD50K's fold 3 alone is tested, as its publishers ask. Training uses all other clips. With VAL=next it uses
-fold 2 and validates on fold 1. Class folders may also lie within train/, val/ and test/, with folds as in
-FSD50K. readers.py reads ESC-50's layout.
+FSD50K's fold 3 alone is tested, as its publishers ask. Training uses all other clips.
+With VAL=next it uses fold 2 and validates on fold 1. Class folders may also lie within
+train/, val/ and test/, with folds as in FSD50K. readers.py reads ESC-50's layout.
 """
 
 import json
@@ -21,10 +23,17 @@ from commandline.errors import RequestError
 from commandline.registry import Registry
 from commandline.terminal import counted
 from pipeline.audio import AUDIO_FILE
-from pipeline.datasets.readers import Listing, clip_table, read_csv, split_labels, tags_note
+from pipeline.datasets.readers import (
+    Listing,
+    clip_table,
+    read_csv,
+    split_labels,
+    tags_note,
+)
 
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
-SIDES = {"val": 1, "train": 2, "eval": 3}  # folds; VAL=next validates eval's model on val
+# folds; VAL=next validates eval's model on val
+SIDES = {"val": 1, "train": 2, "eval": 3}
 FOLD_OF_FOLDER = {
     **dict.fromkeys(("train", "training"), SIDES["train"]),
     **dict.fromkeys(("val", "valid", "validation", "dev"), SIDES["val"]),
@@ -38,41 +47,62 @@ LAYOUTS: Registry[Callable[[Path], Listing]] = Registry("layout")
 @LAYOUTS.register("UrbanSound8K.csv")  # Kaggle's copy: no folders metadata and audio
 @LAYOUTS.register("metadata/UrbanSound8K.csv")
 def read_urbansound8k(folder: Path) -> Listing:
-    """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips of up to 4 s, ten classes, ten folds."""
+    """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips of up to 4 s, ten
+    classes, ten folds.
+    """
     whole = (folder / "metadata").is_dir()
-    table, audio = (folder / "metadata", folder / "audio") if whole else (folder, folder)
-    clips = read_csv(table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class"))
+    table, audio = (
+        (folder / "metadata", folder / "audio") if whole else (folder, folder)
+    )
+    clips = read_csv(
+        table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class")
+    )
     names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
-    clips = clips.drop(columns=["start", "end"], errors="ignore")  # times in the uncut Freesound recording
+    # times in the uncut Freesound recording
+    clips = clips.drop(columns=["start", "end"], errors="ignore")
     notes = ("UrbanSound8K: its ten folds; a group is a Freesound recording",)
     return Listing(clip_table(clips, audio), notes=notes)
 
 
 @LAYOUTS.register("FSD50K.ground_truth/dev.csv")
 def read_fsd50k(folder: Path) -> Listing:
-    """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes; labels include the classes they imply."""
+    """FSD50K (Fonseca et al. 2022): 51,197 clips, 200 classes; labels include the
+    classes they imply.
+    """
     lists = []
     uploaders = dict[str, str]()
     truth = folder / "FSD50K.ground_truth"
-    for side, columns in {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}.items():
+    for side, columns in {
+        "dev": ("fname", "labels", "split"),
+        "eval": ("fname", "labels"),
+    }.items():
         if (file := truth / f"{side}.csv").is_file():
             lists.append(read_csv(file, columns).assign(side=side))
-        if (file := folder / "FSD50K.metadata" / f"{side}_clips_info_FSD50K.json").is_file():
+        if (
+            file := folder / "FSD50K.metadata" / f"{side}_clips_info_FSD50K.json"
+        ).is_file():
             try:
                 described = json.loads(file.read_text(encoding="utf-8"))
-                uploaders |= {name: str(clip["uploader"]) for name, clip in described.items()}
+                uploaders |= {
+                    name: str(clip["uploader"]) for name, clip in described.items()
+                }
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise RequestError(f"{file} is damaged ({error!r}): unpack it again") from None
+                raise RequestError(
+                    f"{file} is damaged ({error!r}): unpack it again"
+                ) from None
     clips = pd.concat(lists, ignore_index=True)
     unknown = clips[clips["split"].notna() & ~clips["split"].isin(list(SIDES))]
     if len(unknown):
         name, side = unknown[["fname", "split"]].iloc[0]
-        raise RequestError(f"{truth / 'dev.csv'}: {name} has split {side!r}; expected val or train")
+        raise RequestError(
+            f"{truth / 'dev.csv'}: {name} has split {side!r}; expected val or train"
+        )
     clips = clips.assign(
         label=split_labels(clips["labels"], ","),
         filename="FSD50K." + clips["side"] + "_audio/" + clips["fname"] + ".wav",
-        fold=clips["split"].fillna("eval").map(SIDES),  # only dev.csv has the column split
+        # only dev.csv has the column split
+        fold=clips["split"].fillna("eval").map(SIDES),
         group=[uploaders.get(name, "") for name in clips["fname"]],
     )
     notes = (
@@ -85,8 +115,8 @@ def read_fsd50k(folder: Path) -> Listing:
 def files_below(folder: Path) -> list[str]:
     """Sorted paths of the files below `folder`, relative to it.
 
-    Links are followed, but no folder is read twice. Hidden files and folders are left out. OSError if a
-    folder cannot be read.
+    Links are followed, but no folder is read twice. Hidden files and folders are left
+    out. OSError if a folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:
@@ -101,15 +131,18 @@ def files_below(folder: Path) -> list[str]:
                 folders.remove(name)
             seen.add(place)
         below = Path(root).relative_to(folder)
-        files += [(below / name).as_posix() for name in names if not name.startswith(".")]
+        files += [
+            (below / name).as_posix() for name in names if not name.startswith(".")
+        ]
     return sorted(files)
 
 
 def read_folder(folder: Path) -> Listing:
-    """The clips of a published dataset, or of class folders at the top or within train/, val/ and test/.
+    """The clips of a published dataset, or of class folders at the top or within
+    train/, val/ and test/.
 
-    Class folders may have sub-folders at any depth. Notes count the files that were left out. RequestError
-    if no sub-folder holds audio files.
+    Class folders may have sub-folders at any depth. Notes count the files that were
+    left out. RequestError if no sub-folder holds audio files.
     """
     for file, reader in LAYOUTS.items():
         if (folder / file).is_file():
@@ -120,30 +153,41 @@ def read_folder(folder: Path) -> Listing:
     depth = parts.str.len()
     tops = parts.str[0]
     inner = parts.str[1]
-    folds = {top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in sorted({*tops[depth > 1]})}
+    folds = {
+        top: FOLD_OF_FOLDER.get(top.lower(), 0) for top in sorted({*tops[depth > 1]})
+    }
     if not folds:
         raise RequestError(
-            f"{folder} holds no audio files in sub-folders ({len(audio)} at the top, "
-            f"{counted(len(files), 'file')} in all); expected one sub-folder a class, as in "
-            f"{folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
+            f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
+            f" {counted(len(files), 'file')} in all); expected one sub-folder a class,"
+            f" as in {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
         )
-    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()  # classes in every folder
+    # classes in every folder
+    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()
     split = 0 not in folds.values() and len({*folds.values()}) > 1 and shared > 1
     chosen = depth > (2 if split else 1)
     clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})[chosen]
     known = {*HIDDEN_FOLDERS, *tops}
-    empty = [path.name for path in sorted(folder.glob("[!.]*/")) if path.name not in known]
+    empty = [
+        path.name for path in sorted(folder.glob("[!.]*/")) if path.name not in known
+    ]
     left_out = {
         "not audio by name": (len(files) - len(audio), "file"),
         "in no class folder": (len(audio) - len(clips), "audio file"),
     }
-    notes = [f"left out, {why}: {counted(*count)}" for why, count in left_out.items() if count[0]]
+    notes = [
+        f"left out, {why}: {counted(*count)}"
+        for why, count in left_out.items()
+        if count[0]
+    ]
     notes += [f"no audio in the class folder {', '.join(empty)}"] if empty else []
     test = None
     if split:
         clips["fold"] = tops.map(folds)
         test = SIDES["eval"] if SIDES["eval"] in folds.values() else None
         sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
-        notes.append(f"read as a split: {sides}{f'; only fold {test} is tested' if test else ''}")
+        notes.append(
+            f"read as a split: {sides}{f'; only fold {test} is tested' if test else ''}"
+        )
     table = clip_table(clips.reset_index(drop=True), folder, by_path=True)
     return Listing(table, notes=tuple(notes), published_test=test)

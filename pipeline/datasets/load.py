@@ -1,4 +1,6 @@
-"""Load the dataset that DATASET= names: its table of clips, sample rate and duration."""
+"""Load the dataset that DATASET= names: its table of clips, sample rate and
+duration.
+"""
 
 import math
 from collections import Counter
@@ -41,9 +43,10 @@ STEP = 0.05  # seconds; a proposed duration is rounded up to a multiple of it
 class Dataset:
     """Clips of one rate and duration.
 
-    `table` has `features_cache.table.CLIP_COLUMNS`, and WINDOW_COLUMNS if clips are parts of files, one row
-    for each clip: originals in the order of their source, then altered copies, if any. `source` distinguishes
-    datasets of the same name: a known name, an absolute path, or EXTERNAL for a cache without audio.
+    `table` has `features_cache.table.CLIP_COLUMNS`, and WINDOW_COLUMNS if clips are
+    parts of files, one row for each clip: originals in the order of their source, then
+    altered copies, if any. `source` distinguishes datasets of the same name: a known
+    name, an absolute path, or EXTERNAL for a cache without audio.
     """
 
     name: str
@@ -53,10 +56,13 @@ class Dataset:
     duration: float  # seconds
     source: str
     synthetic: bool = False
-    notes: tuple[str, ...] = ()  # notes for the user, such as ignored files and drawn folds
-    published_test: int | None = None  # the one fold that the publishers test; None if every fold is tested
+    # notes for the user, such as ignored files and drawn folds
+    notes: tuple[str, ...] = ()
+    # the one fold that the publishers test; None if every fold is tested
+    published_test: int | None = None
     groups: str = ""  # noun for a group; '' means source recording
-    cached: pd.DataFrame | None = None  # clips of the cache, if DATASET= is not itself a cache
+    # clips of the cache, if DATASET= is not itself a cache
+    cached: pd.DataFrame | None = None
 
     @property
     def samples(self) -> int:
@@ -66,16 +72,24 @@ class Dataset:
 
 def ignored_by_cache(options: SourceOptions) -> tuple[str, ...]:
     """A note that names the given options of OF_AUDIO; () if none is given."""
-    names = [name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")]
-    return (f"{', '.join(names).upper()} ignored: a cache is used as it is",) if names else ()
+    names = [
+        name for name in OF_AUDIO if getattr(options, name, None) not in (None, "")
+    ]
+    return (
+        (f"{', '.join(names).upper()} ignored: a cache is used as it is",)
+        if names
+        else ()
+    )
 
 
 def load(options: SourceOptions) -> Dataset:
-    """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a cache folder.
+    """A dataset by its name (one of NAMED), or from a folder of clips, a CSV, or a
+    cache folder.
 
-    A missing named dataset is downloaded or synthesised. Folds that are not the dataset's own are kept in
-    `<data>/<name>/folds.csv`. RequestError if there are fewer than two classes, or if the name belongs to
-    features of another source; folds.csv is then not written.
+    A missing named dataset is downloaded or synthesised. Folds that are not the
+    dataset's own are kept in `<data>/<name>/folds.csv`. RequestError if there are fewer
+    than two classes, or if the name belongs to features of another source; folds.csv is
+    then not written.
 
         load(SourceOptions(dataset="esc10")).table[["clip_id", "label", "fold"]]
     """
@@ -102,7 +116,10 @@ def load(options: SourceOptions) -> Dataset:
     refuse_class_names(classes)
     if len(classes) < 2:
         has = counted(len(classes), "class")
-        raise RequestError(f"DATASET={word} has {has}; expected two or more: a sub-folder each, or a CSV")
+        raise RequestError(
+            f"DATASET={word} has {has}; expected two or more: a sub-folder each, or"
+            " a CSV"
+        )
     source = word if word in NAMED else str(path.resolve())
     cached = None
     settings: Attributes = {}
@@ -110,8 +127,8 @@ def load(options: SourceOptions) -> Dataset:
         cached, settings = read_index(folder)
     if settings.get("source", source) != source:
         raise RequestError(
-            f"{folder} holds features of {settings['source']}, not of {source}; give this dataset another "
-            f"name: NAME={name}2"
+            f"{folder} holds features of {settings['source']}, not of {source}; give"
+            f" this dataset another name: NAME={name}2"
         )
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
@@ -119,7 +136,8 @@ def load(options: SourceOptions) -> Dataset:
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     if not round(duration * sample_rate):
         raise RequestError(
-            f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION= or SAMPLE_RATE="
+            f"a clip of {duration:g} s at {sample_rate} Hz has no sample: set DURATION="
+            " or SAMPLE_RATE="
         )
     if isinstance(options, ExtractOptions) and options.copies:
         from pipeline.alter import with_copies
@@ -135,7 +153,11 @@ def load(options: SourceOptions) -> Dataset:
         synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
         notes=(*listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
-        groups=(grouped_by if grouped_by in listing.table else "group") if grouped_by else listing.groups,
+        groups=(
+            (grouped_by if grouped_by in listing.table else "group")
+            if grouped_by
+            else listing.groups
+        ),
         cached=cached,
     )
 
@@ -144,44 +166,64 @@ def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(word)
     if path.suffix.lower() in TABLES and path.is_file():
-        return read_table(path, Path(options.audio_dir or path.parent), separator=options.labels)
+        return read_table(
+            path, Path(options.audio_dir or path.parent), separator=options.labels
+        )
     if options.audio_dir and (word in NAMED or path.exists()):
-        raise RequestError(f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is no CSV")
+        raise RequestError(
+            f"AUDIO_DIR={options.audio_dir} needs a CSV as DATASET; DATASET={word} is"
+            " no CSV"
+        )
     if word in ("esc50", "esc10"):
         from pipeline.datasets import esc50
 
-        return read_esc_layout(esc50.obtain(options), "esc10" if word == "esc10" else "")
+        return read_esc_layout(
+            esc50.obtain(options), "esc10" if word == "esc10" else ""
+        )
     if word in ("synth", "synth_mix"):
         from pipeline import synth
 
-        return read_esc_layout(synth.write_dataset(options.data / word, mix=word == "synth_mix"))
+        return read_esc_layout(
+            synth.write_dataset(options.data / word, mix=word == "synth_mix")
+        )
     if path.is_dir():
         return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
     message = unknown_dataset(word, options.data)
     raise RequestError(
-        f"{message}; or the path of a folder of clips, a CSV or a cache, relative to {Path.cwd()}"
+        f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
+        f" {Path.cwd()}"
     )
 
 
 def _audio_settings(
     listing: Listing, options: SourceOptions, settings: Attributes
 ) -> tuple[int, float, list[str]]:
-    """Rate, duration and notes: from the options, else the cache, else the source, else the files.
+    """Rate, duration and notes: from the options, else the cache, else the source, else
+    the files.
 
-    The files give the commonest rate (the higher of two equally common ones) and the longest clip's duration,
-    LONGEST at most.
+    The files give the commonest rate (the higher of two equally common ones) and the
+    longest clip's duration, LONGEST at most.
     """
     known = listing.sample_rate, listing.duration
     if settings:
-        known = int(settings["sample_rate"]), settings["samples"] / settings["sample_rate"]
+        known = (
+            int(settings["sample_rate"]),
+            settings["samples"] / settings["sample_rate"],
+        )
     sample_rate = options.sample_rate or known[0]
     duration = options.duration or known[1]
     if sample_rate and duration:
-        kept = (sample_rate, duration) == known != (listing.sample_rate, listing.duration)
-        note = f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and SAMPLE_RATE= set others"
+        kept = (
+            (sample_rate, duration) == known != (listing.sample_rate, listing.duration)
+        )
+        note = (
+            f"{duration:.4g} s at {sample_rate} Hz, as in the cache: DURATION= and"
+            " SAMPLE_RATE= set others"
+        )
         return sample_rate, duration, [note] if kept else []
     paths = listing.table["path"].tolist()
-    answers = audio.file_infos(paths)  # files that cannot be opened are reported when they are decoded
+    # files that cannot be opened are reported when they are decoded
+    answers = audio.file_infos(paths)
     lengths = [
         (info.sample_rate, round(end - start, 6) or info.frames / info.sample_rate)
         for info, (start, end) in zip(answers, spans(listing.table))
@@ -189,21 +231,30 @@ def _audio_settings(
     ]
     if not lengths:
         raise RequestError(
-            f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}: {answers[0]}; "
-            "AUDIO_DIR= names the folder of a table's files"
+            f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}:"
+            f" {answers[0]}; AUDIO_DIR= names the folder of a table's files"
         )
     rates = Counter(rate for rate, _ in lengths)
     seconds = np.array([length for _, length in lengths])
-    notes = [f"{counted(rates[rate], 'clip')} of {rate} Hz" for rate in rates if len(rates) > 1]
+    notes = [
+        f"{counted(rates[rate], 'clip')} of {rate} Hz"
+        for rate in rates
+        if len(rates) > 1
+    ]
     if not duration:
         longest = float(seconds.max())
         duration = min(longest, LONGEST)
         if longest > LONGEST:
             notes.append(
-                f"the longest clip, {longest:.0f} s, is cut to {LONGEST:g} s: DURATION= sets another duration"
+                f"the longest clip, {longest:.0f} s, is cut to {LONGEST:g} s: DURATION="
+                " sets another duration"
             )
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
-    return sample_rate, duration, list(filter(None, (*notes, shorter_duration(seconds, duration))))
+    return (
+        sample_rate,
+        duration,
+        list(filter(None, (*notes, shorter_duration(seconds, duration)))),
+    )
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
@@ -220,7 +271,7 @@ def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
     if shorter >= duration or padding(duration) - padding(shorter) < LESS_PADDING:
         return ""
     return (
-        f"{padding(duration):.0%} of {duration:.4g} s is padding: DURATION={shorter:g} leaves "
-        f"{padding(shorter):.0%} and cuts {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')} "
-        "(docs/howto/short-clips.md)"
+        f"{padding(duration):.0%} of {duration:.4g} s is padding: DURATION={shorter:g}"
+        f" leaves {padding(shorter):.0%} and cuts {(seconds > shorter).sum()} of"
+        f" {counted(len(seconds), 'clip')} (docs/howto/short-clips.md)"
     )

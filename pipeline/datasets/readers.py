@@ -1,7 +1,8 @@
-"""Tables of clips: CSV files, and folders in ESC-50's layout; layouts.py reads all other folders.
+"""Tables of clips: CSV files, and folders in ESC-50's layout; layouts.py reads all
+other folders.
 
-`read_table` and `read_esc_layout` return a Listing of what the source holds. folds.py and load.py add missing
-groups, folds, sample rate and duration.
+`read_table` and `read_esc_layout` return a Listing of what the source holds. folds.py
+and load.py add missing groups, folds, sample rate and duration.
 """
 
 import io
@@ -21,18 +22,21 @@ from features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags, is_windowe
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",
     "natural soundscapes and water": (
-        "rain sea_waves crackling_fire crickets chirping_birds water_drops wind pouring_water toilet_flush "
-        "thunderstorm"
+        "rain sea_waves crackling_fire crickets chirping_birds water_drops wind"
+        " pouring_water toilet_flush thunderstorm"
     ),
     "human, non-speech": (
-        "crying_baby sneezing clapping breathing coughing footsteps laughing brushing_teeth snoring "
-        "drinking_sipping"
+        "crying_baby sneezing clapping breathing coughing footsteps laughing"
+        " brushing_teeth snoring drinking_sipping"
     ),
     "interior": (
-        "door_wood_knock mouse_click keyboard_typing door_wood_creaks can_opening washing_machine "
-        "vacuum_cleaner clock_alarm clock_tick glass_breaking"
+        "door_wood_knock mouse_click keyboard_typing door_wood_creaks can_opening"
+        " washing_machine vacuum_cleaner clock_alarm clock_tick glass_breaking"
     ),
-    "exterior": "helicopter chainsaw siren car_horn engine train church_bells airplane fireworks hand_saw",
+    "exterior": (
+        "helicopter chainsaw siren car_horn engine train church_bells airplane"
+        " fireworks hand_saw"
+    ),
 }
 _SYNTHETIC = {
     "pitch": "chimes_in_c chimes_in_f_sharp",
@@ -42,14 +46,20 @@ _SYNTHETIC = {
     "envelope": "knocks swells",
 }
 ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
-    {label: category for category, labels in categories.items() for label in labels.split()}
+    {
+        label: category
+        for category, labels in categories.items()
+        for label in labels.split()
+    }
     for categories in (_ESC, _SYNTHETIC)
 )
-ESC_COLUMNS = ("filename", "fold", "category", "src_file")  # those read; `category` holds the class
+# those read; `category` holds the class
+ESC_COLUMNS = ("filename", "fold", "category", "src_file")
 ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
 BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
-SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"  # matches cells with several labels or with a list
+# matches cells with several labels or with a list
+SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"
 LARGEST_FOLD = 1_000_000
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.stem,
@@ -63,10 +73,10 @@ NAMINGS: tuple[Callable[[PurePath], str], ...] = (
 class Listing:
     """Original clips as their source lists them.
 
-    `table` has CLIP_COLUMNS and other columns of the source, among them `filename`. A `fold` of 0, a `group`
-    of '', and a rate or duration of None are not known yet. `published_test` is the one fold that the
-    publishers test; None if each is tested in turn. `groups` is the noun for a group; '' means source
-    recording.
+    `table` has CLIP_COLUMNS and other columns of the source, among them `filename`. A
+    `fold` of 0, a `group` of '', and a rate or duration of None are not known yet.
+    `published_test` is the one fold that the publishers test; None if each is tested in
+    turn. `groups` is the noun for a group; '' means source recording.
     """
 
     table: pd.DataFrame
@@ -77,11 +87,14 @@ class Listing:
     groups: str = ""
 
 
-def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.DataFrame:
-    """The table of a Listing, from filename, label and perhaps fold, group, category, start and end.
+def clip_table(
+    clips: pd.DataFrame, folder: Path, by_path: bool = False
+) -> pd.DataFrame:
+    """The table of a Listing, from filename, label and perhaps fold, group, category,
+    start and end.
 
-    File names are absolute or relative to `folder`; `by_path` is passed to `clip_ids`. A missing `category`
-    is filled in if all classes are ESC-50's or synthetic.
+    File names are absolute or relative to `folder`; `by_path` is passed to `clip_ids`.
+    A missing `category` is filled in if all classes are ESC-50's or synthetic.
     """
     categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
@@ -105,15 +118,19 @@ def clip_table(clips: pd.DataFrame, folder: Path, by_path: bool = False) -> pd.D
 def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     """An id for each clip: its file name without extension.
 
-    Equal ids become file names with extension; ids that are still equal become paths without extension, then
-    paths with it. RequestError if a name is empty or a path is listed twice.
+    Equal ids become file names with extension; ids that are still equal become paths
+    without extension, then paths with it. RequestError if a name is empty or a path is
+    listed twice.
 
     by_path  begin with paths without extension, such as `dog/bark 1`
     """
     paths = pd.Series([PurePath(name) for name in names], dtype=object)
     for row, path in paths.items():
         if not path.name.strip():
-            raise RequestError(f"clip {row + 1} of the dataset has no file name, its path is {str(path)!r}")
+            raise RequestError(
+                f"clip {row + 1} of the dataset has no file name, its path is"
+                f" {str(path)!r}"
+            )
     ids = pd.Series("", paths.index, dtype=object)
     for naming in NAMINGS[2 if by_path else 0 :]:
         same = (ids == "") | ids.duplicated(keep=False)
@@ -122,27 +139,35 @@ def clip_ids(names: Iterable[str], by_path: bool = False) -> list[str]:
     if len(twice):
         raise RequestError(f"{twice.iloc[0]} is listed twice; a clip is one row")
     for name in ids:
-        name.encode()  # a name that is not UTF-8 is refused here, before tables are written
+        # a name that is not UTF-8 is refused here, before tables are written
+        name.encode()
     return ids.tolist()
 
 
 def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[str]":
-    """An id for each clip: `rec` for all of rec.wav, `rec@12.5` for a part that begins at 12.5 s.
+    """An id for each clip: `rec` for all of rec.wav, `rec@12.5` for a part that begins
+    at 12.5 s.
 
-    If several parts begin there, they become `rec@12.5-15.5`. RequestError if a part is listed twice.
+    If several parts begin there, they become `rec@12.5-15.5`. RequestError if a part is
+    listed twice.
     """
-    written = clips[list(WINDOW_COLUMNS)].map(lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip("."))
+    written = clips[list(WINDOW_COLUMNS)].map(
+        lambda seconds: f"{seconds:.6f}".rstrip("0").rstrip(".")
+    )
     ids = recordings.where(clips["end"] == 0, recordings + "@" + written["start"])
     ids = ids.where(~ids.duplicated(keep=False), ids + "-" + written["end"])
     twice = clips[ids.duplicated()]
     if len(twice):
         name, start, end = twice[["filename", *WINDOW_COLUMNS]].iloc[0]
-        raise RequestError(f"{name} from {start:g} to {end:g} s is listed twice; a clip is one row")
+        raise RequestError(
+            f"{name} from {start:g} to {end:g} s is listed twice; a clip is one row"
+        )
     return ids
 
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The table of a CSV, all cells as text; the header decides if comma, semicolon or tab separates them.
+    """The table of a CSV, all cells as text; the header decides if comma, semicolon or
+    tab separates them.
 
     RequestError if the file cannot be read or lacks one of `columns`.
     """
@@ -153,14 +178,20 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     except UnicodeDecodeError:
         raise RequestError(f"{path} is not UTF-8 text: save it as UTF-8 CSV") from None
     except OSError as error:
-        raise RequestError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
+        raise RequestError(
+            f"{path} cannot be read as a CSV: {str(error).strip()}"
+        ) from None
     if not set(columns) <= set(frame):
-        raise RequestError(f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}")
+        raise RequestError(
+            f"{path} has the columns {', '.join(frame)}; expected {', '.join(columns)}"
+        )
     return frame
 
 
 def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
-    """The table of a CSV's text, as in `read_csv`; `layout` is passed to pandas, `path` is for errors."""
+    """The table of a CSV's text, as in `read_csv`; `layout` is passed to pandas, `path`
+    is for errors.
+    """
     header = text.partition("\n")[0]
     try:
         return pd.read_csv(
@@ -169,32 +200,43 @@ def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
             dtype=str,
             keep_default_na=False,
             skipinitialspace=True,
-            index_col=False,  # no column is the index, even if rows have one cell more than the header
+            # no column is the index, even if rows have one cell more than the header
+            index_col=False,
             **layout,
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise RequestError(f"{path} cannot be read as a CSV: {str(error).strip()}") from None
+        raise RequestError(
+            f"{path} cannot be read as a CSV: {str(error).strip()}"
+        ) from None
 
 
 def audio_path(audio: Path, name: str) -> str:
-    """The absolute path of an audio file; the disk may spell its accents in another Unicode form."""
+    """The absolute path of an audio file; the disk may spell its accents in another
+    Unicode form.
+    """
     path = str(audio.absolute() / name)
     spellings = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
     return next(filter(os.path.exists, spellings), path)
 
 
 def whole_folds(frame: pd.DataFrame) -> pd.Series:
-    """The column `fold` as whole numbers from 1 to LARGEST_FOLD; RequestError for others."""
+    """The column `fold` as whole numbers from 1 to LARGEST_FOLD; RequestError for
+    others.
+    """
     folds = pd.to_numeric(frame["fold"], errors="coerce")
     wrong = frame[~(folds.between(1, LARGEST_FOLD) & (folds % 1 == 0))]
     if len(wrong):
         name, fold = wrong[["filename", "fold"]].iloc[0]
-        raise RequestError(f"{name} has fold {fold!r}; expected a whole number from 1 to {LARGEST_FOLD}")
+        raise RequestError(
+            f"{name} has fold {fold!r}; expected a whole number from 1 to"
+            f" {LARGEST_FOLD}"
+        )
     return folds.astype(int)
 
 
 def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str]":
-    """The labels of each cell as `dog;rain`: sorted, each once, without blanks around them.
+    """The labels of each cell as `dog;rain`: sorted, each once, without blanks around
+    them.
 
     In a cell, labels are separated by `;` or by `separator`, or they are a list.
 
@@ -202,40 +244,56 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
     ['dog;rain', 'dog;rain', '', 'owl']
     """
     inner = cells.str.extract(LABEL_LIST)[0]
-    listed = inner.str.replace(r"""\s*['"]\s*""", "", regex=True).str.replace(",", SEPARATOR)
+    listed = inner.str.replace(r"""\s*['"]\s*""", "", regex=True).str.replace(
+        ",", SEPARATOR
+    )
     cells = cells.mask(inner.notna(), listed)
     if separator:
         cells = cells.str.replace(separator, SEPARATOR, regex=False)
-    return cells.map(lambda cell: SEPARATOR.join(sorted({*map(str.strip, cell.split(SEPARATOR))} - {""})))
+    return cells.map(
+        lambda cell: SEPARATOR.join(
+            sorted({*map(str.strip, cell.split(SEPARATOR))} - {""})
+        )
+    )
 
 
 def tags_note(labels: "pd.Series[str]") -> str:
-    """A note that a table is read as tags; it counts clips with several labels, with one and with none."""
+    """A note that a table is read as tags; it counts clips with several labels, with
+    one and with none.
+    """
     sizes = labels.str.count(SEPARATOR) + (labels != "")
     return (
-        f"read as tags (TASK=tags): {counted((sizes > 1).sum(), 'clip')} with several labels, "
-        f"{(sizes == 1).sum():,} with one, {(sizes == 0).sum():,} with none"
+        f"read as tags (TASK=tags): {counted((sizes > 1).sum(), 'clip')} with several"
+        f" labels, {(sizes == 1).sum():,} with one, {(sizes == 0).sum():,} with none"
     )
 
 
 def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a CSV with `start` and `end` in seconds, 0 if both are blank; RequestError names a line."""
+    """The rows of a CSV with `start` and `end` in seconds, 0 if both are blank;
+    RequestError names a line.
+    """
     text = clips[list(WINDOW_COLUMNS)]
-    seconds = text.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce"))
+    seconds = text.apply(
+        lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce")
+    )
     seconds[text.eq("").all(axis=1)] = 0.0
     start, end = (seconds[column] for column in WINDOW_COLUMNS)
     wrong = ~((start >= 0) & (end > start) & (end < np.inf) | text.eq("").all(axis=1))
     if wrong.any():
         line = int(wrong.argmax())
         raise RequestError(
-            f"{path}, line {line + 2}: the clip lasts from {text['start'][line]!r} to {text['end'][line]!r}; "
-            "expected a start and a later end in seconds, or neither for a whole file"
+            f"{path}, line {line + 2}: the clip lasts from {text['start'][line]!r} to"
+            f" {text['end'][line]!r}; expected a start and a later end in seconds, or"
+            " neither for a whole file"
         )
     return clips.assign(start=start, end=end)
 
 
-def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "") -> Listing:
-    """The clips of a CSV with `filename,label` (or `labels`), or with ESC-50's or BirdCLEF's columns.
+def read_table(
+    path: Path, audio_dir: Path, marked: str = "", separator: str = ""
+) -> Listing:
+    """The clips of a CSV with `filename,label` (or `labels`), or with ESC-50's or
+    BirdCLEF's columns.
 
     audio_dir  the folder from which relative file names begin
     marked     a column of True and False: only clips with True are read
@@ -249,25 +307,33 @@ def read_table(path: Path, audio_dir: Path, marked: str = "", separator: str = "
     if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:
         clips = clips.assign(label=clips.pop("category"), group=clips["src_file"])
     elif set(BIRDCLEF_COLUMNS) <= set(clips):
-        clips["label"] = clips["primary_label"] + SEPARATOR + split_labels(clips["secondary_labels"])
+        clips["label"] = (
+            clips["primary_label"] + SEPARATOR + split_labels(clips["secondary_labels"])
+        )
     elif "label" not in clips:
         clips = clips.rename(columns={"labels": "label"})
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
-            f"{path} has the columns {', '.join(clips)}; expected filename,label "
-            f"(optionally fold, group, category, start, end), ESC-50's {','.join(ESC_COLUMNS)} "
-            f"or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
+            f"{path} has the columns {', '.join(clips)}; expected filename,label"
+            " (optionally fold, group, category, start, end), ESC-50's"
+            f" {','.join(ESC_COLUMNS)} or BirdCLEF's {','.join(BIRDCLEF_COLUMNS)}"
         )
     written = clips["label"].str.strip()
     clips["label"] = split_labels(written, separator)
     if is_windowed(clips):
         clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
-    if len(unlabelled) and not (separator or "start" in clips or written.str.contains(SEVERAL).any()):
+    if len(unlabelled) and not (
+        separator or "start" in clips or written.str.contains(SEVERAL).any()
+    ):
         raise RequestError(f"{path}: {unlabelled.iloc[0]} has no label")
     notes = (tags_note(clips["label"]),) if has_tags(clips) else ()
     table = clip_table(clips, audio_dir)
-    own = "group" in clips and "src_file" not in clips and bool((table["group"] != "").any())
+    own = (
+        "group" in clips
+        and "src_file" not in clips
+        and bool((table["group"] != "").any())
+    )
     return Listing(table, notes=notes, groups="group" if own else "")
 
 
@@ -277,13 +343,17 @@ def is_esc_layout(folder: Path) -> bool:
 
 
 def read_esc_layout(folder: Path, marked: str = "") -> Listing:
-    """The clips of a folder in ESC-50's layout, see `read_table`; groups are the source recordings."""
+    """The clips of a folder in ESC-50's layout, see `read_table`; groups are the source
+    recordings.
+    """
     files = [path for path in sorted((folder / "meta").glob("*.csv")) if path.is_file()]
     tables = [path for path in files if set(ESC_COLUMNS) <= set(read_csv(path))]
     if len(tables) != 1:
         raise RequestError(
-            f"{folder / 'meta'} holds {', '.join(path.name for path in tables) or 'none'}; expected one CSV "
-            f"with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with AUDIO_DIR="
+            f"{folder / 'meta'} holds"
+            f" {', '.join(path.name for path in tables) or 'none'}; expected one CSV"
+            f" with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with"
+            " AUDIO_DIR="
         )
     listing = read_table(tables[0], folder / "audio", marked)
     return replace(listing, sample_rate=ESC_SAMPLE_RATE, duration=ESC_DURATION)

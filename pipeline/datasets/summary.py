@@ -16,10 +16,11 @@ FAULTS_SHOWN = 10
 
 
 def run(options: SourceOptions) -> int:
-    """Download or synthesise a missing dataset, print a summary of the readable clips, and name faults.
+    """Download or synthesise a missing dataset, print a summary of the readable clips,
+    and name faults.
 
-    For esc50 and esc10, differences from ESC-50 as it is published are faults too. The status is 1 if there
-    are faults, else 0.
+    For esc50 and esc10, differences from ESC-50 as it is published are faults too. The
+    status is 1 if there are faults, else 0.
     """
     dataset = load(options)
     table = originals(dataset.table)
@@ -27,7 +28,11 @@ def run(options: SourceOptions) -> int:
     if not is_cache(Path(options.dataset)):  # a cache is used without its audio
         infos = audio.file_infos(table["path"].tolist())
         answers = zip(table["path"], infos)
-        wrong = [f"{path}: {info}" for path, info in answers if isinstance(info, audio.AudioError)]
+        wrong = [
+            f"{path}: {info}"
+            for path, info in answers
+            if isinstance(info, audio.AudioError)
+        ]
         table = table[[isinstance(info, audio.Info) for info in infos]]
     if options.dataset in ("esc50", "esc10"):
         from pipeline.datasets import esc50
@@ -35,21 +40,35 @@ def run(options: SourceOptions) -> int:
         wrong = list(esc50.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))
     if wrong:
-        heading = f"\n{counted(len(wrong), 'fault')}; files that cannot be read are not counted above:"
+        heading = (
+            f"\n{counted(len(wrong), 'fault')}; files that cannot be read are not"
+            " counted above:"
+        )
         print(heading, *wrong[:FAULTS_SHOWN], sep="\n  ")
     print(f"\n{next_step(options, dataset)}")
     return 1 if wrong else 0
 
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
-    """The size of a dataset, as `my sounds: 78 clips, 2 classes, 5 folds, 39 source recordings`."""
-    numbers = by_label(table)[["clip_id", "label", "fold", "group"]].replace({"label": {"": None}}).nunique()
+    """The size of a dataset, as `my sounds: 78 clips, 2 classes, 5 folds, 39 source
+    recordings`.
+    """
+    numbers = (
+        by_label(table)[["clip_id", "label", "fold", "group"]]
+        .replace({"label": {"": None}})
+        .nunique()
+    )
     named = map(counted, numbers, ("clip", "class", "fold", "source recording"))
-    return f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}: {', '.join(named)}"
+    return (
+        f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}:"
+        f" {', '.join(named)}"
+    )
 
 
 def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
-    """Size, format, notes, and balance of classes and folds; `table` has the readable originals."""
+    """Size, format, notes, and balance of classes and folds; `table` has the readable
+    originals.
+    """
     lines = [counts(dataset, table)]
     if dataset.sample_rate:  # external features need not come from audio
         length = f"{dataset.duration:.4g} s at {dataset.sample_rate:,} Hz"
@@ -58,10 +77,17 @@ def dataset_summary(dataset: Dataset, table: pd.DataFrame) -> str:
         lines.append(f"{copies:,} altered copies, only ever trained on")
     lines += dataset.notes
     each = by_label(table).replace({"label": {"": "(none)"}})
-    classes = each.groupby("label").agg(clips=("clip_id", "size"), sources=("group", "nunique"))
+    classes = each.groupby("label").agg(
+        clips=("clip_id", "size"), sources=("group", "nunique")
+    )
     by_fold = pd.crosstab(each["label"], each["fold"]).add_prefix("fold ")
     classes = classes.join(by_fold).sort_values("clips", ascending=False, kind="stable")
-    lines += ["", text_table([[*row] for row in classes.itertuples()], ["class", *classes.columns])]
+    lines += [
+        "",
+        text_table(
+            [[*row] for row in classes.itertuples()], ["class", *classes.columns]
+        ),
+    ]
     if len(table):
         least = classes["clips"].min()
         most = classes["clips"].max()

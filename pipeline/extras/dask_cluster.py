@@ -1,12 +1,14 @@
-"""BACKEND=dask: a Dask cluster's workers, called like the worker processes of this machine.
+"""BACKEND=dask: a Dask cluster's workers, called like the worker processes of this
+machine.
 
-Workers write their own clips into the cache; no audio and no feature values are sent. If a worker dies, Dask
-gives its batches to others, and clips that it had written stay or are written again with the same bytes. The
-workers need this project's folder on their path, its environment, and the cache and the audio at the same
-paths.
+Workers write their own clips into the cache; no audio and no feature values are sent.
+If a worker dies, Dask gives its batches to others, and clips that it had written stay
+or are written again with the same bytes. The workers need this project's folder on
+their path, its environment, and the cache and the audio at the same paths.
 
-joblib's own Dask backend was tried: if Dask gives up a batch that killed several workers, that backend
-forgets the batch and the run hangs. So joblib's threads send the batches to Dask, as to local workers.
+joblib's own Dask backend was tried: if Dask gives up a batch that killed several
+workers, that backend forgets the batch and the run hangs. So joblib's threads send the
+batches to Dask, as to local workers.
 """
 
 import re
@@ -37,9 +39,11 @@ class Cluster(Backend):
         self.in_flight = IN_FLIGHT * self.processes
 
     def call(self, function: Function, batch: Batch) -> ExtractionResult:
-        """`function(batch)` on some worker; WorkerDied if the batch killed several workers.
+        """`function(batch)` on some worker; WorkerDied if the batch killed several
+        workers.
 
-        Failed if Dask is lost or a worker does not see the cache; RequestError if Dask lacks this project.
+        Failed if Dask is lost or a worker does not see the cache; RequestError if Dask
+        lacks this project.
         """
         try:
             return self.client.submit(function, batch, pure=False).result()
@@ -49,32 +53,53 @@ class Cluster(Backend):
             if "deserialization" not in str(error):
                 raise
             raise RequestError(
-                "the Dask scheduler lacks this project: start it in the project's folder with PYTHONPATH=."
+                "the Dask scheduler lacks this project: start it in the project's"
+                " folder with PYTHONPATH=."
             ) from error
         except (CancelledError, CommClosedError) as error:
-            raise Failed("the Dask scheduler was lost; the same command goes on") from error
+            raise Failed(
+                "the Dask scheduler was lost; the same command goes on"
+            ) from error
         except RunIsGone as error:
             raise Failed(
-                "a Dask worker does not see this run in the cache: the folder has to be at the same path on "
-                "all machines, on a file system whose locks reach them; else use PART= instead"
+                "a Dask worker does not see this run in the cache: the folder has to be"
+                " at the same path on all machines, on a file system whose locks reach"
+                " them; else use PART= instead"
             ) from error
 
 
 @contextmanager
 def connected(scheduler: str) -> Iterator[Cluster]:
-    """The cluster at this address; RequestError if there is none or its workers are unfit."""
-    if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):  # Dask itself would start a cluster, or try for 10 s
-        raise RequestError("BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask scheduler")
+    """The cluster at this address; RequestError if there is none or its workers are
+    unfit.
+    """
+    # Dask itself would start a cluster, or try for 10 s
+    if not re.fullmatch(r"(\w+://)?\S+:\d+", scheduler):
+        raise RequestError(
+            "BACKEND=dask needs SCHEDULER=tcp://host:port, the address of a Dask"
+            " scheduler"
+        )
     protocol, _, place = scheduler.rpartition("://")
     if protocol != "tls" and not place.startswith(("127.", "localhost", "[::1]")):
-        tell("Dask without TLS is not authenticated: for trusted networks only (docs/howto/scale.md)")
+        tell(
+            "Dask without TLS is not authenticated: for trusted networks only"
+            " (docs/howto/scale.md)"
+        )
     try:
-        if protocol == "tls" and not Security().get_connection_args("client")["ssl_context"]:
-            raise RequestError(f"SCHEDULER={scheduler} needs certificates, as docs/howto/scale.md shows")
+        if (
+            protocol == "tls"
+            and not Security().get_connection_args("client")["ssl_context"]
+        ):
+            raise RequestError(
+                f"SCHEDULER={scheduler} needs certificates, as docs/howto/scale.md"
+                " shows"
+            )
         client = Client(scheduler, set_as_default=False, timeout=SCHEDULER_WITHIN)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:  # TLS raises the last two
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        # TLS raises the last two
         raise RequestError(
-            f"no Dask scheduler answers at SCHEDULER={scheduler}: {error} (docs/howto/scale.md)"
+            f"no Dask scheduler answers at SCHEDULER={scheduler}: {error}"
+            " (docs/howto/scale.md)"
         ) from error
     with client:
         refuse_unfit(client, scheduler)
@@ -82,7 +107,9 @@ def connected(scheduler: str) -> Iterator[Cluster]:
 
 
 def refuse_unfit(client: Client, scheduler: str) -> None:
-    """RequestError if there is no worker, or one lacks this project or has other library versions."""
+    """RequestError if there is no worker, or one lacks this project or has other
+    library versions.
+    """
     try:
         client.wait_for_workers(1, timeout=FIRST_WORKER_WITHIN)
         theirs = client.run(libraries)
@@ -93,8 +120,12 @@ def refuse_unfit(client: Client, scheduler: str) -> None:
         ) from None
     except ModuleNotFoundError as error:
         raise RequestError(
-            f"the Dask workers lack {error.name}: start them in the project's folder, with its environment"
+            f"the Dask workers lack {error.name}: start them in the project's folder,"
+            " with its environment"
         ) from None
     for worker, versions in theirs.items():
         if versions != libraries():
-            raise RequestError(f"the Dask worker {worker} has {versions}; expected {libraries()} as here")
+            raise RequestError(
+                f"the Dask worker {worker} has {versions}; expected {libraries()} as"
+                " here"
+            )

@@ -1,22 +1,28 @@
-"""`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window or frame.
+"""`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
+or frame.
 
-The network is models/NAME.onnx below the current folder, run by onnxruntime (the extra onnx) in the
-processes that compute the other features. Its card, models/NAME.json, has the keys:
+The network is models/NAME.onnx below the current folder, run by onnxruntime (the extra
+onnx) in the processes that compute the other features. Its card, models/NAME.json, has
+the keys:
 
     sample_rate  Hz of the input
-    window       seconds of the input; by default the length that the network fixes, else the whole clip
+    window       seconds of the input; by default the length that the network fixes,
+                 else the whole clip
     hop          seconds from one window to the next; by default the window
-    pooling      how the vectors of all windows and frames become one: mean (the default), max, mean_std;
+    pooling      how the vectors of all windows and frames become one: mean (the
+                 default), max, mean_std;
                  none keeps them in order of time, as a feature map (D, vectors)
-    scale        factor of the samples, which are -1 to 1 (32768 for a network that expects 16-bit integers)
+    scale        factor of the samples, which are -1 to 1 (32768 for a network that
+                 expects 16-bit integers)
     output       name of the output, if it is not the first
     source       origin and licence of the file, for people
 
-Input is (windows, samples), (windows, 1, samples) or (samples,); output (windows, D) or (windows, frames, D),
-for an input of one axis (D,) or (frames, D). docs/howto/embeddings.md has cards for published networks.
+Input is (windows, samples), (windows, 1, samples) or (samples,); output (windows, D) or
+(windows, frames, D), for an input of one axis (D,) or (frames, D).
+docs/howto/embeddings.md has cards for published networks.
 
-The fingerprint covers network and card: if a file changes, the feature is computed anew, and a run that was
-trained on the former values refuses the new ones.
+The fingerprint covers network and card: if a file changes, the feature is computed
+anew, and a run that was trained on the former values refuses the new ones.
 """
 
 import functools
@@ -56,17 +62,19 @@ class NetworkCard:
         fits = self.sample_rate >= 100 and min(self.window, self.hop) >= 0 < self.scale
         if not fits or self.pooling not in POOLINGS:
             raise ValueError(
-                f"{self}: expected a sample_rate of 100 or more, seconds of 0 or more, a positive scale, "
-                f"a pooling of {', '.join(POOLINGS)}"
+                f"{self}: expected a sample_rate of 100 or more, seconds of 0 or more,"
+                f" a positive scale, a pooling of {', '.join(POOLINGS)}"
             )
 
 
 def embed(
     session: onnxruntime.InferenceSession, card: NetworkCard, y: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(rows, frames) of a clip at the card's rate, cut into windows and pooled as the card says.
+    """(rows, frames) of a clip at the card's rate, cut into windows and pooled as the
+    card says.
 
-    The last window ends at or after the clip's end, zero-padded. Impossible if the network refuses the input.
+    The last window ends at or after the clip's end, zero-padded. Impossible if the
+    network refuses the input.
     """
     given = session.get_inputs()[0]
     axes = len(given.shape)
@@ -85,7 +93,9 @@ def embed(
         try:
             (answer,) = session.run([output], {given.name: np.ascontiguousarray(x)})
         except Exception as error:  # onnxruntime's errors have no common base class
-            raise Impossible(f"the network refuses {x.shape}: {' '.join(str(error).split())}") from None
+            raise Impossible(
+                f"the network refuses {x.shape}: {' '.join(str(error).split())}"
+            ) from None
         parts.append(np.asarray(answer, np.float32).reshape(-1, answer.shape[-1]))
     vectors = np.concatenate(parts)  # (n, D)
     mean = vectors.mean(axis=0)[:, None]
@@ -98,15 +108,18 @@ def embed(
 
 
 def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
-    """The embedding of a pretrained network: what it has learned from other sounds, as one vector.
+    """The embedding of a pretrained network: what it has learned from other sounds, as
+    one vector.
 
-    Formula: the network in models/<model>.onnx, pooled over its windows as its card says
-    Changes with: whatever the network was trained to distinguish
-    Ignores: whatever it was trained to ignore, often loudness and the room
-    Feature map: one column, or with pooling none one for each window or frame; its rows have no order
+    Formula: the network in models/<model>.onnx, pooled over its windows as its card
+    says Changes with: whatever the network was trained to distinguish Ignores: whatever
+    it was trained to ignore, often loudness and the room Feature map: one column, or
+    with pooling none one for each window or frame; its rows have no order
     """
     session, card = open_network(model)
-    return embed(session, card, audio.resample(clip.y, clip.sample_rate, card.sample_rate))
+    return embed(
+        session, card, audio.resample(clip.y, clip.sample_rate, card.sample_rate)
+    )
 
 
 def file_fingerprint(*, model: str) -> dict[str, str]:
@@ -116,8 +129,12 @@ def file_fingerprint(*, model: str) -> dict[str, str]:
 
 
 def open_network(model: str) -> tuple[onnxruntime.InferenceSession, NetworkCard]:
-    """The network of this name and its card, opened once for each process and version of the files."""
-    return _opened(*((path.absolute(), path.stat().st_mtime_ns) for path in _files(model)))
+    """The network of this name and its card, opened once for each process and version
+    of the files.
+    """
+    return _opened(
+        *((path.absolute(), path.stat().st_mtime_ns) for path in _files(model))
+    )
 
 
 @functools.lru_cache(maxsize=4)
@@ -125,17 +142,24 @@ def _opened(
     network: tuple[Path, int], card: tuple[Path, int]
 ) -> tuple[onnxruntime.InferenceSession, NetworkCard]:
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # processes use all cores already
+    # processes use all cores already
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(network[0], settings, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            network[0], settings, providers=["CPUExecutionProvider"]
+        )
     except Exception as error:  # no common base class
         reason = str(error).splitlines()[0]
-        raise RequestError(f"{network[0]} is no network that onnxruntime opens: {reason}") from None
+        raise RequestError(
+            f"{network[0]} is no network that onnxruntime opens: {reason}"
+        ) from None
     try:
         described = NetworkCard(**json.loads(card[0].read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise RequestError(f'{card[0]} is no card: {error}; expected {{"sample_rate": 32000, …}}') from None
+        raise RequestError(
+            f'{card[0]} is no card: {error}; expected {{"sample_rate": 32000, …}}'
+        ) from None
     fixed = session.get_inputs()[0].shape[-1]
     if not described.window and isinstance(fixed, int):
         described = replace(described, window=fixed / described.sample_rate)
@@ -149,8 +173,8 @@ def _files(model: str) -> tuple[Path, Path]:
     card = FOLDER / f"{name}.json"
     if not (network.is_file() and card.is_file()):
         raise RequestError(
-            f"embedding@model={name} needs a network and its card, {network} and {card}; "
-            "docs/howto/embeddings.md says where published ones come from"
+            f"embedding@model={name} needs a network and its card, {network} and"
+            f" {card}; docs/howto/embeddings.md says where published ones come from"
         )
     return network, card
 
@@ -163,8 +187,12 @@ def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
 
 
 def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:
-    """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a single one."""
-    count = embedding(Clip(np.zeros(samples, np.float32), sample_rate), model=model).shape[1]
+    """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a
+    single one.
+    """
+    count = embedding(
+        Clip(np.zeros(samples, np.float32), sample_rate), model=model
+    ).shape[1]
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 
 

@@ -1,7 +1,7 @@
 """Features: one decorated function each, and the registry that holds them.
 
-Every module of this folder is loaded with the package, so a new feature needs only a new file with a
-decorated function.
+Every module of this folder is loaded with the package, so a new feature needs only a
+new file with a decorated function.
 """
 
 import importlib
@@ -9,12 +9,29 @@ import pkgutil
 
 from pipeline.axes import Impossible
 from pipeline.clip_spectra import Clip
-from pipeline.features.registry import FEATURES, Feature, Variant, feature, resolve_feature
+from pipeline.features.registry import (
+    FEATURES,
+    Feature,
+    Variant,
+    feature,
+    resolve_feature,
+)
 
 # order of modules in lists and tables; other modules follow
 READING_ORDER = ["spectra", "pitch", "spectral_shape", "rhythm"]
 
-for _name in [*READING_ORDER, *(module.name for module in pkgutil.iter_modules(__path__))]:
+for _name in [
+    *READING_ORDER,
+    *(module.name for module in pkgutil.iter_modules(__path__)),
+]:
     importlib.import_module(f"{__name__}.{_name}")
 
-__all__ = ["FEATURES", "Clip", "Feature", "Impossible", "Variant", "feature", "resolve_feature"]
+__all__ = [
+    "FEATURES",
+    "Clip",
+    "Feature",
+    "Impossible",
+    "Variant",
+    "feature",
+    "resolve_feature",
+]

@@ -4,8 +4,9 @@
     def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
         ...
 
-The function's name is the feature's, its keyword-only arguments are its parameters, its docstring is its
-card, its result has shape (rows, frames). A feature needs nothing else.
+The function's name is the feature's, its keyword-only arguments are its parameters, its
+docstring is its card, its result has shape (rows, frames). A feature needs nothing
+else.
 """
 
 import functools
@@ -26,7 +27,9 @@ Function = Callable[..., np.ndarray]
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature type: its function, and the units of its values, rows and frames; see `feature`."""
+    """A feature type: its function, and the units of its values, rows and frames; see
+    `feature`.
+    """
 
     name: str
     function: Function
@@ -37,7 +40,7 @@ class Feature:
     frame_unit: str = "s"
     version: int = 1
     recorded: Callable[..., dict[str, str]] | None = None
-    """(**parameters) -> further facts that the values depend on, such as a network file's fingerprint"""
+    """(**parameters) -> facts that the values depend on, as a network file's digest."""
 
     @functools.cached_property
     def parameters(self) -> Registry[Parameter]:
@@ -48,19 +51,28 @@ FEATURES: Registry[Feature] = Registry("feature")
 
 
 def feature(*, units: str, **described: Any) -> Callable[[Function], Function]:
-    """Decorator: register a function (clip, **parameters) -> (rows, frames) as the feature of its name.
+    """Decorator: register a function (clip, **parameters) -> (rows, frames) as the
+    feature of its name.
 
-    units       unit of the values, which tells `AUGMENT=gain` how they change with loudness: "dB" and row 0
-                of "dB, cepstrum" rise, "amplitude" and "power" scale, others ("Hz", "dB/frame", ...) stay
-    rows        number of rows (1 by default), or (sample_rate, **parameters) -> (rows,) the row axis
+    units       unit of the values, which tells `AUGMENT=gain` how they change with
+                loudness: "dB" and row 0 of "dB, cepstrum" rise, "amplitude" and "power"
+                scale, others ("Hz", "dB/frame", ...) stay
+    rows        number of rows (1 by default), or (sample_rate, **parameters) -> (rows,)
+                the row axis
     row_unit    unit of the row axis
-    frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by default the seconds of
-                frames `hop_length` samples apart, the first at the clip's beginning, or of each sample
-    frame_unit  unit of the frame axis, "s" by default; frames with another unit are not times
+    frames      (sample_rate, samples, **parameters) -> (frames,) the frame axis; by
+                default the seconds of
+                frames `hop_length` samples apart, the first at the clip's beginning, or
+                of each sample
+    frame_unit  unit of the frame axis, "s" by default; frames with another unit are not
+                times
     version     raised when the feature's values change, so that caches compute it again
-    recorded    (**parameters) -> further facts that the values depend on; none by default
+    recorded    (**parameters) -> further facts that the values depend on; none by
+                default
     """
-    return FEATURES.register(entry=lambda function: Feature(function.__name__, function, units, **described))
+    return FEATURES.register(
+        entry=lambda function: Feature(function.__name__, function, units, **described)
+    )
 
 
 @dataclass(frozen=True)
@@ -70,12 +82,17 @@ class Variant:
     feature: Feature
     stored: str  # canonical name, "mel@n_mels=64": keys sorted, defaults dropped
     parameters: dict[str, Value]  # every one, in the order of the signature
-    arguments: dict[str, object]  # keyword arguments, kept because reading a signature is slow
-    shapes: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    # keyword arguments, kept because reading a signature is slow
+    arguments: dict[str, object]
+    shapes: dict[tuple[int, int], tuple[int, int]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def recorded(self) -> dict[str, Value]:
-        """The parameters and other facts that the values depend on, as the cache and run.json keep them."""
+        """The parameters and other facts that the values depend on, as the cache and
+        run.json keep them.
+        """
         more = self.feature.recorded
         return self.parameters | (more(**self.parameters) if more else {})
 
@@ -91,27 +108,41 @@ class Variant:
         return values
 
     def shape(self, sample_rate: int, samples: int) -> tuple[int, int]:
-        """(rows, frames) for clips of this rate and length; raises Impossible with the reason."""
+        """(rows, frames) for clips of this rate and length; raises Impossible with the
+        reason.
+        """
         audio = sample_rate, samples
         if audio not in self.shapes:
             try:
-                self.shapes[audio] = len(self.row_axis(sample_rate)), len(self.frame_axis(*audio))
+                self.shapes[audio] = (
+                    len(self.row_axis(sample_rate)),
+                    len(self.frame_axis(*audio)),
+                )
             except axes.Impossible as reason:
-                raise axes.Impossible(f"{self.stored} cannot exist here: {reason}") from None
+                raise axes.Impossible(
+                    f"{self.stored} cannot exist here: {reason}"
+                ) from None
         return self.shapes[audio]
 
     def row_axis(self, sample_rate: int) -> np.ndarray:
         """(rows,) the row axis, in the feature's `row_unit`; raises Impossible."""
         rows = self.feature.rows
-        return rows(sample_rate, **self.parameters) if callable(rows) else np.arange(float(rows))
+        return (
+            rows(sample_rate, **self.parameters)
+            if callable(rows)
+            else np.arange(float(rows))
+        )
 
     def frame_axis(self, sample_rate: int, samples: int) -> np.ndarray:
-        """(frames,) the frame axis, in the feature's `frame_unit`; raises Impossible."""
+        """(frames,) the frame axis, in the feature's `frame_unit`; raises
+        Impossible.
+        """
         return self.feature.frames(sample_rate, samples, **self.parameters)
 
 
 def resolve_feature(channel: Channel) -> Variant:
-    """The variant that `channel` names; RequestError for an unknown feature or parameter, or a wrong value.
+    """The variant that `channel` names; RequestError for an unknown feature or
+    parameter, or a wrong value.
 
     `embedding` is not in FEATURES, because it needs a network file.
     """
@@ -125,7 +156,13 @@ def resolve_feature(channel: Channel) -> Variant:
             values[key] = value
             changed[key] = "none" if value is None else value
     arguments = {  # groups of parameters, which refuse values that clash
-        name: group(**{field: values[field] for field in fields}) if group else values[name]
+        name: (
+            group(**{field: values[field] for field in fields})
+            if group
+            else values[name]
+        )
         for name, group, fields in parameters.arguments(feature.function)
     }
-    return Variant(feature, Channel(name, tuple(changed.items())).stored, values, arguments)
+    return Variant(
+        feature, Channel(name, tuple(changed.items())).stored, values, arguments
+    )

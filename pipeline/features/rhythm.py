@@ -6,72 +6,108 @@ import numpy as np
 import scipy
 
 from pipeline import kernels
-from pipeline.axes import lag_axis, mel_axis, modulation_axis, modulation_edges, one_frame_more, tempo_axis
+from pipeline.axes import (
+    lag_axis,
+    mel_axis,
+    modulation_axis,
+    modulation_edges,
+    one_frame_more,
+    tempo_axis,
+)
 from pipeline.clip_spectra import Clip
 from pipeline.features.registry import feature
-from pipeline.parameters import EvenSamples, Framing, Hertz, MelBank32, ModulationHertz, Ranges, Samples
+from pipeline.parameters import (
+    EvenSamples,
+    Framing,
+    Hertz,
+    MelBank32,
+    ModulationHertz,
+    Ranges,
+    Samples,
+)
 
 STEADY = 0.01  # dB, added to each modulation depth: smaller depths count as none
 # Multiples of the estimated tempo (Prockup et al. 2015)
-METRE = np.array([4, 8 / 3, 3, 2, 4 / 3, 3 / 2, 1, 2 / 3, 3 / 4, 1 / 2, 1 / 3, 3 / 8, 1 / 4])
+METRE = np.array(
+    [4, 8 / 3, 3, 2, 4 / 3, 3 / 2, 1, 2 / 3, 3 / 4, 1 / 2, 1 / 3, 3 / 8, 1 / 4]
+)
 
 
 @feature(units="dB/frame", version=2)
 def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Onset strength: how much louder the mel bands have become since the frame before.
 
-    Formula: the mean over bands of max(0, mel[t] - mel[t - 1])
-    Changes with: attacks, strikes, syllables; louder ones stand out more, quiet ones are lost in noise
-    Ignores: decays, lasting sounds, the gain of the recording
-    Feature map: a curve with one peak an event
+    Formula: the mean over bands of max(0, mel[t] - mel[t - 1]) Changes with: attacks,
+    strikes, syllables; louder ones stand out more, quiet ones are lost in noise
+    Ignores: decays, lasting sounds, the gain of the recording Feature map: a curve with
+    one peak an event
     """
     return clip.onset(hop_length)[None]
 
 
 @feature(units="relative", rows=lag_axis, row_unit="s", version=2)
-def tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
+def tempogram(
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
+) -> np.ndarray:
     """Autocorrelation of the onset envelope around each frame: which intervals recur.
 
-    Formula: r[lag] = sum over t of v[t] v[t + lag], v a window of 4.5 s of onset, divided by its largest
-    Changes with: the spacing of events: a clock, footsteps, a barking dog
-    Ignores: timbre, loudness, the moment at which the pattern begins
-    Feature map: horizontal lines at the interval between events and at its multiples; none for noise
+    Formula: r[lag] = sum over t of v[t] v[t + lag], v a window of 4.5 s of onset,
+    divided by its largest Changes with: the spacing of events: a clock, footsteps, a
+    barking dog Ignores: timbre, loudness, the moment at which the pattern begins
+    Feature map: horizontal lines at the interval between events and at its multiples;
+    none for noise
     """
     return clip.tempogram(win_length, hop_length)
 
 
-@feature(units="dB/frame", rows=tempo_axis, row_unit="BPM", frames=one_frame_more, version=2)
-def fourier_tempogram(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
+@feature(
+    units="dB/frame", rows=tempo_axis, row_unit="BPM", frames=one_frame_more, version=2
+)
+def fourier_tempogram(
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
+) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 
-    Formula: |sum over t of o[t] w[t] exp(-2 pi i k t / 384)|
-    Changes with: the rate of events and how sharp they are (its harmonics)
-    Ignores: timbre, the moment at which the pattern begins
-    Feature map: horizontal lines at the rate and its multiples; row 0 is the sum of onsets under the window
+    Formula: |sum over t of o[t] w[t] exp(-2 pi i k t / 384)| Changes with: the rate of
+    events and how sharp they are (its harmonics) Ignores: timbre, the moment at which
+    the pattern begins Feature map: horizontal lines at the rate and its multiples; row
+    0 is the sum of onsets under the window
     """
     window = kernels.fourier.centred_window(win_length, win_length)
     return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
 
 
 def metre_axis(*_: object, **__: object) -> np.ndarray:
-    """Multiples of the tempo; a named function, because features are pickled for workers."""
+    """Multiples of the tempo; a named function, because features are pickled for
+    workers.
+    """
     return METRE
 
 
 @feature(units="relative", rows=metre_axis, row_unit="of the tempo", version=2)
-def tempogram_ratio(clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512) -> np.ndarray:
+def tempogram_ratio(
+    clip: Clip, *, win_length: EvenSamples = 384, hop_length: Samples = 512
+) -> np.ndarray:
     """The tempogram at thirteen simple multiples of the estimated tempo.
 
-    Formula: r at the intervals 1/4, 3/8, 1/3, 1/2, 3/4, 2/3, 1, 3/2, 4/3, 2, 3, 8/3, 4 of the beat
-    Changes with: the kind of rhythm: even, triple, dotted, none
-    Ignores: the tempo itself, timbre, loudness
-    Feature map: row 6 is the beat; all rows jump where the tempo estimate does
+    Formula: r at the intervals 1/4, 3/8, 1/3, 1/2, 3/4, 2/3, 1, 3/2, 4/3, 2, 3, 8/3, 4
+    of the beat Changes with: the kind of rhythm: even, triple, dotted, none Ignores:
+    the tempo itself, timbre, loudness Feature map: row 6 is the beat; all rows jump
+    where the tempo estimate does
     """
     tempogram = clip.tempogram(win_length, hop_length)
-    return kernels.period.at_multiples_of_tempo(tempogram, clip.sample_rate, hop_length, METRE)
+    return kernels.period.at_multiples_of_tempo(
+        tempogram, clip.sample_rate, hop_length, METRE
+    )
 
 
-@feature(units="log(dB)", rows=mel_axis, row_unit="Hz", frames=modulation_axis, frame_unit="Hz")
+@feature(
+    units="log(dB)",
+    rows=mel_axis,
+    row_unit="Hz",
+    frames=modulation_axis,
+    frame_unit="Hz",
+)
 def modulation(
     clip: Clip,
     *,
@@ -81,24 +117,35 @@ def modulation(
     bank: MelBank32,
     framing: Framing,
 ) -> np.ndarray:
-    """Modulation spectrum: how strongly the level of each mel band beats, at rates from 0.5 to 42 Hz.
+    """Modulation spectrum: how strongly the level of each mel band beats, at rates from
+    0.5 to 42 Hz.
 
-    Formula: log(0.01 + mean over a range of 2 |sum over t of (L[t] - mean L) exp(-2 pi i f t)| / T), L in dB
-    Changes with: rhythm, roughness, rustling: what listeners recognise rain, waves, engines by
-    Ignores: loudness, the moment at which anything happens, padding behind the last sample that is not 0
-    Feature map: no time: columns are rates from slow to fast; a clock is bright at its beat, hiss is even
+    Formula: log(0.01 + mean over a range of 2 |sum over t of (L[t] - mean L) exp(-2 pi
+    i f t)| / T), L in dB Changes with: rhythm, roughness, rustling: what listeners
+    recognise rain, waves, engines by Ignores: loudness, the moment at which anything
+    happens, padding behind the last sample that is not 0 Feature map: no time: columns
+    are rates from slow to fast; a clock is bright at its beat, hiss is even
     """
     levels = clip.mel_db(bank, framing)
-    silent = int(np.argmax(clip.y[::-1] != 0))  # number of zeros at the end; 0 if all samples are zeros
+    # number of zeros at the end; 0 if all samples are zeros
+    silent = int(np.argmax(clip.y[::-1] != 0))
     frames = 1 + (len(clip.y) - 1 - silent) // framing.hop_length
     centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
     rate = clip.sample_rate / framing.hop_length
     edges = modulation_edges(
-        clip.sample_rate, ranges=ranges, low=low, high=high, hop_length=framing.hop_length
+        clip.sample_rate,
+        ranges=ranges,
+        low=low,
+        high=high,
+        hop_length=framing.hop_length,
     )
     # at least one bin in each range
-    points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0])))))
+    points = 2 ** int(
+        np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0]))))
+    )
     depth = np.abs(scipy.fft.rfft(centred, points, axis=1)) * (2 / frames)
     first = np.searchsorted(np.fft.rfftfreq(points, 1 / rate), edges)
-    means = [depth[:, begin:end].mean(axis=1) for begin, end in itertools.pairwise(first)]
+    means = [
+        depth[:, begin:end].mean(axis=1) for begin, end in itertools.pairwise(first)
+    ]
     return np.log(STEADY + np.stack(means, axis=1))

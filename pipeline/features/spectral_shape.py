@@ -6,7 +6,15 @@ from pipeline import kernels
 from pipeline.axes import contrast_axis, contrast_bands, frequency_axis, power_axis
 from pipeline.clip_spectra import TINY, Clip
 from pipeline.features.registry import feature
-from pipeline.parameters import Degree, EvenSamples, Fraction, Framing, Hertz, Quantile, Samples
+from pipeline.parameters import (
+    Degree,
+    EvenSamples,
+    Fraction,
+    Framing,
+    Hertz,
+    Quantile,
+    Samples,
+)
 
 NARROW = 1e-6  # share of half the sample rate; a smaller spread is that of a single bin
 MOST_KURTOSIS = 6e4  # fits float16; a single bin among 1,025 can have 500,000
@@ -21,30 +29,36 @@ def contrast(
     quantile: Quantile = 0.02,
     framing: Framing,
 ) -> np.ndarray:
-    """Spectral contrast: how far peaks stand above valleys, in seven bands, five of them octaves.
+    """Spectral contrast: how far peaks stand above valleys, in seven bands, five of
+    them octaves.
 
-    Formula: 10 log10 (mean of the largest 2 % of bins) - 10 log10 (mean of the smallest 2 %), band by band
-    Changes with: tones against noise: high for a clear tone, low for rustling
-    Ignores: loudness, pitch within a band
-    Feature map: below 200 Hz at the bottom, then a row an octave, above 6.4 kHz at the top
+    Formula: 10 log10 (mean of the largest 2 % of bins) - 10 log10 (mean of the smallest
+    2 %), band by band Changes with: tones against noise: high for a clear tone, low for
+    rustling Ignores: loudness, pitch within a band Feature map: below 200 Hz at the
+    bottom, then a row an octave, above 6.4 kHz at the top
     """
     magnitude = clip.magnitude(framing)
     valleys = []
     peaks = []
     for k, (_, bins) in enumerate(
-        contrast_bands(clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft)
+        contrast_bands(
+            clip.sample_rate, fmin=fmin, n_bands=n_bands, n_fft=framing.n_fft
+        )
     ):
         ordered = np.sort(magnitude[bins], axis=0)
         bins_of_librosa = len(ordered) + (k < n_bands)
         count = max(1, int(np.rint(quantile * bins_of_librosa)))
         valleys.append(ordered[:count].mean(axis=0))
         peaks.append(ordered[: -count - 1 : -1].mean(axis=0))
-    return kernels.spectrum.decibels(np.array(peaks)) - kernels.spectrum.decibels(np.array(valleys))
+    return kernels.spectrum.decibels(np.array(peaks)) - kernels.spectrum.decibels(
+        np.array(valleys)
+    )
 
 
 @feature(units="Hz", version=2)
 def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """Spectral centroid: the centre of gravity of the spectrum, perceived as brightness.
+    """Spectral centroid: the centre of gravity of the spectrum, perceived as
+    brightness.
 
     Formula: sum over k of f_k |STFT_k| / sum over k of |STFT_k|
     Changes with: the balance of bass and treble: hiss is high, rumble is low
@@ -67,7 +81,9 @@ def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 
 @feature(units="Hz", version=2)
-def rolloff(clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing) -> np.ndarray:
+def rolloff(
+    clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing
+) -> np.ndarray:
     """Spectral rolloff: the frequency below which 85 % of the magnitude lies.
 
     Formula: the least f_k with sum up to k of |STFT| >= 0.85 of the whole
@@ -83,10 +99,9 @@ def rolloff(clip: Clip, *, roll_percent: Fraction = 0.85, framing: Framing) -> n
 def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectral flatness: noise against tone, from 0 to 1.
 
-    Formula: the geometric mean of |STFT|^2 / its arithmetic mean
-    Changes with: tonality: white noise near 0.6, a pure tone near 0; digital silence gives 1
-    Ignores: loudness, pitch
-    Feature map: a curve, low in tones and high in hiss and in silence
+    Formula: the geometric mean of |STFT|^2 / its arithmetic mean Changes with:
+    tonality: white noise near 0.6, a pure tone near 0; digital silence gives 1 Ignores:
+    loudness, pitch Feature map: a curve, low in tones and high in hiss and in silence
     """
     energy = np.maximum(np.float32(1e-10), clip.power(framing))
     mean = np.full((1, len(energy)), 1 / len(energy))
@@ -96,7 +111,8 @@ def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
 
 @feature(units="amplitude", rows=power_axis, version=2)
 def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
-    """The straight line fitted to each frame's spectrum: its slope and its height at 0 Hz.
+    """The straight line fitted to each frame's spectrum: its slope and its height at 0
+    Hz.
 
     Formula: p_1 f + p_0 with the least sum over k of (|STFT_k| - p_1 f_k - p_0)^2
     Changes with: loudness and tilt, from bass to treble
@@ -112,7 +128,9 @@ def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
 
 
 @feature(units="amplitude")
-def rms(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512) -> np.ndarray:
+def rms(
+    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512
+) -> np.ndarray:
     """Root mean square: the level of each frame.
 
     Formula: sqrt(mean of x[n]^2 over the 2048 samples about the frame)
@@ -125,13 +143,15 @@ def rms(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 5
 
 
 @feature(units="part of samples")
-def zcr(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512) -> np.ndarray:
+def zcr(
+    clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 512
+) -> np.ndarray:
     """Zero-crossing rate: how often the waveform changes sign.
 
-    Formula: changes of sign among the 2048 samples about the frame / 2048
-    Changes with: the dominant frequency: a tone of f Hz gives 2 f / sr, hiss a high rate
-    Ignores: loudness; in pauses it shows the background
-    Feature map: a curve, high in hiss and consonants, low in hums
+    Formula: changes of sign among the 2048 samples about the frame / 2048 Changes with:
+    the dominant frequency: a tone of f Hz gives 2 f / sr, hiss a high rate Ignores:
+    loudness; in pauses it shows the background Feature map: a curve, high in hiss and
+    consonants, low in hums
     """
     padded = np.pad(clip.y, frame_length // 2, mode="edge")
     negative = padded < -1e-10  # librosa.zero_crossings takes smaller amplitudes for 0
@@ -142,13 +162,16 @@ def zcr(clip: Clip, *, frame_length: EvenSamples = 2048, hop_length: Samples = 5
 
 @feature(units="ratio", rows=6)
 def shape(clip: Clip, *, framing: Framing) -> np.ndarray:
-    """The shape of each frame's spectrum in six numbers: skewness, kurtosis, entropy, crest, flux, decrease.
+    """The shape of each frame's spectrum in six numbers: skewness, kurtosis, entropy,
+    crest, flux, decrease.
 
-    Formula: third and fourth moment of f by p = |X| / sum |X|, in deviations, the fourth 60,000 at most;
-        - sum p log p / log K; K max p; |u[t] - u[t - 1]|, u = X / |X|; sum (|X_k| - |X_0|) / k / sum |X_k|
-    Changes with: tones against noise, bass against treble, how fast the spectrum changes
-    Ignores: loudness; of silence all six are 0
-    Feature map: six curves, each read by itself; kurtosis is large for a pure tone, entropy is 1 for hiss
+    Formula: third and fourth moment of f by p = |X| / sum |X|, in deviations, the
+    fourth 60,000 at most;
+        - sum p log p / log K; K max p; |u[t] - u[t - 1]|, u = X / |X|; sum (|X_k| -
+          |X_0|) / k / sum |X_k|
+    Changes with: tones against noise, bass against treble, how fast the spectrum
+    changes Ignores: loudness; of silence all six are 0 Feature map: six curves, each
+    read by itself; kurtosis is large for a pure tone, entropy is 1 for hiss
     """
     magnitude = clip.magnitude(framing)
     bins = len(magnitude)
@@ -159,7 +182,9 @@ def shape(clip: Clip, *, framing: Framing) -> np.ndarray:
     weighted *= magnitude
     sums = kernels.spectrum.weighted_sums
     ones = np.ones((1, bins))
-    weights = np.vstack([np.vander(x, 5, increasing=True).T, np.divide(1, k, out=0.0 * x, where=k > 0)])
+    weights = np.vstack(
+        [np.vander(x, 5, increasing=True).T, np.divide(1, k, out=0.0 * x, where=k > 0)]
+    )
     total, *raw, falling = sums(weights, magnitude)
     silent = total < TINY
     total[silent] = 1
@@ -167,14 +192,22 @@ def shape(clip: Clip, *, framing: Framing) -> np.ndarray:
     spread = np.sqrt(np.maximum(0, second - first**2))
     spread[spread < NARROW] = 1
     skewness = (third - 3 * first * second + 2 * first**3) / spread**3
-    kurtosis = (fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4) / spread**4
+    kurtosis = (
+        fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+    ) / spread**4
     entropy = (np.log(total) - sums(ones, weighted)[0] / total) / np.log(bins)
     crest = bins * magnitude.max(axis=0) / total
     norm = np.sqrt(sums(ones, clip.power(framing))[0])
-    direction = np.divide(magnitude, np.where(norm < TINY, 1, norm).astype(np.float32), out=weighted)
+    direction = np.divide(
+        magnitude, np.where(norm < TINY, 1, norm).astype(np.float32), out=weighted
+    )
     change = direction[:, 1:] - direction[:, :-1]
     flux = np.append(0, np.sqrt(np.einsum("kt,kt->t", change, change)))
     above = total - magnitude[0]
-    decrease = (falling - weights[-1].sum() * magnitude[0]) / np.where(above < TINY, 1, above)
-    numbers = np.array([skewness, np.minimum(kurtosis, MOST_KURTOSIS), entropy, crest, flux, decrease])
+    decrease = (falling - weights[-1].sum() * magnitude[0]) / np.where(
+        above < TINY, 1, above
+    )
+    numbers = np.array(
+        [skewness, np.minimum(kurtosis, MOST_KURTOSIS), entropy, crest, flux, decrease]
+    )
     return np.where(silent, 0, numbers)

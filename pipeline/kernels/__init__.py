@@ -1,12 +1,14 @@
-"""Small compiled loops; a docstring names the librosa, scipy or numpy call with the same result, if any.
+"""Small compiled loops; a docstring names the librosa, scipy or numpy call with the
+same result, if any.
 
-numba compiles them when they are first called and keeps them on disk: beside their module, or in the user's
-own folder if that place cannot be written. `python -m pipeline.kernels` calls all of them. Arrays are (rows,
-frames), C-contiguous, so that the inner loop runs over neighbouring frames and one instruction serves eight
-or sixteen of them. Compiled functions declare no types: numba finds them when they are called.
+numba compiles them when they are first called and keeps them on disk: beside their
+module, or in the user's own folder if that place cannot be written. `python -m
+pipeline.kernels` calls all of them. Arrays are (rows, frames), C-contiguous, so that
+the inner loop runs over neighbouring frames and one instruction serves eight or sixteen
+of them. Compiled functions declare no types: numba finds them when they are called.
 
-The modules are loaded on first use (`kernels.hpss`): importing numba takes longer than printing a list of
-features.
+The modules are loaded on first use (`kernels.hpss`): importing numba takes longer than
+printing a list of features.
 """
 
 import importlib
@@ -29,7 +31,8 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def compiled(function: Kernel) -> Kernel:
-    """`numba.njit` of a function, with x / 0 infinite; RequestError if the compiled code cannot be kept.
+    """`numba.njit` of a function, with x / 0 infinite; RequestError if the compiled
+    code cannot be kept.
 
     With Python's error for x / 0, a loop with a division is not vectorised.
     """
@@ -40,17 +43,19 @@ def compiled(function: Kernel) -> Kernel:
     except RuntimeError as error:
         here = Path(__file__).parent
         raise RequestError(
-            f"compiled code has to be kept somewhere: neither {here} nor your home folder can be written; "
-            "set the environment's NUMBA_CACHE_DIR to a folder that can"
+            f"compiled code has to be kept somewhere: neither {here} nor your home"
+            " folder can be written; set the environment's NUMBA_CACHE_DIR to a folder"
+            " that can"
         ) from error
     return kernel
 
 
 def inlined(function: Kernel) -> Kernel:
-    """Mark a function that only compiled functions call; it gets no entry from Python, and is inlined.
+    """Mark a function that only compiled functions call; it gets no entry from Python,
+    and is inlined.
 
-    The entry would take a third of the compile time. If LLVM decided what to inline, loops over medians would
-    not be vectorised.
+    The entry would take a third of the compile time. If LLVM decided what to inline,
+    loops over medians would not be vectorised.
     """
     from numba.extending import register_jitable
 

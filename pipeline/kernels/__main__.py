@@ -1,4 +1,5 @@
-"""`python -m pipeline.kernels`: compile every kernel for this processor, so that the first run need not wait.
+"""`python -m pipeline.kernels`: compile every kernel for this processor, so that the
+first run need not wait.
 
 numba's compiled code depends on the processor and cannot be shipped.
 """

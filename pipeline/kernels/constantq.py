@@ -1,8 +1,10 @@
-"""Filter banks of constant-Q and variable-Q transforms, octave by octave, and the tuning they follow.
+"""Filter banks of constant-Q and variable-Q transforms, octave by octave, and the
+tuning they follow.
 
-librosa transforms the highest octave, halves the sample rate, and continues an octave lower, so that the
-wavelets of every octave are short. In samples, all octaves of a constant-Q bank have the same wavelets, which
-are built once. `pipeline.clip_spectra` keeps the halved signals, which banks share.
+librosa transforms the highest octave, halves the sample rate, and continues an octave
+lower, so that the wavelets of every octave are short. In samples, all octaves of a
+constant-Q bank have the same wavelets, which are built once. `pipeline.clip_spectra`
+keeps the halved signals, which banks share.
 """
 
 # mypy: allow-untyped-defs
@@ -17,7 +19,8 @@ from pipeline.axes import Bank, frequency_axis
 from pipeline.kernels import compiled
 from pipeline.kernels.fourier import transforms
 
-LEFT_OUT = 0.01  # share of a wavelet spectrum's magnitude that is set to 0, the weakest bins first
+# share of a wavelet spectrum's magnitude that is set to 0, the weakest bins first
+LEFT_OUT = 0.01
 LOWEST, HIGHEST = 150.0, 4000.0  # Hz, where librosa.piptrack looks for pitches
 PEAK_THRESHOLD = np.float32(0.1)  # share of the frame's largest value
 BARS = 100  # bars of the histogram in librosa.pitch_tuning
@@ -25,7 +28,9 @@ BARS = 100  # bars of the histogram in librosa.pitch_tuning
 
 @dataclass(frozen=True)
 class Octave:
-    """Wavelets of one octave, for a signal whose rate has been halved `halvings` times."""
+    """Wavelets of one octave, for a signal whose rate has been halved `halvings`
+    times.
+    """
 
     halvings: int  # halvings of the first octave's rate
     hop_length: int  # in samples of the halved signal
@@ -37,16 +42,21 @@ class Octave:
     def response(self, y: np.ndarray) -> np.ndarray:
         """(wavelets, frames) magnitudes for the halved signal `y`.
 
-        Spectra are not kept for other banks: computing them again is as fast as fetching them from memory.
+        Spectra are not kept for other banks: computing them again is as fast as
+        fetching them from memory.
         """
         filters = self.filters
         spectrum = transforms(y, self.hop_length, np.ones(self.n_fft), self.bins)
-        return _magnitudes_of_products(filters.indptr, filters.indices, filters.data, spectrum, self.norm)
+        return _magnitudes_of_products(
+            filters.indptr, filters.indices, filters.data, spectrum, self.norm
+        )
 
 
 @compiled
 def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
-    """`abs(filters @ (spectrum[0] + 1j * spectrum[1])) / norm[:, None]`, the filters sparse, row by row."""
+    """`abs(filters @ (spectrum[0] + 1j * spectrum[1])) / norm[:, None]`, the filters
+    sparse, row by row.
+    """
     wavelets = len(norm)
     frames = spectrum.shape[2]
     result = np.empty((wavelets, frames), np.float32)
@@ -61,13 +71,17 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
                 re[t] += w.real * x[t] - w.imag * y[t]
                 im[t] += w.real * y[t] + w.imag * x[t]
         for t in range(frames):
-            result[row, t] = np.sqrt(np.float64(re[t]) ** 2 + np.float64(im[t]) ** 2) / norm[row]
+            result[row, t] = (
+                np.sqrt(np.float64(re[t]) ** 2 + np.float64(im[t]) ** 2) / norm[row]
+            )
     return result
 
 
 @functools.lru_cache(maxsize=512)
 def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
-    """The number of halvings that `librosa.vqt` makes beforehand, and the octaves, highest first."""
+    """The number of halvings that `librosa.vqt` makes beforehand, and the octaves,
+    highest first.
+    """
     frequency = bank.frequencies()
     beforehand = bank.halvings_beforehand(sample_rate)
     alpha, gamma = bank.bandwidths(frequency)
@@ -79,10 +93,11 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
     for octave in range(-(-bank.n_bins // bank.bins_per_octave)):
         stop = bank.n_bins - octave * bank.bins_per_octave
         rows = slice(max(0, stop - bank.bins_per_octave), stop)
-        n_fft, bins, filters = _filters(_key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8))
-        louder = (filters * np.sqrt(2.0**halvings)).astype(
-            np.complex64
-        )  # half as many samples give a weaker response
+        n_fft, bins, filters = _filters(
+            _key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8)
+        )
+        # half as many samples give a weaker response
+        louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
         found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
@@ -93,7 +108,9 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
 
 
 def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
-    """Rounded values: octaves that differ only by the rounding of logarithms have the same key."""
+    """Rounded values: octaves that differ only by the rounding of logarithms have the
+    same key.
+    """
     return tuple(np.round(values, digits))
 
 
@@ -101,16 +118,23 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 def _filters(
     frequency: tuple[float, ...], length: tuple[float, ...]
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
-    """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra at these bins.
+    """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra at
+    these bins.
 
-    They are those of `librosa.filters.wavelet` and `librosa.util.sparsify_rows`, with the same roundings to
-    complex64: the response to a strong partial outside a wavelet's band comes from its rounding error.
+    They are those of `librosa.filters.wavelet` and `librosa.util.sparsify_rows`, with
+    the same roundings to complex64: the response to a strong partial outside a
+    wavelet's band comes from its rounding error.
 
     frequency  cycles a sample
     length     samples
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
-    basis = np.array([_wavelet(f, samples, n_fft) for f, samples in zip(frequency, length, strict=True)])
+    basis = np.array(
+        [
+            _wavelet(f, samples, n_fft)
+            for f, samples in zip(frequency, length, strict=True)
+        ]
+    )
     scaled = basis.astype(np.complex64) * (np.array(length) / n_fft)[:, None]
     spectra = scipy.fft.fft(scaled.astype(np.complex64), axis=1)[:, : n_fft // 2 + 1]
     magnitude = np.abs(spectra)
@@ -124,26 +148,36 @@ def _filters(
 
 
 def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
-    """A complex tone under a Hann window, with magnitudes that sum to 1, in the middle of n_fft samples."""
+    """A complex tone under a Hann window, with magnitudes that sum to 1, in the middle
+    of n_fft samples.
+    """
     time = np.arange(-length // 2, length // 2)
-    wavelet = np.exp(2j * np.pi * frequency * time) * scipy.signal.get_window("hann", len(time))
+    wavelet = np.exp(2j * np.pi * frequency * time) * scipy.signal.get_window(
+        "hann", len(time)
+    )
     left = (n_fft - len(time)) // 2
     return np.pad(wavelet / np.abs(wavelet).sum(), (left, n_fft - len(time) - left))
 
 
-def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int) -> float:
+def estimate_tuning(
+    spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int
+) -> float:
     """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`.
 
-    librosa interpolates at all bins and then picks the peaks; here only peaks are interpolated. The tuning is
-    the lower end of a histogram's fullest bar.
+    librosa interpolates at all bins and then picks the peaks; here only peaks are
+    interpolated. The tuning is the lower end of a histogram's fullest bar.
     """
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
     last = int(np.searchsorted(frequency, min(HIGHEST, sample_rate / 2)))
-    where, height = _peaks(spectrogram, PEAK_THRESHOLD * spectrogram.max(axis=0), max(first, 1), last)
+    where, height = _peaks(
+        spectrogram, PEAK_THRESHOLD * spectrogram.max(axis=0), max(first, 1), last
+    )
     if not len(where):
         return 0.0
-    pitch = (where[height >= np.median(height)] * sample_rate / n_fft).astype(np.float32)
+    pitch = (where[height >= np.median(height)] * sample_rate / n_fft).astype(
+        np.float32
+    )
     residual = np.mod(bins_per_octave * np.log2(pitch / (440 / 16)), 1.0)
     residual[residual >= 0.5] -= 1.0
     peaks, edges = np.histogram(residual, np.linspace(-0.5, 0.5, BARS + 1))
@@ -152,10 +186,11 @@ def estimate_tuning(spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_
 
 @compiled
 def _peaks(spectrogram, least, first, last):
-    """Position in bins and height of each local maximum above `least`, as in `librosa.piptrack`.
+    """Position in bins and height of each local maximum above `least`, as in
+    `librosa.piptrack`.
 
-    A parabola goes through the maximum and its two neighbours, in the precisions of librosa's compiled
-    stencil.
+    A parabola goes through the maximum and its two neighbours, in the precisions of
+    librosa's compiled stencil.
     """
     frames = spectrogram.shape[1]
     where = np.empty((last - first) * frames // 2 + frames)
@@ -164,13 +199,19 @@ def _peaks(spectrogram, least, first, last):
     for k in range(first, last):
         for t in range(frames):
             here = spectrogram[k, t]
-            if here > least[t] and here > spectrogram[k - 1, t] and here >= spectrogram[k + 1, t]:
+            if (
+                here > least[t]
+                and here > spectrogram[k - 1, t]
+                and here >= spectrogram[k + 1, t]
+            ):
                 above = spectrogram[k + 1, t]
                 below = spectrogram[k - 1, t]
                 a = np.float64(above + below) - 2.0 * here
                 b = np.float64(above - below) / 2.0
                 shift = np.float32(0.0 if abs(b) >= abs(a) else -b / a)
                 where[found] = k + np.float64(shift)
-                height[found] = here + np.float32(0.5) * ((above - below) / np.float32(2)) * shift
+                height[found] = (
+                    here + np.float32(0.5) * ((above - below) / np.float32(2)) * shift
+                )
                 found += 1
     return where[:found], height[:found]

@@ -1,15 +1,18 @@
-"""Fourier transforms of the overlapping frames of a signal, sixteen frames side by side.
+"""Fourier transforms of the overlapping frames of a signal, sixteen frames side by
+side.
 
-scipy transforms a frame of 2,048 doubles in 4.6 us, with the instructions that every x86-64 processor has.
-Here each operation is one loop over sixteen frames, which the compiler vectorises as the processor allows:
-1.4 us with AVX2. The order of operations is always the same, so that no digit depends on the processor.
-Lengths other than powers of two from 32 to 4,096, and fewer than sixteen frames, go to scipy.
+scipy transforms a frame of 2,048 doubles in 4.6 us, with the instructions that every
+x86-64 processor has. Here each operation is one loop over sixteen frames, which the
+compiler vectorises as the processor allows: 1.4 us with AVX2. The order of operations
+is always the same, so that no digit depends on the processor. Lengths other than powers
+of two from 32 to 4,096, and fewer than sixteen frames, go to scipy.
 
-A real frame of 2n samples is treated as n complex points: even samples are real, odd ones imaginary.
-Butterflies of radix 4 transform the points in place. Each pass splits a polynomial, whose coefficients are
-the points, into its remainders modulo four polynomials x^m - w of a fourth of its length (Bernstein,
-Multidigit multiplication for mathematicians, 2001, section 2). Three factors serve a whole block of
-butterflies, and bin k ends at the place that is k with its bits reversed.
+A real frame of 2n samples is treated as n complex points: even samples are real, odd
+ones imaginary. Butterflies of radix 4 transform the points in place. Each pass splits a
+polynomial, whose coefficients are the points, into its remainders modulo four
+polynomials x^m - w of a fourth of its length (Bernstein, Multidigit multiplication for
+mathematicians, 2001, section 2). Three factors serve a whole block of butterflies, and
+bin k ends at the place that is k with its bits reversed.
 """
 
 # mypy: allow-untyped-defs
@@ -22,31 +25,43 @@ import scipy
 from pipeline.kernels import compiled, inlined
 
 LANES = 16  # frames side by side: 2,048 points of them stay in the second-level cache
-ROW = 2 * LANES  # values of one point: the real part of each frame, then the imaginary ones
+# values of one point: the real part of each frame, then the imaginary ones
+ROW = 2 * LANES
 LENGTHS = [2**k for k in range(5, 13)]  # lengths of real frames that are compiled
-LOUDER = 2.0**16  # scale: magnitudes of 2e-24 and more, squared, keep all digits of float32
+# scale: magnitudes of 2e-24 and more, squared, keep all digits of float32
+LOUDER = 2.0**16
 BLOCK = 32  # frames that scipy transforms at a time
 
 
 def magnitudes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
-    """(1 + n_fft/2, frames) float32: `abs(librosa.stft(y, window=window))`, the window n_fft long."""
+    """(1 + n_fft/2, frames) float32: `abs(librosa.stft(y, window=window))`, the window
+    n_fft long.
+    """
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
-        _magnitudes(padded, hop_length, LOUDER / 2 * window, _tables(n_fft, float), result)
+        _magnitudes(
+            padded, hop_length, LOUDER / 2 * window, _tables(n_fft, float), result
+        )
     else:
         result[:] = np.abs(_by_scipy(frames, window).T)
     return result
 
 
-def transforms(y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice) -> np.ndarray:
-    """(2, bins, frames) float32: real and imaginary parts of `librosa.stft(y, window=window)[bins]`."""
+def transforms(
+    y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice
+) -> np.ndarray:
+    """(2, bins, frames) float32: real and imaginary parts of `librosa.stft(y,
+    window=window)[bins]`.
+    """
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((2, bins.stop - bins.start, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
-        _transforms(padded, hop_length, window / 2, _tables(n_fft, float), bins.start, result)
+        _transforms(
+            padded, hop_length, window / 2, _tables(n_fft, float), bins.start, result
+        )
     else:
         spectrum = _by_scipy(frames, window)[:, bins].T
         result[:] = spectrum.real, spectrum.imag
@@ -54,23 +69,32 @@ def transforms(y: np.ndarray, hop_length: int, window: np.ndarray, bins: slice) 
 
 
 def phase_slopes(y: np.ndarray, hop_length: int, window: np.ndarray) -> np.ndarray:
-    """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' the transform by the window's derivative.
+    """(1 + n_fft/2, frames) float32: |Im(conj(X) X')|, X' the transform by the window's
+    derivative.
 
-    Divided by |X|^2 it is the distance of a bin's content from the bin's frequency, in radians a sample.
+    Divided by |X|^2 it is the distance of a bin's content from the bin's frequency, in
+    radians a sample.
     """
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
-    if _is_compiled(n_fft, len(frames)) and np.array_equal(window, centred_window(n_fft, n_fft)):
+    if _is_compiled(n_fft, len(frames)) and np.array_equal(
+        window, centred_window(n_fft, n_fft)
+    ):
         _phase_slopes(padded, hop_length, _tables(n_fft, float), result)
     else:
         slope = (np.roll(window, -1) - np.roll(window, 1)) / 2
-        result[:] = np.abs((_by_scipy(frames, window).conj() * _by_scipy(frames, slope)).imag.T)
+        result[:] = np.abs(
+            (_by_scipy(frames, window).conj() * _by_scipy(frames, slope)).imag.T
+        )
     return result
 
 
-def autocorrelation(y: np.ndarray, hop_length: int, window: np.ndarray, lags: int) -> np.ndarray:
-    """(lags, frames): `librosa.autocorrelate` of each frame of `y` times the window; frames are not centred.
+def autocorrelation(
+    y: np.ndarray, hop_length: int, window: np.ndarray, lags: int
+) -> np.ndarray:
+    """(lags, frames): `librosa.autocorrelate` of each frame of `y` times the window;
+    frames are not centred.
 
     The window is as long as a frame; the result has its precision.
     """
@@ -89,18 +113,26 @@ def autocorrelation(y: np.ndarray, hop_length: int, window: np.ndarray, lags: in
 
 
 def centred_frames(y: np.ndarray, frame_length: int, hop_length: int) -> np.ndarray:
-    """(frames, frame_length) view of `y`, padded by half a frame at both ends: `librosa.util.frame`."""
+    """(frames, frame_length) view of `y`, padded by half a frame at both ends:
+    `librosa.util.frame`.
+    """
     return _centred(y, frame_length, hop_length)[1]
 
 
 @functools.lru_cache(maxsize=64)
 def centred_window(length: int, n_fft: int) -> np.ndarray:
-    """A Hann window of `length` in the middle of n_fft samples: `librosa.util.pad_center`."""
+    """A Hann window of `length` in the middle of n_fft samples:
+    `librosa.util.pad_center`.
+    """
     left = (n_fft - length) // 2
-    return np.pad(scipy.signal.get_window("hann", length), (left, n_fft - length - left))
+    return np.pad(
+        scipy.signal.get_window("hann", length), (left, n_fft - length - left)
+    )
 
 
-def _centred(y: np.ndarray, frame_length: int, hop_length: int) -> tuple[np.ndarray, np.ndarray]:
+def _centred(
+    y: np.ndarray, frame_length: int, hop_length: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The signal padded by half a frame at both ends, and a view of its frames."""
     padded = np.pad(y, frame_length // 2)
     return padded, _frames(padded, frame_length, hop_length)
@@ -118,13 +150,18 @@ def _by_scipy(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
     """Spectra (frames, 1 + n_fft/2), complex64, of the frames times the window."""
     result = np.empty((len(frames), 1 + len(window) // 2), np.complex64)
     for first in range(0, len(frames), BLOCK):
-        result[first : first + BLOCK] = scipy.fft.rfft(frames[first : first + BLOCK] * window)
+        result[first : first + BLOCK] = scipy.fft.rfft(
+            frames[first : first + BLOCK] * window
+        )
     return result
 
 
 @functools.lru_cache(maxsize=32)
-def _tables(n_fft: int, dtype: np.dtype | type) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Factors (n/4, 6) of the butterflies; for each bin its place (n + 1,) and exp(-pi i k / n) (n + 1, 2).
+def _tables(
+    n_fft: int, dtype: np.dtype | type
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factors (n/4, 6) of the butterflies; for each bin its place (n + 1,) and exp(-pi
+    i k / n) (n + 1, 2).
 
     n = n_fft/2 is the number of points.
     """
@@ -132,7 +169,11 @@ def _tables(n_fft: int, dtype: np.dtype | type) -> tuple[np.ndarray, np.ndarray,
     turns = _reversed_bits(n // 4) / (n // 2)
     factors = np.hstack([_on_circle(power * turns) for power in (0.5, 1, 1.5)])
     places = np.append(_reversed_bits(n), 0).astype(np.uintp)
-    return factors.astype(dtype), places, _on_circle(np.arange(n + 1) / n_fft).astype(dtype)
+    return (
+        factors.astype(dtype),
+        places,
+        _on_circle(np.arange(n + 1) / n_fft).astype(dtype),
+    )
 
 
 def _reversed_bits(n: int) -> np.ndarray:
@@ -161,7 +202,8 @@ def _sum_and_difference(a, b):
 def _butterflies(distance):
     """One pass over all points: each butterfly joins four points, `distance` apart.
 
-    Each distance has its own function, because the compiler vectorises only distances that it knows.
+    Each distance has its own function, because the compiler vectorises only distances
+    that it knows.
     """
     second = distance * ROW
     third = 2 * distance * ROW
@@ -184,23 +226,30 @@ def _butterflies(distance):
                     d = _product((v[re + fourth], v[im + fourth]), of_fourth)
                     even, odd = _sum_and_difference(a, c)
                     sums, differences = _sum_and_difference(b, d)
-                    (v[re], v[im]), (v[re + second], v[im + second]) = _sum_and_difference(even, sums)
+                    (v[re], v[im]), (v[re + second], v[im + second]) = (
+                        _sum_and_difference(even, sums)
+                    )
                     turned = differences[1], -differences[0]  # times -i
-                    (v[re + third], v[im + third]), (v[re + fourth], v[im + fourth]) = _sum_and_difference(
-                        odd, turned
+                    (v[re + third], v[im + third]), (v[re + fourth], v[im + fourth]) = (
+                        _sum_and_difference(odd, turned)
                     )
 
     return one_pass
 
 
-_pass_of_1, _pass_of_4, _pass_of_16, _pass_of_64, _pass_of_256 = map(_butterflies, (1, 4, 16, 64, 256))
+_pass_of_1, _pass_of_4, _pass_of_16, _pass_of_64, _pass_of_256 = map(
+    _butterflies, (1, 4, 16, 64, 256)
+)
 
 
 @inlined
 def _transform(x, factors):
-    """The transforms of 16 to 2048 points, in place; bin k is at the place of its reversed bits."""
+    """The transforms of 16 to 2048 points, in place; bin k is at the place of its
+    reversed bits.
+    """
     points = len(x) // ROW
-    if points in (32, 128, 512, 2048):  # these are not powers of four: a pass of radix 2, with factors 1
+    # these are not powers of four: a pass of radix 2, with factors 1
+    if points in (32, 128, 512, 2048):
         half = len(x) // 2
         for i in range(half):
             x[i], x[i + half] = x[i] + x[i + half], x[i] - x[i + half]
@@ -216,7 +265,9 @@ def _transform(x, factors):
 
 @inlined
 def _load(y, first, hop_length, window, x):
-    """Fill `x` with the frames from number `first` on, times the window, then with zeros."""
+    """Fill `x` with the frames from number `first` on, times the window, then with
+    zeros.
+    """
     for n in range(len(window)):
         samples = y[first * hop_length + n :]
         weight = window[n]
@@ -229,14 +280,22 @@ def _load(y, first, hop_length, window, x):
 
 @inlined
 def _pair(points, tables, k):
-    """The points k and n - k, which make bin k of the real frames, and exp(-pi i k / n)."""
+    """The points k and n - k, which make bin k of the real frames, and exp(-pi i k /
+    n).
+    """
     _, places, turns = tables
-    return points[places[k]], points[places[len(points) - k]], (turns[k, 0], turns[k, 1])
+    return (
+        points[places[k]],
+        points[places[len(points) - k]],
+        (turns[k, 0], turns[k, 1]),
+    )
 
 
 @inlined
 def _bin(a, b, i, turn):
-    """Twice bin k of real frame i, from the points k and n - k of the complex one and exp(-pi i k / n)."""
+    """Twice bin k of real frame i, from the points k and n - k of the complex one and
+    exp(-pi i k / n).
+    """
     j = i + LANES
     odd = _product((a[j] + b[j], b[i] - a[i]), turn)
     return a[i] + b[i] + odd[0], a[j] - b[j] + odd[1]
@@ -262,7 +321,9 @@ def _magnitudes(y, hop_length, window, tables, result):
 
 @compiled
 def _phase_slopes(y, hop_length, tables, result):
-    """A bin with a Hann window is a sum of three bins without a window, with its derivative of two."""
+    """A bin with a Hann window is a sum of three bins without a window, with its
+    derivative of two.
+    """
     n = len(tables[1]) - 1
     frames = result.shape[1]
     x = np.empty(n * ROW)
@@ -279,7 +340,8 @@ def _phase_slopes(y, hop_length, tables, result):
             a, b, turn = _pair(points, tables, k)
             for i in range(LANES):
                 real[k + 1, i], imaginary[k + 1, i] = _bin(a, b, i, turn)
-        for beyond, within in ((0, 2), (n + 2, n)):  # the spectrum of real samples is symmetric
+        # the spectrum of real samples is symmetric
+        for beyond, within in ((0, 2), (n + 2, n)):
             for i in range(LANES):
                 real[beyond, i] = real[within, i]
                 imaginary[beyond, i] = -imaginary[within, i]
@@ -315,7 +377,9 @@ def _transforms(y, hop_length, window, tables, lowest, result):
 
 @compiled
 def _autocorrelation(y, hop_length, window, tables, result):
-    """The power spectrum is real and even, so it is transformed back by the same transform of real frames."""
+    """The power spectrum is real and even, so it is transformed back by the same
+    transform of real frames.
+    """
     n = len(tables[1]) - 1
     lags, frames = result.shape
     x = np.empty(n * ROW, window.dtype)
@@ -323,7 +387,8 @@ def _autocorrelation(y, hop_length, window, tables, result):
     points = x.reshape(n, ROW)
     of_power = power.reshape(n, ROW)
     samples = power.reshape(2 * n, LANES)
-    # 1 / 2n for the transform back, 1 / 8 because bins are doubled before squaring and again after it
+    # 1 / 2n for the transform back, 1 / 8 because bins are doubled before squaring and
+    # again after it
     scale = window.dtype.type(1 / (16 * n))
     for begin in range(0, frames, LANES):
         first = min(begin, frames - LANES)

@@ -1,7 +1,8 @@
-"""Rounding to float16 for storage, and in the same pass the check that every value is finite and fits.
+"""Rounding to float16 for storage, and in the same pass the check that every value is
+finite and fits.
 
-numpy casts one value at a time, and is slower still below 6e-5, where float16 has fewer digits: 8 ms for all
-features of a clip, here 1 ms. The bits are numpy's.
+numpy casts one value at a time, and is slower still below 6e-5, where float16 has fewer
+digits: 8 ms for all features of a clip, here 1 ms. The bits are numpy's.
 """
 
 # mypy: allow-untyped-defs
@@ -14,12 +15,14 @@ from pipeline.kernels import compiled
 LARGEST = np.float32(65504)  # the largest float16
 SMALLEST_NORMAL = np.float32(2.0**-14)  # below, float16 counts in steps of 2 ** -24
 STEPS = np.float32(2.0**24)
-REBASED = np.uint32((127 - 15) << 23)  # bias of float32's exponent minus that of float16's
+# bias of float32's exponent minus that of float16's
+REBASED = np.uint32((127 - 15) << 23)
 DROPPED = np.uint32(13)  # binary digits by which float16 is shorter
 
 
 def to_float16(values: NDArray) -> NDArray[np.float16] | None:
-    """`values.astype(np.float16)`, contiguous; None if a value is not finite or does not fit.
+    """`values.astype(np.float16)`, contiguous; None if a value is not finite or does
+    not fit.
 
     values  float32 or float64, of any shape and order
 
@@ -27,7 +30,8 @@ def to_float16(values: NDArray) -> NDArray[np.float16] | None:
     """
     flat = values.ravel()
     bits = np.empty(len(flat), np.uint16)
-    with np.errstate(over="ignore"):  # too large a value becomes infinite, which `_cast` refuses
+    # too large a value becomes infinite, which `_cast` refuses
+    with np.errstate(over="ignore"):
         single = flat.astype(np.float32, copy=False)
     if single is not flat:
         _to_odd(flat, single, single.view(np.uint32))
@@ -38,7 +42,9 @@ def to_float16(values: NDArray) -> NDArray[np.float16] | None:
 
 @compiled
 def _to_odd(values, single, bits):
-    """Make the last digit 1 if float32 lost digits: rounding again then gives what rounding once gives."""
+    """Make the last digit 1 if float32 lost digits: rounding again then gives what
+    rounding once gives.
+    """
     for i in range(len(values)):
         rounded = abs(np.float64(single[i]))
         exact = abs(values[i])
@@ -48,13 +54,16 @@ def _to_odd(values, single, bits):
 
 @compiled
 def _cast(values, bits, halves):
-    """Write the bits of float16; return whether all values are finite and fit. No branch: eight at once."""
+    """Write the bits of float16; return whether all values are finite and fit. No
+    branch: eight at once.
+    """
     fits = True
     for i in range(len(values)):
         size = abs(values[i])
         fits &= size <= LARGEST
         digits = bits[i] & np.uint32(0x7FFFFFFF)
-        even = (digits >> DROPPED) & np.uint32(1)  # a value halfway between two goes to the even one
+        # a value halfway between two goes to the even one
+        even = (digits >> DROPPED) & np.uint32(1)
         normal = (digits - REBASED + np.uint32(0xFFF) + even) >> DROPPED
         small = np.uint32(np.int32(np.rint(min(size, SMALLEST_NORMAL) * STEPS)))
         sign = (bits[i] >> np.uint32(16)) & np.uint32(0x8000)

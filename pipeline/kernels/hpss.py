@@ -1,12 +1,14 @@
-"""Harmonic-percussive separation of a spectrogram, by medians along frames and along bins.
+"""Harmonic-percussive separation of a spectrogram, by medians along frames and along
+bins.
 
-Neighbouring windows share the work of the running median of 31, without a branch. Sixteen neighbouring
-windows have sixteen values in common, which are sorted once. Then the block of windows is halved again and
-again: eight windows share eight more values, four share four more, two share two, and at last each window
-gets one of its own. Every step keeps only the ranks that can still become the median: the middle 8 of 24
-values, 4 of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a median, which the compiler does
-for eight or sixteen frames at once (after A. Adams, Fast median filters using separable sorting networks, ACM
-Transactions on Graphics 40(4), 2021).
+Neighbouring windows share the work of the running median of 31, without a branch.
+Sixteen neighbouring windows have sixteen values in common, which are sorted once. Then
+the block of windows is halved again and again: eight windows share eight more values,
+four share four more, two share two, and at last each window gets one of its own. Every
+step keeps only the ranks that can still become the median: the middle 8 of 24 values, 4
+of 28, 2 of 30, 1 of 31. All of it is minima and maxima, about 28 a median, which the
+compiler does for eight or sixteen frames at once (after A. Adams, Fast median filters
+using separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
 """
 
 # mypy: allow-untyped-defs
@@ -21,18 +23,24 @@ TILE = 8  # columns that are transposed at a time
 SIZE = 31
 WINDOWS = 16  # windows that share their work
 NEEDED = WINDOWS + SIZE - 1  # rows that a block of windows covers
-LANES = 64  # frames processed at a time: a tile of NEEDED rows stays in the first-level cache
+# frames processed at a time: a tile of NEEDED rows stays in the first-level cache
+LANES = 64
 
 
-def harmonic_percussive(magnitude: np.ndarray, kernel_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Energies of the harmonic and the percussive part: the squares of `librosa.decompose.hpss(magnitude)`.
+def harmonic_percussive(
+    magnitude: np.ndarray, kernel_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Energies of the harmonic and the percussive part: the squares of
+    `librosa.decompose.hpss(magnitude)`.
 
-    `magnitude` is (bins, frames) float32, not negative. Harmonic energy is smooth along frames, percussive
-    energy along bins.
+    `magnitude` is (bins, frames) float32, not negative. Harmonic energy is smooth along
+    frames, percussive energy along bins.
     """
     along_frames = _turned(running_median(_turned(magnitude), kernel_size))
     along_bins = running_median(magnitude, kernel_size)
-    _masked_energies(magnitude.reshape(-1), along_frames.reshape(-1), along_bins.reshape(-1))
+    _masked_energies(
+        magnitude.reshape(-1), along_frames.reshape(-1), along_bins.reshape(-1)
+    )
     return along_frames, along_bins
 
 
@@ -49,7 +57,9 @@ def _turned(rows):
 
 @compiled
 def _masked_energies(magnitude, harmonic, percussive):
-    """Replace both medians by (magnitude * mask) ** 2, the mask being `librosa.util.softmask(power=2)`."""
+    """Replace both medians by (magnitude * mask) ** 2, the mask being
+    `librosa.util.softmask(power=2)`.
+    """
     for i in range(magnitude.size):
         larger = max(harmonic[i], percussive[i])
         nothing = larger < NOTHING
@@ -61,17 +71,21 @@ def _masked_energies(magnitude, harmonic, percussive):
 
 
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
-    """The median of each `size` neighbouring rows: `scipy.ndimage.median_filter(rows, (size, 1))`.
+    """The median of each `size` neighbouring rows: `scipy.ndimage.median_filter(rows,
+    (size, 1))`.
 
-    `rows` is (rows, frames) float32 without NaN; the ends are reflected, d c b a | a b c d | d c b a. (For
-    two rows, scipy 1.17's result depends on their order in memory; here it is their median.)
+    `rows` is (rows, frames) float32 without NaN; the ends are reflected, d c b a | a b
+    c d | d c b a. (For two rows, scipy 1.17's result depends on their order in memory;
+    here it is their median.)
     """
     if size != SIZE:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")
     frames = rows.shape[1]
     if frames < LANES:
         rows = np.pad(rows, ((0, 0), (0, LANES - frames)))
-    reflected = np.pad(np.arange(len(rows)), (SIZE // 2, SIZE // 2 + WINDOWS), mode="symmetric")
+    reflected = np.pad(
+        np.arange(len(rows)), (SIZE // 2, SIZE // 2 + WINDOWS), mode="symmetric"
+    )
     medians = np.empty_like(rows)
     _medians(rows, reflected, medians)
     return np.ascontiguousarray(medians[:, :frames])
@@ -79,7 +93,9 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
 
 @compiled
 def _medians(rows, reflected, medians):
-    """Medians tile by tile, because the compiler vectorises only arrays that it knows to be contiguous."""
+    """Medians tile by tile, because the compiler vectorises only arrays that it knows
+    to be contiguous.
+    """
     tile = np.empty(NEEDED * LANES, np.float32)
     done = np.empty(WINDOWS * LANES, np.float32)
     for row in range(0, len(rows), WINDOWS):
@@ -124,7 +140,8 @@ def _four_windows(t, lane, done, w, kept):
     done[(w + 3) * LANES + lane] = _middle(late, _one(t, w + 33, lane))[0]
 
 
-# Sorted values are pairs of pairs, the lower half first: 4 are (((a,), (b,)), ((c,), (d,))).
+# Sorted values are pairs of pairs, the lower half first: 4 are (((a,), (b,)), ((c,),
+# (d,))).
 
 
 @inlined
@@ -155,14 +172,18 @@ def _merged(a, b):
 
 @inlined
 def _middle(a, b):
-    """The middle third, sorted, of the values of `a` and `b`; `a` has twice as many as `b`."""
+    """The middle third, sorted, of the values of `a` and `b`; `a` has twice as many as
+    `b`.
+    """
     low = _ordered(_low_high(a[1], _reversed(b))[0])
     return _ordered(_low_high(a[0], _reversed(low))[1])
 
 
 @inlined
 def _ordered(a):
-    """A sequence that rises and then falls, sorted: compare its halves value by value, then sort each."""
+    """A sequence that rises and then falls, sorted: compare its halves value by value,
+    then sort each.
+    """
     if len(a) == 1:
         return a
     low, high = _low_high(a[0], a[1])

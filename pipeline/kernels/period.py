@@ -1,4 +1,6 @@
-"""Periodicity: the period of each frame (YIN), and the tempogram at multiples of the tempo."""
+"""Periodicity: the period of each frame (YIN), and the tempogram at multiples of the
+tempo.
+"""
 
 # mypy: allow-untyped-defs
 
@@ -8,21 +10,30 @@ from pipeline.kernels import compiled, inlined
 from pipeline.kernels.fourier import autocorrelation
 
 TINY = np.finfo(float).tiny
-BLOCK = 64  # frames processed at a time: their differences stay in the second-level cache
+# frames processed at a time: their differences stay in the second-level cache
+BLOCK = 64
 DEEP = 0.1  # a trough of the difference below this counts as periodic
 
 
-def yin(y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int) -> np.ndarray:
-    """(frames,) period in samples, from `shortest` to `longest`; the rate divided by it is `librosa.yin`."""
-    correlation = autocorrelation(y, hop_length, np.ones(frame_length, np.float32), longest + 1)
+def yin(
+    y: np.ndarray, frame_length: int, hop_length: int, shortest: int, longest: int
+) -> np.ndarray:
+    """(frames,) period in samples, from `shortest` to `longest`; the rate divided by it
+    is `librosa.yin`.
+    """
+    correlation = autocorrelation(
+        y, hop_length, np.ones(frame_length, np.float32), longest + 1
+    )
     return _yin(y, hop_length, correlation, shortest)
 
 
 @compiled
 def _yin(y, hop_length, correlation, shortest):
-    """(frames,) periods at the trough (`_trough`) of the cumulative mean normalised difference.
+    """(frames,) periods at the trough (`_trough`) of the cumulative mean normalised
+    difference.
 
-    Sums are float32 in librosa's order and quotients float64, because rounding decides between minima.
+    Sums are float32 in librosa's order and quotients float64, because rounding decides
+    between minima.
     """
     longest = len(correlation) - 1
     frames = correlation.shape[1]
@@ -39,7 +50,9 @@ def _yin(y, hop_length, correlation, shortest):
             for i in range(count):
                 energy[i] += samples[i * hop_length] ** 2
             for i in range(count):
-                total[i] += np.float32(2) * (level[i] - here[i]) - (energy[i] if lag > 1 else np.float32(0))
+                total[i] += np.float32(2) * (level[i] - here[i]) - (
+                    energy[i] if lag > 1 else np.float32(0)
+                )
             if lag >= shortest:
                 row = difference[lag - shortest]
                 for i in range(count):
@@ -52,7 +65,9 @@ def _yin(y, hop_length, correlation, shortest):
 
 @inlined
 def _trough(difference):
-    """Interpolated position of the first trough below DEEP; without one, of the least value."""
+    """Interpolated position of the first trough below DEEP; without one, of the least
+    value.
+    """
     last = len(difference) - 1
     chosen = -1
     for k in range(last + 1):
@@ -76,11 +91,13 @@ def _trough(difference):
 def at_multiples_of_tempo(
     tempogram: np.ndarray, sample_rate: int, hop_length: int, multiples: np.ndarray
 ) -> np.ndarray:
-    """(multiples, frames) of a tempogram (lags, frames): `librosa.feature.tempogram_ratio`.
+    """(multiples, frames) of a tempogram (lags, frames):
+    `librosa.feature.tempogram_ratio`.
 
-    The tempo of a frame is that of `librosa.feature.tempo(aggregate=None)`, 120 BPM preferred. librosa adds
-    logarithms; multiplying their arguments takes a third of the time. librosa interpolates frame by frame;
-    here all frames are looked up at once. Tempi outside the tempogram give 0.
+    The tempo of a frame is that of `librosa.feature.tempo(aggregate=None)`, 120 BPM
+    preferred. librosa adds logarithms; multiplying their arguments takes a third of the
+    time. librosa interpolates frame by frame; here all frames are looked up at once.
+    Tempi outside the tempogram give 0.
     """
     lags, frames = tempogram.shape
     tempo = np.append(np.inf, 60 * sample_rate / (hop_length * np.arange(1.0, lags)))
@@ -94,5 +111,7 @@ def at_multiples_of_tempo(
     frame = np.arange(frames)
     low = tempogram[lags - 1 - left, frame]
     high = tempogram[lags - 1 - right, frame]
-    between = low + (high - low) / (rising[right] - rising[left]) * (wanted - rising[left])
+    between = low + (high - low) / (rising[right] - rising[left]) * (
+        wanted - rising[left]
+    )
     return np.where((wanted < rising[0]) | (wanted > rising[-1]), 0.0, between)

@@ -23,7 +23,9 @@ def decibels(power: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr_array:
-    """(n_mels, bins): `librosa.filters.mel`; a band narrower than a bin is empty, as there."""
+    """(n_mels, bins): `librosa.filters.mel`; a band narrower than a bin is empty, as
+    there.
+    """
     edges = mel_edges(sample_rate, **dataclasses.asdict(bank))
     filters = _triangles(edges, sample_rate, n_fft)
     filters *= (2 / (edges[2:] - edges[:-2]))[:, None]
@@ -31,58 +33,84 @@ def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr
 
 
 @functools.lru_cache(maxsize=64)
-def linear_filters(sample_rate: int, n_fft: int, bank: LinearBank) -> scipy.sparse.csr_array:
+def linear_filters(
+    sample_rate: int, n_fft: int, bank: LinearBank
+) -> scipy.sparse.csr_array:
     """(n_bands, bins): triangles of height 1, evenly spaced in Hz."""
     edges = linear_edges(sample_rate, **dataclasses.asdict(bank))
     return scipy.sparse.csr_array(_triangles(edges, sample_rate, n_fft))
 
 
 def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
-    """(bands, bins) float32: band k rises from edge k, is 1 at edge k + 1 and 0 again at edge k + 2."""
+    """(bands, bins) float32: band k rises from edge k, is 1 at edge k + 1 and 0 again
+    at edge k + 2.
+    """
     ramps = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft))
     width = np.diff(edges)[:, None]
-    return np.maximum(0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])).astype(np.float32)
+    return np.maximum(
+        0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])
+    ).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=64)
 def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray:
-    """(n_bands, bins): magnitude responses of fourth-order gammatone filters, 1.019 ERB wide."""
+    """(n_bands, bins): magnitude responses of fourth-order gammatone filters, 1.019 ERB
+    wide.
+    """
     centre = erb_axis(sample_rate, **dataclasses.asdict(bank))[:, None]
     width = 1.019 * 24.7 * (1 + 0.00437 * centre)
-    return ((1 + ((frequency_axis(sample_rate, n_fft=n_fft) - centre) / width) ** 2) ** -2).astype(np.float32)
+    return (
+        (1 + ((frequency_axis(sample_rate, n_fft=n_fft) - centre) / width) ** 2) ** -2
+    ).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=256)
 def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
-    """(12, bins): `librosa.filters.chroma`; cached, because only a hundred tunings can be estimated."""
+    """(12, bins): `librosa.filters.chroma`; cached, because only a hundred tunings can
+    be estimated.
+    """
     frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)[1:]
     octaves = np.log2(frequency / (440 * 2 ** (tuning / 12) / 16))
     # pitch of each bin in semitones; librosa defines that of bin 0
     place = np.append(12 * octaves[0] - 18, 12 * octaves)
     distance = np.remainder(place - np.arange(12.0)[:, None] + 126, 12) - 6
-    bumps = np.exp(-0.5 * (2 * distance / np.append(np.maximum(np.diff(place), 1), 1)) ** 2)
+    bumps = np.exp(
+        -0.5 * (2 * distance / np.append(np.maximum(np.diff(place), 1), 1)) ** 2
+    )
     filters = normalised(bumps, 2) * np.exp(-0.5 * ((place / 12 - 5) / 2) ** 2)
-    return np.ascontiguousarray(np.roll(filters, -3, axis=0)[:, : 1 + n_fft // 2], np.float32)
+    return np.ascontiguousarray(
+        np.roll(filters, -3, axis=0)[:, : 1 + n_fft // 2], np.float32
+    )
 
 
 def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
-    """(12, frames) sums over octaves, with `bins` bins a semitone, by `librosa.filters.cq_to_chroma`."""
-    classes = np.roll(np.repeat(np.eye(12, dtype=np.float32), bins, axis=1), -(bins // 2), axis=1)
+    """(12, frames) sums over octaves, with `bins` bins a semitone, by
+    `librosa.filters.cq_to_chroma`.
+    """
+    classes = np.roll(
+        np.repeat(np.eye(12, dtype=np.float32), bins, axis=1), -(bins // 2), axis=1
+    )
     filters = np.tile(classes, len(magnitude) // classes.shape[1])
     return np.einsum("cf,ft->ct", filters, magnitude, optimize=True)
 
 
 def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
-    """Each frame divided by its norm, unless that is tiny: `librosa.util.normalize(values, norm=order)`."""
+    """Each frame divided by its norm, unless that is tiny:
+    `librosa.util.normalize(values, norm=order)`.
+    """
     norm = np.linalg.norm(values.astype(float), order, axis=0)
-    return (values / np.where(norm < np.finfo(values.dtype).tiny, 1, norm)).astype(values.dtype)
+    return (values / np.where(norm < np.finfo(values.dtype).tiny, 1, norm)).astype(
+        values.dtype
+    )
 
 
 @compiled
 def weighted_sums(weights, spectrogram):
-    """(n, frames): `weights @ spectrogram.astype(float)` without the copy; weights are (n, bins) float64.
+    """(n, frames): `weights @ spectrogram.astype(float)` without the copy; weights are
+    (n, bins) float64.
 
-    Sums run in the order of the bins, so that they do not depend on the processor's BLAS.
+    Sums run in the order of the bins, so that they do not depend on the processor's
+    BLAS.
     """
     bins, frames = spectrogram.shape
     sums = np.zeros((len(weights), frames))
@@ -98,7 +126,8 @@ def weighted_sums(weights, spectrogram):
 def first_bin_reaching(spectrogram, part):
     """(frames,) the first bin at which the running sum reaches `part` of the whole.
 
-    Sums are float32 from the lowest bin up, like `np.cumsum` in `librosa.feature.spectral_rolloff`.
+    Sums are float32 from the lowest bin up, like `np.cumsum` in
+    `librosa.feature.spectral_rolloff`.
     """
     bins, frames = spectrogram.shape
     total = np.zeros(frames, np.float32)

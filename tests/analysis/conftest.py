@@ -1,4 +1,6 @@
-"""Run folders for the tests of the analysis: made up with a known skill, or written by hand row by row."""
+"""Run folders for the tests of the analysis: made up with a known skill, or written by
+hand row by row.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +23,32 @@ from tests.run_configs import named, run_config
 
 @pytest.fixture
 def made(tmp_path):
-    """Made-up runs over shared clips, written and loaded: made(MadeRun(...), ..., clips=400, classes=10)."""
+    """Made-up runs over shared clips, written and loaded: made(MadeRun(...), ...,
+    clips=400, classes=10).
+    """
 
     def make(*runs, dataset="made", **clips):
-        return make_runs(tmp_path, made_clips(**({"clips": 400, "classes": 10} | clips)), runs, dataset)
+        return make_runs(
+            tmp_path,
+            made_clips(**({"clips": 400, "classes": 10} | clips)),
+            runs,
+            dataset,
+        )
 
     return make
 
 
 @pytest.fixture
 def hand_run(tmp_path):
-    """Writes and reads a run of these test clips: rows of clip_id, group, fold, target, probabilities."""
+    """Writes and reads a run of these test clips: rows of clip_id, group, fold, target,
+    probabilities.
+    """
 
     def write(name, classes, rows, **config):
         folder = RunFolder(tmp_path / "hand" / name)
-        table = pd.DataFrame(rows, columns=["clip_id", "group", "fold", "target", "probabilities"])
+        table = pd.DataFrame(
+            rows, columns=["clip_id", "group", "fold", "target", "probabilities"]
+        )
         by_fold = table.assign(split="test", selection="last").groupby("fold")
         standard = {"dataset": "hand", "features": name, "classes": named(*classes)}
         standard |= {"folds": tuple(by_fold.groups), "family": digest([name, config])}
@@ -52,14 +65,18 @@ def hand_run(tmp_path):
 
 @dataclass(frozen=True)
 class Workshop:
-    """A folder with audio files of tones, a cache of two random features, and made-up runs."""
+    """A folder with audio files of tones, a cache of two random features, and made-up
+    runs.
+    """
 
     root: Path
     table: pd.DataFrame
 
     def options(self, **given):
         folders = {name: self.root / name for name in ("data", "runs", "reports")}
-        return AnalysisOptions(**({"dataset": "tones", "audio_mb": 0.1} | folders | given))
+        return AnalysisOptions(
+            **({"dataset": "tones", "audio_mb": 0.1} | folders | given)
+        )
 
 
 CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
@@ -67,12 +84,15 @@ CLASS_NAMES = ("<script>alert(1)</script>", "犬", "rain & wind", "$x$")
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
-    """40 tones of four classes with awkward names, and three runs, of which one has no finished fold."""
+    """40 tones of four classes with awkward names, and three runs, of which one has no
+    finished fold.
+    """
     root = tmp_path_factory.mktemp("workshop")
     table = made_clips(clips=40, classes=4, names=CLASS_NAMES)
     table["path"] = [str(root / f"{clip}.wav") for clip in table["clip_id"]]
     time = np.arange(8000) / 8000
-    for path, label in zip(table["path"][1:], table["label"][1:]):  # the first clip's file is not there
+    # the first clip's file is not there
+    for path, label in zip(table["path"][1:], table["label"][1:]):
         tone = 0.3 * np.sin(2 * np.pi * 220 * (1 + CLASS_NAMES.index(label)) * time)
         soundfile.write(path, tone, 8000)
     cache = root / "data" / "tones" / "features"

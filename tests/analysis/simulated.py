@@ -1,9 +1,9 @@
 """Runs drawn at random, equally good or not, and what a report says about them.
 
-All runs share a part of each clip's difficulty; the rest is drawn for each run. Half of the variance of
-either part is common to the clips of a recording. Three runs have mel, mel+mfcc and mfcc; other numbers of
-runs have subsets of five features. If there are ten or more, the last two have no augmentation, so that
-ablations of it can be claimed.
+All runs share a part of each clip's difficulty; the rest is drawn for each run. Half of
+the variance of either part is common to the clips of a recording. Three runs have mel,
+mel+mfcc and mfcc; other numbers of runs have subsets of five features. If there are ten
+or more, the last two have no augmentation, so that ablations of it can be claimed.
 """
 
 from itertools import combinations, product
@@ -24,11 +24,14 @@ from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
-OWN = 0.3  # share of a clip's difficulty that is a run's alone: runs then agree on four clips of five
+# share of a clip's difficulty that is a run's alone: runs then agree on four clips of
+# five
+OWN = 0.3
 
 
 def correlated(sizes, rng, columns=()):
-    """Standard normal numbers (N, *columns); the clips of a recording share half of the variance.
+    """Standard normal numbers (N, *columns); the clips of a recording share half of the
+    variance.
 
     `sizes` are the numbers of clips of the recordings.
     """
@@ -43,7 +46,10 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
     trained = TrainingOptions(features=features, model="resnet18", **options)
     folder = RunFolder(Path("simulated") / f"{features}-{trained.augment}")
     vars(folder)["config"] = run_config(
-        features=features, augment=trained.augment, options=trained, folds=tuple(range(1, 6))
+        features=features,
+        augment=trained.augment,
+        options=trained,
+        folds=tuple(range(1, 6)),
     )
     return Run(
         name=folder.name,
@@ -76,36 +82,61 @@ def simulated_runs(
     accuracy=0.75,
     different="mel+mfcc",
 ):
-    """Equally good runs, but the expected accuracy of the `different` one is higher by `better`.
+    """Equally good runs, but the expected accuracy of the `different` one is higher by
+    `better`.
 
-    clips  the number of clips, two of each recording, or the number of clips of each recording
-    own    the share of a clip's difficulty that is a run's alone: with more, runs differ on more clips
+    clips  the number of clips, two of each recording, or the number of clips of each
+           recording
+    own    the share of a clip's difficulty that is a run's alone: with more, runs
+           differ on more clips
     """
-    sizes = [CLIPS_A_RECORDING] * (clips // CLIPS_A_RECORDING) if isinstance(clips, int) else clips
+    sizes = (
+        [CLIPS_A_RECORDING] * (clips // CLIPS_A_RECORDING)
+        if isinstance(clips, int)
+        else clips
+    )
     recording = np.repeat(np.arange(len(sizes)), sizes)
     target = recording % classes
     shared = np.sqrt(1 - own) * correlated(sizes, rng)
     if count == 3:
-        configurations = [(features, "default") for features in ("mel", "mel+mfcc", "mfcc")]
+        configurations = [
+            (features, "default") for features in ("mel", "mel+mfcc", "mfcc")
+        ]
     else:
-        sets = ["+".join(names) for size in range(1, 6) for names in combinations(FEATURES, size)]
+        sets = [
+            "+".join(names)
+            for size in range(1, 6)
+            for names in combinations(FEATURES, size)
+        ]
         plain = 2 if count >= 10 else 0
-        configurations = [*product(sets[: count - plain], ["default"]), *product(sets[:plain], ["none"])]
+        configurations = [
+            *product(sets[: count - plain], ["default"]),
+            *product(sets[:plain], ["none"]),
+        ]
     runs = []
     for features, augment in configurations:
         easy = norm.ppf(accuracy + (better if features == different else 0))
         correct = shared + np.sqrt(own) * correlated(sizes, rng) < easy
-        probabilities = np.eye(classes)[np.where(correct, target, (target + 1) % classes)]
+        probabilities = np.eye(classes)[
+            np.where(correct, target, (target + 1) % classes)
+        ]
         labels = np.eye(classes, dtype=bool)[target]
         folds = recording // classes % 5 + 1
-        runs.append(simulated_run(features, recording, folds, labels, probabilities, augment=augment))
+        runs.append(
+            simulated_run(
+                features, recording, folds, labels, probabilities, augment=augment
+            )
+        )
     return runs
 
 
 def simulated_tag_runs(count, sizes, rng, classes=10):
-    """Equally good runs of clips with several labels; `sizes` are the clips of each recording."""
+    """Equally good runs of clips with several labels; `sizes` are the clips of each
+    recording.
+    """
     recording = np.repeat(np.arange(len(sizes)), sizes)
-    lean = rng.normal(size=(len(sizes), classes))[recording]  # recordings differ in their labels
+    # recordings differ in their labels
+    lean = rng.normal(size=(len(sizes), classes))[recording]
     drawn = rng.random((len(recording), classes))
     labels = drawn < norm.cdf(norm.ppf(rng.uniform(0.05, 0.3, classes)) + lean)
     shared = np.sqrt(1 - OWN) * correlated(sizes, rng, (classes,))
@@ -113,7 +144,16 @@ def simulated_tag_runs(count, sizes, rng, classes=10):
     for features in ("mel", "mfcc", "chroma")[:count]:
         score = shared + np.sqrt(OWN) * correlated(sizes, rng, (classes,))
         probabilities = norm.cdf(1.5 * labels + score - 1)
-        runs.append(simulated_run(features, recording, recording % 5 + 1, labels, probabilities, task="tags"))
+        runs.append(
+            simulated_run(
+                features,
+                recording,
+                recording % 5 + 1,
+                labels,
+                probabilities,
+                task="tags",
+            )
+        )
     return runs
 
 
@@ -123,7 +163,9 @@ def claims(runs, *, named=False):
     gains = ablations(ranking)
     clear = ranking.tests.p < ranking.level
     worse = {run.name for run, differs in zip(ranking.runs[1:], clear) if differs}
-    step = gains[(gains["with"] == "mel+mfcc-default") & (gains["without"] == "mel-default")]
+    step = gains[
+        (gains["with"] == "mel+mfcc-default") & (gains["without"] == "mel-default")
+    ]
     claimed = bool(gains["verdict"].str.startswith("clear").any())
     difference = ranking.differences[:, 0] / ranking.unit
     return SimpleNamespace(

@@ -1,4 +1,6 @@
-"""The effect of one choice: features, augmentation, channels; each effect is planted and found."""
+"""The effect of one choice: features, augmentation, channels; each effect is planted
+and found.
+"""
 
 import numpy as np
 import pandas as pd
@@ -15,12 +17,19 @@ def table_of(results):
 
 
 def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
-    runs = made(*of_sets(mel=0.6, mel_chroma=0.75), *of_sets(model="cnn4", mel=0.7, mel_chroma=0.6))
+    runs = made(
+        *of_sets(mel=0.6, mel_chroma=0.75),
+        *of_sets(model="cnn4", mel=0.7, mel_chroma=0.6),
+    )
     table = table_of(runs).set_index("name")
-    gain, loss = (table.loc[f"chroma added to mel ({model})"] for model in ("resnet18", "cnn4"))
+    gain, loss = (
+        table.loc[f"chroma added to mel ({model})"] for model in ("resnet18", "cnn4")
+    )
     assert (gain["without"], gain["with"]) == ("mel-resnet18", "mel+chroma-resnet18")
     assert (gain["difference"], loss["difference"]) == pytest.approx((0.15, -0.1))
-    assert 0 < gain["low"] < 0.15 < gain["high"] and loss["low"] < -0.1 < loss["high"] < 0
+    assert (
+        0 < gain["low"] < 0.15 < gain["high"] and loss["low"] < -0.1 < loss["high"] < 0
+    )
     assert (gain["verdict"], loss["verdict"]) == ("clear gain", "clear loss")
 
 
@@ -29,24 +38,42 @@ def test_a_planted_gain_is_found_and_a_loss_is_negative(made):
     [
         (  # steps lead through the sets in between
             of_sets(mel_mfcc_chroma=0.8, mel_mfcc=0.7, mel=0.6, chroma=0.3),
-            [("mel+mfcc", "chroma", False), ("chroma", "mel+mfcc", False), ("mel", "mfcc", False)],
+            [
+                ("mel+mfcc", "chroma", False),
+                ("chroma", "mel+mfcc", False),
+                ("mel", "mfcc", False),
+            ],
         ),
         (  # runs of a pair share every other option
-            [MadeRun(features="mel+mfcc"), MadeRun(model="cnn4"), MadeRun(features="mfcc", augment="none")],
+            [
+                MadeRun(features="mel+mfcc"),
+                MadeRun(model="cnn4"),
+                MadeRun(features="mfcc", augment="none"),
+            ],
             [],
         ),
-        ([MadeRun(), MadeRun(features="mel+mel+mel")], [("mel", "mel+mel", True)]),  # a control
+        # a control
+        ([MadeRun(), MadeRun(features="mel+mel+mel")], [("mel", "mel+mel", True)]),
     ],
 )  # fmt: skip
 def test_steps_between_feature_sets(made, runs, steps):
-    assert table_of(made(*runs))[["base", "changed", "control"]].to_numpy().tolist() == list(map(list, steps))
+    assert table_of(made(*runs))[
+        ["base", "changed", "control"]
+    ].to_numpy().tolist() == list(map(list, steps))
 
 
 def test_the_name_of_a_pair_says_every_other_option_that_differs(made):
-    runs = [MadeRun(features=features, augment=augment) for features in ("mel", "mel+zcr")
-            for augment in ("default", "none")]  # fmt: skip
+    runs = [
+        MadeRun(features=features, augment=augment)
+        for features in ("mel", "mel+zcr")
+        for augment in ("default", "none")
+    ]
     results = made(*runs, MadeRun(model="cnn4"))
-    (less,) = [run for run in results.runs if run.name.startswith("mel+zcr") and "none" in run.name]
+    (less,) = [
+        run
+        for run in results.runs
+        if run.name.startswith("mel+zcr") and "none" in run.name
+    ]
     rewrite(less.folders[0], tag="new")
     assert sorted(table_of(results)["name"]) == [
         "augment none → default (mel+zcr, resnet18, tag new)",
@@ -57,10 +84,17 @@ def test_the_name_of_a_pair_says_every_other_option_that_differs(made):
 
 
 def explain(run, lost=(), selection="last"):
-    """Write attribution.csv as `explain` does: permuting chroma loses every clip of the classes `lost`."""
+    """Write attribution.csv as `explain` does: permuting chroma loses every clip of the
+    classes `lost`.
+    """
     correct = (run.checkpoints[selection].argmax(axis=2)[0] == run.target).astype(float)
     correct[np.isin(np.array(run.classes)[run.target], lost)] = 0
-    rows = {"channel": "chroma", "method": "permuted", "clip_id": run.clip_ids, "correct": correct}
+    rows = {
+        "channel": "chroma",
+        "method": "permuted",
+        "clip_id": run.clip_ids,
+        "correct": correct,
+    }
     for fold, table in pd.DataFrame(rows | {"selection": selection}).groupby(run.folds):
         table.to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
 
@@ -71,23 +105,41 @@ def test_a_network_relies_on_what_is_lost_when_it_is_permuted(made):
     assert channel_importance(run, problems).empty
     explain(run, ["class02"])
     table = channel_importance(run, problems)
-    assert problems == [] and set(table["channel"]) == {"chroma"} and set(table["of"]) == {run.name}
+    assert (
+        problems == []
+        and set(table["channel"]) == {"chroma"}
+        and set(table["of"]) == {run.name}
+    )
     row = table.set_index("class").loc["class02"]
     assert (row["permuted"], row["clips"]) == (0, 40)
-    assert row["difference"] == row["recall"] == pytest.approx(run.correct[run.target == 2].mean())
+    assert (
+        row["difference"]
+        == row["recall"]
+        == pytest.approx(run.correct[run.target == 2].mean())
+    )
     assert (table.set_index("class")["difference"].drop("class02") == 0).all()
 
 
 def test_only_what_was_explained_is_compared(made):
-    """Recall is that of the explained seeds and of the epoch that counts; a damaged file is named."""
-    run = made(MadeRun(skill=0.9, val="group"), MadeRun(skill=0.5, seed=1, val="group")).runs[0]
+    """Recall is that of the explained seeds and of the epoch that counts; a damaged
+    file is named.
+    """
+    run = made(
+        MadeRun(skill=0.9, val="group"), MadeRun(skill=0.5, seed=1, val="group")
+    ).runs[0]
     explain(run, selection="last")
-    (run.folders[0].fold(1) / "attribution.csv").write_text("channel,clip_id,correct,selection\n")
+    (run.folders[0].fold(1) / "attribution.csv").write_text(
+        "channel,clip_id,correct,selection\n"
+    )
     problems = []
     assert channel_importance(run, problems).empty and len(problems) == 5
-    assert all("it has nothing of the best epoch" in problem.text for problem in problems)
+    assert all(
+        "it has nothing of the best epoch" in problem.text for problem in problems
+    )
     explain(run, selection="best")
-    (run.folders[0].fold(2) / "attribution.csv").write_text("channel,method\nchroma,permuted\n")
+    (run.folders[0].fold(2) / "attribution.csv").write_text(
+        "channel,method\nchroma,permuted\n"
+    )
     table = channel_importance(run, problems)
     assert (table["difference"] == 0).all() and set(table["clips"]) == {32}
     assert len(problems) == 6 and "fold2" in problems[-1].text

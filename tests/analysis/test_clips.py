@@ -1,4 +1,6 @@
-"""Thumbnails, audio and cached clips: known answers, budgets, and damage that is left out."""
+"""Thumbnails, audio and cached clips: known answers, budgets, and damage that is left
+out.
+"""
 
 import base64
 from io import BytesIO
@@ -24,10 +26,20 @@ def cache(tmp_path):
     ids = [f"c{place}" for place in range(6)]
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     soundfile.write(tmp_path / "silence.wav", np.zeros(RATE), RATE)
-    paths = [str(tmp_path / name) for name in ("broken.wav", "silence.wav", "silence.wav", "gone.wav")]
-    table = {"clip_id": ids, "label": ids, "fold": [1, 2, 3, 1, 2, 3], "path": [*paths, "", ""]}
+    paths = [
+        str(tmp_path / name)
+        for name in ("broken.wav", "silence.wav", "silence.wav", "gone.wav")
+    ]
+    table = {
+        "clip_id": ids,
+        "label": ids,
+        "fold": [1, 2, 3, 1, 2, 3],
+        "path": [*paths, "", ""],
+    }
     external.create_cache(folder, table, sample_rate=RATE, duration=1.0)
-    external.write_feature(folder, "mel", np.random.default_rng(0).random((6, 90, 300)), ids)
+    external.write_feature(
+        folder, "mel", np.random.default_rng(0).random((6, 90, 300)), ids
+    )
     external.write_feature(folder, "rms", np.ones((5, 1, 30)), ids[:5])
     return Cache(folder)
 
@@ -36,11 +48,22 @@ def cache(tmp_path):
     ("window", "pitch", "link"),
     [({}, 300, "two.wav"), ({"start": [2.5], "end": [3.5]}, 900, "two.wav#t=2.5,3.5")],
 )
-def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(tmp_path, window, pitch, link):
-    wave = np.concatenate([np.sin(np.arange(2 * RATE) * 2 * np.pi * hertz / RATE) for hertz in (300, 900)])
+def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(
+    tmp_path, window, pitch, link
+):
+    wave = np.concatenate(
+        [np.sin(np.arange(2 * RATE) * 2 * np.pi * hertz / RATE) for hertz in (300, 900)]
+    )
     soundfile.write(tmp_path / "two.wav", np.stack([wave, wave], axis=1) / 2, RATE)
-    table = {"clip_id": ["two"], "label": ["a"], "fold": [1], "path": [str(tmp_path / "two.wav")]}
-    external.create_cache(tmp_path / "cache", table | window, sample_rate=RATE, duration=1.0)
+    table = {
+        "clip_id": ["two"],
+        "label": ["a"],
+        "fold": [1],
+        "path": [str(tmp_path / "two.wav")],
+    }
+    external.create_cache(
+        tmp_path / "cache", table | window, sample_rate=RATE, duration=1.0
+    )
     cache = Cache(tmp_path / "cache")
     text = clips.clip_audio(cache, ["two"], ["two"], tmp_path, 1.0).embedded["two"]
     decoded, rate = soundfile.read(BytesIO(base64.b64decode(text)))
@@ -50,17 +73,25 @@ def test_a_clip_is_played_as_mono_mp3_and_linked_from_where_it_begins(tmp_path, 
     assert clips.clip_audio(cache, ["two"], [], tmp_path, 1.0).links == {"two": link}
 
 
-def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(cache, tmp_path):
+def test_audio_is_embedded_until_full_and_kept_and_other_files_are_linked(
+    cache, tmp_path
+):
     ids = [f"c{place}" for place in range(6)]
     page = tmp_path / "reports" / "x y"
     audio = clips.clip_audio(cache, ids, ["c0", "c1", "c2", "c3"], page, 1.0)
-    assert list(audio.embedded) == ["c1", "c2"] and audio.links == {"c0": "../../broken.wav"}
+    assert list(audio.embedded) == ["c1", "c2"] and audio.links == {
+        "c0": "../../broken.wav"
+    }
     assert audio.players["c1"].startswith("data:audio/mpeg;base64,")
     made = {file: (page / file).stat().st_mtime_ns for file in audio.files}
-    less = clips.clip_audio(cache, ids, ["c1", "c2"], page, len(audio.embedded["c1"]) / 1e6)
+    less = clips.clip_audio(
+        cache, ids, ["c1", "c2"], page, len(audio.embedded["c1"]) / 1e6
+    )
     assert list(less.embedded) == ["c1"]
     assert made and made == {file: (page / file).stat().st_mtime_ns for file in made}
-    assert {"c0", "c1", "c2"} == clips.clip_audio(cache, ids, ["c1"], page, 0).links.keys()
+    assert {"c0", "c1", "c2"} == clips.clip_audio(
+        cache, ids, ["c1"], page, 0
+    ).links.keys()
 
 
 def test_pooling_takes_means_of_equal_stretches():
@@ -72,28 +103,43 @@ def test_pooling_takes_means_of_equal_stretches():
 def test_an_image_has_low_rows_at_the_bottom():
     values = np.zeros((56, 144), np.float32)
     values[:20] = 1
-    image = np.asarray(imread(BytesIO(base64.b64decode(clips.small_image(values))), format="webp"), float)
+    image = np.asarray(
+        imread(BytesIO(base64.b64decode(clips.small_image(values))), format="webp"),
+        float,
+    )
     grey = image[..., :3].mean(axis=(1, 2))
     assert image.shape[:2] == values.shape and grey[-5] > grey[5] + 50 / 255
 
 
 def test_features_to_show_are_those_that_were_trained_on(cache):
-    assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == ["mel"]
+    assert clips.features_to_show(cache, ["mel", "rms"], ["rms+mel:0-9", "mfcc"]) == [
+        "mel"
+    ]
     assert clips.features_to_show(cache, ["mel", "rms"], ["rms"]) == ["mel"]
-    assert clips.features_to_show(cache, ["mel"], ["mel@n_fft=512,hop_length=128,mel+rms"]) == ["mel"]
+    assert clips.features_to_show(
+        cache, ["mel"], ["mel@n_fft=512,hop_length=128,mel+rms"]
+    ) == ["mel"]
     assert clips.thumbnails(cache, ["mel"], ["c5", "gone"]).keys() == {"c5"}
 
 
-def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(cache, monkeypatch):
+def test_a_clip_that_is_not_done_or_damaged_is_left_out_of_its_batch(
+    cache, monkeypatch
+):
     monkeypatch.setattr(clips, "BATCH_CLIPS", 1)
-    read = [(ids, values.shape) for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"])]
+    read = [
+        (ids, values.shape)
+        for ids, values in clips.read_batches(cache, "rms", ["c5", "c4", "c0"])
+    ]
     assert read == [(["c4"], (1, 1, 30)), (["c0"], (1, 1, 30))]
     stored = cache["mel"]
     flip_bit(stored.path, stored.values_offset + 2 * stored.clip_bytes)
     for size, expected in ((1, [["c1"], ["c3"]]), (3, [["c1", "c3"]])):
         monkeypatch.setattr(clips, "BATCH_CLIPS", size)
         assert [
-            ids for ids, _ in clips.read_batches(Cache(cache.folder), "mel", ["c1", "c2", "c3"])
+            ids
+            for ids, _ in clips.read_batches(
+                Cache(cache.folder), "mel", ["c1", "c2", "c3"]
+            )
         ] == expected
 
 
@@ -116,5 +162,8 @@ def test_a_broken_file_is_named_and_the_others_are_used(cache):
 def test_a_sample_takes_as_many_clips_of_each_class():
     table = pd.DataFrame({"clip_id": list("abcdefgh"), "label": list("xxxxxxyy")})
     drawn = clips.sample_by_class(table, 4, np.random.default_rng(0))
-    assert drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2} and drawn.index.is_monotonic_increasing
+    assert (
+        drawn["label"].value_counts().to_dict() == {"x": 2, "y": 2}
+        and drawn.index.is_monotonic_increasing
+    )
     assert clips.sample_by_class(table, 8, np.random.default_rng(0)) is table

@@ -12,17 +12,33 @@ from features_cache.index import write_failures
 def test_class_means_are_in_deviations_from_the_mean_of_all():
     values = pd.DataFrame([[1.0, 5], [1, 5], [3, 5]])
     means = class_means(values, pd.Series(["a", "a", "b"])).to_numpy()
-    assert means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2)]) and not means[:, 1].any()
+    assert (
+        means[:, 0] == pytest.approx([-np.sqrt(0.5), np.sqrt(2)])
+        and not means[:, 1].any()
+    )
 
 
 def test_a_clip_that_lacks_one_feature_is_tested_and_named_apart(tmp_path):
     ids = [f"c{place}" for place in range(6)]
-    external.create_cache(tmp_path, {"clip_id": ids, "label": ids, "fold": [1, 2, 3] * 2})
+    external.create_cache(
+        tmp_path, {"clip_id": ids, "label": ids, "fold": [1, 2, 3] * 2}
+    )
     external.write_feature(tmp_path, "mel", np.zeros((6, 4, 5)), ids)
     cache = Cache(tmp_path)
-    write_failures(tmp_path, cache.clips, np.arange(6), ["mel"], [(0, "mel", "NaN"), (0, "gone", "no cache")])
+    write_failures(
+        tmp_path,
+        cache.clips,
+        np.arange(6),
+        ["mel"],
+        [(0, "mel", "NaN"), (0, "gone", "no cache")],
+    )
     facts = data_facts(cache)
-    assert not facts["Clips that failed"] and facts["Features that failed"].startswith("mel of 1 clip;")
+    assert not facts["Clips that failed"] and facts["Features that failed"].startswith(
+        "mel of 1 clip;"
+    )
     write_failures(tmp_path, cache.clips, np.array([1]), ["mel"], [(1, "all", "empty")])
     facts = data_facts(cache)
-    assert facts["Clips that failed"] == "1, so 5 are tested" and "mel of 1" in facts["Features that failed"]
+    assert (
+        facts["Clips that failed"] == "1, so 5 are tested"
+        and "mel of 1" in facts["Features that failed"]
+    )

@@ -1,4 +1,6 @@
-"""From recordings and annotation tables to windows, a run, its detections and its report."""
+"""From recordings and annotation tables to windows, a run, its detections and its
+report.
+"""
 
 import re
 from dataclasses import replace
@@ -29,16 +31,32 @@ SILENCE = np.zeros(RATE, np.float32)
 
 def options(root, name="farm", **given):
     """Options of a run on the windows of a dataset in `root`."""
-    dataset = {"dataset": str(root / "data" / name / f"{name}.csv"), "data": root / "data"}
-    return RunOptions(**dataset, features="mel", model="linear", **({"runs": root / "runs"} | given))
+    dataset = {
+        "dataset": str(root / "data" / name / f"{name}.csv"),
+        "data": root / "data",
+    }
+    return RunOptions(
+        **dataset, features="mel", model="linear", **({"runs": root / "runs"} | given)
+    )
 
 
 def train(root, audio, name="farm"):
-    """A run on windows of the recordings in `audio`, labelled by the tables in `root`."""
-    given = {"data": root / "data", "audio": audio, "tables": root / "tables", "name": name}
+    """A run on windows of the recordings in `audio`, labelled by the tables in
+    `root`.
+    """
+    given = {
+        "data": root / "data",
+        "audio": audio,
+        "tables": root / "tables",
+        "name": name,
+    }
     assert windows.run(WindowsCommand(**given, length=1, hop=0.5)) == 0
     wanted = options(root, name)
-    assert not extract(FeaturesCommand(dataset=wanted.dataset, data=wanted.data, features="mel", jobs=1))
+    assert not extract(
+        FeaturesCommand(
+            dataset=wanted.dataset, data=wanted.data, features="mel", jobs=1
+        )
+    )
     return run.execute(wanted)
 
 
@@ -49,16 +67,28 @@ def trained(tmp_path_factory):
     (root / "audio").mkdir()
     (root / "tables").mkdir()
     for take in range(6):
-        parts = SILENCE, sound("hiss", take, 2), SILENCE, SILENCE, sound("tone", take, 1.5), SILENCE, SILENCE
+        parts = (
+            SILENCE,
+            sound("hiss", take, 2),
+            SILENCE,
+            SILENCE,
+            sound("tone", take, 1.5),
+            SILENCE,
+            SILENCE,
+        )
         recording = np.concatenate(parts)[: 8 * RATE]
-        soundfile.write(root / "audio" / f"{take}.wav", recording, RATE, subtype="FLOAT")
+        soundfile.write(
+            root / "audio" / f"{take}.wav", recording, RATE, subtype="FLOAT"
+        )
         (root / "tables" / f"{take}.txt").write_text("1\t3\thiss\n5\t6.5\ttone\n")
     return train(root, root / "audio")
 
 
 @pytest.fixture
 def folder(trained):
-    """The folder with the recordings, their tables, the dataset of windows and the run."""
+    """The folder with the recordings, their tables, the dataset of windows and the
+    run.
+    """
     return trained.path.parents[2]
 
 
@@ -68,29 +98,46 @@ def test_the_run_says_that_its_clips_are_windows_and_which_thresholds_are_best(t
     rows = trained.predictions()
     assert list(rows)[6:8] == ["start", "end"]
     assert (rows["end"] - rows["start"] == 1).all()
-    assert rows["clip_id"].equals(rows["group"] + "@" + rows["start"].map("{:g}".format))
+    assert rows["clip_id"].equals(
+        rows["group"] + "@" + rows["start"].map("{:g}".format)
+    )
 
 
 def test_thresholds_of_windows_are_fitted_to_validation_clips_if_there_are_any(folder):
     validated = run.execute(options(folder, runs=folder / "validated", val="group"))
     probabilities, targets = validated.answers(split="val")
     fitted = validated.calibration()
-    expected = fit_thresholds(np.eye(3, dtype=bool)[targets], scaled(probabilities, fitted.temperature))
+    expected = fit_thresholds(
+        np.eye(3, dtype=bool)[targets], scaled(probabilities, fitted.temperature)
+    )
     assert [*fitted.thresholds.values()] == expected.tolist()
 
 
 def test_training_leads_to_detections(folder, trained, capsys):
     run.run(options(folder))
-    assert f"then: make predict AUDIO=FOLDER RUN=farm/{trained.name} DATA=" in capsys.readouterr().out
+    assert (
+        f"then: make predict AUDIO=FOLDER RUN=farm/{trained.name} DATA="
+        in capsys.readouterr().out
+    )
 
 
-def test_predict_takes_windows_of_the_same_length_a_quarter_apart(folder, trained, tmp_path, capsys):
-    given = {"audio": folder / "audio", "tables": folder / "tables", "reports": tmp_path}
+def test_predict_takes_windows_of_the_same_length_a_quarter_apart(
+    folder, trained, tmp_path, capsys
+):
+    given = {
+        "audio": folder / "audio",
+        "tables": folder / "tables",
+        "reports": tmp_path,
+    }
     found = fs.detections(**given, run=str(trained.path), threads=1)
     rows = pd.read_csv(tmp_path / "farm" / "timelines" / "0.csv")
     assert rows["start"].tolist() == np.arange(0, 7.1, 0.25).tolist()
     scores = pd.read_csv(tmp_path / "farm" / "scores.csv", index_col="label")
-    assert scores.loc["hiss", ["events", "event_recall", "best_f1_iou"]].tolist() == [6, 1, 1]
+    assert scores.loc["hiss", ["events", "event_recall", "best_f1_iou"]].tolist() == [
+        6,
+        1,
+        1,
+    ]
     capsys.readouterr()
     assert ask(trained, **given) == 0
     shown = capsys.readouterr().out
@@ -105,10 +152,14 @@ def test_test_clips_are_the_windows_of_their_recordings(trained, capsys):
     assert "at most: the same" in capsys.readouterr().err
 
 
-def test_a_silence_gate_withholds_detections_of_tags_and_low_thresholds_are_named(folder, tmp_path, capsys):
+def test_a_silence_gate_withholds_detections_of_tags_and_low_thresholds_are_named(
+    folder, tmp_path, capsys
+):
     (tmp_path / "tables").mkdir()
     for table in (folder / "tables").iterdir():
-        (tmp_path / "tables" / table.name).write_text(f"{table.read_text()}2.5\t3\ttone\n")
+        (tmp_path / "tables" / table.name).write_text(
+            f"{table.read_text()}2.5\t3\ttone\n"
+        )
     tagged = train(tmp_path, folder / "audio", "tags")
     assert tagged.tags
     given = {"audio": folder / "audio" / "0.wav", "reports": tmp_path}
@@ -121,12 +172,17 @@ def test_a_silence_gate_withholds_detections_of_tags_and_low_thresholds_are_name
     run_folder.write_config(tagged.path, replace(tagged.training, calibration=low))
     capsys.readouterr()
     assert ask(tagged, **given) == 0
-    assert "may give false alarms: tone 0.05; THRESHOLD=0.5 sets others" in capsys.readouterr().err
+    assert (
+        "may give false alarms: tone 0.05; THRESHOLD=0.5 sets others"
+        in capsys.readouterr().err
+    )
 
 
 def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(folder):
     page = build(AnalysisOptions(dataset="farm", **within(folder))).page.read_text()
-    scores = pd.read_csv(folder / "reports" / "farm" / "tables" / "detections.csv", index_col="label")
+    scores = pd.read_csv(
+        folder / "reports" / "farm" / "tables" / "detections.csv", index_col="label"
+    )
     assert scores["events"].tolist() == [6, 6, 12]
     whole = scores.loc["all classes"]
     assert whole["window_f1"] > 0.9 and whole["event_recall"] > 0.9

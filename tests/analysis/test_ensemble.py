@@ -19,7 +19,9 @@ GROUP = NONE | {"val": "group"}
 def combined(runs, folder):
     """The ensemble of these runs, written and read."""
     written = write_ensemble([run.folders[0] for run in runs], folder)
-    return next(run for run in load_runs(find(folder)).runs if run.folders[0] == written)
+    return next(
+        run for run in load_runs(find(folder)).runs if run.folders[0] == written
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def combined(runs, folder):
         (GROUP, NONE | {"val": "next"}, {"last": ("best", "best")}, 3),
     ],
 )
-def test_an_ensemble_is_the_mean_of_the_epochs_that_count_and_ranks_with_runs_of_its_protocol(
+def test_an_ensemble_averages_epochs_that_count_and_ranks_with_runs_of_its_protocol(
     made, tmp_path, first, second, averaged, ranked
 ):
     runs = made(MadeRun(**first), MadeRun(features="zcr+chroma", **second)).runs
@@ -55,7 +57,9 @@ def test_the_same_members_write_the_same_folder(made, tmp_path):
     first = combined(runs[:2], tmp_path)
     file = first.folders[0].fold(1) / "predictions.csv"
     content = file.read_bytes()
-    assert combined(runs[:2], tmp_path).name == first.name and file.read_bytes() == content
+    assert (
+        combined(runs[:2], tmp_path).name == first.name and file.read_bytes() == content
+    )
     assert combined(runs[1:], tmp_path).name != first.name
 
 
@@ -63,18 +67,24 @@ def test_ensembles_of_further_seeds_are_one_row(made, tmp_path):
     runs = made(*of_sets(2, mel=0.7, zcr=0.7)).runs
     for seed in (0, 1):
         write_ensemble([run.folders[seed] for run in runs], tmp_path)
-    found = [run.seeds for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"]
+    found = [
+        run.seeds for run in load_runs(find(tmp_path)).runs if run.model == "ensemble"
+    ]
     assert found == [(0, 1)]
 
 
 def test_an_ensemble_is_asked_for_by_names(made, tmp_path):
     made(MadeRun(), MadeRun(features="zcr"))
-    asked = AnalysisOptions(runs=tmp_path, dataset="made", ensemble=("mel-resnet18", "zcr-res"))
+    asked = AnalysisOptions(
+        runs=tmp_path, dataset="made", ensemble=("mel-resnet18", "zcr-res")
+    )
     config = requested_ensemble(asked).config
     assert config.members == ("mel-resnet18", "zcr-resnet18")
     assert "selected on the test folds" in config.note
     with refused("did you mean 'mel-resnet18'"):
-        requested_ensemble(replace(asked, ensemble=("mell-resnet18", "zcr-res"), dataset=""))
+        requested_ensemble(
+            replace(asked, ensemble=("mell-resnet18", "zcr-res"), dataset="")
+        )
 
 
 def test_runs_that_cannot_form_an_ensemble_say_why(made, tmp_path):

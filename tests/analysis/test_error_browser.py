@@ -16,14 +16,21 @@ def test_top_gives_places_in_the_order_shown_and_rounded_percentages():
 
 def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
     seeds = MadeRun(skill=0.9), MadeRun(skill=0.6, seed=1)
-    runs = made(*seeds, MadeRun(features="mfcc"), MadeRun(features="rms", folds=(1, 2))).runs
+    runs = made(
+        *seeds, MadeRun(features="mfcc"), MadeRun(features="rms", folds=(1, 2))
+    ).runs
     wrong = 1 - (runs[0].correct + runs[1].correct) / 2
     clips = error_browser.clip_difficulty(runs[:2])
     assert clips["wrong"].tolist() == sorted(wrong, reverse=True)
     assert clips["wrong"][runs[0].clip_ids].tolist() == wrong.tolist()
     hardest = clips.index[0]
     data = error_browser.browser_data(runs, clips, [], {hardest: "x.wav"})
-    tested = {"mel-resnet18": 0, "mel-resnet18-s1": 0, "mfcc-resnet18": 0, "rms-resnet18": 1}
+    tested = {
+        "mel-resnet18": 0,
+        "mel-resnet18-s1": 0,
+        "mfcc-resnet18": 0,
+        "rms-resnet18": 1,
+    }
     assert {run["name"]: run["test_set"] for run in data["runs"]} == tested
     assert [(view["name"], view["runs"]) for view in data["views"]] == [
         ("mel-resnet18, all 2 seeds", [0, 1]),
@@ -33,8 +40,18 @@ def test_runs_on_the_same_clips_share_a_test_set_and_seeds_a_view(made):
         ("rms-resnet18", [3]),
     ]
     first = data["test_sets"][0]
-    assert [data["clips"][place]["id"] for place in first["clips"]] == runs[0].clip_ids.tolist()
-    assert first["target"] == runs[0].target.tolist() and first["folds"] == runs[0].folds.tolist()
-    hits = [sum(row[0] == true for row, true in zip(run["top"], first["target"])) for run in data["runs"]]
+    assert [data["clips"][place]["id"] for place in first["clips"]] == runs[
+        0
+    ].clip_ids.tolist()
+    assert (
+        first["target"] == runs[0].target.tolist()
+        and first["folds"] == runs[0].folds.tolist()
+    )
+    hits = [
+        sum(row[0] == true for row, true in zip(run["top"], first["target"]))
+        for run in data["runs"]
+    ]
     assert hits[:3] == [360, 240, 280]
-    assert [clip["link"] for clip in data["clips"] if clip["id"] == hardest] == ["x.wav"]
+    assert [clip["link"] for clip in data["clips"] if clip["id"] == hardest] == [
+        "x.wav"
+    ]

@@ -1,4 +1,5 @@
-"""Reports on equal runs rarely claim a difference, and a difference of the detectable size is found.
+"""Reports on equal runs rarely claim a difference, and a difference of the detectable
+size is found.
 
 `bench.false_claims` draws more reports.
 """
@@ -12,15 +13,24 @@ from tests.analysis.simulated import claims, simulated_runs
 
 
 @pytest.mark.parametrize(("runs", "clips", "named"), [(5, 200, False), (2, 100, True)])
-def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty(runs, clips, named):
+def test_reports_of_equal_runs_claim_anything_in_at_most_one_of_twenty(
+    runs, clips, named
+):
     rng = np.random.default_rng(runs)
-    said = [claims(simulated_runs(runs, clips, 5, rng), named=named).any for _ in range(40)]
+    said = [
+        claims(simulated_runs(runs, clips, 5, rng), named=named).any for _ in range(40)
+    ]
     assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
 
 
 def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
     rng = np.random.default_rng(2)
-    shown = np.mean([claims(simulated_runs(3, 400, 10, rng, 0.02)).detectable for _ in range(10)])
+    shown = np.mean(
+        [claims(simulated_runs(3, 400, 10, rng, 0.02)).detectable for _ in range(10)]
+    )
     assert 0.05 < shown < 0.1
-    found = [claims(simulated_runs(3, 400, 10, rng, -shown, different="mel")).worse for _ in range(40)]
+    found = [
+        claims(simulated_runs(3, 400, 10, rng, -shown, different="mel")).worse
+        for _ in range(40)
+    ]
     assert stats.binomtest(sum(found), 40, 0.8).pvalue > 0.01

@@ -1,4 +1,6 @@
-"""Figures draw into the axes that they are given, with the right numbers; the writer makes their files."""
+"""Figures draw into the axes that they are given, with the right numbers; the writer
+makes their files.
+"""
 
 import re
 
@@ -24,7 +26,13 @@ FEATURE_MAP = RNG.normal(size=(8, 20))
 MODULATIONS = np.array([0.5, 1, 2, 4, 8, 16])  # Hz, not equally far apart
 TABLE = pd.DataFrame(RNG.random((4, 3)), CLASSES, NAMES)
 HISTORY = {
-    fold: pd.DataFrame({"epoch": [1, 2], "train_loss": [1.0, 3], "test_accuracy": [0.5, 0.7 + fold / 10]})
+    fold: pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            "train_loss": [1.0, 3],
+            "test_accuracy": [0.5, 0.7 + fold / 10],
+        }
+    )
     for fold in (1, 2)
 }
 INTERVALS = {
@@ -39,13 +47,19 @@ INTERVALS = {
     )
 }
 MODELS = ["resnet18", "texture"]
-SETS = pd.DataFrame({"size": [1, 2], "features": NAMES[:2], "accuracy": [0.7, 0.8], "milliseconds": 3.0})
+SETS = pd.DataFrame(
+    {"size": [1, 2], "features": NAMES[:2], "accuracy": [0.7, 0.8], "milliseconds": 3.0}
+)
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
 EXAMPLES = {
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "accuracy_heat_map": {
-        "accuracy": pd.DataFrame([[0.8, np.nan], [0.7, 0.9], [0.2, 0.3]], NAMES, MODELS),
-        "deviation": pd.DataFrame([[0.01, np.nan], [np.nan, 0.02], [0.1, 0.1]], NAMES, MODELS),
+        "accuracy": pd.DataFrame(
+            [[0.8, np.nan], [0.7, 0.9], [0.2, 0.3]], NAMES, MODELS
+        ),
+        "deviation": pd.DataFrame(
+            [[0.01, np.nan], [np.nan, 0.02], [0.1, 0.1]], NAMES, MODELS
+        ),
     },
     "precision_recall": {
         "target": RNG.random((60, 12)) < 0.3,
@@ -53,21 +67,34 @@ EXAMPLES = {
         "classes": MANY[:12],
     },
     "augmentations": {
-        "pairs": [("noise", FEATURE_MAP, FEATURE_MAP + 1), ("crop", FEATURE_MAP, FEATURE_MAP[2:])]
+        "pairs": [
+            ("noise", FEATURE_MAP, FEATURE_MAP + 1),
+            ("crop", FEATURE_MAP, FEATURE_MAP[2:]),
+        ]
     },
     "channel_importance": {"loss": TABLE - 0.5},
     "importance": INTERVALS,
     "importance_by_class": {
-        "classes": PAIRS.assign(mean=[0.25, -0.25, 10.25] * 3, significant=True).set_axis(
-            ["class", "feature", "mean", "significant"], axis=1
+        "classes": (
+            PAIRS.assign(mean=[0.25, -0.25, 10.25] * 3, significant=True).set_axis(
+                ["class", "feature", "mean", "significant"], axis=1
+            )
         )
     },
-    "importance_redundancy": {"pairs": PAIRS.assign(cka=0.5, interaction=[np.nan, *[-0.2] * 8])},
+    "importance_redundancy": {
+        "pairs": PAIRS.assign(cka=0.5, interaction=[np.nan, *[-0.2] * 8])
+    },
     "importance_sets": {"sets": SETS.assign(milliseconds=np.nan)},
     "importance_accuracy": {
         "sets": SETS,
         "recordings": pd.DataFrame(
-            {"share": [1.0, 2.0], "recordings": [30.0, 60.0], "accuracy": 0.8, "low": 0.7, "high": 0.9}
+            {
+                "share": [1.0, 2.0],
+                "recordings": [30.0, 60.0],
+                "accuracy": 0.8,
+                "low": 0.7,
+                "high": 0.9,
+            }
         ),
     },
     "class_means": {"means": TABLE, "row_unit": "Hz"},
@@ -78,17 +105,40 @@ EXAMPLES = {
     },
     "gallery": {
         "features": [
-            FeatureMap("mel", FEATURE_MAP, np.linspace(0, 8000, 8), "Hz", np.linspace(0, 5, 20)),
-            FeatureMap("rms", FEATURE_MAP[:1], np.zeros(1), "index", np.linspace(0, 5, 20), "amplitude"),
-            FeatureMap("embedding", FEATURE_MAP[:, :1], np.arange(8.0), "index", np.zeros(1)),
-            FeatureMap("modulation", FEATURE_MAP[:, :6], np.arange(8.0), "Hz", MODULATIONS, "dB", "Hz"),
+            FeatureMap(
+                "mel", FEATURE_MAP, np.linspace(0, 8000, 8), "Hz", np.linspace(0, 5, 20)
+            ),
+            FeatureMap(
+                "rms",
+                FEATURE_MAP[:1],
+                np.zeros(1),
+                "index",
+                np.linspace(0, 5, 20),
+                "amplitude",
+            ),
+            FeatureMap(
+                "embedding", FEATURE_MAP[:, :1], np.arange(8.0), "index", np.zeros(1)
+            ),
+            FeatureMap(
+                "modulation",
+                FEATURE_MAP[:, :6],
+                np.arange(8.0),
+                "Hz",
+                MODULATIONS,
+                "dB",
+                "Hz",
+            ),
         ]
     },
     "intervals": INTERVALS,
     "learning_curves": {"history": HISTORY},
     "time_line": {
-        "events": pd.DataFrame({"start": [1.0, 4.0], "end": [2.0, 4.1], "label": CLASSES[:2]}),
-        "detections": pd.DataFrame({"start": [1.1], "end": [2.5], "label": CLASSES[2:3]}),
+        "events": pd.DataFrame(
+            {"start": [1.0, 4.0], "end": [2.0, 4.1], "label": CLASSES[:2]}
+        ),
+        "detections": pd.DataFrame(
+            {"start": [1.1], "end": [2.5], "label": CLASSES[2:3]}
+        ),
         "begin": 0.0,
         "end": 5.0,
     },
@@ -98,7 +148,9 @@ EXAMPLES = {
     },
     "recall_by_set": {
         "recall": pd.DataFrame(
-            [[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]], NAMES, CLASSES
+            [[0.2, 1, 0.5, np.nan], [0.9, 0, 0.5, np.nan], [0, 0, 0.6, np.nan]],
+            NAMES,
+            CLASSES,
         ),
     },
     "reliability": {
@@ -107,7 +159,11 @@ EXAMPLES = {
         "clips": np.array([9, 10, 40]),
     },
     "sample_predictions": {
-        "samples": [SamplePrediction("wrong", "1-2-A", FEATURE_MAP, 5, "dog", (("犬", 0.6), ("dog", 0.3)))],
+        "samples": [
+            SamplePrediction(
+                "wrong", "1-2-A", FEATURE_MAP, 5, "dog", (("犬", 0.6), ("dog", 0.3))
+            )
+        ],
     },
     "separability": {"accuracy": TABLE.loc["dog"]},
 }
@@ -151,31 +207,50 @@ def test_a_figure_draws_into_its_axes_at_a_papers_width_with_no_small_text(name,
         axes = canvas.add_subplot()
         assert FIGURES[name].draw(axes, **data) is axes
         canvas.draw_without_rendering()
-        written = [text for text in canvas.findobj(Text) if text.get_text().strip() and text.get_visible()]
+        written = [
+            text
+            for text in canvas.findobj(Text)
+            if text.get_text().strip() and text.get_visible()
+        ]
     assert axes.has_data() or axes.child_axes
     assert written and min(text.get_fontsize() for text in written) >= 8
 
 
 def test_a_confusion_matrix_says_rates_or_counts_and_outlines_categories():
     assert texts(drawn("confusion_matrix").texts) == ["3", "1", "2", "1", "5"]
-    assert texts(drawn("confusion_matrix", rates=True).texts) == ["75", "25", "100", "17", "83"]
+    assert texts(drawn("confusion_matrix", rates=True).texts) == [
+        "75",
+        "25",
+        "100",
+        "17",
+        "83",
+    ]
     assert len(drawn("confusion_matrix", categories=["a", "a", "b", ""]).patches) == 1
-    seeds = drawn("confusion_matrix", counts=np.array([[2.5, 0.5], [0, 3]]), classes=["a", "b"])
+    seeds = drawn(
+        "confusion_matrix", counts=np.array([[2.5, 0.5], [0, 3]]), classes=["a", "b"]
+    )
     assert texts(seeds.texts) == ["2.5", "0.5", "3"]
 
 
-def test_a_confusion_matrix_of_many_classes_names_those_with_errors_and_sums_the_others():
+def test_a_confusion_matrix_of_many_classes_names_those_with_errors_and_sums_others():
     counts = np.diag(np.full(30, 9))
     counts[3, 28] = 4
     axes = drawn("confusion_matrix", counts=counts, classes=MANY[:30])
     names = texts(axes.get_xticklabels())
-    assert len(names) == 21 and {MANY[3], MANY[28]} < set(names) and names[-1] == "10 other classes"
+    assert (
+        len(names) == 21
+        and {MANY[3], MANY[28]} < set(names)
+        and names[-1] == "10 other classes"
+    )
     cells = texts(axes.texts)
     assert (cells.count("9"), cells.count("4"), cells[-1]) == (20, 1, "90")
 
 
 def test_recall_is_of_the_best_set_and_of_the_others_its_differences():
-    assert " ".join(texts(drawn("recall_by_set").texts)) == "20 100 50 +70 −100 · −20 −100 +10"
+    assert (
+        " ".join(texts(drawn("recall_by_set").texts))
+        == "20 100 50 +70 −100 · −20 −100 +10"
+    )
     recall = np.tile(RNG.random((1, 30)), (3, 1))
     recall[1, 5:25], recall[::2, 5:25] = 0.0, 0.5
     most = drawn("recall_by_set", recall=pd.DataFrame(recall, NAMES, MANY[:30]))
@@ -189,13 +264,23 @@ def test_differences_stand_by_size_and_what_is_not_clear_is_hollow():
     assert filled.get_xdata().tolist() == [2, 1] and hollow.get_xdata().tolist() == [3]
     assert hollow.get_markerfacecolor() == PAPER
     by_set = drawn("accuracy_by_set")
-    assert by_set.lines[0].get_xdata() == [25, 25] and by_set.lines[2].get_xdata().tolist() == [3]
+    assert by_set.lines[0].get_xdata() == [25, 25] and by_set.lines[
+        2
+    ].get_xdata().tolist() == [3]
 
 
 def test_a_heat_map_leaves_out_what_was_not_trained_and_marks_the_best():
     axes = drawn("accuracy_heat_map")
-    assert texts(axes.texts) == ["80.0 ± 1.0", "70.0", "90.0 ± 2.0", "20.0 ± 10.0", "30.0 ± 10.0"]
-    assert texts(text for text in axes.texts if text.get_weight() == "bold") == ["90.0 ± 2.0"]
+    assert texts(axes.texts) == [
+        "80.0 ± 1.0",
+        "70.0",
+        "90.0 ± 2.0",
+        "20.0 ± 10.0",
+        "30.0 ± 10.0",
+    ]
+    assert texts(text for text in axes.texts if text.get_weight() == "bold") == [
+        "90.0 ± 2.0"
+    ]
 
 
 def test_curves_are_means_over_folds_and_named():
@@ -214,44 +299,74 @@ def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies():
 
 def test_text_has_the_contrast_that_readers_need_on_every_shade():
     def luminance(colour):
-        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour)]
+        linear = [
+            v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4
+            for v in to_rgb(colour)
+        ]
         return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
-    for shades in (drawing.GREYS, drawing.ERRORS, drawing.RATES, colormaps[drawing.SIGNED]):
+    for shades in (
+        drawing.GREYS,
+        drawing.ERRORS,
+        drawing.RATES,
+        colormaps[drawing.SIGNED],
+    ):
         for value in np.linspace(0, 1, 30):
             background = shades(value)
-            dark, light = sorted(map(luminance, (background, drawing.text_on(np.array(background)))))
+            dark, light = sorted(
+                map(luminance, (background, drawing.text_on(np.array(background))))
+            )
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_a_figure_stands_in_a_page_in_its_colours_with_ids_of_its_own(tmp_path):
     writer = FigureWriter(tmp_path)
-    saved = writer.submit("confusion_matrix", "mel.confusion", **EXAMPLES["confusion_matrix"])
-    other = writer.submit("confusion_matrix", "rms.confusion", **EXAMPLES["confusion_matrix"])
+    saved = writer.submit(
+        "confusion_matrix", "mel.confusion", **EXAMPLES["confusion_matrix"]
+    )
+    other = writer.submit(
+        "confusion_matrix", "rms.confusion", **EXAMPLES["confusion_matrix"]
+    )
     image = writer.submit("gallery", **EXAMPLES["gallery"])
     writer.close()
     assert [saved.files, image.files] == [
         (tmp_path / "figures" / name,) for name in ("mel.confusion.svg", "gallery.webp")
     ]
-    assert all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬")) and "<b>" not in saved.html
-    own, others = (set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other))
+    assert (
+        all(text in saved.html for text in ("var(--ink)", "&lt;b&gt;", "犬"))
+        and "<b>" not in saved.html
+    )
+    own, others = (
+        set(re.findall(r' id="([^"]+)"', figure.html)) for figure in (saved, other)
+    )
     assert own and not own & others
     assert set(re.findall(r'(?:url\(|href=")#([^")]+)', saved.html)) <= own
     assert image.html.startswith("<img") and "data:image/webp;base64," in image.html
 
 
-def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_text(tmp_path):
+def test_papers_get_pdf_with_truetype_fonts_and_png_as_wide_as_a_column_and_the_text(
+    tmp_path,
+):
     writer = FigureWriter(tmp_path, paper=True)
     writer.submit("learning_curves", **EXAMPLES["learning_curves"])
     writer.close()
     folder = tmp_path / "figures"
     content = (folder / "learning_curves.pdf").read_bytes()
-    assert content.startswith(b"%PDF") and b"/CIDFontType2" in content and b"/Type3" not in content
-    widths = [imread(folder / f"learning_curves-{name}.png").shape[1] for name in ("85mm", "175mm")]
+    assert (
+        content.startswith(b"%PDF")
+        and b"/CIDFontType2" in content
+        and b"/Type3" not in content
+    )
+    widths = [
+        imread(folder / f"learning_curves-{name}.png").shape[1]
+        for name in ("85mm", "175mm")
+    ]
     assert widths == pytest.approx([85 / 25.4 * 300, 175 / 25.4 * 300], abs=1)
 
 
-def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_drawn_again(tmp_path):
+def test_the_same_data_gives_the_same_file_and_changed_and_missing_ones_are_drawn_again(
+    tmp_path,
+):
     def written(kept, **given):
         writer = FigureWriter(tmp_path, {"intervals": kept})
         saved = writer.submit("intervals", **INTERVALS | given)

@@ -1,4 +1,6 @@
-"""The findings of a report: threats, members, tables. `test_page` and `tests.golden` compare the rest."""
+"""The findings of a report: threats, members, tables. `test_page` and `tests.golden`
+compare the rest.
+"""
 
 from dataclasses import replace
 
@@ -15,17 +17,26 @@ from tests.run_configs import rewrite
 def test_uneven_classes_threaten_the_accuracy(hand_run):
     """The run predicts dog for every clip, which is right for 79 of 100."""
     labels = ["dog"] * 79 + ["rain"] * 21
-    rows = [(f"c{n:03d}", f"g{n}", n % 5 + 1, label, [0.9, 0.1]) for n, label in enumerate(labels)]
+    rows = [
+        (f"c{n:03d}", f"g{n}", n % 5 + 1, label, [0.9, 0.1])
+        for n, label in enumerate(labels)
+    ]
     found = findings(Results([hand_run("mel", ["dog", "rain"], rows)], []))
     assert found.threats == [Threat("uneven", 21, 79)]
-    assert (found.state, found.chance, found.chance_p) == ("chance", pytest.approx(0.79), 1)
+    assert (found.state, found.chance, found.chance_p) == (
+        "chance",
+        pytest.approx(0.79),
+        1,
+    )
 
 
 def test_unequal_recordings_are_counted_by_their_effective_number(made):
     (run,) = made(MadeRun(), clips=100).runs
     groups = [f"long{n // 20}" if n < 60 else f"short{n}" for n in range(100)]
     found = findings(Results([replace(run, groups=np.array(groups))], []))
-    assert found.threats == [Threat("unequal recordings", round(100**2 / (3 * 400 + 40)), 43)]
+    assert found.threats == [
+        Threat("unequal recordings", round(100**2 / (3 * 400 + 40)), 43)
+    ]
 
 
 def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
@@ -36,8 +47,12 @@ def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
     right = run.labels.astype(np.float32)
     write_predictions(folder.fold(2), rows, right, run.classes, "resnet18")
     lacking = load_runs([folder])
-    assert {*lacking.runs[0].members} == {"resnet18"} and "texture" in lacking.problems[0].text
-    write_predictions(folder.fold(2), rows, np.roll(right, 1, axis=1), run.classes, "texture")
+    assert {*lacking.runs[0].members} == {"resnet18"} and "texture" in lacking.problems[
+        0
+    ].text
+    write_predictions(
+        folder.fold(2), rows, np.roll(right, 1, axis=1), run.classes, "texture"
+    )
     found = findings(load_runs([folder]))
     assert found.best["members"] == {"resnet18": 1, "texture": 0}
     assert found.tables["members"]["member"].tolist() == ["resnet18", "texture"]
@@ -46,11 +61,24 @@ def test_members_of_a_trained_ensemble_have_scores_of_their_own(made):
 def test_every_table_that_has_rows(made):
     runs = [*of_sets(mel=0.8, zcr=0.5), MadeRun(augment="none", skill=0.6)]
     found = findings(made(*runs, MadeRun(features="rms", folds=(1,)), dataset="esc10"))
-    of_runs = {f"{run.name}.{name}" for run in found.runs for name in ("classes", "confused")}
+    of_runs = {
+        f"{run.name}.{name}" for run in found.runs for name in ("classes", "confused")
+    }
     assert found.tables.keys() - of_runs == {
-        *("comparison", "metrics", "runs", "recall_by_class", "ablations", "literature"),
+        *(
+            "comparison",
+            "metrics",
+            "runs",
+            "recall_by_class",
+            "ablations",
+            "literature",
+        ),
     }
     comparison = found.tables["comparison"]
-    assert comparison["verdict"].tolist() == ["best", *["clearly worse"] * 2, "not compared"]
+    assert comparison["verdict"].tolist() == [
+        "best",
+        *["clearly worse"] * 2,
+        "not compared",
+    ]
     assert comparison["reason"].tolist() == ["", "", "", "folds"]
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]

@@ -11,12 +11,20 @@ def panels_of(results):
 
 
 def test_a_panel_a_model_the_best_first_and_labels_that_say_as_much_as_is_needed(made):
-    runs = [*of_sets(mel=0.7, mfcc=0.8), MadeRun(skill=0.9, model="cnn4"), MadeRun(skill=0.6, augment="none")]
+    runs = [
+        *of_sets(mel=0.7, mfcc=0.8),
+        MadeRun(skill=0.9, model="cnn4"),
+        MadeRun(skill=0.6, augment="none"),
+    ]
     panels = panels_of(made(*runs))
     labels = ["all", "cnn4", "resnet18, augment default", "resnet18, augment none"]
     assert list(panels) == labels
     assert [row["features"] for row in panels[labels[2]]] == ["mfcc", "mel"]
-    more = panels_of(made(*runs, MadeRun(features="mfcc", skill=0.85, model="cnn4"), *of_sets(rms=0.5)))
+    more = panels_of(
+        made(
+            *runs, MadeRun(features="mfcc", skill=0.85, model="cnn4"), *of_sets(rms=0.5)
+        )
+    )
     assert list(more)[::3] == ["cnn4", "all"]  # another run is in the best run's panel
     assert [row["label"] for row in more["all"]] == [
         *("mel (cnn4)", "mfcc (cnn4)", "mfcc (resnet18)"),
@@ -29,7 +37,9 @@ def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
     counts = tables.confusion_counts(run)
     shown = classes_shown(counts)
     mistake = common_mistake(run)
-    assert {mistake["true"], mistake["predicted"]} <= {run.classes[place] for place in shown}
+    assert {mistake["true"], mistake["predicted"]} <= {
+        run.classes[place] for place in shown
+    }
     assert len(shown) == 12 and shown == sorted(shown)
     assert classes_shown(counts[:5, :5]) == [0, 1, 2, 3, 4]
 

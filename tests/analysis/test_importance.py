@@ -1,4 +1,6 @@
-"""Importance: the tables and the page show the contributions that were put into a folder."""
+"""Importance: the tables and the page show the contributions that were put into a
+folder.
+"""
 
 import itertools
 import json
@@ -23,32 +25,52 @@ CLASSES = ["dog", "rain"]
 CLIPS, RECORDINGS = 120, 40
 
 
-def made_folder(runs, name="importance-linear-0", *, wrong=(0.45, 0.4, 0.35), **changed):
+def made_folder(
+    runs, name="importance-linear-0", *, wrong=(0.45, 0.4, 0.35), **changed
+):
     """`loud` is worth 1 nat to clips of rain, `soft` 0.1 to all, `noise` nothing.
 
-    `wrong` are the shares of mistakes if an eighth, a quarter, a half of the recordings are trained on.
+    `wrong` are the shares of mistakes if an eighth, a quarter, a half of the recordings
+    are trained on.
     """
     rng = np.random.default_rng(0)
     path = runs / "made" / name
     path.mkdir(parents=True)
     groups = np.arange(CLIPS) % RECORDINGS
     target = np.array(CLASSES)[groups % 2]
-    clips = pd.DataFrame({"clip_id": [f"clip{n}" for n in range(CLIPS)], "group": groups})
-    clips.assign(fold=1 + groups % 5, target=target).to_csv(path / "clips.csv", index=False)
+    clips = pd.DataFrame(
+        {"clip_id": [f"clip{n}" for n in range(CLIPS)], "group": groups}
+    )
+    clips.assign(fold=1 + groups % 5, target=target).to_csv(
+        path / "clips.csv", index=False
+    )
     noise = rng.normal(0, 0.02, size=(3, RECORDINGS))[:, groups]
-    gains = dict(zip(FEATURES, [(target == "rain") + noise[0], noise[1], 0.1 + noise[2]]))
+    gains = dict(
+        zip(FEATURES, [(target == "rain") + noise[0], noise[1], 0.1 + noise[2]])
+    )
     rows = {}
-    for names in itertools.chain(*(itertools.combinations(FEATURES, size) for size in range(4))):
+    for names in itertools.chain(
+        *(itertools.combinations(FEATURES, size) for size in range(4))
+    ):
         hits = np.arange(CLIPS) % 10 > 2 if "loud" in names else np.arange(CLIPS) % 2
-        rows[" ".join(names)] = np.exp(np.log(0.2) + sum(gains[name] for name in names)) + 0 * hits, hits * 1
+        rows[" ".join(names)] = (
+            np.exp(np.log(0.2) + sum(gains[name] for name in names)) + 0 * hits,
+            hits * 1,
+        )
     for part, share in zip(PARTS, wrong):
         fit = " ".join([*changed.get("features", FEATURES), part])
         rows[fit] = np.ones(CLIPS), (np.arange(CLIPS) >= share * CLIPS) * 1
-    lines = [[fit, score, *row] for fit, both in rows.items() for score, row in zip(SCORES, both)]
+    lines = [
+        [fit, score, *row]
+        for fit, both in rows.items()
+        for score, row in zip(SCORES, both)
+    ]
     scores = pd.DataFrame(lines, columns=["features", "score", *clips["clip_id"]])
     scores.to_csv(path / "scores.csv", index=False)
     costs = zip(FEATURES, (1, 2, 3))
-    extraction = {name: ExtractionCost(megabytes=1, seconds=CLIPS * cost) for name, cost in costs}
+    extraction = {
+        name: ExtractionCost(megabytes=1, seconds=CLIPS * cost) for name, cost in costs
+    }
     known = {"extraction": extraction, "clips": CLIPS, "classes": named(*CLASSES)}
     config = importance_config(*changed.pop("features", FEATURES), **known, **changed)
     (path / "importance.json").write_text(json.dumps(to_json(config)))
@@ -58,7 +80,9 @@ def made_folder(runs, name="importance-linear-0", *, wrong=(0.45, 0.4, 0.35), **
 def job_of(folder, reports):
     """The job and the options of a report on this folder."""
     given = {"runs": folder.path.parents[1], "data": reports, "reports": reports}
-    return ReportJob("made", (), None, reports / "reported", ()), AnalysisOptions(dataset="made", **given)
+    return ReportJob("made", (), None, reports / "reported", ()), AnalysisOptions(
+        dataset="made", **given
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +97,8 @@ def tables(folder):
 
 def test_the_table_has_each_number_with_its_interval_and_p(tables):
     table = tables["features"].set_index(["measure", "feature"])
-    for measure in ("shapley", "alone", "lost"):  # the features add up, so all three are the same
+    # the features add up, so all three are the same
+    for measure in ("shapley", "alone", "lost"):
         loud, noise, soft = (table.loc[measure, name] for name in FEATURES)
         assert loud["mean"] == pytest.approx(0.5, abs=0.02) and loud["p"] < 0.01
         assert soft["low"] < 0.1 < soft["high"] and soft["significant"]
@@ -96,7 +121,11 @@ def test_tags_have_a_row_a_label_and_the_sum_over_all_classes(tmp_path):
     clips.assign(target=several).to_csv(folder.path / "clips.csv", index=False)
     folder = ImportanceFolder(folder.path)
     table = importance_tables(folder)["classes"].set_index(["class", "feature"])
-    assert table.loc["dog", "loud"]["mean"] == table.loc["rain", "loud"]["mean"] == pytest.approx(2, abs=0.04)
+    assert (
+        table.loc["dog", "loud"]["mean"]
+        == table.loc["rain", "loud"]["mean"]
+        == pytest.approx(2, abs=0.04)
+    )
     page = build_report(*job_of(folder, tmp_path)).page.read_text()
     section = page.partition('<section id="importance"')[2].partition("</section>")[0]
     assert "points of mAP" in section
@@ -107,30 +136,45 @@ def test_the_best_set_of_each_size_has_its_cost(tables):
     table = tables["sets"]
     assert table["features"].tolist() == ["loud", "loud+soft", "loud+noise+soft"]
     assert table["milliseconds"].tolist() == [1000, 4000, 6000]
-    assert table["accuracy"].tolist() == pytest.approx([0.7] * 3) and table["share"].tolist() == [1, 1, 1]
+    assert table["accuracy"].tolist() == pytest.approx([0.7] * 3) and table[
+        "share"
+    ].tolist() == [1, 1, 1]
 
 
-def test_twice_the_recordings_are_predicted_only_by_a_power_law_that_fits(tables, tmp_path):
+def test_twice_the_recordings_are_predicted_only_by_a_power_law_that_fits(
+    tables, tmp_path
+):
     """The line through the logarithms of 0.45, 0.4, 0.35 and 0.3 goes on to 0.265."""
     curve = tables["recordings"]
     assert curve["recordings"].tolist() == [8, 16, 32, 64, 128]
-    assert curve["accuracy"].tolist() == pytest.approx([0.55, 0.6, 0.65, 0.7, 0.735], abs=1e-3)
-    assert ((curve["low"] < curve["accuracy"]) & (curve["accuracy"] < curve["high"])).all()
+    assert curve["accuracy"].tolist() == pytest.approx(
+        [0.55, 0.6, 0.65, 0.7, 0.735], abs=1e-3
+    )
+    assert (
+        (curve["low"] < curve["accuracy"]) & (curve["accuracy"] < curve["high"])
+    ).all()
     for number, wrong in enumerate(([0.3, 0.3, 0.1], [0.9, 0.1, 0.9])):
         other = importance_tables(made_folder(tmp_path / str(number), wrong=wrong))
         assert other["recordings"]["share"].max() == 1
 
 
 @pytest.mark.parametrize("recordings", [[7, 14, 28, 56], [10, 10, 20, 40]])
-def test_a_learning_curve_needs_eight_recordings_and_four_parts_that_differ(tmp_path, recordings):
+def test_a_learning_curve_needs_eight_recordings_and_four_parts_that_differ(
+    tmp_path, recordings
+):
     folder = made_folder(tmp_path, recordings=recordings)
     assert importance_tables(folder)["recordings"].empty
     built = build_report(*job_of(folder, tmp_path))
     page = built.page.read_text()
-    assert "A learning curve is left out" in page and 'id="figure-run-importance_5fsets"' in page
+    assert (
+        "A learning curve is left out" in page
+        and 'id="figure-run-importance_5fsets"' in page
+    )
 
 
-def test_the_call_with_all_classes_then_the_most_features_then_the_newest_is_shown(tmp_path):
+def test_the_call_with_all_classes_then_the_most_features_then_the_newest_is_shown(
+    tmp_path,
+):
     names = {"importance-texture-0": {"model": "texture"}, "importance-linear-1": {}}
     for age, (name, changed) in enumerate(names.items()):
         made_folder(tmp_path, name, **changed)
@@ -165,10 +209,13 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
     page = built.page.read_text()
     assert built.whole and page.count('<figure id="figure-run-importance') == 4
     assert "Twice the recordings would give about 74 %" in page
-    assert "loud</code>), gives 100 % of the accuracy that all 3 features" in " ".join(page.split())
+    assert "loud</code>), gives 100 % of the accuracy that all 3 features" in " ".join(
+        page.split()
+    )
     assert most_important(tables["features"]) == ("loud", "soft")
     before = inputs_hash(job, options)
     scores = folder.path / "scores.csv"
-    scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:-1]))  # the last line is missing
+    # the last line is missing
+    scores.write_text("".join(scores.read_text().splitlines(keepends=True)[:-1]))
     assert inputs_hash(job, options) != before
     assert not build_report(job, options).whole

@@ -14,7 +14,9 @@ from tests.run_configs import rewrite
 GIVEN = ("DATASET=made", "RUNS=elsewhere")
 SWEEP = "make sweep DATASET=made RUNS=elsewhere"
 THREE = "MODEL=resnet18 'SEED=0 1 2'"
-GREATEST = of_sets(3, mel_mfcc=0.9, mel=0.7, mel_mel_mel=0.6, chroma=0.5, mel_mfcc_chroma=0.6)
+GREATEST = of_sets(
+    3, mel_mfcc=0.9, mel=0.7, mel_mel_mel=0.6, chroma=0.5, mel_mfcc_chroma=0.6
+)
 CHANCE = of_sets(model="linear", mel=0.11, mfcc=0.1)
 TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
 
@@ -40,7 +42,8 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "each model is trained with its own words",
             [*of_sets(mel=0.9), *of_sets(model="cnn4", mfcc=0.7)],
             "seeds",
-            f"{SWEEP} FEATURES=mel {THREE} && {SWEEP} FEATURES=mfcc MODEL=cnn4 'SEED=0 1 2'",
+            f"{SWEEP} FEATURES=mel {THREE} && {SWEEP} FEATURES=mfcc MODEL=cnn4 'SEED=0"
+            " 1 2'",
         ),
         case(
             "a tie that recordings would decide gets no seeds",
@@ -91,7 +94,8 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "or with one that is extracted first",
             of_sets(mel=0.5),
             "combine",
-            f"make features DATASET=made FEATURES=mfcc && {SWEEP} 'FEATURES=mfcc mel+mfcc' MODEL=resnet18",
+            f"make features DATASET=made FEATURES=mfcc && {SWEEP} 'FEATURES=mfcc"
+            " mel+mfcc' MODEL=resnet18",
             frames={"mel": 9},
         ),
         case(
@@ -143,19 +147,27 @@ def case(meaning, runs, kind, command, clips=200, **situation):
     ],
 )
 def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):
-    assert proposed(made(*runs, clips=clips), **situation) == (command, kind) and say("next", kind)
+    assert proposed(made(*runs, clips=clips), **situation) == (command, kind) and say(
+        "next", kind
+    )
 
 
 @pytest.mark.parametrize(
     ("stored", "command"),
     [
-        ({"mel": 431, "rms": 431, "mfcc": 431}, "train DATASET=made RUNS=elsewhere FEATURES=mel+mfcc"),
+        (
+            {"mel": 431, "rms": 431, "mfcc": 431},
+            "train DATASET=made RUNS=elsewhere FEATURES=mel+mfcc",
+        ),
         ({"embedding": 1}, "train DATASET=made RUNS=elsewhere FEATURES=embedding"),
         ({"waveform": 220_500}, "features DATASET=made"),
     ],
 )
 def test_without_a_run_a_first_one_of_what_is_cached(stored, command):
-    assert next_command(Findings("none"), Situation(GIVEN, stored)) == (f"make {command}", "first")
+    assert next_command(Findings("none"), Situation(GIVEN, stored)) == (
+        f"make {command}",
+        "first",
+    )
 
 
 def test_an_ensemble_of_runs_is_never_trained(made, tmp_path):
@@ -170,5 +182,8 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
     for folder in both.folders:
         rewrite(folder, command=("FEATURES=mel", "MODEL=texture", "EPOCHS=3"))
     again = train_again(both, ["DATASET=a b"])
-    assert again == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texture EPOCHS=3 'SEED=0 1'"
+    assert (
+        again
+        == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texture EPOCHS=3 'SEED=0 1'"
+    )
     assert "MODEL=texture EPOCHS=3" in proposed(Results([both], []))[0]

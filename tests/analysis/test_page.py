@@ -1,6 +1,8 @@
-"""The sentences of a report, compared with a golden file, and texts that must not become markup.
+"""The sentences of a report, compared with a golden file, and texts that must not
+become markup.
 
-`python -m tests.analysis.test_page` writes the golden file anew: read its difference aloud before a commit.
+`python -m tests.analysis.test_page` writes the golden file anew: read its difference
+aloud before a commit.
 """
 
 import re
@@ -38,8 +40,12 @@ def scenarios(folder):
         "no run": facts(),
         "no run can be read": facts(problems=(Problem("mel", "cut", "damaged"),)),
         "one run": facts(mel),
-        "one run beside others": facts(mel, *[MadeRun(features=f, folds=(1,)) for f in ("rms", "zcr")]),
-        "a tie, with a control": facts(*of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)),
+        "one run beside others": facts(
+            mel, *[MadeRun(features=f, folds=(1,)) for f in ("rms", "zcr")]
+        ),
+        "a tie, with a control": facts(
+            *of_sets(mel_mfcc=0.85, mel=0.84, mel_mel=0.845, mfcc=0.8, zcr=0.3)
+        ),
         "a clear winner of several models": facts(
             *of_sets(mel_mfcc=0.9, mel=0.7), *of_sets(model="linear", mel=0.6)
         ),
@@ -48,7 +54,9 @@ def scenarios(folder):
         "few recordings": facts(*few, clips=(8, 2, 2)),
         "few speakers": facts(*few, clips=(8, 2, 2), groups="speaker"),
         "three seeds": facts(*of_sets(3, mel=0.8), *of_sets(rms=0.7)),
-        "two runs chosen with RUN=": facts(*of_sets(mel_mfcc=0.86, mel=0.83), named=True),
+        "two runs chosen with RUN=": facts(
+            *of_sets(mel_mfcc=0.86, mel=0.83), named=True
+        ),
         "threatened": facts(*of_sets(mel=0.9, rms=0.7), threats=THREATS),
     }
 
@@ -58,12 +66,25 @@ def words(folder):
     parts = []
     sentences = vars(page.environment().get_template("words.txt").module)["sentences"]
     for name, facts in scenarios(folder).items():
-        said = {"headline": page.say("headline", facts), "score": page.say("score", facts)}
-        said |= {f"threat {n}": page.say("threat", facts, threat) for n, threat in enumerate(facts.threats)}
-        said |= {heading: page.say(macro, facts) for heading, macro in sentences.items() if facts.best}
+        said = {
+            "headline": page.say("headline", facts),
+            "score": page.say("score", facts),
+        }
+        said |= {
+            f"threat {n}": page.say("threat", facts, threat)
+            for n, threat in enumerate(facts.threats)
+        }
+        said |= {
+            heading: page.say(macro, facts)
+            for heading, macro in sentences.items()
+            if facts.best
+        }
         of_best = ("method", "tested", "selected", "calibrated") if facts.best else ()
         said |= {macro: page.say(macro, facts) for macro in ("excluded", *of_best)}
-        parts.append(f"== {name}\n" + "".join(f"{key}: {text}\n" for key, text in said.items() if text))
+        parts.append(
+            f"== {name}\n"
+            + "".join(f"{key}: {text}\n" for key, text in said.items() if text)
+        )
     return "\n".join(parts)
 
 
@@ -73,7 +94,9 @@ def test_a_report_says_what_the_golden_file_says(tmp_path):
 
 def test_the_page_is_short_and_begins_with_the_answer(reported):
     html = reported.read_text()
-    text = unescape(re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL))
+    text = unescape(
+        re.sub(r"<(script|style|svg)\b.*?</\1>|<[^>]+>", " ", html, flags=re.DOTALL)
+    )
     assert len(text.split()) < 1800  # with every part opened
     assert html.count("<figure") <= 12
     assert html.index("</h1>") < html.index("Comparison</h2>")
@@ -86,12 +109,22 @@ def test_class_names_are_text_and_the_page_asks_for_nothing(reported):
 
 
 def test_numbers_lists_and_ids():
-    assert [page.CELLS["percent"](value) for value in (0.8765, float("nan"))] == ["87.7", "–"]
-    assert [page.CELLS["number"](value) for value in (31.0, 2.5, 0.25)] == ["31", "2.5", "0.3"]
+    assert [page.CELLS["percent"](value) for value in (0.8765, float("nan"))] == [
+        "87.7",
+        "–",
+    ]
+    assert [page.CELLS["number"](value) for value in (31.0, 2.5, 0.25)] == [
+        "31",
+        "2.5",
+        "0.3",
+    ]
     assert page.listed(["a"]) == "a" and page.listed(list("abcd")) == "a, b, c and d"
     assert page.listed(list("abcdef")) == "a, b, c and 3 more"
     assert page.slug("a+b") != page.slug("a b")
-    assert str(page.breakable("mel+mfcc <b>, +1.2 %")) == "mel+<wbr>mfcc &lt;b&gt;, +1.2\u00a0%"
+    assert (
+        str(page.breakable("mel+mfcc <b>, +1.2 %"))
+        == "mel+<wbr>mfcc &lt;b&gt;, +1.2\u00a0%"
+    )
     with pytest.raises(Exception, match="undefined"):
         page.render("page.html")
 

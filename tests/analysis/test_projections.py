@@ -14,7 +14,9 @@ def test_tsne_keeps_neighbours_as_scikit_learn_does():
     own = tsne_projection(components)
     theirs = TSNE(random_state=0).fit_transform(components)
     kept, reference = (trustworthiness(components, places) for places in (own, theirs))
-    assert kept > reference - 0.01 and kept > trustworthiness(components, pca_projection(components))
+    assert kept > reference - 0.01 and kept > trustworthiness(
+        components, pca_projection(components)
+    )
 
 
 @pytest.mark.parametrize("project", [pca_projection, tsne_projection])
@@ -22,7 +24,10 @@ def test_projections_keep_classes_together_and_are_repeatable(project):
     values, target = clips(10, count=60, classes=3)
     components = principal_components(standardised(values))
     places = project(components)
-    assert places.shape == (60, 2) and neighbour_accuracy(places, target, np.arange(60)) > 0.9
+    assert (
+        places.shape == (60, 2)
+        and neighbour_accuracy(places, target, np.arange(60)) > 0.9
+    )
     assert project(components) == pytest.approx(places)
 
 

@@ -1,4 +1,6 @@
-"""Runs that are comparable or not, their scores, chance, and the score of nested selection."""
+"""Runs that are comparable or not, their scores, chance, and the score of nested
+selection.
+"""
 
 from dataclasses import replace
 
@@ -27,7 +29,9 @@ def test_accuracy_is_the_mean_over_folds_of_unequal_size(hand_run):
     rows[9] = ("c9", "g9", 2, "rain", [0.9, 0.1])
     found = rank([hand_run("mel", ["dog", "rain"], rows)])
     assert found.accuracy.tolist() == [(1 + 0.5) / 2]
-    assert found.scores.sum() / found.unit == pytest.approx(0.75) and found.shares.sum() == pytest.approx(1)
+    assert found.scores.sum() / found.unit == pytest.approx(
+        0.75
+    ) and found.shares.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("clips", [400, 397])
@@ -44,7 +48,8 @@ def test_what_is_not_compared_has_a_reason(made):
         "dataset": {"dataset": "esc10"},
         "task": {"task": "categories"},
         "classes": {"classes": mel.classes[::-1]},
-        # The same predictions have another interval if clips belong to other recordings.
+        # The same predictions have another interval if clips belong to other
+        # recordings.
         "groups": {"groups": mel.clip_ids},
         "clips": {"clip_ids": np.sort(mel.groups)},
         "protocol": {"checkpoints": {"best": mel.probabilities}},
@@ -53,7 +58,9 @@ def test_what_is_not_compared_has_a_reason(made):
     others.append(replace(on_folds(mel, [1, 2]), name="folds"))
     main, *apart = rankings([mel, zcr, *others])
     assert (features(main), main.reason) == (["mel", "zcr"], "")
-    assert {ranking.best.name: ranking.reason for ranking in apart} == {run.name: run.name for run in others}
+    assert {ranking.best.name: ranking.reason for ranking in apart} == {
+        run.name: run.name for run in others
+    }
 
 
 @pytest.mark.parametrize(
@@ -63,14 +70,17 @@ def test_what_is_not_compared_has_a_reason(made):
         ({"sample_rate": 8000}, False),
         ({"cache": {"mel": "other"}}, False),
         ({"cache": {"mel": "as mel", "zcr": "any"}}, True),
+        # digests of other clips are not compared
         (
             {"cache": {"mel": "other"}, "clips": "with copies"},
             True,
-        ),  # digests of other clips are not compared
+        ),
     ],
 )
 def test_runs_of_caches_that_differ_are_not_compared(made, change, comparable):
-    """mel and zcr share no feature, so they are comparable; mel+zcr shares one with each."""
+    """mel and zcr share no feature, so they are comparable; mel+zcr shares one with
+    each.
+    """
     both, mel, zcr = made(MadeRun(features="mel+zcr"), MEL, ZCR).runs
     rewrite(mel.folders[0], cache={"mel": "as mel"})
     rewrite(both.folders[0], **change)
@@ -85,8 +95,12 @@ def test_another_number_of_epochs_is_no_other_protocol(made):
     assert len(ranked(results)) == 1
 
 
-def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(made):
-    partial = [MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")]
+def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_others(
+    made,
+):
+    partial = [
+        MadeRun(features=name, folds=(1, 2)) for name in ("rms", "mfcc", "mel+rms")
+    ]
     assert features(ranked(made(MEL, ZCR, *partial))[0]) == ["mel", "zcr"]
     (main,) = ranked(made(MEL, *partial))  # ranked on the folds that all of them have
     assert len(main.runs) == 4 and main.folds.tolist() == [1, 2]
@@ -94,11 +108,14 @@ def test_runs_of_all_folds_lead_and_partial_ones_are_compared_if_there_are_no_ot
 
 
 def test_the_selected_run_is_scored_on_the_fold_that_did_not_select_it():
-    # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold 2 the first does
-    # (1.0 to 0.6) and gets 0.5: 0.55, though the highest mean is 0.75.
+    # Without fold 1 the second run leads (0.8 to 0.5) and gets 0.6 there; without fold
+    # 2 the first does (1.0 to 0.6) and gets 0.5: 0.55, though the highest mean is 0.75.
     scores = np.array([[1.0, 0.5], [0.6, 0.8]])
     assert nested_selection(scores, scores) == pytest.approx(0.55)
-    assert nested_selection(scores, np.array([[2.0, 1.0], [1.0, 0.0]])) == pytest.approx(0.75)
+    assert nested_selection(
+        scores, np.array([[2.0, 1.0], [1.0, 0.0]])
+    ) == pytest.approx(0.75)
     leading = np.array([[0.9, 0.8, 0.7], [0.5, 0.4, 0.3]])
     assert nested_selection(leading, leading) == pytest.approx(0.8)
-    assert np.isnan(nested_selection(leading[:, :1], leading[:, :1]))  # there is no other fold
+    # there is no other fold
+    assert np.isnan(nested_selection(leading[:, :1], leading[:, :1]))

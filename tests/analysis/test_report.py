@@ -30,11 +30,15 @@ SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
 
 @pytest.fixture(autouse=True)
 def stubs(request, monkeypatch):
-    """The names of the figures' files, in the order in which they would be drawn; nothing is drawn."""
+    """The names of the figures' files, in the order in which they would be drawn;
+    nothing is drawn.
+    """
     if "reported" in request.fixturenames:
         request.getfixturevalue("reported")
     drawn = []
-    monkeypatch.setattr(saving, "draw", lambda name, file, data: drawn.append(file.name) or SVG)
+    monkeypatch.setattr(
+        saving, "draw", lambda name, file, data: drawn.append(file.name) or SVG
+    )
     return drawn
 
 
@@ -49,17 +53,32 @@ def build(options):
 
 
 def files_of(folder):
-    found = [file for part in ("tables", "figures", "latex") for file in (folder / part).rglob("*")]
+    found = [
+        file
+        for part in ("tables", "figures", "latex")
+        for file in (folder / part).rglob("*")
+    ]
     return {file.relative_to(folder).as_posix() for file in found if file.is_file()}
 
 
 def test_a_report_is_one_page_with_tables_and_figures_in_files(reported):
     files = files_of(reported.parent)
     assert files >= {
-        *("tables/comparison.md", "tables/comparison.tex", "tables/separability.csv", "tables/clips.csv"),
-        *("figures/recall_by_set.svg", "figures/mel-resnet18.curves.svg", "figures/projections.svg"),
+        *(
+            "tables/comparison.md",
+            "tables/comparison.tex",
+            "tables/separability.csv",
+            "tables/clips.csv",
+        ),
+        *(
+            "figures/recall_by_set.svg",
+            "figures/mel-resnet18.curves.svg",
+            "figures/projections.svg",
+        ),
     }
-    assert not any(name.endswith((".pdf", ".png")) or name.startswith("latex") for name in files)
+    assert not any(
+        name.endswith((".pdf", ".png")) or name.startswith("latex") for name in files
+    )
 
 
 def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
@@ -72,8 +91,12 @@ def test_papers_get_figures_document_references_and_methods(workshop, tmp_path):
     assert 'id="methods"' in page and "175MM PNG" in page.replace(" ", " ")
 
 
-def test_few_speakers_are_shown_each_and_called_so_without_figures_of_no_intervals(tmp_path):
-    clips = made_clips(clips=24, classes=2, folds=3).assign(group=[f"s{n // 4}" for n in range(24)])
+def test_few_speakers_are_shown_each_and_called_so_without_figures_of_no_intervals(
+    tmp_path,
+):
+    clips = made_clips(clips=24, classes=2, folds=3).assign(
+        group=[f"s{n // 4}" for n in range(24)]
+    )
     cache = tmp_path / "data" / "said" / "features"
     external.create_cache(cache, clips, dataset="said")
     table, settings = read_index(cache)
@@ -82,20 +105,37 @@ def test_few_speakers_are_shown_each_and_called_so_without_figures_of_no_interva
         make_run(tmp_path / "runs", clips, run, "said")
     built = build(AnalysisOptions(dataset="said", **within(tmp_path), paper=True))
     text = " ".join(
-        re.sub(r"<(script|style)\b.*?</\1>|<[^>]+>", " ", built.page.read_text(), flags=re.S).split()
+        re.sub(
+            r"<(script|style)\b.*?</\1>|<[^>]+>",
+            " ",
+            built.page.read_text(),
+            flags=re.S,
+        ).split()
     )
     assert "mel+ mfcc is better than mel" in text and "of 6 speakers" in text
-    assert "too few speakers for intervals of differences" in text and "recording" not in text
+    assert (
+        "too few speakers for intervals of differences" in text
+        and "recording" not in text
+    )
     assert "(too few speakers for an interval)" in text and "−100.0" not in text
     files = files_of(built.page.parent)
-    assert "tables/accuracy_by_recording.csv" in files and "figures/additions.svg" not in files
+    assert (
+        "tables/accuracy_by_recording.csv" in files
+        and "figures/additions.svg" not in files
+    )
 
 
 def test_audio_that_is_there_is_in_the_page_and_the_rest_is_linked(reported):
-    data = json.loads(reported.read_text().split('id="browser-data">')[1].split("</script>")[0])
+    data = json.loads(
+        reported.read_text().split('id="browser-data">')[1].split("</script>")[0]
+    )
     links = {clip["id"]: clip["link"] for clip in data["clips"]}
     embedded = reported.read_text().count('id="audio-')
-    assert embedded and sum(map(bool, links.values())) == 39 - embedded and data["features"] == ["mel"]
+    assert (
+        embedded
+        and sum(map(bool, links.values())) == 39 - embedded
+        and data["features"] == ["mel"]
+    )
 
 
 def test_nothing_is_done_while_nothing_changes(workshop, reported):
@@ -133,9 +173,16 @@ def test_unchanged_figures_are_kept(workshop, tmp_path, stubs):
 
 
 def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp_path):
-    options = workshop.options(runs=tmp_path / "runs", reports=tmp_path / "reports", paper=True)
+    options = workshop.options(
+        runs=tmp_path / "runs", reports=tmp_path / "reports", paper=True
+    )
     for features in ("mel", "rms"):
-        make_run(options.runs, workshop.table, MadeRun(features=features, model="linear"), "tones")
+        make_run(
+            options.runs,
+            workshop.table,
+            MadeRun(features=features, model="linear"),
+            "tones",
+        )
     folder = build(options).page.parent
     own = {"tables/mine.csv", "latex/main.pdf", "figures/own.drawio"}
     for name in own:
@@ -146,7 +193,15 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     shutil.rmtree(options.runs / "tones" / "rms-linear")
     build(options)
     there = files_of(folder)
-    assert own | {"tables/rms-linear.classes.csv", "tables/clips.csv", "figures/projections.svg"} <= there
+    assert (
+        own
+        | {
+            "tables/rms-linear.classes.csv",
+            "tables/clips.csv",
+            "figures/projections.svg",
+        }
+        <= there
+    )
     assert not there & {
         "tables/rms-linear.confused.csv",
         *(f"figures/recall_by_set.{kind}" for kind in ("svg", "pdf")),
@@ -160,7 +215,9 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
     ]
     there = files_of(folder)
     assert own | {"tables/clips.csv"} <= there
-    assert not [name for name in there - own if "mel-linear" in name or name.startswith("latex")]
+    assert not [
+        name for name in there - own if "mel-linear" in name or name.startswith("latex")
+    ]
 
 
 def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
@@ -174,7 +231,9 @@ def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
         assert Manifest(tmp_path).content == {}
 
 
-def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(workshop, tmp_path):
+def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
+    workshop, tmp_path
+):
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     make_run(tmp_path / "runs", workshop.table.iloc[1:], MadeRun(), "tones")
     options = workshop.options(**within(tmp_path))
@@ -184,12 +243,17 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(workshop
     artefacts |= {"accuracy": 0.62, "chance": 0.25}
     found = [{"kind": "duplicates_across_folds", "count": 58}, artefacts]
     cache = tmp_path / "data" / "tones" / "features"
-    write_check(cache, complete(workshop.table.iloc[1:]), found)  # not the cache's clips
+    # not the cache's clips
+    write_check(cache, complete(workshop.table.iloc[1:]), found)
     added = ["1 clip is newer than the runs and not tested: train again."]
-    assert build(options).remarks == added and build(options).next_command.startswith(check)
+    assert build(options).remarks == added and build(options).next_command.startswith(
+        check
+    )
     write_check(cache, complete(workshop.table), found)
     built = build(options)
-    assert built.remarks[1].startswith("Level of the recordings alone predicts the class (62.0 %")
+    assert built.remarks[1].startswith(
+        "Level of the recordings alone predicts the class (62.0 %"
+    )
     assert built.next_command.startswith(check)
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
@@ -202,21 +266,45 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, 
     cache = tmp_path / "data" / "tones" / "features"
     (runs / "mel+rms-resnet18" / "run.json").write_text("{")
     archive = runs / "mel-resnet18" / "fold1" / "augmented.npz"
-    np.savez(archive, augment=["shift"], before=np.zeros((1, 1, 4, 4)), after_0=np.ones((1, 1, 4, 4)))
+    np.savez(
+        archive,
+        augment=["shift"],
+        before=np.zeros((1, 1, 4, 4)),
+        after_0=np.ones((1, 1, 4, 4)),
+    )
     archive.write_bytes(archive.read_bytes()[:cut])
     (cache / "rms.h5").write_bytes(b"no")
     (cache / "zcr.h5").symlink_to("nowhere.h5")
     built = build(workshop.options(**within(tmp_path)))
     remarks = "\n".join(built.remarks)
-    assert "run.json" in remarks and "rms" in remarks and "augmented.npz" in remarks and not built.whole
-    assert built.headline.startswith("One configuration so far: mel with resnet18, 80.0 % accuracy")
+    assert (
+        "run.json" in remarks
+        and "rms" in remarks
+        and "augmented.npz" in remarks
+        and not built.whole
+    )
+    assert built.headline.startswith(
+        "One configuration so far: mel with resnet18, 80.0 % accuracy"
+    )
 
 
-def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(workshop, tmp_path):
+def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
+    workshop, tmp_path
+):
     former = workshop.table.assign(fold=workshop.table["fold"] % 3 + 1)
     for features in ("mel", "rms"):
-        make_run(tmp_path / "runs", former, MadeRun(features=features, model="linear"), "tones")
-    make_run(tmp_path / "runs", workshop.table, MadeRun(features="mel+rms", model="linear"), "tones")
+        make_run(
+            tmp_path / "runs",
+            former,
+            MadeRun(features=features, model="linear"),
+            "tones",
+        )
+    make_run(
+        tmp_path / "runs",
+        workshop.table,
+        MadeRun(features="mel+rms", model="linear"),
+        "tones",
+    )
     shutil.copytree(workshop.root / "data", tmp_path / "data")
     write_check(tmp_path / "data" / "tones" / "features", complete(workshop.table), [])
     built = build(workshop.options(**within(tmp_path), figures=0))
@@ -231,11 +319,16 @@ def test_chosen_runs_have_a_report_of_their_own(workshop):
     assert job.given[0] == "DATASET=tones" and job.given[-1] == "RUN=mel+r"
     whole = jobs(workshop.options())[0].folder
     assert job.folder.parent == whole and job.folder.name == "only-mel+rms-resnet18"
-    two = [jobs(workshop.options(run=names))[0].folder for names in (("mel-", "mel+r"), ("mel+r", "mel-"))]
+    two = [
+        jobs(workshop.options(run=names))[0].folder
+        for names in (("mel-", "mel+r"), ("mel+r", "mel-"))
+    ]
     assert two[0] == two[1] != job.folder
 
 
-def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refused(workshop, tmp_path):
+def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refused(
+    workshop, tmp_path
+):
     folder = make_run(tmp_path, workshop.table, MadeRun(), "other")
     found = jobs(workshop.options(dataset="", runs=tmp_path))
     known = [(job.dataset, len(job.runs), job.cache is not None) for job in found]
@@ -248,7 +341,11 @@ def test_every_dataset_that_has_runs_or_a_cache_has_a_report_and_others_are_refu
         ({"dataset": "tones", "run": twice}, "two folders called mel-resnet18"),
     ):
         with refused(told):
-            jobs(AnalysisOptions(**{"data": tmp_path, "runs": tmp_path, "reports": tmp_path} | given))
+            jobs(
+                AnalysisOptions(
+                    **{"data": tmp_path, "runs": tmp_path, "reports": tmp_path} | given
+                )
+            )
 
 
 @pytest.mark.parametrize("most", [2_000, 40_000])
@@ -261,7 +358,9 @@ def test_a_full_disk_is_told_and_keeps_the_old_page(workshop, reported, tmp_path
 
 
 @pytest.mark.parametrize("damaged", ["run.json", "fold*/predictions.csv"])
-def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(tmp_path, damaged):
+def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(
+    tmp_path, damaged
+):
     folder = make_run(tmp_path / "runs", made_clips(40, 4), MadeRun())
     for file in folder.glob(damaged):
         file.write_text("x")

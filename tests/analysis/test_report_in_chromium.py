@@ -1,4 +1,6 @@
-"""The page in a real browser: nothing leaves it, nothing fails, and what it offers works."""
+"""The page in a real browser: nothing leaves it, nothing fails, and what it offers
+works.
+"""
 
 import json
 from importlib.resources import files
@@ -12,18 +14,26 @@ from selenium.webdriver.support.wait import WebDriverWait
 from commandline.terminal import percent
 
 QUIET = (
-    *("--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *(
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ),
     *("--force-prefers-reduced-motion", "--autoplay-policy=no-user-gesture-required"),
     "--window-size=1280,900",
 )
 VIOLATIONS = """const done = arguments[0];
 axe.run(document).then((found) => done(found.violations.map(
-    (one) => `${one.id}: ${one.nodes[0].html.slice(0, 150)} ${one.nodes[0].failureSummary}`)));"""
+    ({id, nodes: [node]}) =>
+        `${id}: ${node.html.slice(0, 150)} ${node.failureSummary}`)));"""
 
 
 @pytest.fixture(scope="module")
 def browser(start_chromium):
-    chrome = start_chromium(*QUIET, **{"goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}})
+    chrome = start_chromium(
+        *QUIET, **{"goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+    )
     yield chrome
     chrome.quit()
 
@@ -39,32 +49,54 @@ def texts(page, selector):
 
 
 def click(page, element):
-    """Click the element in the middle of the window, where the sticky bar does not cover it."""
+    """Click the element in the middle of the window, where the sticky bar does not
+    cover it.
+    """
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
     element.click()
 
 
 def test_a_table_sorts_and_nothing_fails_or_leaves_the_page(page):
     click(page, page.find_element(By.CSS_SELECTOR, "#matrix td.miss"))
-    head = page.find_element(By.XPATH, "//table[@id='comparison-table']//button[text()='Accuracy %']")
+    head = page.find_element(
+        By.XPATH, "//table[@id='comparison-table']//button[text()='Accuracy %']"
+    )
     for _ in range(2):  # descending, as it was, then ascending
         click(page, head)
     assert texts(page, "#comparison-table td.name b") == ["mel+rms", "mel"]
     assert page.get_log("browser") == []
-    messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+    messages = [
+        json.loads(entry["message"])["message"] for entry in page.get_log("performance")
+    ]
+    sent = [
+        message["params"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+    # Chromium's own first page sends requests too
     addresses = [
-        request["request"]["url"] for request in sent if not request["documentURL"].startswith("chrome")
-    ]  # Chromium's own first page sends requests too
-    assert addresses and all(address.startswith(("file:", "data:", "blob:")) for address in addresses)
+        request["request"]["url"]
+        for request in sent
+        if not request["documentURL"].startswith("chrome")
+    ]
+    assert addresses and all(
+        address.startswith(("file:", "data:", "blob:")) for address in addresses
+    )
 
 
 def test_a_cell_of_the_first_screen_shows_its_clips(page):
-    Select(page.find_element(By.ID, "run-choice")).select_by_visible_text("mel+rms-resnet18")
+    Select(page.find_element(By.ID, "run-choice")).select_by_visible_text(
+        "mel+rms-resnet18"
+    )
     cell = page.find_element(By.CSS_SELECTOR, "#small-matrix td.error[data-open]")
     click(page, cell)
-    assert Select(page.find_element(By.ID, "run-choice")).first_selected_option.text == "mel-resnet18"
-    assert texts(page, "#matrix td[data-actual]") == texts(page, "#small-matrix tbody td")
+    assert (
+        Select(page.find_element(By.ID, "run-choice")).first_selected_option.text
+        == "mel-resnet18"
+    )
+    assert texts(page, "#matrix td[data-actual]") == texts(
+        page, "#small-matrix tbody td"
+    )
     chosen = page.find_element(By.ID, "chosen").text
     error, _, count = chosen.partition(": ")
     cards = page.find_elements(By.CSS_SELECTOR, "#clips .clip")
@@ -74,12 +106,17 @@ def test_a_cell_of_the_first_screen_shows_its_clips(page):
 
 
 def test_the_matrix_is_worked_by_keys_alone(page):
-    first = page.find_element(By.CSS_SELECTOR, "#matrix td[data-actual='0'][data-predicted='0']")
+    first = page.find_element(
+        By.CSS_SELECTOR, "#matrix td[data-actual='0'][data-predicted='0']"
+    )
     assert first.get_attribute("tabindex") == "0"
     page.execute_script("arguments[0].focus()", first)
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN, Keys.ARROW_RIGHT)
     here = page.switch_to.active_element
-    assert (here.get_attribute("data-actual"), here.get_attribute("data-predicted")) == ("1", "1")
+    assert (
+        here.get_attribute("data-actual"),
+        here.get_attribute("data-predicted"),
+    ) == ("1", "1")
     here.send_keys(Keys.ENTER)
     assert " predicted as " in page.find_element(By.ID, "chosen").text
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
@@ -104,19 +141,34 @@ def test_percentages_are_of_the_row_and_the_page_without_a_script_has_the_counts
 def test_embedded_audio_plays(page):
     audio = page.find_element(By.CSS_SELECTOR, "#clips audio[src^='data:audio/mpeg']")
     page.execute_script("arguments[0].play()", audio)
-    WebDriverWait(page, 10).until(lambda _: page.execute_script("return arguments[0].currentTime > 0", audio))
-    assert page.execute_script("return arguments[0].duration", audio) == pytest.approx(1, abs=0.2)
+    WebDriverWait(page, 10).until(
+        lambda _: page.execute_script("return arguments[0].currentTime > 0", audio)
+    )
+    assert page.execute_script("return arguments[0].duration", audio) == pytest.approx(
+        1, abs=0.2
+    )
     assert len(page.find_elements(By.CSS_SELECTOR, ".player audio")) == 2
 
 
 def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page):
     for width in (1280, 390):
-        size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
+        size = {
+            "width": width,
+            "height": 800,
+            "deviceScaleFactor": 1,
+            "mobile": width < 600,
+        }
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        assert page.execute_script("return document.documentElement.scrollWidth") <= width
-    WebDriverWait(page, 10).until(lambda _: page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]"))
+        assert (
+            page.execute_script("return document.documentElement.scrollWidth") <= width
+        )
+    WebDriverWait(page, 10).until(
+        lambda _: page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]")
+    )
     for box in page.find_elements(By.CSS_SELECTOR, ".scroll[tabindex]"):
-        assert page.execute_script("return arguments[0].scrollWidth > arguments[0].clientWidth + 1", box)
+        assert page.execute_script(
+            "return arguments[0].scrollWidth > arguments[0].clientWidth + 1", box
+        )
         assert box.get_attribute("aria-label")
     page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -125,7 +177,9 @@ def test_no_width_scrolls_sideways_and_only_what_scrolls_is_a_tab_stop(page):
 def test_axe_finds_no_violation(page, scheme):
     preferred = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     page.execute_cdp_cmd("Emulation.setEmulatedMedia", preferred)
-    page.execute_script("for (const box of document.querySelectorAll('details')) box.open = true")
+    page.execute_script(
+        "for (const box of document.querySelectorAll('details')) box.open = true"
+    )
     page.execute_script(files("axe_core_python").joinpath("axe.min.js").read_text())
     page.set_script_timeout(60)
     assert page.execute_async_script(VIOLATIONS) == []

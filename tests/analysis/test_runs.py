@@ -26,9 +26,12 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
     assert run.clip_ids.tolist() == ["a", "b", "c"]
     assert run.folds.tolist() == [1, 1, 2]
     assert run.target.tolist() == [1, 0, 1]
-    assert run.groups.tolist() == ["g1", "g1", "c"]  # a clip of no group is a recording of its own
+    # a clip of no group is a recording of its own
+    assert run.groups.tolist() == ["g1", "g1", "c"]
     assert run.correct.tolist() == [0, 1, 1]
-    assert run.probabilities == pytest.approx(np.array([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]]))
+    assert run.probabilities == pytest.approx(
+        np.array([[[0.6, 0.4], [0.9, 0.1], [0.2, 0.8]]])
+    )
 
 
 @pytest.mark.parametrize(
@@ -38,7 +41,11 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
         (
             [MadeRun(), MadeRun(seed=1, folds=(1, 2))],
             (0,),
-            {"mel-resnet18-s1": "it has 160 test clips of 400; train its missing folds"},
+            {
+                "mel-resnet18-s1": (
+                    "it has 160 test clips of 400; train its missing folds"
+                )
+            },
         ),
         (
             of_sets(2, "linear", mel=0.7),
@@ -47,13 +54,17 @@ def test_clips_are_in_the_order_of_their_ids(hand_run):
         ),
     ],
 )
-def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(made, runs, seeds, left_out):
+def test_seeds_of_one_configuration_are_one_run_and_what_does_not_fit_is_named(
+    made, runs, seeds, left_out
+):
     results = made(*runs, MadeRun(features="zcr"))
     mel, _ = results.runs
     assert (mel.seeds, mel.probabilities.shape) == (seeds, (len(seeds), 400, 10))
     assert set(mel.history["seed"]) == set(seeds)
     told = {problem.run: problem.text for problem in results.problems}
-    assert told == {run: f"not counted beside {mel.name}: {why}" for run, why in left_out.items()}
+    assert told == {
+        run: f"not counted beside {mel.name}: {why}" for run, why in left_out.items()
+    }
 
 
 def test_a_copy_of_a_run_is_no_further_seed(made, tmp_path):
@@ -94,27 +105,50 @@ def rewrite_all(pattern, old, new):
             "damaged",
             "fold 2 is left out.*ends in the middle of a row",
         ),
-        (rewrite_all("fold1/history.csv", "lr", "x"), (), "damaged", "learning curve of fold 1 is left out"),
         (
-            lambda folder: shutil.copy(folder / "fold1" / "predictions.csv", folder / "fold2"),
+            rewrite_all("fold1/history.csv", "lr", "x"),
+            (),
+            "damaged",
+            "learning curve of fold 1 is left out",
+        ),
+        (
+            lambda folder: shutil.copy(
+                folder / "fold1" / "predictions.csv", folder / "fold2"
+            ),
             None,
             "damaged",
             "tested twice",
         ),
-        (rewrite_all("fold*/predictions.csv", ",test,", ",val,"), None, "", "never scored"),
         (
-            lambda folder: [file.unlink() for file in folder.glob("fold*/predictions.csv")],
+            rewrite_all("fold*/predictions.csv", ",test,", ",val,"),
+            None,
+            "",
+            "never scored",
+        ),
+        (
+            lambda folder: [
+                file.unlink() for file in folder.glob("fold*/predictions.csv")
+            ],
             None,
             "unfinished",
             "epoch 20 of 20",
         ),
-        (rewrite_all("run.json", r'"protocol": "[^"]*",', ""), None, "damaged", "lacks protocol"),
+        (
+            rewrite_all("run.json", r'"protocol": "[^"]*",', ""),
+            None,
+            "damaged",
+            "lacks protocol",
+        ),
     ],
 )
-def test_what_a_run_lacks_is_named_and_the_rest_counts(tmp_path, spoil, missing, kind, said):
+def test_what_a_run_lacks_is_named_and_the_rest_counts(
+    tmp_path, spoil, missing, kind, said
+):
     spoil(make_run(tmp_path, made_clips(100, 10), MadeRun()))
     results = load_runs(find(tmp_path))
-    assert [run.missing_folds for run in results.runs] == ([] if missing is None else [missing])
+    assert [run.missing_folds for run in results.runs] == (
+        [] if missing is None else [missing]
+    )
     problem = results.problems[0]
     assert problem.kind == kind and re.search(said, problem.text)
 
@@ -133,5 +167,10 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
 
 
 def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses():
-    used = {name for name in IDENTITY if FIELDS[name].metadata.get("needs", "droppable") == "droppable"}
-    assert set(USED_BY_EXACT) >= used - {"seed", "select"}  # a linear model is not trained in steps
+    used = {
+        name
+        for name in IDENTITY
+        if FIELDS[name].metadata.get("needs", "droppable") == "droppable"
+    }
+    # a linear model is not trained in steps
+    assert set(USED_BY_EXACT) >= used - {"seed", "select"}

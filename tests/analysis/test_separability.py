@@ -14,7 +14,9 @@ RNG = np.random.default_rng
 
 
 def clips(apart, count=200, classes=4):
-    """Clips (count, 6) of unit spread and their classes, whose centres have the deviation `apart`."""
+    """Clips (count, 6) of unit spread and their classes, whose centres have the
+    deviation `apart`.
+    """
     target = np.arange(count) % classes
     centres = RNG(1).normal(size=(classes, 6)) * apart
     return RNG(2).normal(size=(count, 6)) + centres[target], target
@@ -29,7 +31,9 @@ def test_separate_classes_measure_higher_than_mixed_ones_in_any_unit():
     mixed, near, far = (accuracy(*clips(apart)) for apart in (0, 1, 10))
     assert mixed < 0.31 and mixed < near < far  # chance is 0.25
     values, target = clips(1)
-    assert accuracy(values * [1e4, 1, 1e-3, 1, 1, 1] + 300, target) == pytest.approx(near)
+    assert accuracy(values * [1e4, 1, 1e-3, 1, 1, 1] + 300, target) == pytest.approx(
+        near
+    )
 
 
 def test_a_feature_without_variation_separates_nothing():
@@ -41,7 +45,8 @@ def test_a_neighbour_is_of_another_recording():
     target = np.array([0, 0, 1, 1])
     recording = np.arange(4)
     assert neighbour_accuracy(values, target, recording) == 0.75
-    # The first two were cut from one recording: the nearest of another is the third, of the other class.
+    # The first two were cut from one recording: the nearest of another is the third, of
+    # the other class.
     assert neighbour_accuracy(values, target, np.array(["a", "a", "b", "c"])) == 0.25
     assert neighbour_accuracy(values, target, np.zeros(4, str)) == 0
 

@@ -1,4 +1,6 @@
-"""The sign-flip test against enumeration, published tests and numbers worked out by hand."""
+"""The sign-flip test against enumeration, published tests and numbers worked out by
+hand.
+"""
 
 from itertools import product
 
@@ -17,30 +19,46 @@ from analysis.significance import (
 
 
 def by_recording(*differences, recordings=60):
-    """Differences (G, M): a pair is the numbers of recordings with +1 and with -1; the rest have 0."""
-    columns = [[1] * plus + [-1] * minus + [0] * (recordings - plus - minus) for plus, minus in differences]
+    """Differences (G, M): a pair is the numbers of recordings with +1 and with -1; the
+    rest have 0.
+    """
+    columns = [
+        [1] * plus + [-1] * minus + [0] * (recordings - plus - minus)
+        for plus, minus in differences
+    ]
     return np.array(columns).T
 
 
 def family(differences, **given):
     shares = np.full(len(differences), 1 / len(differences))
-    return sign_flip_tests(differences, shares, **({"level": FAMILY_LEVEL, "draws": 2000} | given))
+    return sign_flip_tests(
+        differences, shares, **({"level": FAMILY_LEVEL, "draws": 2000} | given)
+    )
 
 
 @pytest.mark.parametrize(("plus", "minus"), [(4, 0), (7, 0), (9, 1), (20, 8)])
 def test_with_one_clip_a_recording_the_test_is_mcnemars_exact_test(plus, minus):
     exact = stats.binomtest(minus, plus + minus).pvalue
     for selected in (False, True):
-        assert family(by_recording((plus, minus)), selected=selected).p == pytest.approx([exact])
+        assert family(
+            by_recording((plus, minus)), selected=selected
+        ).p == pytest.approx([exact])
 
 
 def test_exact_p_values_count_ties():
-    """p is the share of all patterns of signs whose sum is at least as far from zero as the observed one."""
+    """p is the share of all patterns of signs whose sum is at least as far from zero as
+    the observed one.
+    """
     rng = np.random.default_rng(0)
     for _ in range(50):
         differences = rng.integers(-3, 4, size=rng.integers(1, 10))
-        sums = [abs(np.dot(signs, differences)) for signs in product((1, -1), repeat=len(differences))]
-        assert exact_p(differences) == pytest.approx(np.mean(np.array(sums) >= abs(differences.sum())))
+        sums = [
+            abs(np.dot(signs, differences))
+            for signs in product((1, -1), repeat=len(differences))
+        ]
+        assert exact_p(differences) == pytest.approx(
+            np.mean(np.array(sums) >= abs(differences.sum()))
+        )
 
 
 def test_equal_runs_have_p_value_one():
@@ -54,7 +72,9 @@ def test_a_family_raises_p_values_and_keeps_their_order_and_a_copy_costs_nothing
     others = np.random.default_rng(1).integers(-1, 2, (60, 20))
     p = family(np.column_stack([by_recording((14, 3), (30, 2)), others])).p
     assert p[0] > 2 * alone and p[1] < p[0] <= 1
-    assert family(by_recording((14, 3), (14, 3))).p == pytest.approx([alone, alone], abs=0.01)
+    assert family(by_recording((14, 3), (14, 3))).p == pytest.approx(
+        [alone, alone], abs=0.01
+    )
 
 
 @pytest.mark.parametrize("selected", [False, True])
@@ -64,11 +84,15 @@ def test_an_interval_excludes_zero_exactly_if_the_verdict_is_clear(selected):
     for trial in range(120):
         recordings = rng.integers(2, 40)
         tests = rng.integers(1, 5)
-        differences = rng.integers(-2, 3, (recordings, tests)) + rng.integers(0, 3, (1, tests))
+        differences = rng.integers(-2, 3, (recordings, tests)) + rng.integers(
+            0, 3, (1, tests)
+        )
         shares = rng.integers(1, 5, recordings).astype(float)
         if trial % 2:
             differences = differences * rng.random((recordings, 1))
-        found = sign_flip_tests(differences, shares / shares.sum(), 0.025, selected=selected, draws=300)
+        found = sign_flip_tests(
+            differences, shares / shares.sum(), 0.025, selected=selected, draws=300
+        )
         low, high = found.interval.T
         total = differences.sum(axis=0)
         assert (((low > 0) | (high < 0)) == (found.p < 0.025)).all()
@@ -88,28 +112,41 @@ def test_the_interval_of_one_difference_holds_the_truth_as_often_as_stated():
 
 
 def test_runs_that_are_far_worse_do_not_make_the_second_tied():
-    """Once the clearly worse runs are removed, the two that remain are compared as a pair."""
+    """Once the clearly worse runs are removed, the two that remain are compared as a
+    pair.
+    """
     rng = np.random.default_rng(3)
     worse = 1 - (rng.random((200, 20)) < 0.3)
-    found = family(np.column_stack([by_recording((13, 1), recordings=200), worse]), selected=True)
+    found = family(
+        np.column_stack([by_recording((13, 1), recordings=200), worse]), selected=True
+    )
     assert found.p[1:].max() < 0.001
     assert found.p[0] == pytest.approx(stats.binomtest(1, 14).pvalue, abs=0.005)
     assert found.critical[0] < found.critical[1:].max()
 
 
 def test_the_best_of_equal_runs_leads_significantly_no_more_often_than_stated():
-    """Ten equal runs on 150 independent recordings: the best is selected by the scores that are tested."""
+    """Ten equal runs on 150 independent recordings: the best is selected by the scores
+    that are tested.
+    """
     rng = np.random.default_rng(4)
     found = 0
     for _ in range(300):
         right = (rng.random((150, 10)) < 0.7).astype(int)
         right = right[:, np.argsort(-right.sum(axis=0))]
-        found += family(right[:, :1] - right[:, 1:], selected=True, level=LEVEL, draws=300).p.min() < LEVEL
+        found += (
+            family(
+                right[:, :1] - right[:, 1:], selected=True, level=LEVEL, draws=300
+            ).p.min()
+            < LEVEL
+        )
     assert stats.binomtest(found, 300, LEVEL, alternative="greater").pvalue > 0.01
 
 
 def test_so_many_recordings_are_needed_for_any_verdict():
-    """2^(1 - G) is below the level from six recordings on for a planned comparison, else from seven."""
+    """2^(1 - G) is below the level from six recordings on for a planned comparison,
+    else from seven.
+    """
     assert (fewest_recordings(LEVEL), fewest_recordings(FAMILY_LEVEL)) == (6, 7)
     assert family(by_recording((7, 0), recordings=7)).p[0] < FAMILY_LEVEL
     few = family(by_recording((6, 0), recordings=6))
@@ -117,15 +154,21 @@ def test_so_many_recordings_are_needed_for_any_verdict():
 
 
 def test_what_can_be_shown_depends_on_how_much_the_rival_differs():
-    """It grows with the square root of the recordings on which the runs differ, and falls with all others."""
+    """It grows with the square root of the recordings on which the runs differ, and
+    falls with all others.
+    """
 
     def of(plus, minus, recordings=200):
         lead = by_recording((plus, minus), recordings=recordings)[:, 0] / recordings
         return detectable(lead, np.full(recordings, 1 / recordings), 2.24)
 
     shown, _ = of(20, 20)
-    assert of(40, 40)[0] / shown == pytest.approx(np.sqrt(2), rel=0.01) and of(80, 80, 800)[0] < shown
-    # The standard error is sqrt(40) / 200; 2.24 and 0.84 are its factors. The test's scale adds a little.
+    assert (
+        of(40, 40)[0] / shown == pytest.approx(np.sqrt(2), rel=0.01)
+        and of(80, 80, 800)[0] < shown
+    )
+    # The standard error is sqrt(40) / 200; 2.24 and 0.84 are its factors. The test's
+    # scale adds a little.
     assert shown == pytest.approx((2.24 + 0.84) * np.sqrt(40) / 200, rel=0.03)
     assert of(12, 8)[1] == pytest.approx((3.1 * np.sqrt(20) / 4) ** 2, rel=0.1)
 

@@ -1,4 +1,6 @@
-"""The tables, compared with counts by hand and scikit-learn; published results; Markdown and LaTeX."""
+"""The tables, compared with counts by hand and scikit-learn; published results;
+Markdown and LaTeX.
+"""
 
 from dataclasses import replace
 
@@ -39,11 +41,15 @@ def test_the_accuracy_of_each_recording_stands_beside_the_other_runs(made):
 def test_a_class_report_is_scikit_learns(made):
     run = made(MadeRun(skill=0.7), clips=390).runs[0]
     theirs = pd.DataFrame(
-        classification_report(run.target, run.predicted[0], target_names=run.classes, output_dict=True)
+        classification_report(
+            run.target, run.predicted[0], target_names=run.classes, output_dict=True
+        )
     ).T.drop("accuracy")
     report = tables.class_report(run).set_index("class")
     assert report.index.tolist() == theirs.index.tolist()
-    assert report[["precision", "recall", "f1", "support"]].to_numpy() == pytest.approx(theirs.to_numpy())
+    assert report[["precision", "recall", "f1", "support"]].to_numpy() == pytest.approx(
+        theirs.to_numpy()
+    )
     classes = report[:-2]
     assert (classes["recall_low"] < classes["recall"]).all()
     assert (classes["recall"] < classes["recall_high"]).all()
@@ -60,14 +66,23 @@ def test_confusion_and_most_confused_by_hand(hand_run):
     assert tables.confusion_counts(run).tolist() == [[2, 1, 0], [2, 0, 0], [0, 0, 1]]
     assert tables.confused_pairs(run).to_dict("records") == [
         {"true": "rain", "predicted": "dog", "count": 2, "of": 2, "share": 1},
-        {"true": "dog", "predicted": "rain", "count": 1, "of": 3, "share": pytest.approx(1 / 3)},
+        {
+            "true": "dog",
+            "predicted": "rain",
+            "count": 1,
+            "of": 3,
+            "share": pytest.approx(1 / 3),
+        },
     ]
     assert len(tables.confused_pairs(run, most=1)) == 1
 
 
 def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
-    assert tables.fold_scores(run)["accuracy"].to_dict() == {1: pytest.approx(2 / 3), 2: pytest.approx(1 / 3)}
+    assert tables.fold_scores(run)["accuracy"].to_dict() == {
+        1: pytest.approx(2 / 3),
+        2: pytest.approx(1 / 3),
+    }
     table = tables.metrics([run]).set_index("metric")
     assert table.loc["accuracy", "sd"] == pytest.approx(np.std([2 / 3, 1 / 3], ddof=1))
     pooled = calibration_error(Prediction(run.target, run.probabilities[0]))
@@ -83,12 +98,15 @@ def test_seeds_are_averaged_before_anything_else(made):
 
 
 def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
-    runs = made(MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms")).runs
+    runs = made(
+        MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms")
+    ).runs
     gpu = Machine(processor="", cores=None, gpu="NVIDIA H200")
     for run, change in zip(runs, ({"threads": 2}, {"machine": gpu}, {"threads": 1})):
         rewrite(run.folders[0], **change)
     table = tables.run_details(runs)
-    assert table["fold_seconds"].tolist() == [20.0] * 3  # 20 epochs of a second, two folds or five
+    # 20 epochs of a second, two folds or five
+    assert table["fold_seconds"].tolist() == [20.0] * 3
     assert table["trained_on"].tolist() == ["2 threads", "NVIDIA H200", "1 thread"]
     assert table["missing_folds"].tolist() == ["", "", "3 4 5"]
 
@@ -101,7 +119,9 @@ def test_published_results():
     assert (table[["weights", "protocol", "source"]] != "").all(axis=None)
 
 
-def test_our_best_run_of_each_kind_of_weights_stands_among_the_published_of_its_task(made):
+def test_our_best_run_of_each_kind_of_weights_stands_among_the_published_of_its_task(
+    made,
+):
     results = made(*of_sets(mel=0.8, zcr=0.7, rms=0.5), dataset="esc10")
     (folder,) = next(run for run in results.runs if run.features == "rms").folders
     rewrite(folder, options=replace(folder.config.options, weights="imagenet"))
@@ -120,7 +140,11 @@ def test_our_best_run_of_each_kind_of_weights_stands_among_the_published_of_its_
 def test_markdown_and_latex_round_and_escape():
     """A half is rounded up, as in sentences."""
     name = "a|b_c & 50 % #1 ~^\\{}$"
-    columns = {"run": ["<script>", name], "accuracy": [1 / 16, np.nan], "p": [0.00004, 0.0125]}
+    columns = {
+        "run": ["<script>", name],
+        "accuracy": [1 / 16, np.nan],
+        "p": [0.00004, 0.0125],
+    }
     table = pd.DataFrame(columns | {"n": [5, 3]})
     assert tables.as_markdown(table).splitlines()[1:] == [
         "| --- | ---: | ---: | ---: |",
@@ -128,6 +152,6 @@ def test_markdown_and_latex_round_and_escape():
         r"| a\|b\_c & 50 % #1 ~^\\{}$ |  | 0.013 | 3 |",
     ]
     assert (
-        tables.latex_text(name)
-        == r"a|b\_c \& 50 \% \#1 \textasciitilde{}\textasciicircum{}\textbackslash{}\{\}\$"
+        tables.latex_text(name) == r"a|b\_c \& 50 \% \#1"
+        r" \textasciitilde{}\textasciicircum{}\textbackslash{}\{\}\$"
     )

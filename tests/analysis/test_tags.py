@@ -25,7 +25,12 @@ CLIPS, FOLDS, CLIPS_A_RECORDING = 240, 4, 4
 def clips():
     """A clip table with zero to four labels a clip."""
     recording = np.arange(CLIPS) // CLIPS_A_RECORDING
-    chosen = np.random.default_rng(0).random((CLIPS, len(CLASSES))) < [0.5, 0.3, 0.2, 0.1]
+    chosen = np.random.default_rng(0).random((CLIPS, len(CLASSES))) < [
+        0.5,
+        0.3,
+        0.2,
+        0.1,
+    ]
     return pd.DataFrame(
         {
             "clip_id": [f"c{number:03d}" for number in range(CLIPS)],
@@ -44,18 +49,33 @@ def loaded(clips, hand_run):
     rng = np.random.default_rng(1)
     runs = []
     for features, skill in (("mel", 2.5), ("rms", 0.3)):
-        logits = skill * labels + rng.normal(size=labels.shape) + 0.5 * clips["fold"].to_numpy()[:, None] - 2
-        rows = zip(*(clips[name] for name in clips.columns[:4]), 1 / (1 + np.exp(-logits)))
+        logits = (
+            skill * labels
+            + rng.normal(size=labels.shape)
+            + 0.5 * clips["fold"].to_numpy()[:, None]
+            - 2
+        )
+        rows = zip(
+            *(clips[name] for name in clips.columns[:4]), 1 / (1 + np.exp(-logits))
+        )
         runs.append(hand_run(features, CLASSES, rows, task="tags"))
     return Results(runs, [])
 
 
-def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_found(loaded):
+def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_found(
+    loaded,
+):
     found = findings(loaded)
     best = found.main.best
-    expected = average_precision_score(best.labels, tags.fold_ranks(best.probabilities[0], best.folds))
+    expected = average_precision_score(
+        best.labels, tags.fold_ranks(best.probabilities[0], best.folds)
+    )
     assert found.best["accuracy"] == pytest.approx(expected)
-    assert (found.state, found.best["features"], found.score) == ("winner", "mel", "mAP")
+    assert (found.state, found.best["features"], found.score) == (
+        "winner",
+        "mel",
+        "mAP",
+    )
     assert found.best["accuracy_low"] < expected < found.best["accuracy_high"]
     assert found.chance == pytest.approx(best.labels.mean()) and found.chance_p < 0.01
     assert list(found.tables["comparison"])[:3] == ["run", "map", "map_sd"]
@@ -63,14 +83,18 @@ def test_runs_are_ranked_by_map_of_ranks_within_folds_and_a_clear_difference_is_
     assert found.rows[1]["difference"] == pytest.approx(difference)
     report = found.tables[f"{best.name}.classes"]
     assert report["prevalence"][:4].tolist() == best.labels.mean(axis=0).tolist()
-    assert report["average_precision"][:4].mean() == pytest.approx(report["average_precision"][4])
+    assert report["average_precision"][:4].mean() == pytest.approx(
+        report["average_precision"][4]
+    )
 
 
 def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
     strong, weak = loaded.runs
     both = np.concatenate([strong.probabilities, weak.probabilities])
     members = {"cnn4": strong.probabilities, "texture": weak.probabilities}
-    run = replace(strong, folders=strong.folders * 2, checkpoints={"last": both}, members=members)
+    run = replace(
+        strong, folders=strong.folders * 2, checkpoints={"last": both}, members=members
+    )
     (row,) = findings(Results([run], [])).rows
     each = tables.seed_scores(run, both)
     assert len(run.seeds) == 2 and row["accuracy"] == pytest.approx(each.mean())
@@ -80,7 +104,9 @@ def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
 def test_errors_are_listed_by_class_and_by_what_was_there(loaded):
     run = loaded.runs[0]
     decided = run.decisions[0]
-    alarms = tables.confused_pairs(run, most=100).set_index(["true", "predicted"])["count"]
+    alarms = tables.confused_pairs(run, most=100).set_index(["true", "predicted"])[
+        "count"
+    ]
     there = run.labels[:, 0] & ~run.labels[:, 2] & decided[:, 2]
     assert alarms.get(("bird", "rain"), 0) == there.sum()
     together = tables.labels_together(run).set_index(["first", "second"])
@@ -107,7 +133,11 @@ def test_an_ensemble_of_finished_runs_is_refused(loaded, tmp_path):
 def test_the_page_and_the_papers_files_speak_of_map(loaded, tmp_path):
     built = build(AnalysisOptions(**within(tmp_path) | {"runs": tmp_path}, paper=True))
     page = built.page.read_text(encoding="utf-8")
-    assert "% mAP" in built.headline and "Average precision by class" in page and "False alarms by" in page
+    assert (
+        "% mAP" in built.headline
+        and "Average precision by class" in page
+        and "False alarms by" in page
+    )
     assert "confusion" not in page.lower().partition("<main")[2].partition("<script")[0]
     assert (built.page.parent / "figures" / "mel.precision_recall.svg").is_file()
     assert "| map |" in (built.page.parent / "tables" / "comparison.md").read_text()

@@ -1,4 +1,6 @@
-"""`python -m bench`: its help names the benches, and those in SMALLEST run at their smallest size."""
+"""`python -m bench`: its help names the benches, and those in SMALLEST run at their
+smallest size.
+"""
 
 import os
 import re
@@ -30,7 +32,9 @@ SMALLEST = (
 
 def run(words, folder=ROOT):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return python("-m", *shlex.split(words), check=False, environment=environment, cwd=folder)
+    return python(
+        "-m", *shlex.split(words), check=False, environment=environment, cwd=folder
+    )
 
 
 def test_the_help_names_every_bench_and_no_other():
@@ -51,4 +55,6 @@ def test_a_bench_of_the_smallest_size_ends_well(words, tmp_path):
     done = run(words, folder=tmp_path)
     slow = "windows" in words and done.returncode == 1  # on a busy machine
     assert done.returncode == 0 or slow, done.stdout + done.stderr
-    assert done.stdout.strip() and "Traceback" not in done.stderr, done.stdout + done.stderr
+    assert done.stdout.strip() and "Traceback" not in done.stderr, (
+        done.stdout + done.stderr
+    )

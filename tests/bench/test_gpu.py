@@ -1,4 +1,6 @@
-"""The bench of a GPU makes its checks on the CPU too, and each fails where something is wrong."""
+"""The bench of a GPU makes its checks on the CPU too, and each fails where something is
+wrong.
+"""
 
 import os
 
@@ -15,27 +17,31 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-import train.bundle, train.explain, train.extras.torchrun, train.importance, train.predict
+import train.bundle, train.explain, train.extras.torchrun
+import train.importance, train.predict
 from results import run_folder
 from train import compute, own_loop, trainer
 
 def broken(options):
     raise RuntimeError("planted")
 
-draw, write, forward = trainer.draw_batches, run_folder.write_predictions, nn.Conv2d.forward
+draw, write = trainer.draw_batches, run_folder.write_predictions
+forward = nn.Conv2d.forward
 def any_order(data, epoch):
     return draw(data, random.SystemRandom().randrange(10**6))
 def other_classes(folder, table, probabilities, *rest):
     write(folder, table, probabilities[:, ::-1].copy(), *rest)
 def wrong_kernel(layer, x):
-    fast = torch.is_autocast_enabled("cpu") and x.is_contiguous(memory_format=torch.channels_last)
+    fast = torch.is_autocast_enabled("cpu")
+    fast = fast and x.is_contiguous(memory_format=torch.channels_last)
     return forward(layer, x.roll(1, 0) if fast else x)
 
 trainer.draw_batches = any_order
 run_folder.write_predictions = other_classes
 nn.Conv2d.forward = wrong_kernel
 trainer.Trainer.resume = lambda self, file: None
-train.explain.explain_runs = train.bundle.make_bundle = train.importance.measure_importance = broken
+train.explain.explain_runs = train.bundle.make_bundle = broken
+train.importance.measure_importance = broken
 own_loop.OwnRun.write = lambda *_: SimpleNamespace(finished=[])
 compute.device_of = lambda text: "cpu"
 trainer.is_shortage = lambda error: False
@@ -51,8 +57,12 @@ def test_every_check_holds_and_each_fails_where_something_is_wrong(faults, tmp_p
     bench = "-m", "bench.gpu", "DEVICE=cpu", "MODELS=cnn4", "CLIPS=0"
     done = python(*bench, check=False, timeout=900, environment=environment)
     failed, held = (
-        sum(line.startswith(mark) for line in done.stdout.splitlines()) for mark in ("FAIL", "ok")
+        sum(line.startswith(mark) for line in done.stdout.splitlines())
+        for mark in ("FAIL", "ok")
     )
-    # after a number format that disagrees, fp32 on the same threads is compared too, and agrees
-    assert failed == CHECKS if faults else (failed, held) == (0, CHECKS), done.stdout + done.stderr
+    # after a number format that disagrees, fp32 on the same threads is compared too,
+    # and agrees
+    assert failed == CHECKS if faults else (failed, held) == (0, CHECKS), (
+        done.stdout + done.stderr
+    )
     assert done.returncode == bool(faults)

@@ -1,4 +1,6 @@
-"""Options from flags, words and make's variables; one message for each mistake; exit statuses."""
+"""Options from flags, words and make's variables; one message for each mistake; exit
+statuses.
+"""
 
 import errno
 import math
@@ -14,7 +16,16 @@ from typing import Literal
 import pytest
 
 from commandline.commands import every_command, main, options_of
-from commandline.options import LARGEST, SEED, DatasetOptions, fields, kind_of, option, texts, words
+from commandline.options import (
+    LARGEST,
+    SEED,
+    DatasetOptions,
+    fields,
+    kind_of,
+    option,
+    texts,
+    words,
+)
 from commandline.spelling import make_command
 from tests.golden.commands import ROOT
 from tests.processes import python
@@ -33,12 +44,16 @@ class Some(DatasetOptions):
     seed: int = option(0, "within bounds", **SEED)
     epochs: int | None = option(None, "at least one, or not given", least=1)
     preset: str = option(
-        "", "words that stand behind all others", expands=lambda name: [f"RATE={name}", "EPOCHS=7"]
+        "",
+        "words that stand behind all others",
+        expands=lambda name: [f"RATE={name}", "EPOCHS=7"],
     )
     card: str = option("", "whose card", positional=True)
 
 
-EXPECTED = Some(features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1, card="mel")
+EXPECTED = Some(
+    features="mel+mfcc:1-19 chroma", folds=(1, 3), wait=True, rate=0.1, card="mel"
+)
 
 
 def parse(options, given):
@@ -48,9 +63,32 @@ def parse(options, given):
 @pytest.mark.parametrize(
     "given",
     [
-        ["--features", "mel+mfcc:1-19 chroma", "--folds", "1", "3", "--wait", "--rate=0.1", "mel"],
-        ["FEATURES=mel+mfcc:1-19 chroma", "FOLDS=1 3", "WAIT=yes", "RATE=2", "RATE=0.1", "CARD=mel"],
-        ["mel", "--make", r"PYTHON=x FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3 ARGS=--wait\ --rate\ 0.1"],
+        [
+            "--features",
+            "mel+mfcc:1-19 chroma",
+            "--folds",
+            "1",
+            "3",
+            "--wait",
+            "--rate=0.1",
+            "mel",
+        ],
+        [
+            "FEATURES=mel+mfcc:1-19 chroma",
+            "FOLDS=1 3",
+            "WAIT=yes",
+            "RATE=2",
+            "RATE=0.1",
+            "CARD=mel",
+        ],
+        [
+            "mel",
+            "--make",
+            (
+                r"PYTHON=x FEATURES=mel+mfcc:1-19\ chroma FOLDS=1\ 3"
+                r" ARGS=--wait\ --rate\ 0.1"
+            ),
+        ],
         words(EXPECTED),
     ],
 )
@@ -59,9 +97,15 @@ def test_three_spellings_mean_the_same_and_the_last_counts(given):
     assert shlex.split(make_command("train", *given)) == ["make", "train", *given]
 
 
-@pytest.mark.parametrize("value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"])
+@pytest.mark.parametrize(
+    "value", ["(.*)-[A-Z]$", "a b\\c", "mel@n_mels=64,fmin=20", "-x", "A=b", "it's 5 ~"]
+)
 def test_odd_characters_survive(value):
-    assert parse(Some, [f"GROUP={value}"]).group == parse(Some, ["--group", value]).group == value
+    assert (
+        parse(Some, [f"GROUP={value}"]).group
+        == parse(Some, ["--group", value]).group
+        == value
+    )
 
 
 def test_what_an_option_expands_to_gives_way_to_what_is_given():
@@ -103,7 +147,9 @@ def fails(options: Some):
     """Raise the error that the option names."""
     if options.features == "utf8":
         "/home/jos\udce9/sounds".encode()
-    raise OSError(int(options.features), os.strerror(int(options.features)), "page.html")
+    raise OSError(
+        int(options.features), os.strerror(int(options.features)), "page.html"
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,16 +158,28 @@ def fails(options: Some):
         (["fine", "--wait"], 1, ""),
         ([], 2, ""),
         (["fin"], 2, "unknown command 'fin'; did you mean 'fine'? Known: fails, fine"),
-        (["fails", f"FEATURES={errno.ENOSPC}"], 1, "page.html: No space left on device"),
+        (
+            ["fails", f"FEATURES={errno.ENOSPC}"],
+            1,
+            "page.html: No space left on device",
+        ),
         (["fails", f"FEATURES={errno.ENOTDIR}"], 2, "page.html: Not a directory"),
         (["fails", "FEATURES=utf8"], 2, "is not UTF-8: rename this file or folder"),
-        (["fine", "FEATURE=x"], 2, "unknown variable 'FEATURE'; did you mean 'FEATURES'? Known: CARD, DATA"),
+        (
+            ["fine", "FEATURE=x"],
+            2,
+            "unknown variable 'FEATURE'; did you mean 'FEATURES'? Known: CARD, DATA",
+        ),
         (
             ["fine", "AUDIO=x"],
             2,
             "; it is one of pipeline windows, train predict, pipeline show",
         ),
-        (["fine", "--several-targets", "AUDIO=x"], 0, "AUDIO does not apply here and is ignored"),
+        (
+            ["fine", "--several-targets", "AUDIO=x"],
+            0,
+            "AUDIO does not apply here and is ignored",
+        ),
         (["fine", "--several-targets", "AUDIOO=x"], 2, "unknown variable 'AUDIOO'"),
     ],
 )
@@ -131,22 +189,33 @@ def test_main_exits_with_the_status_and_prints_one_error(argv, status, said, cap
     assert stop.value.code == status and said in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not (ROOT / ".venv").is_dir(), reason="needs a clone that make has set up")
+@pytest.mark.skipif(
+    not (ROOT / ".venv").is_dir(), reason="needs a clone that make has set up"
+)
 def test_a_python_without_the_libraries_is_told_which_one_has_them():
     outside = [os.path.realpath(sys.executable), "-S", "-m", "pipeline", "check"]
-    done = subprocess.run(outside, cwd=ROOT, env={"HOME": "/"}, capture_output=True, text=True)
+    done = subprocess.run(
+        outside, cwd=ROOT, env={"HOME": "/"}, capture_output=True, text=True
+    )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: this Python lacks ") and ".venv/bin/activate" in done.stderr
+    assert (
+        done.stderr.startswith("error: this Python lacks ")
+        and ".venv/bin/activate" in done.stderr
+    )
 
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
     script = (
-        "import sys; from commandline.commands import main; from pipeline.__main__ import COMMANDS\n"
-        "sys.modules['fcntl'] = None; sys.platform = 'win32'; main(COMMANDS, argv=['features'])"
+        "import sys; from commandline.commands import main; from pipeline.__main__"
+        " import COMMANDS\nsys.modules['fcntl'] = None; sys.platform = 'win32';"
+        " main(COMMANDS, argv=['features'])"
     )
     done = python("-c", script, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: featurestack needs POSIX locks: on Windows run it under WSL\n"
+    assert (
+        done.stderr
+        == "error: featurestack needs POSIX locks: on Windows run it under WSL\n"
+    )
 
 
 def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
@@ -154,6 +223,13 @@ def test_every_number_of_every_command_has_bounds_and_every_option_a_meaning():
         for field, declared in fields(options_of(command)).items():
             assert declared.metadata["meaning"], f"{name}: {field}"
             kind = kind_of(declared)[0]
-            if kind in (int, float) and field != "folds":  # each command checks them against the dataset
-                assert declared.metadata["bounds"] != (-LARGEST, LARGEST), f"{name}: {field}"
-            assert kind in (str, int, float, bool, Path) or typing.get_origin(kind) is Literal
+            # each command checks them against the dataset
+            if kind in (int, float) and field != "folds":
+                assert declared.metadata["bounds"] != (
+                    -LARGEST,
+                    LARGEST,
+                ), f"{name}: {field}"
+            assert (
+                kind in (str, int, float, bool, Path)
+                or typing.get_origin(kind) is Literal
+            )

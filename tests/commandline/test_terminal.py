@@ -9,7 +9,16 @@ import pytest
 from commandline import terminal
 from commandline.errors import closest
 from commandline.registry import Registry
-from commandline.terminal import as_csv, count, duration, mean_percent, percent, points, size, text_table
+from commandline.terminal import (
+    as_csv,
+    count,
+    duration,
+    mean_percent,
+    percent,
+    points,
+    size,
+    text_table,
+)
 from tests.processes import python
 from tests.refusal import refused
 
@@ -17,7 +26,11 @@ from tests.refusal import refused
 @pytest.mark.parametrize(
     ("shown", "values", "texts"),
     [
-        (duration, [0.04, 9.96, 59.6, 192, 7500], "0.0 s|10 s|1 min 00 s|3 min 12 s|2 h 05 min"),
+        (
+            duration,
+            [0.04, 9.96, 59.6, 192, 7500],
+            "0.0 s|10 s|1 min 00 s|3 min 12 s|2 h 05 min",
+        ),
         (size, [512, 1234, 99_960, 1.2e9, 3e12], "512 B|1.2 kB|100 kB|1.2 GB|3.0 TB"),
         (count, [0, 2000, 11_175_370, 1.82e9], "0|2,000|11.2 M|1.8 G"),
         (percent, [0.285, 0.1125, 0.0875], "28.5|11.3|8.8"),  # halves go up
@@ -31,16 +44,22 @@ def test_numbers_read_naturally(shown, values, texts):
 
 
 def test_a_table_aligns_numbers_to_the_right():
-    table = text_table([["mel", points(-0.095)], ["chroma", "10.25"]], ["feature", "ms"])
+    table = text_table(
+        [["mel", points(-0.095)], ["chroma", "10.25"]], ["feature", "ms"]
+    )
     assert table == "feature     ms\nmel       −9.5\nchroma   10.25"
 
 
 def test_short_work_shows_nothing(capsys):
-    assert list(terminal.progress("abc", label="features", unit="clips")) == ["a", "b", "c"]
+    assert list(terminal.progress("abc", label="features", unit="clips")) == [
+        "a",
+        "b",
+        "c",
+    ]
     assert capsys.readouterr().err == ""
 
 
-def test_a_log_has_lines_whose_speed_and_remaining_time_count_from_the_end_of_the_first_step(
+def test_a_log_counts_speed_and_remaining_time_from_the_end_of_the_first_step(
     capsys, monkeypatch
 ):
     now = [0.0]
@@ -57,17 +76,21 @@ def test_a_log_has_lines_whose_speed_and_remaining_time_count_from_the_end_of_th
 
 def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():
     script = (
-        "import warnings, numpy; from commandline.terminal import tell_warnings; tell_warnings()\n"
-        "numpy.zeros(1) / numpy.zeros(1)\n"
-        "for _ in range(2): warnings.warn('old\\nuse', UserWarning)\n"
+        "import warnings, numpy; from commandline.terminal import tell_warnings;"
+        " tell_warnings()\nnumpy.zeros(1) / numpy.zeros(1)\nfor _ in range(2):"
+        " warnings.warn('old\\nuse', UserWarning)\n"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"
+    }
     done = python("-c", script, environment=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: old use\n")
 
 
 def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet():
-    table = pd.DataFrame({"=1+1": ["=HYPERLINK()", "\td", "dog", "a=b"], "difference": -0.5})
+    table = pd.DataFrame(
+        {"=1+1": ["=HYPERLINK()", "\td", "dog", "a=b"], "difference": -0.5}
+    )
     back = pd.read_csv(StringIO(as_csv(table)))
     assert back["'=1+1"].tolist() == ["'=HYPERLINK()", "'\td", "dog", "a=b"]
     assert back["difference"].tolist() == [-0.5] * 4
@@ -83,6 +106,8 @@ def test_a_registry_takes_a_name_once_and_proposes_the_nearest():
     assert models == {"resnet18": 18, "cnn4": 4}
     with pytest.raises(ValueError, match="model 'cnn4' is registered twice: 4 and 5"):
         models["cnn4"] = 5
-    with refused(r"^unknown model 'ResNet8'; did you mean 'resnet18'\? Known: cnn4, resnet18$"):
+    with refused(
+        r"^unknown model 'ResNet8'; did you mean 'resnet18'\? Known: cnn4, resnet18$"
+    ):
         models["ResNet8"]
     assert models.get("resnet8") is None and closest("xyz", models) is None

@@ -20,7 +20,9 @@ def test_the_page_of_features_is_up_to_date(tmp_path, monkeypatch):
 
 
 def test_measured_table_covers_every_feature_once():
-    """A feature of one's own may be missing until `python -m docs.cards measure` adds it."""
+    """A feature of one's own may be missing until `python -m docs.cards measure` adds
+    it.
+    """
     measured = pd.read_csv(cards.MEASURED)["feature"].tolist()
     assert [name for name in FEATURES if name in measured] == measured
     assert set(DEFINITIONS) <= set(measured)

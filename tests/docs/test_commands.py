@@ -1,4 +1,6 @@
-"""Every command that the documentation shows exists, takes its options, and runs on few clips."""
+"""Every command that the documentation shows exists, takes its options, and runs on few
+clips.
+"""
 
 import re
 import shlex
@@ -24,11 +26,23 @@ DOCS = ROOT / "docs"
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
-    *sorted(p for p in DOCS.rglob("*.md") if not {"out", "generated"} & set(p.relative_to(DOCS).parts)),
+    *sorted(
+        p
+        for p in DOCS.rglob("*.md")
+        if not {"out", "generated"} & set(p.relative_to(DOCS).parts)
+    ),
 ]
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITHOUT_OPTIONS = {"test", "setup", "docs", "check"}
-PYTHONS = {"make", "python", "python3", ".venv/bin/python", "torchrun", ".venv/bin/torchrun"}
+PYTHONS = {
+    "make",
+    "python",
+    "python3",
+    ".venv/bin/python",
+    "torchrun",
+    ".venv/bin/torchrun",
+}
+# modules of other projects; '' is none
 THEIRS = {
     "venv",
     "pip",
@@ -37,13 +51,16 @@ THEIRS = {
     "http.server",
     "jupyter",
     "",
-}  # modules of other projects; '' is none
-PLACEHOLDER = re.compile(r"…|\.\.\.|<\w+>|\$")  # a value that stands for something of the reader's
+}
+# a value that stands for something of the reader's
+PLACEHOLDER = re.compile(r"…|\.\.\.|<\w+>|\$")
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
 class Shown(NamedTuple):
-    """A command as a page shows it: `pipeline features` and its options; whether in a code block."""
+    """A command as a page shows it: `pipeline features` and its options; whether in a
+    code block.
+    """
 
     name: str
     options: list[str]
@@ -51,7 +68,9 @@ class Shown(NamedTuple):
 
 
 def segments(line):
-    """The words of each command of a line, split at && ; |, without comments and leading settings."""
+    """The words of each command of a line, split at && ; |, without comments and
+    leading settings.
+    """
     lexer = shlex.shlex(line, posix=True, punctuation_chars="|;&><")
     lexer.whitespace_split, lexer.commenters = True, "#"
     words: list[str] = []
@@ -64,12 +83,25 @@ def segments(line):
 
 
 def shown_commands(page):
-    """Every make, `python -m` and featurestack command of a page, in code blocks and in running text."""
+    """Every make, `python -m` and featurestack command of a page, in code blocks and in
+    running text.
+    """
     text = page.read_text(encoding="utf-8")
-    fences = [body for language, body in FENCE.findall(text) if language in ("", "bash", "sh", "console")]
-    lines = [(line, True) for body in fences for line in body.replace("\\\n", " ").splitlines()]
+    fences = [
+        body
+        for language, body in FENCE.findall(text)
+        if language in ("", "bash", "sh", "console")
+    ]
+    lines = [
+        (line, True)
+        for body in fences
+        for line in body.replace("\\\n", " ").splitlines()
+    ]
     running = re.sub(r"\s+", " ", FENCE.sub("", text))
-    lines += [(code, False) for code in re.findall(r"`((?:make|python -m|featurestack) [^`]+)`", running)]
+    lines += [
+        (code, False)
+        for code in re.findall(r"`((?:make|python -m|featurestack) [^`]+)`", running)
+    ]
     for line, fenced in lines:
         line = line.removeprefix("$ ")
         if line.startswith(("#", "next:", "then:")) or not re.search(
@@ -80,9 +112,15 @@ def shown_commands(page):
             if words[:1] == ["featurestack"]:
                 target = not words[1:] or words[1] in {*TARGETS, "help"}
                 words = [*(["make"] if target else ["python", "-m"]), *words[1:]]
-            if not words or words[0] not in PYTHONS or (words[0] != "make" and "-m" not in words):
+            if (
+                not words
+                or words[0] not in PYTHONS
+                or (words[0] != "make" and "-m" not in words)
+            ):
                 continue
-            ends = [number for number, word in enumerate(words) if set(word) <= set("<>")]
+            ends = [
+                number for number, word in enumerate(words) if set(word) <= set("<>")
+            ]
             start = words.index("-m") if "-m" in words else 0
             module, *rest = words[start + 1 : ends[0] if ends else None] or ["help"]
             if start == 0:
@@ -97,14 +135,22 @@ known = cache(every_command)
 
 
 def with_values(words):
-    """The options that are not make's own and whose value is no placeholder and no recipe of the reader."""
-    own = re.compile("|".join([*(f"{name}=" for name in READ_BY_MAKEFILE), "RECIPE=.*/"]))
-    return [word for word in words if not PLACEHOLDER.search(word) and not own.match(word)]
+    """The options that are not make's own and whose value is no placeholder and no
+    recipe of the reader.
+    """
+    own = re.compile(
+        "|".join([*(f"{name}=" for name in READ_BY_MAKEFILE), "RECIPE=.*/"])
+    )
+    return [
+        word for word in words if not PLACEHOLDER.search(word) and not own.match(word)
+    ]
 
 
 @every_page
 def test_every_command_exists_and_takes_its_options(page):
-    """The parser of each command reads the options shown; features and models that are named exist."""
+    """The parser of each command reads the options shown; features and models that are
+    named exist.
+    """
     for shown in shown_commands(page):
         given = with_values(shown.options)
         if shown.name == "help":
@@ -113,14 +159,20 @@ def test_every_command_exists_and_takes_its_options(page):
             assert not given, shown
         elif shown.name not in known():
             path = ROOT / shown.name.replace(".", "/")
-            is_module = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+            is_module = (
+                path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+            )
             assert is_module or shown.name in THEIRS, shown
-        elif "--help" not in given and (given or shown.fenced):  # running text may name a command alone
-            named = shown.name != "features_cache import" or any("=" not in word for word in given)
+        elif "--help" not in given and (given or shown.fenced):
+            # running text may name a command alone
+            named = shown.name != "features_cache import" or any(
+                "=" not in word for word in given
+            )
             asked = options_of(known()[shown.name])
             options = asked.build(texts(asked, [*given, *([] if named else ["x.zip"])]))
             if features := getattr(options, "features", ""):
-                parse_list(features, [*FEATURES, "crest", "embedding", "tensor"])  # three worked examples
+                # three worked examples
+                parse_list(features, [*FEATURES, "crest", "embedding", "tensor"])
             for model in str(getattr(options, "model", "")).split():
                 if not model.startswith("tiny"):  # a worked example's
                     assert resolve(model)
@@ -131,7 +183,11 @@ def test_every_command_exists_and_takes_its_options(page):
 def test_the_options_of_the_benches_exist(page):
     for shown in shown_commands(page):
         if shown.name.startswith(("bench.", "pipeline.")):
-            words = [word for word in shown.options if "=" not in word and not word.startswith("-")]
+            words = [
+                word
+                for word in shown.options
+                if "=" not in word and not word.startswith("-")
+            ]
             done = python("-m", shown.name, *words, "--help")
             for variable in re.findall(r"(\w+)=", " ".join(shown.options)):
                 assert f"{variable.upper()}=" in done.stdout, shown
@@ -139,7 +195,12 @@ def test_the_options_of_the_benches_exist(page):
 
 @pytest.mark.parametrize(
     "wrong",
-    ["make train DATASETT=x", "python -m nowhere", "make features VAL=group", "make train MODEL=resnet19"],
+    [
+        "make train DATASETT=x",
+        "python -m nowhere",
+        "make features VAL=group",
+        "make train MODEL=resnet19",
+    ],
 )
 def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wrong):
     page = tmp_path / "page.md"
@@ -150,37 +211,83 @@ def test_a_page_with_a_wrong_option_or_an_unknown_module_is_noticed(tmp_path, wr
 
 # Commands that can run here run, on thirty clips of a second
 
-# live audio; minutes; a test of its own; a cluster, an account, a network's file or a table is needed
-NOT_HERE = re.compile(r"train listen|bench|demo|.* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=)")
-QUICK = "EPOCHS=1 BATCH=6 GRID=64x108 FOLDS='1 2' PRECISION=fp32 THREADS=1 CURVE=0 PASSES=1 SEED=0 DEVICE=cpu"
-SMALL = dict(word.lower().split("=") for word in shlex.split(f"{QUICK} TASK=classes DATASET='my sounds'"))
-LEFT_OUT = ("name", "archive", "url", "audio_dir", "sample_rate", "duration", "scheduler", "part")
+# live audio; minutes; a test of its own; a cluster, an account, a network's file or a
+# table is needed
+NOT_HERE = re.compile(
+    r"train listen|bench|demo|.* (BACKEND=dask|TRACKER=\S*wandb|\S*embedding@|TABLES=)"
+)
+QUICK = (
+    "EPOCHS=1 BATCH=6 GRID=64x108 FOLDS='1 2' PRECISION=fp32 THREADS=1 CURVE=0 PASSES=1"
+    " SEED=0 DEVICE=cpu"
+)
+SMALL = dict(
+    word.lower().split("=")
+    for word in shlex.split(f"{QUICK} TASK=classes DATASET='my sounds'")
+)
+LEFT_OUT = (
+    "name",
+    "archive",
+    "url",
+    "audio_dir",
+    "sample_rate",
+    "duration",
+    "scheduler",
+    "part",
+)
 LEFT_OUT += ("recipe", "weights", "group", "folds_by", "data", "runs", "reports")
 
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """The files that pages assume: two clips of each of five recordings a class, a cache, a run, audio."""
+    """The files that pages assume: two clips of each of five recordings a class, a
+    cache, a run, audio.
+    """
     with inside(tmp_path_factory.mktemp("documents")):
         for label, take in product(CLASSES, range(10)):
             file = Path("my sounds", label, f"{label} {take // 2}-{'AB'[take % 2]}.wav")
             file.parent.mkdir(parents=True, exist_ok=True)
             soundfile.write(file, sound(label, take), RATE)
         soundfile.write("recording.wav", sound("tone", 77, seconds=3.0), RATE)
-        rows = [f"clip{n // 2}.wav,{n % 2 * 3},{n % 2 * 3 + 3},{n // 2},{n}" for n in range(80)]
-        Path("embeddings.csv").write_text("\n".join(["file,start,end,value1,value2", *rows]))
-        for language, body in FENCE.findall((DOCS / "howto" / "share.md").read_text(encoding="utf-8")):
+        rows = [
+            f"clip{n // 2}.wav,{n % 2 * 3},{n % 2 * 3 + 3},{n // 2},{n}"
+            for n in range(80)
+        ]
+        Path("embeddings.csv").write_text(
+            "\n".join(["file,start,end,value1,value2", *rows])
+        )
+        for language, body in FENCE.findall(
+            (DOCS / "howto" / "share.md").read_text(encoding="utf-8")
+        ):
             exec(body if language == "python" else "", {})
-        done("pipeline features", DATASET="my sounds", FEATURES="mel mfcc chroma", GROUP="(.*)-[A-Z]")
-        done("train run", DATASET="my sounds", EPOCHS=1, MODEL="cnn4", BATCH=6, VAL="group", GRID="64x108")
+        done(
+            "pipeline features",
+            DATASET="my sounds",
+            FEATURES="mel mfcc chroma",
+            GROUP="(.*)-[A-Z]",
+        )
+        done(
+            "train run",
+            DATASET="my sounds",
+            EPOCHS=1,
+            MODEL="cnn4",
+            BATCH=6,
+            VAL="group",
+            GRID="64x108",
+        )
         yield
 
 
 def small(name, words):
-    """The same request for the thirty clips: one epoch, two of each list, nothing from the network."""
+    """The same request for the thirty clips: one epoch, two of each list, nothing from
+    the network.
+    """
     options = options_of(known()[name])
     own = fields(options)
-    given = {field: text for field, text in texts(options, words).items() if field not in LEFT_OUT}
+    given = {
+        field: text
+        for field, text in texts(options, words).items()
+        if field not in LEFT_OUT
+    }
     if name == "train sweep":
         given = {field: " ".join(text.split()[:2]) for field, text in given.items()}
     changes = {field: text for field, text in SMALL.items() if field in own}
@@ -190,7 +297,9 @@ def small(name, words):
         changes.pop("grid")
     if name.startswith(("train", "pipeline features")):
         features = given.get("features", "mel+mfcc")
-        changes["features"] = "mel mfcc" if {"all", "small"} & {*features.split()} else features
+        changes["features"] = (
+            "mel mfcc" if {"all", "small"} & {*features.split()} else features
+        )
     if "hop" in given:
         changes["hop"] = "0.5"
     if not Path(given.get("audio", "")).exists():
@@ -198,19 +307,31 @@ def small(name, words):
     if "run" in given and not given["run"].endswith(".pt"):
         changes["run"] = "mel+mfcc+chroma-cnn4"
     if name == "features_cache import":
-        changes["data"] = "elsewhere"  # an import into the cache that was exported is refused
-    return options.build({field: text for field, text in (given | changes).items() if field in own})
+        # an import into the cache that was exported is refused
+        changes["data"] = "elsewhere"
+    return options.build(
+        {field: text for field, text in (given | changes).items() if field in own}
+    )
 
 
 @pytest.mark.slow
 @every_page
 def test_the_fenced_commands_of_a_page_run(page, workshop):
     for name, words, fenced in shown_commands(page):
-        if not fenced or name not in known() or "--help" in words or NOT_HERE.match(" ".join([name, *words])):
+        if (
+            not fenced
+            or name not in known()
+            or "--help" in words
+            or NOT_HERE.match(" ".join([name, *words]))
+        ):
             continue
         options = small(name, with_values(words))
-        asked = getattr(options, "given", None) or vars(options)  # a sweep has its runs' options as texts
-        if name in ("train run", "train sweep", "train importance") and asked["dataset"] == "my sounds":
+        # a sweep has its runs' options as texts
+        asked = getattr(options, "given", None) or vars(options)
+        if (
+            name in ("train run", "train sweep", "train importance")
+            and asked["dataset"] == "my sounds"
+        ):
             done("pipeline features", DATASET="my sounds", FEATURES=asked["features"])
         status = known()[name](options)
         assert not status or name == "pipeline check", words  # a leak may be certain

@@ -1,4 +1,6 @@
-"""The documentation site: its generated pages say what the code says, and it builds without a warning."""
+"""The documentation site: its generated pages say what the code says, and it builds
+without a warning.
+"""
 
 import inspect
 import re
@@ -25,12 +27,19 @@ from train.models.architecture import all_models
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
     page = generate.options_page()
-    sections = dict(zip(*[iter(re.split(r"^## (\w+)$", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
+    sections = dict(
+        zip(
+            *[iter(re.split(r"^## (\w+)$", page, flags=re.MULTILINE)[1:])] * 2,
+            strict=True,
+        )
+    )
     for words, function in every_command().items():
         options = options_of(function)
         for name, field in fields(options).items():
             section = sections[name.upper()]
-            assert generate.sentence(field.metadata["meaning"]) in section, f"{words}: {name}"
+            assert generate.sentence(field.metadata["meaning"]) in section, (
+                f"{words}: {name}"
+            )
             assert f"`{words}`" in section
     assert "Default: `40`; values: integer, at least 1." in sections["EPOCHS"]
     assert "`onecycle`, `cosine`" in sections["SCHEDULE"]
@@ -42,36 +51,63 @@ def test_every_registered_thing_has_its_entry():
     assert all(f"\n### {name}\n" in page for name in [*recipes.names(), *FIGURES])
 
 
-def test_the_python_interface_has_every_public_function_with_the_signature_that_python_sees():
+def test_the_python_page_has_every_public_function_with_its_signature():
     page = generate.interface_page()
-    assert "featurestack.train(" in page and "Cache.read(" in page and "RunFolder.predictions(" in page
+    assert (
+        "featurestack.train(" in page
+        and "Cache.read(" in page
+        and "RunFolder.predictions(" in page
+    )
     for function in generate.public_functions(fs):
         for parameter in inspect.signature(function).parameters.values():
             if isinstance(parameter.default, float):
                 said = page.split(f"featurestack.{function.__name__}(")[1]
-                assert f"{parameter.name}: float = {parameter.default!r}" in said.split("\n")[0]
+                assert (
+                    f"{parameter.name}: float = {parameter.default!r}"
+                    in said.split("\n")[0]
+                )
 
 
 def test_messages_that_troubleshooting_quotes_are_those_of_the_code():
     page = (DOCS / "howto" / "troubleshooting.md").read_text(encoding="utf-8")
-    packages = ("commandline", "pipeline", "features_cache", "results", "train", "analysis")
-    sources = [ROOT / "Makefile", *(path for name in packages for path in (ROOT / name).rglob("*.py"))]
+    packages = (
+        "commandline",
+        "pipeline",
+        "features_cache",
+        "results",
+        "train",
+        "analysis",
+    )
+    sources = [
+        ROOT / "Makefile",
+        *(path for name in packages for path in (ROOT / name).rglob("*.py")),
+    ]
     text = " ".join(path.read_text(encoding="utf-8") for path in sources)
     said = re.sub(r"\s+", " ", re.sub(r"[\"']\s*\n\s*f?[\"']", "", text))
     said = re.sub(r"\{[^{}]*\}|%d", "", said)
     for quoted in re.findall(r"^\| `([^`]+)`", page, flags=re.MULTILINE):
-        if not quoted.startswith(("No module", "unknown ")):  # Python's own; made by registry.nearest
+        # Python's own; made by registry.nearest
+        if not quoted.startswith(("No module", "unknown ")):
             for part in re.split(r"\.\.\.|\d[\d.]*", quoted):
                 assert " ".join(part.split()) in said, quoted
 
 
 def test_every_card_gets_its_figure_and_the_pages_of_librosa():
-    text = generate.with_figures((DOCS / "reference" / "features.md").read_text(encoding="utf-8"))
+    text = generate.with_figures(
+        (DOCS / "reference" / "features.md").read_text(encoding="utf-8")
+    )
     assert all(f"](generated/{name}.png)" in text for name in FEATURES)
-    assert generate.librosa_calls("mfcc_delta") == ["librosa.feature.delta", "librosa.feature.mfcc"]
+    assert generate.librosa_calls("mfcc_delta") == [
+        "librosa.feature.delta",
+        "librosa.feature.mfcc",
+    ]
     assert "librosa.decompose.hpss" in generate.librosa_calls("harmonic")
-    assert [name for name in DEFINITIONS if not generate.librosa_calls(name)] == ["waveform"]
-    assert "**librosa:** none\n" in generate.figure_and_players("one_without_a_definition")
+    assert [name for name in DEFINITIONS if not generate.librosa_calls(name)] == [
+        "waveform"
+    ]
+    assert "**librosa:** none\n" in generate.figure_and_players(
+        "one_without_a_definition"
+    )
 
 
 @every_page
@@ -87,13 +123,17 @@ def test_the_site_builds_without_a_warning(tmp_path):
     places = str(DOCS), str(tmp_path / "site")
     done = python("-m", "sphinx", "-W", "--keep-going", "-q", *places, check=False)
     assert done.returncode == 0, done.stderr
-    assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(encoding="utf-8")
+    assert "mel" in (tmp_path / "site" / "reference" / "features.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_first_figure_reads_the_table_of_a_report(tmp_path):
     (tmp_path / "tables").mkdir()
     rows = {"features": first_figure.SETS, "model": first_figure.MODEL, "accuracy": 0.9}
-    pd.DataFrame(rows, columns=[*COMPARISON]).to_csv(tmp_path / "tables" / "comparison.csv")
+    pd.DataFrame(rows, columns=[*COMPARISON]).to_csv(
+        tmp_path / "tables" / "comparison.csv"
+    )
     axes = Figure().subplots()
     first_figure.draw_forest(axes, tmp_path)
     assert [text.get_text() for text in axes.texts] == ["90.0"] * len(first_figure.SETS)
@@ -101,4 +141,6 @@ def test_the_first_figure_reads_the_table_of_a_report(tmp_path):
 
 def test_the_figure_of_speed_shows_the_rows_of_the_readme():
     rows = speed_rows((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert FIGURE.read_text(encoding="utf-8") == draw_speed(rows), "run: python -m docs.speed_figure"
+    assert FIGURE.read_text(encoding="utf-8") == draw_speed(rows), (
+        "run: python -m docs.speed_figure"
+    )

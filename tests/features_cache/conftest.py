@@ -8,7 +8,12 @@ from features_cache.feature_file import read_header
 from tests.golden.commands import flip_bit
 
 CLIPS = [f"clip{number}" for number in range(8)]
-TABLE = {"clip_id": CLIPS, "label": ["dog", "cat"] * 4, "fold": [1] * 4 + [2] * 4, "group": list("abcdefgh")}
+TABLE = {
+    "clip_id": CLIPS,
+    "label": ["dog", "cat"] * 4,
+    "fold": [1] * 4 + [2] * 4,
+    "group": list("abcdefgh"),
+}
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def markers(cache):
 
 
 def kill_a_run(cache, **changes):
-    """Leave behind the claim of a killed run; with another `boot` it went down with the system."""
+    """Leave behind the claim of a killed run; with another `boot` it went down with the
+    system.
+    """
     with claim(cache) as handle:
         left = json.loads(handle.marker.read_text())
     handle.marker.write_text(json.dumps(left | changes))
@@ -40,9 +42,15 @@ def kill_a_run(cache, **changes):
         (("mine",), (0, 0), True),
     ],
 )
-def test_only_the_same_clips_of_the_same_feature_are_refused(cache, features, rows, admitted):
+def test_only_the_same_clips_of_the_same_feature_are_refused(
+    cache, features, rows, admitted
+):
     refusal = refused(rf"process {os.getpid()} on")
-    with claim(cache, rows=(0, 4)), nullcontext() if admitted else refusal, claim(cache, features, rows):
+    with (
+        claim(cache, rows=(0, 4)),
+        nullcontext() if admitted else refusal,
+        claim(cache, features, rows),
+    ):
         assert admitted and len(claims(cache.folder)) == 2
     assert not markers(cache)
 
@@ -51,7 +59,9 @@ def test_waiting_goes_on_when_the_other_has_ended(cache, capsys):
     first = claim(cache)
     ended = []
     first.__enter__()
-    threading.Timer(0.3, lambda: (ended.append(True), first.__exit__(None, None, None))).start()
+    threading.Timer(
+        0.3, lambda: (ended.append(True), first.__exit__(None, None, None))
+    ).start()
     with claim(cache, wait=True):
         assert ended
     assert "waiting for process" in capsys.readouterr().err
@@ -63,7 +73,8 @@ def test_a_killed_run_blocks_nobody_and_its_clips_count_as_done(cache, spoil):
     ((_, _, lives),) = claims(cache.folder)
     assert not lives
     with claim(cache):
-        assert Cache(cache.folder)["mine"].done().all()  # nothing is read, since the system kept all pages
+        # nothing is read, since the system kept all pages
+        assert Cache(cache.folder)["mine"].done().all()
     assert not markers(cache)
 
 
@@ -71,7 +82,10 @@ def test_after_a_power_cut_a_clip_whose_data_was_lost_is_not_done(cache, spoil, 
     kill_a_run(cache, boot="another")
     spoil(3)
     with claim(cache, rows=(6, 8)):
-        assert Cache(cache.folder)["mine"].done().tolist() == [True] * 3 + [False] + [True] * 4
+        assert (
+            Cache(cache.folder)["mine"].done().tolist()
+            == [True] * 3 + [False] + [True] * 4
+        )
     assert "before a restart, is gone" in capsys.readouterr().err
     assert not markers(cache)
 
@@ -90,7 +104,9 @@ def test_a_worker_stops_when_its_run_is_gone(cache):
 
 
 def test_a_run_waits_for_the_clip_that_an_orphan_is_writing(cache):
-    """A worker of a dead run is in the middle of a clip: the next run is admitted when that is written."""
+    """A worker of a dead run is in the middle of a clip: the next run is admitted when
+    that is written.
+    """
     orphan = Lock(kill_a_run(cache).with_suffix(".writing"))
     orphan.take(shared=True)
     written = []

@@ -13,17 +13,24 @@ from tests.refusal import refused
 def test_vectors_and_numbers_become_feature_maps(cache, shape):
     values = np.arange(np.prod(shape), dtype=float).reshape(shape)
     external.write_feature(cache.folder, "vector", values, CLIPS, dtype="float32")
-    assert np.array_equal(cache.read("vector", CLIPS), values.reshape((*shape, 1, 1)[:3]))
+    assert np.array_equal(
+        cache.read("vector", CLIPS), values.reshape((*shape, 1, 1)[:3])
+    )
 
 
 def test_clips_that_are_not_given_are_not_done(cache, values):
-    external.write_feature(cache.folder, "some", values[:3], ["clip6", "clip1", "clip3"])
+    external.write_feature(
+        cache.folder, "some", values[:3], ["clip6", "clip1", "clip3"]
+    )
     assert np.flatnonzero(cache.readable(["some"])).tolist() == [1, 3, 6]
     assert np.array_equal(cache.read("some", ["clip6"])[0], values[0])
 
 
 WRONG = [
-    ({"values": np.zeros((7, 4, 5))}, r"shape \(7, 4, 5\) for 8 clips; expected \(8, rows, frames\)"),
+    (
+        {"values": np.zeros((7, 4, 5))},
+        r"shape \(7, 4, 5\) for 8 clips; expected \(8, rows, frames\)",
+    ),
     ({"values": np.zeros((8, 0))}, "expected"),
     ({"values": np.full((8, 2), np.nan)}, "clip0: 2 values NaN"),
     ({"clip_ids": [*CLIPS[:7], "clip0"]}, "occur twice: clip0"),
@@ -36,7 +43,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("given", "message"), WRONG)
-def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(cache, given, message):
+def test_what_is_wrong_is_refused_with_the_reason_and_leaves_nothing(
+    cache, given, message
+):
     before = sorted(cache.folder.glob("*.*"))
     arguments = {"name": "new", "values": np.zeros((8, 2)), "clip_ids": CLIPS} | given
     with refused(message):

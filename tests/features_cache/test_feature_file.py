@@ -1,4 +1,6 @@
-"""A feature's file is ordinary HDF5 that describes itself; its state words say which clips are intact."""
+"""A feature's file is ordinary HDF5 that describes itself; its state words say which
+clips are intact.
+"""
 
 from unittest import mock
 
@@ -8,15 +10,25 @@ import pandas as pd
 import pytest
 
 from features_cache import feature_file
-from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, read_header
+from features_cache.feature_file import (
+    FeatureSpec,
+    clip_keys,
+    fingerprints,
+    read_header,
+)
 from features_cache.hdf5 import DamagedFile
 
 UNCHUNKED = {"values", "state"}
 
 
-def test_values_are_contiguous_allocated_and_aligned_and_all_else_has_checksums_and_fixed_length(cache):
+def test_values_are_contiguous_and_aligned_and_all_else_has_checksums_and_fixed_length(
+    cache,
+):
     def check(name, item):
-        assert all(np.asarray(attribute).dtype.kind in "SiuV" for attribute in item.attrs.values())
+        assert all(
+            np.asarray(attribute).dtype.kind in "SiuV"
+            for attribute in item.attrs.values()
+        )
         if name in UNCHUNKED:
             offset = item.id.get_offset()
             assert item.chunks is None and offset and offset % 4096 == 0
@@ -34,7 +46,13 @@ def test_values_are_contiguous_allocated_and_aligned_and_all_else_has_checksums_
 def test_a_file_says_what_it_holds(cache):
     with h5py.File(cache.folder / "mine.h5") as file:
         assert file["values"].attrs["units"] == b"dB"
-        assert {"parameters", "sample_rate", "hop_length", "format_version", "libraries"} <= set(file.attrs)
+        assert {
+            "parameters",
+            "sample_rate",
+            "hop_length",
+            "format_version",
+            "libraries",
+        } <= set(file.attrs)
 
 
 def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
@@ -51,7 +69,10 @@ def test_a_page_of_zeros_in_a_small_dataset_is_found(cache):
 @pytest.mark.parametrize("writes", [0, 1, 2])
 def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes):
     before = file.map().copy(), file.map(state=True).copy()
-    kill = mock.Mock(wraps=feature_file.write_at, side_effect=[mock.DEFAULT] * writes + [KeyboardInterrupt])
+    kill = mock.Mock(
+        wraps=feature_file.write_at,
+        side_effect=[mock.DEFAULT] * writes + [KeyboardInterrupt],
+    )
     monkeypatch.setattr(feature_file, "write_at", kill)
     with file.path.open("r+b", buffering=0) as opened, pytest.raises(KeyboardInterrupt):
         file.write_clip(opened.fileno(), 3, before[0][4], 7)
@@ -61,7 +82,12 @@ def test_a_clip_whose_writing_was_cut_off_is_not_done(file, monkeypatch, writes)
 
 
 CLIP = {"clip_id": "a", "alteration": "", "source_hash": "00ff"}
-FEATURE = {"feature": "mel", "parameters": {"n_mels": 128}, "code_version": 1, "dtype": "float16"}
+FEATURE = {
+    "feature": "mel",
+    "parameters": {"n_mels": 128},
+    "code_version": 1,
+    "dtype": "float16",
+}
 FEATURE |= {"sample_rate": 44100, "samples": 220500}
 KNOWN = 3235863038  # another number would outdate all caches
 
@@ -70,7 +96,9 @@ def fingerprint(**change):
     given = CLIP | FEATURE | change
     clip = pd.DataFrame([{name: given[name] for name in CLIP}])
     axes = dict.fromkeys(("row_axis", "frame_axis"), np.arange(1))
-    feature = FeatureSpec(stored="mel", **{name: given[name] for name in FEATURE}, **axes)
+    feature = FeatureSpec(
+        stored="mel", **{name: given[name] for name in FEATURE}, **axes
+    )
     return int(fingerprints(clip_keys(clip), feature.key)[0])
 
 

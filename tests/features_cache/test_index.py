@@ -1,4 +1,6 @@
-"""index.h5, failures.csv and costs.csv: what they hold, and how they are brought up to date."""
+"""index.h5, failures.csv and costs.csv: what they hold, and how they are brought up to
+date.
+"""
 
 import os
 import shutil
@@ -43,18 +45,29 @@ def test_its_links_follow_the_files(cache, known):
 def test_a_run_records_the_sources_of_its_part_and_leaves_the_others(cache, known):
     clips, settings = known
     refresh(cache.folder, clips.assign(source_hash="first"), settings, slice(0, 8))
-    refresh(cache.folder, clips.assign(source_hash="second", label="owl"), settings, slice(2, 4))
+    refresh(
+        cache.folder,
+        clips.assign(source_hash="second", label="owl"),
+        settings,
+        slice(2, 4),
+    )
     now, _ = read_index(cache.folder)
     assert now["source_hash"].tolist() == ["first"] * 2 + ["second"] * 2 + ["first"] * 4
     assert set(now["label"]) == {"owl"}
-    refresh(cache.folder, now.iloc[[5, 2]].assign(source_hash="").reset_index(drop=True), settings)
+    refresh(
+        cache.folder,
+        now.iloc[[5, 2]].assign(source_hash="").reset_index(drop=True),
+        settings,
+    )
     assert read_index(cache.folder)[0]["source_hash"].tolist() == ["first", "second"]
 
 
 def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_path):
     ids = [f"ключ{number}" for number in range(203)]
     labels = [*["犬", ""] * 101, "犬"]
-    clips = with_sources(complete({"clip_id": ids, "label": labels, "fold": np.arange(203)}), None)
+    clips = with_sources(
+        complete({"clip_id": ids, "label": labels, "fold": np.arange(203)}), None
+    )
     refresh(tmp_path, clips, {})
     read, _ = read_index(tmp_path)
     pd.testing.assert_frame_equal(read, clips[list(COLUMNS)], check_dtype=False)
@@ -62,10 +75,14 @@ def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_pa
 
 
 def noted(folder):
-    return [(clip, feature, reason) for clip, _, feature, reason in read_failures(folder)]
+    return [
+        (clip, feature, reason) for clip, _, feature, reason in read_failures(folder)
+    ]
 
 
-def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(tmp_path):
+def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(
+    tmp_path,
+):
     first = [(0, "all", "empty"), (1, "mel", "NaN"), (2, "crest", "NaN, twice")]
     write_failures(tmp_path, TABLE, np.arange(3), ["crest", "mel"], first)
     write_failures(tmp_path, TABLE, np.array([1, 2]), ["mel"], [(2, "all", "missing")])
@@ -77,7 +94,9 @@ def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_list
 
 def test_a_feature_costs_once_and_seconds_need_all(cache, values):
     external.write_feature(cache.folder, "little", values[:, :1, :2], CLIPS)
-    assert cache.extraction_cost(["mine", "mine", "little"]) == {"megabytes": 8 * (20 + 2) * 2 / 1e6}
+    assert cache.extraction_cost(["mine", "mine", "little"]) == {
+        "megabytes": 8 * (20 + 2) * 2 / 1e6
+    }
     write_costs(cache.folder, {"mine": 0.25}, {"mine": 3})
     write_costs(cache.folder, {"mine": 0.5}, {"mine": 4})
     write_costs(cache.folder, {"mine": 9.0}, {"mine": 1})  # fewer clips than before
@@ -86,9 +105,22 @@ def test_a_feature_costs_once_and_seconds_need_all(cache, values):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"name,why\nx,y\n", b"\xff\xfe\x00", b"feature,seconds_a_clip\nmel,x\n", None]
+    "content",
+    [
+        b"",
+        b"name,why\nx,y\n",
+        b"\xff\xfe\x00",
+        b"feature,seconds_a_clip\nmel,x\n",
+        None,
+    ],
 )
-def test_files_of_something_else_count_as_none_and_a_fifo_is_not_waited_for(tmp_path, content):
+def test_files_of_something_else_count_as_none_and_a_fifo_is_not_waited_for(
+    tmp_path, content
+):
     for name in (FAILURES, COSTS):
-        (tmp_path / name).write_bytes(content) if content is not None else os.mkfifo(tmp_path / name)
+        (
+            (tmp_path / name).write_bytes(content)
+            if content is not None
+            else os.mkfifo(tmp_path / name)
+        )
     assert read_failures(tmp_path) == [] and read_costs(tmp_path) == {}

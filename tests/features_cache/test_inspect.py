@@ -1,4 +1,6 @@
-"""The description of a cache, and its damage: the clip and the feature, or the file, is named."""
+"""The description of a cache, and its damage: the clip and the feature, or the file, is
+named.
+"""
 
 import re
 import shutil
@@ -17,7 +19,9 @@ from tests.golden.commands import done
 
 
 def verdict(cache, name="mine"):
-    return next(verdict for verdict in verify_cache(cache.folder) if verdict.name == name)
+    return next(
+        verdict for verdict in verify_cache(cache.folder) if verdict.name == name
+    )
 
 
 def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cache):
@@ -29,12 +33,25 @@ def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cac
     failures = [(0, "all", "empty"), (0, "mine", "NaN"), (3, "mine", "NaN")]
     write_failures(cache.folder, clips, np.arange(8), ["mine"], failures)
     shown = describe_cache(Cache(cache.folder))
-    assert shown.startswith("brought: 8 clips, altered copies among them 0, source brought, 8000 Hz, 1 s\n")
-    assert re.search(r"^mine +4 +5 +8 +0\.1 +float16 +0\.00\d+ +dB$", shown, re.MULTILINE)
+    assert shown.startswith(
+        "brought: 8 clips, altered copies among them 0, source brought, 8000 Hz, 1 s\n"
+    )
+    assert re.search(
+        r"^mine +4 +5 +8 +0\.1 +float16 +0\.00\d+ +dB$", shown, re.MULTILINE
+    )
     cells = [re.split(" {2,}", line) for line in shown.splitlines()]
-    assert [cell[3:7:3] for cell in cells if cell[0] in "ab"] == [["6", "0.0005"], ["0", "-"]]
-    assert "mine: no parameters; code 0; made 20" in shown and "cut.h5 cannot be read" in shown
-    assert "\n1 clip could not be done" in shown and "\nmine: 1 clip could not be done" in shown
+    assert [cell[3:7:3] for cell in cells if cell[0] in "ab"] == [
+        ["6", "0.0005"],
+        ["0", "-"],
+    ]
+    assert (
+        "mine: no parameters; code 0; made 20" in shown
+        and "cut.h5 cannot be read" in shown
+    )
+    assert (
+        "\n1 clip could not be done" in shown
+        and "\nmine: 1 clip could not be done" in shown
+    )
 
 
 @pytest.mark.parametrize("command", ["features_cache verify", "pipeline verify"])
@@ -44,18 +61,31 @@ def test_a_file_that_cannot_be_read_hides_no_other_damage(cache, spoil, command)
     answer = done(command, 1, DATASET=cache.folder, FEATURES="cut mine")
     assert "cut.h5 cannot be read" in answer.out and "mine: clip6 damaged" in answer.out
     (cache.folder / "index.h5").write_bytes(b"")
-    assert "index.h5 cannot be read" in done(command, 1, DATASET=cache.folder, FEATURES="mine").out
+    assert (
+        "index.h5 cannot be read"
+        in done(command, 1, DATASET=cache.folder, FEATURES="mine").out
+    )
 
 
-@pytest.mark.parametrize(("state", "said"), [(0, "clip6 damaged"), (7, "clip6 outdated")])
-def test_a_flipped_bit_of_a_state_word_names_clip_and_feature(cache, spoil, state, said):
+@pytest.mark.parametrize(
+    ("state", "said"), [(0, "clip6 damaged"), (7, "clip6 outdated")]
+)
+def test_a_flipped_bit_of_a_state_word_names_clip_and_feature(
+    cache, spoil, state, said
+):
     spoil(6, state=state)
     text = verdict(cache).text
-    assert not verdict(cache).intact and "mine: 7 clips intact" in text and f"mine: {said}" in text
+    assert (
+        not verdict(cache).intact
+        and "mine: 7 clips intact" in text
+        and f"mine: {said}" in text
+    )
 
 
 def copied_from(cache, rate, ids):
-    """Replace the file of `mine` by that of another cache, which has these clips at this rate."""
+    """Replace the file of `mine` by that of another cache, which has these clips at
+    this rate.
+    """
     other = cache.folder.parent / "other"
     table = TABLE | {"clip_id": ids}
     external.create_cache(other, table, sample_rate=rate, duration=1.0)
@@ -76,12 +106,18 @@ def linked(cache):
 
 
 DAMAGES = {
-    "holds no clip of this cache": lambda cache: copied_from(cache, 8000, list("klmnopqr")),
-    "made from 22050 samples at 22050 Hz": lambda cache: copied_from(cache, 22050, CLIPS),
+    "holds no clip of this cache": lambda cache: copied_from(
+        cache, 8000, list("klmnopqr")
+    ),
+    "made from 22050 samples at 22050 Hz": lambda cache: copied_from(
+        cache, 22050, CLIPS
+    ),
     "values (8, 4, 5) float16 and states (8,); expected (8, 5, 5)": lengthened,
     "it is no regular file": linked,
-    "has format 99, expected 1": lambda cache: h5py.File(cache.folder / "mine.h5", "r+").attrs.modify(
-        "format_version", 99
+    "has format 99, expected 1": (
+        lambda cache: h5py.File(cache.folder / "mine.h5", "r+").attrs.modify(
+            "format_version", 99
+        )
     ),
 }
 
@@ -90,12 +126,17 @@ DAMAGES = {
 def test_what_is_wrong_with_a_file_is_named(cache, said):
     DAMAGES[said](cache)
     assert said in verdict(cache).text
-    assert "make features" not in verdict(cache).text  # it could not mend an exported file
+    # it could not mend an exported file
+    assert "make features" not in verdict(cache).text
 
 
 def test_a_file_under_another_name_or_of_another_user_is_named(cache, monkeypatch):
-    with monkeypatch.context() as other:  # stands for another user: root may read all files
+    # stands for another user: root may read all files
+    with monkeypatch.context() as other:
         other.setattr(hdf5.os, "access", lambda path, mode: path.name != "mine.h5")
         assert "its permissions forbid it" in verdict(cache).text
     path = (cache.folder / "mine.h5").rename(cache.folder / "mine@n_mels=64.h5")
-    assert f"{path.name} holds mine, expected mine@n_mels=64" in verdict(cache, path.stem).text
+    assert (
+        f"{path.name} holds mine, expected mine@n_mels=64"
+        in verdict(cache, path.stem).text
+    )

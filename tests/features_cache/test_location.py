@@ -19,7 +19,9 @@ from features_cache.location import cache_folder, dataset_name
 )
 def test_a_dataset_is_called_by_its_name_or_stem(dataset, name, called):
     assert dataset_name(dataset, name) == called
-    assert cache_folder(dataset, Path("data"), name) == Path("data") / called / "features"
+    assert (
+        cache_folder(dataset, Path("data"), name) == Path("data") / called / "features"
+    )
 
 
 def test_a_cache_is_used_where_it_is(cache, tmp_path, monkeypatch):

@@ -5,7 +5,10 @@ import pytest
 from features_cache.names import Channel, parse_channel, parse_list, parse_set
 from tests.refusal import refused
 
-MALFORMED = "mel,mfcc|mel@|mel@n|mel@n=|mel@n=1,n=2|mfcc:5|../mel|a/b|mel@n_mels=64,mfcc|mel+|+|mel mfcc"
+MALFORMED = (
+    "mel,mfcc|mel@|mel@n|mel@n=|mel@n=1,n=2|mfcc:5|../mel|a/b|mel@n_mels=64,mfcc|mel+|+|mel"
+    " mfcc"
+)
 
 
 @pytest.mark.parametrize(
@@ -19,7 +22,9 @@ MALFORMED = "mel,mfcc|mel@|mel@n|mel@n=|mel@n=1,n=2|mfcc:5|../mel|a/b|mel@n_mels
         (f"mfcc:0-{'9' * 5000}", "is not the name of a feature"),
     ],
 )
-def test_a_malformed_name_is_refused_with_what_joins_features_and_separates_sets(text, message):
+def test_a_malformed_name_is_refused_with_what_joins_features_and_separates_sets(
+    text, message
+):
     with refused(message):
         parse_set(text)
 
@@ -28,9 +33,19 @@ def test_a_list_holds_each_set_once_and_knows_all_and_small():
     mel = Channel("mel")
     mfcc = Channel("mfcc", rows=(1, 19))
     assert parse_list("mel mel+mfcc:1-19+mel mel") == [(mel,), (mel, mfcc, mel)]
-    singles = ["mel", "stft", "waveform", "tempogram", "fourier_tempogram", "tempogram_ratio"]
+    singles = [
+        "mel",
+        "stft",
+        "waveform",
+        "tempogram",
+        "fourier_tempogram",
+        "tempogram_ratio",
+    ]
     assert parse_list("all", singles) == [parse_set(name) for name in singles]
-    assert parse_list("small", singles) == [parse_set("mel"), parse_set("tempogram_ratio")]
+    assert parse_list("small", singles) == [
+        parse_set("mel"),
+        parse_set("tempogram_ratio"),
+    ]
     with refused("no features given"):
         parse_list("  ")
 

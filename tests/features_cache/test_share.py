@@ -1,4 +1,6 @@
-"""An exported cache is one zip of ordinary files; nothing of a damaged one is imported."""
+"""An exported cache is one zip of ordinary files; nothing of a damaged one is
+imported.
+"""
 
 import warnings
 import zipfile
@@ -30,10 +32,13 @@ def test_export_verify_and_import_by_command_give_the_same_bytes(cache, tmp_path
     assert (there / "mine.h5").read_bytes() == (cache.folder / "mine.h5").read_bytes()
     assert Cache(there).clips.equals(cache.clips)
     assert Cache(there).features == ["mine"]
-    assert [path.name for path in there.parent.iterdir()] == ["features"]  # no draft is left
+    # no draft is left
+    assert [path.name for path in there.parent.iterdir()] == ["features"]
 
 
-def test_features_join_a_cache_that_is_there_and_none_is_overwritten(cache, shared, tmp_path):
+def test_features_join_a_cache_that_is_there_and_none_is_overwritten(
+    cache, shared, tmp_path
+):
     with refused("has mine already"):
         import_features(shared, cache.folder)
     (cache.folder / "mine.h5").unlink()

@@ -14,9 +14,13 @@ from tests.refusal import refused
 
 def clip_table(labels, groups, folds, copies=0):
     ids = [f"clip{number}" for number in range(len(labels))]
-    originals = pd.DataFrame({"clip_id": ids, "label": labels, "group": groups, "fold": folds, "copy_of": ""})
+    originals = pd.DataFrame(
+        {"clip_id": ids, "label": labels, "group": groups, "fold": folds, "copy_of": ""}
+    )
     altered = [
-        originals.assign(clip_id=originals["clip_id"] + f"~{number}", copy_of=originals["clip_id"])
+        originals.assign(
+            clip_id=originals["clip_id"] + f"~{number}", copy_of=originals["clip_id"]
+        )
         for number in range(1, copies + 1)
     ]
     return pd.concat([originals, *altered], ignore_index=True)
@@ -45,38 +49,59 @@ def test_a_split_is_disjoint_by_group_and_covers_every_original(table, val, seed
             continue
         for side, other in combinations((parts.train, parts.val, parts.test), 2):
             assert not set(group[side]) & set(group[other])
-        assert set(parts.test) == set(originals.loc[originals["fold"] == fold, "clip_id"])
+        assert set(parts.test) == set(
+            originals.loc[originals["fold"] == fold, "clip_id"]
+        )
         every = [*parts.statistics, *parts.val, *parts.test, *parts.left_out]
         assert sorted(every) == sorted(originals["clip_id"])
         copies = set(parts.train) - set(parts.statistics)
-        assert copies == set(table.loc[table["copy_of"].isin(parts.statistics), "clip_id"])
+        assert copies == set(
+            table.loc[table["copy_of"].isin(parts.statistics), "clip_id"]
+        )
 
 
 def test_a_training_clip_of_a_tested_source_is_left_out_and_counted():
-    table = clip_table(["a", "b"] * 4, ["x", "1", "2", "3", "x", "4", "5", "6"], [1, 1, 2, 2, 2, 3, 3, 3])
+    table = clip_table(
+        ["a", "b"] * 4,
+        ["x", "1", "2", "3", "x", "4", "5", "6"],
+        [1, 1, 2, 2, 2, 3, 3, 3],
+    )
     parts = fold_split(table, 1)
     assert parts.left_out.tolist() == ["clip4"]
     assert parts.train.tolist() == ["clip2", "clip3", "clip5", "clip6", "clip7"]
 
 
 def test_validation_takes_the_next_fold_around_the_end():
-    table = clip_table(["a"] * 10, [str(number) for number in range(10)], [1, 2, 3, 4, 5] * 2)
+    table = clip_table(
+        ["a"] * 10, [str(number) for number in range(10)], [1, 2, 3, 4, 5] * 2
+    )
     folds = table.set_index("clip_id")["fold"]
-    assert [set(folds[fold_split(table, fold, val="next").val]) for fold in (4, 5)] == [{5}, {1}]
+    assert [set(folds[fold_split(table, fold, val="next").val]) for fold in (4, 5)] == [
+        {5},
+        {1},
+    ]
 
 
-def test_group_validation_takes_its_share_of_every_class_and_never_a_last_group_whatever_the_order_of_rows():
+def test_group_validation_takes_a_share_of_every_class_and_never_its_last_group():
     labels = ["a"] * 60 + ["b"] * 39 + ["rare"]
-    table = clip_table([*labels, "a"], [str(number) for number in range(101)], [1] * 100 + [2])
+    table = clip_table(
+        [*labels, "a"], [str(number) for number in range(101)], [1] * 100 + [2]
+    )
     first = fold_split(table, 2, val="group").val
-    assert table.set_index("clip_id").loc[first, "label"].value_counts().to_dict() == {"a": 9, "b": 6}
+    assert table.set_index("clip_id").loc[first, "label"].value_counts().to_dict() == {
+        "a": 9,
+        "b": 6,
+    }
     assert set(first) == set(fold_split(table[::-1], 2, val="group").val)
     assert set(first) != set(fold_split(table, 2, val="group", seed=1).val)
 
 
 @pytest.mark.parametrize(
     ("fold", "val", "message"),
-    [(9, "none", r"there is no fold 9; the folds are \[1, 2\]"), (1, "next", "no clip is left to train on")],
+    [
+        (9, "none", r"there is no fold 9; the folds are \[1, 2\]"),
+        (1, "next", "no clip is left to train on"),
+    ],
 )
 def test_an_impossible_request_is_reported(fold, val, message):
     table = clip_table(["a"] * 4, list("wxyz"), [1, 1, 2, 2], copies=1)

@@ -2,18 +2,38 @@
 
 import pytest
 
-from features_cache.table import CLIP_COLUMNS, by_label, complete, has_tags, label_indicator, originals
+from features_cache.table import (
+    CLIP_COLUMNS,
+    by_label,
+    complete,
+    has_tags,
+    label_indicator,
+    originals,
+)
 from tests.refusal import refused
 
-PLAIN = {"clip_id": ["a", "b", "a~1"], "label": ["x", "y", "x"], "fold": [1, 2, 1], "copy_of": ["", "", "a"]}
+PLAIN = {
+    "clip_id": ["a", "b", "a~1"],
+    "label": ["x", "y", "x"],
+    "fold": [1, 2, 1],
+    "copy_of": ["", "", "a"],
+}
 
 
 @pytest.mark.parametrize("blank", ["", " ", None])
-def test_what_a_table_does_not_bring_is_empty_and_a_blank_group_is_the_clips_own_or_its_originals(blank):
+def test_missing_columns_are_empty_and_a_blank_group_is_the_clips_own_or_its_originals(
+    blank,
+):
     table = complete(PLAIN)
     assert list(table) == list(CLIP_COLUMNS) and table["path"].tolist() == ["", "", ""]
-    assert table["group"].tolist() == ["a", "b", "a"] and originals(table)["clip_id"].tolist() == ["a", "b"]
-    assert complete(PLAIN | {"group": ["rec", blank, blank]})["group"].tolist() == ["rec", "b", "rec"]
+    assert table["group"].tolist() == ["a", "b", "a"] and originals(table)[
+        "clip_id"
+    ].tolist() == ["a", "b"]
+    assert complete(PLAIN | {"group": ["rec", blank, blank]})["group"].tolist() == [
+        "rec",
+        "b",
+        "rec",
+    ]
 
 
 def test_each_label_of_a_clip_counts_and_no_label_is_none():
@@ -32,7 +52,10 @@ def test_each_label_of_a_clip_counts_and_no_label_is_none():
     [
         ({"clip_id": ["a", "", "b"]}, "row 1 .* no clip_id"),
         ({"copy_of": ["", "", "c"]}, "no originals here: a~1"),
-        ({"copy_of": ["b", "", ""]}, "must follow all originals; these originals follow one: "),
+        (
+            {"copy_of": ["b", "", ""]},
+            "must follow all originals; these originals follow one: ",
+        ),
         ({"label": None}, "lacks the columns label"),
         ({"fold": [1.5, 2, 1]}, "folds are not whole numbers"),
         ({"fold": [1, "1" * 20, 1]}, "folds are not whole numbers"),

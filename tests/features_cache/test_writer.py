@@ -27,21 +27,32 @@ def test_what_cannot_be_stored_is_reported(values, message):
 
 def test_the_cast_is_numpys():
     values = np.array([[65504.0, 1 / 3], [-65504.0, 1e-9]])
-    assert np.array_equal(to_stored(values, (2, 2), "float16"), values.astype(np.float16))
+    assert np.array_equal(
+        to_stored(values, (2, 2), "float16"), values.astype(np.float16)
+    )
 
 
-def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(cache, file, spoil):
+def test_a_file_that_is_as_it_was_verified_is_not_read_again_until_damage_is_found(
+    cache, file, spoil
+):
     clips, _ = read_index(cache.folder)
 
     def kept():
-        return stored_clips(cache.folder, file, stored_ids(clips), clip_keys(clips), slice(0, 8))
+        return stored_clips(
+            cache.folder, file, stored_ids(clips), clip_keys(clips), slice(0, 8)
+        )
 
     note_verified(cache.folder, ["mine"])
     times = file.path.stat().st_atime_ns, file.path.stat().st_mtime_ns
     spoil(2)
-    assert np.flatnonzero(kept().damaged).tolist() == np.flatnonzero(~kept().done).tolist() == [2]
+    assert (
+        np.flatnonzero(kept().damaged).tolist()
+        == np.flatnonzero(~kept().done).tolist()
+        == [2]
+    )
     os.utime(file.path, ns=times)
-    assert kept().done.all()  # the file seems unchanged, so its damage is not looked for
+    # the file seems unchanged, so its damage is not looked for
+    assert kept().done.all()
     with refused("clip2: damaged"):
         cache.read("mine", CLIPS)
     assert not kept().done[2]

@@ -24,7 +24,9 @@ class Answer(NamedTuple):
 
 
 def command(words, **variables):
-    """Run `python -m <words> NAME=value …` here; a traceback is status 70, its last line in `err`."""
+    """Run `python -m <words> NAME=value …` here; a traceback is status 70, its last
+    line in `err`.
+    """
     package, *rest = shlex.split(words)
     given = [f"{name}={value}" for name, value in variables.items()]
     out = io.StringIO()
@@ -32,7 +34,8 @@ def command(words, **variables):
     before = sys.argv
     status = 0
     sys.argv = [f"{ROOT}/{package}/__main__.py", *rest, *given]
-    sys.modules.pop(f"{package}.__main__", None)  # runpy warns if a test has imported it
+    # runpy warns if a test has imported it
+    sys.modules.pop(f"{package}.__main__", None)
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             runpy.run_module(package, run_name="__main__")
@@ -49,7 +52,9 @@ def command(words, **variables):
 def done(words, status=0, **variables):
     """The answer of a command that must end with this status."""
     answer = command(words, **variables)
-    assert answer.status == status, f"{words} {variables} ended with {answer.status}: {answer.err}"
+    assert answer.status == status, (
+        f"{words} {variables} ended with {answer.status}: {answer.err}"
+    )
     return answer
 
 

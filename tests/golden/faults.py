@@ -1,8 +1,9 @@
 """Planted faults that the tests must notice: `python -m tests.golden.faults [NAME …]`.
 
-A fault replaces one text of the product in a copy of the tree. Then its tests run, and after them its golden
-runs. The text is searched for in all modules, so moved code needs no change here. A fault whose text no
-longer occurs exactly once needs another text with the same meaning.
+A fault replaces one text of the product in a copy of the tree. Then its tests run, and
+after them its golden runs. The text is searched for in all modules, so moved code needs
+no change here. A fault whose text no longer occurs exactly once needs another text with
+the same meaning.
 """
 
 import os
@@ -17,12 +18,15 @@ from tests.processes import python
 from tests.test_structure import PACKAGES
 
 CACHE, PIPE, TRAIN, ANALYSIS, RESULTS = (
-    f"tests/{name}/" for name in ("features_cache", "pipeline", "train", "analysis", "results")
+    f"tests/{name}/"
+    for name in ("features_cache", "pipeline", "train", "analysis", "results")
 )
 
 
 class Fault(NamedTuple):
-    """`old` becomes `new`; then `tests` should fail: paths, and golden runs as `golden:NAME`."""
+    """`old` becomes `new`; then `tests` should fail: paths, and golden runs as
+    `golden:NAME`.
+    """
 
     old: str
     new: str
@@ -31,7 +35,8 @@ class Fault(NamedTuple):
 
 FAULTS: dict[str, Fault] = {
     # the cache
-    "rows_by_position": Fault(  # a clip's row is its position in the table, not found by its id
+    # a clip's row is its position in the table, not found by its id
+    "rows_by_position": Fault(
         "return pd.Index(among).get_indexer(pd.Index(ids)).astype(np.intp)",
         "return np.arange(len(ids)) % len(among)",
         f"{CACHE}test_table.py {CACHE}test_feature_file.py {CACHE}test_cache.py",
@@ -46,13 +51,15 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
     ),
-    "state_word_not_cleared": Fault(  # a clip that is written again keeps its old state word meanwhile
+    # a clip that is written again keeps its old state word meanwhile
+    "state_word_not_cleared": Fault(
         """        write_at(descriptor, NOT_DONE, place)
         write_at(descriptor, values.data, self""",
         "        write_at(descriptor, values.data, self",
         f"{CACHE}test_feature_file.py {CACHE}test_writer.py",
     ),
-    "crc_before_rounding": Fault(  # the CRC is of values before they are rounded to the stored dtype
+    # the CRC is of values before they are rounded to the stored dtype
+    "crc_before_rounding": Fault(
         "done.append((feature, stored, state_word(fingerprint, stored)))",
         "done.append((feature, stored, state_word(fingerprint, values)))",
         "golden:plain",
@@ -62,12 +69,14 @@ FAULTS: dict[str, Fault] = {
         "np.fromiter(crcs, np.uint64, len(states)) >= 0",
         f"{CACHE}test_feature_file.py {CACHE}test_cache.py",
     ),
-    "fingerprint_without_parameters": Fault(  # values of other parameters count as up to date
+    # values of other parameters count as up to date
+    "fingerprint_without_parameters": Fault(
         'covered["parameters"] = _as_text(self.parameters)',
         'covered["parameters"] = ""',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
-    "fingerprint_without_source": Fault(  # values of a file that changed count as up to date
+    # values of a file that changed count as up to date
+    "fingerprint_without_source": Fault(
         'columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])',
         'columns = (clips["clip_id"], clips["alteration"])',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
@@ -87,7 +96,8 @@ FAULTS: dict[str, Fault] = {
         f"{CACHE}test_writer.py {CACHE}test_external.py",
     ),
     "two_runs_admitted": Fault(  # two extractions write the same clips
-        "blocking = next((other for _, other, lives in others if lives and other.overlaps(claim)), None)",
+        "blocking = next((other for _, other, lives in others if lives and"
+        " other.overlaps(claim)), None)",
         "blocking = None",
         f"{CACHE}test_claims.py",
     ),
@@ -117,7 +127,8 @@ FAULTS: dict[str, Fault] = {
         "fits &= size <= np.float32(np.inf)",
         f"{PIPE}test_kernels.py {PIPE}test_extract.py",
     ),
-    "copies_of_another_clip": Fault(  # the alterations of a copy do not depend on its clip
+    # the alterations of a copy do not depend on its clip
+    "copies_of_another_clip": Fault(
         "rng = _generator(seed, clip_id, number)",
         "rng = _generator(seed, number)",
         "golden:copies",
@@ -128,8 +139,10 @@ FAULTS: dict[str, Fault] = {
         "return clips",
         f"{CACHE}test_splits.py",
     ),
-    "copies_of_tested_clips_trained": Fault(  # altered copies of tested clips are trained on
-        'copies = table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)',
+    # altered copies of tested clips are trained on
+    "copies_of_tested_clips_trained": Fault(
+        "copies ="
+        ' table["clip_id"][table["copy_of"].isin(trained)].to_numpy(dtype=object)',
         'copies = table["clip_id"][table["copy_of"] != ""].to_numpy(dtype=object)',
         f"{CACHE}test_splits.py",
     ),
@@ -150,20 +163,28 @@ FAULTS: dict[str, Fault] = {
 """,
         f"{CACHE}test_splits.py golden:copies",
     ),
-    "statistics_of_tested_clips": Fault(  # means and deviations are also of tested clips
-        "statistics = clips.statistics(plan.cache.positions(split.statistics), plan.options.norm)",
-        "statistics = clips.statistics(np.arange(len(clips.moments[0])), plan.options.norm)",
+    # means and deviations are also of tested clips
+    "statistics_of_tested_clips": Fault(
+        "statistics = clips.statistics(plan.cache.positions(split.statistics),"
+        " plan.options.norm)",
+        "statistics = clips.statistics(np.arange(len(clips.moments[0])),"
+        " plan.options.norm)",
         "golden:plain",
     ),
     # training
     "channels_reversed": Fault(  # the channels of a set are in another order
-        "for channel, how, own in zip(self.channels, statistics, values, strict=True)\n",
-        "for channel, how, own in zip(self.channels[::-1], statistics[::-1], values[::-1], strict=True)\n",
+        "for channel, how, own in zip(self.channels, statistics, values,"
+        " strict=True)\n",
+        "for channel, how, own in zip(self.channels[::-1], statistics[::-1],"
+        " values[::-1], strict=True)\n",
         "golden:plain",
     ),
-    "statistics_of_another_channel": Fault(  # a channel is standardised by another one's statistics
-        "for channel, how, own in zip(self.channels, statistics, values, strict=True)\n",
-        "for channel, how, own in zip(self.channels, statistics[::-1], values, strict=True)\n",
+    # a channel is standardised by another one's statistics
+    "statistics_of_another_channel": Fault(
+        "for channel, how, own in zip(self.channels, statistics, values,"
+        " strict=True)\n",
+        "for channel, how, own in zip(self.channels, statistics[::-1], values,"
+        " strict=True)\n",
         f"{TRAIN}test_fold_data.py",
     ),
     "padding_one_frame_short": Fault(  # a short clip loses its last frame
@@ -182,19 +203,24 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_fold_data.py {TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
-        "            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)\n",
-        "            y = torch.zeros(len(x), len(self.plan.classes))\n"
-        "            x, _ = self.augmenter(x, y, self.data.channels, torch.Generator())\n"
-        "            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)\n",
-        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py golden:masked",
+        "            shown = views(x, self.augmenter, self.options.tta,"
+        " self.data.channels.timed)\n",
+        "            y = torch.zeros(len(x), len(self.plan.classes))\n            x, _"
+        " = self.augmenter(x, y, self.data.channels, torch.Generator())\n           "
+        " shown = views(x, self.augmenter, self.options.tta,"
+        " self.data.channels.timed)\n",
+        f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py"
+        " golden:masked",
     ),
     "average_unused": Fault(  # EMA averages weights and predicts without them
         "network = self.average.network.eval()",
         "network = self.network.eval()",
         "golden:ema",
     ),
-    "largest_loss_is_best": Fault(  # the epoch with the largest validation loss is the best
-        'better = score < self.best if self.select == "val_loss" else score > self.best',
+    # the epoch with the largest validation loss is the best
+    "largest_loss_is_best": Fault(
+        'better = score < self.best if self.select == "val_loss" else score >'
+        " self.best",
         "better = score > self.best",
         f"{TRAIN}test_trainer.py",
     ),
@@ -213,9 +239,11 @@ FAULTS: dict[str, Fault] = {
         "if fold:",
         f"{TRAIN}test_resume.py",
     ),
-    "hash_without_smoothing": Fault(  # another label smoothing is taken for the same run
+    # another label smoothing is taken for the same run
+    "hash_without_smoothing": Fault(
         "values = {name: getattr(options, name) for name in IDENTITY}",
-        'values = {name: getattr(options, name) for name in IDENTITY if name != "smoothing"}',
+        "values = {name: getattr(options, name) for name in IDENTITY if name !="
+        ' "smoothing"}',
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
@@ -284,9 +312,11 @@ FAULTS: dict[str, Fault] = {
     sums = np.zeros((len(names), values.shape[1]))""",
         """    names = place = np.arange(len(groups))
     sums = np.zeros((len(names), values.shape[1]))""",
-        f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py {ANALYSIS}test_significance.py",
+        f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py"
+        f" {ANALYSIS}test_significance.py",
     ),
-    "folds_weighed_by_size": Fault(  # the mean over clips is taken for the mean over folds
+    # the mean over clips is taken for the mean over folds
+    "folds_weighed_by_size": Fault(
         "return 1 / (len(sizes) * sizes[place])",
         "return np.full(len(folds), 1 / len(folds))",
         f"{RESULTS}test_bootstrap.py {ANALYSIS}test_ranking.py",
@@ -297,7 +327,8 @@ FAULTS: dict[str, Fault] = {
         "",
         f"{ANALYSIS}test_significance.py",
     ),
-    "best_as_if_named_before": Fault(  # the choice of the best by the tested scores is not corrected for
+    # the choice of the best by the tested scores is not corrected for
+    "best_as_if_named_before": Fault(
         "largest[place] = np.maximum(largest[place], pairs.max(axis=0))",
         "pass",
         f"{ANALYSIS}test_significance.py {ANALYSIS}test_false_claims.py",
@@ -326,15 +357,23 @@ FAULTS: dict[str, Fault] = {
 
 def copied(folder):
     """The tree without what the commands leave in it."""
-    left_out = shutil.ignore_patterns(".*", "__pycache__", "data", "runs", "reports", "wandb", "out")
+    left_out = shutil.ignore_patterns(
+        ".*", "__pycache__", "data", "runs", "reports", "wandb", "out"
+    )
     return shutil.copytree(ROOT, folder, ignore=left_out, dirs_exist_ok=True)
 
 
 def place_of(tree, old):
     """The one module that has this text once; None where there is none, or several."""
-    files = [file for package in PACKAGES for file in sorted((tree / package).rglob("*.py"))]
+    files = [
+        file for package in PACKAGES for file in sorted((tree / package).rglob("*.py"))
+    ]
     files += sorted(tree.glob("*.py"))
-    found = [file for file in files for _ in range(file.read_text(encoding="utf-8").count(old))]
+    found = [
+        file
+        for file in files
+        for _ in range(file.read_text(encoding="utf-8").count(old))
+    ]
     return found[0] if len(found) == 1 else None
 
 
@@ -345,18 +384,35 @@ def verdict(tree, fault):
         return "not planted: its text is not there once"
     text = file.read_text(encoding="utf-8")
     words = fault.tests.split()
-    golden = [word.removeprefix("golden:") for word in words if word.startswith("golden:")]
+    golden = [
+        word.removeprefix("golden:") for word in words if word.startswith("golden:")
+    ]
     paths = [word for word in words if (tree / word).exists()]
-    how = {"check": False, "cwd": tree, "environment": os.environ | {"OMP_NUM_THREADS": "1"}}
+    how = {
+        "check": False,
+        "cwd": tree,
+        "environment": os.environ | {"OMP_NUM_THREADS": "1"},
+    }
     try:
         file.write_text(text.replace(fault.old, fault.new), encoding="utf-8")
-        done = python("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths, **how) if paths else None
+        done = (
+            python("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *paths, **how)
+            if paths
+            else None
+        )
         if done and done.returncode == 1:
-            failed = next(line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR")))
+            failed = next(
+                line
+                for line in done.stdout.splitlines()
+                if line.startswith(("FAILED", "ERROR"))
+            )
             return f"killed by {failed.split()[1]}"
         if done and done.returncode:
             return f"not tested: pytest ended with {done.returncode}"
-        if golden and python("-m", "tests.golden.make", "--runs", *golden, **how).returncode:
+        if (
+            golden
+            and python("-m", "tests.golden.make", "--runs", *golden, **how).returncode
+        ):
             return f"killed by golden {' '.join(golden)}"
     finally:
         file.write_text(text, encoding="utf-8")

@@ -1,9 +1,11 @@
-"""`python -m tests.golden.make`: write golden.json from this tree; `--exact`: compare, hashes included.
+"""`python -m tests.golden.make`: write golden.json from this tree; `--exact`: compare,
+hashes included.
 
 `--runs NAME …` compares the little cache and these runs alone, which takes seconds.
 
-The hashes hold for one kind of processor and one set of libraries: compare them on the machine that wrote
-them. test_golden.py compares everything else, with the tolerances of `differences`.
+The hashes hold for one kind of processor and one set of libraries: compare them on the
+machine that wrote them. test_golden.py compares everything else, with the tolerances of
+`differences`.
 """
 
 import json
@@ -17,13 +19,16 @@ from tests.golden.outputs import SECTIONS, easy, trained
 
 GOLDEN = Path(__file__).with_name("golden.json")
 AT_LEAST = ("names", "features")  # sections that may grow
-TOLERANCE = 0.02  # share of the largest number of a list: far above floating point, far below any fault
+# share of the largest number of a list: far above floating point, far below any fault
+TOLERANCE = 0.02
 # features that pick a bin: one clip in twelve may pick another
 CHOOSE_A_BIN = ("rolloff", "yin", "chroma", "tonnetz", "tempogram_ratio")
 
 
 def differences(golden, now, exact, where=""):
-    """A line for each place where the outputs differ from the golden ones, with both values."""
+    """A line for each place where the outputs differ from the golden ones, with both
+    values.
+    """
     key = where.rpartition("/")[2]
     if key.startswith("sha") and not exact:
         return []
@@ -40,14 +45,20 @@ def differences(golden, now, exact, where=""):
         lost = [name for name in golden if name not in now]
         return [f"{where}: {' '.join(lost)} is not there"] if lost else []
     if numbers(golden) and numbers(now) and len(golden) == len(now):
-        return [f"{where}: {golden} is {now}"] if not close(golden, now, where, exact) else []
+        return (
+            [f"{where}: {golden} is {now}"]
+            if not close(golden, now, where, exact)
+            else []
+        )
     if key.startswith("count") and not exact:
         return [] if abs(golden - now) <= 1 else [f"{where}: {golden} is {now}"]
     return [] if golden == now else [f"{where}: {golden} is {now}"]
 
 
 def numbers(value):
-    return isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+    return isinstance(value, list) and all(
+        isinstance(one, int | float) for one in value
+    )
 
 
 def close(golden, now, where, exact):
@@ -55,7 +66,9 @@ def close(golden, now, where, exact):
     tolerance = 0 if exact else TOLERANCE * largest
     far = [a for a, b in zip(golden, now) if not (abs(a - b) <= tolerance or a == b)]
     feature = where.split("/")[-2] if where.startswith("/caches") else ""
-    return len(far) <= (len(golden) // 12 if feature.startswith(CHOOSE_A_BIN) and not exact else 0)
+    return len(far) <= (
+        len(golden) // 12 if feature.startswith(CHOOSE_A_BIN) and not exact else 0
+    )
 
 
 def main(*words):
@@ -64,13 +77,21 @@ def main(*words):
     with tempfile.TemporaryDirectory(prefix="golden-") as folder, inside(Path(folder)):
         if cases:
             made = {"caches": {"easy": easy()}, "runs": trained(*cases)}
-            golden = {name: {case: golden[name][case] for case in part} for name, part in made.items()}
+            golden = {
+                name: {case: golden[name][case] for case in part}
+                for name, part in made.items()
+            }
         else:
             made = {name: section() for name, section in SECTIONS.items()}
     if not words:
-        lines = [f'"{name}": {json.dumps(part, sort_keys=True)}' for name, part in made.items()]
+        lines = [
+            f'"{name}": {json.dumps(part, sort_keys=True)}'
+            for name, part in made.items()
+        ]
         GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    found = differences(golden, json.loads(json.dumps(made)), exact=words == ("--exact",))
+    found = differences(
+        golden, json.loads(json.dumps(made)), exact=words == ("--exact",)
+    )
     print("\n".join(found) or "all outputs are as they should be")
     return 1 if found and words else 0
 

@@ -1,7 +1,8 @@
 """The outputs of the commands, in numbers and hashes small enough for git.
 
-Each function fills one section of golden.json inside the current folder. Keys that begin with `sha` are equal
-on the same processor and versions; all other numbers are equal up to floating point everywhere.
+Each function fills one section of golden.json inside the current folder. Keys that
+begin with `sha` are equal on the same processor and versions; all other numbers are
+equal up to floating point everywhere.
 """
 
 import hashlib
@@ -23,7 +24,16 @@ from tests.golden import sounds
 from tests.golden.commands import done
 
 MADE = made_clips(144, classes=6, folds=4)
-COLUMNS = ("clip_id", "path", "label", "category", "fold", "group", "copy_of", "alteration")
+COLUMNS = (
+    "clip_id",
+    "path",
+    "label",
+    "category",
+    "fold",
+    "group",
+    "copy_of",
+    "alteration",
+)
 VARIANTS = (
     "mel@n_mels=64 mel@win_length=1102,hop_length=441 mfcc@n_mfcc=13 chroma@n_fft=4096 "
     "contrast@n_bands=4 tempogram@win_length=192"
@@ -31,7 +41,9 @@ VARIANTS = (
 
 
 def sha(content):
-    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:16]
+    return hashlib.sha256(
+        content.encode() if isinstance(content, str) else content
+    ).hexdigest()[:16]
 
 
 def short(values, digits=4):
@@ -40,18 +52,28 @@ def short(values, digits=4):
 
 
 def table(file):
-    return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype={"clip_id": str, "group": str})
+    return pd.read_csv(
+        file,
+        keep_default_na=False,
+        na_values=[""],
+        dtype={"clip_id": str, "group": str},
+    )
 
 
 # The cache
 
 
 def cache(folder):
-    """The clip table, the clips that failed, and for each feature its shape and two numbers a clip."""
+    """The clip table, the clips that failed, and for each feature its shape and two
+    numbers a clip.
+    """
     with h5py.File(folder / "index.h5") as index:
         columns = {name: index["clips"][name] for name in COLUMNS}
         clips = pd.DataFrame(
-            {name: stored[:] if name == "fold" else stored.asstr()[:] for name, stored in columns.items()}
+            {
+                name: stored[:] if name == "fold" else stored.asstr()[:]
+                for name, stored in columns.items()
+            }
         )
     clips["path"] = [os.path.relpath(path) if path else "" for path in clips["path"]]
     failures = folder / "failures.csv"
@@ -60,13 +82,17 @@ def cache(folder):
         "table": "exact " + sha(clips.to_csv(index=False)),
         "failures": table(failures)["clip_id"].tolist() if failures.exists() else [],
         "features": {
-            file.stem: feature(file) for file in sorted(folder.glob("*.h5")) if file.stem != "index"
+            file.stem: feature(file)
+            for file in sorted(folder.glob("*.h5"))
+            if file.stem != "index"
         },
     }
 
 
 def feature(file):
-    """Two means of each clip in a feature's file, and whether its state words hold its CRCs."""
+    """Two means of each clip in a feature's file, and whether its state words hold its
+    CRCs.
+    """
     with h5py.File(file) as opened:
         values = opened["values"][:]
         state = opened["state"][:]
@@ -85,41 +111,70 @@ def feature(file):
         "fingerprints": len(set((state[finished] >> 32).tolist())),
         "sha_values": sha(values[finished].tobytes()),
         "plain": short(numbers.mean(axis=(1, 2))),
-        "weighted": short(np.einsum("nrf,r,f->n", numbers, rows, frames) / numbers[0].size ** 0.5),
+        "weighted": short(
+            np.einsum("nrf,r,f->n", numbers, rows, frames) / numbers[0].size ** 0.5
+        ),
     }
 
 
 def easy():
     """The little cache that most runs train on."""
     sounds.easy_clips(Path("easy"))
-    words = {"DATASET": "easy.csv", "AUDIO_DIR": "easy", "JOBS": 1, "COPIES": 1, "ALTER": "noise,gain"}
+    words = {
+        "DATASET": "easy.csv",
+        "AUDIO_DIR": "easy",
+        "JOBS": 1,
+        "COPIES": 1,
+        "ALTER": "noise,gain",
+    }
     done("pipeline features", **words, FEATURES="mel mfcc chroma waveform")
     return cache(Path("data/easy/features"))
 
 
 def caches():
-    """The caches of odd clips, with all features and as float32, and of the little datasets."""
+    """The caches of odd clips, with all features and as float32, and of the little
+    datasets.
+    """
     sounds.odd_clips(Path("odd"))
     odd = {"DATASET": "odd/clips.csv", "SAMPLE_RATE": 44100, "DURATION": 1.5, "JOBS": 1}
     done("pipeline features", 1, **odd, NAME="odd", FEATURES=f"all {VARIANTS}")
-    done("pipeline features", 1, **odd, NAME="odd32", FEATURES="mel mfcc chroma", DTYPE="float32")
+    done(
+        "pipeline features",
+        1,
+        **odd,
+        NAME="odd32",
+        FEATURES="mel mfcc chroma",
+        DTYPE="float32",
+    )
     made = {"easy": easy()}
-    by_name = {"NAME": "drawn", "GROUP": "(.*)-[AB]", "FEATURES": "rms", "SEED": 5, "COPIES": 2}
+    by_name = {
+        "NAME": "drawn",
+        "GROUP": "(.*)-[AB]",
+        "FEATURES": "rms",
+        "SEED": 5,
+        "COPIES": 2,
+    }
     done("pipeline features", DATASET="easy", JOBS=1, **by_name)
     verified = done("features_cache verify", DATASET="data/odd/features")
     vectors()
-    made |= {name: cache(Path(f"data/{name}/features")) for name in ("odd", "odd32", "drawn")}
+    made |= {
+        name: cache(Path(f"data/{name}/features")) for name in ("odd", "odd32", "drawn")
+    }
     return {"verified": verified.status, **made}
 
 
 def vectors():
-    """A cache of brought features, for the report: 144 clips, six classes, four folds."""
+    """A cache of brought features, for the report: 144 clips, six classes, four
+    folds.
+    """
     rng = np.random.default_rng(3)
     label = MADE["label"].str.removeprefix("class").astype(int)
     external.create_cache(Path("data/made/features"), MADE, dataset="made")
     for place, name in enumerate("abcd"):
         values = rng.normal(size=(144, 6)) + 1.5 * np.eye(6)[label] * (place + 1) / 2
-        external.write_feature(Path("data/made/features"), name, values, MADE["clip_id"])
+        external.write_feature(
+            Path("data/made/features"), name, values, MADE["clip_id"]
+        )
 
 
 # Runs
@@ -140,29 +195,73 @@ WAVE = {"FEATURES": "waveform", "GRID": None}
 RUNS: dict[str, dict[str, Any]] = {
     "plain": {},
     "next": {"VAL": "next", "SELECT": "val_accuracy", "EPOCHS": 3, "MODEL": "texture"},
-    "group": {"VAL": "group", "SCHEDULE": "plateau", "PATIENCE": 3, "EPOCHS": 4, "MODEL": "texture"},
+    "group": {
+        "VAL": "group",
+        "SCHEDULE": "plateau",
+        "PATIENCE": 3,
+        "EPOCHS": 4,
+        "MODEL": "texture",
+    },
     "copies": {"COPIES": 1, "FEATURES": "mel"},
     "loss": {"BALANCE": "loss", "MODEL": "texture", "SEED": 3},
     "sample": {"BALANCE": "sample", "MODEL": "texture", "FEATURES": "mel:0-63+mel"},
     "drop": {"PADDING": "drop", "NORM": "feature"},
-    "keep": {"PADDING": "keep", "NORM": "clip", "OPTIMIZER": "sgd", "SCHEDULE": "cosine", "WARMUP": 1},
-    "ema": {"EMA": 0.8, "TTA": 2, "MODEL": "texture", "CLIP": 1, "SCHEDULE": "step", "PASSES": 2},
+    "keep": {
+        "PADDING": "keep",
+        "NORM": "clip",
+        "OPTIMIZER": "sgd",
+        "SCHEDULE": "cosine",
+        "WARMUP": 1,
+    },
+    "ema": {
+        "EMA": 0.8,
+        "TTA": 2,
+        "MODEL": "texture",
+        "CLIP": 1,
+        "SCHEDULE": "step",
+        "PASSES": 2,
+    },
     "mixed": {"AUGMENT": "shift,gain,crop=0.2,mixup=0.4", "TTA": 3, "FOLDS": "1 3"},
-    "masked": {"AUGMENT": "pitch,stretch,noise,mask,cutmix", "FEATURES": "mel+chroma", "FOLDS": 2},
+    "masked": {
+        "AUGMENT": "pitch,stretch,noise,mask,cutmix",
+        "FEATURES": "mel+chroma",
+        "FOLDS": 2,
+    },
     "ensemble": {"MODEL": "cnn8@width=8+texture@weight=0.7", "FEATURES": "mfcc"},
     "default": {"MODEL": None, "AUGMENT": None, "FOLDS": 1, "EPOCHS": 1},
     "categories": {"TASK": "categories", "MODEL": "texture"},
     "linear": {"MODEL": "linear", "SEED": 1},
-    "linear_group": {"MODEL": "linear@C=0.01", "VAL": "group", "FEATURES": "mel", "COPIES": 1},
-    "mlp": {"MODEL": "mlp", "DATASET": "data/made/features", "FEATURES": "a+b", "GRID": None, "BATCH": 32},
+    "linear_group": {
+        "MODEL": "linear@C=0.01",
+        "VAL": "group",
+        "FEATURES": "mel",
+        "COPIES": 1,
+    },
+    "mlp": {
+        "MODEL": "mlp",
+        "DATASET": "data/made/features",
+        "FEATURES": "a+b",
+        "GRID": None,
+        "BATCH": 32,
+    },
     "cnn4": {"MODEL": "cnn4@width=8", "FEATURES": "mel", "FOLDS": 1},
     "m11": {"MODEL": "m11", **WAVE, "FOLDS": 1, "AUGMENT": None},
-    "aclnet": {"MODEL": "aclnet@width=0.25", **WAVE, "FOLDS": 1, "AUGMENT": "between,crop=0.4", "EPOCHS": 1},
+    "aclnet": {
+        "MODEL": "aclnet@width=0.25",
+        **WAVE,
+        "FOLDS": 1,
+        "AUGMENT": "between,crop=0.4",
+        "EPOCHS": 1,
+    },
 }
 
 
 def words_of(case):
-    return {name: value for name, value in {**BASE, **RUNS[case]}.items() if value is not None}
+    return {
+        name: value
+        for name, value in {**BASE, **RUNS[case]}.items()
+        if value is not None
+    }
 
 
 def train(case, runs):
@@ -177,7 +276,9 @@ def history(file):
 
 
 def fold(folder, classes):
-    """The tested clips of a fold, means of their probabilities, and the numbers of every epoch."""
+    """The tested clips of a fold, means of their probabilities, and the numbers of
+    every epoch.
+    """
     predictions = table(folder / "predictions.csv")
     epochs = history(folder / "history.csv")
     rows = predictions[["clip_id", "group", "split", "selection", "target"]]
@@ -238,8 +339,12 @@ INTERVAL = ["accuracy_low", "accuracy_high"]
 
 
 def report():
-    """The numbers of the report's tables that say who is better, by how much, and for which classes."""
-    labels = {make_run(Path("madeup"), MADE, run).name: case for case, run in SETS.items()}
+    """The numbers of the report's tables that say who is better, by how much, and for
+    which classes.
+    """
+    labels = {
+        make_run(Path("madeup"), MADE, run).name: case for case, run in SETS.items()
+    }
     done("analysis", DATASET="made", RUNS="madeup", FIGURES=1, AUDIO_MB=0)
     tables = Path("reports/made/tables")
     comparison = table(tables / "comparison.csv")
@@ -256,9 +361,13 @@ def report():
             for _, row in comparison.iterrows()
         },
         "against_best": {
-            labels[row["run"]]: short(row[["difference", "p"]]) for _, row in comparison.iloc[1:].iterrows()
+            labels[row["run"]]: short(row[["difference", "p"]])
+            for _, row in comparison.iloc[1:].iterrows()
         },
-        "recall": {labels[name]: short(part["recall"]) for name, part in recall.groupby("run", sort=False)},
+        "recall": {
+            labels[name]: short(part["recall"])
+            for name, part in recall.groupby("run", sort=False)
+        },
     }
 
 
@@ -271,13 +380,21 @@ def csv_numbers(text):
     numbers = frame.select_dtypes("number")
     return {
         "columns": frame.columns.tolist(),
-        "words": frame.select_dtypes(exclude="number").astype(str).to_numpy().ravel().tolist(),
+        "words": (
+            frame.select_dtypes(exclude="number")
+            .astype(str)
+            .to_numpy()
+            .ravel()
+            .tolist()
+        ),
         "numbers": short(numbers.to_numpy().ravel()),
     }
 
 
 def predicted():
-    """Predictions of files, test clips and a timeline, by runs and bundles, and what channels are worth."""
+    """Predictions of files, test clips and a timeline, by runs and bundles, and what
+    channels are worth.
+    """
     linear = {"RUNS": "runs/linear"}
     ensemble = {"RUNS": "runs/ensemble"}
     group = {"RUNS": "runs/group"}
@@ -286,19 +403,40 @@ def predicted():
     outputs = {
         "files": done("train predict last", **linear, AUDIO="easy/bell", CSV=1).out,
         "best": done("train predict last", **group, AUDIO="easy/knock", CSV=1).out,
-        "other_rate": done("train predict last", **linear, AUDIO="odd/stereo.wav", CSV=1).out,
-        "silence": done("train predict last", **ensemble, AUDIO="odd/silence.wav", CSV=1).out,
-        "bundle": done("train predict ensemble.pt", AUDIO="easy/siren/siren1-A.wav", CSV=1).out,
+        "other_rate": (
+            done("train predict last", **linear, AUDIO="odd/stereo.wav", CSV=1).out
+        ),
+        "silence": (
+            done("train predict last", **ensemble, AUDIO="odd/silence.wav", CSV=1).out
+        ),
+        "bundle": (
+            done(
+                "train predict ensemble.pt", AUDIO="easy/siren/siren1-A.wav", CSV=1
+            ).out
+        ),
         "half": done("train predict half.pt", AUDIO="easy/siren", CSV=1).out,
         "test_clips": done("train predict last", **linear, TEST_CLIPS=1, CSV=1).out,
     }
-    through = {"AUDIO": "easy/siren/siren1-A.wav", "HOP": 0.25, "WINDOW": 0.5, "REPORTS": "timeline"}
+    through = {
+        "AUDIO": "easy/siren/siren1-A.wav",
+        "HOP": 0.25,
+        "WINDOW": 0.5,
+        "REPORTS": "timeline",
+    }
     done("train predict last", **linear, **through)
     (timeline,) = Path("timeline").rglob("siren1-A.csv")
     for case in ("plain", "linear"):
         done("train explain last", RUNS=f"runs/{case}", REPEATS=3)
-        parts = [table(file) for file in sorted(Path("runs", case).glob("*/*/fold*/attribution.csv"))]
-        worth = pd.concat(parts).groupby(["channel", "method"])["correct"].mean().reset_index()
+        parts = [
+            table(file)
+            for file in sorted(Path("runs", case).glob("*/*/fold*/attribution.csv"))
+        ]
+        worth = (
+            pd.concat(parts)
+            .groupby(["channel", "method"])["correct"]
+            .mean()
+            .reset_index()
+        )
         outputs[f"explain_{case}"] = worth.to_csv(index=False)
     outputs["timeline"] = timeline.read_text()
     return {name: csv_numbers(text) for name, text in outputs.items()}
@@ -308,14 +446,24 @@ def predicted():
 
 
 def names():
-    """The variables of each command, and every feature, model, augmentation and recipe that is listed."""
+    """The variables of each command, and every feature, model, augmentation and recipe
+    that is listed.
+    """
     users = ["analysis", "bench", "demo"]
     for stage in ("pipeline", "features_cache", "train"):
-        users += [f"{stage} {word}" for word in re.findall(r"^  (\w+)  ", done(f"{stage} --help").out, re.M)]
-    commands = {user: re.findall(r"^  ([A-Z_]+)=", done(f"{user} --help").out, re.M) for user in users}
+        users += [
+            f"{stage} {word}"
+            for word in re.findall(r"^  (\w+)  ", done(f"{stage} --help").out, re.M)
+        ]
+    commands = {
+        user: re.findall(r"^  ([A-Z_]+)=", done(f"{user} --help").out, re.M)
+        for user in users
+    }
     for stage in ("pipeline", "train"):
         listed = re.findall(r"^([a-z]\w+)  ", done(f"{stage} list").out, re.M)
-        commands[f"{stage} list shows"] = [name for name in listed if name not in ("all", "name")]
+        commands[f"{stage} list shows"] = [
+            name for name in listed if name not in ("all", "name")
+        ]
     return {name: sorted(set(found)) for name, found in commands.items()}
 
 

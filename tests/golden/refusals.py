@@ -1,6 +1,7 @@
 """Bad input: the exit status, and words of the message.
 
-A line is `command  NAME=value … -> words that the message must hold`. Sentences may change; what is named
+A line is `command  NAME=value … -> words that the message must hold`. Sentences may
+                    change; what is named
 (the value given, the nearest name, the way out) may not.
 """
 
@@ -13,7 +14,8 @@ from pathlib import Path
 from features_cache import external
 from tests.golden.commands import command, flip_bit
 
-# data/easy/features and runs/plain come from the golden outputs, damaged copies of both from `prepare`.
+# data/easy/features and runs/plain come from the golden outputs, damaged copies of both
+# from `prepare`.
 REQUESTS = """
 pipeline faetures -> faetures features
 pipeline features DATASETT=easy -> DATASETT DATASET
@@ -185,7 +187,9 @@ def requests(lines):
 
 
 def prepare(run):
-    """Make the files that the requests name in the current folder; `run` is a finished run in runs/plain."""
+    """Make the files that the requests name in the current folder; `run` is a finished
+    run in runs/plain.
+    """
     Path("hollow").mkdir()
     Path("text.zip").write_text("no archive")
     Path("text.pt").write_text("no bundle")
@@ -193,7 +197,9 @@ def prepare(run):
         archive.writestr("../outside.csv", "x")
     Path("no_label.csv").write_text("filename\nbell/bell0-A.wav\n")
     Path("no_rows.csv").write_text("filename,label\n")
-    Path("twice.csv").write_text("filename,label\nbell/bell0-A.wav,bell\nbell/bell0-A.wav,hiss\n")
+    Path("twice.csv").write_text(
+        "filename,label\nbell/bell0-A.wav,bell\nbell/bell0-A.wav,hiss\n"
+    )
     Path("bad_fold.csv").write_text("filename,label,fold\nbell/bell0-A.wav,bell,one\n")
     features = Path("data/easy/features")
     for name in ("cut", "flipped"):
@@ -205,7 +211,9 @@ def prepare(run):
         os.mkfifo(path)
     clips = {"clip_id": ["1", "2"], "label": ["x", "y"], "fold": [1, 1]}
     external.create_cache(Path("one_fold/features"), clips)
-    external.write_feature(Path("one_fold/features"), "a", [[1.0], [2.0]], clips["clip_id"])
+    external.write_feature(
+        Path("one_fold/features"), "a", [[1.0], [2.0]], clips["clip_id"]
+    )
     for name in ("torn", "rewritten"):
         shutil.copytree(run.parent, Path(name) / run.parent.name)
     (torn,) = Path("torn").glob("*/*/run.json")
@@ -223,5 +231,8 @@ def wrong(lines, status):
         text = "".join(errors[:1]) if status == 2 else answer.err + answer.out
         missing = [name for name in named if name not in text]
         if answer.status != status or missing or "Traceback" in answer.err:
-            faults.append(f"{words}: status {answer.status}, without {missing}: {answer.err[-300:].strip()}")
+            faults.append(
+                f"{words}: status {answer.status}, without {missing}:"
+                f" {answer.err[-300:].strip()}"
+            )
     return faults

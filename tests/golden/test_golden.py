@@ -1,6 +1,8 @@
-"""The outputs of the commands are the golden ones: caches, runs, predictions, the report, refusals.
+"""The outputs of the commands are the golden ones: caches, runs, predictions, the
+report, refusals.
 
-After an intended change, `python -m tests.golden.make` writes golden.json anew; its diff shows the change.
+After an intended change, `python -m tests.golden.make` writes golden.json anew; its
+diff shows the change.
 """
 
 import json
@@ -32,7 +34,11 @@ def test_outputs_are_the_golden_ones(section):
 def test_bad_input_gets_its_answer():
     refusals.prepare(next(Path("runs/plain").glob("*/*/run.json")).parent)
     lines = refusals.DONE, refusals.FAILED, refusals.REQUESTS
-    wrong = [fault for status, part in enumerate(lines) for fault in refusals.wrong(part, status)]
+    wrong = [
+        fault
+        for status, part in enumerate(lines)
+        for fault in refusals.wrong(part, status)
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -40,4 +46,7 @@ def test_bad_input_gets_its_answer():
 def test_a_planted_fault_aims_at_one_place_and_names_tests_that_are_there(name):
     fault = faults.FAULTS[name]
     assert faults.place_of(ROOT, fault.old)
-    assert all(word.startswith("golden:") or (ROOT / word).exists() for word in fault.tests.split())
+    assert all(
+        word.startswith("golden:") or (ROOT / word).exists()
+        for word in fault.tests.split()
+    )

@@ -1,4 +1,6 @@
-"""The checks of the course: the right answer passes, plausible wrong ones are refused."""
+"""The checks of the course: the right answer passes, plausible wrong ones are
+refused.
+"""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +16,9 @@ from notebooks.store import load, names, solutions
 
 
 def right_answers():
-    """The answers that the check cells pass to `check` if the solutions stand in the notebooks."""
+    """The answers that the check cells pass to `check` if the solutions stand in the
+    notebooks.
+    """
     given: dict[str, Any] = {}
     for notebook in names():
         found = {"np": np, "pd": pd, "fs": fs, "run": None, "cache": None}
@@ -55,13 +59,19 @@ WRONG = [
     ("bytes", lambda clips, rows, frames: 4 * clips * rows * frames),
     ("leaked", lambda training, testing: set()),
     ("input shape", (32, 64, 108, 3)),
-    ("optimism", lambda history: history.test_accuracy.max() - history.test_accuracy.min()),
+    (
+        "optimism",
+        lambda history: history.test_accuracy.max() - history.test_accuracy.min(),
+    ),
     ("difference", lambda one, other: (np.mean(other - one), np.std(other - one))),
     ("discordant", only_by_place),
     ("mcnemar", lambda b, c: 0.5 ** (b + c)),
     ("groups", r"[a-z]+-\d+-\d+-\d+"),
     ("half width", lambda a, n: (a * (1 - a) / n) ** 0.5),
-    ("average precision", lambda scores, present: present[np.argsort(-scores)][:2].mean()),
+    (
+        "average precision",
+        lambda scores, present: present[np.argsort(-scores)][:2].mean(),
+    ),
     ("threshold", lambda scores, present: 0.5),
 ]
 
@@ -74,7 +84,9 @@ def test_every_check_is_tested_with_a_right_and_a_wrong_answer():
 def test_the_right_answer_passes_and_a_missing_one_does_not(name, capsys):
     check(name, RIGHT[name])
     assert capsys.readouterr().out.startswith("Right. ")
-    for missing in (..., lambda *given: ...) if callable(RIGHT[name]) else (..., {...}, (..., 3)):
+    for missing in (
+        (..., lambda *given: ...) if callable(RIGHT[name]) else (..., {...}, (..., 3))
+    ):
         with pytest.raises(NotYet, match=r"\.\.\."):
             check(name, missing)
 
@@ -111,6 +123,12 @@ def test_a_prediction_is_asked_for_and_a_wrong_one_is_no_error(capsys):
 @pytest.mark.parametrize("name", names())
 def test_every_question_has_its_check_and_its_answer(name):
     cells = [cell.id for cell in load(name).cells]
-    assert [cell for cell in cells if cell.startswith(("question-", "predict-"))] == list(solutions(name))
-    asked = [cell.removeprefix("question") for cell in cells if cell.startswith("question-")]
-    assert asked == [cell.removeprefix("check") for cell in cells if cell.startswith("check-")]
+    assert [
+        cell for cell in cells if cell.startswith(("question-", "predict-"))
+    ] == list(solutions(name))
+    asked = [
+        cell.removeprefix("question") for cell in cells if cell.startswith("question-")
+    ]
+    assert asked == [
+        cell.removeprefix("check") for cell in cells if cell.startswith("check-")
+    ]

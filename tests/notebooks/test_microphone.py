@@ -16,7 +16,8 @@ from tests.processes import serving
 
 pytestmark = pytest.mark.slow
 SECONDS = 1.0
-PAGE = """<!doctype html><meta charset="utf-8"><body><div id="button"></div><script type="module">
+PAGE = """<!doctype html><meta charset="utf-8"><body><div id="button"></div>
+<script type="module">
 import widget from "./microphone.js";
 const values = { seconds: SECONDS };
 window.saved = null;
@@ -36,7 +37,9 @@ widget.render({ model, el: document.getElementById("button") });
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A page with the button, from this machine: only such pages and https may use a microphone."""
+    """A page with the button, from this machine: only such pages and https may use a
+    microphone.
+    """
     folder = tmp_path_factory.mktemp("page")
     shutil.copy(ROOT / "notebooks" / "microphone.js", folder)
     (folder / "index.html").write_text(PAGE, encoding="utf-8")
@@ -46,7 +49,9 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(start_chromium):
-    chrome = start_chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    chrome = start_chromium(
+        "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
+    )
     yield chrome
     chrome.quit()
 
@@ -54,14 +59,17 @@ def browser(start_chromium):
 def test_a_recording_reaches_python(browser, address):
     browser.get(address)
     browser.find_element(By.TAG_NAME, "button").click()
-    saved = WebDriverWait(browser, 60).until(lambda page: page.execute_script("return window.saved"))
+    saved = WebDriverWait(browser, 60).until(
+        lambda page: page.execute_script("return window.saved")
+    )
     microphone = Microphone(seconds=SECONDS)
     microphone.sample_rate = saved["rate"]
     microphone.samples = base64.b64decode(saved["samples"])
     clip = microphone.clip()
     assert clip is not None
     assert 0.2 * SECONDS < len(clip.y) / clip.sample_rate < 2 * SECONDS
-    assert np.isfinite(clip.y).all() and np.abs(clip.y).max() > 0.01  # the test tone, not silence
+    # the test tone, not silence
+    assert np.isfinite(clip.y).all() and np.abs(clip.y).max() > 0.01
     WebDriverWait(browser, 10).until(
         lambda page: "run the next cell" in page.find_element(By.ID, "button").text
     )

@@ -1,4 +1,6 @@
-"""Every notebook from start to end, on a few short clips; every check fails until it is answered."""
+"""Every notebook from start to end, on a few short clips; every check fails until it is
+answered.
+"""
 
 import ast
 import base64
@@ -26,7 +28,9 @@ COURSE = [name for name in NOTEBOOKS if name != "play"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Short synthetic clips, each its own recording: four of each class, twenty mixtures a fold, two CSVs."""
+    """Short synthetic clips, each its own recording: four of each class, twenty
+    mixtures a fold, two CSVs.
+    """
     folder = tmp_path_factory.mktemp("notebooks")
     (folder / "clips").mkdir()
     rows = synth.clip_rows().query("fold <= 2 and take == 'A'")
@@ -34,14 +38,23 @@ def folder(tmp_path_factory):
     for name, table in {"synth": rows, "synth_mix": mixtures}.items():
         for row in table.itertuples():
             samples = synth.clip(row)[:SHORT].astype(np.float32)
-            fs.write(fs.Clip(samples, synth.SAMPLE_RATE), folder / "clips" / row.filename)
+            fs.write(
+                fs.Clip(samples, synth.SAMPLE_RATE), folder / "clips" / row.filename
+            )
         table = table.rename(columns={"category": "label", "src_file": "group"})
-        table[["filename", "label", "fold", "group"]].to_csv(folder / "clips" / f"{name}.csv", index=False)
+        table[["filename", "label", "fold", "group"]].to_csv(
+            folder / "clips" / f"{name}.csv", index=False
+        )
     return folder
 
 
 def images(cell):
-    return [kind for output in cell.outputs for kind in output.get("data", {}) if kind.startswith("image/")]
+    return [
+        kind
+        for output in cell.outputs
+        for kind in output.get("data", {})
+        if kind.startswith("image/")
+    ]
 
 
 # What is stored
@@ -59,12 +72,18 @@ def test_is_stored_with_figures_and_without_players_answers_or_this_machine(name
     assert any(images(cell) for cell in code)
     assert all(not cell.execution_count for cell in code)
     assert all(not cell.outputs for cell in code if cell.id.startswith("check-"))
-    assert all("hide-output" in cell.metadata.tags for cell in code if cell.id.startswith("reveal-"))
+    assert all(
+        "hide-output" in cell.metadata.tags
+        for cell in code
+        if cell.id.startswith("reveal-")
+    )
     first = store.load("play").cells
     assert [cell.source for cell in code if cell.id == "setup"] == [
         cell.source for cell in first if cell.id == "setup"
     ]
-    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
+    assert not any(
+        output.output_type == "error" for cell in code for output in cell.outputs
+    )
 
 
 @pytest.mark.parametrize("name", COURSE)
@@ -72,7 +91,9 @@ def test_no_answer_stands_in_the_course(name):
     for cell in store.load(name).cells:
         if cell.id.startswith(("question-", "predict-")):
             tree = ast.walk(ast.parse(cell.source))
-            assert any(isinstance(node, ast.Constant) and node.value is ... for node in tree), cell.id
+            assert any(
+                isinstance(node, ast.Constant) and node.value is ... for node in tree
+            ), cell.id
 
 
 def test_kept_outputs_are_figures_tables_and_text():
@@ -81,7 +102,9 @@ def test_kept_outputs_are_figures_tables_and_text():
     outputs = [
         new_output("stream", name="stdout", text="before\n"),
         new_output("stream", name="stderr", text="a bar"),
-        new_output("stream", name="stdout", text=f"1 of 2\r2 of 2\n{store.HOME}/runs/x\n"),
+        new_output(
+            "stream", name="stdout", text=f"1 of 2\r2 of 2\n{store.HOME}/runs/x\n"
+        ),
         new_output("display_data", {"image/png": png, "text/plain": "<Figure>"}),
         new_output("execute_result", {"text/html": "<audio>", "text/plain": "<Audio>"}),
         new_output("execute_result", {"text/html": "<table>", "text/plain": "a table"}),
@@ -89,7 +112,9 @@ def test_kept_outputs_are_figures_tables_and_text():
     ]
     text, drawn, table = store.kept(outputs)
     assert text.text == "before\n2 of 2\nruns/x\n"
-    assert drawn.data.keys() == {"image/png"} and len(drawn.data["image/png"]) < len(png)
+    assert drawn.data.keys() == {"image/png"} and len(drawn.data["image/png"]) < len(
+        png
+    )
     assert table.data == {"text/html": "<table>"}
 
 
@@ -124,13 +149,17 @@ def test_a_recording_of_the_browser_becomes_a_clip():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebooks_run_from_start_to_end(name, folder):
-    """On few clips, for one epoch; each check runs before its answer, when it must raise, and after it."""
+    """On few clips, for one epoch; each check runs before its answer, when it must
+    raise, and after it.
+    """
     notebook = store.elsewhere(store.load(name), str(folder))
     answers = store.solutions(name)
     cells = []
     for cell in notebook.cells:
         cell.source = re.sub(r"(EPOCHS = |epochs=)\d+", r"\g<1>1", cell.source)
-        cell.source = re.sub('= "(synth|synth_mix)"', rf"= '{folder}/clips/\1.csv'", cell.source)
+        cell.source = re.sub(
+            '= "(synth|synth_mix)"', rf"= '{folder}/clips/\1.csv'", cell.source
+        )
         inserted = [answers[cell.id]] if cell.id.startswith("predict-") else []
         if cell.id.startswith("check-"):
             cell.metadata["tags"] = ["raises-exception"]
@@ -140,27 +169,36 @@ def test_notebooks_run_from_start_to_end(name, folder):
     store.execute(notebook)
     for cell in cells:
         if cell.id.startswith("check-"):
-            assert [output.get("ename") for output in cell.outputs] == ["NotYet"], cell.id
+            assert [output.get("ename") for output in cell.outputs] == ["NotYet"], (
+                cell.id
+            )
     assert any(images(cell) for cell in cells if cell.cell_type == "code")
     cells = {cell.id: cell for cell in cells}
     if name == "play":
-        assert all(images(cells[drawn]) for drawn in ("curves", "confusion", "samples", "own-features"))
+        assert all(
+            images(cells[drawn])
+            for drawn in ("curves", "confusion", "samples", "own-features")
+        )
         assert len(cells["predict"].outputs[-1]["data"]["text/plain"].splitlines()) >= 5
     if name == "1_listen_and_look":
         assert "Audio" in cells["listen"].outputs[-1]["data"]["text/plain"]
         assert WIDGET in cells["sliders"].outputs[-1]["data"]
     if name == "5_compare":
-        assert "accuracy" in cells["report"].outputs[-1].text and images(cells["importance"])
+        assert "accuracy" in cells["report"].outputs[-1].text and images(
+            cells["importance"]
+        )
 
 
 # Colab
 
 
-def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all_but_torch(
+def test_in_colab_the_first_cell_finds_the_project_and_installs_all_but_torch(
     tmp_path, monkeypatch
 ):
     """With pip and Google's module played by stand-ins."""
-    (tmp_path / "requirements.txt").write_text("torch==2.13.0\nnumpy==1.0\nmissing-here==1\n")
+    (tmp_path / "requirements.txt").write_text(
+        "torch==2.13.0\nnumpy==1.0\nmissing-here==1\n"
+    )
     (tmp_path / "constraints.txt").write_text("jupyterlab==4\nanywidget==2\n")
     (tmp_path / "featurestack.py").touch()
     colab = Mock()
@@ -169,12 +207,25 @@ def test_in_colab_the_first_cell_finds_the_project_on_the_drive_and_installs_all
     monkeypatch.setattr(subprocess, "run", Mock())
     monkeypatch.setattr(sys, "path", list(sys.path))
     absent = ("torch", "missing-here", "anywidget", "jupyterlab")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name in absent else 1)
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name in absent else 1
+    )
     monkeypatch.setattr(prepare.folders, "__defaults__", (tmp_path,))
-    source = next(cell.source for cell in store.load("play").cells if cell.id == "setup")
+    source = next(
+        cell.source for cell in store.load("play").cells if cell.id == "setup"
+    )
     source = source.replace("/content/drive/MyDrive/featurestack", str(tmp_path))
-    exec(compile(source, "setup", "exec"), names := {})  # the cell itself, as Colab would run it
+    # the cell itself, as Colab would run it
+    exec(compile(source, "setup", "exec"), names := {})
     colab.drive.mount.assert_called_once_with("/content/drive")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "missing-here==1", "anywidget==2"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "missing-here==1",
+        "anywidget==2",
+    ]
     assert subprocess.run.mock_calls[0] == call(pip, check=True)
     assert (names["DATA"], names["RUNS"]) == (prepare.IN_COLAB, tmp_path / "runs")

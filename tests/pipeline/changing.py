@@ -34,7 +34,9 @@ class ChangingDataset:
             self._made += 1
             name = f"clip{self._made:05d}"
             label = f"label{self._made % 4}"
-            self.rows.append({"filename": f"{name}.wav", "label": label, "fold": self._made % 5 + 1})
+            self.rows.append(
+                {"filename": f"{name}.wav", "label": label, "fold": self._made % 5 + 1}
+            )
             self.record(name)
         self.write()
 
@@ -72,7 +74,9 @@ class ChangingDataset:
 
     def record(self, name):
         """Write new audio to this clip's file; return its path."""
-        noise = np.random.default_rng(self.rng.randrange(1 << 30)).normal(0, 0.1, SAMPLE_RATE)
+        noise = np.random.default_rng(self.rng.randrange(1 << 30)).normal(
+            0, 0.1, SAMPLE_RATE
+        )
         path = self.folder / f"{name}.wav"
         soundfile.write(path, noise, SAMPLE_RATE)
         return path

@@ -16,11 +16,15 @@ DOCUMENT = ROOT / "docs" / "howto" / "adding-a-feature.md"
 
 @pytest.fixture
 def example():
-    """The example is loaded like a file in pipeline/features, also if somebody saved it there."""
+    """The example is loaded like a file in pipeline/features, also if somebody saved it
+    there.
+    """
     saved = FEATURES.pop("crest", None)
     code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert code
-    exec(compile(code[1], str(DOCUMENT), "exec"), {"__name__": "pipeline.features.crest"})
+    exec(
+        compile(code[1], str(DOCUMENT), "exec"), {"__name__": "pipeline.features.crest"}
+    )
     yield "crest"
     del FEATURES["crest"]
     if saved:
@@ -30,13 +34,18 @@ def example():
 def test_the_example_is_a_feature_with_variants_and_a_card(example):
     tone = 0.4 * np.sin(2 * np.pi * 441 * np.arange(44100) / 44100).astype(np.float32)
     crest = variant(example)
-    values, louder, silent = (crest.compute(Clip(factor * tone, 44100)) for factor in (1, 2, 0))
+    values, louder, silent = (
+        crest.compute(Clip(factor * tone, 44100)) for factor in (1, 2, 0)
+    )
     assert values.shape == crest.shape(44100, 44100) == (1, 87)
     assert values[0, 5:-5] == pytest.approx(20 * np.log10(np.sqrt(2)), abs=0.05)
     assert louder == pytest.approx(values, abs=1e-4) and not silent.any()
     assert variant("crest@hop_length=1024").shape(44100, 44100) == (1, 44)
     assert card(example)["Ignores"].startswith("loudness")
-    assert "| [`crest`](#crest) | 1 | 431 | dB, difference | Crest factor" in text_of_document()
+    assert (
+        "| [`crest`](#crest) | 1 | 431 | dB, difference | Crest factor"
+        in text_of_document()
+    )
 
 
 def test_all_that_the_document_names_exists():

@@ -1,4 +1,6 @@
-"""Altered copies: the text decides the samples, every alteration does what its name says."""
+"""Altered copies: the text decides the samples, every alteration does what its name
+says.
+"""
 
 import librosa
 import numpy as np
@@ -10,7 +12,8 @@ from tests.refusal import refused
 RATE = 22_050
 
 
-TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)  # two seconds
+# two seconds
+TONE = (0.3 * np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE)).astype(np.float32)
 
 
 def altered(y, text):
@@ -23,7 +26,9 @@ def centroid(y):
 
 
 @pytest.mark.parametrize("kind", alter.ALTERATIONS)
-def test_every_alteration_keeps_length_type_and_silence_changes_a_clip_and_repeats_its_bytes(kind):
+def test_every_alteration_keeps_length_type_and_silence_and_repeats_its_bytes(
+    kind,
+):
     text = alter.draw_alteration("1-100-A-0", 1, [kind], seed=0)
     for y in (TONE, TONE[:1], np.zeros(RATE, np.float32)):
         changed = altered(y, text)
@@ -48,7 +53,9 @@ def test_stretch_keeps_the_pitch_and_moves_events_earlier():
 
 
 def test_noise_has_the_ratio_and_the_seed_that_its_text_says():
-    added, other = (altered(TONE, f"noise(snr_db=20.0,seed={seed})") - TONE for seed in (3, 4))
+    added, other = (
+        altered(TONE, f"noise(snr_db=20.0,seed={seed})") - TONE for seed in (3, 4)
+    )
     assert 20 * np.log10(TONE.std() / added.std()) == pytest.approx(20, abs=0.2)
     assert np.abs(added - other).max() > 0.01
 
@@ -86,8 +93,14 @@ def test_shift_loses_nothing():
 
 def test_a_clip_takes_every_alteration_once_before_any_comes_twice():
     chosen = sorted(alter.ALTERATIONS)
-    texts = [alter.draw_alteration("a", number, chosen, seed=0) for number in range(1, 11)]
+    texts = [
+        alter.draw_alteration("a", number, chosen, seed=0) for number in range(1, 11)
+    ]
     assert sorted(text.split("(")[0] for text in texts[:5]) == chosen
     assert len(set(texts)) == 10
-    first = [alter.draw_alteration(f"clip{number}", 1, chosen, seed=0) for number in range(40)]
-    assert {text.split("(")[0] for text in first} == set(chosen)  # one copy of each clip is enough
+    first = [
+        alter.draw_alteration(f"clip{number}", 1, chosen, seed=0)
+        for number in range(40)
+    ]
+    # one copy of each clip is enough
+    assert {text.split("(")[0] for text in first} == set(chosen)

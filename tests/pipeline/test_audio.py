@@ -1,4 +1,6 @@
-"""Decoding: every common kind of file gives librosa's samples, a damaged one is refused with a reason."""
+"""Decoding: every common kind of file gives librosa's samples, a damaged one is refused
+with a reason.
+"""
 
 import os
 import shutil
@@ -15,7 +17,9 @@ from pipeline import audio, mp3
 from tests.pipeline.changing import with_flac_length
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.
-pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated and slated for removal:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.* is deprecated and slated for removal:DeprecationWarning"
+)
 
 RATE = 22_050
 WAYS = audio.decode, lambda path: list(audio.blocks(path))  # two ways to read a file
@@ -38,14 +42,18 @@ KINDS = {
 
 def write(path, subtype="PCM_16", rate=RATE, channels=1, seconds=1.0):
     tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
-    y = tone[:, None] + 0.05 * np.random.default_rng(7).standard_normal((len(tone), channels))
+    y = tone[:, None] + 0.05 * np.random.default_rng(7).standard_normal(
+        (len(tone), channels)
+    )
     container = {".opus": "OGG"}.get(path.suffix)
     soundfile.write(path, y, rate, subtype=subtype, format=container)
     return path
 
 
 def write_wrong(path, after, offset, form, number):
-    """A file with a wrong number in its header, `offset` bytes after the beginning of the text `after`."""
+    """A file with a wrong number in its header, `offset` bytes after the beginning of
+    the text `after`.
+    """
     whole = bytearray(write(path).read_bytes())
     struct.pack_into(form, whole, whole.index(after) + offset, number)
     path.write_bytes(whole)
@@ -58,7 +66,9 @@ def test_equals_librosa_for_every_input(tmp_path, kind, channels):
     path = write(tmp_path / kind, KINDS[kind], rate, channels)
     for wanted in (RATE, 16_000):
         expected, _ = librosa.load(path, sr=wanted)
-        np.testing.assert_allclose(audio.load_clip(path, wanted, len(expected)), expected, rtol=0, atol=1e-7)
+        np.testing.assert_allclose(
+            audio.load_clip(path, wanted, len(expected)), expected, rtol=0, atol=1e-7
+        )
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 44_100, 44_101, 96_000])
@@ -77,8 +87,12 @@ def without_length(path):
 
 
 WINDOWED = {
-    **{kind: {"subtype": KINDS[kind]} for kind in ("16-bit.wav", "a.flac", "a.ogg", "a.mp3")},
-    "low.mp3": {"bitrate_mode": "CONSTANT", "compression_level": 0.95},  # each frame needs earlier ones
+    **{
+        kind: {"subtype": KINDS[kind]}
+        for kind in ("16-bit.wav", "a.flac", "a.ogg", "a.mp3")
+    },
+    # each frame needs earlier ones
+    "low.mp3": {"bitrate_mode": "CONSTANT", "compression_level": 0.95},
     "no length.mp3": {"bitrate_mode": "VARIABLE"},
 }
 
@@ -92,17 +106,24 @@ def test_a_window_is_what_it_would_be_cut_from_the_whole_recording(tmp_path, kin
             file.write(block)
     if kind == "no length.mp3":
         without_length(path)
-    starts = [0, 1.0, 1.25, 0.5, 8.2, *rng.uniform(0, 9, 10), 9.5]  # reading on, seeking back and forth
+    # reading on, seeking back and forth
+    starts = [0, 1.0, 1.25, 0.5, 8.2, *rng.uniform(0, 9, 10), 9.5]
     for rate, largest in ((44_100, 0), (32_000, 1e-6)):
         whole = audio.decode(path, rate)
         for start in starts:
             first = round(start * rate)
-            expected = np.pad(whole[first : first + rate], (0, max(0, first + rate - len(whole))))
-            windowed = audio.load_clip(path, rate, rate, (start, min(start + 1, len(whole) / rate)))
+            expected = np.pad(
+                whole[first : first + rate], (0, max(0, first + rate - len(whole)))
+            )
+            windowed = audio.load_clip(
+                path, rate, rate, (start, min(start + 1, len(whole) / rate))
+            )
             np.testing.assert_allclose(windowed, expected, rtol=0, atol=largest)
 
 
-def test_a_window_outside_of_its_file_is_refused_and_a_changed_file_is_opened_again(tmp_path):
+def test_a_window_outside_of_its_file_is_refused_and_a_changed_file_is_opened_again(
+    tmp_path,
+):
     path = write(tmp_path / "a.wav")
     before = audio.decode(path, span=(0.25, 0.75))
     with pytest.raises(audio.AudioError, match=r"from 0\.5 to 1\.2 s, the file 1 s"):
@@ -117,11 +138,16 @@ def test_zeros_follow_a_short_clip(tmp_path, length):
     soundfile.write(tmp_path / "a.wav", np.ones(length), RATE, subtype="FLOAT")
     for samples in (1, 5 * RATE):
         clip = audio.load_clip(tmp_path / "a.wav", RATE, samples)
-        assert clip.sum() == clip[:length].sum() == min(length, samples) and len(clip) == samples
+        assert (
+            clip.sum() == clip[:length].sum() == min(length, samples)
+            and len(clip) == samples
+        )
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.97])
-@pytest.mark.parametrize("kind", ["16-bit.wav", "float.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"])
+@pytest.mark.parametrize(
+    "kind", ["16-bit.wav", "float.wav", "a.flac", "a.ogg", "a.mp3", "a.aiff"]
+)
 def test_a_truncated_file_is_refused(tmp_path, kind, keep):
     path = write(tmp_path / kind, KINDS[kind], seconds=3)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
@@ -130,7 +156,9 @@ def test_a_truncated_file_is_refused(tmp_path, kind, keep):
             read(path)
     (reason,) = audio.file_infos([path])  # a kept error must not keep its file open
     assert "truncated" in str(reason)
-    assert str(path) not in [os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()]
+    assert str(path) not in [
+        os.path.realpath(file) for file in Path("/proc/self/fd").iterdir()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +168,15 @@ def encode(tmp_path_factory):
         pytest.skip("no lame: install it")
     folder = tmp_path_factory.mktemp("mp3")
     time = np.arange(round(8.05 * 44_100)) / 44_100
-    sweep = 0.3 * np.sin(2 * np.pi * 40 * time * (1 + 5 * time)) * (time % 2 < 1)  # with different bit rates
+    # with different bit rates
+    sweep = 0.3 * np.sin(2 * np.pi * 40 * time * (1 + 5 * time)) * (time % 2 < 1)
     soundfile.write(folder / "a.wav", sweep, 44_100)
 
     def encoded(words):
         path = folder / f"{words}.mp3"
-        subprocess.run(["lame", "--quiet", *words.split(), "a.wav", path], cwd=folder, check=True)
+        subprocess.run(
+            ["lame", "--quiet", *words.split(), "a.wav", path], cwd=folder, check=True
+        )
         return path
 
     return encoded
@@ -158,22 +189,28 @@ def encode(tmp_path_factory):
         *("-V4 -t --resample 22.05", "-V4 -t --resample 11.025"),
     ],
 )
-def test_an_mp3_is_read_to_its_end_whether_or_not_its_header_says_how_long_it_is(encode, words):
+def test_an_mp3_is_read_to_its_end_whether_or_not_its_header_says_how_long_it_is(
+    encode, words
+):
     path = encode(words)
     info = audio.file_info(path)
     assert 8.04 < info.frames / info.sample_rate < 8.3
     assert sum(map(len, audio.blocks(path))) == info.frames
     y = audio.decode(path, 44_100)[: 8 * 44_100]
-    assert np.abs(y.reshape(8, -1)).max(axis=1)[::2].min() > 0.2  # each second's sound is where it was
+    # each second's sound is where it was
+    assert np.abs(y.reshape(8, -1)).max(axis=1)[::2].min() > 0.2
 
 
-def test_an_mp3_without_a_length_is_whole_unless_its_last_frame_is_cut(encode, tmp_path):
+def test_an_mp3_without_a_length_is_whole_unless_its_last_frame_is_cut(
+    encode, tmp_path
+):
     whole = encode("-V4 -t").read_bytes()
     frames = audio.file_info(encode("-V4 -t")).frames
     contents = {
         whole + b"TAG" + bytes(125): frames,
         whole + bytes(5_000): frames,
-        b"ID3\4\0\0\0\0\x10\0" + b"\xff\xfb\x90" * 682 + bytes(2) + whole: frames,  # with a picture
+        # with a picture
+        b"ID3\4\0\0\0\0\x10\0" + b"\xff\xfb\x90" * 682 + bytes(2) + whole: frames,
         encode("-V4").read_bytes() + whole: 2 * frames,
     }
     path = tmp_path / "a.mp3"
@@ -186,10 +223,14 @@ def test_an_mp3_without_a_length_is_whole_unless_its_last_frame_is_cut(encode, t
 
 
 @pytest.mark.parametrize("wanted", [None, 44_100 * 2**10])
-def test_what_unpacks_to_more_than_the_bound_is_refused_before_it_is_decoded(tmp_path, monkeypatch, wanted):
+def test_what_unpacks_to_more_than_the_bound_is_refused_before_it_is_decoded(
+    tmp_path, monkeypatch, wanted
+):
     path = write(tmp_path / "a.flac")
     monkeypatch.setattr(audio, "MOST_SAMPLES", RATE if wanted else RATE - 1)
-    monkeypatch.setattr(audio, "_mono_blocks", lambda file, limit: pytest.fail("decoded"))
+    monkeypatch.setattr(
+        audio, "_mono_blocks", lambda file, limit: pytest.fail("decoded")
+    )
     with pytest.raises(audio.AudioError, match=r"too long: .* samples, at most"):
         audio.decode(path, wanted)
 
@@ -197,10 +238,16 @@ def test_what_unpacks_to_more_than_the_bound_is_refused_before_it_is_decoded(tmp
 UNUSABLE = {
     "missing.wav": (lambda path: None, "missing: there is no such file"),
     "empty.wav": (Path.touch, "empty: the file has 0 bytes"),
-    "none.wav": (lambda path: write(path, seconds=0), "empty: the file holds no samples"),
+    "none.wav": (
+        lambda path: write(path, seconds=0),
+        "empty: the file holds no samples",
+    ),
     **dict.fromkeys(
         ("text.wav", "text.mp3", "text.au", "a.raw"),
-        (lambda path: path.write_text("this is not a sound\n" * 50), "not audio .* reads: convert it"),
+        (
+            lambda path: path.write_text("this is not a sound\n" * 50),
+            "not audio .* reads: convert it",
+        ),
     ),
     "folder.wav": (Path.mkdir, "not a regular file"),
     "pipe.wav": (os.mkfifo, "not a regular file"),  # opening it would never end
@@ -208,15 +255,21 @@ UNUSABLE = {
     "circle.wav": (lambda path: path.symlink_to(path), "cannot be read"),
     **dict.fromkeys(
         ("68584320000.flac", f"{RATE + 1}.flac", "0.flac"),
-        (lambda path: with_flac_length(write(path), int(path.stem)), "truncated: .*promises"),
+        (
+            lambda path: with_flac_length(write(path), int(path.stem)),
+            "truncated: .*promises",
+        ),
     ),
     **dict.fromkeys(
         ("0.wav", "1.wav", f"{2**31 - 1}.wav"),
-        (lambda path: write_wrong(path, b"RIFF", 24, "<I", int(path.stem)), ""),  # samples a second
+        # samples a second
+        (lambda path: write_wrong(path, b"RIFF", 24, "<I", int(path.stem)), ""),
     ),
     **{
         f"{value}.wav": (
-            lambda path: soundfile.write(path, [0, float(path.stem)], RATE, subtype="DOUBLE"),
+            lambda path: soundfile.write(
+                path, [0, float(path.stem)], RATE, subtype="DOUBLE"
+            ),
             "1 of 2 samples|samples of up to 1e",
         )
         for value in (np.nan, -np.inf, -1e300, -1e14)

@@ -12,10 +12,14 @@ from tests.pipeline.test_features import NOISE, variant
 LIBROSAS = {
     "stft@n_fft=600": lambda rate: librosa.fft_frequencies(sr=rate, n_fft=600),
     "mel": lambda rate: librosa.mel_frequencies(130, fmax=rate / 2)[1:-1],
-    "mel@n_mels=7,fmin=50,fmax=500": lambda rate: librosa.mel_frequencies(9, fmin=50, fmax=500)[1:-1],
+    "mel@n_mels=7,fmin=50,fmax=500": lambda rate: librosa.mel_frequencies(
+        9, fmin=50, fmax=500
+    )[1:-1],
     "cqt": lambda rate: librosa.cqt_frequencies(84, fmin=librosa.note_to_hz("C1")),
     "tempogram": lambda rate: librosa.frames_to_time(np.arange(384), sr=rate),
-    "fourier_tempogram": lambda rate: librosa.fourier_tempo_frequencies(sr=rate, win_length=384),
+    "fourier_tempogram": lambda rate: librosa.fourier_tempo_frequencies(
+        sr=rate, win_length=384
+    ),
 }
 
 
@@ -36,7 +40,8 @@ def test_rows_stand_for_what_librosa_says(name, rate):
     ],
 )
 @pytest.mark.parametrize(
-    "name", [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"]
+    "name",
+    [*FEATURES, "fourier_tempogram@hop_length=300", "cqt@hop_length=192,n_bins=30"],
 )
 def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
     chosen = pickle.loads(pickle.dumps(variant(name)))  # a worker gets it pickled
@@ -59,7 +64,10 @@ def test_the_shape_by_formula_is_that_of_the_values(name, rate, samples):
         ("yin@fmin=10", 44100, 44100),
         ("yin@fmax=30000", 44100, 44100),
         ("mel@fmin=9000,fmax=100", 44100, 44100),
-        *((f"{name}@fmin=4000", 8000, 8000) for name in ("mel", "mfcc", "lfcc", "gfcc", "modulation")),
+        *(
+            (f"{name}@fmin=4000", 8000, 8000)
+            for name in ("mel", "mfcc", "lfcc", "gfcc", "modulation")
+        ),
     ],
 )
 def test_what_cannot_exist_says_why(name, rate, samples):

@@ -1,4 +1,6 @@
-"""Faults of a dataset: each finding on a dataset that has the fault, none on a clean one."""
+"""Faults of a dataset: each finding on a dataset that has the fault, none on a clean
+one.
+"""
 
 from dataclasses import replace
 
@@ -28,7 +30,9 @@ CLEAN = {f"{number}.wav": noise(number) for number in range(8)}
 
 
 def make(folder, sounds, rows=None):
-    """A CSV of `filename,label,fold,group` rows; by default two classes, two folds, each clip a source."""
+    """A CSV of `filename,label,fold,group` rows; by default two classes, two folds,
+    each clip a source.
+    """
     for name, y in sounds.items():
         soundfile.write(folder / name, y, RATE)
     if rows is None:
@@ -53,7 +57,9 @@ MOVED = {
     "shifted by -0.312 s": lambda y: np.pad(-0.5 * y, (5_000, 0))[: len(y)],
     "shifted by +0.562 s": lambda y: y[9_000:],  # shorter
     "shifted by ": lambda y: np.roll(y, 7_001),  # around the end
-    "shifted by -0.208 s": lambda y: 0.5 * np.roll(y, 3_333) + 0.1 * y.std() * noise(99),
+    "shifted by -0.208 s": lambda y: (
+        0.5 * np.roll(y, 3_333) + 0.1 * y.std() * noise(99)
+    ),
 }
 
 
@@ -74,7 +80,10 @@ def test_similar_calls_in_two_folds_are_noted_and_are_no_leak(tmp_path):
 
 
 def test_the_same_audio_of_one_group_or_in_one_fold_is_no_leak_of_audio(tmp_path):
-    rows = [f"{n}.wav,{'ab'[n % 2]},{1 + n // 2 % 2},{'one' if n in (1, 3) else n}" for n in range(8)]
+    rows = [
+        f"{n}.wav,{'ab'[n % 2]},{1 + n // 2 % 2},{'one' if n in (1, 3) else n}"
+        for n in range(8)
+    ]
     sounds = CLEAN | {"1.wav": CLEAN["3.wav"], "4.wav": CLEAN["5.wav"]}
     found = findings(make(tmp_path, sounds, rows))
     assert found["source_across_folds"].names == ["one (folds 1, 2)"]
@@ -94,14 +103,28 @@ def test_damage_is_named(tmp_path):
         "3.wav": noise(3, 3.0),
         "7.wav": np.fft.irfft(spectrum),
     }
-    rows = [f"{n}.wav,{'rare' if n == 0 else 'ab'[n % 2]},{1 + n // 4},{n}" for n in range(8)]
+    rows = [
+        f"{n}.wav,{'rare' if n == 0 else 'ab'[n % 2]},{1 + n // 4},{n}"
+        for n in range(8)
+    ]
     path = make(tmp_path, sounds, rows)
     (tmp_path / "4.wav").write_bytes(b"no sound")
     (tmp_path / "5.wav").unlink()
     soundfile.write(tmp_path / "6.wav", noise(6)[::2], RATE // 2)
     found = findings(path)
-    kinds = ["silent", "clipped", "padded", "cut", "resampled", "narrow", "unreadable", "missing_class"]
-    named = [" ".join(name.split(" ")[0] for name in found[kind].names) for kind in kinds]
+    kinds = [
+        "silent",
+        "clipped",
+        "padded",
+        "cut",
+        "resampled",
+        "narrow",
+        "unreadable",
+        "missing_class",
+    ]
+    named = [
+        " ".join(name.split(" ")[0] for name in found[kind].names) for kind in kinds
+    ]
     assert named == ["0", "1", "2", "3", "6", "7", "4 5", "rare"]
     assert all(one.remedy for one in found.values() if one.severity != check.NOTE)
 
@@ -120,7 +143,9 @@ def test_a_dataset_of_which_nothing_can_be_read_is_told_so(tmp_path):
         (["", "a", "b", "a;b"], "macro AUROC", 0.7),
     ],
 )
-def test_artefacts_that_predict_a_class_are_a_warning(tmp_path, labels, metric, accuracy):
+def test_artefacts_that_predict_a_class_are_a_warning(
+    tmp_path, labels, metric, accuracy
+):
     """Clips of b are padded."""
     sounds = {f"{number}.wav": noise(number) for number in range(32)}
     rows = []
@@ -131,29 +156,51 @@ def test_artefacts_that_predict_a_class_are_a_warning(tmp_path, labels, metric, 
         rows.append(f"{name},{label},{1 + number // 4 % 2},{name}")
     found = findings(make(tmp_path, sounds, rows))["artefacts"]
     assert found.severity == check.WARNING and f" % {metric} " in found.what
-    assert found.accuracy > accuracy and found.chance == 0.5 and found.names[0].startswith("trail ")
-    assert not {"sample_rate", "channels", "lead"} & {name.split()[0] for name in found.names}
+    assert (
+        found.accuracy > accuracy
+        and found.chance == 0.5
+        and found.names[0].startswith("trail ")
+    )
+    assert not {"sample_rate", "channels", "lead"} & {
+        name.split()[0] for name in found.names
+    }
 
 
-def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_leak(tmp_path, capsys):
+def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_leak(
+    tmp_path, capsys
+):
     leaking = CLEAN | {"1.wav": CLEAN["3.wav"], "0.wav": np.zeros(SECONDS * RATE)}
     folder = tmp_path / "data" / "mine" / "features"
-    for sounds, status, kinds in ((leaking, 1, ["duplicates_across_folds", "silent"]), (CLEAN, 0, [])):
-        options = SourceOptions(dataset=str(make(tmp_path, sounds)), data=tmp_path / "data")
+    for sounds, status, kinds in (
+        (leaking, 1, ["duplicates_across_folds", "silent"]),
+        (CLEAN, 0, []),
+    ):
+        options = SourceOptions(
+            dataset=str(make(tmp_path, sounds)), data=tmp_path / "data"
+        )
         assert check.run(options) == status
         stored = read_check(folder, load(options).table)
-        assert [found["kind"] for found in stored if found["severity"] != "note"] == kinds
+        assert [
+            found["kind"] for found in stored if found["severity"] != "note"
+        ] == kinds
         assert all(found["count"] == len(found["names"]) for found in stored)
         shown = capsys.readouterr().out
         assert shown.startswith("mine: 8 clips, 2 classes, 2 folds")
-        assert all(found["what"] in shown and found["remedy"] in shown for found in stored)
+        assert all(
+            found["what"] in shown and found["remedy"] in shown for found in stored
+        )
 
 
 def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
-    """There is no leak; the similar pair is two uploads of one fire; some clips are mostly padding."""
+    """There is no leak; the similar pair is two uploads of one fire; some clips are
+    mostly padding.
+    """
     clips = dataset(esc10, tmp_path)
     some = clips.table.query("label == 'crackling_fire' or label == 'dog' and fold < 3")
-    found = {finding.kind: finding for finding in check.findings_in(replace(clips, table=some))[1]}
+    found = {
+        finding.kind: finding
+        for finding in check.findings_in(replace(clips, table=some))[1]
+    }
     assert check.LEAK not in {finding.severity for finding in found.values()}
     (pair,) = found["similar"].names
     assert "2-28314-A-12 (fold 2) ~ 2-30322-A-12 (fold 2)" in pair

@@ -25,7 +25,9 @@ def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
     assert run(sounds) == {"rms": 0, "zcr": 0}
 
 
-def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(sounds, monkeypatch):
+def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
+    sounds, monkeypatch
+):
     run(sounds)
     folder = cache(sounds).folder
     ended = []
@@ -43,7 +45,10 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
             writing.drop()
 
         threading.Thread(target=end, daemon=True).start()
-        assert run(sounds, dtype="float32", part="2/2", wait=True) == {"rms": 4, "zcr": 4}
+        assert run(sounds, dtype="float32", part="2/2", wait=True) == {
+            "rms": 4,
+            "zcr": 4,
+        }
     assert [*ended, cache(sounds)["zcr"].dtype] == ["float16", "float32"]
     assert len(told) == 1 and told[0].startswith("waiting: zcr.h5")
 
@@ -57,25 +62,37 @@ def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(s
         (50, 600, 1, 1),
     ],
 )
-def test_batches_cover_all_clips_and_become_shorter_towards_the_end(clips, seconds, jobs, longest):
+def test_batches_cover_all_clips_and_become_shorter_towards_the_end(
+    clips, seconds, jobs, longest
+):
     dataset = SimpleNamespace(duration=seconds)
     asked = SimpleNamespace(dataset=dataset, specs=[], sources=[None] * clips)
     remaining = SimpleNamespace(clips=np.arange(clips), todo=np.empty((clips, 0)))
     made = list(extract.batches(asked, remaining, jobs))
     assert [task.row for batch in made for task in batch] == list(range(clips))
     first, *others = map(len, made)
-    assert first == longest and others == sorted(others, reverse=True) and others[-1] == 1
+    assert (
+        first == longest and others == sorted(others, reverse=True) and others[-1] == 1
+    )
 
 
 def test_a_plan_shows_what_is_missing_and_why_and_writes_nothing(sounds, capsys):
     data = sounds.folder.parent / "data"
     assert extract.plan(options(sounds, features="mel rms cqt@n_bins=30")) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"^mel +8 +\d+\.\d +0\.0$", shown, re.MULTILINE) and "24 of 24 feature maps" in shown
-    assert "40.7 kB; largest files: mel 32.8 kB, cqt@n_bins=30 7.7 kB, rms 256 B" in shown
+    assert (
+        re.search(r"^mel +8 +\d+\.\d +0\.0$", shown, re.MULTILINE)
+        and "24 of 24 feature maps" in shown
+    )
+    assert (
+        "40.7 kB; largest files: mel 32.8 kB, cqt@n_bins=30 7.7 kB, rms 256 B" in shown
+    )
     assert "seconds: about, measured on a few clips" in shown
     assert not data.exists()
     run(sounds, features="mel")
     extract.plan(options(sounds, features="small"))
     shown = capsys.readouterr().out
-    assert re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE) and "left out: cqt cannot exist here: " in shown
+    assert (
+        re.search(r"^mel +0 +0\.0 ", shown, re.MULTILINE)
+        and "left out: cqt cannot exist here: " in shown
+    )

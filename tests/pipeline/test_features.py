@@ -1,4 +1,6 @@
-"""Every feature against its definition, on every kind of sound, and by known answers."""
+"""Every feature against its definition, on every kind of sound, and by known
+answers.
+"""
 
 import numpy as np
 import pytest
@@ -43,7 +45,10 @@ KINDS = {  # all of as many samples, so of as many frames
     "tone at 96 kHz": (tone(700, 96000), 96000),
 }
 VARIANTS = [
-    *(f"stft@{framing}" for framing in ("n_fft=4096", "n_fft=1000,hop_length=250", "hop_length=20000")),
+    *(
+        f"stft@{framing}"
+        for framing in ("n_fft=4096", "n_fft=1000,hop_length=250", "hop_length=20000")
+    ),
     *(f"stft@n_fft=64,hop_length={hop}" for hop in ("7", "32,win_length=20")),
     *(f"stft@n_fft={n_fft},hop_length=100" for n_fft in (32, 128, 512, 1024)),
     "mel@n_mels=64,fmin=50",
@@ -67,12 +72,15 @@ VARIANTS = [
     "ifd@n_mels=32,win_length=1200",
 ]
 
-DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]  # a user's feature may have none
+# a user's feature may have none
+DEFINED = [name for name in FEATURES if name in reference.DEFINITIONS]
 TWICE = 20 * np.log10(2)  # dB
 
 
 def agrees(name, sounds):
-    """Compare a feature with its definition; at 8 kHz it may be impossible. float16 holds every value."""
+    """Compare a feature with its definition; at 8 kHz it may be impossible. float16
+    holds every value.
+    """
     chosen = variant(name)
     ours = []
     theirs = []
@@ -83,7 +91,9 @@ def agrees(name, sounds):
         except Impossible:
             assert rate == 8000
             continue
-        theirs.append(reference.compute(chosen.feature.name, y, rate, **chosen.parameters))
+        theirs.append(
+            reference.compute(chosen.feature.name, y, rate, **chosen.parameters)
+        )
     assert np.isfinite(ours).all() and np.abs(ours).max() <= LARGEST_FLOAT16
     found = reference.agreement(chosen.feature.name, ours, theirs)
     assert found.holds, found.text
@@ -103,14 +113,20 @@ def test_no_definition_is_lost():  # tests/docs/test_cards.py: each belongs to a
     assert len(reference.DEFINITIONS) == 36
 
 
-@pytest.mark.parametrize("name", [name for name in FEATURES if FEATURES[name].units.startswith("dB")])
+@pytest.mark.parametrize(
+    "name", [name for name in FEATURES if FEATURES[name].units.startswith("dB")]
+)
 def test_a_level_and_no_other_decibels_rise_by_6_dB_when_the_waveform_is_doubled(name):
-    """AUGMENT=gain depends on the units; row 0 of a cepstrum is the sum over the bands."""
+    """AUGMENT=gain depends on the units; row 0 of a cepstrum is the sum over the
+    bands.
+    """
     risen = compute(name, 2 * NOISE) - compute(name, NOISE)
     if FEATURES[name].units == "dB, cepstrum":
         assert risen[0] == pytest.approx(np.sqrt(128) * TWICE, rel=1e-3)
         risen = risen[1:]
-    assert risen == pytest.approx(TWICE if FEATURES[name].units == "dB" else 0, abs=0.01)
+    assert risen == pytest.approx(
+        TWICE if FEATURES[name].units == "dB" else 0, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("name", ["stft", "mel", "gammatone", "cqt", "vqt"])
@@ -122,17 +138,23 @@ def test_a_pure_tone_is_loudest_in_the_row_of_its_frequency(name):
 def test_a_beat_is_found_at_its_rate_and_padding_does_not_change_it():
     """Amplitude modulation of noise at 8 Hz; a second of padding behind it."""
     time = np.arange(2 * RATE) / RATE
-    sound = (1 + np.sin(2 * np.pi * 8 * time)) * np.random.default_rng(3).normal(0, 0.1, time.size)
+    sound = (1 + np.sin(2 * np.pi * 8 * time)) * np.random.default_rng(3).normal(
+        0, 0.1, time.size
+    )
     depth = compute("modulation", sound)
     rates = variant("modulation").frame_axis(RATE, 2 * RATE)
     assert rates[depth.mean(axis=0).argmax()] == pytest.approx(8, rel=0.25)
     narrow = 84 ** (1 / 24)  # half of one of twelve equal ratios from 0.5 to 42 Hz
     assert (rates[0], rates[-1]) == pytest.approx((0.5 * narrow, 42 / narrow))
-    assert compute("modulation", np.pad(sound, (0, RATE))) == pytest.approx(depth, abs=0.05)
+    assert compute("modulation", np.pad(sound, (0, RATE))) == pytest.approx(
+        depth, abs=0.05
+    )
 
 
 def test_the_frequency_of_a_tone_deviates_by_its_distance_from_the_bins():
-    """A Hann window spreads a tone in the middle of a bin over three, of which two lie a bin away."""
+    """A Hann window spreads a tone in the middle of a bin over three, of which two lie
+    a bin away.
+    """
     distance = RATE / 2048
     band = np.abs(variant("ifd").row_axis(RATE) - 100 * distance).argmin()
     deviation = compute("ifd", tone(100 * distance))[band, 5:-5]
@@ -157,7 +179,10 @@ def test_names_are_canonical(given, stored):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        *((f"mel@n_mels={value}", "is not an int, 1 to 2048") for value in ("2.5", "true", "none")),
+        *(
+            (f"mel@n_mels={value}", "is not an int, 1 to 2048")
+            for value in ("2.5", "true", "none")
+        ),
         ("mel@fmin=inf", "is not a number, 0 to 96000"),
         ("mel@n_fft=513", "16 to 65536 in steps of 2"),
         ("mel@win_length=4096", "longer than n_fft=2048"),

@@ -16,7 +16,9 @@ SPECTROGRAM[:, 40:80] = 0
 
 @pytest.mark.parametrize("rows", [1, 7, 15, 16, 31, 46, 150])
 def test_running_median_is_scipys_bit_by_bit(rows):
-    expected = scipy.ndimage.median_filter(SPECTROGRAM[:rows], size=(31, 1), mode="reflect")
+    expected = scipy.ndimage.median_filter(
+        SPECTROGRAM[:rows], size=(31, 1), mode="reflect"
+    )
     assert np.array_equal(hpss.running_median(SPECTROGRAM[:rows], 31), expected)
 
 
@@ -28,7 +30,9 @@ BETWEEN = (HALVES[:-1] + HALVES[1:]) / 2  # halfway between two float16
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("off", [0, 1e-17, 1e-12, -1e-12, 1e-8, -1e-8, 1e-3])
 def test_rounding_to_float16_is_numpys_bit_by_bit(dtype, off):
-    values = np.concatenate([HALVES, BETWEEN, BETWEEN * (1 + off), [5e-324, -1e-300, 1e-40, -0.0]])
+    values = np.concatenate(
+        [HALVES, BETWEEN, BETWEEN * (1 + off), [5e-324, -1e-300, 1e-40, -0.0]]
+    )
     values = values[np.abs(values) <= 65504].astype(dtype)
     assert half.to_float16(values).tobytes() == values.astype(np.float16).tobytes()
 
@@ -48,7 +52,9 @@ def test_what_float16_cannot_hold_is_not_rounded(value, dtype):
 
 def test_no_folder_for_compiled_code_is_reported_with_what_to_set(monkeypatch):
     def refuses(**options):
-        raise RuntimeError("cannot cache function 'kernel': no locator available for file 'kernel.py'")
+        raise RuntimeError(
+            "cannot cache function 'kernel': no locator available for file 'kernel.py'"
+        )
 
     monkeypatch.setattr("numba.njit", refuses)
     with refused("NUMBA_CACHE_DIR"):

@@ -1,4 +1,6 @@
-"""The commands that a user is told to type next: they work, the quick one comes first."""
+"""The commands that a user is told to type next: they work, the quick one comes
+first.
+"""
 
 import os
 from pathlib import Path
@@ -16,7 +18,9 @@ from pipeline.options import FeaturesCommand
 from tests.pipeline.extraction import cache, options
 
 TWO = SimpleNamespace(
-    name="synth", folder=Path("nowhere"), table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]})
+    name="synth",
+    folder=Path("nowhere"),
+    table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}),
 )
 
 
@@ -25,12 +29,18 @@ TWO = SimpleNamespace(
     [
         (
             "chroma mel mfcc waveform",
-            "sweep DATASET=synth 'FEATURES=mel mfcc chroma mel+mfcc+chroma' MODEL=texture",
+            (
+                "sweep DATASET=synth 'FEATURES=mel mfcc chroma mel+mfcc+chroma'"
+                " MODEL=texture"
+            ),
             "mel+mfcc+chroma",
         ),
         (
             "modulation mel mfcc",
-            "sweep DATASET=synth 'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation' MODEL=texture",
+            (
+                "sweep DATASET=synth 'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation'"
+                " MODEL=texture"
+            ),
             "mel+mfcc",
         ),
         ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texture", "mel"),
@@ -38,9 +48,16 @@ TWO = SimpleNamespace(
         ("embedding", "train DATASET=synth FEATURES=embedding", ""),
     ],
 )
-def test_a_few_sets_by_a_quick_model_come_first_and_the_default_model_for_images_then(cached, quick, default):
-    frames = {name: {"waveform": 22050, "embedding": 1}.get(name, 44) for name in cached.split()}
-    first, *then = training_step(FeaturesCommand(dataset="synth"), TWO, frames).splitlines()
+def test_a_few_sets_by_a_quick_model_come_first_and_the_default_model_for_images_then(
+    cached, quick, default
+):
+    frames = {
+        name: {"waveform": 22050, "embedding": 1}.get(name, 44)
+        for name in cached.split()
+    }
+    first, *then = training_step(
+        FeaturesCommand(dataset="synth"), TWO, frames
+    ).splitlines()
     assert first == f"next: make {quick}"
     named = [f"then: make train DATASET=synth FEATURES={default}   ({DEFAULT_MODEL})"]
     assert then == (named if default else [])
@@ -61,7 +78,10 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert "\nnext: make sweep " in capsys.readouterr().out
     assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
     sounds.add()
-    assert proposed().startswith("next: python -m pipeline check ") and "'FEATURES=rms zcr'" in proposed()
+    assert (
+        proposed().startswith("next: python -m pipeline check ")
+        and "'FEATURES=rms zcr'" in proposed()
+    )
     assert check.run(asked) == 0
     assert proposed().startswith("next: make features ")
     extract.run(options(sounds, features="rms@hop_length=256"))
@@ -102,4 +122,8 @@ def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsy
     assert features.startswith("then: make features")
     assert reason.startswith("no training yet: one fold")
     assert extract.run(asked) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == reason == next_step(asked, load(asked))
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == reason
+        == next_step(asked, load(asked))
+    )

@@ -19,7 +19,9 @@ def fill(sounds, part):
 def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
     extract_run(options(sounds, part="2/3"))
     shown = capsys.readouterr().out
-    assert "5 of 8 clips are still missing (PART=1/3 3/3)\nnext: make features " in shown
+    assert (
+        "5 of 8 clips are still missing (PART=1/3 3/3)\nnext: make features " in shown
+    )
     for part in ("1/3", "3/3"):
         extract_run(options(sounds, part=part))
     shown = capsys.readouterr().out
@@ -35,7 +37,8 @@ def test_parts_at_once_make_the_cache_that_one_run_makes(sounds, prepared):
         run(sounds, prepare=True)
         assert not cache(sounds).readable(["rms", "zcr"]).any()
         before = inodes()
-    forked = multiprocessing.get_context("fork")  # a spawned process loads its libraries anew
+    # a spawned process loads its libraries anew
+    forked = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(PARTS, forked) as jobs:
         done = list(jobs.map(fill, [sounds] * PARTS, range(1, PARTS + 1)))
     assert done == [2, 3, 3]

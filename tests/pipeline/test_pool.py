@@ -1,4 +1,6 @@
-"""Worker processes: they end with their parent, a killed one costs no clip, nothing is left behind."""
+"""Worker processes: they end with their parent, a killed one costs no clip, nothing is
+left behind.
+"""
 
 import os
 import random
@@ -33,7 +35,9 @@ def threads(item):
     from threadpoolctl import threadpool_info
 
     np.ones((8, 8)) @ np.ones((8, 8))  # loads the libraries' threads
-    counts = {library["num_threads"] for library in threadpool_info()} | {numba.get_num_threads()}
+    counts = {library["num_threads"] for library in threadpool_info()} | {
+        numba.get_num_threads()
+    }
     return counts, os.environ["OMP_NUM_THREADS"]
 
 
@@ -70,7 +74,9 @@ def test_an_exception_arrives_and_the_worker_goes_on(quick):
 def test_only_the_clip_that_kills_its_worker_is_lost(quick):
     with Workers(1) as workers:
         source = Source("x", "", (0, 0), (0, 0))
-        outcome = workers.finish(die_at_one, [ClipTask(row, source, {}) for row in range(2)])
+        outcome = workers.finish(
+            die_at_one, [ClipTask(row, source, {}) for row in range(2)]
+        )
     assert outcome.clips == 2
     ((row, _, reason),) = outcome.failures
     assert row == 1 and "died again and again" in reason
@@ -78,10 +84,18 @@ def test_only_the_clip_that_kills_its_worker_is_lost(quick):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """A dataset of files, sounds.csv, and one of as many windows, two in each of half of the files."""
-    made = ChangingDataset(tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS)
+    """A dataset of files, sounds.csv, and one of as many windows, two in each of half
+    of the files.
+    """
+    made = ChangingDataset(
+        tmp_path_factory.mktemp("many") / "sounds", random.Random(0), clips=CLIPS
+    )
     starts = (0.0, 0.4)
-    windows = [row | {"start": start, "end": start + 0.5} for row in made.rows[::2] for start in starts]
+    windows = [
+        row | {"start": start, "end": start + 0.5}
+        for row in made.rows[::2]
+        for start in starts
+    ]
     pd.DataFrame(windows).to_csv(made.folder / "windows.csv", index=False)
     return made
 
@@ -98,7 +112,14 @@ def started(many, tmp_path, name):
     ]
     with (tmp_path / "shown.txt").open("w") as shown:
         run = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "features", f"FEATURES={' '.join(MAPS)}", *words],
+            [
+                sys.executable,
+                "-m",
+                "pipeline",
+                "features",
+                f"FEATURES={' '.join(MAPS)}",
+                *words,
+            ],
             cwd=ROOT,
             stdout=shown,
             stderr=shown,
@@ -118,7 +139,9 @@ def wait_for(condition, seconds=600):
 
 
 def runs(process):
-    """Whether the process still runs; one that ended may stay in the table of processes."""
+    """Whether the process still runs; one that ended may stay in the table of
+    processes.
+    """
     try:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -126,12 +149,18 @@ def runs(process):
 
 
 @pytest.mark.parametrize(("name", "alone"), [("sounds", True), ("windows", False)])
-def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, tmp_path, name, alone):
-    """SIGKILL for the parent alone, or for all; then the cache is that of a run without a kill."""
+def test_workers_end_with_their_parent_and_a_second_run_goes_on(
+    many, started, tmp_path, name, alone
+):
+    """SIGKILL for the parent alone, or for all; then the cache is that of a run without
+    a kill.
+    """
     folder = tmp_path / name / "features"
     wait_for(lambda: done(folder, MAPS) > 5 or started.poll() is not None)
     everybody = psutil.Process(started.pid).children(recursive=True)
-    spawned = [one for one in everybody if "resource_tracker" not in " ".join(one.cmdline())]
+    spawned = [
+        one for one in everybody if "resource_tracker" not in " ".join(one.cmdline())
+    ]
     assert len(spawned) == 3  # two workers and the server that they were forked from
     (os.kill if alone else os.killpg)(started.pid, signal.SIGKILL)
     started.wait()
@@ -140,9 +169,14 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(many, started, t
     time.sleep(0.2)
     assert 0 < done(folder, MAPS) == left < 2 * CLIPS
     numbers = {str(process) for process in (started.pid, *(one.pid for one in spawned))}
-    for path in Path("/dev/shm").iterdir():  # joblib, torch and loky name files after the process
+    # joblib, torch and loky name files after the process
+    for path in Path("/dev/shm").iterdir():
         assert not numbers & set(re.findall(r"\d+", path.name)), path
-    given = {"dataset": str(many.folder / f"{name}.csv"), "sample_rate": 44100, "duration": 5.0}
+    given = {
+        "dataset": str(many.folder / f"{name}.csv"),
+        "sample_rate": 44100,
+        "duration": 5.0,
+    }
     second = extracted(many, data=tmp_path, features=" ".join(MAPS), **given)
     assert second.computed.total() == 2 * CLIPS - left
     assert not list((folder / "locks").glob("run-*"))

@@ -1,4 +1,6 @@
-"""The tolerance of `agreement`, and the features that may differ in a few values or clips."""
+"""The tolerance of `agreement`, and the features that may differ in a few values or
+clips.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +10,10 @@ from pipeline import reference
 
 def clips(count, rows=2, frames=500):
     generator = np.random.default_rng(0)
-    return [generator.uniform(-1, 1, (rows, frames)) * [[100.0], [1.0]] for _ in range(count)]
+    return [
+        generator.uniform(-1, 1, (rows, frames)) * [[100.0], [1.0]]
+        for _ in range(count)
+    ]
 
 
 def test_scale_is_the_largest_of_the_row_and_a_thousandth_of_the_feature():
@@ -26,7 +31,9 @@ def test_one_value_outside_is_too_many():
     holds, text = reference.agreement("mel", ours, theirs)
     assert not holds
     assert (
-        text == "mel DIFFERS: 1 of 3000 values and 1 of 3 clips outside the tolerance, at most 1.1 times it"
+        text
+        == "mel DIFFERS: 1 of 3000 values and 1 of 3 clips outside the tolerance, at"
+        " most 1.1 times it"
     )
     ours[1][1, 7] = np.nan
     assert not reference.agreement("mel", ours, theirs).holds
@@ -40,7 +47,9 @@ def test_one_value_outside_is_too_many():
         ("chroma", 10, 1),
     ],
 )
-def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(name, values, clips_):
+def test_what_picks_a_bin_and_what_follows_an_estimate_may_differ_a_little(
+    name, values, clips_
+):
     """One value in a thousand, or one clip in two hundred."""
     theirs = clips(200, frames=5)
     ours = [clip.copy() for clip in theirs]

@@ -18,7 +18,12 @@ CASES = {
     "unpacked again": (("touch",), {}, [0, 0], ""),
     "order": (("shuffle",), {}, [0, 0], ""),
     "labels": (("relabel",), {}, [0, 0], ""),
-    "type": ((), {"dtype": "float32"}, [8, 8], "made again: rms.h5 was made with other"),
+    "type": (
+        (),
+        {"dtype": "float32"},
+        [8, 8],
+        "made again: rms.h5 was made with other",
+    ),
 }
 
 

@@ -35,7 +35,10 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"features": "cqt", "sample_rate": 8000}, "cqt cannot exist here: its highest band"),
+        (
+            {"features": "cqt", "sample_rate": 8000},
+            "cqt cannot exist here: its highest band",
+        ),
         ({"features": "mfcc:5-40"}, "mfcc:5-40: it has rows 0 to 39"),
         ({"features": "rms", "out": Path("dog.doc")}, "OUT=dog.doc: .* not supported"),
     ],

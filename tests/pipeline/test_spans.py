@@ -1,4 +1,6 @@
-"""Clips that are parts of recordings: their features equal those of files cut beforehand."""
+"""Clips that are parts of recordings: their features equal those of files cut
+beforehand.
+"""
 
 import numpy as np
 import pytest
@@ -19,9 +21,14 @@ STARTS = [0.0, 0.5, 1.0, 2.25, 3.0]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Windows of three recordings in windows.csv, and the same samples as files in files.csv."""
+    """Windows of three recordings in windows.csv, and the same samples as files in
+    files.csv.
+    """
     rng = np.random.default_rng(0)
-    rows = {"windows": ["filename,start,end,label,group"], "files": ["filename,label,group"]}
+    rows = {
+        "windows": ["filename,start,end,label,group"],
+        "files": ["filename,label,group"],
+    }
     for recording in range(3):
         y = 0.1 * rng.standard_normal(4 * RATE)
         soundfile.write(tmp_path / f"r{recording}.flac", y, RATE)
@@ -29,7 +36,12 @@ def folder(tmp_path):
         for number, start in enumerate(STARTS):
             label = "ab"[number % 2]
             first = round(start * RATE)
-            soundfile.write(tmp_path / f"r{recording}-{number}.wav", y[first : first + RATE], RATE, "FLOAT")
+            soundfile.write(
+                tmp_path / f"r{recording}-{number}.wav",
+                y[first : first + RATE],
+                RATE,
+                "FLOAT",
+            )
             rows["windows"].append(f"r{recording}.flac,{start},{start + 1},{label},")
             rows["files"].append(f"r{recording}-{number}.wav,{label},r{recording}")
     for name, lines in rows.items():
@@ -52,15 +64,25 @@ def extracted(folder, name="windows", **given):
 def test_a_window_is_stored_as_the_same_samples_in_a_file_of_their_own(folder):
     windows = extracted(folder)
     files = extracted(folder, "files")
-    assert windows.clips["clip_id"].tolist()[:5] == ["r0@0", "r0@0.5", "r0@1", "r0@2.25", "r0@3"]
+    assert windows.clips["clip_id"].tolist()[:5] == [
+        "r0@0",
+        "r0@0.5",
+        "r0@1",
+        "r0@2.25",
+        "r0@3",
+    ]
     assert windows.clips["group"].tolist() == files.clips["group"].tolist()
     assert windows.clips["end"].tolist() == [start + 1 for start in STARTS] * 3
     assert "start" not in files.clips and windows.duration == files.duration == 1.0
     assert (windows.filled == 1).all()
     for feature in ("rms", "mel"):
-        by_window, by_file = (list(contents(cache, feature).values()) for cache in (windows, files))
+        by_window, by_file = (
+            list(contents(cache, feature).values()) for cache in (windows, files)
+        )
         assert by_window == by_file
-    chosen = VerifyCommand(dataset=str(folder / "windows.csv"), data=folder / "data", recompute=5)
+    chosen = VerifyCommand(
+        dataset=str(folder / "windows.csv"), data=folder / "data", recompute=5
+    )
     assert verify.run(chosen) == 0
     (folder / "r1.flac").unlink()
     assert (extracted(folder).clips == windows.clips).all(axis=None)
@@ -79,7 +101,9 @@ def test_parts_processes_and_copies_of_windows_make_the_same_cache(folder):
 
 def test_a_window_of_an_mp3_does_not_depend_on_those_before_it(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "MP3_PART", 4)
-    soundfile.write(tmp_path / "r.mp3", np.random.default_rng(0).normal(0, 0.1, 20 * RATE), RATE)
+    soundfile.write(
+        tmp_path / "r.mp3", np.random.default_rng(0).normal(0, 0.1, 20 * RATE), RATE
+    )
     following, jumping = (audio.Recording(tmp_path / "r.mp3") for _ in range(2))
     in_order = [following.window((start, start + 1)) for start in range(19)]
     for start in (5, 17, 9, 8, 0, 3, 12):
@@ -99,19 +123,26 @@ def test_check_finds_no_duplicates_among_windows_of_one_recording(folder, capsys
     csv(folder / "windows.csv", lines + "\nr0.flac,0.25,1.25,a,\nr0.flac,0.75,1.75,b,")
     assert check(options(folder)) == 0
     shown = capsys.readouterr().out
-    assert "same audio" not in shown and "artefacts" not in shown  # a window's level is no artefact
+    # a window's level is no artefact
+    assert "same audio" not in shown and "artefacts" not in shown
 
 
-def test_spans_that_begin_together_have_ids_of_their_own_and_whole_files_stand_beside_them(tmp_path):
+def test_spans_that_begin_together_have_ids_of_their_own_beside_whole_files(
+    tmp_path,
+):
     for name in ("x.wav", "y.wav"):
         write(tmp_path / name, seconds=2)
-    rows = "filename,label,start,end\nx.wav,a,1,1.5\nx.wav,b,1,2\nx.wav,a,0.1,0.2\ny.wav,b,,\n"
+    rows = "filename,label,start,end\nx.wav,a,1,1.5\nx.wav,b,1,2\n"
+    rows += "x.wav,a,0.1,0.2\ny.wav,b,,\n"
     table = dataset(csv(tmp_path / "t.csv", rows), tmp_path).table
     assert table["clip_id"].tolist() == ["x@1-1.5", "x@1-2", "x@0.1", "y"]
     assert table["group"].tolist() == ["x", "x", "x", "y"]
     for wrong, words in {
         "x.wav,a,1,1.5": r"x\.wav from 1 to 1\.5 s is listed twice",
-        "x.wav,a,2,1": r"t\.csv, line 6: the clip lasts from '2' to '1'; expected a start and a later end",
+        "x.wav,a,2,1": (
+            r"t\.csv, line 6: the clip lasts from '2' to '1'; expected a start and a"
+            r" later end"
+        ),
         "x.wav,a,,1": "line 6: the clip lasts from '' to '1'",
         "x.wav,a,0:01,2": "line 6: the clip lasts from '0:01' to '2'",
     }.items():

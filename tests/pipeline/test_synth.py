@@ -1,4 +1,6 @@
-"""The synthetic dataset: reproducible, equally loud, each pair separated by the feature that names it."""
+"""The synthetic dataset: reproducible, equally loud, each pair separated by the feature
+that names it.
+"""
 
 from pathlib import Path
 
@@ -49,9 +51,20 @@ def statistics(sounds):
 
 def test_it_has_esc50s_layout_and_is_called_synthetic(clips):
     rows = synth.clip_rows()
-    assert list(rows.columns) == ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
+    assert list(rows.columns) == [
+        "filename",
+        "fold",
+        "target",
+        "category",
+        "esc10",
+        "src_file",
+        "take",
+    ]
     assert (pd.crosstab(rows["category"], rows["fold"]) == 4).all(axis=None)
-    assert rows.groupby("src_file")[["fold", "category"]].nunique().max().tolist() == [1, 1]
+    assert rows.groupby("src_file")[["fold", "category"]].nunique().max().tolist() == [
+        1,
+        1,
+    ]
     assert (rows.groupby("src_file").size() == 2).all()  # takes of every source
     assert (clips.synthetic, clips.source, clips.samples) == (True, "synth", 220_500)
     assert set(clips.table["category"]) == set(NAMED)
@@ -62,7 +75,9 @@ def test_a_mix_has_one_to_three_classes_of_different_pairs_each_in_every_fold():
     names = list(synth.CLASSES)
     labels = rows["category"].str.split(";")
     assert {*labels.map(len)} == {1, 2, 3}
-    assert labels.map(lambda label: len({names.index(name) // 2 for name in label}) == len(label)).all()
+    assert labels.map(
+        lambda label: len({names.index(name) // 2 for name in label}) == len(label)
+    ).all()
     each = rows.assign(label=labels).explode("label")
     assert (pd.crosstab(each["label"], each["fold"]) > 0).all(axis=None)
 
@@ -93,7 +108,9 @@ def test_one_feature_is_not_enough_and_a_second_helps(clips, statistics):
     assert linear_accuracies(clips.table, np.hstack([mel, onset])).mean() > alone + 0.03
 
 
-def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(tmp_path, monkeypatch):
+def test_a_complete_dataset_is_left_alone_and_an_incomplete_one_is_made_again(
+    tmp_path, monkeypatch
+):
     rows = synth.clip_rows().head(3)
     monkeypatch.setattr(synth, "clip_rows", lambda mix: rows)
     first = write_dataset(tmp_path) / "audio" / rows["filename"][0]

@@ -25,7 +25,9 @@ def overwrite(folder):
 
 
 def cut(name, keep):
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:keep])
+    return lambda folder: (folder / name).write_bytes(
+        (folder / name).read_bytes()[:keep]
+    )
 
 
 def exchange(folder):
@@ -37,12 +39,17 @@ def exchange(folder):
     ("spoil", "refusal", "computed"),
     [
         (overwrite, "clip00004: damaged", {"rms": 0, "zcr": 1}),
-        *((cut("zcr.h5", keep), r"zcr\.h5|damaged", {"rms": 0, "zcr": 8}) for keep in (0, 1000, -1)),
+        *(
+            (cut("zcr.h5", keep), r"zcr\.h5|damaged", {"rms": 0, "zcr": 8})
+            for keep in (0, 1000, -1)
+        ),
         (exchange, r"zcr\.h5 holds rms", {"rms": 8, "zcr": 8}),
         (cut("index.h5", 100), r"index\.h5 cannot be read", {"rms": 0, "zcr": 0}),
     ],
 )
-def test_what_is_damaged_is_refused_and_nothing_else_computed_again(sounds, spoil, refusal, computed):
+def test_what_is_damaged_is_refused_and_nothing_else_computed_again(
+    sounds, spoil, refusal, computed
+):
     run(sounds)
     good = {name: stored(sounds, name) for name in computed}
     spoil(cache(sounds).folder)
@@ -59,8 +66,13 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
     shown = capsys.readouterr().out
     assert shown.count("ffmpeg -i a.m4a a.flac") == 2
     assert shown.count("clip00003: not audio") == 1
-    assert f"2 clips could not be done ({cache(sounds).folder / 'failures.csv'})" in shown
-    assert shown.endswith("\nusable: 6 clips; 2 left out, see failures.csv\n") and "next: " in shown
+    assert (
+        f"2 clips could not be done ({cache(sounds).folder / 'failures.csv'})" in shown
+    )
+    assert (
+        shown.endswith("\nusable: 6 clips; 2 left out, see failures.csv\n")
+        and "next: " in shown
+    )
     folder = cache(sounds).folder
     assert [clip for clip, *_ in read_failures(folder)] == ["clip00003", "clip00005"]
     del sounds.rows[2:5:2]
@@ -71,17 +83,25 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
         file.write_bytes(b"")
     extract.run(options(sounds))
     shown = capsys.readouterr().out
-    assert shown.endswith("\nusable: 0 clips; 6 left out, see failures.csv\n") and "next: " not in shown
+    assert (
+        shown.endswith("\nusable: 0 clips; 6 left out, see failures.csv\n")
+        and "next: " not in shown
+    )
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (lambda: 1 / 0, "ZeroDivisionError: division by zero"),
-        (lambda: np.zeros(16), "zcr returned the shape (16,), its rows and frames say (1, 16)"),
+        (
+            lambda: np.zeros(16),
+            "zcr returned the shape (16,), its rows and frames say (1, 16)",
+        ),
     ],
 )
-def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, capsys, answer, reason):
+def test_a_feature_that_fails_for_a_clip_is_named_with_it(
+    sounds, monkeypatch, capsys, answer, reason
+):
     soundfile.write(sounds.folder / "clip00003.wav", np.zeros(8000), 8000)
 
     def function(clip, **parameters):
@@ -94,7 +114,9 @@ def test_a_feature_that_fails_for_a_clip_is_named_with_it(sounds, monkeypatch, c
     assert cache(sounds).readable(["zcr"]).sum() == 7
 
 
-def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_hash(sounds):
+def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_hash(
+    sounds,
+):
     asked = request(options(sounds))
     sounds.edit()
     outcome = extract.extract(asked, options(sounds))
@@ -105,7 +127,9 @@ def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_has
 
 def test_a_disk_that_is_too_small_is_known_before_anything_starts(sounds, monkeypatch):
     usage = shutil.disk_usage(sounds.folder)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=5_000_000))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: usage._replace(free=5_000_000)
+    )
     with refused(r"5\.0 MB are free; fewer FEATURES"):
         run(sounds, features="mel rms")
     assert not list((sounds.folder.parent / "data").rglob("*.h5*"))
@@ -141,8 +165,13 @@ def without_claims(sounds, patch):
         (without_claims, "the claim of this run is gone", {8}),
     ],
 )
-def test_a_run_that_cannot_go_on_stops_and_a_second_goes_on(sounds, trouble, told, left):
-    with pytest.MonkeyPatch.context() as patch, pytest.raises((OSError, Failed), match=told):
+def test_a_run_that_cannot_go_on_stops_and_a_second_goes_on(
+    sounds, trouble, told, left
+):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises((OSError, Failed), match=told),
+    ):
         trouble(sounds, patch)
         extract.run(options(sounds))
     assert run(sounds)["rms"] in left

@@ -12,7 +12,11 @@ from tests.refusal import refused
 def status(sounds, recompute=3, **given):
     """The command's exit status."""
     where = options(sounds)
-    return verify.run(VerifyCommand(dataset=where.dataset, data=where.data, recompute=recompute, **given))
+    return verify.run(
+        VerifyCommand(
+            dataset=where.dataset, data=where.data, recompute=recompute, **given
+        )
+    )
 
 
 def test_a_cache_agrees_with_plain_librosa(sounds, capsys):
@@ -23,7 +27,9 @@ def test_a_cache_agrees_with_plain_librosa(sounds, capsys):
     assert "mel agrees: 0 of " in shown and "rms agrees" in shown
 
 
-def test_values_that_differ_by_more_than_tolerance_and_rounding_are_found(sounds, capsys, monkeypatch):
+def test_values_that_differ_by_more_than_tolerance_and_rounding_are_found(
+    sounds, capsys, monkeypatch
+):
     def louder(clip, **parameters):
         return right(clip, **parameters) * np.float32(1.01)
 

@@ -1,4 +1,6 @@
-"""Intervals by resampling recordings: known answers, and how often they hold the truth."""
+"""Intervals by resampling recordings: known answers, and how often they hold the
+truth.
+"""
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ def interval(correct, groups):
 def test_with_one_clip_a_recording_it_is_wilsons_interval():
     correct = np.array([1.0] * 90 + [0.0] * 310)
     wilson = stats.binomtest(90, 400).proportion_ci(method="wilson")
-    assert interval(correct, np.arange(400)) == pytest.approx([wilson.low, wilson.high], abs=0.003)
+    assert interval(correct, np.arange(400)) == pytest.approx(
+        [wilson.low, wilson.high], abs=0.003
+    )
 
 
 def test_a_perfect_score_has_an_interval():
@@ -29,7 +33,12 @@ def test_one_recording_has_no_interval():
 
 @pytest.mark.parametrize(
     ("sizes", "accuracy", "widest"),
-    [([60] * 3 + [1] * 60, 0.8, 0.45), ([4] * 5, 0.7, 0.65), ([4] * 20, 0.95, 0.16), ([2] * 200, 0.9, 0.08)],
+    [
+        ([60] * 3 + [1] * 60, 0.8, 0.45),
+        ([4] * 5, 0.7, 0.65),
+        ([4] * 20, 0.95, 0.16),
+        ([2] * 200, 0.9, 0.08),
+    ],
 )
 def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, widest):
     """Clips of a recording share half of the variance of their difficulty.
@@ -41,8 +50,12 @@ def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, wide
     held = 0
     widths = []
     for _ in range(150):
-        difficulty = np.sqrt(0.5) * (rng.normal(size=len(sizes))[place] + rng.normal(size=len(place)))
-        low, high = interval((difficulty < stats.norm.ppf(accuracy)).astype(float), place)
+        difficulty = np.sqrt(0.5) * (
+            rng.normal(size=len(sizes))[place] + rng.normal(size=len(place))
+        )
+        low, high = interval(
+            (difficulty < stats.norm.ppf(accuracy)).astype(float), place
+        )
         held += low <= accuracy <= high
         widths.append(high - low)
     assert stats.binomtest(held, 150, 0.95, alternative="less").pvalue > 0.01
@@ -50,7 +63,9 @@ def test_intervals_hold_the_truth_about_as_often_as_stated(sizes, accuracy, wide
 
 
 def test_sums_are_in_the_order_of_the_recordings():
-    assert recording_sums(np.array([[1.0], [2], [4]]), np.array(["b", "a", "b"])).tolist() == [[2], [5]]
+    assert recording_sums(
+        np.array([[1.0], [2], [4]]), np.array(["b", "a", "b"])
+    ).tolist() == [[2], [5]]
 
 
 def test_fold_weights_make_a_mean_over_clips_the_mean_over_folds():

@@ -29,7 +29,10 @@ def test_a_value_that_cannot_be_is_named(key, value):
 
 
 def test_labels_are_file_names():
-    assert label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12) == "mfcc.1-19-cnn4-s1-a.b.c"
+    assert (
+        label("mfcc:1-19", "cnn4", ["s1", "a/b c"], "f" * 12)
+        == "mfcc.1-19-cnn4-s1-a.b.c"
+    )
     long = label("+".join(["mel@n_mels=64"] * 20), "cnn4", [], "0123456789ab")
     assert len(long) == LABEL_BYTES and long.endswith("-0123456789ab")
     assert len(label("é" * 200, "m", [], "0" * 12).encode()) <= LABEL_BYTES
@@ -45,13 +48,25 @@ def other_value(kind, value):
         return next(choice for choice in typing.get_args(kind) if choice != value)
     if isinstance(value, bool):
         return not value
-    return f"{value}x" if isinstance(value, str) else (value or 0) + (0.05 if isinstance(value, float) else 1)
+    return (
+        f"{value}x"
+        if isinstance(value, str)
+        else (value or 0) + (0.05 if isinstance(value, float) else 1)
+    )
 
 
-def test_configurations_that_may_differ_in_their_predictions_have_folders_of_different_names():
+def test_configurations_that_may_predict_differently_have_folders_of_other_names():
     standard = RunOptions()
     kinds = typing.get_type_hints(RunOptions)
-    changes = {name: other_value(kinds[name], value) for name, value in predictive_options(standard).items()}
-    runs = [standard, *(replace(standard, **{name: value}) for name, value in changes.items())]
-    names = {label(run.features, run.model, differences(run, standard), "") for run in runs}
+    changes = {
+        name: other_value(kinds[name], value)
+        for name, value in predictive_options(standard).items()
+    }
+    runs = [
+        standard,
+        *(replace(standard, **{name: value}) for name, value in changes.items()),
+    ]
+    names = {
+        label(run.features, run.model, differences(run, standard), "") for run in runs
+    }
     assert len(names) == len(runs) > 25

@@ -1,4 +1,6 @@
-"""The run-folder format: what is written is read back, what is half written does no harm."""
+"""The run-folder format: what is written is read back, what is half written does no
+harm.
+"""
 
 import math
 import os
@@ -17,14 +19,23 @@ NAMES = ['<a>,"犬', "nan"]
 
 @pytest.fixture
 def run(tmp_path):
-    """Two classes, one test clip a fold; names that CSV quotes, or that could be read as a number or none."""
+    """Two classes, one test clip a fold; names that CSV quotes, or that could be read
+    as a number or none.
+    """
     run_folder.write_config(tmp_path, run_config(classes=named(*NAMES)))
     run = RunFolder(tmp_path)
     for fold, group in ((1, "007"), (2, "NA")):
         run_folder.start_history(run.fold(fold))
-        rows = {"clip_id": [f"x{fold}"], "group": group, "split": "test", "selection": "last"}
+        rows = {
+            "clip_id": [f"x{fold}"],
+            "group": group,
+            "split": "test",
+            "selection": "last",
+        }
         table = pd.DataFrame({**rows, "target": "nan"})
-        run_folder.write_predictions(run.fold(fold), table, np.float32([[0.1, 0.9]]), NAMES)
+        run_folder.write_predictions(
+            run.fold(fold), table, np.float32([[0.1, 0.9]]), NAMES
+        )
     return run
 
 
@@ -40,27 +51,39 @@ def runs(tmp_path):
 def test_predictions_come_back_exactly_and_are_read_once(run):
     table = run.predictions()
     assert list(table.columns) == ["fold", *run_folder.PREDICTION_COLUMNS, *NAMES]
-    assert table["group"].tolist() == ["007", "NA"] and table["target"].tolist() == ["nan"] * 2
+    assert (
+        table["group"].tolist() == ["007", "NA"]
+        and table["target"].tolist() == ["nan"] * 2
+    )
     probabilities, targets = run.answers()
-    assert probabilities.tolist() == [[np.float32(0.1), np.float32(0.9)]] * 2 and targets.tolist() == [1, 1]
+    assert probabilities.tolist() == [
+        [np.float32(0.1), np.float32(0.9)]
+    ] * 2 and targets.tolist() == [1, 1]
     assert run.finished == run.folds == [1, 2]
     assert run.scores()["accuracy"].to_dict() == {1: 1.0, 2: 1.0}
     (run.fold(1) / "predictions.csv").write_bytes(b"")
     assert run.predictions().equals(table)
 
 
-def test_a_row_of_history_has_no_text_for_what_was_not_computed_and_is_not_read_half_written(run):
+def test_a_row_of_history_is_empty_where_not_computed_and_is_not_read_half_written(
+    run,
+):
     values = {"lr": 0.1, "seconds": 2.5, "train_loss": 1 / 3, "test_f1": math.nan}
     rows = [run_folder.history_row({"epoch": epoch, **values}) for epoch in (1, 2)]
     file = run.fold(1) / "history.csv"
     run_folder.start_history(run.fold(1), rows)
     head, row, _ = file.read_text().splitlines()
-    assert head == ",".join(HISTORY_COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
+    assert (
+        head == ",".join(HISTORY_COLUMNS) and row == f"1,0.1,2.5,{1 / 3!r},,,,,,,,,,,"
+    )
     whole = file.read_bytes()
     file.write_bytes(whole[:-7])
     assert run.history(1)["epoch"].tolist() == [1]
     file.write_text(f"{head}\n")  # before the first epoch
-    assert run.history(1).empty and {kind.kind for kind in run.history(1).dtypes} == {"i", "f"}
+    assert run.history(1).empty and {kind.kind for kind in run.history(1).dtypes} == {
+        "i",
+        "f",
+    }
     run_folder.start_history(run.fold(1), rows)
     assert file.read_bytes() == whole
 
@@ -107,7 +130,10 @@ def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
         ("mel", "fits 4 runs"),
         ("mel-cnn8", "give one of my sounds/mel-cnn8, two/mel-cnn8"),
         ("", "names no run"),
-        (" ".join(["a-run-with-a-rather-long-name"] * 20), "did you mean|expected one of|unknown run"),
+        (
+            " ".join(["a-run-with-a-rather-long-name"] * 20),
+            "did you mean|expected one of|unknown run",
+        ),
     ],
 )
 def test_a_wrong_name_is_refused(runs, wanted, message):
@@ -146,11 +172,20 @@ def test_a_damaged_history_is_named(run, content):
     [
         (lambda content: b"\x80\0\n\n", "can't decode"),
         (lambda content: content[:-1], "ends in the middle of a row"),
-        (lambda content: content.replace(b"clip_id", b"clip"), "its columns are not run.json's 2 classes"),
+        (
+            lambda content: content.replace(b"clip_id", b"clip"),
+            "its columns are not run.json's 2 classes",
+        ),
         (lambda content: content.replace(b"0.1", b"0.2"), "1 of 1 rows are incomplete"),
         (lambda content: content.replace(b"0.1", b"x"), "could not convert"),
-        (lambda content: content + content[content.index(b"\n") + 1 :], "x1 is in it twice"),
-        (lambda content: content.replace(b"last", b"best"), "no test predictions of the last epoch"),
+        (
+            lambda content: content + content[content.index(b"\n") + 1 :],
+            "x1 is in it twice",
+        ),
+        (
+            lambda content: content.replace(b"last", b"best"),
+            "no test predictions of the last epoch",
+        ),
         (lambda content: content[: content.index(b"\n") + 1], "no test predictions"),
     ],
 )

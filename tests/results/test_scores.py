@@ -11,14 +11,17 @@ from results.scores import METRICS, Prediction, all_metrics
 def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     rng = np.random.default_rng(1)
     target = rng.integers(0, 6, 300)
-    probabilities = rng.dirichlet([1, *[9] * 6], 300)  # 0 is never predicted, 6 never true
+    # 0 is never predicted, 6 never true
+    probabilities = rng.dirichlet([1, *[9] * 6], 300)
     predicted = probabilities.argmax(axis=1)
     labels = range(7)
     wanted = sklearn_metrics.precision_recall_fscore_support(
         target, predicted, labels=labels, zero_division=0
     )
     found = Prediction(target, probabilities).by_class
-    for name, values in zip(("precision", "recall", "f1", "support"), wanted, strict=True):
+    for name, values in zip(
+        ("precision", "recall", "f1", "support"), wanted, strict=True
+    ):
         assert found[name] == pytest.approx(values), name
     precision, recall, f1, _ = (values[:6].mean() for values in wanted)
     expected = {
@@ -27,7 +30,9 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
         "macro_recall": recall,
         "macro_f1": f1,
         "balanced_accuracy": recall,
-        "top3": sklearn_metrics.top_k_accuracy_score(target, probabilities, k=3, labels=labels),
+        "top3": sklearn_metrics.top_k_accuracy_score(
+            target, probabilities, k=3, labels=labels
+        ),
         "log_loss": sklearn_metrics.log_loss(target, probabilities, labels=labels),
     }
     assert expected.keys() == METRICS.keys()
@@ -35,15 +40,20 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
     columns |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
     row = scores.epoch_scores(target, probabilities)
-    assert row == pytest.approx({name: expected[metric] for name, metric in columns.items()})
+    assert row == pytest.approx(
+        {name: expected[metric] for name, metric in columns.items()}
+    )
 
 
 def test_top3_gives_a_uniform_guess_three_classes_only():
-    assert all_metrics(np.arange(10), np.full((10, 10), 0.1))["top3"] == pytest.approx(3 / 10)
+    assert all_metrics(np.arange(10), np.full((10, 10), 0.1))["top3"] == pytest.approx(
+        3 / 10
+    )
 
 
 def test_calibration_error_by_hand():
-    # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both are: gaps 0.4 and 0.4.
+    # Two clips predicted with 0.9 of which one is right, two with 0.6 of which both
+    # are: gaps 0.4 and 0.4.
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.6, 0.4]])
     prediction = Prediction(np.array([0, 1, 0, 0]), probabilities)
     assert scores.calibration_error(prediction) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
@@ -54,8 +64,12 @@ def test_calibration_error_by_hand():
 
 
 def test_the_loss_of_a_true_class_given_zero_is_finite():
-    metrics = all_metrics(np.array([0, 1, 2]), np.array([[0.8, 0.2, 0], [0.1, 0.9, 0], [0.9, 0.1, 0]]))
-    assert metrics["log_loss"] == pytest.approx((-np.log(0.8) - np.log(0.9) - np.log(1e-12)) / 3)
+    metrics = all_metrics(
+        np.array([0, 1, 2]), np.array([[0.8, 0.2, 0], [0.1, 0.9, 0], [0.9, 0.1, 0]])
+    )
+    assert metrics["log_loss"] == pytest.approx(
+        (-np.log(0.8) - np.log(0.9) - np.log(1e-12)) / 3
+    )
 
 
 def test_the_calibration_floor_is_the_error_of_a_calibrated_model():
@@ -64,14 +78,20 @@ def test_the_calibration_floor_is_the_error_of_a_calibrated_model():
     sure = rng.uniform(0.5, 1, 80)
     probabilities = np.column_stack([sure, 1 - sure])
     errors = [
-        scores.calibration_error(scores.Prediction((rng.random(80) > sure).astype(int), probabilities))
+        scores.calibration_error(
+            scores.Prediction((rng.random(80) > sure).astype(int), probabilities)
+        )
         for _ in range(300)
     ]
-    assert scores.calibration_floor(probabilities) == pytest.approx(np.mean(errors), rel=0.15)
+    assert scores.calibration_floor(probabilities) == pytest.approx(
+        np.mean(errors), rel=0.15
+    )
 
 
 def underconfident(clips, seed=0):
-    """Targets drawn from probabilities whose logits are then divided by 2: the temperature is 0.5."""
+    """Targets drawn from probabilities whose logits are then divided by 2: the
+    temperature is 0.5.
+    """
     rng = np.random.default_rng(seed)
     logits = rng.normal(scale=2, size=(clips, 4))
     true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -1,4 +1,6 @@
-"""Scores of tags: equal to scikit-learn's, known answers, and intervals by resampling recordings."""
+"""Scores of tags: equal to scikit-learn's, known answers, and intervals by resampling
+recordings.
+"""
 
 import numpy as np
 import pytest
@@ -21,17 +23,28 @@ def test_scores_agree_with_scikit_learn(seed, equals):
     assert tags.average_precision(target, scores) == pytest.approx(
         metrics.average_precision_score(target, scores, average=None)
     )
-    assert tags.auroc(target, scores) == pytest.approx(metrics.roc_auc_score(target, scores, average=None))
+    assert tags.auroc(target, scores) == pytest.approx(
+        metrics.roc_auc_score(target, scores, average=None)
+    )
     weights = target.sum(axis=1)
-    lwlrap = metrics.label_ranking_average_precision_score(target, scores, sample_weight=weights)
+    lwlrap = metrics.label_ranking_average_precision_score(
+        target, scores, sample_weight=weights
+    )
     assert tags.lwlrap(target, scores) == pytest.approx(lwlrap)
     chosen = scores > 0.9
     expected = metrics.precision_recall_fscore_support(target, chosen, zero_division=0)
-    for found, known in zip(tags.decision_scores(target, chosen).values(), expected, strict=True):
+    for found, known in zip(
+        tags.decision_scores(target, chosen).values(), expected, strict=True
+    ):
         assert found == pytest.approx(known)
     probabilities = scores / 2
     assert tags.epoch_scores(target, probabilities)["loss"] == pytest.approx(
-        np.mean([metrics.log_loss(*pair, labels=[0, 1]) for pair in zip(target.T, probabilities.T)])
+        np.mean(
+            [
+                metrics.log_loss(*pair, labels=[0, 1])
+                for pair in zip(target.T, probabilities.T)
+            ]
+        )
     )
 
 
@@ -58,17 +71,24 @@ def test_thresholds_have_the_highest_f1_and_come_from_the_other_folds():
     target, scores = drawn(5, equals=True)
     thresholds = tags.fit_thresholds(target, scores)
     found = tags.decision_scores(target, scores > thresholds)["f1"]
-    tried = [tags.decision_scores(target, scores > value)["f1"] for value in np.linspace(-0.05, 1.45, 61)]
+    tried = [
+        tags.decision_scores(target, scores > value)["f1"]
+        for value in np.linspace(-0.05, 1.45, 61)
+    ]
     assert found == pytest.approx(np.max(tried, axis=0))
     folds = np.arange(len(target)) % 4
     crossed = tags.cross_fitted_thresholds(target, scores, folds)
     others = folds != 1
-    assert (crossed[folds == 1] == tags.fit_thresholds(target[others], scores[others])).all()
+    assert (
+        crossed[folds == 1] == tags.fit_thresholds(target[others], scores[others])
+    ).all()
 
 
 def test_a_clip_between_two_others_is_predicted_above_the_middle():
     target = np.array([[True], [False], [True], [False]])
-    assert tags.fit_thresholds(target, np.array([[0.9], [0.2], [0.6], [0.1]])) == pytest.approx(0.4)
+    assert tags.fit_thresholds(
+        target, np.array([[0.9], [0.2], [0.6], [0.1]])
+    ) == pytest.approx(0.4)
     assert tags.fit_thresholds(target[:1], np.array([[0.9]])) == pytest.approx(0.45)
 
 
@@ -79,10 +99,14 @@ def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
     whole = tags.macro(tags.average_precision(target, scores))
     assert values.sum() == pytest.approx(whole)
     without = [
-        tags.macro(tags.average_precision(target[groups != group], scores[groups != group]))
+        tags.macro(
+            tags.average_precision(target[groups != group], scores[groups != group])
+        )
         for group in range(20)
     ]
-    assert values - values.mean() == pytest.approx(0.95 * (np.mean(without) - np.array(without)))
+    assert values - values.mean() == pytest.approx(
+        0.95 * (np.mean(without) - np.array(without))
+    )
 
 
 def test_the_interval_holds_the_score_and_narrows_with_recordings():
@@ -95,4 +119,6 @@ def test_the_interval_holds_the_score_and_narrows_with_recordings():
     assert np.ptp(found[-1]) < np.ptp(few[-1])
     target[:, 2] = np.arange(400) < 5  # one recording
     target[:, 3] = False
-    assert np.isnan(tags.precision_intervals(target, scores, np.repeat(np.arange(40), 10))[2:4]).all()
+    assert np.isnan(
+        tags.precision_intervals(target, scores, np.repeat(np.arange(40), 10))[2:4]
+    ).all()

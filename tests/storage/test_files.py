@@ -15,8 +15,12 @@ from tests.refusal import refused
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("error", [None, AttributeError(), OSError(errno.EOPNOTSUPP, ""), DISK_FULL])
-def test_every_byte_of_a_new_file_has_its_place_on_the_disk(tmp_path, monkeypatch, error):
+@pytest.mark.parametrize(
+    "error", [None, AttributeError(), OSError(errno.EOPNOTSUPP, ""), DISK_FULL]
+)
+def test_every_byte_of_a_new_file_has_its_place_on_the_disk(
+    tmp_path, monkeypatch, error
+):
     """A system or a file system may lack the call; a full disk is reported."""
     path = tmp_path / "sparse"
     with path.open("wb") as file:
@@ -33,9 +37,15 @@ def test_every_byte_of_a_new_file_has_its_place_on_the_disk(tmp_path, monkeypatc
     assert path.read_bytes() == b"head" + bytes(4_999_996)
 
 
-def test_all_bytes_are_written_although_the_system_takes_a_few_at_a_time(tmp_path, monkeypatch):
+def test_all_bytes_are_written_although_the_system_takes_a_few_at_a_time(
+    tmp_path, monkeypatch
+):
     whole = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, *offset: whole(descriptor, data[:3], *offset))
+    monkeypatch.setattr(
+        os,
+        "pwrite",
+        lambda descriptor, data, *offset: whole(descriptor, data[:3], *offset),
+    )
     with (tmp_path / "file").open("w+b", buffering=0) as file:
         system.write_at(file.fileno(), b"0123456789", 2)
     assert (tmp_path / "file").read_bytes() == b"\0\x000123456789"
@@ -50,7 +60,10 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         draft.write_bytes(b"half")
         raise ValueError("in the middle")
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
-    with pytest.raises(OSError, match=r"No space left on device: .*file'"), replaced(path) as draft:
+    with (
+        pytest.raises(OSError, match=r"No space left on device: .*file'"),
+        replaced(path) as draft,
+    ):
         raise OSError(errno.ENOSPC, "of a write, which names no file")
     with replaced(path) as draft:
         draft.write_bytes(b"new")
@@ -75,9 +88,15 @@ def test_many_share_a_lock_and_one_has_it_alone(locks):
     assert third.take(shared=True) and third.path.exists()
 
 
-@pytest.mark.parametrize(("error", "granted"), [(errno.ENOLCK, True), (errno.EIO, False)])
-def test_only_a_file_system_without_locks_grants_every_request(locks, monkeypatch, error, granted):
-    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(error, os.strerror(error))))
+@pytest.mark.parametrize(
+    ("error", "granted"), [(errno.ENOLCK, True), (errno.EIO, False)]
+)
+def test_only_a_file_system_without_locks_grants_every_request(
+    locks, monkeypatch, error, granted
+):
+    monkeypatch.setattr(
+        fcntl, "flock", Mock(side_effect=OSError(error, os.strerror(error)))
+    )
     if granted:
         assert locks[0].take() and locks[1].take()
         locks[0].drop()
@@ -86,7 +105,9 @@ def test_only_a_file_system_without_locks_grants_every_request(locks, monkeypatc
             locks[0].take()
 
 
-@pytest.mark.parametrize("name", ["fifo", "folder", "link", "stdout", "/proc/self/mem", "/proc/self/new"])
+@pytest.mark.parametrize(
+    "name", ["fifo", "folder", "link", "stdout", "/proc/self/mem", "/proc/self/new"]
+)
 def test_what_is_no_regular_file_is_never_replaced(tmp_path, name):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()
@@ -99,7 +120,10 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path, name):
 
 
 def test_without_a_lock_only_drafts_of_processes_that_are_gone_are_removed(tmp_path):
-    drafts = [tmp_path / f".file.{socket.gethostname()}.{number}" for number in (1, 999_999_999)]
+    drafts = [
+        tmp_path / f".file.{socket.gethostname()}.{number}"
+        for number in (1, 999_999_999)
+    ]
     for draft in drafts:
         draft.touch()
     replace_file(tmp_path / "file", b"new")

@@ -30,7 +30,9 @@ def options(cache_folder, tmp_path):
 @pytest.fixture(scope="session")
 def trained(cache_folder, tmp_path_factory):
     """The run of `options`; tests only read it."""
-    return run.execute(little_options(cache_folder, tmp_path_factory.mktemp("trained") / "runs"))
+    return run.execute(
+        little_options(cache_folder, tmp_path_factory.mktemp("trained") / "runs")
+    )
 
 
 @pytest.fixture
@@ -49,14 +51,22 @@ def sounding(tmp_path_factory):
 
 @pytest.fixture
 def unlike(sounding, tmp_path):
-    """A copy of `sounding` whose first fold has other predictions than its network gives."""
+    """A copy of `sounding` whose first fold has other predictions than its network
+    gives.
+    """
     copy = RunFolder(shutil.copytree(sounding.path, tmp_path / "copy"))
     rows = copy.predictions(1)
-    write_predictions(copy.fold(1), rows, np.full((len(rows), 3), 1 / 3, np.float32), copy.classes)
+    write_predictions(
+        copy.fold(1), rows, np.full((len(rows), 3), 1 / 3, np.float32), copy.classes
+    )
     return copy
 
 
 @pytest.fixture(scope="session")
 def short(tmp_path_factory):
-    """A linear run on clips that are mostly far shorter than the longest, beside their cache and files."""
-    return sounds.train_run(tmp_path_factory.mktemp("short"), short=True, model="linear", padding="drop")
+    """A linear run on clips that are mostly far shorter than the longest, beside their
+    cache and files.
+    """
+    return sounds.train_run(
+        tmp_path_factory.mktemp("short"), short=True, model="linear", padding="drop"
+    )

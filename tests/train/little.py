@@ -1,4 +1,6 @@
-"""A little cache that every model learns quickly: 48 clips, 4 classes, 3 folds, two clips a recording."""
+"""A little cache that every model learns quickly: 48 clips, 4 classes, 3 folds, two
+clips a recording.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -38,12 +40,15 @@ def clip_table():
 def with_copies():
     """The clips and an altered copy of each."""
     table = clip_table().assign(copy_of="", alteration="")
-    altered = table.assign(clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain")
+    altered = table.assign(
+        clip_id=table["clip_id"] + "~1", copy_of=table["clip_id"], alteration="gain"
+    )
     return pd.concat([table, altered], ignore_index=True)
 
 
 def fill(folder, table):
-    """In `mel` each class has loud rows of its own, in `chroma` less loud ones; `blank` is noise.
+    """In `mel` each class has loud rows of its own, in `chroma` less loud ones; `blank`
+    is noise.
 
     `embedding` is a vector whose signs tell the class; `waveform` is noise.
     """
@@ -54,10 +59,16 @@ def fill(folder, table):
     noise = chance.normal(size=(3, len(table), ROWS, FRAMES))
     mel = 4.0 * band[:, :, None] + noise[0] - 20
     chroma = 1.0 * band[:, :12, None] + noise[1, :, :12]
-    external.write_feature(folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz")
-    external.write_feature(folder, "chroma", chroma, table["clip_id"], row_unit="pitch class")
+    external.write_feature(
+        folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz"
+    )
+    external.write_feature(
+        folder, "chroma", chroma, table["clip_id"], row_unit="pitch class"
+    )
     external.write_feature(folder, "blank", noise[2, :, :1], table["clip_id"])
-    external.write_feature(folder, "waveform", chance.normal(size=(len(table), 1, 4000)), table["clip_id"])
+    external.write_feature(
+        folder, "waveform", chance.normal(size=(len(table), 1, 4000)), table["clip_id"]
+    )
     vectors = chance.choice([-1.0, 1.0], size=(len(CLASSES), 40))[number]
     vectors += chance.normal(size=vectors.shape)
     external.write_feature(folder, "embedding", vectors, table["clip_id"])
@@ -65,7 +76,9 @@ def fill(folder, table):
 
 
 def fill_with_tags(folder):
-    """96 clips with none to all of the four labels, each of which raises four rows of `mel`."""
+    """96 clips with none to all of the four labels, each of which raises four rows of
+    `mel`.
+    """
     chance = np.random.default_rng(3)
     table = clip_table()
     table = table.loc[table.index.repeat(2)].reset_index(drop=True)
@@ -73,8 +86,12 @@ def fill_with_tags(folder):
     chosen = chance.random((len(table), 4)) < 0.4
     table["label"] = [";".join(np.array(CLASSES)[row]) for row in chosen]
     external.create_cache(folder, table, sample_rate=8000, duration=0.5)
-    mel = 4.0 * np.repeat(chosen, 4, axis=1)[:, :, None] + chance.normal(size=(len(table), ROWS, FRAMES))
-    external.write_feature(folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz")
+    mel = 4.0 * np.repeat(chosen, 4, axis=1)[:, :, None] + chance.normal(
+        size=(len(table), ROWS, FRAMES)
+    )
+    external.write_feature(
+        folder, "mel", mel, table["clip_id"], units="dB", row_unit="Hz"
+    )
     return folder
 
 

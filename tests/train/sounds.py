@@ -21,7 +21,9 @@ def sound(label, take, seconds=SECONDS, rate=RATE):
     chance = np.random.default_rng([CLASSES.index(label), take])
     time = np.arange(round(seconds * rate)) / rate
     if label == "tone":
-        return (0.3 * np.sin(2 * np.pi * chance.uniform(300, 600) * time)).astype(np.float32)
+        return (0.3 * np.sin(2 * np.pi * chance.uniform(300, 600) * time)).astype(
+            np.float32
+        )
     if label == "hiss":
         return chance.normal(0, 0.1, len(time)).astype(np.float32)
     y = np.zeros(len(time), np.float32)
@@ -30,12 +32,16 @@ def sound(label, take, seconds=SECONDS, rate=RATE):
 
 
 def write_dataset(folder, short=False):
-    """A CSV and its audio files; if `short`, three in four last a quarter of the longest or less."""
+    """A CSV and its audio files; if `short`, three in four last a quarter of the
+    longest or less.
+    """
     folder.mkdir()
     rows = ["filename,label,fold"]
     for fold, label, take in product((1, 2), CLASSES, range(TAKES)):
         name = f"{label}-{fold}-{take}.wav"
-        y = sound(label, 10 * fold + take, SECONDS / (1 + 3 * take) if short else SECONDS)
+        y = sound(
+            label, 10 * fold + take, SECONDS / (1 + 3 * take) if short else SECONDS
+        )
         soundfile.write(folder / name, y, RATE, subtype="FLOAT")
         rows.append(f"{name},{label},{fold}")
     (folder / "little.csv").write_text("\n".join(rows))
@@ -43,11 +49,17 @@ def write_dataset(folder, short=False):
 
 
 def train_run(folder, short=False, **changes):
-    """A run that takes seconds; `folder` holds it, the sounds and their cache, which are made once."""
+    """A run that takes seconds; `folder` holds it, the sounds and their cache, which
+    are made once.
+    """
     if not (folder / "sounds").exists():
         table = write_dataset(folder / "sounds", short)
         wanted = "mel mfcc chroma waveform modulation"
-        assert not extract(FeaturesCommand(dataset=str(table), data=folder / "data", features=wanted, jobs=1))
+        assert not extract(
+            FeaturesCommand(
+                dataset=str(table), data=folder / "data", features=wanted, jobs=1
+            )
+        )
     standard = {
         "dataset": str(folder / "sounds" / "little.csv"),
         "data": folder / "data",

@@ -1,4 +1,6 @@
-"""The examples of docs/howto/adding-a-model.md work: a model, and one with an input kind of its own."""
+"""The examples of docs/howto/adding-a-model.md work: a model, and one with an input
+kind of its own.
+"""
 
 import re
 
@@ -29,11 +31,13 @@ def examples():
             del registry[name]
 
 
-def test_a_model_with_an_input_kind_of_its_own_is_trained_predicted_with_bundled_and_exported(
+def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
     sounding, tmp_path, capsys
 ):
     folder = sounding.path.parents[2]
-    run = train_run(folder, model="perceptron", augment="auto", epochs=20, runs=tmp_path / "runs")
+    run = train_run(
+        folder, model="perceptron", augment="auto", epochs=20, runs=tmp_path / "runs"
+    )
     assert run.finished == [1, 2] and run.scores()["accuracy"].mean() > 0.9
     assert "perceptron ignores GRID, TTA" in capsys.readouterr().err
     data = folder / "data"
@@ -51,13 +55,22 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_predicted_with_bundled
 
     onnx_export = pytest.importorskip("train.extras.onnx_export")
     exported = tmp_path / "perceptron.onnx"
-    assert onnx_export.export_run(ExportOptions(run=str(run.path), data=data, out=exported)) == 0
+    assert (
+        onnx_export.export_run(
+            ExportOptions(run=str(run.path), data=data, out=exported)
+        )
+        == 0
+    )
     assert "differ from predictions.csv by" in capsys.readouterr().out
     session = onnx_export.open_session(exported.read_bytes())
-    assert [entry.name for entry in session.get_inputs()] == run.config.features.split("+")
+    assert [entry.name for entry in session.get_inputs()] == run.config.features.split(
+        "+"
+    )
 
 
 def test_the_examples_are_listed_and_counted():
     text = overview(ListOptions())
-    assert "extremes: 256" in text and re.search(r"^perceptron +extremes ", text, re.MULTILINE)
+    assert "extremes: 256" in text and re.search(
+        r"^perceptron +extremes ", text, re.MULTILINE
+    )
     assert "parameters" in overview(ListOptions(name="tiny@width=8"))

@@ -1,4 +1,6 @@
-"""Channels whose columns are not time enter models that summarise over time with all their values."""
+"""Channels whose columns are not time enter models that summarise over time with all
+their values.
+"""
 
 import numpy as np
 import pytest
@@ -12,14 +14,20 @@ from train.options import ImportanceOptions
 
 
 def rates(columns, seed=0):
-    """(N, 32, columns): classes differ in the columns of their peaks, not in means and deviations of rows."""
+    """(N, 32, columns): classes differ in the columns of their peaks, not in means and
+    deviations of rows.
+    """
     chance = np.random.default_rng(seed)
     number = clip_table()["label"].map(CLASSES.index).to_numpy()
     values = 0.2 * chance.normal(size=(len(number), 32, columns))
     for clip, label in enumerate(number):
         for half in (0, 1):
             peak = columns * (label >> half & 1) // 2 + columns // 4
-            values[clip, 16 * half : 16 * half + 16, peak - columns // 8 : peak + columns // 8] += 4
+            values[
+                clip,
+                16 * half : 16 * half + 16,
+                peak - columns // 8 : peak + columns // 8,
+            ] += 4
     return values
 
 
@@ -29,7 +37,9 @@ def cached(tmp_path_factory):
     table = clip_table()
     external.create_cache(folder, table, sample_rate=8000, duration=0.5)
     for name, columns in (("rates", 16), ("many", 512)):
-        external.write_feature(folder, name, rates(columns), table["clip_id"], frame_unit="Hz")
+        external.write_feature(
+            folder, name, rates(columns), table["clip_id"], frame_unit="Hz"
+        )
     external.write_feature(folder, "level", rates(16), table["clip_id"], frame_unit="s")
     return folder
 
@@ -37,23 +47,49 @@ def cached(tmp_path_factory):
 @pytest.mark.parametrize("model", ["mlp", "cnn4+texture"])
 def test_a_run_reads_all_values(cached, tmp_path, model):
     options = little_options(cached, tmp_path / "runs")
-    given = {"features": "rates+level", "grid": "32x32", "epochs": 20, "folds": (1, 2), "model": model}
+    given = {
+        "features": "rates+level",
+        "grid": "32x32",
+        "epochs": 20,
+        "folds": (1, 2),
+        "model": model,
+    }
     assert execute(options, **given, tta=2).scores()["accuracy"].min() >= 0.9
 
 
-def test_neighbouring_columns_of_more_values_are_averaged_and_it_is_said(cached, tmp_path, capsys):
+def test_neighbouring_columns_of_more_values_are_averaged_and_it_is_said(
+    cached, tmp_path, capsys
+):
     assert kept_columns(32, 512) == 128
     means = column_means(32, 512)
     assert np.allclose(means.sum(axis=0), 1) and (means[:4, 0] == 0.25).all()
-    trained = execute(little_options(cached, tmp_path / "runs"), features="many", model="linear")
+    trained = execute(
+        little_options(cached, tmp_path / "runs"), features="many", model="linear"
+    )
     assert trained.scores()["accuracy"].min() >= 0.9
-    assert "many: neighbouring columns are averaged, 512 to 128" in "".join(capsys.readouterr())
+    assert "many: neighbouring columns are averaged, 512 to 128" in "".join(
+        capsys.readouterr()
+    )
 
 
 @pytest.mark.parametrize("model", ["linear", "texture"])
-def test_importance_and_neighbours_find_what_lies_in_the_columns(cached, tmp_path, model):
-    given = {"dataset": str(cached), "runs": tmp_path / "runs", "features": "rates level", "epochs": 20}
+def test_importance_and_neighbours_find_what_lies_in_the_columns(
+    cached, tmp_path, model
+):
+    given = {
+        "dataset": str(cached),
+        "runs": tmp_path / "runs",
+        "features": "rates level",
+        "epochs": 20,
+    }
     folder = measure_importance(ImportanceOptions(model=model, **given))
     share = dict(zip(folder.features, folder.contributions()["alone"].mean(axis=0)))
-    assert share["rates"] > 0.5 + share["level"] if model == "linear" else share["rates"] > 0.5
-    assert summarise(Cache(cached), "rates", clip_table()["clip_id"].tolist()).shape[1] == 32 * 16
+    assert (
+        share["rates"] > 0.5 + share["level"]
+        if model == "linear"
+        else share["rates"] > 0.5
+    )
+    assert (
+        summarise(Cache(cached), "rates", clip_table()["clip_id"].tolist()).shape[1]
+        == 32 * 16
+    )

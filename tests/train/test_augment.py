@@ -1,4 +1,6 @@
-"""Invariants of every augmentation, its effect on a known clip, and the text of a list of them."""
+"""Invariants of every augmentation, its effect on a known clip, and the text of a list
+of them.
+"""
 
 import numpy as np
 import pytest
@@ -47,7 +49,11 @@ def test_is_a_pure_function_of_batch_and_generator(name, kind):
     after, targets = run(f"{name}=0", x, axes, kind)
     assert torch.allclose(after, x, atol=1e-6) and torch.equal(targets, torch.eye(6))
     after, targets = run(f"{name}={AUGMENTS[name].maximum}", x, axes, kind)
-    assert after.isfinite().all() and targets.min() >= 0 and torch.allclose(targets.sum(1), torch.ones(6))
+    assert (
+        after.isfinite().all()
+        and targets.min() >= 0
+        and torch.allclose(targets.sum(1), torch.ones(6))
+    )
 
 
 def test_a_list_is_applied_in_order_and_written_out_canonically():
@@ -85,8 +91,12 @@ def test_channels_whose_columns_are_not_time_stay_in_time():
     x = clips("image")
     channels = described(IMAGE_AXES)._replace(timed=(True, False, True))
     for name in ("shift", "stretch", "timemask", "cutmix"):
-        after, _ = parse_augment(name)(x, torch.eye(6), channels, torch.Generator().manual_seed(0))
-        assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(after[:, 0], x[:, 0]), name
+        after, _ = parse_augment(name)(
+            x, torch.eye(6), channels, torch.Generator().manual_seed(0)
+        )
+        assert torch.equal(after[:, 1], x[:, 1]) and not torch.equal(
+            after[:, 0], x[:, 0]
+        ), name
 
 
 def test_masks_set_bands_to_the_mean_and_spare_rows_that_are_no_frequencies():
@@ -103,8 +113,10 @@ def test_crop_keeps_channels_together_and_coefficients_in_place():
     after = run("crop=50x80", ramp(16))[0]
     assert after.shape == (16, 3, 50, 80)
     first = after[:, :, 0, 0]
-    assert torch.equal(first % 1000, first[:, :1].expand(-1, 3) % 1000)  # one offset in time a clip
-    assert (first[:, 1] // 1000 == 7).all() and (first[:, 2] // 1000 == 7).all()  # (64 - 50) / 2
+    # one offset in time a clip
+    assert torch.equal(first % 1000, first[:, :1].expand(-1, 3) % 1000)
+    # (64 - 50) / 2
+    assert (first[:, 1] // 1000 == 7).all() and (first[:, 2] // 1000 == 7).all()
     assert len(set((first[:, 0] // 1000).tolist())) > 3
 
 
@@ -117,7 +129,8 @@ def test_pitch_moves_spectra_rotates_chroma_and_leaves_the_rest():
         moved = int(rows[0, 32] - 32)
         assert torch.equal(rows[0], (torch.arange(64.0) + moved).clamp(0, 63))
         assert sorted(rows[2].tolist()) == list(range(64))
-        assert abs((int(rows[2, 0]) - 7 * moved + 32) % 64 - 32) <= 4  # cqt has seven octaves, chroma one
+        # cqt has seven octaves, chroma one
+        assert abs((int(rows[2, 0]) - 7 * moved + 32) % 64 - 32) <= 4
 
 
 def test_noise_is_white_and_another_one_for_each_clip():
@@ -131,7 +144,8 @@ def test_noise_is_white_and_another_one_for_each_clip():
 
 
 def test_mixup_and_cutmix_weigh_targets_as_values():
-    x = torch.eye(6)[:, :, None, None].expand(6, 6, 64, 100).clone()  # clip i is 1 in channel i
+    # clip i is 1 in channel i
+    x = torch.eye(6)[:, :, None, None].expand(6, 6, 64, 100).clone()
     axes = ("none",) * 6
     for name in ("mixup", "cutmix"):
         after, targets = run(f"{name}=0.5", x, axes)
@@ -146,17 +160,25 @@ def test_filteraugment_raises_rows_by_lines_in_decibels():
     decibels = run("filteraugment=0.3", x)[0] / 0.05
     assert not decibels[:, 1:].any()  # rows that are no frequencies
     rows = decibels[:, 0, :, 0]
-    assert torch.equal(decibels[:, 0], rows[..., None].expand(8, 64, 10)) and 3 < rows.abs().max() <= 6.001
+    assert (
+        torch.equal(decibels[:, 0], rows[..., None].expand(8, 64, 10))
+        and 3 < rows.abs().max() <= 6.001
+    )
     bends = rows.diff(dim=1).diff(dim=1).abs() > 1e-3
-    assert bends.sum(1).min() >= 1 and bends.sum(1).max() <= 6  # three edges, each between two rows
+    # three edges, each between two rows
+    assert bends.sum(1).min() >= 1 and bends.sum(1).max() <= 6
 
 
 def test_between_mixes_by_loudness():
-    """Clips have levels of their own and do not overlap in time, so their shares can be read from a mix."""
+    """Clips have levels of their own and do not overlap in time, so their shares can be
+    read from a mix.
+    """
     clips, samples = 4, 400
     x = torch.zeros(clips, 1, 1, clips * samples)
     for i in range(clips):
-        x[i, ..., i * samples : (i + 1) * samples] = 10.0**-i * torch.randn(samples).sign()
+        x[i, ..., i * samples : (i + 1) * samples] = (
+            10.0**-i * torch.randn(samples).sign()
+        )
     after, targets = run("between", x, ("wave",), "wave")
     parts = after.view(clips, clips, samples).abs().mean(2)
     assert torch.allclose(parts / parts.sum(1, keepdim=True), targets, atol=1e-4)
@@ -166,7 +188,10 @@ def test_between_mixes_by_loudness():
 def test_preview_holds_clips_before_and_after_each():
     x = torch.randn(3, 2, 64, 108)
     arrays = preview(
-        x, parse_augment("shift,crop=50x80"), described(("frequency", "none")), torch.Generator()
+        x,
+        parse_augment("shift,crop=50x80"),
+        described(("frequency", "none")),
+        torch.Generator(),
     )
     assert arrays["augment"].tolist() == ["shift=1", "crop=50x80"]
     assert np.array_equal(arrays["before"], x.half().numpy())

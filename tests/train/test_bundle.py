@@ -1,4 +1,6 @@
-"""A bundle holds one epoch and predicts in fp32; other files, formats and code are refused."""
+"""A bundle holds one epoch and predicts in fp32; other files, formats and code are
+refused.
+"""
 
 import shutil
 from pathlib import Path
@@ -23,19 +25,29 @@ def file(sounding, tmp_path_factory):
 
 
 def test_has_one_epoch_and_no_test_clips(file, capsys):
-    """Its predictions are compared with its run's where a model with an input kind of its own is tested."""
+    """Its predictions are compared with its run's where a model with an input kind of
+    its own is tested.
+    """
     with refused("give a run, a bundle has none"):
-        predict_audio(PredictOptions(run=str(file), test_clips=True, selection="best", threads="1"))
+        predict_audio(
+            PredictOptions(
+                run=str(file), test_clips=True, selection="best", threads="1"
+            )
+        )
     assert "SELECTION does not apply to a bundle" in capsys.readouterr().err
 
 
-def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(sounding, file, tmp_path):
+def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(
+    sounding, file, tmp_path
+):
     run = shutil.copytree(sounding.path, tmp_path / "large")
     state = checkpoint.load(run / "fold1" / "last.pt")
     state["network"]["head.weight"][0, 0] = 1e6
     checkpoint.save(run / "fold1" / "last.pt", state)
     half = tmp_path / "half.pt"  # its predictions are among the golden outputs
-    assert bundle.make_bundle(BundleOptions(run=str(run), out=half, dtype="float16")) == 0
+    assert (
+        bundle.make_bundle(BundleOptions(run=str(run), out=half, dtype="float16")) == 0
+    )
     assert half.stat().st_size < 0.6 * file.stat().st_size
     kept = bundle.read_bundle(half).folds[1]["network"]["head.weight"]
     assert kept.dtype == torch.float32 and kept.max() == 1e6
@@ -47,11 +59,15 @@ def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
     seen = set()
     model = bundle.TrainedModel(bundle.read_bundle(file))
     for fold in model.folds.values():
-        fold.network.register_forward_pre_hook(lambda *_: seen.update(b.allow_tf32 for b in backends))
+        fold.network.register_forward_pre_hook(
+            lambda *_: seen.update(b.allow_tf32 for b in backends)
+        )
     before = matmul.allow_tf32
     matmul.allow_tf32 = True
     try:
-        model.probabilities([np.zeros((2, rows, 32), np.float32) for rows in (128, 19, 12)], np.ones(2))
+        model.probabilities(
+            [np.zeros((2, rows, 32), np.float32) for rows in (128, 19, 12)], np.ones(2)
+        )
     finally:
         matmul.allow_tf32 = before
     assert seen == {False}
@@ -60,14 +76,22 @@ def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content | {"format": 3}, "format 3, this project reads 2: make it again"),
-        (lambda content: content | {"folds": Harmful()}, "no bundle that can be read safely"),
+        (
+            lambda content: content | {"format": 3},
+            "format 3, this project reads 2: make it again",
+        ),
+        (
+            lambda content: content | {"folds": Harmful()},
+            "no bundle that can be read safely",
+        ),
         (lambda content: content | {"config": {"dataset": "cnn4"}}, "lacks synthetic"),
         (lambda content: content | {"folds": []}, "holds no folds"),
         (lambda content: content["folds"][1], "is no bundle: python -m train bundle"),
     ],
 )
-def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, message):
+def test_what_cannot_be_trusted_is_refused(
+    file, tmp_path, monkeypatch, change, message
+):
     monkeypatch.chdir(tmp_path)
     torch.save(change(torch.load(file, weights_only=True)), "changed.pt")
     with refused(message):
@@ -78,4 +102,6 @@ def test_what_cannot_be_trusted_is_refused(file, tmp_path, monkeypatch, change, 
 def test_features_of_other_rows_than_those_trained_on_are_refused(file):
     model = bundle.TrainedModel(bundle.read_bundle(file))
     with refused(r"of \[64, 19, 12\] rows are given.* on \[128, 19, 12\]"):
-        model.probabilities([np.zeros((1, rows, 32), np.float32) for rows in (64, 19, 12)], np.ones(1))
+        model.probabilities(
+            [np.zeros((1, rows, 32), np.float32) for rows in (64, 19, 12)], np.ones(1)
+        )

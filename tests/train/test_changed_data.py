@@ -24,17 +24,29 @@ from train.options import RunOptions, SweepOptions
 
 @pytest.fixture
 def changed(tmp_path):
-    """Options of a linear run that was trained on 48 clips; the cache now has 39 of them."""
+    """Options of a linear run that was trained on 48 clips; the cache now has 39 of
+    them.
+    """
     folder = fill(tmp_path / "little" / "features", clip_table())
     options = change(little_options(folder, tmp_path / "runs"), model="linear")
     run.execute(options)
     shutil.rmtree(folder)
-    fill(folder, clip_table()[lambda table: ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")])
+    fill(
+        folder,
+        clip_table()[
+            lambda table: (
+                ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")
+            )
+        ],
+    )
     return options
 
 
 def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
-    sentence = "mel-linear.* was trained on 48 clips, there are 39 now: RETRAIN=1 trains it again in its pl"
+    sentence = (
+        "mel-linear.* was trained on 48 clips, there are 39 now: RETRAIN=1 trains it"
+        " again in its pl"
+    )
     with refused(sentence):
         run.execute(changed)
     part = execute(changed, retrain=True, folds=(1, 2))
@@ -50,31 +62,49 @@ def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
     assert run.execute(changed).path == old.path
 
 
-def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(changed, capsys):
+def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(
+    changed, capsys
+):
     given = texts(SweepOptions, words(change(changed, features="mel chroma")))
     assert sweep.run_sweep(SweepOptions.build(given)) == 1
     shown = capsys.readouterr()
-    assert "1 of 2 runs are missing: FEATURES=mel " in shown.out and "RETRAIN=1" in shown.out.splitlines()[-1]
+    assert (
+        "1 of 2 runs are missing: FEATURES=mel " in shown.out
+        and "RETRAIN=1" in shown.out.splitlines()[-1]
+    )
     assert sweep.run_sweep(SweepOptions.build({**given, "retrain": "1"})) == 0
 
 
 def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, capsys):
     table = write_dataset(tmp_path / "sounds")
-    given = {"dataset": str(table), "data": tmp_path / "data", "runs": tmp_path / "runs"}
+    given = {
+        "dataset": str(table),
+        "data": tmp_path / "data",
+        "runs": tmp_path / "runs",
+    }
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     trained = run.execute(RunOptions(features="rms", model="linear", **given))
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
     capsys.readouterr()
     run.execute(RunOptions(features="zcr", model="linear", **given))
     said = capsys.readouterr().err
-    assert "has changed since its features were extracted (1 clip removed): run make features" in said
+    assert (
+        "has changed since its features were extracted (1 clip removed): run make"
+        " features" in said
+    )
     options = AnalysisOptions(reports=tmp_path / "reports", figures=0, **given)
     built = build_report(*jobs(options), options)
-    assert "have changed since their features were extracted (1 clip removed)" in built.remarks[0]
+    assert (
+        "have changed since their features were extracted (1 clip removed)"
+        in built.remarks[0]
+    )
     assert built.next_command.startswith(f"make features DATASET={table} ")
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     shown = capsys.readouterr().out
-    assert f"runs of the clips before: {trained.name}, zcr-linear\n" in shown and "RETRAIN=1" in shown
+    assert (
+        f"runs of the clips before: {trained.name}, zcr-linear\n" in shown
+        and "RETRAIN=1" in shown
+    )
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     assert "runs of the clips before" not in capsys.readouterr().out
 
@@ -83,9 +113,16 @@ def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
     assert Cache(cache_folder).source_changes() == ""
 
 
-def test_audio_that_a_table_leaves_out_is_not_new_and_copied_audio_is_not_changed(tmp_path):
+def test_audio_that_a_table_leaves_out_is_not_new_and_copied_audio_is_not_changed(
+    tmp_path,
+):
     folder = esc_layout(tmp_path / "esc", "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2")
-    given = {"dataset": str(folder), "data": tmp_path / "data", "sample_rate": 8000, "duration": 0.1}
+    given = {
+        "dataset": str(folder),
+        "data": tmp_path / "data",
+        "sample_rate": 8000,
+        "duration": 0.1,
+    }
     assert not extract(FeaturesCommand(features="rms", jobs=1, **given))
     shutil.copy(folder / "audio" / "1-1-A-0.wav", folder / "audio" / "unlisted.wav")
     cache = Cache(tmp_path / "data" / "esc" / "features")

@@ -18,9 +18,18 @@ def saved(file):
 
 
 def state(**changes):
-    network = {"scale": torch.linspace(1, 2, 8), "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8)}
+    network = {
+        "scale": torch.linspace(1, 2, 8),
+        "head.weight": torch.linspace(-1, 1, 24).reshape(3, 8),
+    }
     statistics = [{"norm": "row", "centre": [0.0, 1.0], "scale": [1.0, 2.0]}]
-    known = {"fold": 1, "epoch": 1, "rows": ["1,0.1"], "network": network, "statistics": statistics}
+    known = {
+        "fold": 1,
+        "epoch": 1,
+        "rows": ["1,0.1"],
+        "network": network,
+        "statistics": statistics,
+    }
     return known | changes
 
 
@@ -38,7 +47,9 @@ def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
         try:
             assert saved(file) == sound
         except RequestError as error:
-            assert str(error).startswith(f"{file} cannot be read") and "train again" in str(error)
+            assert str(error).startswith(
+                f"{file} cannot be read"
+            ) and "train again" in str(error)
             named += 1
     assert named > 60  # a file this small is mostly padding
 
@@ -46,13 +57,25 @@ def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("reason", "contents"),
     [
-        ("damaged, of another kind, or holds more than data", [b"", b"# notes", b"PK\x03\x04 and no more"]),
-        ("no checkpoint of a fold", [[], {"layer.weight": torch.zeros(1)}, {"network": {}, "rows": []}]),
+        (
+            "damaged, of another kind, or holds more than data",
+            [b"", b"# notes", b"PK\x03\x04 and no more"],
+        ),
+        (
+            "no checkpoint of a fold",
+            [[], {"layer.weight": torch.zeros(1)}, {"network": {}, "rows": []}],
+        ),
         (
             "'head' holds numbers that are not finite",
-            [state(network={"head": torch.tensor([1, bad])}) for bad in (float("nan"), float("inf"))],
+            [
+                state(network={"head": torch.tensor([1, bad])})
+                for bad in (float("nan"), float("inf"))
+            ],
         ),
-        (r"fold1/last.pt cannot be read as weights \(it is of fold 2\)", [state(fold=2)]),
+        (
+            r"fold1/last.pt cannot be read as weights \(it is of fold 2\)",
+            [state(fold=2)],
+        ),
     ],
 )
 def test_what_is_no_sound_checkpoint_of_the_fold_is_refused(tmp_path, reason, contents):

@@ -1,4 +1,6 @@
-"""A way to compute is used only if it agrees with plain fp32: wrong kernels are found."""
+"""A way to compute is used only if it agrees with plain fp32: wrong kernels are
+found.
+"""
 
 import pytest
 import torch
@@ -23,19 +25,28 @@ def batch(shape=(2, 16, 16), size=6):
 
 def test_a_network_on_numbers_is_computed_plainly_unless_told_otherwise(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
-    monkeypatch.setattr(choose_compute, "threads_of", lambda text: 4 if text == "auto" else int(text))
+    monkeypatch.setattr(
+        choose_compute, "threads_of", lambda text: 4 if text == "auto" else int(text)
+    )
     assert candidates(RunOptions(), "cpu", NUMBERS) == [Compute()]
-    assert [way.precision for way in candidates(RunOptions(precision="bf16"), "cpu", NUMBERS)] == ["bf16"]
-    ways = [(way.precision, way.threads) for way in candidates(RunOptions(), "cpu", MAPS)]
+    assert [
+        way.precision
+        for way in candidates(RunOptions(precision="bf16"), "cpu", NUMBERS)
+    ] == ["bf16"]
+    ways = [
+        (way.precision, way.threads) for way in candidates(RunOptions(), "cpu", MAPS)
+    ]
     assert ways == [("bf16", 1), ("bf16", 4), ("fp32", 1), ("fp32", 4)]
 
 
 @pytest.mark.parametrize(
     ("seconds", "chosen", "steps"),
     [
-        ({"fp32 1": 1.1, "fp32 4": 1.0}, "fp32 1", 1 + 6),  # one thread is nearly as fast
+        # one thread is nearly as fast
+        ({"fp32 1": 1.1, "fp32 4": 1.0}, "fp32 1", 1 + 6),
         ({"fp32 1": 1.4, "fp32 4": 1.0}, "fp32 4", 1 + 6),
-        ({"fp32 1": 2.0, "fp32 4": 1.0}, "fp32 4", 1 + 2),  # all threads are clearly ahead
+        # all threads are clearly ahead
+        ({"fp32 1": 2.0, "fp32 4": 1.0}, "fp32 4", 1 + 2),
         ({"bf16 1": 1.2, "bf16 4": 1.0, "fp32 1": 0.5, "fp32 4": 4.0}, "bf16 4", 2 + 6),
     ],
 )
@@ -50,18 +61,34 @@ def test_the_fastest_way_is_chosen_and_measuring_stops_if_it_is_clearly_ahead(
         return choose_compute.Step(0, {}, seconds[timed[-1]])
 
     monkeypatch.setattr(choose_compute, "step", step)
-    ways = {name: Compute(precision=name.split()[0], threads=int(name.split()[1])) for name in seconds}
-    assert choose_compute.fastest([*ways.values()], nn.Identity(), batch()) == ways[chosen]
+    ways = {
+        name: Compute(precision=name.split()[0], threads=int(name.split()[1]))
+        for name in seconds
+    }
+    assert (
+        choose_compute.fastest([*ways.values()], nn.Identity(), batch()) == ways[chosen]
+    )
     assert len(timed) == steps
 
 
-def test_a_later_run_knows_what_was_measured_until_the_processor_differs(options, monkeypatch):
-    monkeypatch.setattr(choose_compute, "threads_of", lambda text: 2 if text == "auto" else int(text))
+def test_a_later_run_knows_what_was_measured_until_the_processor_differs(
+    options, monkeypatch
+):
+    monkeypatch.setattr(
+        choose_compute, "threads_of", lambda text: 2 if text == "auto" else int(text)
+    )
     brief = change(options, threads="auto", folds=(1,), epochs=1)
     first = execute(brief).config
     monkeypatch.setattr(choose_compute, "fastest", None)
-    again, given = execute(brief, seed=1).config, execute(brief, seed=2, threads="1").config
-    assert [config.chosen for config in (first, again, given)] == ["measured", "known", "given"]
+    again, given = (
+        execute(brief, seed=1).config,
+        execute(brief, seed=2, threads="1").config,
+    )
+    assert [config.chosen for config in (first, again, given)] == [
+        "measured",
+        "known",
+        "given",
+    ]
     assert again.threads == first.threads
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"another": True})
     with pytest.raises(TypeError):
@@ -81,14 +108,17 @@ class Wrong(nn.Module):
         if self.fault == "output":
             return x.flip(0)
         x = x.clone()
-        x.register_hook({"sign": torch.neg, "unwritten": torch.empty_like}[self.fault])  # memory is poisoned
+        # memory is poisoned
+        x.register_hook({"sign": torch.neg, "unwritten": torch.empty_like}[self.fault])
         return x
 
 
 def network(*faults, channels=2, classes=3):
     torch.manual_seed(0)
     head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, classes)
-    return nn.Sequential(nn.Conv2d(channels, 8, 3, padding=1), *faults, nn.ReLU(), *head)
+    return nn.Sequential(
+        nn.Conv2d(channels, 8, 3, padding=1), *faults, nn.ReLU(), *head
+    )
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -106,12 +136,17 @@ def test_a_wrong_kernel_is_found(fault):
 
 
 @pytest.mark.skipif(
-    not torch.cpu.get_capabilities().get("avx512_bf16") or torch.__version__ != "2.13.0+cpu",
+    not torch.cpu.get_capabilities().get("avx512_bf16")
+    or torch.__version__ != "2.13.0+cpu",
     reason="the fault is known in torch 2.13.0 on processors with AVX-512",
 )
 def test_onednns_unwritten_gradients_are_found():
-    """The fault is in 3x3 kernels over a single row and frame, see docs/explanation/onednn-bf16.md."""
-    built = build("resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0))
+    """The fault is in 3x3 kernels over a single row and frame, see
+    docs/explanation/onednn-bf16.md.
+    """
+    built = build(
+        "resnet18", 2, 3, (16, 16), generator=torch.Generator().manual_seed(0)
+    )
     assert measure(built, BF16, batch())
 
 
@@ -132,7 +167,9 @@ def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys)
         return network(Wrong("unwritten"), channels=channels, classes=classes)
 
     monkeypatch.setitem(MODELS, "faulty", Model("faulty", "image", faulty))
-    config = execute(options, model="faulty", precision="bf16", folds=(1,), epochs=1).config
+    config = execute(
+        options, model="faulty", precision="bf16", folds=(1,), epochs=1
+    ).config
     assert config.precision == "fp32" and config.options.precision == "bf16"
     ((way, why),) = config.checked.items()
     assert way.startswith("bf16") and why

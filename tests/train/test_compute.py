@@ -1,4 +1,6 @@
-"""The computation of a run: number formats, compilation, and freed memory that is used again."""
+"""The computation of a run: number formats, compilation, and freed memory that is used
+again.
+"""
 
 import platform
 import shutil
@@ -28,7 +30,9 @@ print(faults())
 """
 
 
-@pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)])
+@pytest.mark.parametrize(
+    ("precision", "rounded"), [("fp32", False), ("bf16", True), ("fp16", True)]
+)
 def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, rounded):
     matmul = torch.backends.cuda.matmul
     cudnn = torch.backends.cudnn
@@ -42,7 +46,9 @@ def test_a_gpu_rounds_the_inputs_of_fp32_only_beside_another_format(precision, r
         matmul.allow_tf32 = before
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="the C library is not glibc"
+)
 def test_large_memory_is_not_mapped_anew_each_time():
     done = python("-c", COUNT)
     before, after = map(int, done.stdout.split())
@@ -51,7 +57,9 @@ def test_large_memory_is_not_mapped_anew_each_time():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's compiler causes warnings
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
+@pytest.mark.skipif(
+    shutil.which("g++") is None, reason="torch.compile wants a C++ compiler"
+)
 def test_a_compiled_run_answers_as_one_that_is_not(options):
     brief = change(options, folds=(1,), curve=0)
     eager, compiled = (execute(brief, compile=word) for word in ("off", "on"))

@@ -16,7 +16,9 @@ DOCS = ROOT / "docs"
 
 
 def blocks(name):
-    return re.findall(r"```python\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), re.S)
+    return re.findall(
+        r"```python\n(.*?)```", (DOCS / name).read_text(encoding="utf-8"), re.S
+    )
 
 
 def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, capsys):

@@ -1,4 +1,6 @@
-"""attribution.csv has every test clip and channel, with the numbers of a permutation by hand."""
+"""attribution.csv has every test clip and channel, with the numbers of a permutation by
+hand.
+"""
 
 import re
 from functools import partial
@@ -22,7 +24,9 @@ def run_explain(run, **given):
     return explain_runs(ExplainOptions(run=str(run.path), device="cpu", **given))
 
 
-def test_each_test_clip_and_channel_has_the_share_of_permuting_by_hand(sounding, capsys):
+def test_each_test_clip_and_channel_has_the_share_of_permuting_by_hand(
+    sounding, capsys
+):
     run = train_run(sounding.path.parents[2], model="mlp", augment="auto", tta=1)
     assert run_explain(run, seed=3) == 0
     said = capsys.readouterr().out
@@ -38,10 +42,14 @@ def test_each_test_clip_and_channel_has_the_share_of_permuting_by_hand(sounding,
         for _ in range(2):
             values = cache.batch(CHANNELS, rows["clip_id"].tolist())
             values[place] = values[place][random.permutation(len(rows))]
-            predicted = model.probabilities(values, np.ones(len(rows)), 1).argmax(axis=1)
+            predicted = model.probabilities(values, np.ones(len(rows)), 1).argmax(
+                axis=1
+            )
             hits.append(np.array(model.classes)[predicted] == rows["target"])
         expected += zip([channel] * len(rows), rows["clip_id"], np.mean(hits, axis=0))
-    written = pd.read_csv(run.fold(1) / "attribution.csv")[["channel", "clip_id", "correct"]]
+    written = pd.read_csv(run.fold(1) / "attribution.csv")[
+        ["channel", "clip_id", "correct"]
+    ]
     assert [*written.itertuples(index=False, name=None)] == expected
 
 
@@ -53,7 +61,9 @@ def test_a_cache_elsewhere_is_given_as_dataset(sounding, tmp_path, capsys):
 
 
 def test_a_run_that_never_scored_its_test_clips_is_refused(sounding):
-    run = train_run(sounding.path.parents[2], model="linear", val="group", skip_test=True)
+    run = train_run(
+        sounding.path.parents[2], model="linear", val="group", skip_test=True
+    )
     for ask in (run_explain, partial(test_predict.ask, test_clips=True)):
         with refused("has no predictions of its test clips"):
             ask(run)

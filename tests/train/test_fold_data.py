@@ -1,4 +1,6 @@
-"""A fold's batches: statistics by known answers; equal batches from memory and from the cache."""
+"""A fold's batches: statistics by known answers; equal batches from memory and from the
+cache.
+"""
 
 from types import SimpleNamespace
 
@@ -38,11 +40,15 @@ def cache(cache_folder):
 def planned(cache, features="mel+chroma", grid=(10, 30), drop_padding=False):
     """The part of a plan that reading needs."""
     channels = parse_set(features)
-    spec = InputSpec(KINDS["image"], stored_channels(cache, channels), grid, drop_padding)
+    spec = InputSpec(
+        KINDS["image"], stored_channels(cache, channels), grid, drop_padding
+    )
     return SimpleNamespace(cache=cache, channels=channels, input=spec)
 
 
-@pytest.mark.parametrize(("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2)), ("clip", (1, 2))])
+@pytest.mark.parametrize(
+    ("norm", "axes"), [("feature", (0, 1, 2)), ("row", (0, 2)), ("clip", (1, 2))]
+)
 def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
     some = np.arange(3, 20)
     measured = measure_clips(planned(cache), EVERY)
@@ -55,7 +61,9 @@ def test_statistics_are_those_of_the_named_clips_alone(cache, norm, axes):
 
 def statistics_of(norm, mean, square):
     """Statistics of one clip whose rows have these means and mean squares."""
-    return ClipMoments([np.stack([mean, square])[None]], {}).statistics(np.array([0]), norm)[0]
+    return ClipMoments([np.stack([mean, square])[None]], {}).statistics(
+        np.array([0]), norm
+    )[0]
 
 
 @pytest.mark.parametrize("norm", ["row", "feature", "clip"])
@@ -71,18 +79,27 @@ def test_what_is_constant_becomes_zero_and_does_not_explode(norm):
 HALVES = np.where(EVERY % 2, 1.0, 0.5)  # every other clip fills half of the duration
 
 
-def test_without_padding_statistics_count_no_value_of_it_and_other_clips_stay(cache_folder):
+def test_without_padding_statistics_count_no_value_of_it_and_other_clips_stay(
+    cache_folder,
+):
     cache = Cache(cache_folder)
     cache.filled = HALVES
-    kept, dropped = (measure_clips(planned(cache, drop_padding=drop), EVERY) for drop in (False, True))
+    kept, dropped = (
+        measure_clips(planned(cache, drop_padding=drop), EVERY)
+        for drop in (False, True)
+    )
     assert np.array_equal(dropped.moments[0][1::2], kept.moments[0][1::2])
     own = cache.read("mel", EVERY)[::2, :, : FRAMES // 2].astype(np.float64)
     np.testing.assert_allclose(dropped.moments[0][::2, 0], own.mean(axis=2), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("grid", "kind"), [("64x216", Streamed), ("8x8", Resident)])
-def test_memory_holds_what_is_smaller_and_gives_the_same_bits(options, monkeypatch, grid, kind):
-    plan = make_plan(change(options, features="mel+chroma", grid=grid, resident="ram", val="group"))
+def test_memory_holds_what_is_smaller_and_gives_the_same_bits(
+    options, monkeypatch, grid, kind
+):
+    plan = make_plan(
+        change(options, features="mel+chroma", grid=grid, resident="ram", val="group")
+    )
     split = plan.split(1)
     data = load_fold(plan, 1, split, measure_clips(plan, EVERY), "cpu")
     assert isinstance(data.source, kind)
@@ -118,9 +135,13 @@ def softer(tmp_path_factory):
         (folder / "sounds" / label).mkdir(parents=True)
         for take in range(4):
             y = factor * (sound("tone", take) + sound("hiss", take))
-            soundfile.write(folder / "sounds" / label / f"{take}.wav", y, RATE, subtype="FLOAT")
+            soundfile.write(
+                folder / "sounds" / label / f"{take}.wav", y, RATE, subtype="FLOAT"
+            )
     given = {"dataset": str(folder / "sounds"), "data": folder}
-    assert extract(FeaturesCommand(**given, features="all", jobs=1, dtype="float32")) == 0
+    assert (
+        extract(FeaturesCommand(**given, features="all", jobs=1, dtype="float32")) == 0
+    )
     return Cache(folder / "sounds" / "features")
 
 
@@ -128,22 +149,29 @@ LOUDNESS = [
     (name, norm)
     for name in (*FEATURES, "mfcc:0-12", "mfcc:1-19")
     for norm in ("row", "feature", "none", "clip")
-    if norm != "clip" or name not in ("mfcc", "mfcc:0-12", "gfcc", "lfcc")  # row 0 moves the clip's own mean
+    # row 0 moves the clip's own mean
+    if norm != "clip" or name not in ("mfcc", "mfcc:0-12", "gfcc", "lfcc")
 ]
 
 
 @pytest.mark.parametrize(("name", "norm"), LOUDNESS)
-def test_gain_does_to_each_feature_what_a_softer_waveform_does(softer, name, norm, monkeypatch):
+def test_gain_does_to_each_feature_what_a_softer_waveform_does(
+    softer, name, norm, monkeypatch
+):
     loud = np.arange(4)
     statistics = measure_clips(planned(softer, name), loud).statistics(loud, norm)
     grid = (64, 54) if name != "waveform" else (1, softer.settings["samples"])
     spec = planned(softer, name, grid).input
     before, wanted = (
-        spec.prepare([softer.read(name, ids)], statistics, np.ones(4)) for ids in (loud, loud + 4)
+        spec.prepare([softer.read(name, ids)], statistics, np.ones(4))
+        for ids in (loud, loud + 4)
     )
-    monkeypatch.setattr(Batch, "uniform", lambda batch, low, high: torch.full((len(batch.x),), high))
+    monkeypatch.setattr(
+        Batch, "uniform", lambda batch, low, high: torch.full((len(batch.x),), high)
+    )
     described = describe_channels(planned(softer, name, grid), statistics)
     batch = Batch(before.double(), torch.eye(4), described, torch.Generator())
     after = AUGMENTS["gain"].transform(batch, SOFTER / 20).x
-    allowed = 0.02 if name == "pcen" else 0.005  # its gain control leaves a little of the loudness
+    # its gain control leaves a little of the loudness
+    allowed = 0.02 if name == "pcen" else 0.005
     assert (after - wanted).abs().mean() < allowed * before.double().std()

@@ -1,4 +1,6 @@
-"""Importance: its fits are those of `train run`; a second call makes only those that are lacking."""
+"""Importance: its fits are those of `train run`; a second call makes only those that
+are lacking.
+"""
 
 import itertools
 import math
@@ -8,7 +10,14 @@ import pytest
 
 import featurestack as fs
 from results.importance_folder import Fit, ImportanceFolder
-from results.shapley import EXACT, interactions, linear_cka, permutations, sampled_shapley, shapley
+from results.shapley import (
+    EXACT,
+    interactions,
+    linear_cka,
+    permutations,
+    sampled_shapley,
+    shapley,
+)
 from tests.train.little import execute
 from train.importance import Fits, measure_importance, summary
 from train.models import linear
@@ -19,12 +28,16 @@ from train.options import ImportanceOptions
 def measure(cache_folder, tmp_path):
     """Measures on the little cache."""
     return lambda features, **more: measure_importance(
-        ImportanceOptions(dataset=str(cache_folder), runs=tmp_path, features=features, **more)
+        ImportanceOptions(
+            dataset=str(cache_folder), runs=tmp_path, features=features, **more
+        )
     )
 
 
 @pytest.mark.parametrize("model", ["linear", "texture"])
-def test_alone_full_set_and_drop_one_are_runs_of_the_model(measure, cache_folder, options, model):
+def test_alone_full_set_and_drop_one_are_runs_of_the_model(
+    measure, cache_folder, options, model
+):
     folder = measure("mel chroma blank", model=model, epochs=2)
     for features in ("mel", "chroma", "mel+chroma+blank", "mel+blank"):
         same = {"grid": "64x216", "batch": 32, "model": model, "features": features}
@@ -33,13 +46,18 @@ def test_alone_full_set_and_drop_one_are_runs_of_the_model(measure, cache_folder
         of_target = [row[row["target"]] for _, row in rows.iterrows()]
         probability, correct = folder.scores[Fit(frozenset(features.split("+")))]
         assert np.array_equal(np.float32(probability), np.float32(of_target))
-        assert correct.tolist() == (rows[trained.classes].idxmax(axis=1) == rows["target"]).tolist()
+        assert (
+            correct.tolist()
+            == (rows[trained.classes].idxmax(axis=1) == rows["target"]).tolist()
+        )
 
 
 def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     fitted = []
     score = Fits.score
-    monkeypatch.setattr(Fits, "score", lambda fits, fit: fitted.append(fit) or score(fits, fit))
+    monkeypatch.setattr(
+        Fits, "score", lambda fits, fit: fitted.append(fit) or score(fits, fit)
+    )
     folder = measure("mel chroma")
     assert len(fitted) == 4 + 3  # subsets, and parts of the recordings
     file = folder.path / "scores.csv"
@@ -50,10 +68,15 @@ def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     assert len(fitted) == 8 and file.read_bytes() == whole
     wider = measure("mel chroma blank")
     assert wider.path == folder.path and len(fitted) == 8 + 4 + 3
-    assert file.read_bytes().startswith(whole) and wider.features == ["mel", "chroma", "blank"]
+    assert file.read_bytes().startswith(whole) and wider.features == [
+        "mel",
+        "chroma",
+        "blank",
+    ]
     narrower = measure("chroma mel")
     assert len(fitted) == 8 + 4 + 3 and narrower.features == ["chroma", "mel"]
-    assert ImportanceFolder(wider.path).features == wider.features  # a report shows the larger call
+    # a report shows the larger call
+    assert ImportanceFolder(wider.path).features == wider.features
     assert narrower.redundancy[0, 1] == wider.redundancy[1, 0] < 1
 
 
@@ -74,19 +97,25 @@ def test_more_than_eight_features_are_sampled(measure):
     values = folder.values()
     shares = folder.contributions()["shapley"]
     assert len(values) < 2 ** len(names) / 4
-    np.testing.assert_allclose(shares.sum(axis=1), values[frozenset(names)] - values[frozenset()], atol=1e-12)
+    np.testing.assert_allclose(
+        shares.sum(axis=1), values[frozenset(names)] - values[frozenset()], atol=1e-12
+    )
 
 
 def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monkeypatch):
     trained = []
     fit = linear.fit
     monkeypatch.setattr(
-        linear, "fit", lambda net, x, y, originals: trained.append(y) or fit(net, x, y, originals)
+        linear,
+        "fit",
+        lambda net, x, y, originals: trained.append(y) or fit(net, x, y, originals),
     )
     folder = measure("mel chroma", classes="bell, rain, cat")
     assert set(folder.clips["target"]) == {"bell", "rain", "cat"}
     assert folder.config.recordings == (3, 3, 6, 12)
-    assert {len(y) for y in trained} == {24, 12, 6} and {len(set(y)) for y in trained} == {3}
+    assert {len(y) for y in trained} == {24, 12, 6} and {
+        len(set(y)) for y in trained
+    } == {3}
 
 
 def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
@@ -96,8 +125,13 @@ def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
 
 def random_values(features, clips=3):
     rng = np.random.default_rng(len(features))
-    subsets = (itertools.combinations(features, size) for size in range(len(features) + 1))
-    return {frozenset(subset): rng.normal(size=clips) for subset in itertools.chain(*subsets)}
+    subsets = (
+        itertools.combinations(features, size) for size in range(len(features) + 1)
+    )
+    return {
+        frozenset(subset): rng.normal(size=clips)
+        for subset in itertools.chain(*subsets)
+    }
 
 
 @pytest.mark.parametrize("features", ["a", "ab", "abcde"])
@@ -106,7 +140,9 @@ def test_shapley_values_are_the_mean_gain_over_all_orders(features):
     expected = np.zeros((3, len(features)))
     for order in itertools.permutations(features):
         for size, name in enumerate(order):
-            gain = values[frozenset(order[: size + 1])] - values[frozenset(order[:size])]
+            gain = (
+                values[frozenset(order[: size + 1])] - values[frozenset(order[:size])]
+            )
             expected[:, features.index(name)] += gain / math.factorial(len(features))
     np.testing.assert_allclose(shapley(values, features), expected, atol=1e-12)
 
@@ -116,15 +152,21 @@ def test_sampled_shapley_values_approach_the_exact_ones():
     values = random_values(features)
     exact = shapley(values, features)
     shares, errors = sampled_shapley(values, features, permutations(features, 400, 0))
-    assert (np.abs(shares.mean(axis=0) - exact.mean(axis=0)) < 4 * errors).all() and errors.max() < 0.1
+    assert (
+        np.abs(shares.mean(axis=0) - exact.mean(axis=0)) < 4 * errors
+    ).all() and errors.max() < 0.1
 
 
 def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
     x = np.random.default_rng(1).normal(size=(3, 300, 4))
     x[1] = x[0][:, ::-1] * [5, -1, 1, 2] + 3
     x[2, :, 1:] = 0
-    table = linear_cka(np.concatenate(x, axis=1), np.repeat(list("abc"), 4), list("abc"))
+    table = linear_cka(
+        np.concatenate(x, axis=1), np.repeat(list("abc"), 4), list("abc")
+    )
     centring = np.eye(300) - 1 / 300
-    first, second = (centring @ part @ part.T @ centring for part in (x[0] / x[0].std(axis=0), x[2]))
+    first, second = (
+        centring @ part @ part.T @ centring for part in (x[0] / x[0].std(axis=0), x[2])
+    )
     hsic = np.trace(first @ second) / np.linalg.norm(first) / np.linalg.norm(second)
     assert table[0] == pytest.approx([1, 1, hsic])

@@ -1,4 +1,6 @@
-"""Under each instruction set of oneDNN a run in bf16 agrees with fp32, or computes in fp32."""
+"""Under each instruction set of oneDNN a run in bf16 agrees with fp32, or computes in
+fp32.
+"""
 
 import os
 
@@ -10,8 +12,10 @@ from results.run_folder import find
 from tests.processes import python
 from tests.train.little import change
 
-SETS = {"AVX2": "avx2", "AVX512_CORE_AMX": "avx512"}  # a processor without AMX takes the best it has
-FARTHEST = 0.2  # allowed difference of a probability after one epoch; an unwritten gradient gives more
+# a processor without AMX takes the best it has
+SETS = {"AVX2": "avx2", "AVX512_CORE_AMX": "avx512"}
+# allowed difference of a probability after one epoch; an unwritten gradient gives more
+FARTHEST = 0.2
 
 
 def probabilities(options, **environment):
@@ -23,10 +27,14 @@ def probabilities(options, **environment):
 
 @pytest.mark.slow
 def test_bf16_agrees_with_fp32_under_every_instruction_set(options):
-    options = change(options, model="cnn8@width=8", grid="64x108", folds=(1,), epochs=1, batch=6)
+    options = change(
+        options, model="cnn8@width=8", grid="64x108", folds=(1,), epochs=1, batch=6
+    )
     options = change(options, compile="off")
     expected = probabilities(options)
     for name, kernels in SETS.items():
         environment = {"ONEDNN_MAX_CPU_ISA": name, "ATEN_CPU_CAPABILITY": kernels}
         bf16 = change(options, precision="bf16", runs=options.runs / name)
-        assert np.abs(probabilities(bf16, **environment) - expected).max() < FARTHEST, name
+        assert np.abs(probabilities(bf16, **environment) - expected).max() < FARTHEST, (
+            name
+        )

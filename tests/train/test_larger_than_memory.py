@@ -1,8 +1,8 @@
 """Two processes train from a cache that is larger than the memory that each may have.
 
-The limit is `ulimit -d`: memory that is a process's own and that it may write to. A memory map of the cache
-does not count there, since the kernel drops its pages when memory is short; `ulimit -v` would count the whole
-map, read or not.
+The limit is `ulimit -d`: memory that is a process's own and that it may write to. A
+memory map of the cache does not count there, since the kernel drops its pages when
+memory is short; `ulimit -v` would count the whole map, read or not.
 """
 
 import resource
@@ -15,7 +15,8 @@ from features_cache import external
 from results import run_folder
 from tests.processes import python
 
-LIMIT = 800_000_000  # bytes a process; training alone takes 600 MB of them, most of it in libraries
+# bytes a process; training alone takes 600 MB of them, most of it in libraries
+LIMIT = 800_000_000
 CLIPS, ROWS, FRAMES, FOLDS = 900, 128, 4310, 3
 
 
@@ -25,7 +26,9 @@ def large(tmp_path):
     ids = [f"clip{number:05d}" for number in range(CLIPS)]
     labels = [f"label{number % 4}" for number in range(CLIPS)]
     folds = np.arange(CLIPS) % FOLDS + 1
-    external.create_cache(tmp_path / "large", {"clip_id": ids, "label": labels, "fold": folds})
+    external.create_cache(
+        tmp_path / "large", {"clip_id": ids, "label": labels, "fold": folds}
+    )
     zeros = np.broadcast_to(np.float16(0), (CLIPS, ROWS, FRAMES))
     external.write_feature(tmp_path / "large", "mel", zeros, ids)
     return tmp_path / "large"
@@ -38,13 +41,24 @@ def limited(*words):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits private memory by itself")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux limits private memory by itself"
+)
 def test_two_processes_train_from_it(large, tmp_path):
-    copying = "import sys; from features_cache import Cache; Cache(sys.argv[1])['mel'].map().copy()"
+    copying = (
+        "import sys; from features_cache import Cache;"
+        " Cache(sys.argv[1])['mel'].map().copy()"
+    )
     assert "Unable to allocate 947. MiB" in limited("-c", copying, str(large)).stderr
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    words = f"DATASET={large} RUNS={tmp_path}/runs FEATURES=mel MODEL=cnn4 EPOCHS=1 BATCH=8 GRID=64x108"
-    words += " FOLDS=1 AUGMENT=none CURVE=0 RESIDENT=stream DEVICE=cpu PRECISION=fp32 THREADS=1"
+    words = (
+        f"DATASET={large} RUNS={tmp_path}/runs FEATURES=mel MODEL=cnn4 EPOCHS=1 BATCH=8"
+        " GRID=64x108"
+    )
+    words += (
+        " FOLDS=1 AUGMENT=none CURVE=0 RESIDENT=stream DEVICE=cpu PRECISION=fp32"
+        " THREADS=1"
+    )
     done = limited(*torchrun, "-m", "train", "run", *words.split())
     assert done.returncode == 0, done.stderr
     (run,) = run_folder.find(tmp_path / "runs")

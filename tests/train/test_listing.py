@@ -9,7 +9,9 @@ from train.options import ListOptions
 
 def test_the_stages_of_a_model_are_listed_or_the_model_is_refused():
     text = overview(ListOptions(name="resnet18"))
-    assert "11.2 M parameters" in text and text.index("64x16x54") < text.index("512x2x7")
+    assert "11.2 M parameters" in text and text.index("64x16x54") < text.index(
+        "512x2x7"
+    )
     with refused("give longer clips"):
         overview(ListOptions(name="m11", samples=500))
 
@@ -18,8 +20,12 @@ def test_the_stages_of_a_model_are_listed_or_the_model_is_refused():
     ("name", "millions", "giga"),
     [("resnet18", 11.69, 1.81), ("resnet50", 25.56, 4.09), ("densenet121", 7.98, 2.83)],
 )
-def test_counts_are_those_published_for_imagenet_and_the_classes_come_last(name, millions, giga):
-    parameters, operations, stages = describe_model(name, ListOptions(grid="224x224", classes=1000))
+def test_counts_are_those_published_for_imagenet_and_the_classes_come_last(
+    name, millions, giga
+):
+    parameters, operations, stages = describe_model(
+        name, ListOptions(grid="224x224", classes=1000)
+    )
     assert parameters / 1e6 == pytest.approx(millions, abs=0.01)
     assert operations / 1e9 == pytest.approx(giga, abs=0.02)
     assert stages[-1][1] == (1000,)

@@ -11,34 +11,50 @@ MEL = InputChannel("mel", rows=2, frames=431, timed=True)
 
 def test_a_clip_has_its_own_frames_and_two_at_least():
     spec = InputSpec(KINDS["linear"], (MEL,), (1, 1), drop_padding=True)
-    assert spec.own_frames(MEL, np.array([1e-5, 0.1, 0.5, 1.0])).tolist() == [2, 44, 216, 431]
-    assert spec.own_frames(MEL._replace(frames=1), np.array([0.1, 1.0])).tolist() == [1, 1]
+    assert spec.own_frames(MEL, np.array([1e-5, 0.1, 0.5, 1.0])).tolist() == [
+        2,
+        44,
+        216,
+        431,
+    ]
+    assert spec.own_frames(MEL._replace(frames=1), np.array([0.1, 1.0])).tolist() == [
+        1,
+        1,
+    ]
     assert spec.own_frames(MEL._replace(timed=False), np.array([0.1])).tolist() == [431]
 
 
 def test_mean_and_deviation_survive_half_precision():
     values = np.full((1, 2, 100_000), -80, np.float16)
     values[0, 1, ::2] = -79
-    spec = InputSpec(KINDS["linear"], (MEL._replace(frames=100_000),), (1, 1), drop_padding=False)
+    spec = InputSpec(
+        KINDS["linear"], (MEL._replace(frames=100_000),), (1, 1), drop_padding=False
+    )
     x = spec.prepare([values], [None], np.ones(1))
     assert x.shape == (1, *spec.shape) and x.dtype == torch.float32
     assert np.allclose(x.flatten(), [-80, -79.5, 0, 0.5], atol=1e-3)
 
 
-@pytest.mark.parametrize(("kind", "widths"), [("image", [1, 1]), ("vector", [4, 3]), ("linear", [4, 6])])
+@pytest.mark.parametrize(
+    ("kind", "widths"), [("image", [1, 1]), ("vector", [4, 3]), ("linear", [4, 6])]
+)
 def test_the_width_of_each_channel_is_what_its_kind_prepares(kind, widths):
     channels = (MEL, InputChannel("embedding", rows=3, frames=1, timed=True))
     spec = InputSpec(KINDS[kind], channels, (1, 1), drop_padding=False)
     assert spec.widths == widths
     values = [torch.ones(5, channel.rows, channel.frames) for channel in channels]
-    prepared = [spec.kind.prepare(own, channel, spec.grid) for own, channel in zip(values, channels)]
+    prepared = [
+        spec.kind.prepare(own, channel, spec.grid)
+        for own, channel in zip(values, channels)
+    ]
     assert [x.shape for x in prepared] == [(5, width, 1, 1) for width in widths]
 
 
 def test_resizing_is_linear_between_values_and_the_same_when_exported():
     values = torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0))
     small = resize(values, (6, 10))
-    torch.testing.assert_close(resizing(12, 6).T @ values @ resizing(40, 10), small)  # the exported form
+    # the exported form
+    torch.testing.assert_close(resizing(12, 6).T @ values @ resizing(40, 10), small)
     ramp = torch.arange(8.0).view(1, 1, 8)
     assert torch.equal(resize(ramp, (4, 8)), ramp.expand(1, 4, 8))
     assert resize(ramp, (1, 16))[0, 0, 1:-1].diff().allclose(torch.tensor(0.5))

@@ -1,4 +1,6 @@
-"""A loop of one's own gets the trainer's clips; its predictions are a run that the report reads."""
+"""A loop of one's own gets the trainer's clips; its predictions are a run that the
+report reads.
+"""
 
 import numpy as np
 import pytest
@@ -13,7 +15,10 @@ from train.own_loop import OwnRun
 
 @pytest.fixture
 def own(options):
-    return OwnRun("mine", change(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"))
+    return OwnRun(
+        "mine",
+        change(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"),
+    )
 
 
 def test_clips_are_the_trainers(own):
@@ -23,8 +28,13 @@ def test_clips_are_the_trainers(own):
         clips = own.clips(2, side)
         (expected,) = data.source.batches([positions])
         x, y = map(torch.cat, zip(*DataLoader(clips, batch_size=5)))
-        assert torch.equal(x, expected) and y.tolist() == data.plan.targets[positions].tolist()
-        assert clips.clip_ids == data.plan.cache.clips["clip_id"].iloc[positions].tolist()
+        assert (
+            torch.equal(x, expected)
+            and y.tolist() == data.plan.targets[positions].tolist()
+        )
+        assert (
+            clips.clip_ids == data.plan.cache.clips["clip_id"].iloc[positions].tolist()
+        )
     assert tuple(x[0].shape) == own.shape == (2, 16, 16)
 
 
@@ -32,8 +42,12 @@ def test_the_augmentation_is_the_trainers(own):
     clips = own.clips(1, "train")
     generator = torch.Generator()
     x, y = next(iter(DataLoader(clips, batch_size=6)))
-    expected = own.plan.augmenter(x, torch.eye(4)[y], clips.channels, generator.manual_seed(3))
-    assert all(map(torch.equal, clips.augment(x, y, generator.manual_seed(3)), expected))
+    expected = own.plan.augmenter(
+        x, torch.eye(4)[y], clips.channels, generator.manual_seed(3)
+    )
+    assert all(
+        map(torch.equal, clips.augment(x, y, generator.manual_seed(3)), expected)
+    )
     assert not torch.equal(expected[0], x)
 
 
@@ -42,7 +56,9 @@ def test_predictions_become_a_run_beside_the_others(own, options):
     for fold in own.folds:
         clips = own.clips(fold, "test")
         right = torch.nn.functional.one_hot(torch.from_numpy(clips.targets), 4).float()
-        folder = own.write(fold, right, history=[{"epoch": 1, "train_loss": 0.5}, {"epoch": 2}])
+        folder = own.write(
+            fold, right, history=[{"epoch": 1, "train_loss": 0.5}, {"epoch": 2}]
+        )
     assert folder.finished == folder.folds
     assert folder.path.parent == trained.path.parent and "mine" in folder.name
     assert folder.history(1)["train_loss"].iloc[0] == 0.5
@@ -55,4 +71,6 @@ def test_predictions_become_a_run_beside_the_others(own, options):
 def test_what_does_not_fit_is_refused(own, options):
     with refused(r"expected \(16, 4\), a row for each test clip of fold 1"):
         own.write(1, np.ones((3, 4)))
-    assert OwnRun("mine", change(options, features="waveform", augment="auto")).shape == (1, 1, 4000)
+    assert OwnRun(
+        "mine", change(options, features="waveform", augment="auto")
+    ).shape == (1, 1, 4000)

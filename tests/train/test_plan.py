@@ -1,11 +1,21 @@
-"""A request before anything is trained: refused, or completed, with messages about what is left out."""
+"""A request before anything is trained: refused, or completed, with messages about what
+is left out.
+"""
 
 import pytest
 
 from features_cache.index import read_index, refresh
 from results.config import digest
 from tests.refusal import refused
-from tests.train.little import FRAMES, ROWS, change, clip_table, execute, fill, with_copies
+from tests.train.little import (
+    FRAMES,
+    ROWS,
+    change,
+    clip_table,
+    execute,
+    fill,
+    with_copies,
+)
 from train import run
 from train.options import RunOptions
 from train.plan import make_plan
@@ -15,29 +25,43 @@ from train.plan import make_plan
     ("changes", "message"),
     [
         ({"model": "densenet121"}, "densenet121 cannot take 16x16 .*a larger GRID"),
-        ({"model": "cnn4@width=3000000000000"}, "cannot take .*memory.*a smaller MODEL"),
+        (
+            {"model": "cnn4@width=3000000000000"},
+            "cannot take .*memory.*a smaller MODEL",
+        ),
         ({"resident": "gpu"}, "RESIDENT=gpu needs"),
     ],
 )
-def test_a_wrong_request_is_refused_before_anything_is_written(options, changes, message):
+def test_a_wrong_request_is_refused_before_anything_is_written(
+    options, changes, message
+):
     with refused(message):
         execute(options, **changes)
     assert not list(options.runs.glob("*/*"))
 
 
 def test_the_native_grid_is_the_largest_channels(options):
-    assert make_plan(change(options, features="chroma+mel", grid="native")).input.grid == (ROWS, FRAMES)
+    assert make_plan(
+        change(options, features="chroma+mel", grid="native")
+    ).input.grid == (ROWS, FRAMES)
 
 
 @pytest.mark.parametrize(
     ("column", "value", "given", "message"),
     [
         ("label", "cat", {}, "one class only"),
-        ("group", "g", {}, r"of only one class, and leaves out \d+ whose recording .*: give"),
+        (
+            "group",
+            "g",
+            {},
+            r"of only one class, and leaves out \d+ whose recording .*: give",
+        ),
         ("category", "", {"task": "categories"}, "TASK=categories: clip bell-1-0"),
     ],
 )
-def test_clips_that_cannot_be_trained_on_are_refused(options, tmp_path, column, value, given, message):
+def test_clips_that_cannot_be_trained_on_are_refused(
+    options, tmp_path, column, value, given, message
+):
     """All clips but those of `cat` have this value in a column."""
     table = clip_table()
     table[column] = table[column].where(table["label"] == "cat", value)
@@ -50,7 +74,10 @@ def test_a_fold_without_a_class_is_told_and_trained(options, tmp_path, capsys):
     dataset = fill(tmp_path / "thin", clip_table().query("label != 'cat' or fold == 1"))
     assert execute(options, dataset=str(dataset), model="linear").finished == [1, 2, 3]
     told = capsys.readouterr().err
-    assert "fold 1: no clip of cat is trained on" in told and "fold 2: no clip of cat is tested" in told
+    assert (
+        "fold 1: no clip of cat is trained on" in told
+        and "fold 2: no clip of cat is tested" in told
+    )
 
 
 def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
@@ -67,11 +94,15 @@ def test_a_published_test_fold_is_the_only_one_tested(options, tmp_path):
     assert plan.folds == [1, 2, 3]
 
 
-def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(options, capsys):
+def test_options_that_a_model_has_no_use_for_are_named_and_change_nothing(
+    options, capsys
+):
     plain = execute(options, model="linear")
     assert "linear ignores AUGMENT, BATCH" in capsys.readouterr().err
     assert plain.name == "mel-linear" and plain.finished == plain.folds
-    bare = RunOptions(dataset=options.dataset, runs=options.runs, features="mel", model="linear")
+    bare = RunOptions(
+        dataset=options.dataset, runs=options.runs, features="mel", model="linear"
+    )
     assert run.execute(bare) == plain
 
 
@@ -80,15 +111,22 @@ def test_with_weights_the_ensemble_is_never_the_default(options, tmp_path):
     file.touch()
     asked = change(options, model=RunOptions.model, weights=str(file))
     assert make_plan(asked).model.name == "resnet18"
-    assert make_plan(change(asked, model="resnet18+texture@weight=0.67")).model.name == "resnet18+texture"
+    assert (
+        make_plan(change(asked, model="resnet18+texture@weight=0.67")).model.name
+        == "resnet18+texture"
+    )
 
 
 def test_the_hash_is_frozen(options):
     """A changed hash would make every finished run another configuration."""
     content = make_plan(options).identity.content
-    assert sorted(content) == ["cache", "clips", "options", "version"] and content["version"] == 2
+    assert (
+        sorted(content) == ["cache", "clips", "options", "version"]
+        and content["version"] == 2
+    )
     assert content["options"]["augment"] == "none" and content["options"]["lr"] == 0.002
-    assert digest(sorted(content["options"])) == "b3d1d060f2c2"  # the names of the options in it
+    # the names of the options in it
+    assert digest(sorted(content["options"])) == "b3d1d060f2c2"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +137,8 @@ def test_the_hash_is_frozen(options):
         (0.3, {}, True),
         (0.3, {"padding": "keep"}, False),
         (0.3, {"model": "m11", "features": "waveform"}, False),
-        (0.3, {"model": "mlp@width=8"}, False),  # mlp and texture read a clip's length from its padding
+        # mlp and texture read a clip's length from its padding
+        (0.3, {"model": "mlp@width=8"}, False),
         (0.3, {"model": "texture@width=8"}, False),
         (0.3, {"model": "texture", "padding": "drop"}, True),
         (0.3, {"model": "cnn4+texture"}, True),
@@ -108,22 +147,30 @@ def test_the_hash_is_frozen(options):
         (0.0, {"padding": "drop"}, False),  # the length is unknown
     ],
 )
-def test_padding_is_left_out_if_it_can_be_and_is_a_fifth_of_the_time_or_that_is_asked_for(
+def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_that_is_asked_for(
     lasting, seconds, given, dropped
 ):
     plan = make_plan(lasting(seconds, **given))
-    assert plan.input.drop_padding == ("padding" in plan.identity.content["options"]) == dropped
+    assert (
+        plan.input.drop_padding
+        == ("padding" in plan.identity.content["options"])
+        == dropped
+    )
     assert plan.cache.filled == pytest.approx(seconds / 0.5 or 1)
 
 
 @pytest.fixture
 def lasting(options, tmp_path):
-    """Options of a run on clips of half a second (and copies) whose files last `seconds`."""
+    """Options of a run on clips of half a second (and copies) whose files last
+    `seconds`.
+    """
     folder = fill(tmp_path / "some" / "features", with_copies())
     clips, settings = read_index(folder)
 
     def changed(seconds, **given):
-        refresh(folder, clips.assign(source_seconds=seconds), settings, slice(0, len(clips)))
+        refresh(
+            folder, clips.assign(source_seconds=seconds), settings, slice(0, len(clips))
+        )
         return change(options, dataset=str(folder), **given)
 
     return changed

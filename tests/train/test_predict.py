@@ -1,4 +1,6 @@
-"""New audio gets the right classes; files that cannot be read are named and the others predicted."""
+"""New audio gets the right classes; files that cannot be read are named and the others
+predicted.
+"""
 
 import io
 import json
@@ -23,7 +25,11 @@ from train.rejection import Rejection, loudest_level
 
 
 def ask(trained, **given):
-    given = {"run": str(trained.path), "data": trained.path.parents[2] / "data", **given}
+    given = {
+        "run": str(trained.path),
+        "data": trained.path.parents[2] / "data",
+        **given,
+    }
     return predict_audio(PredictOptions(threads="1", **given))  # type: ignore[arg-type]
 
 
@@ -38,12 +44,16 @@ def answered(out):
     return {Path(row["file"]).name: row["probabilities"] for row in json.loads(out)}
 
 
-def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding, tmp_path, capsys):
+def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(
+    sounding, tmp_path, capsys
+):
     write(tmp_path / "deep" / "a.flac", "tone", rate=44_100)
     write(tmp_path / "b.wav", "clicks", rate=8_000, seconds=2.5)
     write(tmp_path / "c.ogg", "hiss")
     write(tmp_path / "short.wav", "tone", seconds=0.01)
-    shutil.copy(sounding.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path / "copy.wav")
+    shutil.copy(
+        sounding.path.parents[2] / "sounds" / "tone-1-0.wav", tmp_path / "copy.wav"
+    )
     (tmp_path / "broken.wav").write_bytes(b"RIFF and nothing more")
     (tmp_path / "notes.txt").write_text("no sound")
     (tmp_path / "gone.wav").symlink_to("nowhere.wav")
@@ -57,10 +67,15 @@ def test_a_folder_in_any_format_rate_and_length_and_what_cannot_be_read(sounding
     assert "broken.wav: not audio" in err and "2 of 7 files could not be read" in err
     assert "gone.wav: missing" in err
     assert "trained on 1 of 7 files (copy.wav is tone-1-0 of the dataset)" in err
-    assert f"predicted by {sounding.name}" in err and "only the first 1.0 s of 1 file count" in err
+    assert (
+        f"predicted by {sounding.name}" in err
+        and "only the first 1.0 s of 1 file count" in err
+    )
 
 
-def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, tmp_path, capsys):
+def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(
+    sounding, tmp_path, capsys
+):
     write(tmp_path / "1.wav", "tone")
     soundfile.write(tmp_path / "2.wav", np.zeros(RATE), RATE)
     assert ask(sounding, audio=tmp_path, gate=-60.0, csv=True) == 0
@@ -72,7 +87,9 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, t
     assert ask(sounding, audio=tmp_path / "1.wav", reject="1", top=2) == 0
     doubt, best, second = capsys.readouterr().out.splitlines()
     assert doubt == "no answer; it would be"
-    assert best.startswith("tone") and float(best.split()[1]) > 0.5 > float(second.split()[1])
+    assert best.startswith("tone") and float(best.split()[1]) > 0.5 > float(
+        second.split()[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,14 +99,22 @@ def test_as_csv_as_a_table_and_alone_with_silence_and_doubt_withheld(sounding, t
         ("short", "texture", {"padding": "drop", "augment": "auto", "tta": 1}),
     ],
 )
-def test_test_clips_get_the_predictions_of_training(clips, model, given, request, capsys):
-    """Each clip is predicted from its audio by the model of its fold, also without padding."""
-    run = train_run(request.getfixturevalue(clips).path.parents[2], model=model, **given)
+def test_test_clips_get_the_predictions_of_training(
+    clips, model, given, request, capsys
+):
+    """Each clip is predicted from its audio by the model of its fold, also without
+    padding.
+    """
+    run = train_run(
+        request.getfixturevalue(clips).path.parents[2], model=model, **given
+    )
     capsys.readouterr()
     assert ask(run, test_clips=True, csv=True) == 0
     out, err = capsys.readouterr()
     answers, known = (
-        table.sort_values("clip_id")[["clip_id", "fold", *CLASSES]].reset_index(drop=True)
+        table.sort_values("clip_id")[["clip_id", "fold", *CLASSES]].reset_index(
+            drop=True
+        )
         for table in (pd.read_csv(io.StringIO(out)), run.predictions())
     )
     pd.testing.assert_frame_equal(answers, known, check_dtype=False, atol=1e-3)
@@ -101,7 +126,9 @@ def test_audio_far_beyond_full_scale_has_an_answer(sounding, tmp_path, capsys):
     loud = 1e6 * sound("tone", 99)  # the cache's float16 ends at 65,504
     soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
     assert ask(run, audio=tmp_path / "loud.wav", json=True) == 0
-    assert sum(answered(capsys.readouterr().out)["loud.wav"].values()) == pytest.approx(1)
+    assert sum(answered(capsys.readouterr().out)["loud.wav"].values()) == pytest.approx(
+        1
+    )
 
 
 def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys):
@@ -120,7 +147,10 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys
     [
         ({"audio": Path("x.wav"), "test_clips": True}, "give AUDIO="),
         ({"audio": Path("sound/tone.wav"), "window": 0.5}, "give HOP too"),
-        ({"audio": Path("sound/tone.wav"), "hop": 1.5}, "at most the 1 seconds of a window"),
+        (
+            {"audio": Path("sound/tone.wav"), "hop": 1.5},
+            "at most the 1 seconds of a window",
+        ),
     ],
 )
 def test_a_wrong_request_is_refused(sounding, tmp_path, monkeypatch, given, message):
@@ -131,14 +161,15 @@ def test_a_wrong_request_is_refused(sounding, tmp_path, monkeypatch, given, mess
 
 
 def test_the_threshold_keeps_what_is_right_often_enough():
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4], [0.45, 0.55]])
+    probabilities = np.array(
+        [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4], [0.45, 0.55]]
+    )
     target = np.array([0, 1, 0, 1, 1])  # the fourth is wrong
     assert rejection_threshold(target, probabilities, 1.0) == 0.7
     assert rejection_threshold(target, probabilities, 0.8) == 0.55
     assert rejection_threshold(1 - target, probabilities, 0.9) == 1.0
-    assert (
-        rejection_threshold(np.array([0, 1]), np.full((2, 2), 0.5), 0.9) == 1.0
-    )  # equal probabilities are answered alike
+    # equal probabilities are answered alike
+    assert rejection_threshold(np.array([0, 1]), np.full((2, 2), 0.5), 0.9) == 1.0
 
 
 def test_the_level_is_that_of_the_loudest_part():
@@ -150,8 +181,14 @@ def test_the_level_is_that_of_the_loudest_part():
 def test_the_threshold_is_chosen_on_validation_clips_by_the_epoch_that_counts(options):
     run = execute(options, val="group")
     made = bundle_of_run(run)
-    torch.testing.assert_close(made.folds[1]["network"], load(run.fold(1) / "best.pt")["network"])
+    torch.testing.assert_close(
+        made.folds[1]["network"], load(run.fold(1) / "best.pt")["network"]
+    )
     assert made.config.temperature == run.config.calibration["best"].temperature
     probabilities, target = run.answers(split="val")
-    threshold = rejection_threshold(target, scaled(probabilities, made.config.temperature), 0.95)
-    assert Rejection.of(PredictOptions(reject="auto"), made.config) == Rejection(threshold)
+    threshold = rejection_threshold(
+        target, scaled(probabilities, made.config.temperature), 0.95
+    )
+    assert Rejection.of(PredictOptions(reject="auto"), made.config) == Rejection(
+        threshold
+    )

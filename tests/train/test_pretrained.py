@@ -1,4 +1,6 @@
-"""Torchvision's state dicts fit key by key; files and downloads are checked before they are loaded."""
+"""Torchvision's state dicts fit key by key; files and downloads are checked before they
+are loaded.
+"""
 
 import hashlib
 from functools import partial
@@ -13,7 +15,8 @@ from tests.train.little import build
 from train.models.architecture import resolve
 from train.pretrained import PUBLISHED, adapt, fetch, start_from
 
-# Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state dicts.
+# Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state
+# dicts.
 STATE_DICTS = {
     "resnet18": "5191d63ec3989592",
     "resnet34": "f8de2a1812ef85e4",
@@ -26,20 +29,28 @@ STATE_DICTS = {
 def test_state_dict_is_torchvisions(name):
     with torch.device("meta"):
         state = build(name, 3, 1000, (128, 216)).state_dict()
-    lines = "\n".join(f"{key} {tuple(value.shape)}" for key, value in sorted(state.items()))
+    lines = "\n".join(
+        f"{key} {tuple(value.shape)}" for key, value in sorted(state.items())
+    )
     assert hashlib.sha256(lines.encode()).hexdigest()[:16] == STATE_DICTS[name]
 
 
 @pytest.fixture(scope="module")
 def imagenet(tmp_path_factory):
-    """A file as torchvision publishes it: random weights, 1000 classes, its hash in its name."""
+    """A file as torchvision publishes it: random weights, 1000 classes, its hash in its
+    name.
+    """
     folder = tmp_path_factory.mktemp("published")
-    torch.save(build("resnet18", 3, 1000, (128, 216)).state_dict(), folder / "plain.pth")
+    torch.save(
+        build("resnet18", 3, 1000, (128, 216)).state_dict(), folder / "plain.pth"
+    )
     digest = hashlib.sha256((folder / "plain.pth").read_bytes()).hexdigest()
     return (folder / "plain.pth").rename(folder / f"resnet18-{digest[:8]}.pth")
 
 
-@pytest.mark.parametrize(("channels", "checkpoint"), [(1, False), (3, False), (5, True)])
+@pytest.mark.parametrize(
+    ("channels", "checkpoint"), [(1, False), (3, False), (5, True)]
+)
 def test_a_file_or_checkpoint_is_loaded_with_its_first_and_last_layer_adapted(
     imagenet, tmp_path, channels, checkpoint
 ):
@@ -65,7 +76,10 @@ def test_adapted_kernels_answer_equal_channels_nearly_as_before(channels):
 
 def test_old_names_of_densenet_are_understood(tmp_path):
     state = build("densenet121", 3, 1000, (128, 216)).state_dict()
-    old = {key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): state[key] for key in state}
+    old = {
+        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): state[key]
+        for key in state
+    }
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
     torch.save(old, tmp_path / "densenet.pth")
     network = build("densenet121", 3, 10, (128, 216))
@@ -80,7 +94,10 @@ def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch)
     with serving(handler) as address:
         network = build("resnet18", 3, 10, (128, 216))
         start_from(network, resolve("resnet18"), f"{address}/{imagenet.name}")
-        assert torch.equal(network.conv1.weight, torch.load(imagenet, weights_only=True)["conv1.weight"])
+        assert torch.equal(
+            network.conv1.weight,
+            torch.load(imagenet, weights_only=True)["conv1.weight"],
+        )
         (imagenet.parent / "resnet18-00000000.pth").write_bytes(b"something else")
         for name, reason in (
             ("resnet18-00000000", "SHA-256 begins"),
@@ -92,7 +109,9 @@ def test_an_address_is_fetched_once_and_checked(imagenet, tmp_path, monkeypatch)
     assert list(tmp_path.rglob("*.pth")) == [file]
 
 
-def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(imagenet, tmp_path):
+def test_what_is_no_file_of_weights_and_weights_of_another_model_are_refused(
+    imagenet, tmp_path
+):
     (tmp_path / "weights.pth").write_bytes(b"no zip at all")
     for name, weights, message in (
         ("cnn4", tmp_path / "weights.pth", "read safely"),

@@ -1,4 +1,6 @@
-"""A run that is killed at any time and continued ends with the predictions of an undisturbed one."""
+"""A run that is killed at any time and continued ends with the predictions of an
+undisturbed one.
+"""
 
 import subprocess
 import sys
@@ -16,15 +18,24 @@ from train.plan import make_plan
 
 
 def thorough(options, **changes):
-    """A run that carries an average, momentum, a best epoch and a plateau from epoch to epoch."""
-    carried = {"ema": 0.9, "val": "group", "schedule": "plateau", "augment": "mask,shift,gain,mixup=0.4"}
+    """A run that carries an average, momentum, a best epoch and a plateau from epoch to
+    epoch.
+    """
+    carried = {
+        "ema": 0.9,
+        "val": "group",
+        "schedule": "plateau",
+        "augment": "mask,shift,gain,mixup=0.4",
+    }
     carried |= {"model": "cnn4+texture", "folds": (1,), "patience": 5}
     carried |= {"features": "blank", "lr": 0.02}  # the first epoch is the best
     return change(options, **carried | changes)
 
 
 def assert_same(one, other):
-    """The same predictions by last.pt and best.pt, byte for byte; the same history but for the clock."""
+    """The same predictions by last.pt and best.pt, byte for byte; the same history but
+    for the clock.
+    """
     first, second = (folder.fold(1) / "predictions.csv" for folder in (one, other))
     assert first.read_bytes() == second.read_bytes()
     histories = [folder.history(1).drop(columns="seconds") for folder in (one, other)]
@@ -44,7 +55,9 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
                 time.sleep(0.002)
             job.kill()
         before = history.read_bytes()
-        assert not (history.parent / "predictions.csv").exists(), "it was finished before it was killed"
+        assert not (history.parent / "predictions.csv").exists(), (
+            "it was finished before it was killed"
+        )
     continued = run.execute(killed)
     whole = before[: before.rfind(b"\n") + 1]
     assert history.read_bytes().startswith(whole)  # its rows stay byte for byte
@@ -54,7 +67,11 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
 @pytest.fixture(scope="module")
 def uncut(cache_folder, tmp_path_factory):
     """The undisturbed run."""
-    return run.execute(thorough(little_options(cache_folder, tmp_path_factory.mktemp("uncut")), epochs=2))
+    return run.execute(
+        thorough(
+            little_options(cache_folder, tmp_path_factory.mktemp("uncut")), epochs=2
+        )
+    )
 
 
 class Killed(KeyboardInterrupt):

@@ -28,7 +28,8 @@ def test_a_run_leaves_what_analysis_reads(trained):
         assert last["accuracy"] == history["test_accuracy"].iloc[-1]  # scored alike
         assert last["loss"] == pytest.approx(history["test_loss"].iloc[-1], rel=1e-6)
         state = torch.load(trained.fold(fold) / "last.pt", weights_only=True)
-        assert state["epoch"] == 2 and "progress" not in state  # a finished fold keeps weights only
+        # a finished fold keeps weights only
+        assert state["epoch"] == 2 and "progress" not in state
 
 
 def test_shuffled_labels_stay_at_chance(options, tmp_path):
@@ -39,11 +40,16 @@ def test_shuffled_labels_stay_at_chance(options, tmp_path):
     clips, settings = read_index(dataset)
     refresh(dataset, clips.assign(label=labels), settings)
     chance = execute(options, dataset=str(dataset), epochs=8, curve=0, smoothing=0.0)
-    assert 0.05 < chance.scores()["accuracy"].mean() < 0.5  # a quarter of 48 clips, four deviations
+    # a quarter of 48 clips, four deviations
+    assert 0.05 < chance.scores()["accuracy"].mean() < 0.5
 
 
 def test_a_finished_run_is_known_without_torch(options, finished):
-    given = [*finished.config.command, f"DATASET={options.dataset}", f"RUNS={options.runs}"]
+    given = [
+        *finished.config.command,
+        f"DATASET={options.dataset}",
+        f"RUNS={options.runs}",
+    ]
     done = python("-X", "importtime", "-m", "train", "run", *given)
     assert "has these folds already" in done.stderr
     imported = {line.rpartition("| ")[2].strip() for line in done.stderr.splitlines()}
@@ -59,12 +65,17 @@ def test_further_folds_join_the_run_and_a_finished_one_is_left_alone(options):
     assert again == folder and again.finished == [1, 2, 3]
     assert (folder.fold(2) / "last.pt").stat().st_mtime_ns == before
     assert again.config.calibration["last"].clips == 48
-    assert again.config.note == "the first" and execute(options, note="another").config.note == "another"
+    assert (
+        again.config.note == "the first"
+        and execute(options, note="another").config.note == "another"
+    )
 
 
 def test_another_configuration_never_touches_a_folder(options, finished):
     changed = change(finished.config.options, lr=3.0)
-    run_folder.write_config(finished.path, replace(finished.config, hash="0" * 12, options=changed))
+    run_folder.write_config(
+        finished.path, replace(finished.config, hash="0" * 12, options=changed)
+    )
     with refused(r"different: LR.*TAG="):
         run.execute(options)
     assert execute(options, tag="mine", folds=(1,)).name == finished.name + "-mine"
@@ -75,7 +86,10 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
     run.run(wanted)
     printed = capsys.readouterr()
     folder = run.execute(wanted)
-    for selection, epoch in (("last", "last epoch"), ("best", "best epoch by val_accuracy")):
+    for selection, epoch in (
+        ("last", "last epoch"),
+        ("best", "best epoch by val_accuracy"),
+    ):
         loss = f"{folder.scores('test', selection).loc[1, 'loss']:.3f}"
         assert f"fold 1: {epoch}: test loss {loss}" in printed.err
         assert f"{epoch}: test loss {loss}" in printed.out
@@ -85,13 +99,28 @@ def test_validation_chooses_and_skip_test_never_scores_the_test_fold(options, ca
 
 
 def test_early_stopping_ends_a_fold_for_good(options):
-    stopping = {"val": "group", "patience": 1, "epochs": 30, "lr": 0.1, "curve": 0, "folds": (1,)}
+    stopping = {
+        "val": "group",
+        "patience": 1,
+        "epochs": 30,
+        "lr": 0.1,
+        "curve": 0,
+        "folds": (1,),
+    }
     options = change(options, features="blank", **stopping)
     folder = run.execute(options)
     history = folder.history(1)
-    assert len(history) < 30 and history["val_loss"].iloc[-1] >= history["val_loss"].iloc[:-1].min()
-    assert history["test_loss"].notna().tolist() == [False] * (len(history) - 1) + [True]
-    files = [folder.fold(1) / name for name in ("predictions.csv", "history.csv", "last.pt", "best.pt")]
+    assert (
+        len(history) < 30
+        and history["val_loss"].iloc[-1] >= history["val_loss"].iloc[:-1].min()
+    )
+    assert history["test_loss"].notna().tolist() == [False] * (len(history) - 1) + [
+        True
+    ]
+    files = [
+        folder.fold(1) / name
+        for name in ("predictions.csv", "history.csv", "last.pt", "best.pt")
+    ]
     before = [file.read_bytes() for file in files]
     files[0].unlink()
     run.execute(options)
@@ -99,13 +128,21 @@ def test_early_stopping_ends_a_fold_for_good(options):
 
 
 def test_a_loss_that_diverges_in_bf16_stops_with_advice(options):
-    rate = {"lr": 1e9, "optimizer": "sgd", "warmup": 1.0, "schedule": "constant", "momentum": 0.0}
+    rate = {
+        "lr": 1e9,
+        "optimizer": "sgd",
+        "warmup": 1.0,
+        "schedule": "constant",
+        "momentum": 0.0,
+    }
     with pytest.raises(Failed, match="train again with PRECISION=fp32"):
         execute(options, folds=(1,), precision="bf16", **rate)
 
 
 def test_a_full_disk_or_memory_ends_the_run_with_a_sentence(options, monkeypatch):
-    short = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
+    short = RuntimeError(
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
+    )
     full = OSError(28, "No space left on device", "last.pt")
     monkeypatch.setattr(checkpoint, "replace_file", Mock(side_effect=full))
     with pytest.raises(Failed, match=r"fold 1: \[Errno 28\] No space left"):
@@ -124,7 +161,9 @@ def test_weights_of_another_shape_are_not_continued(options, finished):
         execute(options, folds=(1,))
 
 
-def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(options, finished):
+def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(
+    options, finished
+):
     for fold in finished.folds:
         (finished.fold(fold) / "predictions.csv").unlink()
     begun = change(finished.config, precision="bf16", channels_last=False)
@@ -138,7 +177,9 @@ def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(o
 
 
 @pytest.mark.parametrize("augment", ["auto", "shift"])
-def test_statistics_that_no_augmentation_changes_are_computed_once(options, monkeypatch, augment):
+def test_statistics_that_no_augmentation_changes_are_computed_once(
+    options, monkeypatch, augment
+):
     options = change(options, model="texture", augment=augment, folds=(1,), epochs=3)
     clips = Mock(wraps=TextureStatistics.forward)
     monkeypatch.setattr(TextureStatistics, "forward", lambda self, x: clips(self, x))
@@ -150,7 +191,9 @@ def test_statistics_that_no_augmentation_changes_are_computed_once(options, monk
     np.testing.assert_allclose(once, each_time, atol=2e-3)
 
 
-def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(options, finished, tmp_path):
+def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(
+    options, finished, tmp_path
+):
     file = finished.fold(1) / "last.pt"
     started = change(options, weights=str(file), epochs=1, tag="started")
     for folds in ((), (2,), (1, 3)):
@@ -159,7 +202,9 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(op
     with refused("clips that fold 2 tests"):
         execute(started, name="renamed")  # the same clips under another name
     table = clip_table()
-    turned = fill(tmp_path / "little" / "features", table.assign(fold=table["fold"] % 3 + 1))
+    turned = fill(
+        tmp_path / "little" / "features", table.assign(fold=table["fold"] % 3 + 1)
+    )
     with refused(r"clips that fold 1 tests: give weights from other clips"):
         execute(started, dataset=str(turned))
     assert run_folder.find(options.runs) == [finished]
@@ -172,7 +217,12 @@ def test_weights_of_a_run_start_no_fold_whose_test_clips_they_were_trained_on(op
 def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
     folder = execute(options, model="cnn4+texture", grid="64x108", folds=(1,))
     assert folder.members == ("cnn4", "texture")
-    alone = [100 * folder.scores(member=member)["accuracy"][1] for member in folder.members]
+    alone = [
+        100 * folder.scores(member=member)["accuracy"][1] for member in folder.members
+    ]
     said = "accuracy: cnn4 alone {:.1f}, texture alone {:.1f}, together".format(*alone)
     assert said in (text := summary(folder)) and said in capsys.readouterr().err
-    assert all(word in text for word in ("1 of 3 folds", "loss", "f1", "most confused:", "protocol: "))
+    assert all(
+        word in text
+        for word in ("1 of 3 folds", "loss", "f1", "most confused:", "protocol: ")
+    )

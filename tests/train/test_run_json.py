@@ -1,4 +1,6 @@
-"""run.json of every kind of run: each key, nested ones too, is refused by name if it is wrong or missing."""
+"""run.json of every kind of run: each key, nested ones too, is refused by name if it is
+wrong or missing.
+"""
 
 import copy
 import json
@@ -25,13 +27,20 @@ KINDS = {
     "brought": {"features": "embedding", "model": "mlp"},
     "seed": {"seed": 1},
 }
-OPTIONAL = {"member_models", "parameters", "calibration.last", "calibration.best", "extraction.seconds"}
+OPTIONAL = {
+    "member_models",
+    "parameters",
+    "calibration.last",
+    "calibration.best",
+    "extraction.seconds",
+}
+# their keys are names of features, libraries or ways to compute
 FREE = (
     "cache",
     "versions",
     "checked",
     "channels.parameters",
-)  # their keys are names of features, libraries or ways to compute
+)
 WRONG = {  # type -> values of other types, and out of bounds
     str: (7, None, [], "\ud800"),
     bool: (0, None, "yes"),
@@ -44,7 +53,9 @@ WRONG = {  # type -> values of other types, and out of bounds
 
 def places(content, keys=()):
     """The keys that lead to each value; of a list only to its first item."""
-    for key, value in content.items() if isinstance(content, dict) else [*enumerate(content)][:1]:
+    for key, value in (
+        content.items() if isinstance(content, dict) else [*enumerate(content)][:1]
+    ):
         yield (*keys, key)
         if isinstance(value, dict | list):
             yield from places(value, (*keys, key))
@@ -99,7 +110,9 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(content):
 
 def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys):
     file = finished.path / "run.json"
-    file.write_text(json.dumps(changed(json.loads(file.read_text()), ("options", "batch"), "x")))
+    file.write_text(
+        json.dumps(changed(json.loads(file.read_text()), ("options", "batch"), "x"))
+    )
     said = f"{file} has malformed options.batch"
     with refused(said):
         train(change(options, folds=(2,)))

@@ -14,7 +14,9 @@ from train.options import RunOptions, SweepOptions
 
 @pytest.fixture
 def several(options):
-    given = dataclasses.replace(options, model="linear", augment="auto", features="mel chroma")
+    given = dataclasses.replace(
+        options, model="linear", augment="auto", features="mel chroma"
+    )
     return SweepOptions.build(texts(SweepOptions, words(given)))
 
 
@@ -30,8 +32,12 @@ def table(options, *given):
 
 def test_every_option_of_a_configuration_takes_a_list(several):
     lists = ["linear", "cnn4"], [0.001, 0.002], [0, 1], ["mel", "chroma"]
-    jobs = sweep.product(change(several, "MODEL=linear cnn4", "SEED=0 1", "LR=0.001 0.002"))
-    assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(itertools.product(*lists))
+    jobs = sweep.product(
+        change(several, "MODEL=linear cnn4", "SEED=0 1", "LR=0.001 0.002")
+    )
+    assert [(job.model, job.lr, job.seed, job.features) for job in jobs] == list(
+        itertools.product(*lists)
+    )
 
 
 def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsys):
@@ -45,19 +51,33 @@ def test_max_adds_the_unions_and_what_does_not_fit_is_passed_over(several, capsy
 
 
 def test_a_recipes_words_stand_before_the_users(several, tmp_path, monkeypatch):
-    assert all(RunOptions.build({"recipe": name}).recipe == name for name in recipes.names())
+    assert all(
+        RunOptions.build({"recipe": name}).recipe == name for name in recipes.names()
+    )
     monkeypatch.setattr(recipes, "FOLDER", tmp_path)
-    (tmp_path / "short.txt").write_text("# a comment\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n")
+    (tmp_path / "short.txt").write_text(
+        "# a comment\nEPOCHS=7\nBATCH=5\n\nAUGMENT=mixup=0.2\n"
+    )
     (tmp_path / "long.txt").write_text("EPOCHS=70\n")
-    jobs = sweep.product(change(several, "RECIPE=short long", "FEATURES=mel", "BATCH=9"))
-    assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [("short", 2, 9), ("long", 2, 9)]
+    jobs = sweep.product(
+        change(several, "RECIPE=short long", "FEATURES=mel", "BATCH=9")
+    )
+    assert [(job.recipe, job.epochs, job.batch) for job in jobs] == [
+        ("short", 2, 9),
+        ("long", 2, 9),
+    ]
     by_path = RunOptions.build({"recipe": str(tmp_path / "short.txt"), "epochs": "1"})
     assert (by_path.epochs, by_path.batch) == (1, 5)
 
 
-def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, capsys, monkeypatch):
+def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(
+    several, capsys, monkeypatch
+):
     assert sweep.run_sweep(several) == 0
-    before = {file: file.stat().st_mtime_ns for file in several.runs()[0].runs.glob("*/*/*/last.pt")}
+    before = {
+        file: file.stat().st_mtime_ns
+        for file in several.runs()[0].runs.glob("*/*/*/last.pt")
+    }
     assert len(before) == 6
     execute = run.execute
 
@@ -76,14 +96,27 @@ def test_finished_runs_are_skipped_and_a_failure_is_listed_at_the_end(several, c
     assert all(file.stat().st_mtime_ns == time for file, time in before.items())
 
 
-def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(several):
-    done, (header, first, _, note) = table(several, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1")
+def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
+    several,
+):
+    done, (header, first, _, note) = table(
+        several, "SEED=0 1", "MODEL=cnn4", "EPOCHS=1"
+    )
     assert header.split("  ")[0] == "run" and header.endswith("  95 % CI  seeds")
     mel, chroma = (
-        np.mean([folder.scores()["accuracy"] for folder in done if folder.config.features == name], axis=0)
+        np.mean(
+            [
+                folder.scores()["accuracy"]
+                for folder in done
+                if folder.config.features == name
+            ],
+            axis=0,
+        )
         for name in ("mel", "chroma")
     )
-    best, by_fold = max(("mel", mel), ("chroma", chroma), key=lambda pair: pair[1].mean())
+    best, by_fold = max(
+        ("mel", mel), ("chroma", chroma), key=lambda pair: pair[1].mean()
+    )
     assert first.startswith(best) and first.endswith(" 2")
     assert f"{percent(by_fold.mean())} ± {percent(by_fold.std(ddof=1))}" in first
     assert "the best of 2 was chosen on test data" in note
@@ -91,5 +124,8 @@ def test_a_sweeps_table_has_a_row_a_configuration_by_accuracy_with_its_interval(
 
 def test_a_table_without_tests_is_of_validation(several):
     done, lines = table(several, "FEATURES=mel", "VAL=group next", "SKIP_TEST=1")
-    assert "  validation accuracy %  " in lines[0] and "chosen on validation data" in lines[3]
+    assert (
+        "  validation accuracy %  " in lines[0]
+        and "chosen on validation data" in lines[3]
+    )
     assert {line.split()[0] for line in lines[1:3]} == {folder.name for folder in done}

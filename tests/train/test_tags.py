@@ -1,4 +1,6 @@
-"""Several labels a clip in training, prediction, sweeps, importance, bundles and exports."""
+"""Several labels a clip in training, prediction, sweeps, importance, bundles and
+exports.
+"""
 
 import shutil
 
@@ -20,7 +22,13 @@ from train.bundle import TrainedModel, bundle_of_run, make_bundle, read_bundle
 from train.explain import explain_runs
 from train.importance import measure_importance
 from train.optimisation import smoothed_loss
-from train.options import BundleOptions, ExplainOptions, ExportOptions, ImportanceOptions, TrainedOptions
+from train.options import (
+    BundleOptions,
+    ExplainOptions,
+    ExportOptions,
+    ImportanceOptions,
+    TrainedOptions,
+)
 from train.own_loop import OwnRun
 from train.rejection import Rejection
 from train.summary import UNFITTED, calibration, score_lines, summary
@@ -52,18 +60,25 @@ def test_labels_are_learned_by_every_kind_of_model(options, changes):
     assert history["train_map"].iloc[-1] > 0.85 and "test_map" in history
 
 
-def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(finished, mixed):
+def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
+    finished, mixed
+):
     table = finished.predictions(1)
     labels = Cache(mixed).clips.set_index("clip_id")["label"]
     assert table["target"].tolist() == labels[table["clip_id"]].tolist()
     assert "" in set(table["target"]) and table["target"].str.contains(";").any()
     probabilities, target = finished.answers(1)
     assert (target == label_indicator(labels[table["clip_id"]], CLASSES)).all()
-    assert tags.epoch_scores(target, probabilities)["map"] == finished.history(1)["test_map"].iloc[-1]
+    assert (
+        tags.epoch_scores(target, probabilities)["map"]
+        == finished.history(1)["test_map"].iloc[-1]
+    )
     assert "macro average precision of all folds" in summary(finished)
     thresholds = finished.config.calibration["last"].thresholds
     everything, known = finished.answers()
-    assert list(thresholds.values()) == tags.fit_thresholds(known > 0, everything).tolist()
+    assert (
+        list(thresholds.values()) == tags.fit_thresholds(known > 0, everything).tolist()
+    )
 
 
 def without_labels(finished, tmp_path, folds, labels):
@@ -73,7 +88,9 @@ def without_labels(finished, tmp_path, folds, labels):
     for fold in folds:
         rows = copy.predictions(fold)
         probabilities = rows[copy.classes].to_numpy(np.float32)
-        rows["target"] = [";".join({*target.split(";")} - {*labels}) for target in rows["target"]]
+        rows["target"] = [
+            ";".join({*target.split(";")} - {*labels}) for target in rows["target"]
+        ]
         write_predictions(copy.fold(fold), rows, probabilities, copy.classes)
     return RunFolder(copy.path)
 
@@ -85,7 +102,9 @@ def test_a_fold_without_a_label_has_no_score_in_the_summary(finished, tmp_path):
     assert known in summary(run) and "nan" not in summary(run)
 
 
-def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(finished, tmp_path):
+def test_a_class_that_other_folds_lack_gets_no_threshold_from_models_that_never_saw_it(
+    finished, tmp_path
+):
     copy = without_labels(finished, tmp_path, finished.folds[1:], [CLASSES[0]])
     thresholds = calibration(copy)["last"].thresholds
     assert thresholds.pop(CLASSES[0]) == UNFITTED
@@ -99,8 +118,12 @@ def test_the_table_of_a_sweep_has_their_average_precision(finished):
     probabilities, target = finished.answers()
     evidence = target > 0, tags.fold_ranks(probabilities, clips["fold"].to_numpy())
     score = percent(tags.macro(tags.average_precision(*evidence)))
-    low, high = map(percent, tags.precision_intervals(*evidence, clips["group"].to_numpy(str))[-1])
-    assert "test mAP %" in header and f" {score} ±" in row and f" {low} to {high}" in row
+    low, high = map(
+        percent, tags.precision_intervals(*evidence, clips["group"].to_numpy(str))[-1]
+    )
+    assert (
+        "test mAP %" in header and f" {score} ±" in row and f" {low} to {high}" in row
+    )
 
 
 def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets():
@@ -108,7 +131,9 @@ def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets()
     y = torch.tensor([[1.0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 1, 1]])
     smooth = (0.9 * y + 0.1 / 4)[:, None].expand(3, 2, 4)
     expected = torch.nn.functional.binary_cross_entropy(logits.sigmoid(), smooth)
-    assert smoothed_loss(logits, y, 0.1, tags=True).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert smoothed_loss(logits, y, 0.1, tags=True).item() == pytest.approx(
+        expected.item(), rel=1e-5
+    )
 
 
 def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_path):
@@ -125,7 +150,9 @@ def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_pa
     assert first == pytest.approx(table[list(CLASSES)].to_numpy(), abs=1e-6)
     together = model.probabilities(stored, filled)
     assert together == pytest.approx(np.mean([first, *others], axis=0))
-    assert export.export_run(ExportOptions(run=name, data=mixed.parents[1], out=file)) == 0
+    assert (
+        export.export_run(ExportOptions(run=name, data=mixed.parents[1], out=file)) == 0
+    )
     session = export.open_session(file.read_bytes())
     (answers,) = session.run(["probabilities"], {"mel": stored[0].astype(np.float32)})
     assert answers == pytest.approx(together, abs=2e-4)
@@ -143,19 +170,37 @@ def test_a_loop_of_ones_own_writes_a_run_of_tags(options):
 
 
 @pytest.mark.parametrize("model", ["linear", "texture"])
-def test_importance_is_the_sum_of_the_classes_log_probabilities_and_of_map(options, model):
+def test_importance_is_the_sum_of_the_classes_log_probabilities_and_of_map(
+    options, model
+):
     names = ["mel:0-7", "mel:8-15"]
-    given = {"dataset": options.dataset, "runs": options.runs, "model": model, "epochs": 2}
+    given = {
+        "dataset": options.dataset,
+        "runs": options.runs,
+        "model": model,
+        "epochs": 2,
+    }
     folder = measure_importance(ImportanceOptions(**given, features=" ".join(names)))
     folds = folder.clips["fold"].to_numpy()
     for subset in (["mel:0-7"], names):
-        trained = execute(options, model=model, epochs=2, grid="64x216", batch=32, features="+".join(subset))
+        trained = execute(
+            options,
+            model=model,
+            epochs=2,
+            grid="64x216",
+            batch=32,
+            features="+".join(subset),
+        )
         rows = trained.scored().set_index("clip_id").loc[folder.clips["clip_id"]]
         target = trained.numbers(rows["target"]) > 0
         probabilities = rows[trained.classes].to_numpy(np.float32)
         values = folder.values()[frozenset(subset)]
-        assert values == pytest.approx(tags.log_probabilities(target, probabilities).sum(axis=1), abs=1e-5)
-        known = tags.macro(tags.average_precision(target, tags.fold_ranks(probabilities, folds)))
+        assert values == pytest.approx(
+            tags.log_probabilities(target, probabilities).sum(axis=1), abs=1e-5
+        )
+        known = tags.macro(
+            tags.average_precision(target, tags.fold_ranks(probabilities, folds))
+        )
         parts = folder.values("correct")[frozenset(subset)]
         assert fold_weights(folds) @ parts == pytest.approx(known)
     assert "points of mAP" in importance.summary(folder)
@@ -169,8 +214,13 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
     with refused("explain counts correct clips"):
         explain_runs(ExplainOptions(run=str(finished.path)))
     with refused("REJECT withholds one class"):
-        Rejection.of(TrainedOptions(run=str(finished.path), reject="0.5"), bundle_of_run(finished).config)
+        Rejection.of(
+            TrainedOptions(run=str(finished.path), reject="0.5"),
+            bundle_of_run(finished).config,
+        )
     with refused("CLASSES chooses clips by their one class"):
         measure_importance(
-            ImportanceOptions(dataset=options.dataset, features="mel mel:0-3", classes="cat dog")
+            ImportanceOptions(
+                dataset=options.dataset, features="mel mel:0-3", classes="cat dog"
+            )
         )

@@ -1,4 +1,6 @@
-"""Timelines, detections and scores of recordings; windows and resampling block by block."""
+"""Timelines, detections and scores of recordings; windows and resampling block by
+block.
+"""
 
 import weakref
 from pathlib import Path
@@ -24,19 +26,28 @@ def record(file, *parts):
     soundfile.write(file, np.concatenate(parts), RATE)
 
 
-def test_writes_csv_labels_and_figure_and_scores_beside_the_best_possible(sounding, tmp_path, capsys):
+def test_writes_csv_labels_and_figure_and_scores_beside_the_best_possible(
+    sounding, tmp_path, capsys
+):
     for name in ("field.wav", "hill.wav"):
         record(tmp_path / "in" / name, *FIELD)
     (tmp_path / "in" / "bad.wav").write_bytes(b"nothing")
     (tmp_path / "field.txt").write_text("0\t3\thiss\n3\t6\ttone\n6.1\t6.2\tbat\n")
-    given = {"audio": tmp_path / "in", "tables": tmp_path / "field.txt", "reports": tmp_path}
+    given = {
+        "audio": tmp_path / "in",
+        "tables": tmp_path / "field.txt",
+        "reports": tmp_path,
+    }
     assert ask(sounding, hop=1.0, gate=-60.0, csv=True, **given) == 1
     file = tmp_path / "little" / "timelines" / "field"
     assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     rows = pd.read_csv(file.with_suffix(".csv"), keep_default_na=False)
     assert rows["start"].tolist() == [*range(8)]
     assert rows["predicted"].tolist() == ["hiss"] * 3 + ["tone"] * 3 + [""] * 2
-    labels = [line.split("\t")[:3] for line in file.with_suffix(".txt").read_text().splitlines()]
+    labels = [
+        line.split("\t")[:3]
+        for line in file.with_suffix(".txt").read_text().splitlines()
+    ]
     assert labels == [["0.000", "3.000", "hiss"], ["3.000", "6.000", "tone"]]
     out, err = capsys.readouterr()
     lines = out.splitlines()
@@ -47,7 +58,10 @@ def test_writes_csv_labels_and_figure_and_scores_beside_the_best_possible(soundi
     assert "recordings without a table, not scored: hill.wav" in err
     assert "labels that are no class of the model, not scored: bat" in err
     scores = pd.read_csv(tmp_path / "little" / "scores.csv", index_col="label")
-    best = scores.loc["hiss", ["event_recall", "false_alarms", "f1_iou", "best_f1_iou", "best_f1_collar"]]
+    best = scores.loc[
+        "hiss",
+        ["event_recall", "false_alarms", "f1_iou", "best_f1_iou", "best_f1_collar"],
+    ]
     assert best.tolist() == [1, 0, 1, 1, 1]
     with refused("TABLES .* give HOP"):
         ask(sounding, **given)
@@ -61,7 +75,9 @@ def test_detections_read_back_the_same_from_every_format(sounding, tmp_path):
     silence = np.zeros(RATE)
     for name, label in (("field.wav", "hiss"), ("deep/hill.wav", "tone")):
         record(tmp_path / "in" / name, silence, sound(label, 50, seconds=2), silence)
-    assert ask(sounding, audio=tmp_path / "in", hop=0.3, gate=-60.0, reports=tmp_path) == 0
+    assert (
+        ask(sounding, audio=tmp_path / "in", hop=0.3, gate=-60.0, reports=tmp_path) == 0
+    )
     folder = tmp_path / "little"
     written = pd.read_csv(folder / "detections.csv")
     assert list(written) == ["file", "start", "end", "class", "mean", "largest"]
@@ -72,37 +88,74 @@ def test_detections_read_back_the_same_from_every_format(sounding, tmp_path):
     for windows_of in (folder / "timelines").rglob("*.csv"):
         windows_of.unlink()  # no annotation tables
     recordings = {"field.wav": 4.0, "deep/hill.wav": 4.0}
-    for table in ("detections.csv", "detections.selections.txt", "detections.tsv", "timelines"):
-        assert read_events(folder / table, recordings).events.round(6).equals(found), table
+    for table in (
+        "detections.csv",
+        "detections.selections.txt",
+        "detections.tsv",
+        "timelines",
+    ):
+        assert read_events(folder / table, recordings).events.round(6).equals(found), (
+            table
+        )
     raven = pd.read_csv(folder / "detections.selections.txt", sep="\t")
-    assert (raven["Begin Time (s)"] - raven["File Offset (s)"]).isin([0.0, 4.0]).all()  # one sequence
+    # one sequence
+    assert (raven["Begin Time (s)"] - raven["File Offset (s)"]).isin([0.0, 4.0]).all()
 
 
 def test_thresholds_by_class_decide_instead_of_the_most_probable(sounding, tmp_path):
     record(tmp_path / "tone.wav", sound("tone", 50, seconds=2))
-    for threshold, labels in (("1", set()), ("0", set(sounding.classes)), ("1,hiss=0", {"hiss"})):
-        assert ask(sounding, audio=tmp_path, hop=0.5, threshold=threshold, reports=tmp_path) == 0
-        assert set(pd.read_csv(tmp_path / "little" / "detections.csv")["class"]) == labels
+    for threshold, labels in (
+        ("1", set()),
+        ("0", set(sounding.classes)),
+        ("1,hiss=0", {"hiss"}),
+    ):
+        assert (
+            ask(
+                sounding, audio=tmp_path, hop=0.5, threshold=threshold, reports=tmp_path
+            )
+            == 0
+        )
+        assert (
+            set(pd.read_csv(tmp_path / "little" / "detections.csv")["class"]) == labels
+        )
     for wrong in ("2", "tone=x", "tune=0.5"):
         with refused(r"did you mean 'tone'|expected a probability"):
             ask(sounding, audio=tmp_path, hop=0.5, threshold=wrong, reports=tmp_path)
 
 
-def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(short, tmp_path, capsys):
+def test_windows_are_as_long_as_the_median_clip_if_many_were_padded(
+    short, tmp_path, capsys
+):
     record(tmp_path / "tone.wav", sound("tone", 50, seconds=2))
     median = short.training.clip_seconds
     assert 0 < median < short.training.duration
     assert ask(short, audio=tmp_path / "tone.wav", hop=0.1, reports=tmp_path) == 0
-    assert f"windows of {median:g} s, the median of the training clips" in capsys.readouterr().err
+    assert (
+        f"windows of {median:g} s, the median of the training clips"
+        in capsys.readouterr().err
+    )
     rows = pd.read_csv(tmp_path / "little" / "timelines" / "tone.csv")
-    assert (rows["end"] - rows["start"]).tolist() == pytest.approx([median] * len(rows), abs=2e-3)
-    assert ask(short, audio=tmp_path / "tone.wav", hop=0.1, window=1.0, reports=tmp_path) == 0
+    assert (rows["end"] - rows["start"]).tolist() == pytest.approx(
+        [median] * len(rows), abs=2e-3
+    )
+    assert (
+        ask(short, audio=tmp_path / "tone.wav", hop=0.1, window=1.0, reports=tmp_path)
+        == 0
+    )
     assert "median" not in capsys.readouterr().err
 
 
 def test_each_file_has_a_place_of_its_own(tmp_path):
-    files = [Path("in/a.wav"), Path("in/deep/a.wav"), Path("in/b.wav"), Path("in/b.flac"), Path("in/c.1.ogg")]
-    places = [str(place.relative_to(tmp_path)) for place in output_paths(files, tmp_path)]
+    files = [
+        Path("in/a.wav"),
+        Path("in/deep/a.wav"),
+        Path("in/b.wav"),
+        Path("in/b.flac"),
+        Path("in/c.1.ogg"),
+    ]
+    places = [
+        str(place.relative_to(tmp_path)) for place in output_paths(files, tmp_path)
+    ]
     assert places == ["a", "deep/a", "b.wav", "b.flac", "c.1"]
 
 
@@ -116,8 +169,12 @@ def test_windows_are_those_of_the_whole_recording(length, hop):
     for number, (own, samples) in enumerate(found):
         assert np.array_equal(samples, y[number * hop : number * hop + 100])
         assert own == (number * hop / 10, (number * hop + 100) / 10)
-    assert np.array_equal(last, y[-100:]) and span == (max(0, length - 100) / 10, length / 10)
-    assert len(found) == max(0, -(-(length - 100) // hop))  # none but the last reaches the end
+    assert np.array_equal(last, y[-100:]) and span == (
+        max(0, length - 100) / 10,
+        length / 10,
+    )
+    # none but the last reaches the end
+    assert len(found) == max(0, -(-(length - 100) // hop))
 
 
 def test_a_long_recording_is_never_held_whole():

@@ -13,7 +13,12 @@ from commandline.errors import Failed
 from tests.train.little import change, load
 from train.compute import Compute
 from train.fold_data import draw_batches
-from train.optimisation import EarlyStopping, learning_rate, make_optimiser, smoothed_loss
+from train.optimisation import (
+    EarlyStopping,
+    learning_rate,
+    make_optimiser,
+    smoothed_loss,
+)
 from train.options import RunOptions
 from train.trainer import Trainer, curve_epochs
 
@@ -22,7 +27,9 @@ BAR = tqdm(disable=True)
 
 @pytest.fixture
 def fold(options):
-    """A fold of the little cache's vectors: 32 clips to train on, eight of each class."""
+    """A fold of the little cache's vectors: 32 clips to train on, eight of each
+    class.
+    """
     vectors = {"features": "embedding", "model": "mlp"}
     return lambda **changes: load(change(options, **vectors | changes), 1)
 
@@ -37,7 +44,9 @@ def test_an_epoch_sees_every_clip_once_in_even_batches(fold):
     assert sorted(np.concatenate(parts)) == data.train.tolist()
     assert sorted(map(len, parts)) == [6, 6, 6, 7, 7]  # none is tiny
     assert len(np.concatenate(draw_batches(fold(passes=3), epoch=1))) == 96
-    assert not np.array_equal(np.concatenate(parts), np.concatenate(draw_batches(data, epoch=2)))
+    assert not np.array_equal(
+        np.concatenate(parts), np.concatenate(draw_batches(data, epoch=2))
+    )
 
 
 @pytest.mark.parametrize("batch", [2, 3, 5, 7])
@@ -45,7 +54,9 @@ def test_an_epoch_sees_every_clip_once_in_even_batches(fold):
 def test_no_process_gets_a_single_clip(fold, batch, processes):
     data = fold(batch=batch)
     for clips in range(2 * processes, 20):
-        for wanted in draw_batches(dataclasses.replace(data, train=data.train[:clips]), 1, processes):
+        for wanted in draw_batches(
+            dataclasses.replace(data, train=data.train[:clips]), 1, processes
+        ):
             assert min(map(len, np.array_split(wanted, processes))) >= 2
 
 
@@ -60,23 +71,34 @@ def test_class_weights_do_not_move_the_minimum_of_the_loss():
 
 def test_balanced_sampling_draws_rare_classes_as_often_as_frequent_ones(fold):
     data = fold(balance="sample", passes=400)
-    data = dataclasses.replace(data, train=data.train[:13])  # four clips of each class, one of the last
+    # four clips of each class, one of the last
+    data = dataclasses.replace(data, train=data.train[:13])
     targets = data.plan.targets
     drawn = np.concatenate(draw_batches(data, epoch=1))
-    np.testing.assert_allclose(np.bincount(targets[drawn]) / len(drawn), 1 / 4, atol=0.03)
+    np.testing.assert_allclose(
+        np.bincount(targets[drawn]) / len(drawn), 1 / 4, atol=0.03
+    )
     weights = data.class_weights()
     assert weights[3] / weights[0] == pytest.approx(4)
     assert weights[targets[data.train]].mean() == pytest.approx(1)
 
 
 def test_decay_spares_norms_and_biases():
-    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3)
+    )
     decayed, spared = make_optimiser(network, RunOptions()).param_groups
-    assert [one.ndim for one in decayed["params"]] == [4, 2] and decayed["weight_decay"] == 0.05
-    assert [one.ndim for one in spared["params"]] == [1] * 4 and spared["weight_decay"] == 0
+    assert [one.ndim for one in decayed["params"]] == [4, 2] and decayed[
+        "weight_decay"
+    ] == 0.05
+    assert [one.ndim for one in spared["params"]] == [1] * 4 and spared[
+        "weight_decay"
+    ] == 0
 
 
-def test_weights_that_the_last_step_made_infinite_are_not_kept(fold, monkeypatch, tmp_path):
+def test_weights_that_the_last_step_made_infinite_are_not_kept(
+    fold, monkeypatch, tmp_path
+):
     trainer = make_trainer(fold(batch=32))  # one step, whose loss is finite
     weight = next(trainer.network.parameters())
     monkeypatch.setattr(trainer.average, "update", lambda: weight.data.fill_(math.inf))
@@ -98,12 +120,15 @@ def test_an_absurd_loss_ends_the_epoch(fold, bad):
     [
         ({"epochs": 9, "curve": 2}, 100, {5, 9}),
         ({"epochs": 10, "curve": 0}, 100, set()),
-        ({"epochs": 5, "passes": 2}, 200, {1, 2, 3, 4, 5}),  # 3 * 4000 / 10 / 200 = 6 times
+        # 3 * 4000 / 10 / 200 = 6 times
+        ({"epochs": 5, "passes": 2}, 200, {1, 2, 3, 4, 5}),
         ({"epochs": 10, "tta": 4}, 100, {4, 7, 10}),
         ({"epochs": 10}, 4000, set()),
     ],
 )
-def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(given, tested, scored):
+def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(
+    given, tested, scored
+):
     assert curve_epochs(RunOptions(**given), trained=400, tested=tested) == scored
 
 
@@ -113,17 +138,29 @@ def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(gi
         ("cosine", 1, 0.5, 0),
         ("step", 1, 0.1, 0.01),
         ("constant", 1, 1, 1),
-        ("onecycle", 1 / 25, 0.811745, 1 / 250_000),  # defaults of torch.optim.lr_scheduler.OneCycleLR
+        # defaults of torch.optim.lr_scheduler.OneCycleLR
+        ("onecycle", 1 / 25, 0.811745, 1 / 250_000),
     ],
 )
 def test_schedules_by_known_values(name, start, middle, end):
     options = RunOptions(schedule=name, lr=1.0, epochs=1)
-    assert [learning_rate(options, 101, step) for step in (0, 50, 100)] == pytest.approx([start, middle, end])
+    assert [
+        learning_rate(options, 101, step) for step in (0, 50, 100)
+    ] == pytest.approx([start, middle, end])
 
 
 def test_early_stopping_keeps_the_first_of_equals_lowers_on_plateaus_and_ends():
     stopping = EarlyStopping("val_loss", patience=6, on_plateau=True)
-    states = [(stopping.update(loss), stopping.lowered, stopping.stop) for loss in (2.0, 2.0, *[1.0] * 7)]
+    states = [
+        (stopping.update(loss), stopping.lowered, stopping.stop)
+        for loss in (2.0, 2.0, *[1.0] * 7)
+    ]
     assert states[:3] == [(better, 0, False) for better in (True, False, True)]
-    assert states[3:] == [(False, times, False) for times in (0, 1, 1, 2, 2)] + [(False, 3, True)]
-    assert [*map(EarlyStopping("val_f1", 0, False).update, (0.4, 0.5, 0.45))] == [True, True, False]
+    assert states[3:] == [(False, times, False) for times in (0, 1, 1, 2, 2)] + [
+        (False, 3, True)
+    ]
+    assert [*map(EarlyStopping("val_f1", 0, False).update, (0.4, 0.5, 0.45))] == [
+        True,
+        True,
+        False,
+    ]

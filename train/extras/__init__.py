@@ -1,4 +1,5 @@
-"""Capabilities that few users need: EXTRAS names each module, which is imported only on request.
+"""Capabilities that few users need: EXTRAS names each module, which is imported only on
+request.
 
 Deleting a file here removes its capability and nothing else.
 """

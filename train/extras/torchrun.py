@@ -1,7 +1,9 @@
-"""Training by several processes: under torchrun they share each batch, on several DEVICEs the folds.
+"""Training by several processes: under torchrun they share each batch, on several
+DEVICEs the folds.
 
-Under torchrun, DistributedDataParallel averages the gradients; batch norm normalises each process's part by
-itself. The first process makes choices, scores and writes the run; the others write to a temporary folder.
+Under torchrun, DistributedDataParallel averages the gradients; batch norm normalises
+each process's part by itself. The first process makes choices, scores and writes the
+run; the others write to a temporary folder.
 """
 
 import atexit
@@ -44,11 +46,17 @@ def gather(value: Value) -> list[Value]:
 
 
 class SharedTrainer(Trainer):
-    """One process of several: it trains on its part of each batch; the first process chooses and scores."""
+    """One process of several: it trains on its part of each batch; the first process
+    chooses and scores.
+    """
 
     @classmethod
-    def prepare(cls, network: nn.Module, data: FoldData, device: str) -> tuple[Compute, nn.Module]:
-        """The first process chooses how to compute; the others read its choice from its run.json."""
+    def prepare(
+        cls, network: nn.Module, data: FoldData, device: str
+    ) -> tuple[Compute, nn.Module]:
+        """The first process chooses how to compute; the others read its choice from its
+        run.json.
+        """
         config = data.plan.path / "run.json"
         first = dist.get_rank() == 0
         chosen = super().prepare(network, data, device) if first else None
@@ -60,21 +68,32 @@ class SharedTrainer(Trainer):
         return compute, DistributedDataParallel(forward)
 
     @classmethod
-    def draw(cls, data: FoldData, epoch: int) -> tuple[list[Positions], torch.Generator]:
+    def draw(
+        cls, data: FoldData, epoch: int
+    ) -> tuple[list[Positions], torch.Generator]:
         """This process's part of each batch; parts differ by at most one clip."""
         rank, size = dist.get_rank(), dist.get_world_size()
-        batches = [np.array_split(batch, size)[rank] for batch in draw_batches(data, epoch, size)]
-        return batches, seeded(data.source.device, data.plan.options.seed, data.fold, epoch, rank)
+        batches = [
+            np.array_split(batch, size)[rank]
+            for batch in draw_batches(data, epoch, size)
+        ]
+        return batches, seeded(
+            data.source.device, data.plan.options.seed, data.fold, epoch, rank
+        )
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
         row = super().train_epoch(bar)
         rows = gather(row)
         scores = [name for name in row if name.startswith("train_")]
-        return row | {name: float(np.mean([part[name] for part in rows])) for name in scores}
+        return row | {
+            name: float(np.mean([part[name] for part in rows])) for name in scores
+        }
 
     def predict(self, clips: Positions, *, exact: bool = False) -> NDArray[np.float32]:
         first = dist.get_rank() == 0
-        answers, *_ = gather(super().predict(clips, exact=exact) if first else np.empty(0, np.float32))
+        answers, *_ = gather(
+            super().predict(clips, exact=exact) if first else np.empty(0, np.float32)
+        )
         return answers
 
 
@@ -89,26 +108,39 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
     if dist.get_rank() == 0:
         train_run(plan, folds, device, SharedTrainer)
     elif plan.model.kind.in_steps:
-        with tempfile.TemporaryDirectory() as place, Path(os.devnull).open("w") as nowhere:
+        with (
+            tempfile.TemporaryDirectory() as place,
+            Path(os.devnull).open("w") as nowhere,
+        ):
             scratch = Path(place) / plan.dataset / plan.path.name
             for file in plan.path.glob("fold*/*.pt"):  # the folds' progress
                 target = scratch / file.relative_to(plan.path)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(file.read_bytes())
             identity = replace(plan.identity, path=scratch)
-            copy = replace(plan, identity=identity, options=replace(plan.options, tracker=""))
+            copy = replace(
+                plan, identity=identity, options=replace(plan.options, tracker="")
+            )
             with contextlib.redirect_stderr(nowhere):
                 train_run(copy, folds, device, SharedTrainer)
     dist.barrier()  # a process that left earlier would abort the others
 
 
 def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
-    """Train the folds of one run on several devices, with one process for each device that gets a fold."""
+    """Train the folds of one run on several devices, with one process for each device
+    that gets a fold.
+    """
     jobs = []
     devices = options.device.split()
     for first, device in enumerate(devices[: len(folds)]):
         share = folds[first :: len(devices)]
-        command = [sys.executable, "-m", "train", "run", *child_words(options, share, device)]
+        command = [
+            sys.executable,
+            "-m",
+            "train",
+            "run",
+            *child_words(options, share, device),
+        ]
         jobs.append((share, subprocess.Popen(command, stdout=subprocess.DEVNULL)))
     try:
         failed = [str(fold) for share, job in jobs if job.wait() for fold in share]
@@ -120,6 +152,8 @@ def train_side_by_side(options: RunOptions, folds: Sequence[int]) -> None:
 
 
 def child_words(options: RunOptions, folds: Sequence[int], device: str) -> list[str]:
-    """NAME=value of every option, also of defaults, which RECIPE would replace otherwise."""
+    """NAME=value of every option, also of defaults, which RECIPE would replace
+    otherwise.
+    """
     given = vars(options) | {"folds": " ".join(map(str, folds)), "device": device}
     return [f"{name.upper()}={value}" for name, value in given.items()]

@@ -1,8 +1,9 @@
-"""Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases, each optional.
+"""Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases,
+each optional.
 
-A tracker follows one fold: `epoch` is called with each row of history.csv, `finish` once at the end. Nothing
-is read back from a tracker. A new tracker is a class under `TRACKERS.register` that imports its package when
-it is opened.
+A tracker follows one fold: `epoch` is called with each row of history.csv, `finish`
+once at the end. Nothing is read back from a tracker. A new tracker is a class under
+`TRACKERS.register` that imports its package when it is opened.
 """
 
 import importlib.util
@@ -36,7 +37,9 @@ class Fold(NamedTuple):
 
 
 class Tracker(Protocol):
-    """A tracker of one fold, with its own files in a folder; it needs the installed `package`."""
+    """A tracker of one fold, with its own files in a folder; it needs the installed
+    `package`.
+    """
 
     package: ClassVar[str]
 
@@ -46,7 +49,9 @@ class Tracker(Protocol):
         """Record one row of history.csv, without its empty columns."""
 
     def finish(self, complete: bool) -> None:
-        """Write everything and print where it is; `complete` says whether the fold has its predictions."""
+        """Write everything and print where it is; `complete` says whether the fold has
+        its predictions.
+        """
 
 
 TRACKERS: Registry[type[Tracker]] = Registry("tracker")
@@ -64,14 +69,18 @@ class TensorBoard(Tracker):
         self.fold, self.folder = fold, folder
         # `purge_step` drops what a killed run wrote after its last saved epoch
         purge = fold.epochs_done + 1 if fold.epochs_done else None
-        self.writer = SummaryWriter(str(folder / f"fold{fold.number}"), purge_step=purge)
+        self.writer = SummaryWriter(
+            str(folder / f"fold{fold.number}"), purge_step=purge
+        )
         text = json.dumps(to_json(fold.run.config), indent=2, ensure_ascii=False)
-        self.writer.add_text("run.json", textwrap.indent(text, "    "))  # indented: code in Markdown
+        # indented: code in Markdown
+        self.writer.add_text("run.json", textwrap.indent(text, "    "))
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             part, _, metric = name.partition("_")
-            tag = f"{metric}/{part}" if metric else name  # train, val and test in one chart
+            # train, val and test in one chart
+            tag = f"{metric}/{part}" if metric else name
             self.writer.add_scalar(tag, value, number)
 
     def finish(self, complete: bool) -> None:
@@ -84,7 +93,8 @@ class TensorBoard(Tracker):
 
 @TRACKERS.register("wandb")
 class WeightsAndBiases(Tracker):
-    """A W&B run for each fold, a group for each feature set; offline by default if there is no API key.
+    """A W&B run for each fold, a group for each feature set; offline by default if
+    there is no API key.
 
     The id comes from the run's hash, so that a continued fold is the same W&B run.
     """
@@ -94,9 +104,12 @@ class WeightsAndBiases(Tracker):
     def __init__(self, fold: Fold, folder: Path) -> None:
         import wandb
 
-        folder.mkdir(parents=True, exist_ok=True)  # else wandb would take another folder, silently
-        known = wandb.login(prompt=False, verify=False)  # a prompt would wait for an answer for ever
-        mode = os.environ.get("WANDB_MODE", "online" if known else "offline")  # wandb's own switch wins
+        # else wandb would take another folder, silently
+        folder.mkdir(parents=True, exist_ok=True)
+        # a prompt would wait for an answer for ever
+        known = wandb.login(prompt=False, verify=False)
+        # wandb's own switch wins
+        mode = os.environ.get("WANDB_MODE", "online" if known else "offline")
         self.fold = fold
         config = fold.run.training
         self.run = wandb.init(
@@ -123,24 +136,37 @@ class WeightsAndBiases(Tracker):
         if complete:
             self.run.summary.update(self.fold.scores())
         if complete and not trained.tags:
-            probabilities, targets = trained.answers(self.fold.number, trained.scored_split)
+            probabilities, targets = trained.answers(
+                self.fold.number, trained.scored_split
+            )
             predicted = probabilities.argmax(1).tolist()
             chart = wandb.plot.confusion_matrix(
                 y_true=targets.tolist(), preds=predicted, class_names=trained.classes
             )
             self.run.log({"confusion": chart})
-        place = f"wandb sync {Path(self.run.dir).parent}" if self.run.offline else self.run.url
+        place = (
+            f"wandb sync {Path(self.run.dir).parent}"
+            if self.run.offline
+            else self.run.url
+        )
         self.run.finish(exit_code=0 if complete else 1)
         print(place)
 
 
 def check_trackers(wanted: str) -> None:
-    """RequestError if a tracker named in `wanted` is unknown or its package is missing."""
+    """RequestError if a tracker named in `wanted` is unknown or its package is
+    missing.
+    """
     for name in wanted.split():
         if importlib.util.find_spec(TRACKERS[name].package) is None:
-            raise RequestError(f"TRACKER={name} needs its package: pip install {TRACKERS[name].package}")
+            raise RequestError(
+                f"TRACKER={name} needs its package: pip install"
+                f" {TRACKERS[name].package}"
+            )
 
 
 def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
-    """The named trackers, opened for a fold: `follow("tensorboard wandb", Fold(run, 1), folder)`."""
+    """The named trackers, opened for a fold: `follow("tensorboard wandb", Fold(run, 1),
+    folder)`.
+    """
     return [TRACKERS[name](fold, folder) for name in wanted.split()]

@@ -1,7 +1,8 @@
 """Architectures by name: `resnet18`, `cnn8@width=16`, `resnet18+texture@weight=0.6`.
 
-`a+b` is the ensemble of two image models; `weight`, an option of the second, is its weight in the mean of
-their logits. torch is imported when a network is built, or a name is not in the catalogue.
+`a+b` is the ensemble of two image models; `weight`, an option of the second, is its
+weight in the mean of their logits. torch is imported when a network is built, or a name
+is not in the catalogue.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def all_models() -> Registry[Model]:
 class Architecture:
     """One model with its options, or an ensemble of two."""
 
-    members: tuple[tuple[Model, Given], ...]  # one or two, with the options that were given
+    # one or two, with the options that were given
+    members: tuple[tuple[Model, Given], ...]
     weight: float | None = None  # weight of the second member's logits in the mean
 
     @property
@@ -47,18 +49,28 @@ class Architecture:
 
     @property
     def name(self) -> str:
-        """The shortest name, for folders, tables and messages: options at their defaults are left out."""
-        return self._name(with_weight=self.weight != self.members[-1][0].ensemble_weight)
+        """The shortest name, for folders, tables and messages: options at their
+        defaults are left out.
+        """
+        return self._name(
+            with_weight=self.weight != self.members[-1][0].ensemble_weight
+        )
 
     @property
     def resolved(self) -> str:
-        """The name with the ensemble's weight, even the default one: for run.json and the hash."""
+        """The name with the ensemble's weight, even the default one: for run.json and
+        the hash.
+        """
         return self._name(with_weight=True)
 
     def _name(self, with_weight: bool) -> str:
         texts: list[str] = []
         for entry, options in self.members:
-            given = {key: value for key, value in options.items() if value != entry.options[key]}
+            given = {
+                key: value
+                for key, value in options.items()
+                if value != entry.options[key]
+            }
             if with_weight and self.weight is not None and len(texts) == 1:
                 given["weight"] = self.weight
             stated = ",".join(f"{key}={value:.12g}" for key, value in given.items())
@@ -67,7 +79,9 @@ class Architecture:
 
     @property
     def member_names(self) -> list[str]:
-        """The names of an ensemble's members; the second of two equal ones is numbered."""
+        """The names of an ensemble's members; the second of two equal ones is
+        numbered.
+        """
         if self.weight is None:
             return []
         first, second = (Architecture((member,)).name for member in self.members)
@@ -76,7 +90,9 @@ class Architecture:
     @property
     def augment(self) -> str:
         """The augmentations of AUGMENT=auto."""
-        return (self.members[0][0].augment if self.weight is None else "") or self.kind.augment
+        return (
+            self.members[0][0].augment if self.weight is None else ""
+        ) or self.kind.augment
 
     @property
     def reads_padding(self) -> bool:
@@ -87,7 +103,9 @@ class Architecture:
     @property
     def reads_all_values(self) -> bool:
         """Whether a channel whose columns are not time enters with all its values."""
-        return self.kind.summarised or any(entry.reads_all_values for entry, _ in self.members)
+        return self.kind.summarised or any(
+            entry.reads_all_values for entry, _ in self.members
+        )
 
     @property
     def summary(self) -> str:
@@ -103,27 +121,43 @@ class Architecture:
     ) -> nn.Module:
         """The network on the CPU, in training mode; `untimed` as in `InputSpec`.
 
-        `generator` draws the weights of convolutions (He et al. 2015, for ReLU) and linear layers (as torch
-        does by default), and biases are 0; without one torch draws all of them.
+        `generator` draws the weights of convolutions (He et al. 2015, for ReLU) and
+        linear layers (as torch does by default), and biases are 0; without one torch
+        draws all of them.
         """
         from torch import nn
 
         from train.models.ensemble import Ensemble
 
         networks = [
-            entry.builder(channels, classes, shape, *([untimed] if entry.reads_all_values else []), **options)
+            entry.builder(
+                channels,
+                classes,
+                shape,
+                *([untimed] if entry.reads_all_values else []),
+                **options,
+            )
             for entry, options in self.members
         ]
-        network = networks[0] if self.weight is None else Ensemble(networks[0], networks[1], self.weight)
+        network = (
+            networks[0]
+            if self.weight is None
+            else Ensemble(networks[0], networks[1], self.weight)
+        )
         if generator is None:
             return network
         for layer in network.modules():
             if isinstance(layer, nn.Conv1d | nn.Conv2d):
                 nn.init.kaiming_normal_(
-                    layer.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                    layer.weight,
+                    mode="fan_out",
+                    nonlinearity="relu",
+                    generator=generator,
                 )
             elif isinstance(layer, nn.Linear):
-                nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+                nn.init.kaiming_uniform_(
+                    layer.weight, a=math.sqrt(5), generator=generator
+                )
             else:
                 continue
             if layer.bias is not None:
@@ -131,10 +165,16 @@ class Architecture:
         return network
 
     def unfit(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
-        """The error for a network that could not be built or run: input, reason, remedy."""
+        """The error for a network that could not be built or run: input, reason,
+        remedy.
+        """
         reason = str(error).splitlines()[0]
         size = "x".join(map(str, shape))
-        remedy = "a larger GRID" if self.kind.resized else "longer clips (DURATION, SAMPLE_RATE)"
+        remedy = (
+            "a larger GRID"
+            if self.kind.resized
+            else "longer clips (DURATION, SAMPLE_RATE)"
+        )
         if "memory" in reason:
             remedy = "a smaller MODEL"
         return RequestError(f"{self.name} cannot take {size} ({reason}): give {remedy}")
@@ -151,7 +191,8 @@ def resolve(text: str) -> Architecture:
     members: list[tuple[Model, Given]] = []
     for part in text.split("+"):
         name, _, options = part.partition("@")
-        entry = MODELS[name] if name in MODELS else all_models()[name]  # its module may not be imported yet
+        # its module may not be imported yet
+        entry = MODELS[name] if name in MODELS else all_models()[name]
         allowed = entry.options | ({"weight": entry.ensemble_weight} if members else {})
         given: Given = {}
         for word in filter(None, options.split(",")):
@@ -165,17 +206,24 @@ def resolve(text: str) -> Architecture:
             except ValueError:
                 given[key] = math.nan
             if not least <= given[key] <= most:
-                expected = f"{least:g} to {most:g}" if key in entry.bounds else f"a positive {kind.__name__}"
+                expected = (
+                    f"{least:g} to {most:g}"
+                    if key in entry.bounds
+                    else f"a positive {kind.__name__}"
+                )
                 raise RequestError(f"{name}@{key}={value!r}: expected {expected}")
         members.append((entry, given))
     if len(members) == 1:
         return Architecture(tuple(members))
     if len(members) > 2:
-        raise RequestError(f"MODEL={text}: an ensemble has two members, as in resnet18+texture")
+        raise RequestError(
+            f"MODEL={text}: an ensemble has two members, as in resnet18+texture"
+        )
     for entry, _ in members:
         if entry.kind != "image":
             raise RequestError(
-                f"MODEL={text}: an ensemble joins models that take images, {entry.name} does not"
+                f"MODEL={text}: an ensemble joins models that take images, {entry.name}"
+                " does not"
             )
     second, given = members[1]
     weight = given.pop("weight", second.ensemble_weight)

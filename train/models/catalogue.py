@@ -1,10 +1,12 @@
 """Every model of the project: its name, its kind of input, its options.
 
-Networks stand in the modules beside this one. A builder imports its network only when it is called, so that a
-run is planned, or a finished one found, without waiting for torch.
+Networks stand in the modules beside this one. A builder imports its network only when
+it is called, so that a run is planned, or a finished one found, without waiting for
+torch.
 
-A builder takes the number of channels, the number of classes and the (rows, frames) of the input. If it has
-a fourth parameter, `untimed`, it gets `InputSpec.untimed`: the channels whose columns are not time.
+A builder takes the number of channels, the number of classes and the (rows, frames) of
+the input. If it has a fourth parameter, `untimed`, it gets `InputSpec.untimed`: the
+channels whose columns are not time.
 """
 
 from __future__ import annotations
@@ -70,12 +72,20 @@ def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
     return strided(channels, classes, shape, width)
 
 
-# docs/explanation/accuracy.md explains the weight. Shift changes no statistic, and gain did not help.
+# docs/explanation/accuracy.md explains the weight. Shift changes no statistic, and gain
+# did not help.
 @model(kind="image", ensemble_weight=0.67, augment="none", reads_padding=True)
 def texture(
-    channels: int, classes: int, shape: Shape, untimed: Untimed = (), *, width: int = 256
+    channels: int,
+    classes: int,
+    shape: Shape,
+    untimed: Untimed = (),
+    *,
+    width: int = 256,
 ) -> nn.Module:
-    """A small network on texture statistics (mean, deviation, modulation spectrum): seconds a fold."""
+    """A small network on texture statistics (mean, deviation, modulation spectrum):
+    seconds a fold.
+    """
     from train.models.texture import TextureNet
 
     return TextureNet(channels, classes, shape[1], width, untimed)
@@ -83,7 +93,12 @@ def texture(
 
 @model(kind="wave", bounds=DROPOUT)
 def aclnet(
-    channels: int, classes: int, shape: Shape, *, width: float = 1.0, dropout: float = 0.2
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    width: float = 1.0,
+    dropout: float = 0.2,
 ) -> nn.Module:
     """A learned filter bank, then a VGG-like network on its output."""
     from train.models.wave import AclNet
@@ -108,8 +123,11 @@ def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
 
 
 @model(kind="vector", bounds=DROPOUT)
-def mlp(channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5) -> nn.Module:
-    """A multilayer perceptron on vectors; other features enter by mean and deviation of each row.
+def mlp(
+    channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5
+) -> nn.Module:
+    """A multilayer perceptron on vectors; other features enter by mean and deviation of
+    each row.
 
     A channel whose columns are not time enters with all its values.
     channels: how many numbers a clip has; shape is (1, 1).
@@ -121,12 +139,13 @@ def mlp(channels: int, classes: int, shape: Shape, *, width: int = 256, dropout:
 
 @model(kind="linear")
 def linear(channels: int, classes: int, shape: Shape, *, C: float = 0.1) -> nn.Module:
-    """Logistic regression on the mean and deviation of each row; the smaller C, the smaller its weights.
+    """Logistic regression on the mean and deviation of each row; the smaller C, the
+    smaller its weights.
 
-    C: one over the strength of the L2 penalty, as in scikit-learn. 0.1 had the lowest loss among 0.0003 to 1
-    for mel and mel+mfcc+chroma, 0.3 for mfcc+chroma (ESC-10, folds 2 to 5, each held out in turn).
-    A channel whose columns are not time enters with all its values.
-    channels: how many numbers a clip has; shape is (1, 1).
+    C: one over the strength of the L2 penalty, as in scikit-learn. 0.1 had the lowest
+    loss among 0.0003 to 1 for mel and mel+mfcc+chroma, 0.3 for mfcc+chroma (ESC-10,
+    folds 2 to 5, each held out in turn). A channel whose columns are not time enters
+    with all its values. channels: how many numbers a clip has; shape is (1, 1).
     """
     from train.models.linear import LinearNet
 

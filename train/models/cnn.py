@@ -1,6 +1,8 @@
-"""Two plain convolutional networks, the baselines of many papers on environmental sounds.
+"""Two plain convolutional networks, the baselines of many papers on environmental
+sounds.
 
-catalogue.py registers both; it imports this module, and with it torch, only when a network is built.
+catalogue.py registers both; it imports this module, and with it torch, only when a
+network is built.
 """
 
 from collections import OrderedDict
@@ -8,7 +10,9 @@ from collections import OrderedDict
 from torch import nn
 
 
-def convolution(inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
+def convolution(
+    inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)
+) -> nn.Sequential:
     """3x3 convolution, batch norm, ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
@@ -40,16 +44,21 @@ def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
     return plain(layers, widths[-1], classes)
 
 
-def strided(channels: int, classes: int, shape: tuple[int, int], width: int) -> nn.Sequential:
+def strided(
+    channels: int, classes: int, shape: tuple[int, int], width: int
+) -> nn.Sequential:
     """Eight strided convolutions.
 
-    Spectra are longer than they are high: each layer halves the time, every other layer the frequency, which
-    leaves 8x2 of 128x431. An axis that is no longer than the stride is not halved: most of the kernel would
-    see padding, and oneDNN's bf16 kernels are wrong there (docs/explanation/onednn-bf16.md).
+    Spectra are longer than they are high: each layer halves the time, every other layer
+    the frequency, which leaves 8x2 of 128x431. An axis that is no longer than the
+    stride is not halved: most of the kernel would see padding, and oneDNN's bf16
+    kernels are wrong there (docs/explanation/onednn-bf16.md).
     """
     widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
     layers: list[nn.Module] = []
-    for inputs, outputs, steps in zip([channels, *widths], widths, [(2, 2), (1, 2)] * 4):
+    for inputs, outputs, steps in zip(
+        [channels, *widths], widths, [(2, 2), (1, 2)] * 4
+    ):
         down, along = (step if size > step else 1 for size, step in zip(shape, steps))
         shape = -(-shape[0] // down), -(-shape[1] // along)
         layers.append(convolution(inputs, outputs, (down, along)))

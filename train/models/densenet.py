@@ -1,4 +1,6 @@
-"""DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) with the module names of torchvision."""
+"""DenseNet-BC (Huang et al. 2017, arXiv:1608.06993) with the module names of
+torchvision.
+"""
 
 import torch
 from torch import nn
@@ -11,13 +13,16 @@ BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels
 
 
 class DenseBlock(nn.Module):
-    """`depth` layers, each of which sees the outputs of all before it: inputs + depth * GROWTH channels."""
+    """`depth` layers, each of which sees the outputs of all before it: inputs + depth *
+    GROWTH channels.
+    """
 
     def __init__(self, inputs: int, depth: int) -> None:
         super().__init__()
         for i in range(depth):
             before = inputs + i * GROWTH
-            layer = named(  # (B, before, H, W) to the channels that it adds, (B, GROWTH, H, W)
+            # (B, before, H, W) to the channels that it adds, (B, GROWTH, H, W)
+            layer = named(
                 norm1=nn.BatchNorm2d(before),
                 relu1=nn.ReLU(inplace=True),
                 conv1=nn.Conv2d(before, BOTTLENECK * GROWTH, 1, bias=False),

@@ -5,10 +5,12 @@ from torch import nn
 
 
 class Ensemble(nn.Module):
-    """Two networks on the same input; the answer (B, K) is the weighted mean of their logits.
+    """Two networks on the same input; the answer (B, K) is the weighted mean of their
+    logits.
 
-    In training it returns the logits of both, (B, 2, K), so that each has a loss of its own. Under a common
-    loss a member that soon fits the training clips would leave the other nothing to learn.
+    In training it returns the logits of both, (B, 2, K), so that each has a loss of its
+    own. Under a common loss a member that soon fits the training clips would leave the
+    other nothing to learn.
     """
 
     def __init__(self, first: nn.Module, second: nn.Module, weight: float) -> None:

@@ -1,7 +1,9 @@
-"""A small network for vectors, such as embeddings of a pretrained network: two linear layers and dropout.
+"""A small network for vectors, such as embeddings of a pretrained network: two linear
+layers and dropout.
 
-Its input (B, D, 1, 1) is that of the kind `vector` in train/network_input.py: a feature of several frames
-enters by the numbers of `over_columns`, so that `mel+embedding` is one input.
+Its input (B, D, 1, 1) is that of the kind `vector` in train/network_input.py: a feature
+of several frames enters by the numbers of `over_columns`, so that `mel+embedding` is
+one input.
 """
 
 import torch
@@ -9,10 +11,16 @@ from torch import nn
 
 
 class VectorNet(nn.Module):
-    """Standardise, one hidden layer, one linear layer: (B, D, 1, 1) to logits (B, classes)."""
+    """Standardise, one hidden layer, one linear layer: (B, D, 1, 1) to logits (B,
+    classes).
+    """
 
-    def __init__(self, dimensions: int, classes: int, width: int, dropouts: tuple[float, float]) -> None:
-        """`dropouts`: probabilities before the hidden layer and before the last layer."""
+    def __init__(
+        self, dimensions: int, classes: int, width: int, dropouts: tuple[float, float]
+    ) -> None:
+        """`dropouts`: probabilities before the hidden layer and before the last
+        layer.
+        """
         super().__init__()
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
         self.hidden = nn.Sequential(

@@ -1,7 +1,7 @@
 """The registry of models: a model is one decorated function.
 
-The project's models stand in catalogue.py, your own in a further module of this folder. Nothing here imports
-torch: a run is planned without it.
+The project's models stand in catalogue.py, your own in a further module of this folder.
+Nothing here imports torch: a run is planned without it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from commandline.registry import Registry
+from commandline.registry import Registry, first_sentence
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +24,9 @@ MODELS: Registry[Model] = Registry("model")
 
 @dataclass(frozen=True)
 class Model:
-    """One entry: `builder(channels, classes, shape, **options)` makes the network; `model` has the fields."""
+    """One entry: `builder(channels, classes, shape, **options)` makes the network;
+    `model` has the fields.
+    """
 
     name: str
     kind: str  # input kind, see train/network_input.py
@@ -36,12 +38,14 @@ class Model:
 
     @property
     def summary(self) -> str:
-        """The first line of the builder's docstring, if it has one."""
-        return (inspect.getdoc(self.builder) or "").partition("\n")[0]
+        """The first sentence of the builder's docstring, if it has one."""
+        return first_sentence(self.builder)
 
     @property
     def reads_all_values(self) -> bool:
-        """Whether channels whose columns are not time enter it with all their values."""
+        """Whether channels whose columns are not time enter it with all their
+        values.
+        """
         return "untimed" in inspect.signature(self.builder).parameters
 
     @property
@@ -56,9 +60,14 @@ def model(kind: str, **traits: Any) -> Callable[[Builder], Builder]:
 
     kind             its kind of input, see train/network_input.py
     ensemble_weight  its default weight as the second member of an ensemble
-    augment          meaning of AUGMENT=auto for this model alone; empty for that of its kind
-    reads_padding    whether the model reads from padding how long a clip is (docs/howto/short-clips.md);
+    augment          meaning of AUGMENT=auto for this model alone; empty for that of its
+                     kind
+    reads_padding    whether the model reads from padding how long a clip is
+                     (docs/howto/short-clips.md);
                      PADDING=auto then keeps padding
-    bounds           least and greatest value by option; other options take any positive value
+    bounds           least and greatest value by option; other options take any positive
+                     value
     """
-    return MODELS.register(entry=lambda builder: Model(builder.__name__, kind, builder, **traits))
+    return MODELS.register(
+        entry=lambda builder: Model(builder.__name__, kind, builder, **traits)
+    )

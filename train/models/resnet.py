@@ -24,7 +24,9 @@ class Residual(nn.Sequential):
 
 
 def basic_block(inputs: int, width: int, stride: int) -> Residual:
-    """Two 3x3 convolutions and a shortcut: (B, inputs, H, W) to (B, width, H / stride, W / stride)."""
+    """Two 3x3 convolutions and a shortcut: (B, inputs, H, W) to (B, width, H / stride,
+    W / stride).
+    """
     return Residual(
         OrderedDict(
             conv1=nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False),
@@ -61,14 +63,23 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     """1x1 convolution and batch norm if the shape changes, else the identity."""
     if stride == 1 and inputs == outputs:
         return nn.Sequential()
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
+    )
 
 
 class ResNet(nn.Module):
-    """Four layers of blocks, each half as large and twice as wide as the one before it, then the mean."""
+    """Four layers of blocks, each half as large and twice as wide as the one before it,
+    then the mean.
+    """
 
     def __init__(
-        self, block: Block, expansion: int, depths: tuple[int, int, int, int], channels: int, classes: int
+        self,
+        block: Block,
+        expansion: int,
+        depths: tuple[int, int, int, int],
+        channels: int,
+        classes: int,
     ) -> None:
         """A block gives `expansion` times as many channels as it is wide."""
 
@@ -89,7 +100,9 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(512 * expansion, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Published is ReLU, then pooling. This order gives the same bits with a quarter of the ReLU's work.
+        # Published is ReLU, then pooling. This order gives the same bits with a quarter
+        # of the ReLU's work.
         x = self.relu(self.maxpool(self.bn1(self.conv1(x))))  # (B, 64, H / 4, W / 4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 512 * expansion, H / 32, W / 32)
+        # (B, 512 * expansion, H / 32, W / 32)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))

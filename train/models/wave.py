@@ -1,4 +1,6 @@
-"""Networks on the waveform itself: (B, C, 1, samples), any number of waveform channels C."""
+"""Networks on the waveform itself: (B, C, 1, samples), any number of waveform channels
+C.
+"""
 
 from contextlib import nullcontext
 from itertools import pairwise
@@ -9,7 +11,9 @@ from torch import nn
 from train.models.cnn import convolution
 
 
-def convolution1d(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def convolution1d(
+    inputs: int, outputs: int, kernel: int, stride: int = 1
+) -> nn.Sequential:
     """Convolution over time, batch norm, ReLU."""
     return nn.Sequential(
         nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
@@ -19,24 +23,32 @@ def convolution1d(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn
 
 
 class AclNet(nn.Module):
-    """AclNet (Huang and Alvarado Leanos 2018, arXiv:1811.06669) with standard convolutions.
+    """AclNet (Huang and Alvarado Leanos 2018, arXiv:1811.06669) with standard
+    convolutions.
 
-    The front end learns 64 filters and pools them to one frame each 160 samples. Its output is an image of 64
-    rows, the input of a VGG-like network of ten convolutions, `width` times as wide as the paper's.
+    The front end learns 64 filters and pools them to one frame each 160 samples. Its
+    output is an image of 64 rows, the input of a VGG-like network of ten convolutions,
+    `width` times as wide as the paper's.
     """
 
-    def __init__(self, channels: int, classes: int, width: float, dropout: float) -> None:
+    def __init__(
+        self, channels: int, classes: int, width: float, dropout: float
+    ) -> None:
         super().__init__()
         self.front = nn.Sequential(
             convolution1d(channels, 16, kernel=9, stride=2),
             convolution1d(16, 64, kernel=5, stride=4),
-            nn.MaxPool1d(20),  # 2 * 4 * 20 = 160 samples a frame, 10 ms at the paper's 16 kHz
+            # 2 * 4 * 20 = 160 samples a frame, 10 ms at the paper's 16 kHz
+            nn.MaxPool1d(20),
         )
-        widths = [max(1, round(width * w)) for w in (32, 64, 64, 128, 128, 256, 256, 512, 512)]
+        widths = [
+            max(1, round(width * w)) for w in (32, 64, 64, 128, 128, 256, 256, 512, 512)
+        ]
         layers: list[nn.Module] = []
         for i, (inputs, outputs) in enumerate(zip([1, *widths], widths)):
             layers.append(convolution(inputs, outputs))
-            if i % 2 == 0:  # after the first and every second one from there: 64 / 32 rows at the end
+            # after the first and every second one from there: 64 / 32 rows at the end
+            if i % 2 == 0:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
         self.body = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
@@ -49,16 +61,24 @@ class AclNet(nn.Module):
 
 
 class DaiNet(nn.Module):
-    """Networks of Dai et al. 2017 (arXiv:1610.00087): 3-sample convolutions between poolings by 4."""
+    """Networks of Dai et al. 2017 (arXiv:1610.00087): 3-sample convolutions between
+    poolings by 4.
+    """
 
-    def __init__(self, channels: int, classes: int, depths: tuple[int, int, int, int]) -> None:
+    def __init__(
+        self, channels: int, classes: int, depths: tuple[int, int, int, int]
+    ) -> None:
         super().__init__()
-        self.front = nn.Sequential(convolution1d(channels, 64, kernel=80, stride=4), nn.MaxPool1d(4))
+        self.front = nn.Sequential(
+            convolution1d(channels, 64, kernel=80, stride=4), nn.MaxPool1d(4)
+        )
         self.body = nn.Sequential()
         inputs = 64
         for width, depth in zip((64, 128, 256, 512), depths):
             widths = [inputs, *[width] * depth]
-            layers: list[nn.Module] = [convolution1d(a, b, kernel=3) for a, b in pairwise(widths)]
+            layers: list[nn.Module] = [
+                convolution1d(a, b, kernel=3) for a, b in pairwise(widths)
+            ]
             if width < 512:
                 layers.append(nn.MaxPool1d(4))
             self.body.append(nn.Sequential(*layers))
@@ -67,9 +87,14 @@ class DaiNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.flatten(1, 2)
-        # On processors with AMX, oneDNN's bf16 output is wrong if a kernel of 32 samples or more has 2, 4 or
-        # 8 channels (docs/explanation/onednn-bf16.md); with one channel it is right.
-        with nullcontext() if x.shape[1] == 1 else torch.autocast(x.device.type, enabled=False):
+        # On processors with AMX, oneDNN's bf16 output is wrong if a kernel of 32
+        # samples or more has 2, 4 or 8 channels (docs/explanation/onednn-bf16.md); with
+        # one channel it is right.
+        with (
+            nullcontext()
+            if x.shape[1] == 1
+            else torch.autocast(x.device.type, enabled=False)
+        ):
             x = self.front(x)
         x = self.body(x)  # (B, 512, samples / 1024)
         return self.head(x.mean(2))

@@ -1,6 +1,8 @@
-"""Named settings, a text file each: lines of NAME=value as on the command line, and lines of # comment.
+"""Named settings, a text file each: lines of NAME=value as on the command line, and
+lines of # comment.
 
-Options on the command line win over those of `RECIPE=name`. `RECIPE=my/recipe.txt` is a file of one's own.
+Options on the command line win over those of `RECIPE=name`. `RECIPE=my/recipe.txt` is a
+file of one's own.
 """
 
 import itertools
@@ -27,7 +29,11 @@ def recipe_words(name: str) -> list[str]:
     except (OSError, UnicodeDecodeError):
         remedy = "or the path of a .txt file of your own"
         raise RequestError(f"{nearest('recipe', name, names())}; {remedy}") from None
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return [
+        line.strip()
+        for line in lines
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
 
 
 def description(name: str) -> str:

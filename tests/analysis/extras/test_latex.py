@@ -1,4 +1,6 @@
-"""The LaTeX document is complete, holds any class name, and compiles if LaTeX is installed."""
+"""The LaTeX document is complete, holds any class name, and compiles if LaTeX is
+installed.
+"""
 
 import re
 import shutil
@@ -11,11 +13,24 @@ from analysis.figures import SavedFigure
 from analysis.findings import findings
 from tests.analysis.made_runs import MadeRun
 
-ODD = ["<script>", "a&b", "50%", "$x_1$", "Straße", "{brace}", "hand\\saw", "~tilde^", "#hash", "plain"]
+ODD = [
+    "<script>",
+    "a&b",
+    "50%",
+    "$x_1$",
+    "Straße",
+    "{brace}",
+    "hand\\saw",
+    "~tilde^",
+    "#hash",
+    "plain",
+]
 
 
 def balanced(text):
-    """Whether the environments end in the right order and the numbers of opening and closing braces agree."""
+    """Whether the environments end in the right order and the numbers of opening and
+    closing braces agree.
+    """
     open_ = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
         if kind == "begin":
@@ -28,7 +43,8 @@ def balanced(text):
 
 def test_the_document_is_whole(made, tmp_path):
     runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
-    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]  # not ranked
+    # not ranked
+    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]
     found = findings(made(*runs, names=ODD, dataset="esc10"))
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([1, 2])
@@ -40,11 +56,16 @@ def test_the_document_is_whole(made, tmp_path):
     main = (tmp_path / "latex" / "main.tex").read_text()
     (used,) = re.findall(r"\\includegraphics\{([^}]+)\}", main)
     assert (tmp_path / "latex" / used).exists() and balanced(main)
-    assert "mel (resnet18, augment none) & resnet18" in main and "mel & resnet18" not in main
+    assert (
+        "mel (resnet18, augment none) & resnet18" in main
+        and "mel & resnet18" not in main
+    )
     assert "Best features: mel" in main and r"100 \% of it \& more" in main
     references = (tmp_path / "latex" / "references.bib").read_text()
     assert balanced(references) and references.count("@misc{") == main.count(r"\cite{")
     if shutil.which("pdflatex"):
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
-        ended = subprocess.run(command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False
+        )
         assert ended.returncode == 0, ended.stdout[-2000:]

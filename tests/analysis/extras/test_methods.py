@@ -24,7 +24,9 @@ RECORDED = {
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
     "channels": (replace(channel("mel"), parameters={"n_mels": 128, "fmax": None}),),
     "grid": "64x216",
-    "options": TrainingOptions(padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05),
+    "options": TrainingOptions(
+        padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05
+    ),
 }
 
 
@@ -38,8 +40,14 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
     for words in (
         "400 test clips, 5 s at 44,100 Hz each",
         "mel (n_mels 128), stored as float16",
-        "without padding, standardised row by row over the training clips and resized to 64 rows and 216",
-        "AdamW, learning rate 0.002 (onecycle schedule), weight decay 0.05, batches of 32, 40 epochs",
+        (
+            "without padding, standardised row by row over the training clips and"
+            " resized to 64 rows and 216"
+        ),
+        (
+            "AdamW, learning rate 0.002 (onecycle schedule), weight decay 0.05, batches"
+            " of 32, 40 epochs"
+        ),
         "label smoothing 0.1, augmentation shift=1",
         "not that of training again",
         "with the 1 other by a sign-flip test",
@@ -51,13 +59,25 @@ def test_the_paragraph_says_what_is_recorded_and_nothing_else(made):
 
 def test_real_durations_and_rates_are_told(made, tmp_path):
     found = findings(made(*of_sets(mel=0.9), clips=40, classes=4))
-    rewrite(found.main.best.folders[0], **(RECORDED | {"duration": 2.99, "sample_rate": 16000}))
+    rewrite(
+        found.main.best.folders[0],
+        **(RECORDED | {"duration": 2.99, "sample_rate": 16000}),
+    )
     ids = found.main.best.clip_ids
     path = tmp_path / "other.wav"
     soundfile.write(path, np.zeros(8), 8000)
-    columns = {"clip_id": ids, "path": [str(path), *[""] * 39], "source_seconds": np.linspace(1.2, 3, 40)}
-    text = methods_text(found, SimpleNamespace(sources=pd.DataFrame(columns), sample_rate=16000))
-    assert "40 test clips of 1.2 to 3 s, padded or cut to 2.99 s at 16,000 Hz; 1 of 40 resampled" in text
+    columns = {
+        "clip_id": ids,
+        "path": [str(path), *[""] * 39],
+        "source_seconds": np.linspace(1.2, 3, 40),
+    }
+    text = methods_text(
+        found, SimpleNamespace(sources=pd.DataFrame(columns), sample_rate=16000)
+    )
+    assert (
+        "40 test clips of 1.2 to 3 s, padded or cut to 2.99 s at 16,000 Hz; 1 of 40"
+        " resampled" in text
+    )
     assert "resampled from 8,000 Hz, of 20 source recordings" in text
 
 

@@ -1,7 +1,8 @@
-"""ESC-50 is fetched from where it broke off, unpacked safely or not at all, and checked.
+"""ESC-50 is fetched from where it broke off, unpacked safely or not at all, and
+checked.
 
-The archives have ESC-50's names and folds, and silence for sound: FLAC inside, a kilobyte a clip.
-The server behaves as real ones do, well and badly.
+The archives have ESC-50's names and folds, and silence for sound: FLAC inside, a
+kilobyte a clip. The server behaves as real ones do, well and badly.
 """
 
 import contextlib
@@ -45,16 +46,24 @@ def files():
     for target, fold, number in np.ndindex(2, 5, 2):
         source = 100_000 + 1000 * target + 100 * fold + number
         name = f"{fold + 1}-{source}-A-{target}.wav"
-        rows.append(f"{name},{fold + 1},{target},{labels[target]},{number == 0},{source},A")
+        rows.append(
+            f"{name},{fold + 1},{target},{labels[target]},{number == 0},{source},A"
+        )
         sounds[f"audio/{name}"] = silent_clip()
-    return {"meta/esc50.csv": "\n".join([*rows, ""]).encode(), "LICENSE": b"CC BY-NC", **sounds}
+    return {
+        "meta/esc50.csv": "\n".join([*rows, ""]).encode(),
+        "LICENSE": b"CC BY-NC",
+        **sounds,
+    }
 
 
 def zipped(content, top=f"{TOP}/", compression=zipfile.ZIP_STORED):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compression) as archive:
         for name, data in content.items():
-            archive.writestr(name if isinstance(name, zipfile.ZipInfo) else top + name, data)
+            archive.writestr(
+                name if isinstance(name, zipfile.ZipInfo) else top + name, data
+            )
     return buffer.getvalue()
 
 
@@ -62,7 +71,9 @@ WHOLE = zipped(files())
 
 
 def whole(number, begin):
-    """The answer of a server that knows ranges: status, body, stated length of the body."""
+    """The answer of a server that knows ranges: status, body, stated length of the
+    body.
+    """
     if begin >= len(WHOLE):
         return 416, b"", 0
     return 206 if begin else 200, WHOLE[begin:], len(WHOLE) - begin
@@ -73,7 +84,8 @@ MANNERS = {
     "breaks-off": lambda n, begin: (
         *(200 + 6 * bool(begin), WHOLE[begin:][: len(WHOLE) // 4], len(WHOLE) - begin),
     ),
-    # GitHub sends archives in pieces, without a length. Here the first connection breaks off.
+    # GitHub sends archives in pieces, without a length. Here the first connection
+    # breaks off.
     "chunked": lambda n, begin: (200, WHOLE[: None if n else len(WHOLE) // 2], None),
     "busy-once": lambda n, begin: whole(n, begin) if n else (503, b"", 0),
     "silent": lambda n, begin: (time.sleep(0.5), (200, b"", 0))[1],
@@ -99,14 +111,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status, body, length = MANNERS[self.path.strip("/")](number, begin)
         self.send_response(status)
         if status == 206:
-            self.send_header("Content-Range", f"bytes {begin}-{len(WHOLE) - 1}/{len(WHOLE)}")
+            self.send_header(
+                "Content-Range", f"bytes {begin}-{len(WHOLE) - 1}/{len(WHOLE)}"
+            )
         if length is None:
             self.send_header("Transfer-Encoding", "chunked")
-            body = f"{len(body):x}\r\n".encode() + body + b"\r\n" + b"0\r\n\r\n" * bool(number)
+            body = (
+                f"{len(body):x}\r\n".encode()
+                + body
+                + b"\r\n"
+                + b"0\r\n\r\n" * bool(number)
+            )
         else:
             self.send_header("Content-Length", str(length))
         self.end_headers()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client gave up
+        # the client gave up
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.wfile.write(body)
         self.close_connection = True
 
@@ -150,7 +170,7 @@ def test_esc50_arrives_whole(tmp_path, server, manner, requests, capsys):
     assert esc50.CREDIT in shown and f"not the archive of MD5 {esc50.MD5}" in shown
 
 
-def test_a_broken_download_goes_on_where_it_stopped_and_a_part_with_nothing_missing_is_fetched_anew(
+def test_a_broken_download_goes_on_where_it_stopped_and_a_whole_part_is_fetched_anew(
     tmp_path, server
 ):
     quarter = len(WHOLE) // 4
@@ -180,10 +200,14 @@ def test_what_does_not_arrive_is_reported_and_leaves_nothing_unpacked(
     with refused(message):
         obtain(tmp_path, url=f"{server}/{manner}")
     assert len(requested) == requests
-    assert [name for name in left_in(tmp_path) if not name.endswith(".part")] == [".making.lock"]
+    assert [name for name in left_in(tmp_path) if not name.endswith(".part")] == [
+        ".making.lock"
+    ]
 
 
-def test_an_archive_that_is_there_is_unpacked_and_kept_also_without_a_folder_around_it(tmp_path, small):
+def test_an_archive_that_is_there_is_unpacked_and_kept_also_without_a_folder_around_it(
+    tmp_path, small
+):
     (tmp_path / "my.zip").write_bytes(zipped(files(), top=""))
     assert not list(esc50.faults(obtain(tmp_path, archive=str(tmp_path / "my.zip"))))
     assert (tmp_path / "my.zip").exists()
@@ -194,9 +218,18 @@ TABLE = files()["meta/esc50.csv"]
 UNFIT = [
     ({FIRST: None}, "missing: "),
     ({"audio/1-1-A-1.wav": silent_clip()}, "not in the table"),
-    ({"meta/esc50.csv": b"filename,label\na.wav,dog\n"}, "expected filename, fold, target"),
-    ({"meta/esc50.csv": TABLE.replace(b"wav,1,", b"wav,2,", 1)}, "as its row in the table says"),
-    ({"meta/esc50.csv": b"\xff" + TABLE}, "does not hold ESC-50, 1 fault: .* is not UTF-8"),
+    (
+        {"meta/esc50.csv": b"filename,label\na.wav,dog\n"},
+        "expected filename, fold, target",
+    ),
+    (
+        {"meta/esc50.csv": TABLE.replace(b"wav,1,", b"wav,2,", 1)},
+        "as its row in the table says",
+    ),
+    (
+        {"meta/esc50.csv": b"\xff" + TABLE},
+        "does not hold ESC-50, 1 fault: .* is not UTF-8",
+    ),
     ({"meta/esc50.csv": TABLE[: TABLE.rindex(b"5-")]}, "has 19 clips, expected 20"),
 ]
 
@@ -214,7 +247,10 @@ def overwritten(archive):
 
 
 UNSAFE = [
-    *map(entry, ("../outside.txt", f"{TOP}/audio/../../../outside.txt", "/tmp/outside.txt")),
+    *map(
+        entry,
+        ("../outside.txt", f"{TOP}/audio/../../../outside.txt", "/tmp/outside.txt"),
+    ),
     *map(entry, ("C:outside.txt", "..\\outside.txt")),
     entry(f"{TOP}/audio", stat.S_IFLNK),
     entry(f"{TOP}/device", stat.S_IFCHR),
@@ -223,11 +259,15 @@ UNSAFE = [
 
 
 @pytest.mark.parametrize("entries", [3, 70_000], ids=["zip", "zip64"])
-def test_the_list_of_entries_is_measured_before_it_is_read(tmp_path, entries, monkeypatch):
+def test_the_list_of_entries_is_measured_before_it_is_read(
+    tmp_path, entries, monkeypatch
+):
     file = tmp_path / "many.zip"
     file.write_bytes(zipped({f"{number}": b"" for number in range(entries)}))
     with zipfile.ZipFile(file) as archive:
-        ends_with = file.stat().st_size - archive.start_dir - archives.listed_bytes(file)
+        ends_with = (
+            file.stat().st_size - archive.start_dir - archives.listed_bytes(file)
+        )
     assert 0 <= ends_with <= 22 + 56 + 20
     monkeypatch.setattr(archives, "MOST_LISTED", 100)
     monkeypatch.setattr(zipfile, "ZipFile", None)
@@ -241,7 +281,10 @@ REFUSED = [
         for changed, why in UNFIT
     ),
     *((zipped(content), "is refused") for content in UNSAFE),
-    *((WHOLE[: int(len(WHOLE) * kept)], "no whole zip archive") for kept in (0, 0.5, 0.99)),
+    *(
+        (WHOLE[: int(len(WHOLE) * kept)], "no whole zip archive")
+        for kept in (0, 0.5, 0.99)
+    ),
     *(
         (overwritten(zipped(files(), compression=method)), "no whole zip archive")
         for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -263,7 +306,8 @@ def test_an_archive_that_is_unsafe_or_not_esc50_is_refused_and_leaves_nothing(
 def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path):
     content = zipped({"0.bin": bytes(60_000)})
     size = struct.pack("<I", 60_000)
-    assert content.count(size) == 4  # the stored and the unpacked size, each beside the entry and in the list
+    # the stored and the unpacked size, each beside the entry and in the list
+    assert content.count(size) == 4
     lying = content.replace(size, struct.pack("<I", 9))
     for given, reason in ((content, r"60\.0 kB"), (lying, "no whole zip archive")):
         (tmp_path / "a.zip").write_bytes(given)
@@ -272,15 +316,22 @@ def test_bytes_are_counted_while_unpacking_whatever_the_zip_says(tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.glob("no/**/*.bin")) <= 9
 
 
-def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(tmp_path, server, capsys):
+def test_a_folder_that_is_there_is_used_holds_esc10_and_its_damage_is_named(
+    tmp_path, server, capsys
+):
     options = SourceOptions(data=tmp_path / "data", url=f"{server}/whole")
     assert run(options) == 0
     assert "esc50: 20 clips, 2 classes, 5 folds" in capsys.readouterr().out
     whole = dataset("esc50", tmp_path)
     part = dataset("esc10", tmp_path)
     assert part.name == "esc10"
-    assert part.table.equals(whole.table[whole.table["group"].str.endswith("0")].reset_index(drop=True))
+    assert part.table.equals(
+        whole.table[whole.table["group"].str.endswith("0")].reset_index(drop=True)
+    )
     (tmp_path / "data" / "esc50" / FIRST).write_bytes(silent_clip(8_000))
     assert run(options) == 1 and len(requested) == 1
     shown = capsys.readouterr().out
-    assert "1-100000-A-0.wav has 8000 samples at 44100 Hz, expected 220500 at 44100" in shown
+    assert (
+        "1-100000-A-0.wav has 8000 samples at 44100 Hz, expected 220500 at 44100"
+        in shown
+    )

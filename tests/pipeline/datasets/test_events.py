@@ -1,4 +1,6 @@
-"""Annotation tables as Raven, Audacity and others write them give the same events; a wrong line is named."""
+"""Annotation tables as Raven, Audacity and others write them give the same events; a
+wrong line is named.
+"""
 
 import pytest
 
@@ -7,8 +9,13 @@ from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
 DOGS = [("dawn.flac", 1.0, 2.5, "dog")]
-RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)"
-SEQUENCE = "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
+RAVEN = (
+    "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq"
+    " (Hz)"
+)
+SEQUENCE = (
+    "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\tSpecies\n"
+)
 
 
 def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
@@ -22,7 +29,10 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
 @pytest.mark.parametrize(
     "text",
     [
-        f"{RAVEN}\tTags\n1\tWaveform 1\t1\t1.0\t2.5\t0\t9\tdog\n1\tSpectrogram 1\t1\t1.0\t2.5\t0\t9\tdog\n",
+        (
+            f"{RAVEN}\tTags\n1\tWaveform 1\t1\t1.0\t2.5\t0\t9\tdog\n1\tSpectrogram"
+            " 1\t1\t1.0\t2.5\t0\t9\tdog\n"
+        ),
         f"{RAVEN}\tAnnotation\t\r\n1\tSpectrogram 1\t1\t1.0\t2.5\t0\t9\tdog\t\r\n",
         "1.000000\t2.500000\tdog\n",
         "1,000000\t2,500000\tdog\n\\\t500,0\t-1,0\n\\\t1\t2\n",
@@ -31,7 +41,10 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
         "onset,offset,event_label\n1.0,2.5,dog\n",
         "label,onset_s,offset_s,notated_path\ndog,1.0,2.5,old/dawn.wav\n",
         "file\tstart_seconds\tend_seconds\tlabel\n\ndawn\t1.0\t2.5\tdog\n",
-        'Start (s);End (s);Scientific name;Common name;File\n1,0;2,5;"Canis";"dog";C:\\sounds\\dawn.flac\n',
+        (
+            "Start (s);End (s);Scientific name;Common"
+            ' name;File\n1,0;2,5;"Canis";"dog";C:\\sounds\\dawn.flac\n'
+        ),
         "IN FILE,OFFSET,DURATION,MANUAL ID\ndawn.flac,1.0,1.5,dog\n",
         "filename\tonset\toffset\tevent_label\nsite/dusk.wav\t\t\t\ndawn.flac\t1.0\t2.5\tdog\n",
     ],
@@ -42,7 +55,9 @@ def test_every_format_gives_the_same_event(tmp_path, text):
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252", "latin-1"])
 def test_labels_are_read_in_the_usual_encodings(tmp_path, encoding):
-    assert events(tmp_path, "1\t2\tgrünling\n", encoding=encoding) == [("dawn.flac", 1, 2, "grünling")]
+    assert events(tmp_path, "1\t2\tgrünling\n", encoding=encoding) == [
+        ("dawn.flac", 1, 2, "grünling")
+    ]
 
 
 def test_a_table_of_several_files_counts_from_the_beginning_of_each(tmp_path):
@@ -65,8 +80,12 @@ def test_points_empty_labels_and_what_lasts_too_long(tmp_path):
 
 def test_the_column_of_labels_is_known_or_named(tmp_path):
     text = "start,end,selec,caller\n1,2,7,dog\n"
-    assert events(tmp_path, text, column="caller") == events(tmp_path, text, label="dog")
-    with refused(r"dawn\.txt, line 1: no column .*COLUMN= names one of start, end, selec, caller"):
+    assert events(tmp_path, text, column="caller") == events(
+        tmp_path, text, label="dog"
+    )
+    with refused(
+        r"dawn\.txt, line 1: no column .*COLUMN= names one of start, end, selec, caller"
+    ):
         events(tmp_path, text)
     with refused(r"COLUMN=caler: .*did you mean 'caller'"):
         events(tmp_path, text, column="caler")
@@ -86,13 +105,18 @@ def test_what_is_remarked_stands_in_the_notes(tmp_path):
         "tables without an event: 1, the first dawn.Table.1.selections.txt",
     )
     alone = tmp_path / "noon.txt"  # the only table is about the only recording
-    assert read_events(alone, {"dawn.flac": 10.0}).events["file"].tolist() == ["dawn.flac"]
+    assert read_events(alone, {"dawn.flac": 10.0}).events["file"].tolist() == [
+        "dawn.flac"
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1\t2\tdog\n3\t2\tdog\n", r"line 2: the event lasts from 3 to 2 s; .*10 s of dawn\.flac"),
+        (
+            "1\t2\tdog\n3\t2\tdog\n",
+            r"line 2: the event lasts from 3 to 2 s; .*10 s of dawn\.flac",
+        ),
         ("11\t12\tdog\n", "line 1: the event lasts from 11 to 12 s"),
         ("-1\t2\tdog\n", "line 1: the event lasts from -1 to 2 s"),
         ("1\t2\tdog\n1:30\t2\tdog\n", "line 2: the start is '1:30'; expected seconds"),

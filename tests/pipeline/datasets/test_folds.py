@@ -21,7 +21,9 @@ def folds_of(folder, data, **options):
     return dict(zip(table["clip_id"], table["fold"]))
 
 
-def test_clips_that_come_later_move_no_other_and_clips_that_come_back_find_their_fold(tmp_path):
+def test_clips_that_come_later_move_no_other_and_clips_that_come_back_find_their_fold(
+    tmp_path,
+):
     folder = class_folders(tmp_path / "mine", "dog cat owl", each=20)
     before = folds_of(folder, tmp_path)
     (folder / "cat").rename(tmp_path / "away")
@@ -36,7 +38,9 @@ def test_clips_that_come_later_move_no_other_and_clips_that_come_back_find_their
 
 @settings(max_examples=40, deadline=None)
 @given(CLIPS, st.integers(2, 5), st.integers(0, 9), st.dictionaries(GROUPS, st.just(2)))
-def test_drawn_folds_keep_groups_together_leave_those_that_stand_and_repeat(clips, folds, seed, kept):
+def test_drawn_folds_keep_groups_together_leave_those_that_stand_and_repeat(
+    clips, folds, seed, kept
+):
     labels, groups = zip(*clips)
     drawn = draw_folds(labels, groups, folds, seed, kept)
     assert set(drawn) <= set(range(1, folds + 1))
@@ -46,7 +50,8 @@ def test_drawn_folds_keep_groups_together_leave_those_that_stand_and_repeat(clip
 
 
 def test_folds_fill_up_around_those_that_stand():
-    kept = {number: 1 + number % 2 for number in range(20)}  # folds 1 and 2 are full already
+    # folds 1 and 2 are full already
+    kept = {number: 1 + number % 2 for number in range(20)}
     drawn = draw_folds(["a"] * 50, range(50), 5, seed=3, kept=kept)
     assert np.bincount(drawn).tolist() == [0, *[10] * 5]
 
@@ -60,7 +65,9 @@ def test_folds_balance_every_label_of_clips_that_have_several_or_none():
     assert (np.ptp(by_fold, axis=0) < 0.07).all()  # 0.14 for random folds
 
 
-def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_commands(tmp_path):
+def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_commands(
+    tmp_path,
+):
     folder = class_folders(tmp_path / "mine", takes="AB")
     alone = dataset(folder, tmp_path).table
     assert (alone["group"] == alone["clip_id"]).all()
@@ -78,13 +85,22 @@ def test_groups_come_from_file_names_stay_in_one_fold_and_hold_for_later_command
 
 
 def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
-    places = [f"{label}/site {site}/0.wav" for label in ("dog", "rain") for site in "AB"]
+    places = [
+        f"{label}/site {site}/0.wav" for label in ("dog", "rain") for site in "AB"
+    ]
     for place in places:
         write(tmp_path / "mine" / place)
-    rows = [f"{place},{place.split('/')[0]},{number // 3}" for number, place in enumerate(places)]
-    listed = csv(tmp_path / "mine" / "list.csv", "\n".join(["filename,label,part", *rows]))
+    rows = [
+        f"{place},{place.split('/')[0]},{number // 3}"
+        for number, place in enumerate(places)
+    ]
+    listed = csv(
+        tmp_path / "mine" / "list.csv", "\n".join(["filename,label,part", *rows])
+    )
     for source in (tmp_path / "mine", listed):
-        assert dataset(source, tmp_path, group="site (.)").table["group"].tolist() == [*"ABAB"]
+        assert dataset(source, tmp_path, group="site (.)").table["group"].tolist() == [
+            *"ABAB"
+        ]
     table = dataset(listed, tmp_path, group="part").table
     assert table["group"].tolist() == ["0", "0", "0", "1"]
     assert sorted(table["fold"].unique()) == [1, 2]  # no more folds than recordings
@@ -99,10 +115,19 @@ def test_groups_come_from_a_column_or_from_paths_within_the_dataset(tmp_path):
         ("speaker", {}, ""),
     ],
 )
-def test_groups_have_the_name_of_their_column_also_for_later_commands(tmp_path, columns, given, called):
-    rows = "".join(f"{write(tmp_path / f'{n}.wav').name},{'xy'[n % 2]},s{n // 2}\n" for n in range(8))
+def test_groups_have_the_name_of_their_column_also_for_later_commands(
+    tmp_path, columns, given, called
+):
+    rows = "".join(
+        f"{write(tmp_path / f'{n}.wav').name},{'xy'[n % 2]},s{n // 2}\n"
+        for n in range(8)
+    )
     table = csv(tmp_path / "clips.csv", f"filename,label,{columns}\n{rows}")
-    assert dataset(table, tmp_path, **given).groups == dataset(table, tmp_path).groups == called
+    assert (
+        dataset(table, tmp_path, **given).groups
+        == dataset(table, tmp_path).groups
+        == called
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +139,9 @@ def test_groups_have_the_name_of_their_column_also_for_later_commands(tmp_path, 
         (60, {"folds_by": "group"}, "expected 2 to 100"),
     ],
 )
-def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(tmp_path, each, options, reason):
+def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(
+    tmp_path, each, options, reason
+):
     with refused(reason):
         dataset(class_folders(tmp_path / "mine", each=each), tmp_path, **options)
     assert not (tmp_path / "data").exists()
@@ -132,12 +159,18 @@ def test_groups_that_cannot_be_meant_are_refused_and_keep_nothing(tmp_path, each
 )
 def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed):
     takes = [
-        {"source": source, "take": take, "letter": "ABC"[take]} for source in range(6) for take in range(3)
+        {"source": source, "take": take, "letter": "ABC"[take]}
+        for source in range(6)
+        for take in range(3)
     ]
     if name.startswith("1-"):  # letters are takes even if few clips share a recording
-        takes += [{"source": source, "take": 0, "letter": "A"} for source in range(100, 140)]
+        takes += [
+            {"source": source, "take": 0, "letter": "A"} for source in range(100, 140)
+        ]
     names = pd.Series([name.format(**take) for take in takes])
-    pattern = propose_group(pd.DataFrame({"path": "/x/" + names + ".wav", "label": "a"}))
+    pattern = propose_group(
+        pd.DataFrame({"path": "/x/" + names + ".wav", "label": "a"})
+    )
     groups = [proposed.format(**take) for take in takes] if proposed else []
     assert (names.str.extract(pattern)[0].tolist() if pattern else []) == groups
 
@@ -145,8 +178,11 @@ def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed
 def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
     folder = class_folders(tmp_path / "mine", each=7, takes="AB")
     first = folds_of(folder, tmp_path, group=r"g?(\d+)-", folds_by="group")
-    assert {(fold, clip[7]) for clip, fold in first.items()} == {(1 + n, str(n)) for n in range(7)}
-    write(folder / "dog" / "dog00-A.wav")  # a group before all others by name is a further fold
+    assert {(fold, clip[7]) for clip, fold in first.items()} == {
+        (1 + n, str(n)) for n in range(7)
+    }
+    # a group before all others by name is a further fold
+    write(folder / "dog" / "dog00-A.wav")
     later = folds_of(folder, tmp_path)
     assert later == first | {"dog/dog00-A": 8}
     again = folds_of(folder, tmp_path, folds_by="dataset")
@@ -155,7 +191,10 @@ def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
 
 
 def test_official_folds_give_way_to_folds_by_group_and_come_back(tmp_path):
-    rows = [f"{number}.wav,{'ab'[number % 2]},{1 + number % 2},site{number % 3}" for number in range(6)]
+    rows = [
+        f"{number}.wav,{'ab'[number % 2]},{1 + number % 2},site{number % 3}"
+        for number in range(6)
+    ]
     for row in rows:
         write(tmp_path / row.split(",")[0])
     path = csv(tmp_path / "mine.csv", "\n".join(["filename,label,fold,group", *rows]))

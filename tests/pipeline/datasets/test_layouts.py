@@ -1,4 +1,6 @@
-"""Folders: one sub-folder a class, splits, published datasets; a folder that is no dataset is refused."""
+"""Folders: one sub-folder a class, splits, published datasets; a folder that is no
+dataset is refused.
+"""
 
 from pathlib import Path
 
@@ -18,15 +20,30 @@ def test_class_folders_of_any_script_sorted_by_path(tmp_path):
         "loose.wav",
     ):
         write(mine / name)
-    for name in ("dog barks/notes.txt", "dog barks/.hidden.wav", "owl/deeper/.keep", "dog barks/broken.wav"):
+    for name in (
+        "dog barks/notes.txt",
+        "dog barks/.hidden.wav",
+        "owl/deeper/.keep",
+        "dog barks/broken.wav",
+    ):
         (mine / name).parent.mkdir(parents=True, exist_ok=True)
         (mine / name).touch()
     clips = dataset(mine, tmp_path)
-    ids = ["dog barks/a b", "dog barks/broken", "dog barks/old/a", "собака/гав 1", "猫/ニャー"]
+    ids = [
+        "dog barks/a b",
+        "dog barks/broken",
+        "dog barks/old/a",
+        "собака/гав 1",
+        "猫/ニャー",
+    ]
     assert clips.table["clip_id"].tolist() == ids  # broken.wav stays in the table
     assert clips.table["label"].tolist() == ["dog barks"] * 3 + ["собака", "猫"]
     assert clips.name == "my sounds"
-    for said in ("not audio by name: 1 file", "in no class folder: 1 audio file", "class folder owl"):
+    for said in (
+        "not audio by name: 1 file",
+        "in no class folder: 1 audio file",
+        "class folder owl",
+    ):
         assert any(said in note for note in clips.notes)
 
 
@@ -49,7 +66,9 @@ def test_links_are_followed_once(tmp_path):
         ("FSD50K.ground_truth/dev.csv", "expected fname, labels, split"),
     ],
 )
-def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(tmp_path, names, reason):
+def test_a_folder_that_is_no_dataset_is_refused_before_anything_is_written(
+    tmp_path, names, reason
+):
     for name in names.split():
         path = tmp_path / "mine" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +113,10 @@ def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
     )
     published = dataset(folder, tmp_path).table
     columns = published[["clip_id", "label", "fold", "group"]].to_numpy().tolist()
-    assert columns == [["1-3-0-0", "dog_bark", 1, "1001"], ["10-3-0-0", "air_conditioner", 10, "1010"]]
+    assert columns == [
+        ["1-3-0-0", "dog_bark", 1, "1001"],
+        ["10-3-0-0", "air_conditioner", 10, "1010"],
+    ]
     (folder / "audio").rename(kaggle)
     (folder / "metadata" / "UrbanSound8K.csv").rename(kaggle / "UrbanSound8K.csv")
     table = dataset(kaggle, tmp_path).table
@@ -103,15 +125,19 @@ def test_urbansound8k_as_published_and_as_kaggle_has_it(tmp_path):
 
 
 FSD50K = {
-    "dev": """fname,labels,mids,split
+    "dev": (
+        """fname,labels,mids,split
 10,"Electric_guitar,Guitar,Music","/m/0,/m/1",train
 11,"Guitar,Music","/m/0,/m/1",train
 12,"Bark,Dog,Animal","/m/0,/m/1",val
-""",
-    "eval": """fname,labels,mids
+"""
+    ),
+    "eval": (
+        """fname,labels,mids
 20,"Bark,Dog,Animal",/m/0
 21,Music,/m/0
-""",
+"""
+    ),
 }
 
 
@@ -124,7 +150,10 @@ def test_fsd50k_with_all_its_labels_grouped_by_uploader(tmp_path):
     for side, text in FSD50K.items():
         csv(fsd50k / "FSD50K.ground_truth" / f"{side}.csv", text)
     table = dataset(fsd50k, tmp_path).table
-    labels = "Electric_guitar;Guitar;Music Guitar;Music Animal;Bark;Dog Animal;Bark;Dog Music"
+    labels = (
+        "Electric_guitar;Guitar;Music Guitar;Music Animal;Bark;Dog Animal;Bark;Dog"
+        " Music"
+    )
     assert table["label"].tolist() == labels.split()
     assert table["fold"].tolist() == [2, 2, 1, 3, 3]
     assert table["group"].equals(table["clip_id"])
@@ -135,7 +164,10 @@ def test_fsd50k_with_all_its_labels_grouped_by_uploader(tmp_path):
         file.write_text(damaged)
         with refused(r"info.*damaged"):
             dataset(fsd50k, tmp_path)
-    truth = csv(fsd50k / "FSD50K.ground_truth" / "dev.csv", FSD50K["dev"].replace(",train", ",tarin", 1))
+    truth = csv(
+        fsd50k / "FSD50K.ground_truth" / "dev.csv",
+        FSD50K["dev"].replace(",train", ",tarin", 1),
+    )
     file.unlink()
     with refused(rf"{truth}: 10 has split 'tarin'; expected val or train"):
         dataset(fsd50k, tmp_path)

@@ -1,4 +1,6 @@
-"""DATASET=: names, folders, CSV files, caches; sample rate, duration and altered copies; the summary."""
+"""DATASET=: names, folders, CSV files, caches; sample rate, duration and altered
+copies; the summary.
+"""
 
 from dataclasses import replace
 
@@ -11,7 +13,13 @@ from pipeline.datasets.load import shorter_duration
 from pipeline.datasets.summary import run
 from pipeline.options import FeaturesCommand, SourceOptions
 from tests.pipeline.changing import with_flac_length
-from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
+from tests.pipeline.datasets.folders import (
+    class_folders,
+    csv,
+    dataset,
+    esc_layout,
+    write,
+)
 from tests.refusal import refused
 
 
@@ -23,7 +31,9 @@ from tests.refusal import refused
         ("a.wav", "a CSV or a cache"),
     ],
 )
-def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(tmp_path, monkeypatch, word, told):
+def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(
+    tmp_path, monkeypatch, word, told
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my sounds" / "dog").mkdir(parents=True)
     csv(tmp_path / "clips.csv", "filename,label\n")
@@ -33,7 +43,12 @@ def test_a_dataset_that_is_not_there_gets_the_nearest_beside_it(tmp_path, monkey
 
 
 def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
-    table = {"clip_id": ["a", "b"], "label": ["x", "y"], "fold": [1, 2], "group": ["g", "h"]}
+    table = {
+        "clip_id": ["a", "b"],
+        "label": ["x", "y"],
+        "fold": [1, 2],
+        "group": ["g", "h"],
+    }
     external.create_cache(tmp_path / "brought", table, sample_rate=8_000, duration=2.0)
     clips = dataset(tmp_path / "brought", tmp_path)
     assert clips.table["clip_id"].tolist() == ["a", "b"]
@@ -45,11 +60,17 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
 
 
 def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
-    for label, seconds, rate in (("dog", 0.2, 8_000), ("cat", 0.75, 8_000), ("owl", 0.5, 16_000)):
+    for label, seconds, rate in (
+        ("dog", 0.2, 8_000),
+        ("cat", 0.75, 8_000),
+        ("owl", 0.5, 16_000),
+    ):
         write(tmp_path / "mine" / label / "a.wav", seconds, rate)
     cut = write(tmp_path / "mine" / "dog" / "cut.wav", 2, 8_000)
     cut.write_bytes(cut.read_bytes()[:20_000])
-    with_flac_length(write(tmp_path / "mine" / "dog" / "lying.flac", 2, 8_000), 432 * 3600 * 8_000)
+    with_flac_length(
+        write(tmp_path / "mine" / "dog" / "lying.flac", 2, 8_000), 432 * 3600 * 8_000
+    )
     clips = dataset(tmp_path / "mine", tmp_path)
     assert (clips.sample_rate, clips.duration, clips.samples) == (8_000, 0.75, 6_000)
     assert "1 clip of 16000 Hz" in clips.notes
@@ -60,12 +81,16 @@ def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):
 
 def test_a_cache_keeps_its_rate_and_duration_until_others_are_given(tmp_path, capsys):
     folder = class_folders(tmp_path / "mine", each=3)
-    asked = FeaturesCommand(dataset=str(folder), data=tmp_path / "data", features="rms", jobs=1)
+    asked = FeaturesCommand(
+        dataset=str(folder), data=tmp_path / "data", features="rms", jobs=1
+    )
     assert extract.run(replace(asked, duration=0.05)) == 0
     write(folder / "dog" / "longer.wav", 2, 8_000)
     assert extract.run(asked) == 0
     shown = capsys.readouterr().out
-    assert "0.05 s at 8000 Hz, as in the cache" in shown and "1 of 7 feature maps" in shown
+    assert (
+        "0.05 s at 8000 Hz, as in the cache" in shown and "1 of 7 feature maps" in shown
+    )
     other = dataset(folder, tmp_path, duration=0.1)
     assert (other.sample_rate, other.duration) == (8_000, 0.1)
     assert not any("as in the cache" in note for note in other.notes)
@@ -94,20 +119,33 @@ def test_more_copies_or_clips_change_none_that_are_there(tmp_path):
 @pytest.mark.parametrize(
     ("seconds", "duration", "proposed"),
     [
-        ([0.32] * 19 + [2.0], 2.0, "80% of 2 s is padding: DURATION=0.35 leaves 8% and cuts 1 of 20 clips"),
-        ([0.3] * 90 + [4.0, 9.7, 20.0], 20.0, "DURATION=0.3 leaves 0% and cuts 3 of 93 clips"),
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 10.0, None),  # spread: every shorter one cuts many
+        (
+            [0.32] * 19 + [2.0],
+            2.0,
+            "80% of 2 s is padding: DURATION=0.35 leaves 8% and cuts 1 of 20 clips",
+        ),
+        (
+            [0.3] * 90 + [4.0, 9.7, 20.0],
+            20.0,
+            "DURATION=0.3 leaves 0% and cuts 3 of 93 clips",
+        ),
+        # spread: every shorter one cuts many
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 10.0, None),
         ([11.0] * 77 + [11.2], 11.2, None),  # would save two points
         ([20.0, 20.0, 60.0], 30.0, None),
     ],
 )
-def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(seconds, duration, proposed):
+def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(
+    seconds, duration, proposed
+):
     line = shorter_duration(np.array(seconds), duration)
     assert proposed in line if proposed else not line
 
 
 def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
-    rows = "a.wav,1,dog,1 b.wav,1,dog,2 c.wav,2,dog,4 d.wav,1,rain,2 missing.wav,1,owl,3"
+    rows = (
+        "a.wav,1,dog,1 b.wav,1,dog,2 c.wav,2,dog,4 d.wav,1,rain,2 missing.wav,1,owl,3"
+    )
     folder = esc_layout(tmp_path / "my sounds", rows)
     options = SourceOptions(dataset=str(folder), data=tmp_path / "data")
     assert run(options) == 0

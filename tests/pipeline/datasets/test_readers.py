@@ -1,4 +1,6 @@
-"""CSV files and ESC-50's layout: the ids of clips, the forms that are read, the errors."""
+"""CSV files and ESC-50's layout: the ids of clips, the forms that are read, the
+errors.
+"""
 
 from pathlib import Path
 
@@ -7,7 +9,13 @@ import pytest
 from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
 from pipeline.datasets.readers import clip_ids, read_table
 from results.run_folder import PREDICTION_COLUMNS
-from tests.pipeline.datasets.folders import class_folders, csv, dataset, esc_layout, write
+from tests.pipeline.datasets.folders import (
+    class_folders,
+    csv,
+    dataset,
+    esc_layout,
+    write,
+)
 from tests.refusal import refused
 
 
@@ -17,10 +25,16 @@ from tests.refusal import refused
         (False, "1-100-A-0.wav b.ogg", "1-100-A-0 b"),
         (False, "a.wav a.flac v1.0.wav v1.1.wav", "a.wav a.flac v1.0 v1.1"),
         (False, "x/a.wav y/a.wav", "x/a y/a"),
-        (True, "dog/1.wav dog/1.ogg cat/1.wav cat/new/2.wav", "dog/1.wav dog/1.ogg cat/1 cat/new/2"),
+        (
+            True,
+            "dog/1.wav dog/1.ogg cat/1.wav cat/new/2.wav",
+            "dog/1.wav dog/1.ogg cat/1 cat/new/2",
+        ),
     ],
 )
-def test_clips_are_called_by_file_or_path_with_an_extension_only_if_two_agree(by_path, paths, ids):
+def test_clips_are_called_by_file_or_path_with_an_extension_only_if_two_agree(
+    by_path, paths, ids
+):
     assert clip_ids(paths.split(), by_path) == ids.split()
 
 
@@ -29,15 +43,22 @@ def test_a_layout_takes_another_rate_and_duration_and_one_of_two_tables(tmp_path
     clips = dataset(folder, tmp_path, sample_rate=8_000, duration=0.25)
     assert (clips.sample_rate, clips.samples) == (8_000, 2_000)
     assert list(clips.table.columns) == list(CLIP_COLUMNS)
-    assert clips.table.drop(columns=["path", "copy_of", "alteration"]).to_numpy().tolist() == [
+    assert clips.table.drop(
+        columns=["path", "copy_of", "alteration"]
+    ).to_numpy().tolist() == [
         ["a", "owl", "", 1, "7"],
         ["b", "dog", "", 2, "8"],
     ]
     assert not (tmp_path / "data").exists()  # official folds: nothing to keep
-    second = csv(folder / "meta" / "second.csv", "filename,fold,category,src_file\na.wav,2,x,1\nb.wav,1,y,1")
+    second = csv(
+        folder / "meta" / "second.csv",
+        "filename,fold,category,src_file\na.wav,2,x,1\nb.wav,1,y,1",
+    )
     with refused(r"any name\.csv, second\.csv; expected one CSV"):
         dataset(folder, tmp_path)
-    assert dataset(second, tmp_path, audio_dir=str(folder / "audio")).table["label"].tolist() == ["x", "y"]
+    assert dataset(second, tmp_path, audio_dir=str(folder / "audio")).table[
+        "label"
+    ].tolist() == ["x", "y"]
 
 
 def listing(folder, text, **given):
@@ -49,7 +70,9 @@ LISTED = {
     "tabs": "filename\tlabel\na.wav\tdog\nb.wav\train\n",
     "a byte order mark and blanks": "\ufefffilename, label\na.wav, dog \nb.wav, rain\n",
     "another order and columns": "x,label,filename\n1,dog,a.wav\n2,rain,b.wav\n",
-    "ESC-50's columns": "filename,fold,category,src_file\na.wav,1,dog,77\nb.wav,2,rain,78\n",
+    "ESC-50's columns": (
+        "filename,fold,category,src_file\na.wav,1,dog,77\nb.wav,2,rain,78\n"
+    ),
 }
 
 
@@ -65,7 +88,10 @@ def test_a_csv_is_read_as_people_write_it(tmp_path, written):
 SEVERAL = {  # three clips: dog and rain, dog, none
     "semicolons": ("filename,label\na.wav,rain; dog\nb.wav,dog\nc.wav,\n", ""),
     "commas": ('filename,labels\na.wav,"dog,rain,dog"\nb.wav,dog\nc.wav,\n', ","),
-    "lists": ("filename,label\na.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]\n", ""),
+    "lists": (
+        "filename,label\na.wav,\"['dog', 'rain']\"\nb.wav,['dog']\nc.wav,[]\n",
+        "",
+    ),
     "BirdCLEF": (
         "primary_label,secondary_labels,filename\ndog,['rain'],a.wav\ndog,[],b.wav\n,[],c.wav\n",
         "",
@@ -78,7 +104,10 @@ def test_several_labels_in_a_cell_are_tags_and_the_reader_says_so(tmp_path, writ
     text, separator = SEVERAL[written]
     clips = listing(tmp_path, text, separator=separator)
     assert clips.table["label"].tolist() == ["dog;rain", "dog", ""]
-    assert "read as tags (TASK=tags): 1 clip with several labels, 1 with one, 1 with none" in clips.notes
+    assert (
+        "read as tags (TASK=tags): 1 clip with several labels, 1 with one, 1 with none"
+        in clips.notes
+    )
 
 
 def test_an_empty_label_beside_start_is_none_of_the_classes(tmp_path):
@@ -94,17 +123,26 @@ def test_cells_beyond_the_header_are_left_out_with_a_warning(tmp_path):
 
 def test_a_csv_brings_fold_group_and_category(tmp_path):
     paths = [write(tmp_path / "elsewhere" / f"{name}.wav") for name in ("é", "b")]
-    text = f"filename,label,fold,group,category,site\ne\u0301.wav,owl,3,g,null,1\n{paths[1]},dog,1,,day,2\n"
-    clips = dataset(csv(tmp_path / "mine.csv", text), tmp_path, audio_dir=str(tmp_path / "elsewhere"))
+    text = "filename,label,fold,group,category,site\ne\u0301.wav,owl,3,g,null,1\n"
+    text += f"{paths[1]},dog,1,,day,2\n"
+    clips = dataset(
+        csv(tmp_path / "mine.csv", text),
+        tmp_path,
+        audio_dir=str(tmp_path / "elsewhere"),
+    )
     brought = clips.table[["fold", "group", "category"]]
     assert brought.to_numpy().tolist() == [[3, "g", "null"], [1, "b", "day"]]
     assert clips.table["path"].tolist() == list(map(str, paths))
 
 
 def test_classes_called_like_columns_of_predictions_are_refused_at_once(tmp_path):
-    assert {*PREDICTION_COLUMNS, "fold", "file", "predicted", "start", "end"} == set(NO_CLASS_NAMES)
+    assert {*PREDICTION_COLUMNS, "fold", "file", "predicted", "start", "end"} == set(
+        NO_CLASS_NAMES
+    )
     with refused(r"^predicted, split: no class may have the name of a column"):
-        dataset(class_folders(tmp_path / "mine", "dog split predicted", each=2), tmp_path)
+        dataset(
+            class_folders(tmp_path / "mine", "dog split predicted", each=2), tmp_path
+        )
     assert not (tmp_path / "data").exists()
 
 
@@ -117,8 +155,14 @@ def test_a_file_name_that_is_not_utf_8_is_refused_by_itself():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('filename,fold,category,src_file\na.wav,1," ",77\n', "mine.csv: a.wav has no label"),
-        ("filename,label\na.wav,dog\n,rain\n", "clip 2 of the dataset has no file name"),
+        (
+            'filename,fold,category,src_file\na.wav,1," ",77\n',
+            "mine.csv: a.wav has no label",
+        ),
+        (
+            "filename,label\na.wav,dog\n,rain\n",
+            "clip 2 of the dataset has no file name",
+        ),
         *(
             (f"filename,label,fold\na.wav,dog,{fold}\n", f"a.wav has fold '{fold}'")
             for fold in ("", "0", "1.5", "99999999999999999999")

@@ -1,4 +1,6 @@
-"""Windows of recordings: they cover everything, options choose among them, and the dataset can be used."""
+"""Windows of recordings: they cover everything, options choose among them, and the
+dataset can be used.
+"""
 
 import multiprocessing
 import os
@@ -19,7 +21,10 @@ from pipeline.options import SourceOptions, WindowsCommand
 from tests.refusal import refused
 
 RATE = 8_000
-TRACKS = {"dawn": "0.5\t1.0\tdog\n1.7\t2.2\towl\n2.0\t2.4\tdog\n", "dusk": "1.1\t1.2\towl\n"}
+TRACKS = {
+    "dawn": "0.5\t1.0\tdog\n1.7\t2.2\towl\n2.0\t2.4\tdog\n",
+    "dusk": "1.1\t1.2\towl\n",
+}
 
 
 def options(folder, **given):
@@ -39,19 +44,29 @@ def folder(tmp_path):
     for name in ("audio", "tables"):
         (tmp_path / name).mkdir()
     for name in ("dawn", "dusk", "noon"):
-        soundfile.write(tmp_path / "audio" / f"{name}.flac", 0.1 * rng.standard_normal(3 * RATE), RATE)
+        soundfile.write(
+            tmp_path / "audio" / f"{name}.flac",
+            0.1 * rng.standard_normal(3 * RATE),
+            RATE,
+        )
     for name, text in TRACKS.items():
         (tmp_path / "tables" / f"{name}.txt").write_text(text)
     return tmp_path
 
 
-@pytest.mark.parametrize(("length", "hop"), [(0.3, 0.3), (1.0, 0.5), (3.0, 0.7), (0.25, 0.1)])
-def test_windows_of_one_length_cover_each_recording_in_steps_of_at_most_the_hop(length, hop):
+@pytest.mark.parametrize(
+    ("length", "hop"), [(0.3, 0.3), (1.0, 0.5), (3.0, 0.7), (0.25, 0.1)]
+)
+def test_windows_of_one_length_cover_each_recording_in_steps_of_at_most_the_hop(
+    length, hop
+):
     seconds = {f"{number:03}.wav": 20 + number / 7 for number in range(100)}
     grid = window_grid(seconds, length, hop)
     by_file = grid.groupby("file")
     assert not by_file["start"].min().any()
-    assert by_file["end"].max().to_list() == pytest.approx(list(seconds.values()), abs=1e-6)
+    assert by_file["end"].max().to_list() == pytest.approx(
+        list(seconds.values()), abs=1e-6
+    )
     assert (grid["end"] - grid["start"]).to_numpy() == pytest.approx(length)
     assert by_file["start"].diff().dropna().between(1e-6, hop + 1e-6).all()
 
@@ -61,23 +76,34 @@ def test_a_dataset_of_windows_is_written_and_extracted(folder, capsys):
     shown = capsys.readouterr().out
     assert re.search(r"^background +0 +3$", shown, re.MULTILINE)
     assert re.search(
-        r"^several labels: 1 window, a dataset of tags; SEVERAL=longest keeps one$", shown, re.MULTILINE
+        r"^several labels: 1 window, a dataset of tags; SEVERAL=longest keeps one$",
+        shown,
+        re.MULTILINE,
     )
     assert "left out, no table: 1 recording, noon.flac; EMPTY=1" in shown
     assert re.search(r"^0\.25 +1\.00 ", shown, re.MULTILINE)
     path = folder / "data" / "farm" / "farm.csv"
-    assert shown.endswith(f"next: make features DATASET={path} DATA={folder / 'data'}\n")
-    read = read_events(path.with_name("events.csv"), {"dawn.flac": 3.0, "dusk.flac": 3.0})
-    assert read.events.equals(read_events(folder / "tables", {"dawn.flac": 3.0, "dusk.flac": 3.0}).events)
+    assert shown.endswith(
+        f"next: make features DATASET={path} DATA={folder / 'data'}\n"
+    )
+    read = read_events(
+        path.with_name("events.csv"), {"dawn.flac": 3.0, "dusk.flac": 3.0}
+    )
+    assert read.events.equals(
+        read_events(folder / "tables", {"dawn.flac": 3.0, "dusk.flac": 3.0}).events
+    )
     given = {"data": folder / "data", "name": "farm", "length": 1, "hop": 0.5}
-    assert fs.windows(folder / "audio", folder / "tables", **given) == path  # refuses other windows
+    # refuses other windows
+    assert fs.windows(folder / "audio", folder / "tables", **given) == path
     dataset = load(SourceOptions(dataset=str(path), data=folder / "data"))
     assert (dataset.duration, dataset.sample_rate) == (1.0, RATE)
     assert dataset.table.groupby("group")["fold"].nunique().tolist() == [1, 1]
     labels = dataset.table.set_index("clip_id")["label"].to_dict()
     assert labels["dawn@0"] == labels["dawn@0.5"] == "dog" and labels["dusk@2"] == ""
     assert labels["dawn@1.5"] == "dog;owl"
-    with refused(r"farm\.csv is there with other windows: remove it to replace it, or give NAME="):
+    with refused(
+        r"farm\.csv is there with other windows: remove it to replace it, or give NAME="
+    ):
         run(options(folder, length=1, hop=0.25))
 
 
@@ -120,7 +146,9 @@ def labels_of(folder, several="longest", **given):
 def test_options_say_which_windows_are_used(folder):
     everything = labels_of(folder)
     assert labels_of(folder, empty=True)["background"] == everything["background"] + 5
-    assert labels_of(folder, background="0") == {name: everything[name] for name in ("dog", "owl")}
+    assert labels_of(folder, background="0") == {
+        name: everything[name] for name in ("dog", "owl")
+    }
     assert labels_of(folder, background="0.25")["background"] == 2
     tags = labels_of(folder, several="tags")
     assert tags.pop("dog;owl") == 1 and tags.pop("") == everything.pop("background")
@@ -144,7 +172,10 @@ def test_the_default_length_holds_nine_events_of_ten():
         ({"ignore": "owls"}, "IGNORE=owls: .*did you mean 'owl'"),
         ({"background": "some"}, "BACKGROUND=some: expected all, or a number"),
         ({"name": "esc50"}, "esc50 is another dataset"),
-        ({"audio": Path("nowhere")}, "AUDIO=nowhere: expected an audio file, or a folder"),
+        (
+            {"audio": Path("nowhere")},
+            "AUDIO=nowhere: expected an audio file, or a folder",
+        ),
         ({"ignore": "dog,owl"}, "holds no event to use"),
         ({"length": 3, "ignore": "owl"}, "no window with an event is left: IGNORE=owl"),
     ],
@@ -155,8 +186,12 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(folder, given, words):
     assert not (folder / "data").exists()
 
 
-def test_a_recording_that_cannot_be_read_is_named_and_the_others_are_done(folder, capsys):
+def test_a_recording_that_cannot_be_read_is_named_and_the_others_are_done(
+    folder, capsys
+):
     (folder / "audio" / "dusk.flac").write_bytes(b"no sound")
     assert run(options(folder, length=1)) == 1
     assert "dusk.flac: not audio that libsndfile reads" in capsys.readouterr().err
-    assert pd.read_csv(folder / "data" / "farm" / "farm.csv")["group"].unique().tolist() == ["dawn"]
+    assert pd.read_csv(folder / "data" / "farm" / "farm.csv")[
+        "group"
+    ].unique().tolist() == ["dawn"]

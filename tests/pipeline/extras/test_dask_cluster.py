@@ -1,4 +1,6 @@
-"""A Dask cluster stores the same bytes as worker processes; a killed worker or scheduler costs no clip."""
+"""A Dask cluster stores the same bytes as worker processes; a killed worker or
+scheduler costs no clip.
+"""
 
 import os
 import random
@@ -19,7 +21,9 @@ from tests.pipeline.extraction import contents, done, extracted, options
 from tests.refusal import refused
 
 dask = pytest.importorskip("dask")
-distributed = pytest.importorskip("distributed", reason="BACKEND=dask needs the extra scale")
+distributed = pytest.importorskip(
+    "distributed", reason="BACKEND=dask needs the extra scale"
+)
 dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
 Cluster = dask_cluster.Cluster
 refuse_unfit = dask_cluster.refuse_unfit
@@ -30,7 +34,9 @@ MAPS = CLIPS * len(FEATURES)
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
-    return ChangingDataset(tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS)
+    return ChangingDataset(
+        tmp_path_factory.mktemp("sounds") / "sounds", random.Random(0), clips=CLIPS
+    )
 
 
 def given(data, **more):
@@ -45,27 +51,40 @@ def stored(data):
 def end_in_the_middle(data, end):
     """End something as soon as some clips are done; return their number."""
     until = time.monotonic() + 600
-    while not (left := done(data / "sounds" / "features", FEATURES)) and time.monotonic() < until:
+    while (
+        not (left := done(data / "sounds" / "features", FEATURES))
+        and time.monotonic() < until
+    ):
         time.sleep(0.005)
     end()
     return left
 
 
-def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(sounds, tmp_path, capsys):
+def test_a_cluster_gives_the_same_bytes_loses_a_worker_and_then_its_scheduler(
+    sounds, tmp_path, capsys
+):
     """The first run loses a worker, the second the scheduler."""
     plain, first, second = (tmp_path / name for name in ("plain", "first", "second"))
     extracted(sounds, **given(plain))
     with (
         ThreadPoolExecutor(1) as thread,
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path / "dask"
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address=None,
+            local_directory=tmp_path / "dask",
         ) as dask,
     ):
         on = {"backend": "dask", "scheduler": dask.scheduler_address}
         killed = dask.workers[0].pid
-        killing = thread.submit(end_in_the_middle, first, lambda: os.kill(killed, signal.SIGKILL))
+        killing = thread.submit(
+            end_in_the_middle, first, lambda: os.kill(killed, signal.SIGKILL)
+        )
         outcome = extracted(sounds, **given(first, **on))
-        assert 0 < killing.result() < MAPS and (outcome.clips, outcome.failures) == (CLIPS, [])
+        assert 0 < killing.result() < MAPS and (outcome.clips, outcome.failures) == (
+            CLIPS,
+            [],
+        )
         assert stored(first) == stored(plain)
         assert killed not in [worker.pid for worker in dask.workers.values()]
         chosen = options(sounds, **given(second, **on))
@@ -90,16 +109,29 @@ def failing(error):
 @pytest.mark.parametrize(
     ("raised", "kind", "said"),
     [
-        (distributed.KilledWorker("batch", Mock(address="tcp://one"), 3), WorkerDied, None),
+        (
+            distributed.KilledWorker("batch", Mock(address="tcp://one"), 3),
+            WorkerDied,
+            None,
+        ),
         (RunIsGone(), Failed, "the folder has to be at the same path on all machines"),
         *(
             (lost, Failed, "the Dask scheduler was lost")
-            for lost in (CancelledError(), distributed.comm.CommClosedError("in <TCP (closed)>"))
+            for lost in (
+                CancelledError(),
+                distributed.comm.CommClosedError("in <TCP (closed)>"),
+            )
         ),
-        (RuntimeError("Error during deserialization"), RequestError, "start it in the project's folder"),
+        (
+            RuntimeError("Error during deserialization"),
+            RequestError,
+            "start it in the project's folder",
+        ),
     ],
 )
-def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(raised, kind, said):
+def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(
+    raised, kind, said
+):
     cluster = Cluster(failing(raised))
     assert cluster.processes == 3
     with pytest.raises(kind, match=said):
@@ -109,9 +141,21 @@ def test_what_goes_wrong_on_the_cluster_is_said_in_words_of_this_project(raised,
 @pytest.mark.parametrize(
     ("theirs", "message"),
     [
-        ({"tcp://one": "librosa 0.1"}, "the Dask worker tcp://one has librosa 0.1; expected librosa"),
-        (ModuleNotFoundError(name="pipeline"), "the Dask workers lack pipeline: start them in the project"),
-        (TimeoutError(), "no worker has joined tcp://x:1; in the project's folder: .*dask worker tcp://x:1"),
+        (
+            {"tcp://one": "librosa 0.1"},
+            "the Dask worker tcp://one has librosa 0.1; expected librosa",
+        ),
+        (
+            ModuleNotFoundError(name="pipeline"),
+            "the Dask workers lack pipeline: start them in the project",
+        ),
+        (
+            TimeoutError(),
+            (
+                "no worker has joined tcp://x:1; in the project's folder: .*dask worker"
+                " tcp://x:1"
+            ),
+        ),
     ],
     ids=["other versions", "other folder", "no worker"],
 )
@@ -125,15 +169,22 @@ def test_a_cluster_that_is_not_fit_is_refused_before_it_works(theirs, message):
     [
         ({}, "tls://10.0.0.1:1", "needs certificates.*docs/howto/scale.md"),
         (
-            dict.fromkeys(("tls.ca-file", "tls.client.cert", "tls.client.key"), "/absent.pem"),
+            dict.fromkeys(
+                ("tls.ca-file", "tls.client.cert", "tls.client.key"), "/absent.pem"
+            ),
             "tls://10.0.0.1:1",
             "No such file",
         ),
         ({"require-encryption": True}, "tcp://10.0.0.1:1", "encryption required"),
-        *(({}, address, "SCHEDULER=tcp://host:port") for address in ("", "x", "tcp://x")),
+        *(
+            ({}, address, "SCHEDULER=tcp://host:port")
+            for address in ("", "x", "tcp://x")
+        ),
     ],
 )
-def test_an_address_that_nobody_should_trust_is_refused_before_anybody_is_called(settings, scheduler, told):
+def test_an_address_that_nobody_should_trust_is_refused_before_anybody_is_called(
+    settings, scheduler, told
+):
     chosen = {f"distributed.comm.{name}": value for name, value in settings.items()}
     with dask.config.set(chosen), refused(told):
         dask_cluster.connected(scheduler).__enter__()
@@ -146,7 +197,9 @@ def test_an_address_that_nobody_should_trust_is_refused_before_anybody_is_called
         ("10.9.9.9", 1),
     ],
 )
-def test_a_cluster_that_anybody_in_the_network_might_be_is_told(host, told, capsys, monkeypatch):
+def test_a_cluster_that_anybody_in_the_network_might_be_is_told(
+    host, told, capsys, monkeypatch
+):
     monkeypatch.setattr(dask_cluster, "Client", Mock(side_effect=ConnectionError))
     with refused("no Dask scheduler answers"):
         dask_cluster.connected(f"tcp://{host}:1").__enter__()

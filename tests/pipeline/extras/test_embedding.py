@@ -1,4 +1,6 @@
-"""A network in a file as a feature: small networks with known answers, in the cache and in predictions."""
+"""A network in a file as a feature: small networks with known answers, in the cache and
+in predictions.
+"""
 
 import json
 
@@ -35,7 +37,9 @@ def write_network(name, *, shape="windows, samples", factor=1.0, **card):
         }}"""
     embedding.FOLDER.mkdir(exist_ok=True)
     onnx.save(onnx.parser.parse_model(text), str(embedding.FOLDER / f"{name}.onnx"))
-    (embedding.FOLDER / f"{name}.json").write_text(json.dumps({"sample_rate": RATE} | card))
+    (embedding.FOLDER / f"{name}.json").write_text(
+        json.dumps({"sample_rate": RATE} | card)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +110,9 @@ def test_a_wrong_card_is_refused(card, message):
 
 def test_windows_of_another_length_than_the_network_takes_cannot_exist():
     write_network("net", shape="w, 500", window=0.25)
-    with pytest.raises(Impossible, match=r"the network refuses \(1, 250\): .*Expected: 500"):
+    with pytest.raises(
+        Impossible, match=r"the network refuses \(1, 250\): .*Expected: 500"
+    ):
         embedded()
 
 
@@ -132,7 +138,9 @@ def where(here):
     return {"dataset": csv(here / "mine.csv", "\n".join(rows)), "data": here}
 
 
-def test_extraction_and_prediction_use_it_until_the_file_is_another(here, where, capsys):
+def test_extraction_and_prediction_use_it_until_the_file_is_another(
+    here, where, capsys
+):
     from train import run
     from train.options import PredictOptions, RunOptions
     from train.predict import predict_audio
@@ -148,7 +156,9 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(here, where,
     assert extract(command) == 0
     assert "\nmine: 8 clips, 1 feature; 0 of 8 feature maps" in capsys.readouterr().out
     folder = run.execute(
-        RunOptions(**where, features=name, epochs=30, batch=2, precision="fp32", threads="1")
+        RunOptions(
+            **where, features=name, epochs=30, batch=2, precision="fp32", threads="1"
+        )
     )
     assert folder.config.model == "mlp"
     ask = PredictOptions(run=str(folder.path), audio=here / "1.wav", top=1, threads="1")

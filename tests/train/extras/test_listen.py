@@ -29,7 +29,9 @@ def piped(sounding, monkeypatch):
     """Listens to this stream of bytes on standard input."""
 
     def command(stream, **given):
-        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stream, isatty=lambda: False))
+        monkeypatch.setattr(
+            "sys.stdin", SimpleNamespace(buffer=stream, isatty=lambda: False)
+        )
         return listen(ListenOptions(run=str(sounding.path), threads="1", **given))
 
     return command
@@ -46,14 +48,20 @@ def test_predicts_live_audio_as_it_changes(piped, capsys):
 def test_silence_and_a_pipe_without_audio_get_no_answer(piped, capsys):
     assert piped(io.BytesIO(bytes(4 * RATE)), window=0.5, gate=-60.0, json=True) == 0
     out, err = capsys.readouterr()
-    assert "for the last 0.5 s" in err and json.loads(out.splitlines()[-1])["predicted"] == ""
+    assert (
+        "for the last 0.5 s" in err
+        and json.loads(out.splitlines()[-1])["predicted"] == ""
+    )
     assert piped(io.BytesIO()) == 1 and not capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("form", "scale"), [("s16", 2**15), ("s32", 2**31), ("f32", 1)])
+@pytest.mark.parametrize(
+    ("form", "scale"), [("s16", 2**15), ("s32", 2**31), ("f32", 1)]
+)
 def test_another_rate_and_format_and_lines_for_people(piped, capsys, form, scale):
     raw = (sound("tone", 72, seconds=2, rate=8000) * scale).astype(PCM[form]).tobytes()
-    assert piped(io.BytesIO(raw + b"\x01"), rate=8000, format=form, top=1) == 0  # ends within a sample
+    # ends within a sample
+    assert piped(io.BytesIO(raw + b"\x01"), rate=8000, format=form, top=1) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[:3] == ["2.0", "s", "tone"]
 
 
@@ -62,7 +70,9 @@ def test_bytes_that_are_no_audio_in_this_format_are_refused(piped):
         piped(io.BytesIO(np.full(RATE, np.nan, "<f4")), format="f32")
 
 
-def test_a_terminal_on_standard_input_means_the_microphone(sounding, monkeypatch, capsys):
+def test_a_terminal_on_standard_input_means_the_microphone(
+    sounding, monkeypatch, capsys
+):
     """A stand-in replaces sounddevice, which is not installed for the tests."""
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -70,7 +80,11 @@ def test_a_terminal_on_standard_input_means_the_microphone(sounding, monkeypatch
         listen(ListenOptions())
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
     raw = io.BytesIO((sound("tone", 73, seconds=2) * 32767).astype("<i2").tobytes())
-    stream = SimpleNamespace(start=lambda: None, read=lambda samples: (raw.read(2 * samples), False))
-    monkeypatch.setitem(sys.modules, "sounddevice", SimpleNamespace(RawInputStream=lambda **_: stream))
+    stream = SimpleNamespace(
+        start=lambda: None, read=lambda samples: (raw.read(2 * samples), False)
+    )
+    monkeypatch.setitem(
+        sys.modules, "sounddevice", SimpleNamespace(RawInputStream=lambda **_: stream)
+    )
     assert listen(ListenOptions(run=str(sounding.path), top=1, threads="1")) == 0
     assert capsys.readouterr().out.splitlines()[-1].split()[2] == "tone"

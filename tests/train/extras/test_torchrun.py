@@ -1,4 +1,6 @@
-"""Two processes train the same weights as one process that averages the gradients of two half-batches."""
+"""Two processes train the same weights as one process that averages the gradients of
+two half-batches.
+"""
 
 import pytest
 import torch
@@ -17,7 +19,9 @@ from train.trainer import Trainer, draw_network
 
 
 class Halves(nn.Module):
-    """A batch in two halves, each with its own batch statistics; the first half updates the running ones."""
+    """A batch in two halves, each with its own batch statistics; the first half updates
+    the running ones.
+    """
 
     def __init__(self, network):
         super().__init__()
@@ -26,8 +30,12 @@ class Halves(nn.Module):
     def forward(self, x):
         first, second = x.tensor_split(2)
         answer = self.network(first)
-        buffers = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
-        return torch.cat([answer, torch.func.functional_call(self.network, buffers, second)])
+        buffers = {
+            name: buffer.clone() for name, buffer in self.network.named_buffers()
+        }
+        return torch.cat(
+            [answer, torch.func.functional_call(self.network, buffers, second)]
+        )
 
 
 def reference(options):
@@ -44,17 +52,19 @@ def reference(options):
 
 @pytest.mark.slow
 def test_two_processes_equal_one_with_two_half_batches(options):
-    shared = change(
-        options, folds=(1,), optimizer="sgd", curve=0
-    )  # without dropout, which each process would draw
+    # without dropout, which each process would draw
+    shared = change(options, folds=(1,), optimizer="sgd", curve=0)
     processes = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
     python(*processes, "-m", "train", "run", *words(shared), timeout=600)
     (folder,) = run_folder.find(shared.runs)
     assert folder.finished == [1] and folder.config.threads == 1
     whole = execute(shared, tag="alone")  # one batch, no halves
-    states = [checkpoint.load(run.fold(1) / "last.pt")["network"] for run in (folder, whole)]
+    states = [
+        checkpoint.load(run.fold(1) / "last.pt")["network"] for run in (folder, whole)
+    ]
     together, alone, wanted = (
-        torch.cat([tensor.flatten().float() for tensor in state.values()])  # running statistics too
+        # running statistics too
+        torch.cat([tensor.flatten().float() for tensor in state.values()])
         for state in (*states, reference(shared).state_dict())
     )
     assert (together - wanted).abs().max() < 5e-3 < 0.1 < (together - alone).abs().max()
@@ -63,7 +73,8 @@ def test_two_processes_equal_one_with_two_half_batches(options):
 def test_a_process_that_is_not_the_first_does_not_score(monkeypatch):
     monkeypatch.setattr(torchrun.dist, "get_rank", lambda: 1)
     monkeypatch.setattr(torchrun, "gather", lambda value: ["of the first", value])
-    assert torchrun.SharedTrainer.predict(None, None) == "of the first"  # without a trainer
+    # without a trainer
+    assert torchrun.SharedTrainer.predict(None, None) == "of the first"
 
 
 @pytest.mark.slow
@@ -81,5 +92,10 @@ def test_a_child_gets_what_was_given_although_a_recipe_says_otherwise(tmp_path):
     recipe.write_text("EPOCHS=7\nAUGMENT=mask\n")
     named = [f"RECIPE={recipe}", f"EPOCHS={RunOptions().epochs}", "NAME=other name"]
     given = RunOptions.build(texts(RunOptions, named))
-    child = RunOptions.build(texts(RunOptions, torchrun.child_words(given, (1, 3), "cuda:1")))
-    assert child == change(given, folds=(1, 3), device="cuda:1") and child.augment == "mask"
+    child = RunOptions.build(
+        texts(RunOptions, torchrun.child_words(given, (1, 3), "cuda:1"))
+    )
+    assert (
+        child == change(given, folds=(1, 3), device="cuda:1")
+        and child.augment == "mask"
+    )

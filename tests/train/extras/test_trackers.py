@@ -31,25 +31,38 @@ def test_tensorboard_holds_every_column_of_a_training_and_the_outcome(options, c
     run = execute(options, folds=(2,), tracker="tensorboard")
     folder = run.path / "trackers"
     assert f"tensorboard --logdir {folder}" in capsys.readouterr().out
-    track("tensorboard", run, folder, epochs_done=1)  # killed after its first epoch and continued
+    # killed after its first epoch and continued
+    track("tensorboard", run, folder, epochs_done=1)
     events = EventAccumulator(str(folder / "fold2"))
     events.Reload()
     points = [(event.step, event.value) for event in events.Scalars("loss/train")]
-    assert points == [(1, pytest.approx(run.history(2)["train_loss"].iloc[0])), (2, 1.0)]
+    assert points == [
+        (1, pytest.approx(run.history(2)["train_loss"].iloc[0])),
+        (2, 1.0),
+    ]
     accuracy = run.scores().loc[2, "accuracy"]
     assert events.Scalars("summary/test_accuracy")[-1].value == pytest.approx(accuracy)
     assert "run.json/text_summary" in events.Tags()["tensors"]
 
 
-def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(finished, tmp_path):
+def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
+    finished, tmp_path
+):
     """The process has no key, no account, an empty home, and nobody at the keyboard."""
     write_config(finished.path, replace(finished.config, note="a first attempt"))
     code = "from pathlib import Path; from results.run_folder import RunFolder\n"
     code += "from tests.train.extras.test_trackers import track\n"
-    code += f"track('wandb', RunFolder(Path({str(finished.path)!r})), Path({str(tmp_path)!r}))"
-    surroundings = {key: value for key, value in os.environ.items() if not key.startswith("WANDB")}
+    code += (
+        f"track('wandb', RunFolder(Path({str(finished.path)!r})),"
+        f" Path({str(tmp_path)!r}))"
+    )
+    surroundings = {
+        key: value for key, value in os.environ.items() if not key.startswith("WANDB")
+    }
     surroundings |= {"HOME": str(tmp_path), "NETRC": str(tmp_path / "none")}
-    done = python("-c", code, environment=surroundings, stdin=subprocess.DEVNULL, timeout=120)
+    done = python(
+        "-c", code, environment=surroundings, stdin=subprocess.DEVNULL, timeout=120
+    )
     (folder,) = (tmp_path / "wandb").glob(f"offline-run-*-{finished.config.hash}-fold2")
     assert f"wandb sync {folder}" in done.stdout
     (record,) = folder.glob("*.wandb")

@@ -34,12 +34,19 @@ def test_learns_a_batch_and_gives_one_finite_logit_a_class(name):
 
 @pytest.mark.parametrize("name", IMAGE)
 def test_image_models_take_any_grid_and_one_channel(name):
-    with torch.device("cpu" if name == "texture" else "meta"):  # autocast lacks the device meta
-        assert build(name, 1, 3, (67, 431)).eval()(torch.zeros(1, 1, 67, 431)).shape == (1, 3)
+    # autocast lacks the device meta
+    with torch.device("cpu" if name == "texture" else "meta"):
+        assert build(name, 1, 3, (67, 431)).eval()(
+            torch.zeros(1, 1, 67, 431)
+        ).shape == (1, 3)
 
 
 def test_no_stride_of_cnn8_skips_more_than_there_is():
-    wanted = {(64, 108): [(2, 1), (1, 1)], (64, 216): [(2, 2), (1, 1)], (128, 431): [(2, 2), (1, 2)]}
+    wanted = {
+        (64, 108): [(2, 1), (1, 1)],
+        (64, 216): [(2, 2), (1, 1)],
+        (128, 431): [(2, 2), (1, 2)],
+    }
     for grid, last in wanted.items():
         layers = build("cnn8", 3, 10, grid).layers
         assert [layer[0].stride for layer in layers] == [(2, 2), (1, 2)] * 3 + last
@@ -73,7 +80,9 @@ def test_a_wrong_option_and_a_third_member_are_refused(text, message):
         ),
     ],
 )
-def test_an_ensembles_weight_stands_in_the_name_unless_it_is_the_default(text, name, weight):
+def test_an_ensembles_weight_stands_in_the_name_unless_it_is_the_default(
+    text, name, weight
+):
     found = resolve(text)
     assert (found.name, found.weight) == (name, weight)
     assert resolve(found.name) == resolve(found.resolved)

@@ -35,15 +35,21 @@ def of_scikit_learn(x, y):
 def test_gives_the_probabilities_of_scikit_learn(classes):
     x, y = data(classes)
     x[:, 3] = 7  # a constant column does no harm
-    assert np.allclose(fitted(x, y, classes).softmax(1), of_scikit_learn(x, y), atol=1e-4)
+    assert np.allclose(
+        fitted(x, y, classes).softmax(1), of_scikit_learn(x, y), atol=1e-4
+    )
 
 
 def test_with_tags_each_class_is_fitted_against_the_rest():
     x, _ = data(2)
-    y = np.stack([x[:, 0] > 100, x[:, 1] > 105, np.ones(60), np.zeros(60)], axis=1).astype(int)
+    y = np.stack(
+        [x[:, 0] > 100, x[:, 1] > 105, np.ones(60), np.zeros(60)], axis=1
+    ).astype(int)
     answers = fitted(x, y, 4).sigmoid()
     for column in (0, 1):
-        assert np.allclose(answers[:, column], of_scikit_learn(x, y[:, column])[:, 1], atol=1e-4)
+        assert np.allclose(
+            answers[:, column], of_scikit_learn(x, y[:, column])[:, 1], atol=1e-4
+        )
     assert (answers[:, 2] == 1).all() and (answers[:, 3] == 0).all()
 
 

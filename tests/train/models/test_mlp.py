@@ -5,7 +5,9 @@ from train.options import RunOptions
 
 
 def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, capsys):
-    folder = execute(options, features="embedding+embedding", model=RunOptions.model, epochs=15)
+    folder = execute(
+        options, features="embedding+embedding", model=RunOptions.model, epochs=15
+    )
     assert folder.config.model == "mlp"
     assert "every channel is a vector: MODEL=mlp" in capsys.readouterr().err
     assert folder.scores()["accuracy"].mean() > 0.9

@@ -1,4 +1,6 @@
-"""The network gives the bits of torchvision's, although its stem has pooling before ReLU."""
+"""The network gives the bits of torchvision's, although its stem has pooling before
+ReLU.
+"""
 
 import torch
 

@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 
-from train.models.texture import BANDS, RANGES, TextureNet, TextureStatistics, range_edges
+from train.models.texture import (
+    BANDS,
+    RANGES,
+    TextureNet,
+    TextureStatistics,
+    range_edges,
+)
 
 
 def test_mean_and_deviation_are_those_of_each_band():
@@ -14,7 +20,9 @@ def test_mean_and_deviation_are_those_of_each_band():
     bands = x.unflatten(2, (BANDS, 2)).mean(3)
     assert statistics.shape == (2, 3 * BANDS * (2 + RANGES))
     torch.testing.assert_close(statistics[:, : 3 * BANDS], bands.mean(3).flatten(1))
-    torch.testing.assert_close(statistics[:, 3 * BANDS : 6 * BANDS], bands.std(3).flatten(1))
+    torch.testing.assert_close(
+        statistics[:, 3 * BANDS : 6 * BANDS], bands.std(3).flatten(1)
+    )
 
 
 @pytest.mark.parametrize("periods", [1, 7, 40])
@@ -27,7 +35,8 @@ def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods):
     found = int(modulation[5].argmax())
     low, high = texture.edges[found : found + 2]
     assert low < periods <= high  # bin 0 is one period a clip
-    assert (modulation[4] == modulation[4][0]).all()  # a constant band has no modulation
+    # a constant band has no modulation
+    assert (modulation[4] == modulation[4][0]).all()
 
 
 @pytest.mark.parametrize("bins", [2, 3, 10, 54, 108, 215])
