@@ -8,16 +8,23 @@ next command.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from commandline import spelling
-from commandline.commands import HANDED_ON, Command, main
-from commandline.options import DataOptions, ReportsOptions, RunsOptions, option
+import featurestack
+from featurestack.commandline import spelling
+from featurestack.commandline.commands import HANDED_ON, Command, main
+from featurestack.commandline.options import (
+    DataOptions,
+    ReportsOptions,
+    RunsOptions,
+    option,
+)
 
 # A linear model on row statistics finds rhythm in the tempogram but not in mel.
 FEATURE_SETS = "mel mel+chroma+tempogram"
 COMPARED = "mel mfcc chroma tempogram"
-# run by its path, so that a user's own train.py hides nothing
-CONSOLE = spelling.HOME / "featurestack.py"
+# `-P`: a module in the current folder, such as a user's own numpy.py, hides nothing
+CONSOLE = [sys.executable, "-P", "-m", "featurestack"]
 
 
 class DemoOptions(DataOptions, RunsOptions, ReportsOptions):
@@ -50,12 +57,13 @@ def demo(options: DemoOptions) -> int:
         ["importance", "DATASET=synth", f"FEATURES={COMPARED}", data, runs],
         ["analysis", "DATASET=synth", data, runs, reports],
     ]
-    environment = os.environ | {HANDED_ON: spelling.caller}
+    above = str(Path(featurestack.__file__).parents[1])
+    path = os.pathsep.join([above, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {HANDED_ON: spelling.caller, "PYTHONPATH": path}
     for step in steps:
         print(f"\n$ {spelling.make_command(*step)}", flush=True)
-        status = subprocess.run(
-            [sys.executable, CONSOLE, *step], check=False, env=environment
-        ).returncode
+        done = subprocess.run([*CONSOLE, *step], check=False, env=environment)
+        status = done.returncode
         if status:
             return status
     return 0

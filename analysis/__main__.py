@@ -4,8 +4,8 @@ cache.
 
 import os
 
-from analysis.options import AnalysisOptions
-from commandline.commands import Command, main
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.commandline.commands import Command, main
 
 # Threads of these libraries spin while they wait: t-SNE on two threads takes ten times
 # the processor time.
@@ -25,17 +25,17 @@ def analysis(options: AnalysisOptions) -> int:
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas, and an unchanged report does not
     # wait for matplotlib.
-    from analysis.jobs import jobs, unchanged
+    from featurestack.analysis.jobs import jobs, unchanged
 
     if options.ensemble:
-        from analysis.ensemble import requested_ensemble
+        from featurestack.analysis.ensemble import requested_ensemble
 
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
     for job in jobs(options):
         built = unchanged(job, options)
         if built is None:
-            from analysis.report import build_report
+            from featurestack.analysis.report import build_report
 
             built = build_report(job, options)
         for remark in built.remarks:

@@ -20,9 +20,9 @@ from itertools import combinations, permutations, product
 import numpy as np
 import pandas as pd
 
-from analysis.ranking import Ranking, setting
-from analysis.runs import Problem, Run, differing_options
-from analysis.significance import sign_flip_tests
+from featurestack.analysis.ranking import Ranking, setting
+from featurestack.analysis.runs import Problem, Run, differing_options
+from featurestack.analysis.significance import sign_flip_tests
 
 ATTRIBUTION = {"channel": str, "clip_id": str, "correct": float, "selection": str}
 # options that differ in a pair of kind `augmentation`

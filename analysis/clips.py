@@ -23,14 +23,14 @@ import soxr
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from analysis.figures.drawing import SPECTRUM, VISIBLE
-from commandline.errors import RequestError
-from commandline.terminal import progress
-from features_cache import Cache, UnreadableClips, parse_set
-from features_cache.cache import OutdatedFeature
-from features_cache.table import spans
-from results.config import digest
-from storage.files import replace_file
+from featurestack.analysis.figures.drawing import SPECTRUM, VISIBLE
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache import Cache, UnreadableClips, parse_set
+from featurestack.features_cache.cache import OutdatedFeature
+from featurestack.features_cache.table import spans
+from featurestack.results.config import digest
+from featurestack.storage.files import replace_file
 
 # clips read at a time; if they last 5 s, their largest feature takes 14 MB
 BATCH_CLIPS = 16

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from analysis.error_browser import by_category
-from analysis.figures import FigureWriter
-from analysis.findings import Findings
+from featurestack.analysis.error_browser import by_category
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.findings import Findings
 
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24

@@ -5,20 +5,24 @@ projections.
 import numpy as np
 import pandas as pd
 
-from analysis.clips import leading_feature, sample_by_class
-from analysis.figures import FigureWriter
-from analysis.figures.data import POINT_COLOURS, SAMPLED_CLIPS, format_plain
-from analysis.projections import pca_projection, tsne_projection
-from analysis.separability import (
+from featurestack.analysis.clips import leading_feature, sample_by_class
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.figures.data import (
+    POINT_COLOURS,
+    SAMPLED_CLIPS,
+    format_plain,
+)
+from featurestack.analysis.projections import pca_projection, tsne_projection
+from featurestack.analysis.separability import (
     neighbour_accuracy,
     principal_components,
     standardised,
     summarise,
 )
-from commandline.terminal import counted, plural, progress, size
-from features_cache import Cache
-from features_cache.index import WHOLE, failed_clips
-from features_cache.table import by_label, has_tags, is_windowed, originals
+from featurestack.commandline.terminal import counted, plural, progress, size
+from featurestack.features_cache import Cache
+from featurestack.features_cache.index import WHOLE, failed_clips
+from featurestack.features_cache.table import by_label, has_tags, is_windowed, originals
 
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
 

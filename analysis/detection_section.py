@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from analysis.clips import compressed
-from analysis.figures import FigureWriter
-from analysis.runs import Run
-from features_cache import Cache
-from features_cache.table import is_windowed, label_indicator
-from results.bootstrap import accuracy_interval
-from results.events import (
+from featurestack.analysis.clips import compressed
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.runs import Run
+from featurestack.features_cache import Cache
+from featurestack.features_cache.table import is_windowed, label_indicator
+from featurestack.results.bootstrap import accuracy_interval
+from featurestack.results.events import (
     ALL,
     BACKGROUND,
     compare,
@@ -24,7 +24,7 @@ from results.events import (
     join_windows,
     middles,
 )
-from results.tags import cross_fitted_thresholds, fold_ranks
+from featurestack.results.tags import cross_fitted_thresholds, fold_ranks
 
 EXCERPT = 20.0  # longest time line, seconds
 

@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.options import AnalysisOptions
-from analysis.runs import Run, load_runs, same_clips
-from commandline.errors import RequestError
-from features_cache.location import dataset_name
-from results.config import EnsembleConfig, digest, label
-from results.run_folder import RunFolder, select, write_config, write_predictions
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.runs import Run, load_runs, same_clips
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.location import dataset_name
+from featurestack.results.config import EnsembleConfig, digest, label
+from featurestack.results.run_folder import (
+    RunFolder,
+    select,
+    write_config,
+    write_predictions,
+)
 
 ENSEMBLE = "ensemble"  # value of `model` in its run.json
 # from the first run

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.runs import Run, same_clips
-from commandline.terminal import HALVES_UP
-from results.scores import Floats, Ints
+from featurestack.analysis.runs import Run, same_clips
+from featurestack.commandline.terminal import HALVES_UP
+from featurestack.results.scores import Floats, Ints
 
 TOP = 3
 

@@ -19,13 +19,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from analysis import tables
-from analysis.ablations import ablations, channel_importance
-from analysis.ranking import Ranking, nested_selection, rankings
-from analysis.runs import Problem, Results, Run
-from analysis.significance import LEVEL, detectable, fewest_recordings
-from results.bootstrap import fold_weights
-from results.importance_folder import ImportanceFolder
+from featurestack.analysis import tables
+from featurestack.analysis.ablations import ablations, channel_importance
+from featurestack.analysis.ranking import Ranking, nested_selection, rankings
+from featurestack.analysis.runs import Problem, Results, Run
+from featurestack.analysis.significance import LEVEL, detectable, fewest_recordings
+from featurestack.results.bootstrap import fold_weights
+from featurestack.results.importance_folder import ImportanceFolder
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table

@@ -12,12 +12,12 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from analysis import tables
-from analysis.error_browser import by_category
-from analysis.findings import Findings, Row
-from analysis.ranking import setting
-from analysis.runs import Run
-from results.scores import Floats, most_confused
+from featurestack.analysis import tables
+from featurestack.analysis.error_browser import by_category
+from featurestack.analysis.findings import Findings, Row
+from featurestack.analysis.ranking import setting
+from featurestack.analysis.runs import Run
+from featurestack.results.scores import Floats, most_confused
 
 # in the small confusion matrix; if there are more, those with the most frequent errors
 CLASSES_SHOWN = 12

@@ -15,13 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.figures import FigureWriter
-from analysis.ranking import nested_selection
-from analysis.significance import LEVEL, sign_flip_tests
-from results.bootstrap import accuracy_interval, fold_weights, recording_sums
-from results.importance_folder import PARTS, Fit, ImportanceFolder
-from results.scores import Floats
-from results.shapley import NONE, interactions
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.ranking import nested_selection
+from featurestack.analysis.significance import LEVEL, sign_flip_tests
+from featurestack.results.bootstrap import (
+    accuracy_interval,
+    fold_weights,
+    recording_sums,
+)
+from featurestack.results.importance_folder import PARTS, Fit, ImportanceFolder
+from featurestack.results.scores import Floats
+from featurestack.results.shapley import NONE, interactions
 
 FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
 

@@ -14,15 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.options import AnalysisOptions
-from commandline import spelling
-from commandline.errors import RequestError, nearest
-from commandline.options import words
-from features_cache.index import CHECKED, FAILURES
-from features_cache.location import NAMED, cache_folder, dataset_name, is_cache
-from results.config import digest, label
-from results.run_folder import RunFolder, find, select
-from storage.files import replace_file
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.commandline import spelling
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import words
+from featurestack.features_cache.index import CHECKED, FAILURES
+from featurestack.features_cache.location import (
+    NAMED,
+    cache_folder,
+    dataset_name,
+    is_cache,
+)
+from featurestack.results.config import digest, label
+from featurestack.results.run_folder import RunFolder, find, select
+from featurestack.storage.files import replace_file
 
 
 @dataclass(frozen=True)

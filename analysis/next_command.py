@@ -7,10 +7,10 @@ not decide.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.findings import Findings
-from analysis.runs import Run, differing_options
-from commandline.spelling import make_command
-from features_cache.names import first_compared
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.runs import Run, differing_options
+from featurestack.commandline.spelling import make_command
+from featurestack.features_cache.names import first_compared
 
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
 # features to try next, the first one first

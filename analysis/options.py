@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from commandline.options import (
+from featurestack.commandline.options import (
     SEED,
     DatasetOptions,
     ReportsOptions,

@@ -14,9 +14,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.tables import decimals, format_p, latex_text
-from commandline import terminal
-from commandline.spelling import spelled
+from featurestack.analysis.tables import decimals, format_p, latex_text
+from featurestack.commandline import terminal
+from featurestack.commandline.spelling import spelled
 
 UNKNOWN = "–"
 NAMED = 3  # names in a list before "and 6 more"

@@ -5,8 +5,8 @@ Both functions take the leading principal `components` (N, D) of N clips.
 
 import numpy as np
 
-from analysis.separability import squared_distances
-from results.scores import Floats
+from featurestack.analysis.separability import squared_distances
+from featurestack.results.scores import Floats
 
 TSNE_STEPS = 500  # half of the usual number, which is enough for some hundred clips
 TSNE_RATE = 50.0  # learning rate that scikit-learn chooses for so few clips

@@ -19,17 +19,28 @@ from math import lcm
 
 import numpy as np
 
-from analysis.runs import Run, differing_options, on_folds, same_cache, same_clips
-from analysis.significance import (
+from featurestack.analysis.runs import (
+    Run,
+    differing_options,
+    on_folds,
+    same_cache,
+    same_clips,
+)
+from featurestack.analysis.significance import (
     FAMILY_LEVEL,
     LEVEL,
     FamilyTests,
     fewest_recordings,
     sign_flip_tests,
 )
-from results.bootstrap import accuracy_interval, recording_sums
-from results.scores import Floats, Ints
-from results.tags import average_precision, jackknife_values, macro, precision_intervals
+from featurestack.results.bootstrap import accuracy_interval, recording_sums
+from featurestack.results.scores import Floats, Ints
+from featurestack.results.tags import (
+    average_precision,
+    jackknife_values,
+    macro,
+    precision_intervals,
+)
 
 
 def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str:

@@ -14,37 +14,52 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import error_browser, extras, first_screen, page
-from analysis.clips import (
+from featurestack.analysis import error_browser, extras, first_screen, page
+from featurestack.analysis.clips import (
     Audio,
     clip_audio,
     features_to_show,
     readable_cache,
     thumbnails,
 )
-from analysis.comparison_section import submit_comparison
-from analysis.data_section import data_facts, data_tables, failures
-from analysis.detection_section import annotated_events, submit_detections
-from analysis.figures import FigureWriter
-from analysis.findings import Findings, Threat, findings
-from analysis.importance import importance_tables, most_important, submit_importance
-from analysis.jobs import Built, Manifest, ReportJob, inputs_hash
-from analysis.next_command import Situation, next_command, train_again, without
-from analysis.options import AnalysisOptions
-from analysis.run_section import curves_note, settings, submit_run
-from analysis.runs import Problem, Results, added_clips, load_runs, outdated_runs
-from analysis.tables import accuracy_by_recording, as_markdown, tag_errors
-from commandline.errors import RequestError
-from commandline.spelling import make_command
-from commandline.terminal import as_csv, plural, progress
-from features_cache import Cache
-from features_cache.hdf5 import Attributes
-from features_cache.index import WHOLE, read_check
-from features_cache.location import NAMED
-from features_cache.splits import untrainable
-from features_cache.table import originals
-from results.importance_folder import find_importance
-from storage.files import replace_file
+from featurestack.analysis.comparison_section import submit_comparison
+from featurestack.analysis.data_section import data_facts, data_tables, failures
+from featurestack.analysis.detection_section import annotated_events, submit_detections
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.findings import Findings, Threat, findings
+from featurestack.analysis.importance import (
+    importance_tables,
+    most_important,
+    submit_importance,
+)
+from featurestack.analysis.jobs import Built, Manifest, ReportJob, inputs_hash
+from featurestack.analysis.next_command import (
+    Situation,
+    next_command,
+    train_again,
+    without,
+)
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.run_section import curves_note, settings, submit_run
+from featurestack.analysis.runs import (
+    Problem,
+    Results,
+    added_clips,
+    load_runs,
+    outdated_runs,
+)
+from featurestack.analysis.tables import accuracy_by_recording, as_markdown, tag_errors
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import as_csv, plural, progress
+from featurestack.features_cache import Cache
+from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.index import WHOLE, read_check
+from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.splits import untrainable
+from featurestack.features_cache.table import originals
+from featurestack.results.importance_folder import find_importance
+from featurestack.storage.files import replace_file
 
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 

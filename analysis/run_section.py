@@ -5,15 +5,15 @@ import zipfile
 import numpy as np
 import pandas as pd
 
-from analysis import tables
-from analysis.clips import read_batches, shrink
-from analysis.error_browser import TOP, by_category
-from analysis.figures import FigureWriter
-from analysis.figures.run import SamplePrediction
-from analysis.page import say
-from analysis.runs import Problem, Run
-from features_cache import Cache
-from results.scores import Prediction, reliability
+from featurestack.analysis import tables
+from featurestack.analysis.clips import read_batches, shrink
+from featurestack.analysis.error_browser import TOP, by_category
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.figures.run import SamplePrediction
+from featurestack.analysis.page import say
+from featurestack.analysis.runs import Problem, Run
+from featurestack.features_cache import Cache
+from featurestack.results.scores import Prediction, reliability
 
 RELIABILITY_BINS = 10  # with more bins, some hundred predictions leave too few in each
 SAMPLES_EACH = 4

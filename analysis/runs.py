@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from features_cache import Cache, parse_set
-from features_cache.table import label_indicator, originals
-from results.config import EnsembleConfig, RunConfig, to_json
-from results.run_folder import RunFolder
-from results.scores import Floats, Ints
-from results.tags import Targets, cross_fitted_thresholds, fold_ranks
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache import Cache, parse_set
+from featurestack.features_cache.table import label_indicator, originals
+from featurestack.results.config import EnsembleConfig, RunConfig, to_json
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.scores import Floats, Ints
+from featurestack.results.tags import Targets, cross_fitted_thresholds, fold_ranks
 
 Strings = NDArray[np.str_]
 # fields with one entry a clip

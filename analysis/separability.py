@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.clips import read_batches
-from features_cache import Cache
-from features_cache.all_values import column_means, is_time
-from results.scores import Floats, Ints
+from featurestack.analysis.clips import read_batches
+from featurestack.features_cache import Cache
+from featurestack.features_cache.all_values import column_means, is_time
+from featurestack.results.scores import Floats, Ints
 
 COMPONENTS = 12  # principal components that distances are computed on, at most
 

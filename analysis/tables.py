@@ -19,14 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
-from analysis.ranking import Ranking
-from analysis.runs import Run
-from commandline.terminal import HALVES_UP, counted
-from features_cache.table import SEPARATOR
-from results import tags
-from results.bootstrap import accuracy_interval
-from results.config import RunConfig
-from results.scores import (
+from featurestack.analysis.ranking import Ranking
+from featurestack.analysis.runs import Run
+from featurestack.commandline.terminal import HALVES_UP, counted
+from featurestack.features_cache.table import SEPARATOR
+from featurestack.results import tags
+from featurestack.results.bootstrap import accuracy_interval
+from featurestack.results.config import RunConfig
+from featurestack.results.scores import (
     Floats,
     Prediction,
     all_metrics,

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from commandline.commands import Command, main
-from commandline.options import Options, option
-from commandline.registry import Registry
+from featurestack.commandline.commands import Command, main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.registry import Registry
 
 # module of this folder -> description of the comparison
 BENCHES = Registry(

@@ -22,12 +22,12 @@ import h5py
 import numpy as np
 
 from bench.processes import HUNG, ended, forked, status_of
-from commandline.commands import main
-from commandline.errors import RequestError
-from commandline.options import Options, option
-from commandline.terminal import progress
-from features_cache import Cache
-from features_cache.feature_file import FeatureSpec
+from featurestack.commandline.commands import main
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache import Cache
+from featurestack.features_cache.feature_file import FeatureSpec
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
 FEATURES = ("mel", "rms", "mfcc")

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import text_table
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import text_table
 from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
 
 CLASSES = 10

@@ -21,15 +21,15 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from commandline.commands import main
-from commandline.options import DatasetOptions, option
-from commandline.terminal import progress
-from features_cache.names import Channel
-from pipeline import audio, reference
-from pipeline.datasets.load import load
-from pipeline.features import FEATURES, Clip, resolve_feature
-from pipeline.options import SourceOptions
-from pipeline.pool import keep_freed_arrays
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import DatasetOptions, option
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.names import Channel
+from featurestack.pipeline import audio, reference
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
+from featurestack.pipeline.options import SourceOptions
+from featurestack.pipeline.pool import keep_freed_arrays
 
 TRIPLE = ("mel", "mfcc", "chroma")
 TOGETHER = "+".join(TRIPLE)

@@ -35,9 +35,9 @@ from typing import Any, NamedTuple
 import psutil
 
 from bench.processes import HUNG, ended, forked, status_of
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import progress
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import progress
 from tests.golden.outputs import names
 from tests.golden.sounds import easy_clips
 
@@ -168,9 +168,11 @@ sounds/                          features plan check data predict timelines veri
 reports/                         analysis
 """
 LOADED = (
-    "librosa pandas matplotlib.pyplot sklearn.linear_model torch pipeline.__main__"
-    " train.__main__ features_cache.__main__ analysis.__main__ pipeline.extract"
-    " train.run train.predict analysis.report"
+    "librosa pandas matplotlib.pyplot sklearn.linear_model torch"
+    " featurestack.pipeline.__main__ featurestack.train.__main__"
+    " featurestack.features_cache.__main__ featurestack.analysis.__main__"
+    " featurestack.pipeline.extract featurestack.train.run featurestack.train.predict"
+    " featurestack.analysis.report"
 )
 
 

@@ -22,9 +22,9 @@ import psutil
 import soundfile
 
 from bench.fuzz import flip
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import size, text_table
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import size, text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE, SECONDS = 22_050, 1.0

@@ -19,17 +19,17 @@ from pathlib import Path
 import torch
 
 from bench.training import LOOPS, compare_loops, make_run, save_arrays
-from commandline.commands import main
-from commandline.options import Options, option, texts
-from results.run_folder import RunFolder
-from train.compute import Compute, device_of
-from train.models.architecture import all_models, resolve
-from train.options import RunOptions
-from train.own_loop import OwnRun
-from train.plan import make_plan
-from train.run import execute
-from train.run_json import machine
-from train.trainer import Trainer, train_run
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option, texts
+from featurestack.results.run_folder import RunFolder
+from featurestack.train.compute import Compute, device_of
+from featurestack.train.models.architecture import all_models, resolve
+from featurestack.train.options import RunOptions
+from featurestack.train.own_loop import OwnRun
+from featurestack.train.plan import make_plan
+from featurestack.train.run import execute
+from featurestack.train.run_json import machine
+from featurestack.train.trainer import Trainer, train_run
 
 Checks = Iterator[tuple[str, bool]]  # a statement, and whether it holds
 

@@ -35,15 +35,15 @@ import psutil
 from tqdm import tqdm
 
 from bench.processes import Lines, ended, forked, status_of
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import progress
-from features_cache.names import parse_channel
-from features_cache.writer import to_stored
-from pipeline import audio, pool
-from pipeline.clip_spectra import Clip
-from pipeline.extract import read_source
-from pipeline.features import resolve_feature
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.writer import to_stored
+from featurestack.pipeline import audio, pool
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.extract import read_source
+from featurestack.pipeline.features import resolve_feature
 from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
@@ -453,7 +453,7 @@ def kill(options: KillOptions) -> int:
     if options.training:
         import torch
 
-        import train.run  # noqa: F401
+        from featurestack.train import run  # noqa: F401
 
         torch.set_num_threads(1)  # a process that has started threads is not forked
     fork_workers()

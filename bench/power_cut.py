@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 
 from bench import kill
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import progress
-from features_cache import claims
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache import claims
 
 PAGE = 4096
 

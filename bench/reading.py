@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from bench.training import SHAPES, make_run
 from bench.turns import ratio, take_turns
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import text_table
-from features_cache import Cache
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import text_table
+from featurestack.features_cache import Cache
 
 BATCH = 32
 Read = Callable[[NDArray[np.intp]], Any]

@@ -16,14 +16,14 @@ import numpy as np
 
 from bench.training import epoch_of, trainer_of
 from bench.turns import ratio, take_turns
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import size
-from features_cache import external
-from train import fold_data
-from train.compute import Compute
-from train.options import RunOptions
-from train.trainer import Trainer
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import size
+from featurestack.features_cache import external
+from featurestack.train import fold_data
+from featurestack.train.compute import Compute
+from featurestack.train.options import RunOptions
+from featurestack.train.trainer import Trainer
 
 ROWS = {"mel": 128, "mfcc": 40}
 FRAMES, CLASSES, FOLDS, RATE, SECONDS = 4, 10, 5, 8_000, 0.25

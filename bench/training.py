@@ -24,16 +24,16 @@ from tqdm import tqdm
 
 from bench.turns import ratio, take_turns
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import text_table
-from features_cache import external
-from train.choose_compute import candidates, fastest
-from train.compute import Compute
-from train.fold_data import draw_batches, load_fold, measure_clips
-from train.options import RunOptions
-from train.plan import make_plan
-from train.trainer import Trainer, draw_network
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import text_table
+from featurestack.features_cache import external
+from featurestack.train.choose_compute import candidates, fastest
+from featurestack.train.compute import Compute
+from featurestack.train.fold_data import draw_batches, load_fold, measure_clips
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
+from featurestack.train.trainer import Trainer, draw_network
 
 SHAPES = {"mel": 128, "mfcc": 40, "chroma": 12}
 CLASSES, RATE, SECONDS = 10, 44_100, 5

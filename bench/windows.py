@@ -16,10 +16,10 @@ import numpy as np
 import soundfile
 
 from bench.turns import ratio, take_turns
-from commandline.commands import main
-from commandline.options import Options, option
-from commandline.terminal import text_table
-from pipeline import audio
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.terminal import text_table
+from featurestack.pipeline import audio
 
 RATE, WANTED = 44_100, 22_050  # Hz, of the recording and of the features
 BATCH = 32  # windows of a worker's batch

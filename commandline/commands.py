@@ -12,8 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from commandline.errors import DISK_FAILED, NOT_WRITABLE, Failed, RequestError, nearest
-from commandline.options import (
+from featurestack.commandline.errors import (
+    DISK_FAILED,
+    NOT_WRITABLE,
+    Failed,
+    RequestError,
+    nearest,
+)
+from featurestack.commandline.options import (
     HANDED_OVER,
     PLACES,
     SURROGATE,
@@ -23,8 +29,8 @@ from commandline.options import (
     unfold,
     written,
 )
-from commandline.registry import Registry, first_sentence
-from commandline.spelling import (
+from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.spelling import (
     HOME,
     MAKE,
     PYTHON,
@@ -34,7 +40,7 @@ from commandline.spelling import (
     called_as,
     spelled,
 )
-from commandline.terminal import tell, tell_warnings
+from featurestack.commandline.terminal import tell, tell_warnings
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/reproducibility.md). OpenMP reads
@@ -71,9 +77,13 @@ def every_command() -> dict[str, Command]:
 
 def commands_of(stage: str) -> list[Command]:
     """The commands of a package or of the module `demo`."""
-    return importlib.import_module(
-        stage if stage == "demo" else f"{stage}.__main__"
-    ).COMMANDS
+    if stage == "bench":  # a folder of the clone alone
+        module = "bench.__main__"
+    elif stage == "demo":
+        module = "featurestack.demo"
+    else:
+        module = f"featurestack.{stage}.__main__"
+    return importlib.import_module(module).COMMANDS
 
 
 def word(command: Command) -> str:
@@ -165,7 +175,8 @@ def main(
             )
         words = unfold(given)
         module = sys.modules[commands[0].__module__].__spec__
-        prog = f"{PYTHON} {module.name.removesuffix('.__main__') if module else '…'}"
+        name = module.name.removesuffix(".__main__") if module else "…"
+        prog = f"{PYTHON} {name.removeprefix('featurestack.')}"
         command = commands[0]
         if len(commands) > 1:
             by_name = Registry(

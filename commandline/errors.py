@@ -4,7 +4,7 @@ import difflib
 import errno
 from collections.abc import Iterable
 
-from commandline.spelling import spelled
+from featurestack.commandline.spelling import spelled
 
 LISTED_NAMES = 60  # a longer list hides the start of the message
 # the work ran: exit status 1

@@ -25,8 +25,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn, TypeVar
 
-from commandline.errors import RequestError, nearest
-from commandline.spelling import CLONE, HOME
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.spelling import CLONE, HOME
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
@@ -92,12 +92,13 @@ def load_extra(
     """
     module, extra = extras[capability]
     name = f"{package}.{module}"
+    file = name.removeprefix("featurestack.").replace(".", "/")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
             raise RequestError(
-                f"{capability} needs {name.replace('.', '/')}.py, which is not here"
+                f"{capability} needs {file}.py, which is not here"
             ) from None
         if not extra:
             raise

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from commandline.spelling import spelled
+from featurestack.commandline.spelling import spelled
 
 if TYPE_CHECKING:
     import pandas as pd

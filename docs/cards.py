@@ -14,15 +14,15 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from commandline.commands import Command, main
-from commandline.options import DatasetOptions, Options
-from commandline.terminal import progress
-from features_cache.names import Channel
-from pipeline import audio
-from pipeline.datasets.load import load
-from pipeline.features import FEATURES, Clip, resolve_feature
-from pipeline.listing import MEASURED, TYPICAL, card
-from pipeline.options import SourceOptions
+from featurestack.commandline.commands import Command, main
+from featurestack.commandline.options import DatasetOptions, Options
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.names import Channel
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
+from featurestack.pipeline.listing import MEASURED, TYPICAL, card
+from featurestack.pipeline.options import SourceOptions
 
 DOCUMENT = Path(__file__).parent / "reference" / "features.md"
 SHOWN_PAIRS = 2

@@ -16,8 +16,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 import featurestack as fs
-from commandline.terminal import percent
-from pipeline.clip_spectra import Clip
+from featurestack.commandline.terminal import percent
+from featurestack.pipeline.clip_spectra import Clip
 
 MODEL = "texture"
 SHOWN = ("mel", "mfcc", "chroma")

@@ -22,17 +22,17 @@ from pathlib import Path
 import soundfile
 
 import featurestack as fs
-from analysis.figures import FIGURES
-from commandline.commands import every_command, options_of
-from commandline.options import LARGEST, fields, kind_of
-from commandline.registry import Registry, first_sentence
-from features_cache import Cache, external
-from pipeline import reference, synth
-from pipeline.features import FEATURES
-from results.run_folder import RunFolder
-from train import recipes
-from train.augment import AUGMENTS
-from train.models.architecture import all_models
+from featurestack.analysis.figures import FIGURES
+from featurestack.commandline.commands import every_command, options_of
+from featurestack.commandline.options import LARGEST, fields, kind_of
+from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.features_cache import Cache, external
+from featurestack.pipeline import reference, synth
+from featurestack.pipeline.features import FEATURES
+from featurestack.results.run_folder import RunFolder
+from featurestack.train import recipes
+from featurestack.train.augment import AUGMENTS
+from featurestack.train.models.architecture import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBROSA = "https://librosa.org/doc/0.11.0/generated/{}.html"

@@ -32,11 +32,11 @@ storage/files.py has the locks and the replacing of whole files.
 
 from typing import TYPE_CHECKING
 
-from features_cache.location import cache_folder, dataset_name
-from features_cache.names import Channel, parse_list, parse_set
+from featurestack.features_cache.location import cache_folder, dataset_name
+from featurestack.features_cache.names import Channel, parse_list, parse_set
 
 if TYPE_CHECKING:
-    from features_cache.cache import Cache, UnreadableClips
+    from featurestack.features_cache.cache import Cache, UnreadableClips
 
 __all__ = [
     "Cache",
@@ -55,6 +55,6 @@ def __getattr__(name: str) -> object:
     """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from features_cache import cache
+    from featurestack.features_cache import cache
 
     return getattr(cache, name)

@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from commandline.commands import Command, main
-from commandline.options import DatasetOptions, option
-from commandline.terminal import counted, size
+from featurestack.commandline.commands import Command, main
+from featurestack.commandline.options import DatasetOptions, option
+from featurestack.commandline.terminal import counted, size
 
 
 class ShareOptions(DatasetOptions):
@@ -29,17 +29,17 @@ def info(options: DatasetOptions) -> None:
     """List the content of a cache: features, clips done, megabytes, rounding,
     parameters, versions.
     """
-    from features_cache.cache import open_cache
-    from features_cache.inspect import describe_cache
+    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.inspect import describe_cache
 
     print(describe_cache(open_cache(options)))
 
 
 def verify(options: ShareOptions) -> int:
     """Read everything and name what is damaged, by clip and feature or by file."""
-    from features_cache.cache import open_cache
-    from features_cache.inspect import verify_cache
-    from features_cache.share import verify_export
+    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.inspect import verify_cache
+    from featurestack.features_cache.share import verify_export
 
     if options.file:
         verdicts = verify_export(options.file)
@@ -53,8 +53,8 @@ def verify(options: ShareOptions) -> int:
 
 def export(options: ShareOptions) -> None:
     """Write chosen features to one zip of the cache's ordinary files."""
-    from features_cache.cache import open_cache
-    from features_cache.share import export_features
+    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.share import export_features
 
     cache = open_cache(options)
     target = options.file or Path(f"{cache.settings['dataset']}-features.zip")
@@ -65,8 +65,8 @@ def export(options: ShareOptions) -> None:
 
 def import_(options: ImportOptions) -> None:
     """Put the features of an exported file into a cache."""
-    from features_cache.location import cache_folder
-    from features_cache.share import import_features
+    from featurestack.features_cache.location import cache_folder
+    from featurestack.features_cache.share import import_features
 
     folder = cache_folder(options.dataset, options.data, options.name)
     print(f"{folder}: {', '.join(import_features(options.file, folder))}")

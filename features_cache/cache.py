@@ -24,14 +24,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError, closest
-from commandline.options import DataOptions, DatasetOptions, words
-from commandline.spelling import make_command
-from commandline.terminal import counted
-from features_cache import index
-from features_cache.feature_file import ClipStatus, FeatureFile, clip_keys, read_header
-from features_cache.hdf5 import Attributes
-from features_cache.location import (
+from featurestack.commandline.errors import RequestError, closest
+from featurestack.commandline.options import DataOptions, DatasetOptions, words
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import counted
+from featurestack.features_cache import index
+from featurestack.features_cache.feature_file import (
+    ClipStatus,
+    FeatureFile,
+    clip_keys,
+    read_header,
+)
+from featurestack.features_cache.hdf5 import Attributes
+from featurestack.features_cache.location import (
     EXTERNAL,
     NAMED,
     cache_folder,
@@ -39,9 +44,9 @@ from features_cache.location import (
     is_cache,
     unknown_dataset,
 )
-from features_cache.names import Channel, parse_channel, parse_list
-from features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
-from storage.files import content_hash
+from featurestack.features_cache.names import Channel, parse_channel, parse_list
+from featurestack.features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
+from featurestack.storage.files import content_hash
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 

@@ -32,12 +32,18 @@ from pathlib import Path
 
 import numpy as np
 
-from commandline.errors import Failed, RequestError
-from commandline.terminal import tell, tell_once
-from features_cache.feature_file import LOCKS, intact, lock, now, read_header
-from features_cache.hdf5 import DamagedFile
-from storage.files import Lock, replaced
-from storage.system import boot_id, sync
+from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.terminal import tell, tell_once
+from featurestack.features_cache.feature_file import (
+    LOCKS,
+    intact,
+    lock,
+    now,
+    read_header,
+)
+from featurestack.features_cache.hdf5 import DamagedFile
+from featurestack.storage.files import Lock, replaced
+from featurestack.storage.system import boot_id, sync
 
 POLL_SECONDS = 0.5
 

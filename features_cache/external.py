@@ -1,6 +1,6 @@
 """External features: feature maps from an array, and caches without audio.
 
-    from features_cache import external
+    from featurestack.features_cache import external
 
     external.create_cache(folder, {"clip_id": ids, "label": labels, "fold": folds,
       "group": speakers})
@@ -22,20 +22,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from commandline.errors import RequestError
-from commandline.terminal import counted
-from features_cache.feature_file import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted
+from featurestack.features_cache.feature_file import (
     AXES,
     FeatureSpec,
     clip_keys,
     fingerprints,
     state_word,
 )
-from features_cache.index import read_index, refresh, stored_ids
-from features_cache.location import EXTERNAL, is_cache
-from features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
-from features_cache.table import complete, with_sources
-from features_cache.writer import install, to_stored
+from featurestack.features_cache.index import read_index, refresh, stored_ids
+from featurestack.features_cache.location import EXTERNAL, is_cache
+from featurestack.features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
+from featurestack.features_cache.table import complete, with_sources
+from featurestack.features_cache.writer import install, to_stored
 
 
 def create_cache(

@@ -34,11 +34,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features_cache import hdf5
-from features_cache.hdf5 import Attributes, DamagedFile
-from features_cache.table import is_windowed
-from storage.files import Lock
-from storage.system import write_at
+from featurestack.features_cache import hdf5
+from featurestack.features_cache.hdf5 import Attributes, DamagedFile
+from featurestack.features_cache.table import is_windowed
+from featurestack.storage.files import Lock
+from featurestack.storage.system import write_at
 
 FORMAT = 1
 LOCKS = "locks"

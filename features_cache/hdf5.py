@@ -20,8 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from commandline.spelling import make_command
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.spelling import make_command
 
 Attributes = dict[str, Any]  # a file's attributes: texts, whole numbers, parsed JSON
 CHUNK = 1 << 16  # elements in a chunk of a small dataset

@@ -32,19 +32,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features_cache import hdf5
-from features_cache.feature_file import FORMAT, lock
-from features_cache.hdf5 import Attributes, DamagedFile
-from features_cache.location import INDEX
-from features_cache.names import CHANNEL, NO_FEATURE_NAMES
-from features_cache.table import (
+from featurestack.features_cache import hdf5
+from featurestack.features_cache.feature_file import FORMAT, lock
+from featurestack.features_cache.hdf5 import Attributes, DamagedFile
+from featurestack.features_cache.location import INDEX
+from featurestack.features_cache.names import CHANNEL, NO_FEATURE_NAMES
+from featurestack.features_cache.table import (
     CLIP_COLUMNS,
     SOURCE_COLUMNS,
     WINDOW_COLUMNS,
     originals,
     with_sources,
 )
-from storage.files import replace_file, replaced
+from featurestack.storage.files import replace_file, replaced
 
 COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
 CLIPS = "clips"  # the table's group; every other name is a feature's link

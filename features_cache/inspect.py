@@ -6,13 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from commandline.errors import RequestError
-from commandline.terminal import counted, size, text_table
-from features_cache import hdf5
-from features_cache.cache import Cache
-from features_cache.hdf5 import DamagedFile
-from features_cache.index import CLIPS, FAILURES, WHOLE, failed_clips, forget_verified
-from features_cache.location import INDEX
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted, size, text_table
+from featurestack.features_cache import hdf5
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.hdf5 import DamagedFile
+from featurestack.features_cache.index import (
+    CLIPS,
+    FAILURES,
+    WHOLE,
+    failed_clips,
+    forget_verified,
+)
+from featurestack.features_cache.location import INDEX
 
 HEADER = (
     "feature",

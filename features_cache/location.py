@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from commandline.errors import RequestError, closest, nearest
+from featurestack.commandline.errors import RequestError, closest, nearest
 
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError
 
 Value = str | int | float | bool
 

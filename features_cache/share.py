@@ -8,17 +8,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from commandline.errors import RequestError
-from commandline.terminal import progress
-from features_cache.feature_file import lock
-from features_cache.index import can_hold_feature, feature_names, read_index, refresh
-from features_cache.inspect import Verdict, verify_cache
-from features_cache.location import INDEX, is_cache
-from features_cache.table import complete
-from features_cache.writer import written_to
-from storage.archives import Refused, unpack
-from storage.files import replaced
-from storage.system import sync
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.index import (
+    can_hold_feature,
+    feature_names,
+    read_index,
+    refresh,
+)
+from featurestack.features_cache.inspect import Verdict, verify_cache
+from featurestack.features_cache.location import INDEX, is_cache
+from featurestack.features_cache.table import complete
+from featurestack.features_cache.writer import written_to
+from featurestack.storage.archives import Refused, unpack
+from featurestack.storage.files import replaced
+from featurestack.storage.system import sync
 
 
 def export_features(folder: Path, features: Sequence[str], target: Path) -> None:

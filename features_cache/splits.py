@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from features_cache.table import by_label
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.table import by_label
 
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group sets aside

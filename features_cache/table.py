@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError
 
 CLIP_COLUMNS = (
     "clip_id",

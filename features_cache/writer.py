@@ -32,21 +32,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from commandline.errors import RequestError
-from commandline.terminal import counted, size
-from features_cache.claims import Handle, Writing, claims
-from features_cache.feature_file import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted, size
+from featurestack.features_cache.claims import Handle, Writing, claims
+from featurestack.features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
     lock,
     read_header,
     write_structure,
 )
-from features_cache.hdf5 import DamagedFile
-from features_cache.index import is_verified
-from features_cache.table import rows_of
-from storage.files import draft_of, replaced
-from storage.system import allocate
+from featurestack.features_cache.hdf5 import DamagedFile
+from featurestack.features_cache.index import is_verified
+from featurestack.features_cache.table import rows_of
+from featurestack.storage.files import draft_of, replaced
+from featurestack.storage.system import allocate
 
 # row in the file (or place of the feature), values, state word
 Clips = Iterable[tuple[int, NDArray, int]]

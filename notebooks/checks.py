@@ -17,8 +17,8 @@ from scipy.fft import dct
 from sklearn.metrics import f1_score
 
 import featurestack as fs
-from commandline.registry import Registry
-from features_cache import Cache
+from featurestack.commandline.registry import Registry
+from featurestack.features_cache import Cache
 
 CHECKS: Registry[Callable[..., str]] = Registry("check")
 RATE = 22_050  # Hz, of `_noise`

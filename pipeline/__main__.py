@@ -1,7 +1,7 @@
 """`python -m pipeline {data,windows,features,plan,list,show,check,verify}`."""
 
-from commandline.commands import Command, main
-from pipeline.options import (
+from featurestack.commandline.commands import Command, main
+from featurestack.pipeline.options import (
     ExtractOptions,
     FeaturesCommand,
     ListCommand,
@@ -14,14 +14,14 @@ from pipeline.options import (
 
 def data(options: SourceOptions) -> int:
     """Download, verify and unpack a dataset; summarise any dataset."""
-    from pipeline.datasets.summary import run
+    from featurestack.pipeline.datasets.summary import run
 
     return run(options)
 
 
 def windows(options: WindowsCommand) -> int:
     """Make a dataset of windows of long recordings, labelled from annotation tables."""
-    from pipeline.datasets.windows import run
+    from featurestack.pipeline.datasets.windows import run
 
     return run(options)
 
@@ -30,7 +30,7 @@ def features(options: FeaturesCommand) -> int:
     """Extract features of all clips into the cache, in parallel; a repeated command
     continues.
     """
-    from pipeline.extract import run
+    from featurestack.pipeline.extract import run
 
     return run(options)
 
@@ -39,7 +39,7 @@ def plan(options: ExtractOptions) -> int:
     """Show the megabytes and seconds of each feature, and the feature maps that
     `features` would compute.
     """
-    from pipeline.extract import plan as run
+    from featurestack.pipeline.extract import plan as run
 
     return run(options)
 
@@ -48,21 +48,21 @@ def list_(options: ListCommand) -> None:
     """List the features with rows, frames, megabytes and units; `list NAME` shows one
     feature's card.
     """
-    from pipeline.listing import run
+    from featurestack.pipeline.listing import run
 
     run(options)
 
 
 def show(options: ShowCommand) -> int:
     """Draw features of an audio file to a PNG."""
-    from pipeline.show import run
+    from featurestack.pipeline.show import run
 
     return run(options)
 
 
 def check(options: SourceOptions) -> int:
     """Find faults of a dataset: leaks, silent or clipped clips, artefacts."""
-    from pipeline.check import run
+    from featurestack.pipeline.check import run
 
     return run(options)
 
@@ -71,7 +71,7 @@ def verify(options: VerifyCommand) -> int:
     """Check a cache for damage; RECOMPUTE=N also computes N clips by plain librosa and
     compares.
     """
-    from pipeline.verify import run
+    from featurestack.pipeline.verify import run
 
     return run(options)
 

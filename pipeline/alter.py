@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from commandline.errors import RequestError
-from commandline.registry import Registry
-from pipeline.audio import Samples
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.registry import Registry
+from featurestack.pipeline.audio import Samples
 
 Function = Callable[..., Samples]
 

@@ -28,8 +28,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from commandline.terminal import progress
-from pipeline import mp3
+from featurestack.commandline.terminal import progress
+from featurestack.pipeline import mp3
 
 Samples = NDArray[np.float32]
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from commandline.errors import RequestError
-from pipeline.parameters import Wavelets
+from featurestack.commandline.errors import RequestError
+from featurestack.pipeline.parameters import Wavelets
 
 C1 = 440 * 2 ** ((24 - 69) / 12)  # Hz, the lowest note of every constant-Q filter bank
 HANN_BANDWIDTH = 1.50018310546875  # bins; the bandwidth of a wavelet's window

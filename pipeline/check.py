@@ -22,12 +22,18 @@ import pandas as pd
 import scipy  # loads its modules on first use
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from commandline.spelling import make_command
-from commandline.terminal import counted, mean_percent, percent, progress, text_table
-from features_cache.index import write_check
-from features_cache.splits import fold_split
-from features_cache.table import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import (
+    counted,
+    mean_percent,
+    percent,
+    progress,
+    text_table,
+)
+from featurestack.features_cache.index import write_check
+from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.table import (
     by_label,
     has_tags,
     is_windowed,
@@ -35,17 +41,17 @@ from features_cache.table import (
     originals,
     spans,
 )
-from pipeline import audio
-from pipeline.datasets.folds import propose_group
-from pipeline.datasets.load import Dataset, load, shorter_duration
-from pipeline.datasets.summary import counts
-from pipeline.near_duplicates import (
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.folds import propose_group
+from featurestack.pipeline.datasets.load import Dataset, load, shorter_duration
+from featurestack.pipeline.datasets.summary import counts
+from featurestack.pipeline.near_duplicates import (
     AudioFingerprint,
     audio_fingerprint,
     find_near_duplicates,
 )
-from pipeline.next_step import next_step
-from pipeline.options import SourceOptions
+from featurestack.pipeline.next_step import next_step
+from featurestack.pipeline.options import SourceOptions
 
 # share of full scale; softer samples at a clip's ends are padding, also after a lossy
 # codec

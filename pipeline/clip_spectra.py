@@ -14,10 +14,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 import scipy  # loads its modules on first use
 
-from pipeline import kernels
-from pipeline.audio import resample
-from pipeline.axes import Bank, frequency_axis
-from pipeline.parameters import ErbBank, Framing, MelBank
+from featurestack.pipeline import kernels
+from featurestack.pipeline.audio import resample
+from featurestack.pipeline.axes import Bank, frequency_axis
+from featurestack.pipeline.parameters import ErbBank, Framing, MelBank
 
 # a smaller divisor of a frame becomes 1, as in librosa
 TINY = np.finfo(np.float32).tiny

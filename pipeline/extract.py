@@ -23,12 +23,24 @@ import pandas as pd
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
-from commandline.errors import NOT_WRITABLE, Failed, RequestError
-from commandline.terminal import counted, duration, progress, size, tell, text_table
-from features_cache.cache import Cache
-from features_cache.claims import claimed
-from features_cache.feature_file import FeatureSpec, clip_keys, fingerprints, lock
-from features_cache.index import (
+from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
+from featurestack.commandline.terminal import (
+    counted,
+    duration,
+    progress,
+    size,
+    tell,
+    text_table,
+)
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.claims import claimed
+from featurestack.features_cache.feature_file import (
+    FeatureSpec,
+    clip_keys,
+    fingerprints,
+    lock,
+)
+from featurestack.features_cache.index import (
     FAILURES,
     WHOLE,
     note_verified,
@@ -38,22 +50,38 @@ from features_cache.index import (
     write_costs,
     write_failures,
 )
-from features_cache.names import parse_list
-from features_cache.table import SOURCE_COLUMNS, spans, with_sources
-from features_cache.writer import StoredClips, ready, stored_clips, written_to
-from pipeline import audio
-from pipeline.datasets.load import Dataset, load
-from pipeline.features import FEATURES, Impossible, Variant, resolve_feature
-from pipeline.next_step import (
+from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
+from featurestack.features_cache.writer import (
+    StoredClips,
+    ready,
+    stored_clips,
+    written_to,
+)
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.features import (
+    FEATURES,
+    Impossible,
+    Variant,
+    resolve_feature,
+)
+from featurestack.pipeline.next_step import (
     features_command,
     former_runs,
     missing_clips,
     training_step,
 )
-from pipeline.options import ExtractOptions, FeaturesCommand
-from pipeline.pool import open_backend
-from pipeline.worker import ClipTask, Computation, ExtractionResult, Job, Source
-from storage.files import content_hash
+from featurestack.pipeline.options import ExtractOptions, FeaturesCommand
+from featurestack.pipeline.pool import open_backend
+from featurestack.pipeline.worker import (
+    ClipTask,
+    Computation,
+    ExtractionResult,
+    Job,
+    Source,
+)
+from featurestack.storage.files import content_hash
 
 LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
 LARGEST_FLOAT16 = 65504

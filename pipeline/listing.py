@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline.spelling import make_command
-from commandline.terminal import text_table
-from features_cache.names import Channel, parse_channel
-from pipeline.features import FEATURES, Impossible, resolve_feature
-from pipeline.options import ListCommand
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import text_table
+from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
+from featurestack.pipeline.options import ListCommand
 
 MEASURED = Path(__file__).with_name("class_pairs.csv")  # written by docs/cards.py
 HEADINGS = ("Formula", "Changes with", "Ignores", "Feature map")

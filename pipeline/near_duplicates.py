@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.audio import Samples
+from featurestack.pipeline.audio import Samples
 
 LANDMARKS = 16  # landmarks of a clip, at most
 APART = 0.1  # least seconds between two landmarks of a clip

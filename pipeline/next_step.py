@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from commandline.options import words
-from commandline.spelling import make_command
-from features_cache import Cache
-from features_cache.index import WHOLE, failed_clips, read_check
-from features_cache.location import INDEX, NAMED, is_cache
-from features_cache.names import first_compared, parse_channel
-from features_cache.splits import untrainable
-from features_cache.table import originals
-from pipeline.datasets.load import Dataset
-from pipeline.features import FEATURES
-from pipeline.options import SourceOptions
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import words
+from featurestack.commandline.spelling import make_command
+from featurestack.features_cache import Cache
+from featurestack.features_cache.index import WHOLE, failed_clips, read_check
+from featurestack.features_cache.location import INDEX, NAMED, is_cache
+from featurestack.features_cache.names import first_compared, parse_channel
+from featurestack.features_cache.splits import untrainable
+from featurestack.features_cache.table import originals
+from featurestack.pipeline.datasets.load import Dataset
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.options import SourceOptions
 
 # more accurate than mel+mfcc on noises and speech: see the accuracy page
 PROVEN = "mel+mfcc+modulation"

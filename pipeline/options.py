@@ -6,7 +6,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Literal
 
-from commandline.options import (
+from featurestack.commandline.options import (
     SEED,
     DataOptions,
     DatasetOptions,

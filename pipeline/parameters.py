@@ -14,8 +14,8 @@ from dataclasses import dataclass, is_dataclass
 from types import NoneType
 from typing import Annotated
 
-from commandline.errors import RequestError
-from commandline.registry import Registry
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.registry import Registry
 
 Value = str | int | float | bool | None
 KINDS = {int: "an int", float: "a number", bool: "true or false", str: "a word"}

@@ -27,14 +27,14 @@ import cloudpickle
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
-from commandline.errors import RequestError
-from commandline.spelling import HOME
-from commandline.terminal import tell_warnings
-from features_cache.index import WHOLE
-from pipeline import extras, kernels
-from pipeline.options import FeaturesCommand
-from pipeline.worker import ClipTask, ExtractionResult
-from storage import system
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.spelling import HOME
+from featurestack.commandline.terminal import tell_warnings
+from featurestack.features_cache.index import WHOLE
+from featurestack.pipeline import extras, kernels
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.pipeline.worker import ClipTask, ExtractionResult
+from featurestack.storage import system
 
 # bytes of the largest freed array that is kept: glibc's maximum
 LARGEST_KEPT = 32 << 20
@@ -43,8 +43,8 @@ MOST_FAILED_STARTS = 4  # in a row; so many may come from a passing lack of memo
 # forking this process would copy locks of its threads and of the run
 START_METHOD = "forkserver"
 PRELOADED = [
-    "pipeline.worker",
-    *(f"pipeline.kernels.{name}" for name in kernels.MODULES),
+    "featurestack.pipeline.worker",
+    *(f"featurestack.pipeline.kernels.{name}" for name in kernels.MODULES),
 ]
 STARTING = threading.Lock()  # a start changes `__main__` for a moment
 ONE_THREAD = {

@@ -22,9 +22,9 @@ import numpy as np
 import scipy
 from librosa.feature import melspectrogram
 
-from commandline.registry import Registry
-from features_cache.names import Channel
-from pipeline.features import resolve_feature
+from featurestack.commandline.registry import Registry
+from featurestack.features_cache.names import Channel
+from featurestack.pipeline.features import resolve_feature
 
 DEFINITIONS: Registry[Callable[..., np.ndarray]] = Registry("definition")
 definition = DEFINITIONS.register()  # decorator: the function's name is the feature's

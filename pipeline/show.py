@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from commandline.errors import RequestError
-from features_cache.names import parse_list
-from pipeline import audio
-from pipeline.clip_spectra import Clip
-from pipeline.features import FEATURES, resolve_feature
-from pipeline.options import ShowCommand
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.names import parse_list
+from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES, resolve_feature
+from featurestack.pipeline.options import ShowCommand
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

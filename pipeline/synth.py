@@ -38,9 +38,9 @@ import soundfile
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from commandline.terminal import progress
-from features_cache.table import SEPARATOR
-from pipeline.datasets.download import making, staged
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.table import SEPARATOR
+from featurestack.pipeline.datasets.download import making, staged
 
 Samples = NDArray[np.float64]
 SAMPLE_RATE = 44_100  # Hz

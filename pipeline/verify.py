@@ -7,16 +7,16 @@ from contextlib import suppress
 
 import numpy as np
 
-from commandline.errors import RequestError
-from commandline.terminal import counted, progress
-from features_cache import Cache, parse_list
-from features_cache.cache import UnreadableClips, open_cache
-from features_cache.inspect import verify_cache
-from features_cache.table import spans
-from pipeline import audio, reference
-from pipeline.features import resolve_feature
-from pipeline.options import VerifyCommand
-from pipeline.worker import Source
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted, progress
+from featurestack.features_cache import Cache, parse_list
+from featurestack.features_cache.cache import UnreadableClips, open_cache
+from featurestack.features_cache.inspect import verify_cache
+from featurestack.features_cache.table import spans
+from featurestack.pipeline import audio, reference
+from featurestack.pipeline.features import resolve_feature
+from featurestack.pipeline.options import VerifyCommand
+from featurestack.pipeline.worker import Source
 
 
 def run(options: VerifyCommand) -> int:

@@ -11,13 +11,17 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from features_cache.claims import Handle
-from features_cache.feature_file import FeatureFile, FeatureSpec, state_word
-from features_cache.index import WHOLE
-from features_cache.writer import Clips, to_stored, write_batch
-from pipeline import audio, kernels
-from pipeline.clip_spectra import Clip
-from pipeline.features import Variant
+from featurestack.features_cache.claims import Handle
+from featurestack.features_cache.feature_file import (
+    FeatureFile,
+    FeatureSpec,
+    state_word,
+)
+from featurestack.features_cache.index import WHOLE
+from featurestack.features_cache.writer import Clips, to_stored, write_batch
+from featurestack.pipeline import audio, kernels
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import Variant
 
 # clips of this process so far; the first also loads and compiles
 computed_clips = itertools.count()
@@ -38,7 +42,7 @@ class Source(NamedTuple):
         """
         y = audio.load_clip(self.path, sample_rate, samples, self.span)
         if self.alteration:
-            from pipeline import alter
+            from featurestack.pipeline import alter
 
             y = alter.apply_alteration(y, sample_rate, self.alteration)
         return y

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from results.scores import Floats
+from featurestack.results.scores import Floats
 
 # enough for their variance: between seeds, interval ends differ by under 0.1 points
 REPLICATES = 2_000

@@ -20,9 +20,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
-from commandline.errors import RequestError
-from commandline.options import LARGEST, SEED, SURROGATE
-from results.training_options import Selected, Task, TrainingOptions, Validation
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import LARGEST, SEED, SURROGATE
+from featurestack.results.training_options import (
+    Selected,
+    Task,
+    TrainingOptions,
+    Validation,
+)
 
 # A file name may have 255 bytes, in an encrypted folder 143; suffixes need some of
 # them.

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from features_cache.table import SEPARATOR, label_indicator
-from results.scores import Floats, Ints
-from results.tags import average_precision, decision_scores, macro
+from featurestack.features_cache.table import SEPARATOR, label_indicator
+from featurestack.results.scores import Floats, Ints
+from featurestack.results.tags import average_precision, decision_scores, macro
 
 BACKGROUND = "background"  # the label of windows without an event: no detection
 ALL = "all classes"

@@ -31,14 +31,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from commandline.errors import RequestError, nearest
-from commandline.options import SEED
-from features_cache.table import SEPARATOR
-from results.config import CLASSES, ExtractionCost, SoundClass, bounds, read_config
-from results.run_folder import damage_named
-from results.scores import SMALLEST_PROBABILITY, Floats
-from results.shapley import NONE, Values, permutations, sampled_shapley, shapley
-from results.training_options import Task
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import SEED
+from featurestack.features_cache.table import SEPARATOR
+from featurestack.results.config import (
+    CLASSES,
+    ExtractionCost,
+    SoundClass,
+    bounds,
+    read_config,
+)
+from featurestack.results.run_folder import damage_named
+from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
+from featurestack.results.shapley import (
+    NONE,
+    Values,
+    permutations,
+    sampled_shapley,
+    shapley,
+)
+from featurestack.results.training_options import Task
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")

@@ -36,10 +36,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError, nearest
-from features_cache.table import WINDOW_COLUMNS, by_label, label_indicator
-from results import tags
-from results.config import (
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.features_cache.table import WINDOW_COLUMNS, by_label, label_indicator
+from featurestack.results import tags
+from featurestack.results.config import (
     TRAIN_AGAIN,
     Calibration,
     EnsembleConfig,
@@ -47,8 +47,8 @@ from results.config import (
     read_config,
     to_json,
 )
-from results.scores import EPOCH_SCORES
-from storage.files import replace_file
+from featurestack.results.scores import EPOCH_SCORES
+from featurestack.storage.files import replace_file
 
 HISTORY_COLUMNS = (
     *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),

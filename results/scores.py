@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.registry import Registry
+from featurestack.commandline.registry import Registry
 
 # equal widths, as in Guo et al. 2017, "On calibration of modern neural networks"
 CALIBRATION_BINS = 15

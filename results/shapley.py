@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from results.scores import Floats
+from featurestack.results.scores import Floats
 
 EXACT = 8  # up to this number of features, every subset is fitted
 

@@ -20,9 +20,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from results.bootstrap import effective_recordings, recording_sums, wilson_interval
-from results.scores import SMALLEST_PROBABILITY, Floats, Ints, scores_of_counts
-from results.scores import epoch_scores as class_epoch_scores
+from featurestack.results.bootstrap import (
+    effective_recordings,
+    recording_sums,
+    wilson_interval,
+)
+from featurestack.results.scores import (
+    SMALLEST_PROBABILITY,
+    Floats,
+    Ints,
+    scores_of_counts,
+)
+from featurestack.results.scores import epoch_scores as class_epoch_scores
 
 Targets = NDArray[np.bool_]
 Scores = NDArray[np.floating]

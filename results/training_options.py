@@ -12,7 +12,7 @@ The field of an option may have three more traits:
 import functools
 from typing import Literal
 
-from commandline.options import SEED, Options, option
+from featurestack.commandline.options import SEED, Options, option
 
 Task = Literal["classes", "categories", "tags"]
 Validation = Literal["none", "next", "group"]

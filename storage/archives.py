@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
-from commandline.terminal import progress, size
+from featurestack.commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
+from featurestack.commandline.terminal import progress, size
 
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 # bytes of the list of entries, which zipfile reads whole

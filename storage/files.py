@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from commandline.errors import RequestError
-from storage import system
+from featurestack.commandline.errors import RequestError
+from featurestack.storage import system
 
 
 def draft_of(path: Path) -> Path:

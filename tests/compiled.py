@@ -7,7 +7,7 @@ every later call of such a function is a segmentation fault.
 
 import numpy as np
 
-from pipeline import reference
+from featurestack.pipeline import reference
 
 RATE = 22050  # Hz
 

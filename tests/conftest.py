@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from commandline.spelling import MAKE, called_as
-from commandline.terminal import tell_once
+from featurestack.commandline.spelling import MAKE, called_as
+from featurestack.commandline.terminal import tell_once
 from tests.golden.commands import ROOT
 
 ESC10 = ROOT.parent / "shared" / "esc10"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError
 
 
 def refused(words):

@@ -4,9 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from results.config import ExtractionCost, Machine, RunConfig, SoundClass, StoredChannel
-from results.importance_folder import ImportanceConfig
-from results.training_options import TrainingOptions
+from featurestack.results.config import (
+    ExtractionCost,
+    Machine,
+    RunConfig,
+    SoundClass,
+    StoredChannel,
+)
+from featurestack.results.importance_folder import ImportanceConfig
+from featurestack.results.training_options import TrainingOptions
 
 KNOWN = {
     "dataset": "made",

@@ -8,13 +8,13 @@ import nbformat
 import pytest
 
 import featurestack as fs
-from commandline.options import fields, texts
+from featurestack.commandline.options import fields, texts
+from featurestack.train.options import RunOptions
 from notebooks import store
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.sounds import CLASSES, write_dataset
-from train.options import RunOptions
 
 
 def test_a_clip_that_fails_is_warned_about_and_the_others_are_there(tmp_path):
@@ -43,7 +43,7 @@ def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_mea
 
 
 def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
-    monkeypatch.setattr("train.run.execute", lambda options: options)
+    monkeypatch.setattr("featurestack.train.run.execute", lambda options: options)
     options = fs.train(folds=[1, 3], runs="elsewhere", recipe="short", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "RECIPE=short", "EPOCHS=7"]
     assert options == RunOptions.build(texts(RunOptions, given))

@@ -51,7 +51,7 @@ def texts():
         *found,
         ROOT / "README.md",
         ROOT / "Makefile",
-        ROOT / "featurestack.py",
+        ROOT / "featurestack" / "__init__.py",
         ROOT / "demo.py",
     ]
 

@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
-from commandline.commands import every_command, options_of
-from commandline.options import fields, unfold
+from featurestack.commandline.commands import every_command, options_of
+from featurestack.commandline.options import fields, unfold
 from tests.golden.commands import ROOT
 
 VARIABLES = {

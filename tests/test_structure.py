@@ -9,7 +9,7 @@ from graphlib import TopologicalSorter
 
 import pytest
 
-from commandline.spelling import STAGES
+from featurestack.commandline.spelling import STAGES
 from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
@@ -30,13 +30,22 @@ MODULES = {
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
 }
-EXTRAS = [name for name in MODULES if ".extras." in name]
+EXTRAS = [f"featurestack.{name}" for name in MODULES if ".extras." in name]
 
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
     *EXTRAS,
-    *("pipeline.near_duplicates", "pipeline.check", "pipeline.alter", "pipeline.synth"),
-    *("pipeline.datasets.download", "train.own_loop", "train.timeline"),
+    *(
+        "featurestack.pipeline.near_duplicates",
+        "featurestack.pipeline.check",
+        "featurestack.pipeline.alter",
+        "featurestack.pipeline.synth",
+    ),
+    *(
+        "featurestack.pipeline.datasets.download",
+        "featurestack.train.own_loop",
+        "featurestack.train.timeline",
+    ),
     *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
 }
 HEAVY = {
@@ -51,9 +60,11 @@ HEAVY = {
     "torch",
 }
 LOADS_NOT = {
-    "train.run": RARE,
-    "train.predict": set(EXTRAS),
-    "pipeline.extract, pipeline.listing as li; li.feature_table(44100, 5.0)": (
+    "featurestack.train.run": RARE,
+    "featurestack.train.predict": set(EXTRAS),
+    "featurestack.pipeline.extract;"
+    "from featurestack.pipeline.listing import feature_table;"
+    "feature_table(44100, 5.0)": (
         RARE
         | {
             "sklearn",
@@ -65,8 +76,9 @@ LOADS_NOT = {
             "scipy.fft",
         }
     ),
-    "analysis.report": RARE | {"torch", "librosa", "numba"},
-    "results.run_folder, results.scores, results.config": {
+    "featurestack.analysis.report": RARE | {"torch", "librosa", "numba"},
+    "featurestack.results.run_folder, featurestack.results.scores,"
+    "featurestack.results.config": {
         "torch",
         "librosa",
         "sklearn",
@@ -123,7 +135,7 @@ def imports(path, *, annotations=True):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return {name.removeprefix("featurestack.") for name in names}
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
@@ -160,7 +172,9 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
 
 
 def test_importing_the_commands_changes_no_environment_variable():
-    modules = ", ".join(f"{stage}.__main__" for stage in STAGES if stage != "demo")
+    modules = ", ".join(
+        f"featurestack.{stage}.__main__" for stage in STAGES if stage != "demo"
+    )
     python(
         "-c",
         f"import os; before = dict(os.environ); import demo, {modules}; assert"
@@ -172,8 +186,8 @@ BLOCKED = """
 import sys
 sys.modules.update(dict.fromkeys({extras}))  # as if the files were deleted
 import importlib
-from commandline.commands import main
-from commandline.errors import RequestError
+from featurestack.commandline.commands import main
+from featurestack.commandline.errors import RequestError
 for words in (
     ["pipeline", "data", "DATASET=easy"],
     ["pipeline", "features", "DATASET=easy", "FEATURES=rms zcr", "JOBS=1"],
@@ -182,11 +196,12 @@ for words in (
     ["analysis", "DATASET=easy"],
 ):
     try:
-        main(importlib.import_module(words[0] + ".__main__").COMMANDS, argv=words[1:])
+        stage = importlib.import_module(f"featurestack.{{words[0]}}.__main__")
+        main(stage.COMMANDS, argv=words[1:])
     except SystemExit as stop:
         assert not stop.code, words
 for package in ("pipeline", "train", "analysis"):
-    extras = importlib.import_module(package + ".extras")
+    extras = importlib.import_module(f"featurestack.{{package}}.extras")
     for capability in extras.EXTRAS:
         try:
             extras.load(capability)

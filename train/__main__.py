@@ -4,9 +4,9 @@ export | list | …`.
 
 from pathlib import Path
 
-from commandline.commands import Command, main
-from train import extras
-from train.options import (
+from featurestack.commandline.commands import Command, main
+from featurestack.train import extras
+from featurestack.train.options import (
     BundleOptions,
     ExplainOptions,
     ExportOptions,
@@ -22,45 +22,45 @@ from train.options import (
 
 def run(options: RunOptions) -> None:
     """Train the folds of one feature set from the cache."""
-    import train.run
+    from featurestack.train.run import run as train_folds
 
-    train.run.run(options)
+    train_folds(options)
 
 
 def sweep(options: SweepOptions) -> int:
     """Train every combination of several feature sets, models and other options; skip
     finished runs.
     """
-    import train.sweep
+    from featurestack.train.sweep import run_sweep
 
-    return train.sweep.run_sweep(options)
+    return run_sweep(options)
 
 
 def importance(options: ImportanceOptions) -> None:
     """Measure what each feature is worth, alone and beside the others."""
-    import train.importance
+    from featurestack.train.importance import measure_importance, summary
 
-    print(train.importance.summary(train.importance.measure_importance(options)))
+    print(summary(measure_importance(options)))
 
 
 def predict(options: PredictOptions) -> int:
     """Predict the classes of new audio by a trained run."""
-    from features_cache import dataset_name
-    from results import run_folder
+    from featurestack.features_cache import dataset_name
+    from featurestack.results import run_folder
 
     # an unknown run is refused before torch is loaded
     if not Path(options.run).is_file():
         run_folder.select_one(options.runs, options.run, dataset_name(options.dataset))
-    import train.predict
+    from featurestack.train.predict import predict_audio
 
-    return train.predict.predict_audio(options)
+    return predict_audio(options)
 
 
 def explain(options: ExplainOptions) -> int:
     """Measure what each channel is worth to a trained run."""
-    import train.explain
+    from featurestack.train.explain import explain_runs
 
-    return train.explain.explain_runs(options)
+    return explain_runs(options)
 
 
 def listen(options: ListenOptions) -> int:
@@ -70,9 +70,9 @@ def listen(options: ListenOptions) -> int:
 
 def bundle(options: BundleOptions) -> int:
     """Write one file with the weights and configuration that prediction needs."""
-    import train.bundle
+    from featurestack.train.bundle import make_bundle
 
-    return train.bundle.make_bundle(options)
+    return make_bundle(options)
 
 
 def export(options: ExportOptions) -> int:
@@ -84,18 +84,18 @@ def list_(options: ListOptions) -> None:
     """List models, augmentations, recipes and importance folders, or one model's
     stages.
     """
-    import train.listing
+    from featurestack.train.listing import overview
 
-    print(train.listing.overview(options))
+    print(overview(options))
 
 
 def remove(options: RemoveOptions) -> int:
     """Delete runs and importance folders, after printing the number and size of their
     files.
     """
-    import train.remove
+    from featurestack.train.remove import remove_runs
 
-    return train.remove.remove_runs(options)
+    return remove_runs(options)
 
 
 COMMANDS: list[Command] = [

@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from commandline.errors import RequestError
-from commandline.registry import Registry, first_sentence
-from train.options import parse_grid, parse_number
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.train.options import parse_grid, parse_number
 
 if TYPE_CHECKING:
     import torch

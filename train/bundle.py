@@ -17,19 +17,26 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.errors import RequestError
-from commandline.spelling import make_command
-from commandline.terminal import size
-from results import run_folder
-from results.config import BundleConfig, Rejection, read_config, to_json
-from results.run_folder import RunFolder
-from results.scores import rejection_threshold, scaled
-from train.augment import parse_augment, trained_shape, views
-from train.checkpoint import State, load, load_weights, not_finite, read_safely, save
-from train.compute import Compute
-from train.models.architecture import resolve
-from train.network_input import Floats, InputSpec, Numbers, Statistics
-from train.options import BundleOptions
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import size
+from featurestack.results import run_folder
+from featurestack.results.config import BundleConfig, Rejection, read_config, to_json
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.scores import rejection_threshold, scaled
+from featurestack.train.augment import parse_augment, trained_shape, views
+from featurestack.train.checkpoint import (
+    State,
+    load,
+    load_weights,
+    not_finite,
+    read_safely,
+    save,
+)
+from featurestack.train.compute import Compute
+from featurestack.train.models.architecture import resolve
+from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
+from featurestack.train.options import BundleOptions
 
 BUNDLE_FORMAT = 2
 BATCH = 32  # clips; larger batches are hardly faster and need more memory

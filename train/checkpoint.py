@@ -24,9 +24,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from commandline.errors import RequestError
-from results.run_folder import append_history
-from storage.files import replace_file
+from featurestack.commandline.errors import RequestError
+from featurestack.results.run_folder import append_history
+from featurestack.storage.files import replace_file
 
 State = dict[str, Any]
 

@@ -23,12 +23,18 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from commandline.terminal import tell
-from results.config import Chosen, digest
-from storage.files import replace_file
-from train.compute import TYPES, Compute, is_shortage, poisoned_memory, threads_of
-from train.optimisation import smoothed_loss
-from train.options import RunOptions
+from featurestack.commandline.terminal import tell
+from featurestack.results.config import Chosen, digest
+from featurestack.storage.files import replace_file
+from featurestack.train.compute import (
+    TYPES,
+    Compute,
+    is_shortage,
+    poisoned_memory,
+    threads_of,
+)
+from featurestack.train.optimisation import smoothed_loss
+from featurestack.train.options import RunOptions
 
 ROUNDS = 3  # rounds of a race, at most; each way's fastest step counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long

@@ -16,10 +16,10 @@ import joblib
 import torch
 from torch import nn
 
-from commandline.errors import RequestError
-from results.config import MOST_THREADS, Device, RunConfig
-from storage import system
-from train.models.ensemble import Ensemble
+from featurestack.commandline.errors import RequestError
+from featurestack.results.config import MOST_THREADS, Device, RunConfig
+from featurestack.storage import system
+from featurestack.train.models.ensemble import Ensemble
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEVICES = get_args(Device)

@@ -20,19 +20,25 @@ import numpy as np
 import pandas as pd
 import torch
 
-from commandline.errors import RequestError
-from commandline.options import words
-from commandline.spelling import make_command
-from commandline.terminal import counted, percent, points, progress, text_table
-from features_cache import Cache
-from features_cache.names import parse_set
-from results import run_folder
-from results.run_folder import RunFolder
-from storage.files import replace_file
-from train.bundle import AGREES, TrainedModel, bundle_of_run
-from train.compute import device_of
-from train.fold_data import chunked
-from train.options import ExplainOptions
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import words
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import (
+    counted,
+    percent,
+    points,
+    progress,
+    text_table,
+)
+from featurestack.features_cache import Cache
+from featurestack.features_cache.names import parse_set
+from featurestack.results import run_folder
+from featurestack.results.run_folder import RunFolder
+from featurestack.storage.files import replace_file
+from featurestack.train.bundle import AGREES, TrainedModel, bundle_of_run
+from featurestack.train.compute import device_of
+from featurestack.train.fold_data import chunked
+from featurestack.train.options import ExplainOptions
 
 LEGEND = (
     "correct %: the mean over repeats with this channel permuted among the test clips"

@@ -20,12 +20,18 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from commandline.terminal import progress
-from features_cache import UnreadableClips
-from features_cache.splits import Split
-from train.augment import Channels
-from train.network_input import Floats, Numbers, Statistics, by_length, resize
-from train.plan import Plan, Positions
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache import UnreadableClips
+from featurestack.features_cache.splits import Split
+from featurestack.train.augment import Channels
+from featurestack.train.network_input import (
+    Floats,
+    Numbers,
+    Statistics,
+    by_length,
+    resize,
+)
+from featurestack.train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
 # smallest deviation of a row or clip, as a share of the feature's: constant values

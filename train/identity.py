@@ -14,14 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from commandline.options import words
-from features_cache import Cache, Channel, dataset_name
-from features_cache.feature_file import fingerprints
-from results.config import digest, label
-from train.augment import Augmenter
-from train.models.architecture import Architecture
-from train.network_input import InputSpec
-from train.options import IDENTITY, RunOptions
+from featurestack.commandline.options import words
+from featurestack.features_cache import Cache, Channel, dataset_name
+from featurestack.features_cache.feature_file import fingerprints
+from featurestack.results.config import digest, label
+from featurestack.train.augment import Augmenter
+from featurestack.train.models.architecture import Architecture
+from featurestack.train.network_input import InputSpec
+from featurestack.train.options import IDENTITY, RunOptions
 
 HASH_VERSION = 2  # raised if the same hash would stand for something else
 PLACED = ("features", "model")  # options that begin the folder's name

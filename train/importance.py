@@ -22,30 +22,30 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError, nearest
-from commandline.terminal import points, progress, tell, text_table
-from features_cache.cache import open_cache
-from features_cache.names import parse_list, parse_set
-from features_cache.splits import draw_groups
-from results.bootstrap import fold_weights, recording_sums
-from results.config import ExtractionCost, SoundClass, digest, to_json
-from results.importance_folder import (
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.terminal import points, progress, tell, text_table
+from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.names import parse_list, parse_set
+from featurestack.features_cache.splits import draw_groups
+from featurestack.results.bootstrap import fold_weights, recording_sums
+from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
+from featurestack.results.importance_folder import (
     PARTS,
     SCORES,
     Fit,
     ImportanceConfig,
     ImportanceFolder,
 )
-from results.scores import Floats
-from results.shapley import linear_cka, sampled_shapley
-from results.tags import fold_ranks, jackknife_values, log_probabilities
-from storage.files import Lock, replace_file
-from train.compute import Compute
-from train.fold_data import FoldData, Resident, load_fold, measure_clips
-from train.models.texture import BANDS, TextureNet
-from train.options import ImportanceOptions, RunOptions
-from train.plan import Plan, class_column, make_plan, remarks
-from train.trainer import LinearTrainer, Trainer, draw_network
+from featurestack.results.scores import Floats
+from featurestack.results.shapley import linear_cka, sampled_shapley
+from featurestack.results.tags import fold_ranks, jackknife_values, log_probabilities
+from featurestack.storage.files import Lock, replace_file
+from featurestack.train.compute import Compute
+from featurestack.train.fold_data import FoldData, Resident, load_fold, measure_clips
+from featurestack.train.models.texture import BANDS, TextureNet
+from featurestack.train.options import ImportanceOptions, RunOptions
+from featurestack.train.plan import Plan, class_column, make_plan, remarks
+from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
 
 MODELS = ("linear", "texture")
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")

@@ -8,14 +8,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from commandline.spelling import make_command
-from commandline.terminal import count, text_table
-from results.importance_folder import find_importance
-from train import recipes
-from train.augment import AUGMENTS
-from train.models.architecture import all_models, resolve
-from train.network_input import KINDS, InputSpec
-from train.options import ListOptions
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import count, text_table
+from featurestack.results.importance_folder import find_importance
+from featurestack.train import recipes
+from featurestack.train.augment import AUGMENTS
+from featurestack.train.models.architecture import all_models, resolve
+from featurestack.train.network_input import KINDS, InputSpec
+from featurestack.train.options import ListOptions
 
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 

@@ -24,16 +24,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.registry import Registry
-from features_cache.all_values import column_means, is_time, kept_columns
-from features_cache.names import Channel, parse_channel
-from results.config import RunConfig, StoredChannel
-from train.options import ListOptions, RunOptions, parse_grid
+from featurestack.commandline.registry import Registry
+from featurestack.features_cache.all_values import column_means, is_time, kept_columns
+from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.results.config import RunConfig, StoredChannel
+from featurestack.train.options import ListOptions, RunOptions, parse_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from features_cache import Cache
+    from featurestack.features_cache import Cache
 
 LARGEST = 60_000.0  # float16 ends at 65,504
 # share of padding in the clips' time above which PADDING=auto drops padding

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from train.options import RunOptions
+from featurestack.train.options import RunOptions
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 # step n keeps at most (1 + n) / (10 + n) of the average, to forget the first steps

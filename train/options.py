@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from commandline.errors import RequestError
-from commandline.options import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import (
     SEED,
     DataOptions,
     DatasetOptions,
@@ -21,9 +21,9 @@ from commandline.options import (
     fields,
     option,
 )
-from features_cache.location import cache_folder
-from results.training_options import Task, TrainingOptions, of_networks
-from train.recipes import recipe_words
+from featurestack.features_cache.location import cache_folder
+from featurestack.results.training_options import Task, TrainingOptions, of_networks
+from featurestack.train.recipes import recipe_words
 
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 

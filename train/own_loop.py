@@ -22,16 +22,21 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import Dataset
 
-from commandline.errors import RequestError
-from results import run_folder
-from results.run_folder import RunFolder
-from results.tags import epoch_scores
-from train.fold_data import ClipMoments, Streamed, describe_channels, measure_clips
-from train.identity import Identity
-from train.options import RunOptions
-from train.plan import Positions, make_plan
-from train.run import refuse_another
-from train.run_json import first_config
+from featurestack.commandline.errors import RequestError
+from featurestack.results import run_folder
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.tags import epoch_scores
+from featurestack.train.fold_data import (
+    ClipMoments,
+    Streamed,
+    describe_channels,
+    measure_clips,
+)
+from featurestack.train.identity import Identity
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import Positions, make_plan
+from featurestack.train.run import refuse_another
+from featurestack.train.run_json import first_config
 
 Side = Literal["train", "val", "test"]
 

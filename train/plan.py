@@ -15,15 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from commandline.options import ONE_ALONE
-from commandline.spelling import make_command
-from commandline.terminal import counted
-from features_cache import Cache, Channel, parse_set
-from features_cache.cache import open_cache
-from features_cache.names import parse_channel
-from features_cache.splits import Ids, Split, fold_split
-from features_cache.table import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import ONE_ALONE
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import counted
+from featurestack.features_cache import Cache, Channel, parse_set
+from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.splits import Ids, Split, fold_split
+from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     by_label,
     has_tags,
@@ -31,13 +31,13 @@ from features_cache.table import (
     originals,
     refuse_class_names,
 )
-from results.training_options import TrainingOptions
-from train import extras
-from train.augment import Augmenter, parse_augment, trained_shape
-from train.identity import Identity, exact_options, hashed_content
-from train.models.architecture import Architecture, resolve
-from train.network_input import InputSpec, stored_channels
-from train.options import FIELDS, SWEPT, RunOptions
+from featurestack.results.training_options import TrainingOptions
+from featurestack.train import extras
+from featurestack.train.augment import Augmenter, parse_augment, trained_shape
+from featurestack.train.identity import Identity, exact_options, hashed_content
+from featurestack.train.models.architecture import Architecture, resolve
+from featurestack.train.network_input import InputSpec, stored_channels
+from featurestack.train.options import FIELDS, SWEPT, RunOptions
 
 Positions = NDArray[np.intp]  # rows of the clip table
 

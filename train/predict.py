@@ -19,31 +19,43 @@ import numpy as np
 import pandas as pd
 import torch
 
-from commandline.errors import RequestError
-from commandline.terminal import as_csv, counted, duration, progress, tell, text_table
-from features_cache import Cache, cache_folder, dataset_name
-from features_cache.index import read_index
-from features_cache.location import is_cache
-from features_cache.names import parse_channel
-from features_cache.table import SEPARATOR, is_windowed, label_indicator, spans
-from features_cache.writer import to_stored
-from pipeline import audio
-from pipeline.clip_spectra import Clip
-from pipeline.datasets.events import find_recordings, read_events
-from pipeline.features import FEATURES, Variant, resolve_feature
-from results import run_folder
-from results.config import StoredChannel
-from results.events import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import (
+    as_csv,
+    counted,
+    duration,
+    progress,
+    tell,
+    text_table,
+)
+from featurestack.features_cache import Cache, cache_folder, dataset_name
+from featurestack.features_cache.index import read_index
+from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    is_windowed,
+    label_indicator,
+    spans,
+)
+from featurestack.features_cache.writer import to_stored
+from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.datasets.events import find_recordings, read_events
+from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
+from featurestack.results import run_folder
+from featurestack.results.config import StoredChannel
+from featurestack.results.events import (
     BACKGROUND,
     detection_scores,
     join_windows,
     label_windows,
     middles,
 )
-from results.run_folder import RunFolder
-from results.tags import epoch_scores
-from storage.files import content_hash
-from train.bundle import (
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.tags import epoch_scores
+from featurestack.storage.files import content_hash
+from featurestack.train.bundle import (
     AGREES,
     BATCH,
     Bundle,
@@ -53,9 +65,9 @@ from train.bundle import (
     bundle_of_run,
     read_bundle,
 )
-from train.compute import device_of, keep_freed_memory, threads_of
-from train.options import PredictOptions, TrainedOptions
-from train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
+from featurestack.train.compute import device_of, keep_freed_memory, threads_of
+from featurestack.train.options import PredictOptions, TrainedOptions
+from featurestack.train.rejection import NO_ANSWER, Rejection, Samples, class_thresholds
 
 # seconds that a file may be longer without a note: MP3 and Ogg add some
 TOLERANCE = 0.1
@@ -454,7 +466,7 @@ def write_timelines(
 
     Returns 1 if a file could not be read.
     """
-    from train import timeline  # imported here, since few runs need it
+    from featurestack.train import timeline  # imported here, since few runs need it
 
     rate = model.sample_rate
     samples = model.window_samples(options.window)

@@ -16,13 +16,13 @@ import requests
 import torch
 from torch import nn
 
-from commandline.errors import RequestError
-from commandline.terminal import progress
-from results.run_folder import RunFolder
-from storage.files import replace_file
-from train.checkpoint import KEYS, LISTED, read_safely
-from train.models.architecture import Architecture
-from train.plan import Plan
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import progress
+from featurestack.results.run_folder import RunFolder
+from featurestack.storage.files import replace_file
+from featurestack.train.checkpoint import KEYS, LISTED, read_safely
+from featurestack.train.models.architecture import Architecture
+from featurestack.train.plan import Plan
 
 PUBLISHED = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError, nearest
-from results.config import BundleConfig
-from train.options import TrainedOptions, parse_number
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.results.config import BundleConfig
+from featurestack.train.options import TrainedOptions, parse_number
 
 # length of the parts of a window whose levels are compared with GATE
 LEVEL_SECONDS = 0.05

@@ -7,12 +7,12 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from commandline.terminal import size
-from features_cache import dataset_name
-from results.importance_folder import IMPORTANCE, find_importance_folder
-from results.run_folder import select
-from storage.files import Lock
-from train.options import RemoveOptions
+from featurestack.commandline.terminal import size
+from featurestack.features_cache import dataset_name
+from featurestack.results.importance_folder import IMPORTANCE, find_importance_folder
+from featurestack.results.run_folder import select
+from featurestack.storage.files import Lock
+from featurestack.train.options import RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:

@@ -10,18 +10,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from commandline.errors import RequestError
-from commandline.options import words
-from commandline.spelling import make_command
-from commandline.terminal import counted, tell, tell_once
-from features_cache.table import originals
-from results.config import to_json
-from results.run_folder import RETRAINED, RETRAINING, RunFolder
-from storage.files import Lock
-from train import extras, run_json
-from train.options import RunOptions
-from train.plan import Plan, make_plan
-from train.summary import summary
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import words
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import counted, tell, tell_once
+from featurestack.features_cache.table import originals
+from featurestack.results.config import to_json
+from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder
+from featurestack.storage.files import Lock
+from featurestack.train import extras, run_json
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import Plan, make_plan
+from featurestack.train.summary import summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
 
@@ -91,8 +91,8 @@ def execute(options: RunOptions) -> RunFolder:
             f" {remedy}"
         )
     if waiting:
-        from train import trainer
-        from train.compute import device_of
+        from featurestack.train import trainer
+        from featurestack.train.compute import device_of
 
         # scikit-learn fits a linear model, on the CPU
         named = options.device if plan.model.kind.in_steps else "cpu"

@@ -10,16 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features_cache.table import is_windowed
-from results.config import ExtractionCost, Machine, Plain, RunConfig, SoundClass, digest
-from results.run_folder import RunFolder, write_config
-from train.identity import HASH_VERSION, protocol, training_command
-from train.network_input import describe
-from train.plan import Plan
-from train.summary import calibration
+from featurestack.features_cache.table import is_windowed
+from featurestack.results.config import (
+    ExtractionCost,
+    Machine,
+    Plain,
+    RunConfig,
+    SoundClass,
+    digest,
+)
+from featurestack.results.run_folder import RunFolder, write_config
+from featurestack.train.identity import HASH_VERSION, protocol, training_command
+from featurestack.train.network_input import describe
+from featurestack.train.plan import Plan
+from featurestack.train.summary import calibration
 
 if TYPE_CHECKING:
-    from train.choose_compute import Choice
+    from featurestack.train.choose_compute import Choice
 
 # share of padded clips; above it, windows of predict have the clips' median length
 PADDED = 0.1

@@ -5,12 +5,17 @@ import statistics
 import numpy as np
 import pandas as pd
 
-from commandline.terminal import mean_percent, percent
-from features_cache.table import label_indicator
-from results import tags
-from results.config import Calibration, Epoch
-from results.run_folder import RunFolder
-from results.scores import confusion_matrix, fit_temperature, most_confused, scaled
+from featurestack.commandline.terminal import mean_percent, percent
+from featurestack.features_cache.table import label_indicator
+from featurestack.results import tags
+from featurestack.results.config import Calibration, Epoch
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.scores import (
+    confusion_matrix,
+    fit_temperature,
+    most_confused,
+    scaled,
+)
 
 PRINTED_SCORES = ("loss", "accuracy", "f1")
 TAGS_PRINTED = ("loss", "map", "f1")

@@ -11,20 +11,32 @@ from operator import itemgetter
 import numpy as np
 import pandas as pd
 
-from commandline.errors import Failed, RequestError
-from commandline.spelling import make_command
-from commandline.terminal import counted, duration, percent, tell, tell_once, text_table
-from features_cache import Cache, parse_list
-from features_cache.cache import open_cache
-from features_cache.table import label_indicator
-from results.bootstrap import accuracy_interval, fold_weights
-from results.run_folder import RunFolder
-from results.tags import average_precision, fold_ranks, macro, precision_intervals
-from train import run
-from train.identity import training_command
-from train.models.architecture import resolve
-from train.options import RunOptions, SweepOptions
-from train.plan import choose_model, find_channels
+from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import (
+    counted,
+    duration,
+    percent,
+    tell,
+    tell_once,
+    text_table,
+)
+from featurestack.features_cache import Cache, parse_list
+from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.table import label_indicator
+from featurestack.results.bootstrap import accuracy_interval, fold_weights
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.tags import (
+    average_precision,
+    fold_ranks,
+    macro,
+    precision_intervals,
+)
+from featurestack.train import run
+from featurestack.train.identity import training_command
+from featurestack.train.models.architecture import resolve
+from featurestack.train.options import RunOptions, SweepOptions
+from featurestack.train.plan import choose_model, find_channels
 
 MANY = 100  # more runs need YES=1
 

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import soxr
 
-from commandline.terminal import as_csv, counted, tell, text_table
-from storage.files import replace_file
-from train.rejection import Samples
+from featurestack.commandline.terminal import as_csv, counted, tell, text_table
+from featurestack.storage.files import replace_file
+from featurestack.train.rejection import Samples
 
 # decimal places; times are in seconds
 DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}

@@ -21,14 +21,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from commandline.errors import Failed
-from commandline.terminal import progress, tell, tell_once
-from results import run_folder, tags
-from results.run_folder import RunFolder
-from storage.files import Lock, replace_file
-from train import extras, run_json
-from train.augment import preview, views
-from train.checkpoint import (
+from featurestack.commandline.errors import Failed
+from featurestack.commandline.terminal import progress, tell, tell_once
+from featurestack.results import run_folder, tags
+from featurestack.results.run_folder import RunFolder
+from featurestack.storage.files import Lock, replace_file
+from featurestack.train import extras, run_json
+from featurestack.train.augment import preview, views
+from featurestack.train.checkpoint import (
     State,
     load,
     load_weights,
@@ -36,9 +36,9 @@ from train.checkpoint import (
     snapshot,
     write_epoch,
 )
-from train.choose_compute import choose_compute
-from train.compute import Compute, is_shortage, threads_of
-from train.fold_data import (
+from featurestack.train.choose_compute import choose_compute
+from featurestack.train.compute import Compute, is_shortage, threads_of
+from featurestack.train.fold_data import (
     FoldData,
     chunked,
     draw_batches,
@@ -46,23 +46,23 @@ from train.fold_data import (
     measure_clips,
     seeded,
 )
-from train.models import linear
-from train.models.ensemble import Ensemble
-from train.optimisation import (
+from featurestack.train.models import linear
+from featurestack.train.models.ensemble import Ensemble
+from featurestack.train.optimisation import (
     EarlyStopping,
     WeightAverage,
     learning_rate,
     make_optimiser,
     smoothed_loss,
 )
-from train.options import RunOptions
-from train.plan import Plan, Positions, remarks
-from train.summary import score_lines
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import Plan, Positions, remarks
+from featurestack.train.summary import score_lines
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from train.extras.trackers import Tracker
+    from featurestack.train.extras.trackers import Tracker
 
     Bar: TypeAlias = tqdm[Any]
 
@@ -400,7 +400,7 @@ def train_run(
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
     threads_of(options.threads)
     if options.weights:
-        from train.pretrained import refuse_tested_clips
+        from featurestack.train.pretrained import refuse_tested_clips
 
         refuse_tested_clips(plan, folds)
     try:
@@ -455,7 +455,7 @@ def draw_network(plan: Plan, fold: int) -> nn.Module:
         channels, len(plan.classes), (rows, frames), plan.input.untimed, generator
     )
     if options.weights:
-        from train.pretrained import start_from
+        from featurestack.train.pretrained import start_from
 
         start_from(network, plan.model, options.weights)
     return network

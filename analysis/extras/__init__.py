@@ -6,7 +6,7 @@ Deleting a file here removes its capability and nothing else.
 
 import functools
 
-from commandline.registry import load_extra
+from featurestack.commandline.registry import load_extra
 
 # capability -> (module here, no dependency)
 EXTRAS = {name: (name, "") for name in ("latex", "methods")}

@@ -9,10 +9,10 @@ XeLaTeX.
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.figures import SavedFigure
-from analysis.findings import Findings
-from analysis.page import render
-from storage.files import replace_file
+from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.page import render
+from featurestack.storage.files import replace_file
 
 
 def write_document(

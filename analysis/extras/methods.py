@@ -7,10 +7,10 @@ from pathlib import Path
 
 import soundfile
 
-from analysis.findings import Findings
-from analysis.page import render
-from features_cache import Cache
-from results.bootstrap import REPLICATES
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.page import render
+from featurestack.features_cache import Cache
+from featurestack.results.bootstrap import REPLICATES
 
 
 def methods_text(found: Findings, cache: Cache | None = None) -> str:

@@ -6,13 +6,13 @@ FigureWriter writes files. Probabilities and rates are given from 0 to 1. In mos
 figures line styles, markers or numbers repeat the meaning of the colours.
 """
 
-from analysis.figures import (  # noqa: F401 - importing enters their figures
+from featurestack.analysis.figures import (  # noqa: F401 - importing enters their figures
     comparison,
     data,
     importance,
     run,
 )
-from analysis.figures.drawing import FIGURES, Figure, figure
-from analysis.figures.saving import FigureWriter, SavedFigure
+from featurestack.analysis.figures.drawing import FIGURES, Figure, figure
+from featurestack.analysis.figures.saving import FigureWriter, SavedFigure
 
 __all__ = ["FIGURES", "Figure", "FigureWriter", "SavedFigure", "figure"]

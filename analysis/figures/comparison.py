@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing import (
+from featurestack.analysis.figures.drawing import (
     GREYS,
     INK,
     MANY_CLASSES,
@@ -23,7 +23,7 @@ from analysis.figures.drawing import (
     shorten,
     signed_colours,
 )
-from commandline.terminal import percent
+from featurestack.commandline.terminal import percent
 
 
 @figure(

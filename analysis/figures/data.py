@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing import (
+from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     MARKERS,
     RATES,

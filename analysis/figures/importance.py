@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.comparison import draw_intervals
-from analysis.figures.drawing import (
+from featurestack.analysis.figures.comparison import draw_intervals
+from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     RATES,
     SERIES,
@@ -22,7 +22,7 @@ from analysis.figures.drawing import (
     row_height,
     signed_colours,
 )
-from commandline.terminal import plural
+from featurestack.commandline.terminal import plural
 
 UNIT = "nats a clip"
 

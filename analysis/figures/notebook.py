@@ -6,8 +6,8 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis.figures import FIGURES
-from analysis.figures.drawing import drawing
+from featurestack.analysis.figures import FIGURES
+from featurestack.analysis.figures.drawing import drawing
 
 DOTS_PER_INCH = 110
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from analysis.figures.drawing import (
+from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     ERRORS,
     GREYS,
@@ -32,8 +32,8 @@ from analysis.figures.drawing import (
     shorten,
     signed_colours,
 )
-from commandline.terminal import percent
-from results.tags import average_precision, precision_recall
+from featurestack.commandline.terminal import percent
+from featurestack.results.tags import average_precision, precision_recall
 
 ERROR_SHADE = 1.3  # the page's style sheets have the same number
 

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 
-from analysis.figures.drawing import (
+from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     FIGURES,
     INK,
@@ -31,8 +31,8 @@ from analysis.figures.drawing import (
     TEXT_WIDTH,
     drawing,
 )
-from commandline.terminal import progress
-from storage.files import replace_file
+from featurestack.commandline.terminal import progress
+from featurestack.storage.files import replace_file
 
 SCREEN_DPI, PAPER_DPI = 150, 300
 WIDTHS = {"85mm": COLUMN_WIDTH, "175mm": TEXT_WIDTH}

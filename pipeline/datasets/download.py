@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from commandline.errors import RequestError
-from commandline.terminal import progress, size, tell
-from storage.files import Lock, refuse_special
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import progress, size, tell
+from featurestack.storage.files import Lock, refuse_special
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes
 PAUSES = (2, 8)  # seconds before a broken connection is tried again

@@ -4,13 +4,22 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from commandline.errors import RequestError
-from commandline.terminal import counted
-from pipeline import audio
-from pipeline.datasets.download import OTHER_WAYS, download_file, making, staged
-from pipeline.datasets.readers import ESC_SAMPLE_RATE, is_esc_layout, read_csv
-from pipeline.options import SourceOptions
-from storage.archives import Refused, unpack
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.download import (
+    OTHER_WAYS,
+    download_file,
+    making,
+    staged,
+)
+from featurestack.pipeline.datasets.readers import (
+    ESC_SAMPLE_RATE,
+    is_esc_layout,
+    read_csv,
+)
+from featurestack.pipeline.options import SourceOptions
+from featurestack.storage.archives import Refused, unpack
 
 URL = "https://github.com/karolpiczak/ESC-50/archive/master.zip"
 MD5 = "7771e4b9d86d0945acce719c7a59305a"  # GitHub's archive has had this one for years

@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from commandline.errors import RequestError, closest, nearest
-from features_cache.location import TABLES
-from pipeline.audio import AUDIO_FILE
-from pipeline.datasets.layouts import files_below
-from pipeline.datasets.readers import parse_csv
+from featurestack.commandline.errors import RequestError, closest, nearest
+from featurestack.features_cache.location import TABLES
+from featurestack.pipeline.audio import AUDIO_FILE
+from featurestack.pipeline.datasets.layouts import files_below
+from featurestack.pipeline.datasets.readers import parse_csv
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
 # Column -> its names in tables, in lower case, without units in brackets and

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from commandline.errors import RequestError
-from commandline.terminal import counted
-from features_cache.table import by_label
-from pipeline.datasets.readers import Listing, read_csv, whole_folds
-from pipeline.options import SourceOptions
-from storage.files import replace_file
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted
+from featurestack.features_cache.table import by_label
+from featurestack.pipeline.datasets.readers import Listing, read_csv, whole_folds
+from featurestack.pipeline.options import SourceOptions
+from featurestack.storage.files import replace_file
 
 FOLDS = 5
 MOST_FOLDS = 100  # each fold needs a training

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline.errors import RequestError
-from commandline.registry import Registry
-from commandline.terminal import counted
-from pipeline.audio import AUDIO_FILE
-from pipeline.datasets.readers import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.registry import Registry
+from featurestack.commandline.terminal import counted
+from featurestack.pipeline.audio import AUDIO_FILE
+from featurestack.pipeline.datasets.readers import (
     Listing,
     clip_table,
     read_csv,

@@ -12,24 +12,34 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from commandline.terminal import counted
-from features_cache import Cache, cache_folder, dataset_name
-from features_cache.hdf5 import Attributes, DamagedFile
-from features_cache.index import read_index
-from features_cache.location import NAMED, TABLES, is_cache, unknown_dataset
-from features_cache.table import by_label, complete, refuse_class_names, spans
-from pipeline import audio
-from pipeline.datasets.folds import with_folds
-from pipeline.datasets.layouts import read_folder
-from pipeline.datasets.readers import (
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted
+from featurestack.features_cache import Cache, cache_folder, dataset_name
+from featurestack.features_cache.hdf5 import Attributes, DamagedFile
+from featurestack.features_cache.index import read_index
+from featurestack.features_cache.location import (
+    NAMED,
+    TABLES,
+    is_cache,
+    unknown_dataset,
+)
+from featurestack.features_cache.table import (
+    by_label,
+    complete,
+    refuse_class_names,
+    spans,
+)
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.folds import with_folds
+from featurestack.pipeline.datasets.layouts import read_folder
+from featurestack.pipeline.datasets.readers import (
     SYNTHETIC_CATEGORIES,
     Listing,
     is_esc_layout,
     read_esc_layout,
     read_table,
 )
-from pipeline.options import ExtractOptions, SourceOptions
+from featurestack.pipeline.options import ExtractOptions, SourceOptions
 
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
 HELD_WHOLE = 0.9  # least share of clips that a proposed duration holds whole
@@ -140,7 +150,7 @@ def load(options: SourceOptions) -> Dataset:
             " or SAMPLE_RATE="
         )
     if isinstance(options, ExtractOptions) and options.copies:
-        from pipeline.alter import with_copies
+        from featurestack.pipeline.alter import with_copies
 
         table = with_copies(table, options.copies, options.alter, options.seed)
     return Dataset(
@@ -175,13 +185,13 @@ def _read(options: SourceOptions) -> Listing:
             " no CSV"
         )
     if word in ("esc50", "esc10"):
-        from pipeline.datasets import esc50
+        from featurestack.pipeline.datasets import esc50
 
         return read_esc_layout(
             esc50.obtain(options), "esc10" if word == "esc10" else ""
         )
     if word in ("synth", "synth_mix"):
-        from pipeline import synth
+        from featurestack.pipeline import synth
 
         return read_esc_layout(
             synth.write_dataset(options.data / word, mix=word == "synth_mix")

@@ -15,9 +15,14 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
-from commandline.errors import RequestError
-from commandline.terminal import counted
-from features_cache.table import SEPARATOR, WINDOW_COLUMNS, has_tags, is_windowed
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import counted
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    WINDOW_COLUMNS,
+    has_tags,
+    is_windowed,
+)
 
 _ESC = {
     "animals": "dog rooster pig cow frog cat hen insects sheep crow",

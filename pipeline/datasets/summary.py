@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from commandline.terminal import counted, text_table
-from features_cache.location import is_cache
-from features_cache.table import by_label, originals
-from pipeline import audio
-from pipeline.datasets.load import Dataset, load
-from pipeline.next_step import next_step
-from pipeline.options import SourceOptions
+from featurestack.commandline.terminal import counted, text_table
+from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.table import by_label, originals
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.next_step import next_step
+from featurestack.pipeline.options import SourceOptions
 
 FAULTS_SHOWN = 10
 
@@ -35,7 +35,7 @@ def run(options: SourceOptions) -> int:
         ]
         table = table[[isinstance(info, audio.Info) for info in infos]]
     if options.dataset in ("esc50", "esc10"):
-        from pipeline.datasets import esc50
+        from featurestack.pipeline.datasets import esc50
 
         wrong = list(esc50.faults(options.data / "esc50"))
     print(dataset_summary(dataset, table))

@@ -14,20 +14,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from commandline.errors import RequestError, nearest
-from commandline.options import words
-from commandline.spelling import make_command
-from commandline.terminal import counted, duration, tell, text_table
-from features_cache import dataset_name
-from features_cache.location import NAMED
-from features_cache.table import SEPARATOR, by_label, has_tags, refuse_class_names
-from pipeline import audio
-from pipeline.datasets.events import find_recordings, read_events
-from pipeline.datasets.load import HELD_WHOLE, STEP
-from pipeline.datasets.readers import clip_ids
-from pipeline.options import WindowsCommand
-from results.events import ALL, BACKGROUND, best_possible, label_windows
-from storage.files import replace_file
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import words
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import counted, duration, tell, text_table
+from featurestack.features_cache import dataset_name
+from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.table import (
+    SEPARATOR,
+    by_label,
+    has_tags,
+    refuse_class_names,
+)
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.events import find_recordings, read_events
+from featurestack.pipeline.datasets.load import HELD_WHOLE, STEP
+from featurestack.pipeline.datasets.readers import clip_ids
+from featurestack.pipeline.options import WindowsCommand
+from featurestack.results.events import ALL, BACKGROUND, best_possible, label_windows
+from featurestack.storage.files import replace_file
 
 SHORTEST, LONGEST = 0.25, 5.0  # seconds, bounds of the default LENGTH
 DIGITS = 6  # decimals of seconds: finer than a sample

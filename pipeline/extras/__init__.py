@@ -6,7 +6,7 @@ Deleting a file here removes its capability and nothing else.
 
 import functools
 
-from commandline.registry import load_extra
+from featurestack.commandline.registry import load_extra
 
 # capability -> its module here, and the extra of pyproject.toml that it needs
 EXTRAS = {

@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from distributed import Client, KilledWorker, Security
 from distributed.comm import CommClosedError
 
-from commandline.errors import Failed, RequestError
-from commandline.terminal import tell
-from features_cache.claims import RunIsGone
-from pipeline.extract import libraries
-from pipeline.pool import Backend, Batch, Function, WorkerDied
-from pipeline.worker import ExtractionResult
+from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache.claims import RunIsGone
+from featurestack.pipeline.extract import libraries
+from featurestack.pipeline.pool import Backend, Batch, Function, WorkerDied
+from featurestack.pipeline.worker import ExtractionResult
 
 SCHEDULER_WITHIN, FIRST_WORKER_WITHIN = 10, 30  # seconds
 IN_FLIGHT = 2  # batches for each core, so that no core waits for its next one

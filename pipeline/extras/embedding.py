@@ -35,11 +35,11 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from commandline.errors import RequestError
-from pipeline import audio
-from pipeline.axes import Impossible
-from pipeline.clip_spectra import Clip
-from pipeline.features.registry import Feature
+from featurestack.commandline.errors import RequestError
+from featurestack.pipeline import audio
+from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features.registry import Feature
 
 FOLDER = Path("models")
 POOLINGS = ("mean", "max", "mean_std", "none")

@@ -7,9 +7,9 @@ new file with a decorated function.
 import importlib
 import pkgutil
 
-from pipeline.axes import Impossible
-from pipeline.clip_spectra import Clip
-from pipeline.features.registry import (
+from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features.registry import (
     FEATURES,
     Feature,
     Variant,

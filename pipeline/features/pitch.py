@@ -8,17 +8,24 @@ import math
 import numpy as np
 import scipy
 
-from pipeline import kernels
-from pipeline.axes import (
+from featurestack.pipeline import kernels
+from featurestack.pipeline.axes import (
     Bank,
     Impossible,
     centred_frames,
     constant_q_axis,
     wavelet_frames,
 )
-from pipeline.clip_spectra import THIRDS, Clip
-from pipeline.features.registry import feature
-from pipeline.parameters import EvenSamples, Framing, Hertz, Positive, Samples, Wavelets
+from featurestack.pipeline.clip_spectra import THIRDS, Clip
+from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.parameters import (
+    EvenSamples,
+    Framing,
+    Hertz,
+    Positive,
+    Samples,
+    Wavelets,
+)
 
 # shares of a frame's sum; a pitch class gets 0.25 for each it exceeds
 QUANTILES = (0.4, 0.2, 0.1, 0.05)
@@ -40,10 +47,11 @@ def cqt(clip: Clip, *, wavelets: Wavelets) -> np.ndarray:
     C1.
 
     Formula: 20 log10 |sum over n of x[n + t hop] w(n / L) exp(-2 pi i f n / sr)|, L =
-    17.3 sr / f samples Changes with: pitch; a transposed sound is the same feature map
-    moved up or down Ignores: everything above B7 (3951 Hz); in the bass, changes within
-    half a second Feature map: harmonics of a tone lie at 12, 19, 24, 28 rows above it,
-    whatever its pitch
+      17.3 sr / f samples
+    Changes with: pitch; a transposed sound is the same feature map moved up or down
+    Ignores: everything above B7 (3951 Hz); in the bass, changes within half a second
+    Feature map: harmonics of a tone lie at 12, 19, 24, 28 rows above it, whatever its
+      pitch
     """
     return kernels.spectrum.decibels(clip.constant_q(Bank(**vars(wavelets))) ** 2)
 
@@ -71,9 +79,11 @@ def chroma(clip: Clip, *, framing: Framing) -> np.ndarray:
     spectrogram.
 
     Formula: C |STFT|^2 / its largest, C a bump at each pitch class in each octave, at
-    the clip's tuning Changes with: melody, chords, hums; for noise all twelve are alike
-    Ignores: octave, loudness, most of timbre Feature map: C at the bottom, B at the
-    top; bright rows are notes, an even map is noise
+      the clip's tuning
+    Changes with: melody, chords, hums; for noise all twelve are alike
+    Ignores: octave, loudness, most of timbre
+    Feature map: C at the bottom, B at the top; bright rows are notes, an even map is
+      noise
     """
     tuning = clip.tuning(12, framing, power=2)
     filters = kernels.spectrum.chroma_filters(clip.sample_rate, framing.n_fft, tuning)
@@ -88,9 +98,10 @@ def chroma_cqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     of semitones.
 
     Formula: the sum over octaves of |cqt|, three bins a semitone at the clip's tuning,
-    divided by its largest Changes with: melody, chords; low notes are resolved better
-    than in chroma Ignores: octave, loudness, everything above B7 Feature map: as
-    chroma, with crisper rows
+      divided by its largest
+    Changes with: melody, chords; low notes are resolved better than in chroma
+    Ignores: octave, loudness, everything above B7
+    Feature map: as chroma, with crisper rows
     """
     return kernels.spectrum.normalised(clip.pitch_classes(hop_length))
 
@@ -103,8 +114,10 @@ def chroma_cens(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     that lasts.
 
     Formula: chroma_cqt as parts of its sum, quantised at 5, 10, 20, 40 %, Hann window
-    of 41 frames, norm 1 Changes with: harmony at the pace of bars Ignores:
-    articulation, ornaments, loudness, timbre Feature map: as chroma, soft along time
+      of 41 frames, norm 1
+    Changes with: harmony at the pace of bars
+    Ignores: articulation, ornaments, loudness, timbre
+    Feature map: as chroma, soft along time
     """
     part = kernels.spectrum.normalised(clip.pitch_classes(hop_length), 1)
     steps = np.zeros_like(part)
@@ -128,8 +141,9 @@ def chroma_vqt(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Pitch classes in just intonation: intervals are ratios of powers of 2, 3 and 5.
 
     Formula: the sum over octaves of |vqt| at C times 1, 16/15, 9/8, 6/5, 5/4, ...,
-    divided by its largest Changes with: melody, chords; pure intervals fall into the
-    middle of a row Ignores: octave, loudness; it does not follow the clip's tuning
+      divided by its largest
+    Changes with: melody, chords; pure intervals fall into the middle of a row
+    Ignores: octave, loudness; it does not follow the clip's tuning
     Feature map: as chroma
     """
     magnitude = clip.constant_q(Bank(hop_length=hop_length, just=True))
@@ -142,10 +156,11 @@ def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     major thirds.
 
     Formula: sum over p of c[p] (sin, cos)(2 pi p r), r = 7/12, 9/12, 4/12 (halved), c
-    chroma_cqt / its sum Changes with: chords and keys; neighbours in harmony are
-    neighbours here Ignores: octave, loudness, timbre; noise lies at the centre Feature
-    map: rows 0 and 1 fifths, 2 and 3 minor thirds, 4 and 5 major thirds; grey is the
-    centre
+      chroma_cqt / its sum
+    Changes with: chords and keys; neighbours in harmony are neighbours here
+    Ignores: octave, loudness, timbre; noise lies at the centre
+    Feature map: rows 0 and 1 fifths, 2 and 3 minor thirds, 4 and 5 major thirds; grey
+      is the centre
     """
     angle = np.multiply.outer(FIFTHS_AND_THIRDS, np.arange(12.0))
     angle[::2] -= 0.5  # a sine
@@ -192,7 +207,8 @@ def yin(
     (YIN).
 
     Formula: sr / lag, lag the first dip below 0.1 of the difference function, divided
-    by its running mean Changes with: the pitch of a voice, an animal, an engine
+      by its running mean
+    Changes with: the pitch of a voice, an animal, an engine
     Ignores: timbre, loudness; chords have no answer, and noise gives a random one
     Feature map: a smooth curve is a voice, a scattered one is noise
     """

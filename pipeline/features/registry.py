@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from commandline.registry import Registry
-from features_cache.names import Channel
-from pipeline import axes, extras, parameters
-from pipeline.clip_spectra import Clip
-from pipeline.parameters import Parameter, Value
+from featurestack.commandline.registry import Registry
+from featurestack.features_cache.names import Channel
+from featurestack.pipeline import axes, extras, parameters
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.parameters import Parameter, Value
 
 Function = Callable[..., np.ndarray]
 

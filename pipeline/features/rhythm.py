@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import scipy
 
-from pipeline import kernels
-from pipeline.axes import (
+from featurestack.pipeline import kernels
+from featurestack.pipeline.axes import (
     lag_axis,
     mel_axis,
     modulation_axis,
@@ -14,9 +14,9 @@ from pipeline.axes import (
     one_frame_more,
     tempo_axis,
 )
-from pipeline.clip_spectra import Clip
-from pipeline.features.registry import feature
-from pipeline.parameters import (
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.parameters import (
     EvenSamples,
     Framing,
     Hertz,
@@ -37,10 +37,11 @@ METRE = np.array(
 def onset(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """Onset strength: how much louder the mel bands have become since the frame before.
 
-    Formula: the mean over bands of max(0, mel[t] - mel[t - 1]) Changes with: attacks,
-    strikes, syllables; louder ones stand out more, quiet ones are lost in noise
-    Ignores: decays, lasting sounds, the gain of the recording Feature map: a curve with
-    one peak an event
+    Formula: the mean over bands of max(0, mel[t] - mel[t - 1])
+    Changes with: attacks, strikes, syllables; louder ones stand out more, quiet ones
+      are lost in noise
+    Ignores: decays, lasting sounds, the gain of the recording
+    Feature map: a curve with one peak an event
     """
     return clip.onset(hop_length)[None]
 
@@ -52,10 +53,11 @@ def tempogram(
     """Autocorrelation of the onset envelope around each frame: which intervals recur.
 
     Formula: r[lag] = sum over t of v[t] v[t + lag], v a window of 4.5 s of onset,
-    divided by its largest Changes with: the spacing of events: a clock, footsteps, a
-    barking dog Ignores: timbre, loudness, the moment at which the pattern begins
+      divided by its largest
+    Changes with: the spacing of events: a clock, footsteps, a barking dog
+    Ignores: timbre, loudness, the moment at which the pattern begins
     Feature map: horizontal lines at the interval between events and at its multiples;
-    none for noise
+      none for noise
     """
     return clip.tempogram(win_length, hop_length)
 
@@ -68,10 +70,11 @@ def fourier_tempogram(
 ) -> np.ndarray:
     """Fourier transform of the onset envelope around each frame: which rates recur.
 
-    Formula: |sum over t of o[t] w[t] exp(-2 pi i k t / 384)| Changes with: the rate of
-    events and how sharp they are (its harmonics) Ignores: timbre, the moment at which
-    the pattern begins Feature map: horizontal lines at the rate and its multiples; row
-    0 is the sum of onsets under the window
+    Formula: |sum over t of o[t] w[t] exp(-2 pi i k t / 384)|
+    Changes with: the rate of events and how sharp they are (its harmonics)
+    Ignores: timbre, the moment at which the pattern begins
+    Feature map: horizontal lines at the rate and its multiples; row 0 is the sum of
+      onsets under the window
     """
     window = kernels.fourier.centred_window(win_length, win_length)
     return kernels.fourier.magnitudes(clip.onset(hop_length), 1, window)
@@ -91,9 +94,10 @@ def tempogram_ratio(
     """The tempogram at thirteen simple multiples of the estimated tempo.
 
     Formula: r at the intervals 1/4, 3/8, 1/3, 1/2, 3/4, 2/3, 1, 3/2, 4/3, 2, 3, 8/3, 4
-    of the beat Changes with: the kind of rhythm: even, triple, dotted, none Ignores:
-    the tempo itself, timbre, loudness Feature map: row 6 is the beat; all rows jump
-    where the tempo estimate does
+      of the beat
+    Changes with: the kind of rhythm: even, triple, dotted, none
+    Ignores: the tempo itself, timbre, loudness
+    Feature map: row 6 is the beat; all rows jump where the tempo estimate does
     """
     tempogram = clip.tempogram(win_length, hop_length)
     return kernels.period.at_multiples_of_tempo(
@@ -121,10 +125,13 @@ def modulation(
     0.5 to 42 Hz.
 
     Formula: log(0.01 + mean over a range of 2 |sum over t of (L[t] - mean L) exp(-2 pi
-    i f t)| / T), L in dB Changes with: rhythm, roughness, rustling: what listeners
-    recognise rain, waves, engines by Ignores: loudness, the moment at which anything
-    happens, padding behind the last sample that is not 0 Feature map: no time: columns
-    are rates from slow to fast; a clock is bright at its beat, hiss is even
+      i f t)| / T), L in dB
+    Changes with: rhythm, roughness, rustling: what listeners recognise rain, waves,
+      engines by
+    Ignores: loudness, the moment at which anything happens, padding behind the last
+      sample that is not 0
+    Feature map: no time: columns are rates from slow to fast; a clock is bright at its
+      beat, hiss is even
     """
     levels = clip.mel_db(bank, framing)
     # number of zeros at the end; 0 if all samples are zeros

@@ -9,17 +9,17 @@ import functools
 import numpy as np
 import scipy
 
-from pipeline import kernels
-from pipeline.axes import (
+from featurestack.pipeline import kernels
+from featurestack.pipeline.axes import (
     coefficient_axis,
     erb_axis,
     frequency_axis,
     mel_axis,
     sloped_frames,
 )
-from pipeline.clip_spectra import Clip
-from pipeline.features.registry import feature
-from pipeline.parameters import (
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.parameters import (
     Compression,
     Count,
     ErbBank,
@@ -35,11 +35,11 @@ from pipeline.parameters import (
 def waveform(clip: Clip) -> np.ndarray:
     """The samples themselves, for models that learn their own features.
 
-    Formula: x[n], the sound pressure at sample n, from -1 to 1 Changes with:
-    everything, also what is inaudible, such as the phase of each partial Ignores:
-    nothing; two recordings of one event never agree sample by sample Feature map: time
-    runs to the right; the envelope shows loudness, single oscillations only when zoomed
-    in
+    Formula: x[n], the sound pressure at sample n, from -1 to 1
+    Changes with: everything, also what is inaudible, such as the phase of each partial
+    Ignores: nothing; two recordings of one event never agree sample by sample
+    Feature map: time runs to the right; the envelope shows loudness, single
+      oscillations only when zoomed in
     """
     return clip.y[None]
 
@@ -49,10 +49,13 @@ def stft(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectrogram: the level of 1025 evenly spaced frequencies in each frame.
 
     Formula: 20 log10 |sum over n of x[n + t hop] w[n] exp(-2 pi i k n / n_fft)|, at
-    most 80 dB below the peak Changes with: pitch, timbre, loudness, each partial and
-    each gust of noise on its own Ignores: phase; changes faster than a frame of 46 ms;
-    what lies 80 dB below the loudest bin Feature map: low frequencies at the bottom;
-    horizontal lines are tones, vertical ones clicks, clouds noise
+      most 80 dB below the peak
+    Changes with: pitch, timbre, loudness, each partial and each gust of noise on its
+      own
+    Ignores: phase; changes faster than a frame of 46 ms; what lies 80 dB below the
+      loudest bin
+    Feature map: low frequencies at the bottom; horizontal lines are tones, vertical
+      ones clicks, clouds noise
     """
     return kernels.spectrum.decibels(clip.power(framing))
 
@@ -63,9 +66,11 @@ def mel(clip: Clip, *, bank: MelBank, framing: Framing) -> np.ndarray:
     treble, as in the ear.
 
     Formula: 10 log10 (M |STFT|^2), M the triangular bands evenly spaced on the mel
-    scale Changes with: the spectral envelope, loudness, onsets; below 1 kHz also with
-    single partials Ignores: phase; pitch in the treble, where many partials share a
-    band Feature map: as a spectrogram, but the lower half ends near 3 kHz
+      scale
+    Changes with: the spectral envelope, loudness, onsets; below 1 kHz also with single
+      partials
+    Ignores: phase; pitch in the treble, where many partials share a band
+    Feature map: as a spectrogram, but the lower half ends near 3 kHz
     """
     return clip.mel_db(bank, framing)
 
@@ -78,10 +83,11 @@ def mel_delta(
 ) -> np.ndarray:
     """The slope of each mel band over nine frames.
 
-    Formula: sum over k of k mel[t + k] / sum over k of k^2, k from -4 to 4 Changes
-    with: onsets and decays, trills, modulation Ignores: how loud a band is, and a
-    constant filter such as a microphone's Feature map: bright where a band grows
-    louder, dark where it fades, grey where nothing changes
+    Formula: sum over k of k mel[t + k] / sum over k of k^2, k from -4 to 4
+    Changes with: onsets and decays, trills, modulation
+    Ignores: how loud a band is, and a constant filter such as a microphone's
+    Feature map: bright where a band grows louder, dark where it fades, grey where
+      nothing changes
     """
     return slope(clip.mel_db(bank, framing), width, order=1)
 
@@ -92,11 +98,12 @@ def mfcc(
 ) -> np.ndarray:
     """Mel-frequency cepstral coefficients: the spectral envelope from coarse to fine.
 
-    Formula: the orthonormal DCT-II of each column of mel, coefficients 0 to 39 Changes
-    with: loudness (row 0), the balance of bass and treble (row 1), resonances (further
-    rows) Ignores: pitch below 200 Hz or so; partials that lie further apart are
-    resolved Feature map: row 0 dominates; a column is a recipe of ripples and is not
-    read row by row
+    Formula: the orthonormal DCT-II of each column of mel, coefficients 0 to 39
+    Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances
+      (further rows)
+    Ignores: pitch below 200 Hz or so; partials that lie further apart are resolved
+    Feature map: row 0 dominates; a column is a recipe of ripples and is not read row by
+      row
     """
     return clip.mfcc(n_mfcc, bank, framing)
 
@@ -163,9 +170,11 @@ def pcen(
     level.
 
     Formula: (E / (eps + S)^gain + bias)^power - bias^power, E the band, S its running
-    mean over 0.4 s Changes with: events that stand out from what their band did just
-    before Ignores: stationary noise, distance, the gain of the recording Feature map:
-    dark background, bright onsets; a lasting tone fades after its first half second
+      mean over 0.4 s
+    Changes with: events that stand out from what their band did just before
+    Ignores: stationary noise, distance, the gain of the recording
+    Feature map: dark background, bright onsets; a lasting tone fades after its first
+      half second
     """
     energy = clip.bands(clip.magnitude(framing), bank) * 2**31
     frames = compression.time_constant * clip.sample_rate / framing.hop_length
@@ -187,9 +196,11 @@ def harmonic(
     """The harmonic part of the mel spectrogram: what lasts, such as tones.
 
     Formula: mel of |STFT| H^2 / (H^2 + P^2), H the median over 31 frames, P that over
-    31 bins Changes with: tones, hums, vowels, everything that draws horizontal lines in
-    a spectrogram Ignores: clicks, strikes, crackle Feature map: a mel spectrogram from
-    which the vertical lines are gone
+      31 bins
+    Changes with: tones, hums, vowels, everything that draws horizontal lines in a
+      spectrogram
+    Ignores: clicks, strikes, crackle
+    Feature map: a mel spectrogram from which the vertical lines are gone
     """
     return kernels.spectrum.decibels(
         clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank)
@@ -203,9 +214,11 @@ def percussive(
     """The percussive part of the mel spectrogram: what is short, such as clicks.
 
     Formula: mel of |STFT| P^2 / (H^2 + P^2), H the median over 31 frames, P that over
-    31 bins Changes with: clicks, strikes, crackle, drops, footsteps Ignores: tones and
-    hums Feature map: a mel spectrogram from which the horizontal lines are gone; noise
-    stays in both parts
+      31 bins
+    Changes with: clicks, strikes, crackle, drops, footsteps
+    Ignores: tones and hums
+    Feature map: a mel spectrogram from which the horizontal lines are gone; noise stays
+      in both parts
     """
     return kernels.spectrum.decibels(
         clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank)
@@ -218,10 +231,11 @@ def gammatone(clip: Clip, *, bank: ErbBank, framing: Framing) -> np.ndarray:
     inner ear.
 
     Formula: 10 log10 (G |STFT|^2), G = (1 + ((f - c) / b)^2)^-2, b = 1.019 x 24.7 (1 +
-    0.00437 c) Hz Changes with: the spectral envelope, loudness, onsets; in the bass it
-    resolves more than mel Ignores: phase; weak sounds close to strong ones in
-    frequency, because bands overlap Feature map: as mel, with soft edges along
-    frequency and more room for the bass
+      0.00437 c) Hz
+    Changes with: the spectral envelope, loudness, onsets; in the bass it resolves more
+      than mel
+    Ignores: phase; weak sounds close to strong ones in frequency, because bands overlap
+    Feature map: as mel, with soft edges along frequency and more room for the bass
     """
     return clip.gammatone(bank, framing)
 
@@ -234,7 +248,8 @@ def gfcc(
 
     Formula: the orthonormal DCT-II of each column of gammatone, coefficients 0 to 39
     Changes with: loudness (row 0), the balance of bass and treble (row 1), resonances
-    (further rows) Ignores: fine structure, which the soft bands have smoothed already
+      (further rows)
+    Ignores: fine structure, which the soft bands have smoothed already
     Feature map: as mfcc, smoother along the rows
     """
     return scipy.fft.dct(clip.gammatone(bank, framing), axis=0, norm="ortho")[:n_gfcc]
@@ -248,10 +263,12 @@ def lfcc(
     that the treble counts.
 
     Formula: the orthonormal DCT-II of 10 log10 (L |STFT|^2), L 128 triangles evenly
-    spaced in Hz Changes with: the spectral envelope, in the treble as finely as in the
-    bass: machines, bats, insects Ignores: detail below some hundred Hz, where the bands
-    of mel are narrower Feature map: row 0 dominates; a column is a recipe of ripples
-    and is not read row by row
+      spaced in Hz
+    Changes with: the spectral envelope, in the treble as finely as in the bass:
+      machines, bats, insects
+    Ignores: detail below some hundred Hz, where the bands of mel are narrower
+    Feature map: row 0 dominates; a column is a recipe of ripples and is not read row by
+      row
     """
     filters = kernels.spectrum.linear_filters(clip.sample_rate, framing.n_fft, bank)
     levels = kernels.spectrum.decibels(filters @ clip.power(framing))
@@ -264,11 +281,9 @@ def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
     bins' frequencies.
 
     Formula: sum over k of M_k |X_k|^2 |f_k' - f_k| / sum over k of M_k |X_k|^2, f' from
-    the phase's slope;
-        the divisor is at least 1e-8 of the clip's largest
+      the phase's slope; the divisor is at least 1e-8 of the clip's largest
     Changes with: tones, glides and onsets against noise; also a recorder's coding, hum
-    and filters: on clips
-        from several sources it can learn who recorded them
+      and filters: on clips from several sources it can learn who recorded them
     Ignores: loudness, the spectral envelope
     Feature map: dark where one tone fills a band or nothing sounds, bright at onsets
     """

@@ -2,11 +2,16 @@
 
 import numpy as np
 
-from pipeline import kernels
-from pipeline.axes import contrast_axis, contrast_bands, frequency_axis, power_axis
-from pipeline.clip_spectra import TINY, Clip
-from pipeline.features.registry import feature
-from pipeline.parameters import (
+from featurestack.pipeline import kernels
+from featurestack.pipeline.axes import (
+    contrast_axis,
+    contrast_bands,
+    frequency_axis,
+    power_axis,
+)
+from featurestack.pipeline.clip_spectra import TINY, Clip
+from featurestack.pipeline.features.registry import feature
+from featurestack.pipeline.parameters import (
     Degree,
     EvenSamples,
     Fraction,
@@ -33,9 +38,11 @@ def contrast(
     them octaves.
 
     Formula: 10 log10 (mean of the largest 2 % of bins) - 10 log10 (mean of the smallest
-    2 %), band by band Changes with: tones against noise: high for a clear tone, low for
-    rustling Ignores: loudness, pitch within a band Feature map: below 200 Hz at the
-    bottom, then a row an octave, above 6.4 kHz at the top
+      2 %), band by band
+    Changes with: tones against noise: high for a clear tone, low for rustling
+    Ignores: loudness, pitch within a band
+    Feature map: below 200 Hz at the bottom, then a row an octave, above 6.4 kHz at the
+      top
     """
     magnitude = clip.magnitude(framing)
     valleys = []
@@ -99,9 +106,11 @@ def rolloff(
 def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
     """Spectral flatness: noise against tone, from 0 to 1.
 
-    Formula: the geometric mean of |STFT|^2 / its arithmetic mean Changes with:
-    tonality: white noise near 0.6, a pure tone near 0; digital silence gives 1 Ignores:
-    loudness, pitch Feature map: a curve, low in tones and high in hiss and in silence
+    Formula: the geometric mean of |STFT|^2 / its arithmetic mean
+    Changes with: tonality: white noise near 0.6, a pure tone near 0; digital silence
+      gives 1
+    Ignores: loudness, pitch
+    Feature map: a curve, low in tones and high in hiss and in silence
     """
     energy = np.maximum(np.float32(1e-10), clip.power(framing))
     mean = np.full((1, len(energy)), 1 / len(energy))
@@ -148,10 +157,11 @@ def zcr(
 ) -> np.ndarray:
     """Zero-crossing rate: how often the waveform changes sign.
 
-    Formula: changes of sign among the 2048 samples about the frame / 2048 Changes with:
-    the dominant frequency: a tone of f Hz gives 2 f / sr, hiss a high rate Ignores:
-    loudness; in pauses it shows the background Feature map: a curve, high in hiss and
-    consonants, low in hums
+    Formula: changes of sign among the 2048 samples about the frame / 2048
+    Changes with: the dominant frequency: a tone of f Hz gives 2 f / sr, hiss a high
+      rate
+    Ignores: loudness; in pauses it shows the background
+    Feature map: a curve, high in hiss and consonants, low in hums
     """
     padded = np.pad(clip.y, frame_length // 2, mode="edge")
     negative = padded < -1e-10  # librosa.zero_crossings takes smaller amplitudes for 0
@@ -166,12 +176,13 @@ def shape(clip: Clip, *, framing: Framing) -> np.ndarray:
     crest, flux, decrease.
 
     Formula: third and fourth moment of f by p = |X| / sum |X|, in deviations, the
-    fourth 60,000 at most;
-        - sum p log p / log K; K max p; |u[t] - u[t - 1]|, u = X / |X|; sum (|X_k| -
-          |X_0|) / k / sum |X_k|
+      fourth 60,000 at most; - sum p log p / log K; K max p; |u[t] - u[t - 1]|, u = X /
+      |X|; sum (|X_k| - |X_0|) / k / sum |X_k|
     Changes with: tones against noise, bass against treble, how fast the spectrum
-    changes Ignores: loudness; of silence all six are 0 Feature map: six curves, each
-    read by itself; kurtosis is large for a pure tone, entropy is 1 for hiss
+      changes
+    Ignores: loudness; of silence all six are 0
+    Feature map: six curves, each read by itself; kurtosis is large for a pure tone,
+      entropy is 1 for hiss
     """
     magnitude = clip.magnitude(framing)
     bins = len(magnitude)

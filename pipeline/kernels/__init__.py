@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError
 
 MODULES = ("constantq", "fourier", "half", "hpss", "period", "spectrum")
 
@@ -26,7 +26,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 def __getattr__(name: str) -> ModuleType:
     if name not in MODULES:
-        raise AttributeError(f"pipeline.kernels has no {name}")
+        raise AttributeError(f"{__name__} has no {name}")
     return importlib.import_module(f"{__name__}.{name}")
 
 

@@ -6,9 +6,9 @@ numba's compiled code depends on the processor and cannot be shipped.
 
 import numpy as np
 
-from features_cache.names import Channel
-from pipeline import kernels
-from pipeline.features import FEATURES, Clip, resolve_feature
+from featurestack.features_cache.names import Channel
+from featurestack.pipeline import kernels
+from featurestack.pipeline.features import FEATURES, Clip, resolve_feature
 
 RATE = 44100  # Hz
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from pipeline.axes import Bank, frequency_axis
-from pipeline.kernels import compiled
-from pipeline.kernels.fourier import transforms
+from featurestack.pipeline.axes import Bank, frequency_axis
+from featurestack.pipeline.kernels import compiled
+from featurestack.pipeline.kernels.fourier import transforms
 
 # share of a wavelet spectrum's magnitude that is set to 0, the weakest bins first
 LEFT_OUT = 0.01

@@ -22,7 +22,7 @@ import functools
 import numpy as np
 import scipy
 
-from pipeline.kernels import compiled, inlined
+from featurestack.pipeline.kernels import compiled, inlined
 
 LANES = 16  # frames side by side: 2,048 points of them stay in the second-level cache
 # values of one point: the real part of each frame, then the imaginary ones

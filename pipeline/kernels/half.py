@@ -10,7 +10,7 @@ digits: 8 ms for all features of a clip, here 1 ms. The bits are numpy's.
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.kernels import compiled
+from featurestack.pipeline.kernels import compiled
 
 LARGEST = np.float32(65504)  # the largest float16
 SMALLEST_NORMAL = np.float32(2.0**-14)  # below, float16 counts in steps of 2 ** -24

@@ -16,7 +16,7 @@ using separable sorting networks, ACM Transactions on Graphics 40(4), 2021).
 import numpy as np
 import scipy
 
-from pipeline.kernels import compiled, inlined
+from featurestack.pipeline.kernels import compiled, inlined
 
 NOTHING = np.finfo(np.float32).tiny  # librosa splits smaller values into halves
 TILE = 8  # columns that are transposed at a time

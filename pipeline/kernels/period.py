@@ -6,8 +6,8 @@ tempo.
 
 import numpy as np
 
-from pipeline.kernels import compiled, inlined
-from pipeline.kernels.fourier import autocorrelation
+from featurestack.pipeline.kernels import compiled, inlined
+from featurestack.pipeline.kernels.fourier import autocorrelation
 
 TINY = np.finfo(float).tiny
 # frames processed at a time: their differences stay in the second-level cache

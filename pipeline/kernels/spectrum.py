@@ -8,9 +8,9 @@ import functools
 import numpy as np
 import scipy.sparse
 
-from pipeline.axes import erb_axis, frequency_axis, linear_edges, mel_edges
-from pipeline.kernels import compiled
-from pipeline.parameters import ErbBank, LinearBank, MelBank
+from featurestack.pipeline.axes import erb_axis, frequency_axis, linear_edges, mel_edges
+from featurestack.pipeline.kernels import compiled
+from featurestack.pipeline.parameters import ErbBank, LinearBank, MelBank
 
 
 def decibels(power: np.ndarray) -> np.ndarray:

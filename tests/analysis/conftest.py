@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import soundfile
 
-from analysis.jobs import jobs
-from analysis.options import AnalysisOptions
-from analysis.report import build_report
-from analysis.runs import load_runs
-from features_cache import external
-from results.config import digest
-from results.run_folder import RunFolder, write_config, write_predictions
+from featurestack.analysis.jobs import jobs
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.analysis.runs import load_runs
+from featurestack.features_cache import external
+from featurestack.results.config import digest
+from featurestack.results.run_folder import RunFolder, write_config, write_predictions
 from tests.analysis.made_runs import made_clips, make_run, make_runs, of_sets
 from tests.run_configs import named, run_config
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs import load_runs
-from results import run_folder
-from results.config import SoundClass, digest, label
-from results.run_folder import RunFolder
-from results.training_options import TrainingOptions
+from featurestack.analysis.runs import load_runs
+from featurestack.results import run_folder
+from featurestack.results.config import SoundClass, digest, label
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_options import TrainingOptions
 from tests.run_configs import run_config
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from analysis.ablations import ablations
-from analysis.ranking import rankings
-from analysis.runs import Run
-from analysis.significance import detectable
-from results.run_folder import RunFolder
-from results.training_options import TrainingOptions
+from featurestack.analysis.ablations import ablations
+from featurestack.analysis.ranking import rankings
+from featurestack.analysis.runs import Run
+from featurestack.analysis.significance import detectable
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_options import TrainingOptions
 from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.ablations import ablations, channel_importance
-from analysis.ranking import rankings
+from featurestack.analysis.ablations import ablations, channel_importance
+from featurestack.analysis.ranking import rankings
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 

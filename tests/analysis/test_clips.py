@@ -11,9 +11,9 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from analysis import clips
-from features_cache import Cache, external
-from features_cache.index import read_index, refresh
+from featurestack.analysis import clips
+from featurestack.features_cache import Cache, external
+from featurestack.features_cache.index import read_index, refresh
 from tests.golden.commands import flip_bit
 
 RATE = 8000

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.data_section import class_means, data_facts
-from features_cache import Cache, external
-from features_cache.index import write_failures
+from featurestack.analysis.data_section import class_means, data_facts
+from featurestack.features_cache import Cache, external
+from featurestack.features_cache.index import write_failures
 
 
 def test_class_means_are_in_deviations_from_the_mean_of_all():

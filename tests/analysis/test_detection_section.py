@@ -11,20 +11,20 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from analysis.options import AnalysisOptions
-from pipeline.datasets import windows
-from pipeline.extract import run as extract
-from pipeline.options import FeaturesCommand, WindowsCommand
-from results import run_folder
-from results.config import Calibration
-from results.scores import scaled
-from results.tags import fit_thresholds
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.pipeline.datasets import windows
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.options import FeaturesCommand, WindowsCommand
+from featurestack.results import run_folder
+from featurestack.results.config import Calibration
+from featurestack.results.scores import scaled
+from featurestack.results.tags import fit_thresholds
+from featurestack.train import run
+from featurestack.train.options import RunOptions
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
-from train import run
-from train.options import RunOptions
 
 SILENCE = np.zeros(RATE, np.float32)
 

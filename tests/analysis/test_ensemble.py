@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.ensemble import requested_ensemble, write_ensemble
-from analysis.options import AnalysisOptions
-from analysis.ranking import rankings
-from analysis.runs import load_runs
-from results.run_folder import RunFolder, find
+from featurestack.analysis.ensemble import requested_ensemble, write_ensemble
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.ranking import rankings
+from featurestack.analysis.runs import load_runs
+from featurestack.results.run_folder import RunFolder, find
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.refusal import refused
 

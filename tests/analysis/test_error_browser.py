@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis import error_browser
+from featurestack.analysis import error_browser
 from tests.analysis.made_runs import MadeRun
 
 

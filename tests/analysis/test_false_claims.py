@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.significance import LEVEL
+from featurestack.analysis.significance import LEVEL
 from tests.analysis.simulated import claims, simulated_runs
 
 

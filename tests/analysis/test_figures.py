@@ -13,10 +13,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from analysis.figures import FIGURES, FigureWriter, drawing
-from analysis.figures.data import FeatureMap
-from analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
-from analysis.figures.run import SamplePrediction
+from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
+from featurestack.analysis.figures.data import FeatureMap
+from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
+from featurestack.analysis.figures.run import SamplePrediction
 
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]

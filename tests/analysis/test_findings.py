@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.findings import Threat, findings
-from analysis.runs import Results, load_runs
-from results.run_folder import write_predictions
+from featurestack.analysis.findings import Threat, findings
+from featurestack.analysis.runs import Results, load_runs
+from featurestack.results.run_folder import write_predictions
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 

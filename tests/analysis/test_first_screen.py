@@ -1,8 +1,12 @@
 """The forest plot, the small confusion matrix and the most common mistake."""
 
-from analysis import tables
-from analysis.findings import findings
-from analysis.first_screen import classes_shown, common_mistake, forest_panels
+from featurestack.analysis import tables
+from featurestack.analysis.findings import findings
+from featurestack.analysis.first_screen import (
+    classes_shown,
+    common_mistake,
+    forest_panels,
+)
 from tests.analysis.made_runs import MadeRun, of_sets
 
 

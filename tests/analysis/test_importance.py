@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.importance import importance_tables, most_important
-from analysis.jobs import ReportJob, inputs_hash
-from analysis.options import AnalysisOptions
-from analysis.report import build_report
-from results.config import ExtractionCost, to_json
-from results.importance_folder import PARTS, SCORES, ImportanceFolder
+from featurestack.analysis.importance import importance_tables, most_important
+from featurestack.analysis.jobs import ReportJob, inputs_hash
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.results.config import ExtractionCost, to_json
+from featurestack.results.importance_folder import PARTS, SCORES, ImportanceFolder
 from tests.refusal import refused
 from tests.run_configs import importance_config, named
 

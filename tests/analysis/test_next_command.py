@@ -2,12 +2,12 @@
 
 import pytest
 
-from analysis.ensemble import write_ensemble
-from analysis.findings import Findings, findings
-from analysis.next_command import Situation, next_command, train_again
-from analysis.page import say
-from analysis.runs import Results, load_runs
-from results.run_folder import find
+from featurestack.analysis.ensemble import write_ensemble
+from featurestack.analysis.findings import Findings, findings
+from featurestack.analysis.next_command import Situation, next_command, train_again
+from featurestack.analysis.page import say
+from featurestack.analysis.runs import Results, load_runs
+from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 

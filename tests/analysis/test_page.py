@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis import page
-from analysis.findings import Threat, findings
-from analysis.runs import Problem, Results
+from featurestack.analysis import page
+from featurestack.analysis.findings import Threat, findings
+from featurestack.analysis.runs import Problem, Results
 from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 
 GOLDEN = Path(__file__).with_name("words.txt")

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from sklearn.manifold import TSNE, trustworthiness
 
-from analysis.projections import pca_projection, tsne_projection
-from analysis.separability import neighbour_accuracy, principal_components, standardised
+from featurestack.analysis.projections import pca_projection, tsne_projection
+from featurestack.analysis.separability import (
+    neighbour_accuracy,
+    principal_components,
+    standardised,
+)
 from tests.analysis.test_separability import clips
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.ranking import nested_selection, rank, rankings
-from analysis.runs import on_folds
+from featurestack.analysis.ranking import nested_selection, rank, rankings
+from featurestack.analysis.runs import on_folds
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 

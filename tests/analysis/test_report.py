@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.figures import saving
-from analysis.jobs import Manifest, jobs, unchanged
-from analysis.options import AnalysisOptions
-from analysis.report import build_report
-from commandline import spelling
-from features_cache import external
-from features_cache.index import read_index, refresh, write_check
-from features_cache.table import complete
+from featurestack.analysis.figures import saving
+from featurestack.analysis.jobs import Manifest, jobs, unchanged
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.commandline import spelling
+from featurestack.features_cache import external
+from featurestack.features_cache.index import read_index, refresh, write_check
+from featurestack.features_cache.table import complete
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done
 from tests.processes import files_end_at

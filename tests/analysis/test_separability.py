@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.separability import (
+from featurestack.analysis.separability import (
     neighbour_accuracy,
     principal_components,
     standardised,

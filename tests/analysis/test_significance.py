@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.significance import (
+from featurestack.analysis.significance import (
     FAMILY_LEVEL,
     LEVEL,
     detectable,

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import classification_report
 
-from analysis import tables
-from analysis.ranking import rankings
-from results.config import Machine
-from results.scores import Prediction, calibration_error
+from featurestack.analysis import tables
+from featurestack.analysis.ranking import rankings
+from featurestack.results.config import Machine
+from featurestack.results.scores import Prediction, calibration_error
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 

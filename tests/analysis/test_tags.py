@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from analysis import tables
-from analysis.ensemble import write_ensemble
-from analysis.findings import findings
-from analysis.options import AnalysisOptions
-from analysis.runs import Results, outdated_runs
-from features_cache.table import label_indicator
-from results import tags
+from featurestack.analysis import tables
+from featurestack.analysis.ensemble import write_ensemble
+from featurestack.analysis.findings import findings
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.runs import Results, outdated_runs
+from featurestack.features_cache.table import label_indicator
+from featurestack.results import tags
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
 

@@ -17,10 +17,10 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-import train.bundle, train.explain, train.extras.torchrun
-import train.importance, train.predict
-from results import run_folder
-from train import compute, own_loop, trainer
+from featurestack.results import run_folder
+from featurestack.train import bundle, compute, explain, importance, own_loop, predict
+from featurestack.train import trainer
+from featurestack.train.extras import torchrun
 
 def broken(options):
     raise RuntimeError("planted")
@@ -40,12 +40,12 @@ trainer.draw_batches = any_order
 run_folder.write_predictions = other_classes
 nn.Conv2d.forward = wrong_kernel
 trainer.Trainer.resume = lambda self, file: None
-train.explain.explain_runs = train.bundle.make_bundle = broken
-train.importance.measure_importance = broken
+explain.explain_runs = bundle.make_bundle = broken
+importance.measure_importance = broken
 own_loop.OwnRun.write = lambda *_: SimpleNamespace(finished=[])
 compute.device_of = lambda text: "cpu"
 trainer.is_shortage = lambda error: False
-train.extras.torchrun.train_side_by_side = lambda options, folds: None
+torchrun.train_side_by_side = lambda options, folds: None
 """
 
 

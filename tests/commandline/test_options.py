@@ -15,8 +15,8 @@ from typing import Literal
 
 import pytest
 
-from commandline.commands import every_command, main, options_of
-from commandline.options import (
+from featurestack.commandline.commands import every_command, main, options_of
+from featurestack.commandline.options import (
     LARGEST,
     SEED,
     DatasetOptions,
@@ -26,7 +26,7 @@ from commandline.options import (
     texts,
     words,
 )
-from commandline.spelling import make_command
+from featurestack.commandline.spelling import make_command
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
@@ -206,8 +206,9 @@ def test_a_python_without_the_libraries_is_told_which_one_has_them():
 
 def test_native_windows_is_refused_before_a_module_that_needs_posix_is_imported():
     script = (
-        "import sys; from commandline.commands import main; from pipeline.__main__"
-        " import COMMANDS\nsys.modules['fcntl'] = None; sys.platform = 'win32';"
+        "import sys; from featurestack.commandline.commands import main;"
+        " from featurestack.pipeline.__main__ import COMMANDS\n"
+        "sys.modules['fcntl'] = None; sys.platform = 'win32';"
         " main(COMMANDS, argv=['features'])"
     )
     done = python("-c", script, check=False)

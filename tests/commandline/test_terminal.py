@@ -6,10 +6,10 @@ from io import StringIO
 import pandas as pd
 import pytest
 
-from commandline import terminal
-from commandline.errors import closest
-from commandline.registry import Registry
-from commandline.terminal import (
+from featurestack.commandline import terminal
+from featurestack.commandline.errors import closest
+from featurestack.commandline.registry import Registry
+from featurestack.commandline.terminal import (
     as_csv,
     count,
     duration,
@@ -76,7 +76,8 @@ def test_a_log_counts_speed_and_remaining_time_from_the_end_of_the_first_step(
 
 def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():
     script = (
-        "import warnings, numpy; from commandline.terminal import tell_warnings;"
+        "import warnings, numpy\n"
+        "from featurestack.commandline.terminal import tell_warnings;"
         " tell_warnings()\nnumpy.zeros(1) / numpy.zeros(1)\nfor _ in range(2):"
         " warnings.warn('old\\nuse', UserWarning)\n"
     )

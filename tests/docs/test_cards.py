@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commandline.commands import main
 from docs import cards
-from pipeline.features import FEATURES
-from pipeline.reference import DEFINITIONS
+from featurestack.commandline.commands import main
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.reference import DEFINITIONS
 
 
 def test_the_page_of_features_is_up_to_date(tmp_path, monkeypatch):

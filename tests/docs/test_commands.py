@@ -12,15 +12,15 @@ from typing import NamedTuple
 import pytest
 import soundfile
 
-from commandline.commands import every_command, options_of, variables
-from commandline.options import READ_BY_MAKEFILE, fields, texts
-from commandline.spelling import TARGETS
-from features_cache.names import parse_list
-from pipeline.features import FEATURES
+from featurestack.commandline.commands import every_command, options_of, variables
+from featurestack.commandline.options import READ_BY_MAKEFILE, fields, texts
+from featurestack.commandline.spelling import TARGETS
+from featurestack.features_cache.names import parse_list
+from featurestack.pipeline.features import FEATURES
+from featurestack.train.models.architecture import resolve
 from tests.golden.commands import ROOT, done, inside
 from tests.processes import python
 from tests.train.sounds import CLASSES, RATE, sound
-from train.models.architecture import resolve
 
 DOCS = ROOT / "docs"
 PAGES = [

@@ -10,19 +10,19 @@ import pytest
 from matplotlib.figure import Figure
 
 import featurestack as fs
-from analysis.figures import FIGURES
-from analysis.findings import COMPARISON
-from commandline.commands import every_command, options_of
-from commandline.options import fields
 from docs import first_figure, generate
 from docs.speed_figure import FIGURE, draw_speed, speed_rows
-from pipeline.features import FEATURES
-from pipeline.reference import DEFINITIONS
+from featurestack.analysis.figures import FIGURES
+from featurestack.analysis.findings import COMPARISON
+from featurestack.commandline.commands import every_command, options_of
+from featurestack.commandline.options import fields
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.reference import DEFINITIONS
+from featurestack.train import recipes
+from featurestack.train.augment import AUGMENTS
+from featurestack.train.models.architecture import all_models
 from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
-from train import recipes
-from train.augment import AUGMENTS
-from train.models.architecture import all_models
 
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():

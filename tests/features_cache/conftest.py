@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from features_cache import Cache, external
-from features_cache.feature_file import read_header
+from featurestack.features_cache import Cache, external
+from featurestack.features_cache.feature_file import read_header
 from tests.golden.commands import flip_bit
 
 CLIPS = [f"clip{number}" for number in range(8)]

@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from features_cache import Cache, UnreadableClips, external
-from features_cache.index import read_index, refresh
-from features_cache.names import parse_channel
+from featurestack.features_cache import Cache, UnreadableClips, external
+from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache.names import parse_channel
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 

@@ -7,10 +7,10 @@ from contextlib import nullcontext
 
 import pytest
 
-from features_cache import Cache
-from features_cache.claims import RunIsGone, Writing, claimed, claims
-from features_cache.feature_file import LOCKS
-from storage.files import Lock
+from featurestack.features_cache import Cache
+from featurestack.features_cache.claims import RunIsGone, Writing, claimed, claims
+from featurestack.features_cache.feature_file import LOCKS
+from featurestack.storage.files import Lock
 from tests.refusal import refused
 
 

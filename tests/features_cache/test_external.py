@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from features_cache import external
+from featurestack.features_cache import external
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.processes import files_end_at
 from tests.refusal import refused

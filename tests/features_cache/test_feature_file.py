@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import feature_file
-from features_cache.feature_file import (
+from featurestack.features_cache import feature_file
+from featurestack.features_cache.feature_file import (
     FeatureSpec,
     clip_keys,
     fingerprints,
     read_header,
 )
-from features_cache.hdf5 import DamagedFile
+from featurestack.features_cache.hdf5 import DamagedFile
 
 UNCHUNKED = {"values", "state"}
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import external
-from features_cache.index import (
+from featurestack.features_cache import external
+from featurestack.features_cache.index import (
     COLUMNS,
     COSTS,
     FAILURES,
@@ -22,7 +22,7 @@ from features_cache.index import (
     write_costs,
     write_failures,
 )
-from features_cache.table import complete, with_sources
+from featurestack.features_cache.table import complete, with_sources
 from tests.features_cache.conftest import CLIPS
 
 TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.wav"]})

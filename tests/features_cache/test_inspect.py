@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache import Cache, external, hdf5
-from features_cache.feature_file import read_header
-from features_cache.index import write_failures
-from features_cache.inspect import describe_cache, verify_cache
+from featurestack.features_cache import Cache, external, hdf5
+from featurestack.features_cache.feature_file import read_header
+from featurestack.features_cache.index import write_failures
+from featurestack.features_cache.inspect import describe_cache, verify_cache
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.golden.commands import done
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from features_cache.location import cache_folder, dataset_name
+from featurestack.features_cache.location import cache_folder, dataset_name
 
 
 @pytest.mark.parametrize(

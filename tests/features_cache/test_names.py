@@ -2,7 +2,12 @@
 
 import pytest
 
-from features_cache.names import Channel, parse_channel, parse_list, parse_set
+from featurestack.features_cache.names import (
+    Channel,
+    parse_channel,
+    parse_list,
+    parse_set,
+)
 from tests.refusal import refused
 
 MALFORMED = (

@@ -8,9 +8,13 @@ import zipfile
 import numpy as np
 import pytest
 
-from features_cache import Cache, external
-from features_cache.feature_file import lock
-from features_cache.share import export_features, import_features, verify_export
+from featurestack.features_cache import Cache, external
+from featurestack.features_cache.feature_file import lock
+from featurestack.features_cache.share import (
+    export_features,
+    import_features,
+    verify_export,
+)
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.golden.commands import done, flip_bit
 from tests.refusal import refused

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commandline.errors import RequestError
-from features_cache.splits import fold_split
+from featurestack.commandline.errors import RequestError
+from featurestack.features_cache.splits import fold_split
 from tests.refusal import refused
 
 

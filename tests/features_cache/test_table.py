@@ -2,7 +2,7 @@
 
 import pytest
 
-from features_cache.table import (
+from featurestack.features_cache.table import (
     CLIP_COLUMNS,
     by_label,
     complete,

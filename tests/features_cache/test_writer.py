@@ -5,9 +5,9 @@ import os
 import numpy as np
 import pytest
 
-from features_cache.feature_file import clip_keys
-from features_cache.index import note_verified, read_index, stored_ids
-from features_cache.writer import stored_clips, to_stored
+from featurestack.features_cache.feature_file import clip_keys
+from featurestack.features_cache.index import note_verified, read_index, stored_ids
+from featurestack.features_cache.writer import stored_clips, to_stored
 from tests.features_cache.conftest import CLIPS
 from tests.refusal import refused
 

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from features_cache import external
+from featurestack.features_cache import external
 from tests.analysis.made_runs import MadeRun, made_clips, make_run
 from tests.golden import sounds
 from tests.golden.commands import done

@@ -11,7 +11,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from features_cache import external
+from featurestack.features_cache import external
 from tests.golden.commands import command, flip_bit
 
 # data/easy/features and runs/plain come from the golden outputs, damaged copies of both

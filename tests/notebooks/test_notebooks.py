@@ -16,8 +16,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_output
 
 import featurestack as fs
+from featurestack.pipeline import synth
 from notebooks import prepare, store
-from pipeline import synth
 from tests.golden.commands import ROOT
 
 SHORT = 2 * synth.SAMPLE_RATE  # samples of a clip
@@ -200,7 +200,8 @@ def test_in_colab_the_first_cell_finds_the_project_and_installs_all_but_torch(
         "torch==2.13.0\nnumpy==1.0\nmissing-here==1\n"
     )
     (tmp_path / "constraints.txt").write_text("jupyterlab==4\nanywidget==2\n")
-    (tmp_path / "featurestack.py").touch()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "prepare.py").touch()
     colab = Mock()
     monkeypatch.setitem(sys.modules, "google", Mock())
     monkeypatch.setitem(sys.modules, "google.colab", colab)

@@ -1,8 +1,8 @@
 """Runs of `features` over a small dataset, and their caches, for tests."""
 
-from features_cache import Cache
-from pipeline.extract import extract, request
-from pipeline.options import FeaturesCommand
+from featurestack.features_cache import Cache
+from featurestack.pipeline.extract import extract, request
+from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.changing import SAMPLE_RATE
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from docs.cards import text_of_document
-from pipeline.features import FEATURES, Clip
-from pipeline.listing import card
+from featurestack.pipeline.features import FEATURES, Clip
+from featurestack.pipeline.listing import card
 from tests.golden.commands import ROOT
 from tests.pipeline.test_features import variant
 
@@ -23,7 +23,8 @@ def example():
     code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     assert code
     exec(
-        compile(code[1], str(DOCUMENT), "exec"), {"__name__": "pipeline.features.crest"}
+        compile(code[1], str(DOCUMENT), "exec"),
+        {"__name__": "featurestack.pipeline.features.crest"},
     )
     yield "crest"
     del FEATURES["crest"]

@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from pipeline import alter
+from featurestack.pipeline import alter
 from tests.refusal import refused
 
 RATE = 22_050

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline import audio, mp3
+from featurestack.pipeline import audio, mp3
 from tests.pipeline.changing import with_flac_length
 
 # librosa.load imports audioread, which imports modules that Python 3.13 removes.

@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from pipeline.features import FEATURES, Clip, Impossible
+from featurestack.pipeline.features import FEATURES, Clip, Impossible
 from tests.pipeline.test_features import NOISE, variant
 
 LIBROSAS = {

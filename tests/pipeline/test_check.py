@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from features_cache.index import read_check
-from pipeline import check
-from pipeline.datasets.load import load
-from pipeline.near_duplicates import correlate
-from pipeline.options import SourceOptions
+from featurestack.features_cache.index import read_check
+from featurestack.pipeline import check
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.near_duplicates import correlate
+from featurestack.pipeline.options import SourceOptions
 from tests.pipeline.datasets.folders import dataset
 
 RATE = 16_000

@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from pipeline.clip_spectra import Clip, shared
+from featurestack.pipeline.clip_spectra import Clip, shared
 
 
 def test_an_intermediate_is_computed_once_for_its_arguments_and_features_share_its_time(
     monkeypatch,
 ):
     now = [0]  # nanoseconds
-    monkeypatch.setattr("pipeline.clip_spectra.time.perf_counter_ns", lambda: now[0])
+    monkeypatch.setattr(
+        "featurestack.pipeline.clip_spectra.time.perf_counter_ns", lambda: now[0]
+    )
 
     def lasts(nanoseconds):
         now[0] += nanoseconds

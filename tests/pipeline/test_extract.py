@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from features_cache.claims import claimed
-from features_cache.feature_file import lock
-from pipeline import extract
+from featurestack.features_cache.claims import claimed
+from featurestack.features_cache.feature_file import lock
+from featurestack.pipeline import extract
 from tests.pipeline.extraction import cache, options, run
 from tests.refusal import refused
 

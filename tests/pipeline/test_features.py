@@ -5,9 +5,9 @@ answers.
 import numpy as np
 import pytest
 
-from features_cache.names import parse_channel
-from pipeline import reference
-from pipeline.features import FEATURES, Clip, Impossible, resolve_feature
+from featurestack.features_cache.names import parse_channel
+from featurestack.pipeline import reference
+from featurestack.pipeline.features import FEATURES, Clip, Impossible, resolve_feature
 from tests.refusal import refused
 
 RATE = 44100

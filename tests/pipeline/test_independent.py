@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy
 
-from pipeline.features import Clip
-from pipeline.parameters import Framing
+from featurestack.pipeline.features import Clip
+from featurestack.pipeline.parameters import Framing
 from tests.pipeline.test_features import NOISE, RATE, compute
 
 SOUND = np.concatenate([NOISE, 0.1 * NOISE])

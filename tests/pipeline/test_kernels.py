@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from pipeline import kernels
-from pipeline.kernels import half, hpss
+from featurestack.pipeline import kernels
+from featurestack.pipeline.kernels import half, hpss
 from tests.refusal import refused
 
 RANDOM = np.random.default_rng(0)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipeline import listing
-from pipeline.features import FEATURES
-from pipeline.options import ListCommand
+from featurestack.pipeline import listing
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.options import ListCommand
 
 
 @pytest.mark.parametrize("name", FEATURES)

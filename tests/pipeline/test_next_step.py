@@ -10,11 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features_cache.feature_file import read_header
-from pipeline import check, extract
-from pipeline.datasets.load import load
-from pipeline.next_step import DEFAULT_MODEL, is_done, next_step, training_step
-from pipeline.options import FeaturesCommand
+from featurestack.features_cache.feature_file import read_header
+from featurestack.pipeline import check, extract
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.next_step import (
+    DEFAULT_MODEL,
+    is_done,
+    next_step,
+    training_step,
+)
+from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.extraction import cache, options
 
 TWO = SimpleNamespace(

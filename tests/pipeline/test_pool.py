@@ -17,10 +17,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from features_cache import Cache
-from pipeline import pool
-from pipeline.pool import WorkerDied, Workers
-from pipeline.worker import ClipTask, ExtractionResult, Source
+from featurestack.features_cache import Cache
+from featurestack.pipeline import pool
+from featurestack.pipeline.pool import WorkerDied, Workers
+from featurestack.pipeline.worker import ClipTask, ExtractionResult, Source
 from tests.golden.commands import ROOT
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted

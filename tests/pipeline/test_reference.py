@@ -5,7 +5,7 @@ clips.
 import numpy as np
 import pytest
 
-from pipeline import reference
+from featurestack.pipeline import reference
 
 
 def clips(count, rows=2, frames=500):

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 from matplotlib.figure import Figure
 
-from pipeline import show
-from pipeline.clip_spectra import Clip
-from pipeline.options import ShowCommand
+from featurestack.pipeline import show
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.options import ShowCommand
 from tests.pipeline.test_features import NOISE
 from tests.refusal import refused
 

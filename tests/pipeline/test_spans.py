@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from features_cache import Cache
-from pipeline import audio, verify
-from pipeline.check import run as check
-from pipeline.extract import extract, request
-from pipeline.options import FeaturesCommand, VerifyCommand
+from featurestack.features_cache import Cache
+from featurestack.pipeline import audio, verify
+from featurestack.pipeline.check import run as check
+from featurestack.pipeline.extract import extract, request
+from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
 from tests.pipeline.datasets.folders import csv, dataset, write
 from tests.pipeline.extraction import contents
 from tests.refusal import refused

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import audio, synth
-from pipeline.check import linear_accuracies
-from pipeline.clip_spectra import Clip
-from pipeline.datasets.download import UNFINISHED
-from pipeline.synth import wav, write_dataset
+from featurestack.pipeline import audio, synth
+from featurestack.pipeline.check import linear_accuracies
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.datasets.download import UNFINISHED
+from featurestack.pipeline.synth import wav, write_dataset
 from tests.pipeline.datasets.folders import dataset
 from tests.pipeline.test_features import variant
 

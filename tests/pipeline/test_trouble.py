@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from commandline.errors import Failed
-from features_cache import Cache, feature_file
-from features_cache.index import read_failures
-from pipeline import extract
-from pipeline.extract import request
-from pipeline.features import FEATURES
+from featurestack.commandline.errors import Failed
+from featurestack.features_cache import Cache, feature_file
+from featurestack.features_cache.index import read_failures
+from featurestack.pipeline import extract
+from featurestack.pipeline.extract import request
+from featurestack.pipeline.features import FEATURES
 from tests.golden.commands import flip_bit
 from tests.pipeline.extraction import cache, options, run, stored
 from tests.refusal import refused

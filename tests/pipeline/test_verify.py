@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from pipeline import verify
-from pipeline.features import FEATURES
-from pipeline.options import VerifyCommand
+from featurestack.pipeline import verify
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.options import VerifyCommand
 from tests.pipeline.extraction import options, run
 from tests.refusal import refused
 

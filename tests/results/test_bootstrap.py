@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from results.bootstrap import accuracy_interval, fold_weights, recording_sums
+from featurestack.results.bootstrap import (
+    accuracy_interval,
+    fold_weights,
+    recording_sums,
+)
 
 
 def interval(correct, groups):

@@ -6,11 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from results.config import LABEL_BYTES, RunConfig, digest, label, read_config, to_json
+from featurestack.results.config import (
+    LABEL_BYTES,
+    RunConfig,
+    digest,
+    label,
+    read_config,
+    to_json,
+)
+from featurestack.train.identity import differences, predictive_options
+from featurestack.train.options import RunOptions
 from tests.refusal import refused
 from tests.run_configs import channel, run_config
-from train.identity import differences, predictive_options
-from train.options import RunOptions
 
 
 @pytest.mark.parametrize(

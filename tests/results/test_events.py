@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.events import (
+from featurestack.results.events import (
     ALL,
     compare,
     detection_scores,

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results import run_folder
-from results.run_folder import HISTORY_COLUMNS, RunFolder
+from featurestack.results import run_folder
+from featurestack.results.run_folder import HISTORY_COLUMNS, RunFolder
 from tests.refusal import refused
 from tests.run_configs import named, run_config
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from results import scores
-from results.scores import METRICS, Prediction, all_metrics
+from featurestack.results import scores
+from featurestack.results.scores import METRICS, Prediction, all_metrics
 
 
 def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from results import tags
+from featurestack.results import tags
 
 
 def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):

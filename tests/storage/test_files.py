@@ -8,8 +8,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from storage import system
-from storage.files import Lock, draft_of, replace_file, replaced
+from featurestack.storage import system
+from featurestack.storage.files import Lock, draft_of, replace_file, replaced
 from tests.refusal import refused
 
 DISK_FULL = OSError(errno.ENOSPC, "No space left on device")

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
-from results.run_folder import RunFolder, write_predictions
+from featurestack.results.run_folder import RunFolder, write_predictions
+from featurestack.train import run
 from tests.train import sounds
 from tests.train.little import clip_table, fill, fill_with_tags, little_options
-from train import run
 
 
 @pytest.fixture(scope="session")

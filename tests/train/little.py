@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from features_cache import external
-from train import run
-from train.fold_data import load_fold, measure_clips
-from train.models.architecture import resolve
-from train.options import RunOptions
-from train.plan import make_plan
+from featurestack.features_cache import external
+from featurestack.train import run
+from featurestack.train.fold_data import load_fold, measure_clips
+from featurestack.train.models.architecture import resolve
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
 
 CLASSES = ("bell", "cat", "dog", "rain")
 CATEGORIES = {"bell": "things", "cat": "animals", "dog": "animals", "rain": "things"}

@@ -5,10 +5,10 @@ from itertools import product
 import numpy as np
 import soundfile
 
-from pipeline.extract import run as extract
-from pipeline.options import FeaturesCommand
-from train import run
-from train.options import RunOptions
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.train import run
+from featurestack.train.options import RunOptions
 
 RATE, SECONDS = 16_000, 1.0
 CLASSES = ("clicks", "hiss", "tone")

@@ -6,15 +6,20 @@ import re
 
 import pytest
 
+from featurestack.train.bundle import make_bundle
+from featurestack.train.listing import overview
+from featurestack.train.models.architecture import all_models
+from featurestack.train.network_input import KINDS
+from featurestack.train.options import (
+    BundleOptions,
+    ExportOptions,
+    ListOptions,
+    PredictOptions,
+)
+from featurestack.train.predict import predict_audio
 from tests.golden.commands import ROOT
 from tests.train.sounds import train_run
 from tests.train.test_predict import answered, ask, write
-from train.bundle import make_bundle
-from train.listing import overview
-from train.models.architecture import all_models
-from train.network_input import KINDS
-from train.options import BundleOptions, ExportOptions, ListOptions, PredictOptions
-from train.predict import predict_audio
 
 DOCUMENT = ROOT / "docs" / "howto" / "adding-a-model.md"
 
@@ -53,7 +58,7 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
     predict_audio(PredictOptions(run=str(bundle), audio=audio, json=True, threads="1"))
     assert answered(capsys.readouterr().out) == by_run
 
-    onnx_export = pytest.importorskip("train.extras.onnx_export")
+    onnx_export = pytest.importorskip("featurestack.train.extras.onnx_export")
     exported = tmp_path / "perceptron.onnx"
     assert (
         onnx_export.export_run(

@@ -5,12 +5,12 @@ their values.
 import numpy as np
 import pytest
 
-from analysis.separability import summarise
-from features_cache import Cache, external
-from features_cache.all_values import column_means, kept_columns
+from featurestack.analysis.separability import summarise
+from featurestack.features_cache import Cache, external
+from featurestack.features_cache.all_values import column_means, kept_columns
+from featurestack.train.importance import measure_importance
+from featurestack.train.options import ImportanceOptions
 from tests.train.little import CLASSES, clip_table, execute, little_options
-from train.importance import measure_importance
-from train.options import ImportanceOptions
 
 
 def rates(columns, seed=0):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from train.augment import AUGMENTS, Augmenter, Channels, parse_augment, preview
+from featurestack.train.augment import (
+    AUGMENTS,
+    Augmenter,
+    Channels,
+    parse_augment,
+    preview,
+)
 
 IMAGE_AXES = ("frequency", "none", "cyclic")
 CASES = [(name, kind) for name, entry in AUGMENTS.items() for kind in entry.kinds]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from featurestack.train import bundle, checkpoint
+from featurestack.train.options import BundleOptions, PredictOptions
+from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 from tests.train.little import Harmful
-from train import bundle, checkpoint
-from train.options import BundleOptions, PredictOptions
-from train.predict import predict_audio
 
 
 @pytest.fixture(scope="module")

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from analysis.jobs import jobs
-from analysis.options import AnalysisOptions
-from analysis.report import build_report
-from commandline.options import texts, words
-from features_cache import Cache
-from pipeline.extract import run as extract
-from pipeline.options import FeaturesCommand
-from results.run_folder import find
+from featurestack.analysis.jobs import jobs
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.commandline.options import texts, words
+from featurestack.features_cache import Cache
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.results.run_folder import find
+from featurestack.train import run, sweep
+from featurestack.train.options import RunOptions, SweepOptions
 from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
 from tests.train.little import change, clip_table, execute, fill, little_options
 from tests.train.sounds import write_dataset
-from train import run, sweep
-from train.options import RunOptions, SweepOptions
 
 
 @pytest.fixture

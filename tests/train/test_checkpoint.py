@@ -6,9 +6,9 @@ import random
 import pytest
 import torch
 
-from commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError
+from featurestack.train import checkpoint
 from tests.refusal import refused
-from train import checkpoint
 
 
 def saved(file):

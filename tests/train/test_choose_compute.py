@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from featurestack.train import choose_compute
+from featurestack.train.choose_compute import agreed, candidates, measure
+from featurestack.train.compute import Compute
+from featurestack.train.models.registry import MODELS, Model
+from featurestack.train.options import RunOptions
 from tests.train.little import build, change, execute
-from train import choose_compute
-from train.choose_compute import agreed, candidates, measure
-from train.compute import Compute
-from train.models.registry import MODELS, Model
-from train.options import RunOptions
 
 BF16 = Compute("cpu", "bf16", channels_last=True)
 MAPS = (32, 3, 64, 216)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from featurestack.train.compute import Compute
 from tests.processes import python
 from tests.train.little import CLASSES, change, execute
-from train.compute import Compute
 
 COUNT = """
 import resource
-from train.compute import keep_freed_memory
+from featurestack.train.compute import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

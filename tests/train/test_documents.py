@@ -5,12 +5,12 @@ import re
 import torch
 
 import featurestack as fs
-from commandline.registry import Registry
-from pipeline.features import FEATURES
+from featurestack.commandline.registry import Registry
+from featurestack.pipeline.features import FEATURES
+from featurestack.train.augment import AUGMENTS, parse_augment
+from featurestack.train.models.registry import MODELS
 from tests.golden.commands import ROOT
 from tests.train.sounds import CLASSES
-from train.augment import AUGMENTS, parse_augment
-from train.models.registry import MODELS
 
 DOCS = ROOT / "docs"
 
@@ -40,7 +40,9 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 
 
 def test_the_example_of_a_new_augmentation_works(monkeypatch):
-    monkeypatch.setattr("train.augment.AUGMENTS", Registry("augmentation", AUGMENTS))
+    monkeypatch.setattr(
+        "featurestack.train.augment.AUGMENTS", Registry("augmentation", AUGMENTS)
+    )
     (augmentation,) = blocks("reference/models.md")
     exec(augmentation, {})
     x = torch.arange(12.0).view(2, 1, 2, 3)

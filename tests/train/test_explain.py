@@ -8,13 +8,13 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from features_cache import Cache
+from featurestack.features_cache import Cache
+from featurestack.train import bundle
+from featurestack.train.explain import explain_runs
+from featurestack.train.options import ExplainOptions
 from tests.refusal import refused
 from tests.train import test_predict
 from tests.train.sounds import train_run
-from train import bundle
-from train.explain import explain_runs
-from train.options import ExplainOptions
 
 CHANNELS = ["mel", "mfcc:1-19", "chroma"]
 

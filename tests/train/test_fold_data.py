@@ -9,14 +9,12 @@ import pytest
 import soundfile
 import torch
 
-from features_cache import Cache, parse_set
-from pipeline.extract import run as extract
-from pipeline.features import FEATURES
-from pipeline.options import FeaturesCommand
-from tests.train.little import FRAMES, change
-from tests.train.sounds import RATE, sound
-from train.augment import AUGMENTS, Batch
-from train.fold_data import (
+from featurestack.features_cache import Cache, parse_set
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.train.augment import AUGMENTS, Batch
+from featurestack.train.fold_data import (
     FLOOR,
     ClipMoments,
     Resident,
@@ -26,8 +24,10 @@ from train.fold_data import (
     load_fold,
     measure_clips,
 )
-from train.network_input import KINDS, InputSpec, stored_channels
-from train.plan import make_plan
+from featurestack.train.network_input import KINDS, InputSpec, stored_channels
+from featurestack.train.plan import make_plan
+from tests.train.little import FRAMES, change
+from tests.train.sounds import RATE, sound
 
 EVERY = np.arange(48)
 

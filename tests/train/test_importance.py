@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import featurestack as fs
-from results.importance_folder import Fit, ImportanceFolder
-from results.shapley import (
+from featurestack.results.importance_folder import Fit, ImportanceFolder
+from featurestack.results.shapley import (
     EXACT,
     interactions,
     linear_cka,
@@ -18,10 +18,10 @@ from results.shapley import (
     sampled_shapley,
     shapley,
 )
+from featurestack.train.importance import Fits, measure_importance, summary
+from featurestack.train.models import linear
+from featurestack.train.options import ImportanceOptions
 from tests.train.little import execute
-from train.importance import Fits, measure_importance, summary
-from train.models import linear
-from train.options import ImportanceOptions
 
 
 @pytest.fixture

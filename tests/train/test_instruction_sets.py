@@ -7,8 +7,8 @@ import os
 import numpy as np
 import pytest
 
-from commandline.options import words
-from results.run_folder import find
+from featurestack.commandline.options import words
+from featurestack.results.run_folder import find
 from tests.processes import python
 from tests.train.little import change
 

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import pytest
 
-from features_cache import external
-from results import run_folder
+from featurestack.features_cache import external
+from featurestack.results import run_folder
 from tests.processes import python
 
 # bytes a process; training alone takes 600 MB of them, most of it in libraries
@@ -46,7 +46,7 @@ def limited(*words):
 )
 def test_two_processes_train_from_it(large, tmp_path):
     copying = (
-        "import sys; from features_cache import Cache;"
+        "import sys; from featurestack.features_cache import Cache;"
         " Cache(sys.argv[1])['mel'].map().copy()"
     )
     assert "Unable to allocate 947. MiB" in limited("-c", copying, str(large)).stderr

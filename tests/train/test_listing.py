@@ -2,9 +2,9 @@
 
 import pytest
 
+from featurestack.train.listing import describe_model, overview
+from featurestack.train.options import ListOptions
 from tests.refusal import refused
-from train.listing import describe_model, overview
-from train.options import ListOptions
 
 
 def test_the_stages_of_a_model_are_listed_or_the_model_is_refused():

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from train.network_input import KINDS, InputChannel, InputSpec, resize, resizing
+from featurestack.train.network_input import (
+    KINDS,
+    InputChannel,
+    InputSpec,
+    resize,
+    resizing,
+)
 
 MEL = InputChannel("mel", rows=2, frames=431, timed=True)
 

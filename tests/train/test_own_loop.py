@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from analysis.runs import load_runs
+from featurestack.analysis.runs import load_runs
+from featurestack.train.own_loop import OwnRun
 from tests.refusal import refused
 from tests.train.little import change, execute, load
-from train.own_loop import OwnRun
 
 
 @pytest.fixture

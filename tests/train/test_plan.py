@@ -4,8 +4,11 @@ is left out.
 
 import pytest
 
-from features_cache.index import read_index, refresh
-from results.config import digest
+from featurestack.features_cache.index import read_index, refresh
+from featurestack.results.config import digest
+from featurestack.train import run
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import make_plan
 from tests.refusal import refused
 from tests.train.little import (
     FRAMES,
@@ -16,9 +19,6 @@ from tests.train.little import (
     fill,
     with_copies,
 )
-from train import run
-from train.options import RunOptions
-from train.plan import make_plan
 
 
 @pytest.mark.parametrize(

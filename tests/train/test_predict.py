@@ -13,15 +13,15 @@ import pytest
 import soundfile
 import torch
 
-from results.scores import rejection_threshold, scaled
+from featurestack.results.scores import rejection_threshold, scaled
+from featurestack.train.bundle import bundle_of_run
+from featurestack.train.checkpoint import load
+from featurestack.train.options import PredictOptions
+from featurestack.train.predict import predict_audio
+from featurestack.train.rejection import Rejection, loudest_level
 from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import CLASSES, RATE, sound, train_run
-from train.bundle import bundle_of_run
-from train.checkpoint import load
-from train.options import PredictOptions
-from train.predict import predict_audio
-from train.rejection import Rejection, loudest_level
 
 
 def ask(trained, **given):

@@ -9,11 +9,11 @@ from http.server import SimpleHTTPRequestHandler
 import pytest
 import torch
 
+from featurestack.train.models.architecture import resolve
+from featurestack.train.pretrained import PUBLISHED, adapt, fetch, start_from
 from tests.processes import serving
 from tests.refusal import refused
 from tests.train.little import build
-from train.models.architecture import resolve
-from train.pretrained import PUBLISHED, adapt, fetch, start_from
 
 # Beginnings of the SHA-256 of the sorted lines `name shape` of torchvision 0.29's state
 # dicts.

@@ -4,14 +4,14 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
-from results.config import to_json
-from results.run_folder import find
-from storage.files import Lock
+from featurestack.results.config import to_json
+from featurestack.results.run_folder import find
+from featurestack.storage.files import Lock
+from featurestack.train.listing import overview
+from featurestack.train.options import ListOptions, RemoveOptions
+from featurestack.train.remove import remove_runs
 from tests.refusal import refused
 from tests.run_configs import importance_config
-from train.listing import overview
-from train.options import ListOptions, RemoveOptions
-from train.remove import remove_runs
 
 
 def test_says_what_goes_and_removes_it_if_told_to(finished, monkeypatch, capsys):

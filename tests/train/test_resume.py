@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from commandline.options import words
-from storage.files import Lock
+from featurestack.commandline.options import words
+from featurestack.storage.files import Lock
+from featurestack.train import checkpoint, run
+from featurestack.train.plan import make_plan
 from tests.golden.commands import ROOT
 from tests.refusal import refused
 from tests.train.little import change, little_options
-from train import checkpoint, run
-from train.plan import make_plan
 
 
 def thorough(options, **changes):

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from commandline.errors import Failed
-from features_cache.index import read_index, refresh
-from results import run_folder, scores
+from featurestack.commandline.errors import Failed
+from featurestack.features_cache.index import read_index, refresh
+from featurestack.results import run_folder, scores
+from featurestack.train import checkpoint, run
+from featurestack.train.augment import Augmenter
+from featurestack.train.models.texture import TextureStatistics
+from featurestack.train.summary import summary
+from featurestack.train.trainer import Trainer
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import change, clip_table, execute, fill
-from train import checkpoint, run
-from train.augment import Augmenter
-from train.models.texture import TextureStatistics
-from train.summary import summary
-from train.trainer import Trainer
 
 
 def test_a_run_leaves_what_analysis_reads(trained):

@@ -8,15 +8,15 @@ import json
 import numpy as np
 import pytest
 
-from analysis.runs import load_runs
-from commandline.commands import main
-from results.config import RunConfig, read_config, to_json
-from results.run_folder import RunFolder
+from featurestack.analysis.runs import load_runs
+from featurestack.commandline.commands import main
+from featurestack.results.config import RunConfig, read_config, to_json
+from featurestack.results.run_folder import RunFolder
+from featurestack.train.__main__ import COMMANDS
+from featurestack.train.own_loop import OwnRun
+from featurestack.train.run import execute as train
 from tests.refusal import refused
 from tests.train.little import change, execute
-from train.__main__ import COMMANDS
-from train.own_loop import OwnRun
-from train.run import execute as train
 
 KINDS = {
     "plain": {},

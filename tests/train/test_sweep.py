@@ -6,10 +6,10 @@ import itertools
 import numpy as np
 import pytest
 
-from commandline.options import texts, words
-from commandline.terminal import percent
-from train import recipes, run, sweep
-from train.options import RunOptions, SweepOptions
+from featurestack.commandline.options import texts, words
+from featurestack.commandline.terminal import percent
+from featurestack.train import recipes, run, sweep
+from featurestack.train.options import RunOptions, SweepOptions
 
 
 @pytest.fixture

@@ -9,29 +9,34 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from commandline.terminal import percent
-from features_cache import Cache
-from features_cache.table import label_indicator
-from results import tags
-from results.bootstrap import fold_weights
-from results.run_folder import RunFolder, write_predictions
-from tests.refusal import refused
-from tests.train.little import CLASSES, change, execute, little_options
-from train import importance, run, sweep
-from train.bundle import TrainedModel, bundle_of_run, make_bundle, read_bundle
-from train.explain import explain_runs
-from train.importance import measure_importance
-from train.optimisation import smoothed_loss
-from train.options import (
+from featurestack.commandline.terminal import percent
+from featurestack.features_cache import Cache
+from featurestack.features_cache.table import label_indicator
+from featurestack.results import tags
+from featurestack.results.bootstrap import fold_weights
+from featurestack.results.run_folder import RunFolder, write_predictions
+from featurestack.train import importance, run, sweep
+from featurestack.train.bundle import (
+    TrainedModel,
+    bundle_of_run,
+    make_bundle,
+    read_bundle,
+)
+from featurestack.train.explain import explain_runs
+from featurestack.train.importance import measure_importance
+from featurestack.train.optimisation import smoothed_loss
+from featurestack.train.options import (
     BundleOptions,
     ExplainOptions,
     ExportOptions,
     ImportanceOptions,
     TrainedOptions,
 )
-from train.own_loop import OwnRun
-from train.rejection import Rejection
-from train.summary import UNFITTED, calibration, score_lines, summary
+from featurestack.train.own_loop import OwnRun
+from featurestack.train.rejection import Rejection
+from featurestack.train.summary import UNFITTED, calibration, score_lines, summary
+from tests.refusal import refused
+from tests.train.little import CLASSES, change, execute, little_options
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +142,7 @@ def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets()
 
 
 def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_path):
-    export = pytest.importorskip("train.extras.onnx_export")
+    export = pytest.importorskip("featurestack.train.extras.onnx_export")
     name = str(finished.path)
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     assert make_bundle(BundleOptions(run=name, out=bundle)) == 0

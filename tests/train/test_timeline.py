@@ -11,11 +11,11 @@ import pytest
 import soundfile
 import soxr
 
-from pipeline.datasets.events import EVENT_COLUMNS, read_events
+from featurestack.pipeline.datasets.events import EVENT_COLUMNS, read_events
+from featurestack.train.timeline import output_paths, resampled, windows
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
-from train.timeline import output_paths, resampled, windows
 
 FIELD = sound("hiss", 50, seconds=3), sound("tone", 50, seconds=3), np.zeros(2 * RATE)
 

@@ -9,18 +9,18 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from commandline.errors import Failed
-from tests.train.little import change, load
-from train.compute import Compute
-from train.fold_data import draw_batches
-from train.optimisation import (
+from featurestack.commandline.errors import Failed
+from featurestack.train.compute import Compute
+from featurestack.train.fold_data import draw_batches
+from featurestack.train.optimisation import (
     EarlyStopping,
     learning_rate,
     make_optimiser,
     smoothed_loss,
 )
-from train.options import RunOptions
-from train.trainer import Trainer, curve_epochs
+from featurestack.train.options import RunOptions
+from featurestack.train.trainer import Trainer, curve_epochs
+from tests.train.little import change, load
 
 BAR = tqdm(disable=True)
 

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from commandline.errors import RequestError
-from commandline.terminal import tell
-from pipeline.audio import LARGEST_SAMPLE
-from train.options import ListenOptions
-from train.predict import AudioModel
-from train.rejection import NO_ANSWER, Samples
-from train.timeline import resampled
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import tell
+from featurestack.pipeline.audio import LARGEST_SAMPLE
+from featurestack.train.options import ListenOptions
+from featurestack.train.predict import AudioModel
+from featurestack.train.rejection import NO_ANSWER, Samples
+from featurestack.train.timeline import resampled
 
 BLOCK = 0.05  # seconds of audio read at once
 PCM: dict[str, np.dtype[Any]] = {

@@ -30,18 +30,24 @@ import onnxruntime
 import torch
 from torch import nn
 
-from commandline.errors import RequestError
-from commandline.terminal import size
-from features_cache import Cache
-from features_cache.location import is_cache
-from features_cache.names import parse_set
-from results import run_folder
-from results.config import to_json
-from results.scores import SMALLEST_PROBABILITY
-from storage.files import refuse_special, replace_file
-from train.bundle import AGREES, Probabilities, TrainedModel, Values, bundle_of_run
-from train.network_input import Statistics
-from train.options import ExportOptions
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import size
+from featurestack.features_cache import Cache
+from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.names import parse_set
+from featurestack.results import run_folder
+from featurestack.results.config import to_json
+from featurestack.results.scores import SMALLEST_PROBABILITY
+from featurestack.storage.files import refuse_special, replace_file
+from featurestack.train.bundle import (
+    AGREES,
+    Probabilities,
+    TrainedModel,
+    Values,
+    bundle_of_run,
+)
+from featurestack.train.network_input import Statistics
+from featurestack.train.options import ExportOptions
 
 OPSET = 18
 CHECKED = 64  # largest number of clips of each fold that are compared

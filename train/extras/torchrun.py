@@ -24,16 +24,16 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from commandline.errors import Failed
-from storage.files import replace_file
-from train.compute import Compute
-from train.fold_data import FoldData, draw_batches, seeded
-from train.options import RunOptions
-from train.plan import Plan, Positions
-from train.trainer import Trainer, train_run
+from featurestack.commandline.errors import Failed
+from featurestack.storage.files import replace_file
+from featurestack.train.compute import Compute
+from featurestack.train.fold_data import FoldData, draw_batches, seeded
+from featurestack.train.options import RunOptions
+from featurestack.train.plan import Plan, Positions
+from featurestack.train.trainer import Trainer, train_run
 
 if TYPE_CHECKING:
-    from train.trainer import Bar
+    from featurestack.train.trainer import Bar
 
 Value = TypeVar("Value")
 

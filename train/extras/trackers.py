@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
-from commandline.errors import RequestError
-from commandline.registry import Registry
-from results.config import to_json
-from results.run_folder import RunFolder
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.registry import Registry
+from featurestack.results.config import to_json
+from featurestack.results.run_folder import RunFolder
 
 PROJECT = "featurestack"  # project's name in Weights & Biases
 

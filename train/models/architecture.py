@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import train.models.catalogue  # noqa: F401 registers the project's models
-from commandline.errors import RequestError, nearest
-from commandline.registry import Registry
-from train.models.registry import MODELS, Given, Model
-from train.network_input import KINDS, InputKind, Untimed
+import featurestack.train.models.catalogue  # noqa: F401 registers the project's models
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.registry import Registry
+from featurestack.train.models.registry import MODELS, Given, Model
+from featurestack.train.network_input import KINDS, InputKind, Untimed
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +31,7 @@ POSITIVE = (sys.float_info.min, sys.float_info.max)
 def all_models() -> Registry[Model]:
     """Every model by name; imports every module of this folder."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"train.models.{module.name}")
+        importlib.import_module(f"featurestack.train.models.{module.name}")
     return MODELS
 
 
@@ -127,7 +127,7 @@ class Architecture:
         """
         from torch import nn
 
-        from train.models.ensemble import Ensemble
+        from featurestack.train.models.ensemble import Ensemble
 
         networks = [
             entry.builder(

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from train.models.registry import model
+from featurestack.train.models.registry import model
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from train.network_input import Untimed
+    from featurestack.train.network_input import Untimed
 
 Shape = tuple[int, int]
 DROPOUT = {"dropout": (0.0, 0.9999)}
@@ -27,7 +27,7 @@ DROPOUT = {"dropout": (0.0, 0.9999)}
 @model(kind="image")
 def resnet18(channels: int, classes: int, shape: Shape) -> nn.Module:
     """ResNet of 18 layers; torchvision's weights load."""
-    from train.models.resnet import ResNet, basic_block
+    from featurestack.train.models.resnet import ResNet, basic_block
 
     return ResNet(basic_block, 1, (2, 2, 2, 2), channels, classes)
 
@@ -35,7 +35,7 @@ def resnet18(channels: int, classes: int, shape: Shape) -> nn.Module:
 @model(kind="image")
 def resnet34(channels: int, classes: int, shape: Shape) -> nn.Module:
     """ResNet of 34 layers; torchvision's weights load."""
-    from train.models.resnet import ResNet, basic_block
+    from featurestack.train.models.resnet import ResNet, basic_block
 
     return ResNet(basic_block, 1, (3, 4, 6, 3), channels, classes)
 
@@ -43,7 +43,7 @@ def resnet34(channels: int, classes: int, shape: Shape) -> nn.Module:
 @model(kind="image")
 def resnet50(channels: int, classes: int, shape: Shape) -> nn.Module:
     """ResNet of 50 layers with bottlenecks; torchvision's weights load."""
-    from train.models.resnet import ResNet, bottleneck
+    from featurestack.train.models.resnet import ResNet, bottleneck
 
     return ResNet(bottleneck, 4, (3, 4, 6, 3), channels, classes)
 
@@ -51,7 +51,7 @@ def resnet50(channels: int, classes: int, shape: Shape) -> nn.Module:
 @model(kind="image")
 def densenet121(channels: int, classes: int, shape: Shape) -> nn.Module:
     """DenseNet of 121 layers; torchvision's weights load."""
-    from train.models.densenet import DenseNet
+    from featurestack.train.models.densenet import DenseNet
 
     return DenseNet((6, 12, 24, 16), channels, classes)
 
@@ -59,7 +59,7 @@ def densenet121(channels: int, classes: int, shape: Shape) -> nn.Module:
 @model(kind="image")
 def cnn4(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Module:
     """Four convolutions, each followed by max pooling."""
-    from train.models.cnn import pooled
+    from featurestack.train.models.cnn import pooled
 
     return pooled(channels, classes, width)
 
@@ -67,7 +67,7 @@ def cnn4(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Mo
 @model(kind="image")
 def cnn8(channels: int, classes: int, shape: Shape, *, width: int = 32) -> nn.Module:
     """Eight strided convolutions, average pooling at the end."""
-    from train.models.cnn import strided
+    from featurestack.train.models.cnn import strided
 
     return strided(channels, classes, shape, width)
 
@@ -86,7 +86,7 @@ def texture(
     """A small network on texture statistics (mean, deviation, modulation spectrum):
     seconds a fold.
     """
-    from train.models.texture import TextureNet
+    from featurestack.train.models.texture import TextureNet
 
     return TextureNet(channels, classes, shape[1], width, untimed)
 
@@ -101,7 +101,7 @@ def aclnet(
     dropout: float = 0.2,
 ) -> nn.Module:
     """A learned filter bank, then a VGG-like network on its output."""
-    from train.models.wave import AclNet
+    from featurestack.train.models.wave import AclNet
 
     return AclNet(channels, classes, width, dropout)
 
@@ -109,7 +109,7 @@ def aclnet(
 @model(kind="wave")
 def m11(channels: int, classes: int, shape: Shape) -> nn.Module:
     """Eleven one-dimensional layers."""
-    from train.models.wave import DaiNet
+    from featurestack.train.models.wave import DaiNet
 
     return DaiNet(channels, classes, (2, 2, 3, 2))
 
@@ -117,7 +117,7 @@ def m11(channels: int, classes: int, shape: Shape) -> nn.Module:
 @model(kind="wave")
 def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
     """Eighteen one-dimensional layers."""
-    from train.models.wave import DaiNet
+    from featurestack.train.models.wave import DaiNet
 
     return DaiNet(channels, classes, (4, 4, 4, 4))
 
@@ -132,7 +132,7 @@ def mlp(
     A channel whose columns are not time enters with all its values.
     channels: how many numbers a clip has; shape is (1, 1).
     """
-    from train.models.mlp import VectorNet
+    from featurestack.train.models.mlp import VectorNet
 
     return VectorNet(channels, classes, width, (dropout / 2, dropout))
 
@@ -147,6 +147,6 @@ def linear(channels: int, classes: int, shape: Shape, *, C: float = 0.1) -> nn.M
     folds 2 to 5, each held out in turn). A channel whose columns are not time enters
     with all its values. channels: how many numbers a clip has; shape is (1, 1).
     """
-    from train.models.linear import LinearNet
+    from featurestack.train.models.linear import LinearNet
 
     return LinearNet(channels, classes, C)

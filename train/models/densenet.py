@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from train.models.cnn import named
+from featurestack.train.models.cnn import named
 
 GROWTH = 32  # channels that each layer adds
 BOTTLENECK = 4  # a layer's 1x1 convolution has this many times GROWTH channels

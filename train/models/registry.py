@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from commandline.registry import Registry, first_sentence
+from featurestack.commandline.registry import Registry, first_sentence
 
 if TYPE_CHECKING:
     from torch import nn

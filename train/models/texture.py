@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from train.models.mlp import VectorNet
-from train.network_input import Untimed
+from featurestack.train.models.mlp import VectorNet
+from featurestack.train.network_input import Untimed
 
 BANDS = 32  # number of groups in which rows are averaged
 # largest number of ranges of modulation frequency; the lowest begins at one period a

@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from train.models.cnn import convolution
+from featurestack.train.models.cnn import convolution
 
 
 def convolution1d(

@@ -8,7 +8,7 @@ file of one's own.
 import itertools
 from pathlib import Path
 
-from commandline.errors import RequestError, nearest
+from featurestack.commandline.errors import RequestError, nearest
 
 FOLDER = Path(__file__).parent
 

@@ -8,9 +8,9 @@ import subprocess
 
 from matplotlib.figure import Figure
 
-from analysis.extras import latex
-from analysis.figures import SavedFigure
-from analysis.findings import findings
+from featurestack.analysis.extras import latex
+from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis.findings import findings
 from tests.analysis.made_runs import MadeRun
 
 ODD = [

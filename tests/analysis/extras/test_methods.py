@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from analysis.extras.methods import methods_text
-from analysis.findings import findings
-from results.config import Machine
-from results.training_options import TrainingOptions
+from featurestack.analysis.extras.methods import methods_text
+from featurestack.analysis.findings import findings
+from featurestack.results.config import Machine
+from featurestack.results.training_options import TrainingOptions
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import channel, rewrite
 

@@ -3,8 +3,8 @@
 import numpy as np
 import soundfile
 
-from pipeline.datasets.load import load
-from pipeline.options import ExtractOptions
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.options import ExtractOptions
 
 
 def dataset(where, data, **given):

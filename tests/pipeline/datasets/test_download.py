@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from pipeline.datasets import download, esc50
-from pipeline.datasets.readers import ESC50_CATEGORIES
-from pipeline.datasets.summary import run
-from pipeline.options import SourceOptions
-from storage import archives
+from featurestack.pipeline.datasets import download, esc50
+from featurestack.pipeline.datasets.readers import ESC50_CATEGORIES
+from featurestack.pipeline.datasets.summary import run
+from featurestack.pipeline.options import SourceOptions
+from featurestack.storage import archives
 from tests.pipeline.datasets.folders import dataset
 from tests.processes import serving
 from tests.refusal import refused

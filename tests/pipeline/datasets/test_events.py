@@ -4,7 +4,7 @@ wrong line is named.
 
 import pytest
 
-from pipeline.datasets.events import read_events
+from featurestack.pipeline.datasets.events import read_events
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.datasets.folds import draw_folds, propose_group
+from featurestack.pipeline.datasets.folds import draw_folds, propose_group
 from tests.pipeline.datasets.folders import class_folders, csv, dataset, write
 from tests.refusal import refused
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from features_cache import external
-from pipeline import extract
-from pipeline.datasets.load import shorter_duration
-from pipeline.datasets.summary import run
-from pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.features_cache import external
+from featurestack.pipeline import extract
+from featurestack.pipeline.datasets.load import shorter_duration
+from featurestack.pipeline.datasets.summary import run
+from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import (
     class_folders,

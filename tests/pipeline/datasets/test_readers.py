@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
-from pipeline.datasets.readers import clip_ids, read_table
-from results.run_folder import PREDICTION_COLUMNS
+from featurestack.features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
+from featurestack.pipeline.datasets.readers import clip_ids, read_table
+from featurestack.results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import (
     class_folders,
     csv,

@@ -14,10 +14,10 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from pipeline.datasets.events import read_events
-from pipeline.datasets.load import load
-from pipeline.datasets.windows import default_length, run, window_grid
-from pipeline.options import SourceOptions, WindowsCommand
+from featurestack.pipeline.datasets.events import read_events
+from featurestack.pipeline.datasets.load import load
+from featurestack.pipeline.datasets.windows import default_length, run, window_grid
+from featurestack.pipeline.options import SourceOptions, WindowsCommand
 from tests.refusal import refused
 
 RATE = 8_000

@@ -11,11 +11,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from commandline.errors import Failed, RequestError
-from features_cache import Cache
-from features_cache.claims import RunIsGone
-from pipeline import extract
-from pipeline.pool import WorkerDied
+from featurestack.commandline.errors import Failed, RequestError
+from featurestack.features_cache import Cache
+from featurestack.features_cache.claims import RunIsGone
+from featurestack.pipeline import extract
+from featurestack.pipeline.pool import WorkerDied
 from tests.pipeline.changing import ChangingDataset
 from tests.pipeline.extraction import contents, done, extracted, options
 from tests.refusal import refused
@@ -24,7 +24,7 @@ dask = pytest.importorskip("dask")
 distributed = pytest.importorskip(
     "distributed", reason="BACKEND=dask needs the extra scale"
 )
-dask_cluster = pytest.importorskip("pipeline.extras.dask_cluster")
+dask_cluster = pytest.importorskip("featurestack.pipeline.extras.dask_cluster")
 Cluster = dask_cluster.Cluster
 refuse_unfit = dask_cluster.refuse_unfit
 FEATURES = ("harmonic", "mel", "zcr")

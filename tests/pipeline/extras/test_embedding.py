@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from features_cache import Cache
-from pipeline.extract import run as extract
-from pipeline.features import Impossible
-from pipeline.options import FeaturesCommand
+from featurestack.features_cache import Cache
+from featurestack.pipeline.extract import run as extract
+from featurestack.pipeline.features import Impossible
+from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
 from tests.pipeline.test_features import compute, variant
 from tests.refusal import refused
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-embedding = pytest.importorskip("pipeline.extras.embedding")
+embedding = pytest.importorskip("featurestack.pipeline.extras.embedding")
 
 RATE = 1000
 
@@ -141,9 +141,9 @@ def where(here):
 def test_extraction_and_prediction_use_it_until_the_file_is_another(
     here, where, capsys
 ):
-    from train import run
-    from train.options import PredictOptions, RunOptions
-    from train.predict import predict_audio
+    from featurestack.train import run
+    from featurestack.train.options import PredictOptions, RunOptions
+    from featurestack.train.predict import predict_audio
 
     write_network("net", window=0.25)
     name = "embedding@model=net"

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from featurestack.train.__main__ import listen
+from featurestack.train.extras.listen import BLOCK, PCM
+from featurestack.train.options import ListenOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
-from train.__main__ import listen
-from train.extras.listen import BLOCK, PCM
-from train.options import ListenOptions
 
 
 class Live(io.BytesIO):

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from features_cache import Cache
+from featurestack.features_cache import Cache
+from featurestack.train.bundle import TrainedModel, bundle_of_run
+from featurestack.train.options import ExportOptions
 from tests.refusal import refused
 from tests.train.little import execute
 from tests.train.sounds import train_run
-from train.bundle import TrainedModel, bundle_of_run
-from train.options import ExportOptions
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-onnx_export = pytest.importorskip("train.extras.onnx_export")
+onnx_export = pytest.importorskip("featurestack.train.extras.onnx_export")
 
 # model -> its features, further options
 TRAINED = {
@@ -94,7 +94,7 @@ def test_without_a_cache_the_networks_are_compared_and_a_difference_writes_nothi
     assert "differ from the networks by" in capsys.readouterr().out
     options.out.unlink()
     monkeypatch.setattr(
-        "train.network_input.resizing",
+        "featurestack.train.network_input.resizing",
         lambda length, wanted: torch.ones(length, wanted),
     )
     with refused("is not written: its probabilities differ"):

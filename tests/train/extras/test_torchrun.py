@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from commandline.options import texts, words
-from commandline.terminal import progress
-from results import run_folder
+from featurestack.commandline.options import texts, words
+from featurestack.commandline.terminal import progress
+from featurestack.results import run_folder
+from featurestack.train import checkpoint
+from featurestack.train.choose_compute import candidates
+from featurestack.train.extras import torchrun
+from featurestack.train.options import RunOptions
+from featurestack.train.trainer import Trainer, draw_network
 from tests.processes import python
 from tests.train.little import change, execute, load
-from train import checkpoint
-from train.choose_compute import candidates
-from train.extras import torchrun
-from train.options import RunOptions
-from train.trainer import Trainer, draw_network
 
 
 class Halves(nn.Module):

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from results.run_folder import write_config
+from featurestack.results.run_folder import write_config
+from featurestack.train.extras.trackers import Fold, check_trackers, follow
 from tests.processes import python
 from tests.refusal import refused
 from tests.train.little import execute
-from train.extras.trackers import Fold, check_trackers, follow
 
 HISTORY = [
     {"lr": 0.1, "train_loss": 2.0, "train_accuracy": 0.1},
@@ -50,7 +50,8 @@ def test_wandb_without_a_key_stays_offline_asks_nothing_and_says_how_to_sync(
 ):
     """The process has no key, no account, an empty home, and nobody at the keyboard."""
     write_config(finished.path, replace(finished.config, note="a first attempt"))
-    code = "from pathlib import Path; from results.run_folder import RunFolder\n"
+    code = "from pathlib import Path\n"
+    code += "from featurestack.results.run_folder import RunFolder\n"
     code += "from tests.train.extras.test_trackers import track\n"
     code += (
         f"track('wandb', RunFolder(Path({str(finished.path)!r})),"

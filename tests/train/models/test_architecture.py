@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from featurestack.train.models.architecture import all_models, resolve
 from tests.refusal import refused
 from tests.train.little import build
-from train.models.architecture import all_models, resolve
 
 MODELS = all_models()
 IMAGE = [name for name, entry in MODELS.items() if entry.kind == "image"]

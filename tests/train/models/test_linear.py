@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featurestack.train.models.linear import fit
 from tests.train.little import build
-from train.models.linear import fit
 
 
 def data(classes):

@@ -1,7 +1,7 @@
 """The model on vectors: when it is the default."""
 
+from featurestack.train.options import RunOptions
 from tests.train.little import execute
-from train.options import RunOptions
 
 
 def test_the_default_becomes_mlp_where_every_channel_is_a_vector(options, capsys):

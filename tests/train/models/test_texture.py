@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from train.models.texture import (
+from featurestack.train.models.texture import (
     BANDS,
     RANGES,
     TextureNet,

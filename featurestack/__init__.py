@@ -22,7 +22,6 @@ that importing this module and `featurestack --help` are fast.
 
 import functools
 import importlib
-import importlib.util
 import inspect
 import sys
 import warnings
@@ -31,59 +30,45 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-HOME = Path(__file__).resolve().parent
-for _name in (
-    "analysis",
-    "commandline",
-    "features_cache",
-    "pipeline",
-    "results",
-    "storage",
-    "train",
-):
-    _spec = importlib.util.find_spec(_name)
-    _file = Path(_spec.origin or "").resolve() if _spec else HOME
-    if _file.parent.parent != HOME:
-        raise ImportError(
-            f"{_file} hides the package {_name!r} of featurestack in {HOME}: rename"
-            " that file, or run from another folder; then, in a notebook, restart the"
-            " kernel"
-        )
+# In a clone the packages are links to the folders beside this one. Where links were not
+# unpacked (a zip of the repository), the folders are found directly.
+if not (Path(__file__).parent / "train").is_dir():
+    __path__.append(str(Path(__file__).resolve().parents[1]))
 
-from analysis.options import AnalysisOptions  # noqa: E402
-from commandline import commands, spelling  # noqa: E402
-from commandline.errors import RequestError, nearest  # noqa: E402
-from commandline.options import DatasetOptions, Options, option, written  # noqa: E402
-from commandline.spelling import (
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.commandline import commands, spelling
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.options import DatasetOptions, Options, option, written
+from featurestack.commandline.spelling import (
     CONSOLE,
     PYTHON,
     STAGES,
     TARGET_OF,
     TARGETS,
 )
-from commandline.terminal import counted, tell  # noqa: E402
-from pipeline.options import (
+from featurestack.commandline.terminal import counted, tell
+from featurestack.pipeline.options import (
     FeaturesCommand,
     SourceOptions,
     WindowsCommand,
 )
-from train.options import ImportanceOptions, PredictOptions, RunOptions  # noqa: E402
+from featurestack.train.options import ImportanceOptions, PredictOptions, RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Audio
 
-    from analysis.figures import FIGURES
-    from analysis.figures.data import FeatureMap
-    from analysis.figures.notebook import NotebookFigure
-    from analysis.jobs import Built
-    from analysis.runs import Run
-    from features_cache import Cache
-    from pipeline.clip_spectra import Clip
-    from pipeline.features.registry import feature
-    from results.run_folder import RunFolder
-    from train.models.registry import model
-    from train.own_loop import OwnRun
+    from featurestack.analysis.figures import FIGURES
+    from featurestack.analysis.figures.data import FeatureMap
+    from featurestack.analysis.figures.notebook import NotebookFigure
+    from featurestack.analysis.jobs import Built
+    from featurestack.analysis.runs import Run
+    from featurestack.features_cache import Cache
+    from featurestack.pipeline.clip_spectra import Clip
+    from featurestack.pipeline.features.registry import feature
+    from featurestack.results.run_folder import RunFolder
+    from featurestack.train.models.registry import model
+    from featurestack.train.own_loop import OwnRun
 
 __version__ = "0.1.0"
 __all__ = [
@@ -115,10 +100,10 @@ __all__ = [
     "write",
 ]
 LOADED_LATER = {  # name -> the module that it comes from
-    "Clip": "pipeline.clip_spectra",
-    "FIGURES": "analysis.figures",
-    "feature": "pipeline.features.registry",
-    "model": "train.models.registry",
+    "Clip": "featurestack.pipeline.clip_spectra",
+    "FIGURES": "featurestack.analysis.figures",
+    "feature": "featurestack.pipeline.features.registry",
+    "model": "featurestack.train.models.registry",
 }
 RUNS = Path("runs")
 RATE = 44_100  # samples a second, ESC-50's
@@ -194,7 +179,7 @@ def clips(options: SourceOptions) -> "pd.DataFrame":
 
         fs.clips("synth").groupby("label").size()
     """
-    from pipeline.datasets.load import load
+    from featurestack.pipeline.datasets.load import load
 
     return load(options).table
 
@@ -210,8 +195,8 @@ def read(
 
         fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
     """
-    from pipeline import audio
-    from pipeline.clip_spectra import Clip
+    from featurestack.pipeline import audio
+    from featurestack.pipeline.clip_spectra import Clip
 
     if seconds is None:
         return Clip(audio.decode(path, sample_rate), sample_rate)
@@ -231,7 +216,7 @@ def tone(
     """
     import numpy as np
 
-    from pipeline.clip_spectra import Clip
+    from featurestack.pipeline.clip_spectra import Clip
 
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     return Clip(
@@ -246,8 +231,8 @@ def alter(clip: "Clip", how: str) -> "Clip":
 
         fs.alter(clip, "stretch(rate=1.2)")
     """
-    from pipeline import alter
-    from pipeline.clip_spectra import Clip
+    from featurestack.pipeline import alter
+    from featurestack.pipeline.clip_spectra import Clip
 
     return Clip(alter.apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
 
@@ -282,9 +267,9 @@ def compute(clip: "Clip", name: str) -> "FeatureMap":
         fs.compute(clip, "mel@n_mels=64").values.shape      # (64, 431) for 5 s
         fs.compute(clip, "mfcc:1-19").values.shape          # (19, 431)
     """
-    from analysis.figures.data import FeatureMap
-    from features_cache.names import parse_channel
-    from pipeline.features import resolve_feature
+    from featurestack.analysis.figures.data import FeatureMap
+    from featurestack.features_cache.names import parse_channel
+    from featurestack.pipeline.features import resolve_feature
 
     channel = parse_channel(name)
     variant = resolve_feature(channel)
@@ -309,8 +294,8 @@ def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
 
         fs.show(fs.read("dog.wav"), "mel modulation")
     """
-    from analysis.figures.notebook import NotebookFigure
-    from pipeline.show import draw
+    from featurestack.analysis.figures.notebook import NotebookFigure
+    from featurestack.pipeline.show import draw
 
     return draw(NotebookFigure(layout="constrained"), clip, features)
 
@@ -323,7 +308,7 @@ def windows(options: WindowsCommand) -> Path:
 
         fs.clips(fs.windows("recordings", "labels", length=0.5))
     """
-    from pipeline.datasets.windows import csv_path, run
+    from featurestack.pipeline.datasets.windows import csv_path, run
 
     if run(options):
         warnings.warn(
@@ -342,9 +327,9 @@ def extract(options: FeaturesCommand) -> "Cache":
 
         fs.extract("mel mfcc", "synth", jobs=2).features
     """
-    from features_cache.cache import open_cache
-    from features_cache.index import FAILURES, read_failures
-    from pipeline.extract import run
+    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.index import FAILURES, read_failures
+    from featurestack.pipeline.extract import run
 
     failed = run(options)
     stored = open_cache(options)
@@ -367,7 +352,7 @@ def cache(options: DatasetOptions) -> "Cache":
         stored = fs.cache("synth")
         stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
     """
-    from features_cache.cache import open_cache
+    from featurestack.features_cache.cache import open_cache
 
     return open_cache(options)
 
@@ -381,7 +366,7 @@ def train(options: RunOptions) -> "RunFolder":
         sounds = dict(dataset="synth", features="mel+mfcc")
         run = fs.train(model="cnn4", epochs=5, folds=(1, 2), **sounds)
     """
-    from train.run import execute
+    from featurestack.train.run import execute
 
     return execute(options)
 
@@ -398,8 +383,8 @@ def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
 
         fs.importance("mel mfcc chroma", dataset="synth")["features"]
     """
-    from analysis.importance import importance_tables
-    from train.importance import measure_importance
+    from featurestack.analysis.importance import importance_tables
+    from featurestack.train.importance import measure_importance
 
     return importance_tables(measure_importance(options))
 
@@ -407,7 +392,7 @@ def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
 @takes(RunOptions)
 def own_run(network: str, options: RunOptions) -> "OwnRun":
     """The trainer's clips as torch datasets, for a training loop of your own: a
-    `train.own_loop.OwnRun`.
+    `featurestack.train.own_loop.OwnRun`.
 
     `network` is your network's name. `.clips(fold, side)` is a dataset for a
     DataLoader, whose `.augment` changes a batch as the trainer does. `.write` writes a
@@ -416,7 +401,7 @@ def own_run(network: str, options: RunOptions) -> "OwnRun":
         own = fs.own_run("mine", dataset="synth", features="mel+mfcc")
         x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
     """
-    from train.own_loop import OwnRun
+    from featurestack.train.own_loop import OwnRun
 
     return OwnRun(network, options)
 
@@ -429,7 +414,7 @@ def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
 
         fs.run("last").predictions().groupby("fold").size()
     """
-    from results.run_folder import select_one
+    from featurestack.results.run_folder import select_one
 
     return select_one(Path(folder), name)
 
@@ -442,8 +427,8 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
 
         fs.predict(run, ["dog.wav", "rain.flac"])
     """
-    from train.bundle import bundle_of_run
-    from train.predict import AudioModel, predict_files
+    from featurestack.train.bundle import bundle_of_run
+    from featurestack.train.predict import AudioModel, predict_files
 
     answers = predict_files(
         AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files}
@@ -462,8 +447,8 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from pipeline.datasets.events import find_recordings
-    from train.predict import AudioModel, write_timelines
+    from featurestack.pipeline.datasets.events import find_recordings
+    from featurestack.train.predict import AudioModel, write_timelines
 
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
@@ -482,9 +467,9 @@ def report(options: AnalysisOptions) -> "Built":
 
         fs.report("synth").headline
     """
-    from analysis.ensemble import requested_ensemble
-    from analysis.jobs import jobs, unchanged
-    from analysis.report import build_report
+    from featurestack.analysis.ensemble import requested_ensemble
+    from featurestack.analysis.jobs import jobs, unchanged
+    from featurestack.analysis.report import build_report
 
     if options.ensemble:
         requested_ensemble(options)
@@ -507,7 +492,7 @@ def draw(name: str, **data: Any) -> "NotebookFigure":
 
         fs.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
     """
-    from analysis.figures.notebook import draw
+    from featurestack.analysis.figures.notebook import draw
 
     return draw(name, **data)
 
@@ -529,7 +514,7 @@ def confusion(trained: "RunFolder") -> "NotebookFigure":
 
         fs.confusion(run).savefig("confusion.png")
     """
-    from analysis.tables import confusion_counts
+    from featurestack.analysis.tables import confusion_counts
 
     counts = confusion_counts(loaded := _loaded(trained))
     return draw(
@@ -551,7 +536,7 @@ def sample_predictions(
     """
     import numpy as np
 
-    from analysis.run_section import choose_samples
+    from featurestack.analysis.run_section import choose_samples
 
     first = trained.training.channels[0].stored
     drawn = choose_samples(_loaded(trained), stored, first, np.random.default_rng(seed))
@@ -560,7 +545,7 @@ def sample_predictions(
 
 def _loaded(trained: "RunFolder") -> "Run":
     """The run as analysis reads it."""
-    from analysis.runs import load_runs
+    from featurestack.analysis.runs import load_runs
 
     read = load_runs([trained])
     if not read.runs:
@@ -623,7 +608,3 @@ def main() -> NoReturn:
         tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")
         sys.exit(2)
     commands.main(commands.commands_of(stage), [*more, *rest], called)
-
-
-if __name__ == "__main__":
-    main()
