@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 # In a clone the packages are links to the folders beside this one. Where links were not
 # unpacked (a zip of the repository), the folders are found directly.
 if not (Path(__file__).parent / "train").is_dir():
-    __path__.append(str(Path(__file__).resolve().parents[1]))
+    __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import commands, spelling

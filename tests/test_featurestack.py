@@ -3,17 +3,20 @@
 import inspect
 import os
 import re
+import shutil
 
 import nbformat
 import pytest
 
 import featurestack as fs
 from featurestack.commandline.options import fields, texts
+from featurestack.train import run as train_run
 from featurestack.train.options import RunOptions
 from notebooks import store
 from tests.golden.commands import ROOT
 from tests.processes import python
 from tests.refusal import refused
+from tests.test_structure import PACKAGES
 from tests.train.sounds import CLASSES, write_dataset
 
 
@@ -43,7 +46,7 @@ def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_mea
 
 
 def test_keywords_mean_what_the_same_words_mean_on_the_command_line(monkeypatch):
-    monkeypatch.setattr("featurestack.train.run.execute", lambda options: options)
+    monkeypatch.setattr(train_run, "execute", lambda options: options)
     options = fs.train(folds=[1, 3], runs="elsewhere", recipe="short", epochs=7)
     given = ["FOLDS=1 3", "RUNS=elsewhere", "RECIPE=short", "EPOCHS=7"]
     assert options == RunOptions.build(texts(RunOptions, given))
@@ -111,18 +114,35 @@ def test_a_users_own_feature_and_model_work_with_several_processes(
     )
 
 
-def test_a_module_of_the_users_that_hides_a_package_is_named(tmp_path):
-    (tmp_path / "train.py").write_text("import featurestack")
-    (tmp_path / "results").mkdir()  # a folder hides nothing
-    done = python(
-        tmp_path / "train.py",
-        check=False,
-        environment=os.environ | {"PYTHONPATH": str(ROOT)},
+@pytest.mark.parametrize("folder", ["clone", "zip"])
+def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
+    """Her project has modules of these names, as every training project has."""
+    home = ROOT
+    if folder == "zip":  # a zip of the repository, unpacked by a program without links
+        home = tmp_path / "unpacked"
+        for package in (*PACKAGES, "demo.py"):
+            copy = shutil.copytree if (ROOT / package).is_dir() else shutil.copyfile
+            home.mkdir(exist_ok=True)
+            copy(ROOT / package, home / package)
+        (home / "featurestack").mkdir()
+        for link in (ROOT / "featurestack").iterdir():
+            if link.is_symlink():
+                target = str(link.readlink())
+                (home / "featurestack" / link.name).write_text(target)
+            elif link.suffix == ".py":
+                shutil.copyfile(link, home / "featurestack" / link.name)
+    (tmp_path / "train.py").write_text(
+        "import featurestack as fs\n"
+        "from featurestack.train.options import RunOptions\n"
+        "from featurestack.demo import DemoOptions\n"
+        "import pipeline\n"
+        "print(fs.train.__name__, RunOptions.__module__, pipeline.mine)\n"
     )
-    assert (
-        f"ImportError: {tmp_path / 'train.py'} hides the package 'train' of"
-        " featurestack" in done.stderr
-    )
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("mine = True")
+    environment = os.environ | {"PYTHONPATH": str(home)}
+    done = python(tmp_path / "train.py", environment=environment)
+    assert done.stdout == "train featurestack.train.options True\n"
 
 
 # The console command

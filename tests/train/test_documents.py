@@ -7,6 +7,7 @@ import torch
 import featurestack as fs
 from featurestack.commandline.registry import Registry
 from featurestack.pipeline.features import FEATURES
+from featurestack.train import augment
 from featurestack.train.augment import AUGMENTS, parse_augment
 from featurestack.train.models.registry import MODELS
 from tests.golden.commands import ROOT
@@ -40,9 +41,7 @@ def test_the_python_interface_does_what_its_page_shows(sounding, monkeypatch, ca
 
 
 def test_the_example_of_a_new_augmentation_works(monkeypatch):
-    monkeypatch.setattr(
-        "featurestack.train.augment.AUGMENTS", Registry("augmentation", AUGMENTS)
-    )
+    monkeypatch.setattr(augment, "AUGMENTS", Registry("augmentation", AUGMENTS))
     (augmentation,) = blocks("reference/models.md")
     exec(augmentation, {})
     x = torch.arange(12.0).view(2, 1, 2, 3)

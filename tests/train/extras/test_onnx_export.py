@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from featurestack.features_cache import Cache
+from featurestack.train import network_input
 from featurestack.train.bundle import TrainedModel, bundle_of_run
 from featurestack.train.options import ExportOptions
 from tests.refusal import refused
@@ -94,8 +95,7 @@ def test_without_a_cache_the_networks_are_compared_and_a_difference_writes_nothi
     assert "differ from the networks by" in capsys.readouterr().out
     options.out.unlink()
     monkeypatch.setattr(
-        "featurestack.train.network_input.resizing",
-        lambda length, wanted: torch.ones(length, wanted),
+        network_input, "resizing", lambda length, wanted: torch.ones(length, wanted)
     )
     with refused("is not written: its probabilities differ"):
         onnx_export.export_run(options)
