@@ -22,7 +22,11 @@ NOT_WRITABLE = (  # the request named a wrong place: exit status 2
 )
 
 
-class RequestError(Exception):
+class Error(Exception):
+    """An error of this project, with one sentence for the user."""
+
+
+class RequestError(Error):
     """The request was wrong: exit status 2.
 
     The user sees only this message, with commands as this user types them. It says what
@@ -33,7 +37,7 @@ class RequestError(Exception):
         return spelled(super().__str__())
 
 
-class Failed(Exception):
+class Failed(Error):
     """The work ran and something in it failed: exit status 1 with this sentence."""
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 import soundfile
 
 import featurestack as fs
+from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.commandline.commands import every_command, options_of
 from featurestack.commandline.options import LARGEST, fields, kind_of
@@ -273,7 +274,13 @@ def interface_page() -> str:
     """Directives of Sphinx, so that every name stands in the index and in the
     inventory.
     """
-    parts = [INTERFACE_INTRODUCTION, *map(described, public_functions(fs))]
+    functions = [
+        function
+        for function in public_functions(interface)
+        if function.__name__ in fs.__all__
+    ]
+    parts = [INTERFACE_INTRODUCTION]
+    parts += [described(function, home="featurestack") for function in functions]
     for owner, heading in ((Cache, "A feature cache"), (RunFolder, "A run folder")):
         members = [
             described(member, owner.__name__) for member in public_functions(owner)
@@ -283,6 +290,9 @@ def interface_page() -> str:
             directive("class", owner.__name__, documentation(owner)),
             *members,
         ]
+    parts.append("## Errors\n")
+    for error in (fs.Error, fs.RequestError, fs.Failed):
+        parts.append(directive("class", error.__name__, documentation(error)))
     parts += [
         "## Features that were computed elsewhere\n",
         *map(described, public_functions(external)),
@@ -311,7 +321,9 @@ def public_functions(owner: typing.Any) -> Iterator[Callable[..., typing.Any]]:
             yield function
 
 
-def described(function: Callable[..., typing.Any], owner: str = "") -> str:
+def described(
+    function: Callable[..., typing.Any], owner: str = "", home: str = ""
+) -> str:
     """A function of a module, or a method of the class `owner`, with its signature and
     its docstring.
     """
@@ -319,7 +331,7 @@ def described(function: Callable[..., typing.Any], owner: str = "") -> str:
     call = re.sub(
         r"PosixPath\(('\w+')\)", r"\1", re.sub(r"(: |-> )'([^']+)'", r"\1\2", call)
     )
-    module = owner or function.__module__.rpartition(".")[2]
+    module = owner or home or function.__module__.rpartition(".")[2]
     return directive(
         "method" if owner else "function",
         f"{module}.{function.__name__}{call}",
@@ -334,7 +346,7 @@ def directive(kind: str, signature: str, text: str) -> str:
 def documentation(thing: typing.Any) -> str:
     """A docstring as Markdown; its indented lines become code."""
     lines, code, shown = (
-        (inspect.getdoc(thing) or "").split(fs.OPTIONS)[0].splitlines(),
+        (inspect.getdoc(thing) or "").split(interface.OPTIONS)[0].splitlines(),
         False,
         [],
     )

@@ -1,79 +1,62 @@
-"""The project from Python, and its console command.
+"""The project from Python.
 
     import featurestack as fs
 
-    fs.clips("my sounds")                                                    # a table,
-        one row a clip
-    fs.extract("mel mfcc", "my sounds")                                      # features,
-        into the cache
+    fs.clips("my sounds")    # a table, one row a clip
+    fs.extract("mel mfcc", "my sounds")    # features, into the cache
     run = fs.train(dataset="my sounds", features="mel+mfcc", model="texture")
-    fs.importance("mel mfcc", dataset="my sounds")["features"]               # what each
-        feature is worth
-    fs.report("my sounds").page                                              # an HTML
-        file
-    fs.predict(run, ["new.wav"])                                             # classes
-        of new audio
+    fs.importance("mel mfcc", dataset="my sounds")["features"]
+    fs.report("my sounds").page    # an HTML file
+    fs.predict(run, ["new.wav"])    # classes of new audio
 
-A function with the name of a command is a few lines over what that command calls.
-docs/reference/python.md shows all functions. Folders are `data`, `runs` and `reports`
-below the current one unless given. A function loads its libraries when it is called, so
-that importing this module and `featurestack --help` are fast.
+The functions stand in interface.py, the console command in console.py.
+docs/reference/python.md shows all functions. A function loads its libraries when it is
+called, so that importing this module and `featurestack --help` are fast.
 """
 
-import functools
 import importlib
-import inspect
-import sys
-import warnings
-from collections.abc import Callable, Sequence
-from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 # In a clone the packages are links to the folders beside this one. Where links were not
 # unpacked (a zip of the repository), the folders are found directly.
 if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline import commands, spelling
-from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import DatasetOptions, Options, option, written
-from featurestack.commandline.spelling import (
-    CONSOLE,
-    PYTHON,
-    STAGES,
-    TARGET_OF,
-    TARGETS,
+from featurestack.commandline.errors import Error, Failed, RequestError
+from featurestack.interface import (
+    RATE,
+    alter,
+    cache,
+    clips,
+    compute,
+    confusion,
+    curves,
+    detections,
+    draw,
+    extract,
+    importance,
+    own_run,
+    play,
+    predict,
+    read,
+    report,
+    run,
+    sample_predictions,
+    show,
+    tone,
+    train,
+    windows,
+    write,
 )
-from featurestack.commandline.terminal import counted, tell
-from featurestack.pipeline.options import (
-    FeaturesCommand,
-    SourceOptions,
-    WindowsCommand,
-)
-from featurestack.train.options import ImportanceOptions, PredictOptions, RunOptions
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from IPython.display import Audio
-
-    from featurestack.analysis.figures import FIGURES
-    from featurestack.analysis.figures.data import FeatureMap
-    from featurestack.analysis.figures.notebook import NotebookFigure
-    from featurestack.analysis.jobs import Built
-    from featurestack.analysis.runs import Run
-    from featurestack.features_cache import Cache
-    from featurestack.pipeline.clip_spectra import Clip
-    from featurestack.pipeline.features.registry import feature
-    from featurestack.results.run_folder import RunFolder
-    from featurestack.train.models.registry import model
-    from featurestack.train.own_loop import OwnRun
 
 __version__ = "0.1.0"
 __all__ = [
     "FIGURES",
+    "RATE",
     "Clip",
+    "Error",
+    "Failed",
+    "RequestError",
     "alter",
     "cache",
     "clips",
@@ -105,11 +88,6 @@ LOADED_LATER = {  # name -> the module that it comes from
     "feature": "featurestack.pipeline.features.registry",
     "model": "featurestack.train.models.registry",
 }
-RUNS = Path("runs")
-RATE = 44_100  # samples a second, ESC-50's
-
-T = TypeVar("T", bound=Options)
-Result = TypeVar("Result")
 
 
 def __getattr__(name: str) -> object:
@@ -120,491 +98,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def takes(
-    kind: type[T], *first: str
-) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Decorator: each option of the class becomes a keyword, from which the function's
-    `options` are made.
-
-    Those named in `first` may be given by position. RequestError names a keyword that
-    is no option.
-    """
-    known = dict(inspect.signature(kind).parameters)
-    leading = [
-        known[name].replace(kind=Parameter.POSITIONAL_OR_KEYWORD) for name in first
-    ]
-    others = [parameter for name, parameter in known.items() if name not in first]
-
-    def decorate(function: Callable[..., Result]) -> Callable[..., Result]:
-        plain = inspect.signature(function)
-        own = [
-            parameter
-            for name, parameter in plain.parameters.items()
-            if name != "options"
-        ]
-        signature = plain.replace(parameters=[*own, *leading, *others])
-
-        @functools.wraps(function)
-        def call(*positional: object, **keywords: object) -> Result:
-            wrong = sorted(keywords.keys() - signature.parameters.keys())
-            if wrong:
-                raise RequestError(nearest("keyword", wrong[0], known))
-            given = signature.bind(*positional, **keywords).arguments
-            texts = {name: written(given.pop(name)) for name in known if name in given}
-            return function(**given, options=kind.build(texts))
-
-        call.__signature__ = signature  # type: ignore[attr-defined]
-        meanings = [
-            f"{name}: {meaning}" for name, meaning in commands.meanings(kind).items()
-        ]
-        call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *meanings])
-        return call
-
-    return decorate
-
-
-OPTIONS = "\n\nOptions, each with its default and meaning:\n"
-
-
-@takes(SourceOptions, "dataset", "data")
-def clips(options: SourceOptions) -> "pd.DataFrame":
-    """The dataset's table, one row a clip: clip_id, path, label, category, fold, group
-    and the rest.
-
-    `dataset` is what DATASET= takes: `synth` (made if it is not there yet), `esc50` and
-    `esc10` (downloaded), a folder of audio files, a CSV. `data` is the folder of
-    datasets.
-
-        fs.clips("synth").groupby("label").size()
-    """
-    from featurestack.pipeline.datasets.load import load
-
-    return load(options).table
-
-
-def read(
-    path: Path | str, sample_rate: int = RATE, seconds: float | None = None
-) -> "Clip":
-    """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32,
-    `.sample_rate`.
-
-    Without `seconds` the whole file is read; with it the clip is cut or padded with
-    zeros to that duration.
-
-        fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
-    """
-    from featurestack.pipeline import audio
-    from featurestack.pipeline.clip_spectra import Clip
-
-    if seconds is None:
-        return Clip(audio.decode(path, sample_rate), sample_rate)
-    return Clip(
-        audio.load_clip(path, sample_rate, round(seconds * sample_rate)), sample_rate
-    )
-
-
-def tone(
-    hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5
-) -> "Clip":
-    """A sine of `hertz` with its peak at `amplitude`.
-
-    Its features are known beforehand:
-
-        fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
-    """
-    import numpy as np
-
-    from featurestack.pipeline.clip_spectra import Clip
-
-    time = np.arange(round(seconds * sample_rate)) / sample_rate
-    return Clip(
-        (amplitude * np.sin(2 * np.pi * hertz * time)).astype(np.float32), sample_rate
-    )
-
-
-def alter(clip: "Clip", how: str) -> "Clip":
-    """An altered copy, as long as the clip. `how` is an alteration with its parameters:
-    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`, `gain(db=-6)`,
-    `shift(share=0.25)`.
-
-        fs.alter(clip, "stretch(rate=1.2)")
-    """
-    from featurestack.pipeline import alter
-    from featurestack.pipeline.clip_spectra import Clip
-
-    return Clip(alter.apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
-
-
-def write(clip: "Clip", path: Path | str) -> None:
-    """Write a clip as an audio file.
-
-    A .flac file has 24 bits, a .wav file float samples.
-
-        fs.write(fs.tone(440), "tone.wav")
-    """
-    import soundfile
-
-    subtype = "PCM_24" if Path(path).suffix.lower() == ".flac" else "FLOAT"
-    soundfile.write(path, clip.y, clip.sample_rate, subtype=subtype)
-
-
-def play(clip: "Clip") -> "Audio":
-    """A player of the clip, for the last line of a notebook's cell: `fs.play(clip)`."""
-    from IPython.display import Audio
-
-    return Audio(clip.y, rate=clip.sample_rate, normalize=False)
-
-
-def compute(clip: "Clip", name: str) -> "FeatureMap":
-    """One feature of one clip: `.values` (rows, frames), `.rows` and `.seconds` of its
-    axes, `.units`.
-
-    `name` is one feature as in FEATURES=, with parameters and a range of rows if
-    wanted.
-
-        fs.compute(clip, "mel@n_mels=64").values.shape      # (64, 431) for 5 s
-        fs.compute(clip, "mfcc:1-19").values.shape          # (19, 431)
-    """
-    from featurestack.analysis.figures.data import FeatureMap
-    from featurestack.features_cache.names import parse_channel
-    from featurestack.pipeline.features import resolve_feature
-
-    channel = parse_channel(name)
-    variant = resolve_feature(channel)
-    values = variant.compute(clip)
-    kept = channel.kept_rows(len(values))
-    described = variant.feature
-    return FeatureMap(
-        name=str(channel),
-        values=values[kept],
-        rows=variant.row_axis(clip.sample_rate)[kept],
-        row_unit=described.row_unit,
-        seconds=variant.frame_axis(clip.sample_rate, len(clip.y)),
-        units=described.units,
-        frame_unit=described.frame_unit,
-    )
-
-
-def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
-    """Features of a clip, one drawn below the other.
-
-    `python -m pipeline show FILE` writes the same figure as a PNG.
-
-        fs.show(fs.read("dog.wav"), "mel modulation")
-    """
-    from featurestack.analysis.figures.notebook import NotebookFigure
-    from featurestack.pipeline.show import draw
-
-    return draw(NotebookFigure(layout="constrained"), clip, features)
-
-
-@takes(WindowsCommand, "audio", "tables")
-def windows(options: WindowsCommand) -> Path:
-    """`make windows`: a dataset of windows from recordings and their annotation tables.
-
-    It returns the path of the dataset's CSV.
-
-        fs.clips(fs.windows("recordings", "labels", length=0.5))
-    """
-    from featurestack.pipeline.datasets.windows import csv_path, run
-
-    if run(options):
-        warnings.warn(
-            "some recordings could not be read, they are named above", stacklevel=3
-        )
-    return csv_path(options)
-
-
-@takes(FeaturesCommand, "features", "dataset", "data")
-def extract(options: FeaturesCommand) -> "Cache":
-    """`make features`: the named features of every clip, into the cache; what is there
-    already stays.
-
-    `features` is a list separated by blanks, or `all` or `small`. A warning says how
-    many clips could not be done.
-
-        fs.extract("mel mfcc", "synth", jobs=2).features
-    """
-    from featurestack.features_cache.cache import open_cache
-    from featurestack.features_cache.index import FAILURES, read_failures
-    from featurestack.pipeline.extract import run
-
-    failed = run(options)
-    stored = open_cache(options)
-    if failed:
-        lost = {clip for clip, *_ in read_failures(stored.folder)}
-        warnings.warn(
-            f"{counted(len(lost), 'clip')} could not be done,"
-            f" {stored.folder / FAILURES} says why",
-            stacklevel=3,
-        )
-    return stored
-
-
-@takes(DatasetOptions, "dataset", "data")
-def cache(options: DatasetOptions) -> "Cache":
-    """The feature cache of a dataset.
-
-    It has `.clips`, `.features` and `.read(feature, clip_ids)` -> (B, rows, frames).
-
-        stored = fs.cache("synth")
-        stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
-    """
-    from featurestack.features_cache.cache import open_cache
-
-    return open_cache(options)
-
-
-@takes(RunOptions)
-def train(options: RunOptions) -> "RunFolder":
-    """`make train`: one feature set, by default on all folds.
-
-    A run that is finished is opened, not trained again.
-
-        sounds = dict(dataset="synth", features="mel+mfcc")
-        run = fs.train(model="cnn4", epochs=5, folds=(1, 2), **sounds)
-    """
-    from featurestack.train.run import execute
-
-    return execute(options)
-
-
-@takes(ImportanceOptions, "features")
-def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
-    """`make importance`: the worth of each feature, alone and beside the others, from
-    many small fits.
-
-    It returns five tables: `features`, four numbers of each feature with interval and
-    p; `classes`, the Shapley value by class; `pairs`, CKA and interaction of two
-    features (negative: they are redundant); `sets`, the best set of each size with its
-    cost; `recordings`, the accuracy by the number of recordings for training.
-
-        fs.importance("mel mfcc chroma", dataset="synth")["features"]
-    """
-    from featurestack.analysis.importance import importance_tables
-    from featurestack.train.importance import measure_importance
-
-    return importance_tables(measure_importance(options))
-
-
-@takes(RunOptions)
-def own_run(network: str, options: RunOptions) -> "OwnRun":
-    """The trainer's clips as torch datasets, for a training loop of your own: a
-    `featurestack.train.own_loop.OwnRun`.
-
-    `network` is your network's name. `.clips(fold, side)` is a dataset for a
-    DataLoader, whose `.augment` changes a batch as the trainer does. `.write` writes a
-    fold's predictions into a run folder.
-
-        own = fs.own_run("mine", dataset="synth", features="mel+mfcc")
-        x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
-    """
-    from featurestack.train.own_loop import OwnRun
-
-    return OwnRun(network, options)
-
-
-def run(name: str = "last", folder: Path | str = RUNS) -> "RunFolder":
-    """A run in `folder` by its name, its path, a unique prefix, or `last`.
-
-    `.config` has the keys of run.json as attributes; `.history(fold)` and
-    `.predictions()` are pandas frames.
-
-        fs.run("last").predictions().groupby("fold").size()
-    """
-    from featurestack.results.run_folder import select_one
-
-    return select_one(Path(folder), name)
-
-
-def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame":
-    """`make predict`: a row for each readable audio file, its class and the probability
-    of each class.
-
-    `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
-
-        fs.predict(run, ["dog.wav", "rain.flac"])
-    """
-    from featurestack.train.bundle import bundle_of_run
-    from featurestack.train.predict import AudioModel, predict_files
-
-    answers = predict_files(
-        AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files}
-    )
-    return answers.reset_index(names="file")
-
-
-@takes(PredictOptions, "audio")
-def detections(options: PredictOptions) -> "pd.DataFrame":
-    """`make predict` with windows: a row for each detection in the recordings.
-
-    Columns: file, start, end, class, mean and largest probability. The command's files
-    are written too; if `tables` is given, scores.csv is among them.
-
-        fs.detections("recordings", run="last", tables="labels")
-    """
-    import pandas as pd
-
-    from featurestack.pipeline.datasets.events import find_recordings
-    from featurestack.train.predict import AudioModel, write_timelines
-
-    if options.audio is None:
-        raise RequestError("give audio=, a recording or a folder of them")
-    model = AudioModel.open(options, options.threshold)
-    write_timelines(options, model, find_recordings(options.audio))
-    return pd.read_csv(options.reports / model.config.dataset / "detections.csv")
-
-
-@takes(AnalysisOptions, "dataset", "data", "runs", "reports")
-def report(options: AnalysisOptions) -> "Built":
-    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is
-    trained.
-
-    `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page.
-
-        fs.report("synth").headline
-    """
-    from featurestack.analysis.ensemble import requested_ensemble
-    from featurestack.analysis.jobs import jobs, unchanged
-    from featurestack.analysis.report import build_report
-
-    if options.ensemble:
-        requested_ensemble(options)
-    job, *others = jobs(options)
-    if others:
-        names = ", ".join(each.dataset for each in (job, *others))
-        raise RequestError(
-            "there are several datasets, and a report is of one: give dataset=, of"
-            f" {names}"
-        )
-    return unchanged(job, options) or build_report(job, options)
-
-
-def draw(name: str, **data: Any) -> "NotebookFigure":
-    """A figure of the report by its name; `data` are the arguments of its drawing
-    function.
-
-    `list(fs.FIGURES)` are the names; `help(fs.FIGURES["confusion_matrix"].draw)` says
-    what `data` holds.
-
-        fs.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
-    """
-    from featurestack.analysis.figures.notebook import draw
-
-    return draw(name, **data)
-
-
-def curves(trained: "RunFolder") -> "NotebookFigure":
-    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished
-    folds.
-    """
-    return draw(
-        "learning_curves",
-        history={fold: trained.history(fold) for fold in trained.finished},
-    )
-
-
-def confusion(trained: "RunFolder") -> "NotebookFigure":
-    """Confusion matrix of a run's test predictions.
-
-    It counts the clips of all finished folds.
-
-        fs.confusion(run).savefig("confusion.png")
-    """
-    from featurestack.analysis.tables import confusion_counts
-
-    counts = confusion_counts(loaded := _loaded(trained))
-    return draw(
-        "confusion_matrix",
-        counts=counts,
-        classes=loaded.classes,
-        categories=loaded.categories,
-    )
-
-
-def sample_predictions(
-    trained: "RunFolder", stored: "Cache", seed: int = 0
-) -> "NotebookFigure":
-    """Clips that the run predicted right, wrong and with little confidence, with the
-    feature map of the first channel. `stored` is the cache that it was trained from,
-    `seed` draws the clips.
-
-        fs.sample_predictions(run, fs.cache("synth"))
-    """
-    import numpy as np
-
-    from featurestack.analysis.run_section import choose_samples
-
-    first = trained.training.channels[0].stored
-    drawn = choose_samples(_loaded(trained), stored, first, np.random.default_rng(seed))
-    return draw("sample_predictions", samples=drawn)
-
-
-def _loaded(trained: "RunFolder") -> "Run":
-    """The run as analysis reads it."""
-    from featurestack.analysis.runs import load_runs
-
-    read = load_runs([trained])
-    if not read.runs:
-        raise RequestError("; ".join(problem.text for problem in read.problems))
-    return read.runs[0]
-
-
-# The console command
-
-
-class HelpOptions(Options):
-    """Every variable below the first command that takes it, or all meanings of one."""
-
-    variable: str = option(
-        "",
-        "one variable, such as FEATURES, or a command, such as train",
-        positional=True,
-    )
-
-
-def help_(options: HelpOptions) -> None:
-    """Show every variable with its meaning; `help FEATURES` shows one, `help train`
-    those of a command.
-    """
-    print(commands.variables(options.variable.upper()))
-
-
-def overview(options: Options) -> None:
-    """List every command, in the order in which one needs them."""
-    every = {
-        TARGET_OF.get(words, words): each
-        for words, each in commands.every_command().items()
-    }
-    print(commands.listing(spelling.caller, {**every, "help": help_}))
-
-
-def known(options: DatasetOptions) -> None:
-    """Do nothing: parsing has refused every word that is no variable of any command."""
-
-
-def main() -> NoReturn:
-    """`featurestack COMMAND …`: a target of make, or the words after `python -m`."""
-    word, *rest = sys.argv[1:] or ["--help"]
-    called = CONSOLE if Path(sys.argv[0]).name == CONSOLE else f"{PYTHON} {CONSOLE}"
-    if word == "--version":
-        print(CONSOLE, __version__)
-        sys.exit()
-    if word in commands.HELP:
-        commands.main([overview], [], called)
-    if word == "help" and {*rest[:1]} & {*TARGETS, *STAGES}:
-        word, *rest = [*rest, "--help"]
-    if word in ("help", "known"):
-        commands.main([help_, known], [word, *rest], called)
-    stage, *more = TARGETS.get(word, word).split()
-    if word in STAGES and {*rest[:1]} & {
-        *map(commands.word, commands.commands_of(word))
-    }:
-        stage, more = word, []  # `train` is a target, and the stage of `train list`
-    if stage not in STAGES:
-        tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")
-        sys.exit(2)
-    commands.main(commands.commands_of(stage), [*more, *rest], called)

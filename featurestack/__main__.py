@@ -1,6 +1,6 @@
 """`python -m featurestack COMMAND …`: the console command."""
 
-from featurestack import main
+from featurestack.console import main
 
 if __name__ == "__main__":
     main()

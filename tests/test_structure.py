@@ -83,9 +83,9 @@ LOADS_NOT = {
         "librosa",
         "sklearn",
     },
-    "featurestack; "
+    "featurestack, featurestack.console; "
     + "; ".join(
-        f"featurestack.commands.commands_of({stage!r})" for stage in STAGES
+        f"featurestack.console.commands.commands_of({stage!r})" for stage in STAGES
     ): HEAVY,
 }
 

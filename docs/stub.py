@@ -1,0 +1,125 @@
+"""The types of `import featurestack as fs` for editors: `python -m docs.stub` writes
+featurestack/__init__.pyi.
+
+A static reader does not run the decorator that gives a function the options of its
+command. The stub has each option with its type, its default and its meaning.
+"""
+
+import inspect
+import textwrap
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import featurestack as fs
+from featurestack import interface
+
+STUB = Path(fs.__file__).with_suffix(".pyi")
+HEAD = """\
+# Written by `python -m docs.stub`; a test compares it with the code.
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from IPython.display import Audio
+
+{imports}
+
+RATE: int
+__version__: str
+__all__: list[str]
+"""
+
+
+def stub() -> str:
+    """The text of the stub."""
+    functions = [
+        function
+        for name, function in vars(interface).items()
+        if name in fs.__all__ and inspect.isfunction(function)
+    ]
+    modules = dict(fs.LOADED_LATER)
+    for name in ("Error", "Failed", "RequestError"):
+        modules[name] = "featurestack.commandline.errors"
+    modules |= returned_types()
+    imports = sorted(
+        f"from {module} import {name} as {name}" for name, module in modules.items()
+    )
+    head = HEAD.format(imports="\n".join(imports))
+    return "\n".join([head, *map(declaration, functions)])
+
+
+def returned_types() -> dict[str, str]:
+    """Name of a type that a function takes or returns -> its module."""
+    source = inspect.getsource(interface).partition("if TYPE_CHECKING:")[2]
+    modules = {}
+    for line in source.partition("\n\nRUNS")[0].splitlines():
+        words = line.split()
+        if words[:1] == ["from"] and words[1].startswith("featurestack."):
+            modules[words[3]] = words[1]
+    return modules
+
+
+def declaration(function: Callable[..., typing.Any]) -> str:
+    """A function's signature with types and defaults, and its docstring."""
+    signature = inspect.signature(function)
+    parts = []
+    starred = False
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            parts.append("*")
+            starred = True
+        parts.append(described(parameter))
+    lines = "".join(f"    {part},\n" for part in parts)
+    result = annotation(signature.return_annotation)
+    document = (inspect.getdoc(function) or "").replace("\\", "\\\\")
+    text = "\n".join(map(indented, document.splitlines())).lstrip()
+    return f'def {function.__name__}(\n{lines}) -> {result}:\n    """{text}\n    """\n'
+
+
+def indented(line: str) -> str:
+    """A line of a docstring in the stub; the meaning of an option is wrapped."""
+    wrapped = textwrap.wrap(line, 80, subsequent_indent="    ", break_on_hyphens=False)
+    if line.startswith(" ") or not wrapped:
+        wrapped = [line]
+    return "\n".join(f"    {part}".rstrip() for part in wrapped)
+
+
+def described(parameter: inspect.Parameter) -> str:
+    """`name: type = default` of one parameter."""
+    star = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+    text = f"{star}{parameter.name}: {annotation(parameter.annotation)}"
+    if parameter.default is parameter.empty:
+        return text
+    default = parameter.default
+    if isinstance(default, Path):
+        default = str(default)
+    return f"{text} = {default!r}"
+
+
+def annotation(kind: typing.Any) -> str:
+    """The text of a type; an option of several values takes one or a sequence."""
+    if isinstance(kind, str):
+        return kind.replace('"', "")
+    if kind is types.NoneType or kind is None:
+        return "None"
+    if kind is Path:
+        return "str | Path"
+    arguments = typing.get_args(kind)
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        texts = " | ".join(map(annotation, arguments)).split(" | ")
+        return " | ".join(dict.fromkeys(texts))
+    if origin is tuple:
+        one = annotation(arguments[0])
+        return f"{one} | Sequence[{one}]"
+    if origin is typing.Literal:
+        return f"Literal[{', '.join(map(repr, arguments))}]"
+    return str(getattr(kind, "__name__", kind))
+
+
+if __name__ == "__main__":
+    STUB.write_text(stub(), encoding="utf-8")
+    print(STUB)

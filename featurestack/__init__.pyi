@@ -1,0 +1,798 @@
+# Written by `python -m docs.stub`; a test compares it with the code.
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from IPython.display import Audio
+
+from featurestack.analysis.figures import FIGURES as FIGURES
+from featurestack.analysis.figures.data import FeatureMap as FeatureMap
+from featurestack.analysis.figures.notebook import NotebookFigure as NotebookFigure
+from featurestack.analysis.jobs import Built as Built
+from featurestack.analysis.runs import Run as Run
+from featurestack.commandline.errors import Error as Error
+from featurestack.commandline.errors import Failed as Failed
+from featurestack.commandline.errors import RequestError as RequestError
+from featurestack.features_cache import Cache as Cache
+from featurestack.pipeline.clip_spectra import Clip as Clip
+from featurestack.pipeline.features.registry import feature as feature
+from featurestack.results.run_folder import RunFolder as RunFolder
+from featurestack.train.models.registry import model as model
+from featurestack.train.own_loop import OwnRun as OwnRun
+
+RATE: int
+__version__: str
+__all__: list[str]
+
+def clips(
+    dataset: str = 'esc50',
+    data: str | Path = 'data',
+    *,
+    runs: str | Path = 'runs',
+    name: str = '',
+    archive: str = '',
+    url: str = '',
+    audio_dir: str = '',
+    labels: str = '',
+    group: str = '',
+    folds_by: Literal['dataset', 'group'] | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The dataset's table, one row a clip: clip_id, path, label, category, fold, group
+    and the rest.
+
+    `dataset` is what DATASET= takes: `synth` (made if it is not there yet), `esc50`
+        and
+    `esc10` (downloaded), a folder of audio files, a CSV. `data` is the folder of
+    datasets.
+
+        fs.clips("synth").groupby("label").size()
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    archive: zip file that is already there, instead of a download
+    url: another address of the archive
+    audio_dir: folder of the audio files, if the table is elsewhere
+    labels: separator of labels in a cell of the table, in addition to ; and lists
+    group: source recording of a clip: a column of the table, or a pattern with one
+        (group) for file names
+    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
+        own folds, or drawn ones; by default as in an earlier command
+    sample_rate: sample rate in Hz; by default the cache's, else 44100 for ESC-50
+        and its like, else the commonest
+    duration: seconds of a clip; by default the cache's, else 5 for ESC-50 and its
+        like, else the longest clip's (at most 30)
+    seed: [0] seed of drawn folds and altered copies
+    """
+
+def read(
+    path: str | Path,
+    sample_rate: int = 44100,
+    seconds: float | None = None,
+) -> Clip:
+    """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32,
+    `.sample_rate`.
+
+    Without `seconds` the whole file is read; with it the clip is cut or padded with
+    zeros to that duration.
+
+        fs.read("dog.wav", seconds=5.0).y.shape    # (220500,)
+    """
+
+def tone(
+    hertz: float,
+    seconds: float = 1.0,
+    sample_rate: int = 44100,
+    amplitude: float = 0.5,
+) -> Clip:
+    """A sine of `hertz` with its peak at `amplitude`.
+
+    Its features are known beforehand:
+
+        fs.compute(fs.tone(1000), "centroid").values.mean()    # about 1000
+    """
+
+def alter(
+    clip: Clip,
+    how: str,
+) -> Clip:
+    """An altered copy, as long as the clip. `how` is an alteration with its
+        parameters:
+    `pitch(semitones=2)`, `stretch(rate=1.2)`, `noise(snr_db=20,seed=0)`,
+        `gain(db=-6)`,
+    `shift(share=0.25)`.
+
+        fs.alter(clip, "stretch(rate=1.2)")
+    """
+
+def write(
+    clip: Clip,
+    path: str | Path,
+) -> None:
+    """Write a clip as an audio file.
+
+    A .flac file has 24 bits, a .wav file float samples.
+
+        fs.write(fs.tone(440), "tone.wav")
+    """
+
+def play(
+    clip: Clip,
+) -> Audio:
+    """A player of the clip, for the last line of a notebook's cell: `fs.play(clip)`.
+    """
+
+def compute(
+    clip: Clip,
+    name: str,
+) -> FeatureMap:
+    """One feature of one clip: `.values` (rows, frames), `.rows` and `.seconds` of its
+    axes, `.units`.
+
+    `name` is one feature as in FEATURES=, with parameters and a range of rows if
+    wanted.
+
+        fs.compute(clip, "mel@n_mels=64").values.shape      # (64, 431) for 5 s
+        fs.compute(clip, "mfcc:1-19").values.shape          # (19, 431)
+    """
+
+def show(
+    clip: Clip,
+    features: str = 'mel mfcc chroma',
+) -> NotebookFigure:
+    """Features of a clip, one drawn below the other.
+
+    `python -m pipeline show FILE` writes the same figure as a PNG.
+
+        fs.show(fs.read("dog.wav"), "mel modulation")
+    """
+
+def windows(
+    audio: str | Path,
+    tables: str | Path,
+    *,
+    data: str | Path = 'data',
+    length: float | None = None,
+    hop: float | None = None,
+    column: str = '',
+    label: str = '',
+    background: str = 'all',
+    empty: bool = False,
+    ignore: str = '',
+    several: Literal['tags', 'longest'] = 'tags',
+    name: str = '',
+    seed: int = 0,
+) -> str | Path:
+    """`make windows`: a dataset of windows from recordings and their annotation
+        tables.
+
+    It returns the path of the dataset's CSV.
+
+        fs.clips(fs.windows("recordings", "labels", length=0.5))
+
+    Options, each with its default and meaning:
+
+    data: [data] folder of datasets and their feature caches
+    audio: recordings: a folder, or one file
+    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
+        of all recordings
+    length: seconds of a window; by default as long as 9 of 10 events, between 0.25
+        and 5
+    hop: seconds from window to window; by default half of LENGTH
+    column: column of labels in the tables; by default one of the names in use
+    label: label of events that have none
+    background: [all] windows without an event: all, or their number for each window
+        with one
+    empty: use recordings without a table, as free of events; by default left out
+    ignore: labels separated by commas; windows that touch such an event are left
+        out
+    several: [tags] windows with several labels: all count (TASK=tags), or the one
+        that fills most of the window
+    name: name of the dataset; by default that of AUDIO
+    seed: [0] seed of the windows without an event that are kept
+    """
+
+def extract(
+    features: str = 'all',
+    dataset: str = 'esc50',
+    data: str | Path = 'data',
+    *,
+    runs: str | Path = 'runs',
+    name: str = '',
+    archive: str = '',
+    url: str = '',
+    audio_dir: str = '',
+    labels: str = '',
+    group: str = '',
+    folds_by: Literal['dataset', 'group'] | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    seed: int = 0,
+    copies: int | None = None,
+    alter: str = 'pitch,stretch,noise,gain,shift',
+    part: str = '1/1',
+    dtype: Literal['float16', 'float32'] = 'float16',
+    jobs: int | None = None,
+    prepare: bool = False,
+    skip_checksums: bool = False,
+    wait: bool = False,
+    backend: Literal['processes', 'dask'] = 'processes',
+    scheduler: str = '',
+) -> Cache:
+    """`make features`: the named features of every clip, into the cache; what is there
+    already stays.
+
+    `features` is a list separated by blanks, or `all` or `small`. A warning says
+        how
+    many clips could not be done.
+
+        fs.extract("mel mfcc", "synth", jobs=2).features
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    archive: zip file that is already there, instead of a download
+    url: another address of the archive
+    audio_dir: folder of the audio files, if the table is elsewhere
+    labels: separator of labels in a cell of the table, in addition to ; and lists
+    group: source recording of a clip: a column of the table, or a pattern with one
+        (group) for file names
+    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
+        own folds, or drawn ones; by default as in an earlier command
+    sample_rate: sample rate in Hz; by default the cache's, else 44100 for ESC-50
+        and its like, else the commonest
+    duration: seconds of a clip; by default the cache's, else 5 for ESC-50 and its
+        like, else the longest clip's (at most 30)
+    seed: [0] seed of drawn folds and altered copies
+    features: [all] feature sets separated by blanks; all, small
+    copies: altered copies of each clip; 0 removes them; by default as many as there
+        are
+    alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn
+    part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
+    dtype: [float16] type of the stored values
+    jobs: number of processes; by default one a core
+    prepare: only create the files, so that several PART= can fill them in parallel
+    skip_checksums: do not check stored values for damage; for caches that take long
+        to read
+    wait: wait for another run over the same features instead of being refused
+    backend: [processes] worker processes of this machine, or a Dask cluster
+    scheduler: address of the Dask scheduler, tcp://host:port
+    """
+
+def cache(
+    dataset: str = 'esc50',
+    data: str | Path = 'data',
+    *,
+    name: str = '',
+) -> Cache:
+    """The feature cache of a dataset.
+
+    It has `.clips`, `.features` and `.read(feature, clip_ids)` -> (B, rows,
+        frames).
+
+        stored = fs.cache("synth")
+        stored.read("mel", stored.clips.clip_id[:8]).shape      # (8, 128, 431)
+
+    Options, each with its default and meaning:
+
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    """
+
+def train(
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    dataset: str = 'esc50',
+    name: str = '',
+    features: str = 'mel+mfcc+chroma',
+    model: str = 'resnet18+texture',
+    task: Literal['classes', 'categories', 'tags'] = 'classes',
+    seed: int = 0,
+    epochs: int = 40,
+    passes: int = 1,
+    batch: int = 32,
+    grid: str = '64x216',
+    padding: Literal['auto', 'keep', 'drop'] = 'auto',
+    norm: Literal['feature', 'row', 'clip', 'none'] = 'row',
+    augment: str = 'auto',
+    smoothing: float = 0.1,
+    copies: int = 0,
+    balance: Literal['none', 'loss', 'sample'] = 'none',
+    optimizer: Literal['adamw', 'sgd'] = 'adamw',
+    lr: float | None = None,
+    decay: float | None = None,
+    momentum: float = 0.9,
+    schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] = 'onecycle',
+    warmup: float = 0.0,
+    ema: float = 0.0,
+    clip: float = 0.0,
+    val: Literal['none', 'next', 'group'] = 'none',
+    select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] = 'val_loss',
+    patience: int = 0,
+    skip_test: bool = False,
+    tta: int = 1,
+    weights: str = '',
+    device: str = 'auto',
+    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
+    threads: str = 'auto',
+    compile: Literal['auto', 'on', 'off'] = 'auto',
+    folds: int | Sequence[int] = (),
+    recipe: str = '',
+    curve: int = 20,
+    resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
+    retrain: bool = False,
+    tag: str = '',
+    note: str = '',
+    tracker: str = '',
+    tracker_dir: str = '',
+) -> RunFolder:
+    """`make train`: one feature set, by default on all folds.
+
+    A run that is finished is opened, not trained again.
+
+        sounds = dict(dataset="synth", features="mel+mfcc")
+        run = fs.train(model="cnn4", epochs=5, folds=(1, 2), **sounds)
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
+        name@key=value is a variant, name:a-b some rows
+    model: [resnet18+texture] the network or linear model, see `python -m train
+        list`; name@key=value,key=value sets its own options; a+b is the ensemble of
+        two that take images, b@weight=0.6 the weight of the second in its answer;
+        the default is mlp if every channel is a vector, such as an embedding
+    task: [classes] labels to predict: classes, their categories, or tags (several
+        labels a clip, or none); a table with such clips turns classes into tags
+    seed: [0] seed of weights, order and augmentation; another seed is another run
+        of the same configuration
+    epochs: [40] epochs of training; PATIENCE may end it earlier
+    passes: [1] passes over the training clips in one epoch
+    batch: [32] clips in one training step; batch norm needs two
+    grid: [64x216] rows x frames to which every channel is resized; native is the
+        size of the largest channel
+    padding: [auto] frames of zeros after the end of short clips: drop resizes each
+        clip's own frames to the grid, keep leaves them in; auto drops them for
+        convolutional networks and their ensembles if they are more than a fifth of
+        the time
+    norm: [row] standardisation by feature, by row of a feature, by clip, or none
+    augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
+        for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
+        for no change
+    smoothing: [0.1] label smoothing: the share of each target that is divided
+        evenly among all classes
+    copies: [0] cached altered copies of each clip to train on, besides the clip
+        itself
+    balance: [none] weight of rare classes: loss counts them more, sample draws them
+        more often
+    optimizer: [adamw] adamw, or sgd with Nesterov momentum; weight decay spares
+        norms and biases in both
+    lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
+    decay: weight decay; 0.05 for adamw, 0.0005 for sgd by default
+    momentum: [0.9] Nesterov momentum of sgd
+    schedule: [onecycle] learning-rate schedule, step by step; plateau divides the
+        rate by ten if SELECT stops improving, and needs VAL
+    warmup: [0.0] epochs of linear warm-up before cosine, step, plateau or constant;
+        onecycle has its own
+    ema: [0.0] moving average of the weights: share of the old average kept at each
+        step (0.999); 0 for none
+    clip: [0.0] largest norm of a step's gradient; 0 for no limit
+    val: [none] validation clips for model selection: the next fold, or 15 % of the
+        training groups
+    select: [val_loss] validation score that picks the best epoch
+    patience: [0] epochs without a better SELECT after which training ends, 0 for no
+        early stopping; plateau lowers the rate after a third of them
+    skip_test: never score the test fold: for runs that only serve a choice; needs
+        VAL
+    tta: [1] views of a clip averaged in testing: circular shifts, or crops if
+        AUGMENT crops
+    weights: file of weights to start from, or imagenet to fetch the published ones
+    device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
+        folds
+    precision: [auto] number format of the network's arithmetic; auto measures which
+        is faster
+    threads: [auto] threads of the network's arithmetic on a CPU; auto measures
+    compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
+        to repay it
+    folds: test folds to train, all by default; later calls may add others
+    recipe: named setting, or a .txt file of your own: its values replace the
+        defaults of other options
+    curve: [20] how often the test fold is scored for the learning curve, less often
+        if that would cost more than a tenth of the training; no choice uses these
+        scores; 0 scores at the end only
+    resident: [auto] memory for the features while training; results are the same
+    retrain: train a run of other clips or feature values again in its place; the
+        old one stays until the new one is finished
+    tag: suffix of the folder's name, for runs that would share it
+    note: sentence for run.json, the tracker and the report
+    tracker: tensorboard, wandb, or both, besides the CSV files
+    tracker_dir: folder of the tracker's files; by default inside the run folder
+    """
+
+def importance(
+    features: str = 'mel mfcc chroma',
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    dataset: str = 'esc50',
+    name: str = '',
+    model: str = 'linear',
+    task: Literal['classes', 'categories', 'tags'] = 'classes',
+    classes: str = '',
+    epochs: int = 40,
+    permutations: int = 20,
+    seed: int = 0,
+) -> dict[str, pd.DataFrame]:
+    """`make importance`: the worth of each feature, alone and beside the others, from
+    many small fits.
+
+    It returns five tables: `features`, four numbers of each feature with interval
+        and
+    p; `classes`, the Shapley value by class; `pairs`, CKA and interaction of two
+    features (negative: they are redundant); `sets`, the best set of each size with
+        its
+    cost; `recordings`, the accuracy by the number of recordings for training.
+
+        fs.importance("mel mfcc chroma", dataset="synth")["features"]
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    features: [mel mfcc chroma] features, or sets joined by + that count as one;
+        all, small
+    model: [linear] linear or texture, perhaps with its own options: linear@C=1
+    task: [classes] labels to predict: classes, or their categories
+    classes: classes to compare, separated by blanks or commas; all by default
+    epochs: [40] epochs of MODEL=texture
+    permutations: [20] pairs of an order and its reverse, for more than eight
+        features
+    seed: [0] seed of permutations, parts of the recordings and texture's weights
+    """
+
+def own_run(
+    network: str,
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    dataset: str = 'esc50',
+    name: str = '',
+    features: str = 'mel+mfcc+chroma',
+    model: str = 'resnet18+texture',
+    task: Literal['classes', 'categories', 'tags'] = 'classes',
+    seed: int = 0,
+    epochs: int = 40,
+    passes: int = 1,
+    batch: int = 32,
+    grid: str = '64x216',
+    padding: Literal['auto', 'keep', 'drop'] = 'auto',
+    norm: Literal['feature', 'row', 'clip', 'none'] = 'row',
+    augment: str = 'auto',
+    smoothing: float = 0.1,
+    copies: int = 0,
+    balance: Literal['none', 'loss', 'sample'] = 'none',
+    optimizer: Literal['adamw', 'sgd'] = 'adamw',
+    lr: float | None = None,
+    decay: float | None = None,
+    momentum: float = 0.9,
+    schedule: Literal['onecycle', 'cosine', 'step', 'plateau', 'constant'] = 'onecycle',
+    warmup: float = 0.0,
+    ema: float = 0.0,
+    clip: float = 0.0,
+    val: Literal['none', 'next', 'group'] = 'none',
+    select: Literal['val_loss', 'val_accuracy', 'val_map', 'val_f1'] = 'val_loss',
+    patience: int = 0,
+    skip_test: bool = False,
+    tta: int = 1,
+    weights: str = '',
+    device: str = 'auto',
+    precision: Literal['auto', 'fp32', 'bf16', 'fp16'] = 'auto',
+    threads: str = 'auto',
+    compile: Literal['auto', 'on', 'off'] = 'auto',
+    folds: int | Sequence[int] = (),
+    recipe: str = '',
+    curve: int = 20,
+    resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
+    retrain: bool = False,
+    tag: str = '',
+    note: str = '',
+    tracker: str = '',
+    tracker_dir: str = '',
+) -> OwnRun:
+    """The trainer's clips as torch datasets, for a training loop of your own: a
+    `featurestack.train.own_loop.OwnRun`.
+
+    `network` is your network's name. `.clips(fold, side)` is a dataset for a
+    DataLoader, whose `.augment` changes a batch as the trainer does. `.write`
+        writes a
+    fold's predictions into a run folder.
+
+        own = fs.own_run("mine", dataset="synth", features="mel+mfcc")
+        x, y = own.clips(1, "train")[0]    # (2, 64, 216), class number
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
+        name@key=value is a variant, name:a-b some rows
+    model: [resnet18+texture] the network or linear model, see `python -m train
+        list`; name@key=value,key=value sets its own options; a+b is the ensemble of
+        two that take images, b@weight=0.6 the weight of the second in its answer;
+        the default is mlp if every channel is a vector, such as an embedding
+    task: [classes] labels to predict: classes, their categories, or tags (several
+        labels a clip, or none); a table with such clips turns classes into tags
+    seed: [0] seed of weights, order and augmentation; another seed is another run
+        of the same configuration
+    epochs: [40] epochs of training; PATIENCE may end it earlier
+    passes: [1] passes over the training clips in one epoch
+    batch: [32] clips in one training step; batch norm needs two
+    grid: [64x216] rows x frames to which every channel is resized; native is the
+        size of the largest channel
+    padding: [auto] frames of zeros after the end of short clips: drop resizes each
+        clip's own frames to the grid, keep leaves them in; auto drops them for
+        convolutional networks and their ensembles if they are more than a fifth of
+        the time
+    norm: [row] standardisation by feature, by row of a feature, by clip, or none
+    augment: [auto] random changes of each batch, name=strength; auto is shift,gain,
+        for a waveform shift,gain,polarity,mixup=0.4, for texture alone none; none
+        for no change
+    smoothing: [0.1] label smoothing: the share of each target that is divided
+        evenly among all classes
+    copies: [0] cached altered copies of each clip to train on, besides the clip
+        itself
+    balance: [none] weight of rare classes: loss counts them more, sample draws them
+        more often
+    optimizer: [adamw] adamw, or sgd with Nesterov momentum; weight decay spares
+        norms and biases in both
+    lr: highest learning rate; 0.002 for adamw, 0.05 for sgd by default
+    decay: weight decay; 0.05 for adamw, 0.0005 for sgd by default
+    momentum: [0.9] Nesterov momentum of sgd
+    schedule: [onecycle] learning-rate schedule, step by step; plateau divides the
+        rate by ten if SELECT stops improving, and needs VAL
+    warmup: [0.0] epochs of linear warm-up before cosine, step, plateau or constant;
+        onecycle has its own
+    ema: [0.0] moving average of the weights: share of the old average kept at each
+        step (0.999); 0 for none
+    clip: [0.0] largest norm of a step's gradient; 0 for no limit
+    val: [none] validation clips for model selection: the next fold, or 15 % of the
+        training groups
+    select: [val_loss] validation score that picks the best epoch
+    patience: [0] epochs without a better SELECT after which training ends, 0 for no
+        early stopping; plateau lowers the rate after a third of them
+    skip_test: never score the test fold: for runs that only serve a choice; needs
+        VAL
+    tta: [1] views of a clip averaged in testing: circular shifts, or crops if
+        AUGMENT crops
+    weights: file of weights to start from, or imagenet to fetch the published ones
+    device: [auto] cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the
+        folds
+    precision: [auto] number format of the network's arithmetic; auto measures which
+        is faster
+    threads: [auto] threads of the network's arithmetic on a CPU; auto measures
+    compile: [auto] torch.compile; auto uses it on a GPU if the run is long enough
+        to repay it
+    folds: test folds to train, all by default; later calls may add others
+    recipe: named setting, or a .txt file of your own: its values replace the
+        defaults of other options
+    curve: [20] how often the test fold is scored for the learning curve, less often
+        if that would cost more than a tenth of the training; no choice uses these
+        scores; 0 scores at the end only
+    resident: [auto] memory for the features while training; results are the same
+    retrain: train a run of other clips or feature values again in its place; the
+        old one stays until the new one is finished
+    tag: suffix of the folder's name, for runs that would share it
+    note: sentence for run.json, the tracker and the report
+    tracker: tensorboard, wandb, or both, besides the CSV files
+    tracker_dir: folder of the tracker's files; by default inside the run folder
+    """
+
+def run(
+    name: str = 'last',
+    folder: str | Path = 'runs',
+) -> RunFolder:
+    """A run in `folder` by its name, its path, a unique prefix, or `last`.
+
+    `.config` has the keys of run.json as attributes; `.history(fold)` and
+    `.predictions()` are pandas frames.
+
+        fs.run("last").predictions().groupby("fold").size()
+    """
+
+def predict(
+    trained: RunFolder,
+    files: Sequence,
+) -> pd.DataFrame:
+    """`make predict`: a row for each readable audio file, its class and the
+        probability
+    of each class.
+
+    `trained` is a run of `fs.train` or `fs.run`; its folds' models answer together.
+
+        fs.predict(run, ["dog.wav", "rain.flac"])
+    """
+
+def detections(
+    audio: str | Path | None = None,
+    *,
+    reports: str | Path = 'reports',
+    data: str | Path = 'data',
+    runs: str | Path = 'runs',
+    run: str = 'last',
+    selection: Literal['auto', 'last', 'best'] = 'auto',
+    dataset: str = '',
+    device: str = 'cpu',
+    threads: str = 'auto',
+    window: float = 0.0,
+    gate: float | None = None,
+    reject: str = '',
+    test_clips: bool = False,
+    top: int = 5,
+    json: bool = False,
+    csv: bool = False,
+    hop: float = 0.0,
+    threshold: str = '',
+    tables: str | Path | None = None,
+    column: str = '',
+    label: str = '',
+) -> pd.DataFrame:
+    """`make predict` with windows: a row for each detection in the recordings.
+
+    Columns: file, start, end, class, mean and largest probability. The command's
+        files
+    are written too; if `tables` is given, scores.csv is among them.
+
+        fs.detections("recordings", run="last", tables="labels")
+
+    Options, each with its default and meaning:
+
+    reports: [reports] folder of reports
+    data: [data] folder of datasets and their feature caches
+    runs: [runs] folder of run folders
+    run: [last] a run's name, path or unique prefix, last, or a bundle's file
+    selection: [auto] weights of the last epoch, or of the best by validation; auto
+        is the best if VAL chose one
+    dataset: dataset of the runs that RUN chooses from; all by default
+    device: [cpu] cpu, cuda, mps, or auto for the best available
+    threads: [auto] threads of the network's arithmetic on a CPU
+    window: [0.0] seconds of audio in one prediction, padded like a short clip; 0
+        for the length of a training clip, the median if many were padded
+    gate: level in dB of full scale, such as -50; a window that is never louder gets
+        no answer
+    reject: probability below which there is no answer, such as 0.7; auto for the
+        one fitted to the run's validation clips
+    audio: audio file, or a folder of them with its sub-folders
+    test_clips: predict the dataset's clips instead of AUDIO, each by the model of
+        the fold that tested it, and compare with predictions.csv
+    top: [5] classes shown for each file
+    json: print every probability as JSON
+    csv: print every probability as CSV
+    hop: [0.0] seconds from one window to the next in a long recording; 0 predicts
+        only its beginning, but for a model trained on windows it means a quarter of
+        a window
+    threshold: probability above which a class is predicted, in windows of HOP and
+        for clips with several labels: 0.5, or by class dog=0.3,rain=0.6; by default
+        the run's own; without one 0.5 for several labels, and the most probable
+        class for windows
+    tables: annotation tables that detections are scored against: a folder, or one
+        table of all recordings
+    column: column of labels in the tables; by default one of the usual names
+    label: label of events in tables without labels
+    """
+
+def report(
+    dataset: str = '',
+    data: str | Path = 'data',
+    runs: str | Path = 'runs',
+    reports: str | Path = 'reports',
+    *,
+    name: str = '',
+    run: str | Sequence[str] = (),
+    ensemble: str | Sequence[str] = (),
+    confusion: Literal['counts', 'rates'] = 'counts',
+    figures: int = 4,
+    audio_mb: float = 1,
+    seed: int = 0,
+    paper: bool = False,
+    overwrite: bool = False,
+) -> Built:
+    """`make analysis`: the report of a dataset, from its runs and its cache. Nothing
+        is
+    trained.
+
+    `.page` is the HTML file, `.headline` its finding in one sentence. The folder
+    `tables` is beside the page.
+
+        fs.report("synth").headline
+
+    Options, each with its default and meaning:
+
+    reports: [reports] folder of reports
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: the dataset to report on; without it, every dataset that has runs or a
+        cache
+    name: another name for the dataset's folders
+    run: only these runs, in a report of their own: each a name, a path, a unique
+        prefix or last
+    ensemble: write the ensemble of these runs, the mean of their probabilities, as
+        a run of its own, then report
+    confusion: [counts] cells of the confusion matrices in figures/: counts, or
+        percentages of the row
+    figures: [4] draw the figures of this many runs, the best first; the page's
+        tables have all
+    audio_mb: [1] most MB of clips' audio in the page; other clips are linked
+    seed: [0] seed that draws the clips that the data section summarises
+    paper: write for papers too: figures as PDF and PNG, a LaTeX document, a methods
+        paragraph
+    overwrite: make the report and its figures anew, even if nothing changed
+    """
+
+def draw(
+    name: str,
+    **data: Any,
+) -> NotebookFigure:
+    """A figure of the report by its name; `data` are the arguments of its drawing
+    function.
+
+    `list(fs.FIGURES)` are the names; `help(fs.FIGURES["confusion_matrix"].draw)`
+        says
+    what `data` holds.
+
+        fs.draw("confusion_matrix", counts=counts, classes=["dog", "rain"])
+    """
+
+def curves(
+    trained: RunFolder,
+) -> NotebookFigure:
+    """Learning curves of a run: accuracy and loss by epoch, the mean over the finished
+    folds.
+    """
+
+def confusion(
+    trained: RunFolder,
+) -> NotebookFigure:
+    """Confusion matrix of a run's test predictions.
+
+    It counts the clips of all finished folds.
+
+        fs.confusion(run).savefig("confusion.png")
+    """
+
+def sample_predictions(
+    trained: RunFolder,
+    stored: Cache,
+    seed: int = 0,
+) -> NotebookFigure:
+    """Clips that the run predicted right, wrong and with little confidence, with the
+    feature map of the first channel. `stored` is the cache that it was trained
+        from,
+    `seed` draws the clips.
+
+        fs.sample_predictions(run, fs.cache("synth"))
+    """

@@ -1,0 +1,72 @@
+"""The console command: `featurestack COMMAND NAME=value …`."""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from featurestack import __version__
+from featurestack.commandline import commands, spelling
+from featurestack.commandline.errors import nearest
+from featurestack.commandline.options import DatasetOptions, Options, option
+from featurestack.commandline.spelling import (
+    CONSOLE,
+    PYTHON,
+    STAGES,
+    TARGET_OF,
+    TARGETS,
+)
+from featurestack.commandline.terminal import tell
+
+
+class HelpOptions(Options):
+    """Every variable below the first command that takes it, or all meanings of one."""
+
+    variable: str = option(
+        "",
+        "one variable, such as FEATURES, or a command, such as train",
+        positional=True,
+    )
+
+
+def help_(options: HelpOptions) -> None:
+    """Show every variable with its meaning; `help FEATURES` shows one, `help train`
+    those of a command.
+    """
+    print(commands.variables(options.variable.upper()))
+
+
+def overview(options: Options) -> None:
+    """List every command, in the order in which one needs them."""
+    every = {
+        TARGET_OF.get(words, words): each
+        for words, each in commands.every_command().items()
+    }
+    print(commands.listing(spelling.caller, {**every, "help": help_}))
+
+
+def known(options: DatasetOptions) -> None:
+    """Do nothing: parsing has refused every word that is no variable of any command."""
+
+
+def main() -> NoReturn:
+    """`featurestack COMMAND …`: a target of make, or the words after `python -m`."""
+    word, *rest = sys.argv[1:] or ["--help"]
+    called = CONSOLE if Path(sys.argv[0]).name == CONSOLE else f"{PYTHON} {CONSOLE}"
+    if word == "--version":
+        print(CONSOLE, __version__)
+        sys.exit()
+    if word in commands.HELP:
+        commands.main([overview], [], called)
+    if word == "help" and {*rest[:1]} & {*TARGETS, *STAGES}:
+        word, *rest = [*rest, "--help"]
+    if word in ("help", "known"):
+        commands.main([help_, known], [word, *rest], called)
+    stage, *more = TARGETS.get(word, word).split()
+    if word in STAGES and {*rest[:1]} & {
+        *map(commands.word, commands.commands_of(word))
+    }:
+        stage, more = word, []  # `train` is a target, and the stage of `train list`
+    if stage not in STAGES:
+        tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")
+        sys.exit(2)
+    commands.main(commands.commands_of(stage), [*more, *rest], called)
