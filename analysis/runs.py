@@ -86,11 +86,8 @@ class Run:
         )
 
     def option_text(self, key: str) -> str:
-        """An option's value as text; `none`, or `keep` for padding, if it is absent,
-        empty or zero.
-        """
-        value = self.options.get(key, getattr(self.config, key, None))
-        return str(value or ("keep" if key == "padding" else "none"))
+        """An option's value as text; `none` if it is absent, empty or zero."""
+        return str(self.options.get(key, getattr(self.config, key, None)) or "none")
 
     @property
     def channels(self) -> Counter[str]:

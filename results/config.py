@@ -3,9 +3,8 @@ No torch.
 
 A key of run.json is a field of `RunConfig` or of a class within it; the field gives the
 key's type and bounds. A field with a default may be absent in the file, and is not
-written if it has the default; for an option its trait `absent` is that default. The
-reader refuses a missing or unknown key, another type, and a value out of bounds, and
-names the key.
+written if it has the default; every option is there. The reader refuses a missing or
+unknown key, another type, and a value out of bounds, and names the key.
 
 `BundleConfig` is the configuration of a bundle, with keys for new audio;
 `EnsembleConfig` is run.json of an ensemble of finished runs.
@@ -17,11 +16,13 @@ import json
 import re
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import LARGEST, SEED, SURROGATE
+from featurestack.features_cache.all_values import is_time, kept_columns
+from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.results.training_options import (
     Selected,
     Task,
@@ -67,16 +68,56 @@ class SoundClass:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredChannel:
-    """One channel of the feature set as the cache has it."""
+    """One channel of a run: a feature as the cache stores it, and a range of its rows.
+
+    Plans read channels by it, networks take their input's shape from it, and run.json
+    keeps it.
+    """
 
     stored: str  # the feature's name in the cache
     parameters: Mapping[str, Plain]
     dtype: Literal["float16", "float32"]
-    rows: tuple[int, int] = field(
-        metadata={**bounds(0), "check": lambda rows: rows[0] <= rows[1]}
+    # first and last row, counted from 0, both included
+    row_range: tuple[int, int] = field(
+        metadata={**bounds(0), "check": lambda row_range: row_range[0] <= row_range[1]}
     )
     frames: int = field(metadata=bounds(1))
     frame_unit: str
+
+    @property
+    def channel(self) -> Channel:
+        """The channel by which a cache reads its values; its range of rows is always
+        given.
+        """
+        return replace(parse_channel(self.stored), rows=self.row_range)
+
+    @property
+    def name(self) -> str:
+        """The feature's name, without parameters."""
+        return self.channel.name
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        first, last = self.row_range
+        return last - first + 1
+
+    @property
+    def timed(self) -> bool:
+        """Whether its columns are frames of time."""
+        return is_time(self.frame_unit)
+
+    @property
+    def columns(self) -> int:
+        """The number of columns for models that read all values."""
+        return kept_columns(self.rows, self.frames)
+
+    @property
+    def statistics(self) -> int:
+        """The number of values that `over_columns` of train/network_input.py makes of
+        the channel.
+        """
+        return 2 * self.rows if self.timed else self.rows * self.columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,14 +333,8 @@ def _record(content: object, kind: type[T], place: str) -> T:
 
 
 def _if_absent(own: "dataclasses.Field[object]") -> object:
-    """The value of an absent key; MISSING if the key is required, as most options
-    are.
-    """
-    return (
-        own.metadata.get("absent", MISSING)
-        if "meaning" in own.metadata
-        else own.default
-    )
+    """The value of an absent key; MISSING if the key is required, as options are."""
+    return MISSING if "meaning" in own.metadata else own.default
 
 
 def _value(value: object, kind: object, traits: Traits, place: str) -> object:

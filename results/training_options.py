@@ -1,12 +1,11 @@
 """The options of a run that can change its predictions: its hash covers them, and
 run.json keeps them.
 
-The field of an option may have three more traits:
+The field of an option may have two more traits:
 
     in_sweep  whether a sweep takes a list of values; by default it does
-    absent    the value that run.json leaves out
-    needs     the property of an input kind without which a run ignores the option, see
-              train/network_input.py
+    needs     the part of training without which a run ignores the option; an input kind
+              of train/network_input.py says which it uses
 """
 
 import functools
@@ -17,8 +16,9 @@ from featurestack.commandline.options import SEED, Options, option
 Task = Literal["classes", "categories", "tags"]
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
+Needs = Literal["steps", "grid", "padding", "views"]
 
-of_networks = functools.partial(option, needs="in_steps")
+of_networks = functools.partial(option, needs="steps")
 
 
 class TrainingOptions(Options):
@@ -70,15 +70,14 @@ class TrainingOptions(Options):
         "64x216",
         "rows x frames to which every channel is resized; native is the size of the"
         " largest channel",
-        needs="resized",
+        needs="grid",
     )
     padding: Literal["auto", "keep", "drop"] = option(
         "auto",
         "frames of zeros after the end of short clips: drop resizes each clip's own"
         " frames to the grid, keep leaves them in; auto drops them for convolutional"
         " networks and their ensembles if they are more than a fifth of the time",
-        needs="droppable",
-        absent="keep",
+        needs="padding",
     )
     norm: Literal["feature", "row", "clip", "none"] = of_networks(
         "row",

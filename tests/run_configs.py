@@ -37,7 +37,7 @@ KNOWN = {
     "extraction": ExtractionCost(megabytes=110.0, seconds=20.0),
     "protocol": "last epoch",
     "hash": "0" * 12,
-    "hash_version": 2,
+    "hash_version": 3,
     "family": "0" * 12,
     "options": TrainingOptions(),
     "cache": {},
@@ -55,7 +55,7 @@ def channel(stored):
         stored=stored,
         parameters={},
         dtype="float16",
-        rows=(0, 0),
+        row_range=(0, 0),
         frames=1,
         frame_unit="s",
     )

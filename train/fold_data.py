@@ -91,20 +91,19 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
     moments = [np.zeros((len(clip_ids), 2, channel.rows)) for channel in spec.channels]
     unusable: dict[str, str] = {}
     for chunk in progress(chunked(positions), label="reading features", unit="batches"):
-        for channel, stored, of_clips in zip(plan.channels, spec.channels, moments):
+        for channel, of_clips in zip(spec.channels, moments):
             try:
-                values = cache.read(channel, chunk)
+                values = cache.read(channel.channel, chunk)
             except UnreadableClips as refusal:
                 unusable |= {
                     clip: f"{channel.stored}: {why}"
                     for clip, why in refusal.reasons.items()
                 }
                 chunk = chunk[[clip not in refusal.reasons for clip in clip_ids[chunk]]]
-                values = cache.read(channel, chunk)
+                values = cache.read(channel.channel, chunk)
             values = values.astype(np.float32)  # float16 would overflow in the squares
-            of_clips[chunk] = by_length(
-                values, spec.own_frames(stored, cache.filled[chunk]), row_moments
-            )
+            own_frames = spec.own_frames(channel, cache.filled[chunk])
+            of_clips[chunk] = by_length(values, own_frames, row_moments)
     return ClipMoments(moments, unusable)
 
 
@@ -129,14 +128,15 @@ def describe_channels(
     axes = []
     parts = []
     spec = plan.input
-    for channel, stored, own in zip(
-        plan.channels, spec.channels, statistics, strict=True
-    ):
-        feature = plan.cache[channel]
-        rows = stored.rows
-        axis = ROW_AXES.get(feature.row_unit, "none") if rows >= FEWEST_ROWS else "none"
-        axes.append("wave" if channel.name == "waveform" else axis)
-        loudness = torch.zeros(3, rows)
+    for channel, own in zip(spec.channels, statistics, strict=True):
+        feature = plan.cache[channel.stored]
+        if spec.kind.augmented_as == "wave":
+            axes.append("wave")
+        elif channel.rows >= FEWEST_ROWS:
+            axes.append(ROW_AXES.get(feature.row_unit, "none"))
+        else:
+            axes.append("none")
+        loudness = torch.zeros(3, channel.rows)
         if own.norm != "clip":
             decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
             centre = torch.from_numpy(own.centre)
@@ -144,7 +144,8 @@ def describe_channels(
             loudness[0] = decibel / scale
             loudness[1] = exponent
             loudness[2] = -centre / scale
-            if feature.units == CEPSTRUM and not (channel.rows and channel.rows[0]):
+            first_row, _ = channel.row_range
+            if feature.units == CEPSTRUM and first_row == 0:
                 bands = feature.parameters.get("n_mels") or feature.parameters.get(
                     "n_bands", 0
                 )
@@ -211,17 +212,14 @@ class StoredClips:
     ) -> None:
         """`chunks` are `positions` in parts."""
         self.index = pd.Index(positions)
-        dtypes = (plan.cache[channel].dtype for channel in plan.channels)
-        shapes = (
-            (len(positions), stored.rows, stored.frames)
-            for stored in plan.input.channels
-        )
-        self.values: list[Numbers] = list(map(np.empty, shapes, dtypes))
+        self.values: list[Numbers] = [
+            np.empty((len(positions), channel.rows, channel.frames), channel.dtype)
+            for channel in plan.channels
+        ]
         for chunk in chunks:
-            for values, part in zip(
-                self.values, plan.cache.batch(plan.channels, chunk)
-            ):
-                values[self.index.get_indexer(chunk)] = part
+            places = self.index.get_indexer(chunk)
+            for values, part in zip(self.values, plan.values(chunk), strict=True):
+                values[places] = part
 
     def read(self, positions: Positions) -> list[Numbers]:
         places = self.index.get_indexer(positions)
@@ -266,11 +264,7 @@ class Streamed:
         """
         plan = self.plan
         stored = self.stored
-        values = (
-            stored.read(positions)
-            if stored
-            else plan.cache.batch(plan.channels, positions)
-        )
+        values = stored.read(positions) if stored else plan.values(positions)
         x = plan.input.prepare(values, self.statistics, plan.cache.filled[positions])
         return x.pin_memory() if self.device == "cuda" else x
 
@@ -286,10 +280,9 @@ def holds_stored(plan: Plan) -> bool:
 
 def stored_bytes(plan: Plan) -> int:
     """Bytes of a clip in the cache, all channels together."""
-    shapes = (channel.rows * channel.frames for channel in plan.input.channels)
     return sum(
-        np.dtype(plan.cache[name].dtype).itemsize * size
-        for name, size in zip(plan.channels, shapes)
+        np.dtype(channel.dtype).itemsize * channel.rows * channel.frames
+        for channel in plan.channels
     )
 
 

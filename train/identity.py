@@ -15,15 +15,15 @@ from typing import Any
 import pandas as pd
 
 from featurestack.commandline.options import words
-from featurestack.features_cache import Cache, Channel, dataset_name
+from featurestack.features_cache import Cache, dataset_name
 from featurestack.features_cache.feature_file import fingerprints
-from featurestack.results.config import digest, label
+from featurestack.results.config import StoredChannel, digest, label
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.network_input import InputSpec
 from featurestack.train.options import IDENTITY, RunOptions
 
-HASH_VERSION = 2  # raised if the same hash would stand for something else
+HASH_VERSION = 3  # raised if the same hash would stand for something else
 PLACED = ("features", "model")  # options that begin the folder's name
 
 # Options whose value stands in the folder's name alone or after a letter; others stand
@@ -82,7 +82,7 @@ class Identity:
 def hashed_content(
     exact: dict[str, Any],
     cache: Cache,
-    channels: Sequence[Channel],
+    channels: Sequence[StoredChannel],
     table: pd.DataFrame,
     all_values: bool,
 ) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def hashed_content(
         content = Path(exact["weights"]).read_bytes()
         exact = {**exact, "weights": hashlib.sha256(content).hexdigest()}
     keys = cache.keys[table.index]
-    features = {channel.stored: cache[channel].key for channel in channels}
+    features = {channel.stored: cache[channel.stored].key for channel in channels}
     labels = table[["clip_id", "label", "category", "fold", "group", "copy_of"]]
     return {
         "version": HASH_VERSION,
@@ -110,16 +110,8 @@ def hashed_content(
 
 
 def predictive_options(options: RunOptions) -> dict[str, Any]:
-    """The options that can change predictions.
-
-    PADDING=auto is left out; `exact_options` adds PADDING=drop if padding is dropped.
-    """
-    values = {name: getattr(options, name) for name in IDENTITY}
-    return {
-        name: value
-        for name, value in values.items()
-        if (name, value) != ("padding", "auto")
-    }
+    """The options that can change predictions."""
+    return {name: getattr(options, name) for name in IDENTITY}
 
 
 def exact_options(
@@ -130,14 +122,14 @@ def exact_options(
 
     DEVICE, PRECISION, THREADS and COMPILE stay `auto`.
     """
-    exact = predictive_options(options) | {
-        "model": model.resolved,
-        "augment": str(augmenter) or "none",
-    }
+    exact = predictive_options(options)
+    exact["model"] = model.resolved
+    exact["augment"] = str(augmenter) or "none"
+    exact["padding"] = "drop" if spec.drop_padding else "keep"
     if model.kind.in_steps:
-        exact |= {"lr": options.resolved_lr, "decay": options.resolved_decay}
-    exact.pop("padding", None)
-    return exact | ({"padding": "drop"} if spec.drop_padding else {})
+        exact["lr"] = options.resolved_lr
+        exact["decay"] = options.resolved_decay
+    return exact
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:

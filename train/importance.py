@@ -74,8 +74,9 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
             features="+".join(str(channel) for group in groups for channel in group),
         )
     )
-    channels = iter(plan.channels)  # with the cache's names: mel@n_mels=128 is mel
-    names = ["+".join(str(next(channels)) for _ in group) for group in groups]
+    # with the cache's names: mel@n_mels=128 is mel
+    channels = iter(plan.channel_names)
+    names = ["+".join(next(channels) for _ in group) for group in groups]
     if len(names) < 2 or len(set(names)) < len(names):
         raise RequestError(
             f"FEATURES={options.features}: expected two or more different features"

@@ -19,15 +19,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.registry import Registry
-from featurestack.features_cache.all_values import column_means, is_time, kept_columns
-from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.features_cache.all_values import column_means
+from featurestack.features_cache.names import Channel
 from featurestack.results.config import RunConfig, StoredChannel
+from featurestack.results.training_options import Needs
 from featurestack.train.options import ListOptions, RunOptions, parse_grid
 
 if TYPE_CHECKING:
@@ -46,107 +47,89 @@ Numbers = NDArray[np.floating]  # any precision
 Untimed = tuple[tuple[int, int, int], ...]
 
 
-class InputChannel(NamedTuple):
-    """One stored channel, its range of rows applied."""
-
-    name: str  # feature's name, without parameters
-    rows: int
-    frames: int
-    timed: bool  # whether its columns are frames of time
-
-    @classmethod
-    def of(cls, described: StoredChannel) -> InputChannel:
-        """The channel of a description in run.json."""
-        first, last = described.rows
-        timed = is_time(described.frame_unit)
-        return cls(
-            parse_channel(described.stored).name,
-            last - first + 1,
-            described.frames,
-            timed,
-        )
-
-    @property
-    def columns(self) -> int:
-        """The number of columns for models that read all values."""
-        return kept_columns(self.rows, self.frames)
-
-    @property
-    def statistics(self) -> int:
-        """The number of values that `over_columns` makes of the channel."""
-        return 2 * self.rows if self.timed else self.rows * self.columns
-
-
-# the example of `train list`
-MEL = InputChannel("mel", rows=128, frames=431, timed=True)
-
-
-def describe(cache: Cache, channel: Channel) -> StoredChannel:
-    """A channel of a cache as run.json keeps it."""
+def describe_channel(cache: Cache, channel: Channel) -> StoredChannel:
+    """A channel of a cache, with the feature's properties."""
     feature = cache[channel]
-    named = ("stored", "parameters", "dtype", "frames", "frame_unit")
-    values = {name: getattr(feature, name) for name in named}
-    return StoredChannel(**values, rows=channel.rows or (0, feature.rows - 1))
+    return StoredChannel(
+        stored=feature.stored,
+        parameters=feature.parameters,
+        dtype=cast(Literal["float16", "float32"], feature.dtype),
+        row_range=channel.rows or (0, feature.rows - 1),
+        frames=feature.frames,
+        frame_unit=feature.frame_unit,
+    )
 
 
-def stored_channels(
-    cache: Cache, channels: Sequence[Channel]
-) -> tuple[InputChannel, ...]:
-    """These channels as the cache stores them, their ranges of rows applied."""
-    return tuple(InputChannel.of(describe(cache, channel)) for channel in channels)
+def example_channel(name: str, rows: int, frames: int) -> StoredChannel:
+    """A channel of this shape, for the counts of `train list`."""
+    return StoredChannel(
+        stored=name,
+        parameters={},
+        dtype="float16",
+        row_range=(0, rows - 1),
+        frames=frames,
+        frame_unit="s",
+    )
+
+
+MEL = example_channel("mel", rows=128, frames=431)
 
 
 # ---- kinds of input
 # -------------------------------------------------------------------------------------
 
-Prepare = Callable[["Tensor", InputChannel, Shape], "Tensor"]  # (values, channel, grid)
+Prepare = Callable[
+    ["Tensor", StoredChannel, Shape], "Tensor"
+]  # (values, channel, grid)
 
 
 @dataclass(frozen=True)
 class InputKind:
     """The form in which models of one kind read channels; `input_kind` describes the
     fields.
-
-    Some options apply only if `in_steps`, `resized`, `droppable` or `views` is true;
-    other runs ignore them.
     """
 
     name: str
     prepare: Prepare
     takes: str = "every feature"
-    accepts: Callable[[InputChannel], bool] = lambda channel: True
-    width: Callable[[InputChannel], int] = lambda channel: 1
+    accepts: Callable[[StoredChannel], bool] = lambda channel: True
+    width: Callable[[StoredChannel], int] = lambda channel: 1
     grid: str = ""
+    uses: frozenset[Needs] = frozenset()
     standardised: bool = True
-    in_steps: bool = True
     summarised: bool = False
-    droppable: bool = True
-    views: bool = True
     reads_padding: bool = False
     augment: str = "none"
     augmented_as: str = ""
-    example: Callable[[ListOptions], tuple[InputChannel, ...]] = lambda options: (MEL,)
+    example: Callable[[ListOptions], tuple[StoredChannel, ...]] = lambda options: (MEL,)
     unit: str = ""
+
+    @property
+    def in_steps(self) -> bool:
+        """Whether its models are trained step by step; others have an exact
+        solution.
+        """
+        return "steps" in self.uses
 
     @property
     def resized(self) -> bool:
         """Whether channels are resized to GRID."""
-        return not self.grid
+        return "grid" in self.uses
 
-    def chosen_grid(self, channels: Sequence[InputChannel], option: str) -> Shape:
+    def chosen_grid(self, channels: Sequence[StoredChannel], option: str) -> Shape:
         """The kind's own grid, else that of the option GRID."""
-        text = self.grid or option
+        text = option if self.resized else self.grid
         if text != "native":
             return parse_grid(text)
-        return max(channel.rows for channel in channels), max(
-            channel.frames for channel in channels
-        )
+        rows = max(channel.rows for channel in channels)
+        frames = max(channel.frames for channel in channels)
+        return rows, frames
 
 
 KINDS: Registry[InputKind] = Registry("input kind")
 
 
-def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
+def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     """Decorator: enter a kind under its function's name.
 
     The function takes one channel's values (B, rows, frames) in float32, the channel,
@@ -154,19 +137,18 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     drops it. The export traces the function, which therefore uses only torch operations
     that ONNX has.
 
+    uses            the parts of training without which options would be ignored: steps,
+                    grid (channels are resized to GRID), padding (it can be left out),
+                    views (TTA can shift or crop the input)
     takes, accepts  the channels that the kind takes, in words and as a test
     width           the number of the input's planes that a channel gives; 1 by default
-    grid            rows x frames of the input, or `native` for the largest channel's;
-                    by default GRID's
+    grid            rows x frames of an input that does not use GRID; `native` is the
+                    size of the largest channel
     standardised    whether values are standardised first and rounded to float16 last;
                     if not, the input is
                     float32
-    in_steps        whether its models are trained step by step; others have an exact
-                    solution
     summarised      whether a channel of several columns enters by the numbers of
                     `over_columns`
-    droppable       whether padding can be left out
-    views           whether TTA can shift or crop its input
     reads_padding   whether its models read from padding how long a clip is;
                     PADDING=auto then keeps padding
     augment         the meaning of AUGMENT=auto
@@ -176,11 +158,14 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
                     numbers there
     """
     return KINDS.register(
-        entry=lambda prepare: InputKind(prepare.__name__, prepare, **traits)
+        entry=lambda prepare: InputKind(
+            prepare.__name__, prepare, uses=frozenset(uses), **traits
+        )
     )
 
 
 @input_kind(
+    *("steps", "grid", "padding", "views"),
     takes="feature maps, no waveform and no vector (one frame)",
     # a vector would be stripes
     accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
@@ -188,56 +173,55 @@ def input_kind(**traits: Any) -> Callable[[Prepare], Prepare]:
     augmented_as="image",
     example=lambda options: (MEL,) * options.channels,
 )
-def image(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """One plane for each channel, resized to the grid."""
     return resize(values, grid)[:, None]
 
 
 @input_kind(
+    *("steps", "views"),  # not padding: resizing would change the pitch
     takes="waveform alone",
     accepts=lambda channel: channel.name == "waveform",
     grid="native",
-    droppable=False,  # resizing would change the pitch
     augment="shift,gain,polarity,mixup=0.4",
     augmented_as="wave",
-    example=lambda options: (InputChannel("waveform", 1, options.samples, timed=True),),
+    example=lambda options: (example_channel("waveform", 1, options.samples),),
     unit=" samples",
 )
-def wave(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The samples as they are."""
     return values[:, None]
 
 
 @input_kind(
+    *("steps", "padding"),
     width=lambda channel: channel.rows if channel.frames == 1 else channel.statistics,
     grid="1x1",
     summarised=True,
-    views=False,
     reads_padding=True,
     augmented_as="vector",
-    example=lambda options: (InputChannel("embedding", 512, 1, timed=True),),
+    example=lambda options: (example_channel("embedding", 512, 1),),
 )
-def vector(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The numbers of a vector; for other features the numbers of `over_columns`."""
     return (values if channel.frames == 1 else over_columns(values, channel))[..., None]
 
 
 @input_kind(
+    "padding",
     width=lambda channel: channel.statistics,
     grid="1x1",
     summarised=True,
     standardised=False,  # the network standardises the statistics
-    in_steps=False,
-    views=False,
     reads_padding=True,
     unit=" row statistics",
 )
-def linear(values: Tensor, channel: InputChannel, grid: Shape) -> Tensor:
+def linear(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The numbers of `over_columns`."""
     return over_columns(values, channel)[..., None]
 
 
-def over_columns(values: Tensor, channel: InputChannel) -> Tensor:
+def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
     """(B, rows, frames) float32 to (B, statistics, 1): mean and deviation of each row
     over time.
 
@@ -341,7 +325,7 @@ class InputSpec:
     """The input of one run's networks."""
 
     kind: InputKind
-    channels: tuple[InputChannel, ...]
+    channels: tuple[StoredChannel, ...]
     grid: Shape
     drop_padding: bool
 
@@ -349,7 +333,7 @@ class InputSpec:
     def choose(
         cls,
         kind: InputKind,
-        channels: tuple[InputChannel, ...],
+        channels: tuple[StoredChannel, ...],
         options: RunOptions,
         filled: Floats,
         reads_padding: bool,
@@ -363,7 +347,7 @@ class InputSpec:
         short = filled.min() < 1 and any(channel.frames > 1 for channel in channels)
         # padding is not dropped with altered copies: their sound may lie elsewhere in
         # it
-        droppable = short and kind.droppable and not options.copies
+        droppable = short and "padding" in kind.uses and not options.copies
         much = not reads_padding and 1 - filled.mean() > MUCH_PADDING
         wanted = options.padding == "drop" or (options.padding == "auto" and much)
         grid = kind.chosen_grid(channels, options.grid)
@@ -380,9 +364,11 @@ class InputSpec:
     @classmethod
     def restore(cls, kind: InputKind, config: RunConfig) -> InputSpec:
         """The input of a trained run, from its run.json."""
-        channels = tuple(map(InputChannel.of, config.channels))
         return cls(
-            kind, channels, parse_grid(config.grid), config.options.padding == "drop"
+            kind,
+            config.channels,
+            parse_grid(config.grid),
+            drop_padding=config.options.padding == "drop",
         )
 
     @property
@@ -412,7 +398,7 @@ class InputSpec:
             if not (channel.timed or self.kind.summarised)
         )
 
-    def own_frames(self, channel: InputChannel, filled: Floats) -> NDArray[np.intp]:
+    def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
         """(B,) number of frames that are read: all, or if padding is dropped those that
         a clip fills.
 
@@ -435,7 +421,7 @@ class InputSpec:
         """
         import torch
 
-        def compute(channel: InputChannel, how: Statistics, own: Numbers) -> Numbers:
+        def compute(channel: StoredChannel, how: Statistics, own: Numbers) -> Numbers:
             return self.prepare_channel(
                 channel, how, torch.from_numpy(own.astype(np.float32))
             ).numpy()
@@ -449,7 +435,7 @@ class InputSpec:
         return torch.from_numpy(np.concatenate(parts, axis=1))
 
     def prepare_channel(
-        self, channel: InputChannel, statistics: Statistics, values: Tensor
+        self, channel: StoredChannel, statistics: Statistics, values: Tensor
     ) -> Tensor:
         """One channel's (B, rows, frames) float32, without dropped padding, as (B,
         width, H, W).

@@ -31,12 +31,13 @@ from featurestack.features_cache.table import (
     originals,
     refuse_class_names,
 )
+from featurestack.results.config import StoredChannel
 from featurestack.results.training_options import TrainingOptions
 from featurestack.train import extras
 from featurestack.train.augment import Augmenter, parse_augment, trained_shape
 from featurestack.train.identity import Identity, exact_options, hashed_content
 from featurestack.train.models.architecture import Architecture, resolve
-from featurestack.train.network_input import InputSpec, stored_channels
+from featurestack.train.network_input import InputSpec, describe_channel
 from featurestack.train.options import FIELDS, SWEPT, RunOptions
 
 Positions = NDArray[np.intp]  # rows of the clip table
@@ -72,9 +73,19 @@ class Plan:
     def dataset(self) -> str:
         return self.path.parent.name
 
-    @cached_property
-    def channels(self) -> tuple[Channel, ...]:
-        return tuple(parse_set(self.options.features))
+    @property
+    def channels(self) -> tuple[StoredChannel, ...]:
+        return self.input.channels
+
+    @property
+    def channel_names(self) -> list[str]:
+        """The channels' names in the feature set, such as mel and mfcc:1-19."""
+        return self.options.features.split("+")
+
+    def values(self, positions: Positions) -> list[NDArray[np.floating]]:
+        """The stored values (B, rows, frames) of each channel for these clips."""
+        channels = [channel.channel for channel in self.channels]
+        return self.cache.batch(channels, positions)
 
     @cached_property
     def classes(self) -> list[dict[str, str]]:
@@ -138,12 +149,8 @@ class Plan:
     @property
     def resolved_options(self) -> TrainingOptions:
         """The options as run.json has them; WEIGHTS stays as given."""
-        exact = (
-            {"padding": "keep"}
-            | self.identity.content["options"]
-            | {"weights": self.options.weights}
-        )
-        return TrainingOptions(**exact)
+        exact = self.identity.content["options"]
+        return TrainingOptions(**exact | {"weights": self.options.weights})
 
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
         """(n, K): whether each of these clips has each class."""
@@ -190,18 +197,18 @@ def make_plan(asked: RunOptions) -> Plan:
     """
     check_options(asked)
     cache = open_cache(asked)
-    channels = find_channels(cache, asked)
-    model = choose_model(asked.model, cache, channels, asked.weights)
-    options, changed = resolve_options(asked, channels, model)
+    features = find_features(cache, asked)
+    channels = tuple(describe_channel(cache, feature) for feature in features)
+    model = choose_model(asked.model, channels, asked.weights)
+    options, changed = resolve_options(asked, features, model)
     if options.tracker:
         extras.load("trackers").check_trackers(options.tracker)
-    table = find_clips(cache, channels, options)
+    table = find_clips(cache, features, options)
     if options.task == "classes" and has_tags(table):
         options = replace(options, task="tags")
     check_classes(table, options)
     filled = cache.filled[table.index]
-    stored = stored_channels(cache, channels)
-    spec = InputSpec.choose(model.kind, stored, options, filled, model.reads_padding)
+    spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
     text = model.augment if options.augment == "auto" else options.augment
     augmenter = parse_augment(text, model.kind.augmented_as)
     exact = exact_options(options, model, spec, augmenter)
@@ -257,9 +264,9 @@ def check_options(options: RunOptions) -> None:
         )
 
 
-def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
-    """The channels of the feature set; RequestError if the cache lacks one, or rows of
-    it.
+def find_features(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
+    """The feature set by the cache's names; RequestError if the cache lacks one, or
+    rows of it.
     """
     channels = parse_set(options.features)
     cache.refuse_missing(channels)
@@ -273,19 +280,19 @@ def find_channels(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
 
 
 def choose_model(
-    name: str, cache: Cache, channels: Sequence[Channel], weights: str = ""
+    name: str, channels: Sequence[StoredChannel], weights: str = ""
 ) -> Architecture:
     """The named model; RequestError if it cannot take the channels.
 
     The default becomes mlp if all channels are vectors, or else ResNet-18 if WEIGHTS
     are given.
     """
-    stored = stored_channels(cache, channels)
     if name == RunOptions.model:
-        vectors = all(channel.frames == 1 for channel in stored)
+        vectors = all(channel.frames == 1 for channel in channels)
         name = FOR_VECTORS if vectors else FROM_WEIGHTS if weights else name
     model = resolve(name)
-    if wrong := {channel.name for channel in stored if not model.kind.accepts(channel)}:
+    wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
+    if wrong:
         raise RequestError(
             f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))};"
             " linear takes all, and python -m train list shows what each model takes"
@@ -294,18 +301,17 @@ def choose_model(
 
 
 def resolve_options(
-    asked: RunOptions, channels: Sequence[Channel], model: Architecture
+    asked: RunOptions, features: Sequence[Channel], model: Architecture
 ) -> tuple[RunOptions, tuple[str, ...]]:
     """The options with resolved names and ignored options at their defaults, and
     messages about changes.
     """
-    ignored: dict[str, Any] = {
-        name: field.default
-        for name, field in FIELDS.items()
-        if (needed := field.metadata.get("needs"))
-        and not getattr(model.kind, needed)
-        and getattr(asked, name) != field.default
-    }
+    ignored: dict[str, Any] = {}
+    for name, field in FIELDS.items():
+        needed = field.metadata.get("needs")
+        unused = needed is not None and needed not in model.kind.uses
+        if unused and getattr(asked, name) != field.default:
+            ignored[name] = field.default
     messages = []
     if asked.model == RunOptions.model != model.name:
         messages.append(
@@ -314,12 +320,11 @@ def resolve_options(
         )
     if ignored:
         messages.append(f"{model.name} ignores {', '.join(sorted(ignored)).upper()}")
-    features = "+".join(map(str, channels))
     # predictions do not depend on the number of GPUs, or on which they are
     device = asked.device.split()[0].partition(":")[0]
     named = replace(
         asked,
-        features=features,
+        features="+".join(map(str, features)),
         model=model.name,
         device=device,
         augment=asked.augment or "none",
@@ -328,7 +333,7 @@ def resolve_options(
 
 
 def find_clips(
-    cache: Cache, channels: Sequence[Channel], options: RunOptions
+    cache: Cache, features: Sequence[Channel], options: RunOptions
 ) -> pd.DataFrame:
     """The clips that are done in every channel, with up to COPIES altered copies of
     each.
@@ -336,8 +341,8 @@ def find_clips(
     RequestError if there is no clip or only one fold, or if FOLDS or COPIES ask for
     more than there is.
     """
-    usable = cache.readable(channels)
-    stored = " ".join(channel.stored for channel in channels)
+    usable = cache.readable(features)
+    stored = " ".join(feature.stored for feature in features)
     if not usable.any():
         raise RequestError(
             f"no clip has {options.features} in {cache.folder}: {cache.remedy(stored)}"
@@ -447,7 +452,7 @@ def remarks(
             " trained on"
         )
     wanted = cache.clips if plan.options.copies else originals(cache.clips)
-    if absent := int((~cache.readable(plan.channels)[wanted.index]).sum()):
+    if absent := int((~cache.readable(plan.channel_names)[wanted.index]).sum()):
         lines.append(
             f"{counted(absent, 'clip')} left out: the cache lacks"
             f" {plan.options.features} for them"

@@ -175,7 +175,7 @@ class AudioModel(TrainedModel):
             # limit for audio far beyond full scale
             largest = np.finfo(channel.dtype).max
             values = np.clip(variant.compute(clip), -largest, largest)
-            first, last = channel.rows
+            first, last = channel.row_range
             stored.append(
                 to_stored(values, values.shape, channel.dtype)[first : last + 1]
             )

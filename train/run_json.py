@@ -21,7 +21,6 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.train.identity import HASH_VERSION, protocol, training_command
-from featurestack.train.network_input import describe
 from featurestack.train.plan import Plan
 from featurestack.train.summary import calibration
 
@@ -73,8 +72,8 @@ def first_config(plan: Plan, device: str) -> RunConfig:
             if many_padded
             else None
         ),
-        channels=tuple(describe(plan.cache, channel) for channel in plan.channels),
-        extraction=ExtractionCost(**plan.cache.extraction_cost(plan.channels)),
+        channels=plan.channels,
+        extraction=ExtractionCost(**plan.cache.extraction_cost(plan.channel_names)),
         protocol=protocol(
             options, in_steps=model.kind.in_steps, published_test=published_test
         ),

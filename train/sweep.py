@@ -35,8 +35,9 @@ from featurestack.results.tags import (
 from featurestack.train import run
 from featurestack.train.identity import training_command
 from featurestack.train.models.architecture import resolve
+from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, SweepOptions
-from featurestack.train.plan import choose_model, find_channels
+from featurestack.train.plan import choose_model, find_features
 
 MANY = 100  # more runs need YES=1
 
@@ -88,16 +89,17 @@ def feature_sets(options: RunOptions, cache: Cache, most: int) -> list[str]:
     """The named sets and the unions of up to `most` of them that the model can take."""
     resolve(options.model)  # an unknown model ends the sweep before its first run
     named = parse_list(options.features, cache.features)
-    for channels in named:  # a feature that the cache lacks ends the sweep too
-        find_channels(cache, replace(options, features="+".join(map(str, channels))))
+    for features in named:  # a feature that the cache lacks ends the sweep too
+        find_features(cache, replace(options, features="+".join(map(str, features))))
     fitting: dict[str, None] = {}
     for sets in (
         sets for size in range(most) for sets in itertools.combinations(named, size + 1)
     ):
-        channels = tuple(itertools.chain(*sets))
-        text = "+".join(map(str, channels))
+        features = tuple(itertools.chain(*sets))
+        text = "+".join(map(str, features))
+        channels = [describe_channel(cache, feature) for feature in features]
         try:
-            choose_model(options.model, cache, channels)
+            choose_model(options.model, channels)
             fitting[text] = None
         except RequestError as reason:
             tell_once(f"skipped: {text} with {options.model}: {reason}")

@@ -531,9 +531,7 @@ def write_results(trainer: Trainer, folder: Path) -> None:
             arrays["clip_id"] = (
                 plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
             )
-            arrays["channel"] = np.array(
-                [str(channel) for channel in plan.channels], str
-            )
+            arrays["channel"] = np.array(plan.channel_names, str)
             content = io.BytesIO()
             np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
             replace_file(folder / "augmented.npz", content.getvalue())

@@ -26,7 +26,7 @@ from tests.run_configs import channel, run_config
         ("folds", [1, 1]),
         ("classes", [{"name": "a", "category": ""}] * 2),
         ("calibration", {"last": {"temperature": 0, "clips": 1}}),
-        ("channels", [to_json(replace(channel("mel"), rows=(5, 3)))]),
+        ("channels", [to_json(replace(channel("mel"), row_range=(5, 3)))]),
         ("duration", 1e9),
     ],
 )

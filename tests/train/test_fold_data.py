@@ -2,6 +2,7 @@
 cache.
 """
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,8 +25,8 @@ from featurestack.train.fold_data import (
     load_fold,
     measure_clips,
 )
-from featurestack.train.network_input import KINDS, InputSpec, stored_channels
-from featurestack.train.plan import make_plan
+from featurestack.train.network_input import KINDS, InputSpec, describe_channel
+from featurestack.train.plan import Plan, make_plan
 from tests.train.little import FRAMES, change
 from tests.train.sounds import RATE, sound
 
@@ -37,13 +38,17 @@ def cache(cache_folder):
     return Cache(cache_folder)
 
 
-def planned(cache, features="mel+chroma", grid=(10, 30), drop_padding=False):
+def planned(
+    cache, features="mel+chroma", grid=(10, 30), drop_padding=False, kind="image"
+):
     """The part of a plan that reading needs."""
-    channels = parse_set(features)
-    spec = InputSpec(
-        KINDS["image"], stored_channels(cache, channels), grid, drop_padding
+    channels = tuple(
+        describe_channel(cache, channel) for channel in parse_set(features)
     )
-    return SimpleNamespace(cache=cache, channels=channels, input=spec)
+    spec = InputSpec(KINDS[kind], channels, grid, drop_padding)
+    plan = SimpleNamespace(cache=cache, channels=channels, input=spec)
+    plan.values = partial(Plan.values, plan)
+    return plan
 
 
 @pytest.mark.parametrize(
@@ -117,11 +122,18 @@ def test_what_does_not_fit_is_streamed(cache):
 
 
 def test_rows_are_told_to_the_augmentations(cache):
-    plan = planned(cache, "mel+chroma+blank+waveform+mel:3-3")
+    plan = planned(cache, "mel+chroma+blank+mel:3-3")
     statistics = measure_clips(plan, np.arange(4)).statistics(np.arange(4), "row")
     described = describe_channels(plan, statistics)
-    assert described.axes == ("frequency", "cyclic", "none", "wave", "none")
+    assert described.axes == ("frequency", "cyclic", "none", "none")
     assert described.timed == plan.input.timed
+
+
+def test_samples_are_told_to_the_augmentations(cache):
+    samples = cache["waveform"].frames
+    plan = planned(cache, "waveform", grid=(1, samples), kind="wave")
+    statistics = measure_clips(plan, np.arange(4)).statistics(np.arange(4), "row")
+    assert describe_channels(plan, statistics).axes == ("wave",)
 
 
 SOFTER = -6.0  # dB

@@ -1,18 +1,20 @@
 """Known answers of the way from stored values to a network's input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from featurestack.train.network_input import (
     KINDS,
-    InputChannel,
     InputSpec,
+    example_channel,
     resize,
     resizing,
 )
 
-MEL = InputChannel("mel", rows=2, frames=431, timed=True)
+MEL = example_channel("mel", rows=2, frames=431)
 
 
 def test_a_clip_has_its_own_frames_and_two_at_least():
@@ -23,18 +25,20 @@ def test_a_clip_has_its_own_frames_and_two_at_least():
         216,
         431,
     ]
-    assert spec.own_frames(MEL._replace(frames=1), np.array([0.1, 1.0])).tolist() == [
+    assert spec.own_frames(replace(MEL, frames=1), np.array([0.1, 1.0])).tolist() == [
         1,
         1,
     ]
-    assert spec.own_frames(MEL._replace(timed=False), np.array([0.1])).tolist() == [431]
+    assert spec.own_frames(replace(MEL, frame_unit="Hz"), np.array([0.1])).tolist() == [
+        431
+    ]
 
 
 def test_mean_and_deviation_survive_half_precision():
     values = np.full((1, 2, 100_000), -80, np.float16)
     values[0, 1, ::2] = -79
     spec = InputSpec(
-        KINDS["linear"], (MEL._replace(frames=100_000),), (1, 1), drop_padding=False
+        KINDS["linear"], (replace(MEL, frames=100_000),), (1, 1), drop_padding=False
     )
     x = spec.prepare([values], [None], np.ones(1))
     assert x.shape == (1, *spec.shape) and x.dtype == torch.float32
@@ -45,7 +49,7 @@ def test_mean_and_deviation_survive_half_precision():
     ("kind", "widths"), [("image", [1, 1]), ("vector", [4, 3]), ("linear", [4, 6])]
 )
 def test_the_width_of_each_channel_is_what_its_kind_prepares(kind, widths):
-    channels = (MEL, InputChannel("embedding", rows=3, frames=1, timed=True))
+    channels = (MEL, example_channel("embedding", rows=3, frames=1))
     spec = InputSpec(KINDS[kind], channels, (1, 1), drop_padding=False)
     assert spec.widths == widths
     values = [torch.ones(5, channel.rows, channel.frames) for channel in channels]
