@@ -12,7 +12,8 @@ import importlib.metadata
 import itertools
 import shutil
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from featurestack.commandline.terminal import (
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.feature_file import (
+    FeatureFile,
     FeatureSpec,
     clip_keys,
     fingerprints,
@@ -62,6 +64,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
     FEATURES,
+    Clip,
     Impossible,
     Variant,
     resolve_feature,
@@ -436,7 +439,7 @@ def measure(asked: Request) -> ExtractionResult:
 
 def run(options: FeaturesCommand) -> int:
     """The command `features`: extract the features that the cache lacks; 1 if a clip
-    failed.
+    failed, Failed if every clip did.
 
     options  dataset, features, copies and backend: see FeaturesCommand
 
@@ -456,6 +459,13 @@ def run(options: FeaturesCommand) -> int:
         raise Failed(
             f"{error}; what is done stays done, the same command goes on"
         ) from error
+    files = [asked.folder / f"{spec.stored}.h5" for spec in asked.specs]
+    if result.failures and not any(file.exists() for file in files):
+        _, _, reason = min(result.failures)
+        raise Failed(
+            f"no clip could be done, the first because of: {reason};"
+            f" {asked.folder / FAILURES} has the reasons of all"
+        )
     if options.prepare:
         print("ready: PART=1/n and so on fill the files")
     else:
@@ -469,12 +479,13 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     RequestError if the disk lacks space; without WAIT=1 also if another run works on
     the same clips and features.
 
-    options = FeaturesCommand(dataset="synth", features="mel")
-    result = extract(request(options), options)
+        options = FeaturesCommand(dataset="synth", features="mel")
+        result = extract(request(options), options)
     """
     hashed = asked.part
     if options.prepare:
         asked = replace(asked, part=slice(0, 0))
+    try_own_features(asked)
     asked.folder.mkdir(parents=True, exist_ok=True)
     names = [spec.stored for spec in asked.specs]
     rows = asked.part.start, asked.part.stop
@@ -537,9 +548,56 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
         write_failures(
             asked.folder, asked.clips, remaining.clips, names, sorted(done.failures)
         )
-        if asked.part == slice(0, len(asked.clips)) and not options.skip_checksums:
-            note_verified(asked.folder, names)
+        if asked.part == slice(0, len(asked.clips)):
+            remove_empty(asked, files, done)
+            if not options.skip_checksums:
+                note_verified(asked.folder, names)
         return done
+
+
+def try_own_features(asked: Request) -> None:
+    """Compute each feature of the user's own for the first readable clip.
+
+    RequestError with file and line if one raises: it would fail for every clip.
+    """
+    dataset = asked.dataset
+    own = [
+        variant
+        for variant in asked.variants
+        if not variant.feature.function.__module__.startswith("featurestack.")
+    ]
+    sources = asked.sources[asked.part] if own else []
+    for source in sources:
+        try:
+            samples = source.load(dataset.sample_rate, dataset.samples)
+            break
+        except audio.AudioError:
+            continue  # extraction names this clip
+    else:
+        return
+    clip = Clip(samples, dataset.sample_rate)
+    for variant in own:
+        try:
+            variant.compute(clip)
+        except Exception as error:
+            *_, place = traceback.extract_tb(error.__traceback__)
+            raise RequestError(
+                f"{variant.stored} raised {type(error).__name__}: {error}"
+                f" ({place.filename}, line {place.lineno}), tried on {source.path}"
+            ) from error
+
+
+def remove_empty(
+    asked: Request, files: Sequence[FeatureFile], done: ExtractionResult
+) -> None:
+    """Remove files without a single feature map after failures."""
+    if not done.failures:
+        return
+    empty = [file for file in files if not file.map(state=True).any()]
+    for file in empty:
+        file.path.unlink()
+    if empty:
+        refresh(asked.folder, asked.clips, asked.settings, asked.part)
 
 
 @contextmanager

@@ -55,7 +55,8 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
         with torch.inference_mode():
             network(torch.zeros(1, *shape))
     except RuntimeError as error:
-        raise model.unfit((rows, frames), error) from None
+        model.refuse_size((rows, frames), error)
+        raise
     return (
         sum(weight.numel() for weight in network.parameters()),
         sum(operations),

@@ -408,7 +408,8 @@ def train_run(
         with torch.inference_mode():
             network.eval()(torch.zeros(1, *plan.input_shape))
     except RuntimeError as error:
-        raise plan.model.unfit(plan.input_shape[1:], error) from None
+        plan.model.refuse_size(plan.input_shape[1:], error)
+        raise
     plan.path.mkdir(parents=True, exist_ok=True)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}

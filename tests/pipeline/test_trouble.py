@@ -81,12 +81,10 @@ def test_failed_clips_are_named_as_long_as_they_are_there_and_left_out(sounds, c
     assert not read_failures(folder) and "left out" not in capsys.readouterr().out
     for file in sounds.folder.glob("*.wav"):
         file.write_bytes(b"")
-    extract.run(options(sounds))
-    shown = capsys.readouterr().out
-    assert (
-        shown.endswith("\nusable: 0 clips; 6 left out, see failures.csv\n")
-        and "next: " not in shown
-    )
+    with pytest.raises(Failed, match=r"no clip could be done, the first .*0 bytes"):
+        extract.run(options(sounds))
+    assert not (folder / "zcr.h5").exists()  # no feature without a feature map stays
+    assert "next: " not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -112,6 +110,20 @@ def test_a_feature_that_fails_for_a_clip_is_named_with_it(
     assert f"clip00003: zcr: {reason}" in capsys.readouterr().out
     assert cache(sounds).readable(["rms"]).all()
     assert cache(sounds).readable(["zcr"]).sum() == 7
+
+
+def test_an_own_feature_is_tried_on_one_clip_and_raises_with_file_and_line(
+    sounds, monkeypatch
+):
+    def broken(clip, **parameters):
+        raise RuntimeError("boom")
+
+    monkeypatch.setitem(vars(FEATURES["zcr"]), "function", broken)
+    line = broken.__code__.co_firstlineno + 1
+    place = rf"test_trouble\.py, line {line}\)"
+    with refused(rf"zcr raised RuntimeError: boom .*{place}"):
+        extract.run(options(sounds))
+    assert not list((sounds.folder.parent / "data").rglob("zcr.h5"))
 
 
 def test_a_clip_that_changes_after_it_was_hashed_is_not_stored_under_the_old_hash(

@@ -2,11 +2,15 @@
 is left out.
 """
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results.config import digest
 from featurestack.train import run
+from featurestack.train.models.registry import MODELS
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from tests.refusal import refused
@@ -38,6 +42,19 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     with refused(message):
         execute(options, **changes)
     assert not list(options.runs.glob("*/*"))
+
+
+def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            raise RuntimeError("boom")
+
+    monkeypatch.setitem(vars(MODELS["cnn4"]), "builder", lambda *shape: Broken())
+    with pytest.raises(RuntimeError, match=r"^boom$") as raised:
+        execute(options, model="cnn4")
+    frame = raised.traceback[-1]
+    assert frame.name == "forward"
+    assert Path(frame.path).name == "test_plan.py"
 
 
 def test_the_native_grid_is_the_largest_channels(options):

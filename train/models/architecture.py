@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 POSITIVE = (sys.float_info.min, sys.float_info.max)
+# torch's words for an input that is too small for a layer, or for too little memory
+SIZE_AT_FAULT = re.compile(
+    r"(kernel|input|output) size|too small|size of the input|memory", re.IGNORECASE
+)
 
 
 def all_models() -> Registry[Model]:
@@ -164,20 +169,25 @@ class Architecture:
                 nn.init.zeros_(layer.bias)
         return network
 
-    def unfit(self, shape: tuple[int, int], error: RuntimeError) -> RequestError:
-        """The error for a network that could not be built or run: input, reason,
-        remedy.
+    def refuse_size(self, shape: tuple[int, int], error: RuntimeError) -> None:
+        """RequestError with reason and remedy if the input's size or the memory made
+        the network fail.
+
+        Any other error, such as one of an own model's code, is left to the caller.
         """
-        reason = str(error).splitlines()[0]
-        size = "x".join(map(str, shape))
-        remedy = (
-            "a larger GRID"
-            if self.kind.resized
-            else "longer clips (DURATION, SAMPLE_RATE)"
-        )
+        reason = str(error).partition("\n")[0]
+        if not SIZE_AT_FAULT.search(reason):
+            return
         if "memory" in reason:
             remedy = "a smaller MODEL"
-        return RequestError(f"{self.name} cannot take {size} ({reason}): give {remedy}")
+        elif self.kind.resized:
+            remedy = "a larger GRID"
+        else:
+            remedy = "longer clips (DURATION, SAMPLE_RATE)"
+        size = "x".join(map(str, shape))
+        raise RequestError(
+            f"{self.name} cannot take {size} ({reason}): give {remedy}"
+        ) from error
 
 
 def resolve(text: str) -> Architecture:
