@@ -2,7 +2,9 @@
 CSV.
 """
 
+import contextlib
 import functools
+import io
 import math
 import statistics
 import sys
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
+quiet = False  # whether `silenced` is in force
 # percentage points: lifts an exact half, which floats would round to either side
 HALVES_UP = 1e-9
 LOG_SECONDS = 60  # between two lines of progress in a log
@@ -99,16 +102,30 @@ def progress(
         delay=QUIET_SECONDS,
         leave=False,
         position=0,  # even if an error left another bar open
-        disable=silent,
+        disable=silent or quiet,
         **bar,
     )
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """A call in which nothing is printed: no output, no messages, no progress."""
+    global quiet
+    before = quiet
+    quiet = True
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        quiet = before
 
 
 def tell(text: str) -> None:
     """Print on standard error, commands in the user's spelling; standard output is for
     answers.
     """
-    print(spelled(text), file=sys.stderr, flush=True)
+    if not quiet:
+        print(spelled(text), file=sys.stderr, flush=True)
 
 
 @functools.cache

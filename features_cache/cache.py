@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError, closest
 from featurestack.commandline.options import DataOptions, DatasetOptions, words
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import counted
+from featurestack.commandline.terminal import counted, text_table
 from featurestack.features_cache import index
 from featurestack.features_cache.feature_file import (
     ClipStatus,
@@ -95,6 +95,10 @@ class StoredFeature(FeatureFile):
     checked: NDArray[np.uint64]
     """(N,) the state word under which a clip's CRC was checked, 0 before."""
 
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.values.shape))
+        return f"{self.stored}: {shape} {self.dtype}, {self.units or 'no unit'}"
+
     def done(self) -> NDArray[np.bool_]:
         """(N,) whether the state word of each clip says that it holds what the index
         describes.
@@ -160,6 +164,16 @@ class Cache:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Cache, (self.folder,)
+
+    def __repr__(self) -> str:
+        """The number of clips and a table of the features, for a notebook."""
+        rows = []
+        for name in self.features:
+            stored = self[name]
+            _, height, frames = stored.values.shape
+            rows.append((name, height, frames, stored.units))
+        heading = f"{self.folder}: {counted(len(self.clips), 'clip')}"
+        return f"{heading}\n{text_table(rows, ('feature', 'rows', 'frames', 'units'))}"
 
     @cached_property
     def _index(self) -> tuple[pd.DataFrame, Attributes]:

@@ -40,6 +40,7 @@ def clips(
     sample_rate: int | None = None,
     duration: float | None = None,
     seed: int = 0,
+    quiet: bool = False,
 ) -> pd.DataFrame:
     """The dataset's table, one row a clip: clip_id, path, label, category, fold, group
     and the rest.
@@ -71,6 +72,7 @@ def clips(
     duration: seconds of a clip; by default the cache's, else 5 for ESC-50 and its
         like, else the longest clip's (at most 30)
     seed: [0] seed of drawn folds and altered copies
+    quiet: print nothing; warnings stay
     """
 
 def read(
@@ -170,6 +172,7 @@ def windows(
     several: Literal['tags', 'longest'] = 'tags',
     name: str = '',
     seed: int = 0,
+    quiet: bool = False,
 ) -> str | Path:
     """`make windows`: a dataset of windows from recordings and their annotation
         tables.
@@ -198,6 +201,7 @@ def windows(
         that fills most of the window
     name: name of the dataset; by default that of AUDIO
     seed: [0] seed of the windows without an event that are kept
+    quiet: print nothing; warnings stay
     """
 
 def extract(
@@ -226,6 +230,7 @@ def extract(
     wait: bool = False,
     backend: Literal['processes', 'dask'] = 'processes',
     scheduler: str = '',
+    quiet: bool = False,
 ) -> Cache:
     """`make features`: the named features of every clip, into the cache; what is there
     already stays.
@@ -269,6 +274,7 @@ def extract(
     wait: wait for another run over the same features instead of being refused
     backend: [processes] worker processes of this machine, or a Dask cluster
     scheduler: address of the Dask scheduler, tcp://host:port
+    quiet: print nothing; warnings stay
     """
 
 def cache(
@@ -276,6 +282,7 @@ def cache(
     data: str | Path = 'data',
     *,
     name: str = '',
+    quiet: bool = False,
 ) -> Cache:
     """The feature cache of a dataset.
 
@@ -291,6 +298,7 @@ def cache(
     dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
         folder
     name: another name for the dataset's folders
+    quiet: print nothing; warnings stay
     """
 
 def train(
@@ -336,10 +344,12 @@ def train(
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
+    wait: bool = False,
     tag: str = '',
     note: str = '',
     tracker: str = '',
     tracker_dir: str = '',
+    quiet: bool = False,
 ) -> RunFolder:
     """`make train`: one feature set, by default on all folds.
 
@@ -422,10 +432,13 @@ def train(
     resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
+    wait: wait for another process that trains the same fold instead of being
+        refused
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     tracker: tensorboard, wandb, or both, besides the CSV files
     tracker_dir: folder of the tracker's files; by default inside the run folder
+    quiet: print nothing; warnings stay
     """
 
 def importance(
@@ -441,6 +454,7 @@ def importance(
     epochs: int = 40,
     permutations: int = 20,
     seed: int = 0,
+    quiet: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """`make importance`: the worth of each feature, alone and beside the others, from
     many small fits.
@@ -470,6 +484,7 @@ def importance(
     permutations: [20] pairs of an order and its reverse, for more than eight
         features
     seed: [0] seed of permutations, parts of the recordings and texture's weights
+    quiet: print nothing; warnings stay
     """
 
 def own_run(
@@ -516,10 +531,12 @@ def own_run(
     curve: int = 20,
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
+    wait: bool = False,
     tag: str = '',
     note: str = '',
     tracker: str = '',
     tracker_dir: str = '',
+    quiet: bool = False,
 ) -> OwnRun:
     """The trainer's clips as torch datasets, for a training loop of your own: a
     `featurestack.train.own_loop.OwnRun`.
@@ -606,10 +623,13 @@ def own_run(
     resident: [auto] memory for the features while training; results are the same
     retrain: train a run of other clips or feature values again in its place; the
         old one stays until the new one is finished
+    wait: wait for another process that trains the same fold instead of being
+        refused
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     tracker: tensorboard, wandb, or both, besides the CSV files
     tracker_dir: folder of the tracker's files; by default inside the run folder
+    quiet: print nothing; warnings stay
     """
 
 def run(
@@ -660,6 +680,7 @@ def detections(
     tables: str | Path | None = None,
     column: str = '',
     label: str = '',
+    quiet: bool = False,
 ) -> pd.DataFrame:
     """`make predict` with windows: a row for each detection in the recordings.
 
@@ -703,6 +724,7 @@ def detections(
         table of all recordings
     column: column of labels in the tables; by default one of the usual names
     label: label of events in tables without labels
+    quiet: print nothing; warnings stay
     """
 
 def report(
@@ -720,6 +742,7 @@ def report(
     seed: int = 0,
     paper: bool = False,
     overwrite: bool = False,
+    quiet: bool = False,
 ) -> Built:
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing
         is
@@ -751,6 +774,7 @@ def report(
     paper: write for papers too: figures as PDF and PNG, a LaTeX document, a methods
         paragraph
     overwrite: make the report and its figures anew, even if nothing changed
+    quiet: print nothing; warnings stay
     """
 
 def draw(

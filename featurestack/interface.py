@@ -17,7 +17,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import commands
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import DatasetOptions, Options, written
-from featurestack.commandline.terminal import counted
+from featurestack.commandline.terminal import counted, silenced
 from featurestack.pipeline.options import (
     FeaturesCommand,
     SourceOptions,
@@ -67,7 +67,10 @@ def takes(
             for name, parameter in plain.parameters.items()
             if name != "options"
         ]
-        signature = plain.replace(parameters=[*own, *leading, *others])
+        quiet = Parameter(
+            "quiet", Parameter.KEYWORD_ONLY, default=False, annotation=bool
+        )
+        signature = plain.replace(parameters=[*own, *leading, *others, quiet])
 
         @functools.wraps(function)
         def call(*positional: object, **keywords: object) -> Result:
@@ -76,12 +79,17 @@ def takes(
                 raise RequestError(nearest("keyword", wrong[0], known))
             given = signature.bind(*positional, **keywords).arguments
             texts = {name: written(given.pop(name)) for name in known if name in given}
-            return function(**given, options=kind.build(texts))
+            options = kind.build(texts)
+            if not given.pop("quiet", False):
+                return function(**given, options=options)
+            with silenced():
+                return function(**given, options=options)
 
         call.__signature__ = signature  # type: ignore[attr-defined]
         meanings = [
             f"{name}: {meaning}" for name, meaning in commands.meanings(kind).items()
         ]
+        meanings.append("quiet: print nothing; warnings stay")
         call.__doc__ = "\n".join([f"{inspect.getdoc(function)}{OPTIONS}", *meanings])
         return call
 
@@ -353,6 +361,9 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
     from featurestack.train.bundle import bundle_of_run
     from featurestack.train.predict import AudioModel, predict_files
 
+    for file in files:
+        if not Path(file).is_file():
+            raise RequestError(f"{file}: there is no such file")
     answers = predict_files(
         AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files}
     )

@@ -40,7 +40,8 @@ def test_a_keyword_that_no_option_has_is_named_with_the_nearest():
 
 def test_a_signature_has_every_option_with_its_default_and_the_docstring_its_meaning():
     shown = inspect.signature(fs.train).parameters
-    assert shown.keys() == fields(RunOptions).keys() and shown["epochs"].default == 40
+    assert shown.keys() == {*fields(RunOptions), "quiet"}
+    assert shown["epochs"].default == 40
     assert "epochs: [40] epochs of training" in inspect.getdoc(fs.train)
     assert [*inspect.signature(fs.extract).parameters][:2] == ["features", "dataset"]
 
@@ -143,6 +144,66 @@ def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(home)}
     done = python(tmp_path / "train.py", environment=environment)
     assert done.stdout == "train featurestack.train.options True\n"
+
+
+# What a notebook shows
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """(cache, run) of a small dataset."""
+    folder = tmp_path_factory.mktemp("shown")
+    table = str(write_dataset(folder / "sounds"))
+    places = {"data": str(folder / "data"), "quiet": True}
+    cache = fs.extract("rms zcr", table, jobs=1, **places)
+    run = fs.train(
+        dataset=table,
+        features="rms+zcr",
+        model="linear",
+        runs=str(folder / "runs"),
+        **places,
+    )
+    return cache, run
+
+
+def test_a_feature_of_a_cache_is_shown_in_one_line(trained):
+    cache, _ = trained
+    assert repr(cache["rms"]) == (
+        f"rms: {len(cache.clips)} x 1 x {cache['rms'].frames} float16, amplitude"
+    )
+
+
+def test_a_cache_is_shown_as_a_table_of_its_features(trained):
+    cache, _ = trained
+    heading, _, *rows = repr(cache).splitlines()
+    assert heading.endswith(f"{len(cache.clips)} clips")
+    assert [row.split()[0] for row in rows] == ["rms", "zcr"]
+
+
+def test_a_quiet_call_prints_nothing(trained, tmp_path, capfd):
+    cache, run = trained
+    fs.report(
+        run.config.dataset,
+        data=str(cache.folder.parents[1]),
+        runs=str(run.path.parents[1]),
+        reports=str(tmp_path),
+        quiet=True,
+    )
+    fs.extract(
+        "rms zcr mel",
+        cache.settings["source"],
+        data=str(cache.folder.parents[1]),
+        jobs=1,
+        quiet=True,
+    )
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err == ""
+
+
+def test_prediction_of_a_missing_file_raises(trained):
+    with refused("nothing.wav: there is no such file"):
+        fs.predict(trained[1], ["nothing.wav"])
 
 
 # The console command

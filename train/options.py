@@ -58,6 +58,10 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
         " stays until the new one is finished",
         in_sweep=False,
     )
+    wait: bool = option(
+        False,
+        "wait for another process that trains the same fold instead of being refused",
+    )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")

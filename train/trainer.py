@@ -425,7 +425,14 @@ def train_run(
     forward = None
     for fold, split in splits.items():
         busy = f"fold {fold} of {plan.path} is being trained by another process"
+        if options.wait:
+            busy = ""
+        else:
+            busy += "; wait for it to end, or add WAIT=1 (--wait)"
         with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy):
+            predictions = RunFolder(plan.path).fold(fold) / "predictions.csv"
+            if predictions.is_file():
+                continue  # another process finished it meanwhile
             try:
                 data = load_fold(plan, fold, split, clips, device)
                 front_end = getattr(network, "shift_invariant", None)

@@ -4,6 +4,7 @@ undisturbed one.
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -108,3 +109,15 @@ def test_two_processes_do_not_train_the_same_fold(options):
     folder.mkdir(parents=True)
     with Lock(folder / ".lock"), refused(r"fold 1 .* is being trained by another"):
         run.execute(options)
+
+
+def test_with_wait_a_second_process_goes_on_when_the_first_ends(options):
+    folder = make_plan(options).path / "fold1"
+    folder.mkdir(parents=True)
+    lock = Lock(folder / ".lock")
+    assert lock.take()
+    end = threading.Timer(0.5, lock.release)  # the first process ends
+    end.start()
+    trained = run.execute(change(options, folds=(1,), wait=True))
+    end.join()
+    assert trained.finished == [1]
