@@ -12,7 +12,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Run, load_runs, same_clips
 from featurestack.commandline.errors import RequestError
 from featurestack.features_cache.location import dataset_name
-from featurestack.results.config import EnsembleConfig, digest, label
+from featurestack.results.config import RUN_FORMAT, EnsembleConfig, digest, label
 from featurestack.results.run_folder import (
     RunFolder,
     select,
@@ -83,6 +83,7 @@ def write_ensemble(folders: Sequence[RunFolder], runs: Path) -> RunFolder:
     # The hash distinguishes ensembles of different runs with the same features.
     differences = filter(None, [f"s{seed}" if seed else "", hash_[:6]])
     config = EnsembleConfig(
+        format_version=RUN_FORMAT,
         **{key: getattr(first.config, key) for key in SHARED},
         features=features,
         model=ENSEMBLE,

@@ -102,7 +102,8 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         config = run.config if isinstance(run.config, RunConfig) else None
-        threads = config and config.threads
+        computed = config and config.computed
+        threads = computed and computed.way.threads
         finished = run.history[run.history["fold"].isin(run.folds)]
         fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
         rows.append(
@@ -115,7 +116,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),
                 "seed_sd": pd.Series(seed_scores(run, run.probabilities)).std(),
-                "epochs": config.epochs if config and not run.exact else None,
+                "epochs": config.options.epochs if config and not run.exact else None,
                 "parameters": run.config.parameters,
                 "fold_seconds": fold_seconds.mean(),
                 "trained_on": (

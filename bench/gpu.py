@@ -101,9 +101,9 @@ def check_model(run: RunOptions) -> Checks:
         ways.append({"compile": "on"})
     for way in ways:  # a run compares its way to compute with fp32 before it trains
         untrained = RunOptions(**vars(run) | way | {"epochs": 1})
-        checked = begin(untrained, run.device).training.checked or {
-            "nothing": "was compared"
-        }
+        computed = begin(untrained, run.device).training.computed
+        assert computed is not None
+        checked = computed.checked or {"nothing": "was compared"}
         for compute, reason in checked.items():
             yield f"{run.model}: {compute} agrees with fp32 {reason}", not reason
     for first, second in {(run.device, "cpu"), ("cpu", run.device)}:
@@ -111,7 +111,10 @@ def check_model(run: RunOptions) -> Checks:
         begun = begin(moved, first).history(1)
         train_run(make_plan(moved), [1], second)
         done = RunFolder(make_plan(moved).path)
-        goes_on = done.training.device == second and done.history(1)[:-1].equals(begun)
+        computed = done.training.computed
+        assert computed is not None
+        same_epochs = done.history(1)[:-1].equals(begun)
+        goes_on = computed.way.device == second and same_epochs
         yield f"{run.model}: begun on {first}, continued on {second}", goes_on
 
 

@@ -24,7 +24,6 @@ from featurestack.commandline.options import LARGEST, SEED, SURROGATE
 from featurestack.features_cache.all_values import is_time, kept_columns
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.results.training_options import (
-    Selected,
     Task,
     TrainingOptions,
     Validation,
@@ -35,6 +34,7 @@ from featurestack.results.training_options import (
 LABEL_BYTES = 120
 HASH_DIGITS = 12
 MOST_THREADS = 1024
+RUN_FORMAT = 3  # raised if an older run.json can no longer be read
 TRAIN_AGAIN = "train this run again"
 
 Plain = str | int | float | bool | None
@@ -56,6 +56,7 @@ def distinct(items: Iterable[object]) -> bool:
     return len(set(known)) == len(known)
 
 
+FORMAT: Traits = {"check": lambda version: version == RUN_FORMAT}
 FOLDS: Traits = {"check": distinct}
 CLASSES: Traits = {"check": lambda classes: distinct(entry.name for entry in classes)}
 
@@ -151,27 +152,51 @@ class Rejection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Way:
+    """A way to compute; train/compute.py carries it out."""
+
+    device: Device
+    precision: Precision
+    channels_last: bool
+    threads: int = field(metadata=bounds(1, MOST_THREADS))
+    compiled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayChange:
+    """Another way to compute, for a run that had begun."""
+
+    before: Way
+    after: Way
+    epochs_done: Mapping[str, int] = field(metadata=bounds(0))  # by unfinished fold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed:
+    """How the trainer computes a run, and how that was chosen."""
+
+    way: Way
+    chosen: Chosen  # measured by this run, known from an earlier one, or given
+    checked: Mapping[str, str]  # way -> why it was refused, '' if it was not
+    changes: tuple[WayChange, ...] = ()  # in order
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """run.json of a run of `make train` or of a loop of one's own."""
 
+    format_version: int = field(metadata=FORMAT)
     dataset: str
     synthetic: bool
-    features: str
-    model: str
-    task: Task
-    seed: int = field(metadata=bounds(**SEED))
-    epochs: int = field(metadata=bounds(1))
-    val: Validation
-    select: Selected
+    options: TrainingOptions
     tag: str
     recipe: str
     note: str
-    augment: str
     model_summary: str
     exact: bool  # training has one solution, whatever the seed
     # members of an ensemble that was trained as one model
     member_models: tuple[str, ...] = ()
-    grid: str  # rows x frames
+    input_grid: str  # rows x frames of the network's input, before AUGMENT crops it
     # all folds of the protocol, trained or not
     folds: tuple[int, ...] = field(metadata=FOLDS)
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
@@ -184,9 +209,7 @@ class RunConfig:
     extraction: ExtractionCost
     protocol: str  # in words
     hash: str
-    hash_version: int
     family: str  # hash without the seed: the same for runs that differ only in the seed
-    options: TrainingOptions
     # NAME=value words that train it again; None for one's own loop
     command: tuple[str, ...] | None = None
     cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
@@ -195,51 +218,58 @@ class RunConfig:
     versions: Mapping[str, str]
     seconds: float = field(metadata=bounds(0))  # training time, all folds
     calibration: Mapping[Epoch, Calibration]
-    device: Device | None = None
-    precision: Precision | None = None
-    channels_last: bool | None = None
-    threads: int | None = field(default=None, metadata=bounds(1, MOST_THREADS))
-    compiled: bool | None = None
+    # number of the network's parameters; None if one's own loop did not give a network
     parameters: int | None = field(default=None, metadata=bounds(0))
-    # way to compute -> why it was refused, '' if it was not
-    checked: Mapping[str, str] | None = None
-    # way to compute: measured by this run, known from an earlier one, or given
-    chosen: Chosen | None = None
-    # changes of the way to compute, in order
-    changes: tuple[Mapping[str, Mapping[str, Plain]], ...] = ()
+    computed: Computed | None = None  # None for one's own loop
 
     members: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def features(self) -> str:
+        return self.options.features
 
-# The trainer writes all of these, a loop of one's own writes none.
-BY_TRAINER = (
-    "command",
-    "device",
-    "precision",
-    "channels_last",
-    "threads",
-    "compiled",
-    "checked",
-    "chosen",
-)
+    @property
+    def model(self) -> str:
+        return self.options.model
+
+    @property
+    def task(self) -> Task:
+        return self.options.task
+
+    @property
+    def seed(self) -> int:
+        return self.options.seed
+
+    @property
+    def val(self) -> Validation:
+        return self.options.val
 
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig(RunConfig):
-    """A bundle's configuration: the run's, with the calibration for the bundle's
-    weights.
-    """
+    """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
 
-    temperature: float = field(metadata=bounds(1e-9))
+    selection: Epoch
     rejection: Rejection | None = None  # fitted to validation clips
-    # by class
-    thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
+
+    @property
+    def temperature(self) -> float:
+        """The temperature for these weights; 1 before it is fitted."""
+        fitted = self.calibration.get(self.selection)
+        return fitted.temperature if fitted else 1.0
+
+    @property
+    def thresholds(self) -> Mapping[str, float]:
+        """Each class's threshold for these weights; empty if there are none."""
+        fitted = self.calibration.get(self.selection)
+        return (fitted.thresholds or {}) if fitted else {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleConfig:
     """run.json of an ensemble of finished runs."""
 
+    format_version: int = field(metadata=FORMAT)
     dataset: str
     task: Task
     folds: tuple[int, ...] = field(metadata=FOLDS)
@@ -273,14 +303,20 @@ def read_config(
     malformed, and the remedy.
     """
     try:
-        config = _record(content, kind, "")
-        if isinstance(config, RunConfig):
-            absent = [name for name in BY_TRAINER if getattr(config, name) is None]
-            if absent and len(absent) < len(BY_TRAINER):
-                raise ValueError(f"lacks {absent[0]}")
+        if issubclass(kind, RunConfig | EnsembleConfig):
+            _refuse_format(content)
+        return _record(content, kind, "")
     except ValueError as error:
         raise RequestError(f"{origin} {error}: {remedy}") from None
-    return config
+
+
+def _refuse_format(content: object) -> None:
+    """ValueError for a run.json without a version, or of another one."""
+    version = content.get("format_version") if isinstance(content, Mapping) else None
+    if version is None and isinstance(content, Mapping):
+        raise ValueError("lacks format_version")
+    if type(version) is int and version != RUN_FORMAT:
+        raise ValueError(f"has another format_version, {version} and not {RUN_FORMAT}")
 
 
 def to_json(record: object) -> dict[str, object]:

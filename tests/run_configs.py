@@ -5,41 +5,35 @@ from dataclasses import replace
 import numpy as np
 
 from featurestack.results.config import (
+    RUN_FORMAT,
+    Computed,
     ExtractionCost,
     Machine,
     RunConfig,
     SoundClass,
     StoredChannel,
+    Way,
 )
 from featurestack.results.importance_folder import ImportanceConfig
 from featurestack.results.training_options import TrainingOptions
 
 KNOWN = {
+    "format_version": RUN_FORMAT,
     "dataset": "made",
     "synthetic": True,
-    "features": "mel",
-    "model": "resnet18",
-    "task": "classes",
-    "seed": 0,
-    "epochs": 20,
-    "val": "none",
-    "select": "val_loss",
     "tag": "",
     "recipe": "",
     "note": "made up",
-    "augment": "none",
     "model_summary": "",
     "exact": False,
-    "grid": "128x216",
+    "input_grid": "128x216",
     "folds": (1, 2),
     "sample_rate": 44100,
     "duration": 5.0,
     "extraction": ExtractionCost(megabytes=110.0, seconds=20.0),
     "protocol": "last epoch",
     "hash": "0" * 12,
-    "hash_version": 3,
     "family": "0" * 12,
-    "options": TrainingOptions(),
     "cache": {},
     "clips": "all",
     "versions": {},
@@ -65,11 +59,24 @@ def named(*classes):
     return tuple(SoundClass(name=name, category="") for name in classes)
 
 
-def run_config(**given):
-    channels = tuple(map(channel, given.get("features", "mel").split("+")))
-    return RunConfig(
-        **{"classes": named("a", "b"), "channels": channels, **KNOWN, **given}
-    )
+OPTIONS = TrainingOptions(
+    features="mel", model="resnet18", epochs=20, augment="none", padding="keep"
+)
+CPU = Way(device="cpu", precision="fp32", channels_last=True, threads=1, compiled=False)
+
+
+def run_config(options=OPTIONS, **given):
+    """A configuration; `given` are its keys, or options of training."""
+    of_training = {name: given.pop(name) for name in vars(OPTIONS) if name in given}
+    options = replace(options, **of_training)
+    channels = tuple(map(channel, options.features.split("+")))
+    standard = {"classes": named("a", "b"), "channels": channels, "options": options}
+    return RunConfig(**standard | KNOWN | given)
+
+
+def computed(**way):
+    """The trainer's way to compute: one thread of the processor, but for `way`."""
+    return Computed(way=replace(CPU, **way), chosen="given", checked={})
 
 
 def importance_config(*features, **given):

@@ -21,7 +21,13 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import size
 from featurestack.results import run_folder
-from featurestack.results.config import BundleConfig, Rejection, read_config, to_json
+from featurestack.results.config import (
+    BundleConfig,
+    Epoch,
+    Rejection,
+    read_config,
+    to_json,
+)
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import rejection_threshold, scaled
 from featurestack.train.augment import parse_augment, trained_shape, views
@@ -38,7 +44,7 @@ from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import Floats, InputSpec, Numbers, Statistics
 from featurestack.train.options import BundleOptions
 
-BUNDLE_FORMAT = 2
+BUNDLE_FORMAT = 3
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
 # accuracy of the accepted predictions, which sets the rejection threshold
 WANTED_ACCURACY = 0.95
@@ -86,12 +92,8 @@ def bundle_of_run(run: RunFolder, selection: str = "auto") -> Bundle:
         rejection = Rejection(
             threshold=rejection_threshold(target, probabilities, WANTED_ACCURACY)
         )
-    config = BundleConfig(
-        **vars(run.training),
-        temperature=temperature,
-        rejection=rejection,
-        thresholds=fitted.thresholds if fitted else None,
-    )
+    epoch: Epoch = "best" if selection == "best" else "last"
+    config = BundleConfig(**vars(run.training), selection=epoch, rejection=rejection)
     return Bundle(config, folds)
 
 
@@ -150,7 +152,7 @@ class TrainedModel:
         self.classes: list[str] = [entry.name for entry in config.classes]
         architecture = resolve(config.options.model)
         spec = self.input = InputSpec.restore(architecture.kind, config)
-        self.augmenter = parse_augment(config.augment, spec.kind.augmented_as)
+        self.augmenter = parse_augment(config.options.augment, spec.kind.augmented_as)
         # channels last is a sixth faster for images on a CPU; vectors have no such
         # layout
         self.compute = Compute(device, channels_last=spec.grid != (1, 1))

@@ -9,7 +9,7 @@ different values.
 import contextlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import cast, get_args
 
 import joblib
@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.results.config import MOST_THREADS, Device, RunConfig
+from featurestack.results.config import MOST_THREADS, Device
 from featurestack.storage import system
 from featurestack.train.models.ensemble import Ensemble
 
@@ -48,11 +48,6 @@ class Compute:
     channels_last: bool = False
     threads: int = 1
     compiled: bool = False
-
-    @classmethod
-    def of(cls, run: RunConfig) -> "Compute":
-        """How the run's training computes."""
-        return cls(**{field.name: getattr(run, field.name) for field in fields(cls)})
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "contiguous"

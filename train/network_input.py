@@ -367,7 +367,7 @@ class InputSpec:
         return cls(
             kind,
             config.channels,
-            parse_grid(config.grid),
+            parse_grid(config.input_grid),
             drop_padding=config.options.padding == "drop",
         )
 

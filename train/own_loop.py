@@ -176,7 +176,6 @@ class OwnRun:
         config = first_config(plan, "cpu")
         config = replace(
             config,
-            model=self.name,
             model_summary=summary,
             exact=False,
             member_models=(),

@@ -104,7 +104,7 @@ class AudioModel(TrainedModel):
         self.run = run
         self.rejection = rejection or Rejection()
         self.thresholds = class_thresholds(
-            threshold, self.classes, self.config.thresholds or {}
+            threshold, self.classes, self.config.thresholds
         )
         self.sample_rate = self.config.sample_rate
         # samples of a clip

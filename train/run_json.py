@@ -12,15 +12,18 @@ import numpy as np
 
 from featurestack.features_cache.table import is_windowed
 from featurestack.results.config import (
+    RUN_FORMAT,
+    Computed,
     ExtractionCost,
     Machine,
-    Plain,
     RunConfig,
     SoundClass,
+    Way,
+    WayChange,
     digest,
 )
 from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.train.identity import HASH_VERSION, protocol, training_command
+from featurestack.train.identity import protocol, training_command
 from featurestack.train.plan import Plan
 from featurestack.train.summary import calibration
 
@@ -35,52 +38,42 @@ VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 def first_config(plan: Plan, device: str) -> RunConfig:
     """run.json before training, on this kind of device."""
     options = plan.options
+    cache = plan.cache
     model = plan.model
     content = plan.identity.content
     seedless = content | {"options": content["options"] | {"seed": None}}
-    named = (
-        "features",
-        "model",
-        "task",
-        "seed",
-        "epochs",
-        "val",
-        "select",
-        "tag",
-        "recipe",
-        "note",
-    )
-    published_test = plan.cache.published_test in plan.folds
-    filled = plan.cache.filled[plan.table.index]
-    many_padded = np.mean(filled < 1) > PADDED
+    filled = cache.filled[plan.table.index]
+    clip_seconds = None
+    if np.mean(filled < 1) > PADDED:
+        clip_seconds = round(float(np.median(filled)) * cache.duration, 3)
+    rows, frames = plan.input.grid
     return RunConfig(
+        format_version=RUN_FORMAT,
         dataset=plan.dataset,
-        synthetic=plan.cache.synthetic,
-        **{name: getattr(options, name) for name in named},
-        augment=content["options"]["augment"],
+        synthetic=cache.synthetic,
+        options=plan.resolved_options,
+        tag=options.tag,
+        recipe=options.recipe,
+        note=options.note,
         model_summary=model.summary,
         exact=not model.kind.in_steps,
         member_models=tuple(model.member_names),
-        grid="{}x{}".format(*plan.input.grid),
+        input_grid=f"{rows}x{frames}",
         folds=tuple(plan.folds),
         classes=tuple(SoundClass(**entry) for entry in plan.classes),
-        sample_rate=plan.cache.sample_rate,
-        duration=plan.cache.duration,
+        sample_rate=cache.sample_rate,
+        duration=cache.duration,
         windows=is_windowed(plan.table),
-        clip_seconds=(
-            round(float(np.median(filled)) * plan.cache.duration, 3)
-            if many_padded
-            else None
-        ),
+        clip_seconds=clip_seconds,
         channels=plan.channels,
-        extraction=ExtractionCost(**plan.cache.extraction_cost(plan.channel_names)),
+        extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),
         protocol=protocol(
-            options, in_steps=model.kind.in_steps, published_test=published_test
+            options,
+            in_steps=model.kind.in_steps,
+            published_test=cache.published_test in plan.folds,
         ),
         hash=plan.identity.hash,
-        hash_version=HASH_VERSION,
         family=digest([seedless, options.tag]),
-        options=plan.resolved_options,
         command=tuple(training_command(options)),
         cache=content["cache"],
         clips=content["clips"],
@@ -98,29 +91,24 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
     A change has the epochs that each unfinished fold has done. Nothing is written if
     nothing changed.
     """
-    state = asdict(choice.compute)
+    way = Way(**asdict(choice.compute))
     if choice.begun is None:
-        config = first_config(plan, choice.compute.device)
-        config = replace(
-            config, parameters=parameters, checked=choice.checked, chosen=choice.source
-        )
-        write_config(plan.path, replace(config, **state))
+        computed = Computed(way=way, chosen=choice.source, checked=choice.checked)
+        config = first_config(plan, way.device)
+        config = replace(config, parameters=parameters, computed=computed)
+        write_config(plan.path, config)
     elif choice.compute != choice.begun:
         run = RunFolder(plan.path)
-        done: dict[str, Plain] = {
-            str(fold): len(run.history(fold))
-            for fold in run.folds
-            if fold not in run.finished
-        }
-        change: dict[str, dict[str, Plain]] = {
-            "from": asdict(choice.begun),
-            "to": state,
-            "epochs_done": done,
-        }
-        write_config(
-            plan.path,
-            replace(run.training, **state, changes=(*run.training.changes, change)),
+        unfinished = [fold for fold in run.folds if fold not in run.finished]
+        change = WayChange(
+            before=Way(**asdict(choice.begun)),
+            after=way,
+            epochs_done={str(fold): len(run.history(fold)) for fold in unfinished},
         )
+        known = run.training.computed
+        assert known is not None, "this trainer began the run"
+        computed = replace(known, way=way, changes=(*known.changes, change))
+        write_config(plan.path, replace(run.training, computed=computed))
 
 
 def finish(folder: RunFolder, note: str, tested: bool) -> None:

@@ -96,7 +96,7 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
     split = run.scored_split
     lines = []
     best = (
-        {"best": f"best epoch by {run.training.select}"}
+        {"best": f"best epoch by {run.training.options.select}"}
         if run.selection() == "best"
         else {}
     )

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -138,8 +139,10 @@ class Trainer:
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
         steps = plan.options.epochs * len(plan.wanted_folds) * len(batches)
-        has_begun = (plan.path / "run.json").is_file()
-        begun = Compute.of(RunFolder(plan.path).training) if has_begun else None
+        begun = None
+        if (plan.path / "run.json").is_file():
+            computed = RunFolder(plan.path).training.computed
+            begun = Compute(**asdict(computed.way)) if computed else None
         choice = choose_compute(plan.options, network, batch, device, steps, begun)
         run_json.record(
             plan, choice, sum(weight.numel() for weight in network.parameters())

@@ -103,12 +103,10 @@ def make_run(runs, clips, made, dataset="made"):
     ]
     hash_ = digest([dataset, options, made.seed])
     config = run_config(
-        **options,
         dataset=dataset,
         options=TrainingOptions(
-            **options, seed=made.seed, smoothing=0.0, lr=0.002, decay=0.05
+            **options, seed=made.seed, epochs=20, smoothing=0.0, lr=0.002, decay=0.05
         ),
-        seed=made.seed,
         exact=made.model == "linear",
         folds=tuple(folds),
         classes=tuple(SoundClass(**entry) for entry in classes.to_dict("records")),

@@ -45,12 +45,7 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
     classes = labels.shape[1]
     trained = TrainingOptions(features=features, model="resnet18", **options)
     folder = RunFolder(Path("simulated") / f"{features}-{trained.augment}")
-    vars(folder)["config"] = run_config(
-        features=features,
-        augment=trained.augment,
-        options=trained,
-        folds=tuple(range(1, 6)),
-    )
+    vars(folder)["config"] = run_config(trained, folds=tuple(range(1, 6)))
     return Run(
         name=folder.name,
         dataset="simulated",

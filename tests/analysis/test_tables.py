@@ -14,7 +14,7 @@ from featurestack.analysis.ranking import rankings
 from featurestack.results.config import Machine
 from featurestack.results.scores import Prediction, calibration_error
 from tests.analysis.made_runs import MadeRun, of_sets
-from tests.run_configs import rewrite
+from tests.run_configs import computed, rewrite
 
 CLASSES = ["dog", "rain", "sea"]
 # One of three dogs is predicted as rain, both rains as dog, the sea correctly.
@@ -102,8 +102,10 @@ def test_the_cost_of_training_is_of_a_fold_and_says_on_what(made):
         MadeRun(), MadeRun(features="zcr", folds=(1, 2)), MadeRun(features="rms")
     ).runs
     gpu = Machine(processor="", cores=None, gpu="NVIDIA H200")
-    for run, change in zip(runs, ({"threads": 2}, {"machine": gpu}, {"threads": 1})):
-        rewrite(run.folders[0], **change)
+    two, other, one = (run.folders[0] for run in runs)
+    rewrite(two, computed=computed(threads=2))
+    rewrite(other, computed=computed(), machine=gpu)
+    rewrite(one, computed=computed(threads=1))
     table = tables.run_details(runs)
     # 20 epochs of a second, two folds or five
     assert table["fold_seconds"].tolist() == [20.0] * 3

@@ -9,6 +9,7 @@ import pytest
 from featurestack.results.config import (
     LABEL_BYTES,
     RunConfig,
+    WayChange,
     digest,
     label,
     read_config,
@@ -17,7 +18,7 @@ from featurestack.results.config import (
 from featurestack.train.identity import differences, predictive_options
 from featurestack.train.options import RunOptions
 from tests.refusal import refused
-from tests.run_configs import channel, run_config
+from tests.run_configs import CPU, channel, computed, run_config
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,20 @@ from tests.run_configs import channel, run_config
 def test_a_value_that_cannot_be_is_named(key, value):
     with refused(f"malformed {key}.*: train this run again"):
         read_config(to_json(run_config()) | {key: value}, RunConfig, "run.json")
+
+
+def test_a_run_json_of_another_version_is_told_before_its_keys():
+    content = to_json(run_config()) | {"format_version": 2, "epochs": 40}
+    with refused("has another format_version, 2 and not 3: train this run again"):
+        read_config(content, RunConfig, "run.json")
+
+
+def test_changes_of_the_way_to_compute_are_kept():
+    change = WayChange(
+        before=CPU, after=replace(CPU, threads=2), epochs_done={"1": 7, "2": 0}
+    )
+    config = run_config(computed=replace(computed(), changes=(change,)))
+    assert read_config(to_json(config), RunConfig, "run.json") == config
 
 
 def test_labels_are_file_names():

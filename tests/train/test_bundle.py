@@ -77,14 +77,17 @@ def test_predicts_in_plain_fp32_whatever_the_process_allows(file):
     ("change", "message"),
     [
         (
-            lambda content: content | {"format": 3},
-            "format 3, this project reads 2: make it again",
+            lambda content: content | {"format": 2},
+            "format 2, this project reads 3: make it again",
         ),
         (
             lambda content: content | {"folds": Harmful()},
             "no bundle that can be read safely",
         ),
-        (lambda content: content | {"config": {"dataset": "cnn4"}}, "lacks synthetic"),
+        (
+            lambda content: content | {"config": {"dataset": "cnn4"}},
+            "lacks format_version",
+        ),
         (lambda content: content | {"folds": []}, "holds no folds"),
         (lambda content: content["folds"][1], "is no bundle: python -m train bundle"),
     ],

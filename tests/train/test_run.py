@@ -166,14 +166,18 @@ def test_a_run_goes_on_as_it_computed_and_run_json_says_when_by_another_device(
 ):
     for fold in finished.folds:
         (finished.fold(fold) / "predictions.csv").unlink()
-    begun = change(finished.config, precision="bf16", channels_last=False)
+    computed = finished.config.computed
+    way = change(computed.way, precision="bf16", channels_last=False)
+    begun = change(finished.config, computed=change(computed, way=way))
     run_folder.write_config(finished.path, begun)
-    assert execute(options, folds=(1,)).config.precision == "bf16"
-    run_folder.write_config(finished.path, change(begun, device="cuda"))
+    assert execute(options, folds=(1,)).config.computed.way.precision == "bf16"
+    on_gpu = change(computed, way=change(way, device="cuda"))
+    run_folder.write_config(finished.path, change(begun, computed=on_gpu))
     for fold in (2, 3):  # the change is noted once
         again = execute(options, folds=(fold,))
-    (changed,) = again.config.changes
-    assert (changed["from"]["device"], changed["to"]["device"]) == ("cuda", "cpu")
+    (changed,) = again.config.computed.changes
+    assert changed.before.device == "cuda"
+    assert changed.after.device == "cpu"
 
 
 @pytest.mark.parametrize("augment", ["auto", "shift"])

@@ -186,9 +186,8 @@ def onnx_bytes(model: TrainedModel, names: list[str]) -> bytes:
         )
         proto = onnx.load(file)
     config = to_json(model.config)
-    metadata = {
-        key: config[key] for key in ("features", "channels", "sample_rate", "duration")
-    }
+    metadata: dict[str, object] = {"features": model.config.features}
+    metadata |= {key: config[key] for key in ("channels", "sample_rate", "duration")}
     metadata |= {"classes": model.classes, "folds": list(model.folds)}
     metadata |= {"padding": "drop" if spec.drop_padding else "keep"}
     for key, value in metadata.items():

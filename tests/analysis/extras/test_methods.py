@@ -13,17 +13,17 @@ from featurestack.analysis.findings import findings
 from featurestack.results.config import Machine
 from featurestack.results.training_options import TrainingOptions
 from tests.analysis.made_runs import MadeRun, of_sets
-from tests.run_configs import channel, rewrite
+from tests.run_configs import channel, computed, rewrite
 
 RECORDED = {
     "duration": 5.0,
     "sample_rate": 44100,
     "parameters": 85002,
-    "precision": "fp32",
+    "computed": computed(),
     "machine": Machine(processor="x86_64", cores=2),
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
     "channels": (replace(channel("mel"), parameters={"n_mels": 128, "fmax": None}),),
-    "grid": "64x216",
+    "input_grid": "64x216",
     "options": TrainingOptions(
         padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05
     ),
@@ -83,7 +83,10 @@ def test_real_durations_and_rates_are_told(made, tmp_path):
 
 def test_what_a_linear_model_does_not_use_is_not_told(made):
     found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
-    linear = {"grid": "1x1", "options": TrainingOptions(model="linear")}
+    linear = {
+        "input_grid": "1x1",
+        "options": TrainingOptions(model="linear", val="group"),
+    }
     rewrite(found.main.best.folders[0], **(RECORDED | linear))
     text = methods_text(found)
     assert "resized" not in text and "standardised" not in text and "AdamW" not in text

@@ -57,7 +57,8 @@ def test_two_processes_equal_one_with_two_half_batches(options):
     processes = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
     python(*processes, "-m", "train", "run", *words(shared), timeout=600)
     (folder,) = run_folder.find(shared.runs)
-    assert folder.finished == [1] and folder.config.threads == 1
+    assert folder.finished == [1]
+    assert folder.config.computed.way.threads == 1
     whole = execute(shared, tag="alone")  # one batch, no halves
     states = [
         checkpoint.load(run.fold(1) / "last.pt")["network"] for run in (folder, whole)
