@@ -137,9 +137,10 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     drops it. The export traces the function, which therefore uses only torch operations
     that ONNX has.
 
-    uses            the parts of training without which options would be ignored: steps,
-                    grid (channels are resized to GRID), padding (it can be left out),
-                    views (TTA can shift or crop the input)
+    uses            what its runs have; they ignore options that need anything else:
+                    steps of training (without them it has an exact solution), grid
+                    (channels are resized to GRID), padding (it can be left out), views
+                    (TTA can shift or crop the input)
     takes, accepts  the channels that the kind takes, in words and as a test
     width           the number of the input's planes that a channel gives; 1 by default
     grid            rows x frames of an input that does not use GRID; `native` is the
@@ -157,6 +158,8 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     example, unit   the channels with which `train list` counts, and the unit of their
                     numbers there
     """
+    if ("grid" in uses) == ("grid" in traits):
+        raise TypeError("an input kind uses GRID, or has a grid of its own")
     return KINDS.register(
         entry=lambda prepare: InputKind(
             prepare.__name__, prepare, uses=frozenset(uses), **traits
