@@ -238,8 +238,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # another label smoothing is taken for the same run
     "hash_without_smoothing": Fault(
-        "values = {name: getattr(options, name) for name in IDENTITY}",
-        "values = {name: getattr(options, name) for name in IDENTITY if name !="
+        "return {name: getattr(options, name) for name in IDENTITY}",
+        "return {name: getattr(options, name) for name in IDENTITY if name !="
         ' "smoothing"}',
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),
