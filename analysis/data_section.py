@@ -19,9 +19,10 @@ from featurestack.analysis.separability import (
     standardised,
     summarise,
 )
-from featurestack.commandline.terminal import counted, plural, progress, size
+from featurestack.commandline.quantities import counted, plural, size
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
-from featurestack.features_cache.index import WHOLE, failed_clips
+from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.table import by_label, has_tags, is_windowed, originals
 
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy

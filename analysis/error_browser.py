@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis.runs import Run, same_clips
-from featurestack.commandline.terminal import HALVES_UP
+from featurestack.commandline.quantities import HALVES_UP
 from featurestack.results.scores import Floats, Ints
 
 TOP = 3

@@ -18,7 +18,8 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import words
-from featurestack.features_cache.index import CHECKED, FAILURES
+from featurestack.features_cache.check_findings import CHECKED
+from featurestack.features_cache.failures import FAILURES
 from featurestack.features_cache.location import (
     NAMED,
     cache_folder,

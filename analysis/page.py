@@ -15,7 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from featurestack.analysis.tables import decimals, format_p, latex_text
-from featurestack.commandline import terminal
+from featurestack.commandline import quantities
 from featurestack.commandline.spelling import spelled
 
 UNKNOWN = "–"
@@ -54,8 +54,8 @@ def environment() -> jinja2.Environment:
         "cell": lambda value, kind: CELLS[kind](value),
         # The sort key of a number: '' if it is unknown, which stays last.
         "value": lambda number: "" if pd.isna(number) else repr(float(number)),
-        "plural": terminal.counted,
-        "several": terminal.plural,
+        "plural": quantities.counted,
+        "several": quantities.plural,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "listed": listed,
         "slug": slug,
@@ -88,12 +88,12 @@ def breakable(text: object) -> Markup:
 
 CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "text": breakable,
-    "percent": _of_known(terminal.percent),
-    "points": _of_known(terminal.points),
+    "percent": _of_known(quantities.percent),
+    "points": _of_known(quantities.points),
     "decimals": _of_known(decimals),
-    "count": _of_known(terminal.count),
+    "count": _of_known(quantities.count),
     "number": _of_known(lambda value: decimals(value, 1).removesuffix(".0")),
-    "seconds": _of_known(terminal.duration),
+    "seconds": _of_known(quantities.duration),
     "p": _of_known(format_p),
 }
 

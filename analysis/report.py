@@ -50,11 +50,14 @@ from featurestack.analysis.runs import (
 )
 from featurestack.analysis.tables import accuracy_by_recording, as_markdown, tag_errors
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import plural
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import as_csv, plural, progress
+from featurestack.commandline.tables import as_csv
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
+from featurestack.features_cache.check_findings import read_check
+from featurestack.features_cache.failures import WHOLE
 from featurestack.features_cache.hdf5 import Attributes
-from featurestack.features_cache.index import WHOLE, read_check
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import originals

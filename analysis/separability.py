@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.clips import read_batches
 from featurestack.features_cache import Cache
-from featurestack.features_cache.all_values import column_means, is_time
+from featurestack.features_cache.column_means import column_means, is_time
 from featurestack.results.scores import Floats, Ints
 
 COMPONENTS = 12  # principal components that distances are computed on, at most

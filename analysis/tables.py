@@ -21,7 +21,7 @@ from pandas.api.types import is_numeric_dtype
 
 from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
-from featurestack.commandline.terminal import HALVES_UP, counted
+from featurestack.commandline.quantities import HALVES_UP, counted
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.results import tags
 from featurestack.results.bootstrap import accuracy_interval

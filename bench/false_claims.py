@@ -17,7 +17,7 @@ import numpy as np
 
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import text_table
+from featurestack.commandline.tables import text_table
 from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
 
 CLASSES = 10

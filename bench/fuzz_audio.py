@@ -24,7 +24,8 @@ import soundfile
 from bench.fuzz import flip
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import size, text_table
+from featurestack.commandline.quantities import size
+from featurestack.commandline.tables import text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RATE, SECONDS = 22_050, 1.0

@@ -21,7 +21,7 @@ from bench.training import SHAPES, make_run
 from bench.turns import ratio, take_turns
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import text_table
+from featurestack.commandline.tables import text_table
 from featurestack.features_cache import Cache
 
 BATCH = 32

@@ -18,7 +18,7 @@ from bench.training import epoch_of, trainer_of
 from bench.turns import ratio, take_turns
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import size
+from featurestack.commandline.quantities import size
 from featurestack.features_cache import external
 from featurestack.train import fold_data
 from featurestack.train.compute import Compute

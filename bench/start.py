@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from featurestack.commandline.terminal import text_table
+from featurestack.commandline.tables import text_table
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 3

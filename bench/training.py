@@ -26,7 +26,7 @@ from bench.turns import ratio, take_turns
 from bench.usual_loops import GRID, Apart, FromAudio, Saved
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import text_table
+from featurestack.commandline.tables import text_table
 from featurestack.features_cache import external
 from featurestack.train.choose_compute import candidates, fastest
 from featurestack.train.compute import Compute

@@ -18,7 +18,7 @@ import soundfile
 from bench.turns import ratio, take_turns
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
-from featurestack.commandline.terminal import text_table
+from featurestack.commandline.tables import text_table
 from featurestack.pipeline import audio
 
 RATE, WANTED = 44_100, 22_050  # Hz, of the recording and of the features

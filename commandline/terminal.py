@@ -1,30 +1,21 @@
-"""Text for people: progress, messages, durations, sizes, counts, percentages, tables,
-CSV.
-"""
+"""Messages, warnings and progress on the terminal."""
 
 import contextlib
 import functools
 import io
-import math
-import statistics
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from featurestack.commandline.spelling import spelled
 
 if TYPE_CHECKING:
-    import pandas as pd
     from tqdm import tqdm
 
 QUIET_SECONDS = 2  # shorter work shows no bar
 quiet = False  # whether `silenced` is in force
-# percentage points: lifts an exact half, which floats would round to either side
-HALVES_UP = 1e-9
 LOG_SECONDS = 60  # between two lines of progress in a log
-# first characters that make a spreadsheet compute
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LOG_FORMAT = (
     "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
 )
@@ -150,104 +141,3 @@ def tell_warnings() -> None:
 
     if not sys.warnoptions:
         warnings.showwarning = show
-
-
-def duration(seconds: float) -> str:
-    """A duration in words: `0.4 s`, `12 s`, `3 min 12 s`, `2 h 05 min`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def size(bytes_: float) -> str:
-    """A number of bytes in words: `512 B`, `12.3 MB`, `1.2 GB`, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if bytes_ < 999.5:
-            return (
-                f"{bytes_:.0f} {unit}"
-                if unit == "B" or bytes_ >= 99.95
-                else f"{bytes_:.1f} {unit}"
-            )
-        bytes_ /= 1000
-    return f"{bytes_:.1f} TB"
-
-
-def count(number: float) -> str:
-    """A number, from a million on shortened: `2,000`, `11.2 M`, `1.8 G`."""
-    for limit, unit in ((1e9, "G"), (1e6, "M")):
-        if abs(number) >= limit:
-            return f"{number / limit:.1f} {unit}"
-    return f"{number:,.0f}"
-
-
-def plural(noun: str) -> str:
-    """The plural of a noun: `clips`, `classes`."""
-    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun: `1 clip`, `2,000 clips`, `3 classes`."""
-    return f"{number:,} {noun if number == 1 else plural(noun)}"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """`92.5` for 0.925, or `93` without digits. Halves are rounded away from zero."""
-    return f"{100 * share + math.copysign(HALVES_UP, share):.{digits}f}"
-
-
-def mean_percent(shares: Sequence[float]) -> str:
-    """`92.5 ± 2.1 %` for accuracies from 0 to 1: mean and standard deviation; `92.5 %`
-    for a single one.
-    """
-    deviation = f" ± {percent(statistics.stdev(shares))}" if len(shares) > 1 else ""
-    return f"{percent(statistics.fmean(shares))}{deviation} %"
-
-
-def points(difference: float, digits: int = 1) -> str:
-    """`+3.1` for 0.031, `−0.9` for -0.009: percentage points with a true minus sign;
-    zero has no sign.
-    """
-    text = percent(abs(difference), digits)
-    return f"{'−' if difference < 0 else '+'}{text}" if float(text) else text
-
-
-def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Aligned columns with two blanks between them; columns of numbers are aligned to
-    the right.
-    """
-    cells = [[str(cell) for cell in row] for row in rows]
-    columns = []
-    for column in zip(header, *cells, strict=True):
-        width = max(map(len, column))
-        numbers = bool(cells) and all(
-            cell in ("", "-") or cell.lstrip("+-−")[:1].isdigit() for cell in column[1:]
-        )
-        columns.append(
-            [cell.rjust(width) if numbers else cell.ljust(width) for cell in column]
-        )
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
-
-
-def no_formula(cell: object) -> object:
-    """The cell, with an apostrophe in front if a spreadsheet would compute it.
-
-    Excel and LibreOffice would carry out a class name such as =HYPERLINK("…"); the
-    apostrophe is their own mark of text (OWASP, CSV injection).
-    """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
-
-
-def as_csv(table: "pd.DataFrame") -> str:
-    """CSV with every digit, an empty field for an unknown number, and no text that is a
-    formula.
-    """
-    safe = table.rename(columns=no_formula)
-    for place, kind in enumerate(table.dtypes):
-        if kind.kind not in "biuf":  # no number
-            safe.isetitem(place, safe.iloc[:, place].map(no_formula))
-    return safe.to_csv(index=False, lineterminator="\n")

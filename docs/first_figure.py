@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 import featurestack as fs
-from featurestack.commandline.terminal import percent
+from featurestack.commandline.quantities import percent
 from featurestack.pipeline.clip_spectra import Clip
 
 MODEL = "texture"

@@ -20,13 +20,14 @@ page:
     feature_file.py  a feature's file; the state word, which says whether a clip is done
                      and intact
     hdf5.py          HDF5 with checksums on everything but the values and state words
-    index.py         the clip table and the links, check.json, the CSV files, each
-                     replaced whole
+    index.py         the clip table and the links, replaced whole
     cache.py         reading; missing, damaged or outdated clips are refused
 
 Other modules: names.py, the grammar of FEATURES; location.py, the cache folder of a
 DATASET; table.py, the clips; splits.py, each fold's train, validation and test clips;
-external.py, features from elsewhere; inspect.py and share.py, the commands.
+external.py, features from elsewhere; failures.py, costs.py, verified.py and
+check_findings.py, the small files of these names; column_means.py, maps whose columns
+are not time; inspect.py and share.py, the commands.
 storage/files.py has the locks and the replacing of whole files.
 """
 

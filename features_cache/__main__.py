@@ -5,7 +5,7 @@ from pathlib import Path
 
 from featurestack.commandline.commands import Command, main
 from featurestack.commandline.options import DatasetOptions, option
-from featurestack.commandline.terminal import counted, size
+from featurestack.commandline.quantities import counted, size
 
 
 class ShareOptions(DatasetOptions):

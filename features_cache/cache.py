@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, closest
 from featurestack.commandline.options import DataOptions, DatasetOptions, words
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import counted, text_table
+from featurestack.commandline.tables import text_table
 from featurestack.features_cache import index
+from featurestack.features_cache.costs import read_costs
 from featurestack.features_cache.feature_file import (
     ClipStatus,
     FeatureFile,
@@ -46,6 +48,7 @@ from featurestack.features_cache.location import (
 )
 from featurestack.features_cache.names import Channel, parse_channel, parse_list
 from featurestack.features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
+from featurestack.features_cache.verified import forget_verified
 from featurestack.storage.files import content_hash
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
@@ -132,7 +135,7 @@ class StoredFeature(FeatureFile):
             self.checked[doubtful] = np.where(status.done, status.states, 0)
             if not status.done.all():
                 if status.damaged.any():
-                    index.forget_verified(self.cache.folder)
+                    forget_verified(self.cache.folder)
                 conditions = [status.missing, status.outdated, status.damaged]
                 reasons = ["not done", "made from other audio or parameters", "damaged"]
                 reason = np.select(conditions, reasons, "")[~status.done]
@@ -344,7 +347,7 @@ class Cache:
             self[channel].stored: self[channel].clip_bytes for channel in channels
         }
         cost = {"megabytes": sum(clip_bytes.values()) * len(self.clips) / 1e6}
-        measured = index.read_costs(self.folder)
+        measured = read_costs(self.folder)
         if clip_bytes.keys() <= measured.keys():
             cost["seconds"] = sum(measured[name][0] for name in clip_bytes) * len(
                 self.clips

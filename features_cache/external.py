@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache.feature_file import (
     AXES,
     FeatureSpec,

@@ -7,18 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted, size, text_table
+from featurestack.commandline.quantities import counted, size
+from featurestack.commandline.tables import text_table
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.failures import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.hdf5 import DamagedFile
-from featurestack.features_cache.index import (
-    CLIPS,
-    FAILURES,
-    WHOLE,
-    failed_clips,
-    forget_verified,
-)
+from featurestack.features_cache.index import CLIPS
 from featurestack.features_cache.location import INDEX
+from featurestack.features_cache.verified import forget_verified
 
 HEADER = (
     "feature",

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted, size
+from featurestack.commandline.quantities import counted, size
 from featurestack.features_cache.claims import Handle, Writing, claims
 from featurestack.features_cache.feature_file import (
     FeatureFile,
@@ -43,8 +43,8 @@ from featurestack.features_cache.feature_file import (
     write_structure,
 )
 from featurestack.features_cache.hdf5 import DamagedFile
-from featurestack.features_cache.index import is_verified
 from featurestack.features_cache.table import rows_of
+from featurestack.features_cache.verified import is_verified
 from featurestack.storage.files import draft_of, replaced
 from featurestack.storage.system import allocate
 

@@ -17,7 +17,8 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import commands
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import DatasetOptions, Options, written
-from featurestack.commandline.terminal import counted, silenced
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import silenced
 from featurestack.pipeline.options import (
     FeaturesCommand,
     SourceOptions,
@@ -259,7 +260,7 @@ def extract(options: FeaturesCommand) -> "Cache":
         fs.extract("mel mfcc", "synth", jobs=2).features
     """
     from featurestack.features_cache.cache import open_cache
-    from featurestack.features_cache.index import FAILURES, read_failures
+    from featurestack.features_cache.failures import FAILURES, read_failures
     from featurestack.pipeline.extract import run
 
     failed = run(options)

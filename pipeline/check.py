@@ -23,15 +23,11 @@ import scipy  # loads its modules on first use
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted, mean_percent, percent
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import (
-    counted,
-    mean_percent,
-    percent,
-    progress,
-    text_table,
-)
-from featurestack.features_cache.index import write_check
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.check_findings import write_check
 from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import (
     by_label,

@@ -25,16 +25,13 @@ from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
-from featurestack.commandline.terminal import (
-    counted,
-    duration,
-    progress,
-    size,
-    tell,
-    text_table,
-)
+from featurestack.commandline.quantities import counted, duration, size
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.claims import claimed
+from featurestack.features_cache.costs import read_costs, write_costs
+from featurestack.features_cache.failures import FAILURES, WHOLE, write_failures
 from featurestack.features_cache.feature_file import (
     FeatureFile,
     FeatureSpec,
@@ -42,18 +39,10 @@ from featurestack.features_cache.feature_file import (
     fingerprints,
     lock,
 )
-from featurestack.features_cache.index import (
-    FAILURES,
-    WHOLE,
-    note_verified,
-    read_costs,
-    refresh,
-    stored_ids,
-    write_costs,
-    write_failures,
-)
+from featurestack.features_cache.index import refresh, stored_ids
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
+from featurestack.features_cache.verified import note_verified
 from featurestack.features_cache.writer import (
     StoredClips,
     ready,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import text_table
+from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
 from featurestack.pipeline.options import ListCommand

@@ -14,7 +14,8 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
-from featurestack.features_cache.index import WHOLE, failed_clips, read_check
+from featurestack.features_cache.check_findings import read_check
+from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.location import INDEX, NAMED, is_cache
 from featurestack.features_cache.names import first_compared, parse_channel
 from featurestack.features_cache.splits import untrainable

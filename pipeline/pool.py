@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import HOME
 from featurestack.commandline.terminal import tell_warnings
-from featurestack.features_cache.index import WHOLE
+from featurestack.features_cache.failures import WHOLE
 from featurestack.pipeline import extras, kernels
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import ClipTask, ExtractionResult

@@ -8,7 +8,8 @@ from contextlib import suppress
 import numpy as np
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted, progress
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import UnreadableClips, open_cache
 from featurestack.features_cache.inspect import verify_cache

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import LARGEST, SEED, SURROGATE
-from featurestack.features_cache.all_values import is_time, kept_columns
+from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.results.training_options import (
     Task,

@@ -10,7 +10,8 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from featurestack.commandline.errors import DISK_FAILED, NOT_WRITABLE, RequestError
-from featurestack.commandline.terminal import progress, size
+from featurestack.commandline.quantities import size
+from featurestack.commandline.terminal import progress
 
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
 # bytes of the list of entries, which zipfile reads whole

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import size
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import size
 from featurestack.results import run_folder
 from featurestack.results.config import (
     BundleConfig,

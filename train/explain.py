@@ -22,14 +22,10 @@ import torch
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
+from featurestack.commandline.quantities import counted, percent, points
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import (
-    counted,
-    percent,
-    points,
-    progress,
-    text_table,
-)
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.names import parse_set
 from featurestack.results import run_folder

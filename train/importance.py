@@ -23,7 +23,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.terminal import points, progress, tell, text_table
+from featurestack.commandline.quantities import points
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import draw_groups

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from featurestack.commandline.quantities import count
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import count, text_table
+from featurestack.commandline.tables import text_table
 from featurestack.results.importance_folder import find_importance
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS

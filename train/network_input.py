@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from featurestack.commandline.registry import Registry
-from featurestack.features_cache.all_values import column_means
+from featurestack.features_cache.column_means import column_means
 from featurestack.features_cache.names import Channel
 from featurestack.results.config import RunConfig, StoredChannel
 from featurestack.results.training_options import Needs

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import ONE_ALONE
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import counted
 from featurestack.features_cache import Cache, Channel, parse_set
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_channel

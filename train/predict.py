@@ -20,14 +20,9 @@ import pandas as pd
 import torch
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import (
-    as_csv,
-    counted,
-    duration,
-    progress,
-    tell,
-    text_table,
-)
+from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.tables import as_csv, text_table
+from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import is_cache

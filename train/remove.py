@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from featurestack.commandline.terminal import size
+from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
 from featurestack.results.importance_folder import IMPORTANCE, find_importance_folder
 from featurestack.results.run_folder import select

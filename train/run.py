@@ -12,8 +12,9 @@ from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import counted, tell, tell_once
+from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache.table import originals
 from featurestack.results.config import to_json
 from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder

@@ -5,7 +5,7 @@ import statistics
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.terminal import mean_percent, percent
+from featurestack.commandline.quantities import mean_percent, percent
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.config import Calibration, Epoch

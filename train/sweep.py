@@ -12,15 +12,10 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import Failed, RequestError
+from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import (
-    counted,
-    duration,
-    percent,
-    tell,
-    tell_once,
-    text_table,
-)
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.table import label_indicator

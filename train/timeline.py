@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 import soxr
 
-from featurestack.commandline.terminal import as_csv, counted, tell, text_table
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import as_csv, text_table
+from featurestack.commandline.terminal import tell
 from featurestack.storage.files import replace_file
 from featurestack.train.rejection import Samples
 

@@ -23,7 +23,7 @@ from featurestack.analysis.figures.drawing import (
     shorten,
     signed_colours,
 )
-from featurestack.commandline.terminal import percent
+from featurestack.commandline.quantities import percent
 
 
 @figure(

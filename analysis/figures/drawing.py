@@ -21,8 +21,8 @@ from matplotlib import colormaps, font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
+from featurestack.commandline.quantities import points
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.terminal import points
 
 Draw = Callable[..., Axes]
 

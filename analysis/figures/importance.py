@@ -22,7 +22,7 @@ from featurestack.analysis.figures.drawing import (
     row_height,
     signed_colours,
 )
-from featurestack.commandline.terminal import plural
+from featurestack.commandline.quantities import plural
 
 UNIT = "nats a clip"
 

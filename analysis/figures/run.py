@@ -32,7 +32,7 @@ from featurestack.analysis.figures.drawing import (
     shorten,
     signed_colours,
 )
-from featurestack.commandline.terminal import percent
+from featurestack.commandline.quantities import percent
 from featurestack.results.tags import average_precision, precision_recall
 
 ERROR_SHADE = 1.3  # the page's style sheets have the same number

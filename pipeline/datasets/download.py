@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import progress, size, tell
+from featurestack.commandline.quantities import size
+from featurestack.commandline.terminal import progress, tell
 from featurestack.storage.files import Lock, refuse_special
 
 TIMEOUT = (15, 60)  # seconds to connect, seconds between bytes

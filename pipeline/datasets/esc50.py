@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted
+from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.download import (
     OTHER_WAYS,

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import by_label
 from featurestack.pipeline.datasets.readers import Listing, read_csv, whole_folds
 from featurestack.pipeline.options import SourceOptions

@@ -20,8 +20,8 @@ from pathlib import Path
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import Registry
-from featurestack.commandline.terminal import counted
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import (
     Listing,

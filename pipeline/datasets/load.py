@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
 from featurestack.features_cache.index import read_index

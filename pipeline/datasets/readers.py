@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import counted
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import (
     SEPARATOR,
     WINDOW_COLUMNS,

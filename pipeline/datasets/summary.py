@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.commandline.terminal import counted, text_table
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import text_table
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline import audio

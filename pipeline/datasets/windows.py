@@ -16,8 +16,10 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import words
+from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import counted, duration, tell, text_table
+from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.table import (

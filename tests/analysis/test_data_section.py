@@ -6,7 +6,7 @@ import pytest
 
 from featurestack.analysis.data_section import class_means, data_facts
 from featurestack.features_cache import Cache, external
-from featurestack.features_cache.index import write_failures
+from featurestack.features_cache.failures import write_failures
 
 
 def test_class_means_are_in_deviations_from_the_mean_of_all():

@@ -18,7 +18,8 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.commandline import spelling
 from featurestack.features_cache import external
-from featurestack.features_cache.index import read_index, refresh, write_check
+from featurestack.features_cache.check_findings import write_check
+from featurestack.features_cache.index import read_index, refresh
 from featurestack.features_cache.table import complete
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 from tests.golden.commands import done

@@ -1,8 +1,5 @@
-"""index.h5, failures.csv and costs.csv: what they hold, and how they are brought up to
-date.
-"""
+"""index.h5: what it holds, and how it is brought up to date."""
 
-import os
 import shutil
 
 import h5py
@@ -10,22 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.features_cache import external
-from featurestack.features_cache.index import (
-    COLUMNS,
-    COSTS,
-    FAILURES,
-    read_costs,
-    read_failures,
-    read_index,
-    refresh,
-    write_costs,
-    write_failures,
-)
+from featurestack.features_cache.index import COLUMNS, read_index, refresh
 from featurestack.features_cache.table import complete, with_sources
-from tests.features_cache.conftest import CLIPS
-
-TABLE = pd.DataFrame({"clip_id": ["a", "b", "c"], "path": ["a.wav", "b.wav", "c.wav"]})
 
 
 @pytest.fixture
@@ -72,55 +55,3 @@ def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_pa
     read, _ = read_index(tmp_path)
     pd.testing.assert_frame_equal(read, clips[list(COLUMNS)], check_dtype=False)
     assert len({id(label) for label in read["label"].to_numpy()}) == 2
-
-
-def noted(folder):
-    return [
-        (clip, feature, reason) for clip, _, feature, reason in read_failures(folder)
-    ]
-
-
-def test_what_was_tried_again_is_replaced_and_clips_that_left_are_no_longer_listed(
-    tmp_path,
-):
-    first = [(0, "all", "empty"), (1, "mel", "NaN"), (2, "crest", "NaN, twice")]
-    write_failures(tmp_path, TABLE, np.arange(3), ["crest", "mel"], first)
-    write_failures(tmp_path, TABLE, np.array([1, 2]), ["mel"], [(2, "all", "missing")])
-    later = [("c", "crest", "NaN, twice"), ("c", "all", "missing")]
-    assert noted(tmp_path) == [("a", "all", "empty"), *later]
-    write_failures(tmp_path, TABLE.iloc[1:], np.array([0]), ["mel"], [])
-    assert noted(tmp_path) == later
-
-
-def test_a_feature_costs_once_and_seconds_need_all(cache, values):
-    external.write_feature(cache.folder, "little", values[:, :1, :2], CLIPS)
-    assert cache.extraction_cost(["mine", "mine", "little"]) == {
-        "megabytes": 8 * (20 + 2) * 2 / 1e6
-    }
-    write_costs(cache.folder, {"mine": 0.25}, {"mine": 3})
-    write_costs(cache.folder, {"mine": 0.5}, {"mine": 4})
-    write_costs(cache.folder, {"mine": 9.0}, {"mine": 1})  # fewer clips than before
-    assert "seconds" not in cache.extraction_cost(["mine", "little"])
-    assert cache.extraction_cost(["mine", "mine"])["seconds"] == 8 * 0.5
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"name,why\nx,y\n",
-        b"\xff\xfe\x00",
-        b"feature,seconds_a_clip\nmel,x\n",
-        None,
-    ],
-)
-def test_files_of_something_else_count_as_none_and_a_fifo_is_not_waited_for(
-    tmp_path, content
-):
-    for name in (FAILURES, COSTS):
-        (
-            (tmp_path / name).write_bytes(content)
-            if content is not None
-            else os.mkfifo(tmp_path / name)
-        )
-    assert read_failures(tmp_path) == [] and read_costs(tmp_path) == {}

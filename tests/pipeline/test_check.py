@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.features_cache.index import read_check
+from featurestack.features_cache.check_findings import read_check
 from featurestack.pipeline import check
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.near_duplicates import correlate

@@ -9,7 +9,7 @@ import soundfile
 
 from featurestack.commandline.errors import Failed
 from featurestack.features_cache import Cache, feature_file
-from featurestack.features_cache.index import read_failures
+from featurestack.features_cache.failures import read_failures
 from featurestack.pipeline import extract
 from featurestack.pipeline.extract import request
 from featurestack.pipeline.features import FEATURES

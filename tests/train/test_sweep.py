@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from featurestack.commandline.options import texts, words
-from featurestack.commandline.terminal import percent
+from featurestack.commandline.quantities import percent
 from featurestack.train import recipes, run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from featurestack.commandline.terminal import percent
+from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags

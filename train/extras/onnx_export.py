@@ -31,7 +31,7 @@ import torch
 from torch import nn
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import size
+from featurestack.commandline.quantities import size
 from featurestack.features_cache import Cache
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.names import parse_set

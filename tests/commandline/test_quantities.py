@@ -1,0 +1,32 @@
+"""Durations, sizes, counts and percentages in words."""
+
+import pytest
+
+from featurestack.commandline.quantities import (
+    count,
+    duration,
+    mean_percent,
+    percent,
+    points,
+    size,
+)
+
+
+@pytest.mark.parametrize(
+    ("shown", "values", "texts"),
+    [
+        (
+            duration,
+            [0.04, 9.96, 59.6, 192, 7500],
+            "0.0 s|10 s|1 min 00 s|3 min 12 s|2 h 05 min",
+        ),
+        (size, [512, 1234, 99_960, 1.2e9, 3e12], "512 B|1.2 kB|100 kB|1.2 GB|3.0 TB"),
+        (count, [0, 2000, 11_175_370, 1.82e9], "0|2,000|11.2 M|1.8 G"),
+        (percent, [0.285, 0.1125, 0.0875], "28.5|11.3|8.8"),  # halves go up
+        (lambda share: percent(share, 0), [0.285, 1 / 40, 5 / 40], "29|3|13"),
+        (points, [0.031, -0.0085, -0.0004], "+3.1|−0.9|0.0"),
+        (mean_percent, [[0.9, 0.95], [0.925]], "92.5 ± 3.5 %|92.5 %"),
+    ],
+)
+def test_numbers_read_naturally(shown, values, texts):
+    assert [shown(value) for value in values] == texts.split("|")
