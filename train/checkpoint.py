@@ -10,8 +10,10 @@ progress     in last.pt of an unfinished fold: optimiser, scaler, early stopping
              with EMA the plain weights
 
 The file is a zip archive by torch.save, with a CRC-32 for each tensor and for their
-description. torch.load does not check them. `load` does, in 20 ms for the 45 MB of a
-ResNet-18, so that no flipped bit enters training or prediction.
+description. torch.load does not check them. `read_safely` does, in 16 ms for the 45 MB
+of a ResNet-18, so that no flipped bit enters training or prediction. torch.save
+compresses nothing: an archive that does, or whose entries are larger than the file, is
+refused before it is read, because a small file could fill the memory.
 """
 
 import io
@@ -71,21 +73,32 @@ def read_safely(file: Path) -> Any:
     """
     with file.open("rb") as handle:
         start = handle.read(len(ZIP))
-    damaged = None
+    reason = ""
     try:
         # files of torch before 1.6 are no zip; torchvision still publishes one
         if start == ZIP:
-            with zipfile.ZipFile(file) as archive:
-                damaged = archive.testzip()
-        if damaged is None:
+            reason = damage(file)
+        if not reason:
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception:
         # random bytes raise any error; torch's own message says how to run code in the
         # file
-        raise ValueError(
-            "it is damaged, of another kind, or holds more than data"
-        ) from None
-    raise ValueError(f"damaged: {damaged} does not have its checksum")
+        reason = "it is damaged, of another kind, or holds more than data"
+    raise ValueError(reason)
+
+
+def damage(file: Path) -> str:
+    """What is wrong with a zip archive that torch.save should have written; '' if
+    nothing is.
+    """
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            return "it is compressed, as no file of torch is"
+        if sum(entry.file_size for entry in entries) > file.stat().st_size:
+            return "its entries are larger than the file"
+        damaged = archive.testzip()
+    return f"damaged: {damaged} does not have its checksum" if damaged else ""
 
 
 def not_finite(weights: Mapping[str, torch.Tensor]) -> str:

@@ -1,7 +1,9 @@
 """last.pt and best.pt: a flipped bit and weights that are not finite are refused."""
 
+import copy
 import io
 import random
+import zipfile
 
 import pytest
 import torch
@@ -52,6 +54,35 @@ def test_a_flipped_bit_anywhere_is_named_or_changes_nothing(tmp_path):
             ) and "train again" in str(error)
             named += 1
     assert named > 60  # a file this small is mostly padding
+
+
+def rewritten(file, compression=zipfile.ZIP_STORED, times=1):
+    """Write the archive's entries again, the largest one `times` times."""
+    with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as archive:
+        contents = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        # further names of the same bytes
+        for number in range(1, times):
+            again = copy.copy(largest)
+            again.filename = f"{largest.filename}-{number}"
+            archive.filelist.append(again)
+
+
+def test_an_archive_that_would_grow_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile.ZipFile, "testzip", None)  # a call fails
+    monkeypatch.setattr(torch, "load", None)
+    file = tmp_path / "last.pt"
+    checkpoint.save(file, state(network={"head": torch.zeros(10_000)}))
+    rewritten(file, zipfile.ZIP_DEFLATED)
+    with refused("it is compressed, as no file of torch is"):
+        checkpoint.load(file)
+    checkpoint.save(file, state(network={"head": torch.zeros(10_000)}))
+    rewritten(file, times=3)
+    with refused("its entries are larger than the file"):
+        checkpoint.load(file)
 
 
 @pytest.mark.parametrize(
