@@ -9,6 +9,7 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
     folds    {fold: {"network": state dict, "statistics": list}}
 """
 
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from torch import nn
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.spelling import make_command
+from featurestack.features_cache.names import parse_set
 from featurestack.results import run_folder
 from featurestack.results.config import (
     BundleConfig,
@@ -124,6 +126,22 @@ def read_bundle(file: Path) -> Bundle:
     )
 
 
+def refuse_other_channels(config: BundleConfig) -> None:
+    """RequestError if the channels are not those of the configuration's feature set."""
+    features = parse_set(config.features)
+    for feature, channel in itertools.zip_longest(features, config.channels):
+        if feature is None or channel is None or feature.stored != channel.stored:
+            same = False
+        else:
+            same = feature.rows in (None, channel.row_range)
+        if not same:
+            channels = "+".join(str(channel.channel) for channel in config.channels)
+            raise RequestError(
+                f"the configuration names the features {config.features} and has the"
+                f" channels {channels}: make it again from its run"
+            )
+
+
 class FoldModel(NamedTuple):
     """One fold's network in fp32, ready for prediction, and its channels'
     statistics.
@@ -151,6 +169,7 @@ class TrainedModel:
         config = self.config = bundle.config
         self.classes: list[str] = [entry.name for entry in config.classes]
         architecture = resolve(config.options.model)
+        refuse_other_channels(config)
         spec = self.input = InputSpec.restore(architecture.kind, config)
         self.augmenter = parse_augment(config.options.augment, spec.kind.augmented_as)
         # channels last is a sixth faster for images on a CPU; vectors have no such

@@ -127,6 +127,31 @@ class AudioModel(TrainedModel):
                 "the run's dataset has no sample rate and duration: no audio can be cut"
                 " to clips"
             )
+        for variant, described in self.channels:
+            self.refuse_other_values(variant, described)
+
+    def refuse_other_values(self, variant: Variant, trained: StoredChannel) -> None:
+        """RequestError if the feature that is computed here is not the one that the run
+        was trained on: another parameter, number of frames, or unit of frames.
+        """
+        facts = {
+            **variant.recorded,
+            "frames": variant.shape(self.sample_rate, self.samples)[1],
+            "frame_unit": variant.feature.frame_unit,
+        }
+        recorded = {
+            **trained.parameters,
+            "frames": trained.frames,
+            "frame_unit": trained.frame_unit,
+        }
+        for name in dict.fromkeys([*facts, *recorded]):
+            if facts.get(name) != recorded.get(name):
+                raise RequestError(
+                    f"the run was trained on {trained.stored} with {name}"
+                    f" {recorded.get(name)}, here it is computed with"
+                    f" {facts.get(name)}: train again, or predict with the version"
+                    " that trained it"
+                )
 
     @classmethod
     def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":

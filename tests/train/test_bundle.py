@@ -108,3 +108,54 @@ def test_features_of_other_rows_than_those_trained_on_are_refused(file):
         model.probabilities(
             [np.zeros((1, rows, 32), np.float32) for rows in (64, 19, 12)], np.ones(1)
         )
+
+
+def altered(file, folder, change):
+    """The bundle with another configuration, in a file of its own."""
+    content = torch.load(file, weights_only=True)
+    change(content["config"])
+    torch.save(content, folder / "altered.pt")
+    return str(folder / "altered.pt")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda config: config["options"].update(features="mel+chroma"),
+            "names the features mel[+]chroma and has the channels mel:0-127",
+        ),
+        (
+            lambda config: config["options"].update(model="cnn8@width=8"),
+            "fold 1 .*of another model",
+        ),
+        (
+            lambda config: config["channels"][0]["parameters"].update(hop_length=1),
+            "trained on mel with hop_length 1, here it is computed with",
+        ),
+        (
+            lambda config: config["channels"][0]["parameters"].update(colour="red"),
+            "trained on mel with colour red, here it is computed with None",
+        ),
+        (
+            lambda config: config["channels"][0]["parameters"].pop("n_mels"),
+            "trained on mel with n_mels None, here it is computed with 128",
+        ),
+        (
+            lambda config: config["channels"][0].update(frames=7),
+            "trained on mel with frames 7, here it is computed with",
+        ),
+        (
+            lambda config: config["channels"][0].update(frame_unit="Hz"),
+            "trained on mel with frame_unit Hz, here it is computed with s",
+        ),
+    ],
+)
+def test_a_configuration_that_disagrees_with_what_is_computed_is_refused(
+    file, tmp_path, change, message
+):
+    options = PredictOptions(
+        run=altered(file, tmp_path, change), audio=tmp_path, threads="1"
+    )
+    with refused(message):
+        predict_audio(options)
