@@ -59,7 +59,7 @@ def demo(options: DemoOptions) -> int:
     ]
     above = str(Path(featurestack.__file__).parents[1])
     path = os.pathsep.join([above, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = os.environ | {HANDED_ON: spelling.caller, "PYTHONPATH": path}
+    environment = os.environ | {HANDED_ON: spelling.caller(), "PYTHONPATH": path}
     for step in steps:
         print(f"\n$ {spelling.make_command(*step)}", flush=True)
         done = subprocess.run([*CONSOLE, *step], check=False, env=environment)

@@ -211,4 +211,4 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     ]
     files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
     states = [f"{file.absolute()} {_state(file)}" for file in files]
-    return digest([spelling.caller, *words(options, PAGE_OPTIONS), *states])
+    return digest([spelling.caller(), *words(options, PAGE_OPTIONS), *states])

@@ -59,6 +59,7 @@ from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.failures import WHOLE
 from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import NAMED
+from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import originals
 from featurestack.results.importance_folder import find_importance
@@ -153,7 +154,7 @@ def find(content: Content) -> None:
             )
     outdated: list[Problem] = []
     if content.cache:
-        if changes := content.cache.source_changes():
+        if changes := source_changes(content.cache):
             threats.append(Threat("extracted before", names=[changes]))
         outdated = outdated_runs(content.results.runs, content.cache.clips)
         failed = failures(content.cache).get(WHOLE)

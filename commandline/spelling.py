@@ -46,15 +46,8 @@ COMMAND = re.compile(
     rf" (?P<words>{WORDS}))(?![\w.])"
 )
 
-# A notebook or script keeps this spelling; commands.main replaces it by the one that
-# the user typed.
-caller = (
-    CONSOLE
-    if not CLONE
-    else MAKE
-    if Path.cwd().is_relative_to(HOME)
-    else f"{PYTHON} {CONSOLE}"
-)
+# The spelling that the user typed, set by commands.main; '' in a notebook or script.
+typed = ""
 # begins the commands that are typed neither with make nor with the console command
 without_target = PYTHON
 
@@ -63,9 +56,24 @@ def called_as(spelling: str, python: str = PYTHON) -> None:
     """Set the spelling of all later commands; `python` stands for `python -m` in
     them.
     """
-    global caller, without_target
-    caller = spelling
+    global typed, without_target
+    typed = spelling
     without_target = python
+
+
+def caller() -> str:
+    """The spelling that the user typed; in a notebook or script, one that works in the
+    current folder.
+    """
+    if typed:
+        return typed
+    if not CLONE:
+        return CONSOLE
+    try:
+        in_clone = Path.cwd().is_relative_to(HOME)
+    except FileNotFoundError:  # the current folder was removed
+        in_clone = False
+    return MAKE if in_clone else f"{PYTHON} {CONSOLE}"
 
 
 def spelled(text: str) -> str:
@@ -76,9 +84,10 @@ def spelled(text: str) -> str:
 
 
 def _typed(words: str) -> str:
-    if caller == PYTHON or (caller == MAKE and words not in TARGET_OF):
+    spelling = caller()
+    if spelling == PYTHON or (spelling == MAKE and words not in TARGET_OF):
         return f"{without_target} {words}"
-    return f"{caller} {TARGET_OF.get(words, words)}"
+    return f"{spelling} {TARGET_OF.get(words, words)}"
 
 
 def make_command(command: str, *given: str) -> str:

@@ -49,7 +49,6 @@ from featurestack.features_cache.location import (
 from featurestack.features_cache.names import Channel, parse_channel, parse_list
 from featurestack.features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
 from featurestack.features_cache.verified import forget_verified
-from featurestack.storage.files import content_hash
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
 
@@ -402,67 +401,6 @@ class Cache:
         ]
         self.refuse_missing(channels)
         return list(dict.fromkeys(filter(None, map(self._find, channels))))
-
-    def source_changes(self) -> str:
-        """The changes of the dataset since extraction, such as `3 clips new`; empty if
-        there are none.
-
-        It is empty too if no audio file is there: the cache may be used on another
-        machine. Audio files are compared by size and time, those of another time by
-        content, a table by its number of rows. New files are looked for beside known
-        ones, but not in a folder with a CSV table, which may leave files out on
-        purpose.
-        """
-        clips = self.sources[
-            (self.sources["copy_of"] == "") & (self.sources["path"] != "")
-        ]
-        files = clips.drop_duplicates("path")
-        known = dict(
-            zip(
-                files["path"],
-                zip(
-                    files["source_size"], files["source_time_ns"], files["source_hash"]
-                ),
-            )
-        )
-        gone = changed = new = 0
-        for path, (size, time, content) in known.items():
-            if not (size or time):  # it was gone at extraction
-                continue
-            try:
-                state = Path(path).stat()
-                same = state.st_size == size and (
-                    state.st_mtime_ns == time or content_hash(Path(path)) == content
-                )
-                changed += not same
-            except OSError:
-                gone += 1
-        if gone == len(known):
-            return ""
-        source = Path(self.settings["source"])
-        if self.settings["source"] not in NAMED and source.is_file():
-            lines = source.read_text(errors="replace").splitlines()
-            new = sum(bool(line.strip()) for line in lines) - 1 - len(clips)
-        elif source.is_dir() and not [*source.glob("*.csv"), *source.glob("*/*.csv")]:
-            kinds = {Path(path).suffix for path in known}
-            beside = {Path(path).parent for path in known}
-            found = {
-                str(file)
-                for folder in beside
-                for file in folder.glob("*")
-                if file.suffix in kinds
-            }
-            new = len(found - known.keys())
-        counts = {
-            "new": max(0, new),
-            "removed": gone + max(0, -new),
-            "changed": changed,
-        }
-        return ", ".join(
-            f"{counted(count, 'clip')} {what}"
-            for what, count in counts.items()
-            if count
-        )
 
     def remedy(self, stored: str, *more: str) -> str:
         """The remedy for missing or outdated features: the command to type, with the

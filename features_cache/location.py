@@ -6,9 +6,10 @@ from featurestack.commandline.errors import RequestError, closest, nearest
 
 INDEX = "index.h5"
 EXTERNAL = "brought"  # the recorded source of a cache without audio
-TABLES = (".csv", ".tsv", ".txt")
+DATASET_TABLES = (".csv", ".tsv", ".txt")
 PATH_CUTOFF = 0.7  # least similarity, 0 to 1, of a folder or table that is proposed
-NAMED = ("esc50", "esc10", "synth", "synth_mix")
+SYNTHETIC = ("synth", "synth_mix")  # made by this project
+NAMED = ("esc50", "esc10", *SYNTHETIC)
 
 
 def is_cache(folder: Path) -> bool:
@@ -70,7 +71,7 @@ def unknown_dataset(dataset: str, data: Path) -> str:
     beside = [
         entry
         for entry in path.parent.glob("[!.]*")
-        if entry.is_dir() or entry.suffix in TABLES
+        if entry.is_dir() or entry.suffix in DATASET_TABLES
     ]
     meant = closest(path.name, (entry.name for entry in beside), PATH_CUTOFF)
     return f"{message}; there is {str(path.with_name(meant))!r}" if meant else message

@@ -41,7 +41,7 @@ def overview(options: Options) -> None:
         TARGET_OF.get(words, words): each
         for words, each in commands.every_command().items()
     }
-    print(commands.listing(spelling.caller, {**every, "help": help_}))
+    print(commands.listing(spelling.caller(), {**every, "help": help_}))
 
 
 def known(options: DatasetOptions) -> None:

@@ -298,8 +298,9 @@ def train(options: RunOptions) -> "RunFolder":
         sounds = dict(dataset="synth", features="mel+mfcc")
         run = fs.train(model="cnn4", epochs=5, folds=(1, 2), **sounds)
     """
-    from featurestack.train.run import execute
+    from featurestack.train.run import execute, tell_dataset_changes
 
+    tell_dataset_changes(options)
     return execute(options)
 
 

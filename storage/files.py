@@ -43,9 +43,10 @@ def replaced(
         draft = path.with_name(f"{own}{os.getpid()}")
         # a glob among a report's 700 tables took longer than writing
         for other in os.scandir(path.parent):
-            if other.name.startswith(own) and not system.is_running(
-                other.name.removeprefix(own)
-            ):
+            process = other.name.removeprefix(own)
+            # the host n1.cluster has drafts whose names begin as those of the host n1
+            of_this_host = other.name.startswith(own) and process.isdecimal()
+            if of_this_host and not system.is_running(process):
                 path.with_name(other.name).unlink(missing_ok=True)
     try:
         draft.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import pytest
 
 from featurestack.commandline.commands import every_command, options_of
 from featurestack.commandline.options import fields, unfold
+from featurestack.commandline.spelling import TARGETS
 from tests.golden.commands import ROOT
 
 VARIABLES = {
@@ -39,6 +40,19 @@ def test_values_reach_the_module_as_typed(value):
     typed = shlex.split(make("-n", "train", f"FEATURES={value}").stdout)
     assert typed[:3] == [sys.executable, "-m", "train"]
     assert unfold(typed[3:]) == ["run", f"FEATURES={value}"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_runs_its_command_and_help_says_which(target):
+    typed = shlex.split(make("-n", target).stdout)
+    words = " ".join(word for word in unfold(typed[2:]) if word != "--make")
+    assert words == TARGETS[target]
+    described = re.search(
+        rf"^#: make {target} .*python -m ([a-z ]+)$",
+        (ROOT / "Makefile").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert described is None or described[1] == TARGETS[target]
 
 
 def test_a_variable_of_a_command_is_none_of_the_makefiles_own():

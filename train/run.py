@@ -14,7 +14,9 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import tell, tell_once
+from featurestack.commandline.terminal import tell
+from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.table import originals
 from featurestack.results.config import to_json
 from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder
@@ -33,6 +35,7 @@ class StaleRun(RequestError):
 
 def run(options: RunOptions) -> None:
     """Train or continue the run of these options, and print its summary."""
+    tell_dataset_changes(options)
     folder = execute(options)
     if first_process():
         print(summary(folder))
@@ -65,6 +68,19 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def tell_dataset_changes(options: RunOptions) -> None:
+    """Tell how the dataset's files have changed since extraction; a command looks
+    once.
+    """
+    cache = open_cache(options)
+    if changes := source_changes(cache):
+        remedy = cache.remedy(" ".join(cache.named(options.features)))
+        tell(
+            f"the dataset has changed since its features were extracted ({changes}):"
+            f" {remedy}"
+        )
+
+
 def execute(options: RunOptions) -> RunFolder:
     """Train the wanted folds that are not finished; returns the run folder.
 
@@ -83,14 +99,6 @@ def execute(options: RunOptions) -> RunFolder:
     waiting = plan.wanted_folds
     if (plan.path / "run.json").is_file():
         waiting = [fold for fold in waiting if fold not in folder.finished]
-    if changes := plan.cache.source_changes():
-        remedy = plan.cache.remedy(
-            " ".join(channel.stored for channel in plan.channels)
-        )
-        tell_once(
-            f"the dataset has changed since its features were extracted ({changes}):"
-            f" {remedy}"
-        )
     if waiting:
         from featurestack.train import trainer
         from featurestack.train.compute import device_of

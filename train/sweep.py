@@ -42,6 +42,7 @@ def run_sweep(options: SweepOptions) -> int:
     jobs = product(options)
     if len(jobs) > MANY and not options.yes:
         raise RequestError(f"{len(jobs)} runs: give YES=1, or fewer FEATURES")
+    run.tell_dataset_changes(replace(jobs[0], features=options.runs()[0].features))
     done, failures = train_all(jobs)
     for name, error in failures.items():
         expected = isinstance(error, RequestError | Failed)

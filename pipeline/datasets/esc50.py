@@ -14,7 +14,6 @@ from featurestack.pipeline.datasets.download import (
     staged,
 )
 from featurestack.pipeline.datasets.readers import (
-    ESC_SAMPLE_RATE,
     is_esc_layout,
     read_csv,
 )
@@ -28,7 +27,9 @@ ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
 MOST_UNPACKED = 2 * 2**30  # bytes; ESC-50 has 0.9 GB
-SAMPLES = 220_500  # samples of every clip, at ESC_SAMPLE_RATE
+SAMPLE_RATE = 44_100  # Hz
+DURATION = 5.0  # seconds of every clip
+SAMPLES = 220_500  # samples of every clip
 CREDIT = """\
 ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification",
 Proceedings of the 23rd ACM International Conference on Multimedia, 2015, pp. 1015-1018,
@@ -124,8 +125,8 @@ def faults(folder: Path) -> Iterator[str]:
     ):
         if isinstance(info, audio.AudioError):
             yield f"{name}: {info}"
-        elif (info.sample_rate, info.frames) != (ESC_SAMPLE_RATE, SAMPLES):
+        elif (info.sample_rate, info.frames) != (SAMPLE_RATE, SAMPLES):
             yield (
                 f"{name} has {info.frames} samples at {info.sample_rate} Hz, "
-                f"expected {SAMPLES} at {ESC_SAMPLE_RATE}"
+                f"expected {SAMPLES} at {SAMPLE_RATE}"
             )

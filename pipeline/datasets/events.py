@@ -26,12 +26,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, closest, nearest
-from featurestack.features_cache.location import TABLES
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.layouts import files_below
 from featurestack.pipeline.datasets.readers import parse_csv
 
 EVENT_COLUMNS = ["file", "start", "end", "label"]
+ENDINGS = (".csv", ".tsv", ".txt")  # of annotation tables
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
@@ -106,11 +106,11 @@ def read_events(
     if tables.is_dir():
         folder = tables
         names = [
-            name for name in files_below(tables) if Path(name).suffix.lower() in TABLES
+            name for name in files_below(tables) if Path(name).suffix.lower() in ENDINGS
         ]
     if not names:
         raise RequestError(
-            f"TABLES={tables} holds no table: expected files in {', '.join(TABLES)}"
+            f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
         )
     find = Recordings(recordings)
     events = []

@@ -5,7 +5,7 @@ duration.
 import math
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from featurestack.features_cache import Cache, cache_folder, dataset_name
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import (
+    DATASET_TABLES,
     NAMED,
-    TABLES,
+    SYNTHETIC,
     is_cache,
     unknown_dataset,
 )
@@ -33,7 +34,6 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds
 from featurestack.pipeline.datasets.layouts import read_folder
 from featurestack.pipeline.datasets.readers import (
-    SYNTHETIC_CATEGORIES,
     Listing,
     is_esc_layout,
     read_esc_layout,
@@ -160,7 +160,7 @@ def load(options: SourceOptions) -> Dataset:
         sample_rate=sample_rate,
         duration=duration,
         source=source,
-        synthetic=set(classes) <= SYNTHETIC_CATEGORIES.keys(),
+        synthetic=word in SYNTHETIC,
         notes=(*listing.notes, *fold_notes, *audio_notes),
         published_test=listing.published_test if as_published else None,
         groups=(
@@ -175,7 +175,7 @@ def load(options: SourceOptions) -> Dataset:
 def _read(options: SourceOptions) -> Listing:
     word = options.dataset
     path = Path(word)
-    if path.suffix.lower() in TABLES and path.is_file():
+    if path.suffix.lower() in DATASET_TABLES and path.is_file():
         return read_table(
             path, Path(options.audio_dir or path.parent), separator=options.labels
         )
@@ -187,15 +187,17 @@ def _read(options: SourceOptions) -> Listing:
     if word in ("esc50", "esc10"):
         from featurestack.pipeline.datasets import esc50
 
-        return read_esc_layout(
+        listing = read_esc_layout(
             esc50.obtain(options), "esc10" if word == "esc10" else ""
         )
-    if word in ("synth", "synth_mix"):
+        return replace(listing, sample_rate=esc50.SAMPLE_RATE, duration=esc50.DURATION)
+    if word in SYNTHETIC:
         from featurestack.pipeline import synth
 
-        return read_esc_layout(
+        listing = read_esc_layout(
             synth.write_dataset(options.data / word, mix=word == "synth_mix")
         )
+        return replace(listing, sample_rate=synth.SAMPLE_RATE, duration=synth.SECONDS)
     if path.is_dir():
         return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
     message = unknown_dataset(word, options.data)

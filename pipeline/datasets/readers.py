@@ -9,7 +9,7 @@ import io
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -60,7 +60,6 @@ ESC50_CATEGORIES, SYNTHETIC_CATEGORIES = (  # class -> category
 )
 # those read; `category` holds the class
 ESC_COLUMNS = ("filename", "fold", "category", "src_file")
-ESC_SAMPLE_RATE, ESC_DURATION = 44_100, 5.0  # Hz, seconds
 BIRDCLEF_COLUMNS = ("filename", "primary_label", "secondary_labels")
 LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 # matches cells with several labels or with a list
@@ -360,5 +359,4 @@ def read_esc_layout(folder: Path, marked: str = "") -> Listing:
             f" with the columns {', '.join(ESC_COLUMNS)}: name one as DATASET=…csv with"
             " AUDIO_DIR="
         )
-    listing = read_table(tables[0], folder / "audio", marked)
-    return replace(listing, sample_rate=ESC_SAMPLE_RATE, duration=ESC_DURATION)
+    return read_table(tables[0], folder / "audio", marked)

@@ -11,6 +11,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.commandline.options import texts, words
 from featurestack.features_cache import Cache
+from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
@@ -86,7 +87,7 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     trained = run.execute(RunOptions(features="rms", model="linear", **given))
     table.write_text("\n".join(table.read_text().splitlines()[:-1]))
     capsys.readouterr()
-    run.execute(RunOptions(features="zcr", model="linear", **given))
+    run.run(RunOptions(features="zcr", model="linear", **given))
     said = capsys.readouterr().err
     assert (
         "has changed since its features were extracted (1 clip removed): run make"
@@ -110,7 +111,7 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
 
 
 def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
-    assert Cache(cache_folder).source_changes() == ""
+    assert source_changes(Cache(cache_folder)) == ""
 
 
 def test_audio_that_a_table_leaves_out_is_not_new_and_copied_audio_is_not_changed(
@@ -128,8 +129,16 @@ def test_audio_that_a_table_leaves_out_is_not_new_and_copied_audio_is_not_change
     cache = Cache(tmp_path / "data" / "esc" / "features")
     second = folder / "audio" / "2-2-A-1.wav"
     os.utime(second, (0, 0))
-    assert cache.source_changes() == ""
+    assert source_changes(cache) == ""
     second.write_bytes(second.read_bytes()[::-1])
-    assert cache.source_changes() == "1 clip changed"
+    assert source_changes(cache) == "1 clip changed"
     (folder / "audio" / "1-1-A-0.wav").unlink()
-    assert cache.source_changes() == "1 clip removed, 1 clip changed"
+    assert source_changes(cache) == "1 clip removed, 1 clip changed"
+
+
+def test_a_sweep_looks_at_the_audio_once(changed, monkeypatch):
+    looked = []
+    monkeypatch.setattr(run, "source_changes", lambda cache: looked.append(cache) or "")
+    given = texts(SweepOptions, words(change(changed, features="mel", seed=0)))
+    sweep.run_sweep(SweepOptions.build({**given, "retrain": "1", "lr": "0.001 0.002"}))
+    assert len(looked) == 1

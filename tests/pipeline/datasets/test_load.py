@@ -163,3 +163,15 @@ def test_a_clip_has_a_sample_at_least(tmp_path):
     class_folders(tmp_path / "mine", each=2)
     with refused("at 100 Hz has no sample"):
         dataset(tmp_path / "mine", tmp_path, sample_rate=100, duration=0.001)
+
+
+def test_ordinary_words_as_classes_are_not_called_synthetic(tmp_path):
+    folder = class_folders(tmp_path / "mine", classes="hiss rumble", each=2)
+    assert not dataset(folder, tmp_path).synthetic
+
+
+def test_a_folder_in_esc_50s_layout_has_the_commonest_rate_of_its_files(tmp_path):
+    folder = esc_layout(tmp_path / "esc", "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2")
+    clips = dataset(folder, tmp_path)
+    assert clips.sample_rate == 8_000
+    assert clips.duration == 0.1

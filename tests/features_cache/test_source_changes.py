@@ -1,0 +1,67 @@
+"""Changes of a dataset's files since extraction."""
+
+import pytest
+
+from featurestack.features_cache import Cache
+from featurestack.features_cache.index import refresh
+from featurestack.features_cache.source_changes import source_changes
+from featurestack.features_cache.table import complete, with_sources
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """A folder of four files in two classes."""
+    for name in ("dog/1.wav", "dog/2.wav", "cat/1.wav", "cat/2.wav"):
+        path = tmp_path / "sounds" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "sounds"
+
+
+def cache_of(recordings, source):
+    """A cache without features whose clips are the files of `recordings`."""
+    files = sorted(recordings.glob("*/*.wav"))
+    table = complete(
+        {
+            "clip_id": [f"{file.parent.name}/{file.stem}" for file in files],
+            "label": [file.parent.name for file in files],
+            "fold": [1, 2, 1, 2],
+            "path": list(map(str, files)),
+        }
+    )
+    status = [file.stat() for file in files]
+    clips = with_sources(table, None).assign(
+        source_size=[state.st_size for state in status],
+        source_time_ns=[state.st_mtime_ns for state in status],
+    )
+    settings = {
+        "dataset": "sounds",
+        "source": str(source),
+        "synthetic": 0,
+        "sample_rate": 8000,
+        "samples": 800,
+    }
+    folder = recordings.parent / "features"
+    folder.mkdir()
+    refresh(folder, clips, settings)
+    return Cache(folder)
+
+
+def test_a_hidden_file_is_no_new_clip(recordings):
+    cache = cache_of(recordings, recordings)
+    (recordings / "dog" / "._1.wav").write_bytes(b"as macOS writes")
+    assert source_changes(cache) == ""
+    (recordings / "dog" / "3.wav").write_bytes(b"new")
+    assert source_changes(cache) == "1 clip new"
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_line_break_in_a_quoted_cell_is_no_new_clip(recordings, separator):
+    table = recordings.parent / "sounds.csv"
+    lines = ["filename,label,remark", 'dog/1.wav,dog,"loud\n\nand near"']
+    lines += ["dog/2.wav,dog,", "", "cat/1.wav,cat,", "cat/2.wav,cat,"]
+    table.write_text("\n".join(lines).replace(",", separator))
+    cache = cache_of(recordings, table)
+    assert source_changes(cache) == ""
+    table.write_text("\n".join(lines[:-1]).replace(",", separator))
+    assert source_changes(cache) == "1 clip removed"
