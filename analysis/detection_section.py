@@ -4,11 +4,13 @@ and a time line.
 
 import base64
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soundfile
+from numpy.typing import NDArray
 
 from featurestack.analysis.clips import compressed
 from featurestack.analysis.figures import FigureWriter
@@ -16,91 +18,130 @@ from featurestack.analysis.runs import Run
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import is_windowed, label_indicator
 from featurestack.results.bootstrap import accuracy_interval
-from featurestack.results.events import (
+from featurestack.results.detections import (
     ALL,
-    BACKGROUND,
     compare,
     detection_scores,
     join_windows,
-    middles,
 )
+from featurestack.results.scores import Floats
 from featurestack.results.tags import cross_fitted_thresholds, fold_ranks
+from featurestack.results.windows import (
+    BACKGROUND,
+    Annotated,
+    middles,
+    read_annotated,
+)
 
 EXCERPT = 20.0  # longest time line, seconds
 
 
-def annotated_events(cache: Cache) -> pd.DataFrame | None:
-    """Events of the cache's recordings, from `events.csv` beside its source.
+@dataclass(frozen=True)
+class DetectionSection:
+    """What the section shows beside its time line."""
 
-    None if there is no such file, or the clips are not windows of recordings.
+    scores: pd.DataFrame  # the table of `detection_scores`, with intervals for ALL
+    recording: str  # name of the recording of the time line
+    audio: str  # MP3 as base64, '' if the recording cannot be read
+
+
+def annotated_recordings(cache: Cache) -> Annotated | None:
+    """What the cache's windows were made from, its events those of the cache's
+    recordings; None if the clips are no windows of `make windows`.
     """
-    source = Path(str(cache.settings["source"])).with_name("events.csv")
-    if not is_windowed(cache.clips) or not source.is_file():
+    annotated = read_annotated(Path(str(cache.settings["source"])))
+    if annotated is None or not is_windowed(cache.clips):
         return None
-    events = pd.read_csv(
-        source, dtype={"file": str, "label": str}, keep_default_na=False
-    )
-    return events[events["file"].isin(cache.clips["path"])]
+    events = annotated.events
+    return annotated._replace(events=events[events["file"].isin(cache.clips["path"])])
 
 
 def submit_detections(
-    writer: FigureWriter, run: Run, cache: Cache, events: pd.DataFrame
-) -> tuple[pd.DataFrame, str, str]:
-    """Submit a time line of one recording; return scores by class, the recording's name
-    and its audio.
+    writer: FigureWriter, run: Run, cache: Cache, annotated: Annotated
+) -> DetectionSection:
+    """Submit a time line of one recording, and score the detections of a run.
 
-    The audio is MP3 as base64, or '' if the recording cannot be read. A class's
-    threshold in a fold has the highest F1 on the windows of the other folds. Only the
-    row of all classes has intervals, from a bootstrap over recordings.
+    A class's threshold in a fold has the highest F1 on the windows of the other folds.
+    Only the row of all classes has intervals, from a bootstrap over recordings.
     """
+    names = list(run.classes)
     clips = cache.clips.set_index("clip_id").loc[run.clip_ids]
     order = np.lexsort((clips["start"], clips["path"]))
-    windows = clips.iloc[order].rename(columns={"path": "file"})
+    windows = clips.iloc[order].rename(columns={"path": "file"}).reset_index(drop=True)
     windows["label"] = windows["label"].replace("", BACKGROUND)
-    windows = windows.reset_index(drop=True)
-    names = list(run.classes)
-    events = events[events["file"].isin(windows["file"]) & events["label"].isin(names)]
+    known = annotated.events["label"].isin(names)
+    tested = annotated.events["file"].isin(windows["file"])
+    events = annotated.events[known & tested]
+
     target = label_indicator(windows["label"], names)
     probabilities = run.probabilities.mean(axis=0)[order]
     folds = run.folds[order]
-    predicted = probabilities > cross_fitted_thresholds(target, probabilities, folds)
+    thresholds = cross_fitted_thresholds(target, probabilities, folds)
+    predicted = probabilities > thresholds
     chosen = pd.DataFrame(predicted, columns=names)
     ranks = pd.DataFrame(fold_ranks(probabilities, folds), columns=names)
-    hop = float(windows.groupby("file")["start"].diff().mode()[0])
+    hop = annotated.hop
     scores = detection_scores(windows, chosen, ranks, hop, events)
-
     detections = join_windows(middles(windows, hop), chosen, ranks)
     items = compare(events, detections)
-    found = items[~items["detected"]]
-    sounding = chosen.columns != BACKGROUND
-    hits = (target & predicted)[:, sounding].sum(axis=1)
-    either = target[:, sounding].sum(axis=1) + predicted[:, sounding].sum(axis=1)
-    measures = {  # name -> (table with the recording of each value, values, weights)
-        "window_f1": (windows, 2 * hits / np.maximum(either, 1), either),
-        "event_recall": (found, found["shared"], np.ones(len(found))),
-        "f1_iou": (items, items["iou"], np.ones(len(items))),
-        "f1_collar": (items, items["collar"], np.ones(len(items))),
-    }
-    for name, (rows, values, weights) in measures.items():
-        column = np.asarray(values, float)[:, None]
-        interval = accuracy_interval(column, rows["file"].to_numpy(str), weights)[0]
+    sounding = np.array(names) != BACKGROUND
+    intervals = recording_intervals(
+        windows, target[:, sounding], predicted[:, sounding], items
+    )
+    for name, interval in intervals.items():
         scores.loc[ALL, [f"{name}_low", f"{name}_high"]] = interval
 
-    by_recording = items.groupby("file")["iou"].mean().sort_values(kind="stable")
-    file = str(by_recording.index[len(by_recording) // 2])  # its F1 is the median
-    begin = float(max(0.0, events["start"][events["file"] == file].min() - 1))
-    end = min(begin + EXCERPT, float(windows["end"][windows["file"] == file].max()))
-    shown = {
-        side: table[
-            (table["file"] == file) & (table["end"] > begin) & (table["start"] < end)
-        ]
-        for side, table in {"events": events, "detections": detections}.items()
-    }
-    writer.submit("time_line", begin=begin, end=end, **shown)
+    f1 = items.groupby("file")["iou"].mean().sort_values(kind="stable")
+    file = str(f1.index[len(f1) // 2])  # the recording with the median F1
+    first_event = events["start"][events["file"] == file].min()
+    last_window = windows["end"][windows["file"] == file].max()
+    begin = max(0.0, float(first_event) - 1)
+    end = min(begin + EXCERPT, float(last_window))
+    writer.submit(
+        "time_line",
+        begin=begin,
+        end=end,
+        events=within(events, file, begin, end),
+        detections=within(detections, file, begin, end),
+    )
+    audio = ""
     with suppress(OSError, soundfile.LibsndfileError):
-        return (
-            scores,
-            Path(file).name,
-            base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode(),
-        )
-    return scores, Path(file).name, ""
+        audio = base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode()
+    return DetectionSection(scores, Path(file).name, audio)
+
+
+def recording_intervals(
+    windows: pd.DataFrame,
+    target: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    items: pd.DataFrame,
+) -> dict[str, Floats]:
+    """Score -> both ends of its interval over recordings, for all classes together.
+
+    target, predicted  (W, K) without BACKGROUND
+    items              the table of `compare`
+    """
+    # F1 is the mean of 2 hits / (true + predicted), weighted by the denominator.
+    hits = (target & predicted).sum(axis=1)
+    either = target.sum(axis=1) + predicted.sum(axis=1)
+    window_f1 = 2 * hits / np.maximum(either, 1)
+    annotated = items[~items["detected"]]
+    measures = [
+        ("window_f1", windows["file"], window_f1, either),
+        ("event_recall", annotated["file"], annotated["shared"], None),
+        ("f1_iou", items["file"], items["iou"], None),
+        ("f1_collar", items["file"], items["collar"], None),
+    ]
+    intervals = {}
+    for name, files, values, weights in measures:
+        column = np.asarray(values, float)[:, None]
+        counts = np.ones(len(column)) if weights is None else weights
+        recordings = files.to_numpy(str)
+        intervals[name] = accuracy_interval(column, recordings, counts)[0]
+    return intervals
+
+
+def within(table: pd.DataFrame, file: str, begin: float, end: float) -> pd.DataFrame:
+    """The rows of one recording that overlap a span of seconds."""
+    of_file = table["file"] == file
+    return table[of_file & (table["end"] > begin) & (table["start"] < end)]

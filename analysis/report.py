@@ -24,7 +24,10 @@ from featurestack.analysis.clips import (
 )
 from featurestack.analysis.comparison_section import submit_comparison
 from featurestack.analysis.data_section import data_facts, data_tables, failures
-from featurestack.analysis.detection_section import annotated_events, submit_detections
+from featurestack.analysis.detection_section import (
+    annotated_recordings,
+    submit_detections,
+)
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.importance import (
@@ -265,26 +268,19 @@ def show_detections(content: Content) -> None:
     classes has an event.
     """
     best = content.found.runs[0]
-    events = (
-        annotated_events(content.cache)
-        if content.cache and best.name not in content.outdated
-        else None
-    )
-    if (
-        content.cache
-        and events is not None
-        and events["label"].isin(best.classes).any()
-    ):
-        scores, name, audio = submit_detections(
-            content.writer, best, content.cache, events
-        )
-        content.sections["detections"] = "Detections"
-        content.tables["detections"] = scores.reset_index()
-        content.shown["recording"] = {
-            "name": name,
-            "audio": audio,
-            "count": content.cache.clips["path"].nunique(),
-        }
+    if not content.cache or best.name in content.outdated:
+        return
+    annotated = annotated_recordings(content.cache)
+    if annotated is None or not annotated.events["label"].isin(best.classes).any():
+        return
+    section = submit_detections(content.writer, best, content.cache, annotated)
+    content.sections["detections"] = "Detections"
+    content.tables["detections"] = section.scores.reset_index()
+    content.shown["recording"] = {
+        "name": section.recording,
+        "audio": section.audio,
+        "count": content.cache.clips["path"].nunique(),
+    }
 
 
 def show_importance(content: Content) -> None:

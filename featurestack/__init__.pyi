@@ -187,8 +187,8 @@ def windows(
     audio: recordings: a folder, or one file
     tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
         of all recordings
-    length: seconds of a window; by default as long as 9 of 10 events, between 0.25
-        and 5
+    length: seconds of a window; by default the longest whose detections would be
+        nearly the best if every window were right
     hop: seconds from window to window; by default half of LENGTH
     column: column of labels in the tables; by default one of the names in use
     label: label of events that have none

@@ -108,7 +108,8 @@ class WindowsCommand(DataOptions):
     )
     length: float | None = option(
         None,
-        "seconds of a window; by default as long as 9 of 10 events, between 0.25 and 5",
+        "seconds of a window; by default the longest whose detections would be nearly"
+        " the best if every window were right",
         least=0.01,
         most=3600,
     )

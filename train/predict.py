@@ -36,19 +36,19 @@ from featurestack.features_cache.table import (
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.datasets.events import find_recordings, read_events
+from featurestack.pipeline.datasets.annotations import find_recordings, read_events
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.results import run_folder
 from featurestack.results.config import StoredChannel
-from featurestack.results.events import (
+from featurestack.results.detections import detection_scores, join_windows
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.tags import epoch_scores
+from featurestack.results.windows import (
     BACKGROUND,
-    detection_scores,
-    join_windows,
+    HOP_SHARE,
     label_windows,
     middles,
 )
-from featurestack.results.run_folder import RunFolder
-from featurestack.results.tags import epoch_scores
 from featurestack.storage.files import content_hash
 from featurestack.train.bundle import (
     AGREES,
@@ -67,7 +67,6 @@ from featurestack.train.rejection import NO_ANSWER, Rejection, Samples, class_th
 # seconds that a file may be longer without a note: MP3 and Ogg add some
 TOLERANCE = 0.1
 BAR = 24  # characters of the bar for a probability of 1
-HOPS = 4  # hops in a window, if HOP is not given
 # fitted thresholds below it are named: their classes were rare or hard to find
 LOW_THRESHOLD = 0.2
 
@@ -490,7 +489,7 @@ def write_timelines(
 
     rate = model.sample_rate
     samples = model.window_samples(options.window)
-    hop = options.hop or samples / rate / HOPS
+    hop = options.hop or samples / rate * HOP_SHARE
     if hop > samples / rate:
         raise RequestError(
             f"HOP={hop:g}: expected at most the {samples / rate:g} seconds of a window"

@@ -1,14 +1,17 @@
 """`python -m pipeline windows`: a dataset of windows from recordings and their
 annotation tables.
 
-It writes `events.csv` (file, start, end, label) and a CSV of clips (filename, start,
-end, label, group). That CSV is a dataset like any other. `results.events.label_windows`
-has the rule that gives a window its label.
+It writes a CSV of clips (filename, start, end, label, group), which is a dataset like
+any other, and beside it the two files of `results.windows`: the events, and the length
+and hop of the windows. `results.windows.label_windows` has the rule that gives a window
+its label.
 """
 
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,16 +32,27 @@ from featurestack.features_cache.table import (
     refuse_class_names,
 )
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.events import find_recordings, read_events
-from featurestack.pipeline.datasets.load import HELD_WHOLE, STEP
+from featurestack.pipeline.datasets.annotations import find_recordings, read_events
 from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.pipeline.options import WindowsCommand
-from featurestack.results.events import ALL, BACKGROUND, best_possible, label_windows
-from featurestack.storage.files import replace_file
+from featurestack.results.detections import ALL, best_possible
+from featurestack.results.windows import (
+    BACKGROUND,
+    EVENTS_FILE,
+    HOP_SHARE,
+    WINDOWS_FILE,
+    label_windows,
+)
+from featurestack.storage.files import Lock, replace_file
 
-SHORTEST, LONGEST = 0.25, 5.0  # seconds, bounds of the default LENGTH
+# seconds, tried for the default LENGTH
+LENGTHS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0)
+MOST_TRIED = 2_000_000  # windows of a length that is tried
+# share of the best perfect F1 that the default LENGTH reaches: a longer window holds
+# more to recognise
+NEARLY_BEST = 0.95
+RESERVED = {BACKGROUND, ALL}  # labels of windows without an event, of rows of all
 DIGITS = 6  # decimals of seconds: finer than a sample
-PREDICTED_HOP = 0.25  # default HOP of predict, as a share of LENGTH
 SHOWN = 8  # at most so many recordings without a table are named
 # score of `best_possible` -> its printed name
 BEST = {
@@ -58,16 +72,6 @@ def csv_path(options: WindowsCommand) -> Path:
             f"{name} is another dataset: give NAME=, as in NAME=my-{name}"
         )
     return options.data / name / f"{name}.csv"
-
-
-def default_length(events: pd.DataFrame) -> float:
-    """The length in seconds that HELD_WHOLE of the events fit into, at least SHORTEST,
-    at most LONGEST.
-    """
-    most = float((events["end"] - events["start"]).quantile(HELD_WHOLE))
-    return round(
-        min(max(STEP * math.ceil(round(most / STEP, 6)), SHORTEST), LONGEST), 2
-    )
 
 
 def window_grid(
@@ -120,70 +124,77 @@ def label_grid(
     return windows
 
 
-def summary(windows: pd.DataFrame, events: pd.DataFrame) -> str:
-    """A table of counts by label, then lines: windows left out, windows with several
-    labels.
+@dataclass(frozen=True)
+class Windows:
+    """The windows of a dataset, and what they were made from."""
+
+    seconds: Mapping[str, float]  # name of each recording in use -> its length
+    events: pd.DataFrame  # EVENT_COLUMNS, those in use
+    ignored: pd.DataFrame  # EVENT_COLUMNS, those of IGNORE
+    length: float  # seconds
+    hop: float  # seconds
+    grid: pd.DataFrame  # file, start, end, label, `left_out`: a reason or ''
+    notes: tuple[str, ...]  # lines for the user
+
+    @property
+    def clips(self) -> pd.DataFrame:
+        """The windows in use; of tags, one without an event has no label."""
+        used = self.grid[self.grid["left_out"] == ""].drop(columns="left_out")
+        if has_tags(used):
+            used["label"] = used["label"].replace(BACKGROUND, "")
+        return used
+
+    def perfect(self, hop: float) -> pd.Series:
+        """Scores of detections if every window were right, at this hop."""
+        grid = window_grid(self.seconds, self.length, hop)
+        labels = label_windows(grid, self.events)
+        touched = label_windows(grid, self.ignored) != BACKGROUND
+        used = grid.assign(label=labels)[(labels != "") & ~touched]
+        return best_possible(self.events, used.reset_index(drop=True), hop).loc[ALL]
+
+
+def recording_seconds(recordings: Mapping[str, Path]) -> dict[str, float]:
+    """Name of a recording -> its seconds, NaN if it cannot be read; the reason is
+    printed.
     """
-    used = windows["left_out"] == ""
-    clips = windows[used]
-    counts = pd.DataFrame(
-        {
-            "events": events["label"].value_counts(),
-            "windows": by_label(clips)["label"].value_counts(),
-        }
-    )
-    rows = [[*row] for row in counts.fillna(0).astype(int).itertuples()]
-    left_out = windows["left_out"][~used].value_counts()
-    lines = [
-        f"left out, {reason}: {counted(number, 'window')}"
-        for reason, number in left_out.items()
-    ]
-    if several := clips["label"].str.contains(SEPARATOR).sum():
-        lines.append(
-            f"several labels: {counted(several, 'window')}, a dataset of tags;"
-            " SEVERAL=longest keeps one"
-        )
-    return "\n".join([text_table(rows, ["label", *counts]), *lines])
-
-
-def run(options: WindowsCommand) -> int:
-    """The command `windows`: write both tables, print what they hold; 1 if a recording
-    cannot be read.
-
-    run(WindowsCommand(audio=Path("recordings"), tables=Path("labels")))
-    """
-    path = csv_path(options)
-    recordings = find_recordings(options.audio)
     seconds = {}
     for name, info in zip(recordings, audio.file_infos(list(recordings.values()))):
-        seconds[name] = math.nan
         if isinstance(info, audio.AudioError):
             tell(f"{name}: {info}")
+            seconds[name] = math.nan
         else:
             seconds[name] = info.frames / info.sample_rate
+    return seconds
+
+
+def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windows:
+    """The windows of recordings that last so many seconds; RequestError if none is
+    left, or if an option does not fit them.
+    """
     annotations = read_events(options.tables, seconds, options.column, options.label)
     annotated = seconds.keys() if options.empty else annotations.annotated
-    unannotated = [name for name in seconds if name not in annotated]
     used = {
         name: lasts
         for name, lasts in seconds.items()
         if lasts > 0 and name in annotated
     }
     events = annotations.events[annotations.events["file"].isin(used)]
-    labels = {*events["label"]}
-    names = {name.strip() for name in options.ignore.split(",") if name.strip()}
-    if unknown := sorted(names - labels):
-        raise RequestError(
-            f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}"
-        )
-    ignored = events[events["label"].isin(names)]
-    kept = events.drop(index=ignored.index).reset_index(drop=True)
+    names = ignored_labels(options, {*events["label"]})
+    of_ignored = events["label"].isin(names)
+    kept = events[~of_ignored].reset_index(drop=True)
     if kept.empty:
         raise RequestError(
             f"TABLES={options.tables} holds no event to use in a recording that can be"
             " read"
         )
-    length = options.length or default_length(kept)
+    if reserved := sorted(RESERVED & {*kept["label"]}):
+        raise RequestError(
+            f"TABLES={options.tables}: the label {reserved[0]!r} has a meaning of its"
+            " own here (windows without an event, and rows of all classes); expected"
+            f" another word in the tables, or IGNORE={reserved[0]!r}"
+        )
+    ignored = events[of_ignored]
+    length = options.length or default_length(kept, ignored, used)
     hop = options.hop or length / 2
     shortest = min(used, key=used.__getitem__)
     if length > used[shortest]:
@@ -196,61 +207,153 @@ def run(options: WindowsCommand) -> int:
         raise RequestError(
             f"HOP={hop:g}: expected at most LENGTH={length:g}, so that no event is lost"
         )
-    windows = label_grid(window_grid(used, length, hop), kept, ignored, options)
-    clips = windows[windows["left_out"] == ""].drop(columns="left_out")
-    refuse_class_names(by_label(clips)["label"].unique())
-    if (clips["label"] == BACKGROUND).all():
+    grid = label_grid(window_grid(used, length, hop), kept, ignored, options)
+    unannotated = [name for name in seconds if name not in annotated]
+    notes = [*without_table(unannotated), *annotations.notes]
+    windows = Windows(used, kept, ignored, length, hop, grid, tuple(notes))
+    refuse_class_names(by_label(windows.clips)["label"].unique())
+    if windows.clips["label"].isin(["", BACKGROUND]).all():
         raise RequestError(
             f"no window with an event is left: IGNORE={options.ignore} is near all of"
             " them"
         )
-    if has_tags(clips):  # a window without an event has no label
-        clips["label"] = clips["label"].replace(BACKGROUND, "")
+    return windows
 
+
+def ignored_labels(options: WindowsCommand, labels: set[str]) -> set[str]:
+    """The labels of IGNORE; RequestError for one that no event has."""
+    names = {name.strip() for name in options.ignore.split(",") if name.strip()}
+    if unknown := sorted(names - labels):
+        raise RequestError(
+            f"IGNORE={options.ignore}: {nearest('label', unknown[0], labels)}"
+        )
+    return names
+
+
+def default_length(
+    events: pd.DataFrame, ignored: pd.DataFrame, seconds: Mapping[str, float]
+) -> float:
+    """The longest of LENGTHS whose detections would be nearly as good as those of any
+    other length, if every window were right.
+    """
+    shortest, whole = min(seconds.values()), sum(seconds.values())
+    scores = {}
+    for length in LENGTHS:
+        hop = HOP_SHARE * length
+        if length > shortest or whole / hop > MOST_TRIED:
+            continue
+        tried = Windows(seconds, events, ignored, length, hop, pd.DataFrame(), ())
+        scores[length] = perfect_f1(tried, length)
+    best = max(scores.values(), default=0.0)
+    good = [length for length, score in scores.items() if score >= NEARLY_BEST * best]
+    return max(good, default=min(LENGTHS[0], shortest))
+
+
+def perfect_f1(windows: Windows, length: float) -> float:
+    """F1 at IoU 0.3 of all classes if every window of this length were right."""
+    tried = replace(windows, length=length)
+    return float(tried.perfect(HOP_SHARE * length)["f1_iou"])
+
+
+def without_table(names: Sequence[str]) -> list[str]:
+    """A line on the recordings without a table, if there are some."""
+    if not names:
+        return []
+    first = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+    number = counted(len(names), "recording")
+    return [f"left out, no table: {number}, {first}; EMPTY=1 if they hold no event"]
+
+
+def write(windows: Windows, recordings: Mapping[str, Path], path: Path) -> None:
+    """Write the dataset's CSV and the files beside it; RequestError if other windows
+    are there, or if another process writes them.
+    """
     files = {name: str(file.absolute()) for name, file in recordings.items()}
     groups = dict(zip(recordings, clip_ids(recordings)))
+    clips = windows.clips
     clips = clips.assign(
         filename=clips["file"].map(files), group=clips["file"].map(groups)
     )
     clips = clips[["filename", "start", "end", "label", "group"]]
     text = clips.to_csv(index=False, lineterminator="\n")
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        raise RequestError(
-            f"{path} is there with other windows: remove it to replace it, or give"
-            " NAME= to keep both"
-        )
+    events = windows.events.assign(file=windows.events["file"].map(files))
+    described = {"length": windows.length, "hop": windows.hop}
     path.parent.mkdir(parents=True, exist_ok=True)
-    located = kept.assign(file=kept["file"].map(files))
-    replace_file(
-        path.with_name("events.csv"), located.to_csv(index=False, lineterminator="\n")
-    )
-    replace_file(path, text)  # written last: a killed command leaves no dataset
-
-    print(
-        f"{counted(len(used), 'recording')}, {duration(sum(used.values()))},"
-        f" {counted(len(kept), 'event')}"
-    )
-    print(f"{counted(len(clips), 'window')} of {length:g} s, every {hop:g} s")
-    print(summary(windows, kept))
-    if unannotated:
-        first = ", ".join(unannotated[:SHOWN]) + (
-            " …" if len(unannotated) > SHOWN else ""
+    busy = f"{path} is being written by another process: run this again when it ends"
+    with Lock(path.with_name(".windows.lock"), busy=busy):
+        if path.is_file() and path.read_text(encoding="utf-8") != text:
+            raise RequestError(
+                f"{path} is there with other windows: remove it to replace it, or give"
+                " NAME= to keep both"
+            )
+        replace_file(
+            path.with_name(EVENTS_FILE), events.to_csv(index=False, lineterminator="\n")
         )
-        number = counted(len(unannotated), "recording")
-        print(f"left out, no table: {number}, {first}; EMPTY=1 if they hold no event")
-    print(*annotations.notes, sep="\n", end="\n" if annotations.notes else "")
+        replace_file(path.with_name(WINDOWS_FILE), json.dumps(described))
+        replace_file(path, text)  # written last: a killed command leaves no dataset
+
+
+def summary(windows: Windows) -> str:
+    """Counts by label, windows left out, and detections if every window were right."""
+    used = windows.grid["left_out"] == ""
+    clips = windows.grid[used]
+    counts = pd.DataFrame(
+        {
+            "events": windows.events["label"].value_counts(),
+            "windows": by_label(clips)["label"].value_counts(),
+        }
+    )
+    rows = [[*row] for row in counts.fillna(0).astype(int).itertuples()]
+    seconds = windows.seconds.values()
+    lines = [
+        (
+            f"{counted(len(windows.seconds), 'recording')}, {duration(sum(seconds))},"
+            f" {counted(len(windows.events), 'event')}"
+        ),
+        (
+            f"{counted(len(clips), 'window')} of {windows.length:g} s, every"
+            f" {windows.hop:g} s"
+        ),
+        text_table(rows, ["label", *counts]),
+    ]
+    for reason, number in windows.grid["left_out"][~used].value_counts().items():
+        lines.append(f"left out, {reason}: {counted(number, 'window')}")
+    if several := clips["label"].str.contains(SEPARATOR).sum():
+        lines.append(
+            f"several labels: {counted(several, 'window')}, a dataset of tags;"
+            " SEVERAL=longest keeps one"
+        )
+    lines += windows.notes
     best = []
-    for step in dict.fromkeys((hop, PREDICTED_HOP * length)):
-        grid = label_grid(window_grid(used, length, step), kept, ignored, options)
-        scores = best_possible(kept, grid, step).loc[ALL]
-        best.append([f"{step:g}", *(f"{scores[name]:.2f}" for name in BEST)])
-    print(
-        "detections, if every window were"
-        f" right:\n{text_table(best, ['HOP', *BEST.values()])}"
-    )
-    print(f"{path}, {path.with_name('events.csv')}")
-    print(
-        "next:"
-        f" {make_command('features', f'DATASET={path}', *words(options, ('data',)))}"
-    )
+    for hop in dict.fromkeys((windows.hop, HOP_SHARE * windows.length)):
+        scores = windows.perfect(hop)
+        best.append([f"{hop:g}", *(f"{scores[name]:.2f}" for name in BEST)])
+    lines.append("detections, if every window were right:")
+    lines.append(text_table(best, ["HOP", *BEST.values()]))
+    better = default_length(windows.events, windows.ignored, windows.seconds)
+    reached = perfect_f1(windows, better)
+    own = perfect_f1(windows, windows.length)
+    if own < NEARLY_BEST * reached:
+        lines.append(
+            f"LENGTH={better:g} would reach {reached:.2f} instead of {own:.2f}:"
+            f" {BEST['f1_iou']}, at a quarter of the length from window to window"
+        )
+    return "\n".join(lines)
+
+
+def run(options: WindowsCommand) -> int:
+    """The command `windows`: write the dataset, print what it holds; 1 if a recording
+    cannot be read.
+
+        run(WindowsCommand(audio=Path("recordings"), tables=Path("labels")))
+    """
+    path = csv_path(options)
+    recordings = find_recordings(options.audio)
+    seconds = recording_seconds(recordings)
+    windows = plan_windows(options, seconds)
+    write(windows, recordings, path)
+    print(summary(windows))
+    print(f"{path}, {path.with_name(EVENTS_FILE)}")
+    features = make_command("features", f"DATASET={path}", *words(options, ("data",)))
+    print(f"next: {features}")
     return int(any(map(math.isnan, seconds.values())))

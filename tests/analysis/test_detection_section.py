@@ -192,3 +192,17 @@ def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(
     assert "whose F1 at IoU 0.3 is the median" in page
     assert re.search(r"6 recordings, \d+ windows</span>", page)
     assert re.search(r"Windows</dt><dd>\d+ of 6 recordings", page)
+
+
+def test_a_report_on_recordings_with_one_window_each_has_their_detections(tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "tables").mkdir()
+    for take in range(12):
+        name = ("hiss", "tone")[take % 2]
+        recording = sound(name, take, 1.0)[:RATE]
+        soundfile.write(tmp_path / "audio" / f"{take}.wav", recording, RATE)
+        (tmp_path / "tables" / f"{take}.txt").write_text(f"0.1\t0.9\t{name}\n")
+    trained = train(tmp_path, tmp_path / "audio")
+    chosen = AnalysisOptions(dataset=trained.config.dataset, **within(tmp_path))
+    page = build(chosen).page
+    assert "Detections" in page.read_text(encoding="utf-8")

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 import soxr
 
-from featurestack.pipeline.datasets.events import EVENT_COLUMNS, read_events
+from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.results.windows import EVENT_COLUMNS
 from featurestack.train.timeline import output_paths, resampled, windows
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound

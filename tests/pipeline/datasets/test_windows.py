@@ -14,10 +14,12 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.pipeline.datasets.events import read_events
+from featurestack.pipeline.datasets.annotations import read_events
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.datasets.windows import default_length, run, window_grid
 from featurestack.pipeline.options import SourceOptions, WindowsCommand
+from featurestack.results.windows import read_annotated
+from featurestack.storage.files import Lock
 from tests.refusal import refused
 
 RATE = 8_000
@@ -128,10 +130,11 @@ def test_a_killed_command_leaves_no_half_written_dataset(folder, monkeypatch, la
     for data in (folder / "data", folder / "undisturbed"):
         run(options(folder, length=1, data=data))
     files = [
-        {file.name: file.read_bytes() for file in (data / "farm").iterdir()}
+        {file.name: file.read_bytes() for file in (data / "farm").glob("[!.]*")}
         for data in (folder / "data", folder / "undisturbed")
     ]
-    assert files[0] == files[1] and {*files[0]} == {"events.csv", "farm.csv"}
+    assert files[0] == files[1]
+    assert {*files[0]} == {"events.csv", "windows.json", "farm.csv"}
 
 
 def labels_of(folder, several="longest", **given):
@@ -156,12 +159,50 @@ def test_options_say_which_windows_are_used(folder):
     assert labels_of(folder, ignore="dog", background="0") == {"owl": 3}
 
 
-def test_the_default_length_holds_nine_events_of_ten():
-    def events(*lasts):
-        return pd.DataFrame({"start": 0.0, "end": lasts})
+@pytest.mark.parametrize(
+    ("lasts", "expected"), [(0.006, 0.01), (0.09, 0.2), (0.9, 2.0), (30.0, 5.0)]
+)
+def test_the_default_length_follows_the_events_without_a_floor(lasts, expected):
+    """Events of bats last 6 ms, songs half a minute."""
+    starts = np.arange(0.5, 10, 1.0) * max(lasts, 0.1) * 5
+    rows = {"file": "a.wav", "start": starts, "end": starts + lasts, "label": "call"}
+    events = pd.DataFrame(rows)
+    seconds = {"a.wav": float(events["end"].max()) + 1}
+    assert default_length(events, events[:0], seconds) == expected
 
-    assert default_length(events(*[0.61] * 9, 4.0)) == 0.95
-    assert (default_length(events(0.0)), default_length(events(60.0))) == (0.25, 5.0)
+
+@pytest.mark.parametrize("label", ["background", "all classes"])
+def test_a_label_with_a_meaning_of_its_own_is_refused_unless_it_is_ignored(
+    folder, label
+):
+    track = folder / "tables" / "dawn.txt"
+    track.write_text(f"{TRACKS['dawn']}2.5\t2.9\t{label}\n")
+    with refused(f"the label '{label}' has a meaning of its own here"):
+        run(options(folder, length=1))
+    run(options(folder, length=1, ignore=label))
+    written = pd.read_csv(folder / "data" / "farm" / "events.csv")
+    assert {*written["label"]} == {"dog", "owl"}
+
+
+def test_a_length_that_loses_detections_has_a_better_one_proposed(folder, capsys):
+    run(options(folder, length=3))
+    printed = capsys.readouterr().out
+    assert re.search(r"LENGTH=0\.\d+ would reach 1\.00 instead of 0\.\d\d", printed)
+
+
+def test_two_commands_of_one_name_do_not_write_at_once(folder):
+    path = folder / "data" / "farm" / "farm.csv"
+    path.parent.mkdir(parents=True)
+    with Lock(path.with_name(".windows.lock")), refused("by another process"):
+        run(options(folder, length=1))
+    assert not path.exists()
+
+
+def test_length_and_hop_are_written_down(folder):
+    run(options(folder, length=1, hop=0.4))
+    annotated = read_annotated(folder / "data" / "farm" / "farm.csv")
+    assert (annotated.length, annotated.hop) == (1, 0.4)
+    assert len(annotated.events) == 4
 
 
 @pytest.mark.parametrize(

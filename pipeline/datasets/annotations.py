@@ -26,11 +26,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, closest, nearest
+from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.layouts import files_below
 from featurestack.pipeline.datasets.readers import parse_csv
+from featurestack.results.windows import EVENT_COLUMNS
 
-EVENT_COLUMNS = ["file", "start", "end", "label"]
 ENDINGS = (".csv", ".tsv", ".txt")  # of annotation tables
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
@@ -162,7 +163,15 @@ def read_events(
                 )
             if row.end > ends:
                 beyond.append(where)
-            events.append((file, row.start, min(row.end, ends), row.label or label))
+            # a cell with several labels is an event of each
+            labels = [part.strip() for part in (row.label or label).split(SEPARATOR)]
+            if not any(labels):
+                raise RequestError(
+                    f"{where}: the label {row.label!r} has separators alone; expected"
+                    " a label, or several separated by ;"
+                )
+            last = min(row.end, ends)
+            events += [(file, row.start, last, name) for name in labels if name]
     if not annotated:
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is"

@@ -4,7 +4,7 @@ wrong line is named.
 
 import pytest
 
-from featurestack.pipeline.datasets.events import read_events
+from featurestack.pipeline.datasets.annotations import read_events
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}
@@ -141,3 +141,13 @@ def test_recordings_of_one_name_are_told_apart_by_folder_or_refused(tmp_path):
     table.write_text("file,start,end,label\nx.wav,1,2,dog\n")
     with refused(r"line 2: x\.wav may be a/x\.wav or b/x\.wav"):
         read_events(table, twins)
+
+
+def test_a_cell_with_several_labels_is_an_event_of_each(tmp_path):
+    read = events(tmp_path, "1\t2\tdog; cat\n")
+    assert read == [("dawn.flac", 1, 2, "cat"), ("dawn.flac", 1, 2, "dog")]
+
+
+def test_a_cell_of_separators_alone_is_named_by_its_line(tmp_path):
+    with refused(r"dawn\.txt, line 2: the label ';' has separators alone"):
+        events(tmp_path, "1\t2\tdog\n3\t4\t;\n")

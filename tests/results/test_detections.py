@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results.events import (
+from featurestack.results.detections import (
     ALL,
     compare,
     detection_scores,
     event_scores,
     join_windows,
-    label_windows,
-    middles,
 )
+from featurestack.results.windows import label_windows, middles
 
 HALF_HOUR = pd.DataFrame({"start": [0.0], "end": [1800.0]})
 

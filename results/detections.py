@@ -1,10 +1,7 @@
-"""Events in recordings: detections joined from windows, and their scores against
-annotated events. No torch.
+"""Detections in recordings: joined from windows, and scored against annotated events.
+No torch.
 
-A row of a table is an event, a detection or a window: file, start and end in seconds,
-label. Windows are sorted by file and start. A window has an event's label if they share
-at least half of the shorter one's time. A window stands for the hop in its middle,
-since an event lies in the middle of the windows that hold it.
+A row of a table is an event, a detection or a window, as in `results.windows`.
 
 Each of three criteria makes an event and a detection of one file and label partners:
 
@@ -26,36 +23,25 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from featurestack.features_cache.table import SEPARATOR, label_indicator
-from featurestack.results.scores import Floats, Ints
+from featurestack.features_cache.table import label_indicator
+from featurestack.results.scores import Ints
 from featurestack.results.tags import average_precision, decision_scores, macro
+from featurestack.results.windows import (
+    BACKGROUND,
+    EVENT_COLUMNS,
+    HALF,
+    NEAR,
+    middles,
+    near_pairs,
+    overlaps,
+)
 
-BACKGROUND = "background"  # the label of windows without an event: no detection
 ALL = "all classes"
-EVENT_COLUMNS = ["file", "start", "end", "label"]
-HALF = 0.5  # least overlap, as a share of the shorter one
 IOU = 0.3  # DCASE's few-shot task has the same
-COLLAR = 0.2  # seconds
+COLLAR = NEAR  # seconds
 # mir_eval, too, rounds differences of times to 0.1 ms: as floats, 2.2 - 2.0 is more
 # than 0.2
 DIGITS = 4
-
-
-def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
-    """The time that each window stands for: file, start, end, `follows` (it continues
-    the one before).
-
-    A recording's first and last windows also stand for its ends. Windows more than a
-    hop (seconds) apart do not touch: the windows between them were left out.
-    """
-    centre = (windows["start"] + windows["end"]) / 2
-    before = centre.groupby(windows["file"]).diff()  # NaN for a file's first window
-    start = (centre - before.clip(upper=hop) / 2).fillna(windows["start"])
-    end = (centre + before.shift(-1).clip(upper=hop) / 2).fillna(windows["end"])
-    follows = before <= 1.01 * hop  # times may be rounded
-    return pd.DataFrame(
-        {"file": windows["file"], "start": start, "end": end, "follows": follows}
-    )
 
 
 def join_windows(
@@ -89,73 +75,6 @@ def join_windows(
     return joined.sort_values(EVENT_COLUMNS, ignore_index=True)
 
 
-def near_pairs(
-    first: pd.DataFrame, second: pd.DataFrame, columns: list[str]
-) -> tuple[Ints, Floats]:
-    """All pairs of rows that agree in `columns` and overlap or are up to COLLAR apart,
-    and a few others.
-
-    Row numbers (2, P), those of `second` counted on from those of `first`; start and
-    end (2, P, 2). A table of all pairs would not fit into memory for a day of
-    recording.
-    """
-    both = pd.concat([first, second])
-    times = both[["start", "end"]].to_numpy(float)
-    group = both.groupby(columns).ngroup().to_numpy()
-    # groups follow each other on one axis
-    start, end = times.T + group * (times.max(initial=0) + 2 * COLLAR)
-    count = len(first)
-    order = count + np.argsort(start[count:])
-    latest = np.maximum.accumulate(end[order])
-    begin = np.searchsorted(latest, start[:count] - COLLAR)
-    behind = np.searchsorted(start[order], end[:count] + COLLAR, side="right")
-    near = np.maximum(behind - begin, 0)
-    places = np.arange(near.sum()) + np.repeat(begin + near - np.cumsum(near), near)
-    pairs = np.stack([np.repeat(np.arange(count), near), order[places]])
-    return pairs, times[pairs]
-
-
-def overlaps(first: Floats, second: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Seconds (P,) that the spans (P, 2) share, negative for a gap; whether that is at
-    least HALF of one.
-    """
-    shared = np.minimum(first, second)[:, 1] - np.maximum(first, second)[:, 0]
-    return shared, shared >= HALF * np.minimum(np.diff(first), np.diff(second))[:, 0]
-
-
-def label_windows(
-    windows: pd.DataFrame, events: pd.DataFrame, *, longest: bool = False
-) -> pd.Series:
-    """Each window's labels, joined by `;`: those of events that share half of the
-    shorter one's time with it.
-
-    The label is BACKGROUND if no event touches the window, and empty if the overlaps
-    are shorter: such windows are left out. `longest` keeps only the label whose events
-    fill most of the window.
-    """
-    (window, event), spans = near_pairs(windows, events, ["file"])
-    shared, held = overlaps(*spans)
-    names = events["label"].to_numpy()[event - len(windows)]
-    columns = {"window": window, "label": names, "held": held}
-    filled = (
-        pd.DataFrame(columns)
-        .assign(seconds=shared.clip(0))
-        .groupby(["window", "label"])
-    )
-    filled = filled.agg({"held": "max", "seconds": "sum"}).query("held").reset_index()
-    if longest:
-        filled = (
-            filled.sort_values("seconds", ascending=False, kind="stable")
-            .groupby("window")
-            .head(1)
-        )
-    joined = filled.groupby("window")["label"].agg(SEPARATOR.join)
-    labels = pd.Series(BACKGROUND, windows.index, name="label")
-    labels.iloc[window[shared > 0]] = ""
-    labels.iloc[joined.index] = joined
-    return labels
-
-
 def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
     """Events, then detections: EVENT_COLUMNS, `detected` (False for events), and
     whether the row has a partner by `shared`, `iou`, `collar`.
@@ -163,34 +82,36 @@ def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
         compare(events, detections).groupby("file")["iou"].mean()  # F1 of each
             recording
     """
-    both = [
-        events[EVENT_COLUMNS].assign(detected=False),
-        detections[EVENT_COLUMNS].assign(detected=True),
-    ]
-    items = pd.concat(both, ignore_index=True)
-    (event, detection), (first, second) = near_pairs(
-        events, detections, ["file", "label"]
+    items = pd.concat(
+        [
+            events[EVENT_COLUMNS].assign(detected=False),
+            detections[EVENT_COLUMNS].assign(detected=True),
+        ],
+        ignore_index=True,
     )
-    shared, held = overlaps(first, second)
-    union = np.maximum(first, second)[:, 1] - np.minimum(first, second)[:, 0]
-    late, ends_late = np.round(np.abs(first - second), DIGITS).T
-    fits = {
-        "shared": held,
-        "iou": shared >= IOU * union,
-        "collar": (
-            (late <= COLLAR)
-            & (ends_late <= np.maximum(COLLAR, HALF * np.diff(first)[:, 0]))
-        ),
-    }
-    for criterion, fit in fits.items():
-        partners = [event[fit], detection[fit]]
-        if criterion != "shared":
-            graph = csr_matrix((fit[fit], partners), (len(items), len(items)))
-            # -1: no partner
-            matched = maximum_bipartite_matching(graph, perm_type="column")
-            partners = [np.flatnonzero(matched >= 0), matched]
-        items[criterion] = items.index.isin(np.concatenate(partners))
+    pairs, (event, detection) = near_pairs(events, detections, ["file", "label"])
+    rows = pairs + np.array([[0], [len(events)]])  # rows of `items`
+    shared, held = overlaps(event, detection)
+    first = np.minimum(event, detection)[:, 0]
+    last = np.maximum(event, detection)[:, 1]
+    starts_off, ends_off = np.round(np.abs(event - detection), DIGITS).T
+    tolerated = np.maximum(COLLAR, HALF * (event[:, 1] - event[:, 0]))
+    items["shared"] = items.index.isin(rows[:, held].ravel())
+    items["iou"] = matched(rows[:, shared >= IOU * (last - first)], len(items))
+    agree = (starts_off <= COLLAR) & (ends_off <= tolerated)
+    items["collar"] = matched(rows[:, agree], len(items))
     return items
+
+
+def matched(pairs: Ints, count: int) -> NDArray[np.bool_]:
+    """(count,) whether a row has a partner, if each has at most one and as many as
+    possible have one; `pairs` (2, P) may be partners.
+    """
+    allowed = csr_matrix((np.ones(pairs.shape[1]), pairs), (count, count))
+    partner = maximum_bipartite_matching(allowed, perm_type="column")  # -1: none
+    has_partner = partner >= 0
+    has_partner[partner[partner >= 0]] = True
+    return has_partner
 
 
 def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
