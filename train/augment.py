@@ -52,8 +52,9 @@ NOISE_OFFSETS = 1 << 16
 
 
 class Channels(NamedTuple):
-    """Properties of a batch's channels. A sound that is g dB louder has the
-    standardised values
+    """Properties of a batch's channels.
+
+    A sound that is g dB louder has the standardised values
 
         zero + 10 ** (g / 20 * exponent) * (x - zero) + g * per_decibel
 
@@ -85,10 +86,16 @@ class Batch(NamedTuple):
         """
         import torch
 
-        draw = torch.rand(
-            len(self.x), generator=self.generator, device=self.generator.device
-        )
-        return (low + (high - low) * draw).to(self.x.device)
+        generator = self.generator
+        draw = torch.rand(len(self.x), generator=generator, device=generator.device)
+        numbers = low + (high - low) * draw
+        return numbers.to(self.x.device)
+
+    def integers(self, limit: int) -> Tensor:
+        """One whole number from 0 to `limit` - 1 for each clip: (B,), on the batch's
+        device.
+        """
+        return (self.uniform() * limit).floor().long()
 
     def partners(self) -> Tensor:
         """Each clip's partner in a random permutation, perhaps itself: (B,), on the
@@ -96,9 +103,8 @@ class Batch(NamedTuple):
         """
         import torch
 
-        draw = torch.randperm(
-            len(self.x), generator=self.generator, device=self.generator.device
-        )
+        generator = self.generator
+        draw = torch.randperm(len(self.x), generator=generator, device=generator.device)
         return draw.to(self.x.device)
 
     def places(self, axis: int) -> Tensor:
@@ -125,13 +131,17 @@ class Batch(NamedTuple):
         """The batch with values `x` and mixed targets: clips `other` (B,) have the
         share `weight` (B,).
         """
-        y = self.y.lerp(self.y[other], weight.to(self.y.dtype)[:, None])
+        share = weight.to(self.y.dtype)[:, None]
+        y = self.y.lerp(self.y[other], share)
         return self._replace(x=x, y=y)
 
 
 def keep_untimed(timed: tuple[bool, ...], x: Tensor, still: Tensor) -> Tensor:
     """`x`, but `still` in channels whose columns are not time."""
-    return x if all(timed) else x.where(_where(timed, (True,), x.device), still)
+    if all(timed):
+        return x
+    moving = _where(timed, (True,), x.device)
+    return x.where(moving, still)
 
 
 # cached: each new copy to a GPU waits for the GPU's work
@@ -143,15 +153,14 @@ def _where(
 ) -> Tensor:
     import torch
 
-    return torch.tensor(
-        [channel in wanted for channel in channels], device=device
-    ).view(1, -1, 1, 1)
+    chosen = [channel in wanted for channel in channels]
+    return torch.tensor(chosen, device=device).view(1, -1, 1, 1)
 
 
-Strength = float | tuple[int, int]
+Shape = tuple[int, int]  # rows, frames
+Strength = float | Shape
 Transform = Callable[..., Batch]  # (batch, strength)
-# (shape, strength) -> (rows, frames)
-Cut = Callable[[tuple[int, int], Strength], tuple[int, int]]
+Cut = Callable[[Shape, Strength], Shape]  # (shape, strength) -> what is left
 AUGMENTS: Registry[Augmentation] = Registry("augmentation")
 
 
@@ -188,10 +197,9 @@ def augment(
 
         @augment(default=0.5, maximum=1.0)
         def reverse(batch, strength):
-            "Time runs backwards with probability `strength`." backwards =
-            batch.uniform() < strength return
-            batch._replace(x=batch.x.flip(3).where(backwards.view(-1, 1, 1, 1),
-            batch.x))
+            "Time runs backwards with probability `strength`."
+            backwards = (batch.uniform() < strength).view(-1, 1, 1, 1)
+            return batch._replace(x=batch.x.flip(3).where(backwards, batch.x))
     """
 
     return AUGMENTS.register(
@@ -207,9 +215,11 @@ def augment(
 @augment(default=1.0, maximum=1.0, circular=True)
 def shift(batch: Batch, strength: float) -> Batch:
     """A circular shift in time by up to `strength` of the clip."""
-    index = batch.places(3)
-    offset = (batch.uniform() * strength * len(index)).floor().long()
-    shifted = take_frames(batch.x, (index + offset[:, None]) % len(index))
+    length = batch.x.shape[3]
+    offset = batch.uniform() * strength * length
+    offset = offset.floor().long()
+    frames = (batch.places(3) + offset[:, None]) % length
+    shifted = take_frames(batch.x, frames)
     return batch._replace(x=batch.in_time(shifted))
 
 
@@ -224,10 +234,12 @@ def stretch(batch: Batch, strength: float) -> Batch:
     speed = batch.uniform(1 - strength, 1 + strength).double()
     position = speed[:, None] * batch.places(3)  # float64 for a long waveform
     left = position.floor().long()
-    fraction = (position - left).to(batch.x.dtype)[:, None, None, :]
+    fraction = (position - left).to(batch.x.dtype)
+    fraction = fraction[:, None, None, :]
     before = take_frames(batch.x, left % length)
     after = take_frames(batch.x, (left + 1) % length)
-    return batch._replace(x=batch.in_time(before.lerp_(after, fraction)))
+    stretched = before.lerp_(after, fraction)
+    return batch._replace(x=batch.in_time(stretched))
 
 
 def take_frames(x: Tensor, index: Tensor) -> Tensor:
@@ -236,7 +248,10 @@ def take_frames(x: Tensor, index: Tensor) -> Tensor:
     `gather` reads the expanded index without a copy: indexing with two tensors takes
     three times as long on a CPU.
     """
-    return x.gather(3, index[:, None, None, :].expand(*x.shape[:3], -1))
+    clips, channels, rows, _ = x.shape
+    index = index[:, None, None, :]
+    index = index.expand(clips, channels, rows, -1)  # the same for all rows
+    return x.gather(3, index)
 
 
 # Changes in frequency, for rows that are frequencies, and the crop, which cuts rows and
@@ -250,27 +265,29 @@ def pitch(batch: Batch, strength: float) -> Batch:
     """
     height = batch.x.shape[2]
     steps = batch.uniform(-strength, strength)[:, None, None] * height
-    index = batch.places(2)
-    # the edge row fills the gap
-    rising = (index - steps.round()).long().clamp(0, height - 1)
-    around = (index - (steps * OCTAVES).round()).long() % height
+    rows = batch.places(2)
+    rising = (rows - steps.round()).long()
+    rising = rising.clamp(0, height - 1)  # the edge row fills the gap
+    rotation = (steps * OCTAVES).round()
+    rotated = (rows - rotation).long() % height
     spectra = batch.where("frequency")[..., 0]
     cyclic = batch.where("cyclic")[..., 0]
-    return batch._replace(
-        x=take_rows(batch.x, index.where(~spectra, rising).where(~cyclic, around))
-    )
+    source = rows.where(~spectra, rising)
+    source = source.where(~cyclic, rotated)  # (B, C, H)
+    return batch._replace(x=take_rows(batch.x, source))
 
 
-def crop_shape(shape: tuple[int, int], strength: Strength) -> tuple[int, int]:
+def crop_shape(shape: Shape, strength: Strength) -> Shape:
     """The rows and frames that a crop of this strength leaves of `shape`, at least one
     each.
     """
-    rows, frames = (
-        strength
-        if isinstance(strength, tuple)
-        else (round(n * (1 - strength)) for n in shape)
-    )
-    return max(1, min(rows, shape[0])), max(1, min(frames, shape[1]))
+    height, width = shape
+    if isinstance(strength, tuple):
+        rows, frames = strength
+    else:
+        rows = round(height * (1 - strength))
+        frames = round(width * (1 - strength))
+    return max(1, min(rows, height)), max(1, min(frames, width))
 
 
 @augment(default=0.11, maximum=0.9, cut=crop_shape)
@@ -283,16 +300,17 @@ def crop(batch: Batch, strength: Strength) -> Batch:
     """
     height, width = batch.x.shape[2:]
     rows, frames = crop_shape((height, width), strength)
-    left = (batch.uniform() * (width - frames + 1)).floor().long()
-    top = (batch.uniform() * (height - rows + 1)).floor().long()
-    # (B, C, 1)
-    top = top[:, None, None].where(
-        batch.where("frequency")[..., 0], (height - rows) // 2
-    )
-    batch = batch._replace(x=take_rows(batch.x, top + batch.places(2)[:rows]))
-    window = take_frames(batch.x, left[:, None] + batch.places(3)[:frames])
-    middle = batch._replace(x=centre(batch.x, (rows, frames)))
-    return batch._replace(x=middle.in_time(window))
+    left = batch.integers(width - frames + 1)
+    top = batch.integers(height - rows + 1)
+    spectra = batch.where("frequency")[..., 0]
+    first_row = top[:, None, None].where(spectra, (height - rows) // 2)  # (B, C, 1)
+    kept_rows = first_row + batch.places(2)[:rows]
+    x = take_rows(batch.x, kept_rows)
+    kept_frames = left[:, None] + batch.places(3)[:frames]
+    window = take_frames(x, kept_frames)
+    middle = centre(x, (rows, frames))
+    x = keep_untimed(batch.channels.timed, window, middle)
+    return batch._replace(x=x)
 
 
 def take_rows(x: Tensor, index: Tensor) -> Tensor:
@@ -302,24 +320,25 @@ def take_rows(x: Tensor, index: Tensor) -> Tensor:
     All rows form one table and are copied whole: `gather` takes five times as long on a
     CPU.
     """
-    clips, channels, height, width = x.shape
     import torch
 
-    first = (
-        torch.arange(clips * channels, device=x.device).view(clips, channels, 1)
-        * height
-    )
-    taken = x.reshape(-1, width).index_select(0, (first + index).flatten())
+    clips, channels, height, width = x.shape
+    table = x.reshape(-1, width)
+    planes = torch.arange(clips * channels, device=x.device)
+    first = planes.view(clips, channels, 1) * height
+    places = first + index
+    taken = table.index_select(0, places.flatten())
     return taken.view(clips, channels, -1, width)
 
 
-def centre(x: Tensor, size: tuple[int, int]) -> Tensor:
+def centre(x: Tensor, size: Shape) -> Tensor:
     """The middle of x (B, C, H, W): (B, C, *size), a view."""
     if x.shape[2:] == size:  # the export to ONNX fails if a 1x1 input is sliced
         return x
-    top = (x.shape[2] - size[0]) // 2
-    left = (x.shape[3] - size[1]) // 2
-    return x[:, :, top : top + size[0], left : left + size[1]]
+    rows, frames = size
+    top = (x.shape[2] - rows) // 2
+    left = (x.shape[3] - frames) // 2
+    return x[:, :, top : top + rows, left : left + frames]
 
 
 # Masks as in SpecAugment (Park et al. 2019, arXiv:1904.08779): rows or frames become 0,
@@ -338,7 +357,8 @@ def timemask(batch: Batch, strength: float) -> Batch:
     are time.
     """
     keep = _outside_masks(batch, 3, strength)
-    return batch._replace(x=batch.in_time(batch.x * keep[:, None, None, :]))
+    masked = batch.x * keep[:, None, None, :]
+    return batch._replace(x=batch.in_time(masked))
 
 
 @augment(default=0.15, maximum=1.0, kinds=("image",))
@@ -347,7 +367,8 @@ def freqmask(batch: Batch, strength: float) -> Batch:
     frequencies or chroma.
     """
     keep = _outside_masks(batch, 2, strength)[:, None, :, None]
-    return batch._replace(x=batch.x * keep.where(batch.where("frequency", "cyclic"), 1))
+    keep = keep.where(batch.where("frequency", "cyclic"), 1)
+    return batch._replace(x=batch.x * keep)
 
 
 def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
@@ -355,11 +376,16 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
     batch.
     """
     index = batch.places(axis)
+    length = len(index)
     keep = index >= 0
+    widest = strength * length + 1
     for _ in range(MASKS):
-        width = (batch.uniform() * (strength * len(index) + 1)).floor()[:, None]
-        start = (batch.uniform()[:, None] * (len(index) - width + 1)).floor()
-        keep = keep & ((index < start) | (index >= start + width))
+        width = (batch.uniform() * widest).floor()[:, None]
+        latest = length - width + 1
+        start = (batch.uniform()[:, None] * latest).floor()
+        before = index < start
+        after = index >= start + width
+        keep = keep & (before | after)
     return keep.to(batch.x.dtype)
 
 
@@ -374,16 +400,16 @@ def gain(batch: Batch, strength: float) -> Batch:
     and powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like
     stay.
     """
-    return louder(batch, 20 * batch.each(batch.uniform(-strength, strength)))
+    decibels = 20 * batch.each(batch.uniform(-strength, strength))
+    return louder(batch, decibels)
 
 
 def louder(batch: Batch, decibels: Tensor) -> Batch:
     """The batch as if the sound were louder by `decibels` (B, 1 or C, 1 or H, 1)."""
     per_decibel, exponent, zero = batch.channels.loudness.to(batch.x)
     factor = 10 ** (decibels / 20 * exponent)
-    return batch._replace(
-        x=(zero * (1 - factor) + decibels * per_decibel).addcmul(batch.x, factor)
-    )
+    offset = zero * (1 - factor) + decibels * per_decibel
+    return batch._replace(x=offset.addcmul(batch.x, factor))
 
 
 @augment(default=0.3, maximum=3.0, kinds=("image",))
@@ -398,20 +424,24 @@ def filteraugment(batch: Batch, strength: float) -> Batch:
     import torch
 
     rows = batch.places(2)
-    drawn = torch.stack(
-        [batch.uniform() * len(rows) for _ in range(FILTER_BANDS - 1)], dim=1
-    )
-    places = torch.nn.functional.pad(drawn.sort(dim=1).values, (1, 1))
-    places[:, -1] = len(rows) - 1
+    height = len(rows)
+    inner = [batch.uniform() * height for _ in range(FILTER_BANDS - 1)]
+    places = torch.stack(inner, dim=1)
+    places = places.sort(dim=1).values
+    places = torch.nn.functional.pad(places, (1, 1))
+    places[:, -1] = height - 1
     edges = places.split(1, dim=1)  # (B, 1) each, from the first row to the last
     gains = [20 * batch.uniform(-strength, strength)[:, None] for _ in edges]
     decibels = gains[0]  # (B, H) in the end
-    for low, high, before, after in zip(edges, edges[1:], gains, gains[1:]):
-        decibels = decibels + (after - before) * (
-            (rows - low) / (high - low).clamp_min(1)
-        ).clamp(0, 1)
-    decibels = decibels.to(batch.x.dtype)[:, None, :, None]
-    return louder(batch, decibels.where(batch.where("frequency"), 0))
+    for band in range(FILTER_BANDS):
+        low, high = edges[band], edges[band + 1]
+        rise = gains[band + 1] - gains[band]
+        share = (rows - low) / (high - low).clamp_min(1)
+        decibels = decibels + rise * share.clamp(0, 1)
+    decibels = decibels.to(batch.x.dtype)
+    decibels = decibels[:, None, :, None]
+    decibels = decibels.where(batch.where("frequency"), 0)
+    return louder(batch, decibels)
 
 
 @augment(default=0.2, maximum=3.0, kinds=EVERY_KIND)
@@ -424,12 +454,13 @@ def noise(batch: Batch, strength: float) -> Batch:
     import torch
 
     values = batch.x[0].numel()
-    chance = batch.generator
-    numbers = torch.randn(
-        values + NOISE_OFFSETS, generator=chance, device=chance.device
-    ).to(batch.x)
-    start = (batch.uniform() * NOISE_OFFSETS).long()
-    windows = numbers.unfold(0, values, 1)[start].view_as(batch.x)
+    generator = batch.generator
+    count = values + NOISE_OFFSETS
+    numbers = torch.randn(count, generator=generator, device=generator.device)
+    numbers = numbers.to(batch.x)
+    start = batch.integers(NOISE_OFFSETS)
+    windows = numbers.unfold(0, values, 1)[start]
+    windows = windows.view_as(batch.x)
     level = batch.each(batch.uniform(0, strength))
     return batch._replace(x=batch.x.addcmul(windows, level))
 
@@ -437,7 +468,8 @@ def noise(batch: Batch, strength: float) -> Batch:
 @augment(default=0.5, maximum=1.0, kinds=("wave",))
 def polarity(batch: Batch, strength: float) -> Batch:
     """The waveform changes its sign with probability `strength`."""
-    inverted = (batch.uniform() < strength).view(-1, 1, 1, 1) & batch.where("wave")
+    chosen = (batch.uniform() < strength).view(-1, 1, 1, 1)
+    inverted = chosen & batch.where("wave")
     return batch._replace(x=batch.x.where(~inverted, -batch.x))
 
 
@@ -452,9 +484,9 @@ def mixup(batch: Batch, strength: float) -> Batch:
     """
     weight = batch.uniform(0, strength)
     other = batch.partners()
-    return batch.mixed(
-        batch.x.lerp(batch.x.index_select(0, other), batch.each(weight)), other, weight
-    )
+    partners = batch.x.index_select(0, other)
+    blended = batch.x.lerp(partners, batch.each(weight))
+    return batch.mixed(blended, other, weight)
 
 
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
@@ -470,17 +502,24 @@ def between(batch: Batch, strength: float) -> Batch:
 
     other = batch.partners()
     power = batch.x.square().mean((1, 2))  # (B, samples)
-    loudest = avg_pool1d(power[:, None], max(1, power.shape[1] // 50)).amax((1, 2))
+    fiftieth = max(1, power.shape[1] // 50)
+    powers = avg_pool1d(power[:, None], fiftieth)
+    loudest = powers.amax((1, 2))
     level = loudest.sqrt()  # (B,) root mean square of the loudest fiftieth
-    alone = (other == batch.places(0)) | (level < SILENCE) | (level[other] < SILENCE)
-    share = batch.uniform(0, strength).to(batch.x.dtype).masked_fill(alone, 0)
+
+    silent = level < SILENCE
+    alone = (other == batch.places(0)) | silent | silent[other]
+    share = batch.uniform(0, strength).to(batch.x.dtype)
+    share = share.masked_fill(alone, 0)
+
     level = level.clamp_min(SILENCE)
-    own = (1 - share) / level
-    others = share / level[other]
-    own, others = (batch.each(weight / own.hypot(others)) for weight in (own, others))
-    return batch.mixed(
-        batch.x * own + batch.x.index_select(0, other) * others, other, share
-    )
+    own_weight = (1 - share) / level
+    other_weight = share / level[other]
+    norm = own_weight.hypot(other_weight)
+    own = batch.x * batch.each(own_weight / norm)
+    partners = batch.x.index_select(0, other)
+    partners = partners * batch.each(other_weight / norm)
+    return batch.mixed(own + partners, other, share)
 
 
 @augment(default=0.5, maximum=0.5)
@@ -492,12 +531,17 @@ def cutmix(batch: Batch, strength: float) -> Batch:
     same frames.
     """
     length = batch.x.shape[3]
-    span = (batch.uniform() * (strength * length + 1)).floor()[:, None]
+    longest = strength * length + 1
+    span = (batch.uniform() * longest).floor()[:, None]
     start = (batch.uniform() * length).floor()[:, None]
-    inside = (batch.places(3) - start) % length < span  # (B, W), goes round
+    position = (batch.places(3) - start) % length  # goes round
+    inside = position < span  # (B, W)
     other = batch.partners()
-    x = batch.x.index_select(0, other).where(inside[:, None, None, :], batch.x)
-    return batch.mixed(batch.in_time(x), other, inside.to(batch.y.dtype).mean(1))
+    partners = batch.x.index_select(0, other)
+    inside_x = inside[:, None, None, :]
+    x = partners.where(inside_x, batch.x)
+    share = inside.to(batch.y.dtype).mean(1)
+    return batch.mixed(batch.in_time(x), other, share)
 
 
 @dataclass(frozen=True)
@@ -521,12 +565,11 @@ class Augmenter:
         """
         texts = []
         for entry, strength in self.steps:
-            size = (
-                "{}x{}".format(*strength)
-                if isinstance(strength, tuple)
-                else f"{strength:g}"
-            )
-            texts.append(f"{entry.name}={size}")
+            if isinstance(strength, tuple):
+                rows, frames = strength
+                texts.append(f"{entry.name}={rows}x{frames}")
+            else:
+                texts.append(f"{entry.name}={strength:g}")
         return ",".join(texts)
 
     def __call__(
@@ -551,8 +594,10 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
     >>> str(parse_augment("mask,mixup=0.4"))
     'mask=0.15,mixup=0.4'
     """
+    if text in ("", "none"):
+        return Augmenter()
     steps = []
-    for part in text.replace(" ", "").split(",") if text not in ("", "none") else []:
+    for part in text.replace(" ", "").split(","):
         name, _, given = part.partition("=")
         entry = AUGMENTS[name]
         if kind not in entry.kinds:
@@ -570,12 +615,13 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
     return Augmenter(tuple(steps))
 
 
-def trained_shape(augmenter: Augmenter, shape: tuple[int, int]) -> tuple[int, int]:
+def trained_shape(augmenter: Augmenter, shape: Shape) -> Shape:
     """The network's rows and frames for a clip of `shape`: fewer if the augmenter
     crops.
     """
     for entry, strength in augmenter.steps:
-        shape = entry.cut(shape, strength) if entry.cut else shape
+        if entry.cut:
+            shape = entry.cut(shape, strength)
     return shape
 
 
@@ -599,13 +645,13 @@ def views(
         yield middle
         return
     for i in range(count):
-        left = round(spare * i / (count - 1))
-        moved = (
-            x[..., left : left + frames]
-            if spare
-            else x.roll(round(frames * i / count), dims=3)
-        )
-        yield keep_untimed(tuple(timed), centre(moved, (rows, frames)), middle)
+        if spare:
+            left = round(spare * i / (count - 1))
+            moved = x[..., left : left + frames]
+        else:
+            moved = x.roll(round(frames * i / count), dims=3)
+        view = centre(moved, (rows, frames))
+        yield keep_untimed(tuple(timed), view, middle)
 
 
 def preview(
@@ -622,10 +668,9 @@ def preview(
     targets = torch.eye(len(x), device=x.device)
     drawn = {f"after_{i}": Augmenter((step,)) for i, step in enumerate(augmenter.steps)}
     drawn |= {"before": Augmenter(), "together": augmenter}
-    arrays = {
-        name: steps(x, targets, channels, generator)[0] for name, steps in drawn.items()
-    }
-    names = {"augment": np.array(str(augmenter).split(","))}
-    return names | {
-        name: values.half().cpu().numpy() for name, values in arrays.items()
-    }
+    names = str(augmenter).split(",")
+    arrays = {"augment": np.array(names)}
+    for name, steps in drawn.items():
+        values, _ = steps(x, targets, channels, generator)
+        arrays[name] = values.half().cpu().numpy()
+    return arrays
