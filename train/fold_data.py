@@ -22,10 +22,13 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import UnreadableClips
+from featurestack.features_cache.cache import StoredFeature
 from featurestack.features_cache.splits import Split
+from featurestack.results.config import StoredChannel
 from featurestack.train.augment import Channels
 from featurestack.train.network_input import (
     Floats,
+    InputSpec,
     Numbers,
     Statistics,
     by_length,
@@ -62,20 +65,19 @@ class ClipMoments:
         """Each channel's statistics over these clips."""
         statistics = []
         for moments in self.moments:
-            mean, square = moments[positions].mean(axis=0)  # (rows,)
-            whole = max(np.sqrt(max(square.mean() - mean.mean() ** 2, 0.0)), TINY)
-            by_row = np.maximum(
-                np.sqrt(np.maximum(square - mean**2, 0.0)), FLOOR * whole
-            )
+            mean, square = moments[positions].mean(axis=0)  # (rows,) each
+            variance = max(square.mean() - mean.mean() ** 2, 0.0)
+            deviation = max(np.sqrt(variance), TINY)
+            row_variances = np.maximum(square - mean**2, 0.0)
+            row_deviations = np.maximum(np.sqrt(row_variances), FLOOR * deviation)
             centre, scale = {
-                "row": (mean, by_row),
-                "feature": (mean.mean(), whole),
-                "clip": (0.0, FLOOR * whole),
+                "row": (mean, row_deviations),
+                "feature": (mean.mean(), deviation),
+                "clip": (0.0, FLOOR * deviation),
                 "none": (0.0, 1.0),
             }[norm]
-            statistics.append(
-                Statistics.restore({"norm": norm, "centre": centre, "scale": scale})
-            )
+            state = {"norm": norm, "centre": centre, "scale": scale}
+            statistics.append(Statistics.restore(state))
         return statistics
 
 
@@ -95,11 +97,10 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
             try:
                 values = cache.read(channel.channel, chunk)
             except UnreadableClips as refusal:
-                unusable |= {
-                    clip: f"{channel.stored}: {why}"
-                    for clip, why in refusal.reasons.items()
-                }
-                chunk = chunk[[clip not in refusal.reasons for clip in clip_ids[chunk]]]
+                for clip, reason in refusal.reasons.items():
+                    unusable[clip] = f"{channel.stored}: {reason}"
+                readable = ~np.isin(clip_ids[chunk], list(refusal.reasons))
+                chunk = chunk[readable]
                 values = cache.read(channel.channel, chunk)
             values = values.astype(np.float32)  # float16 would overflow in the squares
             own_frames = spec.own_frames(channel, cache.filled[chunk])
@@ -109,11 +110,9 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
 
 def row_moments(values: Numbers) -> Floats:
     """(B, 2, rows): mean and mean square of each row of (B, rows, frames)."""
+    sums = values.sum(axis=2, dtype=np.float64)
     squares = np.einsum("brf,brf->br", values, values, dtype=np.float64)
-    return (
-        np.stack([values.sum(axis=2, dtype=np.float64), squares], axis=1)
-        / values.shape[2]
-    )
+    return np.stack([sums, squares], axis=1) / values.shape[2]
 
 
 def describe_channels(
@@ -121,43 +120,55 @@ def describe_channels(
 ) -> Channels:
     """Properties of the channels, standardised with these statistics and resized, for
     augmentations.
-
-    With NORM=clip the loudness numbers are 0: standardising by clip removes loudness
-    (in cepstra, such as mfcc, only a part of it).
     """
-    axes = []
-    parts = []
     spec = plan.input
-    for channel, own in zip(spec.channels, statistics, strict=True):
+    height, _ = spec.grid
+    axes = []
+    loudness = []
+    for channel, standard in zip(spec.channels, statistics, strict=True):
         feature = plan.cache[channel.stored]
-        if spec.kind.augmented_as == "wave":
-            axes.append("wave")
-        elif channel.rows >= FEWEST_ROWS:
-            axes.append(ROW_AXES.get(feature.row_unit, "none"))
-        else:
-            axes.append("none")
-        loudness = torch.zeros(3, channel.rows)
-        if own.norm != "clip":
-            decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
-            centre = torch.from_numpy(own.centre)
-            scale = torch.from_numpy(own.scale)
-            loudness[0] = decibel / scale
-            loudness[1] = exponent
-            loudness[2] = -centre / scale
-            first_row, _ = channel.row_range
-            if feature.units == CEPSTRUM and first_row == 0:
-                bands = feature.parameters.get("n_mels") or feature.parameters.get(
-                    "n_bands", 0
-                )
-                loudness[0, 0] = np.sqrt(bands) / scale[0]
+        axes.append(row_axis(spec, channel, feature))
+        numbers = channel_loudness(channel, feature, standard)
         # two frames, because torch 2.13 resizes a single one wrongly: it repeats the
         # first row
-        parts.append(
-            resize(loudness[..., None].repeat(1, 1, 2), (spec.grid[0], 2))[..., :1]
-        )
-    return Channels(
-        tuple(axes), torch.stack(parts, dim=1)[:, None].to(device), spec.timed
-    )
+        frames = numbers[..., None].repeat(1, 1, 2)
+        loudness.append(resize(frames, (height, 2))[..., :1])
+    stacked = torch.stack(loudness, dim=1)[:, None]  # (3, 1, C, H, 1)
+    return Channels(tuple(axes), stacked.to(device), spec.timed)
+
+
+def row_axis(spec: InputSpec, channel: StoredChannel, feature: StoredFeature) -> str:
+    """The meaning of a channel's rows for augmentations."""
+    if spec.kind.augmented_as == "wave":
+        return "wave"
+    if channel.rows < FEWEST_ROWS:
+        return "none"
+    return ROW_AXES.get(feature.row_unit, "none")
+
+
+def channel_loudness(
+    channel: StoredChannel, feature: StoredFeature, statistics: Statistics
+) -> torch.Tensor:
+    """(3, rows): per_decibel, exponent and zero of `Channels.loudness`.
+
+    With NORM=clip they are 0: standardising by clip removes loudness (in cepstra, such
+    as mfcc, only a part of it).
+    """
+    loudness = torch.zeros(3, channel.rows)
+    if statistics.norm == "clip":
+        return loudness
+    decibel, exponent = LOUDNESS.get(feature.units, (0.0, 0.0))
+    centre = torch.from_numpy(statistics.centre)
+    scale = torch.from_numpy(statistics.scale)
+    loudness[0] = decibel / scale
+    loudness[1] = exponent
+    loudness[2] = -centre / scale
+    first_row, _ = channel.row_range
+    if feature.units == CEPSTRUM and first_row == 0:
+        parameters = feature.parameters
+        bands = parameters.get("n_mels") or parameters.get("n_bands", 0)
+        loudness[0, 0] = np.sqrt(bands) / scale[0]
+    return loudness
 
 
 # Sources of batches: (B, D, H, W) float32 on the network's device, for clips given by
@@ -184,22 +195,16 @@ class Resident:
         start = 0
         for part in parts:
             if not start:
-                self.values = torch.empty(
-                    (len(positions), *part.shape[1:]), dtype=part.dtype, device=where
-                )
+                shape = len(positions), *part.shape[1:]
+                self.values = torch.empty(shape, dtype=part.dtype, device=where)
             self.values[start : start + len(part)] = part
             start += len(part)
 
     def batches(self, wanted: Sequence[Positions]) -> Iterator[torch.Tensor]:
         for positions in wanted:
-            places = torch.from_numpy(self.index.get_indexer(positions)).to(
-                self.values.device
-            )
-            yield (
-                self.values.index_select(0, places)
-                .to(self.device, non_blocking=True)
-                .float()
-            )
+            places = torch.from_numpy(self.index.get_indexer(positions))
+            x = self.values.index_select(0, places.to(self.values.device))
+            yield x.to(self.device, non_blocking=True).float()
 
 
 class StoredClips:
@@ -251,12 +256,8 @@ class Streamed:
                 waiting.extend(
                     thread.submit(self.read, positions) for positions in islice(rest, 1)
                 )
-                yield (
-                    waiting.popleft()
-                    .result()
-                    .to(self.device, non_blocking=True)
-                    .float()
-                )
+                x = waiting.popleft().result()
+                yield x.to(self.device, non_blocking=True).float()
 
     def read(self, positions: Positions) -> torch.Tensor:
         """A batch on the CPU; pinned for a GPU, so that it is copied while the network
@@ -265,7 +266,8 @@ class Streamed:
         plan = self.plan
         stored = self.stored
         values = stored.read(positions) if stored else plan.values(positions)
-        x = plan.input.prepare(values, self.statistics, plan.cache.filled[positions])
+        filled = plan.cache.filled[positions]
+        x = plan.input.prepare(values, self.statistics, filled)
         return x.pin_memory() if self.device == "cuda" else x
 
 
@@ -273,9 +275,8 @@ def holds_stored(plan: Plan) -> bool:
     """Whether clips take less memory as the cache stores them than resized to the
     grid.
     """
-    return plan.input.kind.resized and stored_bytes(plan) < 2 * math.prod(
-        plan.input.shape
-    )
+    prepared_bytes = 2 * math.prod(plan.input.shape)
+    return plan.input.kind.resized and stored_bytes(plan) < prepared_bytes
 
 
 def stored_bytes(plan: Plan) -> int:
@@ -289,12 +290,13 @@ def stored_bytes(plan: Plan) -> int:
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
     """gpu if the clips fit there, else ram if they fit there, else stream."""
     prepared = 2 * clips * math.prod(plan.input.shape)
-    if device == "cuda" and prepared < SHARE_OF_GPU * torch.cuda.mem_get_info()[0]:
-        return "gpu"
+    if device == "cuda":
+        free, _ = torch.cuda.mem_get_info()
+        if prepared < SHARE_OF_GPU * free:
+            return "gpu"
     needed = clips * stored_bytes(plan) if holds_stored(plan) else prepared
-    return (
-        "ram" if needed < SHARE_OF_RAM * psutil.virtual_memory().available else "stream"
-    )
+    available = psutil.virtual_memory().available
+    return "ram" if needed < SHARE_OF_RAM * available else "stream"
 
 
 @dataclass(frozen=True)
@@ -329,13 +331,12 @@ class FoldData:
         With tags, the weight of positive clips: the number of negative ones divided by
         that of positive ones.
         """
+        clips = len(self.train)
         counts = self.plan.indicator(self.train).sum(axis=0)
-        even = (
-            len(self.train) - counts
-            if self.plan.tags
-            else len(self.train) / np.count_nonzero(counts)
-        )
-        return (even / np.maximum(counts, 1)).astype(np.float32)
+        present = np.count_nonzero(counts)
+        even = clips - counts if self.plan.tags else clips / present
+        weights = even / np.maximum(counts, 1)
+        return weights.astype(np.float32)
 
     @torch.no_grad()
     def computed_once(self, statistics: torch.nn.Module) -> "FoldData":
@@ -343,9 +344,8 @@ class FoldData:
         run changes.
         """
         every = np.concatenate([self.train, self.val, self.test])
-        parts = [
-            statistics(x)[..., None, None] for x in self.source.batches(chunked(every))
-        ]
+        batches = self.source.batches(chunked(every))
+        parts = [statistics(x)[..., None, None] for x in batches]
         device = self.source.device
         # a shift in time changes no statistic
         channels = self.channels._replace(timed=())
@@ -363,12 +363,11 @@ def load_fold(
     RAM holds the clips as the network takes them or as the cache stores them, whichever
     is smaller.
     """
-    statistics = clips.statistics(
-        plan.cache.positions(split.statistics), plan.options.norm
-    )
-    train, val, test = (
-        plan.cache.positions(ids) for ids in (split.train, split.val, split.test)
-    )
+    measured = plan.cache.positions(split.statistics)
+    statistics = clips.statistics(measured, plan.options.norm)
+    train = plan.cache.positions(split.train)
+    val = plan.cache.positions(split.val)
+    test = plan.cache.positions(split.test)
     if plan.options.skip_test:
         test = test[:0]
     streamed = Streamed(plan, statistics, device)
@@ -382,25 +381,22 @@ def load_fold(
         if place == "ram" and holds_stored(plan):
             source = replace(streamed, stored=StoredClips(plan, every, chunks))
         else:
-            source = Resident(
-                every,
-                map(streamed.read, chunks),
-                device if place == "gpu" else "cpu",
-                device,
-            )
+            where = device if place == "gpu" else "cpu"
+            source = Resident(every, map(streamed.read, chunks), where, device)
     channels = describe_channels(plan, statistics, device)
     return FoldData(plan, fold, source, channels, train, val, test, statistics)
 
 
 def chunked(positions: Positions) -> list[Positions]:
     """Parts of at most CHUNK clips; sizes differ by one at most."""
-    return np.array_split(positions, -(-len(positions) // CHUNK))
+    return np.array_split(positions, math.ceil(len(positions) / CHUNK))
 
 
 def seeded(device: torch.device | str, *numbers: int) -> torch.Generator:
     """A generator on the device, seeded by all these numbers."""
     (seed,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-    return torch.Generator(device).manual_seed(int(seed >> np.uint64(1)))
+    positive = int(seed >> np.uint64(1))
+    return torch.Generator(device).manual_seed(positive)
 
 
 def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positions]:
@@ -413,16 +409,13 @@ def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positio
     """
     options = data.plan.options
     rng = np.random.default_rng([options.seed, data.fold, epoch])
+    drawn = options.passes * len(data.train)
     if options.balance == "sample":
-        weight = data.class_weights()[data.plan.targets[data.train]].astype(np.float64)
-        order = rng.choice(
-            data.train, size=options.passes * len(data.train), p=weight / weight.sum()
-        )
+        targets = data.plan.targets[data.train]
+        weight = data.class_weights()[targets].astype(np.float64)
+        order = rng.choice(data.train, size=drawn, p=weight / weight.sum())
     else:
-        order = np.concatenate(
-            [rng.permutation(data.train) for _ in range(options.passes)]
-        )
-    return np.array_split(
-        order,
-        max(1, min(-(-len(order) // options.batch), len(order) // (2 * processes))),
-    )
+        passes = [rng.permutation(data.train) for _ in range(options.passes)]
+        order = np.concatenate(passes)
+    batches = min(math.ceil(drawn / options.batch), drawn // (2 * processes))
+    return np.array_split(order, max(1, batches))

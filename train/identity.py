@@ -67,12 +67,10 @@ class Identity:
         model     the model's name in the folder's name
         standard  options whose values the folder's name leaves out
         """
-        name = label(
-            options.features, model, differences(options, standard), digest(content)
-        )
-        return cls(
-            content, options.runs / dataset_name(options.dataset, options.name) / name
-        )
+        changed = differences(options, standard)
+        name = label(options.features, model, changed, digest(content))
+        dataset = dataset_name(options.dataset, options.name)
+        return cls(content, options.runs / dataset / name)
 
     @property
     def hash(self) -> str:
@@ -91,22 +89,24 @@ def hashed_content(
     exact       the result of `exact_options`
     all_values  whether a channel whose columns are not time enters with all its values
     """
-    if Path(exact["weights"]).is_file():
-        content = Path(exact["weights"]).read_bytes()
-        exact = {**exact, "weights": hashlib.sha256(content).hexdigest()}
-    keys = cache.keys[table.index]
-    features = {channel.stored: cache[channel.stored].key for channel in channels}
+    weights = Path(exact["weights"])
+    if weights.is_file():
+        exact = {**exact, "weights": hashlib.sha256(weights.read_bytes()).hexdigest()}
+    clip_keys = cache.keys[table.index]
+    values = {}
+    for channel in channels:
+        feature_key = cache[channel.stored].key
+        values[channel.stored] = digest(fingerprints(clip_keys, feature_key).tolist())
     labels = table[["clip_id", "label", "category", "fold", "group", "copy_of"]]
-    return {
+    content = {
         "version": HASH_VERSION,
         "options": exact,
-        "cache": {
-            name: digest(fingerprints(keys, key).tolist())
-            for name, key in features.items()
-        },
+        "cache": values,
         "clips": digest(labels.values.tolist()),
-        **({"untimed": "all values"} if all_values else {}),
     }
+    if all_values:
+        content["untimed"] = "all values"
+    return content
 
 
 def predictive_options(options: RunOptions) -> dict[str, Any]:
@@ -139,20 +139,18 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
     parts = [Path(options.recipe).stem] if options.recipe else []
     for name, value in predictive_options(options).items():
         if name not in PLACED and value != getattr(standard, name):
-            parts.append(
-                f"{SHORT[name]}{value}" if name in SHORT else f"{name}={value}"
-            )
-    return [*parts, *([options.tag] if options.tag else [])]
+            prefix = SHORT.get(name, f"{name}=")
+            parts.append(f"{prefix}{value}")
+    if options.tag:
+        parts.append(options.tag)
+    return parts
 
 
 def training_command(options: RunOptions) -> list[str]:
     """The NAME=value words of this configuration, without the dataset and the seed."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
-    others = [
-        name
-        for name in (*predictive_options(options), "tag")
-        if name not in (*PLACED, "seed")
-    ]
+    apart = {*PLACED, "seed"}
+    others = [name for name in (*IDENTITY, "tag") if name not in apart]
     return [*named, *words(options, others)]
 
 
@@ -163,15 +161,20 @@ def protocol(options: RunOptions, *, in_steps: bool, published_test: bool) -> st
                     solution
     published_test  whether only the dataset's published test fold is tested
     """
+    aside = {"next": "the next fold", "group": "15 % of the training groups"}
     if options.val == "none":
-        others, chosen = "the others", "last epoch"
+        others = "the others"
+        epochs = f"epochs {options.epochs}, last epoch"
     else:
-        aside = (
-            "the next fold" if options.val == "next" else "15 % of the training groups"
+        others = f"the others without {aside[options.val]}, which validate"
+        epochs = (
+            f"epochs {options.epochs}, last epoch, and best epoch by {options.select}"
         )
-        others = f"the others without {aside}, which validate"
-        chosen = f"last epoch, and best epoch by {options.select}"
-    task = "the dataset's test fold tested" if published_test else "each fold tested"
-    task = "the fold's test clips never scored" if options.skip_test else task
-    fitted = f"epochs {options.epochs}, {chosen}" if in_steps else "exact solution"
-    return f"{task}, trained on {others}; {fitted}"
+    if options.skip_test:
+        tested = "the fold's test clips never scored"
+    elif published_test:
+        tested = "the dataset's test fold tested"
+    else:
+        tested = "each fold tested"
+    fitted = epochs if in_steps else "exact solution"
+    return f"{tested}, trained on {others}; {fitted}"

@@ -207,7 +207,8 @@ def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 )
 def vector(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
     """The numbers of a vector; for other features the numbers of `over_columns`."""
-    return (values if channel.frames == 1 else over_columns(values, channel))[..., None]
+    numbers = values if channel.frames == 1 else over_columns(values, channel)
+    return numbers[..., None]
 
 
 @input_kind(
@@ -235,14 +236,13 @@ def over_columns(values: Tensor, channel: StoredChannel) -> Tensor:
     import torch
 
     if not channel.timed:
-        means = torch.from_numpy(column_means(channel.rows, channel.frames))
-        return (values @ means).flatten(1)[..., None]
+        weights = torch.from_numpy(column_means(channel.rows, channel.frames))
+        columns = values @ weights
+        return columns.flatten(1)[..., None]
     values = values.double()
-    statistics = [
-        values.mean(2, keepdim=True),
-        values.std(2, correction=0, keepdim=True),
-    ]
-    return torch.cat(statistics, dim=1).float()
+    means = values.mean(2, keepdim=True)
+    deviations = values.std(2, correction=0, keepdim=True)
+    return torch.cat([means, deviations], dim=1).float()
 
 
 def resize(values: Tensor, grid: Shape) -> Tensor:
@@ -253,13 +253,17 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
 
     # few runtimes can average: each axis is multiplied by a matrix
     if torch.onnx.is_in_onnx_export():
-        (rows, frames), (_, stored_rows, stored_frames) = grid, values.shape
-        return resizing(stored_rows, rows).T @ values @ resizing(stored_frames, frames)
+        rows, frames = grid
+        _, stored_rows, stored_frames = values.shape
+        by_row = resizing(stored_rows, rows).T
+        by_frame = resizing(stored_frames, frames)
+        return by_row @ values @ by_frame
     if values.shape[1:] == grid:
         return values
-    return torch.nn.functional.interpolate(
+    resized = torch.nn.functional.interpolate(
         values[:, None], grid, mode="bilinear", antialias=True
-    )[:, 0]
+    )
+    return resized[:, 0]
 
 
 def resizing(length: int, wanted: int) -> Tensor:
@@ -271,7 +275,8 @@ def resizing(length: int, wanted: int) -> Tensor:
     places = torch.arange(length, dtype=torch.float32) + 0.5
     step = (places[-1] + 0.5) / wanted
     centres = (torch.arange(wanted, dtype=torch.float32) + 0.5) * step
-    weights = (1 - (places[:, None] - centres).abs() / step.clamp(min=1)).clamp(min=0)
+    distances = (places[:, None] - centres).abs()
+    weights = (1 - distances / step.clamp(min=1)).clamp(min=0)
     return weights / weights.sum(0)
 
 
@@ -296,15 +301,13 @@ class Statistics:
         """(B, rows, frames) float32 standardised, as a new tensor."""
         import torch
 
-        centre, scale = (
-            torch.from_numpy(side)[:, None] for side in (self.centre, self.scale)
-        )
+        centre = torch.from_numpy(self.centre)[:, None]
+        scale = torch.from_numpy(self.scale)[:, None]
         if self.norm == "clip":
             exact = values.double()
             centre = exact.mean((1, 2), keepdim=True).float()
-            scale = torch.maximum(
-                exact.std((1, 2), correction=0, keepdim=True).float(), scale
-            )
+            deviation = exact.std((1, 2), correction=0, keepdim=True).float()
+            scale = torch.maximum(deviation, scale)
         return (values - centre) / scale
 
     def state(self) -> dict[str, Any]:
@@ -317,9 +320,8 @@ class Statistics:
 
     @classmethod
     def restore(cls, state: dict[str, Any]) -> Statistics:
-        centre, scale = (
-            np.array(state[side], np.float32, ndmin=1) for side in ("centre", "scale")
-        )
+        centre = np.array(state["centre"], np.float32, ndmin=1)
+        scale = np.array(state["scale"], np.float32, ndmin=1)
         return cls(state["norm"], centre, scale)
 
 
@@ -347,12 +349,14 @@ class InputSpec:
         reads_padding  whether the model reads a clip's length from padding;
                        PADDING=auto then keeps padding
         """
-        short = filled.min() < 1 and any(channel.frames > 1 for channel in channels)
-        # padding is not dropped with altered copies: their sound may lie elsewhere in
-        # it
-        droppable = short and "padding" in kind.uses and not options.copies
-        much = not reads_padding and 1 - filled.mean() > MUCH_PADDING
-        wanted = options.padding == "drop" or (options.padding == "auto" and much)
+        has_maps = any(channel.frames > 1 for channel in channels)
+        has_padding = has_maps and filled.min() < 1
+        # with altered copies it stays: their sound may lie elsewhere in it
+        droppable = has_padding and "padding" in kind.uses and not options.copies
+        if options.padding == "auto":
+            wanted = not reads_padding and 1 - filled.mean() > MUCH_PADDING
+        else:
+            wanted = options.padding == "drop"
         grid = kind.chosen_grid(channels, options.grid)
         return cls(kind, channels, grid, bool(droppable and wanted))
 
@@ -360,9 +364,8 @@ class InputSpec:
     def example(cls, kind: InputKind, options: ListOptions) -> InputSpec:
         """The input for which `train list` counts models of this kind."""
         channels = kind.example(options)
-        return cls(
-            kind, channels, kind.chosen_grid(channels, options.grid), drop_padding=False
-        )
+        grid = kind.chosen_grid(channels, options.grid)
+        return cls(kind, channels, grid, drop_padding=False)
 
     @classmethod
     def restore(cls, kind: InputKind, config: RunConfig) -> InputSpec:
@@ -394,11 +397,13 @@ class InputSpec:
         """(plane, rows, columns) of each channel of an image whose columns are not
         time.
         """
+        if self.kind.summarised:
+            return ()
         height, width = self.grid
         return tuple(
             (plane, min(channel.rows, height), min(channel.columns, width))
             for plane, channel in enumerate(self.channels)
-            if not (channel.timed or self.kind.summarised)
+            if not channel.timed
         )
 
     def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
@@ -411,7 +416,8 @@ class InputSpec:
         frames = channel.frames
         if not (self.drop_padding and channel.timed):
             return np.full(len(filled), frames)
-        return np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)
+        own = np.ceil(frames * filled).astype(np.intp)
+        return np.clip(own, min(2, frames), frames)
 
     def prepare(
         self,
@@ -425,17 +431,14 @@ class InputSpec:
         import torch
 
         def compute(channel: StoredChannel, how: Statistics, own: Numbers) -> Numbers:
-            return self.prepare_channel(
-                channel, how, torch.from_numpy(own.astype(np.float32))
-            ).numpy()
+            exact = torch.from_numpy(own.astype(np.float32))
+            return self.prepare_channel(channel, how, exact).numpy()
 
-        parts = [
-            by_length(
-                own, self.own_frames(channel, filled), partial(compute, channel, how)
-            )
-            for channel, how, own in zip(self.channels, statistics, values, strict=True)
-        ]
-        return torch.from_numpy(np.concatenate(parts, axis=1))
+        planes = []
+        for channel, how, own in zip(self.channels, statistics, values, strict=True):
+            own_frames = self.own_frames(channel, filled)
+            planes.append(by_length(own, own_frames, partial(compute, channel, how)))
+        return torch.from_numpy(np.concatenate(planes, axis=1))
 
     def prepare_channel(
         self, channel: StoredChannel, statistics: Statistics, values: Tensor
@@ -445,7 +448,8 @@ class InputSpec:
         """
         if not self.kind.standardised:
             return self.kind.prepare(values, channel, self.grid)
-        x = self.kind.prepare(statistics.apply(values), channel, self.grid)
+        standardised = statistics.apply(values)
+        x = self.kind.prepare(standardised, channel, self.grid)
         return x.clamp(-LARGEST, LARGEST).half()
 
 

@@ -164,29 +164,29 @@ FAULTS: dict[str, Fault] = {
     ),
     # means and deviations are also of tested clips
     "statistics_of_tested_clips": Fault(
-        "plan.cache.positions(split.statistics), plan.options.norm\n",
-        "np.arange(len(clips.moments[0])), plan.options.norm\n",
+        "measured = plan.cache.positions(split.statistics)",
+        "measured = np.arange(len(clips.moments[0]))",
         "golden:plain",
     ),
     # training
     "channels_reversed": Fault(  # the channels of a set are in another order
         "for channel, how, own in zip(self.channels, statistics, values,"
-        " strict=True)\n",
+        " strict=True):\n",
         "for channel, how, own in zip(self.channels[::-1], statistics[::-1],"
-        " values[::-1], strict=True)\n",
+        " values[::-1], strict=True):\n",
         "golden:plain",
     ),
     # a channel is standardised by another one's statistics
     "statistics_of_another_channel": Fault(
         "for channel, how, own in zip(self.channels, statistics, values,"
-        " strict=True)\n",
+        " strict=True):\n",
         "for channel, how, own in zip(self.channels, statistics[::-1], values,"
-        " strict=True)\n",
+        " strict=True):\n",
         f"{TRAIN}test_fold_data.py",
     ),
     "padding_one_frame_short": Fault(  # a short clip loses its last frame
-        "np.clip(np.ceil(frames * filled).astype(np.intp), min(2, frames), frames)",
-        "np.clip(np.floor(frames * filled).astype(np.intp), min(2, frames), frames)",
+        "own = np.ceil(frames * filled).astype(np.intp)",
+        "own = np.floor(frames * filled).astype(np.intp)",
         f"{TRAIN}test_network_input.py golden:drop",
     ),
     "seed_ignored": Fault(  # every seed trains in the same order
@@ -195,8 +195,8 @@ FAULTS: dict[str, Fault] = {
         "golden:loss",
     ),
     "class_weights_inverted": Fault(  # frequent classes count more with BALANCE
-        "return (even / np.maximum(counts, 1)).astype(np.float32)",
-        "return (np.maximum(counts, 1) / even).astype(np.float32)",
+        "weights = even / np.maximum(counts, 1)",
+        "weights = np.maximum(counts, 1) / even",
         f"{TRAIN}test_fold_data.py {TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
