@@ -138,9 +138,8 @@ class Plan:
         With tags (N, K), 1 for each label of a clip.
         """
         if self.tags:
-            return label_indicator(self.cache.clips["label"], self.names).astype(
-                np.int64
-            )
+            indicator = label_indicator(self.cache.clips["label"], self.names)
+            return indicator.astype(np.int64)
         numbers = np.full(len(self.cache.clips), -1)
         classes = self.table[class_column(self.options.task)]
         numbers[self.table.index] = pd.Index(self.names).get_indexer(classes)
@@ -155,33 +154,24 @@ class Plan:
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
         """(n, K): whether each of these clips has each class."""
         targets = self.targets[positions]
-        return (
-            targets > 0
-            if self.tags
-            else targets[:, None] == np.arange(len(self.classes))
-        )
+        if self.tags:
+            return targets > 0
+        return targets[:, None] == np.arange(len(self.classes))
 
     def scored(self, positions: Positions, **columns: object) -> pd.DataFrame:
         """A row for each of these clips: id, group, a window's start and end, the given
         `columns`, target.
         """
         clips = self.cache.clips.iloc[positions]
-        target = (
-            clips["label"]
-            if self.tags
-            else np.array(self.names, object)[self.targets[positions]]
-        )
-        return clips.filter(["clip_id", "group", *WINDOW_COLUMNS]).assign(
-            **columns, target=target
-        )
+        names = np.array(self.names, object)
+        target = clips["label"] if self.tags else names[self.targets[positions]]
+        rows = clips.filter(["clip_id", "group", *WINDOW_COLUMNS])
+        return rows.assign(**columns, target=target)
 
     def present(self, clip_ids: Ids) -> set[int]:
         """The numbers of the classes that these clips have."""
-        return {
-            *np.flatnonzero(
-                self.indicator(self.cache.positions(clip_ids)).any(axis=0)
-            ).tolist()
-        }
+        indicator = self.indicator(self.cache.positions(clip_ids))
+        return set(np.flatnonzero(indicator.any(axis=0)).tolist())
 
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""
@@ -214,9 +204,8 @@ def make_plan(asked: RunOptions) -> Plan:
     exact = exact_options(options, model, spec, augmenter)
     all_values = model.reads_all_values and not all(spec.timed)
     content = hashed_content(exact, cache, channels, table, all_values)
-    identity = Identity.of(
-        content, options, model.name, RunOptions.build({"recipe": options.recipe})
-    )
+    recipe = RunOptions.build({"recipe": options.recipe})
+    identity = Identity.of(content, options, model.name, recipe)
     return Plan(options, changed, cache, model, spec, augmenter, table, identity)
 
 
@@ -227,36 +216,23 @@ def make_plan(asked: RunOptions) -> Plan:
 def check_options(options: RunOptions) -> None:
     """RequestError for a list where one value is expected, or for values that do not go
     together.
-
-    The options of SWEPT and FEATURES take one value here. Blanks are allowed after
-    commas, and in the path of an existing file for any option but FEATURES.
     """
-    for name in ("features", *SWEPT):
-        value = getattr(options, name)
-        several = isinstance(value, str) and len(value.replace(", ", ",").split()) > 1
-        if several and (name == "features" or not Path(value).exists()):
-            joined = "+".join(value.replace("+", " ").split())
-            one_set = f"one run takes one set: join with + ({joined}), or make sweep"
-            expected = (
-                one_set if name == "features" else f"expected one alone{ONE_ALONE}"
-            )
-            raise RequestError(f"{name.upper()}={value}: {expected}")
+    refuse_lists(options)
     if Path(options.tracker_dir).is_file():
         raise RequestError(
             f"TRACKER_DIR={options.tracker_dir} is a file: give a folder"
         )
     if not options.device.split():
         raise RequestError("DEVICE is empty: give cpu, cuda, mps or auto")
-    without_val = {
-        "SCHEDULE=plateau follows a validation score": options.schedule == "plateau",
-        f"PATIENCE={options.patience} follows a validation score": options.patience > 0,
-        "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored": (
-            options.skip_test
-        ),
-    }
-    for reason, given in without_val.items():
-        if given and options.val == "none":
-            raise RequestError(f"{reason}: give VAL=group or VAL=next")
+    reason = ""
+    if options.schedule == "plateau":
+        reason = "SCHEDULE=plateau follows a validation score"
+    elif options.patience > 0:
+        reason = f"PATIENCE={options.patience} follows a validation score"
+    elif options.skip_test:
+        reason = "SKIP_TEST=1 leaves the test fold alone, so that nothing is scored"
+    if reason and options.val == "none":
+        raise RequestError(f"{reason}: give VAL=group or VAL=next")
     if options.schedule == "onecycle" and options.warmup:
         raise RequestError(
             f"WARMUP={options.warmup}: onecycle has its own warm-up; give WARMUP=0 or"
@@ -264,19 +240,38 @@ def check_options(options: RunOptions) -> None:
         )
 
 
+def refuse_lists(options: RunOptions) -> None:
+    """RequestError for several values of FEATURES or of an option that a sweep lists.
+
+    A blank after a comma begins no other value. The path of an existing file may hold
+    blanks, for any option but FEATURES.
+    """
+    for name in ("features", *SWEPT):
+        value = getattr(options, name)
+        if not isinstance(value, str) or len(value.replace(", ", ",").split()) < 2:
+            continue
+        if name == "features":
+            joined = "+".join(value.replace("+", " ").split())
+            raise RequestError(
+                f"FEATURES={value}: one run takes one set: join with + ({joined}), or"
+                " make sweep"
+            )
+        if not Path(value).exists():
+            raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
+
+
 def find_features(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
     """The feature set by the cache's names; RequestError if the cache lacks one, or
     rows of it.
     """
-    channels = parse_set(options.features)
-    cache.refuse_missing(channels)
-    for channel in channels:
+    asked = parse_set(options.features)
+    cache.refuse_missing(asked)
+    features = []
+    for channel in asked:
         cache.read(channel, np.arange(0))  # refuses rows that the feature lacks
-    # the cache's names: mel@n_mels=128 is stored as mel
-    return tuple(
-        replace(parse_channel(cache[channel].stored), rows=channel.rows)
-        for channel in channels
-    )
+        stored = parse_channel(cache[channel].stored)  # mel@n_mels=128 is mel
+        features.append(replace(stored, rows=channel.rows))
+    return tuple(features)
 
 
 def choose_model(
@@ -361,19 +356,17 @@ def find_clips(
         )
     if not options.copies:
         return originals(table)
-    number = (
-        cache.clips.groupby("copy_of")
-        .cumcount()
-        .where(cache.clips["copy_of"] != "", -1)
-    )
+    copy_of = cache.clips["copy_of"]
+    # number of each altered copy of its clip, -1 for the clip itself
+    number = cache.clips.groupby("copy_of").cumcount().where(copy_of != "", -1)
     most = number[usable].max() + 1
     if options.copies > most:
-        lacking = (
-            f"COPIES={options.copies}, and {options.features} has {most} altered copies"
-            " of a clip"
-        )
         copies = max(options.copies, number.max() + 1)
-        raise RequestError(f"{lacking}: {cache.remedy(stored, f'COPIES={copies}')}")
+        remedy = cache.remedy(stored, f"COPIES={copies}")
+        raise RequestError(
+            f"COPIES={options.copies}, and {options.features} has {most} altered copies"
+            f" of a clip: {remedy}"
+        )
     return table[number[usable] < options.copies]
 
 
@@ -431,17 +424,23 @@ def remarks(
     RequestError if the training clips of a fold have only one class, or with tags no
     label.
     """
-    cache = plan.cache
-    lines = list(plan.changed)
-    if plan.model.reads_all_values:
-        lines += [
-            f"{channel.name}: neighbouring columns are averaged, {channel.frames} to"
-            f" {channel.columns}"
-            for channel in plan.input.channels
-            if not channel.timed and channel.columns < channel.frames
-        ]
+    lines = [*plan.changed, *input_remarks(plan), *clip_remarks(plan, unusable)]
+    for fold, split in splits.items():
+        lines += fold_remarks(plan, fold, split)
+    return lines
+
+
+def input_remarks(plan: Plan) -> list[str]:
+    """Messages about averaged columns and about padding."""
+    lines = []
+    for channel in plan.channels if plan.model.reads_all_values else ():
+        if not channel.timed and channel.columns < channel.frames:
+            numbers = f"{channel.frames} to {channel.columns}"
+            lines.append(
+                f"{channel.name}: neighbouring columns are averaged, {numbers}"
+            )
     if plan.input.drop_padding:
-        share = 1 - cache.filled[plan.table.index].mean()
+        share = 1 - plan.cache.filled[plan.table.index].mean()
         lines.append(
             f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
             " keeps it)"
@@ -451,31 +450,48 @@ def remarks(
             "PADDING=drop has no effect: no clip is short, or COPIES or vectors are"
             " trained on"
         )
-    wanted = cache.clips if plan.options.copies else originals(cache.clips)
-    if absent := int((~cache.readable(plan.channel_names)[wanted.index]).sum()):
+    return lines
+
+
+def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
+    """Messages about clips that are left out, because they lack features or cannot be
+    read.
+    """
+    lines = []
+    clips = plan.cache.clips
+    wanted = clips if plan.options.copies else originals(clips)
+    readable = plan.cache.readable(plan.channel_names)[wanted.index]
+    lacking = int((~readable).sum())
+    if lacking:
         lines.append(
-            f"{counted(absent, 'clip')} left out: the cache lacks"
+            f"{counted(lacking, 'clip')} left out: the cache lacks"
             f" {plan.options.features} for them"
         )
     if unusable:
-        some = "; ".join(
-            ": ".join(pair) for pair in list(unusable.items())[:NAMED_CLIPS]
-        )
+        named = list(unusable.items())[:NAMED_CLIPS]
+        reasons = "; ".join(f"{clip}: {reason}" for clip, reason in named)
         remedy = f"{make_command('features')} computes damaged ones again"
-        lines.append(f"{counted(len(unusable), 'clip')} left out ({some}); {remedy}")
-    for fold, split in splits.items():
-        trained, tested = map(plan.present, (split.train, split.test))
-        if len(trained) < (1 if plan.tags else 2):
-            raise RequestError(
-                f"fold {fold} has training clips of only one class, and leaves out "
-                f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
-            )
-        for present, verb in ((trained, "trained on"), (tested, "tested")):
-            if lacking := [
-                name for number, name in enumerate(plan.names) if number not in present
-            ]:
-                lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
-        if len(split.left_out):
-            clips = counted(len(split.left_out), "clip")
-            lines.append(f"fold {fold}: {clips} left out of training, whose {SHARED}")
+        lines.append(f"{counted(len(unusable), 'clip')} left out ({reasons}); {remedy}")
+    return lines
+
+
+def fold_remarks(plan: Plan, fold: int, split: Split) -> list[str]:
+    """Messages about classes without a clip, and clips that share a recording with
+    tested ones; RequestError if there is nothing to learn.
+    """
+    trained = plan.present(split.train)
+    tested = plan.present(split.test)
+    if len(trained) < (1 if plan.tags else 2):
+        raise RequestError(
+            f"fold {fold} has training clips of only one class, and leaves out "
+            f"{len(split.left_out)} whose {SHARED}: give more clips or folds"
+        )
+    lines = []
+    for present, verb in ((trained, "trained on"), (tested, "tested")):
+        lacking = [name for k, name in enumerate(plan.names) if k not in present]
+        if lacking:
+            lines.append(f"fold {fold}: no clip of {', '.join(lacking)} is {verb}")
+    if len(split.left_out):
+        clips = counted(len(split.left_out), "clip")
+        lines.append(f"fold {fold}: {clips} left out of training, whose {SHARED}")
     return lines
