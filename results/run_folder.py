@@ -26,8 +26,9 @@ import io
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +49,7 @@ from featurestack.results.config import (
     to_json,
 )
 from featurestack.results.scores import EPOCH_SCORES
-from featurestack.storage.files import replace_file
+from featurestack.storage.files import Lock, replace_file
 
 HISTORY_COLUMNS = (
     *("epoch", "lr", "seconds", "train_loss", "train_accuracy"),
@@ -355,8 +356,30 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 
+def finish_switch(run: Path) -> None:
+    """Finish the exchange of a run for its retraining, if a kill interrupted it.
+
+    A run that another process is exchanging, or training, is left to that process.
+    """
+    replaced = run.with_name(run.name + RETRAINED)
+    retrained = run.with_name(run.name + RETRAINING)
+    if not replaced.is_dir():
+        return
+    with ExitStack() as locks:
+        for fold in replaced.glob("fold*"):
+            lock = Lock(fold / ".lock")
+            locks.callback(lock.release)
+            if not lock.take():
+                return
+        if not run.exists():  # killed between the two renames
+            retrained.rename(run)
+        shutil.rmtree(replaced)
+
+
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """The run folders below `runs`, of one dataset or of all, sorted by path."""
+    for replaced in Path(runs).glob(f"{dataset or '*'}/*{RETRAINED}"):
+        finish_switch(replaced.with_name(replaced.name.removesuffix(RETRAINED)))
     files = sorted(Path(runs).glob(f"{dataset or '*'}/*/run.json"))
     return [
         RunFolder(file.parent)

@@ -5,32 +5,26 @@ imported only if a fold is left to train.
 """
 
 import os
-import shutil
-from contextlib import ExitStack, suppress
-from dataclasses import replace
-from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
-from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.source_changes import source_changes
-from featurestack.features_cache.table import originals
-from featurestack.results.config import to_json
-from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder
-from featurestack.storage.files import Lock
+from featurestack.results.run_folder import RunFolder, finish_switch
 from featurestack.train import extras, run_json
 from featurestack.train.options import RunOptions
-from featurestack.train.plan import Plan, make_plan
+from featurestack.train.plan import make_plan
+from featurestack.train.retraining import (
+    StaleRun,
+    beside,
+    refuse_another,
+    take_place,
+)
 from featurestack.train.summary import summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
-
-
-class StaleRun(RequestError):
-    """The run was trained on other clips or feature values than the cache holds now."""
 
 
 def run(options: RunOptions) -> None:
@@ -89,6 +83,7 @@ def execute(options: RunOptions) -> RunFolder:
     """
     plan = make_plan(options)
     path = plan.path
+    finish_switch(path)
     try:
         refuse_another(RunFolder(path), plan)
     except StaleRun:
@@ -126,74 +121,3 @@ def execute(options: RunOptions) -> RunFolder:
         if plan.path != path and folder.finished == folder.folds:
             take_place(plan.path, path)
     return RunFolder(plan.path if plan.path.exists() else path)
-
-
-def beside(plan: Plan) -> Plan:
-    """The plan, moved to the retraining folder next to its run.
-
-    A retraining that was begun for the same clips and values continues; another is
-    deleted.
-    """
-    path = plan.path.with_name(plan.path.name + RETRAINING)
-    plan = replace(plan, identity=replace(plan.identity, path=path))
-    try:
-        refuse_another(RunFolder(path), plan)
-    except RequestError:  # begun for other clips or values, or damaged
-        shutil.rmtree(path)
-    return plan
-
-
-def take_place(new: Path, old: Path) -> None:
-    """Replace an old run by a finished one; RequestError if a fold of the old one is
-    being trained.
-    """
-    last = old.with_name(old.name + RETRAINED)
-    shutil.rmtree(last, ignore_errors=True)  # left by a kill
-    with ExitStack() as locks:
-        for fold in old.glob("fold*"):
-            busy = f"{fold} is being trained by another process"
-            locks.enter_context(Lock(fold / ".lock", busy=busy))
-        old.rename(last)
-        new.rename(old)
-    shutil.rmtree(last)
-
-
-def refuse_another(folder: RunFolder, plan: Plan) -> None:
-    """RequestError if the folder holds another configuration; StaleRun if only clips or
-    values differ.
-    """
-    if (
-        folder.path / "run.json"
-    ).is_file() and folder.training.hash != plan.identity.hash:
-        known = folder.training
-        theirs = to_json(known.options)
-        own = to_json(plan.resolved_options)
-        changed = [
-            name.upper() for name, value in own.items() if theirs.get(name) != value
-        ]
-        data = [
-            name
-            for name in ("cache", "clips")
-            if getattr(known, name) != plan.identity.content[name]
-        ]
-        if data and not changed:
-            raise StaleRun(
-                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again"
-                " in its place"
-            )
-        changed += data
-        raise RequestError(
-            f"{folder.path} holds another configuration (different:"
-            f" {', '.join(changed) or 'the weights'}) and is left as it is: give TAG=…"
-            " for a folder of its own"
-        )
-
-
-def stale_data(folder: RunFolder, plan: Plan) -> str:
-    """The difference between a run's clips and the plan's, in words."""
-    now = len(originals(plan.table))
-    with suppress(RequestError):  # no fold is finished, or a file is damaged
-        before = folder.predictions().query("split == 'test'")["clip_id"].nunique()
-        if folder.finished == folder.folds and before != now:
-            return f"was trained on {counted(before, 'clip')}, there are {now:,} now"
-    return "was trained on other clips or feature values than there are now"

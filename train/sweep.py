@@ -33,6 +33,7 @@ from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, SweepOptions
 from featurestack.train.plan import choose_model, find_features
+from featurestack.train.retraining import StaleRun
 
 MANY = 100  # more runs need YES=1
 
@@ -56,7 +57,7 @@ def run_sweep(options: SweepOptions) -> int:
                 f"{len(failures)} of {counted(len(jobs), 'run')} are missing:"
                 f" {'; '.join(failures)}"
             )
-    if any(isinstance(error, run.StaleRun) for error in failures.values()):
+    if any(isinstance(error, StaleRun) for error in failures.values()):
         given = [f"{name.upper()}={text}" for name, text in options.given.items()]
         print(f"next: {make_command('sweep', *given, 'RETRAIN=1')}")
     elif done and run.first_process():

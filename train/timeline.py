@@ -18,6 +18,7 @@ import soxr
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
+from featurestack.results.windows import middles
 from featurestack.storage.files import replace_file
 from featurestack.train.rejection import Samples
 
@@ -181,6 +182,14 @@ def write_scores(scores: pd.DataFrame, folder: Path) -> None:
     tell(f"{folder / 'scores.csv'}")
 
 
+def time_edges(windows: pd.DataFrame) -> list[float]:
+    """The borders of the times that the windows of one recording stand for, as in its
+    detections: each stands for the hop in its middle.
+    """
+    middle = middles(windows, hop=np.inf)
+    return [*middle["start"], middle["end"].iloc[-1]]
+
+
 def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> bytes:
     """A figure of the probabilities of up to DRAWN classes over time, as PNG."""
     from matplotlib.figure import Figure
@@ -188,9 +197,8 @@ def draw(windows: pd.DataFrame, probabilities: pd.DataFrame, title: str) -> byte
     drawn = probabilities.idxmax(axis=1).value_counts().index[:DRAWN]
     figure = Figure(figsize=(9, 1.2 + 0.3 * len(drawn)), layout="constrained")
     ax = figure.subplots()
-    edges = [*windows["start"], windows["end"].iloc[-1]]
     image = ax.pcolormesh(
-        edges,
+        time_edges(windows),
         np.arange(len(drawn) + 1),
         probabilities[drawn].T,
         vmin=0,

@@ -8,7 +8,13 @@ import pytest
 from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.train import run
 from tests.train import sounds
-from tests.train.little import clip_table, fill, fill_with_tags, little_options
+from tests.train.little import (
+    change,
+    clip_table,
+    fill,
+    fill_with_tags,
+    little_options,
+)
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +76,23 @@ def short(tmp_path_factory):
     return sounds.train_run(
         tmp_path_factory.mktemp("short"), short=True, model="linear", padding="drop"
     )
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Options of a linear run that was trained on 48 clips; the cache now has 39 of
+    them.
+    """
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    options = change(little_options(folder, tmp_path / "runs"), model="linear")
+    run.execute(options)
+    shutil.rmtree(folder)
+    fill(
+        folder,
+        clip_table()[
+            lambda table: (
+                ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")
+            )
+        ],
+    )
+    return options

@@ -4,8 +4,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
 from featurestack.analysis.jobs import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
@@ -19,28 +17,8 @@ from featurestack.train import run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
 from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
-from tests.train.little import change, clip_table, execute, fill, little_options
+from tests.train.little import change, clip_table, execute, fill
 from tests.train.sounds import write_dataset
-
-
-@pytest.fixture
-def changed(tmp_path):
-    """Options of a linear run that was trained on 48 clips; the cache now has 39 of
-    them.
-    """
-    folder = fill(tmp_path / "little" / "features", clip_table())
-    options = change(little_options(folder, tmp_path / "runs"), model="linear")
-    run.execute(options)
-    shutil.rmtree(folder)
-    fill(
-        folder,
-        clip_table()[
-            lambda table: (
-                ~table["clip_id"].str.endswith("-3") | (table["label"] == "cat")
-            )
-        ],
-    )
-    return options
 
 
 def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):

@@ -13,7 +13,7 @@ import soxr
 
 from featurestack.pipeline.datasets.annotations import read_events
 from featurestack.results.windows import EVENT_COLUMNS
-from featurestack.train.timeline import output_paths, resampled, windows
+from featurestack.train.timeline import output_paths, resampled, time_edges, windows
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 from tests.train.test_predict import ask
@@ -196,3 +196,14 @@ def test_blocks_are_resampled_as_the_whole_is(rate):
     streamed = np.concatenate(list(resampled(np.split(y, 30), rate, 16_000)))
     whole = soxr.resample(y, rate, 16_000)
     assert len(streamed) == len(whole) and np.abs(streamed - whole).max() < 1e-5
+
+
+def test_a_time_line_is_drawn_by_the_middles_of_its_windows():
+    start = np.arange(0, 5.25, 0.25)
+    spans = pd.DataFrame({"file": "a", "start": start, "end": start + 1})
+    edges = time_edges(spans)
+    assert edges[0] == 0
+    assert edges[-1] == 6
+    third = list(start).index(3.5)
+    assert edges[third] == 3.875
+    assert edges[third + 1] == 4.125

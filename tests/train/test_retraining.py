@@ -1,0 +1,59 @@
+"""RETRAIN=1 is killed: neither the old run nor the new one is lost."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from featurestack.results.run_folder import find
+from featurestack.storage.files import Lock
+from tests.train.little import execute
+
+
+@pytest.fixture(params=[1, 2], ids=["before the second rename", "after it"])
+def killed(request, changed, monkeypatch):
+    """Options of a run whose retraining was killed at a rename of its switch."""
+    rename = Path.rename
+    renamed = []
+
+    def rename_or_die(path, target):
+        if path.name.endswith("linear.retraining") or target.name.endswith("replaced"):
+            renamed.append(path)
+            if len(renamed) == 2 and request.param == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+        result = rename(path, target)
+        if len(renamed) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    def retrain():
+        monkeypatch.setattr(Path, "rename", rename_or_die)
+        execute(changed, retrain=True)
+
+    process = multiprocessing.get_context("fork").Process(target=retrain)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    return changed
+
+
+def test_the_new_run_is_found_after_a_kill_and_nothing_else_stays(killed):
+    (new,) = find(killed.runs)
+    assert len(new.predictions()) == 39
+    assert [folder.name for folder in new.path.parent.iterdir()] == [new.name]
+
+
+def test_a_finished_retraining_is_not_trained_again_after_a_kill(killed, capsys):
+    execute(killed)
+    assert "has these folds already" in capsys.readouterr().err
+
+
+def test_a_switch_that_another_process_is_making_is_left_to_it(changed):
+    (old,) = find(changed.runs)
+    replaced = old.path.with_name(f"{old.name}.replaced")
+    old.path.rename(replaced)
+    with Lock(replaced / "fold1" / ".lock"):
+        assert find(changed.runs) == []
+    assert replaced.is_dir()

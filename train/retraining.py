@@ -1,0 +1,96 @@
+"""RETRAIN=1: a run of clips that have changed is trained again in its place.
+
+The new run is trained in a folder beside the old one, `<run>.retraining`. When it is
+finished, the old run becomes `<run>.replaced`, the new one takes its name, and the old
+one is deleted. Neither is lost if the process is killed at any moment.
+"""
+
+import shutil
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.features_cache.table import originals
+from featurestack.results.config import to_json
+from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder
+from featurestack.storage.files import Lock
+from featurestack.train.plan import Plan
+
+
+class StaleRun(RequestError):
+    """The run was trained on other clips or feature values than the cache holds now."""
+
+
+def refuse_another(folder: RunFolder, plan: Plan) -> None:
+    """RequestError if the folder holds another configuration; StaleRun if only clips or
+    values differ.
+    """
+    if (
+        folder.path / "run.json"
+    ).is_file() and folder.training.hash != plan.identity.hash:
+        known = folder.training
+        theirs = to_json(known.options)
+        own = to_json(plan.resolved_options)
+        changed = [
+            name.upper() for name, value in own.items() if theirs.get(name) != value
+        ]
+        data = [
+            name
+            for name in ("cache", "clips")
+            if getattr(known, name) != plan.identity.content[name]
+        ]
+        if data and not changed:
+            raise StaleRun(
+                f"{folder.name} {stale_data(folder, plan)}: RETRAIN=1 trains it again"
+                " in its place"
+            )
+        changed += data
+        raise RequestError(
+            f"{folder.path} holds another configuration (different:"
+            f" {', '.join(changed) or 'the weights'}) and is left as it is: give TAG=…"
+            " for a folder of its own"
+        )
+
+
+def stale_data(folder: RunFolder, plan: Plan) -> str:
+    """The difference between a run's clips and the plan's, in words."""
+    now = len(originals(plan.table))
+    with suppress(RequestError):  # no fold is finished, or a file is damaged
+        before = folder.predictions().query("split == 'test'")["clip_id"].nunique()
+        if folder.finished == folder.folds and before != now:
+            return f"was trained on {counted(before, 'clip')}, there are {now:,} now"
+    return "was trained on other clips or feature values than there are now"
+
+
+def beside(plan: Plan) -> Plan:
+    """The plan, moved to the retraining folder next to its run.
+
+    A retraining that was begun for the same clips and values continues; another is
+    deleted.
+    """
+    path = plan.path.with_name(plan.path.name + RETRAINING)
+    plan = replace(plan, identity=replace(plan.identity, path=path))
+    try:
+        refuse_another(RunFolder(path), plan)
+    except RequestError:  # begun for other clips or values, or damaged
+        shutil.rmtree(path)
+    return plan
+
+
+def take_place(new: Path, old: Path) -> None:
+    """Replace an old run by a finished one; RequestError if a fold of the old one is
+    being trained.
+
+    A kill between the two renames leaves both under their other names: the next
+    command finishes the switch (`results.run_folder.finish_switch`).
+    """
+    last = old.with_name(old.name + RETRAINED)
+    with ExitStack() as locks:
+        for fold in old.glob("fold*"):
+            busy = f"{fold} is being trained by another process"
+            locks.enter_context(Lock(fold / ".lock", busy=busy))
+        old.rename(last)
+        new.rename(old)
+    shutil.rmtree(last)
