@@ -46,7 +46,12 @@ from featurestack.features_cache.location import (
     is_cache,
     unknown_dataset,
 )
-from featurestack.features_cache.names import Channel, parse_channel, parse_list
+from featurestack.features_cache.names import (
+    FRAMING,
+    Channel,
+    parse_channel,
+    parse_list,
+)
 from featurestack.features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
 from featurestack.features_cache.verified import forget_verified
 
@@ -309,7 +314,21 @@ class Cache:
                 header = read_header(self.folder / f"{other.stored}.h5")
                 if wanted <= header.parameters.items():
                     return other.stored
-        return None
+        return self._of_other_frames(channel)
+
+    def _of_other_frames(self, channel: Channel) -> str | None:
+        """The stored name of the only variant that differs in its frames alone, as
+        FRAME= makes; None if there is none or several.
+        """
+        same = []
+        for stored in self.features:
+            other = parse_channel(stored)
+            parameters = dict(other.parameters)
+            framing = parameters.keys() & FRAMING
+            rest = [pair for pair in other.parameters if pair[0] not in framing]
+            if other.name == channel.name and tuple(rest) == channel.parameters:
+                same.append(stored)
+        return same[0] if len(same) == 1 else None
 
     def read(self, channel: Channel | str, ids: Ids) -> NDArray[np.floating]:
         """(B, rows, frames) of these clips in the stored dtype.

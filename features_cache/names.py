@@ -29,6 +29,8 @@ JOINED = (
     "features of one set are joined by + without blanks, as in mel+mfcc, and sets are"
     " separated by blanks"
 )
+# parameters that count the samples of frames
+FRAMING = {"n_fft", "frame_length", "win_length", "hop_length"}
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
 

@@ -67,10 +67,9 @@ def clips(
         (group) for file names
     folds_by: group: one fold for each group, as for speakers or sites; dataset: its
         own folds, or drawn ones; by default as in an earlier command
-    sample_rate: sample rate in Hz; by default the cache's, else 44100 for ESC-50
-        and its like, else the commonest
-    duration: seconds of a clip; by default the cache's, else 5 for ESC-50 and its
-        like, else the longest clip's (at most 30)
+    sample_rate: sample rate in Hz; by default the cache's, else the commonest
+    duration: seconds of a clip; by default the cache's, else the longest clip's (at
+        most 30)
     seed: [0] seed of drawn folds and altered copies
     quiet: print nothing; warnings stay
     """
@@ -220,6 +219,7 @@ def extract(
     sample_rate: int | None = None,
     duration: float | None = None,
     seed: int = 0,
+    frame: float | None = None,
     copies: int | None = None,
     alter: str = 'pitch,stretch,noise,gain,shift',
     part: str = '1/1',
@@ -256,12 +256,13 @@ def extract(
         (group) for file names
     folds_by: group: one fold for each group, as for speakers or sites; dataset: its
         own folds, or drawn ones; by default as in an earlier command
-    sample_rate: sample rate in Hz; by default the cache's, else 44100 for ESC-50
-        and its like, else the commonest
-    duration: seconds of a clip; by default the cache's, else 5 for ESC-50 and its
-        like, else the longest clip's (at most 30)
+    sample_rate: sample rate in Hz; by default the cache's, else the commonest
+    duration: seconds of a clip; by default the cache's, else the longest clip's (at
+        most 30)
     seed: [0] seed of drawn folds and altered copies
     features: [all] feature sets separated by blanks; all, small
+    frame: milliseconds of a frame, for all features whose names do not state n_fft
+        or hop_length; by default librosa's 2048 samples
     copies: altered copies of each clip; 0 removes them; by default as many as there
         are
     alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn

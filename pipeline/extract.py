@@ -58,6 +58,7 @@ from featurestack.pipeline.features import (
     Variant,
     resolve_feature,
 )
+from featurestack.pipeline.frame_duration import long_frames_note, with_frames
 from featurestack.pipeline.next_step import (
     features_command,
     former_runs,
@@ -156,27 +157,33 @@ def request(options: ExtractOptions) -> Request:
             f"{dataset.folder} has no audio to compute features from; it is used as"
             " it is"
         )
-    variants, left_out = wanted(options.features, dataset)
+    variants, left_out = wanted(options.features, dataset, options.frame)
     rows = part_of(options.part, len(table))
     clips = with_hashes(with_sources(table, before), rows)
     specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
     changes = [] if before is None else describe_changes(before, clips, rows)
-    notes = (*dataset.notes, *changes, *left_out)
+    long_frames = long_frames_note(variants, dataset.sample_rate)
+    notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
     return Request(
         dataset, dataset.folder, clips, rows, variants, specs, notes, bool(changes)
     )
 
 
-def wanted(features: str, dataset: Dataset) -> tuple[tuple[Variant, ...], list[str]]:
+def wanted(
+    features: str, dataset: Dataset, frame: float | None = None
+) -> tuple[tuple[Variant, ...], list[str]]:
     """The variants in a list of features, and lines on those that are left out.
 
     A variant that cannot exist at this rate or duration is left out of `all` and
-    `small`. RequestError if it is named, or if no variant is left.
+    `small`. RequestError if it is named, or if no variant is left. `frame` is the
+    duration of frames in milliseconds, None for librosa's 2048 samples.
     """
     variants = {}
     left_out = []
     for word in features.split():
         for channel in itertools.chain(*parse_list(word, list(FEATURES))):
+            if frame:
+                channel = with_frames(channel, frame, dataset.sample_rate)
             variant = resolve_feature(channel)
             try:
                 rows, _ = variant.shape(dataset.sample_rate, dataset.samples)

@@ -39,14 +39,13 @@ class SourceOptions(DatasetOptions, RunsOptions):
     )
     sample_rate: int | None = option(
         None,
-        "sample rate in Hz; by default the cache's, else 44100 for ESC-50 and its like,"
-        " else the commonest",
+        "sample rate in Hz; by default the cache's, else the commonest",
         **RATE,
     )
     duration: float | None = option(
         None,
-        "seconds of a clip; by default the cache's, else 5 for ESC-50 and its like,"
-        " else the longest clip's (at most 30)",
+        "seconds of a clip; by default the cache's, else the longest clip's (at most"
+        " 30)",
         least=0.001,
         most=3600,
     )
@@ -57,6 +56,13 @@ class ExtractOptions(SourceOptions):
     """Features, copies and clips to extract."""
 
     features: str = option("all", "feature sets separated by blanks; all, small")
+    frame: float | None = option(
+        None,
+        "milliseconds of a frame, for all features whose names do not state n_fft or"
+        " hop_length; by default librosa's 2048 samples",
+        least=1,
+        most=1000,
+    )
     copies: int | None = option(
         None,
         "altered copies of each clip; 0 removes them; by default as many as there are",

@@ -1,0 +1,68 @@
+"""FRAME=: frames of a stated duration for all features at once."""
+
+import numpy as np
+import pytest
+
+from featurestack.features_cache import Cache
+from featurestack.features_cache.names import Channel, parse_channel
+from featurestack.pipeline import extract
+from featurestack.pipeline.axes import Impossible
+from featurestack.pipeline.features import FEATURES, resolve_feature
+from featurestack.pipeline.frame_duration import frame_samples, with_frames
+from featurestack.pipeline.options import FeaturesCommand
+from tests.pipeline.datasets.folders import write
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 32_000, 48_000])
+def test_frames_last_as_long_at_every_rate(rate):
+    assert abs(1000 * frame_samples(46, rate) / rate - 46) < 4.5
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+def test_every_feature_that_exists_at_a_rate_exists_with_such_frames(rate):
+    for name in FEATURES:
+        try:
+            resolve_feature(Channel(name)).shape(rate, 2 * rate)
+        except Impossible:
+            continue
+        resolve_feature(with_frames(Channel(name), 46, rate)).shape(rate, 2 * rate)
+
+
+def test_frames_that_a_name_states_stay():
+    channel = parse_channel("mel@n_fft=512")
+    assert with_frames(channel, 46, 16_000) == channel
+
+
+def sounds(folder):
+    """Two clips of each of two classes, at 16 kHz."""
+    for name in ("dog/1", "dog/2", "cat/1", "cat/2"):
+        write(folder / f"{name}.wav", 0.5, 16_000)
+    return str(folder)
+
+
+def test_all_features_get_such_frames_and_a_plain_name_finds_them(tmp_path, capsys):
+    given = {"dataset": sounds(tmp_path / "sounds"), "data": tmp_path / "data"}
+    options = FeaturesCommand(features="mel rms", jobs=1, frame=46, **given)
+    assert extract.run(options) == 0
+    assert "FRAME=" not in capsys.readouterr().out
+    cache = Cache(tmp_path / "data" / "sounds" / "features")
+    assert cache.features == [
+        "mel@hop_length=192,n_fft=768",
+        "rms@frame_length=768,hop_length=192",
+    ]
+    assert cache["mel"].stored == cache.features[0]
+    assert np.isclose(np.diff(cache["mel"].frame_axis)[0], 0.012)
+
+
+def test_of_two_variants_with_other_frames_a_plain_name_means_neither(tmp_path):
+    given = {"dataset": sounds(tmp_path / "sounds"), "data": tmp_path / "data"}
+    names = "mel@n_fft=512 mel@n_fft=1024"
+    assert extract.run(FeaturesCommand(features=names, jobs=1, **given)) == 0
+    assert "mel" not in Cache(tmp_path / "data" / "sounds" / "features")
+
+
+def test_long_frames_are_mentioned_with_what_asks_for_shorter_ones(tmp_path, capsys):
+    given = {"dataset": sounds(tmp_path / "sounds"), "data": tmp_path / "data"}
+    assert extract.run(FeaturesCommand(features="mel", jobs=1, **given)) == 0
+    line = "a frame of 2048 samples lasts 128 ms at 16000 Hz: FRAME=46 asks for"
+    assert line in capsys.readouterr().out
