@@ -6,6 +6,7 @@ from pathlib import Path
 from featurestack.commandline.commands import Command, main
 from featurestack.commandline.options import DatasetOptions, option
 from featurestack.commandline.quantities import counted, size
+from featurestack.storage.archives import MOST_UNPACKED
 
 
 class ShareOptions(DatasetOptions):
@@ -23,6 +24,12 @@ class ImportOptions(DatasetOptions):
     """Options of `import`."""
 
     file: Path = option(dataclasses.MISSING, "an exported file", positional=True)
+    most_gb: float = option(
+        MOST_UNPACKED / 2**30,
+        "gigabytes (2^30 bytes) that are unpacked at most; more for a large cache of"
+        " your own",
+        least=0.001,
+    )
 
 
 def info(options: DatasetOptions) -> None:
@@ -69,7 +76,8 @@ def import_(options: ImportOptions) -> None:
     from featurestack.features_cache.share import import_features
 
     folder = cache_folder(options.dataset, options.data, options.name)
-    print(f"{folder}: {', '.join(import_features(options.file, folder))}")
+    names = import_features(options.file, folder, options.most_gb * 2**30)
+    print(f"{folder}: {', '.join(names)}")
 
 
 COMMANDS: list[Command] = [info, verify, export, import_]

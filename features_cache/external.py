@@ -14,7 +14,8 @@ that the feature lacks. If a clip's audio changes later, its row no longer count
 done.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from featurestack.features_cache.location import EXTERNAL, is_cache
 from featurestack.features_cache.names import NO_FEATURE_NAMES, Channel, parse_channel
 from featurestack.features_cache.table import complete, with_sources
 from featurestack.features_cache.writer import install, to_stored
+
+VALUES_HASH = "values_hash"  # among the recorded parameters
 
 
 def create_cache(
@@ -71,6 +74,14 @@ def create_cache(
         "samples": round(sample_rate * duration),
     }
     refresh(folder, with_sources(complete(table), None), settings)
+
+
+def values_hash(array: NDArray, ids: Iterable[str]) -> str:
+    """The hash of feature maps and their clips, 16 hexadecimal digits."""
+    digest = blake2b("\n".join(ids).encode(), digest_size=8)
+    digest.update(str(array.dtype).encode())
+    digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def write_feature(
@@ -124,15 +135,19 @@ def write_feature(
             raise RequestError(
                 f"{name}: a {axis} of shape {about[axis].shape}, expected ({length},)"
             )
+    ids = pd.Index(np.asarray(clip_ids).astype(str))
+    parameters = dict(about.pop("parameters", {}))
+    # runs of other values under the same name are other runs
+    parameters[VALUES_HASH] = values_hash(array, ids)
     spec = FeatureSpec(
         stored=name,
         feature=name,
         dtype=dtype,
         sample_rate=settings["sample_rate"],
         samples=settings["samples"],
+        parameters=parameters,
         **about,
     )
-    ids = pd.Index(np.asarray(clip_ids).astype(str))
     rows = pd.Index(clips["clip_id"]).get_indexer(ids)
     for wrong, what in (
         (ids.duplicated(), "clip ids that occur twice"),

@@ -2,6 +2,7 @@
 bit, as one zip.
 """
 
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,9 +22,11 @@ from featurestack.features_cache.inspect import Verdict, verify_cache
 from featurestack.features_cache.location import INDEX, is_cache
 from featurestack.features_cache.table import complete
 from featurestack.features_cache.writer import written_to
-from featurestack.storage.archives import Refused, unpack
-from featurestack.storage.files import replaced
+from featurestack.storage.archives import MOST_UNPACKED, Refused, unpack
+from featurestack.storage.files import ended_drafts, own_draft, replaced
 from featurestack.storage.system import sync
+
+DRAFT = ".import"  # begins the names of folders into which imports unpack
 
 
 def export_features(folder: Path, features: Sequence[str], target: Path) -> None:
@@ -53,15 +56,19 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
             archive.write(folder / name, name)
 
 
-def import_features(source: Path, folder: Path) -> list[str]:
+def import_features(
+    source: Path, folder: Path, most: float = MOST_UNPACKED
+) -> list[str]:
     """Put the features of an exported file into a cache, which is made if there is
     none; return their names.
+
+    most  the largest number of bytes that are unpacked
 
     RequestError, and nothing is imported, if the file is damaged, or if the cache has
     other settings (source, sample rate, …) or one of the features already.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with unpacked(source, folder.parent) as files:
+    with unpacked(source, folder.parent, most) as files:
         if wrong := [
             verdict.text for verdict in verify_cache(files) if not verdict.intact
         ]:
@@ -102,13 +109,20 @@ def verify_export(source: Path) -> list[Verdict]:
 
 
 @contextmanager
-def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
+def unpacked(
+    source: Path, beside: Path | None = None, most: float = MOST_UNPACKED
+) -> Iterator[Path]:
     """A temporary folder with the files of an exported cache; Refused if the zip holds
     anything else.
+
+    Such folders of killed processes are removed.
     """
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=beside) as place:
-        folder = Path(place, "cache")
-        unpack(source, folder)
+    parent = beside or Path(tempfile.gettempdir())
+    for leftover in ended_drafts(parent, DRAFT):
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder = parent / own_draft(DRAFT)
+    try:
+        unpack(source, folder, most)
         for path in folder.iterdir():
             if path.name != INDEX and not can_hold_feature(path):
                 raise Refused(
@@ -117,3 +131,5 @@ def unpacked(source: Path, beside: Path | None = None) -> Iterator[Path]:
         if not is_cache(folder):
             raise Refused(f"{source} was not exported from a cache")
         yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,6 @@
 """Zip archives from elsewhere, unpacked safely."""
 
 import lzma
-import math
 import re
 import shutil
 import stat
@@ -14,6 +13,7 @@ from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import progress
 
 MOST_ENTRIES = 10_000  # ESC-50 has some 2,030
+MOST_UNPACKED = 2 * 2**30  # bytes of all entries together
 # bytes of the list of entries, which zipfile reads whole
 MOST_LISTED = 1000 * MOST_ENTRIES
 # zipfile's errors for a damaged archive; OSError comes from bzip2 and from positions
@@ -39,17 +39,19 @@ def listed_bytes(archive: Path) -> int:
     return record[zipfile._ECD_SIZE] if record else 0  # type: ignore[attr-defined]
 
 
-def unpack(archive: Path, into: Path, most: float = math.inf) -> None:
+def unpack(archive: Path, into: Path, most: float = MOST_UNPACKED) -> None:
     """Unpack a zip into the new folder `into`.
 
     most  the largest number of bytes of all files together
 
-    Refused if the zip is damaged, too large, or holds anything but plain files and
-    folders; RequestError if the disk has too little room.
+    Refused if it is no regular file, damaged or too large, or if it holds anything but
+    plain files and folders; RequestError if the disk has too little room.
 
     zipfile writes no more of an entry than the zip declares; longer content fails its
     CRC and is refused.
     """
+    if not archive.is_file():  # reading a device or a FIFO may never end
+        raise Refused(f"{archive} is no regular file; expected a zip archive")
     into.mkdir()
     try:
         if (listed := listed_bytes(archive)) > MOST_LISTED:

@@ -21,6 +21,25 @@ def draft_of(path: Path) -> Path:
     return path.with_name(path.name + ".tmp")
 
 
+def own_draft(name: str) -> str:
+    """The name of this process's draft, with its host and its number."""
+    return f"{name}.{socket.gethostname()}.{os.getpid()}"
+
+
+def ended_drafts(folder: Path, name: str) -> list[Path]:
+    """The drafts of this name in a folder whose processes, of this host, have ended."""
+    own = f"{name}.{socket.gethostname()}."
+    ended = []
+    # a glob among a report's 700 tables took longer than writing
+    for entry in os.scandir(folder):
+        # the host n1.cluster has drafts whose names begin as those of the host n1
+        process = entry.name.removeprefix(own)
+        of_this_host = entry.name.startswith(own) and process.isdecimal()
+        if of_this_host and not system.is_running(process):
+            ended.append(Path(entry.path))
+    return ended
+
+
 @contextmanager
 def replaced(
     path: Path, *, locked: bool = True, durable: bool = True
@@ -39,15 +58,9 @@ def replaced(
     refuse_special(path)
     draft = draft_of(path)
     if not locked:
-        own = f".{path.name}.{socket.gethostname()}."
-        draft = path.with_name(f"{own}{os.getpid()}")
-        # a glob among a report's 700 tables took longer than writing
-        for other in os.scandir(path.parent):
-            process = other.name.removeprefix(own)
-            # the host n1.cluster has drafts whose names begin as those of the host n1
-            of_this_host = other.name.startswith(own) and process.isdecimal()
-            if of_this_host and not system.is_running(process):
-                path.with_name(other.name).unlink(missing_ok=True)
+        draft = path.with_name(own_draft(f".{path.name}"))
+        for other in ended_drafts(path.parent, f".{path.name}"):
+            other.unlink(missing_ok=True)
     try:
         draft.unlink(missing_ok=True)
         yield draft

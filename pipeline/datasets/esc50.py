@@ -26,7 +26,6 @@ PARTS = ("audio", "LICENSE", "meta")  # parts of the dataset, put in place in th
 ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
-MOST_UNPACKED = 2 * 2**30  # bytes; ESC-50 has 0.9 GB
 SAMPLE_RATE = 44_100  # Hz
 DURATION = 5.0  # seconds of every clip
 SAMPLES = 220_500  # samples of every clip
@@ -78,7 +77,7 @@ def _install(archive: Path, folder: Path) -> None:
         )
     with staged(folder, PARTS) as stage:
         unpacked = stage / "unpacked"
-        unpack(archive, unpacked, MOST_UNPACKED)
+        unpack(archive, unpacked)
         inside = [path.parent for path in unpacked.glob("*/meta") if path.is_dir()]
         # GitHub's archive has one folder, ESC-50-master
         root = inside[0] if len(inside) == 1 else unpacked

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from featurestack.features_cache import external
+from featurestack.features_cache.feature_file import read_header
 from tests.features_cache.conftest import CLIPS, TABLE
 from tests.processes import files_end_at
 from tests.refusal import refused
@@ -66,3 +67,13 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_cache_as_it_was(cache, kilob
     with files_end_at(1000 * kilobytes), pytest.raises(OSError, match=full):
         external.write_feature(cache.folder, "new", np.zeros((8, 2000)), CLIPS)
     assert {path: path.read_bytes() for path in cache.folder.glob("*.*")} == before
+
+
+def test_the_fingerprint_of_a_feature_covers_its_values(cache):
+    keys = []
+    for number in (0.0, 1.0, 0.0):
+        external.write_feature(cache.folder, "vector", np.full((8, 2), number), CLIPS)
+        keys.append(read_header(cache.folder / "vector.h5").key)
+        (cache.folder / "vector.h5").unlink()
+    assert keys[0] != keys[1]
+    assert keys[0] == keys[2]

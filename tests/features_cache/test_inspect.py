@@ -44,10 +44,7 @@ def test_features_clips_rounding_failures_and_what_cannot_be_read_are_listed(cac
         ["6", "0.0005"],
         ["0", "-"],
     ]
-    assert (
-        "mine: no parameters; code 0; made 20" in shown
-        and "cut.h5 cannot be read" in shown
-    )
+    assert "; code 0; made 20" in shown and "cut.h5 cannot be read" in shown
     assert (
         "\n1 clip could not be done" in shown
         and "\nmine: 1 clip could not be done" in shown

@@ -2,6 +2,10 @@
 imported.
 """
 
+import os
+import signal
+import subprocess
+import sys
 import warnings
 import zipfile
 
@@ -91,3 +95,39 @@ def test_a_zip_with_other_files_or_one_twice_is_refused(shared, name):
         with zipfile.ZipFile(shared, "a") as archive:
             archive.writestr(name, b"")
     done("features_cache verify", 1, FILE=shared)
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "fifo"])
+def test_what_is_no_regular_file_is_refused_before_it_is_read(tmp_path, source):
+    os.mkfifo(tmp_path / "fifo")
+    with refused("is no regular file; expected a zip"):
+        import_features(tmp_path / source, tmp_path / "data" / "features")
+
+
+def test_more_than_allowed_is_refused_before_anything_is_unpacked(cache, tmp_path):
+    file = tmp_path / "zeros.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(cache.folder / "index.h5", "index.h5")
+        archive.writestr("rms.h5", bytes(3_000_000))
+    given = {"FILE": file, "DATASET": "z", "DATA": tmp_path, "MOST_GB": 0.001}
+    refusal = done("features_cache import", 2, **given)
+    assert "at most 10,000 of 1.1 MB are unpacked" in refusal.err
+    assert not [path for path in (tmp_path / "z").rglob("*") if path.is_file()]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from featurestack.features_cache import share
+share.verify_cache = lambda folder: os.kill(os.getpid(), signal.SIGKILL)
+share.import_features(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_import_is_removed_by_the_next(shared, tmp_path):
+    target = tmp_path / "data" / "features"
+    killed = subprocess.run([sys.executable, "-c", KILLED, shared, target], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(target.parent.iterdir())) == 1
+    import_features(shared, target)
+    assert [path.name for path in target.parent.iterdir()] == ["features"]

@@ -4,11 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from featurestack.analysis.jobs import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.commandline.options import texts, words
 from featurestack.features_cache import Cache
+from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.options import FeaturesCommand
@@ -17,7 +20,7 @@ from featurestack.train import run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
 from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
-from tests.train.little import change, clip_table, execute, fill
+from tests.train.little import change, clip_table, execute, fill, little_options
 from tests.train.sounds import write_dataset
 
 
@@ -120,3 +123,20 @@ def test_a_sweep_looks_at_the_audio_once(changed, monkeypatch):
     given = texts(SweepOptions, words(change(changed, features="mel", seed=0)))
     sweep.run_sweep(SweepOptions.build({**given, "retrain": "1", "lr": "0.001 0.002"}))
     assert len(looked) == 1
+
+
+def test_a_run_on_features_that_were_brought_anew_with_other_values_is_named(
+    tmp_path,
+):
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    ids = clip_table()["clip_id"]
+    random = np.random.default_rng(0)
+    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
+    options = change(
+        little_options(folder, tmp_path / "runs"), model="linear", features="one"
+    )
+    run.execute(options)
+    (folder / "one.h5").unlink()
+    write_feature(folder, "one", random.normal(size=(len(ids), 4)), ids)
+    with refused("RETRAIN=1"):
+        run.execute(options)
