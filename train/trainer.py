@@ -91,7 +91,6 @@ def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
 
 
 # ---- a fold
-# --------------------------------------------------------------------------------------
 
 
 class Trainer:
@@ -139,14 +138,13 @@ class Trainer:
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
         steps = plan.options.epochs * len(plan.wanted_folds) * len(batches)
+        parameters = sum(weight.numel() for weight in network.parameters())
         begun = None
         if (plan.path / "run.json").is_file():
             computed = RunFolder(plan.path).training.computed
             begun = Compute(**asdict(computed.way)) if computed else None
         choice = choose_compute(plan.options, network, batch, device, steps, begun)
-        run_json.record(
-            plan, choice, sum(weight.numel() for weight in network.parameters())
-        )
+        run_json.record(plan, choice, parameters)
         compute = choice.compute
         compute.prepare()
         return compute, compute.compile(compute.place(network))
@@ -179,26 +177,19 @@ class Trainer:
                 best = False
                 if len(self.data.val):
                     row |= self.score("val")
-                    score = row[self.options.select]
-                    best = self.plan.model.kind.in_steps and self.early_stopping.update(
-                        score
-                    )
+                    if self.plan.model.kind.in_steps:
+                        best = self.early_stopping.update(row[self.options.select])
                 if len(self.data.test) and (self.finished or self.epoch in scored):
                     # in fp32 like predictions.csv
                     row |= self.score("test", exact=self.finished)
-                self.rows.append(
-                    run_folder.history_row(
-                        row, run_folder.history_columns(self.plan.tags)
-                    )
-                )
+                columns = run_folder.history_columns(self.plan.tags)
+                self.rows.append(run_folder.history_row(row, columns))
                 states = {"best.pt": self.weights()} if best else {}
                 states = snapshot(states | {"last.pt": self.state_dict()})
                 written.result()
                 written = writer.submit(write_epoch, folder, states, self.rows[-1])
-                bar.set_postfix(
-                    {name: row[name] for name in BAR_SCORES if name in row},
-                    refresh=False,
-                )
+                scores = {name: row[name] for name in BAR_SCORES if name in row}
+                bar.set_postfix(scores, refresh=False)
                 for tracker in trackers:
                     tracker.epoch(self.epoch, row)
         written.result()
@@ -209,58 +200,32 @@ class Trainer:
         Raises Failed if the loss diverges or the weights are not finite.
         """
         data = self.data
-        options = self.options
-        epoch = self.epoch + 1
-        device = self.compute.device
-        batches, generator = self.draw(data, epoch)
+        batches, generator = self.draw(data, self.epoch + 1)
         # dropout draws from torch's own generator
         torch.manual_seed(generator.initial_seed())
-        weight = (
-            torch.from_numpy(data.class_weights()).to(device)
-            if options.balance == "loss"
-            else None
-        )
+        weight = None
+        if self.options.balance == "loss":
+            weight = torch.from_numpy(data.class_weights()).to(self.compute.device)
         losses = []
         hits = []
         # with tags, targets and logits (2, B, K) of each batch, for the epoch's mAP
-        shown = []
+        answered = []
         self.forward.train()
         start = time.perf_counter()
         for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
             x, y = self.augmenter(x, y, data.channels, generator)
-            step = self.epoch * len(batches) + index
             rate = learning_rate(
-                options, len(batches), step, self.early_stopping.lowered
+                self.options,
+                len(batches),
+                self.epoch * len(batches) + index,
+                self.early_stopping.lowered,
             )
-            for group in self.optimiser.param_groups:
-                group["lr"] = rate
-            with self.compute.autocast():
-                logits = self.forward(
-                    x.contiguous(memory_format=self.compute.layout)
-                ).float()
-            # (B, M, K): each member has a loss of its own
-            members = logits.view(len(x), -1, y.shape[1])
-            loss = smoothed_loss(
-                members, y, options.smoothing, weight, tags=self.plan.tags
-            )
-            self.optimiser.zero_grad()
-            self.scaler.scale(loss).backward()
-            if options.clip:
-                self.scaler.unscale_(self.optimiser)
-                nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
-            self.scaler.step(self.optimiser)
-            self.scaler.update()
-            self.average.update()
-            losses.append(loss.detach())
-            answer = (
-                self.network.join(logits.detach())
-                if isinstance(self.network, Ensemble)
-                else logits
-            )
+            loss, logits = self.step(x, y, rate, weight)
+            losses.append(loss)
             if self.plan.tags:
-                shown.append(torch.stack([y, answer.detach()]))
+                answered.append(torch.stack([y, logits]))
             else:
-                hits.append((answer.argmax(1) == y.argmax(1)).float().mean())
+                hits.append((logits.argmax(1) == y.argmax(1)).float().mean())
             if (index + 1) % CHECK_STEPS == 0 or index + 1 == len(batches):
                 largest = torch.stack(losses[-CHECK_STEPS:]).max().item()
                 if not largest <= LARGEST_LOSS:  # NaN fails too
@@ -269,25 +234,60 @@ class Trainer:
         # the last step may have broken the weights: no loss was computed after it
         if not_finite(self.average.network.state_dict()):
             raise self.diverged(math.nan)
-        row = {"epoch": epoch, "lr": rate, "seconds": time.perf_counter() - start}
+        seconds = time.perf_counter() - start
+        row = {"epoch": self.epoch + 1, "lr": rate, "seconds": seconds}
         row["train_loss"] = torch.stack(losses).mean().item()
         if self.plan.tags:
-            y, answer = torch.cat(shown, dim=1).cpu()
-            row["train_map"] = tags.macro(
-                tags.average_precision((y > 0.5).numpy(), answer.numpy())
-            )
+            y, logits = torch.cat(answered, dim=1).cpu()
+            precision = tags.average_precision((y > 0.5).numpy(), logits.numpy())
+            row["train_map"] = tags.macro(precision)
         else:
             row["train_accuracy"] = torch.stack(hits).mean().item()
         return row
 
+    def step(
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        rate: float,
+        weight: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One training step on a batch (B, C, H, W) with targets (B, K).
+
+        rate    learning rate
+        weight  (K,) class weights
+
+        Returns the loss and the network's logits (B, K), without gradients.
+        """
+        options = self.options
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        x = x.contiguous(memory_format=self.compute.layout)
+        with self.compute.autocast():
+            logits = self.forward(x).float()
+        # (B, M, K): each member has a loss of its own
+        members = logits.view(len(x), -1, y.shape[1])
+        loss = smoothed_loss(members, y, options.smoothing, weight, tags=self.plan.tags)
+        self.optimiser.zero_grad()
+        self.scaler.scale(loss).backward()
+        if options.clip:
+            self.scaler.unscale_(self.optimiser)
+            nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.average.update()
+        logits = logits.detach()
+        if isinstance(self.network, Ensemble):
+            logits = self.network.join(logits)
+        return loss.detach(), logits
+
     def diverged(self, loss: float) -> Failed:
         """The error for a loss that is too large or not finite."""
-        advice = f"try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1"
-        if self.compute.precision != "fp32":
-            advice = (
-                f"it computed in {self.compute.precision}, train again with"
-                " PRECISION=fp32"
-            )
+        precision = self.compute.precision
+        if precision == "fp32":
+            advice = f"try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1"
+        else:
+            advice = f"it computed in {precision}, train again with PRECISION=fp32"
         where = f"fold {self.data.fold}, epoch {self.epoch + 1}"
         return Failed(f"{where}: the loss became {loss:.3g}; {advice}")
 
@@ -301,12 +301,14 @@ class Trainer:
         """
         network = self.average.network.eval()
         batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
+        timed = self.data.channels.timed
         answers = []
         for x in self.data.source.batches(batches):
-            shown = views(x, self.augmenter, self.options.tta, self.data.channels.timed)
-            answers.append(
-                self.compute.answers(network, shown, exact=exact, tags=self.plan.tags)
+            seen = views(x, self.augmenter, self.options.tta, timed)
+            answer = self.compute.answers(
+                network, seen, exact=exact, tags=self.plan.tags
             )
+            answers.append(answer)
         return torch.cat(answers, dim=1).numpy()
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
@@ -370,27 +372,21 @@ class LinearTrainer(Trainer):
         data = self.data
         assert isinstance(self.network, linear.LinearNet)
         start = time.perf_counter()
-        x = (
-            torch.cat(list(data.source.batches(chunked(data.train))))
-            .flatten(1)
-            .cpu()
-            .numpy()
-        )
+        batches = data.source.batches(chunked(data.train))
+        x = torch.cat(list(batches)).flatten(1).cpu().numpy()
         is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
         linear.fit(self.network, x, self.plan.targets[data.train], is_original)
         seconds = time.perf_counter() - start
         bar.update(len(x))
+        row = {"epoch": 1, "seconds": seconds}
         columns = run_folder.history_columns(self.plan.tags)
-        scores = {
-            name: score
-            for name, score in self.score("train").items()
-            if name in columns
-        }
-        return {"epoch": 1, "seconds": seconds, **scores}
+        for name, score in self.score("train").items():
+            if name in columns:
+                row[name] = score
+        return row
 
 
 # ---- a run
-# --------------------------------------------------------------------------------------
 
 
 def train_run(
@@ -399,42 +395,34 @@ def train_run(
     """Measure every clip, then train one fold after the other, each from where it
     stands to its end.
     """
-    options = plan.options
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
-    threads_of(options.threads)
-    if options.weights:
+    threads_of(plan.options.threads)
+    if plan.options.weights:
         from featurestack.train.pretrained import refuse_tested_clips
 
         refuse_tested_clips(plan, folds)
-    try:
-        network = draw_network(plan, folds[0])
-        with torch.inference_mode():
-            network.eval()(torch.zeros(1, *plan.input_shape))
-    except RuntimeError as error:
-        plan.model.refuse_size(plan.input_shape[1:], error)
-        raise
+    network = first_network(plan, folds[0])
     plan.path.mkdir(parents=True, exist_ok=True)
     clips = measure_clips(plan, plan.table.index.to_numpy())
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
-    trainer = trainer if plan.model.kind.in_steps else LinearTrainer
-    total = (
-        plan.epochs
-        * options.passes
-        * sum(len(split.train) for split in splits.values())
-    )
+    if not plan.model.kind.in_steps:
+        trainer = LinearTrainer
+    trained = sum(len(split.train) for split in splits.values())
+    total = plan.epochs * plan.options.passes * trained
     bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None
     for fold, split in splits.items():
-        busy = f"fold {fold} of {plan.path} is being trained by another process"
-        if options.wait:
-            busy = ""
-        else:
-            busy += "; wait for it to end, or add WAIT=1 (--wait)"
-        with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy):
-            predictions = RunFolder(plan.path).fold(fold) / "predictions.csv"
-            if predictions.is_file():
+        busy = ""
+        if not plan.options.wait:
+            busy = (
+                f"fold {fold} of {plan.path} is being trained by another process; wait"
+                " for it to end, or add WAIT=1 (--wait)"
+            )
+        folder = plan.path / f"fold{fold}"
+        with Lock(folder / ".lock", busy=busy):
+            if (folder / "predictions.csv").is_file():
                 continue  # another process finished it meanwhile
             try:
                 data = load_fold(plan, fold, split, clips, device)
@@ -451,10 +439,25 @@ def train_run(
                 train_fold(trainer(data, network, compute, forward), bar)
             except Exception as error:
                 # a shortage or a compiler's failure has no class of its own
-                if sentence := explanation(error, options, device):
+                sentence = explanation(error, plan.options, device)
+                if sentence:
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
     bar.close()
+
+
+def first_network(plan: Plan, fold: int) -> nn.Module:
+    """The network of the first fold, which has been run once; RequestError if the input
+    is too small or too large for it.
+    """
+    try:
+        network = draw_network(plan, fold)
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, *plan.input_shape))
+    except RuntimeError as error:
+        plan.model.refuse_size(plan.input_shape[1:], error)
+        raise
+    return network
 
 
 def draw_network(plan: Plan, fold: int) -> nn.Module:
@@ -528,43 +531,40 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     data = trainer.data
     plan = trainer.plan
     if plan.augmenter.steps and not any(plan.path.glob("fold*/augmented.npz")):
-        previewed = data.train[
-            np.linspace(0, len(data.train) - 1, PREVIEWED_CLIPS).astype(int)
-        ]
-        (x,) = data.source.batches([previewed])
-        if x.shape[2:] != (1, 1):  # vectors and row statistics have nothing to draw
-            arrays = preview(
-                x,
-                plan.augmenter,
-                data.channels,
-                seeded(x.device, plan.options.seed, data.fold),
-            )
-            arrays["clip_id"] = (
-                plan.cache.clips["clip_id"].iloc[previewed].to_numpy(str)
-            )
-            arrays["channel"] = np.array(plan.channel_names, str)
-            content = io.BytesIO()
-            np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-            replace_file(folder / "augmented.npz", content.getvalue())
+        write_preview(data, folder)
     tables = []
     answers = []
-    for selection in ["last", "best"] if (folder / "best.pt").is_file() else ["last"]:
+    best = folder / "best.pt"
+    for selection in ("last", "best") if best.is_file() else ("last",):
         if selection == "best":
-            load_weights(
-                trainer.average.network,
-                load(folder / "best.pt")["network"],
-                folder / "best.pt",
-            )
+            load_weights(trainer.average.network, load(best)["network"], best)
         for side, clips in (("val", data.val), ("test", data.test)):
             if len(clips):
                 tables.append(plan.scored(clips, split=side, selection=selection))
                 answers.append(trainer.predict(clips, exact=True))
+    rows = pd.concat(tables)
     together, *alone = np.concatenate(answers, axis=1)
+    for member, own in zip(plan.model.member_names, alone, strict=True):
+        run_folder.write_predictions(folder, rows, own, plan.names, member)
     # predictions.csv last: it says that the fold is finished
-    for member, probabilities in [
-        *zip(plan.model.member_names, alone, strict=True),
-        ("", together),
-    ]:
-        run_folder.write_predictions(
-            folder, pd.concat(tables), probabilities, plan.names, member
-        )
+    run_folder.write_predictions(folder, rows, together, plan.names)
+
+
+def write_preview(data: FoldData, folder: Path) -> None:
+    """Write augmented.npz, unless clips are vectors or row statistics, which have
+    nothing to draw.
+    """
+    plan = data.plan
+    last = len(data.train) - 1
+    previewed = data.train[np.linspace(0, last, PREVIEWED_CLIPS).astype(int)]
+    (x,) = data.source.batches([previewed])
+    if x.shape[2:] == (1, 1):
+        return
+    generator = seeded(x.device, plan.options.seed, data.fold)
+    arrays = preview(x, plan.augmenter, data.channels, generator)
+    clip_ids = plan.cache.clips["clip_id"].iloc[previewed]
+    arrays["clip_id"] = clip_ids.to_numpy(str)
+    arrays["channel"] = np.array(plan.channel_names, str)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    replace_file(folder / "augmented.npz", content.getvalue())

@@ -200,12 +200,10 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_fold_data.py {TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
-        "            shown = views(x, self.augmenter, self.options.tta,"
-        " self.data.channels.timed)\n",
+        "            seen = views(x, self.augmenter, self.options.tta, timed)\n",
         "            y = torch.zeros(len(x), len(self.plan.classes))\n            x, _"
         " = self.augmenter(x, y, self.data.channels, torch.Generator())\n           "
-        " shown = views(x, self.augmenter, self.options.tta,"
-        " self.data.channels.timed)\n",
+        " seen = views(x, self.augmenter, self.options.tta, timed)\n",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py"
         " golden:masked",
     ),
@@ -222,8 +220,8 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_trainer.py",
     ),
     "last_for_best": Fault(  # predictions of the best epoch are the last epoch's
-        'load(folder / "best.pt")["network"],',
-        'load(folder / "last.pt")["network"],',
+        'load(best)["network"], best)',
+        'load(folder / "last.pt")["network"], best)',
         "golden:next",
     ),
     "optimiser_forgotten": Fault(  # a run that goes on has lost its momentum
@@ -232,7 +230,7 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_resume.py",
     ),
     "fold_lock_not_taken": Fault(  # two processes train the same fold
-        'with Lock(plan.path / f"fold{fold}" / ".lock", busy=busy):',
+        'with Lock(folder / ".lock", busy=busy):',
         "if fold:",
         f"{TRAIN}test_resume.py",
     ),
@@ -244,8 +242,8 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),
     "classes_in_another_order": Fault(  # probability columns carry other classes' names
-        "folder, pd.concat(tables), probabilities, plan.names, member",
-        "folder, pd.concat(tables), probabilities, plan.names[::-1], member",
+        "write_predictions(folder, rows, together, plan.names)",
+        "write_predictions(folder, rows, together, plan.names[::-1])",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py golden:linear",
     ),
     "ensemble_weight_swapped": Fault(  # an ensemble's weight is its first member's
