@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -102,12 +102,11 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
         loss.backward()
         value = loss.item()  # waits for a GPU
     seconds = time.perf_counter() - start
-    weights = dict(trial.named_parameters())
-    return Step(
-        value,
-        {name: w.grad.float() for name, w in weights.items() if w.grad is not None},
-        seconds,
-    )
+    gradients = {}
+    for name, weight in trial.named_parameters():
+        if weight.grad is not None:
+            gradients[name] = weight.grad.float()
+    return Step(value, gradients, seconds)
 
 
 def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
@@ -125,18 +124,20 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
     elif device == "cuda" and not vectors:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         formats = ["bf16" if bf16 else "fp16", "fp32"]
-    elif (
-        device == "cpu"
-        and not vectors
-        and any(map(torch.cpu.get_capabilities().get, BF16_INSTRUCTIONS))
-    ):
-        formats = ["bf16", "fp32"]
-    threads = [threads_of(options.threads)]
-    if options.threads == "auto":
-        threads = [1] if vectors or device != "cpu" else sorted({1, *threads})
-    last = device != "mps" and not vectors
+    elif device == "cpu" and not vectors:
+        instructions = torch.cpu.get_capabilities()
+        if any(instructions.get(name) for name in BF16_INSTRUCTIONS):
+            formats = ["bf16", "fp32"]
+    most = threads_of(options.threads)
+    if options.threads != "auto":
+        threads = [most]
+    elif vectors or device != "cpu":
+        threads = [1]
+    else:
+        threads = sorted({1, most})
+    channels_last = device != "mps" and not vectors
     return [
-        Compute(device, precision, last, count)
+        Compute(device, precision, channels_last, count)
         for precision in formats
         for count in threads
     ]
@@ -177,12 +178,12 @@ def recall(
         findings = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or damaged
         findings = {}
-    processor = (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else torch.cpu.get_capabilities()
-    )
-    key = digest([*facts, str(processor), os.cpu_count(), str(torch.__version__)])
+    if device == "cuda":
+        processor = torch.cuda.get_device_name()
+    else:
+        processor = str(torch.cpu.get_capabilities())
+    machine = [processor, os.cpu_count(), str(torch.__version__)]
+    key = digest([*facts, *machine])
     if key in findings:
         return findings[key], True
     findings[key] = find()
@@ -193,19 +194,9 @@ def recall(
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
     if they agree.
-
-    The batch is halved until its step in fp32 fits in memory.
     """
     plain = Compute(compute.device)
-    while True:
-        try:
-            exact = step(network, plain, batch)
-            break
-        except (RuntimeError, MemoryError) as error:
-            half = len(batch[0]) // 2
-            if half < 2 or not is_shortage(error):
-                raise
-            batch = batch[0][:half], batch[1][:half]
+    exact, batch = largest_step(network, plain, batch)
     rounded = exact
     if compute.precision != "fp32":
         # weights and batch rounded to it, the step in fp32
@@ -213,34 +204,67 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
         coarse = copy.deepcopy(network)
         for weight in coarse.parameters():
             weight.data = weight.data.to(kind).float()
-        rounded = step(coarse, plain, (batch[0].to(kind).float(), batch[1]))
+        x, y = batch
+        rounded = step(coarse, plain, (x.to(kind).float(), y))
     with poisoned_memory(compute.device):
         fast = step(network, compute, batch)
     if not abs(fast.loss - exact.loss) <= LOSS * max(exact.loss, 0.1):  # NaN fails too
         return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
-    cosine = torch.nn.functional.cosine_similarity
-    floor = NEGLIGIBLE * math.hypot(
-        *(gradient.norm().item() for gradient in exact.gradients.values())
-    )
+    lengths = [gradient.norm().item() for gradient in exact.gradients.values()]
+    floor = NEGLIGIBLE * math.hypot(*lengths)
     for name, expected in exact.gradients.items():
-        gradient = fast.gradients[name]
-        length = expected.norm().item()
-        if not gradient.isfinite().all():
-            return f"the gradient of {name} is not finite"
-        ratio = (gradient.norm().item() + floor) / (length + floor) if floor else 1.0
-        if not 1 / RATIO <= ratio <= RATIO:
-            return f"the gradient of {name} is {ratio:.2g} times as long"
-        if expected.ndim > 1 and length > floor:
-            pair = (gradient, rounded.gradients[name])
-            turned, sound = (
-                1 - cosine(g.flatten(), expected.flatten(), dim=0).item() for g in pair
-            )
-            if turned > TURN + TIMES * sound:
-                return (
-                    f"the gradient of {name} has another direction, cosine"
-                    f" {1 - turned:.2f}"
-                )
+        difference = gradient_difference(
+            fast.gradients[name], rounded.gradients[name], expected, floor
+        )
+        if difference:
+            return f"the gradient of {name} {difference}"
     return ""
+
+
+def largest_step(
+    network: nn.Module, compute: Compute, batch: Batch
+) -> tuple[Step, Batch]:
+    """A step, and the part of the batch that it took: the batch is halved until it fits
+    in memory.
+    """
+    while True:
+        try:
+            return step(network, compute, batch), batch
+        except (RuntimeError, MemoryError) as error:
+            x, y = batch
+            half = len(x) // 2
+            if half < 2 or not is_shortage(error):
+                raise
+            batch = x[:half], y[:half]
+
+
+def gradient_difference(
+    gradient: torch.Tensor, rounded: torch.Tensor, expected: torch.Tensor, floor: float
+) -> str:
+    """How one parameter's gradient differs from the one in plain fp32, in words; '' if
+    they agree.
+
+    rounded  the gradient in fp32 of weights and batch that were rounded first
+    floor    the length below which a gradient is rounding noise
+    """
+    if not gradient.isfinite().all():
+        return "is not finite"
+    length = expected.norm().item()
+    if floor:
+        ratio = (gradient.norm().item() + floor) / (length + floor)
+        if not 1 / RATIO <= ratio <= RATIO:
+            return f"is {ratio:.2g} times as long"
+    if expected.ndim > 1 and length > floor:
+        turned = turn(gradient, expected)
+        if turned > TURN + TIMES * turn(rounded, expected):
+            return f"has another direction, cosine {1 - turned:.2f}"
+    return ""
+
+
+def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
+    """1 - the cosine of the angle between two gradients of one parameter."""
+    cosine = torch.nn.functional.cosine_similarity
+    return 1 - cosine(gradient.flatten(), expected.flatten(), dim=0).item()
 
 
 def agreed(
@@ -259,9 +283,8 @@ def agreed(
         if compute == plain:
             break
         facts = [str(network), list(batch[0].shape), asdict(compute)]
-        reason, _ = recall(
-            kept, plain.device, facts, partial(measure, network, compute, batch)
-        )
+        check = partial(measure, network, compute, batch)
+        reason, _ = recall(kept, plain.device, facts, check)
         checked[str(compute)] = reason
         if not reason:
             return compute, checked
@@ -298,15 +321,13 @@ def choose_compute(
             )
         ways = candidates(options, device, batch[0].shape)
         if len(ways) > 1:
-            facts = [
-                "fastest",
-                str(network),
-                list(batch[0].shape),
-                list(map(asdict, ways)),
-            ]
-            way, known = recall(
-                kept, device, facts, lambda: asdict(fastest(ways, network, batch))
-            )
+            shape = list(batch[0].shape)
+            facts = ["fastest", str(network), shape, list(map(asdict, ways))]
+
+            def race() -> dict[str, Any]:
+                return asdict(fastest(ways, network, batch))
+
+            way, known = recall(kept, device, facts, race)
             ways = [Compute(**way)]
             source = "known" if known else "measured"
         long = device == "cuda" and steps >= WORTH_COMPILING

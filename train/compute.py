@@ -67,13 +67,13 @@ class Compute:
             # TF32 rounds inputs to ten bits of mantissa, as fp16 does: it is allowed
             # with bf16 and fp16
             rounded = self.precision != "fp32"
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
-                rounded
-            )
+            torch.backends.cuda.matmul.allow_tf32 = rounded
+            torch.backends.cudnn.allow_tf32 = rounded
             torch.backends.cudnn.benchmark = True
 
     def place(self, network: nn.Module) -> nn.Module:
-        return network.to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
+        network = network.to(self.device)
+        return network.to(memory_format=self.layout)  # type: ignore[call-overload]
 
     def compile(self, network: nn.Module) -> nn.Module:
         """The network for training steps; its weights are `network`'s own."""
@@ -188,8 +188,8 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def poisoned_memory(device: str) -> Iterator[None]:
-    """Memory allocated inside holds 3.4e38 until it is written (glibc), on a GPU mostly
-    NaN.
+    """Memory that is allocated inside holds 3.4e38 until it is written (glibc); on a
+    GPU it mostly holds NaN.
     """
     if device == "cuda":
         used = torch.cuda.max_memory_reserved(device)
@@ -204,6 +204,7 @@ def poisoned_memory(device: str) -> Iterator[None]:
 
 
 def is_shortage(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in str(error) for sign in SHORTAGE)
-    )
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and any(sign in text for sign in SHORTAGE)

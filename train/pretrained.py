@@ -47,8 +47,10 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
     they do not fit or cannot be read safely.
     """
     networks = [network] if architecture.weight is None else network.children()
-    published = [PUBLISHED.get(entry.name, "") for entry, _ in architecture.members]
-    addresses = published if weights == "imagenet" else [weights]
+    addresses = [weights]
+    if weights == "imagenet":
+        names = [entry.name for entry, _ in architecture.members]
+        addresses = [PUBLISHED.get(name, "") for name in names]
     if not any(addresses):
         known = ", ".join(PUBLISHED)
         raise RequestError(
@@ -56,38 +58,40 @@ def start_from(network: nn.Module, architecture: Architecture, weights: str) -> 
             f" {known}"
         )
     for member, address in zip(networks, addresses):
-        if not address:
-            continue
-        file = (
-            fetch(address)
-            if address.startswith(("http://", "https://"))
-            else Path(address)
+        if address.startswith(("http://", "https://")):
+            fill(member, read_weights(fetch(address)), weights)
+        elif address:
+            fill(member, read_weights(Path(address)), weights)
+
+
+def read_weights(file: Path) -> dict[str, torch.Tensor]:
+    """The state dict in a file of weights or in a fold's checkpoint; RequestError if it
+    holds none.
+    """
+    if not file.is_file():
+        raise RequestError(
+            f"WEIGHTS={file}: no such file; give a file, an address, or imagenet"
         )
-        if not file.is_file():
-            raise RequestError(
-                f"WEIGHTS={file}: no such file; give a file, an address, or imagenet"
-            )
-        check_hash(file.name, file.read_bytes())
-        try:
-            state = read_safely(file)
-        except ValueError as reason:
-            raise RequestError(
-                f"{file} holds no weights that can be read safely: {reason}"
-            ) from None
-        if isinstance(state, Mapping):
-            state = state.get("network", state)  # a checkpoint of one of our own folds
-        if not isinstance(state, Mapping) or not all(
-            isinstance(v, torch.Tensor) for v in state.values()
-        ):
-            raise RequestError(
-                f"{file} holds no state dict: expected names of layers with a tensor"
-                " each"
-            )
-        fill(
-            member,
-            {OLD_DENSENET.sub(r"\1\2.", key): value for key, value in state.items()},
-            weights,
+    check_hash(file.name, file.read_bytes())
+    try:
+        state = read_safely(file)
+    except ValueError as reason:
+        raise RequestError(
+            f"{file} holds no weights that can be read safely: {reason}"
+        ) from None
+    if isinstance(state, Mapping):
+        state = state.get("network", state)  # a checkpoint of one of our own folds
+    if not is_state_dict(state):
+        raise RequestError(
+            f"{file} holds no state dict: expected names of layers with a tensor each"
         )
+    return {OLD_DENSENET.sub(r"\1\2.", name): value for name, value in state.items()}
+
+
+def is_state_dict(state: object) -> bool:
+    return isinstance(state, Mapping) and all(
+        isinstance(value, torch.Tensor) for value in state.values()
+    )
 
 
 def fetch(url: str) -> Path:
@@ -104,10 +108,11 @@ def fetch(url: str) -> Path:
         try:
             answer = requests.get(url, stream=True, timeout=TIMEOUT)
             answer.raise_for_status()
-            total = int(answer.headers.get("Content-Length", 0)) // BLOCK or None
-            content = b"".join(
-                progress(answer.iter_content(BLOCK), total=total, label=name, unit="MB")
-            )
+            size = int(answer.headers.get("Content-Length", 0))
+            blocks = answer.iter_content(BLOCK)
+            total = size // BLOCK or None
+            counted = progress(blocks, total=total, label=name, unit="MB")
+            content = b"".join(counted)
             check_hash(name, content)
             file.parent.mkdir(parents=True, exist_ok=True)
             replace_file(file, content)
@@ -170,10 +175,8 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
     own = network.state_dict()
     # the first convolution
     stem = next((key for key, value in own.items() if value.dim() >= 3), "")
-    head = list(own)[-1].rpartition(".")[0]
-    chosen = {
-        key: value for key, value in state.items() if key.rpartition(".")[0] != head
-    }
+    head = layer_of(list(own)[-1])
+    chosen = {key: value for key, value in state.items() if layer_of(key) != head}
     if stem in chosen:
         chosen[stem] = adapt(chosen[stem], own[stem].shape[1])
     try:
@@ -182,10 +185,15 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
         reason = textwrap.shorten(str(error).partition(":")[2], LISTED)
         raise RequestError(f"{source} are weights of another model: {reason}") from None
     for key in missing:
-        if key.rpartition(".")[0] != head and not key.endswith("num_batches_tracked"):
+        if layer_of(key) != head and not key.endswith("num_batches_tracked"):
             raise RequestError(
                 f"{source} are weights of another model: they lack {key}"
             )
+
+
+def layer_of(key: str) -> str:
+    """The layer of a tensor in a state dict: fc of fc.weight."""
+    return key.rpartition(".")[0]
 
 
 def adapt(kernel: torch.Tensor, channels: int) -> torch.Tensor:
