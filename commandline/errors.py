@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from featurestack.commandline.spelling import spelled
 
+MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 60  # a longer list hides the start of the message
 # the work ran: exit status 1
 DISK_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -39,6 +40,11 @@ class RequestError(Error):
 
 class Failed(Error):
     """The work ran and something in it failed: exit status 1 with this sentence."""
+
+
+def shortened(cell: str) -> str:
+    """The cell as a message quotes it: its beginning, if it is long."""
+    return cell if len(cell) <= MOST_QUOTED else cell[: MOST_QUOTED - 1] + "…"
 
 
 def closest(word: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from featurestack.commandline.terminal import printable
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -12,9 +14,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     """Aligned columns with two blanks between them; columns of numbers are aligned to
-    the right.
+    the right, control characters are escapes.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     columns = []
     for column in zip(header, *cells, strict=True):
         width = max(map(len, column))

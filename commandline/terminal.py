@@ -4,6 +4,7 @@ import contextlib
 import functools
 import io
 import sys
+import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -111,12 +112,28 @@ def silenced() -> Iterator[None]:
         quiet = before
 
 
+def printable(text: str) -> str:
+    """The text with its control characters as escapes, line breaks and tabs apart.
+
+    A label could otherwise set a terminal's title or colours, or turn its text round.
+
+    >>> printable("\x1b]0;title\x07dog")
+    '\\\\x1b]0;title\\\\x07dog'
+    """
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf")
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def tell(text: str) -> None:
-    """Print on standard error, commands in the user's spelling; standard output is for
-    answers.
+    """Print on standard error, commands in the user's spelling and control characters
+    as escapes; standard output is for answers.
     """
     if not quiet:
-        print(spelled(text), file=sys.stderr, flush=True)
+        print(printable(spelled(text)), file=sys.stderr, flush=True)
 
 
 @functools.cache

@@ -383,7 +383,7 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from featurestack.pipeline.datasets.annotations import find_recordings
+    from featurestack.pipeline.datasets.recordings import find_recordings
     from featurestack.train.predict import AudioModel, write_timelines
 
     if options.audio is None:

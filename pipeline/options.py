@@ -140,6 +140,9 @@ class WindowsCommand(DataOptions):
         "windows with several labels: all count (TASK=tags), or the one that fills most"
         " of the window",
     )
+    missing: Literal["refuse", "ignore"] = option(
+        "refuse", "rows of recordings that are not in AUDIO: an error, or left out"
+    )
     name: str = option("", "name of the dataset; by default that of AUDIO")
     seed: int = option(0, "seed of the windows without an event that are kept", **SEED)
 

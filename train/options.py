@@ -280,6 +280,11 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         "", "column of labels in the tables; by default one of the usual names"
     )
     label: str = option("", "label of events in tables without labels")
+    missing: Literal["refuse", "ignore"] = option(
+        "refuse",
+        "rows of the tables about recordings that are not in AUDIO: an error, or left"
+        " out",
+    )
 
 
 class ListenOptions(TrainedOptions):

@@ -36,7 +36,8 @@ from featurestack.features_cache.table import (
 from featurestack.features_cache.writer import to_stored
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
-from featurestack.pipeline.datasets.annotations import find_recordings, read_events
+from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.pipeline.datasets.recordings import find_recordings
 from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
 from featurestack.results import run_folder
 from featurestack.results.config import StoredChannel
@@ -515,7 +516,9 @@ def write_timelines(
     }
     tables = None
     if options.tables and durations:  # a wrong table is refused before the work
-        tables = read_events(options.tables, durations, options.column, options.label)
+        tables = read_events(
+            options.tables, durations, options.column, options.label, options.missing
+        )
     predictions = []
     failures = {}
     targets = timeline.output_paths(list(files.values()), folder / "timelines")

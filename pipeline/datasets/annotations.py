@@ -15,21 +15,18 @@ If a row names no recording, the table's own name does: `a.txt` and
 
 import math
 import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError, closest, nearest
+from featurestack.commandline.errors import RequestError, nearest, shortened
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.layouts import files_below
 from featurestack.pipeline.datasets.readers import parse_csv
+from featurestack.pipeline.datasets.recordings import Recordings
 from featurestack.results.windows import EVENT_COLUMNS
 
 ENDINGS = (".csv", ".tsv", ".txt")  # of annotation tables
@@ -88,7 +85,11 @@ class UnknownTable(RequestError):
 
 
 def read_events(
-    tables: Path, recordings: Mapping[str, float], column: str = "", label: str = ""
+    tables: Path,
+    recordings: Mapping[str, float],
+    column: str = "",
+    label: str = "",
+    missing: Literal["refuse", "ignore"] = "refuse",
 ) -> Annotations:
     """Read the events of annotation tables.
 
@@ -97,36 +98,23 @@ def read_events(
                 are not known
     column      the column of labels; by default one of the names in use
     label       the label of events that have none
+    missing     whether rows of a recording that is not there are refused or left out
 
     An event that is listed twice counts once. An event that lasts beyond its recording
     ends with it. A RequestError about a row names the file and the line.
 
         read_events(Path("labels"), {"dawn.flac": 60.0}).events
     """
-    folder, names = tables.parent, [tables.name]
-    if tables.is_dir():
-        folder = tables
-        names = [
-            name for name in files_below(tables) if Path(name).suffix.lower() in ENDINGS
-        ]
-    if not names:
-        raise RequestError(
-            f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
-        )
-    find = Recordings(recordings)
-    events = []
+    folder, names = annotation_tables(tables)
+    known = Recordings(recordings)
+    events = set[tuple[str, float, float, str]]()
     annotated = set[str]()
-    strange, empty, beyond = list[str](), list[str](), list[str]()
+    strange, empty, beyond, absent = (list[str]() for _ in range(4))
     for name in names:
         path = folder / name
-        own = find.of_table(path, name, alone=len(names) == 1)
-        text = read_text(path)
+        own = known.of_table(path, name, alone=len(names) == 1)
         try:
-            rows = list(
-                label_track(path, text)
-                if is_label_track(text)
-                else table_rows(path, text, column, label)
-            )
+            rows = read_rows(path, column, label)
         except UnknownTable:
             if own or len(names) == 1:
                 raise
@@ -140,38 +128,18 @@ def read_events(
             empty.append(name)
         for row in rows:
             where = f"{path}, line {row.line}"
-            file = find.named(row.file, where) if row.file else own
-            if not file:
-                raise RequestError(
-                    f"{where}: neither the row nor the table's own name says which"
-                    " recording"
-                )
+            if missing == "ignore" and row.file and not known.named(row.file, where):
+                absent.append(row.file)
+                continue
+            file = known.of_row(row.file, own, where)
             annotated.add(file)
+            seconds = recordings[file]
             if math.isnan(row.start):  # a recording without an event
                 continue
-            ends = recordings[file]
-            if row.start < 0 or row.end < row.start or row.start > ends:
-                raise RequestError(
-                    f"{where}: the event lasts from {row.start:g} to {row.end:g} s;"
-                    f" expected a start and an end, in seconds, within the {ends:.6g} s"
-                    f" of {file}"
-                )
-            if not (row.label or label):
-                raise RequestError(
-                    f"{where}: the event has no label; write one, or give LABEL= for"
-                    " such events"
-                )
-            if row.end > ends:
+            if row.end > seconds:
                 beyond.append(where)
-            # a cell with several labels is an event of each
-            labels = [part.strip() for part in (row.label or label).split(SEPARATOR)]
-            if not any(labels):
-                raise RequestError(
-                    f"{where}: the label {row.label!r} has separators alone; expected"
-                    " a label, or several separated by ;"
-                )
-            last = min(row.end, ends)
-            events += [(file, row.start, last, name) for name in labels if name]
+            for own_label in labels_of_event(row, label, file, seconds, where):
+                events.add((file, row.start, min(row.end, seconds), own_label))
     if not annotated:
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is"
@@ -182,106 +150,65 @@ def read_events(
         "tables that fit no recording": strange,
         "tables without an event": empty,
         "events that last beyond their recording and end with it": beyond,
+        "recordings that are not in AUDIO=, left out": list(dict.fromkeys(absent)),
     }
-    return Annotations(
-        pd.DataFrame(sorted(set(events)), columns=EVENT_COLUMNS).astype(
-            {"start": float, "end": float}
-        ),
-        frozenset(annotated),
-        tuple(
-            f"{what}: {len(of):,}, the first {of[0]}"
-            for what, of in remarks.items()
-            if of
-        ),
-    )
+    notes = [
+        f"{remark}: {len(places):,}, the first {shortened(places[0])}"
+        for remark, places in remarks.items()
+        if places
+    ]
+    table = pd.DataFrame(sorted(events), columns=EVENT_COLUMNS)
+    table = table.astype({"start": float, "end": float})
+    return Annotations(table, frozenset(annotated), tuple(notes))
 
 
-def find_recordings(audio: Path) -> dict[str, Path]:
-    """The audio files of the folder AUDIO=, by their paths below it, or of the file
-    AUDIO=, by its name.
-    """
-    if audio.is_file():
-        return {audio.name: audio}
-    names = (
-        [name for name in files_below(audio) if AUDIO_FILE.fullmatch(name)]
-        if audio.is_dir()
-        else []
-    )
+def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
+    """The folder of TABLES=, and the names of its tables below it."""
+    if not tables.is_dir():
+        return tables.parent, [tables.name]
+    names = [
+        name for name in files_below(tables) if Path(name).suffix.lower() in ENDINGS
+    ]
     if not names:
         raise RequestError(
-            f"AUDIO={audio}: expected an audio file, or a folder with some"
+            f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
         )
-    return {name: audio / name for name in names}
+    return tables, names
 
 
-class Recordings:
-    """Finds recordings by the names that tables give, perhaps with another folder or
-    extension.
+def read_rows(path: Path, column: str, label: str) -> list[Row]:
+    """The rows of a table in any known format, see `read_events`."""
+    text = read_text(path)
+    if is_label_track(text):
+        return list(label_track(path, text))
+    return list(table_rows(path, text, column, label))
+
+
+def labels_of_event(
+    row: Row, default: str, file: str, seconds: float, where: str
+) -> list[str]:
+    """The labels of a row's event, several if its cell separates them by `;`;
+    RequestError if the event has none, or does not lie in its recording.
     """
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        self.paths = list(paths)
-        self.by_name = defaultdict[str, list[str]](list)
-        for path in self.paths:
-            name = plain_path(path)
-            for key in {name.name, name.stem}:
-                self.by_name[key].append(path)
-
-    def find(self, name: PurePosixPath, where: str) -> str:
-        """The recording of this name whose folders agree best; '' without one,
-        RequestError for several.
-        """
-        fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
-
-        def shared(path: str) -> int:
-            pairs = zip(name.parts[-2::-1], plain_path(path).parts[-2::-1])
-            return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
-
-        most = max(map(shared, fitting), default=0)
-        best = [path for path in fitting if shared(path) == most]
-        if len(best) > 1:
-            raise RequestError(
-                f"{where}: {name} may be {' or '.join(best[:3])}; expected one"
-                " recording of this name: write its folder into the table, or rename"
-                " the others"
-            )
-        return best[0] if best else ""
-
-    def named(self, text: str, where: str) -> str:
-        """The recording that a row names; RequestError if there is none."""
-        name = plain_path(text.replace("\\", "/"))
-        recording = self.find(name, where)
-        if not recording:
-            meant = closest(
-                name.name, (PurePosixPath(path).name for path in self.paths)
-            )
-            hint = f" (did you mean {meant}?)" if meant else ""
-            raise RequestError(
-                f"{where}: the recording {text} is not in AUDIO={hint}; add it or"
-                " remove the line"
-            )
-        return recording
-
-    def of_table(self, path: Path, name: str, alone: bool) -> str:
-        """The recording of a table's own name without its extensions; '' if there is
-        none.
-
-        alone  whether this is the only table; names do not count if there is also only
-               one recording
-        """
-        if alone and len(self.paths) == 1:
-            return self.paths[0]
-        words = plain_path(name)
-        while words.suffix:
-            words = words.with_suffix("")
-            if recording := self.find(words, str(path)):
-                return recording
-        return ""
-
-
-def plain_path(text: str) -> PurePosixPath:
-    """A path with all accents in one Unicode form; disks and tables use two."""
-    return PurePosixPath(unicodedata.normalize("NFC", text))
+    if row.start < 0 or row.end < row.start or row.start > seconds:
+        raise RequestError(
+            f"{where}: the event lasts from {row.start:g} to {row.end:g} s;"
+            f" expected a start and an end, in seconds, within the {seconds:.6g} s"
+            f" of {file}"
+        )
+    cell = row.label or default
+    if not cell:
+        raise RequestError(
+            f"{where}: the event has no label; write one, or give LABEL= for such"
+            " events"
+        )
+    labels = [label.strip() for label in cell.split(SEPARATOR) if label.strip()]
+    if not labels:
+        raise RequestError(
+            f"{where}: the label {shortened(cell)!r} has separators alone; expected a"
+            " label, or several separated by ;"
+        )
+    return labels
 
 
 def read_text(path: Path) -> str:
@@ -311,7 +238,8 @@ def seconds_of(where: str, column: str, text: str) -> float:
     number = number_of(text)
     if number is None:
         raise RequestError(
-            f"{where}: {column} is {text!r}; expected seconds, as 12.5 or 12,5"
+            f"{where}: {column} is {shortened(text)!r}; expected seconds, as 12.5 or"
+            " 12,5"
         )
     return number
 
@@ -341,12 +269,11 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
     """
     if not text.strip():
         return
-    blank = len(text) - len(text.lstrip("\n"))
-    table = parse_csv(path, text[blank:], skip_blank_lines=False).fillna("")
+    table = parse_csv(path, text)
     of = find_columns(path, list(table), column)
     if len(table) and not (of["label"] or label):
         raise RequestError(
-            f"{path}, line {blank + 1}: no column is known to hold labels (label,"
+            f"{path}, line 1: no column is known to hold labels (label,"
             f" Annotation, Species, …); COLUMN= names one of {', '.join(table)}, or"
             " LABEL= gives all events one label"
         )
@@ -354,7 +281,7 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
         role: table[name].str.strip() if name else [""] * len(table)
         for role, name in of.items()
     }
-    for line, row in enumerate(zip(*cells.values()), blank + 2):
+    for line, row in zip(table.index, zip(*cells.values())):
         cell = dict(zip(cells, row))
         if not any(row):
             continue

@@ -5,6 +5,7 @@ other folders.
 and load.py add missing groups, folds, sample rate and duration.
 """
 
+import csv
 import io
 import os
 import unicodedata
@@ -15,7 +16,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, shortened
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import (
     SEPARATOR,
@@ -65,6 +66,7 @@ LABEL_LIST = r"""^\[\s*(|['"].*['"])\s*\]$"""  # a Python list of strings
 # matches cells with several labels or with a list
 SEVERAL = rf"{SEPARATOR}|^\[\s*['\"\]]"
 LARGEST_FOLD = 1_000_000
+SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab"}
 NAMINGS: tuple[Callable[[PurePath], str], ...] = (
     lambda path: path.stem,
     lambda path: path.name,
@@ -98,8 +100,10 @@ def clip_table(
     start and end.
 
     File names are absolute or relative to `folder`; `by_path` is passed to `clip_ids`.
+    The index of `clips` may be their lines, that of the table counts from 0.
     A missing `category` is filled in if all classes are ESC-50's or synthetic.
     """
+    clips = clips.reset_index(drop=True)
     categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
     names = clips["filename"]
@@ -171,7 +175,7 @@ def window_ids(clips: pd.DataFrame, recordings: "pd.Series[str]") -> "pd.Series[
 
 def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """The table of a CSV, all cells as text; the header decides if comma, semicolon or
-    tab separates them.
+    tab separates them. The index has the line of each row.
 
     RequestError if the file cannot be read or lacks one of `columns`.
     """
@@ -192,26 +196,54 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def parse_csv(path: Path, text: str, **layout: bool) -> pd.DataFrame:
-    """The table of a CSV's text, as in `read_csv`; `layout` is passed to pandas, `path`
-    is for errors.
+def parse_csv(path: Path, text: str) -> pd.DataFrame:
+    """The table of a CSV's text, as in `read_csv`; `path` is for errors.
+
+    Its index has the line on which each row begins. A cell that a row lacks is ''.
+    RequestError if a row has more cells than the header, as an unquoted comma makes
+    them.
     """
-    header = text.partition("\n")[0]
+    header = text.lstrip("\n").partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    reader = csv.reader(
+        io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    names = list[str]()
+    rows = list[list[str]]()
+    lines = list[int]()
+    line = 1
     try:
-        return pd.read_csv(
-            io.StringIO(text),
-            sep=max(",;\t", key=header.count),
-            dtype=str,
-            keep_default_na=False,
-            skipinitialspace=True,
-            # no column is the index, even if rows have one cell more than the header
-            index_col=False,
-            **layout,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        for cells in reader:
+            begin, line = line, reader.line_num + 1
+            if len(cells) < 2 and not "".join(cells).strip():
+                continue  # a blank line
+            if not names:
+                names = unique_names(cells)
+                continue
+            if any(map(str.strip, cells[len(names) :])):
+                raise RequestError(
+                    f"{path}, line {begin}: the row has {len(cells)} cells, the header"
+                    f" {len(names)}; a text with a {SEPARATOR_NAMES[separator]} stands"
+                    ' in quotes, as in "dog, big"'
+                )
+            blank = [""] * (len(names) - len(cells))
+            rows.append(cells[: len(names)] + blank)
+            lines.append(begin)
+    except csv.Error as error:
         raise RequestError(
-            f"{path} cannot be read as a CSV: {str(error).strip()}"
+            f"{path} cannot be read as a CSV: line {line}: {error}"
         ) from None
+    if not names:
+        raise RequestError(f"{path} cannot be read as a CSV: it is empty")
+    return pd.DataFrame(rows, lines, names, dtype=str)
+
+
+def unique_names(header: Sequence[str]) -> list[str]:
+    """The names of columns; one that is blank or comes again has its number."""
+    names = list[str]()
+    for number, name in enumerate(header, 1):
+        names.append(f"{name} {number}" if not name or name in names else name)
+    return names
 
 
 def audio_path(audio: Path, name: str) -> str:
@@ -284,11 +316,11 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
     start, end = (seconds[column] for column in WINDOW_COLUMNS)
     wrong = ~((start >= 0) & (end > start) & (end < np.inf) | text.eq("").all(axis=1))
     if wrong.any():
-        line = int(wrong.argmax())
+        line = wrong.idxmax()
+        first, last = (shortened(cell) for cell in text.loc[line])
         raise RequestError(
-            f"{path}, line {line + 2}: the clip lasts from {text['start'][line]!r} to"
-            f" {text['end'][line]!r}; expected a start and a later end in seconds, or"
-            " neither for a whole file"
+            f"{path}, line {line}: the clip lasts from {first!r} to {last!r}; expected"
+            " a start and a later end in seconds, or neither for a whole file"
         )
     return clips.assign(start=start, end=end)
 
@@ -305,7 +337,7 @@ def read_table(
     """
     clips = read_csv(path)
     if marked:
-        clips = clips[clips[marked].str.lower() == "true"].reset_index(drop=True)
+        clips = clips[clips[marked].str.lower() == "true"]
     if not len(clips):
         raise RequestError(f"{path} lists no clip")
     if set(ESC_COLUMNS) <= set(clips) and "label" not in clips:

@@ -22,7 +22,6 @@ from featurestack.commandline.options import words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
-from featurestack.commandline.terminal import tell
 from featurestack.features_cache import dataset_name
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.table import (
@@ -31,9 +30,9 @@ from featurestack.features_cache.table import (
     has_tags,
     refuse_class_names,
 )
-from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.annotations import find_recordings, read_events
+from featurestack.pipeline.datasets.annotations import read_events
 from featurestack.pipeline.datasets.readers import clip_ids
+from featurestack.pipeline.datasets.recordings import find_recordings, recording_seconds
 from featurestack.pipeline.options import WindowsCommand
 from featurestack.results.detections import ALL, best_possible
 from featurestack.results.windows import (
@@ -153,25 +152,13 @@ class Windows:
         return best_possible(self.events, used.reset_index(drop=True), hop).loc[ALL]
 
 
-def recording_seconds(recordings: Mapping[str, Path]) -> dict[str, float]:
-    """Name of a recording -> its seconds, NaN if it cannot be read; the reason is
-    printed.
-    """
-    seconds = {}
-    for name, info in zip(recordings, audio.file_infos(list(recordings.values()))):
-        if isinstance(info, audio.AudioError):
-            tell(f"{name}: {info}")
-            seconds[name] = math.nan
-        else:
-            seconds[name] = info.frames / info.sample_rate
-    return seconds
-
-
 def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windows:
     """The windows of recordings that last so many seconds; RequestError if none is
     left, or if an option does not fit them.
     """
-    annotations = read_events(options.tables, seconds, options.column, options.label)
+    annotations = read_events(
+        options.tables, seconds, options.column, options.label, options.missing
+    )
     annotated = seconds.keys() if options.empty else annotations.annotated
     used = {
         name: lasts

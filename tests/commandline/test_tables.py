@@ -22,3 +22,13 @@ def test_no_text_of_a_table_is_a_formula_to_a_spreadsheet():
     back = pd.read_csv(StringIO(as_csv(table)))
     assert back["'=1+1"].tolist() == ["'=HYPERLINK()", "'\td", "dog", "a=b"]
     assert back["difference"].tolist() == [-0.5] * 4
+
+
+def test_control_characters_in_a_cell_are_escapes():
+    assert text_table([["\x1b]0;owned\x07dog"]], ["label"]).splitlines()[1] == (
+        r"\x1b]0;owned\x07dog"
+    )
+
+
+def test_marks_that_turn_text_round_are_escapes():
+    assert text_table([["dog\u202egpj"]], ["label"]).splitlines()[1] == r"dog\u202egpj"

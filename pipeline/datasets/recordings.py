@@ -1,0 +1,124 @@
+"""Recordings: the audio files of AUDIO=, their seconds, and the names that tables give
+them.
+"""
+
+import math
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+
+from featurestack.commandline.errors import RequestError, closest, shortened
+from featurestack.commandline.terminal import tell
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.layouts import files_below
+
+
+def find_recordings(source: Path) -> dict[str, Path]:
+    """The audio files of the folder AUDIO=, by their paths below it, or of the file
+    AUDIO=, by its name.
+    """
+    if source.is_file():
+        return {source.name: source}
+    below = files_below(source) if source.is_dir() else []
+    names = [name for name in below if audio.AUDIO_FILE.fullmatch(name)]
+    if not names:
+        raise RequestError(
+            f"AUDIO={source}: expected an audio file, or a folder with some"
+        )
+    return {name: source / name for name in names}
+
+
+def recording_seconds(recordings: Mapping[str, Path]) -> dict[str, float]:
+    """Name of a recording -> its seconds, NaN if it cannot be read; the reason is
+    printed.
+    """
+    seconds = {}
+    for name, info in zip(recordings, audio.file_infos(list(recordings.values()))):
+        if isinstance(info, audio.AudioError):
+            tell(f"{name}: {info}")
+            seconds[name] = math.nan
+        else:
+            seconds[name] = info.frames / info.sample_rate
+    return seconds
+
+
+class Recordings:
+    """Finds recordings by the names that tables give, perhaps with another folder or
+    extension.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self.paths = list(paths)
+        self.by_name = defaultdict[str, list[str]](list)
+        for path in self.paths:
+            name = plain_path(path)
+            for key in {name.name, name.stem}:
+                self.by_name[key].append(path)
+
+    def find(self, name: PurePosixPath, where: str) -> str:
+        """The recording of this name whose folders agree best; '' without one,
+        RequestError for several.
+        """
+        fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
+
+        def shared(path: str) -> int:
+            pairs = zip(name.parts[-2::-1], plain_path(path).parts[-2::-1])
+            return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+        most = max(map(shared, fitting), default=0)
+        best = [path for path in fitting if shared(path) == most]
+        if len(best) > 1:
+            raise RequestError(
+                f"{where}: {name} may be {' or '.join(best[:3])}; expected one"
+                " recording of this name: write its folder into the table, or rename"
+                " the others"
+            )
+        return best[0] if best else ""
+
+    def named(self, text: str, where: str) -> str:
+        """The recording that a cell names; '' if there is none."""
+        return self.find(plain_path(text.replace("\\", "/")), where)
+
+    def of_row(self, text: str, own: str, where: str) -> str:
+        """The recording of a row: the one that its cell names, or the table's `own` if
+        the cell is empty; RequestError if there is none.
+        """
+        recording = self.named(text, where) if text else own
+        if recording:
+            return recording
+        if not text:
+            raise RequestError(
+                f"{where}: neither the row nor the table's own name says which"
+                " recording"
+            )
+        names = [PurePosixPath(path).name for path in self.paths]
+        meant = closest(plain_path(text.replace("\\", "/")).name, names)
+        hint = f" (did you mean {meant}?)" if meant else ""
+        raise RequestError(
+            f"{where}: the recording {shortened(text)} is not in AUDIO={hint}; add it,"
+            " remove the line, or give MISSING=ignore to leave out all that are"
+            " missing"
+        )
+
+    def of_table(self, path: Path, name: str, alone: bool) -> str:
+        """The recording of a table's own name without its extensions; '' if there is
+        none.
+
+        alone  whether this is the only table; names do not count if there is also only
+               one recording
+        """
+        if alone and len(self.paths) == 1:
+            return self.paths[0]
+        words = plain_path(name)
+        while words.suffix:
+            words = words.with_suffix("")
+            if recording := self.find(words, str(path)):
+                return recording
+        return ""
+
+
+def plain_path(text: str) -> PurePosixPath:
+    """A path with all accents in one Unicode form; disks and tables use two."""
+    return PurePosixPath(unicodedata.normalize("NFC", text))
