@@ -169,6 +169,7 @@ def windows(
     empty: bool = False,
     ignore: str = '',
     several: Literal['tags', 'longest'] = 'tags',
+    missing: Literal['refuse', 'ignore'] = 'refuse',
     name: str = '',
     seed: int = 0,
     quiet: bool = False,
@@ -198,6 +199,8 @@ def windows(
         out
     several: [tags] windows with several labels: all count (TASK=tags), or the one
         that fills most of the window
+    missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
+        out
     name: name of the dataset; by default that of AUDIO
     seed: [0] seed of the windows without an event that are kept
     quiet: print nothing; warnings stay
@@ -681,6 +684,7 @@ def detections(
     tables: str | Path | None = None,
     column: str = '',
     label: str = '',
+    missing: Literal['refuse', 'ignore'] = 'refuse',
     quiet: bool = False,
 ) -> pd.DataFrame:
     """`make predict` with windows: a row for each detection in the recordings.
@@ -725,6 +729,8 @@ def detections(
         table of all recordings
     column: column of labels in the tables; by default one of the usual names
     label: label of events in tables without labels
+    missing: [refuse] rows of the tables about recordings that are not in AUDIO: an
+        error, or left out
     quiet: print nothing; warnings stay
     """
 
