@@ -184,7 +184,7 @@ class Resident:
         self,
         positions: Positions,
         parts: Iterable[torch.Tensor],
-        where: str,
+        where: str | torch.device,
         device: str,
     ) -> None:
         """`parts` hold the clips at `positions`, in order; clips stay on `where`,
@@ -205,6 +205,11 @@ class Resident:
             places = torch.from_numpy(self.index.get_indexer(positions))
             x = self.values.index_select(0, places.to(self.values.device))
             yield x.to(self.device, non_blocking=True).float()
+
+    def columns(self, chosen: NDArray[np.bool_]) -> "Resident":
+        """The same clips with the `chosen` (D,) of their planes alone."""
+        values = self.values[:, chosen]
+        return Resident(self.index.to_numpy(), [values], values.device, self.device)
 
 
 class StoredClips:

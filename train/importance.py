@@ -10,12 +10,13 @@ computed once. Folds, clips and fits are those of `make train`: no fit uses test
 Fits in the folder are not repeated, so a further feature costs only the new fits.
 """
 
-import copy
 import csv
 import io
+import itertools
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -28,7 +29,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
-from featurestack.features_cache.splits import draw_groups
+from featurestack.features_cache.splits import Split, draw_groups
 from featurestack.results.bootstrap import fold_weights, recording_sums
 from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
 from featurestack.results.importance_folder import (
@@ -43,10 +44,16 @@ from featurestack.results.shapley import linear_cka, sampled_shapley
 from featurestack.results.tags import fold_ranks, jackknife_values, log_probabilities
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train.compute import Compute
-from featurestack.train.fold_data import FoldData, Resident, load_fold, measure_clips
-from featurestack.train.models.texture import BANDS, TextureNet
+from featurestack.train.fold_data import (
+    ClipMoments,
+    FoldData,
+    Resident,
+    load_fold,
+    measure_clips,
+)
+from featurestack.train.models.texture import TextureNet
 from featurestack.train.options import ImportanceOptions, RunOptions
-from featurestack.train.plan import Plan, class_column, make_plan, remarks
+from featurestack.train.plan import Plan, Positions, class_column, make_plan, remarks
 from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
 
 MODELS = ("linear", "texture")
@@ -68,105 +75,45 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
 
     measure_importance(ImportanceOptions(dataset="esc10", features="mel mfcc chroma"))
     """
-    shared = {name: getattr(options, name) for name in OF_A_RUN}
-    groups = parse_list(options.features, open_cache(options).features)
-    plan = make_plan(
-        RunOptions(
-            **shared,
-            features="+".join(str(channel) for group in groups for channel in group),
-        )
-    )
-    # with the cache's names: mel@n_mels=128 is mel
-    channels = iter(plan.channel_names)
-    names = ["+".join(next(channels) for _ in group) for group in groups]
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise RequestError(
-            f"FEATURES={options.features}: expected two or more different features"
-        )
-    if [entry.name for entry, _ in plan.model.members] not in [
-        [name] for name in MODELS
-    ]:
-        raise RequestError(
-            f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}"
-        )
-    # separated by blanks, or by commas
-    wanted = [
-        name.strip()
-        for name in options.classes.split("," if "," in options.classes else None)
-    ]
-    for name in wanted:
-        if name not in plan.names:
-            raise RequestError(nearest("class", name, plan.names))
-    if len(wanted) == 1:
-        raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
-    if wanted:
-        if plan.tags:
-            raise RequestError(
-                "CLASSES chooses clips by their one class; these have several labels or"
-                " none"
-            )
-        plan = replace(
-            plan, table=plan.table[plan.table[class_column(options.task)].isin(wanted)]
-        )
-    fits = Fits(plan, names, options)
-    folder = ImportanceFolder(fits.path, tuple(names))
-    with Lock(
-        fits.path / ".lock", busy=f"{fits.path} is being filled by another process"
-    ):
-        if not fits.known() or folder.lacking:
-            fits.load()
-            fits.open_folder()
-            while lacking := ImportanceFolder(folder.path, folder.chosen).lacking:
-                fits.fill(lacking)
+    importance = make_importance_plan(options)
+    path = importance.path
+    names = importance.names
+    folder = ImportanceFolder(path, names)
+    with Lock(path / ".lock", busy=f"{path} is being filled by another process"):
+        if not importance.known() or folder.lacking:
+            folds = load_folds(importance)
+            open_folder(folds)
+            while lacking := ImportanceFolder(path, names).lacking:
+                fill(folds, lacking)
         elif folder.features == list(folder.config.features):
             # a report prefers the newest of equally large folders
-            (folder.path / "importance.json").touch()
-    return ImportanceFolder(folder.path, folder.chosen)
+            (path / "importance.json").touch()
+    return ImportanceFolder(path, names)
 
 
-class Fits:
-    """Fits to subsets of named features, over the folds of a plan with all of them."""
+# ---- what is measured
+# --------------------------------------------------------------------------------------
 
-    def __init__(
-        self, plan: Plan, names: list[str], options: ImportanceOptions
-    ) -> None:
-        self.plan = plan
-        self.names = names
-        self.settings = {"permutations": options.permutations, "seed": options.seed}
-        self.stored = {
-            name: [channel.stored for channel in parse_set(name)] for name in names
-        }
-        # feature of each channel
-        self.feature = np.repeat(names, list(map(len, self.stored.values())))
-        self.clips = measure_clips(plan, plan.table.index.to_numpy())
-        self.splits = {
-            fold: plan.split(fold, self.clips.unusable) for fold in plan.folds
-        }
-        for line in remarks(plan, self.splits, self.clips.unusable):
-            tell(line)
-        others = {
-            name: value
-            for name, value in plan.identity.content["options"].items()
-            if name != "features"
-        }
-        sides = [
-            [fold, list(split.train), list(split.test)]
-            for fold, split in self.splits.items()
-        ]
-        content = plan.identity.content
-        hashed = [
-            others,
-            content["clips"],
-            sides,
-            *filter(None, [content.get("untimed")]),
-        ]
-        name = f"importance-{plan.model.name}-{digest(hashed)}"
-        self.path = plan.options.runs / plan.dataset / name
-        cached = content["cache"]
-        self.fingerprints = {
-            name: digest([cached[channel] for channel in own])
-            for name, own in self.stored.items()
-        }
+
+@dataclass(frozen=True)
+class ImportancePlan:
+    """The features that one call measures, and the folder of their fits."""
+
+    plan: Plan  # a run with the channels of all features
+    names: tuple[str, ...]
+    permutations: int
+    seed: int
+    stored: Mapping[str, list[str]]  # feature -> cached features of its channels
+    fingerprints: Mapping[str, str]  # feature -> digest of its cached values
+    clips: ClipMoments
+    splits: Mapping[int, Split]  # by fold
+    path: Path
+
+    @property
+    def owners(self) -> NDArray[np.str_]:
+        """(C,) the feature that each channel belongs to."""
+        channels = [len(self.stored[name]) for name in self.names]
+        return np.repeat(self.names, channels)
 
     def known(self) -> bool:
         """Whether the folder has all these features, with the cache's values and the
@@ -175,181 +122,178 @@ class Fits:
         if not (self.path / "importance.json").is_file():
             return False
         config = ImportanceFolder(self.path).config
-        same_settings = self.settings.items() <= vars(config).items()
+        if (config.permutations, config.seed) != (self.permutations, self.seed):
+            return False
         same_values = self.fingerprints.items() <= config.fingerprints.items()
-        return same_settings and same_values and {*self.names} <= {*config.features}
+        return same_values and set(self.names) <= set(config.features)
 
-    def load(self) -> None:
-        """Load the statistics of every fold's clips into memory."""
-        plan = self.plan
-        Compute().prepare()
-        folds = (
-            load_fold(plan, fold, split, self.clips, "cpu")
-            for fold, split in self.splits.items()
-        )
-        if not plan.model.kind.in_steps:
-            # (D,) the feature of each number that the model reads
-            self.owner = np.repeat(self.feature, plan.input.widths)
-        else:
-            network = draw_network(plan, 0)
-            assert isinstance(network, TextureNet), "MODELS has no other network"
-            texture = network.shift_invariant
-            # the network's order: the means of all channels, their deviations, their
-            # modulation spectra
-            counts = BANDS, BANDS, texture.size - 2 * BANDS
-            values = [
-                (self.feature[plane], rows * columns)
-                for plane, rows, columns in texture.untimed
-            ]
-            self.owner = np.concatenate(
-                [np.repeat(self.feature, count) for count in counts]
-                + [np.repeat(*own) for own in values]
-            )
-            # feature maps of one fold at a time
-            folds = (data.computed_once(texture) for data in folds)
-        self.data = {data.fold: data for data in folds}
-        self.tested = np.concatenate([data.test for data in self.data.values()])
 
-    def statistics(self, fold: int) -> Resident:
-        """A copy of the fold's clips; its values (clips, D, 1, 1) are the numbers that
-        the model reads.
-        """
-        source = self.data[fold].source
-        assert isinstance(source, Resident), "statistics are small enough for memory"
-        return copy.copy(source)
+def make_importance_plan(options: ImportanceOptions) -> ImportancePlan:
+    """The plan of a call; RequestError if an option does not fit."""
+    groups = parse_list(options.features, open_cache(options).features)
+    words = [str(channel) for group in groups for channel in group]
+    shared = {name: getattr(options, name) for name in OF_A_RUN}
+    plan = make_plan(RunOptions(**shared, features="+".join(words)))
+    names = feature_names(plan, groups)
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise RequestError(
+            f"FEATURES={options.features}: expected two or more different features"
+        )
+    members = [entry.name for entry, _ in plan.model.members]
+    if len(members) > 1 or members[0] not in MODELS:
+        raise RequestError(
+            f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}"
+        )
+    plan = of_classes(plan, options)
+    clips = measure_clips(plan, plan.table.index.to_numpy())
+    splits = {fold: plan.split(fold, clips.unusable) for fold in plan.folds}
+    for line in remarks(plan, splits, clips.unusable):
+        tell(line)
+    stored = {}
+    fingerprints = {}
+    for name in names:
+        channels = [channel.stored for channel in parse_set(name)]
+        stored[name] = channels
+        cached = plan.identity.content["cache"]
+        fingerprints[name] = digest([cached[channel] for channel in channels])
+    return ImportancePlan(
+        plan=plan,
+        names=names,
+        permutations=options.permutations,
+        seed=options.seed,
+        stored=stored,
+        fingerprints=fingerprints,
+        clips=clips,
+        splits=splits,
+        path=folder_path(plan, splits),
+    )
 
-    def open_folder(self) -> None:
-        """Write the folder's clips and configuration; drop the scores of features whose
-        values changed.
 
-        The configuration stays if it has these features already.
-        """
-        plan = self.plan
-        prints = self.fingerprints
-        clips = plan.scored(self.tested, fold=plan.cache.clips["fold"])
-        replace_file(
-            self.path / "clips.csv", clips.to_csv(index=False, lineterminator="\n")
-        )
-        folder = ImportanceFolder(self.path)
-        known = (
-            dict(folder.config.fingerprints)
-            if (self.path / "importance.json").is_file()
-            else {}
-        )
-        stale = {name for name, key in known.items() if prints.get(name, key) != key}
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(
-            ["features", "score", *clips["clip_id"]]
-        )
-        for fit, both in folder.scores.items():
-            if not fit.features & stale:
-                write_scores(text, fit, both)
-        replace_file(self.path / "scores.csv", text.getvalue())
-        if self.known():
-            return
-        x = self.statistics(plan.folds[0]).values.flatten(1).numpy()
-        recordings = [
-            float(
-                np.mean(
-                    [
-                        self.trained_on(data, part)["group"].nunique()
-                        for data in self.data.values()
-                    ]
-                )
-            )
-            for part in (*PARTS, "")
-        ]
-        config = ImportanceConfig(
-            dataset=plan.dataset,
-            synthetic=plan.cache.synthetic,
-            model=plan.options.model,
-            task=plan.options.task,
-            classes=tuple(SoundClass(**entry) for entry in plan.classes),
-            **self.settings,
-            features=tuple(self.names),
-            fingerprints=known | prints,
-            recordings=tuple(recordings),
-            clips=len(plan.cache.clips),
-            extraction={
-                name: ExtractionCost(**plan.cache.extraction_cost(own))
-                for name, own in self.stored.items()
-            },
-            redundancy=tuple(
-                map(tuple, linear_cka(x, self.owner, self.names).tolist())
-            ),
-        )
-        replace_file(
-            self.path / "importance.json", json.dumps(to_json(config), indent=2) + "\n"
-        )
+def feature_names(plan: Plan, groups: Sequence[Sequence[object]]) -> tuple[str, ...]:
+    """The name of each group of channels, with the cache's names: mel@n_mels=128 is
+    mel.
+    """
+    channels = iter(plan.channel_names)
+    names = []
+    for group in groups:
+        own = [next(channels) for _ in group]
+        names.append("+".join(own))
+    return tuple(names)
 
-    def fill(self, lacking: Sequence[Fit]) -> None:
-        """Make these fits, and append the scores of each as soon as it is made."""
-        with (self.path / "scores.csv").open("a", encoding="utf-8", newline="") as file:
-            for fit in progress(lacking, label="importance", unit="fits"):
-                write_scores(file, fit, self.score(fit))
-                file.flush()
 
-    def score(self, fit: Fit) -> Floats:
-        """A fit's scores of the test clips: (2, N), the rows of SCORES (see
-        `results.importance_folder`).
-        """
-        probabilities = np.concatenate(
-            [self.answers(data, fit) for data in self.data.values()]
+def of_classes(plan: Plan, options: ImportanceOptions) -> Plan:
+    """The plan with the clips of CLASSES alone; RequestError if these do not fit."""
+    separator = "," if "," in options.classes else None
+    wanted = [name.strip() for name in options.classes.split(separator)]
+    if not wanted:
+        return plan
+    for name in wanted:
+        if name not in plan.names:
+            raise RequestError(nearest("class", name, plan.names))
+    if len(wanted) == 1:
+        raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
+    if plan.tags:
+        raise RequestError(
+            "CLASSES chooses clips by their one class; these have several labels or"
+            " none"
         )
-        target = self.plan.targets[self.tested]
-        if self.plan.tags:
-            clips = self.plan.cache.clips.iloc[self.tested]
-            _, recording = np.unique(clips["group"], return_inverse=True)
-            folds = clips["fold"].to_numpy()
-            values = jackknife_values(
-                target > 0, fold_ranks(probabilities, folds), recording
-            )
-            weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
-            logarithms = log_probabilities(target > 0, probabilities).mean(axis=1)
-            return np.stack([np.exp(logarithms), (values / weights)[recording]])
-        of_target = probabilities[np.arange(len(target)), target]
-        return np.stack([of_target, probabilities.argmax(axis=1) == target]).astype(
-            float
-        )
+    chosen = plan.table[class_column(options.task)].isin(wanted)
+    return replace(plan, table=plan.table[chosen])
 
-    def trained_on(self, data: FoldData, part: str) -> pd.DataFrame:
+
+def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
+    """The folder of every call with these options, clips and folds, whatever its
+    features.
+    """
+    content = plan.identity.content
+    options = dict(content["options"])
+    del options["features"]
+    sides = [
+        [fold, list(split.train), list(split.test)] for fold, split in splits.items()
+    ]
+    hashed = [options, content["clips"], sides]
+    if content.get("untimed"):
+        hashed.append(content["untimed"])
+    name = f"importance-{plan.model.name}-{digest(hashed)}"
+    return plan.options.runs / plan.dataset / name
+
+
+# ---- fits
+# --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LoadedFolds:
+    """The statistics of every fold's clips, from which each fit takes those of its
+    features.
+    """
+
+    importance: ImportancePlan
+    owners: NDArray[np.str_]  # (D,) the feature that each statistic belongs to
+    data: Mapping[int, FoldData]  # by fold; the clips' values are (clips, D, 1, 1)
+
+    @property
+    def tested(self) -> Positions:
+        """(N,) the test clips of all folds."""
+        return np.concatenate([data.test for data in self.data.values()])
+
+    def trained_on(self, fold: int, part: str) -> pd.DataFrame:
         """The training clips of a fold, from one of PARTS of its recordings or, if
         `part` is empty, from all.
 
         Parts are stratified, and each lies within the next larger one.
         """
-        clips = self.plan.table.loc[data.train]
+        clips = self.importance.plan.table.loc[self.data[fold].train]
         if not part:
             return clips
-        rng = np.random.default_rng([self.plan.options.seed, data.fold])
-        return clips[~clips["group"].isin(draw_groups(clips, 1 - PARTS[part], rng))]
+        rng = np.random.default_rng([self.importance.seed, fold])
+        left_out = draw_groups(clips, 1 - PARTS[part], rng)
+        return clips[~clips["group"].isin(left_out)]
 
-    def answers(self, data: FoldData, fit: Fit) -> NDArray[np.float32]:
+    def recordings(self, part: str) -> float:
+        """The number of training recordings of a part, as a mean over folds."""
+        counts = [self.trained_on(fold, part)["group"].nunique() for fold in self.data]
+        return float(np.mean(counts))
+
+    def score(self, fit: Fit) -> Floats:
+        """A fit's scores of the test clips: (2, N), the rows of SCORES (see
+        `results.importance_folder`).
+        """
+        plan = self.importance.plan
+        answers = [self.answers(fold, fit) for fold in self.data]
+        probabilities = np.concatenate(answers)
+        target = plan.targets[self.tested]
+        if plan.tags:
+            clips = plan.cache.clips.iloc[self.tested]
+            return scores_of_tags(probabilities, target > 0, clips)
+        of_target = probabilities[np.arange(len(target)), target]
+        correct = probabilities.argmax(axis=1) == target
+        return np.stack([of_target, correct]).astype(float)
+
+    def answers(self, fold: int, fit: Fit) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them.
 
         Without a feature, or without two classes to choose from, the probabilities are
         the classes' shares of the training clips.
         """
-        plan = self.plan
-        clips = self.trained_on(data, fit.part)
-        shares = plan.indicator(clips.index.to_numpy()).mean(axis=0)
-        chosen = np.isin(self.owner, list(fit.features))
+        plan = self.importance.plan
+        data = self.data[fold]
+        train = self.trained_on(fold, fit.part).index.to_numpy()
+        shares = plan.indicator(train).mean(axis=0)
         # a part of the recordings may have one class
-        if not chosen.any() or np.isin(shares, [0, 1]).all():
+        one_class = np.isin(shares, [0, 1]).all()
+        if not fit.features or one_class:
             return np.tile(shares.astype(np.float32), (len(data.test), 1))
-        source = self.statistics(data.fold)
-        source.values = source.values[:, chosen]
-        own = np.isin(self.feature, list(fit.features))
-        channels = tuple(
-            channel for channel, belongs in zip(plan.input.channels, own) if belongs
-        )
-        network = draw_network(
-            replace(plan, input=replace(plan.input, channels=channels)), data.fold
-        )
-        data = replace(data, source=source, train=clips.index.to_numpy())
-        trainer = (Trainer if plan.model.kind.in_steps else LinearTrainer)(
-            data, network, Compute()
-        )
+        of_channels = np.isin(self.importance.owners, list(fit.features))
+        channels = tuple(itertools.compress(plan.input.channels, of_channels))
+        narrow = replace(plan, input=replace(plan.input, channels=channels))
+        network = draw_network(narrow, fold)
+        assert isinstance(data.source, Resident), "statistics fit into memory"
+        of_statistics = np.isin(self.owners, list(fit.features))
+        source = data.source.columns(of_statistics)
+        data = replace(data, source=source, train=train)
+        kind = Trainer if plan.model.kind.in_steps else LinearTrainer
+        trainer = kind(data, network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.train_epoch(silent)
@@ -357,11 +301,125 @@ class Fits:
         return trainer.predict(data.test, exact=True)[0]
 
 
-def write_scores(file: TextIO, fit: Fit, both: Floats) -> None:
+def load_folds(importance: ImportancePlan) -> LoadedFolds:
+    """Load the statistics of every fold's clips into memory."""
+    Compute().prepare()
+    plan = importance.plan
+    texture = None
+    if plan.model.kind.in_steps:
+        network = draw_network(plan, 0)
+        assert isinstance(network, TextureNet), "MODELS has no other network"
+        texture = network.shift_invariant
+        owners = importance.owners[texture.owners(len(plan.channels))]
+    else:
+        owners = np.repeat(importance.owners, plan.input.widths)
+    folds = {}
+    for fold, split in importance.splits.items():
+        data = load_fold(plan, fold, split, importance.clips, "cpu")
+        if texture:
+            # memory holds the feature maps of one fold at a time
+            data = data.computed_once(texture)
+        folds[fold] = data
+    return LoadedFolds(importance, owners, folds)
+
+
+def scores_of_tags(
+    probabilities: NDArray[np.float32], target: NDArray[np.bool_], clips: pd.DataFrame
+) -> Floats:
+    """(2, N) scores of clips with several labels: the geometric mean of the
+    probabilities (N, K) of what is true, and each clip's part of mAP.
+    """
+    folds = clips["fold"].to_numpy()
+    _, recording = np.unique(clips["group"], return_inverse=True)
+    logarithms = log_probabilities(target, probabilities)
+    ranks = fold_ranks(probabilities, folds)
+    values = jackknife_values(target, ranks, recording)
+    weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
+    parts = values / weights
+    return np.stack([np.exp(logarithms.mean(axis=1)), parts[recording]])
+
+
+# ---- the folder
+# --------------------------------------------------------------------------------------
+
+
+def open_folder(folds: LoadedFolds) -> None:
+    """Write the folder's clips and configuration; drop the scores of features whose
+    values changed.
+
+    The configuration stays if it has these features already.
+    """
+    importance = folds.importance
+    path = importance.path
+    plan = importance.plan
+    clips = plan.scored(folds.tested, fold=plan.cache.clips["fold"])
+    replace_file(path / "clips.csv", clips.to_csv(index=False, lineterminator="\n"))
+    folder = ImportanceFolder(path)
+    fingerprints: dict[str, str] = {}
+    if (path / "importance.json").is_file():
+        fingerprints |= folder.config.fingerprints
+    stale = {
+        name
+        for name, own in importance.fingerprints.items()
+        if fingerprints.get(name, own) != own
+    }
+    text = io.StringIO()
+    header = ["features", "score", *clips["clip_id"]]
+    csv.writer(text, lineterminator="\n").writerow(header)
+    for fit, scores in folder.scores.items():
+        if not fit.features & stale:
+            write_scores(text, fit, scores)
+    replace_file(path / "scores.csv", text.getvalue())
+    if importance.known():
+        return
+    config = describe(folds, fingerprints | dict(importance.fingerprints))
+    text_of_config = json.dumps(to_json(config), indent=2) + "\n"
+    replace_file(path / "importance.json", text_of_config)
+
+
+def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceConfig:
+    """The content of importance.json."""
+    importance = folds.importance
+    plan = importance.plan
+    extraction = {}
+    for name, stored in importance.stored.items():
+        extraction[name] = ExtractionCost(**plan.cache.extraction_cost(stored))
+    first = folds.data[plan.folds[0]].source
+    assert isinstance(first, Resident), "statistics fit into memory"
+    statistics = first.values.flatten(1).numpy()
+    redundancy = linear_cka(statistics, folds.owners, importance.names)
+    return ImportanceConfig(
+        dataset=plan.dataset,
+        synthetic=plan.cache.synthetic,
+        model=plan.options.model,
+        task=plan.options.task,
+        classes=tuple(SoundClass(**entry) for entry in plan.classes),
+        permutations=importance.permutations,
+        seed=importance.seed,
+        features=importance.names,
+        fingerprints=fingerprints,
+        recordings=tuple(folds.recordings(part) for part in (*PARTS, "")),
+        clips=len(plan.cache.clips),
+        extraction=extraction,
+        redundancy=tuple(tuple(row) for row in redundancy.tolist()),
+    )
+
+
+def fill(folds: LoadedFolds, lacking: Sequence[Fit]) -> None:
+    """Make these fits, and append the scores of each as soon as it is made."""
+    scores_file = folds.importance.path / "scores.csv"
+    with scores_file.open("a", encoding="utf-8", newline="") as file:
+        for fit in progress(lacking, label="importance", unit="fits"):
+            write_scores(file, fit, folds.score(fit))
+            file.flush()
+
+
+def write_scores(file: TextIO, fit: Fit, scores: Floats) -> None:
     """Write a fit's two lines of scores.csv; 9 digits hold a float32."""
     writer = csv.writer(file, lineterminator="\n")
-    for score, row in zip(SCORES, both):
-        writer.writerow([str(fit), score, *(f"{number:.9g}" for number in row)])
+    for score, values in zip(SCORES, scores):
+        numbers = [f"{number:.9g}" for number in values]
+        writer.writerow([str(fit), score, *numbers])
 
 
 def summary(folder: ImportanceFolder) -> str:
@@ -369,27 +427,28 @@ def summary(folder: ImportanceFolder) -> str:
     feature first.
     """
     weights = fold_weights(folder.clips["fold"].to_numpy())
-    gains, hits = (
-        {name: weights @ values for name, values in folder.contributions(score).items()}
-        for score in SCORES
-    )
-    rows = [
-        (
-            folder.features[place],
-            *(
-                f"{gains[name][place]:.3f} ({points(hits[name][place])})"
-                for name in MEASURES
-            ),
-        )
-        for place in np.argsort(-gains["shapley"], kind="stable")
-    ]
-    table = text_table(rows, ("", *MEASURES.values())).replace("nan (+nan)", "the best")
+    gains = folder.contributions("probability")
+    hits = folder.contributions("correct")
+    cells = {}  # measure -> (F,) texts
+    for measure in MEASURES:
+        means = weights @ gains[measure]
+        shares = weights @ hits[measure]
+        cells[measure] = [
+            "the best" if np.isnan(mean) else f"{mean:.3f} ({points(share)})"
+            for mean, share in zip(means, shares)
+        ]
+    order = np.argsort(-(weights @ gains["shapley"]), kind="stable")
+    rows = []
+    for place in order:
+        own = [texts[place] for texts in cells.values()]
+        rows.append((folder.features[place], *own))
+    table = text_table(rows, ("", *MEASURES.values()))
     legend = LEGEND.format(folder.config.score)
     lines = [f"{folder.path}: {len(folder.clips)} test clips", table, legend]
     if orders := folder.permutations:
-        error = sampled_shapley(folder.values(), folder.features, orders)[1].max()
+        _, errors = sampled_shapley(folder.values(), folder.features, orders)
         lines.append(
-            f"standard error of a share: {error:.3f} at most, from {len(orders)}"
-            " permutations"
+            f"standard error of a share: {errors.max():.3f} at most, from"
+            f" {len(orders)} permutations"
         )
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from featurestack.results.shapley import (
     sampled_shapley,
     shapley,
 )
-from featurestack.train.importance import Fits, measure_importance, summary
+from featurestack.train.importance import LoadedFolds, measure_importance, summary
 from featurestack.train.models import linear
 from featurestack.train.options import ImportanceOptions
 from tests.train.little import execute
@@ -54,9 +54,9 @@ def test_alone_full_set_and_drop_one_are_runs_of_the_model(
 
 def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     fitted = []
-    score = Fits.score
+    score = LoadedFolds.score
     monkeypatch.setattr(
-        Fits, "score", lambda fits, fit: fitted.append(fit) or score(fits, fit)
+        LoadedFolds, "score", lambda folds, fit: fitted.append(fit) or score(folds, fit)
     )
     folder = measure("mel chroma")
     assert len(fitted) == 4 + 3  # subsets, and parts of the recordings

@@ -9,6 +9,7 @@ few hundred clips; here a small network classifies them.
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from featurestack.train.models.mlp import VectorNet
@@ -60,6 +61,20 @@ class TextureStatistics(nn.Module):
             modulation.flatten(1),
         ]
         return torch.cat([*statistics, *values], dim=1)
+
+    def owners(self, channels: int) -> NDArray[np.intp]:
+        """(statistics,) the number of the channel that each of `forward`'s statistics
+        belongs to.
+        """
+        numbers = np.arange(channels)
+        ranges = len(self.edges) - 1
+        means = np.repeat(numbers, BANDS)
+        deviations = np.repeat(numbers, BANDS)
+        modulation = np.repeat(numbers, BANDS * ranges)
+        values = [
+            np.full(rows * columns, plane) for plane, rows, columns in self.untimed
+        ]
+        return np.concatenate([means, deviations, modulation, *values])
 
 
 # The export has no adaptive pooling and no Fourier transform: an exported network

@@ -25,6 +25,16 @@ def test_mean_and_deviation_are_those_of_each_band():
     )
 
 
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_the_statistics_that_a_channel_owns_are_those_that_change_with_it(channel):
+    texture = TextureStatistics(108, untimed=((1, 4, 5),))
+    x = torch.randn(1, 3, 64, 108, generator=torch.Generator().manual_seed(0))
+    changed = x.clone()
+    changed[:, channel] *= 2
+    differs = texture(x)[0] != texture(changed)[0]
+    assert (texture.owners(3) == channel).tolist() == differs.tolist()
+
+
 @pytest.mark.parametrize("periods", [1, 7, 40])
 def test_a_modulated_band_shows_in_the_range_of_its_frequency(periods):
     frames = 216
