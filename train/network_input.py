@@ -104,6 +104,12 @@ class InputKind:
     example: Callable[[ListOptions], tuple[StoredChannel, ...]] = lambda options: (MEL,)
     unit: str = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Workers of a DataLoader get the kind by its name: its functions may be
+        lambdas.
+        """
+        return find_kind, (self.name,)
+
     @property
     def in_steps(self) -> bool:
         """Whether its models are trained step by step; others have an exact
@@ -127,6 +133,10 @@ class InputKind:
 
 
 KINDS: Registry[InputKind] = Registry("input kind")
+
+
+def find_kind(name: str) -> InputKind:
+    return KINDS[name]
 
 
 def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:

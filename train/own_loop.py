@@ -14,7 +14,7 @@ loop.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import Dataset
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tags import epoch_scores
@@ -39,6 +39,7 @@ from featurestack.train.retraining import refuse_another
 from featurestack.train.run_json import first_config
 
 Side = Literal["train", "val", "test"]
+SIDES = get_args(Side)
 
 
 class FoldClips(Dataset[tuple[torch.Tensor, int]]):
@@ -70,10 +71,9 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         chosen = np.asarray(indices)
-        targets = (
-            self.targets[chosen] if self.plan.tags else self.targets[chosen].tolist()
-        )
-        return list(zip(self.reader.read(self.positions[chosen]).float(), targets))
+        x = self.reader.read(self.positions[chosen]).float()
+        targets = self.targets[chosen]
+        return list(zip(x, targets if self.plan.tags else targets.tolist()))
 
     def augment(
         self, x: torch.Tensor, y: torch.Tensor, generator: torch.Generator
@@ -84,9 +84,8 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         The new targets are probabilities (B, K), because mixup mixes them:
         `cross_entropy` takes them.
         """
-        targets = (
-            y if self.plan.tags else nn.functional.one_hot(y, len(self.plan.names))
-        )
+        classes = len(self.plan.names)
+        targets = y if self.plan.tags else nn.functional.one_hot(y, classes)
         return self.plan.augmenter(x, targets.float(), self.channels, generator)
 
 
@@ -132,15 +131,23 @@ class OwnRun:
     def clips(self, fold: int, side: Side) -> FoldClips:
         """The clips of one side of a fold, standardised by the statistics of its
         training clips.
+
+        RequestError if there is no such fold or side, or VAL=none leaves no clip to
+        validate on.
         """
+        if side not in SIDES:
+            raise RequestError(nearest("side", str(side), SIDES))
+        if fold not in self.plan.folds:
+            folds = " ".join(map(str, self.plan.folds))
+            raise RequestError(f"fold {fold}: expected one of {folds}")
+        if side == "val" and self.options.val == "none":
+            raise RequestError("val has no clips: give val='next' or val='group'")
         split = self.plan.split(fold, self._clips.unusable)
-        positions = self.plan.cache.positions
-        statistics = self._clips.statistics(
-            positions(split.statistics), self.options.norm
-        )
-        return FoldClips(
-            Streamed(self.plan, statistics), positions(getattr(split, side))
-        )
+        measured = self.plan.cache.positions(split.statistics)
+        statistics = self._clips.statistics(measured, self.options.norm)
+        clip_ids = {"train": split.train, "val": split.val, "test": split.test}
+        positions = self.plan.cache.positions(clip_ids[side])
+        return FoldClips(Streamed(self.plan, statistics), positions)
 
     def write(
         self,
@@ -159,7 +166,8 @@ class OwnRun:
                        epoch, train_loss
         network        its parameters are counted for run.json; its weights are not kept
 
-        RequestError if the shape is wrong, or the folder holds another configuration.
+        RequestError if the shape is wrong, a row holds no probabilities, or the folder
+        holds another configuration.
         """
         clips = self.clips(fold, "test")
         answers = np.asarray(probabilities, np.float32)
@@ -169,10 +177,14 @@ class OwnRun:
                 f" {(len(clips), len(self.classes))}, a row for each test clip of fold"
                 f" {fold} and a column for each class"
             )
+        self.refuse_no_probabilities(answers)
         plan = self.plan
         folder = RunFolder(plan.path)
         refuse_another(folder, plan)
         summary = "A network of one's own, trained by a loop of one's own."
+        parameters = None
+        if network is not None:
+            parameters = sum(map(torch.numel, network.parameters()))
         config = first_config(plan, "cpu")
         config = replace(
             config,
@@ -182,9 +194,7 @@ class OwnRun:
             protocol=f"{config.protocol}; by a training loop outside of this project",
             options=replace(config.options, model=self.name),
             command=None,  # no command of this project trains it again
-            parameters=(
-                None if network is None else sum(map(torch.numel, network.parameters()))
-            ),
+            parameters=parameters,
         )
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
@@ -195,3 +205,24 @@ class OwnRun:
         table = plan.scored(clips.positions, split="test", selection="last")
         run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(folder.path)
+
+    def refuse_no_probabilities(self, answers: NDArray[np.float32]) -> None:
+        """RequestError for logits and the like: probabilities lie between 0 and 1, and
+        those of a clip sum to 1, except with tags.
+        """
+        remedy = "give logits.sigmoid()" if self.plan.tags else "give logits.softmax(1)"
+        sound = ((answers >= 0) & (answers <= 1)).all(axis=1)  # NaN fails
+        if not sound.all():
+            row = int(np.argmin(sound))
+            raise RequestError(
+                f"row {row} holds {answers[row].min():.4g} to {answers[row].max():.4g},"
+                f" expected probabilities from 0 to 1: {remedy}"
+            )
+        sums = answers.sum(axis=1, dtype=np.float64)
+        far = np.abs(sums - 1) > run_folder.SUM_TOLERANCE
+        if not self.plan.tags and far.any():
+            row = int(np.argmax(far))
+            raise RequestError(
+                f"row {row} sums to {sums[row]:.4g}, expected probabilities that sum to"
+                f" 1: {remedy}"
+            )

@@ -68,9 +68,61 @@ def test_predictions_become_a_run_beside_the_others(own, options):
     assert {one.model for one in found.runs} == {"cnn4", "mine"}
 
 
-def test_what_does_not_fit_is_refused(own, options):
-    with refused(r"expected \(16, 4\), a row for each test clip of fold 1"):
-        own.write(1, np.ones((3, 4)))
-    assert OwnRun(
-        "mine", change(options, features="waveform", augment="auto")
-    ).shape == (1, 1, 4000)
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_workers_that_start_afresh_read_the_same_clips(own, start):
+    clips = own.clips(1, "val")
+    alone = list(DataLoader(clips, batch_size=5))
+    workers = DataLoader(
+        clips, batch_size=5, num_workers=1, multiprocessing_context=start
+    )
+    for (x, y), (expected, targets) in zip(workers, alone, strict=True):
+        assert torch.equal(x, expected)
+        assert torch.equal(y, targets)
+
+
+def test_waveforms_have_their_own_shape(options):
+    own = OwnRun("mine", change(options, features="waveform", augment="auto"))
+    assert own.shape == (1, 1, 4000)
+
+
+def uneven(*changes):
+    """Probabilities of 16 clips, one of them changed."""
+    probabilities = np.full((16, 4), 0.25, np.float32)
+    for column, value in enumerate(changes):
+        probabilities[3, column] = value
+    return probabilities
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "message"),
+    [
+        (np.ones((3, 4)), r"expected \(16, 4\), a row for each test clip of fold 1"),
+        (
+            uneven(-1.5, 2.0),
+            r"row 3 holds -1.5 to 2, .* from 0 to 1: give logits.softmax\(1\)",
+        ),
+        (uneven(np.nan), "row 3 holds nan to nan"),
+        (uneven(0.5), "row 3 sums to 1.25, expected probabilities that sum to 1"),
+    ],
+)
+def test_what_is_no_probability_is_refused(own, probabilities, message):
+    with refused(message):
+        own.write(1, probabilities)
+    assert not own.plan.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("fold", "side", "message"),
+    [
+        (1, "tests", "unknown side 'tests'; did you mean 'test'"),
+        (9, "test", "fold 9: expected one of 1 2 3"),
+    ],
+)
+def test_an_unknown_side_or_fold_is_refused(own, fold, side, message):
+    with refused(message):
+        own.clips(fold, side)
+
+
+def test_without_validation_there_are_no_clips_of_val(options):
+    with refused("val has no clips: give val='next' or val='group'"):
+        OwnRun("mine", options).clips(1, "val")
