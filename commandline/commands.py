@@ -8,7 +8,7 @@ import shlex
 import sys
 import textwrap
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,7 +40,7 @@ from featurestack.commandline.spelling import (
     called_as,
     spelled,
 )
-from featurestack.commandline.terminal import tell, tell_warnings
+from featurestack.commandline.terminal import printable_output, tell, tell_warnings
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/reproducibility.md). OpenMP reads
@@ -49,7 +49,7 @@ SPINCOUNT = "3000"
 EVERY_COMMAND = "every command, which ignores it if it means nothing there"
 HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
-SHOWN = 30  # characters around a byte that is not UTF-8, in a message
+AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 # environment variable: the spelling of the command that starts this one
 HANDED_ON = "FEATURESTACK_CALLED_AS"
 # make has several targets: a command ignores the others' variables
@@ -150,6 +150,19 @@ def _indented(text: str) -> str:
     )
 
 
+def help_of(program: str, options: type[Options]) -> str:
+    """The help of one command: its usage, and each option with its meaning."""
+    usage = (
+        f"usage: {program} [NAME=value | --name value] ...\n\n"
+        f"{inspect.getdoc(options)}\n"
+    )
+    lines = [spelled(usage)]
+    for name, meaning in meanings(options).items():
+        flag = name.replace("_", "-")
+        lines.append(f"  {name.upper()}=, --{flag}\n{_indented(meaning)}")
+    return "\n".join(lines)
+
+
 def main(
     commands: Sequence[Command],
     argv: Sequence[str] | None = None,
@@ -168,91 +181,124 @@ def main(
     spelling = handed_on or (MAKE if HANDED_OVER in given else spelling)
     own = sys.prefix == str(Path(".venv").absolute()) != os.environ.get("VIRTUAL_ENV")
     called_as(spelling, UNACTIVATED if own else PYTHON)
+    status: int | None
     try:
-        if sys.platform == "win32":
-            raise RequestError(
-                "featurestack needs POSIX locks: on Windows run it under WSL"
-            )
-        words = unfold(given)
-        module = sys.modules[commands[0].__module__].__spec__
-        name = module.name.removesuffix(".__main__") if module else "…"
-        prog = f"{PYTHON} {name.removeprefix('featurestack.')}"
-        command = commands[0]
-        if len(commands) > 1:
-            by_name = Registry(
-                "command", {word(command): command for command in commands}
-            )
-            if not words or words[0] in HELP:
-                print(listing(prog, by_name))
-                sys.exit(0 if words else 2)
-            command = by_name[words[0]]
-            prog = f"{prog} {words.pop(0)}"
-        options = options_of(command)
-        known = fields(options)
-        if {*HELP} & {*words}:
-            described = (
-                f"{prog} [NAME=value | --name value] ...\n\n{inspect.getdoc(options)}\n"
-            )
-            print("usage:", spelled(described))
-            for name, meaning in meanings(options).items():
-                print(
-                    f"  {name.upper()}=,"
-                    f" --{name.replace('_', '-')}\n{_indented(meaning)}"
-                )
-            sys.exit(0)
-        values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
-        for name in [name for name in values if name not in known]:
-            users = [
-                user
-                for user, other in every_command().items()
-                if name in fields(options_of(other))
-            ]
-            if users and SEVERAL_TARGETS in words:
-                tell(f"{name.upper()} does not apply here and is ignored")
-                del values[name]
-            elif users:
-                unknown = nearest("variable", name.upper(), map(str.upper, known))
-                raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
-        exported = os.environ.keys() & {
-            name.upper() for name in known.keys() - values - SHELL
-        }
-        if exported and not handed_on:
-            ignored = ", ".join(sorted(exported))
-            tell(
-                f"ignored: {ignored} of the environment; variables count on the command"
-                " line alone"
-            )
-        status = command(options.build(values))
-    except RequestError as error:
-        tell(f"error: {error}")
-        status = 2
-    except Failed as failure:
-        tell(f"failed: {failure}")
-        status = 1
-    except KeyboardInterrupt:
-        tell("\nstopped; the same command goes on from here")
-        status = 130
-    except BrokenPipeError:
-        sys.stderr.close()  # nobody reads our output any more
-        status = 1
-    except ModuleNotFoundError as error:
-        if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
-            raise
-        activate = shlex.quote(f"{HOME}/.venv/bin/activate")
-        tell(
-            f"error: this Python lacks {error.name}: activate the environment that has"
-            f" it: . {activate}"
-        )
-        status = 2
-    except UnicodeEncodeError as error:
-        if not SURROGATE.match(error.object, error.start):
-            raise
-        shown = error.object[max(0, error.start - SHOWN) : error.end + SHOWN]
-        tell(f"error: {shown!a} is not UTF-8: rename this file or folder")
-        status = 2
-    except OSError as error:
-        if error.errno not in (*DISK_FAILED, *NOT_WRITABLE):
+        with printable_output():
+            status = run(commands, given, in_environment=not handed_on)
+    except (Exception, KeyboardInterrupt) as error:
+        status = tell_error(error)
+        if status is None:
             raise  # our own fault
-        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
-        status = 1 if error.errno in DISK_FAILED else 2
     sys.exit(status or 0)
+
+
+def run(
+    commands: Sequence[Command], given: Sequence[str], *, in_environment: bool
+) -> int | None:
+    """Choose a command by the given words, run it or print its help; returns the exit
+    status.
+
+    in_environment  whether exported variables, which are ignored, are told
+    """
+    if sys.platform == "win32":
+        raise RequestError(
+            "featurestack needs POSIX locks: on Windows run it under WSL"
+        )
+    words = unfold(given)
+    module = sys.modules[commands[0].__module__].__spec__
+    name = module.name.removesuffix(".__main__") if module else "…"
+    program = f"{PYTHON} {name.removeprefix('featurestack.')}"
+    command = commands[0]
+    if len(commands) > 1:
+        by_name = Registry("command", {word(command): command for command in commands})
+        if not words or words[0] in HELP:
+            print(listing(program, by_name))
+            return 0 if words else 2
+        command = by_name[words[0]]
+        program = f"{program} {words.pop(0)}"
+    options = options_of(command)
+    if {*HELP} & {*words}:
+        print(help_of(program, options))
+        return 0
+    values = values_of(options, words)
+    if in_environment:
+        tell_exported(fields(options).keys() - values)
+    return command(options.build(values))
+
+
+def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
+    """Field -> text, as `texts` reads them; RequestError for a variable of other
+    commands.
+
+    If make was given several targets, variables of the others are told and left out.
+    """
+    known = fields(options)
+    values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
+    for name in [name for name in values if name not in known]:
+        users = [
+            user
+            for user, other in every_command().items()
+            if name in fields(options_of(other))
+        ]
+        if users and SEVERAL_TARGETS in words:
+            tell(f"{name.upper()} does not apply here and is ignored")
+            del values[name]
+        elif users:
+            unknown = nearest("variable", name.upper(), map(str.upper, known))
+            raise RequestError(f"{unknown}; it is one of {', '.join(users)}")
+    return values
+
+
+def tell_exported(names: Set[str]) -> None:
+    """Tell which of these options are exported as variables, which are ignored."""
+    exported = os.environ.keys() & {name.upper() for name in names - SHELL}
+    if exported:
+        tell(
+            f"ignored: {', '.join(sorted(exported))} of the environment; variables"
+            " count on the command line alone"
+        )
+
+
+def tell_error(error: BaseException) -> int | None:
+    """Tell an error in one sentence; returns the exit status, None for our own
+    faults.
+    """
+    if isinstance(error, RequestError):
+        tell(f"error: {error}")
+        return 2
+    if isinstance(error, Failed):
+        tell(f"failed: {error}")
+        return 1
+    if isinstance(error, KeyboardInterrupt):
+        tell("\nstopped; the same command goes on from here")
+        return 130
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()  # nobody reads our output any more
+        return 1
+    if isinstance(error, ModuleNotFoundError):
+        return tell_missing_module(error)
+    if isinstance(error, UnicodeEncodeError):
+        if not SURROGATE.match(error.object, error.start):
+            return None
+        first = max(0, error.start - AROUND_BYTE)
+        around = error.object[first : error.end + AROUND_BYTE]
+        tell(f"error: {around!a} is not UTF-8: rename this file or folder")
+        return 2
+    if isinstance(error, OSError) and error.errno in (*DISK_FAILED, *NOT_WRITABLE):
+        tell(f"error: {error.filename or 'a file'}: {os.strerror(error.errno)}")
+        return 1 if error.errno in DISK_FAILED else 2
+    return None
+
+
+def tell_missing_module(error: ModuleNotFoundError) -> int | None:
+    """Tell a Python without our libraries which environment to activate; None in
+    another environment.
+    """
+    if not (HOME / ".venv").is_dir() or sys.prefix != sys.base_prefix:
+        return None
+    activate = shlex.quote(f"{HOME}/.venv/bin/activate")
+    tell(
+        f"error: this Python lacks {error.name}: activate the environment that has it:"
+        f" . {activate}"
+    )
+    return 2

@@ -3,11 +3,12 @@
 import contextlib
 import functools
 import io
+import re
 import sys
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from featurestack.commandline.spelling import spelled
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 2  # shorter work shows no bar
 quiet = False  # whether `silenced` is in force
+# C0 without tab and line feed, delete, C1, line separators, marks of direction
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 LOG_SECONDS = 60  # between two lines of progress in a log
 LOG_FORMAT = (
     "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_noinv_fmt}, {remaining} left{postfix}"
@@ -26,13 +31,45 @@ BAR_FORMAT = (
 )
 
 
+def printable(text: str) -> str:
+    r"""The text with control characters escaped, except line breaks and tabs.
+
+    Names of classes and files come from elsewhere: a terminal would carry out their
+    escape sequences, and a right-to-left mark would turn the line around.
+
+    >>> printable("dog\x1b]0;title\x07 \u202egod")
+    'dog\\x1b]0;title\\x07 \\u202egod'
+    """
+    return CONTROL.sub(lambda character: ascii(character[0])[1:-1], text)
+
+
+class _Printable:
+    """A text file in which control characters are escaped."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def write(self, text: str) -> int:
+        return self.file.write(printable(text))
+
+
+@contextlib.contextmanager
+def printable_output() -> Iterator[None]:
+    """Standard output in which control characters are escaped."""
+    with contextlib.redirect_stdout(_Printable(sys.stdout)):
+        yield
+
+
 class _LogLines:
     """A file for tqdm in which each state of the bar is a line."""
 
     def write(self, text: str) -> None:
         line = text.strip("\r\n ")
         if line:
-            print(line, file=sys.stderr)
+            print(printable(line), file=sys.stderr)
 
 
 # Arguments of tqdm, `mininterval` in seconds.
@@ -88,7 +125,7 @@ def progress(
     return Bar(
         iterable,
         total=total,
-        desc=label,
+        desc=printable(label),
         unit=f" {unit}",
         initial=done,
         delay=QUIET_SECONDS,

@@ -5,6 +5,7 @@ FRAME= names a duration, and every feature gets the number of samples that lasts
 at the dataset's rate, with frames a quarter of that apart, as librosa's are.
 """
 
+import math
 from collections.abc import Iterable
 
 from featurestack.features_cache.names import FRAMING, Channel
@@ -12,11 +13,11 @@ from featurestack.pipeline.features import FEATURES, Variant
 
 LONG = 60.0  # milliseconds; longer frames are mentioned
 USUAL = 46.0  # milliseconds of 2048 samples at 44.1 kHz
+SHORTEST = 16  # samples of a frame
 OVERLAP = 4  # frames begin a quarter of their length apart
-# Lengths are multiples: a constant-Q transform of seven octaves needs a hop that 64
-# divides.
-STEP, FINE_STEP = 256, 128
-FINE_BELOW = 512  # samples; shorter frames are multiples of FINE_STEP
+# A constant-Q transform of seven octaves needs a hop that 64 divides: lengths from 512
+# samples on are multiples of this.
+STEP = 256
 
 
 def frame_samples(milliseconds: float, sample_rate: int) -> int:
@@ -25,9 +26,10 @@ def frame_samples(milliseconds: float, sample_rate: int) -> int:
     >>> [frame_samples(46, rate) for rate in (8000, 16000, 44100, 48000)]
     [384, 768, 2048, 2304]
     """
-    samples = milliseconds / 1000 * sample_rate
-    step = STEP if samples >= FINE_BELOW else FINE_STEP
-    return max(step, step * round(samples / step))
+    samples = max(SHORTEST, milliseconds / 1000 * sample_rate)
+    half = 2 ** int(math.log2(samples)) // 2
+    step = min(STEP, half)
+    return step * round(samples / step)
 
 
 def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Channel:

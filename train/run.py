@@ -11,6 +11,7 @@ from featurestack.commandline.options import words
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.run_folder import RunFolder, finish_switch
 from featurestack.train import extras, run_json
@@ -66,6 +67,8 @@ def tell_dataset_changes(options: RunOptions) -> None:
     """Tell how the dataset's files have changed since extraction; a command looks
     once.
     """
+    if not is_cache(cache_folder(options.dataset, options.data, options.name)):
+        return  # training says what to type
     cache = open_cache(options)
     if changes := source_changes(cache):
         remedy = cache.remedy(" ".join(cache.named(options.features)))

@@ -3,6 +3,8 @@
 import os
 
 from featurestack.commandline import terminal
+from tests.golden.commands import done
+from tests.pipeline.datasets.folders import write
 from tests.processes import python
 
 
@@ -42,3 +44,20 @@ def test_a_warning_of_a_library_is_one_line_and_arithmetic_says_nothing():
     }
     done = python("-c", script, environment=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "warning: old use\n")
+
+
+HOSTILE = "dog\x1b]0;owned\x07\u202e"
+
+
+def test_a_message_sends_no_control_character_to_the_terminal(capsys):
+    terminal.tell(f"no class {HOSTILE}")
+    assert capsys.readouterr().err == "no class dog\\x1b]0;owned\\x07\\u202e\n"
+
+
+def test_a_command_prints_no_control_character(tmp_path):
+    for clip in ("dog/1", "dog/2", "cat/1", "cat/2"):
+        write(tmp_path / HOSTILE / f"{clip}.wav")
+    given = {"DATASET": tmp_path / HOSTILE, "DATA": tmp_path / "data"}
+    shown = done("pipeline data", **given).out
+    assert "dog\\x1b]0;owned\\x07" in shown
+    assert "\x1b" not in shown
