@@ -5,7 +5,6 @@ import functools
 import io
 import re
 import sys
-import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
@@ -147,22 +146,6 @@ def silenced() -> Iterator[None]:
             yield
     finally:
         quiet = before
-
-
-def printable(text: str) -> str:
-    """The text with its control characters as escapes, line breaks and tabs apart.
-
-    A label could otherwise set a terminal's title or colours, or turn its text round.
-
-    >>> printable("\x1b]0;title\x07dog")
-    '\\\\x1b]0;title\\\\x07dog'
-    """
-    return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf")
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
 
 
 def tell(text: str) -> None:
