@@ -1,5 +1,4 @@
-"""The effect of one choice (added features, or an augmentation), and the channels that
-a network relies on.
+"""The effect of one choice: added features, or an augmentation.
 
 Conventions: two ranked runs are a pair if their options differ in the features alone,
 or in augmentation and altered copies alone. A difference is the second run's accuracy
@@ -9,22 +8,17 @@ family of `significance.sign_flip_tests`.
 In a pair of feature sets the larger has all channels of the smaller and more. A pair is
 left out if another ranked set lies between the two, because the two smaller steps say
 more. Channels count as often as they occur: mel+mel+mel adds mel+mel to mel, a control.
-
-`python -m train explain` writes fold*/attribution.csv, a row for each test clip and
-channel: channel, method (permuted), clip_id, correct (the share of its repeats that
-were correct), selection (last | best).
 """
 
-from itertools import combinations, permutations, product
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
 
 from featurestack.analysis.ranking import Ranking, setting
-from featurestack.analysis.runs import Problem, Run, differing_options
+from featurestack.analysis.runs import differing_options
 from featurestack.analysis.significance import sign_flip_tests
 
-ATTRIBUTION = {"channel": str, "clip_id": str, "correct": float, "selection": str}
 # options that differ in a pair of kind `augmentation`
 AUGMENTATION = frozenset({"augment", "copies"})
 
@@ -98,48 +92,3 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
     return table.assign(verdict=verdict if ranking.testable else "not compared")
-
-
-def channel_importance(run: Run, problems: list[Problem]) -> pd.DataFrame:
-    """The recall that each class loses if a channel is permuted; empty if `explain` has
-    left nothing to read.
-
-    Columns: of (the run), channel, class, clips, recall, permuted (recall with the
-    channel permuted), difference (recall less permuted). Both recalls are of the epoch
-    that counts, on the clips and seeds that were explained. `problems` names each file
-    that cannot be read.
-    """
-    parts = []
-    for folder, fold in product(run.folders, run.folders[0].folds):
-        file = folder.fold(fold) / "attribution.csv"
-        try:
-            part = pd.read_csv(
-                file, usecols=[*ATTRIBUTION], dtype=ATTRIBUTION, keep_default_na=False
-            )
-            part = part[part["selection"] == run.checkpoint]
-            if part.empty:
-                raise ValueError(f"it has nothing of the {run.checkpoint} epoch")
-            parts.append(part.assign(seed=folder.config.seed))
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
-            problems.append(
-                Problem(folder.name, f"{file} is left out ({error}): run explain again")
-            )
-    if not parts:
-        return pd.DataFrame()
-    clips = pd.DataFrame(
-        {"clip_id": run.clip_ids, "class": np.array(run.classes)[run.target]}
-    )
-    right = zip(run.seeds, (run.predicted == run.target).astype(float), strict=True)
-    own = pd.concat(
-        [clips.assign(seed=seed, recall=correct) for seed, correct in right]
-    )
-    rows = pd.concat(parts).merge(own, on=["seed", "clip_id"])
-    table = rows.groupby(["channel", "class"], sort=False).agg(
-        clips=("clip_id", "nunique"),
-        recall=("recall", "mean"),
-        permuted=("correct", "mean"),
-    )
-    table["difference"] = table["recall"] - table["permuted"]
-    return table.reset_index().assign(of=run.name)

@@ -73,9 +73,3 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
                 intervals=gains,
                 label=f"points of {found.score}",
             )
-    attribution = found.tables.get("attribution", pd.DataFrame({"of": []}))
-    for run, table in attribution.groupby("of", sort=False):
-        loss = table.pivot_table(
-            index="class", columns="channel", values="difference", sort=False
-        )
-        writer.submit("channel_importance", f"{run}.attribution", loss=loss)

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis import tables
-from featurestack.analysis.ablations import ablations, channel_importance
+from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import Ranking, nested_selection, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import LEVEL, detectable, fewest_recordings
@@ -157,7 +157,6 @@ def findings(
     ranked = rankings(results.runs, named=named, outdated=outdated)
     runs = [run for ranking in ranked for run in ranking.runs]
     problems = list(results.problems)
-    attributions = [channel_importance(run, problems) for run in runs]
     reasons: dict[str, str] = {
         problem.run: problem.kind for problem in problems if problem.kind
     }
@@ -207,7 +206,6 @@ def findings(
             ["run", "class", "category", score]
         ],
         "ablations": changes,
-        "attribution": pd.concat(attributions, ignore_index=True),
         "literature": tables.literature(main),
     }
     kept = {name: table for name, table in made.items() if len(table)}

@@ -26,7 +26,6 @@ class Situation:
     audio        whether further features can be computed
     trainable    whether the clips have at least two classes and two folds
     outdated     names of runs trained before the dataset changed
-    explained    names of runs that `explain` has been run on, or refuses
     unchecked    whether the audio is the user's own and `check` has not examined it
     changed      whether clips are new, removed or changed since extraction
     """
@@ -36,7 +35,6 @@ class Situation:
     audio: bool = True
     trainable: bool = True
     outdated: Collection[str] = ()
-    explained: Collection[str] = ()
     unchecked: bool = False
     changed: bool = False
 
@@ -70,7 +68,7 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
 
     The order: mend the data, a first run, outdated runs again, other features if none
     beats chance, a run to compare with, missing folds, a network after exact solutions,
-    seeds, a larger set, explain, then predict or write for a paper.
+    seeds, a larger set, then predict, or write for a paper if there is no audio.
     """
     if situation.changed:
         features = f"FEATURES={' '.join(situation.frames) or 'all'}"
@@ -140,16 +138,10 @@ def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
             and best.channels + run.channels not in sets
         ):
             return situation.train(best, f"{best.features}+{run.features}"), "add"
-    folders = without(given, "DATASET", "NAME")
-    if not situation.audio and (best.name in situation.explained or best.exact):
+    if not situation.audio:
         return make_command("analysis", *given, "PAPER=1"), "paper"
-    if best.name in situation.explained:
-        runs = without(folders, "DATA")
-        return (
-            make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs),
-            "predict",
-        )
-    return make_command("train explain", best.name, *folders), "explain"
+    runs = without(given, "DATASET", "NAME", "DATA")
+    return make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict"
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

@@ -201,7 +201,7 @@ def draw(content: Content) -> None:
             content.tables["accuracy_by_recording"] = shown
             content.sections["recordings"] = plural(found.group)
         show_detections(content)
-        if found.gains or "attribution" in content.tables:
+        if found.gains:
             content.sections["ablations"] = "Ablations"
         errors = "tag_errors" if found.tags else "errors"
         content.sections |= {errors: "Errors", "runs": "Runs"}
@@ -314,10 +314,6 @@ def show_importance(content: Content) -> None:
 def propose(content: Content) -> tuple[str, str]:
     """The next command to propose, and its reason."""
     cache = content.cache
-    attribution = content.tables.get("attribution")
-    explained = set() if attribution is None else set(attribution["of"])
-    if content.found.tags:  # `explain` refuses them
-        explained |= {run.name for run in content.found.runs}
     # The audio is the user's own, and `check` has not examined it.
     unchecked = (
         cache is not None
@@ -332,7 +328,6 @@ def propose(content: Content) -> tuple[str, str]:
         audio=cache is None or bool((cache.clips["path"] != "").any()),
         trainable=cache is None or not untrainable(cache.clips),
         outdated=content.outdated,
-        explained=explained,
         unchecked=unchecked,
         changed=any(
             threat.kind == "extracted before" for threat in content.found.threats

@@ -138,7 +138,6 @@ predict-own      train predict {of_run} DATA={world}/data TEST_CLIPS=1
 predict-bundle   train predict RUN={world}/model.pt {audio} JSON=1
 timelines        train predict {of_run} {audio} HOP=0.5 THREADS=1
 onnx             train export {of_run} DATA={world}/data OUT={world}/model.onnx
-explain          train explain {of_run} DATA={world}/data REPEATS=1 DEVICE=cpu
 listen           train listen {of_run}
 listen-bundle    train listen RUN={world}/model.pt
 bundle           train bundle {of_run} OUT={world}/model.pt
@@ -148,18 +147,18 @@ ensemble         analysis {sounds} {report} FIGURES=0 ENSEMBLE='mel+rms-cnn4 mel
 """
 # A pattern of paths, then the calls that read such a file.
 READERS = r"""
-run\.json                        analysis explain run predict bundle predict-own sweep onnx
+run\.json                        analysis run predict bundle predict-own sweep onnx
 history                          analysis run ensemble
-attribution|augmented            analysis
-predictions                      analysis explain run predict-own bundle onnx ensemble
-last\.pt                         predict bundle explain listen onnx timelines
+augmented                        analysis
+predictions                      analysis run predict-own bundle onnx ensemble
+last\.pt                         predict bundle listen onnx timelines
 best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights
 little-features\.zip             import verify-file
 esc\.zip                         data-zip
 own\.txt                         run-recipe sweep-recipe
 index\.h5$                       features verify info export run analysis plan predict-own
-\.h5$                            features verify info export run analysis plan verify-cache explain
+\.h5$                            features verify info export run analysis plan verify-cache
 costs\.csv|failures\.csv|locks   features verify info run analysis plan
 folds\.csv                       features-tree plan-tree run-tree
 little\.csv$                     features plan check data run analysis
@@ -264,10 +263,7 @@ def make_world(world: Path) -> None:
         calls["run"],
         *([*calls["run"], *other] for other in others),
     ]
-    made += [
-        calls[name]
-        for name in ("explain", "bundle", "analysis", "export", "features-tree")
-    ]
+    made += [calls[name] for name in ("bundle", "analysis", "export", "features-tree")]
     for words in made:
         outcome = run(Call(tuple(words)))
         assert outcome.status == 0 and not outcome.finding, (words, outcome)

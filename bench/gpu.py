@@ -123,7 +123,6 @@ def check_commands(run: RunOptions) -> Checks:
     trained = execute(run).path
     where = f"DATA={run.data} RUNS={run.runs}"
     for command in (
-        f"train explain {trained} {where} DEVICE={run.device}",
         f"train bundle {trained} OUT={run.runs}/bundle.pt",
         (
             f"train predict {run.runs}/bundle.pt AUDIO={run.data}/synth/audio"

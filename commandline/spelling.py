@@ -95,7 +95,7 @@ def make_command(command: str, *given: str) -> str:
 
     `command` is a target of make or the words after `python -m`.
 
-    >>> make_command("train explain", "last")
-    'python -m train explain last'
+    >>> make_command("train bundle", "last")
+    'python -m train bundle last'
     """
     return " ".join([_typed(TARGETS.get(command, command)), *map(shlex.quote, given)])

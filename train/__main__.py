@@ -1,5 +1,5 @@
-"""`python -m train run | sweep | importance | predict | explain | listen | bundle |
-export | list | …`.
+"""`python -m train run | sweep | importance | predict | listen | bundle | export |
+list | …`.
 """
 
 from pathlib import Path
@@ -8,7 +8,6 @@ from featurestack.commandline.commands import Command, main
 from featurestack.train import extras
 from featurestack.train.options import (
     BundleOptions,
-    ExplainOptions,
     ExportOptions,
     ImportanceOptions,
     ListenOptions,
@@ -56,13 +55,6 @@ def predict(options: PredictOptions) -> int:
     return predict_audio(options)
 
 
-def explain(options: ExplainOptions) -> int:
-    """Measure what each channel is worth to a trained run."""
-    from featurestack.train.explain import explain_runs
-
-    return explain_runs(options)
-
-
 def listen(options: ListenOptions) -> int:
     """Predict the classes of live audio."""
     return extras.load("listen").listen_live(options)
@@ -103,7 +95,6 @@ COMMANDS: list[Command] = [
     sweep,
     importance,
     predict,
-    explain,
     listen,
     bundle,
     export,

@@ -310,39 +310,6 @@ class ListenOptions(TrainedOptions):
     json: bool = option(False, "print one JSON object a line instead of text")
 
 
-class CacheOptions(DataOptions):
-    """The cache of a run's clips."""
-
-    dataset: str = option(
-        "", "the run's dataset or cache folder; by default the one of its name in DATA"
-    )
-
-    def cache_of(self, name: str) -> Path:
-        """The cache folder of a run whose dataset has this name."""
-        return cache_folder(
-            self.dataset or name, self.data, "" if self.dataset else name
-        )
-
-
-class ExplainOptions(RunsOptions, CacheOptions):
-    """The worth of each channel to a trained run, from predictions with the channel
-    permuted among clips.
-
-    python -m train explain last REPEATS=10
-    """
-
-    run: str = option(
-        "last",
-        "a run's name, path or unique prefix, or last; several are explained in turn",
-        positional=True,
-    )
-    repeats: int = option(
-        5, "permutations of each channel among the test clips", least=1
-    )
-    seed: int = option(0, "seed of the permutations", **SEED)
-    device: str = option("auto", "cpu, cuda, mps, or auto for the best available")
-
-
 class BundleOptions(EpochOptions):
     """One file with the weights and configuration that prediction needs.
 
@@ -355,7 +322,7 @@ class BundleOptions(EpochOptions):
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
 
 
-class ExportOptions(EpochOptions, CacheOptions):
+class ExportOptions(EpochOptions, DataOptions):
     """The networks of a run as one file for other programs, checked on test clips if
     their cache is there.
 
@@ -364,6 +331,15 @@ class ExportOptions(EpochOptions, CacheOptions):
 
     format: Literal["onnx"] = option("onnx", "format of the file")
     out: Path | None = option(None, "file to write; by default <run>.onnx")
+    dataset: str = option(
+        "", "the run's dataset or cache folder; by default the one of its name in DATA"
+    )
+
+    def cache_of(self, name: str) -> Path:
+        """The cache folder of a run whose dataset has this name."""
+        return cache_folder(
+            self.dataset or name, self.data, "" if self.dataset else name
+        )
 
 
 class RemoveOptions(RunsOptions):

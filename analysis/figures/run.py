@@ -27,10 +27,8 @@ from featurestack.analysis.figures.drawing import (
     heat_map,
     is_narrow,
     panels,
-    points_or_dot,
     row_height,
     shorten,
-    signed_colours,
 )
 from featurestack.commandline.quantities import percent
 from featurestack.results.tags import average_precision, precision_recall
@@ -307,22 +305,6 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
                 weight=weight,
             )
     return ax
-
-
-@figure(
-    "Channel importance: points of recall lost when a channel is permuted at test time,"
-    " by class",
-    row_height("loss", 1.2, 0.19),
-    COLUMN_WIDTH,
-)
-def draw_channel_importance(ax: Axes, *, loss: pd.DataFrame) -> Axes:
-    """Draw `loss` (classes, channels): recall with all channels minus recall with this
-    one permuted.
-    """
-    texts = loss.map(points_or_dot, na_action="ignore")
-    return heat_map(
-        ax, texts, signed_colours(-loss.to_numpy(), least=0.05), turn=30, top=True
-    )
 
 
 @figure(

@@ -1,12 +1,10 @@
-"""The effect of one choice: features, augmentation, channels; each effect is planted
-and found.
+"""The effect of one choice of features or augmentation; each effect is planted and
+found.
 """
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from featurestack.analysis.ablations import ablations, channel_importance
+from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import rankings
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
@@ -81,65 +79,3 @@ def test_the_name_of_a_pair_says_every_other_option_that_differs(made):
         "zcr added to mel (resnet18, augment default, tag none)",
         "zcr added to mel (resnet18, augment none, tag none)",
     ]
-
-
-def explain(run, lost=(), selection="last"):
-    """Write attribution.csv as `explain` does: permuting chroma loses every clip of the
-    classes `lost`.
-    """
-    correct = (run.checkpoints[selection].argmax(axis=2)[0] == run.target).astype(float)
-    correct[np.isin(np.array(run.classes)[run.target], lost)] = 0
-    rows = {
-        "channel": "chroma",
-        "method": "permuted",
-        "clip_id": run.clip_ids,
-        "correct": correct,
-    }
-    for fold, table in pd.DataFrame(rows | {"selection": selection}).groupby(run.folds):
-        table.to_csv(run.folders[0].fold(fold) / "attribution.csv", index=False)
-
-
-def test_a_network_relies_on_what_is_lost_when_it_is_permuted(made):
-    run = made(MadeRun(skill=0.9)).runs[0]
-    problems = []
-    assert channel_importance(run, problems).empty
-    explain(run, ["class02"])
-    table = channel_importance(run, problems)
-    assert (
-        problems == []
-        and set(table["channel"]) == {"chroma"}
-        and set(table["of"]) == {run.name}
-    )
-    row = table.set_index("class").loc["class02"]
-    assert (row["permuted"], row["clips"]) == (0, 40)
-    assert (
-        row["difference"]
-        == row["recall"]
-        == pytest.approx(run.correct[run.target == 2].mean())
-    )
-    assert (table.set_index("class")["difference"].drop("class02") == 0).all()
-
-
-def test_only_what_was_explained_is_compared(made):
-    """Recall is that of the explained seeds and of the epoch that counts; a damaged
-    file is named.
-    """
-    run = made(
-        MadeRun(skill=0.9, val="group"), MadeRun(skill=0.5, seed=1, val="group")
-    ).runs[0]
-    explain(run, selection="last")
-    (run.folders[0].fold(1) / "attribution.csv").write_text(
-        "channel,clip_id,correct,selection\n"
-    )
-    problems = []
-    assert channel_importance(run, problems).empty and len(problems) == 5
-    assert all(
-        "it has nothing of the best epoch" in problem.text for problem in problems
-    )
-    explain(run, selection="best")
-    (run.folders[0].fold(2) / "attribution.csv").write_text(
-        "channel,method\nchroma,permuted\n"
-    )
-    table = channel_importance(run, problems)
-    assert (table["difference"] == 0).all() and set(table["clips"]) == {32}
-    assert len(problems) == 6 and "fold2" in problems[-1].text

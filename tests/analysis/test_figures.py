@@ -72,7 +72,6 @@ EXAMPLES = {
             ("crop", FEATURE_MAP, FEATURE_MAP[2:]),
         ]
     },
-    "channel_importance": {"loss": TABLE - 0.5},
     "importance": INTERVALS,
     "importance_by_class": {
         "classes": (

@@ -53,17 +53,10 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             clips=100,
         ),
         case(
-            "then it is explained",
-            GREATEST,
-            "explain",
-            "python -m train explain mel+mfcc-resnet18 RUNS=elsewhere",
-        ),
-        case(
             "then it is used",
             GREATEST,
             "predict",
             "make predict AUDIO=FILE RUN=mel+mfcc-resnet18 RUNS=elsewhere",
-            explained={"mel+mfcc-resnet18"},
         ),
         case(
             "folds that all lack are trained",
@@ -135,7 +128,6 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             "paper",
             "make analysis DATASET=made RUNS=elsewhere PAPER=1",
             audio=False,
-            explained={"a-resnet18"},
         ),
         case(
             "outdated runs are trained again in their place",

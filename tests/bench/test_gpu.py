@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from featurestack.results import run_folder
-from featurestack.train import bundle, compute, explain, importance, own_loop, predict
+from featurestack.train import bundle, compute, importance, own_loop, predict
 from featurestack.train import trainer
 from featurestack.train.extras import torchrun
 
@@ -40,7 +40,7 @@ trainer.draw_batches = any_order
 run_folder.write_predictions = other_classes
 nn.Conv2d.forward = wrong_kernel
 trainer.Trainer.resume = lambda self, file: None
-explain.explain_runs = bundle.make_bundle = broken
+bundle.make_bundle = broken
 importance.measure_importance = broken
 own_loop.OwnRun.write = lambda *_: SimpleNamespace(finished=[])
 compute.device_of = lambda text: "cpu"

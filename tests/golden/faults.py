@@ -251,11 +251,6 @@ FAULTS: dict[str, Fault] = {
         "return logits[:, 1].lerp(logits[:, 0], self.weight)",
         f"{TRAIN}models/test_architecture.py golden:ensemble",
     ),
-    "nothing_permuted": Fault(  # explain leaves the channel as it is
-        "changed[:, own] = x[random.permutation(len(x)), own]",
-        "changed[:, own] = x[:, own]",
-        f"{TRAIN}test_explain.py",
-    ),
     # files from elsewhere
     "code_in_weights": Fault(  # weights from a file may run code
         "weights_only=True)",

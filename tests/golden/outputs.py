@@ -425,19 +425,6 @@ def predicted():
     }
     done("train predict last", **linear, **through)
     (timeline,) = Path("timeline").rglob("siren1-A.csv")
-    for case in ("plain", "linear"):
-        done("train explain last", RUNS=f"runs/{case}", REPEATS=3)
-        parts = [
-            table(file)
-            for file in sorted(Path("runs", case).glob("*/*/fold*/attribution.csv"))
-        ]
-        worth = (
-            pd.concat(parts)
-            .groupby(["channel", "method"])["correct"]
-            .mean()
-            .reset_index()
-        )
-        outputs[f"explain_{case}"] = worth.to_csv(index=False)
     outputs["timeline"] = timeline.read_text()
     return {name: csv_numbers(text) for name, text in outputs.items()}
 

@@ -157,8 +157,6 @@ train predict last RUNS=runs/plain AUDIO=easy/bell TOP=0 -> TOP 0
 train predict last RUNS=torn AUDIO=easy/bell -> run.json
 train predict last RUNS=rewritten AUDIO=easy/bell -> last.pt
 train predict text.pt AUDIO=easy/bell -> text.pt
-train explain last RUNS=runs/plain REPEATS=0 -> REPEATS 0
-train explain last RUNS=runs/plain DATA=nowhere -> nowhere
 train bundle last RUNS=runs/plain OUT=nowhere/a.pt -> nowhere
 train export last RUNS=runs/plain FORMAT=tflite -> tflite onnx
 train remove RUNS=runs/plain YES=1 -> RUN

@@ -122,7 +122,7 @@ def test_every_command_refuses_a_run_with_a_wrong_key(options, finished, capsys)
         train(change(options, folds=(2,)))
     (problem,) = load_runs([RunFolder(finished.path)]).problems
     assert problem.kind == "damaged" and said in problem.text
-    for words in (["predict", "AUDIO=."], ["explain"], ["bundle"]):
+    for words in (["predict", "AUDIO=."], ["bundle"]):
         with pytest.raises(SystemExit) as stop:
             main(COMMANDS, argv=[*words, f"RUN={finished.path}"])
         assert stop.value.code == 2 and f"error: {said}" in capsys.readouterr().err

@@ -22,12 +22,10 @@ from featurestack.train.bundle import (
     make_bundle,
     read_bundle,
 )
-from featurestack.train.explain import explain_runs
 from featurestack.train.importance import measure_importance
 from featurestack.train.optimisation import smoothed_loss
 from featurestack.train.options import (
     BundleOptions,
-    ExplainOptions,
     ExportOptions,
     ImportanceOptions,
     TrainedOptions,
@@ -216,8 +214,6 @@ def test_what_has_no_meaning_with_several_labels_is_refused(options, finished):
         execute(options, select="val_accuracy", val="group")
     with refused("BALANCE=sample draws clips by their class"):
         execute(options, balance="sample")
-    with refused("explain counts correct clips"):
-        explain_runs(ExplainOptions(run=str(finished.path)))
     with refused("REJECT withholds one class"):
         Rejection.of(
             TrainedOptions(run=str(finished.path), reject="0.5"),
