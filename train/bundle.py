@@ -109,10 +109,8 @@ def read_bundle(file: Path) -> Bundle:
         raise RequestError(
             f"{file} is no bundle that can be read safely ({reason})"
         ) from None
-    if (
-        not isinstance(content, dict)
-        or not {"format", "config", "folds"} <= content.keys()
-    ):
+    keys = {"format", "config", "folds"}
+    if not isinstance(content, dict) or not keys <= content.keys():
         raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
     if content["format"] != BUNDLE_FORMAT:
         raise RequestError(
@@ -121,9 +119,8 @@ def read_bundle(file: Path) -> Bundle:
         )
     if not isinstance(content["folds"], dict) or not content["folds"]:
         raise RequestError(f"{file} holds no folds: make it again from its run")
-    return Bundle(
-        read_config(content["config"], BundleConfig, str(file)), content["folds"]
-    )
+    config = read_config(content["config"], BundleConfig, str(file))
+    return Bundle(config, content["folds"])
 
 
 def refuse_other_channels(config: BundleConfig) -> None:
@@ -166,41 +163,48 @@ class TrainedModel:
     """
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
-        config = self.config = bundle.config
-        self.classes: list[str] = [entry.name for entry in config.classes]
-        architecture = resolve(config.options.model)
+        config = bundle.config
         refuse_other_channels(config)
-        spec = self.input = InputSpec.restore(architecture.kind, config)
-        self.augmenter = parse_augment(config.options.augment, spec.kind.augmented_as)
+        self.config = config
+        self.classes: list[str] = [entry.name for entry in config.classes]
+        self.architecture = resolve(config.options.model)
+        kind = self.architecture.kind
+        self.input = InputSpec.restore(kind, config)
+        self.augmenter = parse_augment(config.options.augment, kind.augmented_as)
         # channels last is a sixth faster for images on a CPU; vectors have no such
         # layout
-        self.compute = Compute(device, channels_last=spec.grid != (1, 1))
+        self.compute = Compute(device, channels_last=self.input.grid != (1, 1))
         # rows and frames of the network's input
-        self.trained_shape = trained_shape(self.augmenter, spec.grid)
+        self.trained_shape = trained_shape(self.augmenter, self.input.grid)
         self.temperature = config.temperature
         self.tags = config.task == "tags"
         self.folds: dict[int, FoldModel] = {}
         for fold, state in bundle.folds.items():
             try:
-                if broken := not_finite(state["network"]):
-                    raise ValueError(f"'{broken}' holds numbers that are not finite")
-                statistics = [
-                    Statistics.restore(channel) for channel in state["statistics"]
-                ]
-                for channel, own in zip(spec.channels, statistics, strict=True):
-                    if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
-                        raise ValueError(
-                            "its statistics have other rows than its channels"
-                        )
-                network = architecture.build(
-                    spec.shape[0], len(self.classes), self.trained_shape, spec.untimed
-                )
-                load_weights(network, state["network"], Path(f"fold {fold}"))
+                self.folds[fold] = self.restore(state, f"fold {fold}")
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise RequestError(
                     f"fold {fold} is malformed ({error}): make it again"
                 ) from None
-            self.folds[fold] = FoldModel(self.compute.place(network.eval()), statistics)
+
+    def restore(self, state: State, name: str) -> FoldModel:
+        """A fold's network and statistics; ValueError if they do not fit the
+        configuration.
+        """
+        broken = not_finite(state["network"])
+        if broken:
+            raise ValueError(f"'{broken}' holds numbers that are not finite")
+        spec = self.input
+        statistics = [Statistics.restore(channel) for channel in state["statistics"]]
+        for channel, own in zip(spec.channels, statistics, strict=True):
+            if not {len(own.centre), len(own.scale)} <= {1, channel.rows}:
+                raise ValueError("its statistics have other rows than its channels")
+        planes, _, _ = spec.shape
+        network = self.architecture.build(
+            planes, len(self.classes), self.trained_shape, spec.untimed
+        )
+        load_weights(network, state["network"], Path(name))
+        return FoldModel(self.compute.place(network.eval()), statistics)
 
     def probabilities(
         self, values: Values, filled: Floats, fold: int | None = None
@@ -225,23 +229,24 @@ class TrainedModel:
         other rows.
         """
         trained = [channel.rows for channel in self.input.channels]
-        if (rows := [channel.shape[1] for channel in values]) != trained:
+        rows = [channel.shape[1] for channel in values]
+        if rows != trained:
             raise RequestError(
                 f"features of {rows} rows are given, the model was trained on {trained}"
             )
-        return self.input.prepare(values, self.folds[fold].statistics, filled).float()
+        statistics = self.folds[fold].statistics
+        return self.input.prepare(values, statistics, filled).float()
 
     def of_input(self, fold: int, x: torch.Tensor) -> Probabilities:
         """(N, K) class probabilities of inputs from `prepare`, BATCH clips at a time:
         the mean over views.
         """
         network = self.folds[fold].network
-        batches = (
-            self.views(batch.to(self.compute.device)) for batch in x.split(BATCH)
-        )
-        answers = [
-            self.compute.answers(network, views, tags=self.tags)[0] for views in batches
-        ]
+        answers = []
+        for batch in x.split(BATCH):
+            seen = self.views(batch.to(self.compute.device))
+            together, *_ = self.compute.answers(network, seen, tags=self.tags)
+            answers.append(together)
         return torch.cat(answers).numpy()
 
     def views(self, x: torch.Tensor) -> list[torch.Tensor]:
@@ -257,18 +262,24 @@ def make_bundle(options: BundleOptions) -> int:
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     config, folds = bundle_of_run(run, options.selection)
-    # norms and biases, which may be large or tiny, stay float32
     if options.dtype == "float16":
         for state in folds.values():
-            for name, weight in state["network"].items():
-                small = weight.half()
-                # float16 ends at 65,504
-                if weight.dim() > 1 and small.isfinite().all():
-                    state["network"][name] = small
+            state["network"] = halved(state["network"])
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
     made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
-    print(
-        f"{file}: {made}; {make_command('predict', f'RUN={file}', 'AUDIO=FILE')}"
-        " uses it"
-    )
+    command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
+    print(f"{file}: {made}; {command} uses it")
     return 0
+
+
+def halved(weights: State) -> State:
+    """The weights of a network in float16, if they fit: it ends at 65,504.
+
+    Norms and biases, which may be large or tiny, stay float32.
+    """
+    halves = {}
+    for name, weight in weights.items():
+        half = weight.half()
+        fits = weight.dim() > 1 and half.isfinite().all()
+        halves[name] = half if fits else weight
+    return halves
