@@ -23,7 +23,7 @@ from featurestack.commandline.quantities import counted, plural, size
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.failures import WHOLE, failed_clips
-from featurestack.features_cache.table import by_label, has_tags, is_windowed, originals
+from featurestack.features_cache.table import by_label, has_tags, has_windows, originals
 
 PROJECTED_FEATURES = 2  # the features with the highest nearest-neighbour accuracy
 
@@ -43,7 +43,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
     groups = plural(cache.groups or "source recording")
     drawn = (cache.folder.parent / "folds.csv").exists()
     kind, of_recordings = "Clips", ""
-    if is_windowed(clips):
+    if has_windows(clips):
         kind, of_recordings = (
             "Windows",
             f" of {counted(clips['path'].nunique(), 'recording')}",

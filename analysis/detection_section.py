@@ -16,7 +16,7 @@ from featurestack.analysis.clips import compressed
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.runs import Run
 from featurestack.features_cache import Cache
-from featurestack.features_cache.table import is_windowed, label_indicator
+from featurestack.features_cache.table import label_indicator
 from featurestack.results.bootstrap import accuracy_interval
 from featurestack.results.detections import (
     ALL,
@@ -50,7 +50,7 @@ def annotated_recordings(cache: Cache) -> Annotated | None:
     recordings; None if the clips are no windows of `make windows`.
     """
     annotated = read_annotated(Path(str(cache.settings["source"])))
-    if annotated is None or not is_windowed(cache.clips):
+    if annotated is None:
         return None
     events = annotated.events
     return annotated._replace(events=events[events["file"].isin(cache.clips["path"])])

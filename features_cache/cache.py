@@ -52,7 +52,7 @@ from featurestack.features_cache.names import (
     parse_channel,
     parse_list,
 )
-from featurestack.features_cache.table import SOURCE_COLUMNS, is_windowed, rows_of
+from featurestack.features_cache.table import SOURCE_COLUMNS, rows_of
 from featurestack.features_cache.verified import forget_verified
 
 ALIKE = 0.8  # least similarity, 0 to 1, of a misspelt name to the one that was meant
@@ -200,9 +200,7 @@ class Cache:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """The clip table: one row a clip, columns CLIP_COLUMNS, for windows also
-        WINDOW_COLUMNS.
-        """
+        """The clip table: one row a clip, CLIP_COLUMNS and WINDOW_COLUMNS."""
         return self.sources.drop(columns=list(SOURCE_COLUMNS))
 
     @cached_property
@@ -241,9 +239,8 @@ class Cache:
         unknown.
         """
         seconds = self.sources["source_seconds"].to_numpy()
-        if is_windowed(self.sources):
-            lasts = (self.sources["end"] - self.sources["start"]).to_numpy()
-            seconds = np.where(lasts > 0, lasts, seconds)
+        lasts = (self.sources["end"] - self.sources["start"]).to_numpy()
+        seconds = np.where(lasts > 0, lasts, seconds)
         sounding = np.round(seconds * self.sample_rate)
         samples = self.settings["samples"]
         return np.where(

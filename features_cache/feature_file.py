@@ -36,7 +36,6 @@ from numpy.typing import NDArray
 
 from featurestack.features_cache import hdf5
 from featurestack.features_cache.hdf5 import Attributes, DamagedFile
-from featurestack.features_cache.table import is_windowed
 from featurestack.storage.files import Lock
 from featurestack.storage.system import write_at
 
@@ -73,13 +72,10 @@ def clip_keys(clips: pd.DataFrame) -> NDArray[np.uint64]:
     """(N,) a hash of each clip's id, alteration and source content, and of a window's
     place in its file.
     """
-    if is_windowed(clips):
-        places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
-        ids = clips["clip_id"].where(
-            clips["end"] == 0, clips["clip_id"] + "\0" + places
-        )
-        clips = clips.assign(clip_id=ids)
-    columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])
+    places = clips["start"].map(repr) + "\0" + clips["end"].map(repr)
+    placed = clips["clip_id"] + "\0" + places
+    ids = clips["clip_id"].where(clips["end"] == 0, placed)
+    columns = (ids, clips["alteration"], clips["source_hash"])
     hashes = (_hash("\0".join(words)) for words in zip(*columns))
     return np.fromiter(hashes, np.uint64, len(clips))
 

@@ -26,7 +26,7 @@ from featurestack.features_cache.table import (
 )
 from featurestack.storage.files import replaced
 
-COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS)
+COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS, *WINDOW_COLUMNS)
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 
 
@@ -52,8 +52,9 @@ def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
     """
     with hdf5.opened(folder / INDEX) as file:
         group = hdf5.read_member(file, CLIPS)
-        names = [*COLUMNS, *(name for name in WINDOW_COLUMNS if name in group)]
-        columns = {name: hdf5.decoded(hdf5.read_column(group, name)) for name in names}
+        columns = {
+            name: hdf5.decoded(hdf5.read_column(group, name)) for name in COLUMNS
+        }
         return pd.DataFrame(columns), hdf5.read_attributes(file)
 
 
@@ -96,7 +97,7 @@ def refresh(
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)
-            for name in [*COLUMNS, *(name for name in WINDOW_COLUMNS if name in known)]:
+            for name in COLUMNS:
                 hdf5.write_column(group, name, known[name].to_numpy())
             for name in links:
                 file[name] = h5py.ExternalLink(f"{name}.h5", "/values")

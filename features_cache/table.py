@@ -20,9 +20,7 @@ CLIP_COLUMNS = (
     "copy_of",
     "alteration",
 )
-# Seconds. A table has these columns only if some clip is a part of its file; 0 to 0 is
-# a whole file.
-WINDOW_COLUMNS = ("start", "end")
+WINDOW_COLUMNS = ("start", "end")  # seconds in the file; 0 to 0 is the whole file
 NEEDED = ("clip_id", "label", "fold")  # other columns may be absent
 SEPARATOR = ";"  # between labels in a cell; an empty cell means none of the classes
 SOURCE_COLUMNS = {
@@ -40,11 +38,11 @@ NO_CLASS_NAMES = (
 
 
 def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
-    """The table's CLIP_COLUMNS, strings as str and folds as int; RequestError names
-    what is wrong.
+    """The table's CLIP_COLUMNS, strings as str and folds as int, and WINDOW_COLUMNS;
+    RequestError names what is wrong.
 
-    WINDOW_COLUMNS follow if some clip is a part of its file. Absent optional columns
-    become ''. A blank group becomes the clip's own id, or its original's group.
+    Absent optional columns become '', absent WINDOW_COLUMNS 0. A blank group becomes
+    the clip's own id, or its original's group.
     """
     if missing := [column for column in NEEDED if column not in table]:
         raise RequestError(
@@ -63,10 +61,8 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
         raise RequestError(
             f"the clip table's folds are not whole numbers: {error}"
         ) from None
-    if is_windowed(given) and (given["end"] > 0).any():
-        clean = clean.assign(
-            **{column: given[column].astype(np.float64) for column in WINDOW_COLUMNS}
-        )
+    places = given.reindex(columns=list(WINDOW_COLUMNS), fill_value=0.0)
+    clean[list(WINDOW_COLUMNS)] = places.astype(np.float64)
     ids = clean["clip_id"]
     copies = clean["copy_of"] != ""
     if not len(ids):
@@ -95,15 +91,13 @@ def complete(table: pd.DataFrame | Mapping[str, object]) -> pd.DataFrame:
     return clean.assign(group=clean["group"].where(~blank, own.map(group_of)))
 
 
-def is_windowed(table: pd.DataFrame) -> bool:
-    """Whether a table has WINDOW_COLUMNS."""
-    return {*WINDOW_COLUMNS} <= {*table}
+def has_windows(table: pd.DataFrame) -> bool:
+    """Whether some clip is a part of its file."""
+    return bool((table["end"] > 0).any())
 
 
 def spans(table: pd.DataFrame) -> list[tuple[float, float]]:
     """(start, end) in seconds of each clip in its file; 0 to 0 is the whole file."""
-    if not is_windowed(table):
-        return [(0.0, 0.0)] * len(table)
     return list(zip(table["start"].tolist(), table["end"].tolist()))
 
 

@@ -32,7 +32,7 @@ from featurestack.features_cache.splits import fold_split
 from featurestack.features_cache.table import (
     by_label,
     has_tags,
-    is_windowed,
+    has_windows,
     label_indicator,
     originals,
     spans,
@@ -456,7 +456,7 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
     No finding for windows of recordings, whose level shows whether they hold an event,
     which is no artefact; none either if there are too few folds or classes.
     """
-    if is_windowed(table):
+    if has_windows(table):
         return []
     try:
         scores = linear_accuracies(table, table[ARTEFACTS].to_numpy(float))

@@ -27,6 +27,7 @@ from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     by_label,
     has_tags,
+    has_windows,
     label_indicator,
     originals,
     refuse_class_names,
@@ -165,7 +166,8 @@ class Plan:
         clips = self.cache.clips.iloc[positions]
         names = np.array(self.names, object)
         target = clips["label"] if self.tags else names[self.targets[positions]]
-        rows = clips.filter(["clip_id", "group", *WINDOW_COLUMNS])
+        places = WINDOW_COLUMNS if has_windows(self.table) else ()
+        rows = clips[["clip_id", "group", *places]]
         return rows.assign(**columns, target=target)
 
     def present(self, clip_ids: Ids) -> set[int]:

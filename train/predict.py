@@ -29,7 +29,7 @@ from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.table import (
     SEPARATOR,
-    is_windowed,
+    has_windows,
     label_indicator,
     spans,
 )
@@ -372,7 +372,7 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
     if not is_cache(cache):
         return
     clips, _ = read_index(cache)
-    named = clips["group"] if is_windowed(clips) else clips["clip_id"]
+    named = clips["group"] if has_windows(clips) else clips["clip_id"]
     known = dict(zip(clips["source_hash"], named))
     sizes = {*clips["source_size"]}
     trained = {}

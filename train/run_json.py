@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from featurestack.features_cache.table import is_windowed
+from featurestack.features_cache.table import has_windows
 from featurestack.results.config import (
     RUN_FORMAT,
     Computed,
@@ -63,7 +63,7 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         classes=tuple(SoundClass(**entry) for entry in plan.classes),
         sample_rate=cache.sample_rate,
         duration=cache.duration,
-        windows=is_windowed(plan.table),
+        windows=has_windows(plan.table),
         clip_seconds=clip_seconds,
         channels=plan.channels,
         extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),

@@ -53,9 +53,8 @@ STEP = 0.05  # seconds; a proposed duration is rounded up to a multiple of it
 class Dataset:
     """Clips of one rate and duration.
 
-    `table` has `features_cache.table.CLIP_COLUMNS`, and WINDOW_COLUMNS if clips are
-    parts of files, one row for each clip: originals in the order of their source, then
-    altered copies, if any. `source` distinguishes datasets of the same name: a known
+    `table` has CLIP_COLUMNS and WINDOW_COLUMNS of `features_cache.table`, one row for
+    each clip: originals in the order of their source, then altered copies, if any. `source` distinguishes datasets of the same name: a known
     name, an absolute path, or EXTERNAL for a cache without audio.
     """
 

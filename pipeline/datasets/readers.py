@@ -22,7 +22,6 @@ from featurestack.features_cache.table import (
     SEPARATOR,
     WINDOW_COLUMNS,
     has_tags,
-    is_windowed,
 )
 
 _ESC = {
@@ -79,7 +78,8 @@ NAMINGS: tuple[Callable[[PurePath], str], ...] = (
 class Listing:
     """Original clips as their source lists them.
 
-    `table` has CLIP_COLUMNS and other columns of the source, among them `filename`. A
+    `table` has CLIP_COLUMNS, WINDOW_COLUMNS and other columns of the source, among them
+    `filename`. A
     `fold` of 0, a `group` of '', and a rate or duration of None are not known yet.
     `published_test` is the one fold that the publishers test; None if each is tested in
     turn. `groups` is the noun for a group; '' means source recording.
@@ -107,13 +107,14 @@ def clip_table(
     categories = clips["label"].map(ESC50_CATEGORIES | SYNTHETIC_CATEGORIES)
     clips = clips.assign(clip_id="", group=clips.get("group", ""))
     names = clips["filename"]
-    if is_windowed(clips):
+    if {*WINDOW_COLUMNS} <= {*clips}:
         files = names.unique()
         recordings = names.map(dict(zip(files, clip_ids(files, by_path))))
         clips["clip_id"] = window_ids(clips, recordings)
         clips["group"] = clips["group"].where(clips["group"] != "", recordings)
     else:
         clips["clip_id"] = clip_ids(names, by_path)
+        clips = clips.assign(start=0.0, end=0.0)
     return clips.assign(
         path=[audio_path(folder, name) for name in names],
         category=clips.get("category", "" if categories.hasnans else categories),
@@ -356,7 +357,7 @@ def read_table(
         )
     written = clips["label"].str.strip()
     clips["label"] = split_labels(written, separator)
-    if is_windowed(clips):
+    if {*WINDOW_COLUMNS} <= {*clips}:
         clips = with_seconds(path, clips)
     unlabelled = clips["filename"][clips["label"] == ""]
     if len(unlabelled) and not (

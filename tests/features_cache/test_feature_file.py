@@ -95,6 +95,7 @@ KNOWN = 3235863038  # another number would outdate all caches
 def fingerprint(**change):
     given = CLIP | FEATURE | change
     clip = pd.DataFrame([{name: given[name] for name in CLIP}])
+    clip = clip.assign(start=given.get("start", 0.0), end=given.get("end", 0.0))
     axes = dict.fromkeys(("row_axis", "frame_axis"), np.arange(1))
     feature = FeatureSpec(
         stored="mel", **{name: given[name] for name in FEATURE}, **axes
@@ -107,6 +108,11 @@ def test_everything_that_values_depend_on_is_covered(name):
     given = (CLIP | FEATURE)[name]
     other = {"n_mels": 64} if name == "parameters" else given + type(given)(1)
     assert fingerprint(**{name: other}) != fingerprint() == KNOWN
+
+
+@pytest.mark.parametrize("place", [{"end": 2.0}, {"start": 0.5, "end": 1.0}])
+def test_the_place_of_a_window_is_covered(place):
+    assert fingerprint(**place) != fingerprint(end=1.0)
 
 
 def test_a_fingerprint_is_never_zero_and_spreads_evenly():

@@ -4,11 +4,13 @@ import pytest
 
 from featurestack.features_cache.table import (
     CLIP_COLUMNS,
+    WINDOW_COLUMNS,
     by_label,
     complete,
     has_tags,
     label_indicator,
     originals,
+    spans,
 )
 from tests.refusal import refused
 
@@ -25,7 +27,8 @@ def test_missing_columns_are_empty_and_a_blank_group_is_the_clips_own_or_its_ori
     blank,
 ):
     table = complete(PLAIN)
-    assert list(table) == list(CLIP_COLUMNS) and table["path"].tolist() == ["", "", ""]
+    assert list(table) == [*CLIP_COLUMNS, *WINDOW_COLUMNS]
+    assert table["path"].tolist() == ["", "", ""]
     assert table["group"].tolist() == ["a", "b", "a"] and originals(table)[
         "clip_id"
     ].tolist() == ["a", "b"]
@@ -34,6 +37,10 @@ def test_missing_columns_are_empty_and_a_blank_group_is_the_clips_own_or_its_ori
         "b",
         "rec",
     ]
+
+
+def test_a_clip_without_start_and_end_is_its_whole_file():
+    assert spans(complete(PLAIN)) == [(0.0, 0.0)] * 3
 
 
 def test_each_label_of_a_clip_counts_and_no_label_is_none():

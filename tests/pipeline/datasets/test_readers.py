@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.features_cache.table import CLIP_COLUMNS, NO_CLASS_NAMES
+from featurestack.features_cache.table import (
+    CLIP_COLUMNS,
+    NO_CLASS_NAMES,
+    WINDOW_COLUMNS,
+)
 from featurestack.pipeline.datasets.readers import clip_ids, read_table
 from featurestack.results.run_folder import PREDICTION_COLUMNS
 from tests.pipeline.datasets.folders import (
@@ -42,7 +46,7 @@ def test_a_layout_takes_another_rate_and_duration_and_one_of_two_tables(tmp_path
     folder = esc_layout(tmp_path / "mine", "a.wav,1,owl,7 b.wav,2,dog,8")
     clips = dataset(folder, tmp_path, sample_rate=8_000, duration=0.25)
     assert (clips.sample_rate, clips.samples) == (8_000, 2_000)
-    assert list(clips.table.columns) == list(CLIP_COLUMNS)
+    assert list(clips.table.columns) == [*CLIP_COLUMNS, *WINDOW_COLUMNS]
     assert clips.table.drop(
         columns=["path", "copy_of", "alteration"]
     ).to_numpy().tolist() == [
