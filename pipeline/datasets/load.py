@@ -54,8 +54,9 @@ class Dataset:
     """Clips of one rate and duration.
 
     `table` has CLIP_COLUMNS and WINDOW_COLUMNS of `features_cache.table`, one row for
-    each clip: originals in the order of their source, then altered copies, if any. `source` distinguishes datasets of the same name: a known
-    name, an absolute path, or EXTERNAL for a cache without audio.
+    each clip: originals in the order of their source, then altered copies, if any.
+    `source` distinguishes datasets of the same name: a known name, an absolute path, or
+    EXTERNAL for a cache without audio.
     """
 
     name: str
