@@ -77,8 +77,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # values of a file that changed count as up to date
     "fingerprint_without_source": Fault(
-        'columns = (clips["clip_id"], clips["alteration"], clips["source_hash"])',
-        'columns = (clips["clip_id"], clips["alteration"])',
+        'columns = (ids, clips["alteration"], clips["source_hash"])',
+        'columns = (ids, clips["alteration"])',
         f"{CACHE}test_feature_file.py {PIPE}test_extract.py",
     ),
     "overflow_stored": Fault(  # values beyond the type's range are stored as infinity
