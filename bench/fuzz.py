@@ -1,7 +1,7 @@
 """Hostile options and damaged files through the commands that users type: `python -m
 bench.fuzz`.
 
-A folder, the world, is made once: audio, caches, three runs, a bundle, a report, an
+A folder, the world, is made once: audio, annotation tables, caches, three runs, a bundle, a report, an
 exported file, an archive, a recipe. In half of the trials one or two options of a
 command get hostile values, as flags or as variables; the options of all commands are
 about equally likely. In the other half a file of the world is damaged, or replaced by a
@@ -113,6 +113,7 @@ parcel    FILE={world}/little-features.zip
 CALLS = """
 data             pipeline data {sounds}
 data-zip         pipeline data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zip
+windows          pipeline windows AUDIO={world}/sounds TABLES={world}/tables NAME=parts LENGTH=0.2 DATA={world}/other
 features         pipeline features {sounds} FEATURES='mel rms zcr' JOBS=1
 features-tree    pipeline features {tree} FEATURES=rms JOBS=1
 features-copies  pipeline features {tree} FEATURES=rms JOBS=1 COPIES=1 ALTER=gain
@@ -162,6 +163,7 @@ index\.h5$                       features verify info export run analysis plan p
 costs\.csv|failures\.csv|locks   features verify info run analysis plan
 folds\.csv                       features-tree plan-tree run-tree
 little\.csv$                     features plan check data run analysis
+tables/                          windows
 tree/                            features-tree plan-tree check-tree
 sounds/                          features plan check data predict timelines verify
 reports/                         analysis
@@ -254,6 +256,11 @@ def make_world(world: Path) -> None:
     shutil.copytree(world / "sounds", world / "tree")
     (world / "sounds.csv").rename(world / "sounds" / "little.csv")
     (world / "sounds" / "x.txt").write_text("no sound")
+    tables = world / "tables"
+    tables.mkdir()
+    for recording in sorted((world / "sounds").glob("bell/*.wav"))[:3]:
+        events = "start,end,label\n0.05,0.1,bell\n0.2,0.3,click\n"
+        (tables / f"{recording.stem}.csv").write_text(events)
     shutil.make_archive(str(world / "esc"), "zip", world / "tree")
     (world / "own.txt").write_text("# a recipe\nSEED=3\nVAL=group\n")
     calls = usual(world)

@@ -180,13 +180,18 @@ def pcen(
     frames = compression.time_constant * clip.sample_rate / framing.hop_length
     # low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
     b = (np.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
-    state = scipy.signal.lfilter_zi([b], [1, b - 1])[None]
-    mean, _ = scipy.signal.lfilter([b], [1, b - 1], energy, zi=state)
+    numerator = [b]
+    denominator = [1, b - 1]
+    state = scipy.signal.lfilter_zi(numerator, denominator)[None]
+    mean, _ = scipy.signal.lfilter(numerator, denominator, energy, zi=state)
     eps = compression.eps
-    smooth = np.exp(-compression.gain * (np.log(eps) + np.log1p(mean / eps)))
+    log_level = np.log(eps) + np.log1p(mean / eps)
+    gain = np.exp(-compression.gain * log_level)
     bias = compression.bias
     power = compression.power
-    return bias**power * np.expm1(power * np.log1p(energy * smooth / bias))
+    # (energy gain + bias)^power - bias^power, exact for small energies
+    log_rise = np.log1p(energy * gain / bias)
+    return bias**power * np.expm1(power * log_rise)
 
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
@@ -202,9 +207,8 @@ def harmonic(
     Ignores: clicks, strikes, crackle
     Feature map: a mel spectrogram from which the vertical lines are gone
     """
-    return kernels.spectrum.decibels(
-        clip.bands(clip.harmonic_percussive(framing, kernel_size)[0], bank)
-    )
+    part, _ = clip.harmonic_percussive(framing, kernel_size)
+    return kernels.spectrum.decibels(clip.bands(part, bank))
 
 
 @feature(units="dB", rows=mel_axis, row_unit="Hz", version=2)
@@ -220,9 +224,8 @@ def percussive(
     Feature map: a mel spectrogram from which the horizontal lines are gone; noise stays
       in both parts
     """
-    return kernels.spectrum.decibels(
-        clip.bands(clip.harmonic_percussive(framing, kernel_size)[1], bank)
-    )
+    _, part = clip.harmonic_percussive(framing, kernel_size)
+    return kernels.spectrum.decibels(clip.bands(part, bank))
 
 
 @feature(units="dB", rows=erb_axis, row_unit="Hz")
@@ -287,12 +290,12 @@ def ifd(clip: Clip, *, bank: MelBank64, framing: Framing) -> np.ndarray:
     Ignores: loudness, the spectral envelope
     Feature map: dark where one tone fills a band or nothing sounds, bright at onsets
     """
-    window = kernels.fourier.centred_window(
-        framing.win_length or framing.n_fft, framing.n_fft
-    )
+    length = framing.win_length or framing.n_fft
+    window = kernels.fourier.centred_window(length, framing.n_fft)
     slopes = kernels.fourier.phase_slopes(clip.y, framing.hop_length, window)
     energy = clip.bands(clip.power(framing), bank)
-    hertz = clip.bands(slopes, bank) * np.float32(clip.sample_rate / (2 * np.pi))
-    return hertz / np.maximum(
-        energy, max(np.float32(1e-8) * energy.max(), np.finfo(np.float32).tiny)
-    )
+    hertz_a_radian = np.float32(clip.sample_rate / (2 * np.pi))
+    weighted = clip.bands(slopes, bank) * hertz_a_radian
+    silence = np.float32(1e-8) * energy.max()
+    least = max(silence, np.finfo(np.float32).tiny)
+    return weighted / np.maximum(energy, least)

@@ -28,7 +28,8 @@ def mel_filters(sample_rate: int, n_fft: int, bank: MelBank) -> scipy.sparse.csr
     """
     edges = mel_edges(sample_rate, **dataclasses.asdict(bank))
     filters = _triangles(edges, sample_rate, n_fft)
-    filters *= (2 / (edges[2:] - edges[:-2]))[:, None]
+    area_one = 2 / (edges[2:] - edges[:-2])
+    filters *= area_one[:, None]
     return scipy.sparse.csr_array(filters)
 
 
@@ -45,11 +46,13 @@ def _triangles(edges: np.ndarray, sample_rate: int, n_fft: int) -> np.ndarray:
     """(bands, bins) float32: band k rises from edge k, is 1 at edge k + 1 and 0 again
     at edge k + 2.
     """
-    ramps = np.subtract.outer(edges, frequency_axis(sample_rate, n_fft=n_fft))
+    frequency = frequency_axis(sample_rate, n_fft=n_fft)
+    ramps = np.subtract.outer(edges, frequency)
     width = np.diff(edges)[:, None]
-    return np.maximum(
-        0, np.minimum(-ramps[:-2] / width[:-1], ramps[2:] / width[1:])
-    ).astype(np.float32)
+    rising = -ramps[:-2] / width[:-1]
+    falling = ramps[2:] / width[1:]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return triangles.astype(np.float32)
 
 
 @functools.lru_cache(maxsize=64)
@@ -59,9 +62,10 @@ def gammatone_filters(sample_rate: int, n_fft: int, bank: ErbBank) -> np.ndarray
     """
     centre = erb_axis(sample_rate, **dataclasses.asdict(bank))[:, None]
     width = 1.019 * 24.7 * (1 + 0.00437 * centre)
-    return (
-        (1 + ((frequency_axis(sample_rate, n_fft=n_fft) - centre) / width) ** 2) ** -2
-    ).astype(np.float32)
+    frequency = frequency_axis(sample_rate, n_fft=n_fft)
+    distance = (frequency - centre) / width
+    response = (1 + distance**2) ** -2
+    return response.astype(np.float32)
 
 
 @functools.lru_cache(maxsize=256)
@@ -70,26 +74,28 @@ def chroma_filters(sample_rate: int, n_fft: int, tuning: float) -> np.ndarray:
     be estimated.
     """
     frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)[1:]
-    octaves = np.log2(frequency / (440 * 2 ** (tuning / 12) / 16))
+    lowest = 440 * 2 ** (tuning / 12) / 16
+    octaves = np.log2(frequency / lowest)
     # pitch of each bin in semitones; librosa defines that of bin 0
-    place = np.append(12 * octaves[0] - 18, 12 * octaves)
-    distance = np.remainder(place - np.arange(12.0)[:, None] + 126, 12) - 6
-    bumps = np.exp(
-        -0.5 * (2 * distance / np.append(np.maximum(np.diff(place), 1), 1)) ** 2
-    )
-    filters = normalised(bumps, 2) * np.exp(-0.5 * ((place / 12 - 5) / 2) ** 2)
-    return np.ascontiguousarray(
-        np.roll(filters, -3, axis=0)[:, : 1 + n_fft // 2], np.float32
-    )
+    pitch = np.append(12 * octaves[0] - 18, 12 * octaves)
+    pitch_class = np.arange(12.0)[:, None]
+    # semitones from the class, -6 to 6
+    distance = np.remainder(pitch - pitch_class + 126, 12) - 6
+    width = np.append(np.maximum(np.diff(pitch), 1), 1)
+    bumps = np.exp(-0.5 * (2 * distance / width) ** 2)
+    # the fifth octave counts most
+    emphasis = np.exp(-0.5 * ((pitch / 12 - 5) / 2) ** 2)
+    filters = normalised(bumps, 2) * emphasis
+    from_c = np.roll(filters, -3, axis=0)
+    return np.ascontiguousarray(from_c[:, : 1 + n_fft // 2], np.float32)
 
 
 def fold_octaves(magnitude: np.ndarray, bins: int) -> np.ndarray:
     """(12, frames) sums over octaves, with `bins` bins a semitone, by
     `librosa.filters.cq_to_chroma`.
     """
-    classes = np.roll(
-        np.repeat(np.eye(12, dtype=np.float32), bins, axis=1), -(bins // 2), axis=1
-    )
+    classes = np.repeat(np.eye(12, dtype=np.float32), bins, axis=1)
+    classes = np.roll(classes, -(bins // 2), axis=1)
     filters = np.tile(classes, len(magnitude) // classes.shape[1])
     return np.einsum("cf,ft->ct", filters, magnitude, optimize=True)
 
@@ -99,9 +105,9 @@ def normalised(values: np.ndarray, order: float = np.inf) -> np.ndarray:
     `librosa.util.normalize(values, norm=order)`.
     """
     norm = np.linalg.norm(values.astype(float), order, axis=0)
-    return (values / np.where(norm < np.finfo(values.dtype).tiny, 1, norm)).astype(
-        values.dtype
-    )
+    tiny = norm < np.finfo(values.dtype).tiny
+    quotient = values / np.where(tiny, 1, norm)
+    return quotient.astype(values.dtype)
 
 
 @compiled
