@@ -29,6 +29,7 @@ from featurestack.results.tags import cross_fitted_thresholds, fold_ranks
 from featurestack.results.windows import (
     BACKGROUND,
     Annotated,
+    block_groups,
     middles,
     read_annotated,
 )
@@ -43,6 +44,7 @@ class DetectionSection:
     scores: pd.DataFrame  # the table of `detection_scores`, with intervals for ALL
     recording: str  # name of the recording of the time line
     audio: str  # MP3 as base64, '' if the recording cannot be read
+    block: float | None  # as in Annotated
 
 
 def annotated_recordings(cache: Cache) -> Annotated | None:
@@ -86,7 +88,10 @@ def submit_detections(
     items = compare(events, detections)
     sounding = np.array(names) != BACKGROUND
     intervals = recording_intervals(
-        windows, target[:, sounding], predicted[:, sounding], items
+        windows.assign(file=block_groups(windows, annotated.block)),
+        target[:, sounding],
+        predicted[:, sounding],
+        items.assign(file=block_groups(items, annotated.block)),
     )
     for name, interval in intervals.items():
         scores.loc[ALL, [f"{name}_low", f"{name}_high"]] = interval
@@ -107,7 +112,7 @@ def submit_detections(
     audio = ""
     with suppress(OSError, soundfile.LibsndfileError):
         audio = base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode()
-    return DetectionSection(scores, Path(file).name, audio)
+    return DetectionSection(scores, Path(file).name, audio, annotated.block)
 
 
 def recording_intervals(

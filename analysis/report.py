@@ -279,6 +279,7 @@ def show_detections(content: Content) -> None:
     content.shown["recording"] = {
         "name": section.recording,
         "audio": section.audio,
+        "block": section.block,
         "count": content.cache.clips["path"].nunique(),
     }
 

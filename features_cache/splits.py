@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.table import by_label
+from featurestack.features_cache.table import by_label, has_windows
 
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group sets aside
@@ -126,8 +126,9 @@ def untrainable(clips: pd.DataFrame) -> str:
     classes = clips["label"].unique()
     if len(classes) == 1:
         return f"no training yet: one class only ({classes[0]}), and it needs two"
-    return (
-        "no training yet: one fold only, and it needs two"
-        if clips["fold"].nunique() == 1
-        else ""
-    )
+    if clips["fold"].nunique() > 1:
+        return ""
+    hint = ""
+    if has_windows(clips):
+        hint = ": windows BLOCK=120 makes a group of each two minutes of a recording"
+    return f"no training yet: one fold only, and it needs two{hint}"

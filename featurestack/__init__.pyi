@@ -163,6 +163,7 @@ def windows(
     data: str | Path = 'data',
     length: float | None = None,
     hop: float | None = None,
+    block: float | None = None,
     column: str = '',
     label: str = '',
     background: str = 'all',
@@ -190,6 +191,8 @@ def windows(
     length: seconds of a window; by default the longest whose detections would be
         nearly the best if every window were right
     hop: seconds from window to window; by default half of LENGTH
+    block: seconds: each so long part of a recording is a group of its own, for a
+        single long recording; by default a recording is a group
     column: column of labels in the tables; by default one of the names in use
     label: label of events that have none
     background: [all] windows without an event: all, or their number for each window

@@ -122,6 +122,12 @@ class WindowsCommand(DataOptions):
     hop: float | None = option(
         None, "seconds from window to window; by default half of LENGTH", least=0.001
     )
+    block: float | None = option(
+        None,
+        "seconds: each so long part of a recording is a group of its own, for a single"
+        " long recording; by default a recording is a group",
+        least=1,
+    )
     column: str = option(
         "", "column of labels in the tables; by default one of the names in use"
     )

@@ -9,7 +9,7 @@ lies in the middle of the windows that hold it.
 `make windows` writes beside the dataset's CSV what the windows were made from:
 
     events.csv    file (absolute), start, end, label of each annotated event
-    windows.json  length and hop in seconds
+    windows.json  length, hop and block in seconds; a block of null is a whole recording
 """
 
 import json
@@ -37,6 +37,7 @@ class Annotated(NamedTuple):
     events: pd.DataFrame  # EVENT_COLUMNS
     length: float  # seconds of a window
     hop: float  # seconds from window to window
+    block: float | None  # seconds of a recording that are a group; None for all of it
 
 
 def read_annotated(source: Path) -> Annotated | None:
@@ -48,6 +49,8 @@ def read_annotated(source: Path) -> Annotated | None:
             source.with_name(WINDOWS_FILE).read_text(encoding="utf-8")
         )
         length, hop = float(described["length"]), float(described["hop"])
+        block = described["block"]
+        block = None if block is None else float(block)
         events = pd.read_csv(
             source.with_name(EVENTS_FILE),
             dtype={"file": str, "label": str},
@@ -58,7 +61,22 @@ def read_annotated(source: Path) -> Annotated | None:
         return None
     if not {*EVENT_COLUMNS} <= {*events}:
         return None
-    return Annotated(events.assign(start=times["start"], end=times["end"]), length, hop)
+    events = events.assign(start=times["start"], end=times["end"])
+    return Annotated(events, length, hop, block)
+
+
+def block_groups(rows: pd.DataFrame, block: float | None) -> pd.Series:
+    """The group of each window or event: its file, or the block of its file in which it
+    starts, as `a.wav@120`.
+
+    >>> rows = pd.DataFrame({"file": ["a.wav", "a.wav"], "start": [12.5, 121.0]})
+    >>> block_groups(rows, 120).tolist()
+    ['a.wav@0', 'a.wav@120']
+    """
+    if block is None:
+        return rows["file"]
+    starts = np.floor(rows["start"] / block) * block
+    return rows["file"] + starts.map("@{:g}".format)
 
 
 def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:

@@ -349,6 +349,8 @@ def read_table(
         )
     elif "label" not in clips:
         clips = clips.rename(columns={"labels": "label"})
+    if "filename" not in clips:
+        clips = clips.rename(columns={"file_name": "filename"})
     if not {"filename", "label"} <= set(clips):
         raise RequestError(
             f"{path} has the columns {', '.join(clips)}; expected filename,label"

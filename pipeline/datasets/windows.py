@@ -40,6 +40,7 @@ from featurestack.results.windows import (
     EVENTS_FILE,
     HOP_SHARE,
     WINDOWS_FILE,
+    block_groups,
     label_windows,
 )
 from featurestack.storage.files import Lock, replace_file
@@ -120,6 +121,10 @@ def label_grid(
         windows.iloc[surplus, windows.columns.get_loc("left_out")] = (
             "no event, beyond BACKGROUND"
         )
+    if options.block:
+        first = np.floor(windows["start"] / options.block)
+        last = np.ceil((windows["end"] / options.block).round(DIGITS)) - 1
+        windows.loc[last > first, "left_out"] = "in two blocks"
     return windows
 
 
@@ -132,6 +137,7 @@ class Windows:
     ignored: pd.DataFrame  # EVENT_COLUMNS, those of IGNORE
     length: float  # seconds
     hop: float  # seconds
+    block: float | None  # seconds of a recording that are a group; None for all of it
     grid: pd.DataFrame  # file, start, end, label, `left_out`: a reason or ''
     notes: tuple[str, ...]  # lines for the user
 
@@ -190,6 +196,11 @@ def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windo
             " windows that every recording can hold: give less, or move short"
             " recordings elsewhere"
         )
+    if options.block and options.block < 2 * length:
+        raise RequestError(
+            f"BLOCK={options.block:g}: expected at least two windows of"
+            f" LENGTH={length:g} in a block: give more seconds"
+        )
     if hop > length:
         raise RequestError(
             f"HOP={hop:g}: expected at most LENGTH={length:g}, so that no event is lost"
@@ -197,7 +208,9 @@ def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windo
     grid = label_grid(window_grid(used, length, hop), kept, ignored, options)
     unannotated = [name for name in seconds if name not in annotated]
     notes = [*without_table(unannotated), *annotations.notes]
-    windows = Windows(used, kept, ignored, length, hop, grid, tuple(notes))
+    windows = Windows(
+        used, kept, ignored, length, hop, options.block, grid, tuple(notes)
+    )
     refuse_class_names(by_label(windows.clips)["label"].unique())
     if windows.clips["label"].isin(["", BACKGROUND]).all():
         raise RequestError(
@@ -229,7 +242,7 @@ def default_length(
         hop = HOP_SHARE * length
         if length > shortest or whole / hop > MOST_TRIED:
             continue
-        tried = Windows(seconds, events, ignored, length, hop, pd.DataFrame(), ())
+        tried = Windows(seconds, events, ignored, length, hop, None, pd.DataFrame(), ())
         scores[length] = perfect_f1(tried, length)
     best = max(scores.values(), default=0.0)
     good = [length for length, score in scores.items() if score >= NEARLY_BEST * best]
@@ -258,13 +271,17 @@ def write(windows: Windows, recordings: Mapping[str, Path], path: Path) -> None:
     files = {name: str(file.absolute()) for name, file in recordings.items()}
     groups = dict(zip(recordings, clip_ids(recordings)))
     clips = windows.clips
-    clips = clips.assign(
-        filename=clips["file"].map(files), group=clips["file"].map(groups)
-    )
+    clips["filename"] = clips["file"].map(files)
+    clips["file"] = clips["file"].map(groups)
+    clips["group"] = block_groups(clips, windows.block)
     clips = clips[["filename", "start", "end", "label", "group"]]
     text = clips.to_csv(index=False, lineterminator="\n")
     events = windows.events.assign(file=windows.events["file"].map(files))
-    described = {"length": windows.length, "hop": windows.hop}
+    described = {
+        "length": windows.length,
+        "hop": windows.hop,
+        "block": windows.block,
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     busy = f"{path} is being written by another process: run this again when it ends"
     with Lock(path.with_name(".windows.lock"), busy=busy):
@@ -311,6 +328,17 @@ def summary(windows: Windows) -> str:
             " SEVERAL=longest keeps one"
         )
     lines += windows.notes
+    if windows.block:
+        number = counted(block_groups(clips, windows.block).nunique(), "block")
+        lines.append(
+            f"groups: {number} of {windows.block:g} s; blocks of one recording are"
+            " optimistic for another site"
+        )
+    elif len(windows.seconds) == 1:
+        lines.append(
+            "one recording is one group, which cannot be both trained on and tested:"
+            " BLOCK=120 makes a group of each two minutes"
+        )
     best = []
     for hop in dict.fromkeys((windows.hop, HOP_SHARE * windows.length)):
         scores = windows.perfect(hop)

@@ -74,6 +74,7 @@ LISTED = {
     "tabs": "filename\tlabel\na.wav\tdog\nb.wav\train\n",
     "a byte order mark and blanks": "\ufefffilename, label\na.wav, dog \nb.wav, rain\n",
     "another order and columns": "x,label,filename\n1,dog,a.wav\n2,rain,b.wav\n",
+    "file_name": "file_name,label\na.wav,dog\nb.wav,rain\n",
     "ESC-50's columns": (
         "filename,fold,category,src_file\na.wav,1,dog,77\nb.wav,2,rain,78\n"
     ),

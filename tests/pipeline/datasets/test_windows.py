@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,43 @@ def test_a_length_that_loses_detections_has_a_better_one_proposed(folder, capsys
     run(options(folder, length=3))
     printed = capsys.readouterr().out
     assert re.search(r"LENGTH=0\.\d+ would reach 1\.00 instead of 0\.\d\d", printed)
+
+
+def blocks(folder):
+    """One recording, whose blocks of 1.5 s are the groups."""
+    one = folder / "audio" / "dawn.flac"
+    return options(
+        folder, audio=one, tables=folder / "tables" / "dawn.txt", length=0.5, block=1.5
+    )
+
+
+def test_blocks_of_one_recording_are_groups(folder):
+    run(blocks(folder))
+    clips = pd.read_csv(folder / "data" / "farm" / "farm.csv")
+    assert {*clips["group"]} == {"dawn@0", "dawn@1.5"}
+
+
+def test_no_window_lies_in_two_blocks(folder):
+    run(blocks(folder))
+    clips = pd.read_csv(folder / "data" / "farm" / "farm.csv")
+    assert not ((clips["start"] < 1.5) & (clips["end"] > 1.5)).any()
+
+
+def test_blocks_are_said_to_be_optimistic(folder, capsys):
+    run(blocks(folder))
+    assert (
+        "groups: 2 blocks of 1.5 s; blocks of one recording" in capsys.readouterr().out
+    )
+
+
+def test_one_long_recording_has_blocks_proposed(folder, capsys):
+    run(replace(blocks(folder), block=None))
+    assert "BLOCK=120 makes a group of each two minutes" in capsys.readouterr().out
+
+
+def test_a_block_that_holds_no_two_windows_is_refused(folder):
+    with refused("BLOCK=1.5: expected at least two windows of LENGTH=1"):
+        run(replace(blocks(folder), length=1.0))
 
 
 def test_two_commands_of_one_name_do_not_write_at_once(folder):
