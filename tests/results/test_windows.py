@@ -54,7 +54,8 @@ def test_one_long_event_beside_many_short_ones_makes_no_further_pairs():
 )
 def test_an_events_csv_of_another_program_is_none_of_ours(tmp_path, text):
     (tmp_path / "events.csv").write_text(text)
-    (tmp_path / "windows.json").write_text(json.dumps({"length": 1, "hop": 0.5}))
+    described = {"length": 1, "hop": 0.5, "block": None}
+    (tmp_path / "windows.json").write_text(json.dumps(described))
     assert read_annotated(tmp_path / "mine.csv") is None
 
 
