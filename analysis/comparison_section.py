@@ -2,7 +2,6 @@
 
 import pandas as pd
 
-from featurestack.analysis.error_browser import by_category
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
 
@@ -49,7 +48,7 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
             )
     if len(rows) > 1 and not found.tags:
         best_run = found.runs[0]
-        classes = [best_run.classes[place] for place in by_category(best_run)]
+        classes = [best_run.classes[place] for place in best_run.class_order]
         recall = found.tables["recall_by_class"].pivot_table(
             "recall", "run", "class", sort=False
         )

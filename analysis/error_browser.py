@@ -57,14 +57,6 @@ def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
     return clips.sort_values(["wrong", "doubt"], ascending=False, kind="stable")
 
 
-def by_category(run: Run) -> Ints:
-    """Numbers of the run's classes, in an order that puts classes of one category side
-    by side.
-    """
-    first = [run.categories.index(category) for category in run.categories]
-    return np.argsort(first, kind="stable")
-
-
 def browser_data(
     runs: Sequence[Run],
     clips: pd.DataFrame,
@@ -79,7 +71,7 @@ def browser_data(
     entries: list[dict[str, Any]] = []
     views = []
     for run in runs:
-        order = by_category(run)
+        order = run.class_order
         alike = (place for place, other in enumerate(tested) if same_clips(run, other))
         test_set = next(alike, len(tested))
         if test_set == len(tested):

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from featurestack.analysis import tables
-from featurestack.analysis.error_browser import by_category
 from featurestack.analysis.findings import Findings, Row
 from featurestack.analysis.ranking import setting
 from featurestack.analysis.runs import Run
@@ -39,7 +38,7 @@ def summary(found: Findings) -> dict[str, object]:
     }
     if found.tags:
         return axis
-    order = by_category(best)
+    order = best.class_order
     counts = tables.confusion_counts(best)[np.ix_(order, order)]
     return axis | {
         "confusion": counts,

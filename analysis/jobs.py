@@ -1,6 +1,7 @@
 """The reports to make, their runs and caches, and whether one is up to date.
 
-One hash covers the inputs of a report except audio files. While it is the same and no
+One hash covers the inputs of a report; of audio files, whether they have changed since
+their features were extracted. While it is the same and no
 written file is missing, the report is made again only with OVERWRITE=1. Files count by
 path, size and time, because hashing the content of thirty runs takes too long. The
 project's own code and templates count too, so that a new version makes its report anew.
@@ -18,6 +19,7 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import words
+from featurestack.features_cache import Cache
 from featurestack.features_cache.check_findings import CHECKED
 from featurestack.features_cache.failures import FAILURES
 from featurestack.features_cache.location import (
@@ -26,8 +28,10 @@ from featurestack.features_cache.location import (
     dataset_name,
     is_cache,
 )
+from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
 from featurestack.results.run_folder import RunFolder, find, select
+from featurestack.results.windows import EVENTS_FILE, WINDOWS_FILE
 from featurestack.storage.files import replace_file
 
 
@@ -185,8 +189,9 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
-    """The hash of a report's inputs: options, code, cache, findings of `check`, events,
-    runs, importance.
+    """The hash of a report's inputs: options, code, cache, findings of `check`, runs,
+    importance, and what the report says of the dataset's files: their changes since
+    extraction, and the events of windows.
 
     The spelling of commands counts as well, because the report says what to type next.
     """
@@ -202,7 +207,6 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
             job.cache / FAILURES,
             job.cache / CHECKED,
         ]
-        files.append(job.cache.with_name("events.csv"))  # beside the cache of windows
     files += [
         file
         for run in job.runs
@@ -210,5 +214,24 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         for file in sorted(run.path.glob(pattern))
     ]
     files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
-    states = [f"{file.absolute()} {_state(file)}" for file in files]
+    # a path may hold bytes that are not UTF-8
+    states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
+    if job.cache:
+        states += dataset_states(job.cache)
     return digest([spelling.caller(), *words(options, PAGE_OPTIONS), *states])
+
+
+def dataset_states(cache_folder: Path) -> list[str]:
+    """The changes of a dataset's audio files since extraction, and the states of the
+    events and windows beside its table.
+
+    Empty if the cache's index is damaged: the report names it.
+    """
+    try:
+        cache = Cache(cache_folder)
+        source = Path(str(cache.settings["source"]))
+        changes = source_changes(cache)
+    except RequestError:
+        return []
+    beside = [source.with_name(name) for name in (EVENTS_FILE, WINDOWS_FILE)]
+    return [changes, *(f"{file} {_state(file)}" for file in beside)]

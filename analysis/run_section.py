@@ -7,7 +7,7 @@ import pandas as pd
 
 from featurestack.analysis import tables
 from featurestack.analysis.clips import read_batches, shrink
-from featurestack.analysis.error_browser import TOP, by_category
+from featurestack.analysis.error_browser import TOP
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.figures.run import SamplePrediction
 from featurestack.analysis.page import say
@@ -102,7 +102,7 @@ def submit_run(
             **reliability(together, RELIABILITY_BINS),
         )
     if writer.paper and not run.tags:
-        order = by_category(run)
+        order = run.class_order
         writer.submit(
             "confusion_matrix",
             f"{run.name}.confusion",

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import SURROGATE
 from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import label_indicator, originals
 from featurestack.results.config import EnsembleConfig, RunConfig, to_json
@@ -74,6 +75,14 @@ class Run:
     def config(self) -> RunConfig | EnsembleConfig:
         """run.json of the first seed."""
         return self.folders[0].config
+
+    @property
+    def class_order(self) -> Ints:
+        """Numbers of the classes, in an order that puts classes of one category side
+        by side.
+        """
+        first = [self.categories.index(category) for category in self.categories]
+        return np.argsort(first, kind="stable")
 
     @property
     def options(self) -> dict[str, object]:
@@ -201,11 +210,14 @@ def load_runs(folders: Iterable[RunFolder]) -> Results:
     problems: list[Problem] = []
     for folder in folders:
         try:
+            if SURROGATE.search(folder.name):
+                raise RequestError("the folder's name is not UTF-8: rename it")
             run = read_run(folder, problems)
             if run:
                 families.setdefault(folder.config.family, []).append(run)
         except (RequestError, OSError) as error:
-            problems.append(Problem(folder.name, str(error), "damaged"))
+            name = folder.name.encode(errors="backslashreplace").decode()
+            problems.append(Problem(name, str(error), "damaged"))
     return Results(
         [merge_seeds(seeds, problems) for seeds in families.values()], problems
     )
@@ -228,6 +240,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             )
 
     config = folder.config
+    parse_set(config.features)  # refuses names that no command writes
     curves = [pd.DataFrame(columns=[*folder.history_columns, "fold"], dtype=float)]
     for fold in folder.folds:
         with named(f"the learning curve of fold {fold} is"):

@@ -145,10 +145,10 @@ def test_nothing_is_done_while_nothing_changes(workshop, reported):
     assert kept.page == reported and not kept.fresh
     assert unchanged(job, workshop.options(figures=1)) is None
     assert unchanged(job, workshop.options(overwrite=True)) is None
-    for file in (job.cache / "failures.csv", job.cache.parent / "events.csv"):
-        file.touch()
-        assert unchanged(job, workshop.options()) is None
-        file.unlink()
+    failures = job.cache / "failures.csv"
+    failures.touch()
+    assert unchanged(job, workshop.options()) is None
+    failures.unlink()
     spelling.called_as(spelling.CONSOLE)
     assert unchanged(job, workshop.options()) is None
     spelling.called_as(spelling.MAKE)
@@ -257,6 +257,27 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     )
     assert built.next_command.startswith(check)
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
+
+
+@pytest.mark.parametrize("added", ["sounds/new.wav", "events.csv"])
+def test_a_report_is_made_again_after_a_clip_or_an_event_was_added(
+    workshop, tmp_path, added
+):
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    paths = [str(sounds / Path(path).name) for path in workshop.table["path"]]
+    for path in paths:
+        Path(path).touch()
+    shutil.copytree(workshop.root / "data", tmp_path / "data")
+    cache = tmp_path / "data" / "tones" / "features"
+    table, settings = read_index(cache)
+    refresh(cache, table.assign(path=paths), settings | {"source": str(sounds)})
+    options = workshop.options(**(within(tmp_path) | {"runs": workshop.root / "runs"}))
+    build(options)
+    (job,) = jobs(options)
+    assert not unchanged(job, options).fresh
+    (tmp_path / added).touch()
+    assert unchanged(job, options) is None
 
 
 @pytest.mark.parametrize("cut", [0, 300, -9])
@@ -371,3 +392,25 @@ def test_the_command_says_what_was_found_and_a_damaged_run_is_exit_status_1(
         assert found.startswith("made: No run can be read: 1 run is damaged")
         assert page == f"report: {tmp_path}/reports/made/index.html{remark}"
         assert following.startswith("next:   ")
+
+
+@pytest.mark.parametrize("odd", ["name", "features"])
+def test_a_run_of_an_odd_name_or_feature_never_ends_the_report_of_the_others(
+    workshop, tmp_path, odd
+):
+    runs = tmp_path / "runs" / "tones"
+    for made in of_sets(mel=0.8, rms=0.5):
+        folder = make_run(tmp_path / "runs", workshop.table, made, "tones")
+    if odd == "name":
+        folder.rename(os.fsdecode(os.fsencode(runs) + b"/a\xff"))
+        named = "a\\udcff: the folder's name is not UTF-8"
+    else:
+        content = json.loads((folder / "run.json").read_text())
+        content["options"]["features"] = "../../evil"
+        (folder / "run.json").write_text(json.dumps(content))
+        named = f"{folder.name}: "
+    folders = within(tmp_path) | {"data": workshop.root / "data"}
+    built = build(workshop.options(**folders))
+    assert any(remark.startswith(named) for remark in built.remarks), built.remarks
+    assert "mel-resnet18" in built.page.read_text()
+    assert not built.whole
