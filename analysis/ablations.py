@@ -17,7 +17,7 @@ import pandas as pd
 
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import differing_options
-from featurestack.analysis.significance import sign_flip_tests
+from featurestack.analysis.significance import sign_flip_tests, standard_error
 
 # options that differ in a pair of kind `augmentation`
 AUGMENTATION = frozenset({"augment", "copies"})
@@ -89,6 +89,7 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     table[["difference", "low", "high", "p"]] = np.clip(
         tests.numbers(ranking.unit), -1, 1
     )
+    table["error"] = standard_error(differences / ranking.unit, ranking.shares)
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
     return table.assign(verdict=verdict if ranking.testable else "not compared")

@@ -23,7 +23,12 @@ from featurestack.analysis import tables
 from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import Ranking, nested_selection, rankings
 from featurestack.analysis.runs import Problem, Results, Run
-from featurestack.analysis.significance import LEVEL, detectable, fewest_recordings
+from featurestack.analysis.significance import (
+    LEVEL,
+    detectable,
+    fewest_recordings,
+    standard_error,
+)
 from featurestack.results.bootstrap import fold_weights
 from featurestack.results.importance_folder import ImportanceFolder
 
@@ -102,7 +107,10 @@ class Findings:
     # recordings that a verdict takes; 0 if there are enough, or if unknown
     recordings_needed: int = 0
     # accuracy if the run for each fold is selected on the other folds
+    # accuracy of the run chosen on the other folds; NaN for tags, whose mAP of a fold
+    # is on another scale than the mAP of all folds
     nested: float = np.nan
+    perfect: float = 1.0  # what a perfect order of the clips would get, see `Ranking`
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
@@ -238,12 +246,17 @@ def findings(
         state = "tie" if "tied" in table["verdict"].array else "winner"
         difference = main.differences[:, 0] / main.unit
         shown, ratio = detectable(
-            difference, main.shares, float(main.tests.critical[0])
+            difference,
+            main.shares,
+            float(main.tests.critical[0]),
+            len(main.best.clip_ids),
         )
         if state == "tie" and ratio > 1:
             # two digits of an estimate
             needed = ceil(float(f"{ratio * recordings:.1e}"))
-    if main.testable and (chance_p >= LEVEL or main.accuracy[0] < chance):
+    low = main.interval[0, 0]
+    better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
+    if main.testable and not better:
         state = "chance"
     return Findings(
         state=state,
@@ -263,9 +276,10 @@ def findings(
         recordings_needed=needed,
         nested=(
             nested_selection(main.fold_accuracy, main.fold_accuracy)
-            if len(rows) > 1
+            if len(rows) > 1 and not tagged
             else np.nan
         ),
+        perfect=main.perfect,
         hardest=report.nsmallest(HARDEST, score, keep="all").to_dict("records"),
         gains=changes.to_dict("records"),
     )
@@ -279,14 +293,18 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
     seed would give the same predictions), control (a feature occurs more than once in
     its set), members (name -> accuracy alone), accuracy_low and _high, difference_low
     and _high. `difference` is to the best of the main ranking, and NaN in the other
-    rankings; its interval is corrected like p.
+    rankings; its interval is corrected like p, `error` is its standard error.
     """
     parts = []
     for ranking in ranked:
         runs = ranking.runs
         differences = np.full((len(runs), 4), np.nan)
+        errors = np.full(len(runs), np.nan)
         if not ranking.reason:
             differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
+            errors[1:] = standard_error(
+                ranking.differences / ranking.unit, ranking.shares
+            )
         unsure = "" if ranking.testable else "few recordings"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
         verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")
@@ -319,6 +337,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         part["verdict"] = "not compared" if reason else verdict
         part[["accuracy_low", "accuracy_high"]] = ranking.interval
         part[["difference", "difference_low", "difference_high", "p"]] = differences
+        part["error"] = errors
         parts.append(part)
     ranked_by = metrics["metric"].isin(["accuracy", "map"])
     accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})

@@ -37,9 +37,11 @@ from featurestack.results.bootstrap import accuracy_interval, recording_sums
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import (
     average_precision,
+    fold_ranks,
     jackknife_values,
     macro,
     precision_intervals,
+    random_order_values,
 )
 
 
@@ -138,18 +140,27 @@ class Ranking:
         return sign_flip_tests(self.differences, self.shares, self.level, selected=True)
 
     @cached_property
+    def perfect(self) -> float:
+        """What a perfect order of the clips would get: below 1 for tags whose
+        prevalence differs between folds, because ranks within a fold are compared.
+        """
+        if not self.best.tags:
+            return 1.0
+        target = self.best.labels
+        ranks = fold_ranks(target.astype(float), self.best.folds)
+        return macro(average_precision(target, ranks))
+
+    @cached_property
     def chance(self) -> tuple[float, float]:
         """Accuracy of always predicting the commonest class, and p of the best run
         against it.
 
-        For tags, chance is the mean prevalence. p is corrected, because the best of R
-        runs is tested.
+        For tags, chance is the mAP of a random order. p is corrected, because the best
+        of R runs is tested.
         """
         best = self.best
         if best.tags:
-            of_chance = jackknife_values(
-                best.labels, np.zeros(best.labels.shape), best.groups
-            )[:, None]
+            of_chance = random_order_values(best.labels, best.groups)[:, None]
         else:
             commonest = best.target == np.bincount(best.target).argmax()
             of_chance = recording_sums((commonest * self.worth)[:, None], best.groups)

@@ -28,7 +28,7 @@ weighted as in the mean that is tested. For tags it is a difference of jackknife
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from featurestack.results.scores import Floats
 
@@ -176,24 +176,44 @@ def fewest_recordings(level: float) -> int:
 
 
 def detectable(
-    difference: Floats, shares: Floats, critical: float
+    difference: Floats, shares: Floats, critical: float, clips: int
 ) -> tuple[float, float]:
     """The smallest difference found with POWER; the multiple of the recordings that the
     observed one needs.
 
-    `difference` (G,) sums to the observed one; the multiple is 0 if the sum is 0.
-    `critical` is the standardised sum beyond which it is significant. A larger
-    difference needs more recordings that differ, so the variance is at least that of
-    recordings that all differ the same way.
+    difference  (G,) sums to the observed one
+    critical    the standardised sum beyond which it is significant
+    clips       their number: if all clips that differ favour one run, the variance is
+                that of a difference on single clips
+
+    The difference is infinite if no difference could be found, and the multiple 0 if
+    nothing was observed.
     """
     effective = 1 / float(shares @ shares)
     observed = difference.sum()
-    error = np.linalg.norm(difference - observed * shares)
+    error = standard_error(difference, shares)
+    needed = max(critical, -ndtri(FAMILY_LEVEL / 2))
+    ratio = 0.0
+    if abs(observed) > ROUNDING:
+        ratio = float(((needed + ndtri(POWER)) * error / observed) ** 2)
+    if needed**2 >= effective or effective <= 1:
+        return np.inf, ratio
     # The test divides by a scale that includes the difference itself.
-    critical = max(critical, -ndtri(FAMILY_LEVEL / 2))
-    critical /= np.sqrt(max(1 - critical**2 / effective, 0.01))
-    quantiles = critical + ndtri(POWER)
-    found = max(quantiles * error, quantiles**2 / (effective + quantiles**2))
-    return float(found), (
-        float((quantiles * error / observed) ** 2) if abs(observed) > ROUNDING else 0
-    )
+    quantile = needed / np.sqrt(1 - needed**2 / effective)
+    quantile += stdtrit(effective - 1, POWER)
+    found = max(quantile * error, quantile**2 / (clips + quantile**2))
+    return float(found), ratio
+
+
+def standard_error(differences: Floats, shares: Floats) -> Floats:
+    """Standard errors of the sums over recordings of differences (G,) or (G, M).
+
+    shares  (G,) the weight of each recording; differences in proportion to them have
+            the error 0
+    """
+    effective = 1 / float(shares @ shares)
+    expected = np.multiply.outer(shares, differences.sum(axis=0))
+    spread = np.linalg.norm(differences - expected, axis=0)
+    if effective <= 1:
+        return np.full_like(spread, np.nan)
+    return spread * np.sqrt(effective / (effective - 1))

@@ -15,9 +15,15 @@ from typing import Any, Literal
 
 import numpy as np
 
+from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
+from featurestack.results.tags import (
+    fold_ranks,
+    jackknife_values,
+    random_order_values,
+)
 from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
 
 CLASSES = 10
@@ -25,6 +31,15 @@ CLASSES = 10
 ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]
 RECORDINGS = (8, 10, 30)
 TAG_CLIPS = 600
+# clips, recordings, prevalence of a useless model's labels
+USELESS = (
+    (400, 400, 0.01),
+    (400, 400, 0.25),
+    (600, 8, 0.15),
+    (600, 12, 0.03),
+    (600, 30, 0.05),
+    (600, 60, 0.02),
+)
 FALSE = ("overall", "ablations", "any")
 # share of a clip's difficulty that differs between seeds, feature sets, models
 OWN = (0.1, 0.3, 0.6)
@@ -124,11 +139,35 @@ def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) 
                     *rates(said, "overall"),
                 )
             )
+    useless_models(options, rng)
     print(
         f"Tags: % of {options.reports} reports of runs with equal mAP that say they"
         " differ\n"
     )
     print(text_table(rows, ("recordings", "clips", "runs", "best")))
+
+
+def useless_models(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
+    """Rates at which a random order of the clips is called better than chance."""
+    rows = []
+    for clips, recordings, prevalence in USELESS:
+        groups = np.sort(np.arange(clips) % recordings)
+        shares = np.bincount(groups) / clips
+        better = 0
+        for _ in range(options.reports):
+            target = rng.random((clips, CLASSES)) < prevalence
+            ranks = fold_ranks(rng.random(target.shape), groups % 5)
+            lead = jackknife_values(target, ranks, groups)
+            lead -= random_order_values(target, groups)
+            p = sign_flip_tests(lead[:, None], shares, LEVEL).p[0]
+            better += p < LEVEL and lead.sum() > 0
+        share = f"{100 * better / options.reports:.1f}"
+        rows.append((clips, recordings, f"{100 * prevalence:g}", share))
+    print(
+        f"Tags: % of {options.reports} useless models that are called better than"
+        " chance\n"
+    )
+    print(text_table(rows, ("clips", "recordings", "prevalence %", "better")))
 
 
 def reports(

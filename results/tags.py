@@ -205,12 +205,55 @@ def jackknife_values(
     without = _resampled(
         target, scores, recordings, lambda counts: counts.sum(axis=0) - counts
     )
-    known = target.any(axis=0)
-    whole = average_precision(target, scores)[known]
-    fall = (whole - np.nan_to_num(without[:, known])).mean(axis=1)
+    return _attributed(average_precision(target, scores), without, sizes)
+
+
+def _attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
+    """Values (G,) that sum to the mean over the classes of `whole` (K,).
+
+    without  (G, K) the same without each recording, NaN if no positive clip is left
+    sizes    (G,) clips of each recording
+    """
+    known = ~np.isnan(whole)
+    mean = whole[known].mean()
+    fall = (whole[known] - np.nan_to_num(without[:, known])).mean(axis=1)
     shares = sizes / sizes.sum()
-    values = shares * whole.mean() + (1 - shares) * fall
-    return values + shares * (whole.mean() - values.sum())
+    values = shares * mean + (1 - shares) * fall
+    return values + shares * (mean - values.sum())
+
+
+def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
+    """Values (G,) of the recordings that sum to the mAP which a random order of the
+    clips has on average, as `jackknife_values` of a run sum to its mAP.
+    """
+    _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    positives = np.stack(
+        [np.bincount(recordings, weights=labels) for labels in target.T], axis=1
+    )
+    clips = len(target)
+    whole = random_order_precision(positives.sum(axis=0), clips)
+    left = positives.sum(axis=0) - positives
+    without = np.stack(
+        [
+            random_order_precision(row, clips - size)
+            for row, size in zip(left, sizes.tolist())
+        ]
+    )
+    return _attributed(whole, without, sizes)
+
+
+def random_order_precision(positives: Floats, clips: int) -> Floats:
+    """Expected average precision (K,) of a random order, for so many positive clips
+    (K,); NaN for none.
+
+    It is higher than the prevalence: the first positive clip comes early by luck. With
+    R of N clips positive and H = 1 + 1/2 + … + 1/N it is
+    ((R - 1) / (N - 1) (N - H) + H) / N.
+    """
+    harmonic = (1 / np.arange(1, clips + 1)).sum()
+    pairs = (positives - 1) / max(clips - 1, 1)
+    expected = (pairs * (clips - harmonic) + harmonic) / max(clips, 1)
+    return np.where(positives > 0, expected, np.nan)
 
 
 def precision_intervals(

@@ -171,5 +171,10 @@ def claims(runs, *, named=False):
         gain=bool((step["verdict"] == "clear gain").any()),  # what mfcc adds to mel
         worse="mel-default" in worse,
         # The difference that the report says its data can show, against the next run.
-        detectable=detectable(difference, ranking.shares, ranking.tests.critical[0])[0],
+        detectable=detectable(
+            difference,
+            ranking.shares,
+            ranking.tests.critical[0],
+            len(ranking.best.clip_ids),
+        )[0],
     )

@@ -15,6 +15,7 @@ from featurestack.analysis.significance import (
     exact_p,
     fewest_recordings,
     sign_flip_tests,
+    standard_error,
 )
 
 
@@ -160,7 +161,8 @@ def test_what_can_be_shown_depends_on_how_much_the_rival_differs():
 
     def of(plus, minus, recordings=200):
         lead = by_recording((plus, minus), recordings=recordings)[:, 0] / recordings
-        return detectable(lead, np.full(recordings, 1 / recordings), 2.24)
+        shares = np.full(recordings, 1 / recordings)
+        return detectable(lead, shares, 2.24, clips=recordings)
 
     shown, _ = of(20, 20)
     assert (
@@ -175,4 +177,34 @@ def test_what_can_be_shown_depends_on_how_much_the_rival_differs():
 
 def test_equal_runs_ask_for_no_recordings():
     difference = np.array([1.0, -1.0, 1.0, -1.0]) / 3 + 1e-18
-    assert detectable(difference, np.full(4, 0.25), 2.24)[1] == 0
+    assert detectable(difference, np.full(4, 0.25), 2.24, clips=4)[1] == 0
+
+
+def test_with_too_few_recordings_no_difference_could_be_found():
+    difference = np.array([0.02, -0.01, 0.01, 0.03])
+    shown, _ = detectable(difference, np.full(4, 0.25), 2.24, clips=400)
+    assert shown == np.inf
+
+
+def test_a_difference_of_several_clips_a_recording_counts_its_clips():
+    """Twenty recordings of 50 clips: the variance between them decides, not the
+    number of recordings that differ the same way.
+    """
+    rng = np.random.default_rng(0)
+    difference = rng.normal(0, 0.002, 20)
+    shares = np.full(20, 0.05)
+    shown, _ = detectable(difference, shares, 2.4, clips=1000)
+    error = standard_error(difference, shares)
+    assert shown == pytest.approx(4.0 * error, rel=0.2)
+
+
+def test_the_standard_error_is_that_of_a_weighted_mean():
+    """Equal shares: the standard error of a mean of G values."""
+    values = np.array([0.1, 0.3, -0.2, 0.4, 0.0])
+    error = standard_error(values / 5, np.full(5, 0.2))
+    assert error == pytest.approx(values.std(ddof=1) / np.sqrt(5))
+
+
+def test_differences_in_proportion_to_the_recordings_have_no_error():
+    shares = np.array([0.5, 0.3, 0.2])
+    assert standard_error(0.1 * shares, shares) == pytest.approx(0)

@@ -2,10 +2,13 @@
 recordings.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
+from featurestack.analysis.significance import sign_flip_tests
 from featurestack.results import tags
 
 
@@ -122,3 +125,46 @@ def test_the_interval_holds_the_score_and_narrows_with_recordings():
     assert np.isnan(
         tags.precision_intervals(target, scores, np.repeat(np.arange(40), 10))[2:4]
     ).all()
+
+
+@pytest.mark.parametrize("positives", [1, 2, 5])
+def test_the_precision_of_a_random_order_is_the_mean_over_all_orders(positives):
+    orders = itertools.combinations(range(7), positives)
+    scores = -np.arange(7.0)[:, None]
+    precisions = []
+    for order in orders:
+        target = np.zeros((7, 1), bool)
+        target[list(order)] = True
+        precisions.append(tags.average_precision(target, scores)[0])
+    expected = tags.random_order_precision(np.array([positives]), 7)
+    assert expected[0] == pytest.approx(np.mean(precisions))
+
+
+def test_chance_of_average_precision_is_above_the_prevalence():
+    assert tags.random_order_precision(np.array([4]), 400)[0] == pytest.approx(
+        0.0238, abs=1e-4
+    )
+
+
+def test_values_of_a_random_order_sum_to_its_mean_average_precision():
+    rng = np.random.default_rng(0)
+    target = rng.random((90, 4)) < 0.2
+    groups = np.repeat(np.arange(9), 10)
+    values = tags.random_order_values(target, groups)
+    expected = tags.random_order_precision(target.sum(axis=0), 90).mean()
+    assert values.sum() == pytest.approx(expected)
+
+
+def test_a_useless_model_is_rarely_better_than_chance():
+    """On 60 designs of rare labels; against the prevalence it was in nearly half."""
+    rng = np.random.default_rng(0)
+    better = 0
+    for _ in range(60):
+        target = rng.random((400, 10)) < 0.01
+        groups = np.arange(400)
+        ranks = tags.fold_ranks(rng.random(target.shape), groups % 5)
+        values = tags.jackknife_values(target, ranks, groups)
+        lead = values - tags.random_order_values(target, groups)
+        test = sign_flip_tests(lead[:, None], np.full(400, 1 / 400), 0.05)
+        better += test.p[0] < 0.05 and lead.sum() > 0
+    assert better <= 3
