@@ -168,3 +168,11 @@ def test_a_useless_model_is_rarely_better_than_chance():
         test = sign_flip_tests(lead[:, None], np.full(400, 1 / 400), 0.05)
         better += test.p[0] < 0.05 and lead.sum() > 0
     assert better <= 3
+
+
+def test_ranks_within_folds_of_uneven_prevalence_cost_a_perfect_order_precision():
+    rng = np.random.default_rng(0)
+    recording = np.repeat(np.arange(12), 50)
+    target = rng.random((600, 6)) < rng.beta(0.8, 4, (12, 6))[recording]
+    ranks = tags.fold_ranks(target.astype(float), recording % 5)
+    assert 0.7 < tags.macro(tags.average_precision(target, ranks)) < 0.95
