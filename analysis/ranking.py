@@ -37,9 +37,9 @@ from featurestack.results.bootstrap import accuracy_interval, recording_sums
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import (
     average_precision,
-    fold_ranks,
     jackknife_values,
     macro,
+    perfect_precision,
     precision_intervals,
     random_order_values,
 )
@@ -146,9 +146,7 @@ class Ranking:
         """
         if not self.best.tags:
             return 1.0
-        target = self.best.labels
-        ranks = fold_ranks(target.astype(float), self.best.folds)
-        return macro(average_precision(target, ranks))
+        return perfect_precision(self.best.labels, self.best.folds)
 
     @cached_property
     def chance(self) -> tuple[float, float]:
