@@ -1,4 +1,4 @@
-"""`python -m features_cache {info,verify,export,import}`."""
+"""`python -m features_cache {info,verify,export,import,table}`."""
 
 import dataclasses
 from pathlib import Path
@@ -17,6 +17,16 @@ class ShareOptions(DatasetOptions):
         None,
         "export: file to write, by default <dataset>-features.zip; verify: an exported"
         " file, not a cache",
+    )
+
+
+class TableOptions(DatasetOptions):
+    """Options of `table`."""
+
+    features: str = option("mel mfcc", "features separated by blanks; all, small")
+    file: Path | None = option(
+        None,
+        "file to write, .csv or .parquet; by default <dataset>-statistics.csv",
     )
 
 
@@ -80,7 +90,28 @@ def import_(options: ImportOptions) -> None:
     print(f"{folder}: {', '.join(names)}")
 
 
-COMMANDS: list[Command] = [info, verify, export, import_]
+def table(options: TableOptions) -> None:
+    """Write mean and deviation of each row of each clip as one table, for R and
+    pandas.
+    """
+    from featurestack.features_cache.cache import open_cache
+    from featurestack.features_cache.statistics_table import (
+        statistics_table,
+        write_table,
+    )
+
+    cache = open_cache(options)
+    target = options.file or Path(f"{cache.settings['dataset']}-statistics.csv")
+    statistics = statistics_table(cache, cache.named(options.features))
+    write_table(statistics, target)
+    clips, columns = statistics.shape
+    print(
+        f"{target}: {counted(clips, 'clip')}, {counted(columns, 'column')},"
+        f" {size(target.stat().st_size)}"
+    )
+
+
+COMMANDS: list[Command] = [info, verify, export, import_, table]
 
 if __name__ == "__main__":
     main(COMMANDS)

@@ -1,0 +1,79 @@
+"""Row statistics of clips as one table, for R, pandas and spreadsheets.
+
+A row is a clip. Its columns are those of the clip table, then `mel_mean_0`,
+`mel_sd_0`, …: mean and standard deviation over the frames of each row of each feature.
+A feature whose columns are not time has its values instead, as `modulation_3_0`: row 3,
+column 0.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.tables import as_csv
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.column_means import is_time
+from featurestack.storage.files import replace_file, replaced
+
+BATCH = 64  # clips that are read at once
+PARQUET = ".parquet"
+
+
+def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
+    """The clips that have all these features, with their row statistics.
+
+    features  names of features in the cache
+    """
+    done = np.flatnonzero(cache.readable(features))
+    parts = [cache.clips.iloc[done].reset_index(drop=True)]
+    for name in progress(features, label="statistics", unit="features"):
+        feature = cache[name]
+        batches = np.array_split(done, max(1, len(done) // BATCH))
+        blocks = [
+            clip_statistics(feature.read(rows), feature.frame_unit) for rows in batches
+        ]
+        columns = column_names(name, feature.rows, feature.frames, feature.frame_unit)
+        parts.append(pd.DataFrame(np.concatenate(blocks), columns=columns))
+    return pd.concat(parts, axis=1)
+
+
+def clip_statistics(values: NDArray, frame_unit: str) -> NDArray[np.float32]:
+    """(B, columns) of feature maps (B, rows, frames): means, then standard deviations
+    of the rows; all values if frames are not times.
+    """
+    maps = values.astype(np.float32)
+    if not is_time(frame_unit):
+        return maps.reshape(len(maps), -1)
+    means = maps.mean(axis=2)
+    deviations = maps.std(axis=2)
+    return np.concatenate([means, deviations], axis=1)
+
+
+def column_names(name: str, rows: int, frames: int, frame_unit: str) -> list[str]:
+    """The columns' names, in the order of `clip_statistics`."""
+    if is_time(frame_unit):
+        statistics = ("mean", "sd")
+        return [f"{name}_{kind}_{row}" for kind in statistics for row in range(rows)]
+    return [f"{name}_{row}_{column}" for row in range(rows) for column in range(frames)]
+
+
+def write_table(table: pd.DataFrame, target: Path) -> None:
+    """Write a table as CSV, or as Parquet if the name ends so; RequestError if Parquet
+    needs a package that is not here.
+    """
+    if target.suffix != PARQUET:
+        replace_file(target, as_csv(table))
+        return
+    try:
+        with replaced(target) as draft:
+            table.to_parquet(draft, index=False)
+    except ImportError:
+        raise RequestError(
+            f"{target}: Parquet needs pyarrow, which is not installed: pip install"
+            " pyarrow, or give a name that ends in .csv"
+        ) from None
