@@ -44,6 +44,9 @@ BY_THEMSELVES = {
     "bench.gpu DEVICE=cuda": (
         "results on a GPU, requests that it cannot meet, clips a second"
     ),
+    "bench.linear DATASET=esc50": (
+        "the linear model's exact solution against scikit-learn's L-BFGS"
+    ),
     "bench.power_cut --cuts 200": (
         "extractions that end in a simulated crash of the system, with lost pages"
     ),
