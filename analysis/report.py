@@ -151,9 +151,13 @@ def find(content: Content) -> None:
         if finding["kind"] == "duplicates_across_folds":
             threats.append(Threat("duplicates", finding["count"]))
         elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
-            names = [name.split()[0] for name in finding["names"]]
             threats.append(
-                Threat("artefacts", finding["accuracy"], finding["chance"], names)
+                Threat(
+                    "artefacts",
+                    finding["accuracy"],
+                    finding["chance"],
+                    finding["names"],
+                )
             )
     outdated: list[Problem] = []
     if content.cache:

@@ -7,9 +7,12 @@ aloud before a commit.
 
 import re
 import sys
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from featurestack.analysis import page
@@ -20,7 +23,7 @@ from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 GOLDEN = Path(__file__).with_name("words.txt")
 THREATS = (
     Threat("duplicates", 58),
-    Threat("artefacts", 0.62, 0.1, ("level", "peak")),
+    Threat("artefacts", 0.62, 0.1, ("level 60.0 %", "peak 41.0 %")),
     Threat("failed", 9, 81),
     Threat("changed", 1),
     Threat("unequal recordings", 12, 60),
@@ -90,6 +93,19 @@ def words(folder):
 
 def test_a_report_says_what_the_golden_file_says(tmp_path):
     assert words(tmp_path) == GOLDEN.read_text()
+
+
+def test_features_of_the_best_run_that_importance_never_measured_are_named(made):
+    facts = findings(made(*of_sets(pcen=0.9, mel=0.5)))
+    folder = SimpleNamespace(
+        features=["mel", "mfcc"],
+        labels=np.zeros((4, 10)),
+        config=SimpleNamespace(classes=[""] * 10, model="linear"),
+    )
+    measured = replace(facts, importance=folder, most_important=["mel"])
+    assert page.say("important", measured).endswith(
+        "This measured nothing of pcen, which the best configuration has."
+    )
 
 
 def test_the_page_is_short_and_begins_with_the_answer(reported):
