@@ -28,6 +28,8 @@ from featurestack.results.scores import Floats
 from featurestack.results.shapley import NONE, interactions
 
 FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
+CURVE_COLUMNS = ["share", "recordings", "accuracy", "low", "high"]
+CURVE_COLUMNS += ["gain", "gain_low", "gain_high"]
 
 
 def gain_tests(
@@ -168,41 +170,36 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     """One row for each part of the training recordings: share, recordings, accuracy of
     all features and its interval (low, high).
 
-    The table is empty if the smallest part has fewer than FEWEST_RECORDINGS, or if two
-    parts have equally many. A row for twice the recordings follows if a power law of
-    the error fits: the line through the logarithms of the four error rates must fall
-    and stay within their intervals. Linearised, the error that the law predicts is a
-    mean of one number a clip, so its interval is computed like the others.
+    The last row also has `gain`, what the last doubling of the recordings brought, and
+    its interval (gain_low, gain_high) by sign flips. The table is empty if the smallest
+    part has fewer than FEWEST_RECORDINGS, or if two parts have equally many.
     """
     clips = folder.clips
-    names = ["share", "recordings", "accuracy", "low", "high"]
     trained_on = np.array(folder.config.recordings)
-    if trained_on.min() < FEWEST_RECORDINGS or len(np.unique(trained_on)) < len(
-        trained_on
-    ):
-        return pd.DataFrame(columns=names, dtype=float)
+    distinct = len(np.unique(trained_on)) == len(trained_on)
+    if trained_on.min() < FEWEST_RECORDINGS or not distinct:
+        return pd.DataFrame(columns=CURVE_COLUMNS, dtype=float)
     every = frozenset(folder.features)
     fits = [*(Fit(every, part) for part in PARTS), Fit(every)]
     correct = np.stack([folder.scores[fit][1] for fit in fits], axis=1)  # (N, 4)
     weights = fold_weights(clips["fold"].to_numpy())
-    shares = np.array([*PARTS.values(), 1, 2])
-    wrong = np.maximum(1 - weights @ correct, 0.5 / len(clips))
-    steps = np.vander(np.arange(5.0), 2)
-    # (5, 4): a line fitted to four points, evaluated at five
-    line = steps @ np.linalg.pinv(steps[:4])
-    law = np.exp(line @ np.log(wrong))
-    twice = 1 - law[4] * (1 + ((1 - correct) / wrong - 1) @ line[4])  # (N,)
-    columns = np.column_stack([correct, twice])
-    interval = accuracy_interval(columns, clips["group"].to_numpy(), weights)
-    numbers = [
-        shares,
-        np.append(trained_on, 2 * trained_on[-1]),
-        weights @ columns,
-        interval,
-    ]
-    table = pd.DataFrame(np.column_stack(numbers), columns=names)
-    inside = pd.Series(1 - law[:4]).between(*interval[:4].T).all()
-    return table if inside and law[4] < law[3] else table[:4]
+    groups = clips["group"].to_numpy()
+    interval = accuracy_interval(correct, groups, weights)
+    table = pd.DataFrame(
+        {
+            "share": [*PARTS.values(), 1.0],
+            "recordings": trained_on,
+            "accuracy": weights @ correct,
+            "low": interval[:, 0],
+            "high": interval[:, 1],
+        }
+    )
+    doubled = weights * (correct[:, -1] - correct[:, -2])
+    by_recording = recording_sums(doubled[:, None], groups)
+    shares = recording_sums(weights[:, None], groups)[:, 0]
+    gain, low, high, _ = sign_flip_tests(by_recording, shares, LEVEL).numbers()[0]
+    table.loc[len(table) - 1, ["gain", "gain_low", "gain_high"]] = gain, low, high
+    return table
 
 
 def most_important(features: pd.DataFrame) -> tuple[str, ...]:

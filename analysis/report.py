@@ -53,7 +53,7 @@ from featurestack.analysis.runs import (
 )
 from featurestack.analysis.tables import accuracy_by_recording, as_markdown, tag_errors
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import plural
+from featurestack.commandline.quantities import counted, plural
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
@@ -295,12 +295,17 @@ def show_importance(content: Content) -> None:
     calls = {}  # folder -> sort key, largest first: classes, features, time
     for folder in find_importance(content.options.runs, content.job.dataset):
         try:
-            if folder.lacking:
-                raise RequestError(
-                    f"{folder.path} is not finished: repeat make importance"
-                )
+            lacking = folder.lacking
         except RequestError as error:
             content.problems.append(Problem(folder.path.name, str(error), "damaged"))
+            continue
+        if lacking:
+            remove = make_command("train remove", f"RUN={folder.path}")
+            text = (
+                f"a call of importance is unfinished, {counted(len(lacking), 'fit')}"
+                f" left: repeat it, or remove it with {remove}"
+            )
+            content.problems.append(Problem(folder.path.name, text))
         else:
             time = (folder.path / "importance.json").stat().st_mtime
             calls[folder] = folder.labels.shape[1], len(folder.features), time

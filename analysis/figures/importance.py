@@ -108,7 +108,7 @@ def draw_importance_sets(
     "More features, or more source recordings? Left: accuracy of the best set of each"
     " size, selected on the other folds, by extraction time, the line joins those above"
     " every faster one; right: accuracy of all features by source recordings in"
-    " training, with 95 % intervals, cross: predicted by a power law",
+    " training, with 95 % intervals",
     lambda **_: 2.8,
 )
 def draw_importance_accuracy(
@@ -125,11 +125,10 @@ def draw_importance_accuracy(
     left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
     right.sharey(left)
     draw_importance_sets(left, sets=sets, score=score)
-    share, x, *percents = recordings.to_numpy().T
-    y, low, high = (100 * values for values in percents)
-    right.vlines(x, low, high, color=SERIES[1])
-    for mask, marker in ((share <= 1, "o"), (share > 1, "x")):
-        right.plot(x[mask], y[mask], marker, color=SERIES[1])
+    x = recordings["recordings"].to_numpy()
+    ends = 100 * recordings[["low", "high"]].to_numpy()
+    right.vlines(x, *ends.T, color=SERIES[1])
+    right.plot(x, 100 * recordings["accuracy"], "o", color=SERIES[1])
     right.set(xlabel=f"training {plural(group)}", xscale="log")
     right.set_xticks(x, [f"{number:.0f}" for number in x])
     right.minorticks_off()
