@@ -250,6 +250,7 @@ def findings(
             main.shares,
             float(main.tests.critical[0]),
             len(main.best.clip_ids),
+            main.level,
         )
         if state == "tie" and ratio > 1:
             # two digits of an estimate

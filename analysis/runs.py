@@ -240,7 +240,9 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             )
 
     config = folder.config
-    parse_set(config.features)  # refuses names that no command writes
+    # Names that no command writes are refused; an ensemble names a set for each member.
+    for features in config.features.split(","):
+        parse_set(features)
     curves = [pd.DataFrame(columns=[*folder.history_columns, "fold"], dtype=float)]
     for fold in folder.folds:
         with named(f"the learning curve of fold {fold} is"):

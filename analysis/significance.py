@@ -176,7 +176,11 @@ def fewest_recordings(level: float) -> int:
 
 
 def detectable(
-    difference: Floats, shares: Floats, critical: float, clips: int
+    difference: Floats,
+    shares: Floats,
+    critical: float,
+    clips: int,
+    level: float = FAMILY_LEVEL,
 ) -> tuple[float, float]:
     """The smallest difference found with POWER; the multiple of the recordings that the
     observed one needs.
@@ -185,6 +189,7 @@ def detectable(
     critical    the standardised sum beyond which it is significant
     clips       their number: if all clips that differ favour one run, the variance is
                 that of a difference on single clips
+    level       p below which the difference is clear
 
     The difference is infinite if no difference could be found, and the multiple 0 if
     nothing was observed.
@@ -192,7 +197,7 @@ def detectable(
     effective = 1 / float(shares @ shares)
     observed = difference.sum()
     error = standard_error(difference, shares)
-    needed = max(critical, -ndtri(FAMILY_LEVEL / 2))
+    needed = max(critical, -ndtri(level / 2))
     ratio = 0.0
     if abs(observed) > ROUNDING:
         ratio = float(((needed + ndtri(POWER)) * error / observed) ** 2)

@@ -176,5 +176,6 @@ def claims(runs, *, named=False):
             ranking.shares,
             ranking.tests.critical[0],
             len(ranking.best.clip_ids),
+            ranking.level,
         )[0],
     )

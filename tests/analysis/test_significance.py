@@ -208,3 +208,12 @@ def test_the_standard_error_is_that_of_a_weighted_mean():
 def test_differences_in_proportion_to_the_recordings_have_no_error():
     shares = np.array([0.5, 0.3, 0.2])
     assert standard_error(0.1 * shares, shares) == pytest.approx(0)
+
+
+def test_a_planned_comparison_finds_smaller_differences():
+    rng = np.random.default_rng(0)
+    difference = rng.normal(0, 0.01, 40)
+    shares = np.full(40, 1 / 40)
+    of_family, _ = detectable(difference, shares, 1.9, clips=400, level=FAMILY_LEVEL)
+    planned, _ = detectable(difference, shares, 1.9, clips=400, level=LEVEL)
+    assert planned < of_family
