@@ -371,8 +371,8 @@ def finish_switch(run: Path) -> None:
             if not lock.take():
                 return
         if not run.exists():  # killed between the two renames
-            retrained.rename(run)
-        shutil.rmtree(replaced)
+            (retrained if retrained.is_dir() else replaced).rename(run)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:

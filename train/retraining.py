@@ -93,4 +93,4 @@ def take_place(new: Path, old: Path) -> None:
             locks.enter_context(Lock(fold / ".lock", busy=busy))
         old.rename(last)
         new.rename(old)
-    shutil.rmtree(last)
+        shutil.rmtree(last)

@@ -57,3 +57,11 @@ def test_a_switch_that_another_process_is_making_is_left_to_it(changed):
     with Lock(replaced / "fold1" / ".lock"):
         assert find(changed.runs) == []
     assert replaced.is_dir()
+
+
+def test_an_old_run_whose_retraining_was_deleted_by_hand_comes_back(changed):
+    (old,) = find(changed.runs)
+    old.path.rename(old.path.with_name(f"{old.name}.replaced"))
+    (found,) = find(changed.runs)
+    assert found.path == old.path
+    assert len(found.predictions()) == 48
