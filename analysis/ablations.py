@@ -92,4 +92,6 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
     table["error"] = standard_error(differences / ranking.unit, ranking.shares)
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")
+    if not ranking.testable:
+        table["p"] = np.nan
     return table.assign(verdict=verdict if ranking.testable else "not compared")

@@ -303,6 +303,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         errors = np.full(len(runs), np.nan)
         if not ranking.reason:
             differences[1:] = np.clip(ranking.tests.numbers(ranking.unit), -1, 1)
+            if not ranking.testable:
+                differences[:, 3] = np.nan  # not compared: no p
             errors[1:] = standard_error(
                 ranking.differences / ranking.unit, ranking.shares
             )

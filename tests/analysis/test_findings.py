@@ -10,7 +10,7 @@ import pytest
 from featurestack.analysis.findings import Threat, findings
 from featurestack.analysis.runs import Results, load_runs
 from featurestack.results.run_folder import write_predictions
-from tests.analysis.made_runs import MadeRun, of_sets
+from tests.analysis.made_runs import MadeRun, made_clips, make_runs, of_sets
 from tests.run_configs import rewrite
 
 
@@ -82,3 +82,13 @@ def test_every_table_that_has_rows(made):
     ]
     assert comparison["reason"].tolist() == ["", "", "", "folds"]
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]
+
+
+def test_a_run_that_is_not_compared_has_no_p(tmp_path):
+    runs = of_sets(mel_rms=0.9, rms=0.5)
+    found = findings(make_runs(tmp_path, made_clips(8, 2, 2), runs))
+    comparison = found.tables["comparison"]
+    assert comparison["reason"].tolist() == ["few recordings"] * 2
+    assert comparison["p"].isna().all()
+    assert found.tables["ablations"]["p"].isna().all()
+    assert found.tables["ablations"]["verdict"].eq("not compared").all()
