@@ -34,6 +34,7 @@ import pandas as pd
 import psutil
 from tqdm import tqdm
 
+import featurestack
 from bench.processes import Lines, ended, forked, status_of
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
@@ -47,13 +48,14 @@ from featurestack.pipeline.features import resolve_feature
 from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
-ROOT = Path(__file__).resolve().parent.parent
+# where Python finds the packages: `featurestack` links to their folders
+PACKAGES = Path(featurestack.__file__).parent
 PROTOCOL = (
-    f"{ROOT}/features_cache/",
-    f"{ROOT}/storage/files.py",
-    f"{ROOT}/storage/system.py",
+    f"{PACKAGES}/features_cache/",
+    f"{PACKAGES}/storage/files.py",
+    f"{PACKAGES}/storage/system.py",
 )
-WRITING = (*PROTOCOL[1:], f"{ROOT}/results/", f"{ROOT}/train/checkpoint.py")
+WRITING = (*PROTOCOL[1:], f"{PACKAGES}/results/", f"{PACKAGES}/train/checkpoint.py")
 FEATURES = ("mel", "rms", "zcr", "waveform", "mfcc")
 PARENT_ALONE, AT_A_LINE, IN_A_WORKER = 0.25, 0.5, 0.5  # probabilities
 # about the lines of PROTOCOL that a worker runs if all clips are missing
