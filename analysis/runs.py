@@ -240,9 +240,8 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
             )
 
     config = folder.config
-    # Names that no command writes are refused; an ensemble names a set for each member.
-    for features in config.features.split(","):
-        parse_set(features)
+    if isinstance(config, RunConfig):
+        parse_set(config.features)  # refuses names that no command writes
     curves = [pd.DataFrame(columns=[*folder.history_columns, "fold"], dtype=float)]
     for fold in folder.folds:
         with named(f"the learning curve of fold {fold} is"):

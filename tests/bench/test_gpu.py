@@ -9,7 +9,7 @@ import pytest
 from tests.golden.commands import ROOT
 from tests.processes import python
 
-CHECKS = 16  # checks of one model
+CHECKS = 15  # checks of one model
 FAULTS = """
 import random
 from types import SimpleNamespace
