@@ -174,3 +174,9 @@ def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses():
     }
     # a linear model is not trained in steps
     assert set(USED_BY_EXACT) >= used - {"seed", "select"}
+
+
+def test_a_run_of_a_variant_with_two_parameters_is_read(made):
+    variant = "mel@hop_length=128,n_fft=512"
+    (run,) = made(MadeRun(features=variant)).runs
+    assert run.features == variant
