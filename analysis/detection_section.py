@@ -39,7 +39,7 @@ EXCERPT = 20.0  # longest time line, seconds
 
 @dataclass(frozen=True)
 class DetectionSection:
-    """What the section shows beside its time line."""
+    """Scores, recording and audio that the section shows beside its time line."""
 
     scores: pd.DataFrame  # the table of `detection_scores`, with intervals for ALL
     recording: str  # name of the recording of the time line
@@ -48,8 +48,8 @@ class DetectionSection:
 
 
 def annotated_recordings(cache: Cache) -> Annotated | None:
-    """What the cache's windows were made from, its events those of the cache's
-    recordings; None if the clips are no windows of `make windows`.
+    """Events, length and hop behind the cache's windows, for the cache's recordings
+    alone; None if the clips are no windows of `make windows`.
     """
     annotated = read_annotated(Path(str(cache.settings["source"])))
     if annotated is None:

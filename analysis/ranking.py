@@ -141,7 +141,7 @@ class Ranking:
 
     @cached_property
     def perfect(self) -> float:
-        """What a perfect order of the clips would get: below 1 for tags whose
+        """The score of a perfect order of the clips: below 1 for tags whose
         prevalence differs between folds, because ranks within a fold are compared.
         """
         if not self.best.tags:

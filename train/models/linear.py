@@ -21,8 +21,8 @@ ABSENT = -1000.0
 NEAR = 1e-4
 MOST_STEPS = 200  # of Newton's method; ESC-50 needs 15
 MOST_PRODUCTS = 300  # with the Hessian, in one step
-ROUNDING = 1e-9  # of the loss, as a share of it
-SMALLEST_CURVATURE = 1e-6  # of the bias, which has no penalty
+ROUNDING = 1e-9  # error of the loss, as a share of it
+SMALLEST_CURVATURE = 1e-6  # least curvature of the bias, which has no penalty
 
 
 class LinearNet(nn.Module):
