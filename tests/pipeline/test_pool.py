@@ -58,6 +58,37 @@ def test_libraries_use_one_thread_in_a_worker(monkeypatch):
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+OTHER_SERVER = """
+import multiprocessing
+from featurestack.pipeline.pool import Workers
+from tests.pipeline.test_pool import threads
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["numba"])
+    process = context.Process(target=print)
+    process.start()
+    process.join()
+    with Workers(1) as workers:
+        print(workers.call(threads, None))
+"""
+
+
+def test_a_worker_of_a_fork_server_started_before_has_one_thread_too(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(OTHER_SERVER)
+    environment = {
+        name: value for name, value in os.environ.items() if "_THREADS" not in name
+    }
+    process = subprocess.run(
+        [sys.executable, script],
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.stdout.split("\n")[-2] == "({1}, '1')", process.stderr
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Forked workers: a spawned one loads its libraries anew."""
