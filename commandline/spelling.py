@@ -1,11 +1,14 @@
-"""The spelling of commands: with make, with `python -m`, with the console command.
+"""The spelling of commands: with make, with `python -m`, with the console command, or
+as calls of Python functions.
 
 The code writes commands as for make, or with `python -m` if there is no target.
 `spelled` rewrites them as the user types them here.
 """
 
+import json
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[1]
@@ -45,8 +48,36 @@ COMMAND = re.compile(
     rf"(?:\.venv/bin/)?\b(?:make (?P<target>{'|'.join(TARGETS)})|{PYTHON}"
     rf" (?P<words>{WORDS}))(?![\w.])"
 )
+# also the form in which a script is told a command that is no function
+ANY_COMMAND = re.compile(rf"{COMMAND.pattern}|\b(?P<console>{CONSOLE} [a-z]+)")
+# Words after `python -m` -> function of `import featurestack as fs`.
+FUNCTIONS = {
+    "pipeline windows": "windows",
+    "pipeline features": "extract",
+    "train run": "train",
+    "train importance": "importance",
+    "analysis": "report",
+}
+FLAGS = {  # options of these functions that are True or False
+    "empty",
+    "overwrite",
+    "paper",
+    "prepare",
+    "retrain",
+    "skip_checksums",
+    "skip_test",
+    "wait",
+}
+# an option, `NAME=value` or `'NAME=several words'`; PYTHON begins other variables
+NAME = "(?!PYTHON)[A-Z][A-Z_]+"
+VALUE = r"'[^'\n]*'|\"[^\"\n]*\"|[\w+./…@-]*[\w+/…@-]|"
+GIVEN = re.compile(
+    rf"(?<![\w./])(?:'(?P<quoted>{NAME}=[^'\n]*)'|(?P<plain>{NAME}=(?:{VALUE})))"
+)
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
-# The spelling that the user typed, set by commands.main; '' in a notebook or script.
+# The spelling that the user typed, set by commands.main; '' in a notebook or script,
+# whose user calls functions.
 typed = ""
 # begins the commands that are typed neither with make nor with the console command
 without_target = PYTHON
@@ -63,7 +94,7 @@ def called_as(spelling: str, python: str = PYTHON) -> None:
 
 def caller() -> str:
     """The spelling that the user typed; in a notebook or script, one that works in the
-    current folder.
+    current folder, for commands that are no function.
     """
     if typed:
         return typed
@@ -77,10 +108,63 @@ def caller() -> str:
 
 
 def spelled(text: str) -> str:
-    """The text with its commands as the user types them here."""
-    return COMMAND.sub(
-        lambda command: _typed(command["words"] or TARGETS[command["target"]]), text
-    )
+    """The text with its commands, and the options that it names, as the user types them
+    here.
+    """
+    if typed:
+        return COMMAND.sub(lambda command: _typed(_words(command)), text)
+    parts = []
+    end = 0
+    for command in ANY_COMMAND.finditer(text):
+        parts.append(GIVEN.sub(_keyword, text[end : command.start()]))
+        call, end = _spelled_call(text, command)
+        parts.append(call)
+    return "".join([*parts, GIVEN.sub(_keyword, text[end:])])
+
+
+def _words(command: re.Match[str]) -> str:
+    return command["words"] or TARGETS[command["target"]]
+
+
+def _spelled_call(text: str, command: re.Match[str]) -> tuple[str, int]:
+    """The command of a text and the options after it, as a call; where they end."""
+    end = command.end()
+    given = []
+    while following := GIVEN.match(text, end + 1):
+        if text[end] != " ":
+            break
+        given.append(following)
+        end = following.end()
+    if command["console"]:
+        return text[command.start() : end], end
+    words = _words(command)
+    if words in FUNCTIONS:
+        return _call(words, map(_keyword, given)), end
+    return _typed(words) + text[command.end() : end], end
+
+
+def _call(words: str, keywords: Iterable[str]) -> str:
+    return f"fs.{FUNCTIONS[words]}({', '.join(keywords)})"
+
+
+def _keyword(given: re.Match[str]) -> str:
+    return keyword(given["quoted"] or given["plain"])
+
+
+def keyword(word: str) -> str:
+    """The word NAME=value as a keyword of a function.
+
+    >>> keyword("FEATURES=mel mfcc"), keyword("EPOCHS=5"), keyword("WAIT=1")
+    ('features="mel mfcc"', 'epochs=5', 'wait=True')
+    """
+    name, value = word.split("=", 1)
+    name = name.lower()
+    value = value.strip("'\"")
+    if name in FLAGS and value == "1":
+        return f"{name}=True"
+    if not value or NUMBER.fullmatch(value):
+        return f"{name}={value}"
+    return f"{name}={json.dumps(value, ensure_ascii=False)}"
 
 
 def _typed(words: str) -> str:
@@ -91,11 +175,15 @@ def _typed(words: str) -> str:
 
 
 def make_command(command: str, *given: str) -> str:
-    """The command that the user is told to type, quoted for a shell.
+    """The command that the user is told to type, quoted for a shell; in a notebook or
+    script the call of its function, if it has one.
 
     `command` is a target of make or the words after `python -m`.
 
     >>> make_command("train bundle", "last")
     'python -m train bundle last'
     """
-    return " ".join([_typed(TARGETS.get(command, command)), *map(shlex.quote, given)])
+    words = TARGETS.get(command, command)
+    if not typed and words in FUNCTIONS:
+        return _call(words, map(keyword, given))
+    return " ".join([_typed(words), *map(shlex.quote, given)])

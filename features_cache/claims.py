@@ -168,7 +168,7 @@ def claimed(
         if not wait:
             raise RequestError(
                 f"these clips are being written by {blocking}; wait for it to end, or"
-                " add WAIT=1 (--wait)"
+                " add WAIT=1"
             )
         tell_once(f"waiting for {blocking}")
         time.sleep(POLL_SECONDS)

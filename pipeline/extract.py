@@ -620,7 +620,7 @@ def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
             f" {who}"
         )
         if not options.wait:
-            raise RequestError(f"{reason}; wait for it to end, or add WAIT=1 (--wait)")
+            raise RequestError(f"{reason}; wait for it to end, or add WAIT=1")
         tell(f"waiting: {reason}")
         with lock(asked.folder, stored):
             pass  # granted when no run writes to the file

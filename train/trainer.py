@@ -418,7 +418,7 @@ def train_run(
         if not plan.options.wait:
             busy = (
                 f"fold {fold} of {plan.path} is being trained by another process; wait"
-                " for it to end, or add WAIT=1 (--wait)"
+                " for it to end, or add WAIT=1"
             )
         folder = plan.path / f"fold{fold}"
         with Lock(folder / ".lock", busy=busy):
