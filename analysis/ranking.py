@@ -40,7 +40,6 @@ from featurestack.results.tags import (
     jackknife_values,
     macro,
     perfect_precision,
-    precision_intervals,
     random_order_values,
 )
 
@@ -254,10 +253,7 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
             for run in runs
         ]
         scores = np.stack([np.mean(of_seeds, axis=0) for of_seeds in values], axis=1)
-        ranks_of = [run.ranks.mean(axis=0) for run in runs]
-        interval = np.stack(
-            [precision_intervals(labels, ranks, groups)[-1] for ranks in ranks_of]
-        )
+        interval = np.stack([run.precision[-1, 1:] for run in runs])
         worth = np.full(len(labels), 1 / len(labels))
         accuracy = scores.sum(axis=0)
     else:

@@ -25,7 +25,12 @@ from featurestack.features_cache.table import label_indicator, originals
 from featurestack.results.config import EnsembleConfig, RunConfig, to_json
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
-from featurestack.results.tags import Targets, cross_fitted_thresholds, fold_ranks
+from featurestack.results.tags import (
+    Targets,
+    cross_fitted_thresholds,
+    fold_ranks,
+    precision_of_seeds,
+)
 
 Strings = NDArray[np.str_]
 # fields with one entry a clip
@@ -156,6 +161,14 @@ class Run:
         return np.stack(
             [fold_ranks(values, self.folds) for values in self.probabilities]
         )
+
+    @cached_property
+    def precision(self) -> Floats:
+        """(K + 1, 3) average precision of each class and mAP, with their intervals, for
+        tags (`results.tags.precision_of_seeds`).
+        """
+        seeds = [(self.labels, ranks, self.groups) for ranks in self.ranks]
+        return precision_of_seeds(seeds)
 
     @cached_property
     def decisions(self) -> Targets:

@@ -190,10 +190,9 @@ def class_report(run: Run) -> pd.DataFrame:
     }
     ranked: dict[str, Floats | float] = {}
     if run.tags:
-        precisions = [tags.average_precision(labels, ranks) for ranks in run.ranks]
         areas = [tags.auroc(labels, ranks) for ranks in run.ranks]
         ranked = {
-            "average_precision": np.mean(precisions, axis=0),
+            "average_precision": run.precision[:-1, 0],
             "low": np.nan,
             "high": np.nan,
             "prevalence": labels.mean(axis=0),
@@ -215,10 +214,8 @@ def class_report(run: Run) -> pd.DataFrame:
         table.loc[len(table), ["class", *scores]] = [name, *means]
     table.loc[len(run.classes) :, "support"] = scores["support"].sum()
     if run.tags:
-        ranks = run.ranks.mean(axis=0)
-        # last row: of the mean
-        intervals = tags.precision_intervals(labels, ranks, run.groups)
-        table.loc[: len(run.classes), ["low", "high"]] = intervals
+        # the row after the classes is their mean
+        table.loc[: len(run.classes), ["low", "high"]] = run.precision[:, 1:]
     return table.astype({"support": int})
 
 

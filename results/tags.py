@@ -15,7 +15,8 @@ Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) boo
 `scores` (N, K).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,8 @@ from featurestack.results.scores import epoch_scores as class_epoch_scores
 
 Targets = NDArray[np.bool_]
 Scores = NDArray[np.floating]
+# labels (N, K) of a seed's test clips, ranks (N, K) of their scores, recordings (N,)
+Seed = tuple[Targets, Scores, NDArray[np.generic]]
 
 REPLICATES = 500  # only their variance counts
 SMALL = 1e-3  # less than the difference between a label and none
@@ -266,39 +269,55 @@ def random_order_precision(positives: Floats, clips: int) -> Floats:
     return np.where(positives > 0, expected, np.nan)
 
 
-def precision_intervals(
-    target: Targets, scores: Scores, groups: NDArray[np.generic]
-) -> Floats:
-    """95 % intervals (K + 1, 2) of each class's average precision and, in the last row,
-    of their mean.
+def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
+    """(K + 1, 3): each class's average precision, and both ends of its 95 % interval;
+    the last row has their mean, mAP.
 
-    NaN for a class whose positive clips come from fewer than two recordings. Recordings
-    are drawn with replacement; the replicates' variance makes the interval, as for
-    accuracies (`results.bootstrap`).
+    All are means over the seeds of a configuration. NaN for a class without a positive
+    clip; no interval if its positive clips come from fewer than two recordings.
+    Recordings are drawn with replacement, the same for every seed. The variance of the
+    replicates' means over the seeds makes the interval, as for accuracies
+    (`results.bootstrap`), so that it holds the score.
     """
-    _, recordings = np.unique(groups, return_inverse=True)
-    count = recordings.max() + 1
+    names = np.unique(np.concatenate([groups for _, _, groups in seeds]))
     drawn = np.random.default_rng(0).multinomial(
-        count, np.full(count, 1 / count), REPLICATES
+        len(names), np.full(len(names), 1 / len(names)), REPLICATES
     )
-    known = target.any(axis=0)
-    replicates = np.full((REPLICATES, target.shape[1] + 1), np.nan)
-    replicates[:, :-1] = _resampled(
-        target, scores, recordings, lambda counts: drawn @ counts
-    )
-    replicates[:, -1] = np.nanmean(replicates[:, :-1], axis=1)
-    mean = average_precision(target, scores)
-    mean = np.append(mean, mean[known].mean())
-    positives = recording_sums(np.column_stack([target, np.ones(len(target))]), groups)
-    intervals = np.full((len(mean), 2), np.nan)
-    known = np.append(known, True)
-    intervals[known] = wilson_interval(
-        mean[known],
-        np.nanvar(replicates[:, known], axis=0),
+    precisions = []
+    replicates = []
+    positives = np.zeros((len(names), seeds[0][0].shape[1] + 1))
+    for target, scores, groups in seeds:
+        own, recordings = np.unique(groups, return_inverse=True)
+        tested = np.isin(names, own)
+        resample = partial(np.matmul, drawn[:, tested])
+        replicates.append(_with_mean(_resampled(target, scores, recordings, resample)))
+        precisions.append(_with_mean(average_precision(target, scores)[None]))
+        counted = np.column_stack([target, np.ones(len(target))])
+        positives[tested] += recording_sums(counted, groups)
+    precision = _mean(np.stack(precisions), axis=0)[0]
+    known = ~np.isnan(precision)
+    replicated = _mean(np.stack(replicates)[:, :, known], axis=0)
+    table = np.full((len(precision), 3), np.nan)
+    table[:, 0] = precision
+    table[known, 1:] = wilson_interval(
+        precision[known],
+        np.nanvar(replicated, axis=0),
         effective_recordings(positives[:, known]),
-        len(target),
+        round(positives[:, -1].sum() / len(seeds)),
     )
-    return intervals
+    return table
+
+
+def _with_mean(precisions: Floats) -> Floats:
+    """Average precisions (B, K), and their mean as a last column."""
+    return np.column_stack([precisions, _mean(precisions, axis=1)])
+
+
+def _mean(values: Floats, axis: int) -> Floats:
+    """The mean without NaN; NaN if nothing else is there."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.nansum(values, axis=axis) / known.sum(axis=axis)
 
 
 def epoch_scores(target: Ints | Targets, probabilities: Scores) -> dict[str, float]:

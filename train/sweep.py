@@ -21,12 +21,7 @@ from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tags import (
-    average_precision,
-    fold_ranks,
-    macro,
-    precision_intervals,
-)
+from featurestack.results.tags import fold_ranks, precision_of_seeds
 from featurestack.train import run
 from featurestack.train.identity import training_command
 from featurestack.train.models.architecture import resolve
@@ -142,25 +137,29 @@ def table(done: Sequence[RunFolder]) -> str:
     for seeds in families.values():
         counted = 1 if seeds[0].exact else len(seeds)
         classes = seeds[0].classes
-        parts = [folder.scored(split=folder.scored_split) for folder in seeds]
-        clips = pd.concat(parts, ignore_index=True)
-        groups = clips["group"].where(clips["group"] != "", clips["clip_id"])
-        if seeds[0].tags:  # mAP over all folds, by ranks within each, as in the report
-            ranks = [
-                fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy())
-                for part in parts
-            ]
-            evidence = label_indicator(clips["target"], classes), np.concatenate(ranks)
-            score = macro(average_precision(*evidence))
-            low, high = precision_intervals(*evidence, groups.to_numpy(str))[-1]
+        parts = []
+        for folder in seeds:
+            part = folder.scored(split=folder.scored_split)
+            groups = part["group"].where(part["group"] != "", part["clip_id"])
+            parts.append(part.assign(group=groups))
+        if seeds[0].tags:
+            evidence = []
+            for part in parts:
+                ranks = fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy())
+                labels = label_indicator(part["target"], classes)
+                evidence.append((labels, ranks, part["group"].to_numpy(str)))
+            score, low, high = precision_of_seeds(evidence)[-1]
             precisions = pd.concat(
                 [folder.scores(folder.scored_split)["map"] for folder in seeds]
             )
             by_fold = precisions.groupby(level=0).mean()
         else:
+            clips = pd.concat(parts, ignore_index=True)
             correct = clips[classes].idxmax(axis=1) == clips["target"]
             # over the seeds
-            each = correct.groupby([clips["fold"], groups, clips["clip_id"]]).mean()
+            each = correct.groupby(
+                [clips["fold"], clips["group"], clips["clip_id"]]
+            ).mean()
             by_fold = each.groupby("fold").mean()
             score = by_fold.mean()
             ((low, high),) = accuracy_interval(

@@ -114,17 +114,49 @@ def test_jackknife_values_sum_to_map_and_say_which_recording_costs_what():
 
 def test_the_interval_holds_the_score_and_narrows_with_recordings():
     target, scores = drawn(7, clips=400)
-    found = tags.precision_intervals(target, scores, np.repeat(np.arange(40), 10))
+    forty = np.repeat(np.arange(40), 10)
+    score, low, high = tags.precision_of_seeds([(target, scores, forty)]).T
     scored = tags.average_precision(target, scores)
-    expected = np.append(scored, scored.mean())
-    assert ((found[:, 0] < expected) & (expected < found[:, 1])).all()
-    few = tags.precision_intervals(target, scores, np.repeat(np.arange(8), 50))
-    assert np.ptp(found[-1]) < np.ptp(few[-1])
+    assert score == pytest.approx(np.append(scored, scored.mean()))
+    assert ((low < score) & (score < high)).all()
+    few = tags.precision_of_seeds([(target, scores, np.repeat(np.arange(8), 50))])
+    assert high[-1] - low[-1] < few[-1, 2] - few[-1, 1]
+
+
+def test_a_class_of_one_recording_has_no_interval_and_an_absent_one_no_score():
+    target, scores = drawn(7, clips=400)
     target[:, 2] = np.arange(400) < 5  # one recording
     target[:, 3] = False
-    assert np.isnan(
-        tags.precision_intervals(target, scores, np.repeat(np.arange(40), 10))[2:4]
-    ).all()
+    groups = np.repeat(np.arange(40), 10)
+    table = tags.precision_of_seeds([(target, scores, groups)])
+    assert np.isnan(table[2:4, 1:]).all()
+    assert not np.isnan(table[2, 0])
+    assert np.isnan(table[3, 0])
+
+
+def test_the_score_of_several_seeds_is_the_mean_of_theirs_and_its_interval_holds_it():
+    """Averaged ranks are better than those of any seed."""
+    rng = np.random.default_rng(0)
+    target = rng.random((200, 4)) < 0.1
+    groups = np.repeat(np.arange(50), 4)
+    seeds = [(target, target + rng.normal(size=target.shape), groups) for _ in "abc"]
+    score, low, high = tags.precision_of_seeds(seeds)[-1]
+    each = [tags.precision_of_seeds([seed])[-1, 0] for seed in seeds]
+    assert score == pytest.approx(np.mean(each))
+    assert low < score < high
+    together = np.mean([scores for _, scores, _ in seeds], axis=0)
+    assert tags.macro(tags.average_precision(target, together)) > high
+
+
+def test_seeds_may_have_other_recordings():
+    """Validation clips are drawn by seed."""
+    target, scores = drawn(7, clips=400)
+    groups = np.repeat(np.arange(40), 10)
+    seeds = [
+        (target[kept], scores[kept], groups[kept]) for kept in (groups < 30, groups > 9)
+    ]
+    score, low, high = tags.precision_of_seeds(seeds)[-1]
+    assert low < score < high
 
 
 @pytest.mark.parametrize("positives", [1, 2, 5])

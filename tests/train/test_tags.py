@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from featurestack.analysis.findings import findings
+from featurestack.analysis.runs import load_runs
 from featurestack.commandline.quantities import percent
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
@@ -119,14 +121,26 @@ def test_the_table_of_a_sweep_has_their_average_precision(finished):
     header, row = sweep.table([finished]).splitlines()
     clips = finished.scored()
     probabilities, target = finished.answers()
-    evidence = target > 0, tags.fold_ranks(probabilities, clips["fold"].to_numpy())
-    score = percent(tags.macro(tags.average_precision(*evidence)))
-    low, high = map(
-        percent, tags.precision_intervals(*evidence, clips["group"].to_numpy(str))[-1]
+    ranks = tags.fold_ranks(probabilities, clips["fold"].to_numpy())
+    seed = target > 0, ranks, clips["group"].to_numpy(str)
+    score, low, high = map(percent, tags.precision_of_seeds([seed])[-1])
+    assert "test mAP %" in header
+    assert f" {score} ±" in row
+    assert f" {low} to {high}" in row
+
+
+def test_a_sweep_and_a_report_print_the_same_map_of_several_seeds(options):
+    seeds = [execute(options, seed=seed, epochs=1) for seed in (0, 1, 2)]
+    found = findings(load_runs(seeds))
+    score, low, high = (
+        percent(found.best[name])
+        for name in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    assert (
-        "test mAP %" in header and f" {score} ±" in row and f" {low} to {high}" in row
-    )
+    row = sweep.table(seeds).splitlines()[1]
+    assert f" {score} ±" in row
+    assert f" {low} to {high}" in row
+    assert found.best["accuracy_low"] < found.best["accuracy"]
+    assert found.best["accuracy"] < found.best["accuracy_high"]
 
 
 def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets():
