@@ -461,6 +461,7 @@ def importance(
     epochs: int = 40,
     permutations: int = 20,
     seed: int = 0,
+    wait: bool = False,
     quiet: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """`make importance`: the worth of each feature, alone and beside the others, from
@@ -491,6 +492,8 @@ def importance(
     permutations: [20] pairs of an order and its reverse, for more than eight
         features
     seed: [0] seed of permutations, parts of the recordings and texture's weights
+    wait: wait for another process that fills the same folder instead of being
+        refused
     quiet: print nothing; warnings stay
     """
 

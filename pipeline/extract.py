@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.quantities import counted, duration, size
+from featurestack.commandline.spelling import spelled
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import Cache
@@ -394,7 +395,7 @@ def plan(options: ExtractOptions) -> int:
     for note in filter(
         None, (*asked.notes, *(clips.note for clips in remaining.stored))
     ):
-        print(note)
+        print(spelled(note))
     known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
     if not {spec.stored for spec in asked.specs} <= known.keys():
         measured = measure(asked).seconds_a_clip()
@@ -444,7 +445,7 @@ def run(options: FeaturesCommand) -> int:
     begun = time.perf_counter()
     asked = request(options)
     for note in asked.notes:
-        print(note)
+        print(spelled(note))
     if options.scheduler and options.backend != "dask":
         print("SCHEDULER applies only with BACKEND=dask")
     try:

@@ -238,8 +238,6 @@ def _serve(pipe: Connection) -> None:
     keep_freed_arrays()
     # a fork server that somebody else started (a DataLoader, say) has its own variables
     os.environ |= ONE_THREAD
-    if "numba" in sys.modules:  # it has read the old ones
-        sys.modules["numba"].set_num_threads(1)
     with contextlib.suppress(EOFError, ConnectionError), threadpool_limits(1):
         pipe.send(True)
         while True:

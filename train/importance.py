@@ -79,7 +79,13 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
     path = importance.path
     names = importance.names
     folder = ImportanceFolder(path, names)
-    with Lock(path / ".lock", busy=f"{path} is being filled by another process"):
+    busy = ""
+    if not options.wait:
+        busy = (
+            f"{path} is being filled by another process; wait for it to end, or add"
+            " WAIT=1"
+        )
+    with Lock(path / ".lock", busy=busy):
         if not importance.known() or folder.lacking:
             folds = load_folds(importance)
             open_folder(folds)

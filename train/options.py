@@ -193,6 +193,10 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
     seed: int = option(
         0, "seed of permutations, parts of the recordings and texture's weights", **SEED
     )
+    wait: bool = option(
+        False,
+        "wait for another process that fills the same folder instead of being refused",
+    )
 
 
 class EpochOptions(RunsOptions):

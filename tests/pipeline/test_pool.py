@@ -64,7 +64,6 @@ from featurestack.pipeline.pool import Workers
 from tests.pipeline.test_pool import threads
 if __name__ == "__main__":
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["numba"])
     process = context.Process(target=print)
     process.start()
     process.join()

@@ -4,11 +4,13 @@ are lacking.
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import featurestack as fs
+from featurestack.commandline.errors import RequestError
 from featurestack.results.importance_folder import Fit, ImportanceFolder
 from featurestack.results.shapley import (
     EXACT,
@@ -18,6 +20,7 @@ from featurestack.results.shapley import (
     sampled_shapley,
     shapley,
 )
+from featurestack.storage.files import Lock
 from featurestack.train.importance import LoadedFolds, measure_importance, summary
 from featurestack.train.models import linear
 from featurestack.train.options import ImportanceOptions
@@ -78,6 +81,18 @@ def test_only_what_is_lacking_is_fitted(measure, monkeypatch):
     # a report shows the larger call
     assert ImportanceFolder(wider.path).features == wider.features
     assert narrower.redundancy[0, 1] == wider.redundancy[1, 0] < 1
+
+
+def test_a_second_call_is_refused_or_waits(measure):
+    path = measure("mel chroma").path
+    with ThreadPoolExecutor(1) as threads:
+        with Lock(path / ".lock"):
+            with pytest.raises(RequestError, match="add WAIT=1"):
+                measure("mel chroma blank")
+            second = threads.submit(measure, "mel chroma blank", wait=True)
+            with pytest.raises(TimeoutError):
+                second.result(0.5)
+        assert "blank" in second.result().features
 
 
 def test_equal_features_share_equally_and_the_class_is_in_mel(measure):
