@@ -37,6 +37,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import WINDOW_COLUMNS, by_label, label_indicator
 from featurestack.results import tags
 from featurestack.results.config import (
@@ -47,6 +48,7 @@ from featurestack.results.config import (
     read_config,
     to_json,
 )
+from featurestack.results.configuration import configuration_score
 from featurestack.results.scores import EPOCH_SCORES
 from featurestack.storage.files import Lock, replace_file
 
@@ -73,6 +75,20 @@ class RunFolder:
     """
 
     path: Path
+
+    def __repr__(self) -> str:
+        """The path, what is finished, and the score with its interval, for a
+        notebook.
+        """
+        try:
+            folds = f"{len(self.finished)} of {counted(len(self.folds), 'fold')}"
+            score = "mAP" if self.tags else "accuracy"
+            found = ""
+            if self.finished:
+                found = f"; {self.scored_split} {score} {configuration_score([self])}"
+        except RequestError as damage:
+            return str(damage)
+        return f"{self.path}: {folds}{found}"
 
     @cached_property
     def config(self) -> RunConfig | EnsembleConfig:

@@ -180,6 +180,16 @@ def test_a_cache_is_shown_as_a_table_of_its_features(trained):
     assert [row.split()[0] for row in rows] == ["rms", "zcr"]
 
 
+def test_a_run_is_shown_with_its_score_and_interval(trained):
+    _, run = trained
+    share = r"\d+\.\d"
+    assert re.fullmatch(
+        rf"\S+/rms\+zcr-linear: (\d) of \1 folds; test accuracy {share} %"
+        rf" \(95 % CI {share} to {share}\)",
+        repr(run),
+    )
+
+
 def test_a_quiet_call_prints_nothing(trained, tmp_path, capfd):
     cache, run = trained
     fs.report(
@@ -255,6 +265,15 @@ def test_a_message_spells_a_command_as_this_one_was_called(caller, typed, tmp_pa
         done.returncode == 2
         and f": run {typed} DATASET=synth DATA={tmp_path}" in done.stderr
     )
+
+
+def test_a_message_to_a_script_names_the_function(tmp_path):
+    script = (
+        f"import featurestack as fs; fs.train(dataset='synth', data={str(tmp_path)!r})"
+    )
+    done = python("-c", script, check=False)
+    call = f'fs.extract(dataset="synth", data="{tmp_path}")'
+    assert f": run {call}" in done.stderr
 
 
 def test_a_variable_of_the_environment_is_named_as_ignored():

@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from operator import itemgetter
 
-import numpy as np
-import pandas as pd
-
 from featurestack.commandline.errors import Failed, RequestError
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
@@ -18,10 +15,8 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import open_cache
-from featurestack.features_cache.table import label_indicator
-from featurestack.results.bootstrap import accuracy_interval, fold_weights
+from featurestack.results.configuration import configuration_score
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.tags import fold_ranks, precision_of_seeds
 from featurestack.train import run
 from featurestack.train.identity import training_command
 from featurestack.train.models.architecture import resolve
@@ -136,42 +131,12 @@ def table(done: Sequence[RunFolder]) -> str:
     rows = []
     for seeds in families.values():
         counted = 1 if seeds[0].exact else len(seeds)
-        classes = seeds[0].classes
-        parts = []
-        for folder in seeds:
-            part = folder.scored(split=folder.scored_split)
-            groups = part["group"].where(part["group"] != "", part["clip_id"])
-            parts.append(part.assign(group=groups))
-        if seeds[0].tags:
-            evidence = []
-            for part in parts:
-                ranks = fold_ranks(part[classes].to_numpy(), part["fold"].to_numpy())
-                labels = label_indicator(part["target"], classes)
-                evidence.append((labels, ranks, part["group"].to_numpy(str)))
-            score, low, high = precision_of_seeds(evidence)[-1]
-            precisions = pd.concat(
-                [folder.scores(folder.scored_split)["map"] for folder in seeds]
-            )
-            by_fold = precisions.groupby(level=0).mean()
-        else:
-            clips = pd.concat(parts, ignore_index=True)
-            correct = clips[classes].idxmax(axis=1) == clips["target"]
-            # over the seeds
-            each = correct.groupby(
-                [clips["fold"], clips["group"], clips["clip_id"]]
-            ).mean()
-            by_fold = each.groupby("fold").mean()
-            score = by_fold.mean()
-            ((low, high),) = accuracy_interval(
-                each.to_numpy()[:, None],
-                each.index.get_level_values("group").to_numpy(dtype=str),
-                fold_weights(each.index.get_level_values("fold").to_numpy()),
-            )
+        score = configuration_score(seeds)
+        by_fold = score.by_fold
         deviation = f" ± {percent(by_fold.std())}" if len(by_fold) > 1 else ""
-        interval = "-" if np.isnan(low) else f"{percent(low)} to {percent(high)}"
-        rows.append(
-            (score, (seeds[0].name, percent(score) + deviation, interval, counted))
-        )
+        accuracy = percent(score.mean) + deviation
+        row = (seeds[0].name, accuracy, score.interval or "-", counted)
+        rows.append((score.mean, row))
     rows.sort(key=itemgetter(0), reverse=True)
     split = (
         "validation" if all(folder.scored_split == "val" for folder in done) else "test"
