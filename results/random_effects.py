@@ -1,0 +1,132 @@
+"""The mean of an effect that was measured on several data sets, and what a new data set
+would have.
+
+A random-effects model: the true gain of data set i is drawn around a mean with the
+standard deviation tau, the measured gain y_i around the true one with its standard
+error s_i. tau is estimated as Paule and Mandel (1982) do, the interval of the mean as
+Hartung and Knapp (2001), its scale not below 1. A prediction interval, where the gain
+of a new data set lies, is simulated, because the usual one (mean ± t with k - 2
+degrees) holds a new gain in only 85 to 91 of 100 simulations of up to 15 data sets
+where tau is no larger than a standard error.
+
+Conventions: k data sets; gains and errors (k,) in one unit, errors above zero.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from featurestack.results.scores import Floats
+
+LEVEL = 0.05
+DRAWS = 2_000  # simulated gains of a new data set
+FEWEST_TO_PREDICT = 5  # with fewer data sets the prediction interval says nothing
+FEWEST_TO_POOL = 2
+BISECTIONS = 60  # halve the range of a variance to the precision of a float
+
+
+@dataclass(frozen=True)
+class RandomEffects:
+    """The mean gain over data sets with its 95 % interval and p; `tau`, the standard
+    deviation of true gains; the 95 % prediction interval of a new data set's gain, NaN
+    with fewer than FEWEST_TO_PREDICT.
+    """
+
+    datasets: int
+    mean: float
+    low: float
+    high: float
+    p: float
+    tau: float
+    new_low: float
+    new_high: float
+
+
+def random_effects(
+    gains: Floats, errors: Floats, rng: np.random.Generator
+) -> RandomEffects:
+    """The random-effects model of these gains; `rng` draws the prediction interval.
+
+    Mean, interval and p are NaN with fewer than FEWEST_TO_POOL data sets.
+    """
+    count = len(gains)
+    if count < FEWEST_TO_POOL:
+        return RandomEffects(count, *[np.nan] * 7)
+    # Q is k - 1 on average at the true variance (Paule and Mandel)
+    variance = variances_between(gains, errors, np.array([count - 1.0]))[0]
+    mean, error = mean_and_error(gains, errors, variance)
+    reach = stdtrit(count - 1, 1 - LEVEL / 2) * error
+    p = 2 * stdtr(count - 1, -abs(mean) / error)
+    new_low = new_high = np.nan
+    if count >= FEWEST_TO_PREDICT:
+        new_low, new_high = prediction_interval(gains, errors, rng)
+    return RandomEffects(
+        datasets=count,
+        mean=mean,
+        low=mean - reach,
+        high=mean + reach,
+        p=float(p),
+        tau=float(np.sqrt(variance)),
+        new_low=new_low,
+        new_high=new_high,
+    )
+
+
+def heterogeneity(gains: Floats, errors: Floats, variance: float) -> float:
+    """Q, the weighted sum of squared distances from the weighted mean, if true gains
+    have this variance.
+    """
+    weights = 1 / (errors**2 + variance)
+    mean = weights @ gains / weights.sum()
+    return float(weights @ (gains - mean) ** 2)
+
+
+def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
+    """(B,) the variances of true gains at which Q is each of `wanted` (B,), by
+    bisection; 0 where Q is smaller at 0.
+    """
+    low = np.zeros(len(wanted))
+    # Q is at most the sum of squares over the variance.
+    high = ((gains - gains.mean()) ** 2).sum() / wanted
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        weights = 1 / (errors**2 + middle[:, None])  # (B, k)
+        means = weights @ gains / weights.sum(axis=1)
+        q = (weights * (gains - means[:, None]) ** 2).sum(axis=1)
+        low = np.where(q > wanted, middle, low)
+        high = np.where(q > wanted, high, middle)
+    return np.where(heterogeneity(gains, errors, 0.0) <= wanted, 0.0, high)
+
+
+def mean_and_error(
+    gains: Floats, errors: Floats, variance: float
+) -> tuple[float, float]:
+    """The weighted mean and its standard error after Hartung and Knapp, which is not
+    reduced if the gains agree better than their errors let expect.
+    """
+    weights = 1 / (errors**2 + variance)
+    mean = float(weights @ gains / weights.sum())
+    scale = max(1.0, heterogeneity(gains, errors, variance) / (len(gains) - 1))
+    return mean, float(np.sqrt(scale / weights.sum()))
+
+
+def prediction_interval(
+    gains: Floats, errors: Floats, rng: np.random.Generator, draws: int = DRAWS
+) -> tuple[float, float]:
+    """The 95 % interval of a new data set's true gain, from `draws` simulated ones.
+
+    Each draw takes Q from chi-squared with k - 1 degrees, the variance between data
+    sets that has this Q, a mean from Student's t around the weighted mean, and a gain
+    around it.
+    """
+    degrees = len(gains) - 1
+    drawn_q = rng.chisquare(degrees, draws)
+    variances = variances_between(gains, errors, drawn_q)
+    weights = 1 / (errors**2 + variances[:, None])  # (draws, k)
+    total = weights.sum(axis=1)
+    means = weights @ gains / total
+    means += rng.standard_t(degrees, draws) / np.sqrt(total)
+    new = means + np.sqrt(variances) * rng.standard_normal(draws)
+    low, high = np.quantile(new, [LEVEL / 2, 1 - LEVEL / 2])
+    return float(low), float(high)
