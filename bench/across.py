@@ -100,9 +100,9 @@ def simulation(
     low, high = prediction_interval(of_one.sum(axis=0), measured_errors, rng)
     new = true_gains((1,), spread, far, rng)[0]
     return (
-        (tests.p < LEVEL).any(),
-        pooled.low <= 0 <= pooled.high,
-        low <= new <= high,
+        float((tests.p < LEVEL).any()),
+        float(pooled.low <= 0 <= pooled.high),
+        float(low <= new <= high),
         (high - low) / 2,
     )
 
