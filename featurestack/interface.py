@@ -360,8 +360,8 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
 
         fs.predict(run, ["dog.wav", "rain.flac"])
     """
+    from featurestack.train.audio_model import AudioModel, predict_files
     from featurestack.train.bundle import bundle_of_run
-    from featurestack.train.predict import AudioModel, predict_files
 
     for file in files:
         if not Path(file).is_file():
@@ -384,12 +384,13 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
     import pandas as pd
 
     from featurestack.pipeline.datasets.recordings import find_recordings
-    from featurestack.train.predict import AudioModel, write_timelines
+    from featurestack.train.audio_model import AudioModel
+    from featurestack.train.predict import predict_recordings
 
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
     model = AudioModel.open(options, options.threshold)
-    write_timelines(options, model, find_recordings(options.audio))
+    predict_recordings(options, model, find_recordings(options.audio))
     return pd.read_csv(options.reports / model.config.dataset / "detections.csv")
 
 

@@ -25,8 +25,8 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline.audio import LARGEST_SAMPLE
+from featurestack.train.audio_model import AudioModel
 from featurestack.train.options import ListenOptions
-from featurestack.train.predict import AudioModel
 from featurestack.train.rejection import NO_ANSWER, Samples
 from featurestack.train.timeline import resampled
 

@@ -1,0 +1,295 @@
+"""A trained model for audio: samples to features, as a cache stores them, to
+probabilities.
+
+New audio's features come from the pipeline functions that filled the cache, with the
+same rounding.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.terminal import progress, tell
+from featurestack.features_cache import dataset_name
+from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.table import SEPARATOR
+from featurestack.features_cache.writer import to_stored
+from featurestack.pipeline import audio
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import FEATURES, Variant, resolve_feature
+from featurestack.results import run_folder
+from featurestack.results.config import StoredChannel
+from featurestack.results.run_folder import RunFolder
+from featurestack.train.bundle import (
+    BATCH,
+    Bundle,
+    Probabilities,
+    TrainedModel,
+    Values,
+    bundle_of_run,
+    read_bundle,
+)
+from featurestack.train.compute import device_of, keep_freed_memory, threads_of
+from featurestack.train.options import TrainedOptions
+from featurestack.train.rejection import Rejection, Samples, class_thresholds
+
+# seconds that a file may be longer without a note: MP3 and Ogg add some
+TOLERANCE = 0.1
+
+Key = TypeVar("Key")
+
+
+class AudioModel(TrainedModel):
+    """A trained model for audio: samples to features, as a cache stores them, to
+    probabilities.
+
+    for file, probabilities, predicted in AudioModel(bundle).predict([("dog.wav", y)]):
+    ...
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "cpu",
+        run: RunFolder | None = None,
+        rejection: Rejection | None = None,
+        threshold: str = "",
+    ) -> None:
+        """`run`: the bundle's run, None for a bundle from a file; `threshold`: see
+        `class_thresholds`.
+
+        RequestError if new audio cannot have the run's features.
+        """
+        super().__init__(bundle, device)
+        self.run = run
+        self.rejection = rejection or Rejection()
+        self.thresholds = class_thresholds(
+            threshold, self.classes, self.config.thresholds
+        )
+        self.sample_rate = self.config.sample_rate
+        # samples of a clip
+        self.samples = round(self.config.duration * self.sample_rate)
+        # with run.json's description
+        self.channels: list[tuple[Variant, StoredChannel]] = []
+        for described in self.config.channels:
+            stored = described.stored
+            channel = parse_channel(stored)
+            if channel.name not in (*FEATURES, "embedding"):
+                raise RequestError(
+                    f"nothing here computes {stored} for new audio: it was brought into"
+                    " the cache, or the module that defines it is not imported"
+                )
+            variant = resolve_feature(channel)
+            if described.parameters.get("file") != variant.recorded.get("file"):
+                raise RequestError(
+                    f"the run was trained on {stored} of another file than the one that"
+                    " is there now: put the former network and card back, or train"
+                    " again"
+                )
+            self.channels.append((variant, described))
+        if not self.samples:
+            raise RequestError(
+                "the run's dataset has no sample rate and duration: no audio can be cut"
+                " to clips"
+            )
+        for variant, described in self.channels:
+            self.refuse_other_values(variant, described)
+
+    def refuse_other_values(self, variant: Variant, trained: StoredChannel) -> None:
+        """RequestError if the feature that is computed here is not the one that the run
+        was trained on: another parameter, number of frames, or unit of frames.
+        """
+        facts = {
+            **variant.recorded,
+            "frames": variant.shape(self.sample_rate, self.samples)[1],
+            "frame_unit": variant.feature.frame_unit,
+        }
+        recorded = {
+            **trained.parameters,
+            "frames": trained.frames,
+            "frame_unit": trained.frame_unit,
+        }
+        for name in dict.fromkeys([*facts, *recorded]):
+            if facts.get(name) != recorded.get(name):
+                raise RequestError(
+                    f"the run was trained on {trained.stored} with {name}"
+                    f" {recorded.get(name)}, here it is computed with"
+                    f" {facts.get(name)}: train again, or predict with the version"
+                    " that trained it"
+                )
+
+    @classmethod
+    def open(cls, options: TrainedOptions, threshold: str = "") -> "AudioModel":
+        """The run or bundle of RUN, on the device and threads of the options; its name
+        is printed.
+        """
+        device = device_of(options.device)
+        torch.set_num_threads(threads_of(options.threads))
+        keep_freed_memory()
+        file = Path(options.run)
+        run = None
+        if file.is_file():
+            bundle = read_bundle(file)
+            name = str(file)
+            if options.selection != "auto":
+                tell(
+                    "SELECTION does not apply to a bundle, which holds one epoch, and"
+                    " is ignored"
+                )
+        else:
+            dataset = dataset_name(options.dataset)
+            run = run_folder.select_one(options.runs, options.run, dataset)
+            selection = run.selection(options.selection)
+            bundle = bundle_of_run(run, selection)
+            name = f"{run.name}, {selection} epoch"
+        folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"
+        tell(
+            f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset},"
+            f" {folds}"
+        )
+        return cls(bundle, device, run, Rejection.of(options, bundle.config), threshold)
+
+    def features(self, y: Samples) -> Values:
+        """The values of one clip as a cache stores them: (rows, frames) a channel.
+
+        y  up to `samples` samples; zeros follow a shorter clip
+        """
+        clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
+        stored = []
+        for variant, channel in self.channels:
+            # limit for audio far beyond full scale
+            largest = np.finfo(channel.dtype).max
+            values = np.clip(variant.compute(clip), -largest, largest)
+            first, last = channel.row_range
+            stored.append(
+                to_stored(values, values.shape, channel.dtype)[first : last + 1]
+            )
+        return stored
+
+    def predict(
+        self, clips: Iterable[tuple[Key, Samples]], fold: int | None = None
+    ) -> Iterator[tuple[Key, Probabilities, str]]:
+        """Yield each clip's key, (K,) probabilities of all folds' models or of one
+        fold's, and `predicted`.
+
+        `predicted` is "" if the prediction is rejected or, with tags, has no class.
+
+        Memory does not grow with the number of clips. Threads compute the features of a
+        batch: numpy's and scipy's transforms release the interpreter's lock.
+        """
+        rest = iter(clips)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            while batch := list(itertools.islice(rest, BATCH)):
+                each = pool.map(self.features, [y for _, y in batch])
+                values = [np.stack(channel) for channel in zip(*each, strict=True)]
+                filled = np.array([len(y) / self.samples for _, y in batch])
+                probabilities = self.probabilities(values, filled, fold)
+                for (key, y), own in zip(batch, probabilities, strict=True):
+                    answered = self.rejection.answers(y, self.sample_rate, own)
+                    yield key, own, self.predicted(own) if answered else ""
+
+    def predicted(self, probabilities: Probabilities) -> str:
+        """The predicted class of (K,) probabilities; with tags all above their
+        thresholds, joined by `;`.
+        """
+        if not self.tags:
+            return self.classes[probabilities.argmax()]
+        pairs = zip(self.classes, probabilities)
+        return SEPARATOR.join(
+            name for name, p in pairs if p > self.thresholds.get(name, 0.5)
+        )
+
+    def window_samples(self, seconds: float) -> int:
+        """The number of samples of a window of WINDOW seconds; RequestError if it is
+        longer than a clip.
+
+        By default a window is as long as a clip, or as the median training clip if many
+        clips were padded.
+        """
+        longest = self.samples / self.sample_rate
+        if not seconds and self.config.clip_seconds:
+            seconds = self.config.clip_seconds
+            tell(
+                f"windows of {seconds:g} s, the median of the training clips, since"
+                " many are padded"
+            )
+        if seconds > longest:
+            raise RequestError(
+                f"WINDOW={seconds:g}: expected at most the {longest:g} seconds of a"
+                " clip"
+            )
+        return max(1, round(seconds * self.sample_rate)) if seconds else self.samples
+
+
+def predict_files(
+    model: AudioModel,
+    files: Mapping[str, Path],
+    fold: int | None = None,
+    places: Mapping[str, audio.Span] = MappingProxyType({}),
+) -> pd.DataFrame:
+    """The predictions of one fold's model, or of all folds' models together, for the
+    beginning of each file.
+
+    files   key -> file
+    places  key -> the part of that file that counts instead of its beginning
+
+    A row of the table, indexed by key, has `predicted` (see `AudioModel.predict`) and a
+    probability for each class. Files that cannot be read are left out, and named on
+    standard error.
+
+    predict_files(model, {"dog": Path("dog.wav")})["predicted"]
+    """
+    rate = model.sample_rate
+    longest = model.samples / model.sample_rate
+    longer = []
+    failures = {}
+
+    def clips() -> Iterator[tuple[str, Samples]]:
+        for key, file in progress(
+            files.items(), total=len(files), label="predicting", unit="files"
+        ):
+            try:
+                start, end = places.get(key, audio.WHOLE)
+                info = None if end else audio.file_info(file)
+                # like the dataset's clips
+                y = audio.load_clip(file, rate, model.samples, (start, end))
+            except audio.AudioError as error:
+                failures[file] = str(error)
+                continue
+            seconds = info.frames / info.sample_rate if info else end - start
+            if seconds > longest + TOLERANCE:
+                longer.append(file)
+            yield key, y[: max(1, round(seconds * rate))]
+
+    predictions = list(model.predict(clips(), fold))
+    keys, probabilities, predicted = zip(*predictions) if predictions else ((), (), ())
+    table = pd.DataFrame(
+        np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes
+    )
+    table.insert(0, "predicted", predicted)
+    if longer:
+        begun = (
+            f"only the first {duration(longest)} of {counted(len(longer), 'file')}"
+            " count"
+        )
+        tell(f"{begun}; HOP=1 predicts windows through all of them")
+    tell_failures(failures, len(files))
+    return table
+
+
+def tell_failures(failures: Mapping[Path, str], total: int) -> None:
+    """Name the files that could not be read."""
+    for file, reason in failures.items():
+        tell(f"{file}: {reason}")
+    if failures:
+        tell(f"{len(failures)} of {total} files could not be read")
