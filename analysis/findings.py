@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 from typing import Any, Literal
 
@@ -56,6 +57,7 @@ COMPARISON = [
         "macro_f1",
         "log_loss",
         "difference",
+        "error",
         "p",
         "verdict",
         "reason",
@@ -115,8 +117,7 @@ class Findings:
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
     importance: ImportanceFolder | None = None  # the shown call of `make importance`
-    # names of features, see `importance.most_important`
-    most_important: Sequence[str] = ()
+    kept: Sequence[Row] = ()  # rows of `importance.kept_set`
 
     @property
     def group(self) -> str:
@@ -140,6 +141,13 @@ class Findings:
     @property
     def best(self) -> Row | None:
         return self.rows[0] if self.rows else None
+
+    @property
+    def losses_part(self) -> bool:
+        """Whether the losses in `kept` differ by more than their intervals; the largest
+        is the first then.
+        """
+        return all(more["low"] > less["high"] for more, less in pairwise(self.kept[1:]))
 
     @property
     def tied(self) -> list[Row]:

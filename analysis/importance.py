@@ -3,9 +3,12 @@ of `make importance`.
 
 Each feature has several measures (`ImportanceFolder.contributions`), which are averaged
 over folds. Measures are tested like differences between two runs: by sign flips of
-source recordings. All features of one measure are a family (maxT), and the interval
-inverts the test. The tests use log probability; accuracy (mAP for tags) is shown beside
-it.
+source recordings, at the level of a report's families. All features of one measure are
+a family (maxT), and the interval inverts the test. The tests use log probability;
+accuracy (mAP for tags) is shown beside it, with intervals of its own.
+
+Which features to keep is said by `kept_set`, not by shares: two features with the same
+information have large shares both.
 
 Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats, in the
 share of clips correct, or in mAP.
@@ -16,8 +19,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.ranking import nested_selection
-from featurestack.analysis.significance import LEVEL, sign_flip_tests
+from featurestack.analysis.ranking import nested_selection, selected_on_others
+from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
 from featurestack.results.bootstrap import (
     accuracy_interval,
     fold_weights,
@@ -28,6 +31,9 @@ from featurestack.results.scores import Floats
 from featurestack.results.shapley import NONE, interactions
 
 FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
+ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
+KEPT_COLUMNS = ["features", "without", "accuracy", "of", "folds"]
+KEPT_COLUMNS += ["lost", "low", "high"]
 CURVE_COLUMNS = ["share", "recordings", "accuracy", "low", "high"]
 CURVE_COLUMNS += ["gain", "gain_low", "gain_high"]
 
@@ -44,11 +50,11 @@ def gain_tests(
     weights = fold_weights(folds)[:, None]
     sums = recording_sums(gains[:, known] * weights, groups)
     shares = recording_sums(weights, groups)[:, 0]
-    tests = sign_flip_tests(sums, shares, LEVEL)
+    tests = sign_flip_tests(sums, shares, FAMILY_LEVEL)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
     return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(
-        significant=table[:, 3] < LEVEL
+        significant=table[:, 3] < FAMILY_LEVEL
     )
 
 
@@ -56,13 +62,14 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     """The report's tables by name; `mean` is in nats.
 
     features    one row for each feature and measure: mean, low, high, p, significant,
-                points of accuracy or mAP
+                points of accuracy or mAP with their interval (points_low, points_high)
     classes     one row for each class and feature: mean Shapley value, p corrected for
                 all rows, significant
     pairs       one row for each cell of the F x F matrix, with similar features side by
                 side: cka of their
                 statistics, interaction in nats (negative: they are redundant)
     sets        as `best_by_size`
+    kept        as `kept_set`
     recordings  as `learning_curve`
     """
     from scipy.cluster.hierarchy import leaves_list, linkage
@@ -75,8 +82,9 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     hits = folder.contributions("correct")
     parts = []
     for measure in gains:
-        points = 100 * fold_weights(folds) @ hits[measure]
-        part = gain_tests(gains[measure], groups, folds).assign(points=points)
+        part = gain_tests(gains[measure], groups, folds)
+        points = gain_tests(hits[measure], groups, folds)[["mean", "low", "high"]]
+        part[["points", "points_low", "points_high"]] = 100 * points
         parts.append(pd.DataFrame({"feature": features, "measure": measure}).join(part))
 
     classes = folder.labels.columns
@@ -99,11 +107,13 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     pairs = {
         name: values[np.ix_(order, order)].ravel() for name, values in columns.items()
     }
+    sets = best_by_size(folder)
     return {
         "features": pd.concat(parts, ignore_index=True),
         "classes": by_class.reset_index(),
         "pairs": pd.DataFrame(pairs, index).reset_index(),
-        "sets": best_by_size(folder),
+        "sets": sets,
+        "kept": kept_set(folder, sets),
         "recordings": learning_curve(folder),
     }
 
@@ -166,6 +176,67 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     return table.assign(share=gain / (gain.iloc[-1] if gain.iloc[-1] > 0 else np.nan))
 
 
+def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
+    """What the smallest set with ENOUGH of all features' gain keeps, and what is lost
+    without each of its features.
+
+    sets  as `best_by_size`
+
+    The first row is the set: features, accuracy of sets of its size, each selected on
+    the other folds; `of`, the accuracy of all features; `folds`, the share of the folds
+    that select this set; lost, what it has less than all. The others have one of its
+    features as `without`, the accuracy of the set without it, `of` the accuracy of the
+    set, and lost; the largest loss is first if the intervals part, otherwise they have
+    the order of the features. All losses are one family, with intervals (low, high). A feature is
+    left out if the set without it was not fitted. The table is empty if no set has
+    enough, or if all features together are not clearly better than none.
+    """
+    groups = folder.clips["group"].to_numpy()
+    folds = folder.clips["fold"].to_numpy()
+    values = folder.values()
+    hits = folder.values("correct")
+    whole = hits[frozenset(folder.features)]
+    enough = sets[sets["share"] >= ENOUGH]
+    gain = gain_tests((whole - hits[NONE])[:, None], groups, folds)
+    if enough.empty or not gain["significant"].all():
+        return pd.DataFrame(columns=KEPT_COLUMNS)
+    size = enough["size"].iloc[0]
+    subsets = [subset for subset in values if len(subset) == size]
+    names, place = np.unique(folds, return_inverse=True)
+    of_fold = np.eye(len(names))[place] / np.bincount(place)  # (N, folds)
+    worth = np.stack([values[subset] for subset in subsets]) @ of_fold
+    best = int(worth.mean(axis=1).argmax())
+    chosen = subsets[best]
+    by_fold = selected_on_others(worth)
+    cross_fitted = np.stack([hits[subset] for subset in subsets])
+    cross_fitted = cross_fitted[by_fold[place], np.arange(len(folds))]
+    columns = [(whole, cross_fitted)]
+    members = [name for name in folder.features if name in chosen]
+    left_out = [name for name in members if size > 1 and chosen - {name} in hits]
+    columns += [(hits[chosen], hits[chosen - {name}]) for name in left_out]
+    lost = np.stack([more - less for more, less in columns], axis=1)
+    weights = fold_weights(folds)
+    losses = gain_tests(lost, groups, folds)
+    table = pd.DataFrame(
+        {
+            "features": "+".join(members),
+            "without": ["", *left_out],
+            "accuracy": [weights @ less for _, less in columns],
+            "of": [weights @ more for more, _ in columns],
+            "folds": [(by_fold == best).mean(), *(np.nan for _ in left_out)],
+            "lost": losses["mean"],
+            "low": losses["low"],
+            "high": losses["high"],
+        },
+        columns=KEPT_COLUMNS,
+    )
+    by_loss = table[1:].sort_values("lost", ascending=False)
+    part = by_loss["low"].to_numpy()[:-1] > by_loss["high"].to_numpy()[1:]
+    if not part.all():
+        return table
+    return pd.concat([table[:1], by_loss], ignore_index=True)
+
+
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     """One row for each part of the training recordings: share, recordings, accuracy of
     all features and its interval (low, high).
@@ -197,14 +268,8 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     doubled = weights * (correct[:, -1] - correct[:, -2])
     by_recording = recording_sums(doubled[:, None], groups)
     shares = recording_sums(weights[:, None], groups)[:, 0]
-    gain, low, high, _ = sign_flip_tests(by_recording, shares, LEVEL).numbers()[0]
+    gain, low, high, _ = sign_flip_tests(by_recording, shares, FAMILY_LEVEL).numbers()[
+        0
+    ]
     table.loc[len(table) - 1, ["gain", "gain_low", "gain_high"]] = gain, low, high
     return table
-
-
-def most_important(features: pd.DataFrame) -> tuple[str, ...]:
-    """Up to two features: those with the largest significant positive Shapley
-    values.
-    """
-    clear = features.query("measure == 'shapley' and significant and mean > 0")
-    return tuple(clear.nlargest(2, "mean")["feature"])

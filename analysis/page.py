@@ -90,6 +90,7 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "text": breakable,
     "percent": _of_known(quantities.percent),
     "points": _of_known(quantities.points),
+    "unsigned": _of_known(lambda value: quantities.points(value).removeprefix("+")),
     "decimals": _of_known(decimals),
     "count": _of_known(quantities.count),
     "number": _of_known(lambda value: decimals(value, 1).removesuffix(".0")),

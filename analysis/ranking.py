@@ -292,7 +292,14 @@ def nested_selection(scores: Floats, criterion: Floats) -> float:
     """
     if scores.shape[1] < 2:
         return np.nan
+    chosen = selected_on_others(criterion)
+    return float(scores[chosen, np.arange(scores.shape[1])].mean())
+
+
+def selected_on_others(criterion: Floats) -> Ints:
+    """(F,) for each fold, the run with the best `criterion` (R, F) on the other folds;
+    the first run wins a tie.
+    """
     others = criterion.sum(axis=1, keepdims=True) - criterion
     # Rounding keeps equal sums equal.
-    chosen = np.argmax(np.round(others, 12), axis=0)
-    return float(scores[chosen, np.arange(scores.shape[1])].mean())
+    return np.argmax(np.round(others, 12), axis=0)

@@ -32,7 +32,6 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.importance import (
     importance_tables,
-    most_important,
     submit_importance,
 )
 from featurestack.analysis.jobs import Built, Manifest, ReportJob, inputs_hash
@@ -317,8 +316,8 @@ def show_importance(content: Content) -> None:
     content.sections["importance"] = "Importance"
     content.tables |= {f"importance_{name}": table for name, table in tables.items()}
     content.shown |= {"measured": tables, "other_calls": others}
-    most = most_important(tables["features"])
-    content.found = replace(content.found, importance=folder, most_important=most)
+    kept = tables["kept"].to_dict("records")
+    content.found = replace(content.found, importance=folder, kept=kept)
 
 
 def propose(content: Content) -> tuple[str, str]:

@@ -2,12 +2,14 @@
 
     python -m bench.false_claims
     python -m bench.false_claims TASK=tags
+    python -m bench.false_claims TASK=importance
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
 or that an ablation is a clear gain or loss. For the power, mel+mfcc is truly better
 than the other runs. On clips like those of ESC-10, mel is truly worse by the difference
-that the report calls detectable.
+that the report calls detectable. TASK=importance has the coverage of the intervals of
+the set of features to keep (`analysis.importance.kept_set`).
 """
 
 from itertools import product
@@ -15,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from featurestack.analysis.importance import best_by_size, kept_set
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
@@ -24,11 +27,30 @@ from featurestack.results.tags import (
     jackknife_values,
     random_order_values,
 )
-from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
+from tests.analysis.simulated import (
+    DESIGNS,
+    FEATURES,
+    SUBSETS,
+    SimulatedFeatures,
+    claims,
+    intervals_hold,
+    simulated_importance,
+    simulated_runs,
+    simulated_tag_runs,
+)
 
 CLASSES = 10
 # clips of its 304 recordings
 ESC10 = [1] * 237 + [2] * 51 + [3] * 10 + [4] * 2 + [5] * 2 + [6, 7]
+UNEVEN = np.maximum(5, 600 * np.exp(-np.arange(12) / 3) / 3.5).astype(int)
+SEVERAL_CLIPS = {  # recordings -> clips of each
+    "8 of 50 clips": [50] * 8,
+    "12 of 50": [50] * 12,
+    "12 of 5 to 171": UNEVEN.tolist(),
+    "20 of 50": [50] * 20,
+    "60 of 10": [10] * 60,
+    "150 of 3": [3] * 150,
+}
 RECORDINGS = (8, 10, 30)
 TAG_CLIPS = 600
 # clips, recordings, prevalence of a useless model's labels
@@ -40,6 +62,8 @@ USELESS = (
     (600, 30, 0.05),
     (600, 60, 0.02),
 )
+KEPT_SIZES = ((200, 2), (40, 8))  # recordings and clips of each
+NEW_CLIPS = 4_000  # on which the truth of a kept set is measured
 FALSE = ("overall", "ablations", "any")
 # share of a clip's difficulty that differs between seeds, feature sets, models
 OWN = (0.1, 0.3, 0.6)
@@ -59,8 +83,10 @@ class FalseClaimsOptions(Options):
         (2, 5, 10), "true differences for the power, in points"
     )
     seed: int = option(0, "seed of the runs")
-    task: Literal["classes", "tags"] = option(
-        "classes", "tags: clips with several labels, ranked by mAP"
+    task: Literal["classes", "tags", "importance"] = option(
+        "classes",
+        "tags: clips with several labels, ranked by mAP; importance: the set of features"
+        " to keep",
     )
 
 
@@ -71,6 +97,9 @@ def false_claims(options: FalseClaimsOptions) -> None:
     rng = np.random.default_rng(options.seed)
     if options.task == "tags":
         false_claims_of_tags(options, rng)
+        return
+    if options.task == "importance":
+        kept_sets(options)
         return
     print(
         f"False claims: % of {options.reports} reports of equally good runs that say"
@@ -113,6 +142,29 @@ def false_claims(options: FalseClaimsOptions) -> None:
         found = reports(options, rng, runs, ESC10, -shown, **given)
         rows.append((f"{own:g}", runs, f"{100 * shown:.1f}", *rates(found, "worse")))
     print(text_table(rows, ("own share", "runs", "points said", "found")))
+    print(
+        "\nSeveral clips a recording: % of reports on 3 runs that can show a difference,"
+        " and points they say; % that find such a difference\n"
+    )
+    rows = []
+    for name, sizes in SEVERAL_CLIPS.items():
+        given = {"accuracy": 0.8, "different": "mel"}
+        said = reports(options, rng, 3, sizes, 0.0, **given)
+        known = np.array([report.detectable for report in said])
+        possible = np.isfinite(known)
+        if not possible.any():
+            rows.append((name, "0.0", "-", "-"))
+            continue
+        shown = float(known[possible].mean())
+        if shown >= 0.8:
+            rows.append((name, f"{100 * possible.mean():.1f}", f"{100 * shown:.1f}", "-"))
+            continue
+        found = reports(options, rng, 3, sizes, -shown, **given)
+        share = rates(found, "worse")
+        rows.append(
+            (name, f"{100 * possible.mean():.1f}", f"{100 * shown:.1f}", *share)
+        )
+    print(text_table(rows, ("recordings", "can show", "points said", "found")))
 
 
 def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
@@ -168,6 +220,53 @@ def useless_models(options: FalseClaimsOptions, rng: np.random.Generator) -> Non
         " chance\n"
     )
     print(text_table(rows, ("clips", "recordings", "prevalence %", "better")))
+
+
+def kept_sets(options: FalseClaimsOptions) -> None:
+    """How often the intervals of a kept set hold what is lost in truth, and how often
+    the set has 90 % of the gain of all features.
+    """
+    rows = []
+    for design, (recordings, clips) in product(DESIGNS, KEPT_SIZES):
+        rng = np.random.default_rng(options.seed)
+        population = SimulatedFeatures(design, rng)
+        new = population.draw([1] * NEW_CLIPS, rng)
+        drawn = [
+            simulated_importance(population, [clips] * recordings, rng, new)
+            for _ in range(options.reports)
+        ]
+        truth = {}
+        for subset in SUBSETS:
+            truth[subset] = np.mean([accuracy[subset] for _, accuracy in drawn])
+        whole = truth[frozenset(FEATURES)]
+        chance = truth[frozenset()]
+        held = []
+        members = []
+        enough = []
+        for folder, _ in drawn:
+            kept = kept_set(folder, best_by_size(folder))
+            if kept.empty:
+                continue
+            hold = intervals_hold(kept, truth)
+            held.append(hold[0])
+            if hold[1:]:
+                members.append(all(hold[1:]))
+            chosen = frozenset(kept["features"].iloc[0].split("+"))
+            enough.append(truth[chosen] - chance >= 0.9 * (whole - chance))
+        shares = [f"{100 * np.mean(of):.0f}" if of else "-" for of in (held, members)]
+        rows.append(
+            (
+                design,
+                f"{recordings} x {clips}",
+                len(held),
+                shares[0],
+                f"{shares[1]} of {len(members)}",
+                f"{100 * np.mean(enough):.0f}",
+            )
+        )
+    print(f"Kept sets, {options.reports} reports: % whose intervals hold the truth\n")
+    header = ("features", "recordings x clips", "sets", "less than all")
+    print(text_table(rows, (*header, "all members", "90 % of the gain")))
 
 
 def reports(

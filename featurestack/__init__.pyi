@@ -467,14 +467,18 @@ def importance(
     """`make importance`: the worth of each feature, alone and beside the others, from
     many small fits.
 
-    It returns five tables: `features`, four numbers of each feature with interval
+    It returns six tables: `kept`, the smallest set with 95 % of what all features
+        give,
+    and what is lost without each of its features; `features`, four numbers of each
+    feature with interval and p; `classes`, the Shapley value by class; `pairs`, CKA
         and
-    p; `classes`, the Shapley value by class; `pairs`, CKA and interaction of two
-    features (negative: they are redundant); `sets`, the best set of each size with
-        its
-    cost; `recordings`, the accuracy by the number of recordings for training.
+    interaction of two features (negative: they are redundant); `sets`, the best set
+        of
+    each size with its cost; `recordings`, the accuracy by the number of recordings
+        for
+    training.
 
-        fs.importance("mel mfcc chroma", dataset="synth")["features"]
+        fs.importance("mel mfcc chroma", dataset="synth")["kept"]
 
     Options, each with its default and meaning:
 

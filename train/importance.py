@@ -66,7 +66,7 @@ MEASURES = {
 }
 LEGEND = (
     "nats a clip of log probability (points of {} in brackets); share is the Shapley"
-    " value"
+    " value, no advice on what to keep: the report names a set and what it keeps"
 )
 
 
@@ -429,8 +429,8 @@ def write_scores(file: TextIO, fit: Fit, scores: Floats) -> None:
 
 
 def summary(folder: ImportanceFolder) -> str:
-    """A table of MEASURES for each feature, as means over folds, the most important
-    feature first.
+    """A table of MEASURES for each feature, as means over folds, the largest share
+    first.
     """
     weights = fold_weights(folder.clips["fold"].to_numpy())
     gains = folder.contributions("probability")

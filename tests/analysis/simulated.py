@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 from scipy.stats import norm
 
 from featurestack.analysis.ablations import ablations
@@ -24,6 +25,7 @@ from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
 CLIPS_A_RECORDING = 2
+FOLDS = 5
 # share of a clip's difficulty that is a run's alone: runs then agree on four clips of
 # five
 OWN = 0.3
@@ -91,7 +93,7 @@ def simulated_runs(
         else clips
     )
     recording = np.repeat(np.arange(len(sizes)), sizes)
-    target = recording % classes
+    target = recording // FOLDS % classes
     shared = np.sqrt(1 - own) * correlated(sizes, rng)
     if count == 3:
         configurations = [
@@ -116,7 +118,7 @@ def simulated_runs(
             np.where(correct, target, (target + 1) % classes)
         ]
         labels = np.eye(classes, dtype=bool)[target]
-        folds = recording // classes % 5 + 1
+        folds = recording % FOLDS + 1
         runs.append(
             simulated_run(
                 features, recording, folds, labels, probabilities, augment=augment
@@ -179,3 +181,121 @@ def claims(runs, *, named=False):
             ranking.level,
         )[0],
     )
+
+
+# A design has five features. Each is a view of one of two signals, or of none: its
+# signal, and the strength of the signal's class means.
+DESIGNS = {
+    "two redundant, one complementary": [
+        (0, 1.5),
+        (0, 1.5),
+        (1, 1.0),
+        (None, 0),
+        (None, 0),
+    ],
+    "five equal": [(0, 0.6), (1, 0.6), (2, 0.6), (3, 0.6), (4, 0.6)],
+    "all redundant": [(0, 1.0)] * 5,
+    "one real": [(0, 1.0), (None, 0), (None, 0), (None, 0), (None, 0)],
+}
+DIMENSIONS = 3  # of a feature
+OWN_NOISE = 0.3  # of a feature beside its signal's noise
+SUBSETS = [
+    frozenset(names)
+    for size in range(len(FEATURES) + 1)
+    for names in combinations(FEATURES, size)
+]
+
+
+class SimulatedFeatures:
+    """A population of clips with FEATURES, by one of DESIGNS; every recording has one
+    class.
+    """
+
+    def __init__(self, design, rng, classes=5):
+        self.views = DESIGNS[design]
+        self.classes = classes
+        self.means = rng.normal(size=(len(FEATURES), classes, DIMENSIONS))
+
+    def draw(self, sizes, rng):
+        """Features (N, 5, DIMENSIONS) and classes (N,) of recordings of `sizes`
+        clips.
+        """
+        classes = np.arange(len(sizes)) // FOLDS % self.classes
+        target = np.repeat(classes, sizes)
+        signals = correlated(sizes, rng, (len(FEATURES), DIMENSIONS))
+        own = correlated(sizes, rng, (len(FEATURES), DIMENSIONS))
+        x = np.empty_like(signals)
+        for place, (signal, strength) in enumerate(self.views):
+            x[:, place] = own[:, place]
+            if signal is not None:
+                means = strength * self.means[signal, target]
+                x[:, place] = means + signals[:, signal] + OWN_NOISE * own[:, place]
+        return x, target
+
+
+def fitted_subsets(x, target, tests):
+    """For each of `tests`, features (T, 5, DIMENSIONS): subset -> log probabilities
+    (T, K) by linear discriminant analysis of x (N, 5, DIMENSIONS).
+    """
+    classes = np.unique(target)
+    means = np.stack([x[target == name].mean(axis=0) for name in classes])
+    flat = (x - means[target]).reshape(len(x), -1)
+    covariance = flat.T @ flat / len(x) + 0.1 * np.eye(flat.shape[1])
+    owner = np.repeat(FEATURES, DIMENSIONS)
+    answers = [{} for _ in tests]
+    for subset in SUBSETS:
+        used = np.isin(owner, list(subset))
+        centres = means.reshape(len(classes), -1)[:, used]
+        directions = np.linalg.solve(covariance[np.ix_(used, used)], centres.T)
+        offsets = (centres.T * directions).sum(axis=0) / 2
+        for test, answer in zip(tests, answers):
+            logits = test.reshape(len(test), -1)[:, used] @ directions - offsets
+            answer[subset] = logits - logsumexp(logits, axis=1, keepdims=True)
+    return answers
+
+
+def simulated_importance(population, sizes, rng, new=None):
+    """A folder of importance that has no files, of a data set of recordings of `sizes`
+    clips, and the accuracy of each subset on `new` clips, (features, classes).
+    """
+    x, target = population.draw(sizes, rng)
+    recording = np.repeat(np.arange(len(sizes)), sizes)
+    folds = recording % FOLDS + 1
+    values = {subset: np.empty(len(target)) for subset in SUBSETS}
+    hits = {subset: np.empty(len(target)) for subset in SUBSETS}
+    accuracy = dict.fromkeys(SUBSETS, 0.0)
+    for fold in range(1, FOLDS + 1):
+        tested = folds == fold
+        tests = [x[tested], *([new[0]] if new else [])]
+        of_test, *of_new = fitted_subsets(x[~tested], target[~tested], tests)
+        for subset, answers in of_test.items():
+            values[subset][tested] = answers[np.arange(len(answers)), target[tested]]
+            hits[subset][tested] = answers.argmax(axis=1) == target[tested]
+        for answers in of_new:
+            for subset in SUBSETS:
+                right = answers[subset].argmax(axis=1) == new[1]
+                accuracy[subset] += right.mean() / FOLDS
+    folder = SimpleNamespace(
+        features=list(FEATURES),
+        clips=pd.DataFrame({"group": recording, "fold": folds}),
+        values=lambda score="probability": hits if score == "correct" else values,
+        config=SimpleNamespace(
+            extraction={name: SimpleNamespace(seconds=1.0) for name in FEATURES},
+            clips=len(target),
+        ),
+    )
+    return folder, accuracy
+
+
+def intervals_hold(kept, truth):
+    """Whether each interval of a `kept_set` holds what is lost in truth: subset ->
+    accuracy.
+    """
+    hold = []
+    for row in kept.itertuples():
+        chosen = frozenset(row.features.split("+"))
+        more, less = frozenset(FEATURES), chosen
+        if row.without:
+            more, less = chosen, chosen - {row.without}
+        hold.append(row.low <= truth[more] - truth[less] <= row.high)
+    return hold

@@ -81,6 +81,7 @@ def test_every_table_that_has_rows(made):
         "not compared",
     ]
     assert comparison["reason"].tolist() == ["", "", "", "folds"]
+    assert comparison["error"].isna().tolist() == [True, False, False, True]
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]
 
 

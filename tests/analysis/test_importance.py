@@ -11,12 +11,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis.importance import importance_tables, most_important
+from featurestack.analysis.importance import (
+    best_by_size,
+    importance_tables,
+    kept_set,
+)
 from featurestack.analysis.jobs import ReportJob, inputs_hash
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.results.config import ExtractionCost, to_json
 from featurestack.results.importance_folder import PARTS, SCORES, ImportanceFolder
+from tests.analysis.simulated import (
+    SUBSETS,
+    SimulatedFeatures,
+    intervals_hold,
+    simulated_importance,
+)
 from tests.refusal import refused
 from tests.run_configs import importance_config, named
 
@@ -52,7 +62,7 @@ def made_folder(
     for names in itertools.chain(
         *(itertools.combinations(FEATURES, size) for size in range(4))
     ):
-        hits = np.arange(CLIPS) % 10 > 2 if "loud" in names else np.arange(CLIPS) % 2
+        hits = np.arange(CLIPS) % 10 > (2 if "loud" in names else 6)
         rows[" ".join(names)] = (
             np.exp(np.log(0.2) + sum(gains[name] for name in names)) + 0 * hits,
             hits * 1,
@@ -104,6 +114,9 @@ def test_the_table_has_each_number_with_its_interval_and_p(tables):
         assert soft["low"] < 0.1 < soft["high"] and soft["significant"]
         assert noise["low"] < 0 < noise["high"] and not noise["significant"]
     assert table.loc[("added", "soft"), "mean"] == pytest.approx(0.1, abs=0.02)
+    loud = table.loc["alone", "loud"]
+    assert loud["points"] == pytest.approx(40)
+    assert loud["points_low"] < 40 < loud["points_high"]
 
 
 def test_classes_show_for_which_a_feature_matters(tables):
@@ -139,6 +152,73 @@ def test_the_best_set_of_each_size_has_its_cost(tables):
     assert table["accuracy"].tolist() == pytest.approx([0.7] * 3) and table[
         "share"
     ].tolist() == [1, 1, 1]
+
+
+def right_of(share):
+    """Whether each clip is predicted correctly: a share of the clips, alike in all
+    recordings and folds.
+    """
+    return (np.arange(CLIPS) // RECORDINGS < 3 * share) * 1
+
+
+def with_hits(folder, shares):
+    """The folder with these shares of correct clips, subset -> share."""
+    file = folder.path / "scores.csv"
+    scores = pd.read_csv(file, dtype=str, keep_default_na=False)
+    for fit, share in shares.items():
+        row = (scores["features"] == fit) & (scores["score"] == "correct")
+        scores.loc[row, scores.columns[2:]] = right_of(share).astype(str)
+    scores.to_csv(file, index=False)
+    return ImportanceFolder(folder.path)
+
+
+def test_the_kept_set_says_what_it_keeps_and_what_each_of_its_features_is_worth(
+    tmp_path,
+):
+    """loud+soft are as good as all; loud alone gets two clips of three, soft one."""
+    shares = {"": 0, "soft": 1 / 3, "noise": 0, "loud": 2 / 3, "loud noise": 2 / 3}
+    shares |= {"noise soft": 1 / 3, "loud soft": 1, "loud noise soft": 1}
+    folder = with_hits(made_folder(tmp_path), shares)
+    kept = kept_set(folder, best_by_size(folder))
+    assert kept["features"].tolist() == ["loud+soft"] * 3
+    assert kept["without"].tolist() == ["", "loud", "soft"]
+    assert kept["lost"].tolist() == pytest.approx([0, 2 / 3, 1 / 3])
+    assert kept["accuracy"].tolist() == pytest.approx([1, 1 / 3, 2 / 3])
+    assert kept["folds"][0] == 1
+    inside = (kept["low"] <= kept["lost"]) & (kept["lost"] <= kept["high"])
+    assert inside.all()
+    page = build_report(*job_of(folder, tmp_path)).page.read_text()
+    text = re.sub(r"<[^>]*>", "", page)
+    assert "loud+soft, chosen on the other folds, has 100.0 of the 100.0" in text
+    assert "Without loud 66.7 points are lost" in text
+    assert "open" not in text.partition("Without loud")[2].partition("\n")[0]
+
+
+def test_no_set_is_kept_if_all_features_are_not_clearly_better_than_none(tmp_path):
+    fits = [
+        " ".join(names)
+        for size in range(4)
+        for names in itertools.combinations(FEATURES, size)
+    ]
+    folder = with_hits(made_folder(tmp_path), dict.fromkeys(fits, 1 / 3))
+    assert kept_set(folder, best_by_size(folder)).empty
+
+
+def test_intervals_of_the_kept_set_hold_what_is_true():
+    """Two redundant features and a complementary one, 120 clips of 60 recordings."""
+    rng = np.random.default_rng(3)
+    population = SimulatedFeatures("two redundant, one complementary", rng)
+    new = population.draw([1] * 1000, rng)
+    drawn = [simulated_importance(population, [2] * 60, rng, new) for _ in range(20)]
+    truth = {
+        subset: np.mean([accuracy[subset] for _, accuracy in drawn])
+        for subset in SUBSETS
+    }
+    inside = []
+    for folder, _ in drawn:
+        kept = kept_set(folder, best_by_size(folder))
+        inside += intervals_hold(kept, truth)
+    assert np.mean(inside) > 0.92
 
 
 def test_the_learning_curve_says_what_the_last_doubling_brought(tables):
@@ -179,10 +259,8 @@ def test_the_call_with_all_classes_then_the_most_features_then_the_newest_is_sho
     one = made_folder(tmp_path, "importance-linear-3")
     clips.assign(target="dog").to_csv(one.path / "clips.csv", index=False)
     text = " ".join(build_report(*job_of(few, tmp_path)).page.read_text().split())
-    assert (
-        "loud and soft, of 3 features, by linear" in text
-        and "loud, noise, soft: 3 features, by linear" in text
-    )
+    assert "of all 3 features, by linear" in text
+    assert "loud, noise, soft: 3 features, by linear" in text
     assert re.findall(r"<li><code>([^<]+)</code>: [^<]+; ([^<]+)</li>", text) == [
         ("importance-texture-0", "3 features, by texture"),
         ("importance-linear-2", "2 features, by linear"),
@@ -213,12 +291,14 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
     job, options = job_of(folder, tmp_path)
     built = build_report(job, options)
     page = built.page.read_text()
+    assert "loud, chosen on the other folds, has 70.0 of the 70.0" in re.sub(
+        r"<[^>]*>", "", page
+    )
     assert built.whole and page.count('<figure id="figure-run-importance') == 4
     assert "The last doubling of the recordings brought +5.0 points" in page
     assert "loud</code>), gives 100 % of the accuracy that all 3 features" in " ".join(
         page.split()
     )
-    assert most_important(tables["features"]) == ("loud", "soft")
     before = inputs_hash(job, options)
     scores = folder.path / "scores.csv"
     # the last line is missing

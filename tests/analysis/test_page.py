@@ -100,9 +100,11 @@ def test_features_of_the_best_run_that_importance_never_measured_are_named(made)
     folder = SimpleNamespace(
         features=["mel", "mfcc"],
         labels=np.zeros((4, 10)),
-        config=SimpleNamespace(classes=[""] * 10, model="linear"),
+        config=SimpleNamespace(classes=[""] * 10, model="linear", score="accuracy"),
     )
-    measured = replace(facts, importance=folder, most_important=["mel"])
+    kept = [{"features": "mel", "accuracy": 0.5, "of": 0.5, "folds": 1.0}]
+    kept[0] |= {"lost": 0.0, "low": -0.01, "high": 0.01}
+    measured = replace(facts, importance=folder, kept=kept)
     assert page.say("important", measured).endswith(
         "This measured nothing of pcen, which the best configuration has."
     )
