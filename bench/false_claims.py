@@ -157,7 +157,9 @@ def false_claims(options: FalseClaimsOptions) -> None:
             continue
         shown = float(known[possible].mean())
         if shown >= 0.8:
-            rows.append((name, f"{100 * possible.mean():.1f}", f"{100 * shown:.1f}", "-"))
+            rows.append(
+                (name, f"{100 * possible.mean():.1f}", f"{100 * shown:.1f}", "-")
+            )
             continue
         found = reports(options, rng, 3, sizes, -shown, **given)
         share = rates(found, "worse")

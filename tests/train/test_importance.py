@@ -135,7 +135,14 @@ def test_parts_of_the_recordings_hold_every_class_of_those_chosen(measure, monke
 
 def test_the_python_function_gives_the_tables(cache_folder, tmp_path):
     tables = fs.importance("mel chroma", dataset=str(cache_folder), runs=tmp_path)
-    assert list(tables) == ["features", "classes", "pairs", "sets", "kept", "recordings"]
+    assert list(tables) == [
+        "features",
+        "classes",
+        "pairs",
+        "sets",
+        "kept",
+        "recordings",
+    ]
 
 
 def random_values(features, clips=3):
