@@ -187,9 +187,9 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     that select this set; lost, what it has less than all. The others have one of its
     features as `without`, the accuracy of the set without it, `of` the accuracy of the
     set, and lost; the largest loss is first if the intervals part, otherwise they have
-    the order of the features. All losses are one family, with intervals (low, high). A feature is
-    left out if the set without it was not fitted. The table is empty if no set has
-    enough, or if all features together are not clearly better than none.
+    the order of the features. All losses are one family, with intervals (low, high). A
+    feature is left out if the set without it was not fitted. The table is empty if no
+    set has enough, or if all features together are not clearly better than none.
     """
     groups = folder.clips["group"].to_numpy()
     folds = folder.clips["fold"].to_numpy()

@@ -85,8 +85,8 @@ class FalseClaimsOptions(Options):
     seed: int = option(0, "seed of the runs")
     task: Literal["classes", "tags", "importance"] = option(
         "classes",
-        "tags: clips with several labels, ranked by mAP; importance: the set of features"
-        " to keep",
+        "tags: clips with several labels, ranked by mAP; importance: the set of"
+        " features to keep",
     )
 
 
@@ -143,8 +143,8 @@ def false_claims(options: FalseClaimsOptions) -> None:
         rows.append((f"{own:g}", runs, f"{100 * shown:.1f}", *rates(found, "worse")))
     print(text_table(rows, ("own share", "runs", "points said", "found")))
     print(
-        "\nSeveral clips a recording: % of reports on 3 runs that can show a difference,"
-        " and points they say; % that find such a difference\n"
+        "\nSeveral clips a recording: % of reports on 3 runs that can show a"
+        " difference, and points they say; % that find such a difference\n"
     )
     rows = []
     for name, sizes in SEVERAL_CLIPS.items():
