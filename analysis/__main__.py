@@ -32,7 +32,8 @@ def analysis(options: AnalysisOptions) -> int:
 
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
-    for job in jobs(options):
+    datasets = jobs(options)
+    for job in datasets:
         built = unchanged(job, options)
         if built is None:
             from featurestack.analysis.report import build_report
@@ -47,6 +48,15 @@ def analysis(options: AnalysisOptions) -> int:
         )
         print(f"next:   {built.next_command}")
         whole &= built.whole
+    if not options.run:
+        from featurestack.analysis.across import build_overview
+
+        overview = build_overview(options)
+        if len(datasets) > 1:
+            for problem in overview.problems:
+                print(f"  {problem.run}: {problem.text}")
+            print(f"all datasets: {overview.headline}")
+            print(f"report: {overview.page.resolve()}")
     return 0 if whole else 1
 
 

@@ -10,8 +10,9 @@ report removes those that it does not write itself, unless somebody has changed 
 """
 
 import json
+import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,50 @@ class ReportJob:
     given: tuple[str, ...]
 
 
+def dataset_words(options: AnalysisOptions) -> list[str]:
+    """The datasets in DATASET: one if all of it is a path, a cache or has runs, else
+    its words as a shell reads them.
+    """
+    if not options.dataset:
+        return []
+    one = (Path(), options.data, options.runs)
+    if any((folder / options.dataset).exists() for folder in one):
+        return [options.dataset]
+    try:
+        return list(dict.fromkeys(shlex.split(options.dataset)))
+    except ValueError as error:
+        reason = f"expected words as a shell reads them ({str(error).lower()})"
+        raise RequestError(f"DATASET={options.dataset}: {reason}") from None
+
+
 def jobs(options: AnalysisOptions) -> list[ReportJob]:
-    """A job for DATASET, else for each dataset of the runs in RUN, else for all that
-    have runs or a cache.
+    """A job for each dataset in DATASET, else for each dataset of the runs in RUN, else
+    for all that have runs or a cache.
 
     A report on chosen runs (RUN=) has a folder of its own, so that the full report
     stays. RequestError if there is nothing to report on, or if RUN names two folders of
     one name.
     """
-    single = options.dataset or options.name
+    given_datasets = dataset_words(options)
+    if len(given_datasets) > 1:
+        if options.name:
+            raise RequestError(
+                f"NAME={options.name} is the name of one dataset, and DATASET has"
+                f" {len(given_datasets)}: leave one out"
+            )
+        several = [
+            job
+            for word in given_datasets
+            for job in jobs(replace(options, dataset=word))
+        ]
+        names = [job.dataset for job in several]
+        if len(set(names)) < len(names):
+            raise RequestError(
+                f"DATASET has two datasets called {max(names, key=names.count)}: their"
+                " reports would be one"
+            )
+        return several
+    single = given_datasets[0] if given_datasets else options.name
     name = dataset_name(single, options.name)
     folders = (
         select(options.runs, " ".join(options.run), name)
@@ -126,6 +162,8 @@ class Built:
     remarks: list[str]
     next_command: str
     whole: bool  # False if anything damaged was left out
+    # what the entry page says of it, see `report.entry_facts`
+    facts: dict[str, Any]
     fresh: bool = True
 
 

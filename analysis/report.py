@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -63,10 +64,15 @@ from featurestack.features_cache.hdf5 import Attributes
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.splits import untrainable
-from featurestack.features_cache.table import originals
+from featurestack.features_cache.table import by_label, originals
 from featurestack.results.importance_folder import find_importance
 from featurestack.storage.files import replace_file
 
+# what the entry page says of a report; None if it is not known
+ENTRY_FACTS = (
+    *("clips", "classes", "recordings", "folds", "sample_rate", "seconds", "failed"),
+    *("excluded", "task", "chance", "score", "best", "value"),
+)
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
 
@@ -346,6 +352,44 @@ def propose(content: Content) -> tuple[str, str]:
     return command, page.say("next", kind)
 
 
+def entry_facts(content: Content) -> dict[str, Any]:
+    """What the entry page says of the report: the dataset's size and rate, the folds,
+    the best configuration, what is left out.
+    """
+    found = content.found
+    cache = content.cache
+    facts: dict[str, Any] = dict.fromkeys(ENTRY_FACTS)
+    facts |= {"headline": page.say("headline", found), "group": found.unit}
+    if cache:
+        clips = originals(cache.clips)
+        facts |= {
+            "clips": len(clips),
+            "classes": int(by_label(clips)["label"].replace("", None).nunique()),
+            "recordings": int(clips["group"].nunique()),
+            "folds": int(clips["fold"].nunique()),
+            "sample_rate": cache.sample_rate,
+            "seconds": cache.duration,
+            "failed": len(failures(cache).get(WHOLE, ())),
+        }
+    if found.main:
+        best = found.main.best
+        facts |= {
+            "clips": len(best.clip_ids),
+            "classes": len(best.classes),
+            "recordings": found.recordings,
+            "folds": len(found.main.folds),
+            "sample_rate": best.config.sample_rate,
+            "seconds": best.config.duration,
+            "task": best.task,
+            "chance": found.chance,
+            "score": found.score,
+            "best": page.say("named", found),
+            "value": float(found.main.accuracy[0]),
+            "excluded": sum(found.excluded.values()),
+        }
+    return facts
+
+
 def write(content: Content, command: str, reason: str) -> Built:
     """Write the tables, the page and, with PAPER=1, the files for papers; the page
     proposes `command`.
@@ -414,4 +458,5 @@ def write(content: Content, command: str, reason: str) -> Built:
         remarks=remarks,
         next_command=f"{command}   ({reason})",
         whole=not any(problem.kind == "damaged" for problem in content.problems),
+        facts=entry_facts(content),
     )

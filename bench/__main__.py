@@ -55,7 +55,7 @@ BY_THEMSELVES = {
     ),
     "bench.start": "processor time of each command, as ratios to two imports",
     "bench.false_claims": "false claims of a report about equal runs, and its power",
-    "bench.across": "false claims and coverage of the statistics across data sets",
+    "bench.across": "false claims and coverage of the statistics across datasets",
 }
 
 

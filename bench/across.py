@@ -1,8 +1,8 @@
-"""False claims and coverage of the statistics across data sets, by simulation.
+"""False claims and coverage of the statistics across datasets, by simulation.
 
     python -m bench.across
 
-Each simulated data set has a true gain, drawn around the mean with a spread, and 21
+Each simulated dataset has a true gain, drawn around the mean with a spread, and 21
 source recordings whose differences scatter around it. Gains and standard errors are
 those that a report computes from the recordings.
 """
@@ -27,23 +27,23 @@ from featurestack.results.scores import Floats
 
 RECORDINGS = 21
 ERROR = 0.02  # standard error of a gain; unequal: times e^(z/2) with z standard normal
-FAR = 0.10  # what lies between the gain of one data set in five and of the others
-FEATURE_SETS = 5  # tested together on these data sets
+FAR = 0.10  # what lies between the gain of one dataset in five and of the others
+FEATURE_SETS = 5  # tested together on these datasets
 SIGNS = 1_000
-# standard deviation of true gains in points, one data set in five far off
+# standard deviation of true gains in points, one dataset in five far off
 SPREADS = ((0, False), (1, False), (3, False), (1, True))
 
 
 class AcrossOptions(Options):
-    """False claims and coverage of the statistics across data sets, by simulation."""
+    """False claims and coverage of the statistics across datasets, by simulation."""
 
     simulations: int = option(400, "simulations of each row")
-    datasets: tuple[int, ...] = option((3, 4, 5, 6, 8, 10, 15), "numbers of data sets")
+    datasets: tuple[int, ...] = option((3, 4, 5, 6, 8, 10, 15), "numbers of datasets")
     seed: int = option(0, "seed of the simulations")
 
 
 def across(options: AcrossOptions) -> None:
-    """False claims and coverage of the statistics across data sets, by simulation."""
+    """False claims and coverage of the statistics across datasets, by simulation."""
     rng = np.random.default_rng(options.seed)
     rows = []
     for unequal, (spread, far), count in product(
@@ -66,34 +66,34 @@ def across(options: AcrossOptions) -> None:
             )
         )
     print(
-        f"% of {options.simulations} simulations: a gain claimed on these data sets"
-        " where there is none; the interval holds the mean over all data sets; the"
+        f"% of {options.simulations} simulations: a gain claimed on these datasets"
+        " where there is none; the interval holds the mean over all datasets; the"
         " prediction interval holds a new gain, its half width in points\n"
     )
-    headings = ("errors", "spread", "data sets", "claims", "mean", "new", "±")
+    headings = ("errors", "spread", "datasets", "claims", "mean", "new", "±")
     print(text_table(rows, headings))
 
 
 def simulation(
     count: int, spread: float, unequal: bool, far: bool, rng: np.random.Generator
 ) -> tuple[float, ...]:
-    """Whether a gain is claimed on these data sets if there is none; whether the
+    """Whether a gain is claimed on these datasets if there is none; whether the
     interval holds the mean of all, and the prediction interval a new gain; its half
     width.
     """
     gains = true_gains((FEATURE_SETS, count), spread, far, rng)
     errors = ERROR * np.exp(rng.normal(size=count) / 2 * unequal)
     scatter = errors * np.sqrt(RECORDINGS)
-    # (RECORDINGS, FEATURE_SETS, data sets), gains of single recordings
+    # (RECORDINGS, FEATURE_SETS, datasets), gains of single recordings
     measured = gains + scatter * rng.normal(size=(RECORDINGS, *gains.shape))
 
-    # here the true mean over these very data sets is zero
+    # here the true mean over these very datasets is zero
     centred = measured - gains.mean(axis=1, keepdims=True)
     by_recording = np.moveaxis(centred, 1, 2).reshape(-1, FEATURE_SETS)
     shares = np.full(len(by_recording), 1 / len(by_recording))
     tests = sign_flip_tests(by_recording * shares[0], shares, LEVEL, draws=SIGNS)
 
-    of_one = measured[:, 0] / RECORDINGS  # (RECORDINGS, data sets)
+    of_one = measured[:, 0] / RECORDINGS  # (RECORDINGS, datasets)
     share = np.full(RECORDINGS, 1 / RECORDINGS)
     measured_errors = standard_error(of_one, share)
     pooled = random_effects(of_one.sum(axis=0), measured_errors, rng)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 from IPython.display import Audio
 
+from featurestack.analysis.across import Overview as Overview
 from featurestack.analysis.figures import FIGURES as FIGURES
 from featurestack.analysis.figures.data import FeatureMap as FeatureMap
 from featurestack.analysis.figures.notebook import NotebookFigure as NotebookFigure
@@ -751,6 +752,8 @@ def report(
     reports: str | Path = 'reports',
     *,
     name: str = '',
+    model: str = '',
+    base: str = 'mel',
     run: str | Sequence[str] = (),
     ensemble: str | Sequence[str] = (),
     confusion: Literal['counts', 'rates'] = 'counts',
@@ -760,24 +763,29 @@ def report(
     paper: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
-) -> Built:
+) -> Built | Overview:
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing
         is
     trained.
 
     `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page.
+    `tables` is beside the page. Of several datasets it is the page over all of
+        them:
+    `.gains` and `.pooled` are its tables.
 
         fs.report("synth").headline
+        fs.report(["esc10", "digits", "finch"]).gains
 
     Options, each with its default and meaning:
 
     reports: [reports] folder of reports
     runs: [runs] folder of run folders
     data: [data] folder of datasets and their feature caches
-    dataset: the dataset to report on; without it, every dataset that has runs or a
-        cache
+    dataset: the dataset to report on, or several separated by blanks; without it,
+        every dataset that has runs or a cache
     name: another name for the dataset's folders
+    model: model that is compared across datasets; by default that of most datasets
+    base: [mel] feature set to which the gains across datasets refer
     run: only these runs, in a report of their own: each a name, a path, a unique
         prefix or last
     ensemble: write the ensemble of these runs, the mean of their probabilities, as

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Audio
 
+    from featurestack.analysis.across import Overview
     from featurestack.analysis.figures.data import FeatureMap
     from featurestack.analysis.figures.notebook import NotebookFigure
     from featurestack.analysis.jobs import Built
@@ -397,29 +398,35 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
 
 
 @takes(AnalysisOptions, "dataset", "data", "runs", "reports")
-def report(options: AnalysisOptions) -> "Built":
+def report(options: AnalysisOptions) -> "Built | Overview":
     """`make analysis`: the report of a dataset, from its runs and its cache. Nothing is
     trained.
 
     `.page` is the HTML file, `.headline` its finding in one sentence. The folder
-    `tables` is beside the page.
+    `tables` is beside the page. Of several datasets it is the page over all of them:
+    `.gains` and `.pooled` are its tables.
 
         fs.report("synth").headline
+        fs.report(["esc10", "digits", "finch"]).gains
     """
+    from featurestack.analysis.across import build_overview
     from featurestack.analysis.ensemble import requested_ensemble
     from featurestack.analysis.jobs import jobs, unchanged
     from featurestack.analysis.report import build_report
 
     if options.ensemble:
         requested_ensemble(options)
-    job, *others = jobs(options)
-    if others:
-        names = ", ".join(each.dataset for each in (job, *others))
+    datasets = jobs(options)
+    built = [unchanged(job, options) or build_report(job, options) for job in datasets]
+    if options.run and len(built) > 1:
+        names = ", ".join(job.dataset for job in datasets)
         raise RequestError(
-            "there are several datasets, and a report is of one: give dataset=, of"
-            f" {names}"
+            f"run= has runs of several datasets, and a report is of one: {names}"
         )
-    return unchanged(job, options) or build_report(job, options)
+    if options.run:
+        return built[0]
+    overview = build_overview(options)
+    return overview if len(built) > 1 else built[0]
 
 
 def draw(name: str, **data: Any) -> "NotebookFigure":

@@ -1,15 +1,15 @@
-"""The mean of an effect that was measured on several data sets, and what a new data set
+"""The mean of an effect that was measured on several datasets, and what a new dataset
 would have.
 
-A random-effects model: the true gain of data set i is drawn around a mean with the
+A random-effects model: the true gain of dataset i is drawn around a mean with the
 standard deviation tau, the measured gain y_i around the true one with its standard
 error s_i. tau is estimated as Paule and Mandel (1982) do, the interval of the mean as
 Hartung and Knapp (2001), its scale not below 1. A prediction interval, where the gain
-of a new data set lies, is simulated, because the usual one (mean ± t with k - 2
-degrees) holds a new gain in only 85 to 91 of 100 simulations of up to 15 data sets
+of a new dataset lies, is simulated, because the usual one (mean ± t with k - 2
+degrees) holds a new gain in only 85 to 91 of 100 simulations of up to 15 datasets
 where tau is no larger than a standard error.
 
-Conventions: k data sets; gains and errors (k,) in one unit, errors above zero.
+Conventions: k datasets; gains and errors (k,) in one unit, errors above zero.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ from scipy.special import stdtr, stdtrit
 from featurestack.results.scores import Floats
 
 LEVEL = 0.05
-DRAWS = 2_000  # simulated gains of a new data set
-FEWEST_TO_PREDICT = 5  # with fewer data sets the prediction interval says nothing
+DRAWS = 2_000  # simulated gains of a new dataset
+FEWEST_TO_PREDICT = 5  # with fewer datasets the prediction interval says nothing
 FEWEST_TO_POOL = 2
 BISECTIONS = 60  # halve the range of a variance to the precision of a float
 
 
 @dataclass(frozen=True)
 class RandomEffects:
-    """The mean gain over data sets with its 95 % interval and p; `tau`, the standard
-    deviation of true gains; the 95 % prediction interval of a new data set's gain, NaN
+    """The mean gain over datasets with its 95 % interval and p; `tau`, the standard
+    deviation of true gains; the 95 % prediction interval of a new dataset's gain, NaN
     with fewer than FEWEST_TO_PREDICT.
     """
 
@@ -48,7 +48,7 @@ def random_effects(
 ) -> RandomEffects:
     """The random-effects model of these gains; `rng` draws the prediction interval.
 
-    Mean, interval and p are NaN with fewer than FEWEST_TO_POOL data sets.
+    Mean, interval and p are NaN with fewer than FEWEST_TO_POOL datasets.
     """
     count = len(gains)
     if count < FEWEST_TO_POOL:
@@ -114,7 +114,7 @@ def mean_and_error(
 def prediction_interval(
     gains: Floats, errors: Floats, rng: np.random.Generator, draws: int = DRAWS
 ) -> tuple[float, float]:
-    """The 95 % interval of a new data set's true gain, from `draws` simulated ones.
+    """The 95 % interval of a new dataset's true gain, from `draws` simulated ones.
 
     Each draw takes Q from chi-squared with k - 1 degrees, the variance between data
     sets that has this Q, a mean from Student's t around the weighted mean, and a gain

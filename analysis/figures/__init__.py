@@ -7,6 +7,7 @@ figures line styles, markers or numbers repeat the meaning of the colours.
 """
 
 from featurestack.analysis.figures import (  # noqa: F401 - importing enters their figures
+    across,
     comparison,
     data,
     importance,

@@ -51,7 +51,40 @@ SETS = pd.DataFrame(
     {"size": [1, 2], "features": NAMES[:2], "accuracy": [0.7, 0.8], "milliseconds": 3.0}
 )
 PAIRS = pd.DataFrame({"feature": np.repeat(NAMES, 3), "other": NAMES * 3})
+GAINS = pd.DataFrame(
+    {
+        "feature_set": ["mel+mfcc"] * 3 + ["mel+cqt"] * 2,
+        "dataset": ["digits", "birds", "rooms", "birds", "rooms"],
+        "gain": [0.125, -0.03, 0.004, 0.02, 0.0],
+        "low": [0.1, -0.05, -0.01, -0.01, -0.02],
+        "high": [0.15, -0.01, 0.02, 0.05, 0.02],
+        "verdict": ["gain", "loss", "tie", "tie", "tie"],
+    }
+)
+POOLED = pd.DataFrame(
+    {
+        "mean": [0.03, 0.01],
+        "low": [-0.1, -0.1],
+        "high": [0.2, 0.1],
+        "new_low": [-0.2, np.nan],
+        "new_high": [0.3, np.nan],
+    },
+    ["mel+mfcc", "mel+cqt"],
+)
 EXAMPLES = {
+    "across_gains": {"gains": GAINS, "pooled": POOLED},
+    "across_heat_map": {
+        "gains": GAINS,
+        "joint": pd.DataFrame(
+            {
+                "feature_set": POOLED.index,
+                "gained": [1, 0],
+                "tied": [1, 2],
+                "lost": [1, 0],
+            }
+        ),
+    },
+    "across_shares": {"shares": TABLE / TABLE.sum()},
     "accuracy_by_set": INTERVALS | {"line": 0.25},
     "accuracy_heat_map": {
         "accuracy": pd.DataFrame(
@@ -191,6 +224,22 @@ def test_the_gallerys_axes_are_in_the_features_own_units():
 
 def test_two_decimals_leave_out_a_leading_zero_alone():
     assert texts(drawn("importance_by_class").texts) == [".25", "-.25", "10.25"] * 3
+
+
+def test_gains_stand_by_dataset_and_ties_are_hollow():
+    first, second = drawn("across_gains").child_axes
+    assert texts(first.get_yticklabels()) == ["birds", "digits", "rooms", "mean"]
+    _, clear, ties, mean = first.lines
+    assert clear.get_xdata().tolist() == [12.5, -3]
+    assert ties.get_xdata().tolist() == [0.4]
+    assert ties.get_markerfacecolor() == PAPER
+    assert mean.get_xdata() == [3]
+    assert texts(second.get_yticklabels()) == [""] * 4
+
+
+def test_a_heat_map_of_gains_counts_verdicts_and_leaves_out_what_cannot_exist():
+    axes = drawn("across_heat_map")
+    assert " ".join(texts(axes.texts)) == "−3 +13 · 1 / 1 / 1 +2 · 0 / 2 / 0"
 
 
 def test_every_figure_has_an_example_here():

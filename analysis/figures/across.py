@@ -1,0 +1,134 @@
+"""Figures of the page over all datasets."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from featurestack.analysis.figures.drawing import (
+    GREYS,
+    INK,
+    MUTED,
+    PAPER,
+    SERIES,
+    figure,
+    grid_lines,
+    heat_map,
+    is_narrow,
+    panels,
+    points_or_dot,
+    shorten,
+    signed_colours,
+)
+from featurestack.commandline.quantities import percent
+
+COLUMNS = 4  # panels in a row; 2 in the column of a paper
+LEAST_WIDTH = 5  # points to either side of zero that a panel shows
+
+
+def gains_height(*, gains: pd.DataFrame, pooled: pd.DataFrame) -> float:
+    rows = -(-len(pooled) // COLUMNS)
+    return 0.5 + rows * (0.55 + 0.14 * (gains["dataset"].nunique() + 1))
+
+
+@figure(
+    "Gain of each feature set over the base in points, by dataset, with the 95 %"
+    " interval of each alone by source recording; hollow: no clear difference on this"
+    " dataset, corrected for all feature sets; below: the mean over datasets with its"
+    " interval, and thinner, from five datasets on, where the gain of a new one lies."
+    " Intervals may end outside the panel",
+    gains_height,
+)
+def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) -> Axes:
+    """Draw a panel for each row of `pooled` (mean, low, high, new_low, new_high, by
+    feature set), with the rows of `gains` (feature_set, dataset, gain, low, high,
+    verdict).
+    """
+    datasets = sorted(gains["dataset"].unique())
+    places = {name: place for place, name in enumerate(datasets)}
+    columns = min(len(pooled), 2 if is_narrow(ax) else COLUMNS)
+    width = max(LEAST_WIDTH, 130 * gains["gain"].abs().max())
+    for number, (panel, (name, mean)) in enumerate(
+        zip(
+            panels(ax, len(pooled), columns, wide=0.08, high=0.45),
+            pooled.iterrows(),
+        )
+    ):
+        rows = gains[gains["feature_set"] == name]
+        here = rows["dataset"].map(places)
+        panel.axvline(0, color=MUTED, linewidth=1, linestyle="--")
+        panel.hlines(
+            here,
+            100 * rows["low"],
+            100 * rows["high"],
+            color=SERIES[0],
+            linewidth=1.8,
+            alpha=0.55,
+        )
+        for clear, fill in ((True, SERIES[0]), (False, PAPER)):
+            dots = rows["verdict"].isin(["gain", "loss"]) == clear
+            panel.plot(
+                100 * rows["gain"][dots],
+                here[dots],
+                "o",
+                color=SERIES[0],
+                markerfacecolor=fill,
+                markersize=4,
+            )
+        last = len(datasets)
+        panel.hlines(
+            last,
+            100 * mean["new_low"],
+            100 * mean["new_high"],
+            color=SERIES[7],
+            linewidth=1,
+        )
+        panel.hlines(
+            last, 100 * mean["low"], 100 * mean["high"], color=SERIES[7], linewidth=3
+        )
+        panel.plot(100 * mean["mean"], last, "D", color=SERIES[7], markersize=4)
+        panel.set(xlim=(-width, width), ylim=(last + 0.6, -0.6))
+        panel.set_title(shorten(str(name), 22))
+        labels = [shorten(dataset, 16) for dataset in datasets] + ["mean"]
+        shown = labels if number % columns == 0 else [""] * len(labels)
+        panel.set_yticks(range(last + 1), shown)
+        grid_lines(panel, "x")
+        panel.spines["left"].set_visible(False)
+    return ax
+
+
+@figure(
+    "Gain over the base in points, violet for more, orange for less; grey: no clear"
+    " difference by the dataset's own test; empty: not trained, or the feature cannot"
+    " exist there; last: datasets with a gain / a tie / a loss",
+    lambda joint, **_: 0.8 + 0.19 * len(joint),
+)
+def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) -> Axes:
+    """Draw feature sets (rows, in the order of `joint`) by datasets; `joint` has
+    feature_set, gained, tied and lost.
+    """
+    order = joint["feature_set"]
+    values = gains.pivot(index="feature_set", columns="dataset", values="gain")
+    verdicts = gains.pivot(index="feature_set", columns="dataset", values="verdict")
+    values = values.loc[order]
+    clear = verdicts.loc[order].isin(["gain", "loss"]).to_numpy()
+    colours = signed_colours(np.where(clear, values, np.nan), least=0.01)
+    tie = ~clear & values.notna().to_numpy()
+    colours[tie] = GREYS(0.5)
+    texts = values.map(points_or_dot, na_action="ignore").astype(object)
+    counts = joint.set_index("feature_set").loc[order]
+    texts["gain / tie / loss"] = [
+        f"{row.gained} / {row.tied} / {row.lost}" for row in counts.itertuples()
+    ]
+    light = np.tile(GREYS(0.0), (len(order), 1, 1))
+    ax.axvline(len(values.columns) - 0.5, color=INK, linewidth=0.8)
+    return heat_map(ax, texts, np.concatenate([colours, light], axis=1), top=True)
+
+
+@figure(
+    "Shapley share of each feature, in % of what all give above none, by dataset",
+    lambda shares, **_: 0.8 + 0.22 * len(shares),
+)
+def draw_across_shares(ax: Axes, *, shares: pd.DataFrame) -> Axes:
+    """Draw `shares` (features, datasets), each column of sum 1."""
+    texts = shares.map(lambda share: percent(share, 0))
+    return heat_map(ax, texts, signed_colours(shares.to_numpy(), 0.01), top=True)

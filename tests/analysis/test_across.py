@@ -1,0 +1,300 @@
+"""The page over all datasets: what it compares, what it leaves out and says of it."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import featurestack as fs
+from featurestack.analysis import across, page
+from featurestack.analysis.across import DatasetGains, build_overview, compared
+from featurestack.analysis.figures import saving
+from featurestack.analysis.jobs import dataset_words, jobs
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.analysis.significance import LEVEL, sign_flip_tests
+from featurestack.features_cache import external
+from tests.analysis.made_runs import made_clips, make_run, of_sets
+from tests.golden.commands import done
+from tests.refusal import refused
+
+NAMES = ("birds", "digits", "rooms")
+SETS = {"mel": 0.6, "mel_mfcc": 0.75, "mel_cqt": 0.6}
+SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    monkeypatch.setattr(saving, "draw", lambda name, file, data: SVG)
+
+
+@pytest.fixture
+def options(tmp_path):
+    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
+    return AnalysisOptions(**folders, figures=0)
+
+
+def train(options, dataset, sets=SETS, model="linear", clips=80, **changes):
+    table = made_clips(clips=clips, classes=4)
+    for made in of_sets(model=model, **sets):
+        make_run(options.runs, table, replace(made, **changes), dataset)
+
+
+def overview(options):
+    for job in jobs(options):
+        build_report(job, options)
+    return build_overview(options)
+
+
+def problems(options):
+    return {problem.run: problem.text for problem in overview(options).problems}
+
+
+def test_three_datasets_are_compared_and_the_tables_hold_their_gains(options):
+    for name in NAMES:
+        train(options, name)
+    built = overview(options)
+    gains = built.gains
+    assert [*gains] == [
+        *("feature_set", "dataset", "score", "gain", "se", "low", "high", "verdict")
+    ]
+    mfcc = gains[gains["feature_set"] == "mel+mfcc"]
+    assert mfcc["dataset"].tolist() == [*NAMES]
+    assert mfcc["gain"].to_numpy() == pytest.approx(0.15)
+    assert (mfcc["se"] > 0).all()
+    assert [*built.pooled] == [
+        *("feature_set", "datasets", "mean", "low", "high", "p", "tau"),
+        *("new_low", "new_high"),
+    ]
+    assert built.pooled["mean"].to_numpy() == pytest.approx([0.15, 0])
+    assert built.pooled["new_low"].isna().all()  # from five datasets on
+    assert built.headline.startswith("mel+mfcc gains most over mel on these 3 datasets")
+
+
+def test_from_five_datasets_on_a_new_gain_is_predicted(options):
+    for number in range(5):
+        train(options, f"set{number}", {"mel": 0.6, "mel_mfcc": 0.6 + number / 20})
+    built = overview(options)
+    (row,) = built.pooled.to_dict("records")
+    assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
+    assert "so it may go either way" in page.say("across_unseen", built.comparison, 5)
+
+
+def test_two_datasets_have_an_entry_and_no_comparison(options):
+    for name in NAMES[:2]:
+        train(options, name)
+    built = overview(options)
+    assert built.comparison is None
+    html = built.page.read_text(encoding="utf-8")
+    assert 'href="birds/index.html"' in html and 'href="digits/index.html"' in html
+    assert "Datasets are compared from 3 on; 2 have runs here." in html
+
+
+def test_one_dataset_leaves_the_comparison_of_the_others_as_it_was(options):
+    for name in NAMES:
+        train(options, name)
+    several = replace(options, dataset=" ".join(NAMES))
+    overview(several)
+    train(options, "birds", {"mel_chroma": 0.7})
+    one = replace(options, dataset="birds")
+    assert overview(one).comparison.datasets == NAMES
+
+
+def test_nothing_is_done_twice(options):
+    for name in NAMES:
+        train(options, name)
+    assert overview(options).fresh
+    again = build_overview(options)
+    assert not again.fresh and again.headline.startswith("mel+mfcc gains most")
+
+
+def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "birds", {"mel_chroma": 0.9})
+    assert "mel+chroma" not in overview(options).gains["feature_set"].tolist()
+
+
+def test_a_feature_that_one_dataset_lacks_is_absent_there(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8})
+    gains = overview(options).gains
+    assert "office" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
+
+
+def test_the_model_of_most_datasets_is_compared_unless_one_is_named(options):
+    for name in NAMES:
+        train(options, name)
+        train(options, name, model="texture")
+    train(options, "office", {"mel": 0.6, "mel_mfcc": 0.8}, model="texture")
+    assert overview(options).comparison.model == "texture"
+    named = replace(options, model="linear")
+    assert overview(named).comparison.model == "linear"
+    with refused("did you mean 'linear'"):
+        overview(replace(options, model="linaer"))
+
+
+def test_another_base_turns_the_gains_round(options):
+    for name in NAMES:
+        train(options, name)
+    turned = overview(replace(options, base="mel+mfcc"))
+    gains = turned.gains.set_index(["feature_set", "dataset"])["gain"]
+    assert gains["mel", "birds"] == pytest.approx(-0.15)
+    assert turned.headline.startswith("No feature set gains over mel+mfcc")
+
+
+def test_a_dataset_without_the_base_is_named(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", {"chroma": 0.6, "mfcc": 0.8})
+    text = problems(options)["office"]
+    assert text == "not compared: linear was not trained on mel and another feature set"
+
+
+def test_another_protocol_is_named_and_left_out(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", val="group")
+    assert "another protocol" in problems(options)["office"]
+    assert "office" not in build_overview(options).gains["dataset"].tolist()
+
+
+def test_a_damaged_run_is_left_out_and_the_rest_compared(options):
+    for name in NAMES:
+        train(options, name)
+    file = next(options.runs.glob("birds/mel+cqt*/run.json"))
+    file.write_text("{", encoding="utf-8")
+    gains = overview(options).gains
+    assert "birds" not in gains[gains["feature_set"] == "mel+cqt"]["dataset"].tolist()
+    assert "birds" in gains[gains["feature_set"] == "mel+mfcc"]["dataset"].tolist()
+
+
+def test_runs_of_outdated_clips_are_named_and_left_out(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office")
+    table = made_clips(clips=80, classes=4)
+    table["label"] = np.roll(table["label"], 7)
+    folder = options.data / "office" / "features"
+    external.create_cache(
+        folder, table, dataset="office", sample_rate=8000, duration=1.0
+    )
+    assert "trained before the dataset changed" in problems(options)["office"]
+
+
+class Clips:
+    """The part of a cache that tells the content of its audio."""
+
+    def __init__(self, *contents):
+        self.sources = pd.DataFrame({"source_hash": contents, "copy_of": ""})
+
+
+def test_a_dataset_inside_another_is_found_by_its_content():
+    caches = {
+        "small": Clips("a", "b"),
+        "whole": Clips("a", "b", "c", "d"),
+        "other": Clips("x", "y", "z"),
+        "brought": Clips("", ""),
+        "none": None,
+    }
+    inside = across.inside_others(caches)
+    assert [*inside] == ["small"]
+    assert inside["small"] == (
+        "not compared: 2 of its 2 audio files are in whole too, which is compared"
+    )
+
+
+def test_of_a_dataset_under_two_names_the_first_is_compared():
+    caches = {"a": Clips("1", "2"), "b": Clips("1", "2"), "c": Clips("2", "1")}
+    assert [*across.inside_others(caches)] == ["b", "c"]
+
+
+def dataset_gains(name, differences, score="accuracy"):
+    differences = np.array(differences, float)[:, None]
+    gain = differences.sum()
+    table = pd.DataFrame(
+        {
+            "feature_set": ["mel+mfcc"],
+            "dataset": name,
+            "score": score,
+            "gain": gain,
+            "se": 0.01,
+            "low": gain - 0.02,
+            "high": gain + 0.02,
+            "verdict": "tie",
+        }
+    )
+    shares = np.full(len(differences), 1 / len(differences))
+    return DatasetGains(name, score, "", ("mel+mfcc",), differences, shares, table)
+
+
+def test_datasets_weigh_equally_in_the_joint_test():
+    rng = np.random.default_rng(0)
+    given = {
+        name: rng.normal(0.02, 0.1, size) / size
+        for name, size in (("a", 10), ("b", 40), ("c", 300))
+    }
+    made = compared([dataset_gains(*each) for each in given.items()], "linear", "mel")
+    (row,) = made.joint.to_dict("records")
+    assert row["gain"] == pytest.approx(
+        np.mean([part.sum() for part in given.values()])
+    )
+    every = np.concatenate([*given.values()])[:, None]
+    alone = sign_flip_tests(every, np.full(len(every), 1 / len(every)), LEVEL)
+    assert row["p"] == alone.p[0]
+
+
+def test_mean_average_precision_is_listed_and_no_part_of_a_mean():
+    measured = [dataset_gains(name, [0.01] * 10) for name in "abc"]
+    measured.append(dataset_gains("tagged", [0.05] * 10, "mAP"))
+    made = compared(measured, "linear", "mel")
+    assert made.listed == ("tagged",)
+    assert made.gains["dataset"].tolist() == ["a", "b", "c", "tagged"]
+    assert made.best["gain"] == pytest.approx(0.1)
+    assert made.pooled["datasets"].tolist() == [3]
+
+
+def test_equal_orders_correlate_by_one():
+    assert across.rank_correlation(np.array([[1, 2, 3], [0.1, 0.5, 2]])) == 1
+    opposite = np.array([[1, 2, 3], [3, 2, 1]])
+    assert across.rank_correlation(opposite) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("", []),
+        ("fsdd", ["fsdd"]),
+        ("fsdd finch", ["fsdd", "finch"]),
+        ("'my sounds' finch", ["my sounds", "finch"]),
+        ("fsdd fsdd", ["fsdd"]),
+    ],
+)
+def test_several_datasets_are_words_as_a_shell_reads_them(dataset, words):
+    assert dataset_words(AnalysisOptions(dataset=dataset)) == words
+
+
+def test_a_folder_with_a_blank_in_its_name_is_one_dataset(tmp_path):
+    (tmp_path / "my sounds").mkdir()
+    given = AnalysisOptions(dataset=str(tmp_path / "my sounds"))
+    assert len(dataset_words(given)) == 1
+
+
+def test_a_name_for_several_datasets_is_refused(options):
+    with refused("NAME=x"):
+        jobs(replace(options, dataset="a b", name="x"))
+
+
+def test_python_gets_the_tables_and_the_command_prints_the_answer(options):
+    for name in NAMES:
+        train(options, name)
+    folders = {name: getattr(options, name) for name in ("data", "runs", "reports")}
+    built = fs.report([*NAMES], **folders, figures=0, quiet=True)
+    assert len(built.gains) == 6
+    shutil.rmtree(options.reports)
+    words = {name.upper(): folder for name, folder in folders.items()}
+    printed = done("analysis", FIGURES=0, **words).out
+    assert "all datasets: mel+mfcc gains most over mel on these 3 datasets" in printed
