@@ -692,6 +692,7 @@ def detections(
     csv: bool = False,
     hop: float = 0.0,
     threshold: str = '',
+    out: str | Path | None = None,
     tables: str | Path | None = None,
     column: str = '',
     label: str = '',
@@ -736,6 +737,8 @@ def detections(
         for clips with several labels: 0.5, or by class dog=0.3,rain=0.6; by default
         the run's own; without one 0.5 for several labels, and the most probable
         class for windows
+    out: folder of timelines and detections; by default that of the dataset in
+        REPORTS; recordings of former calls stay in it
     tables: annotation tables that detections are scored against: a folder, or one
         table of all recordings
     column: column of labels in the tables; by default one of the usual names

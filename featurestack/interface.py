@@ -393,8 +393,11 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
     if options.audio is None:
         raise RequestError("give audio=, a recording or a folder of them")
     model = AudioModel.open(options, options.threshold)
-    predict_recordings(options, model, find_recordings(options.audio))
-    return pd.read_csv(options.reports / model.config.dataset / "detections.csv")
+    recordings = find_recordings(options.audio)
+    predict_recordings(options, model, recordings)
+    folder = options.out or options.reports / model.config.dataset
+    table = pd.read_csv(folder / "detections.csv")
+    return table[table["file"].isin(recordings)].reset_index(drop=True)
 
 
 @takes(AnalysisOptions, "dataset", "data", "runs", "reports")

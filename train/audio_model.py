@@ -5,6 +5,7 @@ New audio's features come from the pipeline functions that filled the cache, wit
 same rounding.
 """
 
+import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +42,12 @@ from featurestack.train.bundle import (
 )
 from featurestack.train.compute import device_of, keep_freed_memory, threads_of
 from featurestack.train.options import TrainedOptions
-from featurestack.train.rejection import Rejection, Samples, class_thresholds
+from featurestack.train.rejection import (
+    Rejection,
+    Samples,
+    class_thresholds,
+    loudest_level,
+)
 
 # seconds that a file may be longer without a note: MP3 and Ogg add some
 TOLERANCE = 0.1
@@ -159,6 +165,21 @@ class AudioModel(TrainedModel):
         )
         return cls(bundle, device, run, Rejection.of(options, bundle.config), threshold)
 
+    @property
+    def fingerprint(self) -> str:
+        """Hash of what the probabilities depend on: options, temperature, weights,
+        statistics.
+        """
+        content = hashlib.blake2b(digest_size=16)
+        content.update(f"{self.config.hash} {self.temperature!r}".encode())
+        for fold, (network, statistics) in self.folds.items():
+            content.update(str(fold).encode())
+            for weight in network.state_dict().values():
+                content.update(weight.cpu().contiguous().numpy().tobytes())
+            for channel in statistics:
+                content.update(channel.centre.tobytes() + channel.scale.tobytes())
+        return content.hexdigest()
+
     def features(self, y: Samples) -> Values:
         """The values of one clip as a cache stores them: (rows, frames) a channel.
 
@@ -194,9 +215,10 @@ class AudioModel(TrainedModel):
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]
                 filled = np.array([len(y) / self.samples for _, y in batch])
                 probabilities = self.probabilities(values, filled, fold)
-                for (key, y), own in zip(batch, probabilities, strict=True):
-                    answered = self.rejection.answers(y, self.sample_rate, own)
-                    yield key, own, self.predicted(own) if answered else ""
+                levels = [loudest_level(y, self.sample_rate) for _, y in batch]
+                answered = self.rejection.answers(np.array(levels), probabilities)
+                for (key, _), own, answer in zip(batch, probabilities, answered):
+                    yield key, own, self.predicted(own) if answer else ""
 
     def predicted(self, probabilities: Probabilities) -> str:
         """The predicted class of (K,) probabilities; with tags all above their

@@ -1,24 +1,66 @@
 """Detections in recordings: a window every hop, a decision for each window, and the
 windows of one class joined.
+
+Timelines are kept by recording: `detect` computes those that are not there, and decides
+about all of them. The folder of the results then has
+
+    timelines/<recording>.csv .txt .png   see `train.timeline`
+    detections.csv .selections.txt .tsv   of all recordings: for Raven, as in DCASE
+    counts.csv                            detections by recording and class
+    scores.csv                            with TABLES alone
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import duration
+from featurestack.commandline.quantities import counted, duration
+from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.table import label_indicator
+from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.annotations import Annotations
 from featurestack.results.detections import detection_scores, join_windows
-from featurestack.results.windows import HOP_SHARE, label_windows, middles
-from featurestack.train import timeline
+from featurestack.results.windows import (
+    BACKGROUND,
+    HOP_SHARE,
+    label_windows,
+    middles,
+)
+from featurestack.storage.files import replace_file
 from featurestack.train.audio_model import AudioModel
+from featurestack.train.rejection import Samples, loudest_level
+from featurestack.train.timeline import (
+    Source,
+    Timeline,
+    TimelineFolder,
+    resampled,
+    windows_of,
+    with_ending,
+)
+
+# decimal places; times are in seconds
+DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}
+TIME_DIGITS = 6  # of a timeline: finer than a sample
+LEVEL_DIGITS = 2  # dB
+MOST_SHOWN = 20  # detections of a recording on the screen
+# Columns of scores.csv that are printed -> their headings.
+SCORES_SHOWN = {
+    "events": "events",
+    "f1_iou": "F1 at IoU 0.3",
+    "event_recall": "found",
+    "false_alarms": "false alarms/h",
+}
+# a day in a recording's name, as 20260514 or 2026-05-14
+DAY = re.compile(
+    r"(?<!\d)((?:19|20)\d\d)([-_]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)"
+)
 
 
 @dataclass(frozen=True)
@@ -49,40 +91,108 @@ class Windowing:
 
 
 @dataclass(frozen=True)
-class Detections:
-    """The windows of recordings, the decisions for them, and what they join to.
+class Decided:
+    """The decisions about the windows of recordings, and what they join to.
 
-    W windows of all recordings, K classes.
+    W windows, K classes.
     """
 
-    windows: pd.DataFrame  # (W) file, start, end, `predicted` of AudioModel.predict
+    windows: pd.DataFrame  # (W) file, start, end, level
     probabilities: pd.DataFrame  # (W, K)
     chosen: pd.DataFrame  # (W, K) whether a class is predicted
     detections: pd.DataFrame  # as in `join_windows`
+
+    @classmethod
+    def of(cls, model: AudioModel, timeline: Timeline, hop: float) -> "Decided":
+        """The decisions by the thresholds of the model, or for the most probable class
+        if it has none.
+        """
+        windows, probabilities = timeline.windows, timeline.probabilities
+        values = probabilities.to_numpy()
+        if model.thresholds or model.tags:
+            thresholds = [model.thresholds.get(name, 0.5) for name in model.classes]
+            above = values > np.array(thresholds)
+        else:
+            above = values.argmax(axis=1)[:, None] == np.arange(len(model.classes))
+        answered = model.rejection.answers(windows["level"].to_numpy(), values)
+        chosen = pd.DataFrame(above & answered[:, None], columns=model.classes)
+        detections = join_windows(middles(windows, hop), chosen, probabilities)
+        return cls(windows, probabilities, chosen, detections)
+
+    def predicted(self, model: AudioModel) -> pd.Series:
+        """(W,) the predicted class of each window as in `AudioModel.predict`."""
+        values = self.probabilities.to_numpy()
+        answered = model.rejection.answers(self.windows["level"].to_numpy(), values)
+        if model.tags:
+            names = [
+                SEPARATOR.join(np.array(model.classes)[row])
+                for row in self.chosen.to_numpy()
+            ]
+        else:
+            names = np.array(model.classes)[values.argmax(axis=1)].tolist()
+        return pd.Series(names, dtype=object).where(answered, "")
+
+
+@dataclass(frozen=True)
+class Detections:
+    """The detections in the recordings of a call, and in those that were kept before.
+
+    A score needs the windows, which only the call's own recordings have.
+    """
+
+    decided: Decided  # all recordings of the call together
+    kept: pd.DataFrame  # detections in the recordings of former calls
+    durations: Mapping[str, float]  # name of a recording of the call -> seconds
+    kept_durations: Mapping[str, float]  # of the former calls
     windowing: Windowing
-    durations: Mapping[str, float]  # name of a recording -> seconds
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The detections of all recordings."""
+        parts = [part for part in (self.decided.detections, self.kept) if len(part)]
+        if not parts:
+            return self.decided.detections
+        return pd.concat(parts).sort_values(["file", "start"], ignore_index=True)
+
+    @property
+    def seconds(self) -> pd.Series:
+        """Name of each recording -> its seconds, sorted."""
+        return pd.Series({**self.kept_durations, **self.durations}).sort_index()
 
     def write(self, folder: Path) -> None:
-        """Write detections.csv, .selections.txt (Raven) and .tsv (DCASE)."""
-        timeline.write_detections(
-            self.detections,
-            pd.Series(self.durations),
-            self.windowing.sample_rate / 2,
-            folder,
+        """Write detections.* and counts.csv of all recordings; remove a former
+        scores.csv.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "scores.csv").unlink(missing_ok=True)
+        durations = self.seconds
+        table = self.table
+        classes = self.decided.chosen.columns.drop(BACKGROUND, errors="ignore")
+        formats = detection_formats(table, durations, self.windowing.sample_rate / 2)
+        for ending, text in formats.items():
+            replace_file(folder / f"detections.{ending}", text)
+        counts = count_detections(table, list(durations.index), list(classes))
+        replace_file(folder / "counts.csv", as_csv(counts))
+        recordings = f"{counted(len(durations), 'recording')}"
+        if self.kept_durations:
+            recordings += f", {len(self.kept_durations)} of them from former calls"
+        tell(
+            f"{folder / 'detections'}.{{{','.join(formats)}}}, counts.csv:"
+            f" {counted(len(table), 'detection')} in {recordings}"
         )
 
     def score(self, annotations: Annotations, *, longest: bool) -> pd.DataFrame:
-        """The table of `detection_scores`, of the recordings that have a table.
+        """The table of `detection_scores`, of the call's recordings that have a table.
 
         longest  a window has one label at most, as in `label_windows`
         """
-        scored = self.windows["file"].isin(annotations.annotated)
-        windows = self.windows[scored]
+        scored = self.decided.windows["file"].isin(annotations.annotated)
+        windows = self.decided.windows[scored]
         labels = label_windows(windows, annotations.events, longest=longest)
         return detection_scores(
             windows.assign(label=labels),
-            self.chosen[scored],
-            self.probabilities[scored],
+            self.decided.chosen[scored],
+            self.decided.probabilities[scored],
             self.windowing.hop,
             annotations.events,
         )
@@ -92,7 +202,7 @@ class Detections:
         for note in annotations.notes:
             tell(note)
         without_table = {*self.durations} - annotations.annotated
-        no_class = {*annotations.events["label"]} - {*self.chosen}
+        no_class = {*annotations.events["label"]} - {*self.decided.chosen}
         remarks = {
             "recordings without a table, not scored": without_table,
             "labels that are no class of the model, not scored": no_class,
@@ -113,35 +223,109 @@ def detect(
 
     recordings  name -> file; the names are paths below AUDIO, as annotation tables give
                 them
-    folder      of each recording's timeline, which is written when it is finished
+    folder      of the timelines: those of recordings that are finished are read, the
+                others written one by one
+
+    RequestError if the folder has another recording of the same name.
     """
+    made_by = f"{model.fingerprint} {windowing.samples} {windowing.step}"
+    decided_by = json.dumps([model.thresholds, *vars(model.rejection).values()])
     durations = recording_durations(recordings)
+    sources = {
+        name: source_of(name, file, durations.get(name, 0.0), made_by, decided_by)
+        for name, file in recordings.items()
+        if file.exists()
+    }
+    store = TimelineFolder(folder)
+    store.refuse_other_recordings(sources.values())
+    places = store.places(list(recordings))
     parts = []
     failures = {}
-    targets = timeline.output_paths(list(recordings.values()), folder)
-    for (name, file), target in zip(recordings.items(), targets):
-        try:
-            windows, probabilities = predict_windows(
-                model, name, file, durations.get(name, 0), windowing
-            )
-        except audio.AudioError as error:
-            failures[file] = str(error)
-            continue
-        chosen = decisions(model, windows["predicted"], probabilities)
-        detections = join_windows(
-            middles(windows, windowing.hop), chosen, probabilities
+    finished = 0
+    for name, file in recordings.items():
+        timeline = store.read(sources[name], model.classes) if name in sources else None
+        finished += timeline is not None
+        if timeline is None:
+            try:
+                timeline = predict_windows(
+                    model, name, file, durations.get(name, 0.0), windowing
+                )
+            except audio.AudioError as error:
+                failures[file] = str(error)
+                continue
+        decided = Decided.of(model, timeline, windowing.hop)
+        store.write(
+            sources[name],
+            places[name],
+            timeline,
+            decided.predicted(model),
+            decided.detections,
         )
-        timeline.write_timeline(windows, probabilities, detections, target)
-        parts.append((windows, probabilities, chosen, detections))
+        show_detections(name, decided.detections, places[name])
+        parts.append(decided)
+    if finished:
+        tell(
+            f"{finished} of {counted(len(recordings), 'recording')} predicted before:"
+            f" read from {folder}"
+        )
     if not parts:
         return None, failures
-    windows, probabilities, chosen, detections = (
-        pd.concat(part, ignore_index=True) for part in zip(*parts)
+    together = Decided(
+        *(
+            pd.concat([getattr(part, column) for part in parts], ignore_index=True)
+            for column in ("windows", "probabilities", "chosen", "detections")
+        )
     )
-    together = Detections(
-        windows, probabilities, chosen, detections, windowing, durations
+    kept, kept_durations = kept_detections(model, sources, windowing, store)
+    return Detections(together, kept, durations, kept_durations, windowing), failures
+
+
+def source_of(
+    name: str, file: Path, seconds: float, made_by: str, decided_by: str
+) -> Source:
+    """What the timeline of a recording is made from."""
+    size, modified = audio.version(file)
+    return Source(
+        name, str(file.absolute()), size, modified, seconds, made_by, decided_by
     )
-    return together, failures
+
+
+def kept_detections(
+    model: AudioModel,
+    sources: Mapping[str, Source],
+    windowing: Windowing,
+    store: TimelineFolder,
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The detections in the recordings of former calls, decided as those of this call
+    are, and the recordings' seconds.
+
+    sources  those of this call
+    """
+    present = next(iter(sources.values()))
+    files = {source.file for source in sources.values()}
+    parts = []
+    durations = {}
+    others = 0
+    for name, (kept, place) in list(store.kept.items()):
+        if name in sources or kept.file in files:
+            continue
+        source = replace(kept, made_by=present.made_by, decided_by=present.decided_by)
+        timeline = store.read(source, model.classes)
+        if timeline is None:
+            others += 1
+            continue
+        decided = Decided.of(model, timeline, windowing.hop)
+        store.write(
+            source, place, timeline, decided.predicted(model), decided.detections
+        )
+        parts.append(decided.detections)
+        durations[name] = kept.seconds
+    if others:
+        tell(
+            f"{counted(others, 'recording')} in {store.folder} of another model, WINDOW"
+            " or HOP: not in detections.csv; OUT= names another folder"
+        )
+    return (pd.concat(parts) if parts else pd.DataFrame()), durations
 
 
 def recording_durations(recordings: Mapping[str, Path]) -> dict[str, float]:
@@ -156,40 +340,123 @@ def recording_durations(recordings: Mapping[str, Path]) -> dict[str, float]:
 
 def predict_windows(
     model: AudioModel, name: str, file: Path, seconds: float, windowing: Windowing
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The windows of one recording (file, start, end, `predicted`), and their
-    probabilities, a column a class.
+) -> Timeline:
+    """The timeline of one recording.
 
     seconds  of the recording, for the progress bar
 
     AudioError if the file cannot be read.
     """
     rate = windowing.sample_rate
-    blocks = timeline.resampled(
-        audio.blocks(file), audio.file_info(file).sample_rate, rate
-    )
+    blocks = resampled(audio.blocks(file), audio.file_info(file).sample_rate, rate)
     after_first = max(0.0, seconds * rate - windowing.samples)
+    levels: list[float] = []
+
+    def measured(y: Samples) -> Samples:
+        levels.append(round(loudest_level(y, rate), LEVEL_DIGITS))
+        return y
+
     windows = progress(
-        timeline.windows(blocks, rate, windowing.samples, windowing.step),
+        windows_of(blocks, rate, windowing.samples, windowing.step),
         total=1 + int(np.ceil(after_first / windowing.step)),
         label=f"{file.name} ({duration(seconds)})",
         unit="windows",
     )
-    spans, probabilities, predicted = zip(*model.predict(windows))
-    table = pd.DataFrame(spans, columns=["start", "end"])
-    table = table.assign(file=name, predicted=predicted)
-    return table, pd.DataFrame(np.stack(probabilities), columns=model.classes)
+    clips = ((span, measured(y)) for span, y in windows)
+    spans, probabilities, _ = zip(*model.predict(clips))
+    table = pd.DataFrame(spans, columns=["start", "end"]).round(TIME_DIGITS)
+    table = table.assign(file=name, level=levels)
+    return Timeline(table, pd.DataFrame(np.stack(probabilities), columns=model.classes))
 
 
-def decisions(
-    model: AudioModel, predicted: pd.Series, probabilities: pd.DataFrame
-) -> pd.DataFrame:
-    """Whether a class is predicted for a window (W, K): by the classes' thresholds, or
-    the most probable one if there are none.
+def show_detections(name: str, detections: pd.DataFrame, place: Path) -> None:
+    """Print the first detections of a recording."""
+    tell(f"{place}.csv .txt .png")
+    print(f"{name}: {counted(len(detections), 'detection')}")
+    for row in detections.head(MOST_SHOWN).itertuples(index=False):
+        print(f"{row.start:10.3f} {row.end:10.3f}  {row.label}  {row.mean:.2f}")
+    if len(detections) > MOST_SHOWN:
+        hidden = len(detections) - MOST_SHOWN
+        print(f"{hidden:,} more in {with_ending(place, '.txt')}")
+
+
+def detection_formats(
+    detections: pd.DataFrame, durations: pd.Series, top: float
+) -> dict[str, str]:
+    """Ending of a file -> the detections of all recordings: csv, selections.txt
+    (Raven), tsv (DCASE).
+
+    durations  name of a recording -> seconds
+    top        Hz, the upper edge of Raven's boxes
     """
-    if not model.thresholds or model.tags:
-        chosen = label_indicator(predicted, model.classes)
-        return pd.DataFrame(chosen, columns=model.classes)
-    above = probabilities > pd.Series(model.thresholds)
-    answered = predicted != ""
-    return above.where(answered, False)
+    table = detections.rename(columns={"label": "class"}).round(DIGITS)
+    # Raven opens files as one sequence
+    begin = detections["file"].map(durations.cumsum() - durations)
+    raven = {
+        "Selection": range(1, len(table) + 1),
+        "View": "Spectrogram 1",
+        "Channel": 1,
+        "Begin Time (s)": table["start"] + begin,
+        "End Time (s)": table["end"] + begin,
+        "Low Freq (Hz)": 0,
+        "High Freq (Hz)": top,
+        "Begin File": table["file"],
+        "File Offset (s)": table["start"],
+        "Annotation": table["class"],
+        "Score": table["largest"],
+    }
+    dcase = table.iloc[:, :4].set_axis(
+        ["filename", "onset", "offset", "event_label"], axis=1
+    )
+    formats = {"csv": as_csv(table)}
+    for ending, columns in {
+        "selections.txt": pd.DataFrame(raven).round(DIGITS),
+        "tsv": dcase,
+    }.items():
+        formats[ending] = columns.to_csv(sep="\t", index=False, lineterminator="\n")
+    return formats
+
+
+def count_detections(
+    detections: pd.DataFrame, recordings: Sequence[str], classes: Sequence[str]
+) -> pd.DataFrame:
+    """A row for each recording and class, also without detections: recording, day,
+    class, detections, seconds.
+
+    The day is empty if the recording's name holds none. The seconds are those of the
+    detections together.
+    """
+    rows = pd.MultiIndex.from_product(
+        [recordings, classes], names=["recording", "class"]
+    )
+    lasting = detections["end"] - detections["start"]
+    by_class = lasting.groupby([detections["file"], detections["label"]])
+    summed = by_class.agg(["size", "sum"]).reindex(rows, fill_value=0)
+    counts = summed.set_axis(["detections", "seconds"], axis=1).reset_index()
+    counts["seconds"] = counts["seconds"].astype(float).round(DIGITS["end"])
+    counts.insert(1, "day", counts["recording"].map(day_of))
+    return counts
+
+
+def day_of(name: str) -> str:
+    """The day in a recording's name, or ''.
+
+    >>> day_of("north/SMU1_20260514_053000.wav")
+    '2026-05-14'
+    """
+    match = DAY.search(name)
+    return f"{match[1]}-{match[3]}-{match[4]}" if match else ""
+
+
+def write_scores(scores: pd.DataFrame, folder: Path) -> None:
+    """Write scores.csv from the table of `detection_scores`; print its main columns."""
+    replace_file(folder / "scores.csv", as_csv(scores.reset_index()))
+    digits = {
+        name: 0 if name in ("events", "false_alarms") else 2 for name in SCORES_SHOWN
+    }
+    columns = [
+        scores[name].map(f"{{:,.{places}f}}".format) for name, places in digits.items()
+    ]
+    rows = zip(scores.index, *(column.replace("nan", "-") for column in columns))
+    print(text_table(list(rows), ["", *SCORES_SHOWN.values()]))
+    tell(f"{folder / 'scores.csv'}")

@@ -275,6 +275,11 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         " own; without one 0.5 for several labels, and the most probable class for"
         " windows",
     )
+    out: Path | None = option(
+        None,
+        "folder of timelines and detections; by default that of the dataset in REPORTS;"
+        " recordings of former calls stay in it",
+    )
     tables: Path | None = option(
         None,
         "annotation tables that detections are scored against: a folder, or one table"

@@ -190,20 +190,24 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
 def predict_recordings(
     options: PredictOptions, model: AudioModel, recordings: Mapping[str, Path]
 ) -> int:
-    """Write each recording's timeline, in timelines/, and detections.* of all of them
-    to <reports>/<dataset>/; TABLES also gives scores.csv there.
+    """Write the files of `train.detect` to OUT, or <reports>/<dataset>/; TABLES also
+    gives scores.csv there.
 
     recordings  name -> file, as in `detect`
 
     Returns 1 if a recording could not be read.
     """
     # imported here, since few runs need them
-    from featurestack.train import timeline
-    from featurestack.train.detect import Windowing, detect, recording_durations
+    from featurestack.train.detect import (
+        Windowing,
+        detect,
+        recording_durations,
+        write_scores,
+    )
 
     windowing = Windowing.of(model, options.window, options.hop)
     tell_low_thresholds(options, model)
-    folder = options.reports / model.config.dataset
+    folder = options.out or options.reports / model.config.dataset
     annotations = None
     durations = recording_durations(recordings) if options.tables else {}
     if options.tables and durations:  # a wrong table is refused before the work
@@ -215,7 +219,7 @@ def predict_recordings(
         detections.write(folder)
     if detections and annotations:
         scores = detections.score(annotations, longest=not model.tags)
-        timeline.write_scores(scores, folder)
+        write_scores(scores, folder)
         detections.tell_unscored(annotations)
     tell_failures(failures, len(recordings))
     return 1 if failures else 0

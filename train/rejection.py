@@ -53,13 +53,12 @@ class Rejection:
         return cls(parse_number(options.reject or "0", refusal), level)
 
     def answers(
-        self, y: Samples, sample_rate: int, probabilities: NDArray[np.float32]
-    ) -> bool:
-        """Whether a window (samples,) is loud enough, and one of its (K,) probabilities
-        high enough.
+        self, level: NDArray[np.floating], probabilities: NDArray[np.floating]
+    ) -> NDArray[np.bool_]:
+        """Whether windows of these levels (W,) are loud enough, and one of their
+        probabilities (W, K) high enough.
         """
-        loud = loudest_level(y, sample_rate) > self.level
-        return bool(loud and probabilities.max() >= self.probability)
+        return (level > self.level) & (probabilities.max(axis=1) >= self.probability)
 
 
 def class_thresholds(

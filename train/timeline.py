@@ -1,50 +1,37 @@
-"""Files that predict writes about recordings: windows, labels for Audacity, a figure,
-detections, scores.
+"""Timelines: windows through recordings, and the files that keep them by recording.
 
 `windows` and `resampled` work block by block, so that a long recording is never in
 memory as a whole.
 """
 
 import io
-import os
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 import soxr
 
-from featurestack.commandline.quantities import counted
-from featurestack.commandline.tables import as_csv, text_table
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.tables import as_csv
 from featurestack.results.windows import middles
 from featurestack.storage.files import replace_file
 from featurestack.train.rejection import Samples
 
-# decimal places; times are in seconds
-DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}
-# Columns of scores.csv that are printed -> their headings.
-SCORES_SHOWN = {
-    "window_precision": "precision",
-    "window_recall": "recall",
-    "window_f1": "F1",
-    "window_average_precision": "AP",
-    "events": "events",
-    "event_recall": "found",
-    "false_alarms": "false/h",
-    "f1_iou": "F1 IoU",
-    "best_f1_iou": "perfect",
-    "f1_collar": "F1 collar",
-    "best_f1_collar": "perfect",
-}
+FORMAT_VERSION = 1  # of a timeline's files
+# of a timeline's .csv, before those of the classes
+COLUMNS = ["start", "end", "predicted", "level"]
 # largest number of classes in a figure: those that are most probable in most windows
 DRAWN = 20
 
 Span = tuple[float, float]  # start and end of a window, in seconds
 
 
-def windows(
+def windows_of(
     blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
 ) -> Iterator[tuple[Span, Samples]]:
     """Windows of `samples` samples, one every `hop` samples, from blocks of any length.
@@ -82,104 +69,144 @@ def resampled(
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
-    """A path in `folder` for each file's timeline, without extension; relative folders
-    are kept.
+@dataclass(frozen=True)
+class Timeline:
+    """The windows of one recording and their probabilities, W windows, K classes.
 
-    Files that differ only in their extension keep it.
+    Another threshold, GATE or REJECT decides again about the same timeline.
     """
-    root = os.path.commonpath([file.parent for file in files])
-    places = [file.relative_to(root) for file in files]
-    same = Counter(place.with_suffix("") for place in places)
-    return [
-        folder / (place if same[place.with_suffix("")] > 1 else place.with_suffix(""))
-        for place in places
-    ]
+
+    windows: pd.DataFrame  # (W) file, start, end, `level` of the loudest part in dB
+    probabilities: pd.DataFrame  # (W, K), a column a class
 
 
-def write_timeline(
-    windows: pd.DataFrame,
-    probabilities: pd.DataFrame,
-    detections: pd.DataFrame,
-    target: Path,
-) -> None:
-    """Write <target>.csv, .txt with Audacity's labels and .png of one recording; print
-    its detections.
+@dataclass(frozen=True)
+class Source:
+    """What a timeline was made from: the content of its .json."""
 
-    windows        file, start, end, `predicted` (see `AudioModel.predict`)
-    probabilities  (windows, K), a column for each class
+    recording: str  # its name below AUDIO
+    file: str  # absolute
+    size: int  # bytes
+    modified: int  # ns
+    seconds: float
+    made_by: str  # `AudioModel.fingerprint`, length and hop of the windows
+    decided_by: str = ""  # thresholds of .csv and .txt
+    format_version: int = FORMAT_VERSION
+
+    def is_same_audio(self, other: "Source") -> bool:
+        """Whether both are of the same file, or of a copy with the same time."""
+        return (self.size, self.modified) == (other.size, other.modified)
+
+
+class TimelineFolder:
+    """The timelines in a folder: of each recording .csv, .txt, .png, and .json.
+
+    The .json says that the others are complete: it is written last, and removed before
+    they are replaced. A kill loses the recording that is being predicted, no other.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    spans = windows[["start", "end", "predicted"]].round(3)
-    replace_file(
-        Path(f"{target}.csv"), as_csv(pd.concat([spans, probabilities], axis=1))
-    )
-    labels = detections[["start", "end", "label"]]
-    replace_file(
-        Path(f"{target}.txt"),
-        labels.to_csv(sep="\t", header=False, index=False, float_format="%.3f"),
-    )
-    replace_file(Path(f"{target}.png"), draw(windows, probabilities, target.name))
-    tell(f"{target}.csv .txt .png")
-    print(f"{windows['file'].iloc[0]}: {counted(len(detections), 'detection')}")
-    for _, start, end, name, mean, _ in detections.itertuples(index=False):
-        print(f"{start:10.3f} {end:10.3f}  {name}  {mean:.2f}")
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kept: dict[str, tuple[Source, Path]] = {}  # by name of the recording
+        for path in sorted(folder.rglob("*.json")):
+            with suppress(OSError, ValueError, TypeError):
+                source = Source(**json.loads(path.read_text(encoding="utf-8")))
+                if source.format_version == FORMAT_VERSION:
+                    self.kept[source.recording] = source, path.with_suffix("")
+
+    def places(self, recordings: Sequence[str]) -> dict[str, Path]:
+        """Name of a recording -> the path of its files, without extension.
+
+        The path is the name without its extension, or the whole name if another
+        recording has the same path.
+        """
+        names = {*recordings, *self.kept}
+        stems = Counter(str(PurePosixPath(name).with_suffix("")) for name in names)
+        places = {}
+        for name in recordings:
+            stem = str(PurePosixPath(name).with_suffix(""))
+            short = self.folder / stem
+            taken = stems[stem] > 1
+            places[name] = self.folder / name if taken else short
+            if name in self.kept:
+                places[name] = self.kept[name][1]
+        return places
+
+    def refuse_other_recordings(self, sources: Iterable[Source]) -> None:
+        """RequestError if a name stands for another recording here."""
+        for source in sources:
+            if source.recording not in self.kept:
+                continue
+            kept, _ = self.kept[source.recording]
+            if kept.file != source.file and not kept.is_same_audio(source):
+                raise RequestError(
+                    f"{source.file}: {self.folder.parent} holds the detections of"
+                    f" {kept.file}, another recording of this name; give OUT=another"
+                    " folder"
+                )
+
+    def read(self, source: Source, classes: list[str]) -> Timeline | None:
+        """The recording's timeline if it was made from the same audio, model, length
+        and hop; else None.
+        """
+        if source.recording not in self.kept:
+            return None
+        kept, place = self.kept[source.recording]
+        if not kept.is_same_audio(source) or kept.made_by != source.made_by:
+            return None
+        try:
+            table = pd.read_csv(with_ending(place, ".csv"))
+        except (OSError, ValueError):
+            return None
+        windows = table[["start", "end", "level"]].assign(file=source.recording)
+        probabilities = table.iloc[:, len(COLUMNS) :].astype(np.float32)
+        if probabilities.shape[1] != len(classes):
+            return None
+        return Timeline(windows, probabilities.set_axis(classes, axis=1))
+
+    def write(
+        self,
+        source: Source,
+        place: Path,
+        timeline: Timeline,
+        predicted: pd.Series,
+        detections: pd.DataFrame,
+    ) -> None:
+        """Write the files of a recording that were made from, or decided by, something
+        else.
+
+        predicted   (W,) class of each window, joined by `;` if there are several
+        detections  of `join_windows`
+        """
+        kept = self.kept.get(source.recording, (None, place))[0]
+        if kept == source:
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        described = with_ending(place, ".json")
+        described.unlink(missing_ok=True)
+        columns = timeline.windows.assign(predicted=predicted)[COLUMNS]
+        table = pd.concat([columns, timeline.probabilities], axis=1)
+        replace_file(with_ending(place, ".csv"), as_csv(table))
+        labels = detections[["start", "end", "label"]]
+        replace_file(
+            with_ending(place, ".txt"),
+            labels.to_csv(sep="\t", header=False, index=False, float_format="%.3f"),
+        )
+        is_redrawn = kept is None or replace(kept, decided_by="") != replace(
+            source, decided_by=""
+        )
+        figure = with_ending(place, ".png")
+        if is_redrawn or not figure.is_file():
+            title = PurePosixPath(source.recording).name
+            image = draw(timeline.windows, timeline.probabilities, title)
+            replace_file(figure, image)
+        replace_file(described, json.dumps(asdict(source)))
+        self.kept[source.recording] = source, place
 
 
-def write_detections(
-    detections: pd.DataFrame, durations: pd.Series, top: float, folder: Path
-) -> None:
-    """Write the detections of all recordings: detections.csv, .selections.txt (Raven),
-    .tsv (DCASE).
-
-    durations  name of a recording -> seconds
-    top        Hz, the upper edge of Raven's boxes
-    """
-    table = detections.rename(columns={"label": "class"}).round(DIGITS)
-    # Raven opens files as one sequence
-    begin = detections["file"].map(durations.cumsum() - durations)
-    raven = {
-        "Selection": range(1, len(table) + 1),
-        "View": "Spectrogram 1",
-        "Channel": 1,
-        "Begin Time (s)": table["start"] + begin,
-        "End Time (s)": table["end"] + begin,
-        "Low Freq (Hz)": 0,
-        "High Freq (Hz)": top,
-        "Begin File": table["file"],
-        "File Offset (s)": table["start"],
-        "Annotation": table["class"],
-        "Score": table["largest"],
-    }
-    dcase = table.iloc[:, :4].set_axis(
-        ["filename", "onset", "offset", "event_label"], axis=1
-    )
-    written = {"csv": as_csv(table)}
-    for ending, columns in {
-        "selections.txt": pd.DataFrame(raven).round(DIGITS),
-        "tsv": dcase,
-    }.items():
-        written[ending] = columns.to_csv(sep="\t", index=False, lineterminator="\n")
-    for ending, text in written.items():
-        replace_file(folder / f"detections.{ending}", text)
-    tell(
-        f"{folder / 'detections'}.{{{','.join(written)}}}:"
-        f" {counted(len(table), 'detection')}"
-    )
-
-
-def write_scores(scores: pd.DataFrame, folder: Path) -> None:
-    """Write scores.csv from the table of `detection_scores`; print its main columns."""
-    replace_file(folder / "scores.csv", as_csv(scores.reset_index()))
-    digits = {
-        name: 0 if name in ("events", "false_alarms") else 2 for name in SCORES_SHOWN
-    }
-    columns = [
-        scores[name].map(f"{{:,.{places}f}}".format) for name, places in digits.items()
-    ]
-    rows = zip(scores.index, *(column.replace("nan", "-") for column in columns))
-    print(text_table(list(rows), ["", *SCORES_SHOWN.values()]))
-    tell(f"{folder / 'scores.csv'}")
+def with_ending(place: Path, ending: str) -> Path:
+    """The path with an ending after its name, which may hold a dot."""
+    return place.with_name(place.name + ending)
 
 
 def time_edges(windows: pd.DataFrame) -> list[float]:
