@@ -7,7 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.train.models.linear import fit, minimise
+from featurestack.train.models.linear import fit
+from featurestack.train.models.minimise import minimise
 from tests.train.little import build
 
 
@@ -55,6 +56,38 @@ def test_correlated_features_have_their_exact_minimum_too():
     weight, bias = minimise(standard, y[:, None] == np.arange(5), 10, exclusive=True)
     logits = torch.from_numpy(standard @ weight.T + bias)
     expected = regression.predict_proba(standard)
+    np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
+
+
+def classes_by_chance(clips, dimensions, classes):
+    """Standardised values that hardly tell the classes apart, and class numbers."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=(clips, dimensions))
+    y = random.integers(classes, size=clips)
+    x[:, 0] += y
+    return StandardScaler().fit_transform(x), y
+
+
+@pytest.mark.parametrize("strength", [0.01, 1, 100])
+def test_uncertain_classes_have_their_exact_minimum_too(strength):
+    """Most clips stay active in every class, and float32 is not enough for C=100."""
+    x, y = classes_by_chance(600, 100, 6)
+    regression = LogisticRegression(C=strength, max_iter=100_000, tol=1e-8).fit(x, y)
+    weight, bias = minimise(x, y[:, None] == np.arange(6), strength, exclusive=True)
+    logits = torch.from_numpy(x @ weight.T + bias)
+    expected = regression.predict_proba(x)
+    np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
+
+
+def test_few_active_clips_of_many_classes_give_the_exact_minimum():
+    random = np.random.default_rng(2)
+    y = np.arange(600) % 30
+    x = random.normal(size=(30, 80))[y] + random.normal(size=(600, 80))
+    x = StandardScaler().fit_transform(x)
+    regression = LogisticRegression(C=0.1, max_iter=100_000, tol=1e-8).fit(x, y)
+    weight, bias = minimise(x, y[:, None] == np.arange(30), 0.1, exclusive=True)
+    logits = torch.from_numpy(x @ weight.T + bias)
+    expected = regression.predict_proba(x)
     np.testing.assert_allclose(logits.softmax(1), expected, rtol=0, atol=1e-4)
 
 
