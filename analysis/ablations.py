@@ -17,7 +17,7 @@ import pandas as pd
 
 from featurestack.analysis.ranking import Ranking, setting
 from featurestack.analysis.runs import differing_options
-from featurestack.analysis.significance import sign_flip_tests, standard_error
+from featurestack.analysis.significance import standard_error
 
 # options that differ in a pair of kind `augmentation`
 AUGMENTATION = frozenset({"augment", "copies"})
@@ -83,9 +83,8 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         )
     columns = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
     table = pd.DataFrame(rows, columns=columns)
-    without, added_to = ([runs.index(pair[side]) for pair in pairs] for side in (0, 1))
-    differences = ranking.scores[:, added_to] - ranking.scores[:, without]
-    tests = sign_flip_tests(differences, ranking.shares, ranking.level)
+    places = [(runs.index(less), runs.index(more)) for less, more in pairs]
+    differences, tests = ranking.compare(places)
     table[["difference", "low", "high", "p"]] = np.clip(
         tests.numbers(ranking.unit), -1, 1
     )

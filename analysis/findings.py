@@ -25,9 +25,9 @@ from featurestack.analysis.ablations import ablations
 from featurestack.analysis.ranking import Ranking, nested_selection, rankings
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import (
+    FEWEST_RECORDINGS,
     LEVEL,
     detectable,
-    fewest_recordings,
     standard_error,
 )
 from featurestack.results.bootstrap import fold_weights
@@ -249,7 +249,7 @@ def findings(
     needed = 0
     chance, chance_p = main.chance
     if not main.testable:
-        needed = fewest_recordings(main.level)
+        needed = FEWEST_RECORDINGS
     elif len(rows) > 1:
         state = "tie" if "tied" in table["verdict"].array else "winner"
         difference = main.differences[:, 0] / main.unit

@@ -30,7 +30,7 @@ from featurestack.results.importance_folder import PARTS, Fit, ImportanceFolder
 from featurestack.results.scores import Floats
 from featurestack.results.shapley import NONE, interactions
 
-FEWEST_RECORDINGS = 8  # in the smallest part of a learning curve
+SMALLEST_PART = 8  # recordings in the smallest part of a learning curve
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
 KEPT_COLUMNS = ["features", "without", "accuracy", "of", "folds"]
 KEPT_COLUMNS += ["lost", "low", "high"]
@@ -243,12 +243,12 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
 
     The last row also has `gain`, what the last doubling of the recordings brought, and
     its interval (gain_low, gain_high) by sign flips. The table is empty if the smallest
-    part has fewer than FEWEST_RECORDINGS, or if two parts have equally many.
+    part has fewer than SMALLEST_PART, or if two parts have equally many.
     """
     clips = folder.clips
     trained_on = np.array(folder.config.recordings)
     distinct = len(np.unique(trained_on)) == len(trained_on)
-    if trained_on.min() < FEWEST_RECORDINGS or not distinct:
+    if trained_on.min() < SMALLEST_PART or not distinct:
         return pd.DataFrame(columns=CURVE_COLUMNS, dtype=float)
     every = frozenset(folder.features)
     fits = [*(Fit(every, part) for part in PARTS), Fit(every)]

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from math import lcm
 
 import numpy as np
@@ -28,9 +29,9 @@ from featurestack.analysis.runs import (
 )
 from featurestack.analysis.significance import (
     FAMILY_LEVEL,
+    FEWEST_RECORDINGS,
     LEVEL,
     FamilyTests,
-    fewest_recordings,
     sign_flip_tests,
 )
 from featurestack.results.bootstrap import accuracy_interval, recording_sums
@@ -41,6 +42,9 @@ from featurestack.results.tags import (
     macro,
     perfect_precision,
     random_order_values,
+    swappable,
+    swapped_differences,
+    swapped_values,
 )
 
 
@@ -103,7 +107,7 @@ class Ranking:
         """Whether any difference could be significant: with G recordings p is at least
         2^(1 - G).
         """
-        return len(self.shares) >= fewest_recordings(self.level)
+        return len(self.shares) >= FEWEST_RECORDINGS
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -127,16 +131,64 @@ class Ranking:
         }
 
     @property
+    def swaps(self) -> bool:
+        """Whether runs are compared by swapping their ranks: tags, few recordings."""
+        return self.best.tags and swappable(self.best.labels, len(self.shares))
+
+    @property
     def differences(self) -> Floats:
         """(G, R - 1) scores of each other run less those of the best run, by
         recording.
         """
-        return self.scores[:, 1:] - self.scores[:, :1]
+        return self._compared[0]
 
-    @cached_property
+    @property
     def tests(self) -> FamilyTests:
         """Sign-flip tests of the R - 1 differences."""
-        return sign_flip_tests(self.differences, self.shares, self.level, selected=True)
+        return self._compared[1]
+
+    @cached_property
+    def _compared(self) -> tuple[Floats, FamilyTests]:
+        pairs = [(0, other) for other in range(1, len(self.runs))]
+        return self.compare(pairs, selected=True)
+
+    def compare(
+        self, pairs: Sequence[tuple[int, int]], *, selected: bool = False
+    ) -> tuple[Floats, FamilyTests]:
+        """Differences (G, M) by recording, of the second run of each pair less the
+        first, and their tests as one family; runs are given by place.
+
+        If `swaps`, the two runs' ranks are swapped in whole recordings, in every
+        pattern, and mAP is computed again: this finds more than the jackknife.
+        """
+        swapped = None
+        if pairs and self.swaps:
+            swapped = np.stack(
+                [self.swapped(self.runs[one], self.runs[other]) for one, other in pairs]
+            )
+            columns = [swapped_values(of_pair, self.shares) for of_pair in swapped]
+            differences = np.stack(columns, axis=1)
+        else:
+            first = [one for one, _ in pairs]
+            second = [other for _, other in pairs]
+            differences = self.scores[:, second] - self.scores[:, first]
+        tests = sign_flip_tests(
+            differences, self.shares, self.level, selected=selected, swapped=swapped
+        )
+        return differences, tests
+
+    def swapped(self, first: Run, second: Run) -> Floats:
+        """(2^G,) differences in mAP under every pattern of swaps, means over the seeds:
+        each with its like, or each with all if the runs have other numbers of seeds.
+        """
+        seeds = [*product(first.ranks, second.ranks)]
+        if len(first.ranks) == len(second.ranks):
+            seeds = [*zip(first.ranks, second.ranks)]
+        differences = [
+            swapped_differences(first.labels, one, other, first.groups)
+            for one, other in seeds
+        ]
+        return np.mean(differences, axis=0)
 
     @cached_property
     def perfect(self) -> float:

@@ -22,7 +22,8 @@ zero exactly if the verdict is clear.
 
 Conventions: G recordings, M differences, B patterns of signs. A recording's difference
 is the sum over its clips: a whole number if all folds have equally many clips, else
-weighted as in the mean that is tested. For tags it is a difference of jackknife values.
+weighted as in the mean that is tested. For tags it is a difference of jackknife values
+or, with few recordings, what their swap changes (`Ranking.compare`).
 """
 
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from featurestack.results.scores import Floats
 
 LEVEL = 0.05  # rate at which a report may claim a difference falsely
 FAMILY_LEVEL = LEVEL / 2  # for the best run against the others, and for all ablations
+# for a verdict: with G recordings p is at least 2^(1 - G), below FAMILY_LEVEL from 7 on
+FEWEST_RECORDINGS = 7
 POWER = 0.80  # probability with which `detectable` differences are found
 DRAWS = 10_000  # patterns of signs
 CHUNK = 500  # patterns at a time: 40 MB for 10,000 recordings
@@ -70,6 +73,7 @@ def sign_flip_tests(
     *,
     selected: bool = False,
     draws: int = DRAWS,
+    swapped: Floats | None = None,
 ) -> FamilyTests:
     """Test differences (G, M) of recordings that have `shares` (G,) of the mean, at a
     level for the family.
@@ -80,6 +84,9 @@ def sign_flip_tests(
               that are still in question. Clearly worse runs are removed, the worst
               first (model confidence set of Hansen, Lunde and Nason 2011; the range is
               the statistic).
+    swapped   (M, B) the differences under every pattern of swaps instead of drawn
+              signs, for a score that is no mean over recordings; the first pattern
+              swaps none
     """
     scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
     # smallest first
@@ -88,12 +95,15 @@ def sign_flip_tests(
     scale = scale[order]
     totals = differences.sum(axis=0)
     observed = np.abs(totals) / scale
-    rng = np.random.default_rng(SIGNS_SEED)
-    drawn = [totals[:, None]]  # the observed pattern counts too
-    for _ in range(0, draws, CHUNK):
-        signs = 2.0 * rng.integers(0, 2, size=(len(shares), CHUNK), dtype=np.int8) - 1
-        drawn.append(differences.T @ signs)
-    flipped = np.concatenate(drawn, axis=1)  # (M, B)
+    if swapped is None:
+        rng = np.random.default_rng(SIGNS_SEED)
+        drawn = [totals[:, None]]  # the observed pattern counts too
+        for _ in range(0, draws, CHUNK):
+            signs = 2.0 * rng.integers(0, 2, (len(shares), CHUNK), dtype=np.int8) - 1
+            drawn.append(differences.T @ signs)
+        flipped = np.concatenate(drawn, axis=1)  # (M, B)
+    else:
+        flipped = swapped[order]
     largest = np.abs(flipped) / scale[:, None]
     for place in range(1, len(order)):
         if selected:
@@ -130,7 +140,7 @@ def sign_flip_tests(
     # may have only one end, or none.
     squared = (critical + ROUNDING) ** 2
     curvature = 1 - squared * (shares @ shares)
-    bounded = (curvature > 0) & (len(shares) >= fewest_recordings(level))
+    bounded = (curvature > 0) & (len(shares) >= FEWEST_RECORDINGS)
     with np.errstate(all="ignore"):
         centre = (totals - squared * (shares @ differences)) / curvature
         reach = centre**2 - (totals**2 - squared * scale**2) / curvature
@@ -166,13 +176,6 @@ def exact_p(differences: Floats) -> float:
     return float(
         np.clip(reached, min(1.0, 2.0 ** (1 - np.count_nonzero(differences))), 1)
     )
-
-
-def fewest_recordings(level: float) -> int:
-    """The fewest recordings that can have a p-value below the level: 2^(1 - G) if all
-    differ the same way.
-    """
-    return int(2 - np.log2(level))
 
 
 def detectable(

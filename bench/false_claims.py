@@ -51,7 +51,8 @@ SEVERAL_CLIPS = {  # recordings -> clips of each
     "60 of 10": [10] * 60,
     "150 of 3": [3] * 150,
 }
-RECORDINGS = (8, 10, 30)
+RECORDINGS = (8, 10, 12, 30)
+BETTER = 0.4  # by which the scores of the better run part a label from none more
 TAG_CLIPS = 600
 # clips, recordings, prevalence of a useless model's labels
 USELESS = (
@@ -174,31 +175,27 @@ def false_claims_of_tags(options: FalseClaimsOptions, rng: np.random.Generator) 
     three.
     """
     rows = []
-    for recordings, uneven in product(RECORDINGS, (False, True)):
-        sizes = np.full(recordings, TAG_CLIPS // recordings)
-        for count in (2, 3):
-            said = []
-            for _ in range(options.reports):
-                if uneven:
-                    shares = rng.lognormal(size=recordings)
-                    sizes = np.maximum(5, TAG_CLIPS * shares / shares.sum()).astype(int)
-                said.append(
-                    claims(simulated_tag_runs(count, sizes, rng), named=count == 2)
-                )
-            rows.append(
-                (
-                    recordings,
-                    "uneven" if uneven else "even",
-                    count,
-                    *rates(said, "overall"),
-                )
-            )
+    designs = product(RECORDINGS, ("even", "uneven"), (2, 3))
+    for recordings, kind, count in designs:
+        said: list[Any] = []
+        found: list[Any] = []
+        for _ in range(options.reports):
+            sizes = np.full(recordings, TAG_CLIPS // recordings)
+            if kind == "uneven":
+                shares = rng.lognormal(size=recordings)
+                sizes = np.maximum(5, TAG_CLIPS * shares / shares.sum()).astype(int)
+            for better, reported in ((0.0, said), (BETTER, found)):
+                runs = simulated_tag_runs(count, sizes, rng, better=better)
+                reported.append(claims(runs, named=count == 2))
+        rows.append(
+            (recordings, kind, count, *rates(said, "overall"), *rates(found, "overall"))
+        )
     useless_models(options, rng)
     print(
-        f"Tags: % of {options.reports} reports of runs with equal mAP that say they"
-        " differ\n"
+        f"Tags: % of {options.reports} reports that say runs differ, of runs with equal"
+        " mAP (false) and of runs of which one is better (found)\n"
     )
-    print(text_table(rows, ("recordings", "clips", "runs", "best")))
+    print(text_table(rows, ("recordings", "clips", "runs", "false", "found")))
 
 
 def useless_models(options: FalseClaimsOptions, rng: np.random.Generator) -> None:

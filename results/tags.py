@@ -40,6 +40,9 @@ Scores = NDArray[np.floating]
 Seed = tuple[Targets, Scores, NDArray[np.generic]]
 
 REPLICATES = 500  # only their variance counts
+MOST_SWAPPED = 12  # recordings: 4,096 patterns
+SWAPPED_LABELS = 50_000_000  # labels times patterns: some 2 s for a pair of runs
+SWAPPED_VALUES = 2_000_000  # patterns times thresholds at a time: 16 MB an array
 SMALL = 1e-3  # less than the difference between a label and none
 NEVER = 1.0  # threshold of a class without a positive clip: no probability is above it
 
@@ -224,6 +227,57 @@ def _attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
     shares = sizes / sizes.sum()
     values = shares * mean + (1 - shares) * fall
     return values + shares * (mean - values.sum())
+
+
+def swappable(target: Targets, recordings: int) -> bool:
+    """Whether two runs can be swapped in every pattern of the recordings."""
+    patterns = 2 ** min(recordings, MOST_SWAPPED)
+    return recordings <= MOST_SWAPPED and target.sum() * patterns <= SWAPPED_LABELS
+
+
+def swap_patterns(recordings: int) -> Floats:
+    """(2^G, G) every pattern of G recordings: 1 if a recording keeps its run, 0 if it
+    is swapped. The first pattern swaps none; the complement of a pattern is its mirror
+    image in the order.
+    """
+    swapped = np.arange(2**recordings)[:, None] >> np.arange(recordings) & 1
+    return (swapped == 0).astype(np.float64)
+
+
+def swapped_differences(
+    target: Targets, first: Scores, second: Scores, groups: NDArray[np.generic]
+) -> Floats:
+    """(2^G,) mAP of the second scores (N, K) less that of the first, for each of
+    `swap_patterns`: the two change places in whole recordings.
+
+    If two runs are equally good, all patterns are equally probable.
+    """
+    _, recordings = np.unique(groups, return_inverse=True)
+    kept = swap_patterns(recordings.max() + 1)
+    patterns = np.column_stack([kept, 1 - kept])
+    twice = np.concatenate([recordings, recordings + kept.shape[1]])
+    both = np.concatenate([second, first])
+    labels = np.concatenate([target, target])
+    thresholds = int(labels.sum(axis=0).max())
+    chunk = max(1, SWAPPED_VALUES // max(thresholds, 1))
+    precisions = []
+    for start in range(0, len(patterns), chunk):
+        resample = partial(np.matmul, patterns[start : start + chunk])
+        of_classes = _resampled(labels, both, twice, resample)
+        precisions.append(_mean(of_classes, axis=1))
+    swapped = np.concatenate(precisions)
+    return swapped - swapped[::-1]
+
+
+def swapped_values(swapped: Floats, shares: Floats) -> Floats:
+    """Values (G,) of the recordings that sum to the difference of no swap: what each
+    recording's swap changes on average, the remainder spread by `shares` (G,).
+
+    swapped  (2^G,) as `swapped_differences`
+    """
+    signs = 2 * swap_patterns(len(shares)) - 1
+    values = swapped @ signs / len(swapped)
+    return values + shares * (swapped[0] - values.sum())
 
 
 def perfect_precision(target: Targets, folds: Ints) -> float:

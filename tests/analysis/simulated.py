@@ -127,9 +127,9 @@ def simulated_runs(
     return runs
 
 
-def simulated_tag_runs(count, sizes, rng, classes=10):
-    """Equally good runs of clips with several labels; `sizes` are the clips of each
-    recording.
+def simulated_tag_runs(count, sizes, rng, classes=10, better=0.0):
+    """Equally good runs of clips with several labels, but the scores of mel part a
+    label from none by `better` more; `sizes` are the clips of each recording.
     """
     recording = np.repeat(np.arange(len(sizes)), sizes)
     # recordings differ in their labels
@@ -140,7 +140,8 @@ def simulated_tag_runs(count, sizes, rng, classes=10):
     runs = []
     for features in ("mel", "mfcc", "chroma")[:count]:
         score = shared + np.sqrt(OWN) * correlated(sizes, rng, (classes,))
-        probabilities = norm.cdf(1.5 * labels + score - 1)
+        skill = 1.5 + (better if features == "mel" else 0)
+        probabilities = norm.cdf(skill * labels + score - 1)
         runs.append(
             simulated_run(
                 features,

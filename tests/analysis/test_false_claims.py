@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from featurestack.analysis.significance import LEVEL
-from tests.analysis.simulated import claims, simulated_runs
+from featurestack.analysis.ranking import rankings
+from featurestack.analysis.significance import FAMILY_LEVEL, LEVEL, sign_flip_tests
+from tests.analysis.simulated import claims, simulated_runs, simulated_tag_runs
 
 
 @pytest.mark.parametrize(("runs", "clips", "named"), [(5, 200, False), (2, 100, True)])
@@ -34,3 +35,39 @@ def test_what_a_report_says_that_it_can_show_is_found_four_times_of_five():
         for _ in range(40)
     ]
     assert stats.binomtest(sum(found), 40, 0.8).pvalue > 0.01
+
+
+def test_swaps_of_few_recordings_rarely_claim_a_difference_of_equal_map():
+    rng = np.random.default_rng(0)
+    said = []
+    for _ in range(40):
+        runs = simulated_tag_runs(3, [40] * 8, rng, classes=5)
+        said.append(claims(runs).overall)
+    assert stats.binomtest(sum(said), 40, LEVEL, alternative="greater").pvalue > 0.01
+
+
+def test_swaps_of_few_recordings_find_more_than_the_jackknife():
+    rng = np.random.default_rng(0)
+    swapped = 0
+    jackknife = 0
+    for _ in range(40):
+        runs = simulated_tag_runs(2, [75] * 8, rng, better=0.2)
+        ranking = rankings(runs, named=True)[0]
+        swapped += ranking.tests.p[0] < LEVEL
+        values = ranking.scores[:, 1:] - ranking.scores[:, :1]
+        jackknife += sign_flip_tests(values, ranking.shares, LEVEL).p[0] < LEVEL
+    assert swapped > jackknife + 3
+
+
+def test_the_interval_of_swaps_excludes_zero_exactly_if_the_difference_is_clear():
+    rng = np.random.default_rng(1)
+    clear = []
+    excluded = []
+    for better in (0.0, 0.1, 0.2, 0.3, 0.4) * 4:
+        runs = simulated_tag_runs(2, [40] * 8, rng, classes=5, better=better)
+        tests = rankings(runs)[0].tests
+        clear.append(tests.p[0] < FAMILY_LEVEL)
+        low, high = tests.interval[0]
+        excluded.append(not low <= 0 <= high)
+    assert excluded == clear
+    assert 0 < sum(clear) < len(clear)

@@ -85,6 +85,16 @@ def test_every_table_that_has_rows(made):
     assert [problem.run for problem in found.problems] == ["rms-resnet18"]
 
 
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("recordings", [6, 7])
+def test_every_verdict_needs_seven_recordings(tmp_path, recordings, named):
+    runs = of_sets(mel_rms=1.0, rms=0.0)
+    results = make_runs(tmp_path, made_clips(2 * recordings, 2, 2), runs)
+    found = findings(results, named=named)
+    assert (found.state == "untested") == (recordings < 7)
+    assert (found.recordings_needed == 7) == (recordings < 7)
+
+
 def test_a_run_that_is_not_compared_has_no_p(tmp_path):
     runs = of_sets(mel_rms=0.9, rms=0.5)
     found = findings(make_runs(tmp_path, made_clips(8, 2, 2), runs))

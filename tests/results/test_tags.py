@@ -159,6 +159,38 @@ def test_seeds_may_have_other_recordings():
     assert low < score < high
 
 
+def test_swapped_differences_are_those_of_runs_that_change_places():
+    target, first = drawn(2, clips=60)
+    second = np.random.default_rng(8).random(first.shape)
+    groups = np.repeat(np.arange(4), 15)
+    patterns = tags.swap_patterns(4)
+    assert patterns[0].tolist() == [1, 1, 1, 1]
+    assert len(np.unique(patterns, axis=0)) == 16
+    differences = tags.swapped_differences(target, first, second, groups)
+    for kept, difference in zip(patterns[:, groups, None] == 1, differences):
+        better = tags.average_precision(target, np.where(kept, second, first))
+        other = tags.average_precision(target, np.where(kept, first, second))
+        assert difference == pytest.approx(tags.macro(better) - tags.macro(other))
+    assert differences + differences[::-1] == pytest.approx(0)
+
+
+def test_swapped_values_sum_to_the_difference_in_map():
+    target, first = drawn(2, clips=60)
+    second = np.random.default_rng(8).random(first.shape)
+    groups = np.repeat(np.arange(4), 15)
+    differences = tags.swapped_differences(target, first, second, groups)
+    values = tags.swapped_values(differences, np.full(4, 0.25))
+    precisions = [tags.average_precision(target, scores) for scores in (second, first)]
+    assert values.sum() == pytest.approx(np.subtract(*map(tags.macro, precisions)))
+
+
+def test_runs_are_swapped_only_if_it_takes_seconds():
+    target = np.ones((100, 3), bool)
+    assert tags.swappable(target, tags.MOST_SWAPPED)
+    assert not tags.swappable(target, tags.MOST_SWAPPED + 1)
+    assert not tags.swappable(np.ones((5_000, 3), bool), tags.MOST_SWAPPED)
+
+
 @pytest.mark.parametrize("positives", [1, 2, 5])
 def test_the_precision_of_a_random_order_is_the_mean_over_all_orders(positives):
     orders = itertools.combinations(range(7), positives)
