@@ -47,8 +47,8 @@ from featurestack.analysis.runs import (
     outdated_runs,
 )
 from featurestack.analysis.significance import (
+    FEWEST_RECORDINGS,
     LEVEL,
-    fewest_recordings,
     sign_flip_tests,
     standard_error,
 )
@@ -255,7 +255,7 @@ def dataset_gains(
     tests = sign_flip_tests(differences, ranking.shares, LEVEL)
     clear = tests.p < LEVEL
     verdict = np.where(clear & (gain > 0), "gain", np.where(clear, "loss", "tie"))
-    if len(ranking.shares) < fewest_recordings(LEVEL):
+    if len(ranking.shares) < FEWEST_RECORDINGS:
         verdict[:] = "not tested"
     score = "mAP" if ranking.best.tags else "accuracy"
     table = pd.DataFrame(
