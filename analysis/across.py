@@ -47,8 +47,10 @@ from featurestack.analysis.runs import (
     outdated_runs,
 )
 from featurestack.analysis.significance import (
+    FAMILY_LEVEL,
     FEWEST_RECORDINGS,
     LEVEL,
+    ROUNDING,
     sign_flip_tests,
     standard_error,
 )
@@ -118,8 +120,8 @@ class Comparison:
     gains   feature_set, dataset, score, gain, se, low, high, verdict: a row for each
             feature set and dataset
     pooled  feature_set, datasets, mean, low, high, p, tau, new_low, new_high
-    joint   feature_set, datasets, gain, p, clear, gained, tied, lost, better: on these
-            datasets; the largest gain first
+    joint   feature_set, datasets, gain, p, clear, gained, tied, lost, untested, better:
+            on these datasets; the largest gain first
     """
 
     model: str
@@ -252,11 +254,13 @@ def dataset_gains(
     error = np.maximum(error, 1 / len(ranking.best.clip_ids))
     effective = effective_recordings(ranking.shares[:, None])[0]
     reach = stdtrit(effective - 1, 1 - LEVEL / 2) * error
-    tests = sign_flip_tests(differences, ranking.shares, LEVEL)
-    clear = tests.p < LEVEL
-    verdict = np.where(clear & (gain > 0), "gain", np.where(clear, "loss", "tie"))
-    if len(ranking.shares) < FEWEST_RECORDINGS:
-        verdict[:] = "not tested"
+    # the level of the dataset's own report
+    tests = sign_flip_tests(differences, ranking.shares, FAMILY_LEVEL)
+    clear = tests.p < FAMILY_LEVEL
+    testable = len(ranking.shares) >= FEWEST_RECORDINGS
+    verdict = np.select(
+        [not testable, clear & (gain > 0), clear], ["not tested", "gain", "loss"], "tie"
+    )
     score = "mAP" if ranking.best.tags else "accuracy"
     table = pd.DataFrame(
         {
@@ -427,9 +431,11 @@ def joint_test(
     tests = sign_flip_tests(np.concatenate(parts), np.concatenate(shares), LEVEL)
     here = gains[gains["dataset"].isin([each.dataset for each in measured])]
     verdicts = pd.crosstab(here["feature_set"], here["verdict"]).reindex(
-        index=list(features), columns=["gain", "tie", "loss"], fill_value=0
+        index=list(features),
+        columns=["gain", "tie", "loss", "not tested"],
+        fill_value=0,
     )
-    better = (here["gain"] > 0).groupby(here["feature_set"]).sum()
+    better = (here["gain"] > ROUNDING).groupby(here["feature_set"]).sum()
     table = pd.DataFrame(
         {
             "feature_set": features,
@@ -440,6 +446,7 @@ def joint_test(
             "gained": verdicts["gain"].to_numpy(),
             "tied": verdicts["tie"].to_numpy(),
             "lost": verdicts["loss"].to_numpy(),
+            "untested": verdicts["not tested"].to_numpy(),
             "better": better.reindex(list(features)).to_numpy(),
         }
     )

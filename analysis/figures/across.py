@@ -33,9 +33,9 @@ def gains_height(*, gains: pd.DataFrame, pooled: pd.DataFrame) -> float:
 @figure(
     "Gain of each feature set over the base in points, by dataset, with the 95 %"
     " interval of each alone by source recording; hollow: no clear difference on this"
-    " dataset, corrected for all feature sets; below: the mean over datasets with its"
-    " interval, and thinner, from five datasets on, where the gain of a new one lies."
-    " Intervals may end outside the panel",
+    " dataset, corrected for all feature sets, or too few recordings for a test; below:"
+    " the mean over datasets with its interval, and thinner, from five datasets on,"
+    " where the gain of a new one lies. Intervals may end outside the panel",
     gains_height,
 )
 def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) -> Axes:
@@ -98,8 +98,9 @@ def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) ->
 
 @figure(
     "Gain over the base in points, violet for more, orange for less; grey: no clear"
-    " difference by the dataset's own test; empty: not trained, or the feature cannot"
-    " exist there; last: datasets with a gain / a tie / a loss",
+    " difference by the dataset's own test, or too few recordings for one; empty: not"
+    " trained, or the feature cannot exist there; last: datasets with a gain / a tie /"
+    " a loss",
     lambda joint, **_: 0.8 + 0.19 * len(joint),
 )
 def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) -> Axes:
@@ -130,5 +131,5 @@ def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) 
 )
 def draw_across_shares(ax: Axes, *, shares: pd.DataFrame) -> Axes:
     """Draw `shares` (features, datasets), each column of sum 1."""
-    texts = shares.map(lambda share: percent(share, 0))
+    texts = shares.map(lambda share: percent(share, 0).replace("-", "−"))
     return heat_map(ax, texts, signed_colours(shares.to_numpy(), 0.01), top=True)

@@ -146,6 +146,18 @@ def test_another_base_turns_the_gains_round(options):
     assert turned.headline.startswith("No feature set gains over mel+mfcc")
 
 
+def test_a_dataset_of_few_recordings_is_not_tested(options):
+    for name in NAMES:
+        train(options, name)
+    train(options, "office", {"mel": 0.5, "mel_mfcc": 1.0}, clips=12)
+    built = overview(options)
+    office = built.gains.query("dataset == 'office'")
+    assert office["verdict"].tolist() == ["not tested"]
+    assert "1 has too few recordings for a test" in page.say(
+        "across_these", built.comparison
+    )
+
+
 def test_a_dataset_without_the_base_is_named(options):
     for name in NAMES:
         train(options, name)

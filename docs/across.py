@@ -1,0 +1,78 @@
+"""The runs behind docs/explanation/across.md: `python -m docs.across SOUNDS OUT`.
+
+SOUNDS holds the datasets esc50_16k, fsdd, commands and finch; OUT takes caches, runs
+and reports. A repeated command goes on where the last one stopped. The figures of the
+page are copied from the report into docs/.
+"""
+
+import csv
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+FIGURES = ("across_gains", "across_heat_map", "across_shares")
+BASE = "mel"
+# of `make importance`, which fits every combination
+IMPORTANCE = "mel mfcc chroma pcen modulation"
+# beside BASE with the slower model; a rate may lack some
+TEXTURE = ("pcen", "modulation", "mfcc", "gammatone", "shape", "lfcc")
+TEXTURE += ("contrast", "chroma", "percussive", "onset", "zcr")
+SETTINGS = ("THREADS=1", "PRECISION=fp32", "CURVE=0")
+
+
+def syllables(sounds: Path, out: Path) -> Path:
+    """A table with one clip for each marked syllable of the finch, as a dataset."""
+    table = out / "finch.csv"
+    with (sounds / "finch" / "events.csv").open(encoding="utf-8") as file:
+        events = list(csv.DictReader(file))
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["filename", "label", "start", "end", "group"])
+        for event in events:
+            recording = Path(event["file"]).stem
+            times = event["start"], event["end"]
+            writer.writerow([event["file"], event["label"], *times, recording])
+    return table
+
+
+def feature_sets(added: list[str]) -> str:
+    """BASE alone and with each of the features, as FEATURES=."""
+    return f"FEATURES={' '.join([BASE, *(f'{BASE}+{feature}' for feature in added)])}"
+
+
+def main(sounds: Path, out: Path) -> None:
+    """Extract every feature, train BASE alone and with each other one, and report."""
+    out.mkdir(parents=True, exist_ok=True)
+    datasets = {
+        "esc50_16k": [f"DATASET={sounds / 'esc50_16k'}"],
+        "fsdd": [f"DATASET={sounds / 'fsdd' / 'fsdd.csv'}", "FOLDS_BY=group"],
+        "commands": [f"DATASET={sounds / 'commands' / 'commands.csv'}"],
+        "finch": [
+            f"DATASET={syllables(sounds, out)}",
+            f"AUDIO_DIR={sounds / 'finch'}",
+        ],
+    }
+    folders = [f"{name.upper()}={out / name}" for name in ("data", "runs", "reports")]
+
+    def command(*words: str) -> None:
+        subprocess.run([sys.executable, "-m", *words, *folders], check=True)
+
+    for name, given in datasets.items():
+        command("featurestack.pipeline", "features", *given, "FEATURES=small")
+        files = (out / "data" / name / "features").glob("*.h5")
+        added = sorted({file.stem for file in files} - {"index", BASE})
+        shorter = [feature for feature in TEXTURE if feature in added]
+        sweep = ("featurestack.train", "sweep", f"DATASET={name}")
+        command(*sweep, "MODEL=linear", feature_sets(added))
+        command(*sweep, "MODEL=texture", feature_sets(shorter), *SETTINGS)
+        importance = ("featurestack.train", "importance", f"DATASET={name}")
+        command(*importance, f"FEATURES={IMPORTANCE}")
+    command("featurestack.analysis", f"DATASET={' '.join(datasets)}", "MODEL=linear")
+    for name in FIGURES:
+        shutil.copy(out / "reports" / "figures" / f"{name}.svg", DOCS / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
