@@ -22,8 +22,8 @@ from featurestack.results.detections import (
     ALL,
     compare,
     detection_scores,
-    join_windows,
 )
+from featurestack.results.joining import LEAST_THRESHOLD, join_windows
 from featurestack.results.scores import Floats
 from featurestack.results.tags import cross_fitted_thresholds, fold_ranks
 from featurestack.results.windows import (
@@ -79,12 +79,12 @@ def submit_detections(
     probabilities = run.probabilities.mean(axis=0)[order]
     folds = run.folds[order]
     thresholds = cross_fitted_thresholds(target, probabilities, folds)
-    predicted = probabilities > thresholds
+    predicted = probabilities > np.maximum(thresholds, LEAST_THRESHOLD)
     chosen = pd.DataFrame(predicted, columns=names)
     ranks = pd.DataFrame(fold_ranks(probabilities, folds), columns=names)
     hop = annotated.hop
-    scores = detection_scores(windows, chosen, ranks, hop, events)
     detections = join_windows(middles(windows, hop), chosen, ranks)
+    scores = detection_scores(windows, chosen, ranks, hop, events, detections)
     items = compare(events, detections)
     sounding = np.array(names) != BACKGROUND
     intervals = recording_intervals(

@@ -726,7 +726,8 @@ def detections(
         one fitted to the run's validation clips
     audio: audio file, or a folder of them with its sub-folders
     test_clips: predict the dataset's clips instead of AUDIO, each by the model of
-        the fold that tested it, and compare with predictions.csv
+        the fold that tested it, and compare with predictions.csv; with HOP, choose
+        the rules that join windows to detections
     top: [5] classes shown for each file
     json: print every probability as JSON
     csv: print every probability as CSV

@@ -137,6 +137,28 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JoiningRule:
+    """How the windows of a class become detections, see `results.joining`."""
+
+    # the largest probability of a detection is above it
+    threshold: float = field(metadata=bounds(0, 1))
+    # a detection lasts while its probability is above this share of the threshold
+    share: float = field(default=1.0, metadata=bounds(0, 1))
+    # seconds between detections that are one
+    longest_gap: float = field(default=0.0, metadata=bounds(0))
+    least_length: float = field(default=0.0, metadata=bounds(0))  # seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joining:
+    """The rules by class, and the windows that they were chosen on."""
+
+    length: float = field(metadata=bounds(0))  # seconds of a window
+    hop: float = field(metadata=bounds(0))  # seconds from window to window
+    rules: Mapping[str, JoiningRule]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """Calibration for new audio, fitted to all test clips so far."""
 
@@ -144,6 +166,8 @@ class Calibration:
     clips: int = field(metadata=bounds(1))
     # by class; for tags and windows
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
+    # of windows; chosen by `predict TEST_CLIPS=1 HOP=…`
+    joining: Joining | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,6 +287,12 @@ class BundleConfig(RunConfig):
         """Each class's threshold for these weights; empty if there are none."""
         fitted = self.calibration.get(self.selection)
         return (fitted.thresholds or {}) if fitted else {}
+
+    @property
+    def joining(self) -> Joining | None:
+        """How windows become detections for these weights; None before it is chosen."""
+        fitted = self.calibration.get(self.selection)
+        return fitted.joining if fitted else None
 
 
 @dataclass(frozen=True, kw_only=True)

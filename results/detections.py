@@ -1,5 +1,5 @@
-"""Detections in recordings: joined from windows, and scored against annotated events.
-No torch.
+"""Detections in recordings, scored against annotated events; the rules that join
+windows to them, chosen by these scores. No torch.
 
 A row of a table is an event, a detection or a window, as in `results.windows`.
 
@@ -17,6 +17,8 @@ F1 is the share of events and detections that have a partner. Conventions: W win
 classes.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -24,7 +26,14 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from featurestack.features_cache.table import label_indicator
-from featurestack.results.scores import Ints
+from featurestack.results.config import JoiningRule
+from featurestack.results.joining import (
+    LEAST_THRESHOLD,
+    Times,
+    detections_of,
+    join_windows,
+)
+from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import average_precision, decision_scores, macro
 from featurestack.results.windows import (
     BACKGROUND,
@@ -42,37 +51,12 @@ COLLAR = NEAR  # seconds
 # mir_eval, too, rounds differences of times to 0.1 ms: as floats, 2.2 - 2.0 is more
 # than 0.2
 DIGITS = 4
-
-
-def join_windows(
-    middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.DataFrame
-) -> pd.DataFrame:
-    """Detections: neighbouring windows of `middles` with the same class are joined;
-    BACKGROUND makes none.
-
-    chosen         (W, K), a column a class: whether it is predicted for the window
-    probabilities  (W, K), a column a class
-
-    The columns are EVENT_COLUMNS, then the mean and the largest of the windows'
-    probabilities.
-    """
-    names = chosen.columns.drop(BACKGROUND, errors="ignore")
-    on = chosen[names].to_numpy(bool)
-    before = np.roll(on, 1, axis=0) & middle[["follows"]].to_numpy()
-    column, row = np.nonzero(on.T)  # class by class
-    number = (~before[row, column]).cumsum()  # the detection of each window
-    windows = middle.iloc[row].assign(
-        label=names[column], probability=probabilities[names].to_numpy()[row, column]
-    )
-    joined = windows.groupby(number).agg(
-        file=("file", "first"),
-        start=("start", "first"),
-        end=("end", "last"),
-        label=("label", "first"),
-        mean=("probability", "mean"),
-        largest=("probability", "max"),
-    )
-    return joined.sort_values(EVENT_COLUMNS, ignore_index=True)
+# Values that `fit_rules` tries; gap and length as shares of the class's median event.
+THRESHOLDS = (LEAST_THRESHOLD, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
+GAPS = (0.0, 0.125, 0.25, 0.5, 1.0)
+LENGTHS = (0.0, 0.25, 0.4, 0.6, 1.0)
+ROUNDS = 3  # of the search through one parameter after the other
 
 
 def compare(events: pd.DataFrame, detections: pd.DataFrame) -> pd.DataFrame:
@@ -166,6 +150,7 @@ def detection_scores(
     scores: pd.DataFrame,
     hop: float,
     events: pd.DataFrame,
+    detections: pd.DataFrame,
 ) -> pd.DataFrame:
     """Scores of the windows, of their detections, and the best possible: a row for each
     class and for ALL.
@@ -174,6 +159,7 @@ def detection_scores(
              label has no window score
     chosen   (W, K), a column a class: whether it is predicted
     scores   (W, K), probabilities or their ranks
+    detections  of `join_windows` or `join_by_rules`
 
     The columns are window_precision, window_recall, window_f1, window_support (a
     count), window_average_precision (ALL has the mean over the classes), those of
@@ -194,8 +180,67 @@ def detection_scores(
         [pd.DataFrame(by_class, names), pd.DataFrame(pooled, [ALL])]
     ).add_prefix("window_")
     middle = middles(windows, hop)
-    found = event_scores(compare(events, join_windows(middle, chosen, scores)), middle)
+    found = event_scores(compare(events, detections), middle)
     best = best_possible(events, windows, hop)[["f1_iou", "f1_collar"]].add_prefix(
         "best_"
     )
     return table.join(found).join(best).rename_axis("label")
+
+
+def fit_rules(
+    middle: pd.DataFrame, probabilities: pd.DataFrame, events: pd.DataFrame
+) -> dict[str, JoiningRule]:
+    """The joining rule of each class that is best for these events.
+
+    What counts is F1 at IoU 0.3 plus the share of events that are found: F1 alone drops
+    whole events if windows are too long for their kind. One parameter after the other
+    takes the best of its values. A class without an event has the rule of 0.5 alone.
+
+    middle         of `middles`; windows of every part of the recordings
+    probabilities  (W, K)
+    """
+    times = Times.of(middle)
+    rules = {}
+    for name in probabilities.columns.drop(BACKGROUND, errors="ignore"):
+        of_class = events[events["label"] == name]
+        rules[name] = JoiningRule(threshold=0.5)
+        if len(of_class):
+            probability = probabilities[name].to_numpy(float)
+            rules[name] = fit_rule(middle, times, probability, of_class)
+    return rules
+
+
+def fit_rule(
+    middle: pd.DataFrame, times: Times, probability: Floats, events: pd.DataFrame
+) -> JoiningRule:
+    """The best rule for the events of one class; `probability` (W,)."""
+    label = events["label"].iloc[0]
+    median = float((events["end"] - events["start"]).median())
+    tried: dict[JoiningRule, float] = {}
+
+    def quality(rule: JoiningRule) -> float:
+        if rule not in tried:
+            first, last = times.joined(probability, rule)
+            items = compare(
+                events, detections_of(middle, label, probability, first, last)
+            )
+            found = items["shared"][~items["detected"]].mean()
+            tried[rule] = float(items["iou"].mean() + found)
+        return tried[rule]
+
+    values = {
+        "threshold": THRESHOLDS,
+        "share": SHARES,
+        "longest_gap": tuple(share * median for share in GAPS),
+        "least_length": tuple(share * median for share in LENGTHS),
+    }
+    best = JoiningRule(threshold=0.5)
+    for _ in range(ROUNDS):
+        before = best
+        for parameter, choices in values.items():
+            rules = [replace(best, **{parameter: value}) for value in choices]
+            # of equals the one that is there
+            best = max([best, *rules], key=quality)
+        if best == before:
+            break
+    return best

@@ -26,7 +26,13 @@ from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.annotations import Annotations
-from featurestack.results.detections import detection_scores, join_windows
+from featurestack.results.config import JoiningRule, to_json
+from featurestack.results.detections import detection_scores
+from featurestack.results.joining import (
+    LEAST_THRESHOLD,
+    join_by_rules,
+    join_windows,
+)
 from featurestack.results.windows import (
     BACKGROUND,
     HOP_SHARE,
@@ -35,7 +41,7 @@ from featurestack.results.windows import (
 )
 from featurestack.storage.files import replace_file
 from featurestack.train.audio_model import AudioModel
-from featurestack.train.rejection import Samples, loudest_level
+from featurestack.train.rejection import Samples, class_thresholds, loudest_level
 from featurestack.train.timeline import (
     Source,
     Timeline,
@@ -62,6 +68,8 @@ DAY = re.compile(
     r"(?<!\d)((?:19|20)\d\d)([-_]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)"
 )
 
+Rules = dict[str, JoiningRule]  # by class
+
 
 @dataclass(frozen=True)
 class Windowing:
@@ -78,9 +86,14 @@ class Windowing:
 
     @classmethod
     def of(cls, model: AudioModel, window: float, hop: float) -> "Windowing":
-        """WINDOW and HOP in seconds, 0 for their defaults, as samples of a model."""
+        """WINDOW and HOP in seconds as samples of a model. HOP=0 is that of the rules
+        which were chosen for this length, or a share of it.
+        """
         rate = model.sample_rate
         samples = model.window_samples(window)
+        joining = model.config.joining
+        if not hop and joining and round(joining.length * rate) == samples:
+            hop = joining.hop
         hop = hop or samples / rate * HOP_SHARE
         if hop > samples / rate:
             raise RequestError(
@@ -88,6 +101,41 @@ class Windowing:
                 " window"
             )
         return cls(samples, max(1, round(hop * rate)), rate)
+
+
+def rules_of(model: AudioModel, text: str, windowing: Windowing) -> Rules:
+    """The rule of each class: chosen for these windows, else a threshold alone; empty
+    if the most probable class counts.
+
+    text  THRESHOLD; the run's own thresholds, which it replaces, count as at least
+          LEAST_THRESHOLD
+    """
+    rate = windowing.sample_rate
+    joining = model.config.joining
+    rules: Rules = {}
+    if joining:
+        chosen_on = round(joining.length * rate), round(joining.hop * rate)
+        if chosen_on == (windowing.samples, windowing.step):
+            rules = dict(joining.rules)
+        else:
+            tell(
+                f"the run's rules are for windows of {joining.length:g} s every"
+                f" {joining.hop:g} s, and are not used: give WINDOW and HOP so, or none"
+            )
+    own = {
+        name: max(threshold, LEAST_THRESHOLD)
+        for name, threshold in model.config.thresholds.items()
+    }
+    own |= {name: rule.threshold for name, rule in rules.items()}
+    if model.tags:
+        own = dict.fromkeys(model.classes, 0.5) | own
+    thresholds = class_thresholds(text, model.classes, own)
+    return {
+        name: replace(
+            rules.get(name, JoiningRule(threshold=threshold)), threshold=threshold
+        )
+        for name, threshold in thresholds.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -103,20 +151,25 @@ class Decided:
     detections: pd.DataFrame  # as in `join_windows`
 
     @classmethod
-    def of(cls, model: AudioModel, timeline: Timeline, hop: float) -> "Decided":
-        """The decisions by the thresholds of the model, or for the most probable class
-        if it has none.
-        """
+    def of(
+        cls, model: AudioModel, timeline: Timeline, hop: float, rules: Rules
+    ) -> "Decided":
+        """The decisions by the rules, or for the most probable class without them."""
         windows, probabilities = timeline.windows, timeline.probabilities
+        middle = middles(windows, hop)
         values = probabilities.to_numpy()
-        if model.thresholds or model.tags:
-            thresholds = [model.thresholds.get(name, 0.5) for name in model.classes]
-            above = values > np.array(thresholds)
-        else:
-            above = values.argmax(axis=1)[:, None] == np.arange(len(model.classes))
         answered = model.rejection.answers(windows["level"].to_numpy(), values)
-        chosen = pd.DataFrame(above & answered[:, None], columns=model.classes)
-        detections = join_windows(middles(windows, hop), chosen, probabilities)
+        if not rules:
+            most = values.argmax(axis=1)[:, None] == np.arange(len(model.classes))
+            chosen = pd.DataFrame(most & answered[:, None], columns=model.classes)
+            detections = join_windows(middle, chosen, probabilities)
+            return cls(windows, probabilities, chosen, detections)
+        thresholds = np.array([rules[name].threshold for name in model.classes])
+        above = (values > thresholds) & answered[:, None]
+        chosen = pd.DataFrame(above, columns=model.classes)
+        # a window without an answer belongs to no detection
+        accepted = probabilities.mul(answered, axis=0)
+        detections = join_by_rules(middle, accepted, rules)
         return cls(windows, probabilities, chosen, detections)
 
     def predicted(self, model: AudioModel) -> pd.Series:
@@ -186,6 +239,7 @@ class Detections:
 
         longest  a window has one label at most, as in `label_windows`
         """
+        detections = self.decided.detections
         scored = self.decided.windows["file"].isin(annotations.annotated)
         windows = self.decided.windows[scored]
         labels = label_windows(windows, annotations.events, longest=longest)
@@ -195,6 +249,7 @@ class Detections:
             self.decided.probabilities[scored],
             self.windowing.hop,
             annotations.events,
+            detections[detections["file"].isin(annotations.annotated)],
         )
 
     def tell_unscored(self, annotations: Annotations) -> None:
@@ -217,6 +272,7 @@ def detect(
     recordings: Mapping[str, Path],
     windowing: Windowing,
     folder: Path,
+    rules: Rules,
 ) -> tuple[Detections | None, dict[Path, str]]:
     """The detections in recordings, None if none of them can be read; the recordings
     that cannot be read, with the reason.
@@ -229,7 +285,8 @@ def detect(
     RequestError if the folder has another recording of the same name.
     """
     made_by = f"{model.fingerprint} {windowing.samples} {windowing.step}"
-    decided_by = json.dumps([model.thresholds, *vars(model.rejection).values()])
+    by_class = {name: to_json(rule) for name, rule in rules.items()}
+    decided_by = json.dumps([by_class, *vars(model.rejection).values()])
     durations = recording_durations(recordings)
     sources = {
         name: source_of(name, file, durations.get(name, 0.0), made_by, decided_by)
@@ -253,7 +310,7 @@ def detect(
             except audio.AudioError as error:
                 failures[file] = str(error)
                 continue
-        decided = Decided.of(model, timeline, windowing.hop)
+        decided = Decided.of(model, timeline, windowing.hop, rules)
         store.write(
             sources[name],
             places[name],
@@ -276,7 +333,7 @@ def detect(
             for column in ("windows", "probabilities", "chosen", "detections")
         )
     )
-    kept, kept_durations = kept_detections(model, sources, windowing, store)
+    kept, kept_durations = kept_detections(model, sources, windowing, store, rules)
     return Detections(together, kept, durations, kept_durations, windowing), failures
 
 
@@ -295,6 +352,7 @@ def kept_detections(
     sources: Mapping[str, Source],
     windowing: Windowing,
     store: TimelineFolder,
+    rules: Rules,
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """The detections in the recordings of former calls, decided as those of this call
     are, and the recordings' seconds.
@@ -314,7 +372,7 @@ def kept_detections(
         if timeline is None:
             others += 1
             continue
-        decided = Decided.of(model, timeline, windowing.hop)
+        decided = Decided.of(model, timeline, windowing.hop, rules)
         store.write(
             source, place, timeline, decided.predicted(model), decided.detections
         )
@@ -339,9 +397,14 @@ def recording_durations(recordings: Mapping[str, Path]) -> dict[str, float]:
 
 
 def predict_windows(
-    model: AudioModel, name: str, file: Path, seconds: float, windowing: Windowing
+    model: AudioModel,
+    name: str,
+    file: Path,
+    seconds: float,
+    windowing: Windowing,
+    fold: int | None = None,
 ) -> Timeline:
-    """The timeline of one recording.
+    """The timeline of one recording, by the models of all folds or that of one.
 
     seconds  of the recording, for the progress bar
 
@@ -363,7 +426,7 @@ def predict_windows(
         unit="windows",
     )
     clips = ((span, measured(y)) for span, y in windows)
-    spans, probabilities, _ = zip(*model.predict(clips))
+    spans, probabilities, _ = zip(*model.predict(clips, fold))
     table = pd.DataFrame(spans, columns=["start", "end"]).round(TIME_DIGITS)
     table = table.assign(file=name, level=levels)
     return Timeline(table, pd.DataFrame(np.stack(probabilities), columns=model.classes))

@@ -257,7 +257,8 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     test_clips: bool = option(
         False,
         "predict the dataset's clips instead of AUDIO, each by the model of the fold"
-        " that tested it, and compare with predictions.csv",
+        " that tested it, and compare with predictions.csv; with HOP, choose the rules"
+        " that join windows to detections",
     )
     top: int = option(5, "classes shown for each file", least=1)
     json: bool = option(False, "print every probability as JSON")

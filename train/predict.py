@@ -21,7 +21,6 @@ from featurestack.features_cache.table import has_windows, spans
 from featurestack.pipeline.datasets.annotations import read_events
 from featurestack.pipeline.datasets.recordings import find_recordings
 from featurestack.results.tags import epoch_scores
-from featurestack.results.windows import BACKGROUND
 from featurestack.storage.files import content_hash
 from featurestack.train.audio_model import AudioModel, predict_files, tell_failures
 from featurestack.train.bundle import AGREES
@@ -29,8 +28,6 @@ from featurestack.train.options import PredictOptions
 from featurestack.train.rejection import NO_ANSWER
 
 BAR = 24  # characters of the bar for a probability of 1
-# fitted thresholds below it are named: their classes were rare or hard to find
-LOW_THRESHOLD = 0.2
 
 
 def show(
@@ -141,7 +138,7 @@ def predict_audio(options: PredictOptions) -> int:
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     """Predict each fold's test clips from their audio by that fold's model; compare
-    with predictions.csv.
+    with predictions.csv. With HOP, choose the rules for detections.
 
     Returns 1 if a file could not be read.
     """
@@ -151,6 +148,10 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
         raise RequestError(
             "TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none"
         )
+    if options.hop:
+        from featurestack.train.choose_joining import choose_joining  # few need it
+
+        return choose_joining(options, model, run)
     cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
     known = run.scored(selection=options.selection).set_index("clip_id")
     clips = cache.clips.iloc[cache.positions(known.index)]
@@ -202,11 +203,12 @@ def predict_recordings(
         Windowing,
         detect,
         recording_durations,
+        rules_of,
         write_scores,
     )
 
     windowing = Windowing.of(model, options.window, options.hop)
-    tell_low_thresholds(options, model)
+    rules = rules_of(model, options.threshold, windowing)
     folder = options.out or options.reports / model.config.dataset
     annotations = None
     durations = recording_durations(recordings) if options.tables else {}
@@ -214,7 +216,9 @@ def predict_recordings(
         annotations = read_events(
             options.tables, durations, options.column, options.label, options.missing
         )
-    detections, failures = detect(model, recordings, windowing, folder / "timelines")
+    detections, failures = detect(
+        model, recordings, windowing, folder / "timelines", rules
+    )
     if detections:
         detections.write(folder)
     if detections and annotations:
@@ -223,17 +227,3 @@ def predict_recordings(
         detections.tell_unscored(annotations)
     tell_failures(failures, len(recordings))
     return 1 if failures else 0
-
-
-def tell_low_thresholds(options: PredictOptions, model: AudioModel) -> None:
-    """Name the run's own thresholds below LOW_THRESHOLD."""
-    low = [
-        f"{name} {threshold:.2g}"
-        for name, threshold in model.thresholds.items()
-        if threshold < LOW_THRESHOLD and name != BACKGROUND
-    ]
-    if low and not options.threshold:
-        tell(
-            f"low thresholds of the run may give false alarms: {', '.join(low)};"
-            " THRESHOLD=0.5 sets others"
-        )

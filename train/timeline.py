@@ -181,12 +181,7 @@ class TimelineFolder:
         kept = self.kept.get(source.recording, (None, place))[0]
         if kept == source:
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        described = with_ending(place, ".json")
-        described.unlink(missing_ok=True)
-        columns = timeline.windows.assign(predicted=predicted)[COLUMNS]
-        table = pd.concat([columns, timeline.probabilities], axis=1)
-        replace_file(with_ending(place, ".csv"), as_csv(table))
+        self.begin(place, timeline, predicted)
         labels = detections[["start", "end", "label"]]
         replace_file(
             with_ending(place, ".txt"),
@@ -200,7 +195,25 @@ class TimelineFolder:
             title = PurePosixPath(source.recording).name
             image = draw(timeline.windows, timeline.probabilities, title)
             replace_file(figure, image)
-        replace_file(described, json.dumps(asdict(source)))
+        self.finish(source, place)
+
+    def keep(self, source: Source, timeline: Timeline) -> None:
+        """Write the probabilities alone."""
+        place = self.places([source.recording])[source.recording]
+        self.begin(place, timeline, pd.Series("", timeline.windows.index))
+        self.finish(source, place)
+
+    def begin(self, place: Path, timeline: Timeline, predicted: pd.Series) -> None:
+        """Write .csv, after the removal of .json."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with_ending(place, ".json").unlink(missing_ok=True)
+        columns = timeline.windows.assign(predicted=predicted)[COLUMNS]
+        table = pd.concat([columns, timeline.probabilities], axis=1)
+        replace_file(with_ending(place, ".csv"), as_csv(table))
+
+    def finish(self, source: Source, place: Path) -> None:
+        """Write .json: the recording's other files are complete."""
+        replace_file(with_ending(place, ".json"), json.dumps(asdict(source)))
         self.kept[source.recording] = source, place
 
 

@@ -20,6 +20,9 @@ from featurestack.results.config import Calibration
 from featurestack.results.scores import scaled
 from featurestack.results.tags import fit_thresholds
 from featurestack.train import run
+from featurestack.train.audio_model import AudioModel
+from featurestack.train.bundle import bundle_of_run
+from featurestack.train.detect import Windowing, rules_of
 from featurestack.train.options import RunOptions
 from tests.analysis.test_report import build, within
 from tests.refusal import refused
@@ -141,7 +144,8 @@ def test_predict_takes_windows_of_the_same_length_a_quarter_apart(
     capsys.readouterr()
     assert ask(trained, **given) == 0
     shown = capsys.readouterr().out
-    assert "perfect" in shown and "0.wav: 2 detections\n     0.625 " in shown
+    assert "false alarms/h" in shown
+    assert "0.wav: 2 detections\n     0.625 " in shown
     assert pd.read_csv(tmp_path / "farm" / "detections.csv").equals(found)
     with refused("give audio="):
         fs.detections(run=str(trained.path))
@@ -152,8 +156,8 @@ def test_test_clips_are_the_windows_of_their_recordings(trained, capsys):
     assert "at most: the same" in capsys.readouterr().err
 
 
-def test_a_silence_gate_withholds_detections_of_tags_and_low_thresholds_are_named(
-    folder, tmp_path, capsys
+def test_a_silence_gate_withholds_detections_of_tags_and_no_threshold_is_below_030(
+    folder, tmp_path
 ):
     (tmp_path / "tables").mkdir()
     for table in (folder / "tables").iterdir():
@@ -170,12 +174,33 @@ def test_a_silence_gate_withholds_detections_of_tags_and_low_thresholds_are_name
     assert first[None] == 0 and first[-60.0] > 0.1  # the first second is silent
     low = {"last": Calibration(temperature=1, clips=1, thresholds={"tone": 0.05})}
     run_folder.write_config(tagged.path, replace(tagged.training, calibration=low))
+    model = AudioModel(bundle_of_run(run_folder.RunFolder(tagged.path)))
+    windowing = Windowing.of(model, 0, 0)
+    assert rules_of(model, "", windowing)["tone"].threshold == 0.3
+    assert rules_of(model, "tone=0.05", windowing)["tone"].threshold == 0.05
+
+
+def test_rules_are_chosen_on_the_tested_recordings_and_used_for_new_ones(
+    trained, folder, tmp_path, capsys
+):
+    fine = {"test_clips": True, "hop": 0.125, "out": tmp_path / "tested"}
+    assert ask(trained, **fine) == 0
+    scores = pd.read_csv(tmp_path / "tested" / "scores.csv", index_col="label")
+    assert scores.loc["all classes", "events"] == 12
+    assert scores.loc["all classes", "f1_iou"] > 0.9
+    joining = run_folder.RunFolder(trained.path).calibration().joining
+    assert (joining.length, joining.hop) == (1, 0.125)
+    assert {*joining.rules} == {"hiss", "tone"}
+    assert all(rule.threshold >= 0.3 for rule in joining.rules.values())
+
+    given = {"audio": folder / "audio" / "0.wav", "out": tmp_path / "new"}
+    assert ask(trained, **given) == 0
+    windows_of_new = pd.read_csv(tmp_path / "new" / "timelines" / "0.csv")
+    assert windows_of_new["start"][1] == 0.125
     capsys.readouterr()
-    assert ask(tagged, **given) == 0
-    assert (
-        "may give false alarms: tone 0.05; THRESHOLD=0.5 sets others"
-        in capsys.readouterr().err
-    )
+    assert ask(trained, **given, hop=0.5) == 0
+    assert "are not used" in capsys.readouterr().err
+    run_folder.write_config(trained.path, trained.training)
 
 
 def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(folder):

@@ -11,8 +11,8 @@ from featurestack.results.detections import (
     compare,
     detection_scores,
     event_scores,
-    join_windows,
 )
+from featurestack.results.joining import join_windows
 from featurestack.results.windows import label_windows, middles
 
 HALF_HOUR = pd.DataFrame({"start": [0.0], "end": [1800.0]})
@@ -130,7 +130,8 @@ def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possibl
         ("a", 2.0, 3.0, "y"),
         ("a", 1, 2, "z"),
     )
-    scores = detection_scores(table, chosen, probabilities, 0.5, truth)
+    detections = join_windows(middles(table, 0.5), chosen, probabilities)
+    scores = detection_scores(table, chosen, probabilities, 0.5, truth, detections)
     assert list(scores.index) == ["x", "y", ALL]
     by_window = scores.filter(like="window_").drop(columns="window_support")
     assert by_window.loc["x"].tolist() == pytest.approx(
@@ -141,7 +142,7 @@ def test_scores_of_windows_and_of_their_detections_stand_beside_the_best_possibl
         [4 / 5, 4 / 5, 0.8, (2.75 / 3 + 2 / 3) / 2]
     )
     unscored = detection_scores(
-        table.replace("background", ""), chosen, probabilities, 0.5, truth
+        table.replace("background", ""), chosen, probabilities, 0.5, truth, detections
     )
     assert unscored.loc["x", "window_average_precision"] == 1.0
     assert scores.loc[ALL, "best_f1_iou"] == 1.0 > scores.loc[ALL, "f1_iou"]
