@@ -27,7 +27,7 @@ from featurestack.pipeline import audio
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
-from featurestack.pipeline.networks import FrontEnd, NetworkCard, find_network
+from featurestack.pipeline.networks import POOLINGS, FrontEnd, NetworkCard, find_network
 
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
 LONGEST = 60  # seconds within which a front end has to fill a window
@@ -134,7 +134,7 @@ def _with_axes(
     return windows[..., None] if shape[-1] == 1 else windows[:, None]
 
 
-def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
+def embedding(clip: Clip, *, model: str = "", pooling: str = "") -> np.ndarray:
     """The embedding of a pretrained network: what it has learned from other sounds, as
     one vector.
 
@@ -145,23 +145,34 @@ def embedding(clip: Clip, *, model: str = "") -> np.ndarray:
     Feature map: one column, or
     with pooling none one for each window or frame; its rows have no order
     """
-    network = open_network(model)
+    network = open_network(model, pooling)
+    y = clip.y
+    if network.card.pooling != "none":
+        # the zeros behind a short clip would be pooled with its sound
+        y = np.trim_zeros(y, "b") if y.any() else y
     rate = network.card.sample_rate
-    return network.embed(audio.resample(clip.y, clip.sample_rate, rate))
+    return network.embed(audio.resample(y, clip.sample_rate, rate))
 
 
-def file_fingerprint(*, model: str) -> dict[str, str]:
+def file_fingerprint(*, model: str, pooling: str) -> dict[str, str]:
     """The fingerprint of network and card; RequestError if one is missing."""
     content = find_network(model).content()
     return {"file": hashlib.blake2b(content, digest_size=16).hexdigest()}
 
 
-def open_network(model: str) -> Network:
-    """The network of this name, opened once for each process and version of its
-    files.
+def open_network(model: str, pooling: str = "") -> Network:
+    """The network of this name, opened once for each process and version of its files;
+    `pooling` instead of the card's, if given.
     """
     files = find_network(model)
     card = files.read_card()
+    if pooling:
+        try:
+            card = replace(card, pooling=pooling)
+        except ValueError:
+            raise RequestError(
+                f"pooling={pooling}: expected one of {', '.join(POOLINGS)}"
+            ) from None
     front_end = files.front_end()
     return _opened(
         _version(files.network), _version(front_end) if front_end else None, card
@@ -224,21 +235,22 @@ def _shortest(session: onnxruntime.InferenceSession, card: NetworkCard) -> int:
     return enough
 
 
-def dimension_axis(_: int, *, model: str) -> NDArray[np.float64]:
+def dimension_axis(_: int, *, model: str, pooling: str) -> NDArray[np.float64]:
     """(rows,) the number of each row, from 0."""
-    network = open_network(model)
+    network = open_network(model, pooling)
     card = network.card
     silence = np.zeros(round((card.window or 1) * card.sample_rate), np.float32)
     return np.arange(len(network.embed(silence)), dtype=float)
 
 
-def window_axis(sample_rate: int, samples: int, *, model: str) -> NDArray[np.floating]:
+def window_axis(
+    sample_rate: int, samples: int, *, model: str, pooling: str
+) -> NDArray[np.floating]:
     """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a
     single one.
     """
-    count = embedding(
-        Clip(np.zeros(samples, np.float32), sample_rate), model=model
-    ).shape[1]
+    silence = Clip(np.zeros(samples, np.float32), sample_rate)
+    count = embedding(silence, model=model, pooling=pooling).shape[1]
     return (np.arange(count) + 0.5 * (count > 1)) * (samples / sample_rate / count)
 
 
@@ -248,7 +260,7 @@ FEATURE = Feature(
     units="embedding",
     rows=dimension_axis,
     row_unit="dimension",
-    version=1,
+    version=2,
     recorded=file_fingerprint,
     frames=window_axis,
 )

@@ -90,6 +90,20 @@ def test_without_pooling_windows_stay_in_order_of_time():
     assert variant(name).frame_axis(RATE, RATE).tolist() == [0.125, 0.375, 0.625, 0.875]
 
 
+def test_pooling_can_be_asked_for():
+    write_network("net", window=0.5)
+    values = compute("embedding@model=net,pooling=max", RAMP, RATE)
+    np.testing.assert_allclose(values[:, 0], [0.7495, 0.999], atol=1e-4)
+    with refused("pooling=median: expected one of mean, max, mean_std, none"):
+        compute("embedding@model=net,pooling=median", RAMP, RATE)
+
+
+def test_the_padding_of_a_short_clip_is_not_pooled():
+    write_network("net", window=0.5)
+    padded = np.concatenate([RAMP + 1, np.zeros(3000)])
+    assert embedded(padded) == pytest.approx(embedded(RAMP + 1))
+
+
 def test_audio_is_brought_to_the_networks_rate():
     write_network("net", window=0.5)
     slow = np.sin(2 * np.pi * np.arange(8000) / 8000)  # a period of a second
@@ -207,11 +221,11 @@ def test_a_front_end_that_is_not_there_or_fills_no_window_is_named():
 
 def test_the_fingerprint_covers_network_front_end_and_card():
     write_front_end()
-    seen = {embedding.file_fingerprint(model="net")["file"]}
+    seen = {embedding.file_fingerprint(model="net", pooling="")["file"]}
     for name in ("net.onnx", "frames.onnx", "net.json"):
         with (networks.FOLDER / name).open("a") as file:
             file.write(" ")
-        seen.add(embedding.file_fingerprint(model="net")["file"])
+        seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
     assert len(seen) == 4
 
 
