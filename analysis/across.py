@@ -94,6 +94,7 @@ class DatasetGains:
     dataset: str
     score: str  # accuracy | mAP
     protocol: str
+    synthetic: bool
     features: tuple[str, ...]  # (M,)
     differences: Floats  # (G, M), of sum the gains
     shares: Floats  # (G,) the weight of each recording in the score
@@ -274,9 +275,15 @@ def dataset_gains(
             "verdict": verdict,
         }
     )
-    protocol = ranking.best.selection_protocol
     gains = DatasetGains(
-        job.dataset, score, protocol, features, differences, ranking.shares, table
+        dataset=job.dataset,
+        score=score,
+        protocol=ranking.best.selection_protocol,
+        synthetic=ranking.best.synthetic,
+        features=features,
+        differences=differences,
+        shares=ranking.shares,
+        table=table,
     )
     return gains, problems
 
@@ -365,6 +372,10 @@ def compare(
             )
             problems.append(Problem(gains.dataset, text))
     measured = [gains for gains in measured if gains.protocol == usual]
+    for gains in measured:
+        if gains.synthetic:
+            text = "synthetic data: its gains say nothing about recorded sounds"
+            problems.append(Problem(gains.dataset, text))
     return compared(measured, model, options.base), problems
 
 
@@ -605,7 +616,9 @@ def build_overview(options: AnalysisOptions) -> Overview:
             for figure in writer.saved.values()
             for file in figure.files
         }
-    headline = page.say("across_headline", comparison, len(entries))
+    headline = page.say(
+        "across_headline", comparison, len(entries), len(given), FEWEST_DATASETS
+    )
     html = page.render(
         "across.html",
         headline=headline,

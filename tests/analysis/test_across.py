@@ -1,5 +1,6 @@
 """The page over all datasets: what it compares, what it leaves out and says of it."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -11,12 +12,13 @@ import featurestack as fs
 from featurestack.analysis import across, page
 from featurestack.analysis.across import DatasetGains, build_overview, compared
 from featurestack.analysis.figures import saving
-from featurestack.analysis.jobs import dataset_words, jobs
+from featurestack.analysis.jobs import ReportJob, dataset_words, jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
 from tests.analysis.made_runs import made_clips, make_run, of_sets
+from tests.analysis.test_importance import made_folder
 from tests.golden.commands import done
 from tests.refusal import refused
 
@@ -89,7 +91,10 @@ def test_two_datasets_have_an_entry_and_no_comparison(options):
     assert built.comparison is None
     html = built.page.read_text(encoding="utf-8")
     assert 'href="birds/index.html"' in html and 'href="digits/index.html"' in html
-    assert "Datasets are compared from 3 on; 2 have runs here." in html
+    assert (
+        built.headline
+        == "2 reports. Datasets are compared from 3 on; 2 have runs here."
+    )
 
 
 def test_one_dataset_leaves_the_comparison_of_the_others_as_it_was(options):
@@ -156,6 +161,13 @@ def test_a_dataset_of_few_recordings_is_not_tested(options):
     assert "1 has too few recordings for a test" in page.say(
         "across_these", built.comparison
     )
+
+
+def test_a_base_that_no_dataset_has_is_said(options):
+    for name in NAMES:
+        train(options, name)
+    headline = overview(replace(options, base="chroma")).headline
+    assert "No 3 of these 3 datasets share a model, the base" in headline
 
 
 def test_a_dataset_without_the_base_is_named(options):
@@ -240,7 +252,16 @@ def dataset_gains(name, differences, score="accuracy"):
         }
     )
     shares = np.full(len(differences), 1 / len(differences))
-    return DatasetGains(name, score, "", ("mel+mfcc",), differences, shares, table)
+    return DatasetGains(
+        dataset=name,
+        score=score,
+        protocol="",
+        synthetic=False,
+        features=("mel+mfcc",),
+        differences=differences,
+        shares=shares,
+        table=table,
+    )
 
 
 def test_datasets_weigh_equally_in_the_joint_test():
@@ -310,3 +331,37 @@ def test_python_gets_the_tables_and_the_command_prints_the_answer(options):
     words = {name.upper(): folder for name, folder in folders.items()}
     printed = done("analysis", FIGURES=0, **words).out
     assert "all datasets: mel+mfcc gains most over mel on these 3 datasets" in printed
+
+
+def importance_of(options, *names):
+    """Jobs of these datasets, each with the same call of importance."""
+    for name in names:
+        folder = made_folder(options.runs / name)
+        folder.path.rename(options.runs / name / folder.path.name)
+    return [ReportJob(name, (), None, options.reports / name, ()) for name in names]
+
+
+def test_shapley_shares_sum_to_one_and_equal_datasets_agree(options):
+    given = importance_of(options, "birds", "digits")
+    measured = across.importance_shares(given, options)
+    assert [*measured.shares] == ["birds", "digits"]
+    assert measured.shares.sum().to_numpy() == pytest.approx(1)
+    # loud is worth 1 nat to half of the clips, soft 0.1 to all
+    assert measured.shares["birds"].to_numpy() == pytest.approx(
+        [0.5 / 0.6, 0.1 / 0.6, 0], abs=0.02
+    )
+    assert measured.correlation == pytest.approx(1)
+    assert measured.low <= measured.correlation
+
+
+def test_one_call_of_importance_is_not_compared(options):
+    assert across.importance_shares(importance_of(options, "birds"), options) is None
+
+
+def test_synthetic_datasets_are_named(options, monkeypatch):
+    for name in NAMES:
+        train(options, name)
+    file = next(options.runs.glob("birds/mel-linear*/run.json"))
+    content = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps(content | {"synthetic": True}), encoding="utf-8")
+    assert "synthetic data" in problems(options).get("birds", "")
