@@ -11,7 +11,6 @@ the paper, its authors' repository or the dataset's own list.
 
 import re
 from collections.abc import Sequence
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -226,31 +225,23 @@ def labels_together(run: Run) -> pd.DataFrame:
     The last three are means over the seeds: on how many of the clips both, one or none
     is predicted.
     """
+    labels = run.labels.astype(float)
+    first, second = np.triu_indices(len(run.classes), 1)
+    clips = (labels.T @ labels)[first, second]
+    most = np.argsort(-clips, kind="stable")[:CONFUSED_PAIRS]
     rows = []
-    for first, second in combinations(range(len(run.classes)), 2):
-        together = run.labels[:, first] & run.labels[:, second]
+    for place in most[clips[most] > 0]:
+        pair = [first[place], second[place]]
+        together = run.labels[:, pair].all(axis=1)
         # (S, clips)
-        predicted = run.decisions[:, together][:, :, [first, second]].sum(axis=2)
+        predicted = run.decisions[:, together][:, :, pair].sum(axis=2)
         both, one, none = (
             (predicted == number).sum(axis=1).mean() for number in (2, 1, 0)
         )
-        rows.append(
-            (
-                run.classes[first],
-                run.classes[second],
-                int(together.sum()),
-                both,
-                one,
-                none,
-            )
-        )
-    table = pd.DataFrame(
+        names = [run.classes[label] for label in pair]
+        rows.append((*names, int(together.sum()), both, one, none))
+    return pd.DataFrame(
         rows, columns=["first", "second", "clips", "both", "one", "none"]
-    )
-    return (
-        table[table["clips"] > 0]
-        .nlargest(CONFUSED_PAIRS, "clips")
-        .reset_index(drop=True)
     )
 
 
@@ -306,15 +297,18 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     true = np.column_stack([run.labels, ~run.labels.any(axis=1)]).T.astype(float)
     counts = true @ (run.decisions & absent).sum(axis=0) / len(run.seeds)  # (K + 1, K)
     of = (true @ absent).astype(int)
-    pairs = pd.MultiIndex.from_product(
-        [[*run.classes, "(none)"], run.classes], names=["true", "predicted"]
+    found = np.flatnonzero(counts)
+    found = found[np.argsort(-counts.flat[found], kind="stable")][:most]
+    rows, columns = np.unravel_index(found, counts.shape)
+    names = np.array([*run.classes, "(none)"], dtype=object)
+    table = pd.DataFrame(
+        {
+            "true": names[rows],
+            "predicted": names[columns],
+            "count": counts[rows, columns],
+            "of": of[rows, columns],
+        }
     )
-    table = pd.DataFrame({"count": counts.ravel(), "of": of.ravel()}, pairs).query(
-        "count > 0"
-    )
-    table = table.sort_values("count", ascending=False, kind="stable")[
-        :most
-    ].reset_index()
     return table.assign(share=table["count"] / table["of"])
 
 

@@ -168,7 +168,7 @@ class Recording:
         ends = self.file.frames / rate
         if start >= ends or end > ends + ROUNDED:
             raise AudioError(
-                f"too short: the clip lasts from {start:.7g} to {end:.7g} s, the file"
+                f"too short: {start:.7g} to {end:.7g} s are to be read, the file lasts"
                 f" {ends:.7g} s"
             )
         first = round(start * wanted)

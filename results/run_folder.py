@@ -342,11 +342,8 @@ def _read_predictions(file: Path, classes: list[str], tagged: bool) -> pd.DataFr
     sound = (numbers >= 0).all(axis=1)  # NaN fails
     if tagged:
         sound &= (numbers <= 1).all(axis=1)
-        sound &= (
-            by_label(table.assign(label=table["target"]))["label"]
-            .isin([*classes, ""])
-            .all()
-        )
+        labels = by_label(pd.DataFrame({"label": table["target"]}))["label"]
+        sound &= labels.isin([*classes, ""]).all()
     else:
         sound &= np.abs(numbers.sum(axis=1) - 1) <= SUM_TOLERANCE
         sound &= table["target"].isin(classes).to_numpy()

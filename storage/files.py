@@ -41,6 +41,19 @@ def ended_drafts(folder: Path, name: str) -> list[Path]:
 
 
 @contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """An OSError names `path`: that of a write to an open file, on a full disk, names
+    none.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+@contextmanager
 def replaced(
     path: Path, *, locked: bool = True, durable: bool = True
 ) -> Iterator[Path]:
@@ -62,17 +75,14 @@ def replaced(
         for other in ended_drafts(path.parent, f".{path.name}"):
             other.unlink(missing_ok=True)
     try:
-        draft.unlink(missing_ok=True)
-        yield draft
-        if durable:
-            system.sync(draft)
-        draft.replace(path)
-        if durable:
-            system.sync(path.parent)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        with named_errors(path):
+            draft.unlink(missing_ok=True)
+            yield draft
+            if durable:
+                system.sync(draft)
+            draft.replace(path)
+            if durable:
+                system.sync(path.parent)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ from featurestack.results.importance_folder import (
 from featurestack.results.scores import Floats
 from featurestack.results.shapley import linear_cka, sampled_shapley
 from featurestack.results.tags import fold_ranks, jackknife_values, log_probabilities
-from featurestack.storage.files import Lock, replace_file
+from featurestack.storage.files import Lock, named_errors, replace_file
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import (
     ClipMoments,
@@ -414,7 +414,10 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
 def fill(folds: LoadedFolds, lacking: Sequence[Fit]) -> None:
     """Make these fits, and append the scores of each as soon as it is made."""
     scores_file = folds.importance.path / "scores.csv"
-    with scores_file.open("a", encoding="utf-8", newline="") as file:
+    with (
+        named_errors(scores_file),
+        scores_file.open("a", encoding="utf-8", newline="") as file,
+    ):
         for fit in progress(lacking, label="importance", unit="fits"):
             write_scores(file, fit, folds.score(fit))
             file.flush()

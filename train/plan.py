@@ -392,8 +392,8 @@ def check_classes(table: pd.DataFrame, options: RunOptions) -> None:
         names = by_label(table)["label"]
         if table["label"].nunique() < 2:
             raise RequestError(
-                f"all clips have the same labels ({names.iloc[0] or 'none'}): nothing"
-                " to learn"
+                f"all clips have the same labels ({table['label'].iloc[0] or 'none'}):"
+                " nothing to learn"
             )
         refuse_class_names(names)
         return

@@ -194,3 +194,16 @@ def test_damaged_predictions_are_named(run, change, message):
     file.write_bytes(change(file.read_bytes()))
     with refused(f"{message}.*remove .* and train again, the other folds are kept"):
         run.predictions()
+
+
+def test_predictions_of_thousands_of_labels_are_read_without_a_warning(tmp_path):
+    """A table with a column a label and a row a label of a clip was warned about."""
+    classes = [f"c{number}" for number in range(2_000)]
+    run_folder.write_config(tmp_path, run_config(classes=named(*classes), task="tags"))
+    run = RunFolder(tmp_path)
+    run_folder.start_history(run.fold(1))
+    rows = {"clip_id": ["x", "y"], "group": "", "split": "test", "selection": "last"}
+    table = pd.DataFrame({**rows, "target": [";".join(classes[:300]), ""]})
+    probabilities = np.full((2, 2_000), 0.5, np.float32)
+    run_folder.write_predictions(run.fold(1), table, probabilities, classes)
+    assert run.predictions(1)["target"].tolist() == table["target"].tolist()

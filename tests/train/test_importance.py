@@ -5,6 +5,8 @@ are lacking.
 import itertools
 import math
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +23,12 @@ from featurestack.results.shapley import (
     shapley,
 )
 from featurestack.storage.files import Lock
-from featurestack.train.importance import LoadedFolds, measure_importance, summary
+from featurestack.train.importance import (
+    LoadedFolds,
+    fill,
+    measure_importance,
+    summary,
+)
 from featurestack.train.models import linear
 from featurestack.train.options import ImportanceOptions
 from tests.train.little import execute
@@ -192,3 +199,15 @@ def test_cka_is_that_of_its_definition_and_one_of_rotated_features():
     )
     hsic = np.trace(first @ second) / np.linalg.norm(first) / np.linalg.norm(second)
     assert table[0] == pytest.approx([1, 1, hsic])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    scores = tmp_path / "scores.csv"
+    scores.symlink_to("/dev/full")
+    folds = SimpleNamespace(
+        importance=SimpleNamespace(path=tmp_path), score=lambda fit: np.ones((2, 3))
+    )
+    with pytest.raises(OSError, match="No space left") as raised:
+        fill(folds, [Fit(frozenset({"mel"}))])
+    assert raised.value.filename == str(scores)

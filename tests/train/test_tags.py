@@ -5,6 +5,7 @@ exports.
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -30,9 +31,11 @@ from featurestack.train.options import (
     BundleOptions,
     ExportOptions,
     ImportanceOptions,
+    RunOptions,
     TrainedOptions,
 )
 from featurestack.train.own_loop import OwnRun
+from featurestack.train.plan import check_classes
 from featurestack.train.rejection import Rejection
 from featurestack.train.summary import UNFITTED, calibration, score_lines, summary
 from tests.refusal import refused
@@ -84,6 +87,12 @@ def test_a_run_leaves_targets_of_several_labels_and_a_probability_a_class(
     assert (
         list(thresholds.values()) == tags.fit_thresholds(known > 0, everything).tolist()
     )
+
+
+def test_all_labels_are_named_if_every_clip_has_the_same():
+    table = pd.DataFrame({"label": ["cat;dog"] * 4})
+    with refused(r"all clips have the same labels \(cat;dog\)"):
+        check_classes(table, RunOptions(task="tags"))
 
 
 def without_labels(finished, tmp_path, folds, labels):
