@@ -4,17 +4,16 @@ It is chosen for the runs of the main ranking, so that an old run of a single fo
 not decide.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.runs import Run, differing_options
 from featurestack.commandline.spelling import make_command
-from featurestack.features_cache.names import first_compared
+from featurestack.features_cache.advice import DIFFERENT, first_compared
 
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
-# features to try next, the first one first
-DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")
 
 
 @dataclass(frozen=True)
@@ -63,85 +62,179 @@ class Situation:
         return f"{extraction} && {command}" if lacking else command
 
 
-def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
-    """A command to copy, and the key of its reason in words.txt.
+@dataclass(frozen=True)
+class Advice:
+    """What the states are told by: the runs of the main ranking, and what they lack."""
 
-    The order: mend the data, a first run, outdated runs again, other features if none
-    beats chance, a run to compare with, missing folds, a network after exact solutions,
-    seeds, a larger set, then predict, or write for a paper if there is no audio.
-    """
-    if situation.changed:
-        features = f"FEATURES={' '.join(situation.frames) or 'all'}"
-        return make_command("features", *situation.of_data, features), "extract"
-    leak = any(threat.kind == "duplicates" for threat in found.threats)
-    if leak or situation.unchecked:
-        check = make_command("pipeline check", *situation.of_data)
-        return check, "check"
-    ranked = found.runs[: len(found.rows)]
-    trained = [run for run in ranked if run.trained]
-    if not situation.trainable:
-        return make_command("data", *situation.of_data), "untrainable"
-    if not trained:
-        # Train on cached features; extract some if nothing but the waveform is cached.
-        vectors = [name for name, frames in situation.frames.items() if frames == 1]
-        together = "+".join(first_compared(situation.frames) or vectors[:1])
-        command = make_command("features", *situation.of_data)
-        if together:
-            command = make_command("train", *situation.given, f"FEATURES={together}")
-        return command, "first"
-    best = trained[0]
-    given = situation.given
-    close = {row["run"] for row in (found.rows[0], *found.tied)}
-    compared = (
-        [run for run in trained if run.name in close] if found.tied else trained[:2]
-    )
-    if any(run.name in situation.outdated for run in compared):
-        return sweeps([*given, "RETRAIN=1"], compared), "again"
-    tried = {name for run in trained for name in run.channels}
-    untried = first_compared(
-        {name: n for name, n in situation.frames.items() if name not in tried}
-    )
-    if not untried and situation.audio:
-        untried = [name for name in DIFFERENT if name not in tried][:2]
-    if found.state == "chance" and untried:
-        return (
-            situation.extracted(untried, situation.train(best, *untried)),
-            "different",
-        )
-    if len(ranked) == 1:
-        # Train each feature of a combined set alone, or combine a single feature with
-        # another.
-        first, *others = dict.fromkeys(best.features.split("+"))
+    found: Findings
+    situation: Situation
+
+    @cached_property
+    def ranked(self) -> Sequence[Run]:
+        return self.found.runs[: len(self.found.rows)]
+
+    @cached_property
+    def trained(self) -> list[Run]:
+        """Without ensembles of finished runs."""
+        return [run for run in self.ranked if run.trained]
+
+    @property
+    def best(self) -> Run:
+        return self.trained[0]
+
+    @cached_property
+    def compared(self) -> list[Run]:
+        """The best run and those that tie with it, else the second one."""
+        if not self.found.tied:
+            return self.trained[:2]
+        close = {row["run"] for row in (self.found.rows[0], *self.found.tied)}
+        return [run for run in self.trained if run.name in close]
+
+    @cached_property
+    def untried(self) -> list[str]:
+        """Features that no run has, the first to try first."""
+        tried = {name for run in self.trained for name in run.channels}
+        cached = self.situation.frames.items()
+        untried = first_compared({name: n for name, n in cached if name not in tried})
+        if not untried and self.situation.audio:
+            untried = [name for name in DIFFERENT if name not in tried][:2]
+        return untried
+
+    @cached_property
+    def drawn(self) -> list[Run]:
+        """The compared runs that a seed draws."""
+        return [run for run in self.compared if not run.exact]
+
+    # ---- states: a command, or '' if the state is another
+
+    def extract(self) -> str:
+        """Clips are new, removed or changed."""
+        if not self.situation.changed:
+            return ""
+        features = f"FEATURES={' '.join(self.situation.frames) or 'all'}"
+        return make_command("features", *self.situation.of_data, features)
+
+    def check(self) -> str:
+        """Audio may lie in two folds."""
+        leak = any(threat.kind == "duplicates" for threat in self.found.threats)
+        if not (leak or self.situation.unchecked):
+            return ""
+        return make_command("pipeline check", *self.situation.of_data)
+
+    def untrainable(self) -> str:
+        """One class, or one fold."""
+        if self.situation.trainable:
+            return ""
+        return make_command("data", *self.situation.of_data)
+
+    def first(self) -> str:
+        """No run yet: one on cached features, or features if nothing but the waveform
+        is cached.
+        """
+        if self.trained:
+            return ""
+        frames = self.situation.frames
+        vectors = [name for name, count in frames.items() if count == 1]
+        together = "+".join(first_compared(frames) or vectors[:1])
+        if not together:
+            return make_command("features", *self.situation.of_data)
+        return make_command("train", *self.situation.given, f"FEATURES={together}")
+
+    def again(self) -> str:
+        """A compared run is outdated."""
+        outdated = self.situation.outdated
+        if not any(run.name in outdated for run in self.compared):
+            return ""
+        return sweeps([*self.situation.given, "RETRAIN=1"], self.compared)
+
+    def different(self) -> str:
+        """No run beats chance."""
+        if self.found.state != "chance" or not self.untried:
+            return ""
+        command = self.situation.train(self.best, *self.untried)
+        return self.situation.extracted(self.untried, command)
+
+    def combine(self) -> str:
+        """A single run: its features alone, or its feature with another."""
+        if len(self.ranked) > 1:
+            return ""
+        first, *others = dict.fromkeys(self.best.features.split("+"))
         if others:
-            return situation.train(best, first, *others), "combine"
-        if untried:
-            other = untried[0]
-            command = situation.train(best, other, f"{first}+{other}")
-            return situation.extracted([other], command), "combine"
-    if any(run.missing_folds for run in compared):
-        return sweeps(given, compared), "folds"
-    drawn = [run for run in compared if not run.exact]
-    if not drawn and found.state != "chance":
-        return make_command("train", *given, f"FEATURES={best.features}"), "network"
-    lacking = [run for run in drawn if len(run.seeds) < len(SEEDS)]
-    if lacking and (
-        found.state == "winner" or found.recordings_needed <= found.recordings
-    ):
-        return sweeps(given, lacking, SEEDS), "seeds"
-    # Add the best single feature that the best set lacks.
-    sets = [run.channels for run in trained]
-    for run in ranked:
-        alike = differing_options(run, best) <= {"features"} and "+" not in run.features
-        if (
-            alike
-            and run.features not in best.channels
-            and best.channels + run.channels not in sets
-        ):
-            return situation.train(best, f"{best.features}+{run.features}"), "add"
-    if not situation.audio:
-        return make_command("analysis", *given, "PAPER=1"), "paper"
-    runs = without(given, "DATASET", "NAME", "DATA")
-    return make_command("predict", "AUDIO=FILE", f"RUN={best.name}", *runs), "predict"
+            return self.situation.train(self.best, first, *others)
+        if not self.untried:
+            return ""
+        other = self.untried[0]
+        command = self.situation.train(self.best, other, f"{first}+{other}")
+        return self.situation.extracted([other], command)
+
+    def folds(self) -> str:
+        """A compared run lacks folds."""
+        if not any(run.missing_folds for run in self.compared):
+            return ""
+        return sweeps(self.situation.given, self.compared)
+
+    def network(self) -> str:
+        """Only exact solutions so far."""
+        if self.drawn or self.found.state == "chance":
+            return ""
+        features = f"FEATURES={self.best.features}"
+        return make_command("train", *self.situation.given, features)
+
+    def seeds(self) -> str:
+        """Seeds may decide, or more recordings are not needed."""
+        lacking = [run for run in self.drawn if len(run.seeds) < len(SEEDS)]
+        enough = self.found.recordings_needed <= self.found.recordings
+        if not lacking or not (self.found.state == "winner" or enough):
+            return ""
+        return sweeps(self.situation.given, lacking, SEEDS)
+
+    def add(self) -> str:
+        """The best set lacks the best single feature."""
+        best = self.best
+        sets = [run.channels for run in self.trained]
+        for run in self.ranked:
+            if "+" in run.features or run.features in best.channels:
+                continue
+            alike = differing_options(run, best) <= {"features"}
+            if alike and best.channels + run.channels not in sets:
+                together = f"{best.features}+{run.features}"
+                return self.situation.train(best, together)
+        return ""
+
+    def paper(self) -> str:
+        """No audio to predict."""
+        if self.situation.audio:
+            return ""
+        return make_command("analysis", *self.situation.given, "PAPER=1")
+
+    def predict(self) -> str:
+        runs = without(self.situation.given, "DATASET", "NAME", "DATA")
+        return make_command("predict", "AUDIO=FILE", f"RUN={self.best.name}", *runs)
+
+
+# the key of a reason in words.txt -> its command; the first state that has one counts
+STATES: Mapping[str, Callable[[Advice], str]] = {
+    "extract": Advice.extract,
+    "check": Advice.check,
+    "untrainable": Advice.untrainable,
+    "first": Advice.first,
+    "again": Advice.again,
+    "different": Advice.different,
+    "combine": Advice.combine,
+    "folds": Advice.folds,
+    "network": Advice.network,
+    "seeds": Advice.seeds,
+    "add": Advice.add,
+    "paper": Advice.paper,
+    "predict": Advice.predict,
+}
+
+
+def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
+    """A command to copy, and the key of its reason in words.txt."""
+    advice = Advice(found, situation)
+    commands = ((command(advice), reason) for reason, command in STATES.items())
+    return next((command, reason) for command, reason in commands if command)
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:

@@ -6,7 +6,7 @@ defaults.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,8 +31,6 @@ JOINED = (
 )
 # parameters that count the samples of frames
 FRAMING = {"n_fft", "frame_length", "win_length", "hop_length"}
-COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
-MOST_COMPARED = 3
 
 
 @dataclass(frozen=True)
@@ -139,22 +137,3 @@ def _value(text: str) -> Value:
         except ValueError:
             pass
     return text
-
-
-def first_compared(frames: Mapping[str, int]) -> list[str]:
-    """The features to compare first: those in COMPARED; if fewer than two are there, up
-    to three of all.
-
-    frames  stored name -> number of frames
-
-    Vectors (one frame) and the waveform are left out, because they are not stacked with
-    others.
-
-    >>> first_compared({"cqt": 431, "mel": 431, "waveform": 220500, "embedding": 1})
-    ['mel', 'cqt']
-    """
-    maps = [name for name, count in frames.items() if count > 1 and name != "waveform"]
-    first = [name for name in COMPARED if name in maps]
-    if len(first) < 2:
-        first = [*first, *(name for name in maps if name not in first)][:MOST_COMPARED]
-    return first

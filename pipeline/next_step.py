@@ -14,18 +14,17 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache
+from featurestack.features_cache.advice import PROVEN, first_compared
 from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.failures import WHOLE, failed_clips
 from featurestack.features_cache.location import INDEX, NAMED, is_cache
-from featurestack.features_cache.names import first_compared, parse_channel
+from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import originals
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
 
-# more accurate than mel+mfcc on noises and speech: see the accuracy page
-PROVEN = "mel+mfcc+modulation"
 DEFAULT_MODEL = (
     "the default model, ResNet-18 with texture: minutes to hours without a GPU"
 )

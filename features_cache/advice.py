@@ -1,0 +1,31 @@
+"""Which features to try: what commands and reports propose. None of it changes a
+result.
+"""
+
+from collections.abc import Mapping
+
+COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
+MOST_COMPARED = 3
+# more accurate than mel+mfcc on noises and speech: see the accuracy page
+PROVEN = "mel+mfcc+modulation"
+# features to try next, the first one first
+DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")
+
+
+def first_compared(frames: Mapping[str, int]) -> list[str]:
+    """The features to compare first: those in COMPARED; if fewer than two are there, up
+    to three of all.
+
+    frames  stored name -> number of frames
+
+    Vectors (one frame) and the waveform are left out, because they are not stacked with
+    others.
+
+    >>> first_compared({"cqt": 431, "mel": 431, "waveform": 220500, "embedding": 1})
+    ['mel', 'cqt']
+    """
+    maps = [name for name, count in frames.items() if count > 1 and name != "waveform"]
+    first = [name for name in COMPARED if name in maps]
+    if len(first) < 2:
+        first = [*first, *(name for name in maps if name not in first)][:MOST_COMPARED]
+    return first
