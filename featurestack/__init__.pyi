@@ -693,6 +693,7 @@ def detections(
     hop: float = 0.0,
     threshold: str = '',
     out: str | Path | None = None,
+    doubtful: int = 0,
     tables: str | Path | None = None,
     column: str = '',
     label: str = '',
@@ -740,6 +741,8 @@ def detections(
         class for windows
     out: folder of timelines and detections; by default that of the dataset in
         REPORTS; recordings of former calls stay in it
+    doubtful: [0] windows to look at next: so many of the most doubtful ones, as a
+        table for Raven and as cut sounds
     tables: annotation tables that detections are scored against: a folder, or one
         table of all recordings
     column: column of labels in the tables; by default one of the usual names

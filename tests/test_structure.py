@@ -106,6 +106,7 @@ MAY_IMPORT = {
     "train/audio_model.py": {"pipeline"},
     "train/choose_joining.py": {"pipeline"},
     "train/detect.py": {"pipeline"},
+    "train/doubtful.py": {"pipeline"},
     "train/predict.py": {"pipeline"},
     "train/extras/listen.py": {"pipeline"},
 }

@@ -281,6 +281,12 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         "folder of timelines and detections; by default that of the dataset in REPORTS;"
         " recordings of former calls stay in it",
     )
+    doubtful: int = option(
+        0,
+        "windows to look at next: so many of the most doubtful ones, as a table for"
+        " Raven and as cut sounds",
+        least=0,
+    )
     tables: Path | None = option(
         None,
         "annotation tables that detections are scored against: a folder, or one table"

@@ -17,10 +17,11 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.table import has_windows, spans
+from featurestack.features_cache.table import has_windows, label_indicator, spans
 from featurestack.pipeline.datasets.annotations import read_events
 from featurestack.pipeline.datasets.recordings import find_recordings
 from featurestack.results.tags import epoch_scores
+from featurestack.results.windows import BACKGROUND
 from featurestack.storage.files import content_hash
 from featurestack.train.audio_model import AudioModel, predict_files, tell_failures
 from featurestack.train.bundle import AGREES
@@ -28,6 +29,9 @@ from featurestack.train.options import PredictOptions
 from featurestack.train.rejection import NO_ANSWER
 
 BAR = 24  # characters of the bar for a probability of 1
+# A class is named that fills so much of the recordings, and so many times its share of
+# the training windows.
+LEAST_FREQUENT, FAR_MORE = 0.02, 3
 
 
 def show(
@@ -221,9 +225,30 @@ def predict_recordings(
     )
     if detections:
         detections.write(folder)
+        tell_frequent(model, detections.decided.chosen)
+    if detections and options.doubtful:
+        from featurestack.train.doubtful import write_doubtful
+
+        write_doubtful(detections, recordings, rules, options.doubtful, folder)
     if detections and annotations:
         scores = detections.score(annotations, longest=not model.tags)
         write_scores(scores, folder)
         detections.tell_unscored(annotations)
     tell_failures(failures, len(recordings))
     return 1 if failures else 0
+
+
+def tell_frequent(model: AudioModel, chosen: pd.DataFrame) -> None:
+    """Name the classes that fill far more of the windows than of the training's."""
+    if model.run is None or not model.config.windows:
+        return
+    targets = model.run.scored()["target"]
+    trained = label_indicator(targets, list(chosen.columns)).mean(axis=0)
+    for name, share, known in zip(chosen.columns, chosen.mean(), trained):
+        frequent = share > LEAST_FREQUENT and share > FAR_MORE * known
+        if frequent and name != BACKGROUND:
+            tell(
+                f"{name} fills {share:.0%} of these recordings, and {known:.1%} of the"
+                " training windows: something else may be confused with it; DOUBTFUL=20"
+                " writes what to annotate next"
+            )

@@ -203,6 +203,18 @@ def test_rules_are_chosen_on_the_tested_recordings_and_used_for_new_ones(
     run_folder.write_config(trained.path, trained.training)
 
 
+def test_a_class_that_fills_far_more_than_in_training_is_named(
+    trained, tmp_path, capsys
+):
+    long = {"quiet": [SILENCE] * 9, "loud": [sound("tone", 99, 9)]}
+    for name, parts in long.items():
+        soundfile.write(tmp_path / f"{name}.wav", np.concatenate(parts), RATE)
+        given = {"audio": tmp_path / f"{name}.wav", "out": tmp_path / name}
+        assert ask(trained, **given) == 0
+        named = "tone fills 100% of these recordings" in capsys.readouterr().err
+        assert named == (name == "loud")
+
+
 def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(folder):
     page = build(AnalysisOptions(dataset="farm", **within(folder))).page.read_text()
     scores = pd.read_csv(
