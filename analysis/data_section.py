@@ -42,6 +42,7 @@ def data_facts(cache: Cache) -> dict[str, str]:
         f"{name} of {counted(len(ids), 'clip')}" for name, ids in failed.items()
     )
     groups = plural(cache.groups or "source recording")
+    alone = not cache.groups and not clips["group"].duplicated().any()
     drawn = (cache.folder.parent / "folds.csv").exists()
     kind, of_recordings = "Clips", ""
     if has_windows(clips):
@@ -61,7 +62,10 @@ def data_facts(cache: Cache) -> dict[str, str]:
         "Features that failed": (
             f"{single}; a run without the feature tests these clips" if single else ""
         ),
-        groups[0].upper() + groups[1:]: f"{clips['group'].nunique():,}",
+        groups[0].upper() + groups[1:]: (
+            f"{clips['group'].nunique():,}"
+            + (", each clip counted as one" if alone else "")
+        ),
         "Folds": (
             f"{clips['fold'].nunique()}" + ("" if drawn else ", the dataset's own")
         ),

@@ -70,14 +70,15 @@ COMPARISON = [
 class Threat:
     """Something that may make the result wrong."""
 
-    # duplicates | artefacts | extracted before | failed | changed | added | uneven |
-    # unequal recordings
+    # duplicates | artefacts | field | price | extracted before | failed | changed |
+    # added | uneven | unequal recordings
     kind: str
     # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
     value: float = 0
     # the count of all; artefacts: chance; uneven: clips of the largest class
     of: float = 0
-    # artefacts that predict the class; changes of the clips since extraction
+    # artefacts that predict the class; changes of the clips since extraction; a
+    # sentence on a field of the names, or on the price of a leak
     names: Sequence[str] = ()
 
 

@@ -151,7 +151,8 @@ def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> 
 
 def find(content: Content) -> None:
     """Find threats to validity, rank and test the runs, and make their tables."""
-    threats = []
+    fields = content.cache.fields if content.cache else []
+    threats = [Threat("field", names=[sentence]) for sentence in fields]
     for finding in content.checked or []:
         if finding["kind"] == "duplicates_across_folds":
             threats.append(Threat("duplicates", finding["count"]))
@@ -164,6 +165,8 @@ def find(content: Content) -> None:
                     finding["names"],
                 )
             )
+        elif finding["kind"] == "price":
+            threats.append(Threat("price", names=[finding["what"]]))
     outdated: list[Problem] = []
     if content.cache:
         if changes := source_changes(content.cache):

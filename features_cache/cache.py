@@ -261,6 +261,13 @@ class Cache:
         """
         return self.settings.get("groups", "")
 
+    @property
+    def fields(self) -> list[str]:
+        """Sentences on fields of the file names that may be speakers, sites or devices;
+        empty if the clips have groups.
+        """
+        return str(self.settings.get("fields", "")).splitlines()
+
     def tested_folds(self, clips: pd.DataFrame) -> list[int]:
         """The published test fold if it is among these clips' folds, else all of these
         folds.

@@ -28,7 +28,9 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.check_findings import write_check
+from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.statistics_table import clip_statistics
 from featurestack.features_cache.table import (
     by_label,
     has_tags,
@@ -38,9 +40,14 @@ from featurestack.features_cache.table import (
     spans,
 )
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.folds import propose_group
+from featurestack.pipeline.datasets.folds import FOLDS, draw_folds, propose_group
 from featurestack.pipeline.datasets.load import Dataset, load, shorter_duration
+from featurestack.pipeline.datasets.name_fields import (
+    FOLDS_OF_GROUPS,
+    NameField,
+)
 from featurestack.pipeline.datasets.summary import counts
+from featurestack.pipeline.features import Clip, Impossible, resolve_feature
 from featurestack.pipeline.near_duplicates import (
     AudioFingerprint,
     audio_fingerprint,
@@ -66,6 +73,10 @@ NARROW = 0.8
 SHOWN = 8  # most names that the report shows of a finding; of a leak it shows all
 # seconds, the most that DURATION allows; the rest of a clip is not read
 LONGEST_DURATION = 3600
+# a leak's price is measured by the model `linear` on statistics of these features
+PRICED = ("mel", "mfcc")
+C = 0.1  # of the model `linear`
+MOST_PRICED = 2000  # clips of which the price is measured; the fits take half a minute
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
 ONE_GROUP = (
@@ -153,10 +164,10 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 
 
 def linear_accuracies(
-    table: pd.DataFrame, values: NDArray[np.floating]
+    table: pd.DataFrame, values: NDArray[np.floating], strength: float = 1.0
 ) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), split
-    as for training.
+    as for training; `strength` is its C.
 
     For tags, macro AUROC over the classes with positive and negative clips on both
     sides of every split. RequestError if no class is left, or a fold leaves fewer than
@@ -167,12 +178,13 @@ def linear_accuracies(
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     row_of = pd.Index(table["clip_id"]).get_indexer
     splits = [fold_split(table, fold) for fold in sorted(table["fold"].unique())]
     rows = [(row_of(split.train), row_of(split.test)) for split in splits]
     labels = table["label"].to_numpy()
-    regression = LogisticRegression(max_iter=1000)
+    regression = LogisticRegression(C=strength, max_iter=1000)
     scoring = "accuracy"
     if tagged := has_tags(table):
         regression = OneVsRestClassifier(regression)
@@ -191,7 +203,9 @@ def linear_accuracies(
     ):
         raise RequestError("a classifier needs clips of two classes in every fold")
     model = make_pipeline(StandardScaler(), regression)
-    return cross_val_score(model, values, labels, cv=rows, scoring=scoring)
+    # threads would wait for one another longer than these small products take
+    with threadpool_limits(1):
+        return cross_val_score(model, values, labels, cv=rows, scoring=scoring)
 
 
 def run(options: SourceOptions) -> int:
@@ -275,7 +289,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
         if len(measured)
         else ""
     )
-    pattern = propose_group(table) if (table["group"] == table["clip_id"]).all() else ""
+    alone = not table["group"].duplicated().any()
+    pattern = propose_group(table) if alone and not dataset.fields else ""
     unreadable = [
         f"{row.clip_id} ({row.reason})"
         for row in table[table["reason"] != ""].itertuples()
@@ -299,6 +314,11 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
             ["GROUP"] if pattern else [],
             of="option",
         ),
+        *(
+            Finding("field", WARNING, field.sentence, ["GROUP"], of="option")
+            for field in dataset.fields
+        ),
+        *_price(measured, dataset),
         *_artefacts(measured),
     ]
     there = [finding for finding in findings if finding.names]
@@ -487,3 +507,69 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
     predicting = [first, *(name for name in others if above_chance(alone[name]))]
     names = [f"{name} {percent(alone[name].mean())} %" for name in predicting]
     return [replace(found, severity=WARNING, names=names, remedy=ARTEFACT_HELP)]
+
+
+def _price(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """What a leak would cost: scores of a linear model by clip, and by group or by each
+    field of the names that may be one.
+
+    There is no price for more than MOST_PRICED clips, for clips without groups and
+    fields, or if a fold has too few classes.
+    """
+    alone = not table["group"].duplicated().any()
+    if not 0 < len(table) <= MOST_PRICED or (alone and not dataset.fields):
+        return []
+    splits = {dataset.groups or "source recording": table}
+    if alone:
+        splits = {field.where: by_field(table, field) for field in dataset.fields}
+    clip_folds = draw_folds(table["label"], table["clip_id"], FOLDS, 0, {})
+    by_clip = table.assign(group=table["clip_id"], fold=clip_folds)
+    metric = "macro AUROC" if has_tags(table) else "accuracy"
+    findings = []
+    try:
+        values = statistics_of(table, dataset)
+        first = linear_accuracies(by_clip, values, C)
+        for unit, split in splits.items():
+            second = linear_accuracies(split, values, C)
+            clips, groups = float(first.mean()), float(second.mean())
+            new = "value of it" if alone else unit
+            lost = (
+                f"{percent(clips - groups)} points would be lost on a new {new}"
+                if clips > groups
+                else f"nothing would be lost on a new {new}"
+            )
+            what = (
+                f"by clip {percent(clips)}, by {unit} {percent(groups)} % {metric}"
+                f" (linear on {'+'.join(PRICED)}): {lost}"
+            )
+            findings.append(Finding("price", NOTE, what, [unit], of="option"))
+    except (RequestError, Impossible):
+        return findings
+    return findings
+
+
+def by_field(table: pd.DataFrame, field: NameField) -> pd.DataFrame:
+    """The table with the field's values as groups: a fold each if they are few, else
+    FOLDS drawn ones.
+    """
+    groups = field.of_clips(table)
+    folds = pd.factorize(groups, sort=True)[0] + 1
+    if len(field.values) > FOLDS_OF_GROUPS:
+        folds = draw_folds(table["label"], groups, FOLDS, 0, {})
+    return table.assign(group=groups, fold=folds)
+
+
+def statistics_of(table: pd.DataFrame, dataset: Dataset) -> NDArray[np.float32]:
+    """(N, D) row statistics of PRICED; Impossible if clips are too short for them."""
+    variants = [resolve_feature(parse_channel(name)) for name in PRICED]
+    rate, samples = dataset.sample_rate, dataset.samples
+    for variant in variants:
+        variant.shape(rate, samples)
+    rows = zip(table["path"], spans(table))
+    statistics = []
+    for path, span in progress(rows, total=len(table), label="price", unit="clips"):
+        clip = Clip(audio.load_clip(path, rate, samples, span), rate)
+        maps = [variant.compute(clip)[None] for variant in variants]
+        parts = [clip_statistics(values, "s") for values in maps]
+        statistics.append(np.concatenate(parts, axis=1)[0])
+    return np.stack(statistics)

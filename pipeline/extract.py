@@ -139,6 +139,7 @@ class Request:
             "samples": dataset.samples,
             "published_test": dataset.published_test,
             "groups": dataset.groups or None,
+            "fields": "\n".join(field.sentence for field in dataset.fields) or None,
         }
         return {name: value for name, value in values.items() if value is not None}
 

@@ -150,7 +150,8 @@ def propose_group(table: pd.DataFrame) -> str:
 
     The pattern must fit over half of the file names, and enough clips must share their
     group. Each class needs three groups or more, and each group less than a fifth of
-    all clips.
+    all clips. No pattern joins the class with something that occurs in several classes,
+    as `0_george` for the digit 0 of a speaker.
 
         propose_group(load(options).table)      # '^(.*)[-_ ][A-Za-z]$' for
             "yard-A.wav", "yard-B.wav"
@@ -166,9 +167,39 @@ def propose_group(table: pd.DataFrame) -> str:
             and sizes.max() < len(table) / 5
         ):
             labels = by_label(table)["label"]
-            if groups[labels.index].groupby(labels.to_numpy()).nunique().min() >= 3:
+            each = groups[labels.index]
+            enough = each.groupby(labels.to_numpy()).nunique().min() >= 3
+            if enough and not holds_class(each, labels):
                 return pattern
     return ""
+
+
+def holds_class(groups: "pd.Series[str]", labels: "pd.Series[str]") -> bool:
+    """Whether a field of the groups' names is the class, and a word beside it occurs in
+    several classes.
+    """
+    known = groups.dropna()
+    fields = known.str.split(r"[_\- .]+", expand=True, regex=True).fillna("")
+    of = labels[known.index]
+    classes = of.nunique()
+    if classes < 2:
+        return False
+    # for each field, the number of classes in which a value occurs
+    spread = {
+        place: of.groupby(values.to_numpy()).nunique()
+        for place, values in fields.items()
+    }
+    is_class = [
+        place
+        for place, values in spread.items()
+        if values.max() == 1 and len(values) == classes
+    ]
+    shared = [
+        place
+        for place, values in spread.items()
+        if values.median() > 1 and not fields[place].str.isdecimal().all()
+    ]
+    return bool(is_class and shared)
 
 
 def draw_folds(

@@ -33,6 +33,7 @@ from featurestack.features_cache.table import (
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds
 from featurestack.pipeline.datasets.layouts import read_folder
+from featurestack.pipeline.datasets.name_fields import NameField, name_fields
 from featurestack.pipeline.datasets.readers import (
     Listing,
     is_esc_layout,
@@ -71,6 +72,8 @@ class Dataset:
     # the one fold that the publishers test; None if every fold is tested
     published_test: int | None = None
     groups: str = ""  # noun for a group; '' means source recording
+    # fields of names and columns that may be speakers, if each clip is a group
+    fields: tuple[NameField, ...] = ()
     # clips of the cache, if DATASET= is not itself a cache
     cached: pd.DataFrame | None = None
 
@@ -143,6 +146,8 @@ def load(options: SourceOptions) -> Dataset:
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)
     as_published = (table["fold"] == listing.table["fold"]).all()
     grouped_by = table["grouped_by"].iloc[0]
+    # fields of names that are known are no speakers
+    fields = () if word in NAMED else name_fields(table)
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     if not round(duration * sample_rate):
         raise RequestError(
@@ -161,13 +166,19 @@ def load(options: SourceOptions) -> Dataset:
         duration=duration,
         source=source,
         synthetic=word in SYNTHETIC,
-        notes=(*listing.notes, *fold_notes, *audio_notes),
+        notes=(
+            *listing.notes,
+            *fold_notes,
+            *audio_notes,
+            *(field.sentence for field in fields),
+        ),
         published_test=listing.published_test if as_published else None,
         groups=(
             (grouped_by if grouped_by in listing.table else "group")
             if grouped_by
             else listing.groups
         ),
+        fields=fields,
         cached=cached,
     )
 

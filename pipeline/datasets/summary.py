@@ -52,14 +52,16 @@ def run(options: SourceOptions) -> int:
 
 def counts(dataset: Dataset, table: pd.DataFrame) -> str:
     """The size of a dataset, as `my sounds: 78 clips, 2 classes, 5 folds, 39 source
-    recordings`.
+    recordings`; clips without groups are `each counted as a recording of its own`.
     """
     numbers = (
         by_label(table)[["clip_id", "label", "fold", "group"]]
         .replace({"label": {"": None}})
         .nunique()
     )
-    named = map(counted, numbers, ("clip", "class", "fold", "source recording"))
+    named = [*map(counted, numbers, ("clip", "class", "fold", "source recording"))]
+    if len(table) and not table["group"].duplicated().any():
+        named[-1] = "each clip counted as a recording of its own"
     return (
         f"{dataset.name}{' (synthetic)' if dataset.synthetic else ''}:"
         f" {', '.join(named)}"

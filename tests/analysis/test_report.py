@@ -260,6 +260,22 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
 
+def test_a_folder_with_speakers_in_its_names_is_not_reported_without_a_warning(
+    workshop, tmp_path
+):
+    shutil.copytree(workshop.root / "data", tmp_path / "data")
+    cache = tmp_path / "data" / "tones" / "features"
+    table, settings = read_index(cache)
+    sentence = "field 2 of the names has 6 values: speakers? GROUP='_(.*)_'"
+    refresh(cache, table, settings | {"fields": sentence})
+    price = {"kind": "price", "what": "by clip 95.7, by field 2 65.0 %"}
+    write_check(cache, complete(workshop.table), [price])
+    options = workshop.options(**(within(tmp_path) | {"runs": workshop.root / "runs"}))
+    first_screen = build(options).page.read_text().split("</header>")[0]
+    assert "field 2 of the names has 6 values: speakers?" in first_screen
+    assert "by clip 95.7, by field 2 65.0 %" in first_screen
+
+
 @pytest.mark.parametrize("added", ["sounds/new.wav", "events.csv"])
 def test_a_report_is_made_again_after_a_clip_or_an_event_was_added(
     workshop, tmp_path, added

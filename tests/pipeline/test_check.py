@@ -191,6 +191,26 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
         )
 
 
+def test_the_price_of_a_leak_is_measured_by_clip_and_by_speaker(tmp_path):
+    """Each speaker says the two classes with the pitches exchanged."""
+    sounds = {}
+    rows = []
+    time = np.arange(SECONDS * RATE) / RATE
+    for number in range(24):
+        speaker = "abc"[number % 3]
+        label = "xy"[number // 3 % 2]
+        pitch = 300 + 500 * (number % 3) + (200 if label == "x" else 0)
+        if speaker == "b":
+            pitch = 300 + 500 + (0 if label == "x" else 200)
+        name = f"{label}_{speaker}speaker_{number}.wav"
+        sounds[name] = 0.3 * np.sin(2 * np.pi * pitch * time) + 0.01 * noise(number)
+        rows.append(f"{name},{label},{1 + number % 2},")
+    found = findings(make(tmp_path, sounds, rows))
+    assert found["field"].what.startswith("field 2 of the names has 3 values")
+    assert found["price"].what.startswith("by clip 100.0, by field 2 of the names ")
+    assert found["price"].what.endswith(" points would be lost on a new value of it")
+
+
 def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     """There is no leak; the similar pair is two uploads of one fire; some clips are
     mostly padding.

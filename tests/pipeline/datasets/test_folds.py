@@ -175,6 +175,18 @@ def test_the_pattern_that_is_proposed_groups_takes_of_a_recording(name, proposed
     assert (names.str.extract(pattern)[0].tolist() if pattern else []) == groups
 
 
+def test_no_pattern_is_proposed_that_joins_the_class_with_a_speaker():
+    rows = [
+        (digit, speaker, take)
+        for digit in range(3)
+        for speaker in ("george", "lucas", "theo", "yweweler")
+        for take in range(5)
+    ]
+    names = [f"{digit}_{speaker}_{take}" for digit, speaker, take in rows]
+    table = pd.DataFrame({"path": [f"/x/{name}.wav" for name in names]})
+    assert not propose_group(table.assign(label=[str(digit) for digit, *_ in rows]))
+
+
 def test_each_group_is_a_fold_until_another_command_says_otherwise(tmp_path):
     folder = class_folders(tmp_path / "mine", each=7, takes="AB")
     first = folds_of(folder, tmp_path, group=r"g?(\d+)-", folds_by="group")
