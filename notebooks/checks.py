@@ -474,6 +474,24 @@ def check_mcnemar(p_value: Callable[[int, int], float]) -> str:
     )
 
 
+@CHECKS.register("vectors")
+def check_vectors(vectors: Callable[[int], int]) -> str:
+    """512 samples a frame, one every 160; 76 frames a vector, one every 8."""
+    for samples in (400, 12_512, 13_791, 13_792, 16_000, 80_000):
+        frames = 1 + (samples - 512) // 160
+        true = max(1, 1 + (frames - 76) // 8)
+        given = _call(vectors, samples)
+        _need(
+            given >= 1,
+            f"{samples} samples gave {given}: a short clip is padded to one window",
+        )
+        _need(
+            given == true,
+            f"{samples} samples gave {given}: count whole frames, then whole windows",
+        )
+    return "One vector up to 0.86 s: a spoken digit is often one vector."
+
+
 # 6 Own sounds
 
 

@@ -137,6 +137,13 @@ def p_value(b, c):
 # %% 5_compare predict-significant
 prediction = 3
 
+
+# %% 5_compare question-vectors
+def vectors(samples):
+    frames = 1 + (samples - 512) // 160
+    return max(1, 1 + (frames - 76) // 8)
+
+
 # %% 6_own_sounds question-groups
 GROUP = r"([a-z]+-\d+-\d+-\d+)"
 

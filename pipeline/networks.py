@@ -162,7 +162,10 @@ KNOWN = {
         licence="Apache-2.0",
         values=128,
         card=NetworkCard(
-            sample_rate=16_000, window=0.96, source="tensorflow/models, audioset"
+            sample_rate=16_000,
+            window=0.975,  # 96 frames every 10 ms, the last of 25 ms
+            hop=0.96,
+            source="tensorflow/models, audioset",
         ),
     ),
     "birdnet": KnownNetwork(

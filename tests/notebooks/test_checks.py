@@ -66,6 +66,8 @@ WRONG = [
     ("difference", lambda one, other: (np.mean(other - one), np.std(other - one))),
     ("discordant", only_by_place),
     ("mcnemar", lambda b, c: 0.5 ** (b + c)),
+    ("vectors", lambda samples: max(1, samples // 1280)),
+    ("vectors", lambda samples: 1 + (1 + (samples - 512) // 160 - 76) // 8),
     ("groups", r"[a-z]+-\d+-\d+-\d+"),
     ("half width", lambda a, n: (a * (1 - a) / n) ** 0.5),
     (
