@@ -98,11 +98,11 @@ def draw_groups(
     """Draw a share of the groups, stratified by commonest class, but never all groups
     of a class.
     """
-    class_of = (
-        by_label(clips)
-        .groupby("group")["label"]
-        .agg(lambda labels: labels.mode().iloc[0])
-    )
+    counts = by_label(clips).groupby(["group", "label"]).size()
+    # by group, then by name of the label: of equally common classes the first counts
+    commonest = counts.sort_values(ascending=False, kind="stable")
+    class_of = commonest.reset_index().drop_duplicates("group").set_index("group")
+    class_of = class_of["label"].sort_index()
     shuffled = class_of.sample(frac=1, random_state=rng)
     groups = {
         label: list(members.index)
