@@ -15,13 +15,17 @@ import io
 import itertools
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 import pandas as pd
+from joblib import cpu_count
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import points
@@ -266,7 +270,12 @@ class LoadedFolds:
         `results.importance_folder`).
         """
         plan = self.importance.plan
-        answers = [self.answers(fold, fit) for fold in self.data]
+        if plan.model.kind.in_steps:
+            answers = [self.answers(fold, fit) for fold in self.data]
+        else:
+            # a solution takes one thread: the folds' are found side by side
+            with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
+                answers = list(threads.map(partial(self.answers, fit=fit), self.data))
         probabilities = np.concatenate(answers)
         target = plan.targets[self.tested]
         if plan.tags:
