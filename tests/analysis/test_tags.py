@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from featurestack.analysis import tables
+from featurestack.analysis import page, tables
 from featurestack.analysis.ensemble import write_ensemble
+from featurestack.analysis.extras.methods import methods_text
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results, outdated_runs
@@ -103,6 +104,17 @@ def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
     each = tables.seed_scores(run, both)
     assert len(run.seeds) == 2 and row["accuracy"] == pytest.approx(each.mean())
     assert [*row["members"].values()] == pytest.approx(each) and each[0] > each[1] + 0.1
+
+
+@pytest.mark.parametrize(("recordings", "swapped"), [(8, True), (60, False)])
+def test_the_method_says_how_runs_are_compared(loaded, recordings, swapped):
+    groups = np.char.mod("r%d", np.arange(CLIPS) % recordings)
+    runs = [replace(run, groups=groups) for run in loaded.runs]
+    found = findings(Results(runs, []))
+    swapping = "in whole source recordings, in every pattern"
+    for text in (page.say("method", found), methods_text(found)):
+        assert (swapping in text) == swapped
+        assert ("jackknife" in text) != swapped
 
 
 def test_errors_are_listed_by_class_and_by_what_was_there(loaded):
