@@ -10,6 +10,7 @@
 #: make train       all folds of one feature set                  python -m train run
 #: make sweep       every combination of lists of options         python -m train sweep
 #: make importance  what each feature is worth beside others      python -m train importance
+#: make curve       the score against the number of recordings  python -m train curve
 #: make analysis    tables, figures and the report                python -m analysis
 #: make predict     the classes of new audio                      python -m train predict
 #: make bench       side by side with the alternatives            python -m bench
@@ -60,7 +61,7 @@ given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data windows features train sweep importance analysis predict bench docs check
+.PHONY: help demo test setup data windows features train sweep importance curve analysis predict bench docs check
 
 ifeq ($(firstword $(MAKECMDGOALS)),help)
 topic := $(wordlist 2,9,$(MAKECMDGOALS))
@@ -102,6 +103,8 @@ sweep: $(environment)
 	@$(python) -m train sweep $(given)
 importance: $(environment)
 	@$(python) -m train importance $(given)
+curve: $(environment)
+	@$(python) -m train curve $(given)
 analysis: $(environment)
 	@$(python) -m analysis $(given)
 predict: $(environment)

@@ -29,6 +29,7 @@ TARGETS = {
     "train": "train run",
     "sweep": "train sweep",
     "importance": "train importance",
+    "curve": "train curve",
     "analysis": "analysis",
     "predict": "train predict",
     **({"bench": "bench"} if CLONE else {}),

@@ -8,6 +8,7 @@ from featurestack.commandline.commands import Command, main
 from featurestack.train import extras
 from featurestack.train.options import (
     BundleOptions,
+    CurveOptions,
     ExportOptions,
     ImportanceOptions,
     ListenOptions,
@@ -40,6 +41,13 @@ def importance(options: ImportanceOptions) -> None:
     from featurestack.train.importance import measure_importance, summary
 
     print(summary(measure_importance(options)))
+
+
+def curve(options: CurveOptions) -> None:
+    """Measure the score against the number of training recordings."""
+    from featurestack.train.curve import measure_curve, summary
+
+    print(summary(measure_curve(options)))
 
 
 def predict(options: PredictOptions) -> int:
@@ -94,6 +102,7 @@ COMMANDS: list[Command] = [
     run,
     sweep,
     importance,
+    curve,
     predict,
     listen,
     bundle,

@@ -138,14 +138,17 @@ class ImportancePlan:
         return same_values and set(self.names) <= set(config.features)
 
 
-def make_importance_plan(options: ImportanceOptions) -> ImportancePlan:
-    """The plan of a call; RequestError if an option does not fit."""
+def make_importance_plan(options: ImportanceOptions, least: int = 2) -> ImportancePlan:
+    """The plan of a call; RequestError if an option does not fit.
+
+    least  number of features: a comparison needs two
+    """
     groups = parse_list(options.features, open_cache(options).features)
     words = [str(channel) for group in groups for channel in group]
     shared = {name: getattr(options, name) for name in OF_A_RUN}
     plan = make_plan(RunOptions(**shared, features="+".join(words)))
     names = feature_names(plan, groups)
-    if len(names) < 2 or len(set(names)) < len(names):
+    if len(names) < least or len(set(names)) < len(names):
         raise RequestError(
             f"FEATURES={options.features}: expected two or more different features"
         )

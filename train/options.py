@@ -169,6 +169,19 @@ class SweepOptions(Options):
         ]
 
 
+class CurveOptions(DatasetOptions, RunsOptions):
+    """The score of one feature set against the number of training recordings.
+
+    make curve DATASET=birds.csv FEATURES=mel
+    """
+
+    features: str = option("mel", "one feature set: features joined by +")
+    model: str = option("linear", "linear or texture, perhaps with its own options")
+    task: Task = option("classes", "labels to predict: classes, or their categories")
+    epochs: int = option(40, "epochs of MODEL=texture", least=1)
+    seed: int = option(0, "seed of the parts and of texture's weights", **SEED)
+
+
 class ImportanceOptions(DatasetOptions, RunsOptions):
     """The worth of each feature, alone and beside the others, from a small model fitted
     to subsets of them.

@@ -1,0 +1,128 @@
+"""`python -m train curve`: the score against the number of training recordings.
+
+A small model is trained on an eighth, a quarter, half and all of the training
+recordings of each fold, and scored on all test clips. Parts are stratified, and each
+lies within the next larger one. If the curve still rises at its end, more recordings
+help more than another model. Windows of recordings also have the F1 of detections.
+"""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.tables import text_table
+from featurestack.features_cache.table import label_indicator
+from featurestack.results.detections import compare
+from featurestack.results.importance_folder import PARTS, Fit
+from featurestack.results.joining import LEAST_THRESHOLD, join_windows
+from featurestack.results.tags import (
+    average_precision,
+    cross_fitted_thresholds,
+    fold_ranks,
+    macro,
+)
+from featurestack.results.windows import (
+    BACKGROUND,
+    Annotated,
+    middles,
+    read_annotated,
+)
+from featurestack.train.importance import (
+    LoadedFolds,
+    load_folds,
+    make_importance_plan,
+)
+from featurestack.train.options import CurveOptions, ImportanceOptions
+
+ALL = "all"
+
+
+def measure_curve(options: CurveOptions) -> pd.DataFrame:
+    """A row for each part of the training recordings: part, recordings and clips (means
+    over folds), mAP or accuracy, and f1_iou if the clips are windows.
+
+    measure_curve(CurveOptions(dataset="esc10", features="mel"))
+    """
+    asked = {own.name: getattr(options, own.name) for own in fields(options)}
+    asked["features"] = options.features.replace(" ", "+")
+    folds = load_folds(make_importance_plan(ImportanceOptions(**asked), least=1))
+    plan = folds.importance.plan
+    annotated = read_annotated(Path(str(plan.cache.settings["source"])))
+    rows = []
+    for part in (*PARTS, ""):
+        fit = Fit(frozenset(folds.importance.names), part)
+        probabilities = np.concatenate(
+            [folds.answers(fold, fit) for fold in folds.data]
+        )
+        clips = [len(folds.trained_on(fold, part)) for fold in folds.data]
+        row = {
+            "part": part or ALL,
+            "recordings": folds.recordings(part),
+            "clips": float(np.mean(clips)),
+            **part_score(folds, probabilities),
+        }
+        if annotated:
+            row["f1_iou"] = detection_f1(folds, probabilities, annotated)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def part_score(
+    folds: LoadedFolds, probabilities: NDArray[np.float32]
+) -> dict[str, float]:
+    """mAP with tags, else accuracy, of the test clips of all folds (N, K)."""
+    plan = folds.importance.plan
+    target = plan.targets[folds.tested]
+    if not plan.tags:
+        return {"accuracy": float((probabilities.argmax(axis=1) == target).mean())}
+    fold_of_clip = plan.cache.clips["fold"].to_numpy()[folds.tested]
+    ranks = fold_ranks(probabilities, fold_of_clip)
+    return {"map": macro(average_precision(target > 0, ranks))}
+
+
+def detection_f1(
+    folds: LoadedFolds, probabilities: NDArray[np.float32], annotated: Annotated
+) -> float:
+    """F1 at IoU 0.3 of all classes, by thresholds from the other folds."""
+    plan = folds.importance.plan
+    clips = plan.cache.clips.iloc[folds.tested].reset_index(drop=True)
+    order = np.lexsort((clips["start"], clips["path"]))
+    windows = clips.iloc[order].rename(columns={"path": "file"}).reset_index(drop=True)
+    values = probabilities[order]
+    labels = windows["label"].replace("", BACKGROUND)
+    target = label_indicator(labels, plan.names)
+    thresholds = cross_fitted_thresholds(target, values, windows["fold"].to_numpy())
+    above = values > np.maximum(thresholds, LEAST_THRESHOLD)
+    detections = join_windows(
+        middles(windows, annotated.hop),
+        pd.DataFrame(above, columns=plan.names),
+        pd.DataFrame(values, columns=plan.names),
+    )
+    events = annotated.events
+    known = events["label"].isin(plan.names) & events["file"].isin(windows["file"])
+    return float(compare(events[known], detections)["iou"].mean())
+
+
+def summary(curve: pd.DataFrame) -> str:
+    """The curve as a table, and what its end says."""
+    names = {
+        "part": "part of the recordings",
+        "map": "mAP",
+        "f1_iou": "detections: F1 at IoU 0.3",
+    }
+    digits = {"recordings": 1, "clips": 0, "accuracy": 3, "map": 3, "f1_iou": 3}
+    cells = [
+        [f"{value:,.{digits[name]}f}" if name in digits else value for value in column]
+        for name, column in curve.items()
+    ]
+    header = [names.get(str(name), str(name)) for name in curve]
+    last = curve.columns[-1]
+    gain = curve[last].iloc[-1] - curve[last].iloc[-2]
+    table = text_table(list(zip(*cells)), header)
+    return (
+        f"{table}\nthe second half of the recordings brings {gain:+.3f} in"
+        f" {header[-1]}; the model is small, so only the shape of the curve counts"
+    )
