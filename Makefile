@@ -2,6 +2,7 @@
 # Variables count only when given on this command line, and reach the module unread, in one word.
 #
 #: make demo        set up, synthesise a dataset, extract, train two feature sets, report: 2 minutes
+#: make answer      from a folder of sounds to the report: DATASET="my sounds"   python -m answer
 #: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset            python -m pipeline data
@@ -61,7 +62,7 @@ given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data windows features train sweep importance curve analysis predict bench docs check
+.PHONY: help demo answer test setup data windows features train sweep importance curve analysis predict bench docs check
 
 ifeq ($(firstword $(MAKECMDGOALS)),help)
 topic := $(wordlist 2,9,$(MAKECMDGOALS))
@@ -81,6 +82,8 @@ $(filter-out help,$(topic)):;@:
 else
 demo: $(environment)
 	@$(python) -m demo $(given)
+answer: $(environment)
+	@$(python) -m answer $(given)
 test: $(test_environment)
 	@$(python) -m featurestack known $(given)
 	@$(python) -m pytest -n 3 --dist loadfile $(if $(filter 1,$(ALL)),-m '')

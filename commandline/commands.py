@@ -76,11 +76,11 @@ def every_command() -> dict[str, Command]:
 
 
 def commands_of(stage: str) -> list[Command]:
-    """The commands of a package or of the module `demo`."""
+    """The commands of a package, or of the module `demo` or `answer`."""
     if stage == "bench":  # a folder of the clone alone
         module = "bench.__main__"
-    elif stage == "demo":
-        module = "featurestack.demo"
+    elif stage in ("demo", "answer"):
+        module = f"featurestack.{stage}"
     else:
         module = f"featurestack.{stage}.__main__"
     return importlib.import_module(module).COMMANDS

@@ -23,6 +23,7 @@ CONSOLE = "featurestack"
 # which one needs them.
 TARGETS = {
     "demo": "demo",
+    "answer": "answer",
     "data": "pipeline data",
     "windows": "pipeline windows",
     "features": "pipeline features",
@@ -35,9 +36,10 @@ TARGETS = {
     **({"bench": "bench"} if CLONE else {}),
 }
 TARGET_OF = {words: target for target, words in TARGETS.items()}
-# The first words after `python -m`: packages, and the module `demo`.
+# The first words after `python -m`: packages, and the modules `demo` and `answer`.
 STAGES = (
     "demo",
+    "answer",
     "pipeline",
     "features_cache",
     "train",
@@ -53,6 +55,7 @@ COMMAND = re.compile(
 ANY_COMMAND = re.compile(rf"{COMMAND.pattern}|\b(?P<console>{CONSOLE} [a-z]+)")
 # Words after `python -m` -> function of `import featurestack as fs`.
 FUNCTIONS = {
+    "answer": "answer",
     "pipeline windows": "windows",
     "pipeline features": "extract",
     "train run": "train",

@@ -26,6 +26,7 @@ from featurestack.commandline.errors import Error, Failed, RequestError
 from featurestack.interface import (
     RATE,
     alter,
+    answer,
     cache,
     clips,
     compute,
@@ -58,6 +59,7 @@ __all__ = [
     "Failed",
     "RequestError",
     "alter",
+    "answer",
     "cache",
     "clips",
     "compute",

@@ -26,6 +26,64 @@ RATE: int
 __version__: str
 __all__: list[str]
 
+def answer(
+    dataset: str = 'esc50',
+    data: str | Path = 'data',
+    *,
+    reports: str | Path = 'reports',
+    runs: str | Path = 'runs',
+    name: str = '',
+    archive: str = '',
+    url: str = '',
+    audio_dir: str = '',
+    labels: str = '',
+    group: str = '',
+    folds_by: Literal['dataset', 'group'] | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    seed: int = 0,
+    features: str = 'all',
+    task: Literal['classes', 'categories', 'tags'] = 'classes',
+    minutes: float | None = None,
+    jobs: int | None = None,
+    quiet: bool = False,
+) -> Built:
+    """`make answer`: from a folder of sounds to the report. Everything that is
+        finished
+    is kept: a repeated call goes on.
+
+    `.page` is the HTML file, `.headline` its finding in one sentence.
+
+        fs.answer("my sounds", minutes=10).headline
+
+    Options, each with its default and meaning:
+
+    reports: [reports] folder of reports
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    archive: zip file that is already there, instead of a download
+    url: another address of the archive
+    audio_dir: folder of the audio files, if the table is elsewhere
+    labels: separator of labels in a cell of the table, in addition to ; and lists
+    group: source recording of a clip: a column of the table, or a pattern with one
+        (group) for file names
+    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
+        own folds, or drawn ones; by default as in an earlier command
+    sample_rate: sample rate in Hz; by default the cache's, else the commonest
+    duration: seconds of a clip; by default the cache's, else the longest clip's (at
+        most 30)
+    seed: [0] seed of drawn folds and altered copies
+    features: [all] feature sets to extract and rank; all, small
+    task: [classes] labels to predict: classes, categories or tags
+    minutes: minutes after which no further run is started; the report has what is
+        there
+    jobs: processes for extraction; by default one a core
+    quiet: print nothing; warnings stay
+    """
+
 def clips(
     dataset: str = 'esc50',
     data: str | Path = 'data',

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.answer import AnswerOptions
 from featurestack.commandline import commands
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import DatasetOptions, Options, written
@@ -99,6 +100,21 @@ def takes(
 
 
 OPTIONS = "\n\nOptions, each with its default and meaning:\n"
+
+
+@takes(AnswerOptions, "dataset", "data")
+def answer(options: AnswerOptions) -> "Built":
+    """`make answer`: from a folder of sounds to the report. Everything that is finished
+    is kept: a repeated call goes on.
+
+    `.page` is the HTML file, `.headline` its finding in one sentence.
+
+        fs.answer("my sounds", minutes=10).headline
+    """
+    from featurestack.answer import find_answer
+
+    built, _ = find_answer(options)
+    return built
 
 
 @takes(SourceOptions, "dataset", "data")

@@ -220,10 +220,15 @@ def run(options: SourceOptions) -> int:
     measured, findings = findings_in(dataset)
     print(counts(dataset, measured))
     print(report(findings))
-    kept = [asdict(found) | {"count": len(found.names)} for found in findings]
-    write_check(dataset.folder, dataset.table, kept)
+    keep(dataset, findings)
     print(f"\n{next_step(options, dataset)}")
     return int(any(finding.severity == LEAK for finding in findings))
+
+
+def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
+    """Write the findings to check.json, for the report and the next command."""
+    kept = [asdict(found) | {"count": len(found.names)} for found in findings]
+    write_check(dataset.folder, dataset.table, kept)
 
 
 def report(findings: Sequence[Finding]) -> str:

@@ -121,7 +121,7 @@ def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
     home = ROOT
     if folder == "zip":  # a zip of the repository, unpacked by a program without links
         home = tmp_path / "unpacked"
-        for package in (*PACKAGES, "demo.py"):
+        for package in (*PACKAGES, "demo.py", "answer.py"):
             copy = shutil.copytree if (ROOT / package).is_dir() else shutil.copyfile
             home.mkdir(exist_ok=True)
             copy(ROOT / package, home / package)
@@ -231,7 +231,7 @@ def test_alone_it_lists_commands_and_their_meanings_in_the_order_of_use():
         r"^  ([a-z_]+(?: [a-z]+)?)  +[A-Z].*\.$", done.stdout, re.MULTILINE
     )
     assert (
-        listed[:5] == ["demo", "data", "windows", "features", "train"]
+        listed[:5] == ["demo", "answer", "data", "windows", "features"]
         and "pipeline check" in listed
     )
     assert done.returncode == 0 and console("--help").stdout == done.stdout
