@@ -49,7 +49,8 @@ def summary(found: Findings) -> dict[str, object]:
 
 def forest_panels(found: Findings) -> dict[str, list[Row]]:
     """Title -> rows of the main ranking. `all` comes last, or first if the best run's
-    panel has one row.
+    panel has one row. The first panel has every single feature, by its best run if none
+    of the panel's own runs has it alone.
     """
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
@@ -60,7 +61,17 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     if len(panels) == 1:
         return panels
     every = {"all": list(found.rows)}
-    return every | panels if len(next(iter(panels.values()))) == 1 else panels | every
+    title, first = next(iter(panels.items()))
+    if len(first) == 1:
+        return every | panels
+    alone = {row["features"] for row in first}
+    shown = [row["run"] for row in first]
+    for row in found.rows:  # the best first
+        if "+" not in row["features"] and row["features"] not in alone:
+            alone.add(row["features"])
+            shown.append(row["run"])
+    panels[title] = [row for row in found.rows if row["run"] in shown]
+    return panels | every
 
 
 def classes_shown(counts: Floats) -> list[int]:

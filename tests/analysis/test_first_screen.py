@@ -36,6 +36,18 @@ def test_a_panel_a_model_the_best_first_and_labels_that_say_as_much_as_is_needed
     ]
 
 
+def test_the_first_panel_has_the_single_features_of_other_models(made):
+    runs = [
+        MadeRun(features="mel+mfcc", skill=0.95, model="cnn4"),
+        MadeRun(features="mel", skill=0.9, model="cnn4"),
+        *of_sets(mel=0.7, mfcc=0.8),
+    ]
+    panels = panels_of(made(*runs))
+    assert next(iter(panels)) == "cnn4"
+    labels = [row["label"] for row in panels["cnn4"]]
+    assert [label.split()[0] for label in labels] == ["mel+mfcc", "mel", "mfcc"]
+
+
 def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
     (run,) = made(MadeRun(skill=0.7), clips=2000, classes=50).runs
     counts = tables.confusion_counts(run)
