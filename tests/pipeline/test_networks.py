@@ -75,17 +75,16 @@ def test_the_lines_for_a_pytorch_network_give_its_vectors_by_its_name(here, name
     np.testing.assert_allclose(values[:, 0], expected, rtol=0, atol=1e-5)
 
 
-WINDOWS = {"samples": {0: "windows"}, "embedding": {0: "windows"}}
 SAMPLES = {"samples": {0: "samples"}, "embedding": {0: "frames"}}
 # vectors of the random network, and an input with the publisher's axes
 CONVERTED = {
     "yamnet": (lambda network, y: network.frames(y[None])[0], (32_000,), SAMPLES),
     "vggish": (lambda network, y: network.frames(y[None])[0], (32_000,), SAMPLES),
-    "birdnet": (lambda network, y: network.frames(y)[:, 0], (2, 144_000), WINDOWS),
+    "birdnet": (lambda network, y: network.frames(y)[:, 0], (1, 144_000), {}),
     "openl3": (
         lambda network, y: network.frames(y[:, 0])[:, 0],
-        (2, 1, 48_000),
-        WINDOWS,
+        (1, 1, 48_000),
+        {},
     ),
 }
 
@@ -103,6 +102,12 @@ def test_the_card_of_a_converted_network_fits_its_input_and_output(here, name):
     rate = known.card.sample_rate
     y = np.random.default_rng(0).normal(0, 0.1, 5 * rate)
     assert compute(f"embedding@model={name}", y, rate).shape == (known.values, 1)
+
+
+def test_a_window_of_vggish_holds_the_96_frames_of_one_spectrum():
+    card = networks.KNOWN["vggish"].card
+    samples = round(card.window * card.sample_rate)
+    assert 1 + (samples - 400) // 160 == 96
 
 
 def test_every_known_network_is_tried():

@@ -311,3 +311,34 @@ def test_extraction_and_prediction_use_it_until_the_file_is_another(
     again = Cache(here / "mine" / "features")[name]
     assert again.parameters["file"] != before.parameters["file"]
     assert again.read(np.arange(8)) == pytest.approx(2 * values, abs=2e-3)
+
+
+def test_a_bundle_computes_it_for_new_audio(here, where, capsys):
+    from featurestack.train import run
+    from featurestack.train.bundle import make_bundle
+    from featurestack.train.options import BundleOptions, PredictOptions, RunOptions
+    from featurestack.train.predict import predict_audio
+
+    write_network("net", window=0.25)
+    name = "embedding@model=net"
+    extract(FeaturesCommand(**where, features=name, jobs=1))
+    folder = run.execute(RunOptions(**where, features=name, model="linear"))
+    made = here / "model.pt"
+    assert make_bundle(BundleOptions(run=str(folder.path), out=made)) == 0
+    capsys.readouterr()
+    ask = PredictOptions(run=str(made), audio=here / "1.wav", top=1, threads="1")
+    assert predict_audio(ask) == 0
+    assert capsys.readouterr().out.startswith("b ")
+
+
+def test_it_has_its_share_beside_other_features(here, where):
+    import featurestack as fs
+
+    write_network("net", window=0.25)
+    features = "rms embedding@model=net"
+    extract(FeaturesCommand(**where, features=features, jobs=1))
+    given = {key: str(value) for key, value in where.items()}
+    table = fs.importance(features, **given, runs=here / "runs")["features"]
+    shares = table[table.measure == "shapley"].set_index("feature").points
+    # from chance to all correct, half each: each alone tells the classes apart
+    assert shares.to_dict() == pytest.approx(dict.fromkeys(features.split(), 25.0))
