@@ -76,10 +76,8 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     )
     options = AnalysisOptions(reports=tmp_path / "reports", figures=0, **given)
     built = build_report(*jobs(options), options)
-    assert (
-        "have changed since their features were extracted (1 clip removed)"
-        in built.remarks[0]
-    )
+    changed = "have changed since their features were extracted (1 clip removed)"
+    assert any(changed in remark for remark in built.remarks)
     assert built.next_command.startswith(f"make features DATASET={table} ")
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     shown = capsys.readouterr().out
