@@ -173,19 +173,12 @@ def findings(
     """
     ranked = rankings(results.runs, named=named, outdated=outdated)
     runs = [run for ranking in ranked for run in ranking.runs]
-    problems = list(results.problems)
+    problems = [*results.problems, *set_apart(ranked)]
     reasons: dict[str, str] = {
         problem.run: problem.kind for problem in problems if problem.kind
     }
     for ranking in ranked[1:]:
-        for run in ranking.runs:
-            reasons[run.name] = ranking.reason
-            problems.append(
-                Problem(
-                    run.name,
-                    f"not compared: other {ranking.reason} than {ranked[0].best.name}",
-                )
-            )
+        reasons |= {run.name: ranking.reason for run in ranking.runs}
     excluded = Counter(reasons.values())
     if not ranked:
         return Findings("none", problems, excluded, threats, groups=groups)
@@ -196,103 +189,171 @@ def findings(
     table = compared(ranked, metrics)
     every = table.merge(details.drop(columns="seeds"), on="run").to_dict("records")
     rows = every[: len(main.runs)]
-    members = [
-        (row["run"], *member) for row in rows for member in row["members"].items()
-    ]
     changes = ablations(main)
     reports = {run.name: tables.class_report(run) for run in runs}
-    tagged = main.best.tags
-    score = "average_precision" if tagged else "recall"
-    recall = pd.concat(
-        reports[run.name][:-2].assign(run=run.name, category=run.categories)
-        for run in main.runs
-    )
-    comparison = table[[name for name in COMPARISON if name in table]]
-    if tagged:
-        comparison = comparison.rename(
-            columns=lambda name: re.sub("^accuracy", "map", name)
-        )
     made = {
-        "comparison": comparison,
+        "comparison": comparison_table(table, main),
         "metrics": metrics,
         "runs": details,
-        "members": pd.DataFrame(
-            members, columns=["run", "member", "map" if tagged else "accuracy"]
-        ),
-        f"{'precision' if tagged else 'recall'}_by_class": recall[
-            ["run", "class", "category", score]
-        ],
+        "members": members_table(rows, main),
+        **classes_table(main, reports),
         "ablations": changes,
         "literature": tables.literature(main),
     }
     kept = {name: table for name, table in made.items() if len(table)}
     for run in runs:
-        kept[f"{run.name}.classes"] = reports[run.name]
-        kept[f"{run.name}.{'false_alarms' if run.tags else 'confused'}"] = (
-            tables.confused_pairs(run)
-        )
-        if run.tags:
-            kept[f"{run.name}.together"] = tables.labels_together(run)
-
+        kept |= tables_of_run(run, reports[run.name])
     report = reports[main.best.name][:-2].query("support > 0")
-    fewest = int(report["support"].min())
-    most = int(report["support"].max())
-    recordings = len(main.shares)
-    effective = round(1 / float(main.shares @ main.shares))
-    present = list(threats)
-    if most >= UNEVEN * fewest and not tagged:
-        present.append(Threat("uneven", fewest, most))
-    if effective < recordings / 2:
-        present.append(Threat("unequal recordings", effective, recordings))
-
-    state: State = "one" if len(rows) == 1 else "untested"
-    shown = np.nan
-    needed = 0
     chance, chance_p = main.chance
-    if not main.testable:
-        needed = FEWEST_RECORDINGS
-    elif len(rows) > 1:
-        state = "tie" if "tied" in table["verdict"].array else "winner"
-        difference = main.differences[:, 0] / main.unit
-        shown, ratio = detectable(
-            difference,
-            main.shares,
-            float(main.tests.critical[0]),
-            len(main.best.clip_ids),
-            main.level,
-        )
-        if state == "tie" and ratio > 1:
-            # two digits of an estimate
-            needed = ceil(float(f"{ratio * recordings:.1e}"))
-    low = main.interval[0, 0]
-    better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
-    if main.testable and not better:
-        state = "chance"
+    several = len(rows) > 1
+    nested = np.nan
+    if several and not main.best.tags:
+        nested = nested_selection(main.fold_accuracy, main.fold_accuracy)
     return Findings(
-        state=state,
+        state=state_of(main, table),
         problems=problems,
         excluded=excluded,
-        threats=present,
+        threats=[*threats, *uneven_parts(main, report)],
         main=main,
         runs=runs,
         rows=rows,
         others=every[len(rows) :],
         tables=kept,
         groups=groups,
-        recordings=recordings,
+        recordings=len(main.shares),
         chance=chance,
         chance_p=chance_p,
-        detectable=shown,
-        recordings_needed=needed,
-        nested=(
-            nested_selection(main.fold_accuracy, main.fold_accuracy)
-            if len(rows) > 1 and not tagged
-            else np.nan
-        ),
+        detectable=power(main)[0] if main.testable and several else np.nan,
+        recordings_needed=recordings_needed(main, table),
+        nested=nested,
         perfect=main.perfect,
-        hardest=report.nsmallest(HARDEST, score, keep="all").to_dict("records"),
+        hardest=report.nsmallest(HARDEST, class_score(main), keep="all").to_dict(
+            "records"
+        ),
         gains=changes.to_dict("records"),
     )
+
+
+def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
+    """A problem for each run outside the main ranking: why it is not compared."""
+    problems = []
+    for ranking in ranked[1:]:
+        for run in ranking.runs:
+            text = f"not compared: other {ranking.reason} than {ranked[0].best.name}"
+            problems.append(Problem(run.name, text))
+    return problems
+
+
+def class_score(main: Ranking) -> str:
+    """The score of a class by which classes are compared."""
+    return "average_precision" if main.best.tags else "recall"
+
+
+def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
+    """comparison.csv: the columns of COMPARISON that the runs have."""
+    comparison = table[[name for name in COMPARISON if name in table]]
+    if main.best.tags:
+        comparison = comparison.rename(
+            columns=lambda name: re.sub("^accuracy", "map", name)
+        )
+    return comparison
+
+
+def members_table(rows: Sequence[Row], main: Ranking) -> pd.DataFrame:
+    """members.csv: the score of each member of an ensemble."""
+    members = [
+        (row["run"], *member) for row in rows for member in row["members"].items()
+    ]
+    score = "map" if main.best.tags else "accuracy"
+    return pd.DataFrame(members, columns=["run", "member", score])
+
+
+def classes_table(
+    main: Ranking, reports: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """recall_by_class.csv, with tags precision_by_class.csv: every class by every run
+    of the main ranking.
+
+    reports  run -> `tables.class_report`
+    """
+    by_run = [
+        reports[run.name][:-2].assign(run=run.name, category=run.categories)
+        for run in main.runs
+    ]
+    score = class_score(main)
+    columns = ["run", "class", "category", score]
+    name = "precision_by_class" if main.best.tags else "recall_by_class"
+    return {name: pd.concat(by_run)[columns]}
+
+
+def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The tables of one run's classes and errors."""
+    errors = tables.confused_pairs(run)
+    if not run.tags:
+        return {f"{run.name}.classes": report, f"{run.name}.confused": errors}
+    return {
+        f"{run.name}.classes": report,
+        f"{run.name}.false_alarms": errors,
+        f"{run.name}.together": tables.labels_together(run),
+    }
+
+
+def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
+    """Threats from classes or recordings of unequal size.
+
+    report  rows of `tables.class_report`, of the classes that have clips
+    """
+    threats = []
+    fewest = int(report["support"].min())
+    most = int(report["support"].max())
+    if most >= UNEVEN * fewest and not main.best.tags:
+        threats.append(Threat("uneven", fewest, most))
+    recordings = len(main.shares)
+    effective = round(1 / float(main.shares @ main.shares))
+    if effective < recordings / 2:
+        threats.append(Threat("unequal recordings", effective, recordings))
+    return threats
+
+
+def state_of(main: Ranking, table: pd.DataFrame) -> State:
+    """What the main ranking says.
+
+    table  the result of `compared`
+    """
+    chance, chance_p = main.chance
+    low = main.interval[0, 0]
+    better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
+    if main.testable and not better:
+        return "chance"
+    if len(main.runs) == 1:
+        return "one"
+    if not main.testable:
+        return "untested"
+    return "tie" if "tied" in table["verdict"].array else "winner"
+
+
+def power(main: Ranking) -> tuple[float, float]:
+    """`significance.detectable` of the second run."""
+    return detectable(
+        main.differences[:, 0] / main.unit,
+        main.shares,
+        float(main.tests.critical[0]),
+        len(main.best.clip_ids),
+        main.level,
+    )
+
+
+def recordings_needed(main: Ranking, table: pd.DataFrame) -> int:
+    """The recordings that a verdict takes; 0 if there are enough, or if unknown."""
+    if not main.testable:
+        return FEWEST_RECORDINGS
+    if len(main.runs) == 1 or "tied" not in table["verdict"].array:
+        return 0
+    _, ratio = power(main)
+    if ratio <= 1:
+        return 0
+    # two digits of an estimate
+    return ceil(float(f"{ratio * len(main.shares):.1e}"))
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
