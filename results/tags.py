@@ -65,9 +65,9 @@ def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
 def _ranks(values: Scores, among: Scores) -> Floats:
     """The share of `among` below each value; ties count half."""
     ordered = np.sort(among)
-    return (
-        np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right")
-    ) / (2 * len(among))
+    below = np.searchsorted(ordered, values)
+    up_to = np.searchsorted(ordered, values, "right")
+    return (below + up_to) / (2 * len(among))
 
 
 def average_precision(target: Targets, scores: Scores) -> Floats:
@@ -86,30 +86,47 @@ def _resampled(
     """Average precisions (B, K) of B samples; `resample` maps counts of recordings (G,
     T) to (B, T).
 
+    The T thresholds of a class are the scores of its positive clips, the highest first.
+    Row g, column t counts recording g's clips whose score is at least threshold t, but
+    not at least t - 1; hits counts the positive ones. Scores 0.9 and 0.7 of recording
+    0, 0.6 and 0.1 of recording 1, the first and the third positive, have the thresholds
+    0.9 and 0.6:
+
+        clips        >= 0.9  >= 0.6      hits         >= 0.9  >= 0.6
+        recording 0       1       1      recording 0       1       0
+        recording 1       0       1      recording 1       0       1
+
+    A sample of the recordings is then a sum of rows, and its average precision comes
+    from cumulative sums along the thresholds.
+
     recordings  (N,) numbers from 0 to G - 1
     """
     groups = recordings.max(initial=0) + 1
     columns = []
     for positive, score in zip(target.T, -scores.T):
         thresholds = np.sort(score[positive])  # the highest score first
-        place = recordings * (len(thresholds) + 1) + np.searchsorted(thresholds, score)
-        clips, hits = (
-            resample(
-                np.bincount(place[counted], minlength=groups * (len(thresholds) + 1))
-                .reshape(groups, -1)[:, :-1]
-                .astype(float)
-            )
-            for counted in (slice(None), positive)
-        )
-        precision = hits.cumsum(axis=1) / np.maximum(clips.cumsum(axis=1), 1)
+        threshold = np.searchsorted(thresholds, score)
+        shape = groups, len(thresholds) + 1  # the last column is below all thresholds
+
+        clips = resample(_counts(recordings, threshold, shape))
+        hits = resample(_counts(recordings[positive], threshold[positive], shape))
+        reached = np.maximum(clips.cumsum(axis=1), 1)
+        precision = hits.cumsum(axis=1) / reached
+
         positives = hits.sum(axis=1)
         total = (hits * precision).sum(axis=1)
-        columns.append(
-            np.divide(
-                total, positives, out=np.full(len(hits), np.nan), where=positives > 0
-            )
-        )
+        unknown = np.full(len(hits), np.nan)
+        averages = np.divide(total, positives, out=unknown, where=positives > 0)
+        columns.append(averages)
     return np.stack(columns, axis=1)
+
+
+def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats:
+    """(G, T) the number of clips of each recording at each threshold."""
+    groups, thresholds = shape
+    place = recordings * thresholds + threshold
+    counts = np.bincount(place, minlength=groups * thresholds)
+    return counts.reshape(shape)[:, :-1].astype(float)
 
 
 def precision_recall(
