@@ -47,6 +47,9 @@ BY_THEMSELVES = {
     "bench.gpu DEVICE=cuda": (
         "results on a GPU, requests that it cannot meet, clips a second"
     ),
+    "bench.joining RUN=last HOP=0.025": (
+        "detections by thresholds alone, by the rules of training, of a finer hop"
+    ),
     "bench.linear DATASET=esc50": (
         "the linear model's exact solution against scikit-learn's L-BFGS"
     ),

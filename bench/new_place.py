@@ -1,7 +1,7 @@
 """A model at a new place: `python -m bench.new_place`.
 
-Site 1 is every second recording. The others lie in an hour of other sounds: clips of
-NOISE one after the other, a minute a file, with pink noise. The loop of
+Site 1 is every second recording. The others lie in other sounds, a minute a file:
+clips of NOISE one after the other, with pink noise. The loop of
 docs/howto/new-place.md is gone through with the project's commands: train on site 1,
 predict site 2, add some files of site 2 with their tables, train again. The printed
 table has the scores on the files of site 2 that were never added.
@@ -37,6 +37,7 @@ class NewPlaceOptions(Options):
     noise: Path = option(Path("noise"), "folder of other sounds")
     minutes: int = option(60, "minutes of site 2", least=4)
     added: int = option(7, "minutes of site 2 that are annotated and added", least=1)
+    snr: float = option(10.0, "dB from the other sounds to the songs")
     length: float = option(0.1, "seconds of a window", least=0.01)
     model: str = option("texture", "model")
 
@@ -70,18 +71,20 @@ def make_sites(options: NewPlaceOptions, folder: Path) -> None:
     chance = np.random.default_rng(0)
     sounds = sorted(options.noise.iterdir())
     others = cycle(chance.permutation(len(sounds)))
-    songs = cycle(recordings[1::2])
+    songs = recordings[1::2]
+    added = np.linspace(0, options.minutes - 1, options.added).astype(int)
+    every = max(1, options.minutes // len(songs))  # minutes from song to song
+    number = MINUTE * rate
     for minute in range(options.minutes):
-        number = MINUTE * rate
         noise = np.zeros(0, np.float32)
         while len(noise) < number:
             noise = np.append(noise, samples(sounds[next(others)], rate))
-        y = noise[:number] + 0.01 * pink(chance, number)
+        song = samples(songs[minute // every % len(songs)], rate)
+        y = noise[:number] / noise[:number].std() + pink(chance, number)
+        y *= song.std() / y.std() / 10 ** (options.snr / 20)
         events = ""
-        # as many songs as recordings, each once
-        if minute < len(recordings[1::2]):
-            file = next(songs)
-            song = samples(file, rate)
+        if minute % every == 0:
+            file = songs[minute // every % len(songs)]
             start = int(chance.integers(0, number - len(song)))
             y[start : start + len(song)] += song
             rows = pd.read_csv(
@@ -89,7 +92,7 @@ def make_sites(options: NewPlaceOptions, folder: Path) -> None:
             )
             rows[[0, 1]] += start / rate
             events = rows.to_csv(sep="\t", header=False, index=False)
-        site = "added" if minute % (options.minutes // options.added) == 0 else "site2"
+        site = "added" if minute in added else "site2"
         name = f"place2-{minute:03d}"
         limited = y / max(1.0, float(np.abs(y).max()))
         soundfile.write(folder / site / f"{name}.flac", limited, rate)

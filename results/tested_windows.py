@@ -4,13 +4,13 @@ the rules for new audio. No torch.
 Conventions: W windows, K classes, as in `results.windows`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from featurestack.features_cache import Cache
 from featurestack.results.config import Epoch, Joining, JoiningRule
@@ -25,6 +25,8 @@ from featurestack.results.windows import (
     middles,
     read_annotated,
 )
+
+Rules = dict[str, JoiningRule]  # by class
 
 
 class Decided(NamedTuple):
@@ -83,13 +85,15 @@ class FoldWindows:
 
     def cross_fitted(self) -> Decided:
         """The decisions about each fold's windows, by rules of the other folds."""
-        fold_of_window = self.windows["fold"]
+        folds = np.unique(self.windows["fold"])
+        return self.decided({fold: self.rules_without(fold) for fold in folds})
+
+    def decided(self, rules_of_fold: Mapping[int, Rules]) -> Decided:
+        """The decisions about each fold's windows, by the rules of the fold."""
         chosen = self.probabilities > 1  # none
         parts = []
-        for fold in np.unique(fold_of_window):
-            inside = (fold_of_window == fold).to_numpy()
-            others = self.only(~inside, (self.events["fold"] != fold).to_numpy())
-            rules = others.rules()
+        for fold, rules in rules_of_fold.items():
+            inside = (self.windows["fold"] == fold).to_numpy()
             own = self.probabilities[inside]
             middle = middles(self.windows[inside], self.hop)
             parts.append(join_by_rules(middle, own, rules))
@@ -97,18 +101,17 @@ class FoldWindows:
                 chosen.loc[inside, name] = own[name] > rule.threshold
         return Decided(chosen, together(parts))
 
-    def only(
-        self, windows: NDArray[np.bool_], events: NDArray[np.bool_]
-    ) -> "FoldWindows":
-        """Some of the windows and some of the events."""
-        return FoldWindows(
-            self.windows[windows],
-            self.probabilities[windows],
-            self.events[events],
+    def rules_without(self, fold: int) -> Rules:
+        """The rules that are best on the windows of the other folds."""
+        others = FoldWindows(
+            self.windows[self.windows["fold"] != fold],
+            self.probabilities[(self.windows["fold"] != fold).to_numpy()],
+            self.events[self.events["fold"] != fold],
             self.hop,
         )
+        return others.rules()
 
-    def rules(self) -> dict[str, JoiningRule]:
+    def rules(self) -> Rules:
         """The rule of each class that is best on these windows."""
         middle = middles(self.windows, self.hop)
         return fit_rules(middle, self.probabilities, self.events)
@@ -125,11 +128,11 @@ def annotated_recordings(cache: Cache) -> Annotated | None:
     return annotated._replace(events=events[events["file"].isin(cache.clips["path"])])
 
 
-def joining_of_run(
-    run: RunFolder, cache: Cache, selection: Epoch, temperature: float
-) -> Joining | None:
-    """The joining rules for new audio, chosen on all windows tested so far; None if
-    the clips are no windows of `make windows`.
+def windows_of_run(
+    run: RunFolder, cache: Cache, selection: str, temperature: float
+) -> FoldWindows | None:
+    """The tested windows of a run's dataset; None if the clips are no windows of `make
+    windows`.
     """
     annotated = annotated_recordings(cache)
     if annotated is None:
@@ -140,7 +143,18 @@ def joining_of_run(
     probabilities = pd.DataFrame(
         run.task.scaled(values, temperature), columns=run.classes
     )
-    windows = FoldWindows.of_clips(
-        clips, tested["fold"].to_numpy(), probabilities, annotated
-    )
+    folds = tested["fold"].to_numpy()
+    return FoldWindows.of_clips(clips, folds, probabilities, annotated)
+
+
+def joining_of_run(
+    run: RunFolder, cache: Cache, selection: Epoch, temperature: float
+) -> Joining | None:
+    """The joining rules for new audio, chosen on all windows tested so far; None if
+    the clips are no windows of `make windows`.
+    """
+    annotated = annotated_recordings(cache)
+    windows = windows_of_run(run, cache, selection, temperature)
+    if annotated is None or windows is None:
+        return None
     return Joining(length=annotated.length, hop=annotated.hop, rules=windows.rules())

@@ -47,10 +47,7 @@ def choose_joining(options: PredictOptions, model: AudioModel, run: RunFolder) -
         )
     windowing = Windowing.of(model, options.window, options.hop)
     folder = options.out or options.reports / run.dataset / "tested" / run.name
-    rows = run.scored(selection=options.selection)
-    clips = cache.clips.iloc[cache.positions(rows["clip_id"])]
-    clips = clips.assign(fold=rows["fold"].to_numpy())
-    clips["file"] = clips["clip_id"].str.rpartition("@")[0]
+    clips = tested_clips(run, cache, options.selection)
     tested = predict_tested(model, clips, annotated, windowing, folder)
     write_scores(cross_fitted_scores(tested, folder), folder)
     length = windowing.samples / windowing.sample_rate
@@ -67,6 +64,14 @@ def choose_joining(options: PredictOptions, model: AudioModel, run: RunFolder) -
     return 0
 
 
+def tested_clips(run: RunFolder, cache: Cache, selection: str) -> pd.DataFrame:
+    """The rows of the tested clips in the cache, with `fold` and recording (`file`)."""
+    rows = run.scored(selection=selection)
+    clips = cache.clips.iloc[cache.positions(rows["clip_id"])]
+    recordings = clips["clip_id"].str.rpartition("@")[0]
+    return clips.assign(fold=rows["fold"].to_numpy(), file=recordings)
+
+
 def predict_tested(
     model: AudioModel,
     clips: pd.DataFrame,
@@ -76,7 +81,7 @@ def predict_tested(
 ) -> FoldWindows:
     """The windows of each fold's test recordings, by the model of that fold.
 
-    clips  those tested, with their `fold` and recording (`file`)
+    clips  of `tested_clips`
     """
     store = TimelineFolder(folder / "timelines")
     made_by = f"{model.fingerprint} {windowing.samples} {windowing.step}"
