@@ -131,13 +131,12 @@ def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np
     >>> label_indicator(["dog", "dog;rain", ""], ["dog", "rain"]).tolist()
     [[True, False], [True, True], [False, False]]
     """
-    split = pd.Series([*labels], dtype=object).str.split(SEPARATOR).explode()
+    codes, texts = pd.factorize(pd.Series([*labels], dtype=object))
+    split = pd.Series(texts, dtype=object).str.split(SEPARATOR).explode()
     columns = pd.Index(classes).get_indexer(split)
-    indicator = np.zeros(
-        (split.index.max() + 1 if len(split) else 0, len(classes)), bool
-    )
-    indicator[split.index[columns >= 0], columns[columns >= 0]] = True
-    return indicator
+    of_texts = np.zeros((len(texts), len(classes)), bool)
+    of_texts[split.index[columns >= 0], columns[columns >= 0]] = True
+    return of_texts[codes]
 
 
 def originals(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -129,17 +129,37 @@ def label_grid(
 
 
 @dataclass(frozen=True)
+class Annotated:
+    """The recordings in use and their events."""
+
+    seconds: Mapping[str, float]  # name of each recording -> its length
+    events: pd.DataFrame  # EVENT_COLUMNS, those in use
+    ignored: pd.DataFrame  # EVENT_COLUMNS, those of IGNORE
+    notes: tuple[str, ...]  # lines for the user
+
+    def perfect(self, length: float, hop: float) -> pd.Series:
+        """Scores of detections if every window of this length and hop were right."""
+        grid = window_grid(self.seconds, length, hop)
+        labels = label_windows(grid, self.events)
+        touched = label_windows(grid, self.ignored) != BACKGROUND
+        used = grid.assign(label=labels)[(labels != "") & ~touched]
+        return best_possible(self.events, used.reset_index(drop=True), hop).loc[ALL]
+
+    def perfect_f1(self, length: float) -> float:
+        """F1 at IoU 0.3 of all classes if every window of this length were right."""
+        return float(self.perfect(length, HOP_SHARE * length)["f1_iou"])
+
+
+@dataclass(frozen=True)
 class Windows:
     """The windows of a dataset, and what they were made from."""
 
-    seconds: Mapping[str, float]  # name of each recording in use -> its length
-    events: pd.DataFrame  # EVENT_COLUMNS, those in use
-    ignored: pd.DataFrame  # EVENT_COLUMNS, those of IGNORE
+    recordings: Annotated
     length: float  # seconds
+    best_length: float  # seconds, by `default_length`
     hop: float  # seconds
     block: float | None  # seconds of a recording that are a group; None for all of it
     grid: pd.DataFrame  # file, start, end, label, `left_out`: a reason or ''
-    notes: tuple[str, ...]  # lines for the user
 
     @property
     def clips(self) -> pd.DataFrame:
@@ -149,18 +169,12 @@ class Windows:
             used["label"] = used["label"].replace(BACKGROUND, "")
         return used
 
-    def perfect(self, hop: float) -> pd.Series:
-        """Scores of detections if every window were right, at this hop."""
-        grid = window_grid(self.seconds, self.length, hop)
-        labels = label_windows(grid, self.events)
-        touched = label_windows(grid, self.ignored) != BACKGROUND
-        used = grid.assign(label=labels)[(labels != "") & ~touched]
-        return best_possible(self.events, used.reset_index(drop=True), hop).loc[ALL]
 
-
-def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windows:
-    """The windows of recordings that last so many seconds; RequestError if none is
-    left, or if an option does not fit them.
+def annotated_recordings(
+    options: WindowsCommand, seconds: Mapping[str, float]
+) -> Annotated:
+    """Recordings that last so many seconds with their events; RequestError if none is
+    left, or if a label has a meaning of its own.
     """
     annotations = read_events(
         options.tables, seconds, options.column, options.label, options.missing
@@ -186,9 +200,20 @@ def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windo
             " own here (windows without an event, and rows of all classes); expected"
             f" another word in the tables, or IGNORE={reserved[0]!r}"
         )
-    ignored = events[of_ignored]
-    length = options.length or default_length(kept, ignored, used)
+    unannotated = [name for name in seconds if name not in annotated]
+    notes = (*without_table(unannotated), *annotations.notes)
+    return Annotated(used, kept, events[of_ignored], notes)
+
+
+def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windows:
+    """The windows of recordings that last so many seconds; RequestError if none is
+    left, or if an option does not fit them.
+    """
+    recordings = annotated_recordings(options, seconds)
+    best_length = default_length(recordings)
+    length = options.length or best_length
     hop = options.hop or length / 2
+    used = recordings.seconds
     shortest = min(used, key=used.__getitem__)
     if length > used[shortest]:
         raise RequestError(
@@ -205,12 +230,9 @@ def plan_windows(options: WindowsCommand, seconds: Mapping[str, float]) -> Windo
         raise RequestError(
             f"HOP={hop:g}: expected at most LENGTH={length:g}, so that no event is lost"
         )
-    grid = label_grid(window_grid(used, length, hop), kept, ignored, options)
-    unannotated = [name for name in seconds if name not in annotated]
-    notes = [*without_table(unannotated), *annotations.notes]
-    windows = Windows(
-        used, kept, ignored, length, hop, options.block, grid, tuple(notes)
-    )
+    grid = window_grid(used, length, hop)
+    labelled = label_grid(grid, recordings.events, recordings.ignored, options)
+    windows = Windows(recordings, length, best_length, hop, options.block, labelled)
     refuse_class_names(by_label(windows.clips)["label"].unique())
     if windows.clips["label"].isin(["", BACKGROUND]).all():
         raise RequestError(
@@ -230,29 +252,20 @@ def ignored_labels(options: WindowsCommand, labels: set[str]) -> set[str]:
     return names
 
 
-def default_length(
-    events: pd.DataFrame, ignored: pd.DataFrame, seconds: Mapping[str, float]
-) -> float:
+def default_length(recordings: Annotated) -> float:
     """The longest of LENGTHS whose detections would be nearly as good as those of any
     other length, if every window were right.
     """
-    shortest, whole = min(seconds.values()), sum(seconds.values())
-    scores = {}
-    for length in LENGTHS:
-        hop = HOP_SHARE * length
-        if length > shortest or whole / hop > MOST_TRIED:
-            continue
-        tried = Windows(seconds, events, ignored, length, hop, None, pd.DataFrame(), ())
-        scores[length] = perfect_f1(tried, length)
+    seconds = recordings.seconds.values()
+    shortest, whole = min(seconds), sum(seconds)
+    scores = {
+        length: recordings.perfect_f1(length)
+        for length in LENGTHS
+        if length <= shortest and whole <= MOST_TRIED * HOP_SHARE * length
+    }
     best = max(scores.values(), default=0.0)
     good = [length for length, score in scores.items() if score >= NEARLY_BEST * best]
     return max(good, default=min(LENGTHS[0], shortest))
-
-
-def perfect_f1(windows: Windows, length: float) -> float:
-    """F1 at IoU 0.3 of all classes if every window of this length were right."""
-    tried = replace(windows, length=length)
-    return float(tried.perfect(HOP_SHARE * length)["f1_iou"])
 
 
 def without_table(names: Sequence[str]) -> list[str]:
@@ -276,7 +289,8 @@ def write(windows: Windows, recordings: Mapping[str, Path], path: Path) -> None:
     clips["group"] = block_groups(clips, windows.block)
     clips = clips[["filename", "start", "end", "label", "group"]]
     text = clips.to_csv(index=False, lineterminator="\n")
-    events = windows.events.assign(file=windows.events["file"].map(files))
+    events = windows.recordings.events
+    events = events.assign(file=events["file"].map(files))
     described = {
         "length": windows.length,
         "hop": windows.hop,
@@ -299,20 +313,21 @@ def write(windows: Windows, recordings: Mapping[str, Path], path: Path) -> None:
 
 def summary(windows: Windows) -> str:
     """Counts by label, windows left out, and detections if every window were right."""
+    recordings = windows.recordings
     used = windows.grid["left_out"] == ""
     clips = windows.grid[used]
     counts = pd.DataFrame(
         {
-            "events": windows.events["label"].value_counts(),
+            "events": recordings.events["label"].value_counts(),
             "windows": by_label(clips)["label"].value_counts(),
         }
     )
     rows = [[*row] for row in counts.fillna(0).astype(int).itertuples()]
-    seconds = windows.seconds.values()
+    seconds = recordings.seconds.values()
     lines = [
         (
-            f"{counted(len(windows.seconds), 'recording')}, {duration(sum(seconds))},"
-            f" {counted(len(windows.events), 'event')}"
+            f"{counted(len(recordings.seconds), 'recording')}, {duration(sum(seconds))},"
+            f" {counted(len(recordings.events), 'event')}"
         ),
         (
             f"{counted(len(clips), 'window')} of {windows.length:g} s, every"
@@ -327,27 +342,27 @@ def summary(windows: Windows) -> str:
             f"several labels: {counted(several, 'window')}, a dataset of tags;"
             " SEVERAL=longest keeps one"
         )
-    lines += windows.notes
+    lines += recordings.notes
     if windows.block:
         number = counted(block_groups(clips, windows.block).nunique(), "block")
         lines.append(
             f"groups: {number} of {windows.block:g} s; blocks of one recording are"
             " optimistic for another site"
         )
-    elif len(windows.seconds) == 1:
+    elif len(recordings.seconds) == 1:
         lines.append(
             "one recording is one group, which cannot be both trained on and tested:"
             " BLOCK=120 makes a group of each two minutes"
         )
     best = []
     for hop in dict.fromkeys((windows.hop, HOP_SHARE * windows.length)):
-        scores = windows.perfect(hop)
+        scores = recordings.perfect(windows.length, hop)
         best.append([f"{hop:g}", *(f"{scores[name]:.2f}" for name in BEST)])
     lines.append("detections, if every window were right:")
     lines.append(text_table(best, ["HOP", *BEST.values()]))
-    better = default_length(windows.events, windows.ignored, windows.seconds)
-    reached = perfect_f1(windows, better)
-    own = perfect_f1(windows, windows.length)
+    better = windows.best_length
+    reached = recordings.perfect_f1(better)
+    own = recordings.perfect_f1(windows.length)
     if own < NEARLY_BEST * reached:
         lines.append(
             f"LENGTH={better:g} would reach {reached:.2f} instead of {own:.2f}:"

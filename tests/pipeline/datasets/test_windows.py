@@ -17,7 +17,12 @@ import soundfile
 import featurestack as fs
 from featurestack.pipeline.datasets.annotations import read_events
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.datasets.windows import default_length, run, window_grid
+from featurestack.pipeline.datasets.windows import (
+    Annotated,
+    default_length,
+    run,
+    window_grid,
+)
 from featurestack.pipeline.options import SourceOptions, WindowsCommand
 from featurestack.results.windows import read_annotated
 from featurestack.storage.files import Lock
@@ -169,7 +174,7 @@ def test_the_default_length_follows_the_events_without_a_floor(lasts, expected):
     rows = {"file": "a.wav", "start": starts, "end": starts + lasts, "label": "call"}
     events = pd.DataFrame(rows)
     seconds = {"a.wav": float(events["end"].max()) + 1}
-    assert default_length(events, events[:0], seconds) == expected
+    assert default_length(Annotated(seconds, events, events[:0], ())) == expected
 
 
 @pytest.mark.parametrize("label", ["background", "all classes"])
