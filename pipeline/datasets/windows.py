@@ -323,10 +323,10 @@ def summary(windows: Windows) -> str:
         }
     )
     rows = [[*row] for row in counts.fillna(0).astype(int).itertuples()]
-    seconds = recordings.seconds.values()
+    seconds = sum(recordings.seconds.values())
     lines = [
         (
-            f"{counted(len(recordings.seconds), 'recording')}, {duration(sum(seconds))},"
+            f"{counted(len(recordings.seconds), 'recording')}, {duration(seconds)},"
             f" {counted(len(recordings.events), 'event')}"
         ),
         (
