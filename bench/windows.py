@@ -1,9 +1,9 @@
 """Windows of one long recording against files of the same length, and events beside
 long ones: `python -m bench.windows`.
 
-Windows and files are decoded and resampled as by `features`, a batch of windows and a batch of files
-in turns, so that a busy machine slows both. The exit status is 1 if windows take more
-than 1.3 times as long. The growth of memory is printed: it should not depend on the
+Windows and files are decoded and resampled as by `features`, a batch of each in turns,
+so that a busy machine slows both. The exit status is 1 if windows take more than 1.3
+times as long. The growth of memory is printed: it should not depend on the
 length of the recording.
 
 Then the windows of a day with 100,000 short events get their labels, without and with
