@@ -33,7 +33,8 @@ def analysis(options: AnalysisOptions) -> int:
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
     datasets = jobs(options)
-    from featurestack.analysis.across import build_overview, check_choices
+    from featurestack.analysis.across import check_choices
+    from featurestack.analysis.overview import build_overview
 
     check_choices(datasets, options)
     for job in datasets:

@@ -1,4 +1,4 @@
-"""Which features matter across datasets, and the entry page to all reports.
+"""What feature sets gain on several datasets.
 
 The gain of a feature set is its score less that of the base (BASE=, `mel`), both by one
 model (MODEL=). On the datasets at hand one joint sign-flip test over all their source
@@ -13,30 +13,17 @@ the base. Gains are from -1 to 1.
 """
 
 import itertools
-import json
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
-from scipy.stats import rankdata
 
-from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
-from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.jobs import (
-    MANIFEST,
-    Manifest,
-    ReportJob,
-    dataset_words,
-    jobs,
-)
+from featurestack.analysis.jobs import ReportJob
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import (
@@ -53,36 +40,19 @@ from featurestack.analysis.significance import (
     standard_error,
 )
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import words
 from featurestack.commandline.quantities import counted
-from featurestack.commandline.spelling import make_command
-from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
-from featurestack.results.bootstrap import (
-    effective_recordings,
-    fold_weights,
-    recording_sums,
-)
-from featurestack.results.config import RunConfig, digest
-from featurestack.results.importance_folder import (
-    ImportanceFolder,
-    find_importance,
-)
-from featurestack.results.random_effects import FEWEST_TO_PREDICT, random_effects
+from featurestack.results.bootstrap import effective_recordings
+from featurestack.results.config import RunConfig
+from featurestack.results.random_effects import random_effects
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
-from featurestack.results.shapley import EXACT
-from featurestack.storage.files import replace_file
 
 FEWEST_DATASETS = 3  # that are compared
-FEWEST_SHARED = 3  # features of importance whose order is compared
 SAME_AUDIO = 0.5  # share of the audio files from which a dataset is inside another
-PANELS = 12  # feature sets in the first figure of gains
 SEED = 0  # the same prediction intervals in every report
-REPLICATES = 1_000
-CHOICES = ("dataset", "model", "base")  # options that say what is compared
 DEFAULT_BASE = AnalysisOptions().base  # a dataset without it is named on the page
 
 
@@ -98,19 +68,6 @@ class DatasetGains:
     differences: Floats  # (G, M), of sum the gains
     shares: Floats  # (G,) the weight of each recording in the score
     table: pd.DataFrame  # columns of gains.csv, a row for each feature set
-
-
-@dataclass(frozen=True, eq=False)
-class ImportanceShares:
-    """The Shapley shares of features on several datasets, and whether their order
-    agrees.
-    """
-
-    model: str
-    shares: pd.DataFrame  # features by datasets; each column sums to 1
-    correlation: float  # mean rank correlation of two datasets
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,33 +99,6 @@ class Comparison:
         name = widest["feature_set"].iloc[0]
         pooled = self.pooled.set_index("feature_set").loc[name]
         return {**pooled.to_dict(), **widest.iloc[0].to_dict()}
-
-
-@dataclass(frozen=True, eq=False)
-class Overview:
-    """The page over all datasets and what it compares; `comparison` is None if fewer
-    than three can be.
-    """
-
-    page: Path
-    headline: str
-    problems: Sequence[Problem]
-    comparison: Comparison | None = None
-    fresh: bool = True
-
-    @property
-    def gains(self) -> pd.DataFrame:
-        """tables/gains.csv; without a comparison it has no rows."""
-        return self._table("gains")
-
-    @property
-    def pooled(self) -> pd.DataFrame:
-        """tables/pooled.csv; without a comparison it has no rows."""
-        return self._table("pooled")
-
-    def _table(self, name: str) -> pd.DataFrame:
-        file = self.page.parent / "tables" / f"{name}.csv"
-        return pd.read_csv(file) if file.is_file() else pd.DataFrame()
 
 
 def trained_sets(job: ReportJob) -> dict[str, set[str]]:
@@ -237,11 +167,11 @@ def model_runs(job: ReportJob, model: str) -> list[RunFolder]:
     return kept
 
 
-def dataset_gains(
-    job: ReportJob, cache: Cache | None, model: str, base: str
-) -> tuple[DatasetGains, list[Problem]]:
-    """The gains over `base` on a dataset, and what is left out of them; RequestError
-    says why there are none.
+def current_runs(
+    job: ReportJob, cache: Cache | None, model: str
+) -> tuple[list[Run], list[Problem]]:
+    """The runs of this model whose clips have not changed, and what is left out;
+    RequestError if the clips of all runs have changed.
     """
     results = load_runs(model_runs(job, model))
     problems = [problem for problem in results.problems if problem.kind == "damaged"]
@@ -251,63 +181,88 @@ def dataset_gains(
     if outdated:
         text = f"{counted(len(outdated), 'run')} of {model}: {outdated[0].text}"
         problems.append(Problem(job.dataset, text))
+        if not runs:
+            raise RequestError(f"not compared: {text}")
+    return runs, problems
+
+
+def no_base(job: ReportJob, model: str, base: str, damaged: Sequence[Problem]) -> str:
+    """Why a dataset without runs of `base` and of another feature set is left out."""
+    names = [problem.run for problem in damaged]
+    names += [folder.name for folder in job.runs if not readable(folder)]
+    text = f"not compared: {model} was not trained on {base} and another feature set"
+    return f"{text}, or in runs that are damaged: {', '.join(names)}" if names else text
+
+
+def dataset_gains(
+    job: ReportJob, cache: Cache | None, model: str, base: str
+) -> tuple[DatasetGains, list[Problem]]:
+    """The gains over `base` on a dataset, and what is left out of them; RequestError
+    says why there are none.
+    """
+    runs, problems = current_runs(job, cache, model)
     setting = same_setting(rankings(runs), base)
     if setting is None:
-        if outdated and not runs:
-            raise RequestError(f"not compared: {problems[-1].text}")
-        damaged = [problem.run for problem in results.problems]
-        damaged += [folder.name for folder in job.runs if not readable(folder)]
-        text = (
-            f"not compared: {model} was not trained on {base} and another feature set"
-        )
-        if damaged:
-            text += f", or in runs that are damaged: {', '.join(damaged)}"
-        raise RequestError(text)
+        damaged = [problem for problem in problems if problem.kind == "damaged"]
+        raise RequestError(no_base(job, model, base, damaged))
     ranking, columns = setting
     place = columns.pop(base)
     features = tuple(columns)
     # the report's own test, at its level
     differences, tests = ranking.compare([(place, of) for of in columns.values()])
     differences = differences / ranking.unit
-    error = standard_error(differences, ranking.shares)
-    if np.isnan(error).any():
-        raise RequestError("not compared: its clips come from one source recording")
-    gain = differences.sum(axis=0)
-    # A score is not known better than to one clip, even if the gains of all recordings
-    # are equal.
-    error = np.maximum(error, 1 / len(ranking.best.clip_ids))
-    effective = effective_recordings(ranking.shares[:, None])[0]
-    reach = stdtrit(effective - 1, 1 - LEVEL / 2) * error
-    clear = tests.p < ranking.level
-    verdict = np.select(
-        [not ranking.testable, clear & (gain > 0), clear],
-        ["not tested", "gain", "loss"],
-        "tie",
-    )
-    score = ranking.best.task.score
+    best = ranking.best
     table = pd.DataFrame(
         {
             "feature_set": features,
             "dataset": job.dataset,
-            "score": score,
-            "gain": gain,
-            "se": error,
-            "low": np.maximum(gain - reach, -1),
-            "high": np.minimum(gain + reach, 1),
-            "verdict": verdict,
+            "score": best.task.score,
+            **gains_with_intervals(differences, ranking.shares, len(best.clip_ids)),
         }
+    )
+    clear = tests.p < ranking.level
+    table["verdict"] = np.select(
+        [not ranking.testable, clear & (table["gain"] > 0), clear],
+        ["not tested", "gain", "loss"],
+        "tie",
     )
     gains = DatasetGains(
         dataset=job.dataset,
-        score=score,
-        protocol=ranking.best.selection_protocol,
-        synthetic=ranking.best.synthetic,
+        score=best.task.score,
+        protocol=best.selection_protocol,
+        synthetic=best.synthetic,
         features=features,
         differences=differences,
         shares=ranking.shares,
         table=table,
     )
     return gains, problems
+
+
+def gains_with_intervals(
+    differences: Floats, shares: Floats, clips: int
+) -> dict[str, Floats]:
+    """gain, se, low and high (M,) of M feature sets; RequestError if all clips come
+    from one recording.
+
+    differences  (G, M) the part of each recording in the gain
+    shares       (G,) the weight of each recording in the score
+    clips        in the score: a score is not known better than to one of them, even if
+                 the gains of all recordings are equal
+    """
+    error = standard_error(differences, shares)
+    if np.isnan(error).any():
+        raise RequestError("not compared: its clips come from one source recording")
+    error = np.maximum(error, 1 / clips)
+    gain = differences.sum(axis=0)
+    effective = effective_recordings(shares[:, None])[0]
+    reach = stdtrit(effective - 1, 1 - LEVEL / 2) * error
+    return {
+        "gain": gain,
+        "se": error,
+        "low": np.maximum(gain - reach, -1),
+        "high": np.minimum(gain + reach, 1),
+    }
 
 
 def same_setting(
@@ -385,8 +340,24 @@ def compare(
     inside = inside_others({gains.dataset: caches[gains.dataset] for gains in measured})
     problems += [Problem(name, text) for name, text in inside.items()]
     measured = [gains for gains in measured if gains.dataset not in inside]
+    measured, others = of_usual_protocol(measured)
+    problems += others
+    for gains in measured:
+        if gains.synthetic:
+            text = "synthetic data: its gains say nothing about recorded sounds"
+            problems.append(Problem(gains.dataset, text))
+    return compared(measured, model, options.base), problems
+
+
+def of_usual_protocol(
+    measured: Sequence[DatasetGains],
+) -> tuple[list[DatasetGains], list[Problem]]:
+    """The datasets with the protocol that most of them have, and a problem for each of
+    the others.
+    """
     protocols = Counter(gains.protocol for gains in measured)
-    usual = protocols.most_common(1)[0][0] if protocols else ""
+    usual = max(protocols, key=protocols.__getitem__, default="")
+    problems = []
     for gains in measured:
         if gains.protocol != usual:
             text = (
@@ -394,12 +365,7 @@ def compare(
                 f" the others ({usual})"
             )
             problems.append(Problem(gains.dataset, text))
-    measured = [gains for gains in measured if gains.protocol == usual]
-    for gains in measured:
-        if gains.synthetic:
-            text = "synthetic data: its gains say nothing about recorded sounds"
-            problems.append(Problem(gains.dataset, text))
-    return compared(measured, model, options.base), problems
+    return [gains for gains in measured if gains.protocol == usual], problems
 
 
 def compared(
@@ -485,214 +451,3 @@ def joint_test(
         }
     )
     return table.sort_values("gain", ascending=False, kind="stable", ignore_index=True)
-
-
-def importance_shares(
-    given: Sequence[ReportJob], options: AnalysisOptions
-) -> ImportanceShares | None:
-    """The Shapley shares of the features that all calls of importance have in common;
-    None if fewer than two datasets, or three features, do.
-
-    Each dataset's call with most features counts, of the model with which most data
-    sets have one.
-    """
-    calls: dict[str, dict[str, ImportanceFolder]] = {}  # model -> dataset -> folder
-    for job in given:
-        for folder in find_importance(options.runs, job.dataset):
-            try:
-                model, lacking = folder.config.model, folder.lacking
-            except (RequestError, OSError):
-                continue  # the dataset's own report names it
-            kept = calls.setdefault(model, {})
-            known = kept.get(job.dataset)
-            if not lacking and (
-                known is None or len(folder.features) > len(known.features)
-            ):
-                kept[job.dataset] = folder
-    if not calls:
-        return None
-    model = max(calls, key=lambda name: len(calls[name]))
-    folders = calls[model]
-    if len(folders) < 2:
-        return None
-    first, *others = folders.values()
-    common = tuple(
-        name
-        for name in first.features
-        if all(name in folder.features for folder in others)
-    )
-    columns = {}
-    sums = {}
-    for dataset, folder in folders.items():
-        chosen = ImportanceFolder(folder.path, common)
-        # of more than EXACT features, subsets of other features were fitted
-        exact = len(folder.features) <= EXACT or common == tuple(folder.features)
-        if not exact or len(common) < FEWEST_SHARED:
-            continue
-        clips = chosen.clips
-        weights = fold_weights(clips["fold"].to_numpy())
-        worth = chosen.contributions()["shapley"] * weights[:, None]
-        by_recording = recording_sums(worth, clips["group"].to_numpy())
-        total = by_recording.sum(axis=0)
-        if total.sum() > 0:
-            columns[dataset] = total / total.sum()
-            sums[dataset] = by_recording
-    if len(columns) < 2:
-        return None
-    shares = pd.DataFrame(columns, index=list(common))
-    shares = shares.loc[shares.mean(axis=1).sort_values(ascending=False).index]
-    rng = np.random.default_rng(SEED)
-    drawn = np.stack(
-        [
-            rng.multinomial(len(part), np.full(len(part), 1 / len(part)), REPLICATES)
-            @ part
-            for part in sums.values()
-        ],
-        axis=1,
-    )  # (REPLICATES, k, features)
-    correlations = [rank_correlation(replicate) for replicate in drawn]
-    low, high = np.quantile(correlations, [LEVEL / 2, 1 - LEVEL / 2])
-    return ImportanceShares(
-        model=model,
-        shares=shares,
-        correlation=rank_correlation(shares.T.to_numpy()),
-        low=float(low),
-        high=float(high),
-    )
-
-
-def rank_correlation(values: Floats) -> float:
-    """The mean over pairs of rows of `values` (k, features) of Spearman's rank
-    correlation.
-    """
-    matrix = np.corrcoef(rankdata(values, axis=1))
-    return float(matrix[np.triu_indices(len(values), 1)].mean())
-
-
-def read_entries(reports: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The facts of every report that has a manifest, by dataset, and the hashes of
-    their inputs.
-    """
-    facts = {}
-    inputs = []
-    for file in sorted(reports.glob(f"*/{MANIFEST}")):
-        content = Manifest(file.parent).content
-        of_report = content.get("printed", {}).get("facts")
-        if of_report and (file.parent / "index.html").is_file():
-            facts[file.parent.name] = of_report
-            inputs.append(f"{file.parent.name} {content.get('inputs')}")
-    return facts, inputs
-
-
-def build_overview(options: AnalysisOptions) -> Overview:
-    """Write reports/index.html: the entry to every report and, from three datasets on,
-    their comparison.
-
-    A command on one dataset repeats the comparison that the page has.
-    """
-    manifest = Manifest(options.reports)
-    choices = {name: getattr(options, name) for name in CHOICES}
-    if len(dataset_words(options)) == 1:
-        choices = manifest.content.get("choices", choices)
-    entries, inputs_of_reports = read_entries(options.reports)
-    inputs = digest([json.dumps(choices), *inputs_of_reports])
-    target = options.reports / "index.html"
-    if not options.overwrite and manifest.holds(inputs):
-        printed = manifest.content["printed"]
-        problems = [Problem(**problem) for problem in printed["problems"]]
-        return Overview(target, printed["headline"], problems, fresh=False)
-
-    comparison = shares = None
-    left_out: list[Problem] = []
-    try:
-        every = jobs(replace(options, name="", **choices))
-    except RequestError as error:  # a dataset that was compared before is gone
-        every = []
-        left_out = [Problem(choices["dataset"], str(error))]
-    options = replace(options, name="", **choices)
-    given = [job for job in every if job.runs and job.dataset in entries]
-    if len(given) >= FEWEST_DATASETS:
-        comparison, left_out = compare(given, options)
-    if comparison:
-        shares = importance_shares(given, options)
-    writer = FigureWriter(
-        options.reports,
-        {} if options.overwrite else manifest.content.get("figures", {}),
-    )
-    files = {target.name}
-    if comparison:
-        submit_figures(writer, comparison, shares)
-        for name, table in (
-            ("gains", comparison.gains),
-            ("pooled", comparison.pooled),
-        ):
-            (options.reports / "tables").mkdir(parents=True, exist_ok=True)
-            replace_file(
-                options.reports / "tables" / f"{name}.csv",
-                as_csv(table),
-                durable=False,
-            )
-            files.add(f"tables/{name}.csv")
-        writer.close()
-        files |= {
-            f"figures/{file.name}"
-            for figure in writer.saved.values()
-            for file in figure.files
-        }
-    headline = page.say(
-        "across_headline", comparison, len(entries), len(given), FEWEST_DATASETS
-    )
-    html = page.render(
-        "across.html",
-        headline=headline,
-        entries=entries,
-        compared=len(given),
-        fewest=FEWEST_DATASETS,
-        fewest_to_predict=FEWEST_TO_PREDICT,
-        c=comparison,
-        shares=shares,
-        problems=left_out,
-        figures=writer.saved,
-        command=make_command("analysis", *words(options)),
-        made=f"{datetime.now():%-d %B %Y, %H:%M}",
-        versions=(
-            f"Python {platform.python_version()}, {platform.system()}"
-            f" {platform.machine()}"
-        ),
-    )
-    replace_file(target, html)
-    manifest.replace(
-        files,
-        inputs=inputs,
-        choices=choices,
-        figures={stem: figure.digest for stem, figure in writer.saved.items()},
-        printed={
-            "headline": headline,
-            "problems": [asdict(problem) for problem in left_out],
-        },
-    )
-    return Overview(target, headline, left_out, comparison)
-
-
-def submit_figures(
-    writer: FigureWriter, comparison: Comparison, shares: ImportanceShares | None
-) -> None:
-    """Submit the figures of the page; gains of the first PANELS feature sets and of the
-    others are two figures.
-    """
-    order = comparison.joint["feature_set"]
-    for stem, names in (
-        ("across_gains", order[:PANELS]),
-        ("across_more_gains", order[PANELS:]),
-    ):
-        if len(names):
-            kept = comparison.gains["feature_set"].isin(names)
-            writer.submit(
-                "across_gains",
-                stem,
-                gains=comparison.gains[kept],
-                pooled=comparison.pooled.set_index("feature_set").loc[names],
-            )
-    writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)
-    if shares:
-        writer.submit("across_shares", shares=shares.shares)

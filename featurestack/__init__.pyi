@@ -6,11 +6,11 @@ from typing import Any, Literal
 import pandas as pd
 from IPython.display import Audio
 
-from featurestack.analysis.across import Overview as Overview
 from featurestack.analysis.figures import FIGURES as FIGURES
 from featurestack.analysis.figures.data import FeatureMap as FeatureMap
 from featurestack.analysis.figures.notebook import NotebookFigure as NotebookFigure
 from featurestack.analysis.jobs import Built as Built
+from featurestack.analysis.overview import Overview as Overview
 from featurestack.analysis.runs import Run as Run
 from featurestack.commandline.errors import Error as Error
 from featurestack.commandline.errors import Failed as Failed

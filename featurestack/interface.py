@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.display import Audio
 
-    from featurestack.analysis.across import Overview
     from featurestack.analysis.figures.data import FeatureMap
     from featurestack.analysis.figures.notebook import NotebookFigure
     from featurestack.analysis.jobs import Built
+    from featurestack.analysis.overview import Overview
     from featurestack.analysis.runs import Run
     from featurestack.features_cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
@@ -427,9 +427,10 @@ def report(options: AnalysisOptions) -> "Built | Overview":
         fs.report("synth").headline
         fs.report(["esc10", "digits", "finch"]).gains
     """
-    from featurestack.analysis.across import build_overview, check_choices
+    from featurestack.analysis.across import check_choices
     from featurestack.analysis.ensemble import requested_ensemble
     from featurestack.analysis.jobs import jobs, unchanged
+    from featurestack.analysis.overview import build_overview
     from featurestack.analysis.report import build_report
 
     if options.ensemble:

@@ -1,7 +1,6 @@
 """The page over all datasets: what it compares, what it leaves out and says of it."""
 
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,49 +11,28 @@ import featurestack as fs
 from featurestack.analysis import across, page
 from featurestack.analysis.across import (
     DatasetGains,
-    build_overview,
     compared,
     inside_others,
 )
-from featurestack.analysis.figures import saving
-from featurestack.analysis.jobs import ReportJob, dataset_words, jobs
+from featurestack.analysis.jobs import dataset_words, jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
-from featurestack.analysis.report import build_report
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external
-from tests.analysis.made_runs import made_clips, make_run, of_sets
-from tests.analysis.test_importance import made_folder
-from tests.golden.commands import done
+from tests.analysis.made_datasets import (
+    NAMES,
+    made_options,
+    overview,
+    train,
+)
+from tests.analysis.made_runs import made_clips
 from tests.refusal import refused
-
-NAMES = ("birds", "digits", "rooms")
-SETS = {"mel": 0.6, "mel_mfcc": 0.75, "mel_cqt": 0.6}
-SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
-
-
-@pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    monkeypatch.setattr(saving, "draw", lambda name, file, data: SVG)
 
 
 @pytest.fixture
-def options(tmp_path):
-    folders = {name: tmp_path / name for name in ("data", "runs", "reports")}
-    return AnalysisOptions(**folders, figures=0)
-
-
-def train(options, dataset, sets=SETS, model="linear", clips=80, **changes):
-    table = made_clips(clips=clips, classes=4)
-    for made in of_sets(model=model, **sets):
-        make_run(options.runs, table, replace(made, **changes), dataset)
-
-
-def overview(options):
-    for job in jobs(options):
-        build_report(job, options)
-    return build_overview(options)
+def options(tmp_path, monkeypatch):
+    return made_options(tmp_path, monkeypatch)
 
 
 def problems(options):
@@ -89,37 +67,6 @@ def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     (row,) = built.pooled.to_dict("records")
     assert row["new_low"] < row["low"] < row["high"] < row["new_high"]
     assert "so it may go either way" in page.say("across_unseen", built.comparison, 5)
-
-
-def test_two_datasets_have_an_entry_and_no_comparison(options):
-    for name in NAMES[:2]:
-        train(options, name)
-    built = overview(options)
-    assert built.comparison is None
-    html = built.page.read_text(encoding="utf-8")
-    assert 'href="birds/index.html"' in html and 'href="digits/index.html"' in html
-    assert (
-        built.headline
-        == "2 reports. Datasets are compared from 3 on; 2 have runs here."
-    )
-
-
-def test_one_dataset_leaves_the_comparison_of_the_others_as_it_was(options):
-    for name in NAMES:
-        train(options, name)
-    several = replace(options, dataset=" ".join(NAMES))
-    overview(several)
-    train(options, "birds", {"mel_chroma": 0.7})
-    one = replace(options, dataset="birds")
-    assert overview(one).comparison.datasets == NAMES
-
-
-def test_nothing_is_done_twice(options):
-    for name in NAMES:
-        train(options, name)
-    assert overview(options).fresh
-    again = build_overview(options)
-    assert not again.fresh and again.headline.startswith("mel+mfcc gains most")
 
 
 def test_a_feature_set_of_fewer_than_three_datasets_is_not_compared(options):
@@ -166,17 +113,6 @@ def test_a_wrong_model_or_base_is_refused_before_any_report(options):
         with refused(hint):
             fs.report([*NAMES, "office"], **folders, **wrong)
     assert not options.reports.exists()
-
-
-def test_a_model_that_was_compared_and_is_gone_stops_no_other_report(options):
-    for name in NAMES:
-        train(options, name)
-    overview(replace(options, model="linear"))
-    for name in NAMES:
-        shutil.rmtree(options.runs / name)
-        train(options, name, model="texture")
-    one = replace(options, dataset="birds", model="")
-    assert "No 3 of these 3 datasets share a model" in overview(one).headline
 
 
 def test_tags_are_tested_as_in_the_report_of_their_dataset(options):
@@ -232,8 +168,10 @@ def test_another_protocol_is_named_and_left_out(options):
     for name in NAMES:
         train(options, name)
     train(options, "office", val="group")
-    assert "another protocol" in problems(options)["office"]
-    assert "office" not in build_overview(options).gains["dataset"].tolist()
+    built = overview(options)
+    texts = [problem.text for problem in built.problems if problem.run == "office"]
+    assert "another protocol" in " ".join(texts)
+    assert "office" not in built.gains["dataset"].tolist()
 
 
 def test_a_damaged_run_is_left_out_and_the_rest_compared(options):
@@ -382,12 +320,6 @@ def test_mean_average_precision_is_listed_and_no_part_of_a_mean():
     assert made.pooled["datasets"].tolist() == [3]
 
 
-def test_equal_orders_correlate_by_one():
-    assert across.rank_correlation(np.array([[1, 2, 3], [0.1, 0.5, 2]])) == 1
-    opposite = np.array([[1, 2, 3], [3, 2, 1]])
-    assert across.rank_correlation(opposite) == pytest.approx(-1)
-
-
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [
@@ -411,43 +343,6 @@ def test_a_folder_with_a_blank_in_its_name_is_one_dataset(tmp_path):
 def test_a_name_for_several_datasets_is_refused(options):
     with refused("NAME=x"):
         jobs(replace(options, dataset="a b", name="x"))
-
-
-def test_python_gets_the_tables_and_the_command_prints_the_answer(options):
-    for name in NAMES:
-        train(options, name)
-    folders = {name: getattr(options, name) for name in ("data", "runs", "reports")}
-    built = fs.report([*NAMES], **folders, figures=0, quiet=True)
-    assert len(built.gains) == 6
-    shutil.rmtree(options.reports)
-    words = {name.upper(): folder for name, folder in folders.items()}
-    printed = done("analysis", FIGURES=0, **words).out
-    assert "all datasets: mel+mfcc gains most over mel on these 3 datasets" in printed
-
-
-def importance_of(options, *names):
-    """Jobs of these datasets, each with the same call of importance."""
-    for name in names:
-        folder = made_folder(options.runs / name)
-        folder.path.rename(options.runs / name / folder.path.name)
-    return [ReportJob(name, (), None, options.reports / name, ()) for name in names]
-
-
-def test_shapley_shares_sum_to_one_and_equal_datasets_agree(options):
-    given = importance_of(options, "birds", "digits")
-    measured = across.importance_shares(given, options)
-    assert [*measured.shares] == ["birds", "digits"]
-    assert measured.shares.sum().to_numpy() == pytest.approx(1)
-    # loud is worth 1 nat to half of the clips, soft 0.1 to all
-    assert measured.shares["birds"].to_numpy() == pytest.approx(
-        [0.5 / 0.6, 0.1 / 0.6, 0], abs=0.02
-    )
-    assert measured.correlation == pytest.approx(1)
-    assert measured.low <= measured.correlation
-
-
-def test_one_call_of_importance_is_not_compared(options):
-    assert across.importance_shares(importance_of(options, "birds"), options) is None
 
 
 def test_synthetic_datasets_are_named(options, monkeypatch):

@@ -1,0 +1,35 @@
+"""Several datasets with runs, for the page that compares them."""
+
+from dataclasses import replace
+
+from featurestack.analysis.figures import saving
+from featurestack.analysis.jobs import jobs
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.overview import build_overview
+from featurestack.analysis.report import build_report
+from tests.analysis.made_runs import made_clips, make_run, of_sets
+
+NAMES = ("birds", "digits", "rooms")
+SETS = {"mel": 0.6, "mel_mfcc": 0.75, "mel_cqt": 0.6}
+SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
+
+
+def made_options(folder, monkeypatch):
+    """Options with data, runs and reports in `folder`; figures are drawn as one small
+    file, so that a page takes no time.
+    """
+    monkeypatch.setattr(saving, "draw", lambda name, file, data: SVG)
+    folders = {name: folder / name for name in ("data", "runs", "reports")}
+    return AnalysisOptions(**folders, figures=0)
+
+
+def train(options, dataset, sets=SETS, model="linear", clips=80, **changes):
+    table = made_clips(clips=clips, classes=4)
+    for made in of_sets(model=model, **sets):
+        make_run(options.runs, table, replace(made, **changes), dataset)
+
+
+def overview(options):
+    for job in jobs(options):
+        build_report(job, options)
+    return build_overview(options)

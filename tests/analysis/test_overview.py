@@ -1,0 +1,70 @@
+"""The entry page to all reports: what it holds, and when it is made again."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+import featurestack as fs
+from featurestack.analysis.overview import build_overview
+from tests.analysis.made_datasets import NAMES, made_options, overview, train
+from tests.golden.commands import done
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    return made_options(tmp_path, monkeypatch)
+
+
+def test_two_datasets_have_an_entry_and_no_comparison(options):
+    for name in NAMES[:2]:
+        train(options, name)
+    built = overview(options)
+    assert built.comparison is None
+    html = built.page.read_text(encoding="utf-8")
+    assert 'href="birds/index.html"' in html and 'href="digits/index.html"' in html
+    assert (
+        built.headline
+        == "2 reports. Datasets are compared from 3 on; 2 have runs here."
+    )
+
+
+def test_one_dataset_leaves_the_comparison_of_the_others_as_it_was(options):
+    for name in NAMES:
+        train(options, name)
+    several = replace(options, dataset=" ".join(NAMES))
+    overview(several)
+    train(options, "birds", {"mel_chroma": 0.7})
+    one = replace(options, dataset="birds")
+    assert overview(one).comparison.datasets == NAMES
+
+
+def test_nothing_is_done_twice(options):
+    for name in NAMES:
+        train(options, name)
+    assert overview(options).fresh
+    again = build_overview(options)
+    assert not again.fresh and again.headline.startswith("mel+mfcc gains most")
+
+
+def test_a_model_that_was_compared_and_is_gone_stops_no_other_report(options):
+    for name in NAMES:
+        train(options, name)
+    overview(replace(options, model="linear"))
+    for name in NAMES:
+        shutil.rmtree(options.runs / name)
+        train(options, name, model="texture")
+    one = replace(options, dataset="birds", model="")
+    assert "No 3 of these 3 datasets share a model" in overview(one).headline
+
+
+def test_python_gets_the_tables_and_the_command_prints_the_answer(options):
+    for name in NAMES:
+        train(options, name)
+    folders = {name: getattr(options, name) for name in ("data", "runs", "reports")}
+    built = fs.report([*NAMES], **folders, figures=0, quiet=True)
+    assert len(built.gains) == 6
+    shutil.rmtree(options.reports)
+    words = {name.upper(): folder for name, folder in folders.items()}
+    printed = done("analysis", FIGURES=0, **words).out
+    assert "all datasets: mel+mfcc gains most over mel on these 3 datasets" in printed
