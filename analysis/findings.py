@@ -99,7 +99,7 @@ class Findings:
     rows: Sequence[Row] = ()
     others: Sequence[Row] = ()  # configurations outside the main ranking, same columns
     # those of one run may be empty
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # number of source recordings, or other groups
     # accuracy of always predicting the commonest class; tags: mean prevalence
@@ -109,15 +109,18 @@ class Findings:
     detectable: float = np.nan
     # recordings that a verdict takes; 0 if there are enough, or if unknown
     recordings_needed: int = 0
-    # accuracy if the run for each fold is selected on the other folds
-    # accuracy of the run chosen on the other folds; NaN for tags, whose mAP of a fold
-    # is on another scale than the mAP of all folds
+    # accuracy if each fold's run is chosen on the other folds; NaN for tags, whose mAP
+    # of a fold is on another scale than the mAP of all folds
     nested: float = np.nan
     perfect: float = 1.0  # what a perfect order of the clips would get, see `Ranking`
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
+    outdated: Collection[str] = ()  # names of runs trained before the dataset changed
     importance: ImportanceFolder | None = None  # the shown call of `make importance`
+    # `importance.importance_tables` of the shown call
+    importance_tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    other_calls: Sequence[ImportanceFolder] = ()
     kept: Sequence[Row] = ()  # rows of `importance.kept_set`
 
     @property
@@ -174,12 +177,7 @@ def findings(
     ranked = rankings(results.runs, named=named, outdated=outdated)
     runs = [run for ranking in ranked for run in ranking.runs]
     problems = [*results.problems, *set_apart(ranked)]
-    reasons: dict[str, str] = {
-        problem.run: problem.kind for problem in problems if problem.kind
-    }
-    for ranking in ranked[1:]:
-        reasons |= {run.name: ranking.reason for run in ranking.runs}
-    excluded = Counter(reasons.values())
+    excluded = excluded_runs(ranked, problems)
     if not ranked:
         return Findings("none", problems, excluded, threats, groups=groups)
 
@@ -195,11 +193,11 @@ def findings(
         "comparison": comparison_table(table, main),
         "metrics": metrics,
         "runs": details,
-        "settings": tables.settings_table(runs),
         "members": members_table(rows, main),
-        **classes_table(main, reports),
+        "settings": tables.settings_table(runs),
         "ablations": changes,
         "literature": tables.literature(main),
+        **classes_table(main, reports),
     }
     kept = {name: table for name, table in made.items() if len(table)}
     for run in runs:
@@ -227,7 +225,20 @@ def findings(
         perfect=main.perfect,
         hardest=hardest_classes(main, report),
         gains=changes.to_dict("records"),
+        outdated=outdated,
     )
+
+
+def excluded_runs(
+    ranked: Sequence[Ranking], problems: Sequence[Problem]
+) -> Counter[str]:
+    """Kind of problem, or reason -> the number of runs outside the main ranking."""
+    reasons: dict[str, str] = {
+        problem.run: problem.kind for problem in problems if problem.kind
+    }
+    for ranking in ranked[1:]:
+        reasons |= {run.name: ranking.reason for run in ranking.runs}
+    return Counter(reasons.values())
 
 
 def hardest_classes(main: Ranking, report: pd.DataFrame) -> list[Row]:

@@ -14,6 +14,8 @@ Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats,
 share of clips correct, or in mAP.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -119,7 +121,7 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 
 
 def submit_importance(
-    writer: FigureWriter, tables: dict[str, pd.DataFrame], score: str, group: str
+    writer: FigureWriter, tables: Mapping[str, pd.DataFrame], score: str, group: str
 ) -> None:
     """Submit the figures of `importance_tables`; `group` is the dataset's word for a
     recording.

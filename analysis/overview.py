@@ -3,10 +3,8 @@ comparison of `analysis.across`.
 """
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +115,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
         problems=compared.problems,
         figures=writer.saved,
         command=make_command("analysis", *words(replace(options, name="", **choices))),
-        made=f"{datetime.now():%-d %B %Y, %H:%M}",
-        versions=(
-            f"Python {platform.python_version()}, {platform.system()}"
-            f" {platform.machine()}"
-        ),
+        **page.imprint(),
     )
     replace_file(target, html)
     manifest.replace(

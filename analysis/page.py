@@ -5,8 +5,10 @@ page, the terminal and the LaTeX document share. The tables and findings given h
 not rounded; templates round them.
 """
 
+import platform
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +30,17 @@ def render(template: str = "page.html", /, **content: object) -> str:
     escape values.
     """
     return environment().get_template(template).render(**content)
+
+
+def imprint() -> dict[str, str]:
+    """The values of a page's last line."""
+    return {
+        "made": f"{datetime.now():%-d %B %Y, %H:%M}",
+        "versions": (
+            f"Python {platform.python_version()}, {platform.system()}"
+            f" {platform.machine()}"
+        ),
+    }
 
 
 def say(name: str, *given: object) -> str:

@@ -1,37 +1,24 @@
 """A dataset's report: tables, figures and one page, from run folders and the cache.
 
-The five steps share one Content: read, find, draw, propose, write. Nothing is trained,
-and nothing is written outside the report's folder. A figure is drawn again if its data
-or the drawing code changed, or with OVERWRITE=1. `analysis.jobs` decides whether the
-whole report is up to date.
+The steps are `read`, `find`, `page_sections`, `propose` and `write`; each returns a
+value that nobody changes. Nothing is trained, and nothing is written outside the
+report's folder. A figure is drawn again if its data or the drawing code changed, or
+with OVERWRITE=1. `analysis.jobs` decides whether the whole report is up to date.
 """
 
-import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from featurestack.analysis import error_browser, extras, first_screen, page
-from featurestack.analysis.clips import (
-    Audio,
-    clip_audio,
-    features_to_show,
-    readable_cache,
-    thumbnails,
-)
-from featurestack.analysis.comparison_section import submit_comparison
-from featurestack.analysis.data_section import data_facts, data_tables, failures
-from featurestack.analysis.detection_section import submit_detections
+from featurestack.analysis import extras, page
+from featurestack.analysis.clips import readable_cache
+from featurestack.analysis.data_section import failures
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
-from featurestack.analysis.importance import (
-    importance_tables,
-    submit_importance,
-)
+from featurestack.analysis.importance import importance_tables
 from featurestack.analysis.jobs import Built, Manifest, ReportJob, inputs_hash
 from featurestack.analysis.next_command import (
     Situation,
@@ -40,7 +27,7 @@ from featurestack.analysis.next_command import (
     without,
 )
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.run_section import curves_note, submit_run
+from featurestack.analysis.run_section import curves_note
 from featurestack.analysis.runs import (
     Problem,
     Results,
@@ -48,14 +35,10 @@ from featurestack.analysis.runs import (
     load_runs,
     outdated_runs,
 )
-from featurestack.analysis.tables import (
-    accuracy_by_recording,
-    as_markdown,
-    settings,
-    tag_errors,
-)
+from featurestack.analysis.sections import Section, page_sections
+from featurestack.analysis.tables import as_markdown, settings
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted, plural
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
@@ -67,8 +50,7 @@ from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import by_label, originals
-from featurestack.results.importance_folder import find_importance
-from featurestack.results.tested_windows import annotated_recordings
+from featurestack.results.importance_folder import ImportanceFolder, find_importance
 from featurestack.storage.files import replace_file
 
 # what the entry page says of a report; None if it is not known
@@ -76,53 +58,45 @@ ENTRY_FACTS = (
     *("clips", "classes", "recordings", "folds", "sample_rate", "seconds", "failed"),
     *("excluded", "task", "chance", "score", "best", "value"),
 )
-FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
 
-@dataclass
-class Content:
-    """The data of a report between its steps."""
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a report is made from."""
 
     job: ReportJob
     options: AnalysisOptions
-    writer: FigureWriter
-    # filled by `read`
     cache: Cache | None
-    features: list[str]  # cached and readable
+    features: Sequence[str]  # cached and readable
     # findings of `check`; None if it has not examined these clips
-    checked: list[Attributes] | None
+    checked: Sequence[Attributes] | None
     results: Results
-    problems: list[Problem]
-    # first filled by `find`
-    found: Findings = field(default_factory=lambda: Findings("none"))
-    # names of runs trained before the dataset changed
-    outdated: set[str] = field(default_factory=set)
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    # first filled by `draw`
-    # template -> its title in the page's navigation
-    sections: dict[str, str] = field(default_factory=dict)
-    # name -> further value for the templates
-    shown: dict[str, object] = field(default_factory=dict)
-    # paths of written files, relative to the report's folder
-    files: set[str] = field(default_factory=set)
+    problems: Sequence[Problem]  # damage of the cache
 
 
 def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     """Make the report of one dataset."""
-    inputs = inputs_hash(job, options)  # before anything is read
+    hashed = inputs_hash(job, options)  # before anything is read
     job.folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(job.folder)
-    content = read(
-        job, options, {} if options.overwrite else manifest.content.get("figures", {})
+    inputs = read(job, options)
+    found = find(inputs)
+    writer = FigureWriter(
+        job.folder,
+        {} if options.overwrite else manifest.content.get("figures", {}),
+        paper=options.paper,
+        groups=found.groups,
     )
-    find(content)
-    draw(content)
-    command, reason = propose(content)
-    built = write(content, command, reason)
+    sections = page_sections(
+        writer, found, inputs.cache, inputs.features, options, job.folder
+    )
+    writer.close()
+    command, reason = propose(inputs, found)
+    built, files = write(inputs, found, sections, writer, command, reason)
     manifest.replace(
-        content.files,
-        inputs=inputs,
-        figures={stem: figure.digest for stem, figure in content.writer.saved.items()},
+        files,
+        inputs=hashed,
+        figures={stem: figure.digest for stem, figure in writer.saved.items()},
         printed={
             name: value
             for name, value in asdict(built).items()
@@ -132,31 +106,63 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
     return built
 
 
-def read(job: ReportJob, options: AnalysisOptions, drawn: Mapping[str, str]) -> Content:
-    """Read the runs and the cache; `drawn` maps the stems of existing figures to their
-    digests.
-    """
+def read(job: ReportJob, options: AnalysisOptions) -> Inputs:
+    """Read the runs and the cache."""
     cache, features, damage = readable_cache(job.cache)
-    results = load_runs(progress(job.runs, label="reading", unit="run"))
-    return Content(
+    return Inputs(
         job=job,
         options=options,
-        writer=FigureWriter(
-            job.folder, drawn, paper=options.paper, groups=cache.groups if cache else ""
-        ),
         cache=cache,
         features=features,
         checked=read_check(cache.folder, cache.clips) if cache else None,
-        results=results,
+        results=load_runs(progress(job.runs, label="reading", unit="run")),
         problems=[Problem("cache", text, "damaged") for text in damage],
     )
 
 
-def find(content: Content) -> None:
+def find(inputs: Inputs) -> Findings:
     """Find threats to validity, rank and test the runs, and make their tables."""
-    fields = content.cache.fields if content.cache else []
-    threats = [Threat("field", names=[sentence]) for sentence in fields]
-    for finding in content.checked or []:
+    cache = inputs.cache
+    results = inputs.results
+    outdated = outdated_runs(results.runs, cache.clips) if cache else []
+    threats = threats_of_check(inputs.checked or [])
+    if cache:
+        threats = [
+            *(Threat("field", names=[sentence]) for sentence in cache.fields),
+            *threats,
+            *threats_of_changes(cache, results),
+        ]
+    if outdated:
+        threats.append(Threat("changed", len(outdated)))
+    found = findings(
+        results,
+        named=bool(inputs.options.run),
+        outdated={problem.run for problem in outdated},
+        threats=threats,
+        groups=cache.groups if cache else "",
+    )
+    calls, unfinished = importance_calls(inputs.options.runs, inputs.job.dataset)
+    found = replace(
+        found,
+        problems=[*inputs.problems, *found.problems, *outdated, *unfinished],
+    )
+    if not calls:
+        return found
+    shown, *others = calls
+    tables = importance_tables(shown)
+    return replace(
+        found,
+        importance=shown,
+        importance_tables=tables,
+        other_calls=others,
+        kept=tables["kept"].to_dict("records"),
+    )
+
+
+def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
+    """Threats to validity that `check` found."""
+    threats = []
+    for finding in checked:
         if finding["kind"] == "duplicates_across_folds":
             threats.append(Threat("duplicates", finding["count"]))
         elif finding["kind"] == "artefacts" and finding["severity"] == "warning":
@@ -170,145 +176,34 @@ def find(content: Content) -> None:
             )
         elif finding["kind"] == "price":
             threats.append(Threat("price", names=[finding["what"]]))
-    outdated: list[Problem] = []
-    if content.cache:
-        if changes := source_changes(content.cache):
-            threats.append(Threat("extracted before", names=[changes]))
-        outdated = outdated_runs(content.results.runs, content.cache.clips)
-        failed = failures(content.cache).get(WHOLE)
-        if failed:
-            threats.append(
-                Threat("failed", len(failed), len(originals(content.cache.clips)))
-            )
-        if added := added_clips(content.results.runs, content.cache):
-            threats.append(Threat("added", added))
-    if outdated:
-        threats.append(Threat("changed", len(outdated)))
-    content.outdated = {problem.run for problem in outdated}
-    content.found = findings(
-        content.results,
-        named=bool(content.options.run),
-        outdated=content.outdated,
-        threats=threats,
-        groups=content.cache.groups if content.cache else "",
-    )
-    content.problems += [*content.found.problems, *outdated]
-    content.tables |= content.found.tables
+    return threats
 
 
-def draw(content: Content) -> None:
-    """Add the page's sections in order: their figures, further tables and other data
-    for the templates.
+def threats_of_changes(cache: Cache, results: Results) -> list[Threat]:
+    """Threats by clips that changed, failed or were added since the extraction."""
+    threats = []
+    if changes := source_changes(cache):
+        threats.append(Threat("extracted before", names=[changes]))
+    if failed := failures(cache).get(WHOLE):
+        threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
+    if added := added_clips(results.runs, cache):
+        threats.append(Threat("added", added))
+    return threats
+
+
+def importance_calls(
+    runs: Path, dataset: str
+) -> tuple[list[ImportanceFolder], list[Problem]]:
+    """The finished calls of `make importance`, the one with most classes, features and
+    the latest first; and a problem for each other call.
     """
-    found = content.found
-    cache = content.cache
-    writer = content.writer
-    if found.main:
-        submit_comparison(writer, found)
-        for place, run in enumerate(found.runs[: content.options.figures]):
-            rates = content.options.confusion == "rates"
-            content.problems += submit_run(writer, run, best=place == 0, rates=rates)
-        content.sections |= {"comparison": "Comparison", "classes": "Classes"}
-        if not found.tags and found.recordings < min(
-            FEW_RECORDINGS, len(found.main.best.clip_ids)
-        ):
-            shown = accuracy_by_recording(found.main, max(content.options.figures, 2))
-            content.tables["accuracy_by_recording"] = shown
-            content.sections["recordings"] = plural(found.group)
-        show_detections(content)
-        if found.gains:
-            content.sections["ablations"] = "Ablations"
-        errors = "tag_errors" if found.tags else "errors"
-        content.sections |= {errors: "Errors", "runs": "Runs"}
-        content.shown |= first_screen.summary(found)
-        show_clips(content)
-    show_importance(content)
-    if cache:
-        content.sections["data"] = "Data"
-        content.tables |= data_tables(
-            cache, content.features, writer, content.options.seed
-        )
-    if found.runs:
-        content.sections["method"] = "Method"
-    content.sections["files"] = "Files"
-    writer.close()
-
-
-def show_clips(content: Content) -> None:
-    """Add the error section's data: clips, their audio and, except for tags, their
-    images.
-    """
-    runs = content.found.runs
-    cache = content.cache
-    if content.found.tags:
-        errors = tag_errors(runs[0])
-        clips = wanted = [*dict.fromkeys(errors["clip_id"])]
-        content.tables[f"{runs[0].name}.errors"] = errors
-        content.shown["errors"] = errors
-    else:
-        difficulty = error_browser.clip_difficulty(runs)
-        clips = [*difficulty.index]
-        wrong = [*difficulty.index[difficulty["wrong"] > 0]]
-        mistake = first_screen.common_mistake(runs[0])
-        examples = [mistake["wrong"], mistake["right"]] if mistake else []
-        wanted = [*dict.fromkeys([*examples, *wrong])]
-    audio = Audio({}, {}, set())
-    if cache:
-        audio = clip_audio(
-            cache, clips, wanted, content.job.folder, content.options.audio_mb
-        )
-    content.shown["audio"] = audio
-    content.files |= audio.files
-    if not content.found.tags:
-        features = (
-            features_to_show(cache, content.features, [run.features for run in runs])
-            if cache
-            else []
-        )
-        content.shown |= {
-            "wrong": wrong,
-            "images": thumbnails(cache, features, clips) if cache else {},
-            "browser": {
-                "group": content.found.group,
-                **error_browser.browser_data(runs, difficulty, features, audio.links),
-            },
-        }
-
-
-def show_detections(content: Content) -> None:
-    """Add the detections of the best run, if clips are windows of recordings with known
-    events.
-
-    There is no such section if the run is older than the dataset, or if none of its
-    classes has an event.
-    """
-    best = content.found.runs[0]
-    if not content.cache or best.name in content.outdated:
-        return
-    annotated = annotated_recordings(content.cache)
-    if annotated is None or not annotated.events["label"].isin(best.classes).any():
-        return
-    section = submit_detections(content.writer, best, content.cache, annotated)
-    content.sections["detections"] = "Detections"
-    content.tables["detections"] = section.scores.reset_index()
-    content.shown["recording"] = {
-        "name": section.recording,
-        "audio": section.audio,
-        "block": section.block,
-        "count": content.cache.clips["path"].nunique(),
-    }
-
-
-def show_importance(content: Content) -> None:
-    """Add the section of the largest finished call of `make importance`, and name the
-    other calls.
-    """
-    calls = {}  # folder -> sort key, largest first: classes, features, time
-    for folder in find_importance(content.options.runs, content.job.dataset):
+    calls = {}  # folder -> sort key
+    problems = []
+    for folder in find_importance(runs, dataset):
         try:
             lacking = folder.lacking
         except RequestError as error:
-            content.problems.append(Problem(folder.path.name, str(error), "damaged"))
+            problems.append(Problem(folder.path.name, str(error), "damaged"))
             continue
         if lacking:
             remove = make_command("train remove", f"RUN={folder.path}")
@@ -316,54 +211,41 @@ def show_importance(content: Content) -> None:
                 f"a call of importance is unfinished, {counted(len(lacking), 'fit')}"
                 f" left: repeat it, or remove it with {remove}"
             )
-            content.problems.append(Problem(folder.path.name, text))
+            problems.append(Problem(folder.path.name, text))
         else:
             time = (folder.path / "importance.json").stat().st_mtime
             calls[folder] = folder.labels.shape[1], len(folder.features), time
-    if not calls:
-        return
-    folder, *others = sorted(calls, key=calls.__getitem__, reverse=True)
-    tables = importance_tables(folder)
-    submit_importance(content.writer, tables, folder.config.score, content.found.group)
-    content.sections["importance"] = "Importance"
-    content.tables |= {f"importance_{name}": table for name, table in tables.items()}
-    content.shown |= {"measured": tables, "other_calls": others}
-    kept = tables["kept"].to_dict("records")
-    content.found = replace(content.found, importance=folder, kept=kept)
+    return sorted(calls, key=calls.__getitem__, reverse=True), problems
 
 
-def propose(content: Content) -> tuple[str, str]:
+def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
     """The next command to propose, and its reason."""
-    cache = content.cache
+    cache = inputs.cache
     # The audio is the user's own, and `check` has not examined it.
     unchecked = (
         cache is not None
-        and content.checked is None
-        and content.job.dataset not in NAMED
+        and inputs.checked is None
+        and inputs.job.dataset not in NAMED
         and not cache.synthetic
         and any(Path(path).is_file() for path in cache.clips["path"].head(20))
     )
     situation = Situation(
-        given=without(content.job.given, "RUN"),
-        frames={name: cache[name].frames for name in content.features} if cache else {},
+        given=without(inputs.job.given, "RUN"),
+        frames={name: cache[name].frames for name in inputs.features} if cache else {},
         audio=cache is None or bool((cache.clips["path"] != "").any()),
         trainable=cache is None or not untrainable(cache.clips),
-        outdated=content.outdated,
+        outdated=found.outdated,
         unchecked=unchecked,
-        changed=any(
-            threat.kind == "extracted before" for threat in content.found.threats
-        ),
+        changed=any(threat.kind == "extracted before" for threat in found.threats),
     )
-    command, kind = next_command(content.found, situation)
+    command, kind = next_command(found, situation)
     return command, page.say("next", kind)
 
 
-def entry_facts(content: Content) -> dict[str, Any]:
+def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
     """What the entry page says of the report: the dataset's size and rate, the folds,
     the best configuration, what is left out.
     """
-    found = content.found
-    cache = content.cache
     facts: dict[str, Any] = dict.fromkeys(ENTRY_FACTS)
     facts |= {"headline": page.say("headline", found), "group": found.unit}
     if cache:
@@ -396,73 +278,94 @@ def entry_facts(content: Content) -> dict[str, Any]:
     return facts
 
 
-def write(content: Content, command: str, reason: str) -> Built:
+def write(
+    inputs: Inputs,
+    found: Findings,
+    sections: Sequence[Section],
+    writer: FigureWriter,
+    command: str,
+    reason: str,
+) -> tuple[Built, set[str]]:
     """Write the tables, the page and, with PAPER=1, the files for papers; the page
-    proposes `command`.
+    proposes `command`. Return what was built and the paths of all files.
     """
-    job = content.job
-    found = content.found
-    cache = content.cache
-    figures = content.writer.saved
-    texts = {
-        f"tables/{name}.csv": as_csv(table) for name, table in content.tables.items()
-    }
-    if "comparison" in content.tables:
-        texts["tables/comparison.md"] = as_markdown(content.tables["comparison"])
-        texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
-    (job.folder / "tables").mkdir(exist_ok=True)
-    for name, text in texts.items():
-        replace_file(job.folder / name, text, durable=False)
-    content.files |= texts.keys()
-    content.files |= {
+    job = inputs.job
+    options = inputs.options
+    cache = inputs.cache
+    figures = writer.saved
+    tables = dict(found.tables)
+    values: dict[str, object] = {}
+    files = {
         f"figures/{file.name}" for figure in figures.values() for file in figure.files
     }
+    problems = [*found.problems]
+    for section in sections:
+        tables |= section.tables
+        values |= section.values
+        files |= {*section.files}
+        problems += section.problems
+    files |= write_tables(job.folder, tables, found)
     methods = ""
-    if content.options.paper and found.runs:
+    if options.paper and found.runs:
         methods = extras.load("methods").methods_text(found, cache)
-        content.files |= extras.load("latex").write_document(
+        files |= extras.load("latex").write_document(
             job.folder, found, list(figures.values()), methods
         )
-    reasons: dict[str, list[str]] = {}  # text of a problem -> its runs
-    for problem in content.problems:
-        reasons.setdefault(problem.text, []).append(problem.run)
+    reasons = runs_by_text(problems)
     html = page.render(
         f=found,
         dataset=job.dataset,
         synthetic=any(run.synthetic for run in found.runs)
         or bool(cache and cache.synthetic),
-        sections=content.sections,
+        sections={section.template: section.title for section in sections},
         reasons=reasons,
         next=command,
         reason=reason,
-        tables=content.tables,
+        tables=tables,
         figures=figures,
-        drawn=content.options.figures,
+        drawn=options.figures,
         runs=found.runs,
         settings=settings,
         curves_note=curves_note,
         train_again=lambda run: train_again(run, without(job.given, "RUN")),
-        data_facts=data_facts(cache) if cache else {},
         methods=methods,
-        paper=content.options.paper,
+        paper=options.paper,
         command=make_command("analysis", *job.given),
-        made=f"{datetime.now():%-d %B %Y, %H:%M}",
-        versions=(
-            f"Python {platform.python_version()}, {platform.system()}"
-            f" {platform.machine()}"
-        ),
-        **content.shown,
+        **page.imprint(),
+        **values,
     )
     target = job.folder / "index.html"
     replace_file(target, html)
-    content.files.add(target.name)
     remarks = [page.say("threat", found, threat) for threat in found.threats]
     remarks += [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
-    return Built(
+    built = Built(
         page=target,
         headline=f"{page.say('headline', found)} {page.say('score', found)}".strip(),
         remarks=remarks,
         next_command=f"{command}   ({reason})",
-        whole=not any(problem.kind == "damaged" for problem in content.problems),
-        facts=entry_facts(content),
+        whole=not any(problem.kind == "damaged" for problem in problems),
+        facts=entry_facts(found, cache),
     )
+    return built, files | {target.name}
+
+
+def runs_by_text(problems: Sequence[Problem]) -> dict[str, list[str]]:
+    """Text of a problem -> the runs that have it."""
+    reasons: dict[str, list[str]] = {}
+    for problem in problems:
+        reasons.setdefault(problem.text, []).append(problem.run)
+    return reasons
+
+
+def write_tables(
+    folder: Path, tables: dict[str, pd.DataFrame], found: Findings
+) -> set[str]:
+    """Write the tables of a report; return their paths, relative to its folder."""
+    texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}
+    if "comparison" in tables:
+        texts["tables/comparison.md"] = as_markdown(tables["comparison"])
+        texts["tables/comparison.tex"] = page.render("comparison.tex", f=found)
+    (folder / "tables").mkdir(exist_ok=True)
+    for name, text in texts.items():
+        replace_file(folder / name, text, durable=False)
+    return {*texts}

@@ -1,0 +1,229 @@
+"""The sections of a report's page.
+
+Each function makes one section. Its parameters say what it reads. It submits the
+section's figures and returns its tables and the values of its template, or None if the
+page has no such section.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from featurestack.analysis import error_browser, first_screen
+from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
+from featurestack.analysis.comparison_section import submit_comparison
+from featurestack.analysis.data_section import data_facts, data_tables
+from featurestack.analysis.detection_section import submit_detections
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.findings import Findings
+from featurestack.analysis.importance import submit_importance
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.run_section import submit_run
+from featurestack.analysis.runs import Problem
+from featurestack.analysis.tables import accuracy_by_recording, tag_errors
+from featurestack.commandline.quantities import plural
+from featurestack.features_cache import Cache
+from featurestack.results.tested_windows import annotated_recordings
+
+FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A section of the page."""
+
+    template: str  # its name without .html, and the section's id
+    title: str  # in the page's navigation
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    # name -> a value for the templates
+    values: Mapping[str, object] = field(default_factory=dict)
+    # paths of files that it has written, relative to the report's folder
+    files: Collection[str] = ()
+    problems: Sequence[Problem] = ()
+
+
+def comparison(writer: FigureWriter, found: Findings) -> Section:
+    """The runs beside each other."""
+    submit_comparison(writer, found)
+    return Section("comparison", "Comparison", values=first_screen.summary(found))
+
+
+def run_figures(
+    writer: FigureWriter, found: Findings, *, drawn: int, rates: bool
+) -> Section:
+    """The settings of all runs and the figures of the first `drawn`; `rates` as in
+    `submit_run`.
+    """
+    problems: list[Problem] = []
+    for place, run in enumerate(found.runs[:drawn]):
+        problems += submit_run(writer, run, best=place == 0, rates=rates)
+    return Section("runs", "Runs", problems=problems)
+
+
+def recordings(found: Findings, *, drawn: int) -> Section | None:
+    """The accuracy of each recording by the first `drawn` runs, if recordings are few
+    and have several clips.
+    """
+    if found.main is None or found.tags:
+        return None
+    clips = len(found.main.best.clip_ids)
+    if found.recordings >= min(FEW_RECORDINGS, clips):
+        return None
+    table = accuracy_by_recording(found.main, max(drawn, 2))
+    return Section(
+        "recordings",
+        plural(found.group),
+        tables={"accuracy_by_recording": table},
+    )
+
+
+def detections(
+    writer: FigureWriter, found: Findings, cache: Cache | None
+) -> Section | None:
+    """The detections of the best run, if clips are windows of recordings with known
+    events.
+
+    There is no such section if the run is older than the dataset, or if none of its
+    classes has an event.
+    """
+    best = found.runs[0]
+    if cache is None or best.name in found.outdated:
+        return None
+    annotated = annotated_recordings(cache)
+    if annotated is None or not annotated.events["label"].isin(best.classes).any():
+        return None
+    section = submit_detections(writer, best, cache, annotated)
+    recording = {
+        "name": section.recording,
+        "audio": section.audio,
+        "block": section.block,
+        "count": cache.clips["path"].nunique(),
+    }
+    return Section(
+        "detections",
+        "Detections",
+        tables={"detections": section.scores.reset_index()},
+        values={"recording": recording},
+    )
+
+
+def errors(
+    found: Findings,
+    cache: Cache | None,
+    features: Sequence[str],
+    folder: Path,
+    audio_mb: float,
+) -> Section:
+    """The error browser: clips, their images, and audio up to `audio_mb` megabytes.
+
+    features  cached and readable
+    folder    the report's
+    """
+    runs = found.runs
+    difficulty = error_browser.clip_difficulty(runs)
+    clips = [*difficulty.index]
+    wrong = [*difficulty.index[difficulty["wrong"] > 0]]
+    mistake = first_screen.common_mistake(runs[0])
+    examples = [mistake["wrong"], mistake["right"]] if mistake else []
+    wanted = [*dict.fromkeys([*examples, *wrong])]
+    audio = Audio({}, {}, set())
+    shown: list[str] = []
+    images: Mapping[str, object] = {}
+    if cache:
+        audio = clip_audio(cache, clips, wanted, folder, audio_mb)
+        shown = features_to_show(cache, features, [run.features for run in runs])
+        images = thumbnails(cache, shown, clips)
+    data = error_browser.browser_data(runs, difficulty, shown, audio.links)
+    return Section(
+        "errors",
+        "Errors",
+        values={
+            "audio": audio,
+            "wrong": wrong,
+            "images": images,
+            "browser": {"group": found.group, **data},
+        },
+        files=audio.files,
+    )
+
+
+def errors_of_tags(
+    found: Findings, cache: Cache | None, folder: Path, audio_mb: float
+) -> Section:
+    """The clips on which the best run errs most, with their audio; parameters as in
+    `errors`.
+    """
+    best = found.runs[0]
+    table = tag_errors(best)
+    clips = [*dict.fromkeys(table["clip_id"])]
+    audio = Audio({}, {}, set())
+    if cache:
+        audio = clip_audio(cache, clips, clips, folder, audio_mb)
+    return Section(
+        "tag_errors",
+        "Errors",
+        tables={f"{best.name}.errors": table},
+        values={"audio": audio, "errors": table},
+        files=audio.files,
+    )
+
+
+def importance(writer: FigureWriter, found: Findings) -> Section | None:
+    """The shown call of `make importance`, and the names of the others."""
+    if found.importance is None:
+        return None
+    tables = found.importance_tables
+    submit_importance(writer, tables, found.importance.config.score, found.group)
+    return Section(
+        "importance",
+        "Importance",
+        tables={f"importance_{name}": table for name, table in tables.items()},
+        values={"measured": tables, "other_calls": found.other_calls},
+    )
+
+
+def data(
+    writer: FigureWriter, cache: Cache | None, features: Sequence[str], seed: int
+) -> Section | None:
+    """The dataset: facts, classes, and what its features tell before any training."""
+    if cache is None:
+        return None
+    return Section(
+        "data",
+        "Data",
+        tables=data_tables(cache, [*features], writer, seed),
+        values={"data_facts": data_facts(cache)},
+    )
+
+
+def page_sections(
+    writer: FigureWriter,
+    found: Findings,
+    cache: Cache | None,
+    features: Sequence[str],
+    options: AnalysisOptions,
+    folder: Path,
+) -> list[Section]:
+    """All sections of the page, in their order."""
+    made: list[Section | None] = []
+    if found.main:
+        rates = options.confusion == "rates"
+        made = [
+            comparison(writer, found),
+            Section("classes", "Classes"),
+            recordings(found, drawn=options.figures),
+            detections(writer, found, cache),
+            Section("ablations", "Ablations") if found.gains else None,
+            errors_of_tags(found, cache, folder, options.audio_mb)
+            if found.tags
+            else errors(found, cache, features, folder, options.audio_mb),
+            run_figures(writer, found, drawn=options.figures, rates=rates),
+        ]
+    made.append(importance(writer, found))
+    made.append(data(writer, cache, features, options.seed))
+    if found.runs:
+        made.append(Section("method", "Method"))
+    made.append(Section("files", "Files"))
+    return [section for section in made if section]
