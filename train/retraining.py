@@ -47,10 +47,13 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
                 " in its place"
             )
         changed += data
+        if not changed:
+            weights = plan.resolved_options.weights
+            changed = ["the content of WEIGHTS" if weights else "the model's revision"]
         raise RequestError(
             f"{folder.path} holds another configuration (different:"
-            f" {', '.join(changed) or 'the weights'}) and is left as it is: give TAG=…"
-            " for a folder of its own"
+            f" {', '.join(changed)}) and is left as it is: give TAG=… for a folder of"
+            " its own"
         )
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from featurestack.results.run_folder import find
 from featurestack.storage.files import Lock
+from featurestack.train.models.architecture import Architecture
+from tests.refusal import refused
 from tests.train.little import execute
 
 
@@ -65,3 +67,11 @@ def test_an_old_run_whose_retraining_was_deleted_by_hand_comes_back(changed):
     (found,) = find(changed.runs)
     assert found.path == old.path
     assert len(found.predictions()) == 48
+
+
+def test_a_run_of_an_earlier_form_of_the_model_is_told_from_other_weights(
+    options, finished, monkeypatch
+):
+    monkeypatch.setattr(Architecture, "revisions", {"cnn4": 2})
+    with refused("different: the model's revision"):
+        execute(options)
