@@ -492,9 +492,13 @@ class Classes(Task):
         )
 
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
-        """Always the commonest class."""
+        """The accuracy of always predicting the commonest class, the same in every
+        recording: where recordings hold one class each, that prediction's own hits
+        would differ between them more than any run does.
+        """
         commonest = run.labels[:, run.labels.sum(axis=0).argmax()]
-        return recording_sums((commonest * worth)[:, None], run.groups)[:, 0]
+        accuracy = commonest @ worth / worth.sum()
+        return accuracy * recording_sums(worth[:, None], run.groups)[:, 0]
 
     def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
         return False
