@@ -21,7 +21,7 @@ from featurestack.results.bootstrap import accuracy_interval
 from featurestack.results.detections import ALL, compare, detection_scores
 from featurestack.results.scores import Floats
 from featurestack.results.tags import fold_ranks
-from featurestack.results.tested_windows import FoldWindows
+from featurestack.results.tested_windows import PLACES, FoldWindows, read_tested
 from featurestack.results.windows import BACKGROUND, Annotated, block_groups
 
 EXCERPT = 20.0  # longest time line, seconds
@@ -35,6 +35,9 @@ class DetectionSection:
     recording: str  # name of the recording of the time line
     audio: str  # MP3 as base64, '' if the recording cannot be read
     block: float | None  # as in Annotated
+    hop: float  # seconds from window to window
+    everywhere: bool  # every part of the recordings is scored, not the dataset's alone
+    count: int  # recordings that are scored
 
 
 def submit_detections(
@@ -46,24 +49,25 @@ def submit_detections(
     Only the row of all classes has intervals, from a bootstrap over recordings.
     """
     names = list(run.classes)
-    clips = cache.clips.set_index("clip_id").loc[run.clip_ids]
-    columns = {
-        name: run.probabilities[:, :, place].mean(axis=0)
-        for place, name in enumerate(names)
-    }
-    probabilities = pd.DataFrame(columns)
-    tested = FoldWindows.of_clips(clips, run.folds, probabilities, annotated)
+    everywhere = every_part(run)
+    if everywhere is None:
+        clips = cache.clips.set_index("clip_id").loc[run.clip_ids]
+        mean = pd.DataFrame(run.probabilities.mean(axis=0), columns=names)
+        tested = FoldWindows.of_clips(clips, run.folds, mean, annotated)
+    else:
+        tested = FoldWindows.everywhere(everywhere, annotated, cache)
     windows, events = tested.windows, tested.events
     chosen, detections = tested.cross_fitted()
     target = label_indicator(windows["label"], names)
-    predicted = chosen.to_numpy()
+    # a window with less than half of an event has no label, and no score
+    predicted = chosen.to_numpy() & (windows["label"] != "").to_numpy()[:, None]
     folds = windows["fold"].to_numpy()
     ranks = fold_ranks(tested.probabilities.to_numpy(), folds)
     scores = detection_scores(
         windows,
         chosen,
         pd.DataFrame(ranks, columns=names),
-        annotated.hop,
+        tested.hop,
         events,
         detections,
     )
@@ -94,7 +98,29 @@ def submit_detections(
     audio = ""
     with suppress(OSError, soundfile.LibsndfileError):
         audio = base64.b64encode(compressed(Path(file), begin, EXCERPT)).decode()
-    return DetectionSection(scores, Path(file).name, audio, annotated.block)
+    return DetectionSection(
+        scores=scores,
+        recording=Path(file).name,
+        audio=audio,
+        block=annotated.block,
+        hop=tested.hop,
+        everywhere=everywhere is not None,
+        count=windows["file"].nunique(),
+    )
+
+
+def every_part(run: Run) -> pd.DataFrame | None:
+    """Every window of the tested recordings, with the mean of the seeds' probabilities
+    (`results.tested_windows`); None unless each seed predicted the same windows.
+    """
+    tables = [read_tested(folder) for folder in run.folders]
+    seeds = [table for table in tables if table is not None]
+    places = [table[PLACES] for table in seeds]
+    if len(seeds) < len(tables) or not all(places[0].equals(own) for own in places):
+        return None
+    names = list(run.classes)
+    mean = np.mean([table[names].to_numpy(float) for table in seeds], axis=0)
+    return places[0].join(pd.DataFrame(mean, columns=names))
 
 
 def recording_intervals(

@@ -99,6 +99,9 @@ def detections(
         "name": section.recording,
         "audio": section.audio,
         "block": section.block,
+        "hop": section.hop,
+        "everywhere": section.everywhere,
+        "scored": section.count,
         "count": cache.clips["path"].nunique(),
     }
     return Section(

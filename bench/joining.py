@@ -1,8 +1,8 @@
 """What joining rules change: `python -m bench.joining RUN=… HOP=…`.
 
-The folds' models predict every part of their test recordings with this hop. Three ways
-make detections, each chosen on the other folds: thresholds alone, the rules that
-training chooses on the dataset's windows, and rules chosen on all windows of this hop.
+The folds' models predict every part of their test recordings with this hop. Four ways
+make detections, each chosen on the other folds: thresholds alone and rules from the
+dataset's windows, the rules of training, and rules chosen on all windows of this hop.
 """
 
 import numpy as np
@@ -20,6 +20,7 @@ from featurestack.results.tested_windows import (
     FoldWindows,
     Rules,
     annotated_recordings,
+    windows_of_dataset,
     windows_of_run,
 )
 from featurestack.results.windows import middles
@@ -27,6 +28,7 @@ from featurestack.train.audio_model import AudioModel
 from featurestack.train.choose_joining import predict_tested, tested_clips
 from featurestack.train.detect import Windowing
 from featurestack.train.options import PredictOptions
+from featurestack.train.timeline import TimelineFolder
 
 COLUMNS = ["f1_iou", "event_recall", "false_alarms"]
 
@@ -49,19 +51,25 @@ def joining(options: PredictOptions) -> int:
         raise RequestError("give RUN=a run: a bundle has no tested clips")
     cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
     annotated = annotated_recordings(cache)
-    selection = run.selection(options.selection)
-    trained = windows_of_run(run, cache, selection, model.temperature)
-    if annotated is None or trained is None:
+    if annotated is None:
         raise RequestError(f"{run.name}: expected a run on windows of `make windows`")
+    known = run, cache, annotated, run.selection(), model.temperature
+    of_dataset = windows_of_dataset(*known)
+    of_training = windows_of_run(*known)
     windowing = Windowing.of(model, options.window, options.hop)
     folder = options.out or options.reports / run.dataset / "tested" / run.name
-    clips = tested_clips(run, cache, selection)
-    fine = predict_tested(model, clips, annotated, windowing, folder)
+    store = TimelineFolder(folder / "timelines")
+    clips = tested_clips(run, cache)
+    table = predict_tested(model, clips, annotated.block, windowing, store)
+    values = table[run.classes].to_numpy()
+    table[run.classes] = run.task.scaled(values, model.temperature)
+    fine = FoldWindows.everywhere(table, annotated, cache)
     middle = middles(fine.windows, fine.hop)
     ways = {
-        "thresholds alone": lambda fold: thresholds_without(trained, fold),
-        "rules of the training": trained.rules_without,
-        "rules of this hop": fine.rules_without,
+        "thresholds alone": lambda fold: thresholds_without(of_dataset, fold),
+        "rules of the dataset's windows": of_dataset.rules_without,
+        f"rules of training, every {of_training.hop:g} s": of_training.rules_without,
+        f"rules of every {fine.hop:g} s": fine.rules_without,
     }
     rows = {}
     for label, rules_without in ways.items():

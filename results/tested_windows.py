@@ -1,6 +1,14 @@
 """Tested windows of recordings: what they join to by rules from the other folds, and
 the rules for new audio. No torch.
 
+A dataset lacks the windows that hold less than half of an event, and so a recording's
+windows in it tell where events begin and end. Rules and scores therefore come from
+every part of the tested recordings, which training predicts at its end. A run folder
+keeps these windows:
+
+    tested_windows.csv   fold, file (the recording's name in the dataset), start, end,
+        then one probability column per class, as in predictions.csv
+
 Conventions: W windows, K classes, as in `results.windows`.
 """
 
@@ -16,15 +24,21 @@ from featurestack.features_cache import Cache
 from featurestack.results.config import Epoch, Joining, JoiningRule
 from featurestack.results.detections import fit_rules
 from featurestack.results.joining import join_by_rules, together
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, damage_named
 from featurestack.results.scores import Ints
 from featurestack.results.windows import (
     BACKGROUND,
     Annotated,
     block_groups,
+    label_windows,
     middles,
     read_annotated,
 )
+from featurestack.storage.files import replace_file
+
+TESTED_FILE = "tested_windows.csv"
+PLACES = ["fold", "file", "start", "end"]  # its columns before those of the classes
+TIME_DIGITS, PROBABILITY_DIGITS = 6, 5  # decimals in it
 
 Rules = dict[str, JoiningRule]  # by class
 
@@ -83,6 +97,27 @@ class FoldWindows:
         windows["label"] = windows["label"].replace("", BACKGROUND)
         return cls.of(windows, probabilities, annotated, annotated.hop)
 
+    @classmethod
+    def everywhere(
+        cls, tested: pd.DataFrame, annotated: Annotated, cache: Cache
+    ) -> "FoldWindows":
+        """Windows of every part of the tested recordings.
+
+        tested  (W) PLACES, then the probabilities of the classes
+        """
+        paths = dict(zip(recordings_of(cache.clips), cache.clips["path"]))
+        windows = tested[PLACES].assign(file=tested["file"].map(paths))
+        windows["label"] = label_windows(windows, annotated.events)
+        steps = windows.groupby(["fold", "file"])["start"].diff()
+        # windows of equal hop, but for a recording's last one; NaN for one window each
+        hop = round(float(steps.median()), TIME_DIGITS)
+        return cls.of(
+            windows,
+            tested.drop(columns=PLACES),
+            annotated,
+            annotated.hop if np.isnan(hop) else hop,
+        )
+
     def cross_fitted(self) -> Decided:
         """The decisions about each fold's windows, by rules of the other folds."""
         folds = np.unique(self.windows["fold"])
@@ -128,15 +163,48 @@ def annotated_recordings(cache: Cache) -> Annotated | None:
     return annotated._replace(events=events[events["file"].isin(cache.clips["path"])])
 
 
-def windows_of_run(
-    run: RunFolder, cache: Cache, selection: str, temperature: float
-) -> FoldWindows | None:
-    """The tested windows of a run's dataset; None if the clips are no windows of `make
-    windows`.
+def recordings_of(clips: pd.DataFrame) -> pd.Series:
+    """The name of each window's recording; a window is called `recording@12.5`."""
+    return clips["clip_id"].str.rpartition("@")[0]
+
+
+def write_tested(folder: Path, tested: pd.DataFrame) -> None:
+    """Write TESTED_FILE: PLACES, then the probabilities of the classes."""
+    digits = dict.fromkeys(tested.columns, PROBABILITY_DIGITS)
+    digits |= dict.fromkeys(PLACES, TIME_DIGITS)
+    table = tested.astype(dict.fromkeys(tested.columns.drop(PLACES), float))
+    text = table.round(digits).to_csv(index=False, lineterminator="\n")
+    replace_file(folder / TESTED_FILE, text)
+
+
+def read_tested(run: RunFolder) -> pd.DataFrame | None:
+    """PLACES and the probabilities of every window of the tested recordings; None if
+    the run has none. RequestError if the file is damaged.
     """
-    annotated = annotated_recordings(cache)
-    if annotated is None:
+    file = run.path / TESTED_FILE
+    if not file.is_file():
         return None
+    remedy = f"remove {file}, and the windows of the dataset alone count"
+    with damage_named(file, remedy):
+        table = pd.read_csv(file, dtype={"file": str}, keep_default_na=False)
+        if list(table) != [*PLACES, *run.classes]:
+            raise ValueError(
+                f"its columns are not run.json's {len(run.classes)} classes"
+            )
+        numbers = table.drop(columns="file").to_numpy(float)
+        if not np.isfinite(numbers).all():
+            raise ValueError("it holds numbers that are not finite")
+    return table
+
+
+def windows_of_dataset(
+    run: RunFolder,
+    cache: Cache,
+    annotated: Annotated,
+    selection: str,
+    temperature: float,
+) -> FoldWindows:
+    """The windows of a run's dataset."""
     tested = run.scored(selection=selection)
     clips = cache.clips.iloc[cache.positions(tested["clip_id"])]
     values = tested[run.classes].to_numpy(np.float32)
@@ -147,6 +215,24 @@ def windows_of_run(
     return FoldWindows.of_clips(clips, folds, probabilities, annotated)
 
 
+def windows_of_run(
+    run: RunFolder,
+    cache: Cache,
+    annotated: Annotated,
+    selection: str,
+    temperature: float,
+) -> FoldWindows:
+    """Windows of every part of the tested recordings, or of the dataset alone if these
+    were not predicted with the weights of this selection.
+    """
+    tested = read_tested(run) if selection == run.selection() else None
+    if tested is None:
+        return windows_of_dataset(run, cache, annotated, selection, temperature)
+    values = tested[run.classes].to_numpy(np.float32)
+    tested[run.classes] = run.task.scaled(values, temperature)
+    return FoldWindows.everywhere(tested, annotated, cache)
+
+
 def joining_of_run(
     run: RunFolder, cache: Cache, selection: Epoch, temperature: float
 ) -> Joining | None:
@@ -154,7 +240,7 @@ def joining_of_run(
     the clips are no windows of `make windows`.
     """
     annotated = annotated_recordings(cache)
-    windows = windows_of_run(run, cache, selection, temperature)
-    if annotated is None or windows is None:
+    if annotated is None:
         return None
-    return Joining(length=annotated.length, hop=annotated.hop, rules=windows.rules())
+    windows = windows_of_run(run, cache, annotated, selection, temperature)
+    return Joining(length=annotated.length, hop=windows.hop, rules=windows.rules())

@@ -1,29 +1,40 @@
-"""`predict TEST_CLIPS=1 HOP=…` for a run on windows: the rules that join windows to
-detections, chosen on the tested recordings.
+"""Every part of the tested recordings, predicted by the model of the fold that tested
+them: the windows from which the rules that join windows to detections are chosen.
 
-Each fold's model predicts its test recordings, at a finer hop than in training. The
-scores are those of rules from the other folds; the rules for new audio, from all folds,
-are written to run.json. Timelines are kept, so that a kill loses no finished recording.
+Training does so at its end, a quarter of a window apart, with as many recordings as
+have MOST_WINDOWS; `predict TEST_CLIPS=1 HOP=…` does so at a finer hop, with all of
+them. The scores are those of rules from the other folds; the rules for new audio, from
+all folds, are written to run.json, and the windows to `results.tested_windows`' file.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder
 from featurestack.pipeline import audio
 from featurestack.results.config import Joining
 from featurestack.results.detections import detection_scores
-from featurestack.results.joining import TOLERANCE
 from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.results.tested_windows import FoldWindows, annotated_recordings
-from featurestack.results.windows import Annotated, block_groups, label_windows
+from featurestack.results.tested_windows import (
+    PLACES,
+    TESTED_FILE,
+    FoldWindows,
+    annotated_recordings,
+    recordings_of,
+    windows_of_run,
+    write_tested,
+)
+from featurestack.results.windows import HOP_SHARE
 from featurestack.storage.files import replace_file
 from featurestack.train.audio_model import AudioModel
+from featurestack.train.bundle import bundle_of_run
 from featurestack.train.detect import (
     Windowing,
     predict_windows,
@@ -32,7 +43,10 @@ from featurestack.train.detect import (
     write_scores,
 )
 from featurestack.train.options import PredictOptions
-from featurestack.train.timeline import TimelineFolder
+from featurestack.train.timeline import Span, TimelineFolder
+
+# windows that training predicts at its end: a minute for mel and `texture` on one core
+MOST_WINDOWS = 50_000
 
 
 def choose_joining(options: PredictOptions, model: AudioModel, run: RunFolder) -> int:
@@ -45,15 +59,23 @@ def choose_joining(options: PredictOptions, model: AudioModel, run: RunFolder) -
             " tested recordings; expected a run on a dataset of `make windows` with two"
             " finished folds or more: leave HOP out"
         )
+    selection = model.config.selection
+    if selection != run.selection():
+        raise RequestError(
+            f"SELECTION={options.selection}: rules are chosen for the weights that"
+            f" count, {run.selection()}: leave SELECTION out"
+        )
     windowing = Windowing.of(model, options.window, options.hop)
     folder = options.out or options.reports / run.dataset / "tested" / run.name
-    clips = tested_clips(run, cache, options.selection)
-    tested = predict_tested(model, clips, annotated, windowing, folder)
+    clips = tested_clips(run, cache)
+    store = TimelineFolder(folder / "timelines")
+    table = predict_tested(model, clips, annotated.block, windowing, store)
+    write_tested(run.path, table)
+    tested = windows_of_run(run, cache, annotated, selection, model.temperature)
     write_scores(cross_fitted_scores(tested, folder), folder)
     length = windowing.samples / windowing.sample_rate
     joining = Joining(length=length, hop=windowing.hop, rules=tested.rules())
     config = run.training
-    selection = model.config.selection
     fitted = replace(config.calibration[selection], joining=joining)
     calibration = {**config.calibration, selection: fitted}
     write_config(run.path, replace(config, calibration=calibration))
@@ -64,68 +86,106 @@ def choose_joining(options: PredictOptions, model: AudioModel, run: RunFolder) -
     return 0
 
 
-def tested_clips(run: RunFolder, cache: Cache, selection: str) -> pd.DataFrame:
+def predict_every_part(run: RunFolder, cache: Cache) -> None:
+    """Write TESTED_FILE at the end of training, if clips are windows with known events;
+    print why not if the recordings cannot be predicted.
+    """
+    (run.path / TESTED_FILE).unlink(missing_ok=True)
+    annotated = annotated_recordings(cache)
+    if annotated is None:
+        return
+    try:
+        model = AudioModel(bundle_of_run(run))
+        hop = HOP_SHARE * annotated.length
+        windowing = Windowing.of(model, annotated.length, hop)
+        clips = drawn(tested_clips(run, cache), annotated.block, windowing.hop)
+        if clips.empty:
+            raise RequestError(
+                f"no tested recording has less than {MOST_WINDOWS:,} windows of"
+                f" {annotated.length:g} s; expected shorter recordings, or BLOCK=120"
+                " in `make windows`"
+            )
+        number = counted(clips["group"].nunique(), "recording")
+        what = f"every part of {number}, a window each {windowing.hop:g} s"
+        tell(f"predicting {what}, to choose the rules that join windows")
+        write_tested(run.path, predict_tested(model, clips, annotated.block, windowing))
+    except RequestError as reason:
+        tell(
+            "the rules that join windows are chosen on the dataset's windows alone,"
+            f" since the recordings cannot be predicted: {reason}"
+        )
+
+
+def tested_clips(run: RunFolder, cache: Cache) -> pd.DataFrame:
     """The rows of the tested clips in the cache, with `fold` and recording (`file`)."""
-    rows = run.scored(selection=selection)
+    rows = run.scored()
     clips = cache.clips.iloc[cache.positions(rows["clip_id"])]
-    recordings = clips["clip_id"].str.rpartition("@")[0]
-    return clips.assign(fold=rows["fold"].to_numpy(), file=recordings)
+    return clips.assign(fold=rows["fold"].to_numpy(), file=recordings_of(clips))
+
+
+def recording_files(clips: pd.DataFrame) -> dict[str, Path]:
+    """Name -> file of the recordings of these clips (`tested_clips`)."""
+    paths = clips.groupby("file")["path"].first()
+    return {name: Path(path) for name, path in paths.items()}
+
+
+def drawn(clips: pd.DataFrame, block: float | None, hop: float) -> pd.DataFrame:
+    """The clips of as many groups, drawn from the folds in turn, as have MOST_WINDOWS
+    windows of this hop together.
+    """
+    durations = recording_durations(recording_files(clips))
+    groups = clips.groupby("group")[["fold", "file"]].first()
+    seconds = groups["file"].map(durations).fillna(0.0).clip(upper=block)
+    shuffled = groups.sample(frac=1, random_state=0)
+    turn = shuffled.groupby("fold").cumcount()
+    ordered = turn.sort_values(kind="stable").index
+    windows = (seconds[ordered] / hop).cumsum()
+    return clips[clips["group"].isin(ordered[windows <= MOST_WINDOWS])]
 
 
 def predict_tested(
     model: AudioModel,
     clips: pd.DataFrame,
-    annotated: Annotated,
+    block: float | None,
     windowing: Windowing,
-    folder: Path,
-) -> FoldWindows:
-    """The windows of each fold's test recordings, by the model of that fold.
+    store: TimelineFolder | None = None,
+) -> pd.DataFrame:
+    """Every window of the groups of these clips, by the model of the fold that tested
+    them: PLACES, then the probabilities of the classes.
 
     clips  of `tested_clips`
+    store  keeps the windows by group, so that a kill loses no finished one
+
+    RequestError if a recording cannot be read.
     """
-    store = TimelineFolder(folder / "timelines")
     made_by = f"{model.fingerprint} {windowing.samples} {windowing.step}"
-    places = clips.groupby("file")["path"].first()
-    files = {name: Path(path) for name, path in places.items()}
+    files = recording_files(clips)
     durations = recording_durations(files)
     tables = []
-    probabilities = []
-    for (fold, name), part in clips.groupby(["fold", "file"]):
-        key = f"fold{fold}/{name}"
+    for (fold, name, group), part in clips.groupby(["fold", "file", "group"]):
+        file = files[name]
         seconds = durations.get(name, 0.0)
         try:
-            source = source_of(key, files[name], seconds, made_by, "")
-            timeline = store.read(source, model.classes)
+            source = source_of(f"fold{fold}/{group}", file, seconds, made_by, "")
+            timeline = store.read(source, model.classes) if store else None
             if timeline is None:
+                span = block_span(part, block, seconds) if block else None
                 timeline = predict_windows(
-                    model, key, files[name], seconds, windowing, fold
+                    model, group, file, seconds, windowing, fold, span
                 )
-                store.keep(source, timeline)
+                if store:
+                    store.keep(source, timeline)
         except (audio.AudioError, OSError) as error:
-            raise RequestError(f"{files[name]}: {error}: put it back") from None
-        table = timeline.windows.assign(file=name, fold=fold)
-        inside = in_groups(table, {*part["group"]}, annotated.block)
-        tables.append(table[inside])
-        probabilities.append(timeline.probabilities[inside])
-    values = pd.concat(probabilities, ignore_index=True)
-    calibrated = model.task.scaled(values.to_numpy(), model.temperature)
-    values = pd.DataFrame(calibrated, columns=values.columns)
-    windows = pd.concat(tables, ignore_index=True)
-    names = {str(path.absolute()): name for name, path in files.items()}
-    events = annotated.events.assign(file=annotated.events["file"].map(names))
-    events = events[events["file"].notna()]
-    windows["label"] = label_windows(windows, events)
-    annotated = annotated._replace(events=events)
-    return FoldWindows.of(windows, values, annotated, windowing.hop)
+            raise RequestError(f"{file}: {error}: put it back") from None
+        places = timeline.windows.assign(fold=fold, file=name)[PLACES]
+        tables.append(pd.concat([places, timeline.probabilities], axis=1))
+    return pd.concat(tables, ignore_index=True)
 
 
-def in_groups(
-    windows: pd.DataFrame, groups: set[str], block: float | None
-) -> pd.Series:
-    """Whether a window lies in one of these groups: recordings, or blocks of one."""
-    first = block_groups(windows, block)
-    last = block_groups(windows.assign(start=windows["end"] - TOLERANCE), block)
-    return first.isin(groups) & (first == last)
+def block_span(clips: pd.DataFrame, block: float, seconds: float) -> Span:
+    """Start and end of the block of a recording that holds these clips."""
+    start = block * float(np.floor(clips["start"].min() / block))
+    return start, min(start + block, seconds)
 
 
 def cross_fitted_scores(tested: FoldWindows, folder: Path) -> pd.DataFrame:

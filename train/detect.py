@@ -43,6 +43,7 @@ from featurestack.train.audio_model import AudioModel
 from featurestack.train.rejection import Samples, class_thresholds, loudest_level
 from featurestack.train.timeline import (
     Source,
+    Span,
     Timeline,
     TimelineFolder,
     resampled,
@@ -397,15 +398,23 @@ def predict_windows(
     seconds: float,
     windowing: Windowing,
     fold: int | None = None,
+    span: Span | None = None,
 ) -> Timeline:
     """The timeline of one recording, by the models of all folds or that of one.
 
     seconds  of the recording, for the progress bar
+    span     the part of it that is predicted; None for all of it
 
     AudioError if the file cannot be read.
     """
     rate = windowing.sample_rate
-    blocks = resampled(audio.blocks(file), audio.file_info(file).sample_rate, rate)
+    begin = 0.0
+    if span is None:
+        blocks = resampled(audio.blocks(file), audio.file_info(file).sample_rate, rate)
+    else:
+        begin, end = span
+        seconds = end - begin
+        blocks = iter([audio.load_clip(file, rate, round(seconds * rate), span)])
     after_first = max(0.0, seconds * rate - windowing.samples)
     levels: list[float] = []
 
@@ -421,7 +430,8 @@ def predict_windows(
     )
     clips = ((span, measured(y)) for span, y in windows)
     spans, probabilities, _ = zip(*model.predict(clips, fold))
-    table = pd.DataFrame(spans, columns=["start", "end"]).round(TIME_DIGITS)
+    places = pd.DataFrame(spans, columns=["start", "end"])
+    table = (begin + places).round(TIME_DIGITS)
     table = table.assign(file=name, level=levels)
     return Timeline(table, pd.DataFrame(np.stack(probabilities), columns=model.classes))
 

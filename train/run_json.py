@@ -121,6 +121,10 @@ def finish(folder: RunFolder, cache: Cache, note: str, tested: bool) -> None:
     seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
     config = replace(known, seconds=seconds, note=note or known.note)
     if seconds != known.seconds and tested:
+        if known.windows:
+            from featurestack.train.choose_joining import predict_every_part  # torch
+
+            predict_every_part(folder, cache)
         calibration = {}
         for selection, fitted in calibrate(folder).items():
             joining = joining_of_run(folder, cache, selection, fitted.temperature)

@@ -20,6 +20,7 @@ from featurestack.results import run_folder
 from featurestack.results.calibration import fit_thresholds, scaled
 from featurestack.results.config import Calibration
 from featurestack.results.task import TAGS
+from featurestack.results.tested_windows import read_tested
 from featurestack.train import run, run_json
 from featurestack.train.audio_model import AudioModel
 from featurestack.train.bundle import bundle_of_run
@@ -44,9 +45,9 @@ def options(root, name="farm", **given):
     )
 
 
-def train(root, audio, name="farm"):
+def train(root, audio, name="farm", **further):
     """A run on windows of the recordings in `audio`, labelled by the tables in
-    `root`.
+    `root`; `further` options of windows.
     """
     given = {
         "data": root / "data",
@@ -54,7 +55,7 @@ def train(root, audio, name="farm"):
         "tables": root / "tables",
         "name": name,
     }
-    assert windows.run(WindowsCommand(**given, length=1, hop=0.5)) == 0
+    assert windows.run(WindowsCommand(**given, length=1, hop=0.5, **further)) == 0
     wanted = options(root, name)
     assert not extract(
         FeaturesCommand(
@@ -185,7 +186,7 @@ def test_training_chooses_rules_and_predict_uses_them_at_finer_hops(
     trained, folder, tmp_path, capsys
 ):
     joining = trained.calibration().joining
-    assert (joining.length, joining.hop) == (1, 0.5)
+    assert (joining.length, joining.hop) == (1, 0.25)
     assert {*joining.rules} == {"hiss", "tone"}
     assert all(rule.threshold >= 0.3 for rule in joining.rules.values())
     model = AudioModel(bundle_of_run(trained))
@@ -216,6 +217,58 @@ def test_a_killed_choice_of_rules_is_made_by_the_next_command(folder, monkeypatc
 
 def killed(*_):
     raise KeyboardInterrupt
+
+
+def test_training_predicts_every_part_of_the_tested_recordings(trained, folder):
+    tested = read_tested(trained)
+    assert tested.groupby("file").size().tolist() == [29] * 6  # 0 to 7 s, each 0.25 s
+    of_dataset = set(zip(*trained.predictions()[["group", "start"]].to_numpy().T))
+    left_out = (tested["file"] + " " + tested["start"].astype(str)).nunique()
+    assert left_out > len(of_dataset)
+    by_fold = trained.predictions().groupby("group")["fold"].first()
+    assert tested["fold"].tolist() == by_fold[tested["file"]].tolist()
+
+
+def test_windows_of_the_dataset_have_the_probabilities_of_predictions_csv(trained):
+    tested = read_tested(trained).set_index(["file", "start"])
+    rows = trained.predictions().set_index(["group", "start"])
+    assert len(rows) > 60
+    again = tested.loc[rows.index, trained.classes]
+    assert np.abs(again.to_numpy() - rows[trained.classes].to_numpy()).max() < 1e-4
+
+
+def test_a_damaged_table_of_tested_windows_is_named(trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "run")
+    file = tmp_path / "run" / "tested_windows.csv"
+    lines = file.read_text().splitlines()
+    for damaged in (["nothing"], [*lines, lines[-1].replace("0.", "x.")]):
+        file.write_text("\n".join(damaged))
+        with refused("tested_windows.csv cannot be read .*: remove"):
+            read_tested(run_folder.RunFolder(tmp_path / "run"))
+
+
+def test_without_the_recordings_the_datasets_windows_choose_the_rules(
+    folder, tmp_path, capsys
+):
+    moved = tmp_path / "audio"
+    (folder / "audio").rename(moved)
+    again = run.execute(options(folder, runs=tmp_path / "runs"))
+    moved.rename(folder / "audio")
+    assert "chosen on the dataset's windows alone" in capsys.readouterr().err
+    joining = again.calibration().joining
+    assert (joining.length, joining.hop) == (1, 0.5)
+    assert read_tested(again) is None
+
+
+def test_the_report_says_which_windows_it_scores(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "farm")
+    root = tmp_path / "farm"
+    chosen = AnalysisOptions(dataset="farm", **within(root))
+    everywhere = "Every part of 6 of 6 recordings was predicted"
+    assert everywhere in build(chosen).page.read_text()
+    (root / "runs" / "farm" / "mel-linear" / "tested_windows.csv").unlink()
+    page = build(chosen).page.read_text()
+    assert everywhere not in page and "these scores are optimistic" in page
 
 
 def test_retraining_chooses_rules_anew(folder, tmp_path):

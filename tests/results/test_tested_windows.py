@@ -1,11 +1,17 @@
 """Rules for the windows of a fold come from the other folds: known answers."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from featurestack.results.detections import compare
-from featurestack.results.tested_windows import FoldWindows
+from featurestack.results.tested_windows import (
+    FoldWindows,
+    read_tested,
+    write_tested,
+)
 from featurestack.results.windows import Annotated
 
 HOP, SECONDS = 0.1, 60.0
@@ -131,3 +137,33 @@ def test_windows_of_one_fold_alone_have_a_threshold_of_one_half():
     assert decided.chosen["x"].equals(pd.Series(high() > 0.5, name="x"))
     items = compare(windows_of(recording("a", 1, high())).events, decided.detections)
     assert items["iou"].all()
+
+
+def test_windows_everywhere_have_the_labels_of_the_events_and_a_median_hop():
+    events = pd.DataFrame(
+        {"file": "/a.wav", "start": [2.0], "end": [4.0], "label": ["x"]}
+    )
+    starts = [0.0, 0.5, 1.0, 1.5, 2.0, 2.2]
+    tested = pd.DataFrame({"fold": 1, "file": "a", "start": starts})
+    tested["end"] = tested["start"] + 1.0
+    tested["x"] = np.linspace(0, 1, len(starts))
+    clips = pd.DataFrame({"clip_id": ["a@0", "a@1"], "path": "/a.wav"})
+    annotated = Annotated(events, 1.0, 0.5, None)
+    windows = FoldWindows.everywhere(tested, annotated, SimpleNamespace(clips=clips))
+    assert windows.hop == 0.5
+    labels = ["background"] * 3 + ["x"] * 3
+    assert windows.windows["label"].tolist() == labels
+    assert windows.probabilities["x"].tolist() == tested["x"].tolist()
+    assert windows.windows["file"].unique().tolist() == ["/a.wav"]
+
+
+def test_written_windows_are_read_back(tmp_path):
+    tested = pd.DataFrame(
+        {"fold": [1, 2], "file": ["01", "NA"], "start": 1 / 3, "end": 4 / 3}
+    ).assign(x=np.float32([0.123456, 1e-9]))
+    write_tested(tmp_path, tested)
+    run = SimpleNamespace(path=tmp_path, classes=["x"])
+    again = read_tested(run)
+    assert again["file"].tolist() == ["01", "NA"]
+    assert again["start"].tolist() == [0.333333] * 2
+    assert again["x"].tolist() == [0.12346, 0.0]

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 
 from featurestack.results import run_folder
-from featurestack.results.windows import middles
+from featurestack.results.tested_windows import read_tested
 from featurestack.train import choose_joining
 from tests.analysis.test_detection_section import SILENCE, train
 from tests.refusal import refused
@@ -71,9 +71,63 @@ def test_a_missing_recording_is_named(trained, tmp_path):
     (tmp_path / "0.wav").rename(audio)
 
 
-def test_windows_across_two_blocks_belong_to_neither():
-    windows = pd.DataFrame({"file": "a", "start": [0.0, 9.0, 9.5, 10.0]})
-    windows["end"] = windows["start"] + 1.0
-    inside = choose_joining.in_groups(windows, {"a@0"}, 10.0)
-    assert inside.tolist() == [True, True, False, False]
-    assert len(middles(windows[inside], 0.5)) == 2
+def test_the_report_scores_what_was_predicted_last(trained, tested):
+    table = read_tested(run_folder.RunFolder(trained.path))
+    assert table["start"][:3].tolist() == [0, 0.125, 0.25]
+
+
+def clips(groups, seconds=2.0):
+    """Windows of recordings: fold of each group, one window a second."""
+    rows = [
+        {"group": name, "file": name, "path": f"{name}.wav", "fold": fold}
+        for name, fold in groups.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def ten_seconds(monkeypatch):
+    """Each recording lasts ten seconds."""
+    monkeypatch.setattr(
+        choose_joining, "recording_durations", lambda files: dict.fromkeys(files, 10.0)
+    )
+
+
+def test_groups_are_drawn_from_the_folds_in_turn(monkeypatch, ten_seconds):
+    table = clips({"a": 1, "b": 1, "c": 1, "d": 2})
+    monkeypatch.setattr(choose_joining, "MOST_WINDOWS", 20)
+    chosen = choose_joining.drawn(table, None, hop=1.0)
+    assert sorted(chosen["fold"]) == [1, 2]
+    monkeypatch.setattr(choose_joining, "MOST_WINDOWS", 40)
+    assert len(choose_joining.drawn(table, None, hop=1.0)) == 4
+
+
+def test_recordings_with_too_many_windows_are_not_drawn(monkeypatch, ten_seconds):
+    monkeypatch.setattr(choose_joining, "MOST_WINDOWS", 9)
+    table = clips({"a": 1, "b": 2})
+    assert choose_joining.drawn(table, None, hop=1.0).empty
+    assert len(choose_joining.drawn(table, 2.0, hop=1.0)) == 2  # blocks of 2 s
+
+
+@pytest.mark.parametrize(
+    ("starts", "expected"), [([0.0, 4.0], (0, 5)), ([5.0], (5, 10)), ([10.0], (10, 12))]
+)
+def test_a_block_ends_with_the_recording_at_the_latest(starts, expected):
+    table = pd.DataFrame({"start": starts})
+    assert choose_joining.block_span(table, 5.0, seconds=12.0) == expected
+
+
+def test_windows_of_blocks_lie_in_their_blocks(tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "tables").mkdir()
+    parts, rows = [], []
+    for take in range(4):
+        name = ("hiss", "tone")[take % 2]
+        parts += [SILENCE, sound(name, take, 2), SILENCE]
+        rows.append(f"{4 * take + 1}\t{4 * take + 3}\t{name}\n")
+    soundfile.write(tmp_path / "audio" / "long.wav", np.concatenate(parts), RATE)
+    (tmp_path / "tables" / "long.txt").write_text("".join(rows))
+    table = read_tested(train(tmp_path, tmp_path / "audio", block=8.0))
+    starts = np.arange(0, 7.1, 0.25)
+    assert table["start"].tolist() == [*starts, *(starts + 8)]
+    assert table["fold"].nunique() == 2
