@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -51,9 +52,20 @@ def say(name: str, *given: object) -> str:
     return " ".join(macro(*given).split())
 
 
+class Templates(jinja2.Environment):
+    """An environment in which a key of a dict comes before the dict's method of that
+    name: `row.clear` is the column.
+    """
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 @cache
-def environment() -> jinja2.Environment:
-    made = jinja2.Environment(
+def environment() -> Templates:
+    made = Templates(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=lambda name: str(name).endswith(".html"),
         undefined=jinja2.StrictUndefined,
@@ -105,9 +117,11 @@ CELLS: dict[str, Callable[..., str]] = {  # kind of a table cell -> its text
     "percent": _of_known(quantities.percent),
     "points": _of_known(quantities.points),
     "unsigned": _of_known(lambda value: quantities.points(value).removeprefix("+")),
-    "decimals": _of_known(decimals),
+    "decimals": _of_known(lambda *given: decimals(*given).replace("-", "−")),
     "count": _of_known(quantities.count),
-    "number": _of_known(lambda value: decimals(value, 1).removesuffix(".0")),
+    "number": _of_known(
+        lambda value: decimals(value, 1).removesuffix(".0").replace("-", "−")
+    ),
     "seconds": _of_known(quantities.duration),
     "p": _of_known(format_p),
 }

@@ -60,6 +60,18 @@ def test_three_datasets_are_compared_and_the_tables_hold_their_gains(options):
     assert built.headline.startswith("mel+mfcc gains most over mel on these 3 datasets")
 
 
+@pytest.mark.parametrize(
+    ("skill", "words"), [(0.75, ", and clearly (p"), (0.61, ", but not clearly (p")]
+)
+def test_the_sentence_says_clearly_only_of_a_clear_gain(options, skill, words):
+    for name in NAMES:
+        train(options, name, {"mel": 0.6, "mel_mfcc": skill})
+    built = overview(options)
+    assert built.comparison.best["clear"] == (skill == 0.75)
+    assert words in page.say("across_these", built.comparison)
+    assert built.headline.endswith(", not clearly") == (skill == 0.61)
+
+
 def test_from_five_datasets_on_a_new_gain_is_predicted(options):
     for number in range(5):
         train(options, f"set{number}", {"mel": 0.6, "mel_mfcc": 0.6 + number / 20})
