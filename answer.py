@@ -238,7 +238,10 @@ def check_once(options: AnswerOptions) -> None:
 
 
 def train_until(
-    clock: Clock, options: AnswerOptions, sets: Sequence[str], model: str
+    clock: Clock,
+    options: AnswerOptions,
+    sets: Sequence[str],
+    model: str,
 ) -> "tuple[list[RunFolder], bool]":
     """The runs of these feature sets by a model, best first, and whether none failed;
     no fold is started when the time is over.

@@ -93,7 +93,10 @@ def failures(cache: Cache) -> dict[str, set[str]]:
 
 
 def data_tables(
-    cache: Cache, features: list[str], writer: FigureWriter, seed: int
+    cache: Cache,
+    features: list[str],
+    writer: FigureWriter,
+    seed: int,
 ) -> dict[str, pd.DataFrame]:
     """Submit the section's figures and return its tables by name.
 
@@ -131,7 +134,10 @@ def data_tables(
             )
             means.columns = pd.Index(map(format_plain, stored.row_axis))
             writer.submit(
-                "class_means", means=means, row_unit=stored.row_unit, title=name
+                "class_means",
+                means=means,
+                row_unit=stored.row_unit,
+                title=name,
             )
         summarised[name] = sample.loc[values.index]
         target = np.searchsorted(classes, summarised[name]["label"].tolist())

@@ -41,7 +41,10 @@ class DetectionSection:
 
 
 def submit_detections(
-    writer: FigureWriter, run: Run, cache: Cache, annotated: Annotated
+    writer: FigureWriter,
+    run: Run,
+    cache: Cache,
+    annotated: Annotated,
 ) -> DetectionSection:
     """Submit a time line of one recording, and score the detections of a run.
 

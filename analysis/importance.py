@@ -121,7 +121,10 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
 
 
 def submit_importance(
-    writer: FigureWriter, tables: Mapping[str, pd.DataFrame], score: str, group: str
+    writer: FigureWriter,
+    tables: Mapping[str, pd.DataFrame],
+    score: str,
+    group: str,
 ) -> None:
     """Submit the figures of `importance_tables`; `group` is the dataset's word for a
     recording.

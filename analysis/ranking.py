@@ -148,7 +148,10 @@ class Ranking:
         return self.compare(pairs, selected=True)
 
     def compare(
-        self, pairs: Sequence[tuple[int, int]], *, selected: bool = False
+        self,
+        pairs: Sequence[tuple[int, int]],
+        *,
+        selected: bool = False,
     ) -> tuple[Floats, FamilyTests]:
         """Differences (G, M) by recording, of the second run of each pair less the
         first, and their tests as one family; runs are given by place.
@@ -168,7 +171,11 @@ class Ranking:
             second = [other for _, other in pairs]
             differences = self.scores[:, second] - self.scores[:, first]
         tests = sign_flip_tests(
-            differences, self.shares, self.level, selected=selected, swapped=swapped
+            differences,
+            self.shares,
+            self.level,
+            selected=selected,
+            swapped=swapped,
         )
         return differences, tests
 

@@ -58,7 +58,11 @@ def curves_note(run: Run) -> str:
 
 
 def submit_run(
-    writer: FigureWriter, run: Run, *, best: bool, rates: bool
+    writer: FigureWriter,
+    run: Run,
+    *,
+    best: bool,
+    rates: bool,
 ) -> list[Problem]:
     """Submit the figures of one run and return the problems with its files.
 

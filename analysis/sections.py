@@ -51,7 +51,11 @@ def comparison(writer: FigureWriter, found: Findings) -> Section:
 
 
 def run_figures(
-    writer: FigureWriter, found: Findings, *, drawn: int, rates: bool
+    writer: FigureWriter,
+    found: Findings,
+    *,
+    drawn: int,
+    rates: bool,
 ) -> Section:
     """The settings of all runs and the figures of the first `drawn`; `rates` as in
     `submit_run`.
@@ -153,7 +157,10 @@ def errors(
 
 
 def errors_of_tags(
-    found: Findings, cache: Cache | None, folder: Path, audio_mb: float
+    found: Findings,
+    cache: Cache | None,
+    folder: Path,
+    audio_mb: float,
 ) -> Section:
     """The clips on which the best run errs most, with their audio; parameters as in
     `errors`.
@@ -188,7 +195,10 @@ def importance(writer: FigureWriter, found: Findings) -> Section | None:
 
 
 def data(
-    writer: FigureWriter, cache: Cache | None, features: Sequence[str], seed: int
+    writer: FigureWriter,
+    cache: Cache | None,
+    features: Sequence[str],
+    seed: int,
 ) -> Section | None:
     """The dataset: facts, classes, and what its features tell before any training."""
     if cache is None:

@@ -158,7 +158,10 @@ def largest_statistics(
 
 
 def critical_values(
-    largest: Floats, observed: Floats, p: Floats, level: float
+    largest: Floats,
+    observed: Floats,
+    p: Floats,
+    level: float,
 ) -> Floats:
     """(M,) standardised sums beyond which a difference is significant.
 
@@ -268,7 +271,10 @@ def detectable(
 
 
 def larger_differences(
-    lead: Floats, shares: Floats, clips: Floats, correct: Floats
+    lead: Floats,
+    shares: Floats,
+    clips: Floats,
+    correct: Floats,
 ) -> tuple[Floats, Floats]:
     """What the difference and its standard error are if the other run is made worse (or
     better) in steps of LOG_ODDS, arguments as in `detectable`.

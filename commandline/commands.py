@@ -146,7 +146,10 @@ def meanings(options: type[Options]) -> dict[str, str]:
 
 def _indented(text: str) -> str:
     return textwrap.fill(
-        spelled(text), 98, initial_indent=" " * 6, subsequent_indent=" " * 6
+        spelled(text),
+        98,
+        initial_indent=" " * 6,
+        subsequent_indent=" " * 6,
     )
 
 
@@ -193,7 +196,10 @@ def main(
 
 
 def run(
-    commands: Sequence[Command], given: Sequence[str], *, in_environment: bool
+    commands: Sequence[Command],
+    given: Sequence[str],
+    *,
+    in_environment: bool,
 ) -> int | None:
     """Choose a command by the given words, run it or print its help; returns the exit
     status.

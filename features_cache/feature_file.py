@@ -233,7 +233,11 @@ class FeatureFile(FeatureSpec):
         return ClipStatus(states, outdated, damaged, done & ~damaged)
 
     def write_clip(
-        self, descriptor: int, row: int, values: NDArray, state: int
+        self,
+        descriptor: int,
+        row: int,
+        values: NDArray,
+        state: int,
     ) -> None:
         """Write 0, the values, the state word: after a kill in between the clip counts
         as not done.

@@ -176,7 +176,10 @@ def decoded(column: NDArray) -> list[str] | NDArray:
 
 
 def allocated(
-    file: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype
+    file: h5py.File,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
 ) -> h5py.Dataset:
     """A contiguous dataset that HDF5 allocates at once and never fills."""
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)

@@ -200,7 +200,10 @@ def ready(
 
 
 def install(
-    folder: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
+    folder: Path,
+    spec: FeatureSpec,
+    clip_ids: NDArray[np.bytes_],
+    clips: Clips,
 ) -> None:
     """Make the file of a new feature; RequestError if it exists."""
     path = folder / f"{spec.stored}.h5"
@@ -213,7 +216,10 @@ def install(
 
 
 def _make(
-    path: Path, spec: FeatureSpec, clip_ids: NDArray[np.bytes_], clips: Clips
+    path: Path,
+    spec: FeatureSpec,
+    clip_ids: NDArray[np.bytes_],
+    clips: Clips,
 ) -> None:
     """Draft the file, reserve its space, copy the clips, rename it; the caller holds
     its lock.

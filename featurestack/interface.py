@@ -154,7 +154,10 @@ def read(
 
 
 def tone(
-    hertz: float, seconds: float = 1.0, sample_rate: int = RATE, amplitude: float = 0.5
+    hertz: float,
+    seconds: float = 1.0,
+    sample_rate: int = RATE,
+    amplitude: float = 0.5,
 ) -> "Clip":
     """A sine of `hertz` with its peak at `amplitude`.
 

@@ -147,7 +147,10 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
 
 
 def with_copies(
-    table: pd.DataFrame, copies: int, alter: str, seed: int
+    table: pd.DataFrame,
+    copies: int,
+    alter: str,
+    seed: int,
 ) -> pd.DataFrame:
     """The table followed by `copies` altered copies of every clip: all `<id>~1`, then
     all `<id>~2` and so on.

@@ -95,7 +95,10 @@ WHOLE = 0.0, 0.0  # the span that stands for the whole file
 
 
 def load_clip(
-    path: str | Path, sample_rate: int, samples: int, span: Span = WHOLE
+    path: str | Path,
+    sample_rate: int,
+    samples: int,
+    span: Span = WHOLE,
 ) -> Samples:
     """The first `samples` samples of a clip at `sample_rate`, mono, (samples,) float32;
     zeros behind its end.
@@ -282,7 +285,10 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
     files = list(dict.fromkeys(paths))  # a recording has many windows
     with ThreadPoolExecutor(THREADS) as threads:
         infos = progress(
-            threads.map(info, files), total=len(files), label="headers", unit="files"
+            threads.map(info, files),
+            total=len(files),
+            label="headers",
+            unit="files",
         )
         answers = dict(zip(files, infos))
     return [answers[path] for path in paths]

@@ -146,7 +146,11 @@ def power_axis(_: int, *, order: int, **__: object) -> np.ndarray:
 
 
 def constant_q_axis(
-    _: int, *, n_bins: int, bins_per_octave: int, **__: object
+    _: int,
+    *,
+    n_bins: int,
+    bins_per_octave: int,
+    **__: object,
 ) -> np.ndarray:
     """Hz of each bin, from the note C1 up."""
     return C1 * 2.0 ** (np.arange(n_bins, dtype=float) / bins_per_octave)
@@ -187,14 +191,22 @@ def contrast_axis(sample_rate: int, **parameters: Any) -> np.ndarray:
 
 
 def lag_axis(
-    sample_rate: int, *, win_length: int, hop_length: int, **_: object
+    sample_rate: int,
+    *,
+    win_length: int,
+    hop_length: int,
+    **_: object,
 ) -> np.ndarray:
     """Seconds of each lag of a tempogram."""
     return np.arange(win_length) * hop_length / sample_rate
 
 
 def tempo_axis(
-    sample_rate: int, *, win_length: int, hop_length: int, **_: object
+    sample_rate: int,
+    *,
+    win_length: int,
+    hop_length: int,
+    **_: object,
 ) -> np.ndarray:
     """Beats a minute of each bin of a Fourier tempogram."""
     return frequency_axis(sample_rate * 60 / hop_length, n_fft=win_length)
@@ -204,7 +216,11 @@ def tempo_axis(
 
 
 def centred_frames(
-    sample_rate: int, samples: int, *, hop_length: int = 0, **_: object
+    sample_rate: int,
+    samples: int,
+    *,
+    hop_length: int = 0,
+    **_: object,
 ) -> np.ndarray:
     """Times of frame centres (s); with a hop_length of 0 the times of all samples."""
     count = 1 + samples // hop_length if hop_length else samples
@@ -212,7 +228,11 @@ def centred_frames(
 
 
 def one_frame_more(
-    sample_rate: int, samples: int, *, hop_length: int, **_: object
+    sample_rate: int,
+    samples: int,
+    *,
+    hop_length: int,
+    **_: object,
 ) -> np.ndarray:
     """Times of a Fourier tempogram's frames (s): one frame more than its envelope
     has.
@@ -221,7 +241,12 @@ def one_frame_more(
 
 
 def sloped_frames(
-    sample_rate: int, samples: int, *, width: int, hop_length: int, **_: object
+    sample_rate: int,
+    samples: int,
+    *,
+    width: int,
+    hop_length: int,
+    **_: object,
 ) -> np.ndarray:
     """Times of frame centres (s); Impossible if there are fewer frames than a slope
     needs.

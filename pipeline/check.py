@@ -157,7 +157,12 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
     """
     y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
     frequencies, power = scipy.signal.welch(
-        y, sample_rate, np.hanning(FRAME), noverlap=0, detrend=False, scaling="spectrum"
+        y,
+        sample_rate,
+        np.hanning(FRAME),
+        noverlap=0,
+        detrend=False,
+        scaling="spectrum",
     )
     # a full-scale sine has power 1/2 = 0 dB
     return float(frequencies[2 * power > 10 ** (EMPTY / 10)].max(initial=0))

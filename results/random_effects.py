@@ -112,7 +112,10 @@ def mean_and_error(
 
 
 def prediction_interval(
-    gains: Floats, errors: Floats, rng: np.random.Generator, draws: int = DRAWS
+    gains: Floats,
+    errors: Floats,
+    rng: np.random.Generator,
+    draws: int = DRAWS,
 ) -> tuple[float, float]:
     """The 95 % interval of a new dataset's true gain, from `draws` simulated ones.
 

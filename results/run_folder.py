@@ -296,7 +296,10 @@ class RunFolder:
         return self.task.targets(target, self.classes)
 
     def scores(
-        self, split: str = "test", selection: str = "auto", member: str = ""
+        self,
+        split: str = "test",
+        selection: str = "auto",
+        member: str = "",
     ) -> pd.DataFrame:
         """A row for each finished fold: loss, accuracy (tags: mAP), macro precision,
         recall and F1.
@@ -315,7 +318,10 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
         raise ValueError("it ends in the middle of a row")
     text = dict.fromkeys(PREDICTION_COLUMNS, str)
     table = pd.read_csv(
-        io.BytesIO(content), dtype=text, keep_default_na=False, index_col=False
+        io.BytesIO(content),
+        dtype=text,
+        keep_default_na=False,
+        index_col=False,
     )
     if list(table) not in (
         [*PREDICTION_COLUMNS, *span, *classes] for span in ((), WINDOW_COLUMNS)
@@ -502,6 +508,9 @@ def write_predictions(
     table = pd.concat([rows[columns], table], axis=1)
     # 9 digits hold a float32
     text = table.to_csv(
-        index=False, float_format="%.9g", na_rep="nan", lineterminator="\n"
+        index=False,
+        float_format="%.9g",
+        na_rep="nan",
+        lineterminator="\n",
     )
     replace_file(fold_folder / predictions_file(member), text)

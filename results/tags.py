@@ -233,7 +233,10 @@ def swap_patterns(recordings: int) -> Floats:
 
 
 def swapped_differences(
-    target: Targets, first: Scores, second: Scores, groups: NDArray[np.generic]
+    target: Targets,
+    first: Scores,
+    second: Scores,
+    groups: NDArray[np.generic],
 ) -> Floats:
     """(2^G,) mAP of the second scores (N, K) less that of the first, for each of
     `swap_patterns`: the two change places in whole recordings.

@@ -204,7 +204,10 @@ class Task(ABC):
 
     @abstractmethod
     def predicted(
-        self, probabilities: Probabilities, above: Labels, classes: Sequence[str]
+        self,
+        probabilities: Probabilities,
+        above: Labels,
+        classes: Sequence[str],
     ) -> list[str]:
         """What is predicted for each clip, as text.
 
@@ -227,19 +230,28 @@ class Task(ABC):
 
     @abstractmethod
     def pooled_score(
-        self, labels: Labels, probabilities: Probabilities, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        folds: Ints,
     ) -> float:
         """The score of the test clips of all folds together."""
 
     @abstractmethod
     def ranking_score(
-        self, labels: Labels, probabilities: Floats, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
     ) -> float:
         """The score that ranks runs, of probabilities (S, N, K): a mean over seeds."""
 
     @abstractmethod
     def fold_metrics(
-        self, labels: Labels, probabilities: Probabilities, decided: Labels
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        decided: Labels,
     ) -> dict[str, float]:
         """Every metric of the clips of one fold.
 
@@ -248,7 +260,10 @@ class Task(ABC):
 
     @abstractmethod
     def calibration_scores(
-        self, labels: Labels, probabilities: Floats, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
     ) -> dict[str, float]:
         """Calibration errors and temperature, folds pooled, means over the seeds; empty
         if the task is not calibrated by a temperature.
@@ -256,7 +271,10 @@ class Task(ABC):
 
     @abstractmethod
     def clip_scores(
-        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        clips: pd.DataFrame,
     ) -> Floats:
         """(2, N) scores of each clip: its probability, and its part of the score.
 
@@ -384,7 +402,10 @@ class Classes(Task):
         return {}
 
     def predicted(
-        self, probabilities: Probabilities, above: Labels, classes: Sequence[str]
+        self,
+        probabilities: Probabilities,
+        above: Labels,
+        classes: Sequence[str],
     ) -> list[str]:
         return np.array(classes, object)[probabilities.argmax(axis=1)].tolist()
 
@@ -398,25 +419,37 @@ class Classes(Task):
         return scores.epoch_scores(targets.astype(np.intp), probabilities)
 
     def pooled_score(
-        self, labels: Labels, probabilities: Probabilities, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        folds: Ints,
     ) -> float:
         clips = np.arange(len(labels))
         return float(labels[clips, probabilities.argmax(axis=1)].mean())
 
     def ranking_score(
-        self, labels: Labels, probabilities: Floats, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
     ) -> float:
         """The mean over folds."""
         correct = probabilities.argmax(axis=2) == labels.argmax(axis=1)
         return float(fold_weights(folds) @ correct.mean(axis=0))
 
     def fold_metrics(
-        self, labels: Labels, probabilities: Probabilities, decided: Labels
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        decided: Labels,
     ) -> dict[str, float]:
         return scores.all_metrics(labels.argmax(axis=1), probabilities)
 
     def calibration_scores(
-        self, labels: Labels, probabilities: Floats, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
     ) -> dict[str, float]:
         """The expected calibration error, its floor (the error of a perfectly
         calibrated model with the same confidences), the error with each fold's logits
@@ -446,7 +479,10 @@ class Classes(Task):
         return pd.DataFrame(rows).mean().to_dict()
 
     def clip_scores(
-        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        clips: pd.DataFrame,
     ) -> Floats:
         """The probability of the true class, and whether it is the most probable."""
         every = np.arange(len(labels))
@@ -592,7 +628,10 @@ class Tags(Task):
         return dict.fromkeys(classes, 0.5)
 
     def predicted(
-        self, probabilities: Probabilities, above: Labels, classes: Sequence[str]
+        self,
+        probabilities: Probabilities,
+        above: Labels,
+        classes: Sequence[str],
     ) -> list[str]:
         names = np.array(classes, object)
         return [SEPARATOR.join(names[chosen]) for chosen in above]
@@ -611,20 +650,29 @@ class Tags(Task):
         return tags.epoch_scores(targets > 0, probabilities)
 
     def pooled_score(
-        self, labels: Labels, probabilities: Probabilities, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        folds: Ints,
     ) -> float:
         ranks = tags.fold_ranks(probabilities, folds)
         return tags.macro(tags.average_precision(labels, ranks))
 
     def ranking_score(
-        self, labels: Labels, probabilities: Floats, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
     ) -> float:
         """mAP of all folds."""
         of_seeds = [self.pooled_score(labels, part, folds) for part in probabilities]
         return float(np.mean(of_seeds))
 
     def fold_metrics(
-        self, labels: Labels, probabilities: Probabilities, decided: Labels
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        decided: Labels,
     ) -> dict[str, float]:
         """mAP within one fold is biased upwards."""
         of_epoch = tags.epoch_scores(labels, probabilities)
@@ -639,12 +687,18 @@ class Tags(Task):
         }
 
     def calibration_scores(
-        self, labels: Labels, probabilities: Floats, folds: Ints
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
     ) -> dict[str, float]:
         return {}
 
     def clip_scores(
-        self, labels: Labels, probabilities: Probabilities, clips: pd.DataFrame
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        clips: pd.DataFrame,
     ) -> Floats:
         """The geometric mean of the probabilities of what is true, and the clip's part
         of mAP.

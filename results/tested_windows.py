@@ -99,7 +99,10 @@ class FoldWindows:
 
     @classmethod
     def everywhere(
-        cls, tested: pd.DataFrame, annotated: Annotated, cache: Cache
+        cls,
+        tested: pd.DataFrame,
+        annotated: Annotated,
+        cache: Cache,
     ) -> "FoldWindows":
         """Windows of every part of the tested recordings.
 
@@ -234,7 +237,10 @@ def windows_of_run(
 
 
 def joining_of_run(
-    run: RunFolder, cache: Cache, selection: Epoch, temperature: float
+    run: RunFolder,
+    cache: Cache,
+    selection: Epoch,
+    temperature: float,
 ) -> Joining | None:
     """The joining rules for new audio, chosen on all windows tested so far; None if
     the clips are no windows of `make windows`.

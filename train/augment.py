@@ -183,7 +183,10 @@ class Augmentation:
 
 
 def augment(
-    *, default: float, maximum: float, **traits: Any
+    *,
+    default: float,
+    maximum: float,
+    **traits: Any,
 ) -> Callable[[Transform], Transform]:
     """Decorator: register a function (batch, strength) -> batch under its own name.
 
@@ -573,7 +576,11 @@ class Augmenter:
         return ",".join(texts)
 
     def __call__(
-        self, x: Tensor, y: Tensor, channels: Channels, generator: Generator
+        self,
+        x: Tensor,
+        y: Tensor,
+        channels: Channels,
+        generator: Generator,
     ) -> tuple[Tensor, Tensor]:
         """The augmented batch: x (B, C, H', W'), smaller only if an augmentation cuts,
         and y (B, K).
@@ -626,7 +633,10 @@ def trained_shape(augmenter: Augmenter, shape: Shape) -> Shape:
 
 
 def views(
-    x: Tensor, augmenter: Augmenter, count: int = 1, timed: Sequence[bool] = ()
+    x: Tensor,
+    augmenter: Augmenter,
+    count: int = 1,
+    timed: Sequence[bool] = (),
 ) -> Iterator[Tensor]:
     """`count` views of the clips x (B, C, H, W), each of the size that the model was
     trained on.
@@ -655,7 +665,10 @@ def views(
 
 
 def preview(
-    x: Tensor, augmenter: Augmenter, channels: Channels, generator: Generator
+    x: Tensor,
+    augmenter: Augmenter,
+    channels: Channels,
+    generator: Generator,
 ) -> dict[str, np.ndarray]:
     """The clips x (n, C, H, W) before and after each augmentation, for the report.
 

@@ -196,7 +196,10 @@ class TrainedModel:
         return FoldModel(self.compute.place(network.eval()), statistics)
 
     def probabilities(
-        self, values: Values, filled: Floats, fold: int | None = None
+        self,
+        values: Values,
+        filled: Floats,
+        fold: int | None = None,
     ) -> Probabilities:
         """(B, K) for clips given by their stored features: the mean of all folds'
         models.

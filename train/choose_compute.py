@@ -166,7 +166,10 @@ def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Comput
 
 
 def recall(
-    kept: Path, device: str, facts: Sequence[object], find: Callable[[], Value]
+    kept: Path,
+    device: str,
+    facts: Sequence[object],
+    find: Callable[[], Value],
 ) -> tuple[Value, bool]:
     """The result of `find()` for these facts, and whether an earlier call on this
     machine had found it.
@@ -239,7 +242,10 @@ def largest_step(
 
 
 def gradient_difference(
-    gradient: torch.Tensor, rounded: torch.Tensor, expected: torch.Tensor, floor: float
+    gradient: torch.Tensor,
+    rounded: torch.Tensor,
+    expected: torch.Tensor,
+    floor: float,
 ) -> str:
     """How one parameter's gradient differs from the one in plain fp32, in words; '' if
     they agree.
@@ -268,7 +274,10 @@ def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def agreed(
-    proposed: Compute, network: nn.Module, batch: Batch, kept: Path
+    proposed: Compute,
+    network: nn.Module,
+    batch: Batch,
+    kept: Path,
 ) -> tuple[Compute, dict[str, str]]:
     """The first that agrees with plain fp32: the proposed way, fp32 on its threads, or
     plain fp32 itself.

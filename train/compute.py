@@ -99,7 +99,9 @@ class Compute:
         matmul.allow_tf32 = False
         try:
             with torch.backends.cudnn.flags(
-                enabled=True, benchmark=False, allow_tf32=False
+                enabled=True,
+                benchmark=False,
+                allow_tf32=False,
             ):
                 yield
         finally:

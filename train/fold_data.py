@@ -218,7 +218,10 @@ class StoredClips:
     """
 
     def __init__(
-        self, plan: Plan, positions: Positions, chunks: Iterable[Positions]
+        self,
+        plan: Plan,
+        positions: Positions,
+        chunks: Iterable[Positions],
     ) -> None:
         """`chunks` are `positions` in parts."""
         self.index = pd.Index(positions)
@@ -352,7 +355,11 @@ class FoldData:
 
 
 def load_fold(
-    plan: Plan, fold: int, split: Split, clips: ClipMoments, device: str
+    plan: Plan,
+    fold: int,
+    split: Split,
+    clips: ClipMoments,
+    device: str,
 ) -> FoldData:
     """The clips of `split`, kept where RESIDENT says, standardised by the training
     originals' statistics.

@@ -118,7 +118,10 @@ def predictive_options(options: RunOptions) -> dict[str, Any]:
 
 
 def exact_options(
-    options: RunOptions, model: Architecture, spec: InputSpec, augmenter: Augmenter
+    options: RunOptions,
+    model: Architecture,
+    spec: InputSpec,
+    augmenter: Augmenter,
 ) -> dict[str, Any]:
     """The options that can change predictions, each `auto` resolved if the machine does
     not decide it.

@@ -280,7 +280,10 @@ def resize(values: Tensor, grid: Shape) -> Tensor:
     if values.shape[1:] == grid:
         return values
     resized = torch.nn.functional.interpolate(
-        values[:, None], grid, mode="bilinear", antialias=True
+        values[:, None],
+        grid,
+        mode="bilinear",
+        antialias=True,
     )
     return resized[:, 0]
 
@@ -455,7 +458,10 @@ class InputSpec:
         return torch.from_numpy(np.concatenate(planes, axis=1))
 
     def prepare_channel(
-        self, channel: StoredChannel, statistics: Statistics, values: Tensor
+        self,
+        channel: StoredChannel,
+        statistics: Statistics,
+        values: Tensor,
     ) -> Tensor:
         """One channel's (B, rows, frames) float32, without dropped padding, as (B,
         width, H, W).

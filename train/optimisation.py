@@ -168,7 +168,10 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def learning_rate(
-    options: RunOptions, epoch_steps: int, step: int, reductions: int = 0
+    options: RunOptions,
+    epoch_steps: int,
+    step: int,
+    reductions: int = 0,
 ) -> float:
     """The learning rate at a step of a fold, counted from 0, after `reductions` on
     plateaus.

@@ -129,7 +129,10 @@ class Trainer:
 
     @classmethod
     def prepare(
-        cls, network: nn.Module, data: FoldData, device: str
+        cls,
+        network: nn.Module,
+        data: FoldData,
+        device: str,
     ) -> tuple[Compute, nn.Module]:
         """Choose how to compute, record it in run.json and place the network.
 
@@ -382,7 +385,10 @@ class LinearTrainer(Trainer):
 
 
 def train_run(
-    plan: Plan, folds: Sequence[int], device: str, trainer: type[Trainer] = Trainer
+    plan: Plan,
+    folds: Sequence[int],
+    device: str,
+    trainer: type[Trainer] = Trainer,
 ) -> None:
     """Measure every clip, then train one fold after the other, each from where it
     stands to its end.

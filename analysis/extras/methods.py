@@ -30,6 +30,10 @@ def methods_text(found: Findings, cache: Cache | None = None) -> str:
                     continue
         rates.pop(cache.sample_rate, None)
     text = render(
-        "methods.txt", f=found, replicates=REPLICATES, seconds=seconds, resampled=rates
+        "methods.txt",
+        f=found,
+        replicates=REPLICATES,
+        seconds=seconds,
+        resampled=rates,
     )
     return " ".join(text.split())

@@ -83,7 +83,11 @@ def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) ->
             linewidth=1,
         )
         panel.hlines(
-            last, 100 * mean["low"], 100 * mean["high"], color=SERIES[7], linewidth=3
+            last,
+            100 * mean["low"],
+            100 * mean["high"],
+            color=SERIES[7],
+            linewidth=3,
         )
         panel.plot(100 * mean["mean"], last, "D", color=SERIES[7], markersize=4)
         panel.set(xlim=(-width, width), ylim=(last + 0.6, -0.6))

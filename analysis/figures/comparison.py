@@ -46,7 +46,10 @@ def draw_intervals(
     and filled (bool). Values are multiplied by `scale`.
     """
     rows = intervals.sort_values(
-        "estimate", ascending=False, kind="stable", ignore_index=True
+        "estimate",
+        ascending=False,
+        kind="stable",
+        ignore_index=True,
     )
     ax.axvline(scale * line, color=MUTED, linewidth=1, linestyle="--")
     ends = scale * rows["low"], scale * rows["high"]
@@ -54,7 +57,12 @@ def draw_intervals(
     for filled, fill in ((True, SERIES[0]), (False, PAPER)):
         dots = scale * rows["estimate"][rows["filled"] == filled]
         ax.plot(
-            dots, dots.index, "o", color=SERIES[0], markerfacecolor=fill, markersize=5.5
+            dots,
+            dots.index,
+            "o",
+            color=SERIES[0],
+            markerfacecolor=fill,
+            markersize=5.5,
         )
     ax.set_yticks(
         rows.index,
@@ -79,7 +87,10 @@ figure(
     row_height("accuracy", 1.0, 0.22),
 )
 def draw_accuracy_heat_map(
-    ax: Axes, *, accuracy: pd.DataFrame, deviation: pd.DataFrame
+    ax: Axes,
+    *,
+    accuracy: pd.DataFrame,
+    deviation: pd.DataFrame,
 ) -> Axes:
     """Draw `accuracy` and its `deviation` over folds, both (features, models), with NaN
     if not trained.

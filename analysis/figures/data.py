@@ -89,7 +89,10 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
             panel.plot(
-                feature.seconds, feature.values[0], color=SERIES[0], linewidth=0.6
+                feature.seconds,
+                feature.values[0],
+                color=SERIES[0],
+                linewidth=0.6,
             )
             panel.set_ylabel(feature.units, labelpad=1)
         else:
@@ -128,7 +131,11 @@ def format_plain(value: float) -> str:
     row_height("means", 1.0, 0.19),
 )
 def draw_class_means(
-    ax: Axes, *, means: pd.DataFrame, row_unit: str, title: str = ""
+    ax: Axes,
+    *,
+    means: pd.DataFrame,
+    row_unit: str,
+    title: str = "",
 ) -> Axes:
     """Draw `means` (classes, feature rows), in standard deviations from the mean over
     clips, as colours.

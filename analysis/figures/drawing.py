@@ -81,7 +81,10 @@ def figure(
 
 
 def row_height(
-    of: str, base: float, step: float, columns: int = 1
+    of: str,
+    base: float,
+    step: float,
+    columns: int = 1,
 ) -> Callable[..., float]:
     """A figure's `height`: `base`, plus `step` for each row; `columns` items of the
     data `of` share a row.
@@ -255,7 +258,11 @@ def heat_map(
     side: Any = ("left" if top else "right") if turn else "center"
     names = [shorten(name, 22) for name in texts]
     ax.set_xticks(
-        range(len(names)), names, rotation=turn, ha=side, rotation_mode="anchor"
+        range(len(names)),
+        names,
+        rotation=turn,
+        ha=side,
+        rotation_mode="anchor",
     )
     if top:
         ax.xaxis.tick_top()

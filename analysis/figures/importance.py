@@ -85,7 +85,10 @@ def two_decimals(value: float) -> str:
     COLUMN_WIDTH,
 )
 def draw_importance_sets(
-    ax: Axes, *, sets: pd.DataFrame, score: str = "accuracy"
+    ax: Axes,
+    *,
+    sets: pd.DataFrame,
+    score: str = "accuracy",
 ) -> Axes:
     """Draw the report's table `sets` by extraction time, or by size if one of the times
     is not known.

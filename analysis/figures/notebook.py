@@ -31,7 +31,9 @@ def draw(name: str, **data: Any) -> NotebookFigure:
     entry = FIGURES[name]
     with drawing():
         shown = NotebookFigure(
-            figsize=entry.size(**data), layout="constrained", dpi=DOTS_PER_INCH
+            figsize=entry.size(**data),
+            layout="constrained",
+            dpi=DOTS_PER_INCH,
         )
         entry.draw(shown.add_subplot(), **data)
     return shown

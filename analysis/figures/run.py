@@ -141,10 +141,19 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
             if part == "test":
                 low, high = curve["min"], curve["max"]
                 panel.fill_between(
-                    curve.index, low, high, color=colour, alpha=0.15, linewidth=0
+                    curve.index,
+                    low,
+                    high,
+                    color=colour,
+                    alpha=0.15,
+                    linewidth=0,
                 )
             panel.plot(
-                curve.index, curve["mean"], color=colour, linestyle=dash, label=label
+                curve.index,
+                curve["mean"],
+                color=colour,
+                linestyle=dash,
+                label=label,
             )
         panel.set(title=PERCENT.get(metric, metric), xlabel="epoch")
         grid_lines(panel)
@@ -187,7 +196,10 @@ def draw_precision_recall(
             label=shorten(classes[k], 24),
         )
         ax.axhline(
-            100 * target[:, k].mean(), color=colour, linewidth=0.7, linestyle=":"
+            100 * target[:, k].mean(),
+            color=colour,
+            linewidth=0.7,
+            linestyle=":",
         )
     ax.set(xlabel="recall, %", ylabel="precision, %", xlim=(0, 102), ylim=(0, 103))
     grid_lines(ax)
@@ -219,7 +231,12 @@ def draw_reliability(
     below = ax.inset_axes((0, 0, 1, 0.22))
     above.plot([0, 100], [0, 100], color=MUTED, linestyle="--", linewidth=1)
     line = above.text(
-        4, 12, "perfect calibration", color=MUTED, rotation=45, rotation_mode="anchor"
+        4,
+        12,
+        "perfect calibration",
+        color=MUTED,
+        rotation=45,
+        rotation_mode="anchor",
     )
     line.set_transform_rotates_text(True)
     enough = clips >= FEWEST_IN_BIN
@@ -376,7 +393,10 @@ def draw_time_line(
             own = table[table["label"] == label]
             spans = list(zip(own["start"], own["end"] - own["start"]))
             ax.broken_barh(
-                spans, (row + top, 0.35), color=colour, label="" if row else name
+                spans,
+                (row + top, 0.35),
+                color=colour,
+                label="" if row else name,
             )
     ax.set_yticks(
         np.arange(len(classes)) + 0.5, [shorten(label, 21) for label in classes]

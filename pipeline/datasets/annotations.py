@@ -198,7 +198,11 @@ def read_rows(path: Path, column: str, label: str, *, optional: bool) -> list[Ro
 
 
 def labels_of_event(
-    row: Row, default: str, file: str, seconds: float, where: str
+    row: Row,
+    default: str,
+    file: str,
+    seconds: float,
+    where: str,
 ) -> list[str]:
     """The labels of a row's event, several if its cell separates them by `;`;
     RequestError if the event has none, or does not lie in its recording.

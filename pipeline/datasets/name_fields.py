@@ -101,7 +101,10 @@ def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
 
 
 def _field(
-    where: str, values: "pd.Series[str]", table: pd.DataFrame, group: str
+    where: str,
+    values: "pd.Series[str]",
+    table: pd.DataFrame,
+    group: str,
 ) -> NameField | None:
     """The field, if it has 2 to MOST_VALUES values, nearly all in several classes, and
     a GROUP= is known.

@@ -207,7 +207,10 @@ def parse_csv(path: Path, text: str) -> pd.DataFrame:
     header = text.lstrip("\n").partition("\n")[0]
     separator = max(",;\t", key=header.count)
     reader = csv.reader(
-        io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True
+        io.StringIO(text),
+        delimiter=separator,
+        skipinitialspace=True,
+        strict=True,
     )
     names = list[str]()
     rows = list[list[str]]()
@@ -327,7 +330,10 @@ def with_seconds(path: Path, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_table(
-    path: Path, audio_dir: Path, marked: str = "", separator: str = ""
+    path: Path,
+    audio_dir: Path,
+    marked: str = "",
+    separator: str = "",
 ) -> Listing:
     """The clips of a CSV with `filename,label` (or `labels`), or with ESC-50's or
     BirdCLEF's columns.

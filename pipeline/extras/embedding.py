@@ -244,7 +244,11 @@ def dimension_axis(_: int, *, model: str, pooling: str) -> NDArray[np.float64]:
 
 
 def window_axis(
-    sample_rate: int, samples: int, *, model: str, pooling: str
+    sample_rate: int,
+    samples: int,
+    *,
+    model: str,
+    pooling: str,
 ) -> NDArray[np.floating]:
     """(vectors,) times (s) of the centres of vectors spread evenly over a clip; 0 for a
     single one.

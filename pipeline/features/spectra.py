@@ -85,7 +85,11 @@ def mel(
 
 
 @feature(
-    units="dB/frame", rows=mel_axis, row_unit="Hz", frames=sloped_frames, version=2
+    units="dB/frame",
+    rows=mel_axis,
+    row_unit="Hz",
+    frames=sloped_frames,
+    version=2,
 )
 def mel_delta(
     clip: Clip,

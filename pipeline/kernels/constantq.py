@@ -160,7 +160,10 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
 
 
 def estimate_tuning(
-    spectrogram: np.ndarray, sample_rate: int, n_fft: int, bins_per_octave: int
+    spectrogram: np.ndarray,
+    sample_rate: int,
+    n_fft: int,
+    bins_per_octave: int,
 ) -> float:
     """Deviation from A440 in parts of a bin: `librosa.estimate_tuning(S=spectrogram)`.
 

@@ -77,7 +77,9 @@ def microphone(rate: int, kind: np.dtype[Any]) -> Callable[[int], bytes]:
         import sounddevice
 
         stream = sounddevice.RawInputStream(
-            samplerate=rate, channels=1, dtype=kind.name
+            samplerate=rate,
+            channels=1,
+            dtype=kind.name,
         )
         stream.start()
     except Exception as error:

@@ -52,7 +52,10 @@ class SharedTrainer(Trainer):
 
     @classmethod
     def prepare(
-        cls, network: nn.Module, data: FoldData, device: str
+        cls,
+        network: nn.Module,
+        data: FoldData,
+        device: str,
     ) -> tuple[Compute, nn.Module]:
         """The first process chooses how to compute; the others read its choice from its
         run.json.

@@ -133,7 +133,12 @@ def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
 
 @model(kind="vector", bounds=DROPOUT)
 def mlp(
-    channels: int, classes: int, shape: Shape, *, width: int = 256, dropout: float = 0.5
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    width: int = 256,
+    dropout: float = 0.5,
 ) -> nn.Module:
     """A multilayer perceptron on vectors; other features enter by mean and deviation of
     each row.

@@ -45,7 +45,10 @@ def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
 
 
 def strided(
-    channels: int, classes: int, shape: tuple[int, int], width: int
+    channels: int,
+    classes: int,
+    shape: tuple[int, int],
+    width: int,
 ) -> nn.Sequential:
     """Eight strided convolutions.
 

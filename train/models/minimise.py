@@ -46,7 +46,10 @@ MOST_PRODUCED = 5_000  # clips whose products with each other are kept: 100 MB
 
 
 def minimise(
-    x: Floats, target: NDArray[np.bool_], strength: float, exclusive: bool
+    x: Floats,
+    target: NDArray[np.bool_],
+    strength: float,
+    exclusive: bool,
 ) -> tuple[Floats, Floats]:
     """Weights (K, D) and biases (K,) with the smallest penalised log loss of x (N, D).
 
@@ -260,7 +263,10 @@ class ActiveClips:
     """
 
     def __init__(
-        self, loss: LogLoss, active: NDArray[np.intp], curvature: Array
+        self,
+        loss: LogLoss,
+        active: NDArray[np.intp],
+        curvature: Array,
     ) -> None:
         self.exclusive = loss.exclusive
         self.inputs = loss.inputs

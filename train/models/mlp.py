@@ -16,7 +16,11 @@ class VectorNet(nn.Module):
     """
 
     def __init__(
-        self, dimensions: int, classes: int, width: int, dropouts: tuple[float, float]
+        self,
+        dimensions: int,
+        classes: int,
+        width: int,
+        dropouts: tuple[float, float],
     ) -> None:
         """`dropouts`: probabilities before the hidden layer and before the last
         layer.

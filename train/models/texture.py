@@ -180,7 +180,12 @@ class TextureNet(nn.Module):
     """
 
     def __init__(
-        self, planes: Planes, classes: int, frames: int, width: int, members: int
+        self,
+        planes: Planes,
+        classes: int,
+        frames: int,
+        width: int,
+        members: int,
     ) -> None:
         super().__init__()
         # no weights, so that it runs once if augmentations only shift

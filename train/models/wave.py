@@ -12,7 +12,10 @@ from featurestack.train.models.cnn import convolution
 
 
 def convolution1d(
-    inputs: int, outputs: int, kernel: int, stride: int = 1
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    stride: int = 1,
 ) -> nn.Sequential:
     """Convolution over time, batch norm, ReLU."""
     return nn.Sequential(
@@ -32,7 +35,11 @@ class AclNet(nn.Module):
     """
 
     def __init__(
-        self, channels: int, classes: int, width: float, dropout: float
+        self,
+        channels: int,
+        classes: int,
+        width: float,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.front = nn.Sequential(
@@ -66,7 +73,10 @@ class DaiNet(nn.Module):
     """
 
     def __init__(
-        self, channels: int, classes: int, depths: tuple[int, int, int, int]
+        self,
+        channels: int,
+        classes: int,
+        depths: tuple[int, int, int, int],
     ) -> None:
         super().__init__()
         self.front = nn.Sequential(
