@@ -160,9 +160,12 @@ def help_of(program: str, options: type[Options]) -> str:
         f"{inspect.getdoc(options)}\n"
     )
     lines = [spelled(usage)]
-    for name, meaning in meanings(options).items():
+    known = meanings(options)
+    for name in dict.fromkeys([*options.leading, *known]):
+        if len(lines) == len(options.leading) + 1 and options.leading:
+            lines.append(f"Further options, {len(known) - len(options.leading)}:\n")
         flag = name.replace("_", "-")
-        lines.append(f"  {name.upper()}=, --{flag}\n{_indented(meaning)}")
+        lines.append(f"  {name.upper()}=, --{flag}\n{_indented(known[name])}")
     return "\n".join(lines)
 
 

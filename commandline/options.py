@@ -87,6 +87,8 @@ class Options:
 
     # options that the command takes too
     shared: typing.ClassVar["type[Options] | None"] = None
+    # those that most users need: help begins with them; none if all are few
+    leading: typing.ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)

@@ -128,6 +128,15 @@ def test_help_of_a_command_has_its_variables_and_runs_nothing(typed):
     assert "DATASET=, --dataset" in done.stdout
 
 
+def test_help_of_training_begins_with_the_ten_options_that_most_need():
+    shown = make("help", "train").stdout
+    first, further = shown.split("Further options, ")
+    names = re.findall(r"^  ([A-Z_]+)=", first, re.MULTILINE)
+    assert names[:3] == ["DATASET", "FEATURES", "MODEL"] and len(names) == 10
+    others = re.findall(r"^  ([A-Z_]+)=", further, re.MULTILINE)
+    assert len(others) == int(further.split(":")[0]) > 30
+
+
 def test_check_names_the_command_that_checks_a_dataset():
     assert "-m pipeline check DATASET=" in make("check", "DATASET=synth").stderr
 

@@ -11,7 +11,6 @@ from torch import nn
 from featurestack.commandline.quantities import count
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
-from featurestack.results.importance_folder import find_importance
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
@@ -53,6 +52,8 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
             layer.register_forward_hook(partial(note, place))
             if isinstance(layer, nn.Conv1d | nn.Conv2d):
                 layer._conv_forward = partial(uncomputed, layer)  # type: ignore[method-assign]
+            elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+                layer.forward = nn.Identity().forward  # type: ignore[method-assign]
         with torch.inference_mode():
             network(torch.zeros(1, *shape))
     except RuntimeError as error:
@@ -152,6 +153,11 @@ def importance_folders(runs: Path) -> list[str]:
     """The heading and the table of the importance folders; an empty list if there is
     none.
     """
+    if not any(runs.glob("*/importance-*")):
+        return []
+    # it imports pandas, which takes a third of this command's time
+    from featurestack.results.importance_folder import find_importance
+
     rows = [
         (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
         for folder in find_importance(runs)

@@ -33,6 +33,10 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
     those of FOLDS.
     """
 
+    leading = (
+        *("dataset", "features", "model", "recipe", "folds", "seed", "epochs"),
+        *("task", "device", "retrain"),
+    )
     folds: tuple[int, ...] = option(
         (), "test folds to train, all by default; later calls may add others"
     )
@@ -140,6 +144,7 @@ class SweepOptions(Options):
     """
 
     shared = RunOptions
+    leading = ("dataset", "features", "model", "seed", "recipe", "max", "folds")
     max: int = option(
         1, "most named features in one set: 2 adds every pair", least=1, most=10
     )
@@ -269,6 +274,7 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     make predict RUN=last AUDIO=recording.wav
     """
 
+    leading = ("audio", "run", "hop", "threshold", "tables", "out", "dataset")
     audio: Path | None = option(
         None, "audio file, or a folder of them with its sub-folders"
     )

@@ -1,6 +1,6 @@
 """Logistic regression on row statistics: minutes for all features together on a CPU.
 
-Its loss has one minimum, found by minimise.py. The result is a small network, so
+Its loss has one minimum, found by train/minimise.py. The result is a small network, so
 that weights, predictions and run folder are like those of any other model. Its input
 (B, D, 1, 1) is that of the kind `linear` in train/network_input.py.
 """
@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-
-from featurestack.train.models.minimise import minimise
 
 # logit of a class without training clips: finite, but its probability is 0 in float32
 ABSENT = -1000.0
@@ -73,6 +71,9 @@ def fit(
         target = target[:, 1:]
     if not len(fitted):
         return
+    # it imports scipy.linalg, a tenth of the time of commands that train nothing
+    from featurestack.train.minimise import minimise
+
     # one thread: sums have the same order on every machine
     with threadpool_limits(1):
         weight, bias = minimise(standard, target, network.strength, exclusive)

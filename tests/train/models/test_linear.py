@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from featurestack.train.minimise import minimise
 from featurestack.train.models.linear import fit
-from featurestack.train.models.minimise import minimise
 from tests.train.little import build
 
 
