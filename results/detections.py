@@ -133,14 +133,17 @@ def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
     hours = (middle["end"] - middle["start"]).sum() / 3600
     rows = [*np.unique(items["label"]), ALL]
     items = pd.concat([items, items.assign(label=ALL)])
+    both = items.groupby("label")
     detections = items[items["detected"]].groupby("label")["shared"]
+    is_event = ~items["detected"]
+    false = detections.size() - detections.sum()
     scores = {
-        "events": (~items["detected"]).groupby(items["label"]).sum(),
+        "events": is_event.groupby(items["label"]).sum(),
         "detections": detections.size(),
-        "event_recall": items[~items["detected"]].groupby("label")["shared"].mean(),
-        "false_alarms": (detections.size() - detections.sum()) / hours,
-        "f1_iou": items.groupby("label")["iou"].mean(),
-        "f1_collar": items.groupby("label")["collar"].mean(),
+        "event_recall": items[is_event].groupby("label")["shared"].mean(),
+        "false_alarms": false / hours,
+        "f1_iou": both["iou"].mean(),
+        "f1_collar": both["collar"].mean(),
     }
     return (
         pd.DataFrame(scores, rows)
@@ -164,7 +167,8 @@ def best_possible(
     names = sorted({*events["label"]})
     perfect = pd.DataFrame(label_indicator(windows["label"], names), columns=names)
     middle = middles(windows, hop)
-    return event_scores(compare(events, join_windows(middle, perfect, perfect)), middle)
+    detections = join_windows(middle, perfect, perfect)
+    return event_scores(compare(events, detections), middle)
 
 
 def detection_scores(
@@ -193,21 +197,16 @@ def detection_scores(
     scored = (windows["label"] != "").to_numpy()
     target = label_indicator(windows["label"][scored], names)
     decisions = chosen[names].to_numpy()[scored]
+    precision = average_precision(target, scores[names].to_numpy()[scored])
     by_class = decision_scores(target, decisions)
-    by_class["average_precision"] = average_precision(
-        target, scores[names].to_numpy()[scored]
-    )
+    by_class["average_precision"] = precision
     pooled = decision_scores(target.reshape(-1, 1), decisions.reshape(-1, 1))
-    pooled["average_precision"] = np.array([macro(by_class["average_precision"])])
-    table = pd.concat(
-        [pd.DataFrame(by_class, names), pd.DataFrame(pooled, [ALL])]
-    ).add_prefix("window_")
-    middle = middles(windows, hop)
-    found = event_scores(compare(events, detections), middle)
-    best = best_possible(events, windows, hop)[["f1_iou", "f1_collar"]].add_prefix(
-        "best_"
-    )
-    return table.join(found).join(best).rename_axis("label")
+    pooled["average_precision"] = np.array([macro(precision)])
+    of_windows = pd.concat([pd.DataFrame(by_class, names), pd.DataFrame(pooled, [ALL])])
+    found = event_scores(compare(events, detections), middles(windows, hop))
+    best = best_possible(events, windows, hop)[["f1_iou", "f1_collar"]]
+    table = of_windows.add_prefix("window_").join(found).join(best.add_prefix("best_"))
+    return table.rename_axis("label")
 
 
 def fit_rules(

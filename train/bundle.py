@@ -47,7 +47,6 @@ from featurestack.train.options import BundleOptions
 
 BUNDLE_FORMAT = 3
 BATCH = 32  # clips; larger batches are hardly faster and need more memory
-# accuracy of the accepted predictions, which sets the rejection threshold
 # largest allowed difference between a recomputed probability and predictions.csv
 AGREES = 1e-3
 

@@ -124,19 +124,17 @@ def rules_of(model: AudioModel, text: str, windowing: Windowing) -> Rules:
                 f" {joining.hop:g} s or less, and are not used: give WINDOW and HOP so,"
                 " or none"
             )
-    own = {
-        name: max(threshold, LEAST_THRESHOLD)
-        for name, threshold in model.config.thresholds.items()
-    }
-    own |= {name: rule.threshold for name, rule in rules.items()}
-    own = model.task.default_thresholds(model.classes) | own
-    thresholds = class_thresholds(text, model.classes, own)
-    return {
-        name: replace(
-            rules.get(name, JoiningRule(threshold=threshold)), threshold=threshold
-        )
-        for name, threshold in thresholds.items()
-    }
+    defaults = model.task.default_thresholds(model.classes)
+    for name, threshold in model.config.thresholds.items():
+        defaults[name] = max(threshold, LEAST_THRESHOLD)
+    for name, rule in rules.items():
+        defaults[name] = rule.threshold
+    thresholds = class_thresholds(text, model.classes, defaults)
+    decided: Rules = {}
+    for name, threshold in thresholds.items():
+        rule = rules.get(name, JoiningRule(threshold=threshold))
+        decided[name] = replace(rule, threshold=threshold)
+    return decided
 
 
 @dataclass(frozen=True)
@@ -172,6 +170,20 @@ class Decided:
         accepted = probabilities.mul(answered, axis=0)
         detections = join_by_rules(middle, accepted, rules)
         return cls(windows, probabilities, chosen, detections)
+
+    @classmethod
+    def together(cls, parts: Sequence["Decided"]) -> "Decided":
+        """The decisions of several recordings, one after the other."""
+
+        def stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+            return pd.concat(tables, ignore_index=True)
+
+        return cls(
+            windows=stacked([part.windows for part in parts]),
+            probabilities=stacked([part.probabilities for part in parts]),
+            chosen=stacked([part.chosen for part in parts]),
+            detections=stacked([part.detections for part in parts]),
+        )
 
     def predicted(self, model: AudioModel) -> pd.Series:
         """(W,) the predicted class of each window as in `AudioModel.predict`."""
@@ -322,14 +334,9 @@ def detect(
         )
     if not parts:
         return None, failures
-    together = Decided(
-        *(
-            pd.concat([getattr(part, column) for part in parts], ignore_index=True)
-            for column in ("windows", "probabilities", "chosen", "detections")
-        )
-    )
+    decided = Decided.together(parts)
     kept, kept_durations = kept_detections(model, sources, windowing, store, rules)
-    return Detections(together, kept, durations, kept_durations, windowing), failures
+    return Detections(decided, kept, durations, kept_durations, windowing), failures
 
 
 def source_of(
@@ -518,12 +525,11 @@ def day_of(name: str) -> str:
 def write_scores(scores: pd.DataFrame, folder: Path) -> None:
     """Write scores.csv from the table of `detection_scores`; print its main columns."""
     replace_file(folder / "scores.csv", as_csv(scores.reset_index()))
-    digits = {
-        name: 0 if name in ("events", "false_alarms") else 2 for name in SCORES_SHOWN
-    }
-    columns = [
-        scores[name].map(f"{{:,.{places}f}}".format) for name, places in digits.items()
-    ]
-    rows = zip(scores.index, *(column.replace("nan", "-") for column in columns))
+    columns = []
+    for name in SCORES_SHOWN:
+        digits = 0 if name in ("events", "false_alarms") else 2
+        column = scores[name].map(f"{{:,.{digits}f}}".format)
+        columns.append(column.replace("nan", "-"))
+    rows = zip(scores.index, *columns)
     print(text_table(list(rows), ["", *SCORES_SHOWN.values()]))
     tell(f"{folder / 'scores.csv'}")

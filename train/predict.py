@@ -60,21 +60,16 @@ def show(
         for name, p in ranked[0].items():
             print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
     elif len(table):
-        header = [
-            "file",
-            *["predicted"] * tags,
-            *(f"{place + 1}." for place in range(len(ranked[0]))),
-        ]
+        header = ["file", "predicted"] if tags else ["file"]
+        header += [f"{place}." for place in range(1, len(ranked[0]) + 1)]
         rows = []
         for file, predicted, best in zip(table["file"], table["predicted"], ranked):
-            cells = (
-                [f"{name} {p:.2f}" for name, p in best.items()]
-                if predicted or tags
-                else [NO_ANSWER]
-            )
+            cells = [f"{name} {p:.2f}" for name, p in best.items()]
             if tags:
                 cells = [predicted or "none", *cells]
-            rows.append([file, *cells, *[""] * (len(header) - 1 - len(cells))])
+            elif not predicted:
+                cells = [NO_ANSWER, *[""] * (len(cells) - 1)]
+            rows.append([file, *cells])
         print(text_table(rows, header))
 
 
@@ -170,13 +165,10 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     clips = cache.clips.iloc[cache.positions(known.index)]
     files = pd.Series(map(Path, clips["path"]), known.index)
     places = dict(zip(known.index, spans(clips)))
-    by_fold = known.groupby("fold").groups.items()
-    answers = pd.concat(
-        [
-            predict_files(model, files[ids].to_dict(), fold, places)
-            for fold, ids in by_fold
-        ]
-    )
+    parts = []
+    for fold, ids in known.groupby("fold").groups.items():
+        parts.append(predict_files(model, files[ids].to_dict(), fold, places))
+    answers = pd.concat(parts)
     before = known.loc[answers.index]
     table = before[["fold", "target"]].join(answers)
     if options.json or options.csv:
@@ -186,10 +178,9 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
             options,
             tags=model.config.task == "tags",
         )
-    now, then = (
-        run.task.epoch_scores(run.numbers(part["target"]), part[classes].to_numpy())
-        for part in (table, before)
-    )
+    targets = run.numbers(table["target"])
+    now = run.task.epoch_scores(targets, table[classes].to_numpy())
+    then = run.task.epoch_scores(targets, before[classes].to_numpy())
     metric = run.task.metric
     largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
     verdict = (

@@ -344,11 +344,16 @@ def summary(windows: Windows) -> str:
         )
     lines += recordings.notes
     if windows.block:
-        number = counted(block_groups(clips, windows.block).nunique(), "block")
+        blocks = block_groups(clips, windows.block).nunique()
         lines.append(
-            f"groups: {number} of {windows.block:g} s; blocks of one recording are"
-            " optimistic for another site"
+            f"groups: {counted(blocks, 'block')} of {windows.block:g} s; blocks of one"
+            " recording are optimistic for another site"
         )
+        if blocks == 1:
+            lines.append(
+                "one block is one group, which cannot be both trained on and tested:"
+                f" give less than BLOCK={windows.block:g}"
+            )
     elif len(recordings.seconds) == 1:
         lines.append(
             "one recording is one group, which cannot be both trained on and tested:"

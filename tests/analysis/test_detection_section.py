@@ -314,6 +314,26 @@ def test_the_report_scores_detections_of_the_tested_folds_and_shows_a_time_line(
     assert re.search(r"Windows</dt><dd>\d+ of 6 recordings", page)
 
 
+def test_a_false_alarm_in_the_report_is_a_detection_that_finds_no_event(
+    folder, tmp_path
+):
+    shutil.copytree(folder, tmp_path / "farm")
+    root = tmp_path / "farm"
+    file = root / "runs" / "farm" / "mel-linear" / "tested_windows.csv"
+    tested = pd.read_csv(file, dtype={"file": str})
+    silent = (tested["file"] == "0") & (tested["start"] == 3.5)
+    assert silent.sum() == 1
+    tested.loc[silent, ["hiss", "tone", "background"]] = [0.0, 0.999, 0.001]
+    tested.to_csv(file, index=False)
+    build(AnalysisOptions(dataset="farm", **within(root)))
+    scores = pd.read_csv(
+        root / "reports" / "farm" / "tables" / "detections.csv", index_col="label"
+    )
+    an_hour = 3600 / (6 * 8)  # one false alarm in six recordings of 8 s
+    assert scores["false_alarms"].tolist() == pytest.approx([0, an_hour, an_hour])
+    assert scores["event_recall"].tolist() == [1, 1, 1]
+
+
 def test_a_report_on_recordings_with_one_window_each_has_their_detections(tmp_path):
     (tmp_path / "audio").mkdir()
     (tmp_path / "tables").mkdir()

@@ -228,6 +228,22 @@ def test_one_long_recording_has_blocks_proposed(folder, capsys):
     assert "BLOCK=120 makes a group of each two minutes" in capsys.readouterr().out
 
 
+def test_a_block_as_long_as_the_recording_is_said_to_be_too_long(folder, capsys):
+    run(replace(blocks(folder), block=120.0))
+    assert "give less than BLOCK=120" in capsys.readouterr().out
+
+
+def test_numbers_are_labels_as_they_are_written(folder):
+    table = folder / "numbers.csv"
+    table.write_text("file,start,end,label\ndawn.flac,0.5,1,1\ndusk.flac,1.1,1.2,02\n")
+    run(options(folder, tables=table, length=0.5))
+    events = read_annotated(folder / "data" / "farm" / "farm.csv").events
+    assert events["label"].tolist() == ["1", "02"]
+    path = folder / "data" / "farm" / "farm.csv"
+    dataset = load(SourceOptions(dataset=str(path), data=folder / "data"))
+    assert {*dataset.table["label"]} == {"1", "02", "background"}
+
+
 def test_a_block_that_holds_no_two_windows_is_refused(folder):
     with refused("BLOCK=1.5: expected at least two windows of LENGTH=1"):
         run(replace(blocks(folder), length=1.0))
