@@ -466,12 +466,13 @@ def detection_formats(
     table = detections.rename(columns={"label": "class"}).round(DIGITS)
     # Raven opens files as one sequence
     begin = detections["file"].map(durations.cumsum() - durations)
+    in_sequence = table[["start", "end"]].add(begin, axis=0).round(DIGITS)
     raven = {
         "Selection": range(1, len(table) + 1),
         "View": "Spectrogram 1",
         "Channel": 1,
-        "Begin Time (s)": table["start"] + begin,
-        "End Time (s)": table["end"] + begin,
+        "Begin Time (s)": in_sequence["start"],
+        "End Time (s)": in_sequence["end"],
         "Low Freq (Hz)": 0,
         "High Freq (Hz)": top,
         "Begin File": table["file"],
@@ -484,7 +485,7 @@ def detection_formats(
     )
     formats = {"csv": as_csv(table)}
     for ending, columns in {
-        "selections.txt": pd.DataFrame(raven).round(DIGITS),
+        "selections.txt": pd.DataFrame(raven),
         "tsv": dcase,
     }.items():
         formats[ending] = columns.to_csv(sep="\t", index=False, lineterminator="\n")

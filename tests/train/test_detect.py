@@ -232,6 +232,15 @@ def test_recordings_of_former_calls_stay_in_the_joined_tables(
     assert {*with_windows[2]} == {*sounding.classes}
 
 
+def test_times_of_a_sequence_for_raven_have_three_decimals():
+    durations = pd.Series({"a.wav": 9.51, "b.wav": 4.0})
+    rows = [("b.wav", 3.89, 3.91, "x", 0.5, 0.5)]
+    columns = [*EVENT_COLUMNS, "mean", "largest"]
+    found = pd.DataFrame(rows, columns=columns)
+    text = detect.detection_formats(found, durations, 8000.0)["selections.txt"]
+    assert text.splitlines()[1].split("\t")[3:5] == ["13.4", "13.42"]
+
+
 def test_counts_name_each_recording_its_day_and_each_class(sounding, field):
     assert ask(sounding, **field, gate=-60.0) == 0
     counts = pd.read_csv(field["out"] / "counts.csv", keep_default_na=False)
