@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from featurestack.commandline.commands import Command, main
-from featurestack.commandline.options import ReportsOptions, fields, option, written
+from featurestack.commandline.options import (
+    ReportsOptions,
+    fields,
+    option,
+    words,
+    written,
+)
 from featurestack.commandline.quantities import counted, duration, percent
+from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import silenced, tell
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.training_options import TaskName
@@ -66,6 +73,7 @@ class Answer:
     built: "Built"
     lines: list[str]
     whole: bool  # False if a clip, a run or a part of the report failed
+    next_command: str
 
 
 def answer(options: AnswerOptions) -> int:
@@ -75,7 +83,7 @@ def answer(options: AnswerOptions) -> int:
         print(f"  {remark}")
     print(*found.lines, sep="\n")
     print(f"report: {found.built.page.resolve()}")
-    print(f"next:   {found.built.next_command}")
+    print(f"next:   {found.next_command}")
     return 0 if found.whole else 1
 
 
@@ -107,7 +115,9 @@ def find_answer(options: AnswerOptions) -> Answer:
     whole &= sound
     chosen = [folder.training.features for folder in ranked[:MEASURED]]
     matters = []
-    if len(chosen) > 1 and not clock.over:
+    if len(chosen) > 1 and clock.over:
+        clock.leave_out("importance")
+    elif len(chosen) > 1:
         from featurestack.train.importance import measure_importance
 
         texts = _texts(options, ImportanceOptions) | {"features": " ".join(chosen)}
@@ -116,7 +126,11 @@ def find_answer(options: AnswerOptions) -> Answer:
     (job,) = jobs(report)
     built = unchanged(job, report) or build_report(job, report)
     lines = [f"{job.dataset}: {built.headline}", *ranking(ranked), *matters]
-    return Answer(built, lines, whole and built.whole)
+    next_command = built.next_command
+    if clock.left_out:
+        given = words(options, dict.fromkeys(["dataset", *fields(AnswerOptions)]))
+        next_command = make_command("answer", *given) + "   (it goes on)"
+    return Answer(built, lines, whole and built.whole, next_command)
 
 
 @dataclass(frozen=True)
@@ -125,6 +139,7 @@ class Clock:
 
     minutes: float | None
     begun: float = field(default_factory=time.monotonic)
+    left_out: list[str] = field(default_factory=list)  # steps that were not taken
 
     @property
     def left(self) -> float:
@@ -137,7 +152,9 @@ class Clock:
     def over(self) -> bool:
         return self.left <= 0
 
-    def tell_left_out(self, what: str) -> None:
+    def leave_out(self, what: str) -> None:
+        """Note a step that is not taken, and tell it."""
+        self.left_out.append(what)
         tell(
             f"MINUTES={self.minutes:g} is over: {what} left out, the same command goes"
             " on"
@@ -216,7 +233,7 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
     for place, name in enumerate(ordered):
         if place and clock.over:
             left = counted(len(ordered) - place, "feature")
-            clock.tell_left_out(f"the extraction of {left}")
+            clock.leave_out(f"the extraction of {left}")
             break
         one = replace(wanted, features=name)
         whole &= extract.run(one, propose=False) == 0
@@ -253,7 +270,7 @@ def train_until(
     for number, features in enumerate(sets):
         if clock.over:
             left = counted(len(sets) - number, "run")
-            clock.tell_left_out(f"{left} by {model}")
+            clock.leave_out(f"{left} by {model}")
             break
         texts = _texts(options, RunOptions) | {"features": features, "model": model}
         try:
@@ -263,7 +280,7 @@ def train_until(
             whole = False
             continue
         if folder.finished != folder.folds:
-            clock.tell_left_out(f"folds of {folder.name}")
+            clock.leave_out(f"folds of {folder.name}")
             break
         folders.append(folder)
         score = configuration_score([folder])

@@ -177,8 +177,11 @@ class Advice:
         """Only exact solutions so far."""
         if self.drawn or self.found.state == "chance":
             return ""
+        frames = [self.situation.frames.get(name) for name in self.best.channels]
+        vectors = all(number == 1 for number in frames)
+        model = [] if vectors else ["MODEL=texture"]  # it takes seconds, but no vectors
         features = f"FEATURES={self.best.features}"
-        return make_command("train", *self.situation.given, features)
+        return make_command("train", *self.situation.given, features, *model)
 
     def seeds(self) -> str:
         """Seeds may decide, or more recordings are not needed."""

@@ -26,10 +26,6 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.training_data import changed_runs
 
-DEFAULT_MODEL = (
-    "the default model, ResNet-18 with texture: minutes to hours without a GPU"
-)
-
 
 def next_step(options: SourceOptions, dataset: Dataset) -> str:
     """Lines on the next step for a loaded dataset: commands and, if so, why it cannot
@@ -69,8 +65,8 @@ def _source(options: SourceOptions) -> list[str]:
 
 
 def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
-    """The `lines`, preceded by the command `check` if these are the user's own clips
-    and not checked yet.
+    """The `lines`; for the user's own clips that are not checked yet the command
+    `check` in place of their command.
 
     If `check` found duplicates across folds, their remedy and another `check` replace
     the lines.
@@ -80,7 +76,8 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
     check = make_command("pipeline check", *_source(options))
     findings = read_check(dataset.folder, dataset.table)
     if findings is None:
-        return f"next: {check}\n{lines.replace('next:', 'then:', 1)}"
+        said = [line for line in lines.splitlines() if not line.startswith("next:")]
+        return "\n".join([f"next: {check}", *said])
     leaks = (
         found["remedy"]
         for found in findings
@@ -116,11 +113,10 @@ def former_runs(options: SourceOptions, dataset: Dataset) -> list[str]:
 def training_step(
     options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]
 ) -> str:
-    """Commands: a quick comparison of a few feature sets, then the default model on its
-    first features.
+    """The command of a quick comparison of a few feature sets; of one run if the cache
+    has only vectors or the waveform; the reason if the dataset cannot be trained on.
 
-    One command if the cache has only vectors or the waveform; the reason if the dataset
-    cannot be trained on. RETRAIN=1 is added if the clips of former runs have changed.
+    RETRAIN=1 is added if the clips of former runs have changed.
 
     frames  feature -> number of its frames; a feature of one frame is a vector
     """
@@ -142,7 +138,4 @@ def training_step(
     quick = make_command(
         "sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture", *more
     )
-    default = make_command("train", *given, f"FEATURES={together}", *more)
-    return check_first(
-        options, dataset, f"next: {quick}\nthen: {default}   ({DEFAULT_MODEL})"
-    )
+    return check_first(options, dataset, f"next: {quick}")

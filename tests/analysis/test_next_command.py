@@ -123,6 +123,14 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             audio=False,
         ),
         case(
+            "after a linear model of maps a network that takes seconds",
+            of_sets(model="linear", mel=0.8),
+            "network",
+            "make train DATASET=made RUNS=elsewhere FEATURES=mel MODEL=texture",
+            frames={"mel": 44},
+            audio=False,
+        ),
+        case(
             "nothing is predicted without audio",
             of_sets(3, a=0.9, a_b=0.6),
             "paper",
