@@ -59,7 +59,7 @@ def test_minutes_leave_out_runs_and_say_so(options, capsys):
     assert "the extraction of 1 feature left out" in told
     assert "1 run by linear left out" in told
     assert found.next_command.startswith("make answer DATASET=")
-    assert found.next_command.endswith(" MINUTES=0.0   (it goes on)")
+    assert " MINUTES=0.0 " in found.next_command
     assert built.page.is_file()
 
 
