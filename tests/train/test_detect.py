@@ -233,12 +233,12 @@ def test_recordings_of_former_calls_stay_in_the_joined_tables(
 
 
 def test_times_of_a_sequence_for_raven_have_three_decimals():
-    durations = pd.Series({"a.wav": 9.51, "b.wav": 4.0})
-    rows = [("b.wav", 3.89, 3.91, "x", 0.5, 0.5)]
+    durations = pd.Series({"a.wav": 0.1, "b.wav": 4.0})
+    rows = [("b.wav", 0.2, 0.6, "x", 0.5, 0.5)]
     columns = [*EVENT_COLUMNS, "mean", "largest"]
     found = pd.DataFrame(rows, columns=columns)
     text = detect.detection_formats(found, durations, 8000.0)["selections.txt"]
-    assert text.splitlines()[1].split("\t")[3:5] == ["13.4", "13.42"]
+    assert text.splitlines()[1].split("\t")[3:5] == ["0.3", "0.7"]
 
 
 def test_counts_name_each_recording_its_day_and_each_class(sounding, field):
