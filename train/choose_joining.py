@@ -99,11 +99,11 @@ def predict_every_part(run: RunFolder, cache: Cache) -> None:
         hop = HOP_SHARE * annotated.length
         windowing = Windowing.of(model, annotated.length, hop)
         clips = drawn(tested_clips(run, cache), annotated.block, windowing.hop)
-        if clips.empty:
+        if clips["fold"].nunique() < len(run.finished):
             raise RequestError(
-                f"no tested recording has less than {MOST_WINDOWS:,} windows of"
-                f" {annotated.length:g} s; expected shorter recordings, or BLOCK=120"
-                " in `make windows`"
+                f"one of each fold has more than {MOST_WINDOWS:,} windows of"
+                f" {annotated.length:g} s, one every {windowing.hop:g} s, together:"
+                f" predict TEST_CLIPS=1 HOP={windowing.hop:g} predicts all of them"
             )
         number = counted(clips["group"].nunique(), "recording")
         what = f"every part of {number}, a window each {windowing.hop:g} s"

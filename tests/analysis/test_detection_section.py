@@ -21,7 +21,7 @@ from featurestack.results.calibration import fit_thresholds, scaled
 from featurestack.results.config import Calibration
 from featurestack.results.task import TAGS
 from featurestack.results.tested_windows import read_tested
-from featurestack.train import run, run_json
+from featurestack.train import choose_joining, run, run_json
 from featurestack.train.audio_model import AudioModel
 from featurestack.train.bundle import bundle_of_run
 from featurestack.train.detect import Windowing, rules_of
@@ -257,6 +257,18 @@ def test_without_the_recordings_the_datasets_windows_choose_the_rules(
     assert "chosen on the dataset's windows alone" in capsys.readouterr().err
     joining = again.calibration().joining
     assert (joining.length, joining.hop) == (1, 0.5)
+    assert read_tested(again) is None
+
+
+def test_recordings_too_long_for_training_to_predict_have_the_command_named(
+    folder, tmp_path, capsys, monkeypatch
+):
+    # 29 windows a recording, and five folds
+    monkeypatch.setattr(choose_joining, "MOST_WINDOWS", 4 * 32)
+    again = run.execute(options(folder, runs=tmp_path / "runs"))
+    named = "predict TEST_CLIPS=1 HOP=0.25 predicts all of them"
+    assert named in capsys.readouterr().err
+    assert again.calibration().joining.hop == 0.5
     assert read_tested(again) is None
 
 
