@@ -110,6 +110,18 @@ def test_features_of_the_best_run_that_importance_never_measured_are_named(made)
     )
 
 
+@pytest.mark.parametrize(
+    ("p", "low", "words"),
+    [(0.01, 0.12, "is clearly"), (0.01, 0.08, "is not"), (0.2, 0.12, "is not")],
+)
+def test_better_than_chance_is_never_clearer_than_the_interval(made, p, low, words):
+    facts = findings(made(*of_sets(mel=0.5)))
+    row = facts.rows[0] | {"accuracy_low": low, "accuracy_high": 0.9}
+    said = page.say("sure", replace(facts, rows=[row], chance=0.1, chance_p=p))
+    assert f"It {words}" in said
+    assert "Probably between" in said
+
+
 def test_the_page_is_short_and_begins_with_the_answer(reported):
     html = reported.read_text()
     text = unescape(
