@@ -20,18 +20,24 @@ from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder
 from featurestack.pipeline import audio
 from featurestack.results.config import Joining
-from featurestack.results.detections import detection_scores
+from featurestack.results.detections import (
+    ALL,
+    compare,
+    detection_scores,
+    event_scores,
+)
 from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.results.tested_windows import (
     PLACES,
     TESTED_FILE,
     FoldWindows,
     annotated_recordings,
+    read_tested,
     recordings_of,
     windows_of_run,
     write_tested,
 )
-from featurestack.results.windows import HOP_SHARE
+from featurestack.results.windows import HOP_SHARE, middles
 from featurestack.storage.files import replace_file
 from featurestack.train.audio_model import AudioModel
 from featurestack.train.bundle import bundle_of_run
@@ -114,6 +120,28 @@ def predict_every_part(run: RunFolder, cache: Cache) -> None:
             "the rules that join windows are chosen on the dataset's windows alone,"
             f" since the recordings cannot be predicted: {reason}"
         )
+
+
+def tell_detections(run: RunFolder, cache: Cache) -> None:
+    """Print the scores of detections in every part of the tested recordings, each fold
+    by rules of the other folds; nothing if these were not predicted.
+    """
+    annotated = annotated_recordings(cache)
+    calibration = run.calibration()
+    if annotated is None or calibration is None or read_tested(run) is None:
+        return
+    if len(run.finished) < 2:
+        return
+    temperature = calibration.temperature
+    tested = windows_of_run(run, cache, annotated, run.selection(), temperature)
+    detections = tested.cross_fitted().detections
+    items = compare(tested.events, detections)
+    scores = event_scores(items, middles(tested.windows, tested.hop)).loc[ALL]
+    tell(
+        "detections in the tested recordings, by rules of the other folds: F1 at IoU"
+        f" 0.3 {scores['f1_iou']:.2f}, {scores['event_recall']:.2f} of the events"
+        f" found, {scores['false_alarms']:,.0f} false alarms an hour"
+    )
 
 
 def tested_clips(run: RunFolder, cache: Cache) -> pd.DataFrame:

@@ -115,12 +115,14 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
 
 def finish(folder: RunFolder, cache: Cache, note: str, tested: bool) -> None:
     """Write the seconds of all epochs, a note if one is given and, after new tests, the
-    calibration, with joining rules if clips are windows with known events.
+    calibration, with joining rules if clips are windows with known events; print the
+    scores of their detections.
     """
     known = folder.training
     seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
     config = replace(known, seconds=seconds, note=note or known.note)
-    if seconds != known.seconds and tested:
+    has_new_tests = tested and seconds != known.seconds
+    if has_new_tests:
         if known.windows:
             from featurestack.train.choose_joining import predict_every_part  # torch
 
@@ -132,6 +134,10 @@ def finish(folder: RunFolder, cache: Cache, note: str, tested: bool) -> None:
         config = replace(config, calibration=calibration)
     if config != known:
         write_config(folder.path, config)
+    if has_new_tests and known.windows:
+        from featurestack.train.choose_joining import tell_detections
+
+        tell_detections(RunFolder(folder.path), cache)
 
 
 def machine(device: str) -> Machine:

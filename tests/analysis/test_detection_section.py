@@ -272,6 +272,14 @@ def test_recordings_too_long_for_training_to_predict_have_the_command_named(
     assert read_tested(again) is None
 
 
+def test_training_prints_the_scores_of_detections(folder, tmp_path, capsys):
+    run.execute(options(folder, runs=tmp_path / "runs"))
+    line = "F1 at IoU 0.3 1.00, 1.00 of the events found, 0 false alarms an hour"
+    assert line in capsys.readouterr().err
+    run.execute(options(folder, runs=tmp_path / "one", folds=(1,)))
+    assert "false alarms" not in capsys.readouterr().err
+
+
 def test_the_report_says_which_windows_it_scores(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "farm")
     root = tmp_path / "farm"

@@ -63,6 +63,16 @@ def test_a_second_call_reads_the_finished_recordings(trained, tested, monkeypatc
     assert ask(trained, test_clips=True, hop=0.125, out=tested) == 0
 
 
+def test_rules_are_chosen_for_the_weights_that_count(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        run_folder.RunFolder,
+        "selection",
+        lambda _, wanted="auto": "best" if wanted == "auto" else wanted,
+    )
+    with refused("SELECTION=last: rules are chosen for the weights that count, best"):
+        ask(trained, test_clips=True, hop=0.125, selection="last", out=tmp_path)
+
+
 def test_a_missing_recording_is_named(trained, tmp_path):
     audio = trained.path.parents[2] / "audio" / "0.wav"
     audio.rename(tmp_path / "0.wav")
