@@ -28,18 +28,21 @@ def summary(found: Findings) -> dict[str, object]:
     """
     best = found.runs[0]
     # The forest plot's axis spans all numbers in whole tens of percent.
-    accuracy = pd.DataFrame(found.rows)[["accuracy", "accuracy_low", "accuracy_high"]]
+    rows = pd.DataFrame(found.rows)
+    accuracy = rows[["accuracy", "accuracy_low", "accuracy_high"]]
     numbers = accuracy.assign(chance=found.chance).to_numpy(float)
     low = int(np.floor(10 * np.nanmin(numbers)))
     high = int(np.ceil(10 * np.nanmax(numbers)))
+    low = min(low, high - 1)
     axis: dict[str, object] = {
         "panels": forest_panels(found),
-        "ticks": range(10 * min(low, high - 1), 10 * high + 1, 10),
+        "ticks": range(10 * low, 10 * high + 1, 10),
     }
     if found.tags:
         return axis
     order = best.class_order
-    counts = tables.confusion_counts(best)[np.ix_(order, order)]
+    counts = tables.confusion_counts(best)
+    counts = counts[np.ix_(order, order)]
     return axis | {
         "confusion": counts,
         "shown_classes": classes_shown(counts),
@@ -56,7 +59,9 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     trained = [run for run in ranked if run.trained]
     panels: dict[str, list[Row]] = {}
     for run, row in zip(ranked, found.rows):
-        title = setting(run, trained, {"tag"}) if run.trained else "ensembles of runs"
+        title = "ensembles of runs"
+        if run.trained:
+            title = setting(run, trained, {"tag"})
         panels.setdefault(title, []).append(row)
     if len(panels) == 1:
         return panels
@@ -67,8 +72,9 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     alone = {row["features"] for row in first}
     shown = [row["run"] for row in first]
     for row in found.rows:  # the best first
-        if "+" not in row["features"] and row["features"] not in alone:
-            alone.add(row["features"])
+        features = row["features"]
+        if "+" not in features and features not in alone:
+            alone.add(features)
             shown.append(row["run"])
     panels[title] = [row for row in found.rows if row["run"] in shown]
     return panels | every
@@ -78,10 +84,10 @@ def classes_shown(counts: Floats) -> list[int]:
     """Class numbers shown in the small confusion matrix: the classes with the most
     frequent errors.
     """
-    classes = dict.fromkeys(
-        chain(*most_confused(counts, counts.size), range(len(counts)))
-    )
-    return sorted([*classes][:CLASSES_SHOWN])
+    confused = chain(*most_confused(counts, counts.size))
+    others = range(len(counts))
+    classes = list(dict.fromkeys([*confused, *others]))
+    return sorted(classes[:CLASSES_SHOWN])
 
 
 def common_mistake(run: Run) -> Row | None:
@@ -99,13 +105,17 @@ def common_mistake(run: Run) -> Row | None:
     first = pairs.iloc[0]
     true = run.classes.index(first["true"])
     predicted = run.classes.index(first["predicted"])
-    sure = run.probabilities.mean(axis=0)[:, predicted]
+    probability = run.probabilities.mean(axis=0)[:, predicted]
     as_predicted = run.predicted == predicted
     mistaken = (run.target == true) & as_predicted.any(axis=0)
     correct = (run.target == predicted) & as_predicted.all(axis=0)
-    wrong, right = (
-        str(run.clip_ids[np.where(mask, sure, -1).argmax()]) if mask.any() else ""
-        for mask in (mistaken, correct)
-    )
-    equals = int((pairs["count"] == first["count"]).sum()) - 1
-    return {**first.to_dict(), "wrong": wrong, "right": right, "equals": equals}
+    surest = {}
+    for key, chosen in (("wrong", mistaken), ("right", correct)):
+        place = np.where(chosen, probability, -1).argmax()
+        surest[key] = str(run.clip_ids[place]) if chosen.any() else ""
+    as_frequent = pairs["count"] == first["count"]
+    return {
+        **first.to_dict(),
+        **surest,
+        "equals": int(as_frequent.sum()) - 1,
+    }

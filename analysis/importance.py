@@ -34,10 +34,26 @@ from featurestack.results.shapley import NONE, interactions
 
 SMALLEST_PART = 8  # recordings in the smallest part of a learning curve
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
-KEPT_COLUMNS = ["features", "without", "accuracy", "of", "folds"]
-KEPT_COLUMNS += ["lost", "low", "high"]
-CURVE_COLUMNS = ["share", "recordings", "accuracy", "low", "high"]
-CURVE_COLUMNS += ["gain", "gain_low", "gain_high"]
+KEPT_COLUMNS = [
+    "features",
+    "without",
+    "accuracy",
+    "of",
+    "folds",
+    "lost",
+    "low",
+    "high",
+]
+CURVE_COLUMNS = [
+    "share",
+    "recordings",
+    "accuracy",
+    "low",
+    "high",
+    "gain",
+    "gain_low",
+    "gain_high",
+]
 
 
 def gain_tests(
@@ -55,9 +71,9 @@ def gain_tests(
     tests = sign_flip_tests(sums, shares, FAMILY_LEVEL)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
-    return pd.DataFrame(table, columns=["mean", "low", "high", "p"]).assign(
-        significant=table[:, 3] < FAMILY_LEVEL
-    )
+    columns = pd.DataFrame(table, columns=["mean", "low", "high", "p"])
+    columns["significant"] = columns["p"] < FAMILY_LEVEL
+    return columns
 
 
 def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
@@ -68,8 +84,8 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     classes     one row for each class and feature: mean Shapley value, p corrected for
                 all rows, significant
     pairs       one row for each cell of the F x F matrix, with similar features side by
-                side: cka of their
-                statistics, interaction in nats (negative: they are redundant)
+                side: cka of their statistics, interaction in nats (negative: they are
+                redundant)
     sets        as `best_by_size`
     kept        as `kept_set`
     recordings  as `learning_curve`
@@ -84,36 +100,45 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     hits = folder.contributions("correct")
     parts = []
     for measure in gains:
-        part = gain_tests(gains[measure], groups, folds)
+        nats = gain_tests(gains[measure], groups, folds)
         points = gain_tests(hits[measure], groups, folds)[["mean", "low", "high"]]
-        part[["points", "points_low", "points_high"]] = 100 * points
-        parts.append(pd.DataFrame({"feature": features, "measure": measure}).join(part))
+        nats[["points", "points_low", "points_high"]] = 100 * points
+        named = pd.DataFrame({"feature": features, "measure": measure})
+        parts.append(named.join(nats))
 
     classes = folder.labels.columns
     of_class = folder.labels.to_numpy()  # (N, K)
-    means = of_class / (fold_weights(folds) @ of_class)
-    # (N, K * F)
-    cells = (means[:, :, None] * gains["shapley"][:, None, :]).reshape(len(clips), -1)
-    index = pd.MultiIndex.from_product([classes, features], names=["class", "feature"])
-    by_class = gain_tests(cells, groups, folds)[["mean", "p", "significant"]].set_axis(
-        index
+    weights = of_class / (fold_weights(folds) @ of_class)
+    shapley = gains["shapley"]  # (N, F)
+    cells = weights[:, :, None] * shapley[:, None, :]  # (N, K, F)
+    tested = gain_tests(cells.reshape(len(clips), -1), groups, folds)
+    by_class = tested[["mean", "p", "significant"]]
+    by_class.index = pd.MultiIndex.from_product(
+        [classes, features],
+        names=["class", "feature"],
     )
 
     # Clustering by CKA, with average linkage, puts similar features side by side.
     cka = folder.redundancy
-    distances = np.clip(1 - cka, 0, 1)[np.triu_indices(len(features), 1)]
-    order = leaves_list(linkage(distances, "average", optimal_ordering=True))
+    distances = np.clip(1 - cka, 0, 1)
+    above_diagonal = np.triu_indices(len(features), 1)
+    tree = linkage(distances[above_diagonal], "average", optimal_ordering=True)
+    order = leaves_list(tree)
     ordered = [features[place] for place in order]
-    index = pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"])
-    columns = {"cka": cka, "interaction": interactions(folder.values(), features)}
-    pairs = {
-        name: values[np.ix_(order, order)].ravel() for name, values in columns.items()
-    }
+    interaction = interactions(folder.values(), features)
+    cells_in_order = np.ix_(order, order)
+    pairs = pd.DataFrame(
+        {
+            "cka": cka[cells_in_order].ravel(),
+            "interaction": interaction[cells_in_order].ravel(),
+        },
+        pd.MultiIndex.from_product([ordered, ordered], names=["feature", "other"]),
+    )
     sets = best_by_size(folder)
     return {
         "features": pd.concat(parts, ignore_index=True),
         "classes": by_class.reset_index(),
-        "pairs": pd.DataFrame(pairs, index).reset_index(),
+        "pairs": pairs.reset_index(),
         "sets": sets,
         "kept": kept_set(folder, sets),
         "recordings": learning_curve(folder),
@@ -131,9 +156,14 @@ def submit_importance(
     """
     sets = {"sets": tables["sets"], "score": score}
     shares = tables["features"].query("measure == 'shapley'")
-    columns = {"feature": "name", "mean": "estimate", "significant": "filled"}
+    columns = {
+        "feature": "name",
+        "mean": "estimate",
+        "significant": "filled",
+    }
     if shares["low"].notna().any():
-        writer.submit("importance", intervals=shares.rename(columns=columns))
+        intervals = shares.rename(columns=columns)
+        writer.submit("importance", intervals=intervals)
     writer.submit("importance_by_class", classes=tables["classes"])
     writer.submit("importance_redundancy", pairs=tables["pairs"])
     if len(tables["recordings"]):
@@ -157,28 +187,33 @@ def best_by_size(folder: ImportanceFolder) -> pd.DataFrame:
     values = folder.values()
     hits = folder.values("correct")
     rows = []
-    # (N, folds)
-    of_fold = (folds[:, None] == np.unique(folds)) / np.unique(
-        folds, return_counts=True
-    )[1]
+    of_fold = fold_means(folds)
     for size in range(1, len(names) + 1):
         subsets = [subset for subset in values if len(subset) == size]
-        scores, worth = (
-            np.stack([of_clips[subset] for subset in subsets]) @ of_fold
-            for of_clips in (hits, values)
-        )
+        scores = np.stack([hits[subset] for subset in subsets]) @ of_fold
+        worth = np.stack([values[subset] for subset in subsets]) @ of_fold
         accuracy = nested_selection(scores, worth)
         best = subsets[int(worth.mean(axis=1).argmax())]
         chosen = [name for name in names if name in best]
-        seconds = np.array(
-            [folder.config.extraction[name].seconds for name in chosen], float
-        ).sum()
-        rows.append(
-            (size, "+".join(chosen), accuracy, 1000 * seconds / folder.config.clips)
-        )
+        times = [folder.config.extraction[name].seconds for name in chosen]
+        seconds = np.array(times, float).sum()
+        milliseconds = 1000 * seconds / folder.config.clips
+        rows.append((size, "+".join(chosen), accuracy, milliseconds))
     table = pd.DataFrame(rows, columns=["size", "features", "accuracy", "milliseconds"])
-    gain = table["accuracy"] - (hits[NONE] @ of_fold).mean()
-    return table.assign(share=gain / (gain.iloc[-1] if gain.iloc[-1] > 0 else np.nan))
+    chance = (hits[NONE] @ of_fold).mean()
+    gain = table["accuracy"] - chance
+    gain_of_all = gain.iloc[-1]
+    if gain_of_all <= 0:
+        gain_of_all = np.nan
+    return table.assign(share=gain / gain_of_all)
+
+
+def fold_means(folds: NDArray[np.intp]) -> Floats:
+    """(N, folds): the matrix that makes values of clips means of folds, these in
+    order.
+    """
+    _, place, sizes = np.unique(folds, return_inverse=True, return_counts=True)
+    return np.eye(len(sizes))[place] / sizes
 
 
 def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
@@ -207,27 +242,33 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=KEPT_COLUMNS)
     size = enough["size"].iloc[0]
     subsets = [subset for subset in values if len(subset) == size]
-    names, place = np.unique(folds, return_inverse=True)
-    of_fold = np.eye(len(names))[place] / np.bincount(place)  # (N, folds)
-    worth = np.stack([values[subset] for subset in subsets]) @ of_fold
+    worth = np.stack([values[subset] for subset in subsets]) @ fold_means(folds)
     best = int(worth.mean(axis=1).argmax())
     chosen = subsets[best]
     by_fold = selected_on_others(worth)
-    cross_fitted = np.stack([hits[subset] for subset in subsets])
-    cross_fitted = cross_fitted[by_fold[place], np.arange(len(folds))]
-    columns = [(whole, cross_fitted)]
+    _, place = np.unique(folds, return_inverse=True)
+    of_subsets = np.stack([hits[subset] for subset in subsets])
+    cross_fitted = of_subsets[by_fold[place], np.arange(len(folds))]
     members = [name for name in folder.features if name in chosen]
-    left_out = [name for name in members if size > 1 and chosen - {name} in hits]
-    columns += [(hits[chosen], hits[chosen - {name}]) for name in left_out]
-    lost = np.stack([more - less for more, less in columns], axis=1)
-    weights = fold_weights(folds)
+    # The rows' hits (N,): first of the larger set, then of the smaller one.
+    more = [whole]
+    less = [cross_fitted]
+    left_out = []
+    for name in members:
+        rest = chosen - {name}
+        if size > 1 and rest in hits:
+            left_out.append(name)
+            more.append(hits[chosen])
+            less.append(hits[rest])
+    lost = np.stack(more, axis=1) - np.stack(less, axis=1)
     losses = gain_tests(lost, groups, folds)
+    weights = fold_weights(folds)
     table = pd.DataFrame(
         {
             "features": "+".join(members),
             "without": ["", *left_out],
-            "accuracy": [weights @ less for _, less in columns],
-            "of": [weights @ more for more, _ in columns],
+            "accuracy": [weights @ column for column in less],
+            "of": [weights @ column for column in more],
             "folds": [(by_fold == best).mean(), *(np.nan for _ in left_out)],
             "lost": losses["mean"],
             "low": losses["low"],
@@ -236,8 +277,10 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
         columns=KEPT_COLUMNS,
     )
     by_loss = table[1:].sort_values("lost", ascending=False)
-    part = by_loss["low"].to_numpy()[:-1] > by_loss["high"].to_numpy()[1:]
-    if not part.all():
+    lows = by_loss["low"].to_numpy()
+    highs = by_loss["high"].to_numpy()
+    intervals_part = lows[:-1] > highs[1:]
+    if not intervals_part.all():
         return table
     return pd.concat([table[:1], by_loss], ignore_index=True)
 
@@ -273,8 +316,8 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     doubled = weights * (correct[:, -1] - correct[:, -2])
     by_recording = recording_sums(doubled[:, None], groups)
     shares = recording_sums(weights[:, None], groups)[:, 0]
-    gain, low, high, _ = sign_flip_tests(by_recording, shares, FAMILY_LEVEL).numbers()[
-        0
-    ]
-    table.loc[len(table) - 1, ["gain", "gain_low", "gain_high"]] = gain, low, high
+    tests = sign_flip_tests(by_recording, shares, FAMILY_LEVEL)
+    gain, low, high, _ = tests.numbers()[0]
+    last = len(table) - 1
+    table.loc[last, ["gain", "gain_low", "gain_high"]] = gain, low, high
     return table

@@ -24,21 +24,19 @@ def summarise(cache: Cache, feature: str, clips: list[str]) -> pd.DataFrame:
     """The D numbers of a feature, a row for each clip that can be read, by clip id."""
     batches = read_batches(cache, feature, clips)
     stored = cache[feature]
-    means = (
-        None if is_time(stored.frame_unit) else column_means(stored.rows, stored.frames)
-    )
-    parts = [
-        pd.DataFrame(
-            (
-                summary_over_time(values)
-                if means is None
-                else (values @ means).reshape(len(values), -1)
-            ),
-            ids,
-        )
-        for ids, values in batches
-    ]
-    return pd.concat(parts) if parts else pd.DataFrame()
+    means = None
+    if not is_time(stored.frame_unit):
+        means = column_means(stored.rows, stored.frames)
+    parts = []
+    for ids, values in batches:
+        if means is None:
+            numbers = summary_over_time(values)
+        else:
+            numbers = (values @ means).reshape(len(values), -1)
+        parts.append(pd.DataFrame(numbers, ids))
+    if not parts:
+        return pd.DataFrame()
+    return pd.concat(parts)
 
 
 def summary_over_time(feature: NDArray[np.floating]) -> Floats:
@@ -49,8 +47,10 @@ def summary_over_time(feature: NDArray[np.floating]) -> Floats:
     mean = values.mean(axis=2)
     values -= mean[:, :, None]
     # takes half the time of std
-    variance = np.einsum("nrf,nrf->nr", values, values) / values.shape[2]
-    return np.concatenate([mean, np.sqrt(variance)], axis=1).astype(float)
+    squares = np.einsum("nrf,nrf->nr", values, values)
+    variance = squares / values.shape[2]
+    numbers = np.concatenate([mean, np.sqrt(variance)], axis=1)
+    return numbers.astype(float)
 
 
 def standardised(values: Floats) -> Floats:
@@ -58,8 +58,10 @@ def standardised(values: Floats) -> Floats:
     out.
     """
     deviation = values.std(axis=0)
-    moving = deviation > 1e-9 * (1 + np.abs(values).max(axis=0, initial=0))
-    return (values[:, moving] - values[:, moving].mean(axis=0)) / deviation[moving]
+    largest = np.abs(values).max(axis=0, initial=0)
+    moving = deviation > 1e-9 * (1 + largest)
+    kept = values[:, moving]
+    return (kept - kept.mean(axis=0)) / deviation[moving]
 
 
 def principal_components(columns: Floats) -> Floats:
@@ -69,7 +71,9 @@ def principal_components(columns: Floats) -> Floats:
     # N is small, D up to some thousand
     variance, vectors = np.linalg.eigh(columns @ columns.T)
     # the rest is rounding
-    kept = (variance > 1e-9 * variance[-1:]).nonzero()[0][::-1][:COMPONENTS]
+    positive = (variance > 1e-9 * variance[-1:]).nonzero()[0]
+    largest_first = positive[::-1]
+    kept = largest_first[:COMPONENTS]
     return vectors[:, kept] * np.sqrt(variance[kept])
 
 
@@ -86,7 +90,9 @@ def neighbour_accuracy(
     alone = np.isinf(distance).all(axis=1)
     if alone.all() or not components.shape[1]:
         return 0.0
-    return float((target[distance.argmin(axis=1)] == target)[~alone].mean())
+    nearest = distance.argmin(axis=1)
+    correct = target[nearest] == target
+    return float(correct[~alone].mean())
 
 
 def squared_distances(points: Floats) -> Floats:
@@ -94,4 +100,6 @@ def squared_distances(points: Floats) -> Floats:
     than differences.
     """
     lengths = (points**2).sum(axis=1)
-    return np.maximum(lengths[:, None] + lengths - 2 * points @ points.T, 0)
+    products = 2 * points @ points.T
+    squared = lengths[:, None] + lengths - products
+    return np.maximum(squared, 0)

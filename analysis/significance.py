@@ -69,9 +69,8 @@ class FamilyTests:
         interval.
         """
         bounded = np.isfinite(self.interval).all(axis=1, keepdims=True)
-        return np.column_stack(
-            [self.total / unit, np.where(bounded, self.interval / unit, np.nan), self.p]
-        )
+        interval = np.where(bounded, self.interval / unit, np.nan)
+        return np.column_stack([self.total / unit, interval, self.p])
 
 
 def sign_flip_tests(
@@ -97,8 +96,8 @@ def sign_flip_tests(
               swaps none
     """
     scale = np.maximum(np.linalg.norm(differences, axis=0), ROUNDING)
-    # smallest first
-    order = np.argsort(np.abs(differences.sum(axis=0)) / scale, kind="stable")
+    standardised = np.abs(differences.sum(axis=0)) / scale
+    order = np.argsort(standardised, kind="stable")  # the smallest first
     differences = differences[:, order]
     scale = scale[order]
     totals = differences.sum(axis=0)
@@ -109,10 +108,12 @@ def sign_flip_tests(
         flipped = swapped[order]
     largest = largest_statistics(flipped, differences, scale, selected=selected)
     p = (largest >= observed[:, None] - ROUNDING).mean(axis=1)
-    if not (differences % 1).any():
+    whole_numbers = not (differences % 1).any()
+    if whole_numbers:
         exact = np.array([exact_p(column) for column in differences.T])
         p = exact if len(exact) == 1 else np.maximum(p, exact)
-    p = np.maximum.accumulate(p[::-1])[::-1]
+    largest_first = p[::-1]
+    p = np.maximum.accumulate(largest_first)[::-1]
     critical = critical_values(largest, observed, p, level)
     interval = inverted_intervals(differences, shares, critical, p < level)
     back = np.argsort(order)
@@ -151,7 +152,8 @@ def largest_statistics(
         if selected:
             between = differences[:, :place] - differences[:, [place]]
             apart = np.maximum(np.linalg.norm(between, axis=0), ROUNDING)
-            pairs = np.abs(flipped[:place] - flipped[place]) / apart[:, None]
+            sums_between = np.abs(flipped[:place] - flipped[place])
+            pairs = sums_between / apart[:, None]
             largest[place] = np.maximum(largest[place], pairs.max(axis=0))
         largest[place] = np.maximum(largest[place], largest[place - 1])
     return largest
@@ -174,7 +176,8 @@ def critical_values(
     observed  (M,) standardised sums
     """
     below = np.quantile(largest, 1 - level, axis=1, method="higher", keepdims=True)
-    above = np.where(largest > below + ROUNDING, largest, below + 1).min(axis=1)
+    beyond_it = np.where(largest > below + ROUNDING, largest, below + 1)
+    above = beyond_it.min(axis=1)
     critical = (below[:, 0] + above) / 2
     stop = critical[p >= level].max(initial=0)
     within = np.minimum(critical, observed - 2 * ROUNDING)
@@ -223,12 +226,15 @@ def exact_p(differences: Floats) -> float:
     sums = np.fft.ifftshift(np.arange(-total, total + 1))  # 0, 1, …, -1
     transform = np.ones(len(sums))
     for size, count in zip(sizes, counts):
-        transform *= np.cos(2 * np.pi / len(sums) * (size * sums % len(sums))) ** count
+        steps = size * sums % len(sums)
+        angles = 2 * np.pi / len(sums) * steps
+        transform *= np.cos(angles) ** count
     chances = np.fft.fft(transform).real / len(sums)
-    reached = chances[np.abs(sums) >= abs(differences.sum())].sum()
-    return float(
-        np.clip(reached, min(1.0, 2.0 ** (1 - np.count_nonzero(differences))), 1)
-    )
+    as_far = np.abs(sums) >= abs(differences.sum())
+    p = chances[as_far].sum()
+    # two patterns at least are as far: the observed one and its mirror image
+    least = min(1.0, 2.0 ** (1 - np.count_nonzero(differences)))
+    return float(np.clip(p, least, 1))
 
 
 def detectable(
@@ -254,7 +260,8 @@ def detectable(
     error = float(standard_error(lead, shares))
     multiple = 0.0
     if observed > ROUNDING:
-        multiple = ((ndtri(POWER) - ndtri(level / 2)) * error / observed) ** 2
+        needed = ndtri(POWER) - ndtri(level / 2)  # in standard errors
+        multiple = (needed * error / observed) ** 2
     quantile = power_quantile(shares, level)
     if not np.isfinite(quantile):
         return np.inf, multiple
@@ -289,13 +296,15 @@ def larger_differences(
     mended = np.maximum(1 - (1 - changed) / (1 - accuracy), 0)
     wrong = clips - correct
     fewer = lost * correct - mended * wrong
-    variance = lost * (1 - lost) * correct + mended * (1 - mended) * wrong
+    variance_of_lost = lost * (1 - lost) * correct
+    variance = variance_of_lost + mended * (1 - mended) * wrong
     leads = lead + shares * fewer / clips
     between = standard_error(leads.T, shares)
     effective = 1 / float(shares @ shares)
     within = (shares**2 * variance / clips**2).sum(axis=1)
     within *= effective / (effective - 1)
-    return leads.sum(axis=1), np.sqrt(between**2 + within)
+    errors = np.sqrt(between**2 + within)
+    return leads.sum(axis=1), errors
 
 
 def power_quantile(shares: Floats, level: float) -> float:
@@ -310,16 +319,19 @@ def power_quantile(shares: Floats, level: float) -> float:
     rng = np.random.default_rng(SIGNS_SEED)
     noise = rng.normal(size=(POWER_DRAWS, recordings)) * shares
     if recordings <= EVERY_PATTERN:
-        signs = np.array([*product((1.0, -1.0), repeat=recordings)])
+        every_pattern = product((1.0, -1.0), repeat=recordings)
+        signs = np.array(list(every_pattern))
     else:
-        signs = 2.0 * rng.integers(0, 2, (2**EVERY_PATTERN, recordings)) - 1
+        drawn = rng.integers(0, 2, (2**EVERY_PATTERN, recordings))
+        signs = 2.0 * drawn - 1
         signs[0] = 1  # the observed pattern counts too
     flipped = noise @ signs.T  # (draws, patterns)
     steady = signs @ shares  # the same for a difference of 1 without noise
 
     def power(difference: float) -> float:
         sums = np.abs(flipped + difference * steady)
-        p = (sums >= sums[:, :1] - ROUNDING).mean(axis=1)
+        observed = sums[:, :1]
+        p = (sums >= observed - ROUNDING).mean(axis=1)
         return float((p < level).mean())
 
     deviation = float(np.linalg.norm(shares))
@@ -333,7 +345,8 @@ def power_quantile(shares: Floats, level: float) -> float:
             least = middle
         else:
             most = middle
-    return most / float(standard_error(noise.T, shares).mean())
+    error = float(standard_error(noise.T, shares).mean())
+    return most / error
 
 
 def standard_error(differences: Floats, shares: Floats) -> Floats:

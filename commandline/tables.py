@@ -20,13 +20,21 @@ def text_table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     columns = []
     for column in zip(header, *cells, strict=True):
         width = max(map(len, column))
-        numbers = bool(cells) and all(
-            cell in ("", "-") or cell.lstrip("+-−")[:1].isdigit() for cell in column[1:]
-        )
-        columns.append(
-            [cell.rjust(width) if numbers else cell.ljust(width) for cell in column]
-        )
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns))
+        values = column[1:]
+        if values and all(map(_number_or_none, values)):
+            columns.append([cell.rjust(width) for cell in column])
+        else:
+            columns.append([cell.ljust(width) for cell in column])
+    lines = ["  ".join(row).rstrip() for row in zip(*columns)]
+    return "\n".join(lines)
+
+
+def _number_or_none(cell: str) -> bool:
+    """Whether the text is a number, or what stands for a number that is missing."""
+    if cell in ("", "-"):
+        return True
+    digits = cell.lstrip("+-−")
+    return digits[:1].isdigit()
 
 
 def no_formula(cell: object) -> object:
@@ -35,7 +43,9 @@ def no_formula(cell: object) -> object:
     Excel and LibreOffice would carry out a class name such as =HYPERLINK("…"); the
     apostrophe is their own mark of text (OWASP, CSV injection).
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    if isinstance(cell, str) and cell.startswith(FORMULA):
+        return f"'{cell}"
+    return cell
 
 
 def as_csv(table: "pd.DataFrame") -> str:
@@ -43,7 +53,8 @@ def as_csv(table: "pd.DataFrame") -> str:
     formula.
     """
     safe = table.rename(columns=no_formula)
-    for place, kind in enumerate(table.dtypes):
-        if kind.kind not in "biuf":  # no number
-            safe.isetitem(place, safe.iloc[:, place].map(no_formula))
+    for place, dtype in enumerate(table.dtypes):
+        if dtype.kind not in "biuf":  # no number
+            column = safe.iloc[:, place]
+            safe.isetitem(place, column.map(no_formula))
     return safe.to_csv(index=False, lineterminator="\n")

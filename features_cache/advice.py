@@ -24,8 +24,12 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
     >>> first_compared({"cqt": 431, "mel": 431, "waveform": 220500, "embedding": 1})
     ['mel', 'cqt']
     """
-    maps = [name for name, count in frames.items() if count > 1 and name != "waveform"]
+    maps = []
+    for name, count in frames.items():
+        if count > 1 and name != "waveform":
+            maps.append(name)
     first = [name for name in COMPARED if name in maps]
-    if len(first) < 2:
-        first = [*first, *(name for name in maps if name not in first)][:MOST_COMPARED]
-    return first
+    if len(first) >= 2:
+        return first
+    others = [name for name in maps if name not in first]
+    return [*first, *others][:MOST_COMPARED]

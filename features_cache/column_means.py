@@ -35,9 +35,9 @@ def column_means(rows: int, frames: int) -> NDArray[np.float32]:
     """(frames, kept columns): weights that average neighbouring columns; the identity
     if all are kept.
     """
-    weights = np.zeros((frames, kept_columns(rows, frames)), np.float32)
-    for column, members in enumerate(
-        np.array_split(np.arange(frames), weights.shape[1])
-    ):
+    kept = kept_columns(rows, frames)
+    neighbours = np.array_split(np.arange(frames), kept)
+    weights = np.zeros((frames, kept), np.float32)
+    for column, members in enumerate(neighbours):
         weights[members, column] = 1 / len(members)
     return weights

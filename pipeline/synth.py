@@ -69,9 +69,9 @@ class SourceRecording:
     def __init__(self, rng: np.random.Generator) -> None:
         reverberation = rng.uniform(0.05, 0.3)
         time = seconds(4 * reverberation)
-        # impulse response
-        self.room = rng.standard_normal(len(time)) * np.exp(-time / reverberation)
-        self.room *= rng.uniform(0.1, 0.7) / np.linalg.norm(self.room)
+        echoes = rng.standard_normal(len(time)) * np.exp(-time / reverberation)
+        strength = rng.uniform(0.1, 0.7)
+        self.room = echoes * (strength / np.linalg.norm(echoes))  # impulse response
         self.room[0] = 1  # the direct sound
         self.pitch = rng.uniform(80, 250)  # Hz, the middle of the drones' glide
         self.tilt = rng.uniform(-0.2, 0.2)  # added to the rolloff of tones
@@ -105,12 +105,12 @@ def harmonic_tone(
     """
     amplitudes = np.zeros(max(partials) + 1)
     for number in partials:
-        amplitudes[number] = (
-            number**-rolloff if number * pitch < SAMPLE_RATE / 2.2 else 0
-        )
-    return np.polynomial.polynomial.polyval(
-        np.exp(2j * np.pi * pitch * time), amplitudes
-    ).imag
+        if number * pitch < SAMPLE_RATE / 2.2:
+            amplitudes[number] = number**-rolloff
+    # powers of the fundamental are its harmonics
+    fundamental = np.exp(2j * np.pi * pitch * time)
+    tone = np.polynomial.polynomial.polyval(fundamental, amplitudes)
+    return tone.imag
 
 
 def filtered(
@@ -122,28 +122,34 @@ def filtered(
     """Filter with a gain that depends on the octaves above a centre (Hz), constant
     below `lowest` (Hz).
     """
-    octaves = np.log2(
-        np.maximum(rfftfreq(len(samples), 1 / SAMPLE_RATE), lowest) / centre
-    )
-    return irfft(rfft(samples) * gain(octaves), len(samples))
+    frequency = rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    octaves = np.log2(np.maximum(frequency, lowest) / centre)
+    spectrum = rfft(samples) * gain(octaves)
+    return irfft(spectrum, len(samples))
 
 
 def coloured_noise(rng: np.random.Generator, samples: int, slope: float) -> Samples:
     """Noise whose power changes by `slope` dB an octave, with unit variance."""
+
+    def gain(octaves: Samples) -> Samples:
+        return 10 ** (slope * octaves / 20)
+
     white = rng.standard_normal(samples)
-    noise = filtered(
-        white, lambda octaves: 10 ** (slope * octaves / 20), 1000, lowest=30
-    )
+    noise = filtered(white, gain, 1000, lowest=30)
     return noise / noise.std()
 
 
 def burst(source: SourceRecording, rng: np.random.Generator, decay: float) -> Samples:
     """Noise around the source's centre that begins abruptly and fades."""
+
+    def gain(octaves: Samples) -> Samples:
+        return np.exp(-(octaves**2))
+
     size = next_fast_len(round(5 * decay * SAMPLE_RATE), real=True)
-    noise = filtered(
-        rng.standard_normal(size), lambda octaves: np.exp(-(octaves**2)), source.centre
-    )
-    return noise * np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
+    white = rng.standard_normal(size)
+    noise = filtered(white, gain, source.centre)
+    fade = np.exp(-np.arange(size) / (decay * SAMPLE_RATE))
+    return noise * fade
 
 
 def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
@@ -151,7 +157,8 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
     clip = np.zeros(round(SECONDS * SAMPLE_RATE))
     for time, event in events:
         start = round(time * SAMPLE_RATE)
-        event = event[: max(0, len(clip) - start)]
+        left = max(0, len(clip) - start)
+        event = event[:left]
         clip[start : start + len(event)] += event
     return clip
 
@@ -166,13 +173,15 @@ def chimes(
     """The struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
     fade = np.exp(-time / source.decay)
+    semitones = tuple(scale) * 2
+    starts = rng.uniform(0, SECONDS - 0.5, size=len(semitones))
     events = []
-    for semitone, start in zip(
-        tuple(scale) * 2, rng.uniform(0, SECONDS - 0.5, size=2 * len(scale))
-    ):
-        pitch = C4 * 2 ** ((semitone + source.tuning) / 12 + rng.integers(0, 5))
+    for semitone, start in zip(semitones, starts):
+        octave = rng.integers(0, 5)
+        pitch = C4 * 2 ** ((semitone + source.tuning) / 12 + octave)
         struck = harmonic_tone(pitch, (1, 2), 1 + source.tilt, time)
-        events.append((start, rng.uniform(0.4, 1) * fade * struck))
+        loudness = rng.uniform(0.4, 1)
+        events.append((start, loudness * fade * struck))
     return scene(events)
 
 
@@ -180,11 +189,15 @@ def beat(
     source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]
 ) -> Samples:
     """Short bursts at the intervals of a repeated pattern, slightly off the beat."""
-    times = source.beat * (np.cumsum(np.tile(pattern, 20)) + rng.uniform(-3, 0))
+    beats = np.cumsum(np.tile(pattern, 20))
+    first = rng.uniform(-3, 0)
+    times = source.beat * (beats + first)
     times += rng.normal(0, 0.004, size=len(times))
-    return scene(
-        [(time, burst(source, rng, 0.03)) for time in times if 0 <= time < SECONDS]
-    )
+    events = []
+    for time in times:
+        if 0 <= time < SECONDS:
+            events.append((time, burst(source, rng, 0.03)))
+    return scene(events)
 
 
 def drone(
@@ -195,7 +208,9 @@ def drone(
 ) -> Samples:
     """One long tone whose pitch glides up and down."""
     time = seconds(SECONDS)
-    octaves = 0.5 * np.sin(2 * np.pi * (rng.uniform(0.2, 0.5) * time + rng.uniform()))
+    rate = rng.uniform(0.2, 0.5)  # Hz
+    phase = rng.uniform()
+    octaves = 0.5 * np.sin(2 * np.pi * (rate * time + phase))
     cycles = source.pitch * np.cumsum(2**octaves) / SAMPLE_RATE
     return harmonic_tone(1.0, partials, rolloff + source.tilt, cycles)
 
@@ -204,14 +219,14 @@ def steady_noise(
     source: SourceRecording, rng: np.random.Generator, slope: float
 ) -> Samples:
     """Steady noise with its source's resonance and a slope near its class's."""
-    noise = coloured_noise(
-        rng, round(SECONDS * SAMPLE_RATE), slope + rng.uniform(-1, 1)
-    )
-    return filtered(
-        noise,
-        lambda octaves: 10 ** (source.resonance * np.exp(-(octaves**2)) / 20),
-        source.centre,
-    )
+
+    def gain(octaves: Samples) -> Samples:
+        decibels = source.resonance * np.exp(-(octaves**2))
+        return 10 ** (decibels / 20)
+
+    own_slope = slope + rng.uniform(-1, 1)
+    noise = coloured_noise(rng, round(SECONDS * SAMPLE_RATE), own_slope)
+    return filtered(noise, gain, source.centre)
 
 
 def events(
@@ -222,7 +237,10 @@ def events(
         (time, burst(source, rng, source.decay))
         for time in rng.uniform(0, SECONDS - 0.5, size=8)
     ]
-    return scene(bursts)[::-1] if backwards else scene(bursts)
+    samples = scene(bursts)
+    if backwards:
+        return samples[::-1]
+    return samples
 
 
 # From a class to a dataset
@@ -249,25 +267,35 @@ def clip_rows(mix: bool = False) -> pd.DataFrame:
     """
     rows = []
     of_class = FOLDS * SOURCES
-    sources, takes = (MIXTURES, 1) if mix else (len(CLASSES) * of_class, TAKES)
+    sources = len(CLASSES) * of_class
+    takes = TAKES
+    if mix:
+        sources = MIXTURES
+        takes = 1
+    names = list(CLASSES)
     for number, letter in product(range(sources), "ABCDEFGH"[:takes]):
         target = number // of_class % len(CLASSES)
-        label = list(CLASSES)[target]
+        label = names[target]
         fold = 1 + number % FOLDS
         source = FIRST_SOURCE + number
         if mix:
             rng = np.random.default_rng([SEED, source])
             target = int(rng.integers(1, MOST_TOGETHER + 1))
             pairs = rng.choice(MIXED_PAIRS, target, replace=False)
-            label = SEPARATOR.join(
-                sorted(list(CLASSES)[2 * pair + rng.integers(2)] for pair in pairs)
-            )
-        filename = f"{fold}-{source}-{letter}-{target}.wav"
-        rows.append((filename, fold, target, label, False, source, letter))
-    columns = ["filename", "fold", "target", "category", "esc10", "src_file", "take"]
-    return pd.DataFrame(rows, columns=columns).sort_values(
-        "filename", ignore_index=True
-    )
+            labels = [names[2 * pair + rng.integers(2)] for pair in pairs]
+            label = SEPARATOR.join(sorted(labels))
+        rows.append(
+            {
+                "filename": f"{fold}-{source}-{letter}-{target}.wav",
+                "fold": fold,
+                "target": target,
+                "category": label,
+                "esc10": False,
+                "src_file": source,
+                "take": letter,
+            }
+        )
+    return pd.DataFrame(rows).sort_values("filename", ignore_index=True)
 
 
 def clip(row: Any) -> Samples:
@@ -280,14 +308,15 @@ def clip(row: Any) -> Samples:
     rng = np.random.default_rng([SEED, row.src_file, ord(row.take)])
     mixed = np.zeros(round(SECONDS * SAMPLE_RATE))
     for label in row.category.split(SEPARATOR):
-        wet = scipy.signal.fftconvolve(CLASSES[label](source, rng), source.room)[
-            : len(mixed)
-        ]
+        dry = CLASSES[label](source, rng)
+        wet = scipy.signal.fftconvolve(dry, source.room)
+        wet = wet[: len(mixed)]
         mixed += wet / wet.std()
-    mixed += 10 ** (-source.snr / 20) * coloured_noise(
-        rng, len(mixed), source.background
-    )
-    return np.clip(mixed * LEVEL * rng.uniform(0.7, 1.4) / mixed.std(), -0.99, 0.99)
+    background = coloured_noise(rng, len(mixed), source.background)
+    mixed += 10 ** (-source.snr / 20) * background
+    loudness = rng.uniform(0.7, 1.4)
+    scaled = mixed * LEVEL * loudness / mixed.std()
+    return np.clip(scaled, -0.99, 0.99)
 
 
 def write_dataset(folder: Path, mix: bool = False) -> Path:

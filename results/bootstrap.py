@@ -33,25 +33,21 @@ def accuracy_interval(
     `groups` (N,) are the clips' recordings, `weights` are (N,) or (N, M). NaN for a
     single recording.
     """
-    weights = np.broadcast_to(
-        weights[:, None] if weights.ndim == 1 else weights, correct.shape
-    )
+    if weights.ndim == 1:
+        weights = weights[:, None]
+    weights = np.broadcast_to(weights, correct.shape)
     sums = recording_sums(correct * weights, groups)
     totals = recording_sums(weights, groups)
     recordings, columns = sums.shape
     both = np.concatenate([sums, totals], axis=1)
     chunk = max(1, CHUNK_DRAWS // recordings)
     rng = np.random.default_rng(0)
-    drawn = [
-        rng.multinomial(
-            recordings,
-            np.full(recordings, 1 / recordings),
-            min(chunk, REPLICATES - start),
-        )
-        @ both
-        for start in range(0, REPLICATES, chunk)
-    ]
-    hits, clips = np.split(np.concatenate(drawn), [columns], axis=1)
+    equal = np.full(recordings, 1 / recordings)
+    replicates = []
+    for start in range(0, REPLICATES, chunk):
+        drawn = rng.multinomial(recordings, equal, min(chunk, REPLICATES - start))
+        replicates.append(drawn @ both)
+    hits, clips = np.split(np.concatenate(replicates), [columns], axis=1)
     mean = sums.sum(axis=0) / totals.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.nanvar(hits / clips, axis=0)
@@ -73,12 +69,13 @@ def wilson_interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = variance * effective / (effective - 1)
         number = mean * (1 - mean) / variance  # effective number of independent clips
-        number = np.where(
-            (number > 0) & np.isfinite(number), np.minimum(number, clips), effective
-        )
-        squared = stdtrit(effective - 1, (1 + CONFIDENCE) / 2) ** 2 / number
+        known = (number > 0) & np.isfinite(number)
+        number = np.where(known, np.minimum(number, clips), effective)
+        quantile = stdtrit(effective - 1, (1 + CONFIDENCE) / 2)
+        squared = quantile**2 / number
     centre = (mean + squared / 2) / (1 + squared)
-    reach = np.sqrt(squared * (mean * (1 - mean) + squared / 4)) / (1 + squared)
+    spread = mean * (1 - mean) + squared / 4
+    reach = np.sqrt(squared * spread) / (1 + squared)
     return np.stack([centre - reach, centre + reach], axis=1)
 
 
@@ -86,7 +83,9 @@ def effective_recordings(totals: Floats) -> Floats:
     """(Σn)² / Σn² over the recordings' numbers of clips (G, M); G if all have the same
     number.
     """
-    return np.square(totals.sum(axis=0)) / np.square(totals).sum(axis=0)
+    total = totals.sum(axis=0)
+    squares = np.square(totals).sum(axis=0)
+    return np.square(total) / squares
 
 
 def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:

@@ -90,14 +90,16 @@ def _least(losses: Floats) -> float:
     if losses.shape[1] < FEWEST_CLIPS:
         return 1.0
     means = losses.mean(axis=1)
-    place = int(np.clip(means.argmin(), 1, len(means) - 2))
+    inside = np.clip(means.argmin(), 1, len(means) - 2)
+    place = int(inside)
     below, least, above = means[place - 1 : place + 2]
     curvature = below - 2 * least + above
     step = 0.0
     if curvature > 0:
         step = 0.5 * (below - above) / curvature
+    step = np.clip(step, -1, 1)
     ratio = TEMPERATURES[1] / TEMPERATURES[0]
-    return float(TEMPERATURES[place] * ratio ** np.clip(step, -1, 1))
+    return float(TEMPERATURES[place] * ratio**step)
 
 
 # ---- thresholds
@@ -150,9 +152,11 @@ def rejection_threshold(
     surest = confidence[order]
     correct = probabilities.argmax(axis=1) == target
     kept = np.arange(1, len(order) + 1)
-    accurate = np.cumsum(correct[order]) / kept >= accuracy
+    hits = np.cumsum(correct[order])
+    accurate = hits / kept >= accuracy
     # equals are kept or withheld together
-    last_of_equals = np.append(np.diff(surest) != 0, True)
+    falls = np.diff(surest) != 0
+    last_of_equals = np.append(falls, True)
     possible = surest[accurate & last_of_equals]
     return float(possible.min(initial=1.0))
 
@@ -203,18 +207,20 @@ def thresholds_of_run(
     """
     tested = run.scored(selection=selection)
     labels = label_indicator(tested["target"], run.classes)
-    present = np.stack(
-        [labels[tested["fold"] == fold].any(axis=0) for fold in run.finished]
-    )
-    elsewhere = present.sum(axis=0) - present > 0
+    by_fold = [labels[tested["fold"] == fold].any(axis=0) for fold in run.finished]
+    present = np.stack(by_fold)
+    other_folds = present.sum(axis=0) - present
+    elsewhere = other_folds > 0
     # not all other folds are known
     if len(run.finished) == 1 or run.finished != run.folds:
         elsewhere[:] = True
 
     split = "val" if run.validated and run.training.windows else "test"
     rows = run.scored(split=split, selection=selection)
-    probabilities = run.task.scaled(rows[run.classes].to_numpy(np.float32), temperature)
-    trained = elsewhere[pd.Index(run.finished).get_indexer(rows["fold"])]
+    uncalibrated = rows[run.classes].to_numpy(np.float32)
+    probabilities = run.task.scaled(uncalibrated, temperature)
+    place = pd.Index(run.finished).get_indexer(rows["fold"])
+    trained = elsewhere[place]
     target = label_indicator(rows["target"], run.classes) & trained
     thresholds = fit_thresholds(target, probabilities * trained)
     known = np.where(target.any(axis=0), thresholds, UNFITTED)

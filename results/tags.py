@@ -56,9 +56,8 @@ def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
     ranks = np.empty(probabilities.shape)
     for fold in np.unique(folds):
         inside = folds == fold
-        ranks[inside] = np.stack(
-            [_ranks(column, column) for column in probabilities[inside].T], axis=1
-        )
+        by_class = [_ranks(column, column) for column in probabilities[inside].T]
+        ranks[inside] = np.stack(by_class, axis=1)
     return ranks
 
 
@@ -72,9 +71,9 @@ def _ranks(values: Scores, among: Scores) -> Floats:
 
 def average_precision(target: Targets, scores: Scores) -> Floats:
     """Average precision (K,) of each class."""
-    return _resampled(
-        target, scores, np.zeros(len(target), np.intp), lambda counts: counts
-    )[0]
+    one_recording = np.zeros(len(target), np.intp)
+    as_they_are = _resampled(target, scores, one_recording, lambda counts: counts)
+    return as_they_are[0]
 
 
 def _resampled(
@@ -126,7 +125,8 @@ def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats
     groups, thresholds = shape
     place = recordings * thresholds + threshold
     counts = np.bincount(place, minlength=groups * thresholds)
-    return counts.reshape(shape)[:, :-1].astype(float)
+    above_some = counts.reshape(shape)[:, :-1]
+    return above_some.astype(float)
 
 
 def precision_recall(
@@ -139,25 +139,22 @@ def precision_recall(
     positive = np.sort(scores[target])
     every = np.sort(scores)
     hits = len(positive) - np.searchsorted(positive, thresholds)
-    return hits / len(positive), hits / (
-        len(every) - np.searchsorted(every, thresholds)
-    )
+    decided = len(every) - np.searchsorted(every, thresholds)
+    recall = hits / len(positive)
+    precision = hits / decided
+    return recall, precision
 
 
 def auroc(target: Targets, scores: Scores) -> Floats:
     """Area under the ROC curve (K,): the share of (positive, negative) pairs in order;
     ties count half.
     """
-    return np.array(
-        [
-            (
-                _ranks(score[positive], score[~positive]).mean()
-                if 0 < positive.sum() < len(positive)
-                else np.nan
-            )
-            for positive, score in zip(target.T, scores.T)
-        ]
-    )
+    areas = np.full(target.shape[1], np.nan)
+    for k, (positive, score) in enumerate(zip(target.T, scores.T)):
+        if positive.any() and not positive.all():
+            ranks = _ranks(score[positive], score[~positive])
+            areas[k] = ranks.mean()
+    return areas
 
 
 def lwlrap(target: Targets, scores: Scores) -> float:
@@ -167,24 +164,29 @@ def lwlrap(target: Targets, scores: Scores) -> float:
     A clip's weight is its number of labels (Howard et al. 2019, the Freesound Audio
     Tagging challenge).
     """
-    within = np.nan_to_num(average_precision(target.T, scores.T))
     labels = target.sum(axis=1)
-    return float(within @ labels / labels.sum()) if labels.any() else np.nan
+    if not labels.any():
+        return np.nan
+    within = average_precision(target.T, scores.T)
+    total = np.nan_to_num(within) @ labels
+    return float(total / labels.sum())
 
 
 def log_probabilities(target: Targets, probabilities: Scores) -> Floats:
     """Logarithms (N, K) of the probability of what is true: the clip has the label, or
     it has not.
     """
-    true = np.where(target, probabilities, 1 - probabilities.astype(np.float64))
+    of_absence = 1 - probabilities.astype(np.float64)
+    true = np.where(target, probabilities, of_absence)
     return np.log(np.maximum(true, SMALLEST_PROBABILITY))
 
 
 def decision_scores(target: Targets, chosen: Targets) -> dict[str, Floats]:
     """Precision, recall, F1 and support (K,) of decisions (N, K)."""
-    return scores_of_counts(
-        (target & chosen).sum(axis=0), target.sum(axis=0), chosen.sum(axis=0)
-    )
+    hits = (target & chosen).sum(axis=0)
+    labelled = target.sum(axis=0)
+    decided = chosen.sum(axis=0)
+    return scores_of_counts(hits, labelled, decided)
 
 
 def jackknife_values(
@@ -197,10 +199,13 @@ def jackknife_values(
     proportion to s.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    without = _resampled(
-        target, scores, recordings, lambda counts: counts.sum(axis=0) - counts
-    )
-    return _attributed(average_precision(target, scores), without, sizes)
+
+    def leave_one_out(counts: Floats) -> Floats:
+        return counts.sum(axis=0) - counts
+
+    whole = average_precision(target, scores)
+    without = _resampled(target, scores, recordings, leave_one_out)
+    return _attributed(whole, without, sizes)
 
 
 def _attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
@@ -211,16 +216,20 @@ def _attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
     """
     known = ~np.isnan(whole)
     mean = whole[known].mean()
-    fall = (whole[known] - np.nan_to_num(without[:, known])).mean(axis=1)
+    reduced = np.nan_to_num(without[:, known])
+    fall = (whole[known] - reduced).mean(axis=1)
     shares = sizes / sizes.sum()
     values = shares * mean + (1 - shares) * fall
-    return values + shares * (mean - values.sum())
+    remainder = mean - values.sum()
+    return values + shares * remainder
 
 
 def swappable(target: Targets, recordings: int) -> bool:
     """Whether two runs can be swapped in every pattern of the recordings."""
-    patterns = 2 ** min(recordings, MOST_SWAPPED)
-    return recordings <= MOST_SWAPPED and target.sum() * patterns <= SWAPPED_LABELS
+    if recordings > MOST_SWAPPED:
+        return False
+    patterns = 2**recordings
+    return bool(target.sum() * patterns <= SWAPPED_LABELS)
 
 
 def swap_patterns(recordings: int) -> Floats:
@@ -228,7 +237,8 @@ def swap_patterns(recordings: int) -> Floats:
     is swapped. The first pattern swaps none; the complement of a pattern is its mirror
     image in the order.
     """
-    swapped = np.arange(2**recordings)[:, None] >> np.arange(recordings) & 1
+    patterns = np.arange(2**recordings)[:, None]
+    swapped = patterns >> np.arange(recordings) & 1
     return (swapped == 0).astype(np.float64)
 
 
@@ -249,8 +259,8 @@ def swapped_differences(
     twice = np.concatenate([recordings, recordings + kept.shape[1]])
     both = np.concatenate([second, first])
     labels = np.concatenate([target, target])
-    thresholds = int(labels.sum(axis=0).max())
-    chunk = max(1, SWAPPED_VALUES // max(thresholds, 1))
+    thresholds = max(1, int(labels.sum(axis=0).max()))
+    chunk = max(1, SWAPPED_VALUES // thresholds)
     precisions = []
     for start in range(0, len(patterns), chunk):
         resample = partial(np.matmul, patterns[start : start + chunk])
@@ -268,7 +278,8 @@ def swapped_values(swapped: Floats, shares: Floats) -> Floats:
     """
     signs = 2 * swap_patterns(len(shares)) - 1
     values = swapped @ signs / len(swapped)
-    return values + shares * (swapped[0] - values.sum())
+    remainder = swapped[0] - values.sum()
+    return values + shares * remainder
 
 
 def perfect_precision(target: Targets, folds: Ints) -> float:
@@ -276,8 +287,10 @@ def perfect_precision(target: Targets, folds: Ints) -> float:
 
     It is below 1 if a class is more frequent in some folds than in others.
     """
-    noise = np.random.default_rng(0).random(target.shape)  # no two clips are equal
-    return macro(average_precision(target, fold_ranks(target + SMALL * noise, folds)))
+    rng = np.random.default_rng(0)
+    perfect = target + SMALL * rng.random(target.shape)  # no two clips are equal
+    ranks = fold_ranks(perfect, folds)
+    return macro(average_precision(target, ranks))
 
 
 def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
@@ -285,19 +298,15 @@ def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
     clips has on average, as `jackknife_values` of a run sum to its mAP.
     """
     _, recordings, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    positives = np.stack(
-        [np.bincount(recordings, weights=labels) for labels in target.T], axis=1
-    )
+    by_class = [np.bincount(recordings, weights=labels) for labels in target.T]
+    positives = np.stack(by_class, axis=1)  # (G, K)
+    total = positives.sum(axis=0)
     clips = len(target)
-    whole = random_order_precision(positives.sum(axis=0), clips)
-    left = positives.sum(axis=0) - positives
-    without = np.stack(
-        [
-            random_order_precision(row, clips - size)
-            for row, size in zip(left, sizes.tolist())
-        ]
-    )
-    return _attributed(whole, without, sizes)
+    whole = random_order_precision(total, clips)
+    without = []
+    for own, size in zip(positives, sizes.tolist()):
+        without.append(random_order_precision(total - own, clips - size))
+    return _attributed(whole, np.stack(without), sizes)
 
 
 def random_order_precision(positives: Floats, clips: int) -> Floats:
@@ -310,7 +319,8 @@ def random_order_precision(positives: Floats, clips: int) -> Floats:
     """
     harmonic = (1 / np.arange(1, clips + 1)).sum()
     pairs = (positives - 1) / max(clips - 1, 1)
-    expected = (pairs * (clips - harmonic) + harmonic) / max(clips, 1)
+    hits = pairs * (clips - harmonic) + harmonic
+    expected = hits / max(clips, 1)
     return np.where(positives > 0, expected, np.nan)
 
 
@@ -325,44 +335,50 @@ def precision_of_seeds(seeds: Sequence[Seed]) -> Floats:
     (`results.bootstrap`), so that it holds the score.
     """
     names = np.unique(np.concatenate([groups for _, _, groups in seeds]))
-    drawn = np.random.default_rng(0).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), REPLICATES
-    )
+    classes = seeds[0][0].shape[1]
+    rng = np.random.default_rng(0)
+    equal = np.full(len(names), 1 / len(names))
+    drawn = rng.multinomial(len(names), equal, REPLICATES)
     precisions = []
     replicates = []
-    positives = np.zeros((len(names), seeds[0][0].shape[1] + 1))
+    positives = np.zeros((len(names), classes + 1))  # the last column counts all clips
     for target, scores, groups in seeds:
         own, recordings = np.unique(groups, return_inverse=True)
         tested = np.isin(names, own)
         resample = partial(np.matmul, drawn[:, tested])
-        replicates.append(_with_mean(_resampled(target, scores, recordings, resample)))
-        precisions.append(_with_mean(average_precision(target, scores)[None]))
+        replicated = _resampled(target, scores, recordings, resample)
+        replicates.append(_with_mean(replicated))
+        precision = average_precision(target, scores)
+        precisions.append(_with_mean(precision[None]))
         counted = np.column_stack([target, np.ones(len(target))])
         positives[tested] += recording_sums(counted, groups)
     precision = _mean(np.stack(precisions), axis=0)[0]
     known = ~np.isnan(precision)
     replicated = _mean(np.stack(replicates)[:, :, known], axis=0)
+    clips_of_a_seed = positives[:, -1].sum() / len(seeds)
     table = np.full((len(precision), 3), np.nan)
     table[:, 0] = precision
     table[known, 1:] = wilson_interval(
         precision[known],
         np.nanvar(replicated, axis=0),
         effective_recordings(positives[:, known]),
-        round(positives[:, -1].sum() / len(seeds)),
+        round(clips_of_a_seed),
     )
     return table
 
 
 def _with_mean(precisions: Floats) -> Floats:
     """Average precisions (B, K), and their mean as a last column."""
-    return np.column_stack([precisions, _mean(precisions, axis=1)])
+    mean = _mean(precisions, axis=1)
+    return np.column_stack([precisions, mean])
 
 
 def _mean(values: Floats, axis: int) -> Floats:
     """The mean without NaN; NaN if nothing else is there."""
     known = ~np.isnan(values)
+    total = np.nansum(values, axis=axis)
     with np.errstate(invalid="ignore"):
-        return np.nansum(values, axis=axis) / known.sum(axis=axis)
+        return total / known.sum(axis=axis)
 
 
 def epoch_scores(target: Targets, probabilities: Scores) -> dict[str, float]:
@@ -373,10 +389,13 @@ def epoch_scores(target: Targets, probabilities: Scores) -> dict[str, float]:
     """
     decided = decision_scores(target, probabilities > 0.5)
     known = decided["support"] > 0
+    loss = -log_probabilities(target, probabilities).mean()
     return {
-        "loss": float(-log_probabilities(target, probabilities).mean()),
+        "loss": float(loss),
         "map": macro(average_precision(target, probabilities)),
-        **{name: macro(decided[name][known]) for name in ("precision", "recall", "f1")},
+        "precision": macro(decided["precision"][known]),
+        "recall": macro(decided["recall"][known]),
+        "f1": macro(decided["f1"][known]),
     }
 
 

@@ -86,8 +86,11 @@ class Batch(NamedTuple):
         """
         import torch
 
-        generator = self.generator
-        draw = torch.rand(len(self.x), generator=generator, device=generator.device)
+        draw = torch.rand(
+            len(self.x),
+            generator=self.generator,
+            device=self.generator.device,
+        )
         numbers = low + (high - low) * draw
         return numbers.to(self.x.device)
 
@@ -95,7 +98,8 @@ class Batch(NamedTuple):
         """One whole number from 0 to `limit` - 1 for each clip: (B,), on the batch's
         device.
         """
-        return (self.uniform() * limit).floor().long()
+        numbers = self.uniform() * limit
+        return numbers.floor().long()
 
     def partners(self) -> Tensor:
         """Each clip's partner in a random permutation, perhaps itself: (B,), on the
@@ -103,19 +107,24 @@ class Batch(NamedTuple):
         """
         import torch
 
-        generator = self.generator
-        draw = torch.randperm(len(self.x), generator=generator, device=generator.device)
+        draw = torch.randperm(
+            len(self.x),
+            generator=self.generator,
+            device=self.generator.device,
+        )
         return draw.to(self.x.device)
 
     def places(self, axis: int) -> Tensor:
         """0, 1, … along an axis of x, on the batch's device."""
         import torch
 
-        return torch.arange(self.x.shape[axis], device=self.x.device)
+        length = self.x.shape[axis]
+        return torch.arange(length, device=self.x.device)
 
     def each(self, numbers: Tensor) -> Tensor:
         """`numbers` (B,), one for each clip, as (B, 1, 1, 1) in the type of x."""
-        return numbers.to(self.x.dtype).view(-1, 1, 1, 1)
+        numbers = numbers.to(self.x.dtype)
+        return numbers.view(-1, 1, 1, 1)
 
     def where(self, *axes: str) -> Tensor:
         """Whether each channel has one of these row axes: (1, C, 1, 1), bool, on the
@@ -131,8 +140,8 @@ class Batch(NamedTuple):
         """The batch with values `x` and mixed targets: clips `other` (B,) have the
         share `weight` (B,).
         """
-        share = weight.to(self.y.dtype)[:, None]
-        y = self.y.lerp(self.y[other], share)
+        share = weight.to(self.y.dtype)
+        y = self.y.lerp(self.y[other], share[:, None])
         return self._replace(x=x, y=y)
 
 
@@ -154,7 +163,8 @@ def _where(
     import torch
 
     chosen = [channel in wanted for channel in channels]
-    return torch.tensor(chosen, device=device).view(1, -1, 1, 1)
+    by_channel = torch.tensor(chosen, device=device)
+    return by_channel.view(1, -1, 1, 1)
 
 
 Shape = tuple[int, int]  # rows, frames
@@ -205,11 +215,11 @@ def augment(
             return batch._replace(x=batch.x.flip(3).where(backwards, batch.x))
     """
 
-    return AUGMENTS.register(
-        entry=lambda transform: Augmentation(
-            transform.__name__, transform, default, maximum, **traits
-        )
-    )
+    def entry(transform: Transform) -> Augmentation:
+        name = transform.__name__
+        return Augmentation(name, transform, default, maximum, **traits)
+
+    return AUGMENTS.register(entry=entry)
 
 
 # Changes in time: all channels whose columns are time move alike.
@@ -234,8 +244,9 @@ def stretch(batch: Batch, strength: float) -> Batch:
     On a waveform it changes the pitch with the speed.
     """
     length = batch.x.shape[3]
-    speed = batch.uniform(1 - strength, 1 + strength).double()
-    position = speed[:, None] * batch.places(3)  # float64 for a long waveform
+    speed = batch.uniform(1 - strength, 1 + strength)
+    speed = speed.double()  # for the places of a long waveform
+    position = speed[:, None] * batch.places(3)
     left = position.floor().long()
     fraction = (position - left).to(batch.x.dtype)
     fraction = fraction[:, None, None, :]
@@ -267,7 +278,8 @@ def pitch(batch: Batch, strength: float) -> Batch:
     mfcc stays.
     """
     height = batch.x.shape[2]
-    steps = batch.uniform(-strength, strength)[:, None, None] * height
+    share = batch.uniform(-strength, strength)
+    steps = share[:, None, None] * height
     rows = batch.places(2)
     rising = (rows - steps.round()).long()
     rising = rising.clamp(0, height - 1)  # the edge row fills the gap
@@ -290,7 +302,9 @@ def crop_shape(shape: Shape, strength: Strength) -> Shape:
     else:
         rows = round(height * (1 - strength))
         frames = round(width * (1 - strength))
-    return max(1, min(rows, height)), max(1, min(frames, width))
+    rows = max(1, min(rows, height))
+    frames = max(1, min(frames, width))
+    return rows, frames
 
 
 @augment(default=0.11, maximum=0.9, cut=crop_shape)
@@ -306,10 +320,12 @@ def crop(batch: Batch, strength: Strength) -> Batch:
     left = batch.integers(width - frames + 1)
     top = batch.integers(height - rows + 1)
     spectra = batch.where("frequency")[..., 0]
-    first_row = top[:, None, None].where(spectra, (height - rows) // 2)  # (B, C, 1)
+    middle_row = (height - rows) // 2
+    first_row = top[:, None, None].where(spectra, middle_row)  # (B, C, 1)
     kept_rows = first_row + batch.places(2)[:rows]
     x = take_rows(batch.x, kept_rows)
-    kept_frames = left[:, None] + batch.places(3)[:frames]
+    first_frame = left[:, None]
+    kept_frames = first_frame + batch.places(3)[:frames]
     window = take_frames(x, kept_frames)
     middle = centre(x, (rows, frames))
     x = keep_untimed(batch.channels.timed, window, middle)
@@ -369,7 +385,8 @@ def freqmask(batch: Batch, strength: float) -> Batch:
     """Two bands of rows, each up to `strength` of them, are set to 0 if rows are
     frequencies or chroma.
     """
-    keep = _outside_masks(batch, 2, strength)[:, None, :, None]
+    keep = _outside_masks(batch, 2, strength)
+    keep = keep[:, None, :, None]
     keep = keep.where(batch.where("frequency", "cyclic"), 1)
     return batch._replace(x=batch.x * keep)
 
@@ -383,9 +400,11 @@ def _outside_masks(batch: Batch, axis: int, strength: float) -> Tensor:
     keep = index >= 0
     widest = strength * length + 1
     for _ in range(MASKS):
-        width = (batch.uniform() * widest).floor()[:, None]
+        width = batch.uniform()[:, None] * widest
+        width = width.floor()
         latest = length - width + 1
-        start = (batch.uniform()[:, None] * latest).floor()
+        start = batch.uniform()[:, None] * latest
+        start = start.floor()
         before = index < start
         after = index >= start + width
         keep = keep & (before | after)
@@ -403,7 +422,8 @@ def gain(batch: Batch, strength: float) -> Batch:
     and powers are multiplied, row 0 of mfcc rises; deltas, chroma, pcen and the like
     stay.
     """
-    decibels = 20 * batch.each(batch.uniform(-strength, strength))
+    gains = batch.uniform(-strength, strength)
+    decibels = 20 * batch.each(gains)
     return louder(batch, decibels)
 
 
@@ -412,7 +432,8 @@ def louder(batch: Batch, decibels: Tensor) -> Batch:
     per_decibel, exponent, zero = batch.channels.loudness.to(batch.x)
     factor = 10 ** (decibels / 20 * exponent)
     offset = zero * (1 - factor) + decibels * per_decibel
-    return batch._replace(x=offset.addcmul(batch.x, factor))
+    x = offset.addcmul(batch.x, factor)
+    return batch._replace(x=x)
 
 
 @augment(default=0.3, maximum=3.0, kinds=("image",))
@@ -437,9 +458,11 @@ def filteraugment(batch: Batch, strength: float) -> Batch:
     gains = [20 * batch.uniform(-strength, strength)[:, None] for _ in edges]
     decibels = gains[0]  # (B, H) in the end
     for band in range(FILTER_BANDS):
-        low, high = edges[band], edges[band + 1]
+        low = edges[band]
+        high = edges[band + 1]
+        width = (high - low).clamp_min(1)
+        share = (rows - low) / width
         rise = gains[band + 1] - gains[band]
-        share = (rows - low) / (high - low).clamp_min(1)
         decibels = decibels + rise * share.clamp(0, 1)
     decibels = decibels.to(batch.x.dtype)
     decibels = decibels[:, None, :, None]
@@ -457,23 +480,27 @@ def noise(batch: Batch, strength: float) -> Batch:
     import torch
 
     values = batch.x[0].numel()
-    generator = batch.generator
-    count = values + NOISE_OFFSETS
-    numbers = torch.randn(count, generator=generator, device=generator.device)
+    numbers = torch.randn(
+        values + NOISE_OFFSETS,
+        generator=batch.generator,
+        device=batch.generator.device,
+    )
     numbers = numbers.to(batch.x)
     start = batch.integers(NOISE_OFFSETS)
     windows = numbers.unfold(0, values, 1)[start]
     windows = windows.view_as(batch.x)
     level = batch.each(batch.uniform(0, strength))
-    return batch._replace(x=batch.x.addcmul(windows, level))
+    noisy = batch.x.addcmul(windows, level)
+    return batch._replace(x=noisy)
 
 
 @augment(default=0.5, maximum=1.0, kinds=("wave",))
 def polarity(batch: Batch, strength: float) -> Batch:
     """The waveform changes its sign with probability `strength`."""
-    chosen = (batch.uniform() < strength).view(-1, 1, 1, 1)
-    inverted = chosen & batch.where("wave")
-    return batch._replace(x=batch.x.where(~inverted, -batch.x))
+    chosen = batch.uniform() < strength
+    inverted = chosen.view(-1, 1, 1, 1) & batch.where("wave")
+    x = batch.x.where(~inverted, -batch.x)
+    return batch._replace(x=x)
 
 
 # Mixtures of two clips: targets are mixed like values.
@@ -511,9 +538,11 @@ def between(batch: Batch, strength: float) -> Batch:
     level = loudest.sqrt()  # (B,) root mean square of the loudest fiftieth
 
     silent = level < SILENCE
-    alone = (other == batch.places(0)) | silent | silent[other]
-    share = batch.uniform(0, strength).to(batch.x.dtype)
-    share = share.masked_fill(alone, 0)
+    itself = other == batch.places(0)
+    unmixed = itself | silent | silent[other]
+    share = batch.uniform(0, strength)
+    share = share.to(batch.x.dtype)
+    share = share.masked_fill(unmixed, 0)
 
     level = level.clamp_min(SILENCE)
     own_weight = (1 - share) / level
@@ -535,8 +564,10 @@ def cutmix(batch: Batch, strength: float) -> Batch:
     """
     length = batch.x.shape[3]
     longest = strength * length + 1
-    span = (batch.uniform() * longest).floor()[:, None]
-    start = (batch.uniform() * length).floor()[:, None]
+    span = batch.uniform()[:, None] * longest
+    span = span.floor()
+    start = batch.uniform()[:, None] * length
+    start = start.floor()
     position = (batch.places(3) - start) % length  # goes round
     inside = position < span  # (B, W)
     other = batch.partners()
@@ -679,11 +710,15 @@ def preview(
     import torch
 
     targets = torch.eye(len(x), device=x.device)
-    drawn = {f"after_{i}": Augmenter((step,)) for i, step in enumerate(augmenter.steps)}
-    drawn |= {"before": Augmenter(), "together": augmenter}
+    drawn = {}
+    for i, step in enumerate(augmenter.steps):
+        drawn[f"after_{i}"] = Augmenter((step,))
+    drawn["before"] = Augmenter()
+    drawn["together"] = augmenter
     names = str(augmenter).split(",")
     arrays = {"augment": np.array(names)}
     for name, steps in drawn.items():
         values, _ = steps(x, targets, channels, generator)
-        arrays[name] = values.half().cpu().numpy()
+        values = values.half().cpu()
+        arrays[name] = values.numpy()
     return arrays

@@ -45,24 +45,27 @@ def contrast(
       top
     """
     magnitude = clip.magnitude(framing)
+    bands = contrast_bands(
+        clip.sample_rate,
+        fmin=fmin,
+        n_bands=n_bands,
+        n_fft=framing.n_fft,
+    )
     valleys = []
     peaks = []
-    for k, (_, bins) in enumerate(
-        contrast_bands(
-            clip.sample_rate,
-            fmin=fmin,
-            n_bands=n_bands,
-            n_fft=framing.n_fft,
-        )
-    ):
+    for k, (_, bins) in enumerate(bands):
         ordered = np.sort(magnitude[bins], axis=0)
-        bins_of_librosa = len(ordered) + (k < n_bands)
+        bins_of_librosa = len(ordered)
+        if k < n_bands:
+            bins_of_librosa += 1
         count = max(1, int(np.rint(quantile * bins_of_librosa)))
-        valleys.append(ordered[:count].mean(axis=0))
-        peaks.append(ordered[: -count - 1 : -1].mean(axis=0))
-    return kernels.spectrum.decibels(np.array(peaks)) - kernels.spectrum.decibels(
-        np.array(valleys)
-    )
+        smallest = ordered[:count]
+        largest = ordered[: -count - 1 : -1]
+        valleys.append(smallest.mean(axis=0))
+        peaks.append(largest.mean(axis=0))
+    peak_levels = kernels.spectrum.decibels(np.array(peaks))
+    valley_levels = kernels.spectrum.decibels(np.array(valleys))
+    return peak_levels - valley_levels
 
 
 @feature(units="Hz", version=2)
@@ -75,7 +78,8 @@ def centroid(clip: Clip, *, framing: Framing) -> np.ndarray:
     Ignores: loudness, pitch as such, how energy spreads about the centre
     Feature map: a curve in Hz; in pauses it shows the background
     """
-    return clip.mean_and_spread(framing)[0][None]
+    mean, _ = clip.mean_and_spread(framing)
+    return mean[None]
 
 
 @feature(units="Hz", version=2)
@@ -87,7 +91,8 @@ def bandwidth(clip: Clip, *, framing: Framing) -> np.ndarray:
     Ignores: where the centre lies, loudness
     Feature map: a curve in Hz
     """
-    return clip.mean_and_spread(framing)[1][None]
+    _, spread = clip.mean_and_spread(framing)
+    return spread[None]
 
 
 @feature(units="Hz", version=2)
@@ -104,8 +109,10 @@ def rolloff(
     Ignores: loudness, detail below that frequency
     Feature map: a curve in Hz, in steps of a bin
     """
-    bins = kernels.spectrum.first_bin_reaching(clip.magnitude(framing), roll_percent)
-    return frequency_axis(clip.sample_rate, n_fft=framing.n_fft)[bins][None]
+    frequency = frequency_axis(clip.sample_rate, n_fft=framing.n_fft)
+    magnitude = clip.magnitude(framing)
+    bins = kernels.spectrum.first_bin_reaching(magnitude, roll_percent)
+    return frequency[bins][None]
 
 
 @feature(units="ratio", version=2)
@@ -119,9 +126,11 @@ def flatness(clip: Clip, *, framing: Framing) -> np.ndarray:
     Feature map: a curve, low in tones and high in hiss and in silence
     """
     energy = np.maximum(np.float32(1e-10), clip.power(framing))
-    mean = np.full((1, len(energy)), 1 / len(energy))
-    sums = kernels.spectrum.weighted_sums
-    return np.exp(sums(mean, np.log(energy))) / sums(mean, energy)
+    weights = np.full((1, len(energy)), 1 / len(energy))
+    mean_of_logarithms = kernels.spectrum.weighted_sums(weights, np.log(energy))
+    geometric_mean = np.exp(mean_of_logarithms)
+    arithmetic_mean = kernels.spectrum.weighted_sums(weights, energy)
+    return geometric_mean / arithmetic_mean
 
 
 @feature(units="amplitude", rows=power_axis, version=2)
@@ -135,11 +144,11 @@ def poly(clip: Clip, *, order: Degree = 1, framing: Framing) -> np.ndarray:
     Feature map: row 0 is the slope, tiny and mostly negative; row 1 the height
     """
     frequency = frequency_axis(clip.sample_rate, n_fft=framing.n_fft)
-    fit = np.linalg.pinv(np.vander(frequency / frequency[-1], order + 1))
-    powers = frequency[-1] ** np.arange(order, -1, -1)
-    return kernels.spectrum.weighted_sums(
-        np.ascontiguousarray(fit / powers[:, None]), clip.magnitude(framing)
-    )
+    highest = frequency[-1]
+    fit = np.linalg.pinv(np.vander(frequency / highest, order + 1))
+    powers = highest ** np.arange(order, -1, -1)
+    weights = np.ascontiguousarray(fit / powers[:, None])
+    return kernels.spectrum.weighted_sums(weights, clip.magnitude(framing))
 
 
 @feature(units="amplitude")
@@ -157,7 +166,9 @@ def rms(
     Feature map: a curve that follows the waveform's envelope
     """
     frames = kernels.fourier.centred_frames(clip.y, frame_length, hop_length)
-    return np.sqrt(np.einsum("ts,ts->t", frames, frames) / frame_length)[None]
+    energy = np.einsum("ts,ts->t", frames, frames)
+    level = np.sqrt(energy / frame_length)
+    return level[None]
 
 
 @feature(units="part of samples")
@@ -177,9 +188,12 @@ def zcr(
     """
     padded = np.pad(clip.y, frame_length // 2, mode="edge")
     negative = padded < -1e-10  # librosa.zero_crossings takes smaller amplitudes for 0
-    crossings = np.concatenate([[0], np.cumsum(negative[1:] != negative[:-1])])
+    changes = negative[1:] != negative[:-1]
+    crossings = np.concatenate([[0], np.cumsum(changes)])
     first = np.arange(0, len(padded) - frame_length + 1, hop_length)
-    return (crossings[first + frame_length - 1] - crossings[first])[None] / frame_length
+    last = first + frame_length - 1
+    in_frame = crossings[last] - crossings[first]
+    return in_frame[None] / frame_length
 
 
 @feature(units="ratio", rows=6)
@@ -205,32 +219,39 @@ def shape(clip: Clip, *, framing: Framing) -> np.ndarray:
     weighted *= magnitude
     sums = kernels.spectrum.weighted_sums
     ones = np.ones((1, bins))
-    weights = np.vstack(
-        [np.vander(x, 5, increasing=True).T, np.divide(1, k, out=0.0 * x, where=k > 0)]
-    )
+    powers = np.vander(x, 5, increasing=True).T
+    reciprocals = np.divide(1, k, out=0.0 * x, where=k > 0)
+    weights = np.vstack([powers, reciprocals])
     total, *raw, falling = sums(weights, magnitude)
     silent = total < TINY
     total[silent] = 1
     first, second, third, fourth = np.array(raw) / total
     spread = np.sqrt(np.maximum(0, second - first**2))
     spread[spread < NARROW] = 1
-    skewness = (third - 3 * first * second + 2 * first**3) / spread**3
-    kurtosis = (
-        fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
-    ) / spread**4
-    entropy = (np.log(total) - sums(ones, weighted)[0] / total) / np.log(bins)
+    third_moment = third - 3 * first * second + 2 * first**3
+    skewness = third_moment / spread**3
+    fourth_moment = fourth - 4 * first * third + 6 * first**2 * second - 3 * first**4
+    kurtosis = fourth_moment / spread**4
+    (sum_of_weighted,) = sums(ones, weighted)
+    entropy = (np.log(total) - sum_of_weighted / total) / np.log(bins)
     crest = bins * magnitude.max(axis=0) / total
-    norm = np.sqrt(sums(ones, clip.power(framing))[0])
-    direction = np.divide(
-        magnitude, np.where(norm < TINY, 1, norm).astype(np.float32), out=weighted
-    )
+    (energy,) = sums(ones, clip.power(framing))
+    norm = np.sqrt(energy)
+    norm = np.where(norm < TINY, 1, norm).astype(np.float32)
+    direction = np.divide(magnitude, norm, out=weighted)
     change = direction[:, 1:] - direction[:, :-1]
-    flux = np.append(0, np.sqrt(np.einsum("kt,kt->t", change, change)))
-    above = total - magnitude[0]
-    decrease = (falling - weights[-1].sum() * magnitude[0]) / np.where(
-        above < TINY, 1, above
-    )
-    numbers = np.array(
-        [skewness, np.minimum(kurtosis, MOST_KURTOSIS), entropy, crest, flux, decrease]
-    )
-    return np.where(silent, 0, numbers)
+    distance = np.sqrt(np.einsum("kt,kt->t", change, change))
+    flux = np.append(0, distance)
+    lowest = magnitude[0]
+    above = total - lowest
+    fall = falling - reciprocals.sum() * lowest
+    decrease = fall / np.where(above < TINY, 1, above)
+    numbers = [
+        skewness,
+        np.minimum(kurtosis, MOST_KURTOSIS),
+        entropy,
+        crest,
+        flux,
+        decrease,
+    ]
+    return np.where(silent, 0, np.array(numbers))

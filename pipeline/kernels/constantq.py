@@ -10,6 +10,7 @@ keeps the halved signals, which banks share.
 # mypy: allow-untyped-defs
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,10 +46,14 @@ class Octave:
         Spectra are not kept for other banks: computing them again is as fast as
         fetching them from memory.
         """
-        filters = self.filters
-        spectrum = transforms(y, self.hop_length, np.ones(self.n_fft), self.bins)
+        rectangle = np.ones(self.n_fft)
+        spectrum = transforms(y, self.hop_length, rectangle, self.bins)
         return _magnitudes_of_products(
-            filters.indptr, filters.indices, filters.data, spectrum, self.norm
+            self.filters.indptr,
+            self.filters.indices,
+            self.filters.data,
+            spectrum,
+            self.norm,
         )
 
 
@@ -71,9 +76,8 @@ def _magnitudes_of_products(starts, bins, weights, spectrum, norm):
                 re[t] += w.real * x[t] - w.imag * y[t]
                 im[t] += w.real * y[t] + w.imag * x[t]
         for t in range(frames):
-            result[row, t] = (
-                np.sqrt(np.float64(re[t]) ** 2 + np.float64(im[t]) ** 2) / norm[row]
-            )
+            power = np.float64(re[t]) ** 2 + np.float64(im[t]) ** 2
+            result[row, t] = np.sqrt(power) / norm[row]
     return result
 
 
@@ -90,14 +94,16 @@ def octaves(bank: Bank, sample_rate: int) -> tuple[int, list[Octave]]:
     hop = bank.hop_length // 2**beforehand
     halvings = 0
     found = []
-    for octave in range(-(-bank.n_bins // bank.bins_per_octave)):
+    for octave in range(math.ceil(bank.n_bins / bank.bins_per_octave)):
         stop = bank.n_bins - octave * bank.bins_per_octave
-        rows = slice(max(0, stop - bank.bins_per_octave), stop)
-        n_fft, bins, filters = _filters(
-            _key(frequency[rows] / rate, 13), _key(seconds[rows] * rate, 8)
-        )
+        start = max(0, stop - bank.bins_per_octave)
+        rows = slice(start, stop)
+        cycles = _key(frequency[rows] / rate, 13)
+        samples = _key(seconds[rows] * rate, 8)
+        n_fft, bins, filters = _filters(cycles, samples)
         # half as many samples give a weaker response
-        louder = (filters * np.sqrt(2.0**halvings)).astype(np.complex64)
+        louder = filters * np.sqrt(2.0**halvings)
+        louder = louder.astype(np.complex64)
         norm = np.sqrt(seconds[rows] * sample_rate / 2**beforehand)
         found.append(Octave(halvings, hop, n_fft, bins, louder, norm))
         if hop % 2 == 0:
@@ -129,21 +135,26 @@ def _filters(
     length     samples
     """
     n_fft = int(2.0 ** np.ceil(np.log2(max(length))))
-    basis = np.array(
-        [
-            _wavelet(f, samples, n_fft)
-            for f, samples in zip(frequency, length, strict=True)
-        ]
-    )
-    scaled = basis.astype(np.complex64) * (np.array(length) / n_fft)[:, None]
-    spectra = scipy.fft.fft(scaled.astype(np.complex64), axis=1)[:, : n_fft // 2 + 1]
+    wavelets = [
+        _wavelet(f, samples, n_fft)
+        for f, samples in zip(frequency, length, strict=True)
+    ]
+    basis = np.array(wavelets).astype(np.complex64)
+    scale = np.array(length) / n_fft
+    scaled = basis * scale[:, None]
+    spectra = scipy.fft.fft(scaled.astype(np.complex64), axis=1)
+    spectra = spectra[:, : n_fft // 2 + 1]
     magnitude = np.abs(spectra)
     ordered = np.sort(magnitude, axis=1)
-    weak = np.cumsum(ordered / magnitude.sum(axis=1, keepdims=True), axis=1) < LEFT_OUT
-    least = np.take_along_axis(ordered, np.argmin(weak, axis=1)[:, None], axis=1)
+    shares = ordered / magnitude.sum(axis=1, keepdims=True)
+    weak = np.cumsum(shares, axis=1) < LEFT_OUT
+    first_kept = np.argmin(weak, axis=1)
+    least = np.take_along_axis(ordered, first_kept[:, None], axis=1)
     spectra[magnitude < least] = 0
     needed = np.flatnonzero(spectra.any(axis=0))
-    bins = slice(int(needed[0]), int(needed[-1]) + 1)
+    first = int(needed[0])
+    last = int(needed[-1])
+    bins = slice(first, last + 1)
     return n_fft, bins, scipy.sparse.csr_array(spectra[:, bins])
 
 
@@ -152,11 +163,12 @@ def _wavelet(frequency: float, length: float, n_fft: int) -> np.ndarray:
     of n_fft samples.
     """
     time = np.arange(-length // 2, length // 2)
-    wavelet = np.exp(2j * np.pi * frequency * time) * scipy.signal.get_window(
-        "hann", len(time)
-    )
-    left = (n_fft - len(time)) // 2
-    return np.pad(wavelet / np.abs(wavelet).sum(), (left, n_fft - len(time) - left))
+    tone = np.exp(2j * np.pi * frequency * time)
+    wavelet = tone * scipy.signal.get_window("hann", len(time))
+    normed = wavelet / np.abs(wavelet).sum()
+    missing = n_fft - len(time)
+    left = missing // 2
+    return np.pad(normed, (left, missing - left))
 
 
 def estimate_tuning(
@@ -173,18 +185,19 @@ def estimate_tuning(
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     first = int(np.searchsorted(frequency, LOWEST))
     last = int(np.searchsorted(frequency, min(HIGHEST, sample_rate / 2)))
-    where, height = _peaks(
-        spectrogram, PEAK_THRESHOLD * spectrogram.max(axis=0), max(first, 1), last
-    )
+    least = PEAK_THRESHOLD * spectrogram.max(axis=0)
+    where, height = _peaks(spectrogram, least, max(first, 1), last)
     if not len(where):
         return 0.0
-    pitch = (where[height >= np.median(height)] * sample_rate / n_fft).astype(
-        np.float32
-    )
-    residual = np.mod(bins_per_octave * np.log2(pitch / (440 / 16)), 1.0)
+    high = where[height >= np.median(height)]
+    pitch = high * sample_rate / n_fft
+    pitch = pitch.astype(np.float32)
+    octaves = np.log2(pitch / (440 / 16))
+    residual = np.mod(bins_per_octave * octaves, 1.0)
     residual[residual >= 0.5] -= 1.0
-    peaks, edges = np.histogram(residual, np.linspace(-0.5, 0.5, BARS + 1))
-    return float(edges[np.argmax(peaks)])
+    bars = np.linspace(-0.5, 0.5, BARS + 1)
+    counts, edges = np.histogram(residual, bars)
+    return float(edges[np.argmax(counts)])
 
 
 @compiled
@@ -212,9 +225,8 @@ def _peaks(spectrogram, least, first, last):
                 a = np.float64(above + below) - 2.0 * here
                 b = np.float64(above - below) / 2.0
                 shift = np.float32(0.0 if abs(b) >= abs(a) else -b / a)
+                slope = (above - below) / np.float32(2)
                 where[found] = k + np.float64(shift)
-                height[found] = (
-                    here + np.float32(0.5) * ((above - below) / np.float32(2)) * shift
-                )
+                height[found] = here + np.float32(0.5) * slope * shift
                 found += 1
     return where[:found], height[:found]

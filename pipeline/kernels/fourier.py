@@ -45,11 +45,11 @@ def magnitudes(
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
-        _magnitudes(
-            padded, hop_length, LOUDER / 2 * window, _tables(n_fft, float), result
-        )
+        louder = LOUDER / 2 * window
+        _magnitudes(padded, hop_length, louder, _tables(n_fft, float), result)
     else:
-        result[:] = np.abs(_by_scipy(frames, window).T)
+        spectrum = _by_scipy(frames, window)
+        result[:] = np.abs(spectrum.T)
     return result
 
 
@@ -67,11 +67,17 @@ def transforms(
     result = np.empty((2, bins.stop - bins.start, len(frames)), np.float32)
     if _is_compiled(n_fft, len(frames)):
         _transforms(
-            padded, hop_length, window / 2, _tables(n_fft, float), bins.start, result
+            padded,
+            hop_length,
+            window / 2,
+            _tables(n_fft, float),
+            bins.start,
+            result,
         )
     else:
         spectrum = _by_scipy(frames, window)[:, bins].T
-        result[:] = spectrum.real, spectrum.imag
+        result[0] = spectrum.real
+        result[1] = spectrum.imag
     return result
 
 
@@ -89,15 +95,15 @@ def phase_slopes(
     n_fft = len(window)
     padded, frames = _centred(y, n_fft, hop_length)
     result = np.empty((1 + n_fft // 2, len(frames)), np.float32)
-    if _is_compiled(n_fft, len(frames)) and np.array_equal(
-        window, centred_window(n_fft, n_fft)
-    ):
+    hann = np.array_equal(window, centred_window(n_fft, n_fft))
+    if hann and _is_compiled(n_fft, len(frames)):
         _phase_slopes(padded, hop_length, _tables(n_fft, float), result)
     else:
         slope = (np.roll(window, -1) - np.roll(window, 1)) / 2
-        result[:] = np.abs(
-            (_by_scipy(frames, window).conj() * _by_scipy(frames, slope)).imag.T
-        )
+        by_window = _by_scipy(frames, window)
+        by_slope = _by_scipy(frames, slope)
+        product = by_window.conj() * by_slope
+        result[:] = np.abs(product.imag.T)
     return result
 
 
@@ -114,15 +120,19 @@ def autocorrelation(
     """
     length = len(window)
     frames = _frames(y, length, hop_length)
-    size = max(LENGTHS[0], 1 << (length + lags - 2).bit_length())  # no lag wraps round
+    no_wrap = 1 << (length + lags - 2).bit_length()  # no lag wraps round
+    size = max(LENGTHS[0], no_wrap)
     result = np.empty((lags, len(frames)), window.dtype)
     if _is_compiled(size, len(frames)):
-        _autocorrelation(y, hop_length, window, _tables(size, window.dtype), result)
+        tables = _tables(size, window.dtype)
+        _autocorrelation(y, hop_length, window, tables, result)
     else:
         for first in range(0, len(frames), BLOCK):
-            spectrum = scipy.fft.rfft(frames[first : first + BLOCK] * window, size)
-            products = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)
-            result[:, first : first + BLOCK] = products[:, :lags].T
+            block = slice(first, first + BLOCK)
+            spectrum = scipy.fft.rfft(frames[block] * window, size)
+            power = spectrum.real**2 + spectrum.imag**2
+            products = scipy.fft.irfft(power, size)
+            result[:, block] = products[:, :lags].T
     return result
 
 
@@ -134,7 +144,8 @@ def centred_frames(
     """(frames, frame_length) view of `y`, padded by half a frame at both ends:
     `librosa.util.frame`.
     """
-    return _centred(y, frame_length, hop_length)[1]
+    _, frames = _centred(y, frame_length, hop_length)
+    return frames
 
 
 @functools.lru_cache(maxsize=64)
@@ -145,10 +156,10 @@ def centred_window(
     """A Hann window of `length` in the middle of n_fft samples:
     `librosa.util.pad_center`.
     """
-    left = (n_fft - length) // 2
-    return np.pad(
-        scipy.signal.get_window("hann", length), (left, n_fft - length - left)
-    )
+    window = scipy.signal.get_window("hann", length)
+    missing = n_fft - length
+    left = missing // 2
+    return np.pad(window, (left, missing - left))
 
 
 def _centred(
@@ -166,7 +177,8 @@ def _frames(
     frame_length: int,
     hop_length: int,
 ) -> np.ndarray:
-    return np.lib.stride_tricks.sliding_window_view(y, frame_length)[::hop_length]
+    every = np.lib.stride_tricks.sliding_window_view(y, frame_length)
+    return every[::hop_length]
 
 
 def _is_compiled(
@@ -183,9 +195,8 @@ def _by_scipy(
     """Spectra (frames, 1 + n_fft/2), complex64, of the frames times the window."""
     result = np.empty((len(frames), 1 + len(window) // 2), np.complex64)
     for first in range(0, len(frames), BLOCK):
-        result[first : first + BLOCK] = scipy.fft.rfft(
-            frames[first : first + BLOCK] * window
-        )
+        block = slice(first, first + BLOCK)
+        result[block] = scipy.fft.rfft(frames[block] * window)
     return result
 
 
@@ -201,13 +212,11 @@ def _tables(
     """
     n = n_fft // 2
     turns = _reversed_bits(n // 4) / (n // 2)
-    factors = np.hstack([_on_circle(power * turns) for power in (0.5, 1, 1.5)])
-    places = np.append(_reversed_bits(n), 0).astype(np.uintp)
-    return (
-        factors.astype(dtype),
-        places,
-        _on_circle(np.arange(n + 1) / n_fft).astype(dtype),
-    )
+    of_powers = [_on_circle(power * turns) for power in (0.5, 1, 1.5)]
+    factors = np.hstack(of_powers)
+    places = np.append(_reversed_bits(n), 0)
+    bin_turns = _on_circle(np.arange(n + 1) / n_fft)
+    return factors.astype(dtype), places.astype(np.uintp), bin_turns.astype(dtype)
 
 
 def _reversed_bits(n: int) -> np.ndarray:
@@ -220,17 +229,22 @@ def _reversed_bits(n: int) -> np.ndarray:
 
 def _on_circle(turns: np.ndarray) -> np.ndarray:
     """(n, 2) real and imaginary part of exp(-2 pi i turns)."""
-    return np.stack([np.cos(2 * np.pi * turns), -np.sin(2 * np.pi * turns)], axis=1)
+    angles = 2 * np.pi * turns
+    return np.stack([np.cos(angles), -np.sin(angles)], axis=1)
 
 
 @inlined
 def _product(a, b):
-    return a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]
+    real = a[0] * b[0] - a[1] * b[1]
+    imaginary = a[0] * b[1] + a[1] * b[0]
+    return real, imaginary
 
 
 @inlined
 def _sum_and_difference(a, b):
-    return (a[0] + b[0], a[1] + b[1]), (a[0] - b[0], a[1] - b[1])
+    total = a[0] + b[0], a[1] + b[1]
+    difference = a[0] - b[0], a[1] - b[1]
+    return total, difference
 
 
 def _butterflies(distance):
@@ -332,7 +346,9 @@ def _bin(a, b, i, turn):
     """
     j = i + LANES
     odd = _product((a[j] + b[j], b[i] - a[i]), turn)
-    return a[i] + b[i] + odd[0], a[j] - b[j] + odd[1]
+    real = a[i] + b[i] + odd[0]
+    imaginary = a[j] - b[j] + odd[1]
+    return real, imaginary
 
 
 @compiled
@@ -350,7 +366,8 @@ def _magnitudes(y, hop_length, window, tables, result):
             row = result[k, first : first + LANES]
             for i in range(LANES):
                 re, im = _bin(a, b, i, turn)
-                row[i] = np.sqrt(np.float32(re * re + im * im)) * np.float32(1 / LOUDER)
+                power = np.float32(re * re + im * im)
+                row[i] = np.sqrt(power) * np.float32(1 / LOUDER)
 
 
 @compiled
@@ -388,7 +405,8 @@ def _phase_slopes(y, hop_length, tables, result):
                 above_i = imaginary[k + 2, i]
                 re = real[k + 1, i] / 2 - (below + above) / 4
                 im = imaginary[k + 1, i] / 2 - (below_i + above_i) / 4
-                row[i] = abs(scale * (re * (below - above) + im * (below_i - above_i)))
+                slope = re * (below - above) + im * (below_i - above_i)
+                row[i] = abs(scale * slope)
 
 
 @compiled

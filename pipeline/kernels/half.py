@@ -48,8 +48,11 @@ def _to_odd(values, single, bits):
     for i in range(len(values)):
         rounded = abs(np.float64(single[i]))
         exact = abs(values[i])
-        even = np.uint32(1) - (bits[i] & np.uint32(1))
-        bits[i] += even * np.uint32(rounded < exact) - even * np.uint32(rounded > exact)
+        last_digit = bits[i] & np.uint32(1)
+        even = np.uint32(1) - last_digit
+        up = even * np.uint32(rounded < exact)
+        down = even * np.uint32(rounded > exact)
+        bits[i] += up - down
 
 
 @compiled
@@ -64,8 +67,11 @@ def _cast(values, bits, halves):
         digits = bits[i] & np.uint32(0x7FFFFFFF)
         # a value halfway between two goes to the even one
         even = (digits >> DROPPED) & np.uint32(1)
-        normal = (digits - REBASED + np.uint32(0xFFF) + even) >> DROPPED
-        small = np.uint32(np.int32(np.rint(min(size, SMALLEST_NORMAL) * STEPS)))
+        rounded = digits - REBASED + np.uint32(0xFFF) + even
+        normal = rounded >> DROPPED
+        steps = np.rint(min(size, SMALLEST_NORMAL) * STEPS)
+        small = np.uint32(np.int32(steps))
+        magnitude = small if size < SMALLEST_NORMAL else normal
         sign = (bits[i] >> np.uint32(16)) & np.uint32(0x8000)
-        halves[i] = np.uint16(sign | (small if size < SMALLEST_NORMAL else normal))
+        halves[i] = np.uint16(sign | magnitude)
     return fits

@@ -50,10 +50,12 @@ def harmonic_percussive(
 @compiled
 def _turned(rows):
     """`rows.T.copy()`, in small tiles that stay in the cache."""
-    turned = np.empty((rows.shape[1], rows.shape[0]), rows.dtype)
-    for corner in range(0, rows.shape[1], TILE):
-        for row in range(rows.shape[0]):
-            for k in range(corner, min(corner + TILE, rows.shape[1])):
+    height, width = rows.shape
+    turned = np.empty((width, height), rows.dtype)
+    for corner in range(0, width, TILE):
+        end = min(corner + TILE, width)
+        for row in range(height):
+            for k in range(corner, end):
                 turned[k, row] = rows[row, k]
     return turned
 
@@ -69,8 +71,10 @@ def _masked_energies(magnitude, harmonic, percussive):
         h = np.float32(1) if nothing else harmonic[i] / larger
         p = np.float32(1) if nothing else percussive[i] / larger
         part = magnitude[i] / (h * h + p * p)
-        harmonic[i] = (part * h * h) ** 2
-        percussive[i] = (part * p * p) ** 2
+        harmonic_part = part * h * h
+        percussive_part = part * p * p
+        harmonic[i] = harmonic_part**2
+        percussive[i] = percussive_part**2
 
 
 def running_median(rows: np.ndarray, size: int) -> np.ndarray:
@@ -85,7 +89,8 @@ def running_median(rows: np.ndarray, size: int) -> np.ndarray:
         return scipy.ndimage.median_filter(rows, size=(size, 1), mode="reflect")
     frames = rows.shape[1]
     if frames < LANES:
-        rows = np.pad(rows, ((0, 0), (0, LANES - frames)))
+        missing = LANES - frames
+        rows = np.pad(rows, ((0, 0), (0, missing)))
     before = SIZE // 2
     after = SIZE // 2 + WINDOWS
     numbers = np.arange(len(rows))

@@ -53,14 +53,14 @@ def _yin(y, hop_length, correlation, shortest):
             for i in range(count):
                 energy[i] += samples[i * hop_length] ** 2
             for i in range(count):
-                total[i] += np.float32(2) * (level[i] - here[i]) - (
-                    energy[i] if lag > 1 else np.float32(0)
-                )
+                louder = energy[i] if lag > 1 else np.float32(0)
+                total[i] += np.float32(2) * (level[i] - here[i]) - louder
             if lag >= shortest:
                 row = difference[lag - shortest]
                 for i in range(count):
                     value = np.float32(2) * (level[i] - here[i]) - energy[i]
-                    row[i] = value * np.float64(lag) / (np.float64(total[i]) + TINY)
+                    sum_so_far = np.float64(total[i]) + TINY
+                    row[i] = value * np.float64(lag) / sum_so_far
         for i in range(count):
             period[first + i] = shortest + _trough(difference[:, i])
     return period
@@ -74,9 +74,11 @@ def _trough(difference):
     last = len(difference) - 1
     chosen = -1
     for k in range(last + 1):
-        if difference[k] < DEEP and (k == 0 or difference[k] < difference[k - 1]):
+        falls = k == 0 or difference[k] < difference[k - 1]
+        if difference[k] < DEEP and falls:
             flat = k > 0 and k < last and difference[k] == difference[k + 1]
-            if k == last or difference[k] < difference[k + 1] or flat:
+            rises = k == last or difference[k] < difference[k + 1]
+            if rises or flat:
                 chosen = k
                 break
     if chosen < 0:
@@ -88,7 +90,9 @@ def _trough(difference):
     below = difference[chosen - 1]
     a = above + below - 2 * here
     b = (above - below) / 2
-    return float(chosen) if abs(b) >= abs(a) else chosen - b / a
+    if abs(b) >= abs(a):
+        return float(chosen)
+    return chosen - b / a
 
 
 def at_multiples_of_tempo(
@@ -115,7 +119,8 @@ def at_multiples_of_tempo(
     likely = np.argmax(strength * prior[slowest:, None], axis=0)
     wanted = multiples[:, None] * tempo[slowest + likely]
     rising = tempo[:0:-1]  # without lag 0, whose tempo is infinite
-    right = np.clip(np.searchsorted(rising, wanted), 1, len(rising) - 1)
+    right = np.searchsorted(rising, wanted)
+    right = np.clip(right, 1, len(rising) - 1)
     left = right - 1
     frame = np.arange(frames)
     low = tempogram[lags - 1 - left, frame]

@@ -247,8 +247,8 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py golden:linear",
     ),
     "ensemble_weight_swapped": Fault(  # an ensemble's weight is its first member's
-        "return first.mean(1).lerp(second.mean(1), self.weight)",
-        "return second.mean(1).lerp(first.mean(1), self.weight)",
+        "return first.lerp(second, self.weight)",
+        "return second.lerp(first, self.weight)",
         f"{TRAIN}models/test_architecture.py golden:ensemble",
     ),
     # files from elsewhere
@@ -273,8 +273,8 @@ FAULTS: dict[str, Fault] = {
         f"{PIPE}datasets/test_download.py",
     ),
     "formula_in_csv": Fault(  # a class may be called like a spreadsheet's formula
-        "if isinstance(cell, str) and cell.startswith(FORMULA) else cell",
-        "if False else cell",
+        "if isinstance(cell, str) and cell.startswith(FORMULA):",
+        "if False:",
         f"tests/commandline {TRAIN}test_predict.py",
     ),
     "html_in_page": Fault(  # a class may be called like a script

@@ -5,6 +5,7 @@ catalogue.py registers both; it imports this module, and with it torch, only whe
 network is built.
 """
 
+import math
 from collections import OrderedDict
 
 from torch import nn
@@ -39,8 +40,11 @@ def pooled(channels: int, classes: int, width: int) -> nn.Sequential:
     """Four convolutions, each followed by max pooling."""
     widths = [width * times for times in (1, 2, 4, 8)]
     layers: list[nn.Module] = []
-    for inputs, outputs in zip([channels, *widths], widths):
-        layers += [convolution(inputs, outputs), nn.MaxPool2d(2)]
+    inputs = channels
+    for outputs in widths:
+        layers.append(convolution(inputs, outputs))
+        layers.append(nn.MaxPool2d(2))
+        inputs = outputs
     return plain(layers, widths[-1], classes)
 
 
@@ -59,10 +63,14 @@ def strided(
     """
     widths = [width * times for times in (1, 2, 2, 4, 4, 8, 8, 16)]
     layers: list[nn.Module] = []
-    for inputs, outputs, steps in zip(
-        [channels, *widths], widths, [(2, 2), (1, 2)] * 4
-    ):
-        down, along = (step if size > step else 1 for size, step in zip(shape, steps))
-        shape = -(-shape[0] // down), -(-shape[1] // along)
-        layers.append(convolution(inputs, outputs, (down, along)))
+    inputs = channels
+    rows, frames = shape
+    for number, outputs in enumerate(widths):
+        halves_rows = number % 2 == 0 and rows > 2
+        row_stride = 2 if halves_rows else 1
+        frame_stride = 2 if frames > 2 else 1
+        layers.append(convolution(inputs, outputs, (row_stride, frame_stride)))
+        rows = math.ceil(rows / row_stride)
+        frames = math.ceil(frames / frame_stride)
+        inputs = outputs
     return plain(layers, widths[-1], classes)

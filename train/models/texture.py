@@ -58,9 +58,11 @@ class TextureStatistics(nn.Module):
         for plane in self.planes:
             size = plane.rows * plane.columns
             if plane.timed:
-                size = 3 * max(BANDS, plane.rows) + BANDS * ranges
+                rows = max(BANDS, plane.rows)
+                size = 3 * rows + BANDS * ranges
                 if plane.rows >= SPECTRUM_ROWS:
-                    size += len(patterns(plane.rows)) * (2 + ranges)
+                    along_rows = len(patterns(plane.rows))
+                    size += 2 * along_rows + along_rows * ranges
             sizes.append(size)
         return sizes
 
@@ -69,13 +71,14 @@ class TextureStatistics(nn.Module):
         """(statistics,) the number of the channel that each of `forward`'s statistics
         belongs to.
         """
-        return np.repeat(np.arange(len(self.planes)), self.sizes)
+        channels = np.arange(len(self.planes))
+        return np.repeat(channels, self.sizes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        statistics = [
-            self.of_channel(x[:, number], plane)
-            for number, plane in enumerate(self.planes)
-        ]
+        statistics = []
+        for number, plane in enumerate(self.planes):
+            channel = x[:, number]
+            statistics.append(self.of_channel(channel, plane))
         return torch.cat(statistics, dim=1)
 
     def of_channel(self, x: torch.Tensor, plane: Plane) -> torch.Tensor:
@@ -85,9 +88,15 @@ class TextureStatistics(nn.Module):
         frames = x.shape[2]
         rows = pool(x, max(BANDS, plane.rows), frames)
         bands = pool(x, BANDS, frames)
-        statistics = [rows.mean(2), rows.std(2), rows.amax(2), self.modulation(bands)]
+        statistics = [
+            rows.mean(2),
+            rows.std(2),
+            rows.amax(2),
+            self.modulation(bands),
+        ]
         if plane.rows >= SPECTRUM_ROWS:
-            along_rows = torch.from_numpy(patterns(plane.rows)).to(x.device) @ rows
+            cosines = torch.from_numpy(patterns(plane.rows)).to(x.device)
+            along_rows = cosines @ rows
             statistics += [
                 along_rows.mean(2),
                 along_rows.std(2),
@@ -99,13 +108,14 @@ class TextureStatistics(nn.Module):
         """(B, rows, W) to the logarithms of the modulation spectra, (B, rows *
         ranges).
         """
-        centred = x - x.mean(2)[..., None]
+        centred = x - x.mean(2, keepdim=True)
         spectrum = magnitudes(centred)[..., 1:]  # (B, rows, W // 2)
-        ranges = [
-            spectrum[..., low:high].mean(2)
-            for low, high in zip(self.edges, self.edges[1:])
-        ]
-        return (torch.stack(ranges, dim=2) + FLOOR).log().flatten(1)
+        ranges = []
+        for low, high in zip(self.edges, self.edges[1:]):
+            bins = spectrum[..., low:high]
+            ranges.append(bins.mean(2))
+        modulation = torch.stack(ranges, dim=2) + FLOOR
+        return modulation.log().flatten(1)
 
 
 @functools.cache
@@ -118,11 +128,13 @@ def patterns(rows: int) -> NDArray[np.float32]:
         length = rows // parts
         taper = np.hanning(length + 2)[1:-1]
         places = (np.arange(length) + 0.5) / length
-        for start in range(0, rows - length + 1, length // 2):
+        hop = length // 2
+        for start in range(0, rows - length + 1, hop):
+            end = start + length
             for order in range(1, cosines + 1):
-                pattern = np.zeros(rows, np.float32)
                 cosine = np.sqrt(2 / length) * np.cos(np.pi * order * places)
-                pattern[start : start + length] = taper * cosine
+                pattern = np.zeros(rows, np.float32)
+                pattern[start:end] = taper * cosine
                 every.append(pattern)
     return np.stack(every)
 
@@ -134,7 +146,9 @@ def patterns(rows: int) -> NDArray[np.float32]:
 def pool(x: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
     """Averages over groups of rows and columns: (..., H, W) to (..., rows, columns)."""
     if torch.onnx.is_in_onnx_export():
-        return averaging(x.shape[-2], rows).T @ x @ averaging(x.shape[-1], columns)
+        over_rows = averaging(x.shape[-2], rows)
+        over_columns = averaging(x.shape[-1], columns)
+        return over_rows.T @ x @ over_columns
     return nn.functional.adaptive_avg_pool2d(x, (rows, columns))
 
 
@@ -144,8 +158,11 @@ def averaging(length: int, groups: int) -> torch.Tensor:
     """
     edges = np.arange(groups + 1) * int(length) / int(groups)
     place = np.arange(int(length))[:, None]
-    inside = (place >= np.floor(edges[:-1])) & (place < np.ceil(edges[1:]))
-    return torch.from_numpy((inside / inside.sum(axis=0)).astype(np.float32))
+    begin = np.floor(edges[:-1])
+    end = np.ceil(edges[1:])
+    inside = (place >= begin) & (place < end)
+    weights = inside / inside.sum(axis=0)
+    return torch.from_numpy(weights.astype(np.float32))
 
 
 def magnitudes(x: torch.Tensor) -> torch.Tensor:
@@ -153,11 +170,14 @@ def magnitudes(x: torch.Tensor) -> torch.Tensor:
     // 2).
     """
     if torch.onnx.is_in_onnx_export():
-        waves = torch.from_numpy(
-            np.fft.rfft(np.eye(int(x.shape[-1]))).astype(np.complex64)
-        )
-        return ((x @ waves.real).square() + (x @ waves.imag).square()).sqrt()
-    return torch.fft.rfft(x, dim=-1).abs()
+        impulses = np.eye(int(x.shape[-1]))
+        transform = np.fft.rfft(impulses).astype(np.complex64)
+        waves = torch.from_numpy(transform)
+        real = x @ waves.real
+        imaginary = x @ waves.imag
+        return (real.square() + imaginary.square()).sqrt()
+    spectrum = torch.fft.rfft(x, dim=-1)
+    return spectrum.abs()
 
 
 def range_edges(bins: int) -> list[int]:
@@ -167,9 +187,10 @@ def range_edges(bins: int) -> list[int]:
     >>> range_edges(108)
     [0, 2, 3, 6, 10, 19, 33, 60, 108]
     """
-    return sorted(
-        {0, *(round(bins ** (step / RANGES)) for step in range(1, RANGES + 1))}
-    )
+    edges = {0}
+    for step in range(1, RANGES + 1):
+        edges.add(round(bins ** (step / RANGES)))
+    return sorted(edges)
 
 
 class TextureNet(nn.Module):
@@ -191,19 +212,24 @@ class TextureNet(nn.Module):
         # no weights, so that it runs once if augmentations only shift
         self.shift_invariant = TextureStatistics(planes, frames)
         numbers = sum(self.shift_invariant.sizes)
-        self.members = nn.ModuleList(
+        networks = [
             VectorNet(numbers, classes, width, (DROPOUT, DROPOUT))
             for _ in range(members)
-        )
+        ]
+        self.members = nn.ModuleList(networks)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps (B, C, H, W), or their statistics as (B, numbers, 1, 1)."""
         # a spectrum needs more than bf16's eight bits
         with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
-            statistics = x if x.shape[2:] == (1, 1) else self.shift_invariant(x)
-            logits = torch.stack([member(statistics) for member in self.members], dim=1)
-        return logits if self.training else self.join(logits)
+            statistics = x.float()
+            if x.shape[2:] != (1, 1):
+                statistics = self.shift_invariant(statistics)
+            by_member = [member(statistics) for member in self.members]
+            logits = torch.stack(by_member, dim=1)
+        if self.training:
+            return logits
+        return self.join(logits)
 
     def join(self, logits: torch.Tensor) -> torch.Tensor:
         """The networks' logits (B, members, K) as one answer (B, K)."""
