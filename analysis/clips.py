@@ -70,7 +70,9 @@ def readable_cache(folder: Path | None) -> tuple[Cache | None, list[str], list[s
 
 
 def read_batches(
-    cache: Cache, feature: str, ids: Sequence[str]
+    cache: Cache,
+    feature: str,
+    ids: Sequence[str],
 ) -> Iterator[tuple[list[str], NDArray[np.floating]]]:
     """Yield (ids, values (B, rows, frames)) of the clips that can be read, in the order
     given.
@@ -99,7 +101,9 @@ def leading_feature(cache: Cache, usable: Sequence[str]) -> str | None:
 
 
 def sample_by_class(
-    table: pd.DataFrame, most: int, rng: np.random.Generator
+    table: pd.DataFrame,
+    most: int,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
     """At most `most` clips, drawn by `rng`, in table order; equally many of each class
     as far as possible.
@@ -120,7 +124,9 @@ IMAGES = 500
 
 
 def features_to_show(
-    cache: Cache, usable: Sequence[str], sets: Sequence[str]
+    cache: Cache,
+    usable: Sequence[str],
+    sets: Sequence[str],
 ) -> list[str]:
     """Up to FEATURES_SHOWN features with several rows from the runs' `sets`, the first
     set's first.

@@ -57,7 +57,9 @@ CURVE_COLUMNS = [
 
 
 def gain_tests(
-    gains: Floats, groups: NDArray[np.generic], folds: NDArray[np.intp]
+    gains: Floats,
+    groups: NDArray[np.generic],
+    folds: NDArray[np.intp],
 ) -> pd.DataFrame:
     """Mean over folds, low, high, p and significant for each column of `gains` (N, F).
 

@@ -43,7 +43,8 @@ class ImportanceShares:
 
 
 def finished_calls(
-    given: Sequence[ReportJob], options: AnalysisOptions
+    given: Sequence[ReportJob],
+    options: AnalysisOptions,
 ) -> tuple[str, dict[str, ImportanceFolder]]:
     """The model with which most datasets have a finished call of importance, and each
     dataset's call with most features; '' and none if there is no call.
@@ -78,7 +79,8 @@ def common_features(folders: Sequence[ImportanceFolder]) -> tuple[str, ...]:
 
 
 def shapley_by_recording(
-    folder: ImportanceFolder, features: tuple[str, ...]
+    folder: ImportanceFolder,
+    features: tuple[str, ...],
 ) -> Floats | None:
     """(G, F): each recording's part of the Shapley values of these features; None if
     the call did not fit all their subsets.
@@ -95,7 +97,8 @@ def shapley_by_recording(
 
 
 def importance_shares(
-    given: Sequence[ReportJob], options: AnalysisOptions
+    given: Sequence[ReportJob],
+    options: AnalysisOptions,
 ) -> ImportanceShares | None:
     """The Shapley shares of the features that all calls of importance have in common;
     None if fewer than two datasets, or three features, do.

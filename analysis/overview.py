@@ -168,7 +168,9 @@ def write_tables(reports: Path, comparison: Comparison) -> set[str]:
 
 
 def submit_figures(
-    writer: FigureWriter, comparison: Comparison, shares: ImportanceShares | None
+    writer: FigureWriter,
+    comparison: Comparison,
+    shares: ImportanceShares | None,
 ) -> None:
     """Submit the figures of the page; gains of the first PANELS feature sets and of the
     others are two figures.

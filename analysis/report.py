@@ -192,7 +192,8 @@ def threats_of_changes(cache: Cache, results: Results) -> list[Threat]:
 
 
 def importance_calls(
-    runs: Path, dataset: str
+    runs: Path,
+    dataset: str,
 ) -> tuple[list[ImportanceFolder], list[Problem]]:
     """The finished calls of `make importance`, the one with most classes, features and
     the latest first; and a problem for each other call.
@@ -358,7 +359,9 @@ def runs_by_text(problems: Sequence[Problem]) -> dict[str, list[str]]:
 
 
 def write_tables(
-    folder: Path, tables: dict[str, pd.DataFrame], found: Findings
+    folder: Path,
+    tables: dict[str, pd.DataFrame],
+    found: Findings,
 ) -> set[str]:
     """Write the tables of a report; return their paths, relative to its folder."""
     texts = {f"tables/{name}.csv": as_csv(table) for name, table in tables.items()}

@@ -84,7 +84,9 @@ def recordings(found: Findings, *, drawn: int) -> Section | None:
 
 
 def detections(
-    writer: FigureWriter, found: Findings, cache: Cache | None
+    writer: FigureWriter,
+    found: Findings,
+    cache: Cache | None,
 ) -> Section | None:
     """The detections of the best run, if clips are windows of recordings with known
     events.

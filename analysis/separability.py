@@ -78,7 +78,9 @@ def principal_components(columns: Floats) -> Floats:
 
 
 def neighbour_accuracy(
-    components: Floats, target: Ints, recording: NDArray[np.str_]
+    components: Floats,
+    target: Ints,
+    recording: NDArray[np.str_],
 ) -> float:
     """Share of the clips whose nearest clip of another source recording has their
     class.

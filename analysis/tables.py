@@ -10,7 +10,7 @@ the paper, its authors' repository or the dataset's own list.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,7 @@ from featurestack.commandline.quantities import HALVES_UP, counted
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.results import tags
 from featurestack.results.config import RunConfig
-from featurestack.results.scores import (
-    Floats,
-)
+from featurestack.results.scores import Floats
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -41,11 +39,11 @@ def fold_scores(run: Run) -> pd.DataFrame:
         labels = run.labels[tested]
         for seed, probabilities in enumerate(run.probabilities):
             decided = run.decisions[seed][tested]
-            rows[int(fold), seed] = run.task.fold_metrics(
-                labels, probabilities[tested], decided
-            )
+            scores = run.task.fold_metrics(labels, probabilities[tested], decided)
+            rows[int(fold), seed] = scores
     each = pd.DataFrame.from_dict(rows, orient="index")
-    return each.groupby(level=0).mean().rename_axis("fold")
+    over_seeds = each.groupby(level=0).mean()
+    return over_seeds.rename_axis("fold")
 
 
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
@@ -54,17 +52,15 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     """
     rows = []
     for run in runs:
-        scores = fold_scores(run)
-        rows += [
-            (run.name, name, of.mean(), of.std(ddof=1), len(of))
-            for name, of in scores.items()
-        ]
+        for name, scores in fold_scores(run).items():
+            mean = scores.mean()
+            deviation = scores.std(ddof=1)
+            rows.append((run.name, name, mean, deviation, len(scores)))
         calibration = run.task.calibration_scores(
             run.labels, run.probabilities, run.folds
         )
-        rows += [
-            (run.name, name, value, np.nan, 1) for name, value in calibration.items()
-        ]
+        for name, value in calibration.items():
+            rows.append((run.name, name, value, np.nan, 1))
     return pd.DataFrame(rows, columns=["run", "metric", "mean", "sd", "n"])
 
 
@@ -77,8 +73,16 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
         config = run.config if isinstance(run.config, RunConfig) else None
         computed = config and config.computed
         threads = computed and computed.way.threads
+        trained_on = counted(threads, "thread") if threads else ""
+        if config and config.machine.gpu:
+            trained_on = config.machine.gpu
+        epochs = None
+        if config and not run.exact:
+            epochs = config.options.epochs
+        scores = seed_scores(run, run.probabilities)
         finished = run.history[run.history["fold"].isin(run.folds)]
-        fold_seconds = finished.groupby(["seed", "fold"])["seconds"].sum(min_count=1)
+        by_fold = finished.groupby(["seed", "fold"])["seconds"]
+        fold_seconds = by_fold.sum(min_count=1)
         rows.append(
             {
                 "run": run.name,
@@ -88,14 +92,11 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
                 "missing_folds": " ".join(map(str, run.missing_folds)),
                 "clips": len(run.clip_ids),
                 "seeds": " ".join(map(str, run.seeds)),
-                "seed_sd": pd.Series(seed_scores(run, run.probabilities)).std(),
-                "epochs": config.options.epochs if config and not run.exact else None,
+                "seed_sd": pd.Series(scores).std(),
+                "epochs": epochs,
                 "parameters": run.config.parameters,
                 "fold_seconds": fold_seconds.mean(),
-                "trained_on": (
-                    (config and config.machine.gpu)
-                    or (counted(threads, "thread") if threads else "")
-                ),
+                "trained_on": trained_on,
                 "extraction_seconds": config and config.extraction.seconds,
                 "extraction_megabytes": config and config.extraction.megabytes,
                 "synthetic": run.synthetic,
@@ -114,9 +115,12 @@ def settings(run: Run) -> dict[str, str]:
     words = {"True": "yes", "False": "no", "None": "–", "": "–"}
     texts = {}
     for key, value in run.options.items():
-        if key != "seed" and (key in USED_BY_EXACT or not run.exact):
-            text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-            texts[key.upper()] = words.get(text, text)
+        if key == "seed" or (run.exact and key not in USED_BY_EXACT):
+            continue
+        text = str(value)
+        if isinstance(value, list):
+            text = " ".join(map(str, value))
+        texts[key.upper()] = words.get(text, text)
     return texts
 
 
@@ -130,12 +134,10 @@ def seed_scores(run: Run, probabilities: Floats) -> Floats:
     """(S,) the accuracy (tags: mAP) of each seed over all clips, from `probabilities`
     (S, N, K).
     """
-    return np.array(
-        [
-            run.task.pooled_score(run.labels, values, run.folds)
-            for values in probabilities
-        ]
-    )
+    scores = []
+    for of_seed in probabilities:
+        scores.append(run.task.pooled_score(run.labels, of_seed, run.folds))
+    return np.array(scores)
 
 
 def class_report(run: Run) -> pd.DataFrame:
@@ -150,24 +152,26 @@ def class_report(run: Run) -> pd.DataFrame:
     """
     labels = run.labels
     decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
-    averages = {
-        name: np.mean([scores[name] for scores in decided], axis=0)
-        for name in decided[0]
-    }
+    averages = {}
+    for name in decided[0]:
+        of_seeds = [scores[name] for scores in decided]
+        averages[name] = np.mean(of_seeds, axis=0)
     scores_of_task = run.task.class_scores(run)
     table = pd.DataFrame({"class": run.classes, **scores_of_task, **averages})
     tested = table["support"] > 0
     scores = table[tested].drop(columns=["class", "low", "high"], errors="ignore")
     intervals = run.task.class_intervals(run)
-    for name, weights in (
-        ("macro avg", np.ones(len(scores))),
-        ("weighted avg", scores["support"]),
-    ):
+    rows_of_means = {
+        "macro avg": np.ones(len(scores)),
+        "weighted avg": scores["support"],
+    }
+    for name, weights in rows_of_means.items():
         means = np.average(scores, axis=0, weights=weights)
         table.loc[len(table), ["class", *scores]] = [name, *means]
     table.loc[len(run.classes) :, "support"] = scores["support"].sum()
+    last = len(intervals) - 1
     for column in intervals:
-        table.loc[: len(intervals) - 1, column] = intervals[column]
+        table.loc[:last, column] = intervals[column]
     return table.astype({"support": int})
 
 
@@ -180,22 +184,20 @@ def labels_together(run: Run) -> pd.DataFrame:
     """
     labels = run.labels.astype(float)
     first, second = np.triu_indices(len(run.classes), 1)
-    clips = (labels.T @ labels)[first, second]
+    together = labels.T @ labels  # (K, K) clips that have both labels
+    clips = together[first, second]
     most = np.argsort(-clips, kind="stable")[:CONFUSED_PAIRS]
+    columns = ["first", "second", "clips", "both", "one", "none"]
     rows = []
     for place in most[clips[most] > 0]:
         pair = [first[place], second[place]]
-        together = run.labels[:, pair].all(axis=1)
-        # (S, clips)
-        predicted = run.decisions[:, together][:, :, pair].sum(axis=2)
-        both, one, none = (
-            (predicted == number).sum(axis=1).mean() for number in (2, 1, 0)
-        )
+        has_both = run.labels[:, pair].all(axis=1)
+        decisions = run.decisions[:, has_both][:, :, pair]
+        predicted = decisions.sum(axis=2)  # (S, clips) 0, 1 or 2 labels
+        by_number = [(predicted == number).sum(axis=1).mean() for number in (2, 1, 0)]
         names = [run.classes[label] for label in pair]
-        rows.append((*names, int(together.sum()), both, one, none))
-    return pd.DataFrame(
-        rows, columns=["first", "second", "clips", "both", "one", "none"]
-    )
+        rows.append((*names, int(has_both.sum()), *by_number))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def tag_errors(run: Run) -> pd.DataFrame:
@@ -207,26 +209,29 @@ def tag_errors(run: Run) -> pd.DataFrame:
     """
     probabilities = run.probabilities.mean(axis=0)
     predicted = run.decisions.mean(axis=0) > 0.5
-    texts = [
-        SEPARATOR.join(np.array(run.classes)[row]) or "(none)" for row in run.labels
-    ]
+    names = np.array(run.classes)
+    texts = [SEPARATOR.join(names[row]) or "(none)" for row in run.labels]
     rows = []
     for k, name in enumerate(run.classes):
-        for kind, decided, sign in (("missed", False, 1), ("false positive", True, -1)):
-            wrong = (predicted[:, k] == decided) & (run.labels[:, k] != decided)
+        probability = probabilities[:, k]
+        missed = run.labels[:, k] & ~predicted[:, k]
+        false_positive = predicted[:, k] & ~run.labels[:, k]
+        # the surest first: the least probable label, the most probable other class
+        for kind, wrong, surest in (
+            ("missed", missed, probability),
+            ("false positive", false_positive, -probability),
+        ):
             clips = np.flatnonzero(wrong)
-            for clip in clips[
-                np.argsort(sign * probabilities[clips, k], kind="stable")
-            ][:TAG_ERRORS]:
-                rows.append(
-                    (
-                        name,
-                        kind,
-                        run.clip_ids[clip],
-                        texts[clip],
-                        probabilities[clip, k],
-                    )
+            order = np.argsort(surest[clips], kind="stable")
+            for clip in clips[order][:TAG_ERRORS]:
+                row = (
+                    name,
+                    kind,
+                    run.clip_ids[clip],
+                    texts[clip],
+                    probability[clip],
                 )
+                rows.append(row)
     return pd.DataFrame(
         rows, columns=["class", "kind", "clip_id", "labels", "probability"]
     )
@@ -236,7 +241,9 @@ def confusion_counts(run: Run) -> Floats:
     """Numbers of test clips (K, K), means over the seeds: rows are the true class,
     columns the predicted.
     """
-    return run.labels.T.astype(float) @ run.decisions.sum(axis=0) / len(run.seeds)
+    true = run.labels.T.astype(float)
+    predicted = run.decisions.sum(axis=0)
+    return true @ predicted / len(run.seeds)
 
 
 def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
@@ -247,12 +254,16 @@ def confused_pairs(run: Run, most: int = CONFUSED_PAIRS) -> pd.DataFrame:
     count / of. The true class of clips without a label is "(none)".
     """
     absent = ~run.labels
-    true = np.column_stack([run.labels, ~run.labels.any(axis=1)]).T.astype(float)
-    counts = true @ (run.decisions & absent).sum(axis=0) / len(run.seeds)  # (K + 1, K)
+    no_label = ~run.labels.any(axis=1)
+    true = np.column_stack([run.labels, no_label]).T  # (K + 1, N)
+    true = true.astype(float)
+    wrong = (run.decisions & absent).sum(axis=0)  # (N, K)
+    counts = true @ wrong / len(run.seeds)  # (K + 1, K)
     of = (true @ absent).astype(int)
     found = np.flatnonzero(counts)
-    found = found[np.argsort(-counts.flat[found], kind="stable")][:most]
-    rows, columns = np.unravel_index(found, counts.shape)
+    order = np.argsort(-counts.flat[found], kind="stable")
+    most_frequent = found[order][:most]
+    rows, columns = np.unravel_index(most_frequent, counts.shape)
     names = np.array([*run.classes, "(none)"], dtype=object)
     table = pd.DataFrame(
         {
@@ -269,11 +280,13 @@ def accuracy_by_recording(ranking: Ranking, most: int) -> pd.DataFrame:
     """One row for each source recording: its clips, and the accuracy of the best `most`
     runs.
     """
-    of_clips = pd.DataFrame(
-        {ranking.labels[run.name]: run.correct for run in ranking.runs[:most]}
-    )
+    correct = {}
+    for run in ranking.runs[:most]:
+        correct[ranking.labels[run.name]] = run.correct
+    of_clips = pd.DataFrame(correct)
     by_recording = of_clips.groupby(ranking.best.groups)
-    table = by_recording.mean().sort_values([*of_clips], ascending=False, kind="stable")
+    accuracy = by_recording.mean()
+    table = accuracy.sort_values([*of_clips], ascending=False, kind="stable")
     table.insert(0, "clips", by_recording.size())
     return table.rename_axis("recording").reset_index()
 
@@ -297,21 +310,30 @@ def literature(ranking: Ranking) -> pd.DataFrame:
     known = published[published["dataset"] == dataset].drop(columns="dataset")
 
     ours = []
-    weights = [
-        str(run.options.get("weights") or "from scratch") for run in ranking.runs
-    ]
+    weights = []
+    for run in ranking.runs:
+        weights.append(str(run.options.get("weights") or "from scratch"))
     for name in dict.fromkeys(weights):
-        run = ranking.runs[place := weights.index(name)]
-        others = weights.count(name) - 1
-        folds = f"{len(ranking.folds)} of " if run.missing_folds else ""
-        protocol = (
-            f"{folds}{counted(len(run.folders[0].folds), 'fold')}, {run.protocol}"
+        best = weights.index(name)
+        run = ranking.runs[best]
+        folds = counted(len(run.folders[0].folds), "fold")
+        if run.missing_folds:
+            folds = f"{len(ranking.folds)} of {folds}"
+        protocol = f"{folds}, {run.protocol}"
+        runs = weights.count(name)
+        if runs > 1:
+            protocol += f"; highest of {runs} runs, selected on the test folds"
+        ours.append(
+            {
+                "method": run.name,
+                "weights": name,
+                "accuracy": ranking.accuracy[best],
+                "protocol": protocol,
+                "source": OWN_SOURCE,
+                "doi": "",
+            }
         )
-        if others:
-            protocol += f"; highest of {others + 1} runs, selected on the test folds"
-        ours.append((run.name, name, ranking.accuracy[place], protocol, OWN_SOURCE, ""))
-    columns = ["method", "weights", "accuracy", "protocol", "source", "doi"]
-    table = pd.concat([known, pd.DataFrame(ours, columns=columns)])
+    table = pd.concat([known, pd.DataFrame(ours)])
     return table.sort_values("accuracy", kind="stable", ignore_index=True)
 
 
@@ -320,7 +342,10 @@ DECIMALS = 3
 
 def format_p(value: float) -> str:
     """A p-value with three decimals, such as `0.012`; `< 0.001` for a smaller one."""
-    return f"< {10**-DECIMALS}" if value < 10**-DECIMALS else f"{value:.{DECIMALS}f}"
+    smallest = 10**-DECIMALS
+    if value < smallest:
+        return f"< {smallest}"
+    return f"{value:.{DECIMALS}f}"
 
 
 def as_markdown(table: pd.DataFrame) -> str:
@@ -332,17 +357,20 @@ def as_markdown(table: pd.DataFrame) -> str:
     for name, numbers in table.select_dtypes("float").items():
         form = format_p if name == "p" else decimals
         texts[name] = ["" if np.isnan(number) else form(number) for number in numbers]
-    header, *rows = [
-        [special.sub(r"\\\1", text).replace("\n", " ") for text in row]
-        for row in [[*texts], *texts.to_numpy()]
-    ]
+
+    def line(cells: Iterable[str]) -> str:
+        escaped = [special.sub(r"\\\1", cell).replace("\n", " ") for cell in cells]
+        return f"| {' | '.join(escaped)} |\n"
+
     rule = ["---:" if is_numeric_dtype(kind) else "---" for kind in table.dtypes]
-    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
+    lines = [line(texts), line(rule), *map(line, texts.to_numpy())]
+    return "".join(lines)
 
 
 def decimals(value: float, digits: int = DECIMALS) -> str:
     """A number as text, `0.813` for 0.8125: halves are rounded away from zero."""
-    return f"{value + np.copysign(HALVES_UP, value):.{digits}f}"
+    away_from_zero = value + np.copysign(HALVES_UP, value)
+    return f"{away_from_zero:.{digits}f}"
 
 
 LATEX_ESCAPES = str.maketrans(

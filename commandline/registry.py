@@ -38,7 +38,9 @@ class Registry(dict[str, Entry]):
     """
 
     def __init__(
-        self, subject: str, entries: Mapping[str, Entry] = MappingProxyType({})
+        self,
+        subject: str,
+        entries: Mapping[str, Entry] = MappingProxyType({}),
     ) -> None:
         """`subject` is the word for an entry in messages, such as "model"."""
         super().__init__(entries)
@@ -57,7 +59,9 @@ class Registry(dict[str, Entry]):
         raise RequestError(nearest(self.subject, name, self))
 
     def register(
-        self, name: str = "", entry: Callable[[Any], Any] = lambda function: function
+        self,
+        name: str = "",
+        entry: Callable[[Any], Any] = lambda function: function,
     ) -> Callable[[Registered], Registered]:
         """Decorator: enter `entry(function)`, by default the function itself, under its
         name or `name`.
@@ -82,7 +86,9 @@ def first_sentence(described: object) -> str:
 
 
 def load_extra(
-    package: str, extras: Mapping[str, tuple[str, str]], capability: str
+    package: str,
+    extras: Mapping[str, tuple[str, str]],
+    capability: str,
 ) -> ModuleType:
     """The module of a capability; RequestError if its file or a library of its extra is
     not there.

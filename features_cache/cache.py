@@ -119,7 +119,9 @@ class StoredFeature(FeatureFile):
         return self.status(self.row_of[positions], self.cache.keys[positions], True)
 
     def read(
-        self, positions: NDArray[np.intp], kept: slice = slice(None)
+        self,
+        positions: NDArray[np.intp],
+        kept: slice = slice(None),
     ) -> NDArray[np.floating]:
         """(B, rows, frames) of the clips in these rows of the clip table; `kept` are
         rows of the feature.
@@ -349,7 +351,9 @@ class Cache:
         )
 
     def batch(
-        self, channels: Sequence[Channel | str], ids: Ids
+        self,
+        channels: Sequence[Channel | str],
+        ids: Ids,
     ) -> list[NDArray[np.floating]]:
         """`read` of several channels for the same clips."""
         positions = self.positions(ids)

@@ -28,7 +28,9 @@ def read_costs(folder: Path) -> dict[str, tuple[float, int]]:
 
 
 def write_costs(
-    folder: Path, seconds_a_clip: Mapping[str, float], clips: Mapping[str, int]
+    folder: Path,
+    seconds_a_clip: Mapping[str, float],
+    clips: Mapping[str, int],
 ) -> None:
     """Note the costs of these features, unless more clips were measured before; other
     costs stay.

@@ -25,7 +25,9 @@ def read_rows(file: Path, header: Sequence[str]) -> list[list[str]]:
 
 
 def write_rows(
-    file: Path, header: Sequence[str], rows: Iterable[Iterable[object]]
+    file: Path,
+    header: Sequence[str],
+    rows: Iterable[Iterable[object]],
 ) -> None:
     """Replace a CSV file; the caller holds the cache's lock of the index."""
     with (

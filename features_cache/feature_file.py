@@ -105,7 +105,9 @@ def state_word(fingerprint: int, values: NDArray) -> int:
 
 
 def intact(
-    values: NDArray, rows: Iterable[int], states: NDArray[np.uint64]
+    values: NDArray,
+    rows: Iterable[int],
+    states: NDArray[np.uint64],
 ) -> NDArray[np.bool_]:
     """Whether the values at these rows have the CRCs in their state words.
 

@@ -57,7 +57,9 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
 
 
 def import_features(
-    source: Path, folder: Path, most: float = MOST_UNPACKED
+    source: Path,
+    folder: Path,
+    most: float = MOST_UNPACKED,
 ) -> list[str]:
     """Put the features of an exported file into a cache, which is made if there is
     none; return their names.
@@ -110,7 +112,9 @@ def verify_export(source: Path) -> list[Verdict]:
 
 @contextmanager
 def unpacked(
-    source: Path, beside: Path | None = None, most: float = MOST_UNPACKED
+    source: Path,
+    beside: Path | None = None,
+    most: float = MOST_UNPACKED,
 ) -> Iterator[Path]:
     """A temporary folder with the files of an exported cache; Refused if the zip holds
     anything else.

@@ -93,7 +93,9 @@ def drop_leaking(clips: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_groups(
-    clips: pd.DataFrame, share: float, rng: np.random.Generator
+    clips: pd.DataFrame,
+    share: float,
+    rng: np.random.Generator,
 ) -> set[str]:
     """Draw a share of the groups, stratified by commonest class, but never all groups
     of a class.

@@ -53,7 +53,9 @@ Clips = Iterable[tuple[int, NDArray, int]]
 
 
 def write_batch(
-    files: Sequence[FeatureFile], handle: Handle, batch: Iterable[tuple[int, Clips]]
+    files: Sequence[FeatureFile],
+    handle: Handle,
+    batch: Iterable[tuple[int, Clips]],
 ) -> None:
     """Write a worker's clips as they are computed.
 

@@ -49,7 +49,8 @@ Result = TypeVar("Result")
 
 
 def takes(
-    kind: type[T], *first: str
+    kind: type[T],
+    *first: str,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Decorator: each option of the class becomes a keyword, from which the function's
     `options` are made.
@@ -133,7 +134,9 @@ def clips(options: SourceOptions) -> "pd.DataFrame":
 
 
 def read(
-    path: Path | str, sample_rate: int = RATE, seconds: float | None = None
+    path: Path | str,
+    sample_rate: int = RATE,
+    seconds: float | None = None,
 ) -> "Clip":
     """An audio file, mono, resampled to `sample_rate` in Hz: `.y` (samples,) float32,
     `.sample_rate`.
@@ -495,7 +498,9 @@ def confusion(trained: "RunFolder") -> "NotebookFigure":
 
 
 def sample_predictions(
-    trained: "RunFolder", stored: "Cache", seed: int = 0
+    trained: "RunFolder",
+    stored: "Cache",
+    seed: int = 0,
 ) -> "NotebookFigure":
     """Clips that the run predicted right, wrong and with little confidence, with the
     feature map of the first channel. `stored` is the cache that it was trained from,

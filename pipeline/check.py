@@ -169,7 +169,9 @@ def bandwidth(y: audio.Samples, sample_rate: int) -> float:
 
 
 def linear_accuracies(
-    table: pd.DataFrame, values: NDArray[np.floating], strength: float = 1.0
+    table: pd.DataFrame,
+    values: NDArray[np.floating],
+    strength: float = 1.0,
 ) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), split
     as for training; `strength` is its C.
@@ -297,7 +299,8 @@ def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
 
 
 def _measured(
-    table: pd.DataFrame, sample_rate: int
+    table: pd.DataFrame,
+    sample_rate: int,
 ) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
     """The Measures of each clip with the `reason` why it cannot be read, and its
     fingerprint.
@@ -306,7 +309,8 @@ def _measured(
     silence = np.zeros(1, np.float32)
 
     def measure_file(
-        path: str, span: audio.Span
+        path: str,
+        span: audio.Span,
     ) -> tuple[dict[str, object], AudioFingerprint]:
         try:
             info = file_info(path)
@@ -374,7 +378,9 @@ def _sources_across_folds(table: pd.DataFrame) -> list[Finding]:
 
 
 def _leaks(
-    table: pd.DataFrame, fingerprints: Sequence[AudioFingerprint], sample_rate: int
+    table: pd.DataFrame,
+    fingerprints: Sequence[AudioFingerprint],
+    sample_rate: int,
 ) -> list[Finding]:
     """Findings about clips with the same or similar audio."""
     across_folds = list[str]()

@@ -40,9 +40,8 @@ def shared(method: Method[Arguments, Value]) -> Method[Arguments, Value]:
     def once(clip: "Clip", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
         key = method.__name__, args, tuple(kwargs.items())
         if key not in clip.made:
-            clip.made[key] = clip.timed(
-                key, functools.partial(method, clip, *args, **kwargs)
-            )
+            compute = functools.partial(method, clip, *args, **kwargs)
+            clip.made[key] = clip.timed(key, compute)
         clip.used.append(key)
         return clip.made[key]
 
@@ -74,16 +73,19 @@ class Clip:
         """The value of `compute`; its own time and the intermediates that it used are
         noted under `key`.
         """
-        outer, self.used = self.used, []
+        outer = self.used
+        self.used = []
         before = self.accounted
         begun = time.perf_counter_ns()
         try:
             return compute()
         finally:
             spent = time.perf_counter_ns() - begun
-            self.nanoseconds[key] += spent - (self.accounted - before)
+            of_intermediates = self.accounted - before
+            self.nanoseconds[key] += spent - of_intermediates
             self.accounted = before + spent
-            self.parts[key], self.used = self.used, outer
+            self.parts[key] = self.used
+            self.used = outer
 
     def costs(self, features: Iterable[str]) -> Counter[str]:
         """feature -> nanoseconds; features divide the time of intermediates that they
@@ -98,20 +100,20 @@ class Clip:
                 if key not in needed[feature]:
                     needed[feature].add(key)
                     waiting += self.parts[key]
-        users = Counter(key for keys in needed.values() for key in keys)
-        return Counter(
-            {
-                name: sum(self.nanoseconds[key] // users[key] for key in keys)
-                for name, keys in needed.items()
-            }
-        )
+        users = Counter[object]()
+        for keys in needed.values():
+            users.update(keys)
+        costs = Counter[str]()
+        for feature, keys in needed.items():
+            shares = [self.nanoseconds[key] // users[key] for key in keys]
+            costs[feature] = sum(shares)
+        return costs
 
     @shared
     def magnitude(self, framing: Framing) -> np.ndarray:
         """(1 + n_fft/2, frames): `abs(librosa.stft(y))`."""
-        window = kernels.fourier.centred_window(
-            framing.win_length or framing.n_fft, framing.n_fft
-        )
+        length = framing.win_length or framing.n_fft
+        window = kernels.fourier.centred_window(length, framing.n_fft)
         return kernels.fourier.magnitudes(self.y, framing.hop_length, window)
 
     @shared
@@ -122,19 +124,23 @@ class Clip:
     @shared
     def mel_db(self, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mels, frames) dB: `power_to_db(librosa.feature.melspectrogram(y))`."""
-        return kernels.spectrum.decibels(self.bands(self.power(framing), bank))
+        bands = self.bands(self.power(framing), bank)
+        return kernels.spectrum.decibels(bands)
 
     def bands(self, spectrogram: np.ndarray, bank: MelBank) -> np.ndarray:
         """(n_mels, frames): `librosa.feature.melspectrogram(S=spectrogram)`, as a
         sparse product.
         """
         n_fft = 2 * (len(spectrogram) - 1)
-        return kernels.spectrum.mel_filters(self.sample_rate, n_fft, bank) @ spectrogram
+        filters = kernels.spectrum.mel_filters(self.sample_rate, n_fft, bank)
+        return filters @ spectrogram
 
     @shared
     def mfcc(self, n_mfcc: int, bank: MelBank, framing: Framing) -> np.ndarray:
         """(n_mfcc, frames): `librosa.feature.mfcc(y)`."""
-        return scipy.fft.dct(self.mel_db(bank, framing), axis=0, norm="ortho")[:n_mfcc]
+        levels = self.mel_db(bank, framing)
+        coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
+        return coefficients[:n_mfcc]
 
     @shared
     def gammatone(self, bank: ErbBank, framing: Framing) -> np.ndarray:
@@ -150,16 +156,19 @@ class Clip:
         (frames,) each.
         """
         frequency = frequency_axis(self.sample_rate, n_fft=framing.n_fft)
-        total, first, second = kernels.spectrum.weighted_sums(
-            np.vander(frequency, 3, increasing=True).T.copy(), self.magnitude(framing)
-        )
+        powers = np.vander(frequency, 3, increasing=True).T.copy()
+        moments = kernels.spectrum.weighted_sums(powers, self.magnitude(framing))
+        total, first, second = moments
         total[total < TINY] = 1.0
         mean = first / total
-        return mean, np.sqrt(np.maximum(0, second / total - mean**2))
+        variance = np.maximum(0, second / total - mean**2)
+        return mean, np.sqrt(variance)
 
     @shared
     def harmonic_percussive(
-        self, framing: Framing, kernel_size: int
+        self,
+        framing: Framing,
+        kernel_size: int,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Energies of both parts, (1 + n_fft/2, frames) each: the squares of
         `librosa.decompose.hpss`.
@@ -185,10 +194,13 @@ class Clip:
         scale=True)` to the last bit, because far below a clip's strongest partials the
         level is rounding error alone.
         """
-        factor = 2 if halvings else 2**beforehand
-        slower = resample(
-            self.octave(beforehand, halvings - 1) if halvings else self.y, factor, 1
-        )
+        if halvings:
+            faster = self.octave(beforehand, halvings - 1)
+            factor = 2
+        else:
+            faster = self.y
+            factor = 2**beforehand
+        slower = resample(faster, factor, 1)
         if factor > 1:
             slower /= np.sqrt(1 / factor)
         return slower
@@ -199,21 +211,21 @@ class Clip:
         gamma=0.
         """
         beforehand, octaves = kernels.constantq.octaves(bank, self.sample_rate)
-        responses = [
-            octave.response(self.octave(beforehand, octave.halvings))
-            for octave in octaves
-        ]
+        responses = []
+        for octave in octaves:
+            y = self.octave(beforehand, octave.halvings)
+            responses.append(octave.response(y))
         frames = min(response.shape[1] for response in responses)
-        return np.vstack([response[:, :frames] for response in reversed(responses)])
+        lowest_first = reversed(responses)
+        return np.vstack([response[:, :frames] for response in lowest_first])
 
     @shared
     def pitch_classes(self, hop_length: int) -> np.ndarray:
         """(12, frames) magnitudes summed over octaves, from three bins a semitone, at
         the clip's tuning.
         """
-        bank = Bank(
-            *THIRDS, hop_length=hop_length, tuning=self.tuning(36, Framing(), power=1)
-        )
+        tuning = self.tuning(36, Framing(), power=1)
+        bank = Bank(*THIRDS, hop_length=hop_length, tuning=tuning)
         return kernels.spectrum.fold_octaves(self.constant_q(bank), 3)
 
     @shared
@@ -223,17 +235,20 @@ class Clip:
         """
         framing = Framing(hop_length=hop_length)
         decibels = self.mel_db(MelBank(), framing)
-        rise = np.maximum(0, np.diff(decibels, axis=1)).mean(axis=0)
+        rise = np.maximum(0, np.diff(decibels, axis=1))
+        strength = rise.mean(axis=0)
         # frames of delay by the difference and the window
         late = 1 + framing.n_fft // (2 * hop_length)
-        return np.pad(rise, (late, 0))[: decibels.shape[1]]
+        frames = decibels.shape[1]
+        return np.pad(strength, (late, 0))[:frames]
 
     @shared
     def tempogram(self, win_length: int, hop_length: int) -> np.ndarray:
         """(win_length, frames): `librosa.feature.tempogram(y)`."""
-        envelope = np.pad(self.onset(hop_length), win_length // 2, mode="linear_ramp")[
-            :-1
-        ]
+        onset = self.onset(hop_length)
+        envelope = np.pad(onset, win_length // 2, mode="linear_ramp")
+        envelope = envelope[:-1]
         window = kernels.fourier.centred_window(win_length, win_length)
         correlation = kernels.fourier.autocorrelation(envelope, 1, window, win_length)
-        return correlation / np.where(correlation[0] < TINY, 1, correlation[0])
+        power = correlation[0]
+        return correlation / np.where(power < TINY, 1, power)

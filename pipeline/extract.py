@@ -172,7 +172,9 @@ def request(options: ExtractOptions) -> Request:
 
 
 def wanted(
-    features: str, dataset: Dataset, frame: float | None = None
+    features: str,
+    dataset: Dataset,
+    frame: float | None = None,
 ) -> tuple[tuple[Variant, ...], list[str]]:
     """The variants in a list of features, and lines on those that are left out.
 
@@ -608,7 +610,9 @@ def try_own_features(asked: Request) -> None:
 
 
 def remove_empty(
-    asked: Request, files: Sequence[FeatureFile], done: ExtractionResult
+    asked: Request,
+    files: Sequence[FeatureFile],
+    done: ExtractionResult,
 ) -> None:
     """Remove files without a single feature map after failures."""
     if not done.failures:
@@ -651,7 +655,9 @@ def prepared(asked: Request, options: FeaturesCommand) -> Iterator[Remaining]:
 
 
 def batches(
-    asked: Request, remaining: Remaining, processes: int
+    asked: Request,
+    remaining: Remaining,
+    processes: int,
 ) -> Iterator[list[ClipTask]]:
     """Batches of the clips that lack a feature, each made when it is needed.
 

@@ -111,7 +111,9 @@ def former_runs(options: SourceOptions, dataset: Dataset) -> list[str]:
 
 
 def training_step(
-    options: SourceOptions, dataset: Dataset, frames: Mapping[str, int]
+    options: SourceOptions,
+    dataset: Dataset,
+    frames: Mapping[str, int],
 ) -> str:
     """The command of a quick comparison of a few feature sets; of one run if the cache
     has only vectors or the waveform; the reason if the dataset cannot be trained on.

@@ -2,10 +2,8 @@
 scipy.
 
 Tests, `python -m pipeline verify` and `bench` compare with these. A definition is
-  called with (y, sr,
-**parameters), where all parameters of the feature are given. It returns (rows, frames),
-  or (frames,) for one
-row.
+called with (y, sr, **parameters), where all parameters of the feature are given. It
+returns (rows, frames), or (frames,) for one row.
 """
 
 # mypy: allow-untyped-defs
@@ -36,10 +34,14 @@ TINY = 1e-300  # divisor if the tolerance is 0
 # features that choose among many bins: share of values that must agree
 PICK_A_BIN = {"rolloff": 0.999, "yin": 0.999}
 # features of an estimated tuning or tempo: share of clips that must agree in all values
-BY_ESTIMATE = dict.fromkeys(
-    ("chroma", "chroma_cqt", "chroma_cens", "chroma_vqt", "tonnetz", "tempogram_ratio"),
-    0.995,
-)
+BY_ESTIMATE = {
+    "chroma": 0.995,
+    "chroma_cqt": 0.995,
+    "chroma_cens": 0.995,
+    "chroma_vqt": 0.995,
+    "tonnetz": 0.995,
+    "tempogram_ratio": 0.995,
+}
 
 
 def compute(
@@ -61,7 +63,8 @@ def compute(
         # librosa warns of very short clips, silence and many narrow bands, all of which
         # are legal here
         warnings.simplefilter("ignore")
-        return np.atleast_2d(DEFINITIONS[name](y, sample_rate, **variant.parameters))
+        values = DEFINITIONS[name](y, sample_rate, **variant.parameters)
+    return np.atleast_2d(values)
 
 
 class Agreement(NamedTuple):
@@ -77,8 +80,10 @@ def row_scale(theirs: Sequence[np.ndarray]) -> np.ndarray:
     """(rows, 1) scale s of the tolerance: the largest |value| of a row, at least 1/1000
     of the feature's.
     """
-    largest = np.abs(theirs).max(axis=(0, 2)).astype(float)
-    return np.maximum(largest, SMALLEST_SCALE * largest.max())[:, None]
+    largest = np.abs(theirs).max(axis=(0, 2))
+    largest = largest.astype(float)
+    scale = np.maximum(largest, SMALLEST_SCALE * largest.max())
+    return scale[:, None]
 
 
 def agreement(
@@ -97,7 +102,9 @@ def agreement(
     other = np.array(theirs, float)  # (clips, rows, frames)
     allowed = RELATIVE_TOLERANCE * row_scale(theirs)
     if stored is not None:
-        allowed = allowed + np.spacing(np.abs(other).astype(stored)).astype(float) / 2
+        rounded = np.abs(other).astype(stored)
+        last_place = np.spacing(rounded).astype(float)
+        allowed = allowed + last_place / 2
     difference = np.abs(mine - other)
     ratio = difference / np.maximum(allowed, TINY)
     outside = ~(ratio <= 1)  # NaN counts as outside
@@ -112,9 +119,8 @@ def agreement(
         " tolerance"
     )
     verdict = "agrees" if holds else "DIFFERS"
-    return Agreement(
-        bool(holds), f"{name} {verdict}: {counts}, at most {ratio.max():.2g} times it"
-    )
+    text = f"{name} {verdict}: {counts}, at most {ratio.max():.2g} times it"
+    return Agreement(bool(holds), text)
 
 
 # Features that are one call of librosa.
@@ -146,15 +152,24 @@ def plain(call: str):
     """`librosa.<call>(y=y, sr=sr, …)`, without the rate if it takes none."""
     function = operator.attrgetter(call)(librosa)
     rated = "sr" in inspect.signature(function).parameters
-    return lambda y, sr, **more: function(y=y, **({"sr": sr} if rated else {}), **more)
+
+    def call_it(y, sr, **more):
+        if rated:
+            return function(y=y, sr=sr, **more)
+        return function(y=y, **more)
+
+    return call_it
 
 
 def level_of(call: str):
     """The level (dB) of the complex spectrogram that `librosa.<call>` returns."""
     spectrogram = plain(call)
-    return lambda y, sr, **more: librosa.amplitude_to_db(
-        np.abs(spectrogram(y, sr, **more))
-    )
+
+    def level(y, sr, **more):
+        magnitude = np.abs(spectrogram(y, sr, **more))
+        return librosa.amplitude_to_db(magnitude)
+
+    return level
 
 
 DEFINITIONS.update({name: plain(call) for name, call in LIBROSA_CALLS.items()})
@@ -173,19 +188,20 @@ def chroma_vqt(y, sr, **more):
 
 @definition
 def mel(y, sr, **more):
-    return librosa.power_to_db(melspectrogram(y=y, sr=sr, **more))
+    power = melspectrogram(y=y, sr=sr, **more)
+    return librosa.power_to_db(power)
 
 
 @definition
 def mel_delta(y, sr, *, width, **more):
-    return librosa.feature.delta(mel(y, sr, **more), width=width)
+    levels = mel(y, sr, **more)
+    return librosa.feature.delta(levels, width=width)
 
 
 @definition
 def mfcc_delta(y, sr, *, width, order=1, **more):
-    return librosa.feature.delta(
-        librosa.feature.mfcc(y=y, sr=sr, **more), width=width, order=order
-    )
+    coefficients = librosa.feature.mfcc(y=y, sr=sr, **more)
+    return librosa.feature.delta(coefficients, width=width, order=order)
 
 
 @definition
@@ -195,10 +211,9 @@ def mfcc_delta2(y, sr, **more):
 
 @definition
 def pcen(y, sr, **more):
-    gains = {
-        name: more.pop(name)
-        for name in ("gain", "bias", "power", "time_constant", "eps")
-    }
+    gains = {}
+    for name in ("gain", "bias", "power", "time_constant", "eps"):
+        gains[name] = more.pop(name)
     magnitude = melspectrogram(y=y, sr=sr, power=1, **more)
     return librosa.pcen(
         magnitude * 2**31,
@@ -211,46 +226,51 @@ def pcen(y, sr, **more):
 def hpss_mel(y, sr, *, kernel_size, n_mels, fmin, fmax, **framing):
     """Levels, in dB, of the harmonic and the percussive part."""
     bank = {"n_mels": n_mels, "fmin": fmin, "fmax": fmax}
-    separated = librosa.decompose.hpss(
-        np.abs(librosa.stft(y=y, **framing)), kernel_size=kernel_size
-    )
-    return [
-        librosa.power_to_db(melspectrogram(S=part**2, sr=sr, **bank))
-        for part in separated
-    ]
+    magnitude = np.abs(librosa.stft(y=y, **framing))
+    levels = []
+    for part in librosa.decompose.hpss(magnitude, kernel_size=kernel_size):
+        power = melspectrogram(S=part**2, sr=sr, **bank)
+        levels.append(librosa.power_to_db(power))
+    return levels
 
 
 @definition
 def harmonic(y, sr, **more):
-    return hpss_mel(y, sr, **more)[0]
+    levels, _ = hpss_mel(y, sr, **more)
+    return levels
 
 
 @definition
 def percussive(y, sr, **more):
-    return hpss_mel(y, sr, **more)[1]
+    _, levels = hpss_mel(y, sr, **more)
+    return levels
 
 
 @definition
 def fourier_tempogram(y, sr, **more):
-    return np.abs(librosa.feature.fourier_tempogram(y=y, sr=sr, **more))
+    tempogram = librosa.feature.fourier_tempogram(y=y, sr=sr, **more)
+    return np.abs(tempogram)
 
 
 @definition
 def gammatone(y, sr, *, n_bands, fmin, fmax, **framing):
     power = np.abs(librosa.stft(y=y, **framing)) ** 2
     frequency = librosa.fft_frequencies(sr=sr, n_fft=framing["n_fft"])
-    lowest, highest = (
-        21.4 * np.log10(1 + 0.00437 * hertz) for hertz in (fmin, fmax or sr / 2)
-    )
-    centre = (10 ** (np.linspace(lowest, highest, n_bands) / 21.4) - 1) / 0.00437
+    lowest = 21.4 * np.log10(1 + 0.00437 * fmin)  # ERB numbers
+    highest = 21.4 * np.log10(1 + 0.00437 * (fmax or sr / 2))
+    erb_number = np.linspace(lowest, highest, n_bands)
+    centre = (10 ** (erb_number / 21.4) - 1) / 0.00437
     width = 1.019 * 24.7 * (4.37 * centre / 1000 + 1)
-    response = np.abs((1 + 1j * (frequency - centre[:, None]) / width[:, None]) ** -4)
+    distance = (frequency - centre[:, None]) / width[:, None]
+    response = np.abs((1 + 1j * distance) ** -4)
     return librosa.power_to_db(response @ power)
 
 
 @definition
 def gfcc(y, sr, *, n_gfcc, **more):
-    return scipy.fft.dct(gammatone(y, sr, **more), axis=0, norm="ortho")[:n_gfcc]
+    levels = gammatone(y, sr, **more)
+    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
+    return coefficients[:n_gfcc]
 
 
 @definition
@@ -258,13 +278,13 @@ def lfcc(y, sr, *, n_lfcc, n_bands, fmin, fmax, **framing):
     power = np.abs(librosa.stft(y=y, **framing)) ** 2
     frequency = librosa.fft_frequencies(sr=sr, n_fft=framing["n_fft"])
     edges = np.linspace(fmin, fmax or sr / 2, n_bands + 2)
-    bands = [
-        np.interp(frequency, edges[k : k + 3], [0, 1, 0]) @ power
-        for k in range(n_bands)
-    ]
-    return scipy.fft.dct(librosa.power_to_db(np.array(bands)), axis=0, norm="ortho")[
-        :n_lfcc
-    ]
+    bands = []
+    for k in range(n_bands):
+        triangle = np.interp(frequency, edges[k : k + 3], [0, 1, 0])
+        bands.append(triangle @ power)
+    levels = librosa.power_to_db(np.array(bands))
+    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
+    return coefficients[:n_lfcc]
 
 
 @definition
@@ -279,20 +299,18 @@ def shape(y, sr, **framing):
     deviation = x - (x * p).sum(axis=0)
     spread = np.sqrt((deviation**2 * p).sum(axis=0))
     z = deviation / np.where(spread < 1e-6, 1, spread)
+    skewness = (z**3 * p).sum(axis=0)
+    kurtosis = (z**4 * p).sum(axis=0)
+    entropy = scipy.stats.entropy(p + silent, axis=0) / np.log(len(p))
+    crest = len(p) * p.max(axis=0)
+    change = np.diff(direction, axis=1)
+    flux = np.append(0, np.linalg.norm(change, axis=0))
     k = np.arange(1, len(p))[:, None]
+    fall = ((p[1:] - p[0]) / k).sum(axis=0)
     above = p[1:].sum(axis=0)
-    return np.where(
-        silent,
-        0,
-        [
-            (z**3 * p).sum(axis=0),
-            np.minimum((z**4 * p).sum(axis=0), 6e4),
-            scipy.stats.entropy(p + silent, axis=0) / np.log(len(p)),
-            len(p) * p.max(axis=0),
-            np.append(0, np.linalg.norm(np.diff(direction, axis=1), axis=0)),
-            ((p[1:] - p[0]) / k).sum(axis=0) / np.where(above > 0, above, 1),
-        ],
-    )
+    decrease = fall / np.where(above > 0, above, 1)
+    numbers = [skewness, np.minimum(kurtosis, 6e4), entropy, crest, flux, decrease]
+    return np.where(silent, 0, numbers)
 
 
 @definition
@@ -307,14 +325,14 @@ def ifd(y, sr, *, n_mels, fmin, fmax, **framing):
         **framing,
     )
     n_fft = framing["n_fft"]
-    deviation = np.abs(
-        instantaneous - librosa.fft_frequencies(sr=sr, n_fft=n_fft)[:, None]
-    )
+    frequency = librosa.fft_frequencies(sr=sr, n_fft=n_fft)
+    deviation = np.abs(instantaneous - frequency[:, None])
     bands = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels, fmin=fmin, fmax=fmax)
-    energy = bands @ magnitude**2
+    power = magnitude**2
+    energy = bands @ power
     # 80 dB below the largest
     least = max(1e-8 * energy.max(), np.finfo(np.float32).tiny)
-    return bands @ (magnitude**2 * deviation) / np.maximum(energy, least)
+    return bands @ (power * deviation) / np.maximum(energy, least)
 
 
 @definition
@@ -324,15 +342,18 @@ def modulation(y, sr, *, ranges, low, high, **more):
     rate = sr / hop_length
     edges = np.geomspace(low, min(high, rate / 2), ranges + 1)
     sounding = np.trim_zeros(y, "b")  # without its padding
-    frames = 1 + (len(sounding) - 1) // hop_length if len(sounding) else levels.shape[1]
-    centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
+    frames = levels.shape[1]
+    if len(sounding):
+        frames = 1 + (len(sounding) - 1) // hop_length
+    own = levels[:, :frames]
+    centred = own - own.mean(axis=1, keepdims=True)
     points = 1
     while points < levels.shape[1] or rate / points > edges[1] - edges[0]:
         points *= 2
     frequency = np.fft.rfftfreq(points, 1 / rate)
     depth = 2 * np.abs(np.fft.rfft(centred, points)) / frames
-    means = [
-        depth[:, (frequency >= begin) & (frequency < end)].mean(axis=1)
-        for begin, end in itertools.pairwise(edges)
-    ]
+    means = []
+    for begin, end in itertools.pairwise(edges):
+        inside = (frequency >= begin) & (frequency < end)
+        means.append(depth[:, inside].mean(axis=1))
     return np.log(0.01 + np.stack(means, axis=1))

@@ -168,7 +168,9 @@ def scene(events: Sequence[tuple[float, Samples]]) -> Samples:
 
 
 def chimes(
-    source: SourceRecording, rng: np.random.Generator, scale: Sequence[int]
+    source: SourceRecording,
+    rng: np.random.Generator,
+    scale: Sequence[int],
 ) -> Samples:
     """The struck tones of a scale, each twice, in any of five octaves, at any time."""
     time = seconds(1.5)
@@ -186,7 +188,9 @@ def chimes(
 
 
 def beat(
-    source: SourceRecording, rng: np.random.Generator, pattern: Sequence[float]
+    source: SourceRecording,
+    rng: np.random.Generator,
+    pattern: Sequence[float],
 ) -> Samples:
     """Short bursts at the intervals of a repeated pattern, slightly off the beat."""
     beats = np.cumsum(np.tile(pattern, 20))
@@ -216,7 +220,9 @@ def drone(
 
 
 def steady_noise(
-    source: SourceRecording, rng: np.random.Generator, slope: float
+    source: SourceRecording,
+    rng: np.random.Generator,
+    slope: float,
 ) -> Samples:
     """Steady noise with its source's resonance and a slope near its class's."""
 
@@ -230,7 +236,9 @@ def steady_noise(
 
 
 def events(
-    source: SourceRecording, rng: np.random.Generator, backwards: bool
+    source: SourceRecording,
+    rng: np.random.Generator,
+    backwards: bool,
 ) -> Samples:
     """Eight long bursts at any time, forwards or backwards."""
     bursts = [

@@ -26,7 +26,9 @@ CONFIDENCE = 0.95
 
 
 def accuracy_interval(
-    correct: Floats, groups: NDArray[np.generic], weights: Floats
+    correct: Floats,
+    groups: NDArray[np.generic],
+    weights: Floats,
 ) -> Floats:
     """Intervals (M, 2) of the weighted means of `correct` (N, M), values from 0 to 1.
 

@@ -59,7 +59,9 @@ def fit_temperature(target: Ints, probabilities: Probabilities) -> float:
 
 
 def cross_fitted_temperatures(
-    target: Ints, probabilities: Probabilities, folds: Ints
+    target: Ints,
+    probabilities: Probabilities,
+    folds: Ints,
 ) -> dict[int, float]:
     """fold -> temperature, fitted to the clips of the other folds."""
     losses = _losses(target, probabilities)
@@ -126,7 +128,9 @@ def fit_thresholds(target: Labels, probabilities: Probabilities) -> Floats:
 
 
 def cross_fitted_thresholds(
-    target: Labels, probabilities: Probabilities, folds: Ints
+    target: Labels,
+    probabilities: Probabilities,
+    folds: Ints,
 ) -> Floats:
     """Each clip's thresholds (N, K), fitted to the clips of the other folds."""
     thresholds = np.empty(target.shape)
@@ -140,7 +144,9 @@ def cross_fitted_thresholds(
 
 
 def rejection_threshold(
-    target: Ints, probabilities: Probabilities, accuracy: float = WANTED_ACCURACY
+    target: Ints,
+    probabilities: Probabilities,
+    accuracy: float = WANTED_ACCURACY,
 ) -> float:
     """The least threshold at which the remaining answers reach this accuracy on these
     clips; 1 if none does.
@@ -196,7 +202,9 @@ def calibrate(run: "RunFolder") -> dict[Epoch, Calibration]:
 
 
 def thresholds_of_run(
-    run: "RunFolder", selection: str, temperature: float
+    run: "RunFolder",
+    selection: str,
+    temperature: float,
 ) -> dict[str, float]:
     """Each class's threshold with the highest F1, on validation windows if any, else on
     all tested clips.

@@ -44,7 +44,9 @@ class RandomEffects:
 
 
 def random_effects(
-    gains: Floats, errors: Floats, rng: np.random.Generator
+    gains: Floats,
+    errors: Floats,
+    rng: np.random.Generator,
 ) -> RandomEffects:
     """The random-effects model of these gains; `rng` draws the prediction interval.
 
@@ -100,7 +102,9 @@ def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
 
 
 def mean_and_error(
-    gains: Floats, errors: Floats, variance: float
+    gains: Floats,
+    errors: Floats,
+    variance: float,
 ) -> tuple[float, float]:
     """The weighted mean and its standard error after Hartung and Knapp, which is not
     reduced if the gains agree better than their errors let expect.

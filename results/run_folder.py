@@ -451,7 +451,8 @@ def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:
 
 
 def history_row(
-    values: Mapping[str, float], columns: Sequence[str] = CLASSES.history_columns
+    values: Mapping[str, float],
+    columns: Sequence[str] = CLASSES.history_columns,
 ) -> str:
     """One line of history.csv, without its end; a column stays empty if its value is
     missing or NaN.

@@ -26,9 +26,9 @@ Ints = NDArray[np.intp]
 
 def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
     """Counts (K, K): rows are the true class, columns the predicted one."""
-    return np.bincount(target * classes + predicted, minlength=classes**2).reshape(
-        classes, classes
-    )
+    cell = target * classes + predicted
+    counts = np.bincount(cell, minlength=classes**2)
+    return counts.reshape(classes, classes)
 
 
 def scores_of_counts(hits: Ints, support: Ints, predictions: Ints) -> dict[str, Floats]:
@@ -62,16 +62,17 @@ class Prediction:
     @cached_property
     def by_class(self) -> dict[str, Floats]:
         """precision, recall, f1, support (the number of test clips): (K,) each."""
-        counts = confusion_matrix(
-            self.target, self.predicted, self.probabilities.shape[1]
-        )
-        return scores_of_counts(
-            counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
-        )
+        classes = self.probabilities.shape[1]
+        counts = confusion_matrix(self.target, self.predicted, classes)
+        hits = counts.diagonal()
+        support = counts.sum(axis=1)
+        predictions = counts.sum(axis=0)
+        return scores_of_counts(hits, support, predictions)
 
     def macro(self, name: str) -> float:
         """The mean of one of `by_class` over the classes that have test clips."""
-        return float(self.by_class[name][self.by_class["support"] > 0].mean())
+        tested = self.by_class["support"] > 0
+        return float(self.by_class[name][tested].mean())
 
 
 METRICS: Registry[Callable[[Prediction], float]] = Registry("metric")
@@ -80,7 +81,8 @@ METRICS: Registry[Callable[[Prediction], float]] = Registry("metric")
 @METRICS.register()
 def accuracy(prediction: Prediction) -> float:
     """Share of clips whose most probable class is the true one."""
-    return float((prediction.predicted == prediction.target).mean())
+    correct = prediction.predicted == prediction.target
+    return float(correct.mean())
 
 
 @METRICS.register("macro_recall")
@@ -109,19 +111,19 @@ def top3(prediction: Prediction) -> float:
     """Share of clips whose true class is among the three most probable; ties rank by
     class number.
     """
-    first = np.argsort(-prediction.probabilities, axis=1, kind="stable")[:, :3]
-    return float((first == prediction.target[:, None]).any(axis=1).mean())
+    order = np.argsort(-prediction.probabilities, axis=1, kind="stable")
+    correct = order[:, :3] == prediction.target[:, None]
+    return float(correct.any(axis=1).mean())
 
 
 @METRICS.register()
 def log_loss(prediction: Prediction) -> float:
     """Mean negative natural logarithm of the true class's probability."""
-    true = prediction.probabilities[
-        np.arange(len(prediction.target)), prediction.target
-    ]
-    return float(
-        -np.log(np.maximum(true.astype(np.float64), SMALLEST_PROBABILITY)).mean()
-    )
+    clips = np.arange(len(prediction.target))
+    of_true_class = prediction.probabilities[clips, prediction.target]
+    of_true_class = of_true_class.astype(np.float64)
+    losses = -np.log(np.maximum(of_true_class, SMALLEST_PROBABILITY))
+    return float(losses.mean())
 
 
 def calibration_error(prediction: Prediction) -> float:
@@ -132,9 +134,8 @@ def calibration_error(prediction: Prediction) -> float:
     `calibration_floor`.
     """
     bins = reliability(prediction)
-    return float(
-        np.average(np.abs(bins["confidence"] - bins["accuracy"]), weights=bins["clips"])
-    )
+    gaps = np.abs(bins["confidence"] - bins["accuracy"])
+    return float(np.average(gaps, weights=bins["clips"]))
 
 
 def calibration_floor(probabilities: NDArray[np.floating]) -> float:
@@ -142,18 +143,18 @@ def calibration_floor(probabilities: NDArray[np.floating]) -> float:
     confidences.
 
     |correct - expected| of a bin is, on average, sqrt(2 / pi) times the standard
-      deviation of the number of
-    correct clips.
+    deviation of the number of correct clips.
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    variance = np.bincount(
-        _bin(confidence, CALIBRATION_BINS), weights=confidence * (1 - confidence)
-    )
-    return float(np.sqrt(2 / np.pi * variance.clip(0)).sum() / len(confidence))
+    place = _bin(confidence, CALIBRATION_BINS)
+    variance = np.bincount(place, weights=confidence * (1 - confidence))
+    distances = np.sqrt(2 / np.pi * variance.clip(0))
+    return float(distances.sum() / len(confidence))
 
 
 def reliability(
-    prediction: Prediction, bins: int = CALIBRATION_BINS
+    prediction: Prediction,
+    bins: int = CALIBRATION_BINS,
 ) -> dict[str, Floats]:
     """Bins of the predicted class's probability: mean confidence, accuracy and clips,
     (bins,) each.
@@ -163,19 +164,20 @@ def reliability(
     confidence = prediction.probabilities.max(axis=1)
     place = _bin(confidence, bins)
     clips = np.bincount(place, minlength=bins).astype(float)
-    columns = {
-        "confidence": confidence,
-        "accuracy": prediction.predicted == prediction.target,
+    correct = prediction.predicted == prediction.target
+    sum_of_confidence = np.bincount(place, weights=confidence, minlength=bins)
+    hits = np.bincount(place, weights=correct, minlength=bins)
+    divisor = np.maximum(clips, 1)
+    return {
+        "confidence": sum_of_confidence / divisor,
+        "accuracy": hits / divisor,
+        "clips": clips,
     }
-    means = {
-        name: np.bincount(place, weights=values, minlength=bins) / np.maximum(clips, 1)
-        for name, values in columns.items()
-    }
-    return {**means, "clips": clips}
 
 
 def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
-    return np.minimum((confidence * bins).astype(int), bins - 1)
+    place = (confidence * bins).astype(int)
+    return np.minimum(place, bins - 1)
 
 
 def all_metrics(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
@@ -199,7 +201,10 @@ def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str,
     diverged.
     """
     prediction = Prediction(target, probabilities)
-    return {name: METRICS[metric](prediction) for name, metric in EPOCH_SCORES.items()}
+    scores = {}
+    for name, metric in EPOCH_SCORES.items():
+        scores[name] = METRICS[metric](prediction)
+    return scores
 
 
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:
@@ -207,5 +212,9 @@ def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]
     class, predicted class).
     """
     errors = counts - np.diag(counts.diagonal())
-    order = np.argsort(-errors, axis=None, kind="stable")[:pairs]
-    return [divmod(int(place), len(errors)) for place in order if errors.flat[place]]
+    order = np.argsort(-errors, axis=None, kind="stable")
+    confused = []
+    for place in order[:pairs]:
+        if errors.flat[place]:
+            confused.append(divmod(int(place), len(errors)))
+    return confused

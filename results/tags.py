@@ -130,7 +130,8 @@ def _counts(recordings: Ints, threshold: Ints, shape: tuple[int, int]) -> Floats
 
 
 def precision_recall(
-    target: NDArray[np.bool_], scores: Scores
+    target: NDArray[np.bool_],
+    scores: Scores,
 ) -> tuple[Floats, Floats]:
     """Recall and precision (T,) of one class at each distinct score of its positive
     clips, highest first.
@@ -190,7 +191,9 @@ def decision_scores(target: Targets, chosen: Targets) -> dict[str, Floats]:
 
 
 def jackknife_values(
-    target: Targets, scores: Scores, groups: NDArray[np.generic]
+    target: Targets,
+    scores: Scores,
+    groups: NDArray[np.generic],
 ) -> Floats:
     """Values (G,) of the recordings, in the order of their names, that sum to mAP.
 

@@ -194,7 +194,9 @@ class Task(ABC):
 
     @abstractmethod
     def fit_rejection(
-        self, labels: Labels, probabilities: Probabilities
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
     ) -> float | None:
         """The probability below which answers are withheld; None if there is none."""
 
@@ -224,7 +226,9 @@ class Task(ABC):
 
     @abstractmethod
     def epoch_scores(
-        self, targets: Ints, probabilities: Probabilities
+        self,
+        targets: Ints,
+        probabilities: Probabilities,
     ) -> dict[str, float]:
         """Scores named as the columns of history.csv without val_ or test_."""
 
@@ -289,7 +293,9 @@ class Task(ABC):
 
     @abstractmethod
     def configuration_score(
-        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
+        self,
+        tables: Sequence[pd.DataFrame],
+        classes: Sequence[str],
     ) -> Score:
         """The score of the seeds of one configuration.
 
@@ -393,7 +399,9 @@ class Classes(Task):
         return calibration.fit_temperature(labels.argmax(axis=1), probabilities)
 
     def fit_rejection(
-        self, labels: Labels, probabilities: Probabilities
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
     ) -> float | None:
         return calibration.rejection_threshold(labels.argmax(axis=1), probabilities)
 
@@ -414,7 +422,9 @@ class Classes(Task):
         return np.eye(classes, dtype=bool)[probabilities.argmax(axis=-1)]
 
     def epoch_scores(
-        self, targets: Ints, probabilities: Probabilities
+        self,
+        targets: Ints,
+        probabilities: Probabilities,
     ) -> dict[str, float]:
         return scores.epoch_scores(targets.astype(np.intp), probabilities)
 
@@ -494,7 +504,9 @@ class Classes(Task):
         return np.log(np.maximum(probabilities, scores.SMALLEST_PROBABILITY))
 
     def configuration_score(
-        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
+        self,
+        tables: Sequence[pd.DataFrame],
+        classes: Sequence[str],
     ) -> Score:
         clips = pd.concat(tables, ignore_index=True)
         correct = clips[classes].idxmax(axis=1) == clips["target"]
@@ -620,7 +632,9 @@ class Tags(Task):
         return 1.0
 
     def fit_rejection(
-        self, labels: Labels, probabilities: Probabilities
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
     ) -> float | None:
         return None
 
@@ -645,7 +659,9 @@ class Tags(Task):
         return probabilities > np.stack(thresholds)
 
     def epoch_scores(
-        self, targets: Ints, probabilities: Probabilities
+        self,
+        targets: Ints,
+        probabilities: Probabilities,
     ) -> dict[str, float]:
         return tags.epoch_scores(targets > 0, probabilities)
 
@@ -716,7 +732,9 @@ class Tags(Task):
         return classes * np.log(np.maximum(probabilities, scores.SMALLEST_PROBABILITY))
 
     def configuration_score(
-        self, tables: Sequence[pd.DataFrame], classes: Sequence[str]
+        self,
+        tables: Sequence[pd.DataFrame],
+        classes: Sequence[str],
     ) -> Score:
         seeds = []
         by_fold = []

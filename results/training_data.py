@@ -17,7 +17,9 @@ from featurestack.results.run_folder import find
 
 
 def training_clips(
-    cache: Cache, channels: Sequence[Channel], copies: int
+    cache: Cache,
+    channels: Sequence[Channel],
+    copies: int,
 ) -> pd.DataFrame:
     """The clips that are done in every channel, with up to `copies` altered copies of
     each.

@@ -198,7 +198,9 @@ class AudioModel(TrainedModel):
         return stored
 
     def predict(
-        self, clips: Iterable[tuple[Key, Samples]], fold: int | None = None
+        self,
+        clips: Iterable[tuple[Key, Samples]],
+        fold: int | None = None,
     ) -> Iterator[tuple[Key, Probabilities, str]]:
         """Yield each clip's key, (K,) probabilities of all folds' models or of one
         fold's, and `predicted`.

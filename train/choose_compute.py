@@ -225,7 +225,9 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
 
 
 def largest_step(
-    network: nn.Module, compute: Compute, batch: Batch
+    network: nn.Module,
+    compute: Compute,
+    batch: Batch,
 ) -> tuple[Step, Batch]:
     """A step, and the part of the batch that it took: the batch is halved until it fits
     in memory.

@@ -58,7 +58,8 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
 
 
 def part_score(
-    folds: LoadedFolds, probabilities: NDArray[np.float32]
+    folds: LoadedFolds,
+    probabilities: NDArray[np.float32],
 ) -> dict[str, float]:
     """The task's score of the test clips of all folds (N, K)."""
     plan = folds.importance.plan
@@ -69,7 +70,9 @@ def part_score(
 
 
 def detection_f1(
-    folds: LoadedFolds, probabilities: NDArray[np.float32], annotated: Annotated
+    folds: LoadedFolds,
+    probabilities: NDArray[np.float32],
+    annotated: Annotated,
 ) -> float:
     """F1 at IoU 0.3 of all classes, by joining rules from the other folds."""
     plan = folds.importance.plan

@@ -113,7 +113,9 @@ def known_files(run: RunFolder, data: Path) -> set[str]:
 
 
 def labelled_clips(
-    other: Dataset, run: RunFolder, trained_on: set[str]
+    other: Dataset,
+    run: RunFolder,
+    trained_on: set[str],
 ) -> LabelledClips:
     """The clips of the other dataset with classes of the run; RequestError if there is
     none.
@@ -154,7 +156,9 @@ def labelled_clips(
 
 
 def kept_labels(
-    text: "pd.Series[str]", classes: Sequence[str], task: Task
+    text: "pd.Series[str]",
+    classes: Sequence[str],
+    task: Task,
 ) -> "pd.Series[str]":
     """The targets without labels that the run does not know, if clips may have
     several.
@@ -174,7 +178,9 @@ def scored_classes(run: RunFolder, common: Sequence[str]) -> list[str]:
 
 
 def score_of_run(
-    run: RunFolder, common: Sequence[str], classes: Sequence[str]
+    run: RunFolder,
+    common: Sequence[str],
+    classes: Sequence[str],
 ) -> Score:
     """The cross-validated score of the run's test clips of the classes in common."""
     rows = run.scored(split=run.scored_split)

@@ -116,7 +116,9 @@ def row_moments(values: Numbers) -> Floats:
 
 
 def describe_channels(
-    plan: Plan, statistics: Sequence[Statistics], device: str = "cpu"
+    plan: Plan,
+    statistics: Sequence[Statistics],
+    device: str = "cpu",
 ) -> Channels:
     """Properties of the channels, standardised with these statistics and resized, for
     augmentations.
@@ -147,7 +149,9 @@ def row_axis(spec: InputSpec, channel: StoredChannel, feature: StoredFeature) ->
 
 
 def channel_loudness(
-    channel: StoredChannel, feature: StoredFeature, statistics: Statistics
+    channel: StoredChannel,
+    feature: StoredFeature,
+    statistics: Statistics,
 ) -> torch.Tensor:
     """(3, rows): per_decibel, exponent and zero of `Channels.loudness`.
 
@@ -323,7 +327,8 @@ class FoldData:
     statistics: Sequence[Statistics]
 
     def batches(
-        self, wanted: Sequence[Positions]
+        self,
+        wanted: Sequence[Positions],
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Each batch's x (B, D, H, W) and y (B, K), its targets, on the network's
         device.

@@ -67,7 +67,9 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
 
 
 def uncomputed(
-    layer: nn.Conv1d | nn.Conv2d, x: torch.Tensor, *_: object
+    layer: nn.Conv1d | nn.Conv2d,
+    x: torch.Tensor,
+    *_: object,
 ) -> torch.Tensor:
     """Zeros with the shape of a convolution's output."""
     paddings: tuple[int, ...] = layer.padding  # type: ignore[assignment]

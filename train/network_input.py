@@ -474,7 +474,9 @@ class InputSpec:
 
 
 def by_length(
-    values: Numbers, own_frames: NDArray[np.intp], compute: Callable[[Numbers], Numbers]
+    values: Numbers,
+    own_frames: NDArray[np.intp],
+    compute: Callable[[Numbers], Numbers],
 ) -> Numbers:
     """Apply `compute` to clips of equal length together: (B, rows, frames) to (B,
     …).

@@ -109,7 +109,9 @@ OBJECTIVES: Mapping[TaskName, Objective] = {
 
 
 def flattened(
-    members: torch.Tensor, y: torch.Tensor, smoothing: float
+    members: torch.Tensor,
+    y: torch.Tensor,
+    smoothing: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and smoothed targets (B * M, K) of every member."""
     smooth = y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)

@@ -261,7 +261,9 @@ def find_features(cache: Cache, options: RunOptions) -> tuple[Channel, ...]:
 
 
 def choose_model(
-    name: str, channels: Sequence[StoredChannel], weights: str = ""
+    name: str,
+    channels: Sequence[StoredChannel],
+    weights: str = "",
 ) -> Architecture:
     """The named model; RequestError if it cannot take the channels.
 
@@ -282,7 +284,9 @@ def choose_model(
 
 
 def resolve_options(
-    asked: RunOptions, features: Sequence[Channel], model: Architecture
+    asked: RunOptions,
+    features: Sequence[Channel],
+    model: Architecture,
 ) -> tuple[RunOptions, tuple[str, ...]]:
     """The options with resolved names and ignored options at their defaults, and
     messages about changes.
@@ -314,7 +318,9 @@ def resolve_options(
 
 
 def find_clips(
-    cache: Cache, features: Sequence[Channel], options: RunOptions
+    cache: Cache,
+    features: Sequence[Channel],
+    options: RunOptions,
 ) -> pd.DataFrame:
     """The clips that are done in every channel, with up to COPIES altered copies of
     each.
@@ -368,7 +374,9 @@ def choose_task(asked: TaskName, table: pd.DataFrame) -> TaskName:
 
 
 def remarks(
-    plan: Plan, splits: Mapping[int, Split], unusable: Mapping[str, str]
+    plan: Plan,
+    splits: Mapping[int, Split],
+    unusable: Mapping[str, str],
 ) -> list[str]:
     """Messages before training, such as options that were changed and clips that are
     left out.

@@ -53,7 +53,9 @@ class Rejection:
         return cls(parse_number(options.reject or "0", refusal), level)
 
     def answers(
-        self, level: NDArray[np.floating], probabilities: NDArray[np.floating]
+        self,
+        level: NDArray[np.floating],
+        probabilities: NDArray[np.floating],
     ) -> NDArray[np.bool_]:
         """Whether windows of these levels (W,) are loud enough, and one of their
         probabilities (W, K) high enough.
@@ -62,7 +64,9 @@ class Rejection:
 
 
 def class_thresholds(
-    text: str, classes: Sequence[str], fitted: Mapping[str, float]
+    text: str,
+    classes: Sequence[str],
+    fitted: Mapping[str, float],
 ) -> dict[str, float]:
     """THRESHOLD (`text`) by class; other classes keep the run's own, else 0.5. Empty if
     no class has one.

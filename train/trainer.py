@@ -156,7 +156,9 @@ class Trainer:
 
     @classmethod
     def draw(
-        cls, data: FoldData, epoch: int
+        cls,
+        data: FoldData,
+        epoch: int,
     ) -> tuple[list[Positions], torch.Generator]:
         """An epoch's batches, and the generator of its augmentation and dropout."""
         generator = seeded(data.source.device, data.plan.options.seed, data.fold, epoch)

@@ -330,7 +330,9 @@ def draw_sample_predictions(ax: Axes, *, samples: Sequence[SamplePrediction]) ->
     pixels=True,
 )
 def draw_augmentations(
-    ax: Axes, *, pairs: Sequence[tuple[str, np.ndarray, np.ndarray]]
+    ax: Axes,
+    *,
+    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
 ) -> Axes:
     """Draw `pairs` of name, before and after, both (rows, columns) of one channel of
     the model's input.

@@ -36,7 +36,9 @@ PATTERNS = {
 
 
 def with_folds(
-    listing: Listing, path: Path, options: SourceOptions
+    listing: Listing,
+    path: Path,
+    options: SourceOptions,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group and fold, and notes for the user.
 
@@ -93,7 +95,8 @@ def with_folds(
 
 
 def with_groups(
-    table: pd.DataFrame, group: str
+    table: pd.DataFrame,
+    group: str,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table with every group, and a note if `group` does not fit all clips.
 

@@ -179,7 +179,9 @@ def load_cache(folder: Path, options: SourceOptions) -> Dataset:
 
 
 def former_index(
-    folder: Path, source: str, name: str
+    folder: Path,
+    source: str,
+    name: str,
 ) -> tuple[pd.DataFrame | None, Attributes]:
     """The clips and settings of the cache that is there; None and no settings without
     one. RequestError if it has features of another source.
@@ -234,7 +236,9 @@ def _read(options: SourceOptions) -> Listing:
 
 
 def _audio_settings(
-    listing: Listing, options: SourceOptions, settings: Attributes
+    listing: Listing,
+    options: SourceOptions,
+    settings: Attributes,
 ) -> tuple[int, float, list[str]]:
     """Rate, duration and notes: from the options, else the cache, else the source, else
     the files.

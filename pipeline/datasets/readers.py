@@ -94,7 +94,9 @@ class Listing:
 
 
 def clip_table(
-    clips: pd.DataFrame, folder: Path, by_path: bool = False
+    clips: pd.DataFrame,
+    folder: Path,
+    by_path: bool = False,
 ) -> pd.DataFrame:
     """The table of a Listing, from filename, label and perhaps fold, group, category,
     start and end.

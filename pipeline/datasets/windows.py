@@ -75,7 +75,9 @@ def csv_path(options: WindowsCommand) -> Path:
 
 
 def window_grid(
-    seconds: Mapping[str, float], length: float, hop: float
+    seconds: Mapping[str, float],
+    length: float,
+    hop: float,
 ) -> pd.DataFrame:
     """Windows of all recordings: file, start, end; a recording's last window ends where
     the recording ends.
@@ -171,7 +173,8 @@ class Windows:
 
 
 def annotated_recordings(
-    options: WindowsCommand, seconds: Mapping[str, float]
+    options: WindowsCommand,
+    seconds: Mapping[str, float],
 ) -> Annotated:
     """Recordings that last so many seconds with their events; RequestError if none is
     left, or if a label has a meaning of its own.

@@ -97,7 +97,9 @@ class Network:
 
 
 def _frames(
-    session: onnxruntime.InferenceSession, described: FrontEnd, y: NDArray[np.float32]
+    session: onnxruntime.InferenceSession,
+    described: FrontEnd,
+    y: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """(frames, bands) of the front end, scaled and shifted as the network wants."""
     answer = _run(session, session.get_outputs()[0].name, y[None])
@@ -107,7 +109,9 @@ def _frames(
 
 
 def _run(
-    session: onnxruntime.InferenceSession, output: str, x: NDArray[np.float32]
+    session: onnxruntime.InferenceSession,
+    output: str,
+    x: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     try:
         (answer,) = session.run(
@@ -121,7 +125,8 @@ def _run(
 
 
 def _with_axes(
-    windows: NDArray[np.float32], shape: list[int | str]
+    windows: NDArray[np.float32],
+    shape: list[int | str],
 ) -> NDArray[np.float32]:
     """The windows with as many axes as the network's input: one window alone, or a
     further axis of one channel, which is the second or, if that is fixed to 1, the
@@ -185,7 +190,9 @@ def _version(path: Path) -> tuple[Path, int]:
 
 @functools.lru_cache(maxsize=4)
 def _opened(
-    network: tuple[Path, int], front_end: tuple[Path, int] | None, card: NetworkCard
+    network: tuple[Path, int],
+    front_end: tuple[Path, int] | None,
+    card: NetworkCard,
 ) -> Network:
     session = _session(network[0])
     fixed = session.get_inputs()[0].shape[-1]

@@ -122,7 +122,8 @@ def _key(values: np.ndarray, digits: int) -> tuple[float, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def _filters(
-    frequency: tuple[float, ...], length: tuple[float, ...]
+    frequency: tuple[float, ...],
+    length: tuple[float, ...],
 ) -> tuple[int, slice, scipy.sparse.csr_array]:
     """n_fft, the bins at which some wavelet is not 0, and all wavelets' spectra at
     these bins.

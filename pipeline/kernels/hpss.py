@@ -28,7 +28,8 @@ LANES = 64
 
 
 def harmonic_percussive(
-    magnitude: np.ndarray, kernel_size: int
+    magnitude: np.ndarray,
+    kernel_size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Energies of the harmonic and the percussive part: the squares of
     `librosa.decompose.hpss(magnitude)`.

@@ -338,8 +338,8 @@ FAULTS: dict[str, Fault] = {
         f"{ANALYSIS}test_runs.py",
     ),
     "deviation_of_the_population": Fault(  # the deviation over folds divides by n
-        "of.mean(), of.std(ddof=1), len(of)",
-        "of.mean(), of.std(ddof=0), len(of)",
+        "deviation = scores.std(ddof=1)",
+        "deviation = scores.std(ddof=0)",
         f"{ANALYSIS}test_findings.py {ANALYSIS}test_tables.py",
     ),
 }

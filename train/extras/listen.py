@@ -39,7 +39,9 @@ PCM: dict[str, np.dtype[Any]] = {
 
 
 def newest(
-    blocks: Iterator[Samples], samples: int, step: int
+    blocks: Iterator[Samples],
+    samples: int,
+    step: int,
 ) -> Iterator[tuple[Samples, int]]:
     """Yield the last `samples` samples of a stream, and how many there were, whenever
     `step` more have come.

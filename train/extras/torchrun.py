@@ -72,7 +72,9 @@ class SharedTrainer(Trainer):
 
     @classmethod
     def draw(
-        cls, data: FoldData, epoch: int
+        cls,
+        data: FoldData,
+        epoch: int,
     ) -> tuple[list[Positions], torch.Generator]:
         """This process's part of each batch; parts differ by at most one clip."""
         rank, size = dist.get_rank(), dist.get_world_size()

@@ -12,7 +12,9 @@ from torch import nn
 
 
 def convolution(
-    inputs: int, outputs: int, stride: tuple[int, int] = (1, 1)
+    inputs: int,
+    outputs: int,
+    stride: tuple[int, int] = (1, 1),
 ) -> nn.Sequential:
     """3x3 convolution, batch norm, ReLU."""
     return nn.Sequential(

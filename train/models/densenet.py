@@ -19,16 +19,17 @@ class DenseBlock(nn.Module):
 
     def __init__(self, inputs: int, depth: int) -> None:
         super().__init__()
+        width = BOTTLENECK * GROWTH
         for i in range(depth):
             before = inputs + i * GROWTH
             # (B, before, H, W) to the channels that it adds, (B, GROWTH, H, W)
             layer = named(
                 norm1=nn.BatchNorm2d(before),
                 relu1=nn.ReLU(inplace=True),
-                conv1=nn.Conv2d(before, BOTTLENECK * GROWTH, 1, bias=False),
-                norm2=nn.BatchNorm2d(BOTTLENECK * GROWTH),
+                conv1=nn.Conv2d(before, width, 1, bias=False),
+                norm2=nn.BatchNorm2d(width),
                 relu2=nn.ReLU(inplace=True),
-                conv2=nn.Conv2d(BOTTLENECK * GROWTH, GROWTH, 3, padding=1, bias=False),
+                conv2=nn.Conv2d(width, GROWTH, 3, padding=1, bias=False),
             )
             self.add_module(f"denselayer{i + 1}", layer)
 
@@ -66,5 +67,7 @@ class DenseNet(nn.Module):
         self.classifier = nn.Linear(width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = functional.relu(self.features(x))  # (B, 1024, H / 32, W / 32)
-        return self.classifier(functional.adaptive_avg_pool2d(x, 1).flatten(1))
+        x = self.features(x)  # (B, 1024, H / 32, W / 32)
+        x = functional.relu(x)
+        x = functional.adaptive_avg_pool2d(x, 1)
+        return self.classifier(x.flatten(1))

@@ -26,14 +26,20 @@ class VectorNet(nn.Module):
         layer.
         """
         super().__init__()
+        before_hidden, before_head = dropouts
         self.norm = nn.BatchNorm1d(dimensions, affine=False)
         self.hidden = nn.Sequential(
-            nn.Dropout(dropouts[0]),
+            nn.Dropout(before_hidden),
             nn.Linear(dimensions, width, bias=False),
             nn.BatchNorm1d(width),
             nn.ReLU(inplace=True),
         )
-        self.head = nn.Sequential(nn.Dropout(dropouts[1]), nn.Linear(width, classes))
+        self.head = nn.Sequential(
+            nn.Dropout(before_head),
+            nn.Linear(width, classes),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.hidden(self.norm(x.flatten(1))))
+        x = self.norm(x.flatten(1))
+        x = self.hidden(x)  # (B, width)
+        return self.head(x)

@@ -2,8 +2,7 @@
 C.
 """
 
-from contextlib import nullcontext
-from itertools import pairwise
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -48,23 +47,24 @@ class AclNet(nn.Module):
             # 2 * 4 * 20 = 160 samples a frame, 10 ms at the paper's 16 kHz
             nn.MaxPool1d(20),
         )
-        widths = [
-            max(1, round(width * w)) for w in (32, 64, 64, 128, 128, 256, 256, 512, 512)
-        ]
         layers: list[nn.Module] = []
-        for i, (inputs, outputs) in enumerate(zip([1, *widths], widths)):
+        inputs = 1
+        for i, paper_width in enumerate((32, 64, 64, 128, 128, 256, 256, 512, 512)):
+            outputs = max(1, round(width * paper_width))
             layers.append(convolution(inputs, outputs))
             # after the first and every second one from there: 64 / 32 rows at the end
             if i % 2 == 0:
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            inputs = outputs
         self.body = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Conv2d(widths[-1], classes, 1)
+        self.head = nn.Conv2d(inputs, classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.front(x.flatten(1, 2))  # (B, 64, samples / 160)
         x = self.body(x.unsqueeze(1))  # (B, 512 * width, 2, samples / 5120)
-        return self.head(self.dropout(x)).mean((2, 3))
+        x = self.head(self.dropout(x))  # (B, classes, 2, samples / 5120)
+        return x.mean((2, 3))
 
 
 class DaiNet(nn.Module):
@@ -80,19 +80,19 @@ class DaiNet(nn.Module):
     ) -> None:
         super().__init__()
         self.front = nn.Sequential(
-            convolution1d(channels, 64, kernel=80, stride=4), nn.MaxPool1d(4)
+            convolution1d(channels, 64, kernel=80, stride=4),
+            nn.MaxPool1d(4),
         )
         self.body = nn.Sequential()
         inputs = 64
         for width, depth in zip((64, 128, 256, 512), depths):
-            widths = [inputs, *[width] * depth]
-            layers: list[nn.Module] = [
-                convolution1d(a, b, kernel=3) for a, b in pairwise(widths)
-            ]
+            layers: list[nn.Module] = []
+            for _ in range(depth):
+                layers.append(convolution1d(inputs, width, kernel=3))
+                inputs = width
             if width < 512:
                 layers.append(nn.MaxPool1d(4))
             self.body.append(nn.Sequential(*layers))
-            inputs = width
         self.head = nn.Linear(inputs, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -100,11 +100,10 @@ class DaiNet(nn.Module):
         # On processors with AMX, oneDNN's bf16 output is wrong if a kernel of 32
         # samples or more has 2, 4 or 8 channels (docs/explanation/onednn-bf16.md); with
         # one channel it is right.
-        with (
-            nullcontext()
-            if x.shape[1] == 1
-            else torch.autocast(x.device.type, enabled=False)
-        ):
+        precision: AbstractContextManager[object] = nullcontext()
+        if x.shape[1] != 1:
+            precision = torch.autocast(x.device.type, enabled=False)
+        with precision:
             x = self.front(x)
         x = self.body(x)  # (B, 512, samples / 1024)
         return self.head(x.mean(2))
