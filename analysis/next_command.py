@@ -46,20 +46,23 @@ class Situation:
         """The command that trains a run's configuration on these sets; RETRAIN=1 if a
         run is outdated.
         """
-        again = ["RETRAIN=1"] if self.outdated else []
-        return make_command(
-            "sweep", *self.given, *again, f"FEATURES={' '.join(sets)}", *own_words(run)
-        )
+        words = list(self.given)
+        if self.outdated:
+            words.append("RETRAIN=1")
+        words.append(f"FEATURES={' '.join(sets)}")
+        words += own_words(run)
+        return make_command("sweep", *words)
 
     def extracted(self, features: Sequence[str], command: str) -> str:
         """The command, preceded by the extraction of those features that an existing
         cache lacks.
         """
-        lacking = " ".join(
-            name for name in features if self.frames and name not in self.frames
-        )
-        extraction = make_command("features", *self.of_data, f"FEATURES={lacking}")
-        return f"{extraction} && {command}" if lacking else command
+        lacking = [name for name in features if name not in self.frames]
+        if not (self.frames and lacking):
+            return command
+        words = f"FEATURES={' '.join(lacking)}"
+        extraction = make_command("features", *self.of_data, words)
+        return f"{extraction} && {command}"
 
 
 @dataclass(frozen=True)
@@ -94,8 +97,11 @@ class Advice:
     def untried(self) -> list[str]:
         """Features that no run has, the first to try first."""
         tried = {name for run in self.trained for name in run.channels}
-        cached = self.situation.frames.items()
-        untried = first_compared({name: n for name, n in cached if name not in tried})
+        cached = {}
+        for name, frames in self.situation.frames.items():
+            if name not in tried:
+                cached[name] = frames
+        untried = first_compared(cached)
         if not untried and self.situation.audio:
             untried = [name for name in DIFFERENT if name not in tried][:2]
         return untried
@@ -237,8 +243,11 @@ STATES: Mapping[str, Callable[[Advice], str]] = {
 def next_command(found: Findings, situation: Situation) -> tuple[str, str]:
     """A command to copy, and the key of its reason in words.txt."""
     advice = Advice(found, situation)
-    commands = ((command(advice), reason) for reason, command in STATES.items())
-    return next((command, reason) for command, reason in commands if command)
+    for reason, state in STATES.items():
+        command = state(advice)
+        if command:
+            return command, reason
+    raise AssertionError("the last state has a command")
 
 
 def without(words: Sequence[str], *names: str) -> list[str]:
@@ -258,15 +267,17 @@ def sweeps(given: Sequence[str], runs: Sequence[Run], seeds: Sequence[int] = ())
     """
     sets: dict[tuple[str, ...], list[str]] = {}
     for run in runs:
+        words = own_words(run)
         numbers = " ".join(map(str, seeds or run.seeds))
-        words = [*own_words(run), *([f"SEED={numbers}"] if numbers != "0" else [])]
+        if numbers != "0":
+            words.append(f"SEED={numbers}")
         sets.setdefault(tuple(words), []).append(run.features)
-    return " && ".join(
-        make_command(
-            "sweep", *given, f"FEATURES={' '.join(dict.fromkeys(features))}", *words
-        )
-        for words, features in sets.items()
-    )
+    commands = []
+    for own, features in sets.items():
+        distinct = " ".join(dict.fromkeys(features))
+        command = make_command("sweep", *given, f"FEATURES={distinct}", *own)
+        commands.append(command)
+    return " && ".join(commands)
 
 
 def train_again(run: Run, given: Sequence[str]) -> str:

@@ -2,12 +2,11 @@
 
     /values (N, rows, frames)   contiguous, allocated at creation, at a multiple of 4096
     /state  (N,) uint64         the state word of each clip, at a multiple of 4096: no
-            word straddles two
-                                pages, one call writes it, and a kill leaves the old
-                                word or the new one
+                                word straddles two pages, one call writes it, and a kill
+                                leaves the old word or the new one
         0                                     not done
         fingerprint << 32 | crc32 of values   done, made from the inputs that the
-            fingerprint covers
+                                              fingerprint covers
     /clip_id (N,) · /row_axis (rows,) · /frame_axis (frames,)
     attributes                  the format's version and the other fields of FeatureSpec
 
@@ -90,13 +89,17 @@ def fingerprints(clips: NDArray[np.uint64], feature: np.uint64) -> NDArray[np.ui
     The multiplications of splitmix64's finaliser spread every bit of both keys.
     """
     mixed = clips ^ feature
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.maximum(mixed >> np.uint64(32), np.uint64(1))
+    mixed = mixed ^ (mixed >> np.uint64(30))
+    mixed = mixed * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = mixed ^ (mixed >> np.uint64(27))
+    mixed = mixed * np.uint64(0x94D049BB133111EB)
+    upper = mixed >> np.uint64(32)
+    return np.maximum(upper, np.uint64(1))
 
 
 def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little")
+    digest = blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def state_word(fingerprint: int, values: NDArray) -> int:
@@ -225,7 +228,8 @@ class FeatureFile(FeatureSpec):
         keys   (B,) the clips' hashes by the present index, see `clip_keys`
         check  (B,) or one for all: whether to compare values with their CRCs
         """
-        states = np.where(rows >= 0, self.map(state=True)[rows], np.uint64(0))
+        words = self.map(state=True)[rows]
+        states = np.where(rows >= 0, words, np.uint64(0))
         done = states >> FINGERPRINT == fingerprints(keys, self.key)
         outdated = (states != 0) & ~done
         damaged = np.zeros(len(rows), bool)
@@ -253,17 +257,19 @@ class FeatureFile(FeatureSpec):
         """Set the state words of these rows to 0."""
         with self.path.open("r+b", buffering=0) as opened:
             for row in rows.tolist():
-                write_at(
-                    opened.fileno(), NOT_DONE, self.state_offset + row * STATE.itemsize
-                )
+                place = self.state_offset + row * STATE.itemsize
+                write_at(opened.fileno(), NOT_DONE, place)
 
     def map(self, *, state: bool = False) -> NDArray:
         """`values` or `state` as a read-only memory map."""
-        dtype, offset = (
-            (STATE, self.state_offset) if state else (self.dtype, self.values_offset)
-        )
-        shape = (self.clips, self.rows, self.frames)
-        mapped = np.memmap(self.path, dtype, "r", offset, shape[:1] if state else shape)
+        dtype: np.dtype | str = self.dtype
+        offset = self.values_offset
+        shape: tuple[int, ...] = (self.clips, self.rows, self.frames)
+        if state:
+            dtype = STATE
+            offset = self.state_offset
+            shape = (self.clips,)
+        mapped = np.memmap(self.path, dtype, "r", offset, shape)
         return mapped.view(np.ndarray)  # indexing np.memmap is slower
 
 
@@ -271,13 +277,14 @@ def write_structure(path: Path, spec: FeatureSpec, clip_ids: NDArray) -> None:
     """Make the file without its clips: no byte of `values` or `state` is written."""
     with hdf5.created(path, alignment_threshold=1, alignment_interval=4096) as file:
         described = {key: value for key, value in vars(spec).items() if key not in AXES}
-        described |= {"format_version": FORMAT, "parameters": _as_text(spec.parameters)}
+        described["format_version"] = FORMAT
+        described["parameters"] = _as_text(spec.parameters)
         hdf5.write_attributes(file, described)
         hdf5.write_column(file, "clip_id", clip_ids)
-        for name, axis, unit in zip(
-            AXES, (spec.row_axis, spec.frame_axis), (spec.row_unit, spec.frame_unit)
-        ):
-            hdf5.write_attributes(hdf5.write_column(file, name, axis), {"units": unit})
+        row_axis = hdf5.write_column(file, "row_axis", spec.row_axis)
+        hdf5.write_attributes(row_axis, {"units": spec.row_unit})
+        frame_axis = hdf5.write_column(file, "frame_axis", spec.frame_axis)
+        hdf5.write_attributes(frame_axis, {"units": spec.frame_unit})
         hdf5.allocated(file, "state", (len(clip_ids),), STATE)
         shape = (len(clip_ids), spec.rows, spec.frames)
         values = hdf5.allocated(file, "values", shape, np.dtype(spec.dtype))
@@ -295,11 +302,14 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
     stored = stored or path.stem
     with hdf5.opened(path) as file:
         described = hdf5.read_attributes(file)
-        if (version := described.pop("format_version", None)) != FORMAT:
+        version = described.pop("format_version", None)
+        if version != FORMAT:
             raise DamagedFile(f"{path.name} has format {version}, expected {FORMAT}")
         described["parameters"] = json.loads(described["parameters"])
-        described |= {name: hdf5.read_column(file, name) for name in AXES}
-        values, state = (hdf5.read_member(file, name) for name in ("values", "state"))
+        for name in AXES:
+            described[name] = hdf5.read_column(file, name)
+        values = hdf5.read_member(file, "values")
+        state = hdf5.read_member(file, "state")
         header = FeatureFile(
             **described,
             path=path,
@@ -310,12 +320,9 @@ def read_header(path: Path, stored: str = "") -> FeatureFile:
         if header.stored != stored:
             raise DamagedFile(f"{path.name} holds {header.stored}, expected {stored}")
         shape = (header.clips, header.rows, header.frames)
-        if (values.shape, values.dtype, state.shape, state.dtype) != (
-            shape,
-            header.dtype,
-            shape[:1],
-            STATE,
-        ):
+        right_values = values.shape == shape and values.dtype == header.dtype
+        right_states = state.shape == shape[:1] and state.dtype == STATE
+        if not (right_values and right_states):
             raise DamagedFile(
                 f"{path.name} holds values {values.shape} {values.dtype} and states"
                 f" {state.shape}; expected {shape} {header.dtype}"

@@ -9,7 +9,7 @@ make all clips similar.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import combinations, pairwise
 from typing import NamedTuple
@@ -68,18 +68,22 @@ def audio_fingerprint(y: Samples, sample_rate: int) -> AudioFingerprint:
         loudness[max(0, peak - apart) : peak + apart] = 0
         peaks.append(peak)
     positions = np.array(peaks, np.int64)
-    snippets = np.pad(steps, reach)[positions[:, None] + np.arange(2 * reach + 1)]
-    signs = (snippets * np.sign(steps[positions])[:, None]) @ projections(
-        2 * reach + 1
-    ) > 0
-    codes = signs.reshape(-1, BANDS, BITS) @ (1 << np.arange(BITS, dtype=np.uint32))
+    length = 2 * reach + 1
+    places = positions[:, None] + np.arange(length)
+    snippets = np.pad(steps, reach)[places]
+    # a clip times -1 has the same codes
+    upright = snippets * np.sign(steps[positions])[:, None]
+    signs = upright @ projections(length) > 0
+    powers = 1 << np.arange(BITS, dtype=np.uint32)
+    codes = signs.reshape(-1, BANDS, BITS) @ powers
     return AudioFingerprint(positions, codes.astype(np.uint32))
 
 
 @cache
 def projections(samples: int) -> NDArray[np.float64]:
     """(samples, BANDS * BITS) random directions, always the same."""
-    return np.random.default_rng(0).standard_normal((samples, BANDS * BITS))
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((samples, BANDS * BITS))
 
 
 def find_near_duplicates(
@@ -93,33 +97,39 @@ def find_near_duplicates(
     files  the path of each clip; clips of one file are no pair, since windows may
            overlap
     """
-    clips = [
-        clip
-        for clip, fingerprint in enumerate(fingerprints)
-        for _ in fingerprint.positions
-    ]
-    positions = np.concatenate(
-        [fingerprint.positions for fingerprint in fingerprints]
-    ).tolist()
+    # the clip and the position of each landmark
+    clips = list[int]()
+    positions = list[int]()
+    for clip, fingerprint in enumerate(fingerprints):
+        clips += [clip] * len(fingerprint.positions)
+        positions += fingerprint.positions.tolist()
     codes = np.concatenate([fingerprint.codes for fingerprint in fingerprints])
     # pair of clips -> shift -> equal codes
     votes: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
     for band in range(BANDS):
         order = np.argsort(codes[:, band], kind="stable")
-        for equal in np.split(order, np.flatnonzero(np.diff(codes[order, band])) + 1):
-            meet = (
-                combinations if len(equal) <= CROWD else lambda rows, _: pairwise(rows)
-            )
-            for first, second in meet(equal.tolist(), 2):
-                if files[clips[first]] != files[clips[second]]:
-                    votes[clips[first], clips[second]][
-                        positions[second] - positions[first]
-                    ] += 1
+        ordered = codes[order, band]
+        changes = np.flatnonzero(np.diff(ordered)) + 1
+        for equal in np.split(order, changes):
+            landmarks = equal.tolist()
+            if len(landmarks) <= CROWD:
+                meetings: Iterable[tuple[int, int]] = combinations(landmarks, 2)
+            else:
+                meetings = pairwise(landmarks)
+            for first, second in meetings:
+                a = clips[first]
+                b = clips[second]
+                if files[a] != files[b]:
+                    shift = positions[second] - positions[first]
+                    votes[a, b][shift] += 1
     # a candidate's shift is the commonest among its equal landmarks
-    best = ((*pair, *shifts.most_common(1)[0]) for pair, shifts in votes.items())
-    candidates = sorted(best, key=lambda candidate: -candidate[3])[:MOST_CANDIDATES]
+    candidates = []
+    for (a, b), shifts in votes.items():
+        ((shift, equal_codes),) = shifts.most_common(1)
+        candidates.append((a, b, shift, equal_codes))
+    candidates.sort(key=lambda candidate: -candidate[3])
     pairs = []
-    for a, b, shift, _ in candidates:
+    for a, b, shift, _ in candidates[:MOST_CANDIDATES]:
         correlation = correlate(load(a), load(b), shift)
         if abs(correlation) >= SIMILAR:
             pairs.append(Pair(a, b, shift, correlation))
@@ -139,15 +149,18 @@ def correlate(a: Samples, b: Samples, shift: int) -> float:
         return 0.0
     one = whole[begin:end]
     other = shifted[begin + shift : end + shift]
-    if one @ one <= SHARED * (whole @ whole) or other @ other <= SHARED * (
-        shifted @ shifted
-    ):
+    energy_of_one = one @ one
+    energy_of_other = other @ other
+    if energy_of_one <= SHARED * (whole @ whole):
         return 0.0
-    return float(one @ other / np.sqrt((one @ one) * (other @ other)))
+    if energy_of_other <= SHARED * (shifted @ shifted):
+        return 0.0
+    return float(one @ other / np.sqrt(energy_of_one * energy_of_other))
 
 
 def sample_differences(y: Samples) -> NDArray[np.float64]:
     """Differences of neighbouring samples; the first is 0, so that a clip never begins
     with a click.
     """
-    return np.diff(y.astype(np.float64), prepend=y[:1].astype(np.float64))
+    precise = y.astype(np.float64)
+    return np.diff(precise, prepend=precise[:1])

@@ -36,14 +36,12 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
     # no cache yet, a damaged one, or features of another rate or duration
     with suppress(RequestError):
         cache = Cache(folder)
-        computed = [
-            name for name in cache.features if parse_channel(name).name in FEATURES
-        ]
-        features = (
-            [f"FEATURES={' '.join(computed)}"]
-            if computed and {*computed} != {*FEATURES}
-            else []
-        )
+        computed = []
+        for name in cache.features:
+            if parse_channel(name).name in FEATURES:
+                computed.append(name)
+        if computed and {*computed} != {*FEATURES}:
+            features = [f"FEATURES={' '.join(computed)}"]
         frames = {name: cache[name].frames for name in cache.features}
         if folder == Path(options.dataset) or is_done(cache, dataset.table):
             return training_step(options, dataset, frames)
@@ -78,29 +76,32 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
     if findings is None:
         said = [line for line in lines.splitlines() if not line.startswith("next:")]
         return "\n".join([f"next: {check}", *said])
-    leaks = (
-        found["remedy"]
-        for found in findings
-        if found["kind"] == "duplicates_across_folds"
-    )
-    return next((f"first: {remedy}\nnext: {check}" for remedy in leaks), lines)
+    for found in findings:
+        if found["kind"] == "duplicates_across_folds":
+            return f"first: {found['remedy']}\nnext: {check}"
+    return lines
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
     """Whether the cache has all its features for these clips, except for clips that
     failed.
     """
-    same = {*originals(clips)["clip_id"]} == {*originals(cache.clips)["clip_id"]}
-    return (
-        same and bool(cache.features) and not missing_clips(cache, cache.features).any()
-    )
+    present = {*originals(clips)["clip_id"]}
+    cached = {*originals(cache.clips)["clip_id"]}
+    if present != cached or not cache.features:
+        return False
+    missing = missing_clips(cache, cache.features)
+    return not missing.any()
 
 
 def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
     """(N,) whether a clip lacks one of these features and did not fail."""
-    failed = failed_clips(cache.folder)
-    lost = set().union(*(failed[name] for name in (WHOLE, *features)))
-    return ~cache.readable(features) & ~cache.clips["clip_id"].isin(lost).to_numpy()
+    by_feature = failed_clips(cache.folder)
+    failed = set(by_feature[WHOLE])
+    for feature in features:
+        failed |= set(by_feature[feature])
+    has_failed = cache.clips["clip_id"].isin(failed).to_numpy()
+    return ~cache.readable(features) & ~has_failed
 
 
 def former_runs(options: SourceOptions, dataset: Dataset) -> list[str]:

@@ -261,8 +261,8 @@ def gammatone(y, sr, *, n_bands, fmin, fmax, **framing):
     erb_number = np.linspace(lowest, highest, n_bands)
     centre = (10 ** (erb_number / 21.4) - 1) / 0.00437
     width = 1.019 * 24.7 * (4.37 * centre / 1000 + 1)
-    distance = (frequency - centre[:, None]) / width[:, None]
-    response = np.abs((1 + 1j * distance) ** -4)
+    distance = 1j * (frequency - centre[:, None]) / width[:, None]
+    response = np.abs((1 + distance) ** -4)
     return librosa.power_to_db(response @ power)
 
 

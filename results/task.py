@@ -415,11 +415,14 @@ class Classes(Task):
         above: Labels,
         classes: Sequence[str],
     ) -> list[str]:
-        return np.array(classes, object)[probabilities.argmax(axis=1)].tolist()
+        names = np.array(classes, object)
+        most_probable = probabilities.argmax(axis=1)
+        return names[most_probable].tolist()
 
     def decisions(self, probabilities: Floats, labels: Labels, folds: Ints) -> Labels:
         classes = probabilities.shape[-1]
-        return np.eye(classes, dtype=bool)[probabilities.argmax(axis=-1)]
+        most_probable = probabilities.argmax(axis=-1)
+        return np.eye(classes, dtype=bool)[most_probable]
 
     def epoch_scores(
         self,
@@ -435,7 +438,8 @@ class Classes(Task):
         folds: Ints,
     ) -> float:
         clips = np.arange(len(labels))
-        return float(labels[clips, probabilities.argmax(axis=1)].mean())
+        correct = labels[clips, probabilities.argmax(axis=1)]
+        return float(correct.mean())
 
     def ranking_score(
         self,
@@ -501,7 +505,8 @@ class Classes(Task):
         return np.stack([of_target, correct]).astype(float)
 
     def log_likelihoods(self, probabilities: Floats, classes: int) -> Floats:
-        return np.log(np.maximum(probabilities, scores.SMALLEST_PROBABILITY))
+        positive = np.maximum(probabilities, scores.SMALLEST_PROBABILITY)
+        return np.log(positive)
 
     def configuration_score(
         self,
@@ -513,11 +518,14 @@ class Classes(Task):
         over_seeds = correct.groupby([clips["fold"], clips["group"], clips["clip_id"]])
         each = over_seeds.mean()
         by_fold = each.groupby("fold").mean()
-        ((low, high),) = accuracy_interval(
+        groups = each.index.get_level_values("group").to_numpy(dtype=str)
+        folds = each.index.get_level_values("fold").to_numpy()
+        intervals = accuracy_interval(
             each.to_numpy()[:, None],
-            each.index.get_level_values("group").to_numpy(dtype=str),
-            fold_weights(each.index.get_level_values("fold").to_numpy()),
+            groups,
+            fold_weights(folds),
         )
+        ((low, high),) = intervals
         return Score(by_fold.mean(), low, high, by_fold)
 
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
@@ -544,9 +552,11 @@ class Classes(Task):
         recording: where recordings hold one class each, that prediction's own hits
         would differ between them more than any run does.
         """
-        commonest = run.labels[:, run.labels.sum(axis=0).argmax()]
+        clips_of_class = run.labels.sum(axis=0)
+        commonest = run.labels[:, clips_of_class.argmax()]
         accuracy = commonest @ worth / worth.sum()
-        return accuracy * recording_sums(worth[:, None], run.groups)[:, 0]
+        by_recording = recording_sums(worth[:, None], run.groups)[:, 0]
+        return accuracy * by_recording
 
     def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
         return False
@@ -726,10 +736,12 @@ class Tags(Task):
         values = tags.jackknife_values(labels, ranks, recording)
         weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
         parts = values / weights
-        return np.stack([np.exp(logarithms.mean(axis=1)), parts[recording]])
+        geometric_mean = np.exp(logarithms.mean(axis=1))
+        return np.stack([geometric_mean, parts[recording]])
 
     def log_likelihoods(self, probabilities: Floats, classes: int) -> Floats:
-        return classes * np.log(np.maximum(probabilities, scores.SMALLEST_PROBABILITY))
+        positive = np.maximum(probabilities, scores.SMALLEST_PROBABILITY)
+        return classes * np.log(positive)
 
     def configuration_score(
         self,

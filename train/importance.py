@@ -221,13 +221,15 @@ def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
     content = plan.identity.content
     options = dict(content["options"])
     del options["features"]
-    sides = [
-        [fold, list(split.train), list(split.test)] for fold, split in splits.items()
-    ]
+    sides = []
+    for fold, split in splits.items():
+        sides.append([fold, list(split.train), list(split.test)])
     hashed = [options, content["clips"], sides]
-    hashed += [content[name] for name in ("untimed", "revisions") if name in content]
-    name = f"importance-{plan.model.name}-{digest(hashed)}"
-    return plan.options.runs / plan.dataset / name
+    for name in ("untimed", "revisions"):
+        if name in content:
+            hashed.append(content[name])
+    folder = f"importance-{plan.model.name}-{digest(hashed)}"
+    return plan.options.runs / plan.dataset / folder
 
 
 # ---- fits
@@ -277,7 +279,8 @@ class LoadedFolds:
         else:
             # a solution takes one thread: the folds' are found side by side
             with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
-                answers = list(threads.map(partial(self.answers, fit=fit), self.data))
+                of_fold = partial(self.answers, fit=fit)
+                answers = list(threads.map(of_fold, self.data))
         probabilities = np.concatenate(answers)
         labels = plan.indicator(self.tested)
         clips = plan.cache.clips.iloc[self.tested]
@@ -355,11 +358,10 @@ def open_folder(folds: LoadedFolds) -> None:
     fingerprints: dict[str, str] = {}
     if (path / "importance.json").is_file():
         fingerprints |= folder.config.fingerprints
-    stale = {
-        name
-        for name, own in importance.fingerprints.items()
-        if fingerprints.get(name, own) != own
-    }
+    stale = set()
+    for name, fingerprint in importance.fingerprints.items():
+        if fingerprints.get(name, fingerprint) != fingerprint:
+            stale.add(name)
     text = io.StringIO()
     header = ["features", "score", *clips["clip_id"]]
     csv.writer(text, lineterminator="\n").writerow(header)
@@ -452,15 +454,18 @@ def summary(folder: ImportanceFolder) -> str:
     for measure in MEASURES:
         means = weights @ gains[measure]
         shares = weights @ hits[measure]
-        cells[measure] = [
-            "the best" if np.isnan(mean) else f"{mean:.3f} ({points(share)})"
-            for mean, share in zip(means, shares)
-        ]
+        texts = []
+        for mean, share in zip(means, shares):
+            if np.isnan(mean):
+                texts.append("the best")
+            else:
+                texts.append(f"{mean:.3f} ({points(share)})")
+        cells[measure] = texts
     order = np.argsort(-(weights @ gains["shapley"]), kind="stable")
     rows = []
     for place in order:
-        own = [texts[place] for texts in cells.values()]
-        rows.append((folder.features[place], *own))
+        of_feature = [texts[place] for texts in cells.values()]
+        rows.append((folder.features[place], *of_feature))
     table = text_table(rows, ("", *MEASURES.values()))
     legend = LEGEND.format(folder.config.score)
     lines = [f"{folder.path}: {len(folder.clips)} test clips", table, legend]

@@ -72,7 +72,8 @@ def minimise(
         weights, distance = descend(loss, weights.astype(precision))
         if distance < NEAR:
             break
-    return weights[:, :-1].astype(float), weights[:, -1].astype(float)
+    weights = weights.astype(float)
+    return weights[:, :-1], weights[:, -1]
 
 
 class LogLoss:
@@ -241,8 +242,10 @@ class SharedCurvature:
     """
 
     def __init__(self, loss: LogLoss, curvature: Array) -> None:
-        classes = curvature.shape[1]
-        mean = curvature.sum(axis=1) / (classes - 1 if loss.exclusive else classes)
+        free_classes = curvature.shape[1]
+        if loss.exclusive:
+            free_classes -= 1
+        mean = curvature.sum(axis=1) / free_classes
         scaled = loss.inputs * np.sqrt(mean)[:, None]
         shared = scaled.T @ scaled
         shared[np.diag_indices_from(shared)] += loss.positive
@@ -286,10 +289,12 @@ class ActiveClips:
 
     def __call__(self, gradient: Array) -> Array:
         unpenalised = gradient / self.penalty
-        of_active = (unpenalised @ self.inputs.T)[self.of_class, self.active]
+        by_clip = unpenalised @ self.inputs.T  # (K, N)
+        of_active = by_clip[self.of_class, self.active]
         solved = self.inverse @ of_active[:, :, None]
         self.scores[self.of_class, self.active] = solved[:, :, 0]
-        direction = unpenalised - (self.scores @ self.inputs) / self.penalty
+        correction = self.scores @ self.inputs
+        direction = unpenalised - correction / self.penalty
         if self.exclusive:
             # equal weights of all classes change nothing: steps have none
             direction -= direction.mean(axis=0)

@@ -207,7 +207,10 @@ class EarlyStopping:
         """Take an epoch's score; returns whether it is better than every earlier
         one.
         """
-        better = score < self.best if self.select == "val_loss" else score > self.best
+        if self.select == "val_loss":
+            better = score < self.best
+        else:
+            better = score > self.best
         if math.isnan(self.best) or better:
             self.best = score
             self.since = 0

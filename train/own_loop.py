@@ -66,7 +66,8 @@ class FoldClips(Dataset[tuple[torch.Tensor, int]]):
         return len(self.positions)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.__getitems__([index])[0]
+        (clip,) = self.__getitems__([index])
+        return clip
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         chosen = np.asarray(indices)
@@ -105,10 +106,9 @@ class OwnRun:
             options = replace(options, model="m11")
         plan = make_plan(options)
         content = plan.identity.content | {"network": name}
+        identity = Identity.of(content, plan.options, name, RunOptions())
         self.name = name
-        self.plan = replace(
-            plan, identity=Identity.of(content, plan.options, name, RunOptions())
-        )
+        self.plan = replace(plan, identity=identity)
         self.options = plan.options
 
     @property
@@ -201,9 +201,11 @@ class OwnRun:
         run_folder.write_config(folder.path, config)
         rows = [dict(row) for row in history] or [{"epoch": 1}]
         scores = plan.task.epoch_scores(clips.targets, answers)
-        rows[-1] |= {f"test_{name}": value for name, value in scores.items()}
-        lines = [run_folder.history_row(row, plan.task.history_columns) for row in rows]
-        run_folder.start_history(folder.fold(fold), lines, plan.task.history_columns)
+        for score, value in scores.items():
+            rows[-1][f"test_{score}"] = value
+        columns = plan.task.history_columns
+        lines = [run_folder.history_row(row, columns) for row in rows]
+        run_folder.start_history(folder.fold(fold), lines, columns)
         table = plan.scored(clips.positions, split="test", selection="last")
         run_folder.write_predictions(folder.fold(fold), table, answers, self.classes)
         return RunFolder(folder.path)

@@ -52,16 +52,18 @@ def with_folds(
     """
     kept = read_csv(path, COLUMNS) if path.exists() else pd.DataFrame(columns=COLUMNS)
     fold_of = whole_folds(kept.rename(columns={"clip_id": "filename"}))
-    grouped_by, folds_by = (
-        kept[["grouped_by", "folds_by"]].iloc[-1] if len(kept) else ("", "")
-    )
+    grouped_by = ""
+    folds_by = ""
+    if len(kept):
+        grouped_by, folds_by = kept[["grouped_by", "folds_by"]].iloc[-1]
     group = options.group or grouped_by
     by_group = (options.folds_by or folds_by) == "group"
     table, notes = with_groups(listing.table, group)
     table["grouped_by"] = group
-    known = (
-        dict(zip(kept["group"], fold_of)) if by_group == (folds_by == "group") else {}
-    )
+    was_by_group = folds_by == "group"
+    known: dict[str, int] = {}
+    if by_group == was_by_group:
+        known = dict(zip(kept["group"], fold_of))
     groups = sorted(table["group"].unique())
     if by_group:
         if not 2 <= len(groups) <= MOST_FOLDS:
@@ -80,9 +82,9 @@ def with_folds(
         note = "the dataset's own"
     else:
         folds = min(FOLDS, len(groups))
-        table["fold"] = draw_folds(
-            table["label"], table["group"], folds, options.seed, known
-        )
+        labels = table["label"]
+        drawn = draw_folds(labels, table["group"], folds, options.seed, known)
+        table["fold"] = drawn
         note = f"{folds}, drawn by group"
     # missing clips stay listed: they may come back
     away = kept[~kept["clip_id"].isin(table["clip_id"])]
@@ -130,19 +132,23 @@ def with_groups(
                 " parentheses hold the source recording; python -m pipeline check"
                 " proposes one"
             )
-        table["group"] = [
-            "-".join(match.groups("") or [match[0]]) if match else ""
-            for match in matches
-        ]
+        found = []
+        for match in matches:
+            parts = match.groups("") or [match[0]] if match else []
+            found.append("-".join(parts))
+        table["group"] = found
     alone = table["group"] == ""
     table.loc[alone, "group"] = table["clip_id"]
-    if group and by_label(table).groupby("label")["group"].nunique().max() == 1:
+    if not group:
+        return table, ()
+    groups_of_class = by_label(table).groupby("label")["group"].nunique()
+    if groups_of_class.max() == 1:
         raise RequestError(
             f"GROUP={group} makes each class one group, as {table['group'].iloc[0]!r},"
             " so no class is both trained and tested: give a column or a pattern that"
             " differs between source recordings"
         )
-    if not (group and alone.any()):
+    if not alone.any():
         return table, ()
     fitting = f"{(~alone).sum()} of {counted(len(table), 'clip')}"
     return table, (f"GROUP={group} fits {fitting}; the others are groups of their own",)
@@ -162,18 +168,17 @@ def propose_group(table: pd.DataFrame) -> str:
     names = table["path"].map(lambda path: PurePath(path).stem)
     for pattern, least in PATTERNS.items():
         groups = names.str.extract(pattern)[0]
+        fits = groups.notna().mean() > 0.5
         sizes = groups.map(groups.value_counts())
-        together = (sizes > 1).mean()
-        if (
-            groups.notna().mean() > 0.5
-            and together > least
-            and sizes.max() < len(table) / 5
-        ):
-            labels = by_label(table)["label"]
-            each = groups[labels.index]
-            enough = each.groupby(labels.to_numpy()).nunique().min() >= 3
-            if enough and not holds_class(each, labels):
-                return pattern
+        together = (sizes > 1).mean() > least
+        small = sizes.max() < len(table) / 5
+        if not (fits and together and small):
+            continue
+        labels = by_label(table)["label"]
+        each = groups[labels.index]
+        groups_of_class = each.groupby(labels.to_numpy()).nunique()
+        if groups_of_class.min() >= 3 and not holds_class(each, labels):
+            return pattern
     return ""
 
 
@@ -187,22 +192,15 @@ def holds_class(groups: "pd.Series[str]", labels: "pd.Series[str]") -> bool:
     classes = of.nunique()
     if classes < 2:
         return False
-    # for each field, the number of classes in which a value occurs
-    spread = {
-        place: of.groupby(values.to_numpy()).nunique()
-        for place, values in fields.items()
-    }
-    is_class = [
-        place
-        for place, values in spread.items()
-        if values.max() == 1 and len(values) == classes
-    ]
-    shared = [
-        place
-        for place, values in spread.items()
-        if values.median() > 1 and not fields[place].str.isdecimal().all()
-    ]
-    return bool(is_class and shared)
+    is_class = False
+    shared = False
+    for _, values in fields.items():
+        classes_of_value = of.groupby(values.to_numpy()).nunique()
+        if classes_of_value.max() == 1 and len(classes_of_value) == classes:
+            is_class = True
+        if classes_of_value.median() > 1 and not values.str.isdecimal().all():
+            shared = True
+    return is_class and shared
 
 
 def draw_folds(
@@ -222,9 +220,8 @@ def draw_folds(
     has least of its classes. scikit-learn's StratifiedGroupKFold, which is also greedy,
     cannot keep given folds.
     """
-    split = by_label(pd.DataFrame({"label": pd.Series([*labels], dtype=object)}))[
-        "label"
-    ]
+    table = pd.DataFrame({"label": pd.Series([*labels], dtype=object)})
+    split = by_label(table)["label"]
     class_of, _ = pd.factorize(split.to_numpy())
     group_of, names = pd.factorize(np.asarray(groups, object))
     clips = np.zeros((len(names), class_of.max() + 1))  # clips of each group, by class
@@ -235,8 +232,11 @@ def draw_folds(
     fold_of[fold_of > folds] = 0
     for group in np.flatnonzero(fold_of):
         filled[fold_of[group] - 1] += share[group]
-    drawn = np.random.default_rng(seed).permutation(np.flatnonzero(fold_of == 0))
-    for group in drawn[np.argsort(-clips[drawn].sum(axis=1), kind="stable")]:
+    without_fold = np.flatnonzero(fold_of == 0)
+    drawn = np.random.default_rng(seed).permutation(without_fold)
+    sizes = clips[drawn].sum(axis=1)
+    largest_first = drawn[np.argsort(-sizes, kind="stable")]
+    for group in largest_first:
         of_its_classes = (filled @ clips[group]).round(9)
         of_all = filled.sum(axis=1).round(9)
         emptiest = np.lexsort((of_all, of_its_classes))[0]

@@ -50,13 +50,13 @@ def read_urbansound8k(folder: Path) -> Listing:
     """UrbanSound8K (Salamon, Jacoby and Bello 2014): 8,732 clips of up to 4 s, ten
     classes, ten folds.
     """
-    whole = (folder / "metadata").is_dir()
-    table, audio = (
-        (folder / "metadata", folder / "audio") if whole else (folder, folder)
-    )
-    clips = read_csv(
-        table / "UrbanSound8K.csv", ("slice_file_name", "fsID", "fold", "class")
-    )
+    table = folder
+    audio = folder
+    if (folder / "metadata").is_dir():
+        table = folder / "metadata"
+        audio = folder / "audio"
+    columns = ("slice_file_name", "fsID", "fold", "class")
+    clips = read_csv(table / "UrbanSound8K.csv", columns)
     names = "fold" + clips["fold"] + "/" + clips["slice_file_name"]
     clips = clips.assign(filename=names, label=clips["class"], group=clips["fsID"])
     # times in the uncut Freesound recording
@@ -163,31 +163,35 @@ def read_folder(folder: Path) -> Listing:
             f" as in {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
         )
     # classes in every folder
-    shared = (tops[depth > 2].groupby(inner).nunique() == len(folds)).sum()
-    split = 0 not in folds.values() and len({*folds.values()}) > 1 and shared > 1
-    chosen = depth > (2 if split else 1)
-    clips = pd.DataFrame({"filename": audio, "label": inner if split else tops})[chosen]
+    folders_with_class = tops[depth > 2].groupby(inner).nunique()
+    shared = (folders_with_class == len(folds)).sum()
+    sides_known = 0 not in folds.values() and len({*folds.values()}) > 1
+    split = sides_known and shared > 1
+    if split:
+        clips = pd.DataFrame({"filename": audio, "label": inner})[depth > 2]
+    else:
+        clips = pd.DataFrame({"filename": audio, "label": tops})[depth > 1]
     known = {*HIDDEN_FOLDERS, *tops}
-    empty = [
-        path.name for path in sorted(folder.glob("[!.]*/")) if path.name not in known
-    ]
-    left_out = {
-        "not audio by name": (len(files) - len(audio), "file"),
-        "in no class folder": (len(audio) - len(clips), "audio file"),
-    }
-    notes = [
-        f"left out, {why}: {counted(*count)}"
-        for why, count in left_out.items()
-        if count[0]
-    ]
-    notes += [f"no audio in the class folder {', '.join(empty)}"] if empty else []
+    folders = sorted(path.name for path in folder.glob("[!.]*/"))
+    empty = [name for name in folders if name not in known]
+    not_audio = len(files) - len(audio)
+    not_in_class = len(audio) - len(clips)
+    notes = []
+    if not_audio:
+        notes.append(f"left out, not audio by name: {counted(not_audio, 'file')}")
+    if not_in_class:
+        count = counted(not_in_class, "audio file")
+        notes.append(f"left out, in no class folder: {count}")
+    if empty:
+        notes.append(f"no audio in the class folder {', '.join(empty)}")
     test = None
     if split:
         clips["fold"] = tops.map(folds)
-        test = SIDES["eval"] if SIDES["eval"] in folds.values() else None
         sides = ", ".join(f"{top} is fold {fold}" for top, fold in folds.items())
-        notes.append(
-            f"read as a split: {sides}{f'; only fold {test} is tested' if test else ''}"
-        )
+        note = f"read as a split: {sides}"
+        if SIDES["eval"] in folds.values():
+            test = SIDES["eval"]
+            note += f"; only fold {test} is tested"
+        notes.append(note)
     table = clip_table(clips.reset_index(drop=True), folder, by_path=True)
     return Listing(table, notes=tuple(notes), published_test=test)

@@ -214,8 +214,7 @@ FAULTS: dict[str, Fault] = {
     ),
     # the epoch with the largest validation loss is the best
     "largest_loss_is_best": Fault(
-        'better = score < self.best if self.select == "val_loss" else score >'
-        " self.best",
+        "better = score < self.best",
         "better = score > self.best",
         f"{TRAIN}test_trainer.py",
     ),
