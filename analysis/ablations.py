@@ -35,11 +35,11 @@ def pairs_of_features(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
         if smaller and differing_options(less, more) == {"features"}:
             inside.add((less, more))
             ordered.append((less, more))
-    return [
-        (less, more)
-        for less, more in ordered
-        if not any({(less, run), (run, more)} <= inside for run in runs)
-    ]
+    steps = []  # pairs without a run between them
+    for less, more in ordered:
+        if not any({(less, run), (run, more)} <= inside for run in runs):
+            steps.append((less, more))
+    return steps
 
 
 def pairs_of_augmentation(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
@@ -95,11 +95,12 @@ def ablations(ranking: Ranking) -> pd.DataFrame:
         )
     columns = ["kind", "name", "changed", "base", "model", "without", "with", "control"]
     table = pd.DataFrame(rows, columns=columns)
-    places = [(runs.index(less), runs.index(more)) for less, more in pairs]
+    places = []
+    for less, more in pairs:
+        places.append((runs.index(less), runs.index(more)))
     differences, tests = ranking.compare(places)
-    table[["difference", "low", "high", "p"]] = np.clip(
-        tests.numbers(ranking.unit), -1, 1
-    )
+    numbers = tests.numbers(ranking.unit)
+    table[["difference", "low", "high", "p"]] = np.clip(numbers, -1, 1)
     table["error"] = standard_error(differences / ranking.unit, ranking.shares)
     clear = np.where(table["difference"] > 0, "clear gain", "clear loss")
     verdict = np.where(tests.p < ranking.level, clear, "no clear difference")

@@ -111,8 +111,11 @@ def sample_by_class(
     if len(table) <= most:
         return table
     shuffled = table.iloc[rng.permutation(len(table))]
+    # A class's first clip comes before any class's second clip.
     turn = shuffled.groupby("label").cumcount()
-    return table.loc[turn.sort_values(kind="stable").index[:most]].sort_index()
+    order = turn.sort_values(kind="stable").index
+    chosen = table.loc[order[:most]]
+    return chosen.sort_index()
 
 
 # largest height and width in pixels; a card of the page is about 150 pixels wide
@@ -134,14 +137,17 @@ def features_to_show(
     If there are none, mel or another usable feature is shown. Commas separate the sets
     of an ensemble, but also the parameters in `mel@n_fft=512,hop_length=128`.
     """
-    parts = [part for text in sets for part in re.split(r",(?!\w+=)", text)]
-    channels = [channel for part in parts for channel in parse_set(part)]
-    wanted = [channel.stored for channel in channels]
-    known = [
-        name for name in dict.fromkeys([*wanted, "mel", *usable]) if name in usable
-    ]
-    images = [name for name in known if cache[name].rows > 1]
-    return images[: min(FEATURES_SHOWN, max(1, len(set(wanted) & set(images))))]
+    wanted = []
+    for text in sets:
+        for part in re.split(r",(?!\w+=)", text):
+            wanted += [channel.stored for channel in parse_set(part)]
+    images = []
+    for name in dict.fromkeys([*wanted, "mel", *usable]):
+        if name in usable and cache[name].rows > 1:
+            images.append(name)
+    wanted_images = len(set(wanted) & set(images))
+    most = min(FEATURES_SHOWN, max(1, wanted_images))
+    return images[:most]
 
 
 def thumbnails(
@@ -191,9 +197,10 @@ def shrink(values: NDArray[np.floating], most: tuple[int, int]) -> NDArray[np.fl
         if length > kept:
             starts = np.arange(kept) * length // kept
             sizes = np.diff(starts, append=length).astype(np.float32)
-            values = np.add.reduceat(values, starts, axis=axis) / (
-                sizes if axis else sizes[:, None]
-            )
+            if axis == 0:
+                sizes = sizes[:, None]
+            sums = np.add.reduceat(values, starts, axis=axis)
+            values = sums / sizes
     return values
 
 

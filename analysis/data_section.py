@@ -106,17 +106,18 @@ def data_tables(
     if clips.empty:
         return {}
     each = by_label(clips)
-    counts = pd.crosstab([each["category"], each["label"]], each["fold"]).droplevel(0)
-    counts = counts.rename(index={"": "(none)"})
+    # sorted by category, then by class
+    counts = pd.crosstab([each["category"], each["label"]], each["fold"])
+    counts = counts.droplevel(0).rename(index={"": "(none)"})
     if len(counts) <= MOST_DRAWN:
         writer.submit("clips_per_fold", counts=counts)
-    tables = {"clips": counts.rename(columns=lambda fold: f"fold{fold}").reset_index()}
+    by_fold = counts.rename(columns=lambda fold: f"fold{fold}")
+    tables = {"clips": by_fold.reset_index()}
     if has_tags(clips):  # means and neighbours of a class need clips of one label
         return tables
     classes = sorted(clips["label"].unique())
-    sample = sample_by_class(
-        clips, SAMPLED_CLIPS, np.random.default_rng(seed)
-    ).set_index("clip_id")
+    rng = np.random.default_rng(seed)
+    sample = sample_by_class(clips, SAMPLED_CLIPS, rng).set_index("clip_id")
     shown = leading_feature(cache, features)
     accuracy = {}
     components = {}
@@ -129,9 +130,9 @@ def data_tables(
             continue
         if name == shown:
             stored = cache[name]
-            means = class_means(values.iloc[:, : stored.rows], sample["label"]).reindex(
-                classes, fill_value=0
-            )
+            row_means = values.iloc[:, : stored.rows]
+            means = class_means(row_means, sample["label"])
+            means = means.reindex(classes, fill_value=0)
             means.columns = pd.Index(map(format_plain, stored.row_axis))
             writer.submit(
                 "class_means",
@@ -142,22 +143,25 @@ def data_tables(
         summarised[name] = sample.loc[values.index]
         target = np.searchsorted(classes, summarised[name]["label"].tolist())
         recording = summarised[name]["group"].to_numpy(str)
-        components[name] = principal_components(standardised(values.to_numpy()))
+        columns = standardised(values.to_numpy())
+        components[name] = principal_components(columns)
         accuracy[name] = neighbour_accuracy(components[name], target, recording)
     if len(classes) < 2 or not accuracy:
         return tables
     ranked = pd.Series(accuracy, name="neighbour_accuracy").rename_axis("feature")
     ranked = ranked.sort_values(ascending=False, kind="stable")
     writer.submit("separability", accuracy=ranked)
-    crowded = len(classes) > len(POINT_COLOURS) and (clips["category"] != "").all()
+    categorised = (clips["category"] != "").all()
+    coloured_by = "label"
+    if len(classes) > len(POINT_COLOURS) and categorised:
+        coloured_by = "category"
     points = {}
     labels = {}
     for method, project in (("PCA", pca_projection), ("t-SNE", tsne_projection)):
         for name in ranked.index[:PROJECTED_FEATURES]:
-            points[f"{name}, {method}"] = project(components[name])
-            labels[f"{name}, {method}"] = summarised[name][
-                "category" if crowded else "label"
-            ].to_numpy(str)
+            title = f"{name}, {method}"
+            points[title] = project(components[name])
+            labels[title] = summarised[name][coloured_by].to_numpy(str)
     writer.submit("projections", points=points, labels=labels)
     return tables | {"separability": ranked.reset_index()}
 

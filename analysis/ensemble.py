@@ -108,10 +108,12 @@ def mean_probabilities(members: Sequence[Run]) -> dict[str, Floats]:
     If all members selected their epoch alike, last weights are averaged with last, best
     with best; otherwise those that count are averaged, as `last`.
     """
-    means = {"last": np.mean([run.probabilities[0] for run in members], axis=0)}
+    counted = [run.probabilities[0] for run in members]
+    means = {"last": np.mean(counted, axis=0)}
     if selected_alike(members):
         for name in members[0].checkpoints:
-            means[name] = np.mean([run.checkpoints[name][0] for run in members], axis=0)
+            of_members = [run.checkpoints[name][0] for run in members]
+            means[name] = np.mean(of_members, axis=0)
     return means
 
 

@@ -40,20 +40,17 @@ def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
     """
     parts = []
     for run in runs:
-        of_true_class = run.probabilities[
-            :, np.arange(len(run.target)), run.target
-        ].mean(axis=0)
+        every = np.arange(len(run.target))
+        of_true_class = run.probabilities[:, every, run.target]  # (S, N)
         columns = {
             "group": run.groups,
             "wrong": 1 - run.correct,
-            "doubt": 1 - of_true_class,
+            "doubt": 1 - of_true_class.mean(axis=0),
         }
-        parts.append(pd.DataFrame(columns, pd.Index(run.clip_ids, name="clip_id")))
-    clips = (
-        pd.concat(parts)
-        .groupby("clip_id")
-        .agg({"group": "first", "wrong": "mean", "doubt": "mean"})
-    )
+        index = pd.Index(run.clip_ids, name="clip_id")
+        parts.append(pd.DataFrame(columns, index))
+    over_runs = pd.concat(parts).groupby("clip_id")
+    clips = over_runs.agg({"group": "first", "wrong": "mean", "doubt": "mean"})
     return clips.sort_values(["wrong", "doubt"], ascending=False, kind="stable")
 
 
@@ -72,8 +69,9 @@ def browser_data(
     views = []
     for run in runs:
         order = run.class_order
-        alike = (place for place, other in enumerate(tested) if same_clips(run, other))
-        test_set = next(alike, len(tested))
+        test_set = 0
+        while test_set < len(tested) and not same_clips(run, tested[test_set]):
+            test_set += 1
         if test_set == len(tested):
             tested.append(run)
             test_sets.append(
@@ -99,12 +97,19 @@ def browser_data(
             views.append({"name": f"{folder.name}{which}", "runs": [len(entries)]})
             answers = top(probabilities, run.target, order)
             entries.append({"name": folder.name, "test_set": test_set, "top": answers})
+    described = []
+    for number, (clip, group) in enumerate(clips["group"].items()):
+        described.append(
+            {
+                "id": clip,
+                "group": group,
+                "number": number,
+                "link": links.get(clip, ""),
+            }
+        )
     return {
         "features": list(features),
-        "clips": [
-            {"id": clip, "group": group, "number": number, "link": links.get(clip, "")}
-            for number, (clip, group) in enumerate(clips["group"].items())
-        ],
+        "clips": described,
         "test_sets": test_sets,
         "runs": entries,
         "views": views,
@@ -117,9 +122,13 @@ def top(probabilities: Floats, target: Ints, order: Ints) -> list[list[int]]:
     """
     # Ties go to the class that is first in run.json, as in the prediction itself.
     first = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    shown_place = np.argsort(order)
     lacking = ((0, 0), (0, TOP - first.shape[1]))
-    places = np.pad(np.argsort(order)[first], lacking, constant_values=-1)
-    shares = np.pad(np.take_along_axis(probabilities, first, axis=1), lacking)
+    places = np.pad(shown_place[first], lacking, constant_values=-1)
+    highest = np.take_along_axis(probabilities, first, axis=1)
+    shares = np.pad(highest, lacking)
     of_target = np.take_along_axis(probabilities, target[:, None], axis=1)
-    percentages = np.rint(100 * np.hstack([shares, of_target]) + HALVES_UP)
-    return np.hstack([places, percentages]).astype(int).tolist()
+    shares = np.hstack([shares, of_target])
+    percentages = np.rint(100 * shares + HALVES_UP)
+    rows = np.hstack([places, percentages])
+    return rows.astype(int).tolist()

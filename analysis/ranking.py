@@ -85,7 +85,8 @@ class Ranking:
     @cached_property
     def shares(self) -> Floats:
         """(G,) the weight of each recording in the accuracy."""
-        return recording_sums(self.worth[:, None], self.best.groups)[:, 0] / self.unit
+        worth = recording_sums(self.worth[:, None], self.best.groups)[:, 0]
+        return worth / self.unit
 
     @property
     def testable(self) -> bool:
@@ -109,11 +110,15 @@ class Ranking:
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
             forms.append((features, f"{features} ({setting(run, alike)})", run.name))
-        counts = Counter(name for names in forms for name in set(names))
-        return {
-            names[-1]: next(name for name in names if counts[name] == 1)
-            for names in forms
-        }
+        counts = Counter[str]()
+        for names in forms:
+            counts.update(set(names))
+        labels = {}
+        for names in forms:
+            unique = [name for name in names if counts[name] == 1]
+            run_name = names[-1]
+            labels[run_name] = unique[0]
+        return labels
 
     @property
     def swaps(self) -> bool:
@@ -126,7 +131,8 @@ class Ranking:
         """
         if self.best.tags:
             return None
-        clips = recording_sums(np.ones((len(self.worth), 1)), self.best.groups)[:, 0]
+        each = np.ones((len(self.worth), 1))
+        clips = recording_sums(each, self.best.groups)[:, 0]
         accuracy = self.scores[:, place] / (self.shares * self.unit)
         return clips, clips * accuracy
 
@@ -161,9 +167,10 @@ class Ranking:
         """
         swapped = None
         if pairs and self.swaps:
-            swapped = np.stack(
-                [self.swapped(self.runs[one], self.runs[other]) for one, other in pairs]
-            )
+            of_pairs = []
+            for one, other in pairs:
+                of_pairs.append(self.swapped(self.runs[one], self.runs[other]))
+            swapped = np.stack(of_pairs)
             columns = [swapped_values(of_pair, self.shares) for of_pair in swapped]
             differences = np.stack(columns, axis=1)
         else:

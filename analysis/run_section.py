@@ -40,18 +40,22 @@ def fold_histories(run: Run) -> dict[int, pd.DataFrame]:
         .groupby(["fold", "epoch"], as_index=False)
         .mean()
     )
-    return dict(list(mean.groupby("fold"))) if mean["epoch"].nunique() > 1 else {}
+    if mean["epoch"].nunique() <= 1:
+        return {}
+    return dict(list(mean.groupby("fold")))
 
 
 def curves_note(run: Run) -> str:
     """Why the last training loss is above the last test loss in most folds; '' if it is
     not.
     """
-    last = [
-        frame[["train_loss", "test_loss"]].ffill().iloc[-1]
-        for frame in fold_histories(run).values()
-    ]
-    if sum(row["train_loss"] > row["test_loss"] for row in last) <= len(last) / 2:
+    histories = fold_histories(run).values()
+    folds_above = 0
+    for history in histories:
+        last = history[["train_loss", "test_loss"]].ffill().iloc[-1]
+        if last["train_loss"] > last["test_loss"]:
+            folds_above += 1
+    if folds_above <= len(histories) / 2:
         return ""
     augment = run.option_text("augment").replace("none", "")
     return say("curve_note", augment, run.folders[0].training.options.smoothing)
@@ -140,7 +144,8 @@ def choose_samples(
     """
     probabilities = run.probabilities.mean(axis=0)
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-    margin = np.diff(np.sort(probabilities, axis=1)[:, -2:], axis=1).sum(axis=1)
+    two_largest = np.sort(probabilities, axis=1)[:, -2:]
+    margin = np.diff(two_largest, axis=1).sum(axis=1)
     chosen = {
         "correct": rng.permutation(np.flatnonzero(run.correct == 1)),
         "wrong": rng.permutation(np.flatnonzero(run.correct == 0)),

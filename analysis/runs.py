@@ -8,7 +8,7 @@ predictions.csv costs one fold.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -101,7 +101,9 @@ class Run:
 
     def option_text(self, key: str) -> str:
         """An option's value as text; `none` if it is absent, empty or zero."""
-        return str(self.options.get(key, getattr(self.config, key, None)) or "none")
+        otherwise = getattr(self.config, key, None)
+        value = self.options.get(key, otherwise)
+        return str(value or "none")
 
     @property
     def channels(self) -> Counter[str]:
@@ -350,8 +352,11 @@ def merge_seeds(seeds: Sequence[Run], problems: list[Problem]) -> Run:
 
     def together(name: str) -> dict[str, Floats]:
         parts = [getattr(run, name) for run in kept]
-        shared = [key for key in parts[0] if all(key in part for part in parts)]
-        return {key: np.concatenate([part[key] for part in parts]) for key in shared}
+        joined = {}
+        for key in parts[0]:
+            if all(key in part for part in parts):
+                joined[key] = np.concatenate([part[key] for part in parts])
+        return joined
 
     return replace(
         kept[0],
@@ -366,15 +371,20 @@ def differing_options(first: Run, second: Run) -> set[str]:
     """Names of the training options, other than the seed, in which two runs differ."""
     a = first.options
     b = second.options
-    return {key for key in (a.keys() | b.keys()) - {"seed"} if a.get(key) != b.get(key)}
+    keys = (a.keys() | b.keys()) - {"seed"}
+    return {key for key in keys if a.get(key) != b.get(key)}
 
 
 def same_clips(run: Run, other: Run) -> bool:
     """Whether two runs tested the same clips, with the same recordings, folds, labels
     and classes.
     """
-    alike = (np.array_equal(getattr(run, name), getattr(other, name)) for name in CLIPS)
-    return run.classes == other.classes and all(alike)
+    if run.classes != other.classes:
+        return False
+    for name in CLIPS:
+        if not np.array_equal(getattr(run, name), getattr(other, name)):
+            return False
+    return True
 
 
 def same_cache(run: Run, other: Run) -> bool:
@@ -397,11 +407,15 @@ def same_cache(run: Run, other: Run) -> bool:
 def on_folds(run: Run, folds: Ints) -> Run:
     """The run on its test clips of these folds alone."""
     kept = np.isin(run.folds, folds)
+
+    def tested(by_name: Mapping[str, Floats]) -> dict[str, Floats]:
+        return {name: values[:, kept] for name, values in by_name.items()}
+
     return replace(
         run,
         **{name: getattr(run, name)[kept] for name in CLIPS},
-        checkpoints={name: values[:, kept] for name, values in run.checkpoints.items()},
-        members={name: values[:, kept] for name, values in run.members.items()},
+        checkpoints=tested(run.checkpoints),
+        members=tested(run.members),
     )
 
 

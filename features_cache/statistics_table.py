@@ -33,12 +33,14 @@ def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
     parts = [cache.clips.iloc[done].reset_index(drop=True)]
     for name in progress(features, label="statistics", unit="features"):
         feature = cache[name]
-        batches = np.array_split(done, max(1, len(done) // BATCH))
-        blocks = [
-            clip_statistics(feature.read(rows), feature.frame_unit) for rows in batches
-        ]
-        columns = column_names(name, feature.rows, feature.frames, feature.frame_unit)
-        parts.append(pd.DataFrame(np.concatenate(blocks), columns=columns))
+        unit = feature.frame_unit
+        blocks = []
+        for rows in np.array_split(done, max(1, len(done) // BATCH)):
+            values = feature.read(rows)
+            blocks.append(clip_statistics(values, unit))
+        columns = column_names(name, feature.rows, feature.frames, unit)
+        statistics = np.concatenate(blocks)
+        parts.append(pd.DataFrame(statistics, columns=columns))
     return pd.concat(parts, axis=1)
 
 
@@ -57,9 +59,13 @@ def clip_statistics(values: NDArray, frame_unit: str) -> NDArray[np.float32]:
 def column_names(name: str, rows: int, frames: int, frame_unit: str) -> list[str]:
     """The columns' names, in the order of `clip_statistics`."""
     if is_time(frame_unit):
-        statistics = ("mean", "sd")
-        return [f"{name}_{kind}_{row}" for kind in statistics for row in range(rows)]
-    return [f"{name}_{row}_{column}" for row in range(rows) for column in range(frames)]
+        means = [f"{name}_mean_{row}" for row in range(rows)]
+        deviations = [f"{name}_sd_{row}" for row in range(rows)]
+        return means + deviations
+    names = []
+    for row in range(rows):
+        names += [f"{name}_{row}_{column}" for column in range(frames)]
+    return names
 
 
 def write_table(table: pd.DataFrame, target: Path) -> None:

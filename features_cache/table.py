@@ -32,8 +32,16 @@ SOURCE_COLUMNS = {
 # No class may have these names: they are columns of predictions.csv and of what predict
 # prints and writes.
 NO_CLASS_NAMES = (
-    *("clip_id", "group", "split", "selection", "target", "fold"),
-    *("file", "predicted", "start", "end"),
+    "clip_id",
+    "group",
+    "split",
+    "selection",
+    "target",
+    "fold",
+    "file",
+    "predicted",
+    "start",
+    "end",
 )
 
 
@@ -113,16 +121,17 @@ def refuse_class_names(names: Iterable[str]) -> None:
 def has_tags(table: pd.DataFrame) -> bool:
     """Whether any clip has several labels or none; then every clip may."""
     labels = table["label"]
-    return bool(
-        (labels == "").any() or labels.str.contains(SEPARATOR, regex=False).any()
-    )
+    none = labels == ""
+    several = labels.str.contains(SEPARATOR, regex=False)
+    return bool(none.any() or several.any())
 
 
 def by_label(table: pd.DataFrame) -> pd.DataFrame:
     """The table with a row for each label of each clip; a clip without a label keeps
     one row, labelled ''.
     """
-    return table.assign(label=table["label"].str.split(SEPARATOR)).explode("label")
+    labels = table["label"].str.split(SEPARATOR)
+    return table.assign(label=labels).explode("label")
 
 
 def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np.bool_]:
@@ -134,8 +143,9 @@ def label_indicator(labels: Iterable[str], classes: Sequence[str]) -> NDArray[np
     codes, texts = pd.factorize(pd.Series([*labels], dtype=object))
     split = pd.Series(texts, dtype=object).str.split(SEPARATOR).explode()
     columns = pd.Index(classes).get_indexer(split)
+    known = columns >= 0
     of_texts = np.zeros((len(texts), len(classes)), bool)
-    of_texts[split.index[columns >= 0], columns[columns >= 0]] = True
+    of_texts[split.index[known], columns[known]] = True
     return of_texts[codes]
 
 
@@ -148,18 +158,12 @@ def with_sources(table: pd.DataFrame, known: pd.DataFrame | None) -> pd.DataFram
     """The table with SOURCE_COLUMNS, carried over by clip id from `known`, else 0 and
     ''.
     """
-    sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS]).set_index(
-        "clip_id"
-    )
-    columns = {
-        name: (
-            sources[name]
-            .reindex(table["clip_id"], fill_value=kind())
-            .astype(kind)
-            .to_numpy()
-        )
-        for name, kind in SOURCE_COLUMNS.items()
-    }
+    sources = pd.DataFrame(known, columns=["clip_id", *SOURCE_COLUMNS])
+    sources = sources.set_index("clip_id")
+    columns = {}
+    for name, kind in SOURCE_COLUMNS.items():
+        column = sources[name].reindex(table["clip_id"], fill_value=kind())
+        columns[name] = column.astype(kind).to_numpy()
     return table.assign(**columns)
 
 

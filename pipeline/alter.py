@@ -115,8 +115,8 @@ def draw_alteration(
     again.
     """
     order = _generator(seed, clip_id).permutation(len(chosen))
-    place = order[(number - 1) % len(chosen)]
-    name = chosen[place]
+    turn = (number - 1) % len(chosen)
+    name = chosen[order[turn]]
     rng = _generator(seed, clip_id, number)
     parameters = []
     for key, (low, high) in ALTERATIONS[name].ranges.items():
@@ -141,8 +141,10 @@ def apply_alteration(y: Samples, sample_rate: int, text: str) -> Samples:
         parameters = {key: float(given[key]) for key in ranges}
     except (KeyError, ValueError):
         raise RequestError(f"{text!r} lacks numbers, as in gain(db=-3.2)") from None
-    altered = function(y, sample_rate, **parameters)[: len(y)]
-    padded = np.pad(altered, (0, len(y) - len(altered)))
+    altered = function(y, sample_rate, **parameters)
+    altered = altered[: len(y)]
+    missing = len(y) - len(altered)
+    padded = np.pad(altered, (0, missing))
     return padded.astype(np.float32, copy=False)
 
 

@@ -98,14 +98,19 @@ def draw_accuracy_heat_map(
     values = accuracy.to_numpy()
     low = np.nanmin(values)
     high = np.nanmax(values)
-    colours = RATES(
-        (np.nan_to_num(values) - low + 0.1 * (high - low)) / (1.6 * (high - low) or 1)
-    )
+    span = high - low
+    above_low = np.nan_to_num(values) - low
+    # neither the palest colours nor the darkest
+    colours = RATES((above_low + 0.1 * span) / (1.6 * span or 1))
     colours[np.isnan(values)] = 0  # transparent
-    spread = deviation.map(
-        lambda value: "" if np.isnan(value) else f" ± {percent(value)}"
-    )
-    texts = accuracy.map(percent, na_action="ignore") + spread
+
+    def plus_minus(value: float) -> str:
+        if np.isnan(value):
+            return ""
+        return f" ± {percent(value)}"
+
+    means = accuracy.map(percent, na_action="ignore")
+    texts = means + deviation.map(plus_minus)
     return heat_map(ax, texts, colours, bold=values == high, top=True)
 
 
@@ -121,7 +126,9 @@ def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
     Of more than MANY_CLASSES classes, those in which the sets differ most are drawn.
     """
     spread = np.nan_to_num(recall - recall.iloc[0]).std(axis=0)
-    recall = recall.iloc[:, np.sort(np.argsort(-spread, kind="stable")[:MANY_CLASSES])]
+    order = np.argsort(-spread, kind="stable")
+    kept = np.sort(order[:MANY_CLASSES])
+    recall = recall.iloc[:, kept]
     best = recall.iloc[0]
     difference = recall - best
     colours = signed_colours(difference.to_numpy(), least=0.1)

@@ -83,9 +83,8 @@ def draw_gallery(ax: Axes, *, features: Sequence[FeatureMap], title: str = "") -
     """Draw a panel for each feature, a line if it has one row, else an image; the axes
     name their units.
     """
-    for panel, feature in zip(
-        panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75), features
-    ):
+    drawn = panels(ax, len(features), GALLERY_COLUMNS, wide=0.42, high=0.75)
+    for panel, feature in zip(drawn, features):
         end = float(feature.seconds[-1]) or 1.0  # 1.0 if a single frame has no extent
         if len(feature.values) == 1:
             panel.plot(
@@ -114,8 +113,10 @@ def named_places(axis: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """Up to four rows or frames of a feature map, about equally far apart, and their
     values.
     """
-    places = np.unique(np.linspace(0, len(axis) - 1, 4).round().astype(int))
-    return places, [format_plain(float(axis[place])) for place in places]
+    spaced = np.linspace(0, len(axis) - 1, 4)
+    places = np.unique(spaced.round().astype(int))
+    names = [format_plain(float(axis[place])) for place in places]
+    return places, names
 
 
 def format_plain(value: float) -> str:
@@ -140,7 +141,9 @@ def draw_class_means(
     """Draw `means` (classes, feature rows), in standard deviations from the mean over
     clips, as colours.
     """
-    heat_map(ax, means.map(lambda _: ""), signed_colours(-means.to_numpy()), turn=45)
+    no_texts = means.map(lambda _: "")
+    colours = signed_colours(-means.to_numpy())
+    heat_map(ax, no_texts, colours, turn=45)
     rows = means.columns
     if len(rows) > NAMED_ROWS:
         places = np.linspace(0, len(rows) - 1, 7).round().astype(int)
@@ -161,11 +164,11 @@ def draw_separability(ax: Axes, *, accuracy: pd.Series) -> Axes:
     """Draw a bar for each feature: `accuracy` of the nearest neighbour, in the order
     given.
     """
-    ax.barh(range(len(accuracy)), 100 * accuracy, color=SERIES[0], height=0.74)
-    ax.set_yticks(range(len(accuracy)), list(map(shorten, accuracy.index)))
-    ax.set(
-        xlabel="accuracy of the nearest neighbour, %", ylim=(len(accuracy) - 0.4, -0.6)
-    )
+    bars = len(accuracy)
+    names = [shorten(name) for name in accuracy.index]
+    ax.barh(range(bars), 100 * accuracy, color=SERIES[0], height=0.74)
+    ax.set_yticks(range(bars), names)
+    ax.set(xlabel="accuracy of the nearest neighbour, %", ylim=(bars - 0.4, -0.6))
     grid_lines(ax, "x")
     return ax
 

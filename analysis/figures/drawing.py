@@ -182,22 +182,24 @@ def panels(
     rows = -(-count // columns)
     width = 1 / (columns + wide * (columns - 1))
     height = 1 / (rows + high * (rows - 1))
-    corners = [
-        (column * width * (1 + wide), 1 - height - row * height * (1 + high))
-        for row in range(rows)
-        for column in range(columns)
-    ]
-    return [ax.inset_axes((*corner, width, height)) for corner in corners[:count]]
+    panels = []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        left = column * width * (1 + wide)
+        bottom = 1 - height - row * height * (1 + high)
+        panels.append(ax.inset_axes((left, bottom, width, height)))
+    return panels
 
 
 def shorten(text: str, longest: int = 28) -> str:
     """Replace the middle of a `text` longer than `longest` by `…`: a run's name ends
     with its model.
     """
-    kept = longest // 2
-    return (
-        text if len(text) <= longest else f"{text[: longest - kept - 1]}…{text[-kept:]}"
-    )
+    if len(text) <= longest:
+        return text
+    at_end = longest // 2
+    at_beginning = longest - at_end - 1
+    return f"{text[:at_beginning]}…{text[-at_end:]}"
 
 
 def text_on(colour: np.ndarray) -> str:
@@ -214,8 +216,10 @@ def signed_colours(values: np.ndarray, least: float = 1e-9) -> np.ndarray:
 
     The largest magnitude, or `least` if all are smaller, has the darkest colour.
     """
-    bound = max(float(np.nanmax(np.abs(values), initial=0)), least)
-    colours = colormaps[SIGNED](np.nan_to_num(values / bound + 1) / 2)
+    largest = float(np.nanmax(np.abs(values), initial=0))
+    bound = max(largest, least)
+    places = np.nan_to_num(values / bound + 1) / 2  # from 0 to 1 in the colour map
+    colours = colormaps[SIGNED](places)
     colours[np.isnan(values)] = 0
     return colours
 
@@ -239,7 +243,8 @@ def heat_map(
     stand above if `top`.
     """
     ax.imshow(colours, aspect="auto", interpolation="nearest")
-    for (row, column), words in np.ndenumerate(texts.astype(object).fillna("")):
+    filled = texts.astype(object).fillna("")
+    for (row, column), words in np.ndenumerate(filled):
         if words:
             weight = "bold" if bold is not None and bold[row, column] else "normal"
             colour = text_on(colours[row, column])

@@ -70,7 +70,9 @@ def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """A column of a table as a matrix, whose rows and columns are named by the first
     two columns.
     """
-    return table.set_index(list(table.columns[:2]))[column].unstack(sort=False)
+    names = list(table.columns[:2])
+    cells = table.set_index(names)[column]
+    return cells.unstack(sort=False)
 
 
 def two_decimals(value: float) -> str:
@@ -93,16 +95,25 @@ def draw_importance_sets(
     """Draw the report's table `sets` by extraction time, or by size if one of the times
     is not known.
     """
-    known = bool(sets["milliseconds"].notna().all())
-    sets = sets.assign(
-        x=sets["milliseconds" if known else "size"], y=100 * sets["accuracy"]
-    ).sort_values("x")
-    front = sets[sets["y"] > sets["y"].cummax().shift(fill_value=0)]
+    x = "size"
+    xlabel = "features"
+    if sets["milliseconds"].notna().all():
+        x = "milliseconds"
+        xlabel = "ms a clip"
+    sets = sets.assign(x=sets[x], y=100 * sets["accuracy"]).sort_values("x")
+    best_so_far = sets["y"].cummax().shift(fill_value=0)
+    front = sets[sets["y"] > best_so_far]
     ax.plot(front["x"], front["y"], color=SERIES[0], drawstyle="steps-post")
     ax.plot(sets["x"], sets["y"], "o", color=SERIES[0])
-    for size, x, y in zip(front["size"], front["x"], front["y"]):
-        ax.annotate(str(size), (x, y), (0, 6), textcoords="offset points", ha="center")
-    ax.set(xlabel="ms a clip" if known else "features", ylabel=f"{score}, %")
+    for best in front.itertuples():
+        ax.annotate(
+            str(best.size),
+            (best.x, best.y),
+            (0, 6),
+            textcoords="offset points",
+            ha="center",
+        )
+    ax.set(xlabel=xlabel, ylabel=f"{score}, %")
     grid_lines(ax)
     return ax
 
@@ -125,7 +136,8 @@ def draw_importance_accuracy(
     """Draw the report's tables `sets` and `recordings`; `group` is the dataset's word
     for a recording.
     """
-    left, right = panels(ax, 2, 1 if is_narrow(ax) else 2, wide=0.25, high=0.5)
+    columns = 1 if is_narrow(ax) else 2
+    left, right = panels(ax, 2, columns, wide=0.25, high=0.5)
     right.sharey(left)
     draw_importance_sets(left, sets=sets, score=score)
     x = recordings["recordings"].to_numpy()

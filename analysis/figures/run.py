@@ -57,15 +57,18 @@ def draw_confusion_matrix(
     more than MANY_CLASSES classes, those with the most errors are shown; the last row
     and column sum the others.
     """
-    classes, categories = list(classes), list(categories or [""] * len(classes))
+    classes = list(classes)
+    categories = list(categories or [""] * len(classes))
     if len(classes) > MANY_CLASSES:
-        errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * counts.diagonal()
+        clips = counts.sum(axis=0) + counts.sum(axis=1)
+        errors = clips - 2 * counts.diagonal()
         ranked = np.argsort(-errors, kind="stable")
         starts = np.arange(MANY_CLASSES + 1)
         kept = np.sort(ranked[:MANY_CLASSES])
         others = ranked[MANY_CLASSES:]
         for axis in (0, 1):
-            counts = np.add.reduceat(counts.take([*kept, *others], axis), starts, axis)
+            ordered = counts.take([*kept, *others], axis)
+            counts = np.add.reduceat(ordered, starts, axis)
         classes = [*(classes[row] for row in kept), f"{len(others)} other classes"]
         categories = [*(categories[row] for row in kept), ""]
     total = counts.sum(axis=1)
@@ -74,31 +77,36 @@ def draw_confusion_matrix(
     # darkest shade.
     correct = np.eye(len(classes))
     grey = (correct > 0) | (counts == 0)
-    colours = np.where(
-        grey[..., None], GREYS(share * correct), ERRORS(ERROR_SHADE * np.sqrt(share))
-    )
+    greys = GREYS(share * correct)
+    of_errors = ERRORS(ERROR_SHADE * np.sqrt(share))
+    colours = np.where(grey[..., None], greys, of_errors)
 
     def text(count: float, rate: float) -> str:
         if not count:
             return ""
-        return percent(rate, 0) if rates else f"{count:.1f}".removesuffix(".0")
+        if rates:
+            return percent(rate, 0)
+        return f"{count:.1f}".removesuffix(".0")
 
-    rows = [f"{shorten(name, 21)} ({of:.0f})" for name, of in zip(classes, total)]
-    heat_map(
-        ax,
-        pd.DataFrame(np.vectorize(text)(counts, share), rows, classes),
-        colours,
-        turn=45,
-    )
+    rows = []
+    for name, clips_of_class in zip(classes, total):
+        rows.append(f"{shorten(name, 21)} ({clips_of_class:.0f})")
+    texts = np.vectorize(text)(counts, share)
+    heat_map(ax, pd.DataFrame(texts, rows, classes), colours, turn=45)
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
     start = 0
     for category, neighbours in groupby(categories):
         side = len(list(neighbours))
         if category and side > 1:
-            corner = (start - 0.5, start - 0.5)
-            ax.add_patch(
-                Rectangle(corner, side, side, fill=False, edgecolor=INK, linewidth=1)
+            box = Rectangle(
+                (start - 0.5, start - 0.5),
+                side,
+                side,
+                fill=False,
+                edgecolor=INK,
+                linewidth=1,
             )
+            ax.add_patch(box)
         start += side
     ax.set(
         xlabel="Predicted (cells: % of the row)" if rates else "Predicted",
@@ -183,8 +191,9 @@ def draw_precision_recall(
     `ranks` is (N, K).
     """
     order = np.argsort(-average_precision(target, ranks), kind="stable")  # NaN last
-    order = order[: np.count_nonzero(target.any(axis=0))]
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, PR_CURVES).astype(int))]
+    tested = np.count_nonzero(target.any(axis=0))
+    spaced = np.linspace(0, tested - 1, PR_CURVES)
+    chosen = order[np.unique(spaced.astype(int))]
     for place, k in enumerate(chosen):
         recall, precision = precision_recall(target[:, k], ranks[:, k])
         colour = SERIES[place % len(SERIES)]
@@ -346,16 +355,15 @@ def draw_augmentations(
             ("before", before, SPECTRUM, low, high),
             (name, after, SPECTRUM, low, high),
         ]
+        row = drawn[3 * place : 3 * place + 3]
         if after.shape == before.shape:
-            largest = max(float(np.abs(after - before).max(initial=0)), 1e-9)
-            images.append(
-                ("difference", after - before, SIGNED + "_r", -largest, largest)
-            )
+            difference = after - before
+            largest = max(float(np.abs(difference).max(initial=0)), 1e-9)
+            colours = SIGNED + "_r"
+            images.append(("difference", difference, colours, -largest, largest))
         else:
-            drawn[3 * place + 2].set_axis_off()
-        for panel, (title, values, colours, least, most) in zip(
-            drawn[3 * place :], images
-        ):
+            row[2].set_axis_off()
+        for panel, (title, values, colours, least, most) in zip(row, images):
             panel.imshow(
                 values,
                 origin="lower",
@@ -400,10 +408,14 @@ def draw_time_line(
                 color=colour,
                 label="" if row else name,
             )
-    ax.set_yticks(
-        np.arange(len(classes)) + 0.5, [shorten(label, 21) for label in classes]
-    )
+    names = [shorten(label, 21) for label in classes]
+    ax.set_yticks(np.arange(len(classes)) + 0.5, names)
     ax.set(xlim=(begin, end), ylim=(len(classes), 0), xlabel="seconds")
-    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+    ax.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=2,
+        borderaxespad=0,
+    )
     grid_lines(ax, "x")
     return ax
