@@ -17,7 +17,8 @@ def pca_projection(components: Floats) -> Floats:
     """Two coordinates (N, 2) of each clip: the first two principal components, 0 for a
     missing one.
     """
-    return np.pad(components, ((0, 0), (0, 2)))[:, :2]
+    padded = np.pad(components, ((0, 0), (0, 2)))
+    return padded[:, :2]
 
 
 def tsne_projection(components: Floats) -> Floats:
@@ -44,7 +45,8 @@ def tsne_projection(components: Floats) -> Floats:
         np.fill_diagonal(kernel, 0)
         exaggeration = 12 if early else 1
         momentum = 0.5 if early else 0.8
-        force = (joint * exaggeration - kernel / kernel.sum()) * kernel
+        present = kernel / kernel.sum()
+        force = (joint * exaggeration - present) * kernel
         pull = force.sum(axis=1, keepdims=True) * points
         gradient = 4 * (pull - force @ points)
         turned = gradient * step < 0

@@ -20,8 +20,9 @@ def read_rows(file: Path, header: Sequence[str]) -> list[list[str]]:
             names, *rows = csv.reader(opened)
     except (OSError, ValueError, csv.Error):
         return []
-    whole = names == [*header] and all(len(row) == len(names) for row in rows)
-    return rows if whole else []
+    if names != [*header] or any(len(row) != len(names) for row in rows):
+        return []
+    return rows
 
 
 def write_rows(

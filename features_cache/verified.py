@@ -34,8 +34,11 @@ def note_verified(folder: Path, features: Sequence[str]) -> None:
     """
     with lock(folder, "index"):
         known = read_rows(folder / VERIFIED, HEADER)
-        now = [_state(folder / f"{name}.h5") for name in feature_names(folder)]
-        rows = [row for row in now if row[0] in features or row in known]
+        rows = []
+        for name in feature_names(folder):
+            state = _state(folder / f"{name}.h5")
+            if name in features or state in known:
+                rows.append(state)
         if rows != known:
             write_rows(folder / VERIFIED, HEADER, rows)
 

@@ -42,10 +42,17 @@ def with_frames(channel: Channel, milliseconds: float, sample_rate: int) -> Chan
     if channel.name not in FEATURES or given.keys() & FRAMING:
         return channel
     length = frame_samples(milliseconds, sample_rate)
-    scaled = {"n_fft": length, "frame_length": length, "hop_length": length // OVERLAP}
+    scaled = {
+        "n_fft": length,
+        "frame_length": length,
+        "hop_length": length // OVERLAP,
+    }
     known = FEATURES[channel.name].parameters
-    given |= {name: value for name, value in scaled.items() if name in known}
-    return Channel(channel.name, tuple(sorted(given.items())), channel.rows)
+    for name, value in scaled.items():
+        if name in known:
+            given[name] = value
+    parameters = tuple(sorted(given.items()))
+    return Channel(channel.name, parameters, channel.rows)
 
 
 def long_frames_note(variants: Iterable[Variant], sample_rate: int) -> str:

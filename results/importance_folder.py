@@ -93,7 +93,10 @@ class Fit:
     part: str = ""
 
     def __str__(self) -> str:
-        return " ".join([*([self.part] if self.part else []), *sorted(self.features)])
+        words = sorted(self.features)
+        if self.part:
+            words.insert(0, self.part)
+        return " ".join(words)
 
     @classmethod
     def parse(cls, text: str) -> "Fit":
@@ -163,13 +166,12 @@ class ImportanceFolder:
             if header and header[2:] != self.clips["clip_id"].tolist():
                 raise ValueError("its clips are not those of clips.csv")
             for probability, correct in zip(rows, rows):
-                if (probability[0], probability[1], correct[1]) != (
-                    correct[0],
-                    *SCORES,
-                ):
-                    raise ValueError(f"{probability[0]} does not have its two lines")
-                scores = np.array([probability[2:], correct[2:]], dtype=float)
-                read[Fit.parse(probability[0])] = scores
+                fit, first_score, *probabilities = probability
+                other_fit, second_score, *hits = correct
+                if fit != other_fit or (first_score, second_score) != SCORES:
+                    raise ValueError(f"{fit} does not have its two lines")
+                scores = np.array([probabilities, hits], dtype=float)
+                read[Fit.parse(fit)] = scores
         return read
 
     def values(self, score: str = "probability") -> Values:
@@ -180,17 +182,17 @@ class ImportanceFolder:
         """
         row = SCORES.index(score)
         names = set(self.features)
-        scores = {
-            fit.features: both[row] for fit, both in self.scores.items() if not fit.part
-        }
-        values = {subset: own for subset, own in scores.items() if subset <= names}
-        if score == "correct":
-            return values
         task = task_of(self.config.task)
         classes = len(self.config.classes)
-        return {
-            subset: task.log_likelihoods(own, classes) for subset, own in values.items()
-        }
+        values = {}
+        for fit, scores in self.scores.items():
+            if fit.part or not fit.features <= names:
+                continue
+            of_clips = scores[row]
+            if score == "probability":
+                of_clips = task.log_likelihoods(of_clips, classes)
+            values[fit.features] = of_clips
+        return values
 
     @property
     def permutations(self) -> list[list[str]]:
@@ -210,16 +212,16 @@ class ImportanceFolder:
         names = self.features
         orders = self.permutations
         whole = frozenset(names)
-        wanted = [Fit(whole), Fit(NONE), *(Fit(whole - {name}) for name in names)]
+        wanted = [Fit(whole), Fit(NONE)]
+        wanted += [Fit(whole - {name}) for name in names]
         wanted += [Fit(whole, part) for part in PARTS]
         wanted += [Fit(frozenset({name})) for name in names]
         for size in range(2, len(names)):
-            sets = (
-                (order[:size] for order in orders)
-                if orders
-                else itertools.combinations(names, size)
-            )
-            wanted += [Fit(frozenset(subset)) for subset in sets]
+            if orders:
+                sets = [frozenset(order[:size]) for order in orders]
+            else:
+                sets = [*map(frozenset, itertools.combinations(names, size))]
+            wanted += [Fit(subset) for subset in sets]
         lacking = [fit for fit in dict.fromkeys(wanted) if fit not in self.scores]
         if lacking:
             return lacking
@@ -236,32 +238,35 @@ class ImportanceFolder:
         """Contributions (N, F) of each feature to each clip, from the values v of
         feature sets.
 
-        shapley  Shapley value          lost   v(all) - v(all but it)
-        alone    v(it) - v(none)        added  v(it and the best single one) - v(the
-                 best single one);
-                                               NaN for the best single one itself
+        shapley  Shapley value
+        alone    v(it) - v(none)
+        lost     v(all) - v(all but it)
+        added    v(it and the best single one) - v(the best single one); NaN for the
+                 best single one itself
         """
         values = self.values(score)
         orders = self.permutations
         features = self.features
         whole = frozenset(features)
         best = frozenset({self.best})
-        gains = {
-            "alone": [values[frozenset({name})] - values[NONE] for name in features],
-            "lost": [values[whole] - values[whole - {name}] for name in features],
-            "added": [
-                values[best | {name}] - values[best] + (np.nan if name in best else 0)
-                for name in features
-            ],
-        }
-        shares = (
-            sampled_shapley(values, features, orders)[0]
-            if orders
-            else shapley(values, features)
-        )
-        return {"shapley": shares} | {
-            name: np.stack(columns, axis=1) for name, columns in gains.items()
-        }
+        gains: dict[str, list[Floats]] = {"alone": [], "lost": [], "added": []}
+        for name in features:
+            alone = values[frozenset({name})] - values[NONE]
+            lost = values[whole] - values[whole - {name}]
+            added = values[best | {name}] - values[best]
+            if name in best:
+                added = added + np.nan
+            gains["alone"].append(alone)
+            gains["lost"].append(lost)
+            gains["added"].append(added)
+        if orders:
+            shares, _ = sampled_shapley(values, features, orders)
+        else:
+            shares = shapley(values, features)
+        contributions = {"shapley": shares}
+        for name, columns in gains.items():
+            contributions[name] = np.stack(columns, axis=1)
+        return contributions
 
 
 def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:

@@ -81,7 +81,8 @@ def heterogeneity(gains: Floats, errors: Floats, variance: float) -> float:
     """
     weights = 1 / (errors**2 + variance)
     mean = weights @ gains / weights.sum()
-    return float(weights @ (gains - mean) ** 2)
+    distances = gains - mean
+    return float(weights @ distances**2)
 
 
 def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
@@ -90,15 +91,18 @@ def variances_between(gains: Floats, errors: Floats, wanted: Floats) -> Floats:
     """
     low = np.zeros(len(wanted))
     # Q is at most the sum of squares over the variance.
-    high = ((gains - gains.mean()) ** 2).sum() / wanted
+    squares = (gains - gains.mean()) ** 2
+    high = squares.sum() / wanted
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         weights = 1 / (errors**2 + middle[:, None])  # (B, k)
         means = weights @ gains / weights.sum(axis=1)
-        q = (weights * (gains - means[:, None]) ** 2).sum(axis=1)
+        distances = gains - means[:, None]
+        q = (weights * distances**2).sum(axis=1)
         low = np.where(q > wanted, middle, low)
         high = np.where(q > wanted, high, middle)
-    return np.where(heterogeneity(gains, errors, 0.0) <= wanted, 0.0, high)
+    largest_q = heterogeneity(gains, errors, 0.0)
+    return np.where(largest_q <= wanted, 0.0, high)
 
 
 def mean_and_error(
@@ -111,8 +115,10 @@ def mean_and_error(
     """
     weights = 1 / (errors**2 + variance)
     mean = float(weights @ gains / weights.sum())
-    scale = max(1.0, heterogeneity(gains, errors, variance) / (len(gains) - 1))
-    return mean, float(np.sqrt(scale / weights.sum()))
+    q = heterogeneity(gains, errors, variance)
+    scale = max(1.0, q / (len(gains) - 1))
+    error = np.sqrt(scale / weights.sum())
+    return mean, float(error)
 
 
 def prediction_interval(
@@ -134,6 +140,7 @@ def prediction_interval(
     total = weights.sum(axis=1)
     means = weights @ gains / total
     means += rng.standard_t(degrees, draws) / np.sqrt(total)
-    new = means + np.sqrt(variances) * rng.standard_normal(draws)
-    low, high = np.quantile(new, [LEVEL / 2, 1 - LEVEL / 2])
+    tau = np.sqrt(variances)
+    new_gains = means + tau * rng.standard_normal(draws)
+    low, high = np.quantile(new_gains, [LEVEL / 2, 1 - LEVEL / 2])
     return float(low), float(high)

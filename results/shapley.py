@@ -72,12 +72,14 @@ def sampled_shapley(
     for number, order in enumerate(orders):
         for size, name in enumerate(order):
             before = frozenset(order[:size])
+            gain = values[before | {name}] - values[before]
             place = features.index(name)
-            gains[number, :, place] = values[before | {name}] - values[before]
+            gains[number, :, place] = gain
     means = gains.mean(axis=1)
     # an order and its reverse are drawn together
     pairs = means.reshape(-1, 2, len(features)).mean(axis=1)
-    errors = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs))
+    deviations = pairs.std(axis=0, ddof=1)
+    errors = deviations / np.sqrt(len(pairs))
     return gains.mean(axis=0), errors
 
 

@@ -34,7 +34,8 @@ def training_clips(
 def copy_numbers(cache: Cache) -> "pd.Series[int]":
     """(N,) the number of each altered copy of its clip, -1 for the clip itself."""
     copy_of = cache.clips["copy_of"]
-    return cache.clips.groupby("copy_of").cumcount().where(copy_of != "", -1)
+    numbers = cache.clips.groupby("copy_of").cumcount()
+    return numbers.where(copy_of != "", -1)
 
 
 def clips_digest(table: pd.DataFrame) -> str:
@@ -48,7 +49,8 @@ def clips_digest(table: pd.DataFrame) -> str:
 def values_digest(cache: Cache, stored: str, table: pd.DataFrame) -> str:
     """Digest of a feature's fingerprints of these clips."""
     clip_keys = cache.keys[table.index]
-    return digest(fingerprints(clip_keys, cache[stored].key).tolist())
+    of_clips = fingerprints(clip_keys, cache[stored].key)
+    return digest(of_clips.tolist())
 
 
 def is_changed(config: RunConfig, cache: Cache) -> bool:

@@ -10,7 +10,7 @@ and resizing with many threads beside a busy network (48 ms instead of 2).
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -50,7 +50,11 @@ ROW_AXES = {"Hz": "frequency", "pitch class": "cyclic"}
 
 # Unit of a feature's values -> their `per_decibel` and `exponent` (see `Channels`)
 # before standardisation.
-LOUDNESS = {"dB": (1.0, 0.0), "amplitude": (0.0, 1.0), "power": (0.0, 2.0)}
+LOUDNESS = {
+    "dB": (1.0, 0.0),
+    "amplitude": (0.0, 1.0),
+    "power": (0.0, 2.0),
+}
 CEPSTRUM = "dB, cepstrum"  # only row 0, the sum over the bands, rises with loudness
 
 
@@ -68,14 +72,16 @@ class ClipMoments:
             mean, square = moments[positions].mean(axis=0)  # (rows,) each
             variance = max(square.mean() - mean.mean() ** 2, 0.0)
             deviation = max(np.sqrt(variance), TINY)
+            smallest = FLOOR * deviation
             row_variances = np.maximum(square - mean**2, 0.0)
-            row_deviations = np.maximum(np.sqrt(row_variances), FLOOR * deviation)
-            centre, scale = {
+            row_deviations = np.maximum(np.sqrt(row_variances), smallest)
+            by_norm = {
                 "row": (mean, row_deviations),
                 "feature": (mean.mean(), deviation),
-                "clip": (0.0, FLOOR * deviation),
+                "clip": (0.0, smallest),
                 "none": (0.0, 1.0),
-            }[norm]
+            }
+            centre, scale = by_norm[norm]
             state = {"norm": norm, "centre": centre, "scale": scale}
             statistics.append(Statistics.restore(state))
         return statistics
@@ -90,7 +96,8 @@ def measure_clips(plan: Plan, positions: Positions) -> ClipMoments:
     cache = plan.cache
     spec = plan.input
     clip_ids = cache.clips["clip_id"].to_numpy()
-    moments = [np.zeros((len(clip_ids), 2, channel.rows)) for channel in spec.channels]
+    clips = len(clip_ids)
+    moments = [np.zeros((clips, 2, channel.rows)) for channel in spec.channels]
     unusable: dict[str, str] = {}
     for chunk in progress(chunked(positions), label="reading features", unit="batches"):
         for channel, of_clips in zip(spec.channels, moments):
@@ -134,7 +141,8 @@ def describe_channels(
         # two frames, because torch 2.13 resizes a single one wrongly: it repeats the
         # first row
         frames = numbers[..., None].repeat(1, 1, 2)
-        loudness.append(resize(frames, (height, 2))[..., :1])
+        resized = resize(frames, (height, 2))
+        loudness.append(resized[..., :1])
     stacked = torch.stack(loudness, dim=1)[:, None]  # (3, 1, C, H, 1)
     return Channels(tuple(axes), stacked.to(device), spec.timed)
 
@@ -261,13 +269,12 @@ class Streamed:
         with ThreadPoolExecutor(
             1, initializer=torch.set_num_threads, initargs=(1,)
         ) as thread:
-            waiting = deque(
-                thread.submit(self.read, positions) for positions in islice(rest, AHEAD)
-            )
+            waiting = deque[Future[torch.Tensor]]()
+            for positions in islice(rest, AHEAD):
+                waiting.append(thread.submit(self.read, positions))
             while waiting:
-                waiting.extend(
-                    thread.submit(self.read, positions) for positions in islice(rest, 1)
-                )
+                for positions in islice(rest, 1):
+                    waiting.append(thread.submit(self.read, positions))
                 x = waiting.popleft().result()
                 yield x.to(self.device, non_blocking=True).float()
 
@@ -293,10 +300,11 @@ def holds_stored(plan: Plan) -> bool:
 
 def stored_bytes(plan: Plan) -> int:
     """Bytes of a clip in the cache, all channels together."""
-    return sum(
-        np.dtype(channel.dtype).itemsize * channel.rows * channel.frames
-        for channel in plan.channels
-    )
+    total = 0
+    for channel in plan.channels:
+        values = channel.rows * channel.frames
+        total += values * np.dtype(channel.dtype).itemsize
+    return total
 
 
 def choose_residence(plan: Plan, clips: int, device: str) -> str:
@@ -422,9 +430,12 @@ def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positio
     if options.balance == "sample":
         targets = data.plan.targets[data.train]
         weight = data.class_weights()[targets].astype(np.float64)
-        order = rng.choice(data.train, size=drawn, p=weight / weight.sum())
+        probability = weight / weight.sum()
+        order = rng.choice(data.train, size=drawn, p=probability)
     else:
         passes = [rng.permutation(data.train) for _ in range(options.passes)]
         order = np.concatenate(passes)
-    batches = min(math.ceil(drawn / options.batch), drawn // (2 * processes))
+    of_full_size = math.ceil(drawn / options.batch)
+    of_two_a_process = drawn // (2 * processes)
+    batches = min(of_full_size, of_two_a_process)
     return np.array_split(order, max(1, batches))

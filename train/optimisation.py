@@ -71,7 +71,8 @@ class CrossEntropy(Objective):
         return (clip_weights * losses).mean()
 
     def observed(self, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        return (logits.argmax(1) == y.argmax(1)).float().mean()
+        correct = logits.argmax(1) == y.argmax(1)
+        return correct.float().mean()
 
     def score(self, observed: Sequence[torch.Tensor]) -> float:
         return torch.stack([*observed]).mean().item()
@@ -98,7 +99,9 @@ class BinaryCrossEntropy(Objective):
 
     def score(self, observed: Sequence[torch.Tensor]) -> float:
         y, logits = torch.cat([*observed], dim=1).cpu()
-        return tags.macro(tags.average_precision((y > 0.5).numpy(), logits.numpy()))
+        labels = (y > 0.5).numpy()
+        precision = tags.average_precision(labels, logits.numpy())
+        return tags.macro(precision)
 
 
 OBJECTIVES: Mapping[TaskName, Objective] = {
@@ -114,7 +117,8 @@ def flattened(
     smoothing: float,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and smoothed targets (B * M, K) of every member."""
-    smooth = y.lerp(torch.full_like(y, 1 / y.shape[1]), smoothing)
+    uniform = torch.full_like(y, 1 / y.shape[1])
+    smooth = y.lerp(uniform, smoothing)
     targets = smooth[:, None].expand_as(members)
     return members.flatten(0, 1), targets.flatten(0, 1)
 
@@ -141,11 +145,13 @@ def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optim
     # imports the compiler, which takes more than a second and is not needed here.
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
     plain["step"] = torch.no_grad()(plain["step"])
-    return type(kind.__name__, (kind,), plain)(groups, lr=1.0, fused=fused, **settings)
+    unwrapped = type(kind.__name__, (kind,), plain)
+    return unwrapped(groups, lr=1.0, fused=fused, **settings)
 
 
 def cosine(begin: float, end: float, share: float) -> float:
-    return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
+    remaining = (1 + math.cos(math.pi * share)) / 2  # from 1 to 0
+    return end + (begin - end) * remaining
 
 
 def onecycle(share: float) -> float:

@@ -173,12 +173,16 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> 
     RequestError if other layers differ.
     """
     own = network.state_dict()
-    # the first convolution
-    stem = next((key for key, value in own.items() if value.dim() >= 3), "")
+    kernels = [key for key, value in own.items() if value.dim() >= 3]
     head = layer_of(list(own)[-1])
-    chosen = {key: value for key, value in state.items() if layer_of(key) != head}
-    if stem in chosen:
-        chosen[stem] = adapt(chosen[stem], own[stem].shape[1])
+    chosen = {}
+    for key, value in state.items():
+        if layer_of(key) != head:
+            chosen[key] = value
+    if kernels and kernels[0] in chosen:
+        stem = kernels[0]  # the first convolution
+        inputs = own[stem].shape[1]
+        chosen[stem] = adapt(chosen[stem], inputs)
     try:
         missing = network.load_state_dict(chosen, strict=False).missing_keys
     except RuntimeError as error:

@@ -60,7 +60,9 @@ class Rejection:
         """Whether windows of these levels (W,) are loud enough, and one of their
         probabilities (W, K) high enough.
         """
-        return (level > self.level) & (probabilities.max(axis=1) >= self.probability)
+        loud = level > self.level
+        sure = probabilities.max(axis=1) >= self.probability
+        return loud & sure
 
 
 def class_thresholds(
@@ -84,7 +86,9 @@ def class_thresholds(
             raise RequestError(nearest("class", name, classes))
         value = parse_number(number, f"THRESHOLD={text}: expected {expected}")
         thresholds |= dict.fromkeys([name] if name else classes, value)
-    return {name: thresholds.get(name, 0.5) for name in classes} if thresholds else {}
+    if not thresholds:
+        return {}
+    return {name: thresholds.get(name, 0.5) for name in classes}
 
 
 def loudest_level(y: Samples, sample_rate: int) -> float:
@@ -96,5 +100,7 @@ def loudest_level(y: Samples, sample_rate: int) -> float:
     """
     length = max(1, round(LEVEL_SECONDS * sample_rate))
     padded = np.pad(y, (0, -len(y) % length))
-    powers = np.square(padded, dtype=np.float64).reshape(-1, length).mean(axis=1)
-    return float(10 * np.log10(powers.max(initial=0) + 1e-20))
+    squares = np.square(padded, dtype=np.float64)
+    powers = squares.reshape(-1, length).mean(axis=1)
+    loudest = powers.max(initial=0)
+    return float(10 * np.log10(loudest + 1e-20))

@@ -84,11 +84,13 @@ def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
 
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
-    # cost of training
-    predictions = FORWARD_PASSES * options.epochs * options.passes * trained
-    affordable = int(SCORING_SHARE * predictions / (max(1, tested) * options.tta))
+    # in predictions of one clip: the cost of training, and that of scoring once
+    training = FORWARD_PASSES * options.epochs * options.passes * trained
+    scoring = max(1, tested) * options.tta
+    affordable = int(SCORING_SHARE * training / scoring)
     times = min(options.curve, affordable)
-    return {math.ceil(options.epochs * part / times) for part in range(1, times + 1)}
+    parts = range(1, times + 1)
+    return {math.ceil(options.epochs * part / times) for part in parts}
 
 
 # ---- a fold
@@ -161,7 +163,8 @@ class Trainer:
         epoch: int,
     ) -> tuple[list[Positions], torch.Generator]:
         """An epoch's batches, and the generator of its augmentation and dropout."""
-        generator = seeded(data.source.device, data.plan.options.seed, data.fold, epoch)
+        seed = data.plan.options.seed
+        generator = seeded(data.source.device, seed, data.fold, epoch)
         return draw_batches(data, epoch), generator
 
     @property
@@ -297,7 +300,8 @@ class Trainer:
         probabilities.
         """
         network = self.average.network.eval()
-        batches = np.array_split(clips, math.ceil(len(clips) / self.options.batch))
+        count = math.ceil(len(clips) / self.options.batch)
+        batches = np.array_split(clips, count)
         timed = self.data.channels.timed
         answers = []
         for x in self.data.source.batches(batches):
@@ -313,9 +317,9 @@ class Trainer:
         history.csv.
         """
         clips = getattr(self.data, side)
-        scores = self.plan.task.epoch_scores(
-            self.plan.targets[clips], self.predict(clips, exact=exact)[0]
-        )
+        targets = self.plan.targets[clips]
+        own_answer = self.predict(clips, exact=exact)[0]
+        scores = self.plan.task.epoch_scores(targets, own_answer)
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def weights(self) -> State:
@@ -371,8 +375,10 @@ class LinearTrainer(Trainer):
         start = time.perf_counter()
         batches = data.source.batches(chunked(data.train))
         x = torch.cat(list(batches)).flatten(1).cpu().numpy()
-        is_original = self.plan.cache.clips["copy_of"].to_numpy()[data.train] == ""
-        linear.fit(self.network, x, self.plan.targets[data.train], is_original)
+        copy_of = self.plan.cache.clips["copy_of"].to_numpy()
+        is_original = copy_of[data.train] == ""
+        targets = self.plan.targets[data.train]
+        linear.fit(self.network, x, targets, is_original)
         seconds = time.perf_counter() - start
         bar.update(len(x))
         row = {"epoch": 1, "seconds": seconds}

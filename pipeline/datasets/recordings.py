@@ -6,7 +6,6 @@ import math
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from featurestack.commandline.errors import RequestError, closest, shortened
@@ -35,7 +34,8 @@ def recording_seconds(recordings: Mapping[str, Path]) -> dict[str, float]:
     printed.
     """
     seconds = {}
-    for name, info in zip(recordings, audio.file_infos(list(recordings.values()))):
+    infos = audio.file_infos(list(recordings.values()))
+    for name, info in zip(recordings, infos):
         if isinstance(info, audio.AudioError):
             tell(f"{name}: {info}")
             seconds[name] = math.nan
@@ -64,8 +64,14 @@ class Recordings:
         fitting = self.by_name.get(name.name) or self.by_name.get(name.stem, [])
 
         def shared(path: str) -> int:
-            pairs = zip(name.parts[-2::-1], plain_path(path).parts[-2::-1])
-            return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+            """The number of folders, from the innermost on, that agree."""
+            folders = plain_path(path).parts[-2::-1]
+            count = 0
+            for wanted, folder in zip(name.parts[-2::-1], folders):
+                if wanted != folder:
+                    break
+                count += 1
+            return count
 
         most = max(map(shared, fitting), default=0)
         best = [path for path in fitting if shared(path) == most]

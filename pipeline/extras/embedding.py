@@ -64,13 +64,14 @@ class Network:
             answer = _run(self.session, output, x)
             parts.append(answer.reshape(-1, answer.shape[-1]))
         vectors = np.concatenate(parts)  # (n, D)
-        mean = vectors.mean(axis=0)[:, None]
-        return {
+        mean = vectors.mean(axis=0)
+        pooled = {
             "none": vectors.T,
             "max": vectors.max(axis=0)[:, None],
-            "mean": mean,
-            "mean_std": np.concatenate([mean, vectors.std(axis=0)[:, None]]),
-        }[self.card.pooling]
+            "mean": mean[:, None],
+            "mean_std": np.concatenate([mean, vectors.std(axis=0)])[:, None],
+        }
+        return pooled[self.card.pooling]
 
     def windows(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
         """(windows, samples), or (windows, frames, bands) behind a front end.
@@ -90,10 +91,13 @@ class Network:
             return cut[::hop].transpose(0, 2, 1)
         length = round(card.window * card.sample_rate) or len(y)
         hop = round(card.hop * card.sample_rate) or length
-        count = 1 + max(0, -(-(len(y) - length) // hop))
-        covered = (count - 1) * hop + length
-        padded = np.pad(scaled, (0, max(0, covered - len(y))))
-        return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+        beyond_first = max(0, len(y) - length)
+        hops = -(-beyond_first // hop)  # rounded up
+        covered = hops * hop + length
+        missing = max(0, covered - len(y))
+        padded = np.pad(scaled, (0, missing))
+        every = np.lib.stride_tricks.sliding_window_view(padded, length)
+        return every[::hop]
 
 
 def _frames(
@@ -105,7 +109,8 @@ def _frames(
     answer = _run(session, session.get_outputs()[0].name, y[None])
     frames = answer.reshape(-1, answer.shape[-1])
     # a tenth has no exact float32, ten has: publishers divide
-    return frames / np.float32(1 / described.scale) + np.float32(described.offset)
+    divisor = np.float32(1 / described.scale)
+    return frames / divisor + np.float32(described.offset)
 
 
 def _run(
@@ -113,10 +118,9 @@ def _run(
     output: str,
     x: NDArray[np.float32],
 ) -> NDArray[np.float32]:
+    name = session.get_inputs()[0].name
     try:
-        (answer,) = session.run(
-            [output], {session.get_inputs()[0].name: np.ascontiguousarray(x)}
-        )
+        (answer,) = session.run([output], {name: np.ascontiguousarray(x)})
     except Exception as error:  # onnxruntime's errors have no common base class
         raise Impossible(
             f"the network refuses {x.shape}: {' '.join(str(error).split())}"
@@ -136,7 +140,9 @@ def _with_axes(
         return windows[0]
     if len(shape) == windows.ndim:
         return windows
-    return windows[..., None] if shape[-1] == 1 else windows[:, None]
+    if shape[-1] == 1:
+        return windows[..., None]
+    return windows[:, None]
 
 
 def embedding(clip: Clip, *, model: str = "", pooling: str = "") -> np.ndarray:
@@ -145,10 +151,9 @@ def embedding(clip: Clip, *, model: str = "", pooling: str = "") -> np.ndarray:
 
     Formula: the network's output, pooled over its windows as its card says
     Changes with: whatever the network was trained to distinguish
-    Ignores: whatever
-    it was trained to ignore, often loudness and the room
-    Feature map: one column, or
-    with pooling none one for each window or frame; its rows have no order
+    Ignores: whatever it was trained to ignore, often loudness and the room
+    Feature map: one column, or with pooling none one for each window or frame; its rows
+      have no order
     """
     network = open_network(model, pooling)
     y = clip.y
@@ -179,9 +184,8 @@ def open_network(model: str, pooling: str = "") -> Network:
                 f"pooling={pooling}: expected one of {', '.join(POOLINGS)}"
             ) from None
     front_end = files.front_end()
-    return _opened(
-        _version(files.network), _version(front_end) if front_end else None, card
-    )
+    before = _version(front_end) if front_end else None
+    return _opened(_version(files.network), before, card)
 
 
 def _version(path: Path) -> tuple[Path, int]:

@@ -180,10 +180,10 @@ def tonnetz(clip: Clip, *, hop_length: Samples = 512) -> np.ndarray:
     """
     angle = np.multiply.outer(FIFTHS_AND_THIRDS, np.arange(12.0))
     angle[::2] -= 0.5  # a sine
-    part = kernels.spectrum.normalised(chroma_cqt(clip, hop_length=hop_length), 1)
-    return np.einsum(
-        "pc,ct->pt", RADIUS[:, None] * np.cos(np.pi * angle), part, optimize=True
-    )
+    circles = RADIUS[:, None] * np.cos(np.pi * angle)
+    chroma = chroma_cqt(clip, hop_length=hop_length)
+    part = kernels.spectrum.normalised(chroma, 1)
+    return np.einsum("pc,ct->pt", circles, part, optimize=True)
 
 
 def periodic_frames(

@@ -150,7 +150,8 @@ def modulation(
     # number of zeros at the end; 0 if all samples are zeros
     silent = int(np.argmax(clip.y[::-1] != 0))
     frames = 1 + (len(clip.y) - 1 - silent) // framing.hop_length
-    centred = levels[:, :frames] - levels[:, :frames].mean(axis=1, keepdims=True)
+    own = levels[:, :frames]
+    centred = own - own.mean(axis=1, keepdims=True)
     rate = clip.sample_rate / framing.hop_length
     edges = modulation_edges(
         clip.sample_rate,
@@ -160,12 +161,13 @@ def modulation(
         hop_length=framing.hop_length,
     )
     # at least one bin in each range
-    points = 2 ** int(
-        np.ceil(np.log2(max(levels.shape[1], rate / (edges[1] - edges[0]))))
-    )
-    depth = np.abs(scipy.fft.rfft(centred, points, axis=1)) * (2 / frames)
-    first = np.searchsorted(np.fft.rfftfreq(points, 1 / rate), edges)
-    means = [
-        depth[:, begin:end].mean(axis=1) for begin, end in itertools.pairwise(first)
-    ]
+    fewest = rate / (edges[1] - edges[0])
+    points = 2 ** int(np.ceil(np.log2(max(levels.shape[1], fewest))))
+    spectrum = scipy.fft.rfft(centred, points, axis=1)
+    depth = np.abs(spectrum) * (2 / frames)
+    frequency = np.fft.rfftfreq(points, 1 / rate)
+    first = np.searchsorted(frequency, edges)
+    means = []
+    for begin, end in itertools.pairwise(first):
+        means.append(depth[:, begin:end].mean(axis=1))
     return np.log(STEADY + np.stack(means, axis=1))

@@ -185,7 +185,8 @@ def slope(
     slopes = np.zeros_like(here)
     # the taps add up to 0; with differences, a constant gives exactly 0
     for k in range(width):
-        slopes += taps[k] * (values[:, k : k + inner] - here)
+        shifted = values[:, k : k + inner]
+        slopes += taps[k] * (shifted - here)
     return np.pad(slopes, ((0, 0), (half, half)), mode="edge")
 
 
@@ -221,7 +222,8 @@ def pcen(
     energy = clip.bands(clip.magnitude(framing), bank) * 2**31
     frames = compression.time_constant * clip.sample_rate / framing.hop_length
     # low-pass filter s[t] = (1 - b) s[t - 1] + b E[t]
-    b = (np.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
+    squared = frames**2
+    b = (np.sqrt(1 + 4 * squared) - 1) / (2 * squared)
     numerator = [b]
     denominator = [1, b - 1]
     state = scipy.signal.lfilter_zi(numerator, denominator)[None]
@@ -314,7 +316,9 @@ def gfcc(
     Ignores: fine structure, which the soft bands have smoothed already
     Feature map: as mfcc, smoother along the rows
     """
-    return scipy.fft.dct(clip.gammatone(bank, framing), axis=0, norm="ortho")[:n_gfcc]
+    levels = clip.gammatone(bank, framing)
+    coefficients = scipy.fft.dct(levels, axis=0, norm="ortho")
+    return coefficients[:n_gfcc]
 
 
 @feature(units="dB, cepstrum", rows=coefficient_axis)

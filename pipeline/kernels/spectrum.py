@@ -45,7 +45,8 @@ def linear_filters(
 ) -> scipy.sparse.csr_array:
     """(n_bands, bins): triangles of height 1, evenly spaced in Hz."""
     edges = linear_edges(sample_rate, **dataclasses.asdict(bank))
-    return scipy.sparse.csr_array(_triangles(edges, sample_rate, n_fft))
+    filters = _triangles(edges, sample_rate, n_fft)
+    return scipy.sparse.csr_array(filters)
 
 
 def _triangles(
@@ -74,7 +75,8 @@ def gammatone_filters(
     """(n_bands, bins): magnitude responses of fourth-order gammatone filters, 1.019 ERB
     wide.
     """
-    centre = erb_axis(sample_rate, **dataclasses.asdict(bank))[:, None]
+    centre = erb_axis(sample_rate, **dataclasses.asdict(bank))
+    centre = centre[:, None]
     width = 1.019 * 24.7 * (1 + 0.00437 * centre)
     frequency = frequency_axis(sample_rate, n_fft=n_fft)
     distance = (frequency - centre) / width
@@ -91,7 +93,8 @@ def chroma_filters(
     """(12, bins): `librosa.filters.chroma`; cached, because only a hundred tunings can
     be estimated.
     """
-    frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)[1:]
+    frequency = np.linspace(0, sample_rate, n_fft, endpoint=False)
+    frequency = frequency[1:]
     lowest = 440 * 2 ** (tuning / 12) / 16
     octaves = np.log2(frequency / lowest)
     # pitch of each bin in semitones; librosa defines that of bin 0
@@ -99,13 +102,15 @@ def chroma_filters(
     pitch_class = np.arange(12.0)[:, None]
     # semitones from the class, -6 to 6
     distance = np.remainder(pitch - pitch_class + 126, 12) - 6
-    width = np.append(np.maximum(np.diff(pitch), 1), 1)
+    to_next = np.maximum(np.diff(pitch), 1)
+    width = np.append(to_next, 1)
     bumps = np.exp(-0.5 * (2 * distance / width) ** 2)
     # the fifth octave counts most
     emphasis = np.exp(-0.5 * ((pitch / 12 - 5) / 2) ** 2)
     filters = normalised(bumps, 2) * emphasis
     from_c = np.roll(filters, -3, axis=0)
-    return np.ascontiguousarray(from_c[:, : 1 + n_fft // 2], np.float32)
+    bins = 1 + n_fft // 2
+    return np.ascontiguousarray(from_c[:, :bins], np.float32)
 
 
 def fold_octaves(
@@ -115,9 +120,11 @@ def fold_octaves(
     """(12, frames) sums over octaves, with `bins` bins a semitone, by
     `librosa.filters.cq_to_chroma`.
     """
-    classes = np.repeat(np.eye(12, dtype=np.float32), bins, axis=1)
+    each = np.eye(12, dtype=np.float32)
+    classes = np.repeat(each, bins, axis=1)
     classes = np.roll(classes, -(bins // 2), axis=1)
-    filters = np.tile(classes, len(magnitude) // classes.shape[1])
+    octaves = len(magnitude) // classes.shape[1]
+    filters = np.tile(classes, octaves)
     return np.einsum("cf,ft->ct", filters, magnitude, optimize=True)
 
 

@@ -28,7 +28,8 @@ class LinearNet(nn.Module):
         self.head = nn.Linear(dimensions, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head((x.flatten(1) - self.mean) / self.scale)
+        standard = (x.flatten(1) - self.mean) / self.scale
+        return self.head(standard)
 
 
 @torch.no_grad()
