@@ -31,7 +31,7 @@ from featurestack.features_cache.location import (
 )
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
-from featurestack.results.run_folder import RunFolder, find, select
+from featurestack.results.run_folder import ELSEWHERE, RunFolder, find, select
 from featurestack.results.windows import EVENTS_FILE, WINDOWS_FILE
 from featurestack.storage.files import replace_file
 
@@ -174,6 +174,8 @@ MANIFEST = ".report.json"
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
 # a report depends on these
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
+# below REPORTS, of `predict DATASET=other`
+SCORES_ELSEWHERE = f"*/{ELSEWHERE}*/scores.csv"
 RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
@@ -278,6 +280,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
         for file in sorted(run.path.glob(pattern))
     ]
     files += sorted((options.runs / job.dataset).glob("importance-*/*.*"))
+    files += sorted(options.reports.glob(SCORES_ELSEWHERE))
     # a path may hold bytes that are not UTF-8
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
     if job.cache:

@@ -88,7 +88,13 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         groups=found.groups,
     )
     sections = page_sections(
-        writer, found, inputs.cache, inputs.features, options, job.folder
+        writer,
+        found,
+        inputs.cache,
+        inputs.features,
+        options,
+        job.dataset,
+        job.folder,
     )
     writer.close()
     command, reason = propose(inputs, found)

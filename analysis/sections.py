@@ -19,6 +19,7 @@ from featurestack.analysis.detection_section import submit_detections
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.importance import submit_importance
+from featurestack.analysis.jobs import SCORES_ELSEWHERE
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.run_section import submit_run
 from featurestack.analysis.runs import Problem
@@ -182,6 +183,32 @@ def errors_of_tags(
     )
 
 
+def elsewhere(reports: Path, dataset: str) -> Section | None:
+    """The scores of this dataset's runs on other datasets, if `predict DATASET=other`
+    has written some; damaged files are named.
+    """
+    parts = []
+    problems = []
+    for file in sorted(reports.glob(SCORES_ELSEWHERE)):
+        try:
+            scores = pd.read_csv(file)
+            change = scores["value"] - scores["cross_validated"]
+            own = scores["trained"] == dataset
+            parts.append(scores.assign(change=change)[own])
+        except (ValueError, KeyError, OSError) as error:
+            text = f"{file} is left out, it cannot be read ({error})"
+            problems.append(Problem("predict", text, "damaged"))
+    table = pd.concat(parts) if parts else pd.DataFrame()
+    if table.empty and not problems:
+        return None
+    return Section(
+        "elsewhere",
+        "Elsewhere",
+        tables={"elsewhere": table},
+        problems=problems,
+    )
+
+
 def importance(writer: FigureWriter, found: Findings) -> Section | None:
     """The shown call of `make importance`, and the names of the others."""
     if found.importance is None:
@@ -219,9 +246,12 @@ def page_sections(
     cache: Cache | None,
     features: Sequence[str],
     options: AnalysisOptions,
+    dataset: str,
     folder: Path,
 ) -> list[Section]:
-    """All sections of the page, in their order."""
+    """All sections of the page of this dataset, in their order; `folder` is the
+    report's.
+    """
     made: list[Section | None] = []
     if found.main:
         rates = options.confusion == "rates"
@@ -236,6 +266,7 @@ def page_sections(
             else errors(found, cache, features, folder, options.audio_mb),
             run_figures(writer, found, drawn=options.figures, rates=rates),
         ]
+    made.append(elsewhere(options.reports, dataset))
     made.append(importance(writer, found))
     made.append(data(writer, cache, features, options.seed))
     if found.runs:

@@ -57,6 +57,8 @@ PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 # RETRAIN=1 makes two folders that are not listed as runs: the new run in training, and
 # the old run meanwhile.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
+# prefix of a folder in REPORTS with the scores of a run on another dataset
+ELSEWHERE = "by-"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
 dataset's audio at the run's own sample rate, all folds' models answer together, and
 clips count whose labels the run knows. Beside the score stands the cross-validated one
 of the same classes. Files in OUT, by default reports/<other>/by-<run>: predictions.csv,
-scores.csv, confusion.csv.
+scores.csv, confusion.csv. The report of the run's own dataset shows every scores.csv
+below REPORTS.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ from featurestack.features_cache.table import (
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.configuration import Score
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import ELSEWHERE, RunFolder
 from featurestack.results.task import Task
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.train.audio_model import AudioModel, predict_files
@@ -79,8 +80,8 @@ def score_elsewhere(options: PredictOptions) -> int:
     classes = scored_classes(run, clips.classes)
     elsewhere = run.task.configuration_score([known.assign(fold=1)], classes)
     own = score_of_run(run, clips.classes, classes)
-    folder = options.out or options.reports / other.name / f"by-{run.name}"
-    write_files(folder, known, clips, run, elsewhere, own)
+    folder = options.out or options.reports / other.name / f"{ELSEWHERE}{run.name}"
+    write_files(folder, other.name, known, clips, run, elsewhere, own)
     print(*lines(known, clips, run, elsewhere, own), sep="\n")
     print(f"predictions, scores and confusions: {folder}")
     return 1 if len(answers) < len(table) else 0
@@ -247,6 +248,7 @@ def confusions(known: pd.DataFrame) -> pd.DataFrame:
 
 def write_files(
     folder: Path,
+    other: str,
     known: pd.DataFrame,
     clips: LabelledClips,
     run: RunFolder,
@@ -256,6 +258,8 @@ def write_files(
     """Write predictions.csv, scores.csv and confusion.csv."""
     folder.mkdir(parents=True, exist_ok=True)
     row = {
+        "dataset": other,
+        "trained": run.dataset,
         "run": run.name,
         "score": run.task.metric,
         "value": elsewhere.mean,
