@@ -119,20 +119,23 @@ def training_step(
     """The command of a quick comparison of a few feature sets; of one run if the cache
     has only vectors or the waveform; the reason if the dataset cannot be trained on.
 
-    RETRAIN=1 is added if the clips of former runs have changed.
+    If the clips of former runs have changed, RETRAIN=1 is added; who has trained
+    already is not sent to `check` first.
 
     frames  feature -> number of its frames; a feature of one frame is a vector
     """
     if reason := untrainable(dataset.table):
         return reason
     given = [f"DATASET={options.dataset}", *words(options, ("name", "data", "runs"))]
-    more = ["RETRAIN=1"] if former_runs(options, dataset) else []
+    outdated = former_runs(options, dataset)
+    more = ["RETRAIN=1"] if outdated else []
     first = first_compared(frames)
     if not first:
         name = next(iter(frames), "mel")
         model = ["MODEL=m11"] if name == "waveform" else []  # the quickest model for it
         command = make_command("train", *given, f"FEATURES={name}", *model, *more)
-        return check_first(options, dataset, f"next: {command}")
+        lines = f"next: {command}"
+        return lines if outdated else check_first(options, dataset, lines)
     together = "+".join(first)
     sets = [*first, together]
     if set(PROVEN.split("+")) <= set(frames):
@@ -141,4 +144,5 @@ def training_step(
     quick = make_command(
         "sweep" if len(first) > 1 else "train", *given, features, "MODEL=texture", *more
     )
-    return check_first(options, dataset, f"next: {quick}")
+    lines = f"next: {quick}"
+    return lines if outdated else check_first(options, dataset, lines)

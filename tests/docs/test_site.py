@@ -102,8 +102,8 @@ def test_every_card_gets_its_figure_and_the_pages_of_librosa():
     )
     assert all(f"](generated/{name}.png)" in text for name in FEATURES)
     assert generate.librosa_calls("mfcc_delta") == [
-        "librosa.feature.delta",
         "librosa.feature.mfcc",
+        "librosa.feature.delta",
     ]
     assert "librosa.decompose.hpss" in generate.librosa_calls("harmonic")
     assert [name for name in DEFINITIONS if not generate.librosa_calls(name)] == [

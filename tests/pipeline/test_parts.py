@@ -25,7 +25,8 @@ def test_a_part_names_the_clips_and_parts_that_are_missing(sounds, capsys):
     for part in ("1/3", "3/3"):
         extract_run(options(sounds, part=part))
     shown = capsys.readouterr().out
-    assert "(PART=3/3)" in shown and "make sweep" in shown.splitlines()[-2]
+    assert "3 of 8 clips are still missing (PART=3/3)\n" in shown
+    assert shown.splitlines()[-1].startswith("next: python -m pipeline check ")
 
 
 @pytest.mark.parametrize("prepared", [True, False], ids=["prepared", "not prepared"])
