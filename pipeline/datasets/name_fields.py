@@ -1,7 +1,7 @@
 """Fields of file names and further columns of a table that may be speakers, sites or
 devices.
 
-A name is split at `_`, `-`, blanks and dots. A field of 2 to 100 values that nearly all
+A name is split at `_`, `-`, blanks, dots and brackets. A field of 2 to 100 values that nearly all
 occur in several classes may be what new recordings differ in: a speaker who is trained
 and tested makes the score too high. Only the user knows: a field is named, never used.
 
@@ -18,7 +18,7 @@ import pandas as pd
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS, by_label
 
-SEPARATORS = r"[_\- .]+"
+SEPARATOR = r"[_\- .()\[\]]"
 MOST_VALUES = 100
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
 # columns that are no property of the recording
@@ -78,7 +78,7 @@ def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
     if table["group"].duplicated().any():
         return ()
     stems = [PurePath(path).stem for path in table["path"]]
-    parts = [re.split(SEPARATORS, stem) for stem in stems]
+    parts = [re.findall(f"[^{SEPARATOR[1:-1]}]+", stem) for stem in stems]
     count = min(map(len, parts), default=0)
     columns = {
         place: pd.Series([words[place] for words in parts], index=table.index)
@@ -149,17 +149,17 @@ def field_pattern(stems: Sequence[str], values: Sequence[str], place: int) -> st
     """The shortest GROUP= whose parentheses match these values, field number `place` of
     the names; '' if there is none.
     """
-    separators = {
-        separator for stem in stems for separator in re.findall(r"[_\- .]", stem)
-    }
-    alone = re.escape(separators.pop()) if len(separators) == 1 else r"[_\- .]"
-    other = f"[^{alone}]" if alone != r"[_\- .]" else r"[^_\- .]"
+    found = {separator for stem in stems for separator in re.findall(SEPARATOR, stem)}
+    separators = sorted(found) or ["_"]
+    escaped = re.sub(r"([\[\]-])", r"\\\1", "".join(separators))
+    alone = f"[{escaped}]" if len(separators) > 1 else re.escape(separators[0])
+    other = f"[^{escaped}]"
     patterns = [
         f"^({other}+)",
         f"{alone}(.*){alone}",
         f"({other}+)$",
         f"{alone}({other}+){alone}",
-        f"^(?:{other}*{alone}+){{{place}}}({other}+)",
+        f"^(?:{alone}*{other}+{alone}+){{{place}}}({other}+)",
     ]
     for pattern in patterns:
         matches = [re.search(pattern, stem) for stem in stems]

@@ -2,6 +2,8 @@
 them groups.
 """
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -15,7 +17,7 @@ def clips(names, **columns):
     table = pd.DataFrame(
         {"clip_id": names, "path": [f"/x/{name}.wav" for name in names]}
     )
-    labels = [name.split("_")[0] for name in names]
+    labels = [re.split("[_ ]", name)[0] for name in names]
     return table.assign(group=table["clip_id"], label=labels, **columns)
 
 
@@ -40,7 +42,9 @@ def test_speakers_of_digits_are_named_with_the_words_to_type():
     [
         ("{word}_{site}_x_{take}", r"_([^_]+)_"),
         ("{word}_{take}0_{site}", r"([^_]+)$"),
-        ("{word}-{site}_{take}", r"[_\- .](.*)[_\- .]"),
+        ("{word}-{site}_{take}", r"[\-_](.*)[\-_]"),
+        ("{word} [{site}] ({take})", r"[ ()\[\]]([^ ()\[\]]+)[ ()\[\]]"),
+        ("[{site}] {word} ({take})", r"[ ()\[\]]([^ ()\[\]]+)[ ()\[\]]"),
     ],
 )
 def test_the_pattern_gives_the_sites_and_not_the_class(name, pattern):
@@ -70,6 +74,7 @@ def test_a_further_column_is_named_as_its_own_group():
     "names",
     [
         [f"{label}_{n}" for label in ("dog", "cat") for n in range(30)],  # a count
+        [f"{label} (take {n})" for label in ("dog", "cat") for n in range(30)],
         [f"{label}_{n}_A" for label in ("dog", "cat") for n in range(30)],
         [f"{label}_{label}{n}" for label in ("dog", "cat") for n in range(9)],
         ["dog_1", "cat"],
@@ -86,3 +91,10 @@ def test_nothing_is_named_if_clips_have_groups():
     table = clips(DIGITS)
     table["group"] = table["label"] + "x"
     assert not name_fields(table)
+
+
+def test_a_name_of_one_word_in_each_folder_is_a_field():
+    names = [f"{word}/{speaker}" for word in "abc" for speaker in ("george", "lucas")]
+    table = clips(names).assign(label=[name[0] for name in names])
+    (field,) = name_fields(table)
+    assert field.options == ["GROUP=^([^_]+)", "FOLDS_BY=group"]
