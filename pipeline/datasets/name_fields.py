@@ -1,9 +1,10 @@
 """Fields of file names and further columns of a table that may be speakers, sites or
 devices.
 
-A name is split at `_`, `-`, blanks, dots and brackets. A field of 2 to 100 values that nearly all
-occur in several classes may be what new recordings differ in: a speaker who is trained
-and tested makes the score too high. Only the user knows: a field is named, never used.
+A name is split at `_`, `-`, blanks, dots and brackets. A field of 2 to 100 values that
+nearly all occur in several classes may be what new recordings differ in: a speaker who
+is trained and tested makes the score too high. Only the user knows: a field is named,
+never used.
 
 A field that counts clips is left out: numbers or letters in sequence at a name's end.
 """
