@@ -58,8 +58,14 @@ def demo(options: DemoOptions) -> int:
         ["analysis", "DATASET=synth", data, runs, reports],
     ]
     above = str(Path(featurestack.__file__).parents[1])
-    path = os.pathsep.join([above, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = os.environ | {HANDED_ON: spelling.caller(), "PYTHONPATH": path}
+    folders = [above]
+    own = os.environ.get("PYTHONPATH")
+    if own:
+        folders.append(own)
+    environment = os.environ | {
+        HANDED_ON: spelling.caller(),
+        "PYTHONPATH": os.pathsep.join(folders),
+    }
     for step in steps:
         print(f"\n$ {spelling.make_command(*step)}", flush=True)
         done = subprocess.run([*CONSOLE, *step], check=False, env=environment)

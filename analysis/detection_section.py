@@ -118,12 +118,15 @@ def every_part(run: Run) -> pd.DataFrame | None:
     """
     tables = [read_tested(folder) for folder in run.folders]
     seeds = [table for table in tables if table is not None]
-    places = [table[PLACES] for table in seeds]
-    if len(seeds) < len(tables) or not all(places[0].equals(own) for own in places):
+    if len(seeds) < len(tables):
+        return None
+    places = seeds[0][PLACES]
+    if not all(places.equals(table[PLACES]) for table in seeds):
         return None
     names = list(run.classes)
-    mean = np.mean([table[names].to_numpy(float) for table in seeds], axis=0)
-    return places[0].join(pd.DataFrame(mean, columns=names))
+    of_seeds = [table[names].to_numpy(float) for table in seeds]
+    mean = np.mean(of_seeds, axis=0)
+    return places.join(pd.DataFrame(mean, columns=names))
 
 
 def recording_intervals(

@@ -292,13 +292,16 @@ def words(options: Options, names: Iterable[str] | None = None) -> list[str]:
     ['DATA=d']
     """
     known = fields(type(options))
-    return [
-        f"{name.upper()}={written(value)}"
-        for name in names or known
-        if (value := getattr(options, name)) != known[name].default
-    ]
+    given = []
+    for name in names or known:
+        value = getattr(options, name)
+        if value != known[name].default:
+            given.append(f"{name.upper()}={written(value)}")
+    return given
 
 
 def written(value: object) -> str:
     """The text that stands for a value: `1 3` for (1, 3)."""
-    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value))
+    return str(value)

@@ -37,14 +37,16 @@ def read_check(folder: Path, clips: pd.DataFrame) -> list[Attributes] | None:
     """
     try:
         content = json.loads((folder / CHECKED).read_text("utf-8"))
-        of_these = content["format_version"] == 2 and content[
-            "clips"
-        ] == _labels_digest(clips)
-        return list(content["findings"]) if of_these else None
+        known_format = content["format_version"] == 2
+        if known_format and content["clips"] == _labels_digest(clips):
+            return list(content["findings"])
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        pass
+    return None
 
 
 def _labels_digest(clips: pd.DataFrame) -> str:
-    rows = originals(clips)[["clip_id", "label", "fold", "group"]].values.tolist()
-    return blake2b(json.dumps(sorted(rows)).encode(), digest_size=16).hexdigest()
+    columns = ["clip_id", "label", "fold", "group"]
+    rows = originals(clips)[columns].values.tolist()
+    text = json.dumps(sorted(rows))
+    return blake2b(text.encode(), digest_size=16).hexdigest()

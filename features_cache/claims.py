@@ -198,7 +198,8 @@ def _clear(folder: Path, marker: Path, claim: Claim, boot: str) -> None:
                     file = read_header(folder / f"{name}.h5")
                     states = file.map(state=True)
                     done = np.flatnonzero(states)
-                    file.forget(done[~intact(file.map(), done, states[done])])
+                    damaged = ~intact(file.map(), done, states[done])
+                    file.forget(done[damaged])
         _remove(folder, marker, claim)
 
 

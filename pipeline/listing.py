@@ -84,12 +84,12 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     """
     lines = list[tuple[object, ...]]()
     remarks = []
+    samples = round(seconds * sample_rate)
     whole = 0.0
     for name, feature in FEATURES.items():
+        variant = resolve_feature(Channel(name))
         try:
-            rows, frames = resolve_feature(Channel(name)).shape(
-                sample_rate, round(seconds * sample_rate)
-            )
+            rows, frames = variant.shape(sample_rate, samples)
         except Impossible as reason:
             remarks.append(str(reason))
             continue
@@ -108,9 +108,8 @@ def feature_table(sample_rate: int, seconds: float) -> str:
             " it is good for."
         ),
     ]
-    return "\n".join(
-        [text_table(lines, ("name", "rows", "frames", "MB", "units")), "", *remarks]
-    )
+    table = text_table(lines, ("name", "rows", "frames", "MB", "units"))
+    return "\n".join([table, "", *remarks])
 
 
 def network_remarks() -> list[str]:

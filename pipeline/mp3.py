@@ -68,9 +68,10 @@ def frames_in(content: bytes) -> Iterator[tuple[int, int]]:
     """
     at = 0
     if content.startswith(b"ID3"):
-        at = 10 + sum(
-            byte << shift for byte, shift in zip(content[6:10], (21, 14, 7, 0))
-        )
+        length = 0  # seven bits a byte
+        for byte in content[6:10]:
+            length = (length << 7) + byte
+        at = 10 + length
     follows = False
     while 0 <= at < len(content) - 4:
         length = frame_bytes(content, at)
@@ -96,5 +97,8 @@ def frame_bytes(content: bytes, at: int) -> int:
         or rate == 3
     ):
         return 0
-    bits = 144_000 * KBITS_1[kbits] if version == 3 else 72_000 * KBITS_2[kbits]
-    return bits // RATES[version][rate] + (third >> 1 & 1)
+    bits = 72_000 * KBITS_2[kbits]
+    if version == 3:
+        bits = 144_000 * KBITS_1[kbits]
+    padding = third >> 1 & 1
+    return bits // RATES[version][rate] + padding

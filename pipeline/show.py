@@ -50,9 +50,11 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
 
     draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
     """
-    names = list(dict.fromkeys(itertools.chain(*parse_list(features, list(FEATURES)))))
+    sets = parse_list(features, list(FEATURES))
+    names = list(dict.fromkeys(itertools.chain(*sets)))
     figure.set_size_inches(WIDTH, HEIGHT * len(names))
-    for name, ax in zip(names, np.atleast_1d(figure.subplots(len(names)))):
+    axes = np.atleast_1d(figure.subplots(len(names)))
+    for name, ax in zip(names, axes):
         variant = resolve_feature(name)
         values = variant.compute(clip)
         kept = name.kept_rows(len(values))
@@ -65,14 +67,17 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
             ax.set_ylabel(feature.units)
         else:
             drawn = ax.pcolormesh(
-                np.arange(len(frames)), np.arange(len(rows)), values, rasterized=True
+                np.arange(len(frames)),
+                np.arange(len(rows)),
+                values,
+                rasterized=True,
             )
             for axis, positions in ((ax.xaxis, frames), (ax.yaxis, rows)):
                 count = len(positions)
-                ticks = np.linspace(0, count - 1, min(6, count)).round().astype(int)
-                axis.set_ticks(
-                    ticks, [f"{float(f'{positions[tick]:.3g}'):g}" for tick in ticks]
-                )
+                spaced = np.linspace(0, count - 1, min(6, count))
+                ticks = spaced.round().astype(int)
+                three_digits = [float(f"{positions[tick]:.3g}") for tick in ticks]
+                axis.set_ticks(ticks, [f"{number:g}" for number in three_digits])
             ax.set_ylabel(feature.row_unit)
             figure.colorbar(drawn, ax=ax, label=feature.units)
         ax.set_xlabel(feature.frame_unit)

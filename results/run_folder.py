@@ -396,8 +396,12 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
     blanks. RequestError with the nearest name if a word fits no run, with all names
     that fit if it fits several.
     """
-    known = {f"{run.path.parent.name}/{run.name}": run for run in find(runs, dataset)}
-    words = [wanted] if wanted in known or _is_run(wanted) else wanted.split()
+    known = {}
+    for run in find(runs, dataset):
+        known[f"{run.path.parent.name}/{run.name}"] = run
+    words = wanted.split()
+    if wanted in known or _is_run(wanted):
+        words = [wanted]
     if not words:
         raise RequestError(
             "RUN names no run: give a run's name, its path, a unique prefix, or last"
@@ -405,9 +409,11 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
     chosen = {}
     for word in words:
         if word == "last" and known:
-            run = max(
-                known.values(), key=lambda run: (run.path / "run.json").stat().st_mtime
-            )
+
+            def written(run: RunFolder) -> float:
+                return (run.path / "run.json").stat().st_mtime
+
+            run = max(known.values(), key=written)
         elif _is_run(word):
             run = RunFolder(Path(word))
         elif not known:
@@ -475,7 +481,9 @@ def start_history(
 ) -> None:
     """Write history.csv with exactly `rows`, unless the file already holds them."""
     fold_folder.mkdir(parents=True, exist_ok=True)
-    content = "".join(line + "\n" for line in (",".join(columns), *rows)).encode()
+    header = ",".join(columns)
+    lines = [header, *rows]
+    content = "".join(line + "\n" for line in lines).encode()
     file = fold_folder / "history.csv"
     if not file.is_file() or file.read_bytes() != content:
         replace_file(file, content)

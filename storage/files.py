@@ -109,9 +109,8 @@ def refuse_special(path: Path) -> None:
         )
     # /dev/stdout leads to /proc
     link = str(path.readlink()) if path.is_symlink() else ""
-    of_system = any(
-        name.startswith(("/proc/", "/sys/")) for name in (str(path.absolute()), link)
-    )
+    names = (str(path.absolute()), link)
+    of_system = any(name.startswith(("/proc/", "/sys/")) for name in names)
     if of_system or (path.exists() and not path.is_file()):
         raise RequestError(
             f"{path} is no ordinary file and is not replaced by one: give another name"

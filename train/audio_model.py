@@ -185,16 +185,16 @@ class AudioModel(TrainedModel):
 
         y  up to `samples` samples; zeros follow a shorter clip
         """
-        clip = Clip(np.pad(y, (0, self.samples - len(y))), self.sample_rate)
+        missing = self.samples - len(y)
+        clip = Clip(np.pad(y, (0, missing)), self.sample_rate)
         stored = []
         for variant, channel in self.channels:
             # limit for audio far beyond full scale
             largest = np.finfo(channel.dtype).max
             values = np.clip(variant.compute(clip), -largest, largest)
+            rounded = to_stored(values, values.shape, channel.dtype)
             first, last = channel.row_range
-            stored.append(
-                to_stored(values, values.shape, channel.dtype)[first : last + 1]
-            )
+            stored.append(rounded[first : last + 1])
         return stored
 
     def predict(
@@ -228,7 +228,8 @@ class AudioModel(TrainedModel):
         """
         thresholds = [self.thresholds.get(name, np.inf) for name in self.classes]
         above = probabilities > np.array(thresholds)
-        return self.task.predicted(probabilities[None], above[None], self.classes)[0]
+        texts = self.task.predicted(probabilities[None], above[None], self.classes)
+        return texts[0]
 
     def window_samples(self, seconds: float) -> int:
         """The number of samples of a window of WINDOW seconds; RequestError if it is
@@ -295,11 +296,15 @@ def predict_files(
                 longer.append(file)
             yield key, y[: max(1, round(seconds * rate))]
 
-    predictions = list(model.predict(clips(), fold))
-    keys, probabilities, predicted = zip(*predictions) if predictions else ((), (), ())
-    table = pd.DataFrame(
-        np.reshape(probabilities, (-1, len(model.classes))), list(keys), model.classes
-    )
+    keys = []
+    probabilities = []
+    predicted = []
+    for key, own, text in model.predict(clips(), fold):
+        keys.append(key)
+        probabilities.append(own)
+        predicted.append(text)
+    values = np.reshape(probabilities, (-1, len(model.classes)))
+    table = pd.DataFrame(values, keys, model.classes)
     table.insert(0, "predicted", predicted)
     if longer:
         begun = (

@@ -98,7 +98,8 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
         start = time.perf_counter()
         with compute.autocast():
             logits = forward(x.contiguous(memory_format=compute.layout)).float()
-        loss = CrossEntropy().loss(logits.view(len(x), -1, y.shape[1]), y, 0.0)
+        members = logits.view(len(x), -1, y.shape[1])
+        loss = CrossEntropy().loss(members, y, 0.0)
         loss.backward()
         value = loss.item()  # waits for a GPU
     seconds = time.perf_counter() - start
@@ -211,13 +212,17 @@ def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
         rounded = step(coarse, plain, (x.to(kind).float(), y))
     with poisoned_memory(compute.device):
         fast = step(network, compute, batch)
-    if not abs(fast.loss - exact.loss) <= LOSS * max(exact.loss, 0.1):  # NaN fails too
+    tolerance = LOSS * max(exact.loss, 0.1)
+    if not abs(fast.loss - exact.loss) <= tolerance:  # NaN fails too
         return f"the loss of a step is {fast.loss:.4g}, not {exact.loss:.4g}"
     lengths = [gradient.norm().item() for gradient in exact.gradients.values()]
     floor = NEGLIGIBLE * math.hypot(*lengths)
     for name, expected in exact.gradients.items():
         difference = gradient_difference(
-            fast.gradients[name], rounded.gradients[name], expected, floor
+            fast.gradients[name],
+            rounded.gradients[name],
+            expected,
+            floor,
         )
         if difference:
             return f"the gradient of {name} {difference}"
@@ -271,8 +276,12 @@ def gradient_difference(
 
 def turn(gradient: torch.Tensor, expected: torch.Tensor) -> float:
     """1 - the cosine of the angle between two gradients of one parameter."""
-    cosine = torch.nn.functional.cosine_similarity
-    return 1 - cosine(gradient.flatten(), expected.flatten(), dim=0).item()
+    cosine = torch.nn.functional.cosine_similarity(
+        gradient.flatten(),
+        expected.flatten(),
+        dim=0,
+    )
+    return 1 - cosine.item()
 
 
 def agreed(

@@ -129,7 +129,8 @@ def labelled_clips(
     present = {*labels} - {""}
     unknown = sorted(present - {*run.classes})
     target = kept_labels(text, run.classes, run.task)
-    counts = run.task.known(target, run.classes) & ((target != "") | (text == ""))
+    keeps_labels = (target != "") | (text == "")  # some, or there were none
+    counts = run.task.known(target, run.classes) & keeps_labels
     if not counts.any() or not present & {*run.classes}:
         raise RequestError(
             f"{other.name} and {run.name} have no class in common: {named(unknown)}"
@@ -167,8 +168,11 @@ def kept_labels(
     if not task.by_threshold:
         return text
     names = {*classes}
-    each = text.str.split(SEPARATOR)
-    return each.map(lambda own: SEPARATOR.join(name for name in own if name in names))
+
+    def kept(labels: list[str]) -> str:
+        return SEPARATOR.join(label for label in labels if label in names)
+
+    return text.str.split(SEPARATOR).map(kept)
 
 
 def scored_classes(run: RunFolder, common: Sequence[str]) -> list[str]:
@@ -188,7 +192,8 @@ def score_of_run(
     recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
     target = kept_labels(rows["target"], common, run.task)
     rows = rows.assign(group=recordings, target=target)
-    return run.task.configuration_score([rows[run.task.known(target, common)]], classes)
+    of_common = rows[run.task.known(target, common)]
+    return run.task.configuration_score([of_common], classes)
 
 
 def tell_left_out(clips: LabelledClips, name: str) -> None:

@@ -32,16 +32,19 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
     everything else.
     """
     model = resolve(name)
-    shape = channels, rows, frames = InputSpec.example(model.kind, options).shape
+    example = InputSpec.example(model.kind, options)
+    channels, rows, frames = example.shape
     operations: list[int] = []
-    stages: Stages = [("input", shape)]
+    stages: Stages = [("input", example.shape)]
 
     def note(place: str, layer: nn.Module, _: object, output: torch.Tensor) -> None:
         if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
-            # (inputs of a group, *kernel)
-            operations.append(layer.weight[0].numel() * output[0].numel())
-        if place.count(".") < DEPTH and output.shape[1:] != stages[-1][1]:
-            stages.append((place or "output", tuple(output.shape[1:])))
+            kernel = layer.weight[0]  # (inputs of a group, *kernel)
+            operations.append(kernel.numel() * output[0].numel())
+        _, former = stages[-1]
+        shape = tuple(output.shape[1:])
+        if place.count(".") < DEPTH and shape != former:
+            stages.append((place or "output", shape))
 
     try:
         with torch.device("meta"):  # draws no weights
@@ -55,7 +58,7 @@ def describe_model(name: str, options: ListOptions) -> tuple[int, int, Stages]:
             elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
                 layer.forward = nn.Identity().forward  # type: ignore[method-assign]
         with torch.inference_mode():
-            network(torch.zeros(1, *shape))
+            network(torch.zeros(1, *example.shape))
     except RuntimeError as error:
         model.refuse_size((rows, frames), error)
         raise

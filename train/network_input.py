@@ -418,10 +418,12 @@ class InputSpec:
     def planes(self) -> Planes:
         """The channels of an image by their own sizes."""
         height, width = self.grid
-        return tuple(
-            Plane(min(channel.rows, height), min(channel.columns, width), channel.timed)
-            for channel in self.channels
-        )
+        planes = []
+        for channel in self.channels:
+            rows = min(channel.rows, height)
+            columns = min(channel.columns, width)
+            planes.append(Plane(rows, columns, channel.timed))
+        return tuple(planes)
 
     def own_frames(self, channel: StoredChannel, filled: Floats) -> NDArray[np.intp]:
         """(B,) number of frames that are read: all, or if padding is dropped those that

@@ -120,12 +120,15 @@ def listen_live(options: ListenOptions) -> int:
     # divided by it, integers are -1 to 1
     scale = np.iinfo(kind).max + 1.0 if kind.kind == "i" else 1.0
     read = microphone(incoming, kind) if terminal else sys.stdin.buffer.read
-    pieces = iter(partial(read, max(1, round(BLOCK * incoming)) * kind.itemsize), b"")
-    blocks = (
-        (np.frombuffer(raw, kind, len(raw) // kind.itemsize) / scale).astype(np.float32)
-        for raw in pieces
-    )
-    live = newest(resampled(blocks, incoming, rate), samples, round(hop * rate))
+    block_bytes = max(1, round(BLOCK * incoming)) * kind.itemsize
+
+    def blocks() -> Iterator[Samples]:
+        for raw in iter(partial(read, block_bytes), b""):
+            whole = len(raw) // kind.itemsize
+            integers = np.frombuffer(raw, kind, whole)
+            yield (integers / scale).astype(np.float32)
+
+    live = newest(resampled(blocks(), incoming, rate), samples, round(hop * rate))
     received = 0
     for y, received in live:
         if not np.abs(y).max() <= LARGEST_SAMPLE:  # refuses NaN too

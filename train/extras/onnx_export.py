@@ -115,12 +115,11 @@ def export_run(options: ExportOptions) -> int:
             rows = run.scored(fold, run.scored_split, selection)[:CHECKED]
             for clip, expected in zip(rows["clip_id"], rows[model.classes].to_numpy()):
                 filled = cache.filled[cache.positions([clip])]
-                values = [
-                    stored[:, :, : model.input.own_frames(channel, filled)[0]]
-                    for channel, stored in zip(
-                        model.input.channels, cache.batch(channels, [clip])
-                    )
-                ]
+                whole = cache.batch(channels, [clip])
+                values = []
+                for channel, stored in zip(model.input.channels, whole):
+                    frames = model.input.own_frames(channel, filled)[0]
+                    values.append(stored[:, :, :frames])
                 examples.append((number, values, expected))
     else:
         source = "the networks"
@@ -130,16 +129,18 @@ def export_run(options: ExportOptions) -> int:
             for channel in model.input.channels
         ]
         for number, fold in enumerate(model.folds):
-            examples.append(
-                (number, values, model.probabilities(values, np.ones(1), fold)[0])
-            )
+            expected = model.probabilities(values, np.ones(1), fold)[0]
+            examples.append((number, values, expected))
     content = onnx_bytes(model, names)
     session = open_session(content)
     largest = 0.0
     for number, values, expected in examples:
-        fed = {name: channel.astype(np.float32) for name, channel in zip(names, values)}
+        fed = {}
+        for name, of_channel in zip(names, values):
+            fed[name] = of_channel.astype(np.float32)
         (by_fold,) = session.run(["by_fold"], fed)
-        largest = max(largest, float(np.abs(by_fold[0, number] - expected).max()))
+        differences = np.abs(by_fold[0, number] - expected)
+        largest = max(largest, float(differences.max()))
     if largest > AGREES:
         raise RequestError(
             f"{file} is not written: its probabilities differ from {source} by"
