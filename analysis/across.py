@@ -168,7 +168,9 @@ def model_runs(job: ReportJob, model: str) -> list[RunFolder]:
 
 
 def current_runs(
-    job: ReportJob, cache: Cache | None, model: str
+    job: ReportJob,
+    cache: Cache | None,
+    model: str,
 ) -> tuple[list[Run], list[Problem]]:
     """The runs of this model whose clips have not changed, and what is left out;
     RequestError if the clips of all runs have changed.
@@ -195,7 +197,10 @@ def no_base(job: ReportJob, model: str, base: str, damaged: Sequence[Problem]) -
 
 
 def dataset_gains(
-    job: ReportJob, cache: Cache | None, model: str, base: str
+    job: ReportJob,
+    cache: Cache | None,
+    model: str,
+    base: str,
 ) -> tuple[DatasetGains, list[Problem]]:
     """The gains over `base` on a dataset, and what is left out of them; RequestError
     says why there are none.
@@ -240,7 +245,9 @@ def dataset_gains(
 
 
 def gains_with_intervals(
-    differences: Floats, shares: Floats, clips: int
+    differences: Floats,
+    shares: Floats,
+    clips: int,
 ) -> dict[str, Floats]:
     """gain, se, low and high (M,) of M feature sets; RequestError if all clips come
     from one recording.
@@ -266,7 +273,8 @@ def gains_with_intervals(
 
 
 def same_setting(
-    ranked: Sequence[Ranking], base: str
+    ranked: Sequence[Ranking],
+    base: str,
 ) -> tuple[Ranking, dict[str, int]] | None:
     """The ranking, and in it feature set -> place of its run, for the runs that differ
     from a run of `base` in their features alone; None if `base` is alone or missing.
@@ -316,7 +324,8 @@ def inside_others(caches: Mapping[str, Cache | None]) -> dict[str, str]:
 
 
 def compare(
-    given: Sequence[ReportJob], options: AnalysisOptions
+    given: Sequence[ReportJob],
+    options: AnalysisOptions,
 ) -> tuple[Comparison | None, list[Problem]]:
     """The comparison of these datasets, None if fewer than three can be; and a problem
     for each thing that is left out.
@@ -369,7 +378,9 @@ def of_usual_protocol(
 
 
 def compared(
-    measured: Sequence[DatasetGains], model: str, base: str
+    measured: Sequence[DatasetGains],
+    model: str,
+    base: str,
 ) -> Comparison | None:
     """The comparison of feature sets that three datasets or more of one score have;
     None if there is none.
@@ -411,7 +422,9 @@ def compared(
 
 
 def joint_test(
-    measured: Sequence[DatasetGains], features: Sequence[str], gains: pd.DataFrame
+    measured: Sequence[DatasetGains],
+    features: Sequence[str],
+    gains: pd.DataFrame,
 ) -> pd.DataFrame:
     """The mean gain of each feature set on the datasets that have it, tested by one
     sign flip over all their recordings; the largest mean first.

@@ -2,6 +2,8 @@
 projections.
 """
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -155,15 +157,32 @@ def data_tables(
     coloured_by = "label"
     if len(classes) > len(POINT_COLOURS) and categorised:
         coloured_by = "category"
+    projected = ranked.index[:PROJECTED_FEATURES]
+    points, labels = _projections(components, summarised, projected, coloured_by)
+    writer.submit("projections", points=points, labels=labels)
+    return tables | {"separability": ranked.reset_index()}
+
+
+def _projections(
+    components: Mapping[str, np.ndarray],
+    summarised: Mapping[str, pd.DataFrame],
+    features: Sequence[str],
+    coloured_by: str,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Points (N, 2) and labels (N,) of the clips by title, for each method and feature.
+
+    components   feature -> (N, D) principal components of its summary
+    summarised   feature -> the clips that have one
+    coloured_by  column of the clips that colours the points
+    """
     points = {}
     labels = {}
     for method, project in (("PCA", pca_projection), ("t-SNE", tsne_projection)):
-        for name in ranked.index[:PROJECTED_FEATURES]:
+        for name in features:
             title = f"{name}, {method}"
             points[title] = project(components[name])
             labels[title] = summarised[name][coloured_by].to_numpy(str)
-    writer.submit("projections", points=points, labels=labels)
-    return tables | {"separability": ranked.reset_index()}
+    return points, labels
 
 
 def class_means(values: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:

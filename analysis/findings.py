@@ -230,7 +230,8 @@ def findings(
 
 
 def excluded_runs(
-    ranked: Sequence[Ranking], problems: Sequence[Problem]
+    ranked: Sequence[Ranking],
+    problems: Sequence[Problem],
 ) -> Counter[str]:
     """Kind of problem, or reason -> the number of runs outside the main ranking."""
     reasons: dict[str, str] = {
@@ -288,7 +289,8 @@ def members_table(rows: Sequence[Row], main: Ranking) -> pd.DataFrame:
 
 
 def classes_table(
-    main: Ranking, reports: Mapping[str, pd.DataFrame]
+    main: Ranking,
+    reports: Mapping[str, pd.DataFrame],
 ) -> dict[str, pd.DataFrame]:
     """recall_by_class.csv, with tags precision_by_class.csv: every class by every run
     of the main ranking.

@@ -153,7 +153,9 @@ def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_possible(
-    events: pd.DataFrame, windows: pd.DataFrame, hop: float
+    events: pd.DataFrame,
+    windows: pd.DataFrame,
+    hop: float,
 ) -> pd.DataFrame:
     """`event_scores` of a perfect classifier of windows: what their length and hop
     allow.
@@ -210,7 +212,9 @@ def detection_scores(
 
 
 def fit_rules(
-    middle: pd.DataFrame, probabilities: pd.DataFrame, events: pd.DataFrame
+    middle: pd.DataFrame,
+    probabilities: pd.DataFrame,
+    events: pd.DataFrame,
 ) -> dict[str, JoiningRule]:
     """The joining rule of each class that is best for these events.
 
@@ -237,7 +241,10 @@ def fit_rules(
 
 
 def fit_rule(
-    times: Times, probability: Floats, events: Floats, recording: Ints
+    times: Times,
+    probability: Floats,
+    events: Floats,
+    recording: Ints,
 ) -> JoiningRule:
     """The best rule for the events of one class.
 

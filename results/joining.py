@@ -56,8 +56,9 @@ class Times(NamedTuple):
         first, last = self.runs(probability > rule.share * rule.threshold)
         above = largest_of(probability, first, last) > rule.threshold
         first, last = first[above], last[above]
-        gap = self.start[first[1:]] - self.end[last[:-1]]
-        same = self.recording[first[1:]] == self.recording[last[:-1]]
+        before, after = last[:-1], first[1:]  # the windows around each gap
+        gap = self.start[after] - self.end[before]
+        same = self.recording[after] == self.recording[before]
         apart = ~same | (gap > rule.longest_gap + TOLERANCE)
         edge = np.ones(min(len(first), 1), np.bool_)
         first = first[np.append(edge, apart)]
@@ -77,7 +78,11 @@ def largest_of(values: Floats, first: Ints, last: Ints) -> Floats:
 
 
 def detections_of(
-    middle: pd.DataFrame, label: str, probability: Floats, first: Ints, last: Ints
+    middle: pd.DataFrame,
+    label: str,
+    probability: Floats,
+    first: Ints,
+    last: Ints,
 ) -> pd.DataFrame:
     """The detections of one class from the first and the last window (D,) of each: the
     columns of `join_windows`.
@@ -97,7 +102,9 @@ def detections_of(
 
 
 def join_windows(
-    middle: pd.DataFrame, chosen: pd.DataFrame, probabilities: pd.DataFrame
+    middle: pd.DataFrame,
+    chosen: pd.DataFrame,
+    probabilities: pd.DataFrame,
 ) -> pd.DataFrame:
     """Detections: neighbouring windows of `middles` with the same class are joined;
     BACKGROUND makes none.

@@ -87,9 +87,13 @@ def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
     hop (seconds) apart do not touch: the windows between them were left out.
     """
     centre = (windows["start"] + windows["end"]) / 2
-    before = centre.groupby(windows["file"]).diff()  # NaN for a file's first window
-    start = (centre - before.clip(upper=hop) / 2).fillna(windows["start"])
-    end = (centre + before.shift(-1).clip(upper=hop) / 2).fillna(windows["end"])
+    # NaN for a file's first window, and after its last one
+    before = centre.groupby(windows["file"]).diff()
+    after = before.shift(-1)
+    start = centre - before.clip(upper=hop) / 2
+    start = start.fillna(windows["start"])
+    end = centre + after.clip(upper=hop) / 2
+    end = end.fillna(windows["end"])
     follows = before <= 1.01 * hop  # times may be rounded
     return pd.DataFrame(
         {"file": windows["file"], "start": start, "end": end, "follows": follows}
@@ -97,7 +101,9 @@ def middles(windows: pd.DataFrame, hop: float) -> pd.DataFrame:
 
 
 def near_pairs(
-    first: pd.DataFrame, second: pd.DataFrame, columns: list[str]
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    columns: list[str],
 ) -> tuple[Ints, Floats]:
     """All pairs of rows that agree in `columns` and overlap or are at most NEAR apart.
 
@@ -121,10 +127,16 @@ def near_spans(times: Floats, group: Ints, count: int) -> tuple[Ints, Floats]:
     # A near pair is of one kind: the second row starts while the first one lasts, or
     # the first one starts after the second one, which still lasts.
     later = starting_within(
-        starts[count:], starts[:count] - NEAR, ends[:count] + NEAR, side="left"
+        starts[count:],
+        starts[:count] - NEAR,
+        ends[:count] + NEAR,
+        side="left",
     )
     earlier = starting_within(
-        starts[:count], starts[count:] + NEAR, ends[count:] + NEAR, side="right"
+        starts[:count],
+        starts[count:] + NEAR,
+        ends[count:] + NEAR,
+        side="right",
     )
     pairs = np.concatenate([later, earlier[::-1]], axis=1)
     pairs = pairs[:, np.lexsort(pairs[::-1])]
@@ -132,7 +144,10 @@ def near_spans(times: Floats, group: Ints, count: int) -> tuple[Ints, Floats]:
 
 
 def starting_within(
-    starts: Floats, begin: Floats, end: Floats, side: Literal["left", "right"]
+    starts: Floats,
+    begin: Floats,
+    end: Floats,
+    side: Literal["left", "right"],
 ) -> Ints:
     """Pairs (2, P) of a span and a start that lies in it.
 
@@ -146,21 +161,29 @@ def starting_within(
     high = np.searchsorted(ordered, end, side="right")
     number = np.maximum(high - low, 0)
     # 0, 1, …, number - 1 within each span
-    within = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
+    first = np.cumsum(number) - number
+    within = np.arange(number.sum()) - np.repeat(first, number)
     places = np.repeat(low, number) + within
-    return np.stack([np.repeat(np.arange(len(begin)), number), order[places]])
+    span = np.repeat(np.arange(len(begin)), number)
+    return np.stack([span, order[places]])
 
 
 def overlaps(first: Floats, second: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     """Seconds (P,) that the spans (P, 2) share, negative for a gap; whether that is at
     least HALF of one.
     """
-    shared = np.minimum(first, second)[:, 1] - np.maximum(first, second)[:, 0]
-    return shared, shared >= HALF * np.minimum(np.diff(first), np.diff(second))[:, 0]
+    later_start = np.maximum(first, second)[:, 0]
+    earlier_end = np.minimum(first, second)[:, 1]
+    shared = earlier_end - later_start
+    shorter = np.minimum(np.diff(first), np.diff(second))[:, 0]
+    return shared, shared >= HALF * shorter
 
 
 def label_windows(
-    windows: pd.DataFrame, events: pd.DataFrame, *, longest: bool = False
+    windows: pd.DataFrame,
+    events: pd.DataFrame,
+    *,
+    longest: bool = False,
 ) -> pd.Series:
     """Each window's labels, joined by `;`: those of events that share half of the
     shorter one's time with it.
@@ -187,9 +210,10 @@ def label_windows(
         filled = order.groupby("window").head(1)
     joined: dict[int, str] = {}  # a tenth of the time of pandas' aggregation
     for place, label in zip(filled["window"], filled["label"]):
-        joined[place] = (
-            f"{joined[place]}{SEPARATOR}{label}" if place in joined else label
-        )
+        if place in joined:
+            joined[place] += f"{SEPARATOR}{label}"
+        else:
+            joined[place] = label
     labels = pd.Series(BACKGROUND, windows.index, name="label")
     labels.iloc[window[shared > 0]] = ""
     labels.iloc[list(joined)] = list(joined.values())

@@ -151,7 +151,11 @@ class Decided:
 
     @classmethod
     def of(
-        cls, model: AudioModel, timeline: Timeline, hop: float, rules: Rules
+        cls,
+        model: AudioModel,
+        timeline: Timeline,
+        hop: float,
+        rules: Rules,
     ) -> "Decided":
         """The decisions by the rules, or for the most probable class without them."""
         windows, probabilities = timeline.windows, timeline.probabilities
@@ -340,7 +344,11 @@ def detect(
 
 
 def source_of(
-    name: str, file: Path, seconds: float, made_by: str, decided_by: str
+    name: str,
+    file: Path,
+    seconds: float,
+    made_by: str,
+    decided_by: str,
 ) -> Source:
     """What the timeline of a recording is made from."""
     size, modified = audio.version(file)
@@ -455,7 +463,9 @@ def show_detections(name: str, detections: pd.DataFrame, place: Path) -> None:
 
 
 def detection_formats(
-    detections: pd.DataFrame, durations: pd.Series, top: float
+    detections: pd.DataFrame,
+    durations: pd.Series,
+    top: float,
 ) -> dict[str, str]:
     """Ending of a file -> the detections of all recordings: csv, selections.txt
     (Raven), tsv (DCASE).
@@ -493,7 +503,9 @@ def detection_formats(
 
 
 def count_detections(
-    detections: pd.DataFrame, recordings: Sequence[str], classes: Sequence[str]
+    detections: pd.DataFrame,
+    recordings: Sequence[str],
+    classes: Sequence[str],
 ) -> pd.DataFrame:
     """A row for each recording and class, also without detections: recording, day,
     class, detections, seconds.

@@ -36,7 +36,10 @@ def margins(probabilities: pd.DataFrame, rules: Rules) -> pd.Series:
 
 
 def doubtful_windows(
-    windows: pd.DataFrame, probabilities: pd.DataFrame, rules: Rules, count: int
+    windows: pd.DataFrame,
+    probabilities: pd.DataFrame,
+    rules: Rules,
+    count: int,
 ) -> pd.DataFrame:
     """The `count` windows of smallest margin that do not overlap, most doubtful first.
 

@@ -34,7 +34,11 @@ LEAST_FREQUENT, FAR_MORE = 0.02, 3
 
 
 def show(
-    table: pd.DataFrame, classes: list[str], options: PredictOptions, *, tags: bool
+    table: pd.DataFrame,
+    classes: list[str],
+    options: PredictOptions,
+    *,
+    tags: bool,
 ) -> None:
     """Print predictions as JSON, as CSV, or for people, with the best classes first.
 
@@ -197,7 +201,9 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
 
 
 def predict_recordings(
-    options: PredictOptions, model: AudioModel, recordings: Mapping[str, Path]
+    options: PredictOptions,
+    model: AudioModel,
+    recordings: Mapping[str, Path],
 ) -> int:
     """Write the files of `train.detect` to OUT, or <reports>/<dataset>/; TABLES also
     gives scores.csv there.

@@ -32,7 +32,10 @@ Span = tuple[float, float]  # start and end of a window, in seconds
 
 
 def windows_of(
-    blocks: Iterable[Samples], sample_rate: int, samples: int, hop: int
+    blocks: Iterable[Samples],
+    sample_rate: int,
+    samples: int,
+    hop: int,
 ) -> Iterator[tuple[Span, Samples]]:
     """Windows of `samples` samples, one every `hop` samples, from blocks of any length.
 
@@ -55,7 +58,9 @@ def windows_of(
 
 
 def resampled(
-    blocks: Iterable[Samples], rate: int, sample_rate: int
+    blocks: Iterable[Samples],
+    rate: int,
+    sample_rate: int,
 ) -> Iterator[Samples]:
     """Blocks at `rate` as blocks at `sample_rate`, without discontinuities between
     them.

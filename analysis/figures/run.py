@@ -94,12 +94,23 @@ def draw_confusion_matrix(
     texts = np.vectorize(text)(counts, share)
     heat_map(ax, pd.DataFrame(texts, rows, classes), colours, turn=45)
     ax.set_aspect("auto" if is_narrow(ax) else "equal")
+    _box_categories(ax, categories)
+    ax.set(
+        xlabel="Predicted (cells: % of the row)" if rates else "Predicted",
+        ylabel="Actual",
+    )
+    return ax
+
+
+def _box_categories(ax: Axes, categories: Sequence[str]) -> None:
+    """Draw a box on the diagonal around neighbouring classes of one category."""
     start = 0
     for category, neighbours in groupby(categories):
         side = len(list(neighbours))
+        corner = (start - 0.5, start - 0.5)
         if category and side > 1:
             box = Rectangle(
-                (start - 0.5, start - 0.5),
+                corner,
                 side,
                 side,
                 fill=False,
@@ -108,11 +119,6 @@ def draw_confusion_matrix(
             )
             ax.add_patch(box)
         start += side
-    ax.set(
-        xlabel="Predicted (cells: % of the row)" if rates else "Predicted",
-        ylabel="Actual",
-    )
-    return ax
 
 
 SPLITS = (
