@@ -64,6 +64,9 @@ class AnswerOptions(SourceOptions, ReportsOptions):
     jobs: int | None = option(
         None, "processes for extraction; by default one a core", least=1, most=10000
     )
+    retrain: bool = option(
+        False, "train the runs of other clips or folds again in their place"
+    )
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     report = AnalysisOptions.build(_texts(options, AnalysisOptions))
     (job,) = jobs(report)
     built = unchanged(job, report) or build_report(job, report)
-    lines = [f"{job.dataset}: {built.headline}", *ranking(ranked), *matters]
+    lines = [f"{job.dataset}: {built.headline}", *ranking(ranked, clock), *matters]
     next_command = built.next_command
     if clock.left_out:
         given = words(options, dict.fromkeys(["dataset", *fields(AnswerOptions)]))
@@ -175,10 +178,12 @@ def importance_lines(folder: "ImportanceFolder") -> list[str]:
     return [f"importance by linear, nats a clip: {told}; the report has intervals"]
 
 
-def ranking(ranked: "Sequence[RunFolder]") -> list[str]:
+def ranking(ranked: "Sequence[RunFolder]", clock: Clock) -> list[str]:
     """Lines on the features alone, best first."""
-    if not ranked:
+    if not ranked and clock.left_out:
         return ["no feature was ranked: MINUTES= was too short; repeat the command"]
+    if not ranked:
+        return ["no feature was ranked: the runs failed, each with its reason above"]
     from featurestack.results.configuration import configuration_score
 
     scores = [
@@ -264,6 +269,7 @@ def train_until(
     no fold is started when the time is over.
     """
     from featurestack.results.configuration import configuration_score
+    from featurestack.train.retraining import StaleRun
 
     folders = []
     whole = True
@@ -275,6 +281,8 @@ def train_until(
         texts = _texts(options, RunOptions) | {"features": features, "model": model}
         try:
             folder = train_folds(clock, RunOptions.build(texts))
+        except StaleRun:  # so would the other runs
+            raise
         except Exception as error:  # any error: the other runs go on
             tell(f"failed: {features} by {model}: {error}")
             whole = False

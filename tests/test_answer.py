@@ -16,6 +16,7 @@ from featurestack.answer import (
     train_folds,
 )
 from featurestack.train.options import RunOptions
+from featurestack.train.retraining import StaleRun
 from tests.golden.sounds import easy_clips
 
 
@@ -76,6 +77,25 @@ def test_the_time_may_end_between_two_folds(options):
     texts = {name: str(getattr(given, name)) for name in ("dataset", "data", "runs")}
     run = RunOptions.build(texts | {"features": "rms", "model": "linear"})
     assert len(train_folds(clock, run).finished) == 1
+
+
+def test_runs_of_other_folds_are_named_and_trained_again_if_asked(quick, options):
+    before = find_answer(options(features="rms")).lines[1]
+    regrouped = {"features": "rms", "group": "([0-9])$", "folds_by": "group"}
+    with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
+        find_answer(options(**regrouped))
+    after = find_answer(options(**regrouped, retrain="1")).lines[1]
+    assert after.startswith("alone, by linear, accuracy %: rms ") and after != before
+
+
+def test_runs_that_failed_are_not_laid_to_minutes(quick, options, monkeypatch):
+    def fail(*given):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(sys.modules["featurestack.answer"], "train_folds", fail)
+    found = find_answer(options(features="rms"))
+    assert "the runs failed, each with its reason above" in found.lines[1]
+    assert not found.whole
 
 
 def test_one_command_is_proposed_at_the_end(quick, options, capsys):
