@@ -81,7 +81,7 @@ def test_the_time_may_end_between_two_folds(options):
 
 def test_runs_of_other_folds_are_named_and_trained_again_if_asked(quick, options):
     before = find_answer(options(features="rms")).lines[1]
-    regrouped = {"features": "rms", "group": "([0-9])$", "folds_by": "group"}
+    regrouped = {"features": "rms", "group": "([0-9])-", "folds_by": "group"}
     with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
         find_answer(options(**regrouped))
     after = find_answer(options(**regrouped, retrain="1")).lines[1]
