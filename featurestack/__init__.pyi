@@ -46,6 +46,7 @@ def answer(
     task: Literal['auto', 'classes', 'categories', 'tags'] = 'auto',
     minutes: float | None = None,
     jobs: int | None = None,
+    retrain: bool = False,
     quiet: bool = False,
 ) -> Built:
     """`make answer`: from a folder of sounds to the report. Everything that is
@@ -81,6 +82,7 @@ def answer(
     minutes: minutes after which no further feature is extracted and no fold
         trained; the report has what is there
     jobs: processes for extraction; by default one a core
+    retrain: train the runs of other clips or folds again in their place
     quiet: print nothing; warnings stay
     """
 
