@@ -148,6 +148,8 @@ class JoiningRule:
     # seconds between detections that are one
     longest_gap: float = field(default=0.0, metadata=bounds(0))
     least_length: float = field(default=0.0, metadata=bounds(0))  # seconds
+    # seconds; a detection that is longer is divided; None: none is
+    longest_length: float | None = field(default=None, metadata=bounds(0))
 
 
 @dataclass(frozen=True, kw_only=True)

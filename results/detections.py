@@ -52,11 +52,12 @@ COLLAR = NEAR  # seconds
 # mir_eval, too, rounds differences of times to 0.1 ms: as floats, 2.2 - 2.0 is more
 # than 0.2
 DIGITS = 4
-# Values that `fit_rules` tries; gap and length as shares of the class's median event.
+# Values that `fit_rules` tries; gap and lengths as shares of the class's median event.
 THRESHOLDS = (LEAST_THRESHOLD, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
 GAPS = (0.0, 0.125, 0.25, 0.5, 1.0)
 LENGTHS = (0.0, 0.25, 0.4, 0.6, 1.0)
+DIVISIONS = (1.0, 1.25, 1.5, 2.0)  # beside none
 ROUNDS = 3  # of the search through the parameters
 
 
@@ -220,8 +221,8 @@ def fit_rules(
 
     What counts is F1 at IoU 0.3 plus the share of events that are found: F1 alone drops
     whole events if windows are too long for their kind. Threshold and share together,
-    then gap, then length take the best of their values, several times. A class without
-    an event has the rule of 0.5 alone.
+    then the longest length, the gap and the least length take the best of their values,
+    several times. A class without an event has the rule of 0.5 alone.
 
     middle         of `middles`; windows of every part of the recordings
     probabilities  (W, K)
@@ -269,12 +270,14 @@ def fit_rule(
         {"threshold": threshold, "share": share}
         for threshold, share in itertools.product(THRESHOLDS, SHARES)
     ]
+    divisions: list[dict[str, float | None]] = [{"longest_length": None}]
+    divisions += [{"longest_length": share * median} for share in DIVISIONS]
     gaps = [{"longest_gap": share * median} for share in GAPS]
     lengths = [{"least_length": share * median} for share in LENGTHS]
     best = JoiningRule(threshold=0.5)
     for _ in range(ROUNDS):
         before = best
-        for choices in (extents, gaps, lengths):
+        for choices in (extents, divisions, gaps, lengths):
             rules = [replace(best, **values) for values in choices]
             # of equals the one that is there
             best = max([best, *rules], key=quality)

@@ -2,9 +2,11 @@
 
 A detection of a class begins where its probability is above a threshold, and lasts as
 long as it is above a share of the threshold (hysteresis). Detections that are a short
-gap apart are one, and those that are too short are none.
-`results.detections.fit_rules` chooses threshold, share, gap and length together. (Sound
-event bounding boxes, Ebbers et al. 2024, separate extent from confidence, too.)
+gap apart are one, and those that are too short are none. One that is too long stands for
+events that follow each other so closely that no window lies between them, and is
+divided. `results.detections.fit_rules` chooses threshold, share, gap and lengths
+together. (Sound event bounding boxes, Ebbers et al. 2024, separate extent from
+confidence, too.)
 
 Conventions: W windows, as in `results.windows.middles`; D detections; K classes.
 """
@@ -65,7 +67,28 @@ class Times(NamedTuple):
         last = last[np.append(apart, edge)]
         length = self.end[last] - self.start[first]
         long = length >= rule.least_length - TOLERANCE
-        return first[long], last[long]
+        return self.divided(first[long], last[long], rule.longest_length)
+
+    def divided(
+        self,
+        first: Ints,
+        last: Ints,
+        longest: float | None,
+    ) -> tuple[Ints, Ints]:
+        """First and last window of the parts of detections (D,): of each as few as last
+        at most `longest` seconds, with equally many windows.
+        """
+        if longest is None:
+            return first, last
+        windows = last - first + 1
+        length = self.end[last] - self.start[first]
+        parts = np.ceil((length - TOLERANCE) / longest).astype(np.int64)
+        parts = np.clip(parts, 1, windows)
+        whole = np.repeat(np.arange(len(first)), parts)  # the detection of each part
+        number = np.arange(len(whole)) - np.repeat(np.cumsum(parts) - parts, parts)
+        begin = number * windows[whole] // parts[whole]
+        end = (number + 1) * windows[whole] // parts[whole]
+        return first[whole] + begin, first[whole] + end - 1
 
 
 def largest_of(values: Floats, first: Ints, last: Ints) -> Floats:

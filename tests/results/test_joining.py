@@ -39,6 +39,13 @@ def joined(probability, **rule):
             {"threshold": 0.5, "longest_gap": 1, "least_length": 3},
             [[0, 3]],
         ),
+        # a detection of four seconds has two parts of at most 2.5
+        ([0, 1, 1, 1, 1], {"threshold": 0.5, "longest_length": 2.5}, [[1, 3], [3, 5]]),
+        ([1, 1, 1, 0, 1], {"threshold": 0.5, "longest_length": 3}, [[0, 3], [4, 5]]),
+        ([1, 1, 1], {"threshold": 0.5, "longest_length": 2}, [[0, 1], [1, 3]]),
+        # no part is shorter than a window
+        ([1, 1], {"threshold": 0.5, "longest_length": 0.1}, [[0, 1], [1, 2]]),
+        ([0, 0, 0], {"threshold": 0.5, "longest_length": 1}, []),
         ([0, 0, 0], {"threshold": 0.5}, []),
         ([0.9, 0.9, 0.9], {"threshold": 0.5}, [[0, 3]]),
     ],
@@ -100,6 +107,29 @@ def test_chosen_rules_close_gaps_and_leave_moments_out_on_other_recordings():
     assert len(found) == len(events)
     plain = {"x": JoiningRule(threshold=0.5)}
     assert len(join_by_rules(middle, probabilities, plain)) > 2 * len(events)
+
+
+def trains(count, seconds=200):
+    """Trains of `count` events of 1 s without a gap, every 10 s."""
+    begin = np.concatenate([start + np.arange(count) for start in range(2, seconds, 10)])
+    events = pd.DataFrame(
+        {"file": "a", "start": begin, "end": begin + 1.0, "label": "x"}
+    )
+    times = 0.1 * np.arange(10 * seconds)
+    inside = ((times - 2) % 10 < count) & (times >= 2)
+    return *line(np.where(inside, 0.9, 0.1), 0.1), events
+
+
+def test_chosen_rules_divide_events_that_follow_each_other_without_a_gap():
+    rules = fit_rules(*trains(3))
+    middle, probabilities, events = trains(4)
+    found = join_by_rules(middle, probabilities, rules)
+    assert rules["x"].longest_length > 0
+    assert len(found) == len(events)
+
+
+def test_single_events_are_not_divided():
+    assert fit_rules(*trains(1))["x"].longest_length is None
 
 
 def test_a_class_without_an_event_has_a_threshold_of_one_half():
