@@ -111,7 +111,9 @@ def test_chosen_rules_close_gaps_and_leave_moments_out_on_other_recordings():
 
 def trains(count, seconds=200):
     """Trains of `count` events of 1 s without a gap, every 10 s."""
-    begin = np.concatenate([start + np.arange(count) for start in range(2, seconds, 10)])
+    begin = np.concatenate(
+        [start + np.arange(count) for start in range(2, seconds, 10)]
+    )
     events = pd.DataFrame(
         {"file": "a", "start": begin, "end": begin + 1.0, "label": "x"}
     )
