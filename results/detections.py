@@ -162,8 +162,8 @@ def best_possible(
     allow.
 
     A window's `label` is names joined by `;`. Labels that no event has do not count. A
-    classifier that errs may have a higher F1: a missed window can separate two events
-    that the perfect one joins.
+    classifier that errs may have a higher F1: a missed window, or a rule that divides,
+    can separate two events that the perfect one joins.
 
         best_possible(events, windows, hop=0.25).loc["all classes", "f1_collar"]
     """

@@ -2,8 +2,8 @@
 
 A detection of a class begins where its probability is above a threshold, and lasts as
 long as it is above a share of the threshold (hysteresis). Detections that are a short
-gap apart are one, and those that are too short are none. One that is too long stands for
-events that follow each other so closely that no window lies between them, and is
+gap apart are one, and those that are too short are none. One that is too long stands
+for events that follow each other so closely that no window lies between them, and is
 divided. `results.detections.fit_rules` chooses threshold, share, gap and lengths
 together. (Sound event bounding boxes, Ebbers et al. 2024, separate extent from
 confidence, too.)

@@ -18,6 +18,7 @@ from featurestack.analysis.figures.drawing import (
     INK,
     MANY_CLASSES,
     MUTED,
+    PAPER,
     SERIES,
     SIGNED,
     SPECTRUM,
@@ -411,7 +412,9 @@ def draw_time_line(
             ax.broken_barh(
                 spans,
                 (row + top, 0.35),
-                color=colour,
+                facecolor=colour,
+                edgecolor=PAPER,  # parts of a divided detection touch
+                linewidth=0.4,
                 label="" if row else name,
             )
     names = [shorten(label, 21) for label in classes]
