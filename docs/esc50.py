@@ -34,7 +34,8 @@ STACKS = (
 )
 OTHERS = ("modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc")
 BESIDE = tuple(f"mel+mfcc+{feature}" for feature in OTHERS)
-SHORT_FRAMES = "FRAME=23"
+# of RECIPE=accurate, and chroma for the default's ResNet-18
+SHORT_FRAMES = ("FRAME=23", "FEATURES=mel mfcc gammatone contrast modulation chroma")
 TEXTURE = ("MODEL=texture", "THREADS=1", "PRECISION=fp32", "CURVE=0")
 RESNET = ("RECIPE=short", "THREADS=1", "PRECISION=bf16", "CURVE=0")
 ACCURATE = ("RECIPE=accurate", "THREADS=1", "PRECISION=fp32", "CURVE=0")
@@ -63,7 +64,7 @@ def esc50_steps(dataset: str) -> list[tuple[str, ...]]:
         ("train", "importance", given, five_features()),
         ("train", "sweep", given, "MODEL=linear", "FEATURES=small"),
         ("train", "sweep", given, *TEXTURE, "FEATURES=small"),
-        ("pipeline", "features", *short, SHORT_FRAMES, five_features()),
+        ("pipeline", "features", *short, *SHORT_FRAMES),
         ("train", "sweep", *short, *ACCURATE, SEEDS),
         ("train", "run", *short, *RESNET, DEFAULT),
         ("analysis", given),
@@ -81,7 +82,7 @@ def esc10_steps(dataset: str) -> list[tuple[str, ...]]:
         ("train", "sweep", given, "MODEL=linear", feature_sets(every)),
         ("train", "sweep", given, *TEXTURE, feature_sets(every), SEEDS),
         ("train", "importance", given, five_features()),
-        ("pipeline", "features", *short, SHORT_FRAMES, five_features()),
+        ("pipeline", "features", *short, *SHORT_FRAMES),
         ("train", "sweep", *short, *ACCURATE, SEEDS),
         ("train", "sweep", given, *RESNET, feature_sets(STACKS), "SEED=0 1"),
         ("train", "run", given, DEFAULT),

@@ -21,7 +21,7 @@ from featurestack.pipeline.clip_spectra import Clip
 
 MODEL = "texture"
 SHOWN = ("mel", "mfcc", "chroma")
-SETS = ("mel+mfcc", "mel+mfcc+chroma", "mfcc", "mel+mel+mel", "mel", "cqt", "chroma")
+SETS = ("mel+mfcc", "mel+mfcc+chroma", "mel+mel+mel", "mel", "cqt", "mfcc", "chroma")
 LEAD, OTHER = "#0072b2", "#7f8c99"
 
 
