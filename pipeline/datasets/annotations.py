@@ -24,12 +24,11 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest, shortened
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.pipeline.datasets.layouts import files_below
+from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.pipeline.datasets.readers import parse_csv
 from featurestack.pipeline.datasets.recordings import Recordings
 from featurestack.results.windows import EVENT_COLUMNS
 
-ENDINGS = (".csv", ".tsv", ".txt")  # of annotation tables
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {
@@ -172,11 +171,14 @@ def annotation_tables(tables: Path) -> tuple[Path, list[str]]:
     if not tables.is_dir():
         return tables.parent, [tables.name]
     names = [
-        name for name in files_below(tables) if Path(name).suffix.lower() in ENDINGS
+        name
+        for name in files_below(tables)
+        if Path(name).suffix.lower() in TABLE_ENDINGS
     ]
     if not names:
         raise RequestError(
-            f"TABLES={tables} holds no table: expected files in {', '.join(ENDINGS)}"
+            f"TABLES={tables} holds no table: expected files in"
+            f" {', '.join(TABLE_ENDINGS)}"
         )
     return tables, names
 

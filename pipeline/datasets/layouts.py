@@ -22,6 +22,7 @@ import pandas as pd
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.registry import Registry
+from featurestack.commandline.spelling import make_command
 from featurestack.pipeline.audio import AUDIO_FILE
 from featurestack.pipeline.datasets.readers import (
     Listing,
@@ -31,6 +32,7 @@ from featurestack.pipeline.datasets.readers import (
     tags_note,
 )
 
+TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # of annotation tables
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
 # folds; VAL=next validates eval's model on val
 SIDES = {"val": 1, "train": 2, "eval": 3}
@@ -137,6 +139,24 @@ def files_below(folder: Path) -> list[str]:
     return sorted(files)
 
 
+def tables_beside(
+    folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
+) -> str:
+    """What to type for audio at the top of a folder with tables beside it: a CSV of
+    classes, or a table of events for each recording; "" without any.
+    """
+    recordings = {Path(name).stem for name in audio}
+    windows = make_command("windows", f"AUDIO={folder}", f"TABLES={folder}")
+    ways = []
+    for name in files[~files.str.contains("/")]:
+        ending = Path(name).suffix.lower()
+        if ending in TABLE_ENDINGS and name.split(".")[0] in recordings:
+            ways.append(f"a table of events for each recording: {windows}")
+        elif ending == ".csv":
+            ways.append(f"a class for each file: DATASET={folder / name}")
+    return "".join(f"; {way}" for way in dict.fromkeys(ways))
+
+
 def read_folder(folder: Path) -> Listing:
     """The clips of a published dataset, or of class folders at the top or within
     train/, val/ and test/.
@@ -161,6 +181,7 @@ def read_folder(folder: Path) -> Listing:
             f"{folder} holds no audio files in sub-folders ({len(audio)} at the top,"
             f" {counted(len(files), 'file')} in all); expected one sub-folder a class,"
             f" as in {folder.name}/dog/1.wav, ESC-50's audio/ and meta/, or a CSV"
+            f"{tables_beside(folder, files, audio)}"
         )
     # classes in every folder
     folders_with_class = tops[depth > 2].groupby(inner).nunique()
