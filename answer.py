@@ -95,6 +95,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     from featurestack.analysis.jobs import jobs, unchanged
     from featurestack.analysis.options import AnalysisOptions
     from featurestack.analysis.report import build_report
+    from featurestack.features_cache.advice import PROVEN, promising_first
     from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.location import is_cache
     from featurestack.features_cache.names import parse_list
@@ -109,10 +110,11 @@ def find_answer(options: AnswerOptions) -> Answer:
     named = parse_list("all", cache.features)
     # its samples mean nothing by themselves
     singles = ["+".join(map(str, each)) for each in named if each[0].name != "waveform"]
-    ranked, sound = train_until(clock, options, singles, "linear")
+    order = promising_first(singles)  # MINUTES may end before the last one
+    ranked, sound = train_until(clock, options, order, "linear")
     whole &= sound
     best = [folder.training.features for folder in ranked[:BEST]]
-    sets = [*best, "+".join(best), "mel+mfcc+modulation"]
+    sets = [*best, "+".join(best), PROVEN]
     there = [each for each in sets if {*each.split("+")} <= {*singles}]
     _, sound = train_until(clock, options, list(dict.fromkeys(there)), "texture")
     whole &= sound
@@ -206,9 +208,11 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
     take; returns False if a clip failed.
 
     If extraction takes longer than MINUTES, the features are extracted one by one, the
-    quickest first, until the time is over.
+    most promising first and of the others the quickest, until the time is over.
     """
     from joblib import cpu_count
+
+    from featurestack.features_cache.advice import promising_first
 
     from featurestack.pipeline import extract
 
@@ -234,7 +238,7 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
     if sum(seconds.values()) <= clock.left:
         return extract.run(wanted, propose=False) == 0
     whole = True
-    ordered = sorted(seconds, key=seconds.__getitem__)
+    ordered = promising_first(sorted(seconds, key=seconds.__getitem__))
     for place, name in enumerate(ordered):
         if place and clock.over:
             left = counted(len(ordered) - place, "feature")

@@ -2,7 +2,7 @@
 result.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 COMPARED = ("mel", "mfcc", "chroma")  # the features to compare first
 MOST_COMPARED = 3
@@ -33,3 +33,15 @@ def first_compared(frames: Mapping[str, int]) -> list[str]:
         return first
     others = [name for name in maps if name not in first]
     return [*first, *others][:MOST_COMPARED]
+
+
+def promising_first(names: Iterable[str]) -> list[str]:
+    """The features in DIFFERENT before the others, which keep their order: for a
+    ranking that may be cut short.
+
+    >>> promising_first(["bandwidth", "chroma", "mel", "rms"])
+    ['mel', 'chroma', 'bandwidth', 'rms']
+    """
+    given = list(names)
+    first = [name for name in DIFFERENT if name in given]
+    return [*first, *(name for name in given if name not in first)]

@@ -64,6 +64,12 @@ def test_minutes_leave_out_runs_and_say_so(options, capsys):
     assert built.page.is_file()
 
 
+def test_the_ranking_begins_with_the_promising_features(quick, options, capsys):
+    find_answer(options(features="centroid mfcc rms"))
+    told = capsys.readouterr().err
+    assert "linear 1 of 3: mfcc " in told and "linear 2 of 3: centroid " in told
+
+
 def test_what_minutes_left_out_is_done_by_the_next_call(quick, options):
     find_answer(options(minutes="0"))
     lines = find_answer(options()).lines
