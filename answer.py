@@ -213,7 +213,6 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
     from joblib import cpu_count
 
     from featurestack.features_cache.advice import promising_first
-
     from featurestack.pipeline import extract
 
     asked = extract.request(wanted)
