@@ -1,7 +1,9 @@
 """The figure at the head of the README: one clip's features beside the accuracy of
 feature sets.
 
-    PYTHONPATH=. python docs/first_figure.py dog.ogg reports/esc10 docs/first.png
+    PYTHONPATH=. python docs/first_figure.py CLIP reports/esc10 docs/first.png
+
+CLIP is ESC-10's audio/1-187207-A-20.ogg.
 
 The accuracies and their intervals come from the report's comparison.csv, for the model
 MODEL.
