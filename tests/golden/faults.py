@@ -221,7 +221,7 @@ FAULTS: dict[str, Fault] = {
     "last_for_best": Fault(  # predictions of the best epoch are the last epoch's
         'load(best)["network"], best)',
         'load(folder / "last.pt")["network"], best)',
-        "golden:next",
+        f"{TRAIN}test_run.py",
     ),
     "optimiser_forgotten": Fault(  # a run that goes on has lost its momentum
         '        self.optimiser.load_state_dict(unfinished["optimiser"])\n',

@@ -117,6 +117,13 @@ def test_early_stopping_ends_a_fold_for_good(options):
     assert history["test_loss"].notna().tolist() == [False] * (len(history) - 1) + [
         True
     ]
+    # the predictions of the best epoch are its own
+    best, last = (
+        folder.scores("val", selection).loc[1, "loss"] for selection in ("best", "last")
+    )
+    assert best == pytest.approx(history["val_loss"].min(), rel=1e-6)
+    assert last == pytest.approx(history["val_loss"].iloc[-1], rel=1e-6)
+    assert best < last
     files = [
         folder.fold(1) / name
         for name in ("predictions.csv", "history.csv", "last.pt", "best.pt")
