@@ -113,12 +113,14 @@ def find_answer(options: AnswerOptions) -> Answer:
     order = promising_first(singles)  # MINUTES may end before the last one
     ranked, sound = train_until(clock, options, order, "linear")
     whole &= sound
-    best = [folder.training.features for folder in ranked[:BEST]]
+    maps = {name for name in singles if cache[name].frames > 1}  # texture takes these
+    in_order = [folder.training.features for folder in ranked]
+    best = [name for name in in_order if name in maps][:BEST]
     sets = [*best, "+".join(best), PROVEN]
-    there = [each for each in sets if {*each.split("+")} <= {*singles}]
+    there = [each for each in sets if {*each.split("+")} <= maps]
     _, sound = train_until(clock, options, list(dict.fromkeys(there)), "texture")
     whole &= sound
-    chosen = [folder.training.features for folder in ranked[:MEASURED]]
+    chosen = in_order[:MEASURED]
     matters = []
     if len(chosen) > 1 and clock.over:
         clock.leave_out("importance")
@@ -249,13 +251,17 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
 
 
 def check_once(options: AnswerOptions) -> None:
-    """Print and keep what `check` finds, if these clips have not been checked."""
+    """Print and keep what `check` finds, if these clips have not been checked.
+
+    RequestError if a feature does not exist, before the check takes its time.
+    """
     from featurestack.features_cache.check_findings import read_check
-    from featurestack.pipeline import check
+    from featurestack.pipeline import check, extract
     from featurestack.pipeline.datasets.load import load
 
     source = SourceOptions.build(_texts(options, SourceOptions))
     dataset = load(source)
+    extract.wanted(options.features, dataset)
     if read_check(dataset.folder, dataset.table) is None:
         _, findings = check.findings_in(dataset)
         check.keep(dataset, findings)

@@ -103,13 +103,14 @@ class Options:
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""
-                # NaN is out of bounds
+                # NaN, which is neither less nor more, is out of bounds
                 if isinstance(value, int | float) and not least <= value <= most:
-                    expected = (
-                        f"at least {least:.12g}"
-                        if value < least
-                        else f"at most {most:.12g}"
-                    )
+                    if value < least:
+                        expected = f"at least {least:.12g}"
+                    elif value > most:
+                        expected = f"at most {most:.12g}"
+                    else:
+                        expected = "a number"
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
                 elif choices and value is not None and value not in choices:

@@ -5,6 +5,7 @@ not do again.
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,9 +16,11 @@ from featurestack.answer import (
     find_answer,
     train_folds,
 )
+from featurestack.features_cache import external
 from featurestack.train.options import RunOptions
 from featurestack.train.retraining import StaleRun
 from tests.golden.sounds import easy_clips
+from tests.refusal import refused
 
 
 @pytest.fixture
@@ -62,6 +65,12 @@ def test_minutes_leave_out_runs_and_say_so(options, capsys):
     assert found.next_command.startswith("make answer DATASET=")
     assert " MINUTES=0.0 " in found.next_command
     assert built.page.is_file()
+
+
+def test_a_feature_that_does_not_exist_is_refused_before_the_check(options, capsys):
+    with refused("unknown feature 'mell'; did you mean 'mel'?"):
+        find_answer(options(features="mell"))
+    assert capsys.readouterr().out == ""
 
 
 def test_the_ranking_begins_with_the_promising_features(quick, options, capsys):
@@ -115,6 +124,20 @@ def test_the_features_of_a_cache_are_ranked_as_they_are(quick, options):
     cache = given.data / "easy" / "features"
     lines = find_answer(options(dataset=str(cache))).lines
     assert lines[1].startswith("alone, by linear, accuracy %: ")
+
+
+def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_path):
+    labels = ["dog", "cat"] * 10
+    ids = [f"clip{number}" for number in range(20)]
+    table = {"clip_id": ids, "label": labels, "fold": np.arange(20) % 5 + 1}
+    folder = tmp_path / "data" / "mine" / "features"
+    external.create_cache(folder, table)
+    place = (np.array(labels) == "dog")[:, None]
+    noise = np.random.default_rng(0).normal(size=(20, 3))
+    external.write_feature(folder, "embedding", place + noise, ids)
+    external.write_feature(folder, "noise", noise, ids)
+    found = find_answer(options(dataset=str(folder)))
+    assert found.whole and "embedding" in found.lines[1]
 
 
 def test_clips_with_several_labels_are_ranked_by_map(quick, options, tmp_path):
