@@ -3,7 +3,8 @@
 SOUNDS holds the datasets esc50_16k, fsdd, commands and finch, and any further one as
 NAME/NAME.csv with the columns filename, label and group, here cries and emotions; OUT
 takes caches, runs and reports. A repeated command goes on where the last one stopped.
-The figures of the page are copied from the report into docs/.
+`texture` takes some four hours of one core. The figures of the page are copied from the
+reports into docs/.
 """
 
 import csv
@@ -17,9 +18,10 @@ FIGURES = ("across_gains", "across_heat_map", "across_shares")
 BASE = "mel"
 # of `make importance`, which fits every combination
 IMPORTANCE = "mel mfcc chroma pcen modulation"
-# beside BASE with the slower model
-TEXTURE = ("cqt", "pcen", "gammatone", "modulation", "mfcc", "contrast")
-SETTINGS = ("THREADS=1", "PRECISION=fp32", "CURVE=0")
+SETTINGS = {
+    "linear": (),
+    "texture": ("THREADS=1", "PRECISION=fp32", "CURVE=0"),
+}
 
 
 def syllables(sounds: Path, out: Path) -> Path:
@@ -57,9 +59,9 @@ def main(sounds: Path, out: Path) -> None:
     for table in sorted(sounds.glob("*/*.csv")):
         if table.stem == table.parent.name:
             datasets.setdefault(table.stem, [f"DATASET={table}"])
-    folders = [f"{name.upper()}={out / name}" for name in ("data", "runs", "reports")]
 
     def command(*words: str) -> None:
+        folders = (f"DATA={out / 'data'}", f"RUNS={out / 'runs'}")
         subprocess.run([sys.executable, "-m", *words, *folders], check=True)
 
     for name, given in datasets.items():
@@ -67,14 +69,17 @@ def main(sounds: Path, out: Path) -> None:
         files = (out / "data" / name / "features").glob("*.h5")
         added = sorted({file.stem for file in files} - {"index", BASE})
         sweep = ("featurestack.train", "sweep", f"DATASET={name}")
-        command(*sweep, "MODEL=linear", feature_sets(added))
-        slower = [feature for feature in TEXTURE if feature in added]
-        command(*sweep, "MODEL=texture", feature_sets(slower), *SETTINGS)
+        for model, settings in SETTINGS.items():
+            command(*sweep, f"MODEL={model}", feature_sets(added), *settings)
         importance = ("featurestack.train", "importance", f"DATASET={name}")
         command(*importance, f"FEATURES={IMPORTANCE}")
-    command("featurestack.analysis", f"DATASET={' '.join(datasets)}", "MODEL=linear")
+    for model in SETTINGS:
+        words = f"DATASET={' '.join(datasets)}", f"MODEL={model}"
+        command("featurestack.analysis", *words, f"REPORTS={out / model}")
     for name in FIGURES:
-        shutil.copy(out / "reports" / "figures" / f"{name}.svg", DOCS / f"{name}.svg")
+        shutil.copy(out / "linear" / "figures" / f"{name}.svg", DOCS / f"{name}.svg")
+    heat_map = out / "texture" / "figures" / "across_heat_map.svg"
+    shutil.copy(heat_map, DOCS / "across_heat_map_texture.svg")
 
 
 if __name__ == "__main__":
