@@ -34,7 +34,7 @@ from featurestack.analysis.figures.drawing import (
 from featurestack.commandline.quantities import percent
 from featurestack.results.tags import average_precision, precision_recall
 
-ERROR_SHADE = 1.3  # the page's style sheets have the same number
+ERROR_SHADE = 1.3  # as in the page's style sheets
 
 
 @figure(

@@ -3,6 +3,7 @@ makes their files.
 """
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,9 @@ from matplotlib.text import Text
 from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
 from featurestack.analysis.figures.data import FeatureMap
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
-from featurestack.analysis.figures.run import SamplePrediction
+from featurestack.analysis.figures.run import ERROR_SHADE, SamplePrediction
 
+TEMPLATES = Path(drawing.__file__).parents[1] / "templates"
 RNG = np.random.default_rng(0)
 CLASSES = ["dog", "$rain$", "犬", "<b>"]
 NAMES = ["mel", "mel+mfcc", "chroma"]
@@ -343,6 +345,13 @@ def test_bins_of_few_predictions_are_counted_and_not_drawn_as_accuracies():
     above, below = drawn("reliability").child_axes
     assert above.lines[-1].get_xdata().tolist() == [60, 90]
     assert [bar.get_height() for bar in below.patches] == [9, 10, 40]
+
+
+@pytest.mark.parametrize("sheet", ["style.css", "first_screen.css"])
+def test_figure_and_page_shade_errors_alike(sheet):
+    text = (TEMPLATES / sheet).read_text(encoding="utf-8")
+    factors = re.findall(r"var\(--error\).* sqrt\(.*\) \* ([0-9.]+)\)", text)
+    assert [float(factor) for factor in factors] == [ERROR_SHADE]
 
 
 def test_text_has_the_contrast_that_readers_need_on_every_shade():
