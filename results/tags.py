@@ -49,8 +49,8 @@ def fold_ranks(probabilities: Scores, folds: Ints) -> Floats:
     """Ranks (N, K) of each class's probabilities among the clips of the same fold, from
     0 to 1.
 
-    >>> fold_ranks(np.array([[0.1], [0.2], [0.7], [0.9]]), np.array([1, 1, 2,
-      2])).ravel()
+    >>> probabilities = np.array([[0.1], [0.2], [0.7], [0.9]])
+    >>> fold_ranks(probabilities, np.array([1, 1, 2, 2])).ravel()
     array([0.25, 0.75, 0.25, 0.75])
     """
     ranks = np.empty(probabilities.shape)
@@ -102,9 +102,10 @@ def _resampled(
     """
     groups = recordings.max(initial=0) + 1
     columns = []
-    for positive, score in zip(target.T, -scores.T):
-        thresholds = np.sort(score[positive])  # the highest score first
-        threshold = np.searchsorted(thresholds, score)
+    for positive, score in zip(target.T, scores.T):
+        falling = -score  # so that the highest score comes first
+        thresholds = np.sort(falling[positive])
+        threshold = np.searchsorted(thresholds, falling)
         shape = groups, len(thresholds) + 1  # the last column is below all thresholds
 
         clips = resample(_counts(recordings, threshold, shape))

@@ -102,7 +102,6 @@ def measure_importance(options: ImportanceOptions) -> ImportanceFolder:
 
 
 # ---- what is measured
-# --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,6 @@ def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
 
 
 # ---- fits
-# --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -340,7 +338,6 @@ def load_folds(importance: ImportancePlan) -> LoadedFolds:
 
 
 # ---- the folder
-# --------------------------------------------------------------------------------------
 
 
 def open_folder(folds: LoadedFolds) -> None:

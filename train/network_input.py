@@ -85,7 +85,6 @@ MEL = example_channel("mel", rows=128, frames=431)
 
 
 # ---- kinds of input
-# -------------------------------------------------------------------------------------
 
 Prepare = Callable[
     ["Tensor", StoredChannel, Shape], "Tensor"
@@ -303,7 +302,6 @@ def resizing(length: int, wanted: int) -> Tensor:
 
 
 # ---- one run's input
-# ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

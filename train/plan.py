@@ -167,8 +167,8 @@ class Plan:
 def make_plan(asked: RunOptions) -> Plan:
     """The plan of these options; RequestError names the first fault.
 
-    >>> make_plan(RunOptions(dataset="esc10", features="mel")).path
-    PosixPath('runs/esc10/mel-resnet18+texture')
+    make_plan(RunOptions(dataset="esc10", features="mel")).path
+    # runs/esc10/mel-resnet18+texture
     """
     check_options(asked)
     cache = open_cache(asked)
@@ -196,7 +196,6 @@ def make_plan(asked: RunOptions) -> Plan:
 
 
 # ---- the steps of make_plan
-# -----------------------------------------------------------------------------
 
 
 def check_options(options: RunOptions) -> None:

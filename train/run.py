@@ -81,8 +81,8 @@ def tell_dataset_changes(options: RunOptions) -> None:
 def execute(options: RunOptions) -> RunFolder:
     """Train the wanted folds that are not finished; returns the run folder.
 
-    >>> execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
-    runs/esc10/mel-cnn4: 1 of 5 folds; test accuracy …
+    execute(RunOptions(dataset="esc10", features="mel", model="cnn4", folds=(1,)))
+    # runs/esc10/mel-cnn4: 1 of 5 folds; test accuracy …
     """
     plan = make_plan(options)
     path = plan.path

@@ -185,7 +185,7 @@ def range_edges(bins: int) -> list[int]:
     each.
 
     >>> range_edges(108)
-    [0, 2, 3, 6, 10, 19, 33, 60, 108]
+    [0, 2, 3, 6, 10, 19, 34, 60, 108]
     """
     edges = {0}
     for step in range(1, RANGES + 1):
