@@ -9,9 +9,8 @@ Each of three criteria makes an event and a detection of one file and label part
             several events
     iou     their intersection is at least 0.3 of their union; one to one
     collar  their starts differ by at most 0.2 s, their ends by at most 0.2 s or half of
-            the event's duration;
-            one to one (mir_eval.transcription.match_notes at one pitch, sed_eval's
-            event-based scores)
+            the event's duration; one to one (mir_eval.transcription.match_notes at one
+            pitch, sed_eval's event-based scores)
 
 F1 is the share of events and detections that have a partner. Conventions: W windows, K
 classes.
@@ -126,10 +125,10 @@ def event_scores(items: pd.DataFrame, middle: pd.DataFrame) -> pd.DataFrame:
     """Scores of the table of `compare`, a row for each label and one for ALL; `middle`
     comes from `middles`.
 
-    events, detections  counts                  event_recall   share of events with a
-                        `shared` partner
-    f1_iou, f1_collar   F1 by that criterion    false_alarms   detections an hour
-                        without a `shared` partner
+    events, detections  counts
+    event_recall        share of events with a `shared` partner
+    false_alarms        detections an hour without a `shared` partner
+    f1_iou, f1_collar   F1 by that criterion
     """
     hours = (middle["end"] - middle["start"]).sum() / 3600
     rows = [*np.unique(items["label"]), ALL]
