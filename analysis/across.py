@@ -1,4 +1,4 @@
-"""What feature sets gain on several datasets.
+"""The gains of feature sets over a base on several datasets.
 
 The gain of a feature set is its score less that of the base (BASE=, `mel`), both by one
 model (MODEL=). On the datasets at hand one joint sign-flip test over all their source
@@ -50,7 +50,7 @@ from featurestack.results.random_effects import random_effects
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
 
-FEWEST_DATASETS = 3  # that are compared
+FEWEST_DATASETS = 3  # fewer are not compared
 SAME_AUDIO = 0.5  # share of the audio files from which a dataset is inside another
 SEED = 0  # the same prediction intervals in every report
 DEFAULT_BASE = AnalysisOptions().base  # a dataset without it is named on the page
@@ -58,21 +58,21 @@ DEFAULT_BASE = AnalysisOptions().base  # a dataset without it is named on the pa
 
 @dataclass(frozen=True, eq=False)
 class DatasetGains:
-    """What each of M feature sets gains over the base on one dataset."""
+    """The gains of M feature sets over the base on one dataset."""
 
     dataset: str
     score: str  # accuracy | mAP
     protocol: str
     synthetic: bool
     features: tuple[str, ...]  # (M,)
-    differences: Floats  # (G, M), of sum the gains
-    shares: Floats  # (G,) the weight of each recording in the score
+    differences: Floats  # (G, M) parts of the gains; their sum is the gain
+    shares: Floats  # (G,) each recording's weight in the score
     table: pd.DataFrame  # columns of gains.csv, a row for each feature set
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What feature sets gain on several datasets.
+    """The gains of feature sets over the base on several datasets.
 
     gains   feature_set, dataset, score, gain, se, low, high, verdict: a row for each
             feature set and dataset
@@ -83,7 +83,7 @@ class Comparison:
 
     model: str
     base: str
-    score: str  # of the datasets that are pooled
+    score: str  # the pooled datasets' score: accuracy | mAP
     datasets: tuple[str, ...]
     listed: tuple[str, ...]  # datasets of another score, which are not pooled
     gains: pd.DataFrame

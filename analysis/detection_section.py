@@ -34,7 +34,7 @@ class DetectionSection:
     scores: pd.DataFrame  # the table of `detection_scores`, with intervals for ALL
     recording: str  # name of the recording of the time line
     audio: str  # MP3 as base64, '' if the recording cannot be read
-    block: float | None  # as in Annotated
+    block: float | None  # see `Annotated`
     hop: float  # seconds from window to window
     everywhere: bool  # every part of the recordings is scored, not the dataset's alone
     count: int  # recordings that are scored

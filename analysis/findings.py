@@ -112,7 +112,7 @@ class Findings:
     # accuracy if each fold's run is chosen on the other folds; NaN for tags, whose mAP
     # of a fold is on another scale than the mAP of all folds
     nested: float = np.nan
-    perfect: float = 1.0  # what a perfect order of the clips would get, see `Ranking`
+    perfect: float = 1.0  # score of a perfect order of the clips, see `Ranking`
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
@@ -337,7 +337,7 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
 
 
 def state_of(main: Ranking, table: pd.DataFrame) -> State:
-    """What the main ranking says.
+    """The state that the main ranking is in.
 
     table  the result of `compared`
     """

@@ -219,7 +219,7 @@ def fold_means(folds: NDArray[np.intp]) -> Floats:
 
 
 def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
-    """What the smallest set with ENOUGH of all features' gain keeps, and what is lost
+    """The smallest set with ENOUGH of all features' gain: its accuracy, and the loss
     without each of its features.
 
     sets  as `best_by_size`

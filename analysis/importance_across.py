@@ -85,7 +85,7 @@ def shapley_by_recording(
     """(G, F): each recording's part of the Shapley values of these features; None if
     the call did not fit all their subsets.
     """
-    # of more than EXACT features, subsets of other features were fitted
+    # above EXACT features only sampled subsets were fitted, not all of these features'
     exact = len(folder.features) <= EXACT or features == tuple(folder.features)
     if not exact:
         return None

@@ -190,7 +190,7 @@ class Built:
     remarks: list[str]
     next_command: str
     whole: bool  # False if anything damaged was left out
-    # what the entry page says of it, see `report.entry_facts`
+    # for the entry page, see `report.entry_facts`
     facts: dict[str, Any]
     fresh: bool = True
 

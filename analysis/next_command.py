@@ -67,7 +67,7 @@ class Situation:
 
 @dataclass(frozen=True)
 class Advice:
-    """What the states are told by: the runs of the main ranking, and what they lack."""
+    """The facts that decide the advice: the main ranking's runs, and what they lack."""
 
     found: Findings
     situation: Situation

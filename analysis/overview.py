@@ -133,7 +133,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What the page says of several datasets."""
+    """The facts of the page about several datasets."""
 
     given: int  # datasets with runs and a report
     comparison: Comparison | None

@@ -53,7 +53,7 @@ from featurestack.features_cache.table import by_label, originals
 from featurestack.results.importance_folder import ImportanceFolder, find_importance
 from featurestack.storage.files import replace_file
 
-# what the entry page says of a report; None if it is not known
+# facts of a report on the entry page; None if a fact is not known
 ENTRY_FACTS = (
     *("clips", "classes", "recordings", "folds", "sample_rate", "seconds", "failed"),
     *("excluded", "task", "chance", "score", "best", "value"),
@@ -62,7 +62,7 @@ ENTRY_FACTS = (
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What a report is made from."""
+    """The inputs of a report."""
 
     job: ReportJob
     options: AnalysisOptions
@@ -250,7 +250,7 @@ def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
 
 
 def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
-    """What the entry page says of the report: the dataset's size and rate, the folds,
+    """The report's facts on the entry page: the dataset's size and rate, the folds,
     the best configuration, what is left out.
     """
     facts: dict[str, Any] = dict.fromkeys(ENTRY_FACTS)

@@ -283,8 +283,8 @@ def larger_differences(
     clips: Floats,
     correct: Floats,
 ) -> tuple[Floats, Floats]:
-    """What the difference and its standard error are if the other run is made worse (or
-    better) in steps of LOG_ODDS, arguments as in `detectable`.
+    """The difference and its standard error if the other run is made worse (or better)
+    in steps of LOG_ODDS; the arguments are those of `detectable`.
 
     Recordings differ more in a larger difference. The odds of a right answer change by
     one factor in all recordings, and right answers are lost, or wrong ones mended, at

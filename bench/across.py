@@ -27,7 +27,7 @@ from featurestack.results.scores import Floats
 
 RECORDINGS = 21
 ERROR = 0.02  # standard error of a gain; unequal: times e^(z/2) with z standard normal
-FAR = 0.10  # what lies between the gain of one dataset in five and of the others
+FAR = 0.10  # distance of one dataset's gain in five from the others'
 FEATURE_SETS = 5  # tested together on these datasets
 SIGNS = 1_000
 # standard deviation of true gains in points, one dataset in five far off

@@ -28,7 +28,7 @@ from featurestack.features_cache.location import dataset_name
 FEATURES = "mel+mfcc+chroma+contrast+modulation"
 RUN = f"{FEATURES}-linear"
 ROW = "| {:<38} | {:>11} | {:>6} | {:>9} | {:>7} |"
-# what it is -> words after `python -m`; {dataset}, {places}, {audio}, {out} are filled
+# name -> words after `python -m`; {dataset}, {places}, {audio} and {out} are filled in
 COMMANDS = Registry(
     "command",
     {

@@ -157,8 +157,8 @@ def detectable_difference(
     runs: int,
     accuracy: float,
 ) -> tuple[Any, ...]:
-    """What reports of equal runs on recordings of `sizes` clips say that they can show,
-    and how often they find it.
+    """The difference that reports of equal runs on recordings of `sizes` clips say they
+    can show, and how often they find it.
     """
     given: dict[str, Any] = {"own": own, "accuracy": accuracy}
     equal = reports(options, rng, runs, sizes, 0.0, **given)

@@ -35,7 +35,7 @@ Checks = Iterator[tuple[str, bool]]  # a statement, and whether it holds
 
 
 class GpuOptions(Options):
-    """Which device, which models, how much is timed."""
+    """Options: the device, the models, the length of a timed epoch."""
 
     device: str = option("cuda", "cuda, mps or cpu")
     models: str = option(

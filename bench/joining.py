@@ -1,4 +1,4 @@
-"""What joining rules change: `python -m bench.joining RUN=… HOP=…`.
+"""The effect of joining rules: `python -m bench.joining RUN=… HOP=…`.
 
 The folds' models predict every part of their test recordings with this hop. Four ways
 make detections, each chosen on the other folds: thresholds alone and rules from the

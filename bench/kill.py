@@ -48,7 +48,7 @@ from featurestack.pipeline.features import resolve_feature
 from tests.golden.sounds import easy_clips
 from tests.pipeline.changing import SAMPLE_RATE, ChangingDataset
 
-# where Python finds the packages: `featurestack` links to their folders
+# Python finds the packages here: `featurestack` links to their folders
 PACKAGES = Path(featurestack.__file__).parent
 PROTOCOL = (
     f"{PACKAGES}/features_cache/",

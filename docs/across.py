@@ -16,7 +16,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 FIGURES = ("across_gains", "across_heat_map", "across_shares")
 BASE = "mel"
-# of `make importance`, which fits every combination
+# features of `make importance`, which fits every combination
 IMPORTANCE = "mel mfcc chroma pcen modulation"
 SETTINGS = {
     "linear": (),

@@ -36,7 +36,7 @@ STACKS = (
 )
 OTHERS = ("modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc")
 BESIDE = tuple(f"mel+mfcc+{feature}" for feature in OTHERS)
-# of RECIPE=accurate, and chroma for the default's ResNet-18
+# features of RECIPE=accurate, and chroma for the default's ResNet-18
 SHORT_FRAMES = ("FRAME=23", "FEATURES=mel mfcc gammatone contrast modulation chroma")
 TEXTURE = ("MODEL=texture", "THREADS=1", "PRECISION=fp32", "CURVE=0")
 RESNET = ("RECIPE=short", "THREADS=1", "PRECISION=bf16", "CURVE=0")

@@ -1,6 +1,4 @@
-"""Which features to try: what commands and reports propose. None of it changes a
-result.
-"""
+"""Proposals of commands and reports: features to try. None of them changes a result."""
 
 from collections.abc import Iterable, Mapping
 

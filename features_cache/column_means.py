@@ -13,8 +13,8 @@ MOST_VALUES = 4096
 
 
 def is_time(frame_unit: str) -> bool:
-    """Whether frames of this unit are time; an index, of which nothing is known, counts
-    as time.
+    """Whether frames of this unit are time. An index has no known unit and counts as
+    time.
 
     >>> [is_time(unit) for unit in ("s", "index", "Hz")]
     [True, True, False]

@@ -70,12 +70,12 @@ CLIPPED_SHARE = 0.001
 # share of the Nyquist frequency; silence above it comes from a lower rate or a lossy
 # codec
 NARROW = 0.8
-SHOWN = 8  # most names that the report shows of a finding; of a leak it shows all
+SHOWN = 8  # most names shown in a finding; a leak's are all shown
 # seconds, the most that DURATION allows; the rest of a clip is not read
 LONGEST_DURATION = 3600
 # a leak's price is measured by the model `linear` on statistics of these features
 PRICED = ("mel", "mfcc")
-C = 0.1  # of the model `linear`
+C = 0.1  # inverse penalty of the model `linear`
 MOST_PRICED = 2000  # clips of which the price is measured; the fits take half a minute
 KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
@@ -546,7 +546,7 @@ def _artefacts(table: pd.DataFrame) -> list[Finding]:
 
 
 def _price(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
-    """What a leak would cost: scores of a linear model by clip, and by group or by each
+    """The price of a leak: scores of a linear model by clip, and by group or by each
     field of the names that may be one.
 
     There is no price for more than MOST_PRICED clips, for clips without groups and

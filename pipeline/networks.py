@@ -187,7 +187,7 @@ KNOWN = {
 
 @dataclass(frozen=True)
 class NetworkFiles:
-    """Where a network lies.
+    """The files of a network.
 
     card     its card's file, if it has one
     known    the entry whose card it has otherwise
@@ -225,7 +225,7 @@ class NetworkFiles:
         return path
 
     def content(self) -> bytes:
-        """What the values depend on: the networks and the card."""
+        """The bytes that the values depend on: the networks and the card."""
         paths = [self.network, self.front_end(), self.card]
         content = b"".join(path.read_bytes() for path in paths if path)
         if self.card is None:

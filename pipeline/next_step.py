@@ -116,8 +116,9 @@ def training_step(
     dataset: Dataset,
     frames: Mapping[str, int],
 ) -> str:
-    """The command of a quick comparison of a few feature sets; of one run if the cache
-    has only vectors or the waveform; the reason if the dataset cannot be trained on.
+    """The command that compares a few feature sets quickly, or trains one run if the
+    cache has only vectors or the waveform; the reason if the dataset cannot be
+    trained on.
 
     If the clips of former runs have changed, RETRAIN=1 is added; who has trained
     already is not sent to `check` first.

@@ -101,6 +101,6 @@ def recording_sums(values: Floats, groups: NDArray[np.generic]) -> Floats:
 
 
 def fold_weights(folds: NDArray[np.intp]) -> Floats:
-    """Weights (N,), of sum one, that make a mean over clips the mean over folds."""
+    """Weights (N,) with sum one that make a mean over clips the mean over folds."""
     _, place, sizes = np.unique(folds, return_inverse=True, return_counts=True)
     return 1 / (len(sizes) * sizes[place])

@@ -31,7 +31,7 @@ TEMPERATURES = np.geomspace(0.2, 5, 17)
 FEWEST_CLIPS = 30  # with fewer clips the temperature is 1
 UNFITTED = 0.5  # threshold of a class without a clip to fit it to
 NEVER = 1.0  # no probability is above it
-WANTED_ACCURACY = 0.95  # of the answers above the rejection threshold
+WANTED_ACCURACY = 0.95  # accuracy of predictions above the rejection threshold
 
 
 # ---- temperature

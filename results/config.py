@@ -169,9 +169,9 @@ class Calibration:
     clips: int = field(metadata=bounds(1))
     # by class; for tags and windows
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
-    # fitted to validation clips: answers of lower probability are withheld
+    # fitted to validation clips: predictions of lower probability are withheld
     rejection: float | None = field(default=None, metadata=bounds(0, 1))
-    # of windows; chosen by training, and for a finer hop by `predict TEST_CLIPS=1`
+    # for windows; chosen by training, and for a finer hop by `predict TEST_CLIPS=1`
     joining: Joining | None = None
 
 

@@ -57,7 +57,7 @@ SHARES = (1.0, 0.8, 0.6, 0.4, 0.2)
 GAPS = (0.0, 0.125, 0.25, 0.5, 1.0)
 LENGTHS = (0.0, 0.25, 0.4, 0.6, 1.0)
 DIVISIONS = (1.0, 1.25, 1.5, 2.0)  # beside none
-ROUNDS = 3  # of the search through the parameters
+ROUNDS = 3  # the search goes through the parameters at most so often
 
 
 class Partners(NamedTuple):
@@ -278,7 +278,7 @@ def fit_rule(
         before = best
         for choices in (extents, divisions, gaps, lengths):
             rules = [replace(best, **values) for values in choices]
-            # of equals the one that is there
+            # a tie keeps the present rule, which `max` meets first
             best = max([best, *rules], key=quality)
         if best == before:
             break

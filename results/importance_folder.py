@@ -206,7 +206,7 @@ class ImportanceFolder:
         """Fits that are still to be made.
 
         The order: all features, none, all but one, PARTS, single features, then subsets
-        by size (of more than EXACT features, only those that begin an order in
+        by size (above EXACT features only those that begin an order in
         `permutations`). Once these are there, pairs with the best feature follow.
         """
         names = self.features

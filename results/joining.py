@@ -75,8 +75,8 @@ class Times(NamedTuple):
         last: Ints,
         longest: float | None,
     ) -> tuple[Ints, Ints]:
-        """First and last window of the parts of detections (D,): of each as few as last
-        at most `longest` seconds, with equally many windows.
+        """First and last window of the parts of detections (D,). A detection is divided
+        into equal parts of at most `longest` seconds, as few as possible.
         """
         if longest is None:
             return first, last

@@ -55,7 +55,7 @@ Tensor = TypeVar("Tensor", bound=Logits)
 
 
 class TestedRun(Protocol):
-    """What a configuration's seeds predicted for its test clips, see
+    """The predictions of a configuration's seeds for its test clips, see
     `analysis.runs.Run`.
     """
 
@@ -93,19 +93,19 @@ class Compared:
     interval: Floats  # (R, 2) 95 %; NaN for a single recording
     # (G, R) sums by recording
     by_recording: Floats
-    worth: Floats  # (N,) what a clip that is predicted correctly adds to the sums
+    worth: Floats  # (N,) a correctly predicted clip adds this to the sums
 
 
 class Task(ABC):
-    """What is predicted for a clip."""
+    """The kind of prediction for a clip: one class, or any number of tags."""
 
     name: TaskName  # the value of TASK
-    column: str  # of the clips' table: the text from which targets are made
+    column: str  # the clip table's column from which targets are made
     score: ClassVar[str]  # name, in sentences, of the score that runs are ranked by
     metric: ClassVar[str]  # its column in tables and, after test_, in history.csv
     class_score: ClassVar[str]  # a class's score by which classes are compared
-    activation_call: ClassVar[str]  # what a user's own training loop calls
-    fewest_classes: ClassVar[int]  # of the training clips of a fold
+    activation_call: ClassVar[str]  # the call in a user's own training loop
+    fewest_classes: ClassVar[int]  # the training clips of a fold have at least so many
     by_threshold: ClassVar[bool]  # a class is predicted above its threshold
     # values of options that do not apply to the task, and why
     unfit: Mapping[tuple[str, str], str]
@@ -211,7 +211,7 @@ class Task(ABC):
         above: Labels,
         classes: Sequence[str],
     ) -> list[str]:
-        """What is predicted for each clip, as text.
+        """The prediction for each clip, as text.
 
         above  (N, K): whether a probability is above its class's threshold
         """
@@ -568,7 +568,9 @@ class Classes(Task):
         return {}
 
     def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Of recall, by bootstrap over recordings; NaN for a class without a clip."""
+        """Intervals of recall, by bootstrap over recordings; NaN for a class without a
+        clip.
+        """
         tested: Labels = np.any(run.labels, axis=0)
         of_class = run.labels[:, tested].astype(float)
         correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
@@ -621,7 +623,7 @@ class Tags(Task):
         return known.groupby(level=0).all().to_numpy()
 
     def class_weights(self, counts: Ints, clips: int) -> Floats:
-        """Of positive clips: the number of negative ones divided by theirs."""
+        """Positive clips weigh the number of negative ones divided by their own."""
         return (clips - counts) / np.maximum(counts, 1)
 
     def activation(self, logits: Tensor) -> Tensor:
@@ -635,7 +637,7 @@ class Tags(Task):
         return probabilities
 
     def scaled(self, probabilities: Probabilities, temperature: float) -> Probabilities:
-        """As they are: thresholds take the temperature's place."""
+        """The probabilities, unchanged: thresholds take the temperature's place."""
         return probabilities
 
     def fit_temperature(self, labels: Labels, probabilities: Probabilities) -> float:
@@ -822,7 +824,7 @@ class Tags(Task):
         }
 
     def class_intervals(self, run: TestedRun) -> pd.DataFrame:
-        """Of average precision; the row after the classes is that of their mean."""
+        """Intervals of average precision by class; the last row is the mean's."""
         return pd.DataFrame(run.precision[:, 1:], columns=["low", "high"])
 
 

@@ -44,10 +44,10 @@ Rules = dict[str, JoiningRule]  # by class
 
 
 class Decided(NamedTuple):
-    """The decisions about tested windows, and what they join to."""
+    """The decisions about tested windows, and the detections that they join to."""
 
     chosen: pd.DataFrame  # (W, K) whether a class is predicted
-    detections: pd.DataFrame  # as in `join_by_rules`
+    detections: pd.DataFrame  # columns of `join_by_rules`
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ NEAR = 0.2  # seconds; pairs that are up to so far apart are compared
 
 
 class Annotated(NamedTuple):
-    """What a dataset's windows were made from."""
+    """The events and settings that a dataset's windows were made from."""
 
     events: pd.DataFrame  # EVENT_COLUMNS
     length: float  # seconds of a window

@@ -19,7 +19,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # commands are proposed as in a shell where the environment is active
 os.environ["VIRTUAL_ENV"] = sys.prefix
-# of `make test`; tests that call make start clean
+# `make test` sets these; tests that call make start clean
 for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(name, None)
 

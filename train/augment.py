@@ -475,7 +475,7 @@ def noise(batch: Batch, strength: float) -> Batch:
     """White noise of up to `strength` standard deviations is added.
 
     Drawing a normal number costs fifty times as much as adding it. Therefore the clips
-    share one row of numbers, of which each takes a window at random.
+    share one row of numbers, and each takes a window of it at random.
     """
     import torch
 

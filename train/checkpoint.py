@@ -88,8 +88,8 @@ def read_safely(file: Path) -> Any:
 
 
 def damage(file: Path) -> str:
-    """What is wrong with a zip archive that torch.save should have written; '' if
-    nothing is.
+    """The damage of a zip archive that torch.save should have written; '' without
+    any.
     """
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()

@@ -53,7 +53,7 @@ from featurestack.train.timeline import (
 
 # decimal places; times are in seconds
 DIGITS = {"start": 3, "end": 3, "mean": 4, "largest": 4}
-TIME_DIGITS = 6  # of a timeline: finer than a sample
+TIME_DIGITS = 6  # a timeline's times are finer than a sample
 LEVEL_DIGITS = 2  # dB
 MOST_SHOWN = 20  # detections of a recording on the screen
 # Columns of scores.csv that are printed -> their headings.
@@ -147,7 +147,7 @@ class Decided:
     windows: pd.DataFrame  # (W) file, start, end, level
     probabilities: pd.DataFrame  # (W, K)
     chosen: pd.DataFrame  # (W, K) whether a class is predicted
-    detections: pd.DataFrame  # as in `join_windows`
+    detections: pd.DataFrame  # columns of `join_windows`
 
     @classmethod
     def of(
@@ -206,8 +206,8 @@ class Detections:
 
     decided: Decided  # all recordings of the call together
     kept: pd.DataFrame  # detections in the recordings of former calls
-    durations: Mapping[str, float]  # name of a recording of the call -> seconds
-    kept_durations: Mapping[str, float]  # of the former calls
+    durations: Mapping[str, float]  # recording of this call -> seconds
+    kept_durations: Mapping[str, float]  # recording of a former call -> seconds
     windowing: Windowing
 
     @property
@@ -350,7 +350,7 @@ def source_of(
     made_by: str,
     decided_by: str,
 ) -> Source:
-    """What the timeline of a recording is made from."""
+    """The source of a recording's timeline."""
     size, modified = audio.version(file)
     return Source(
         name, str(file.absolute()), size, modified, seconds, made_by, decided_by

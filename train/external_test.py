@@ -48,7 +48,7 @@ class LabelledClips:
     """The clips of another dataset that count for a run, and what was left out."""
 
     table: pd.DataFrame  # clip_id, group, path, start, end, target
-    classes: tuple[str, ...]  # of the run, that the other dataset has too
+    classes: tuple[str, ...]  # classes of both the run and the other dataset
     unknown: tuple[str, ...]  # labels that the run does not know
     left_out: int  # clips whose label is unknown
     trained_on: int  # clips whose file the run was trained on
@@ -222,8 +222,8 @@ def lines(
     elsewhere: Score,
     own: Score,
 ) -> list[str]:
-    """What was found: the score with its interval, the cross-validated one, the most
-    frequent errors.
+    """The result in lines: the score with its interval, the cross-validated one, the
+    most frequent errors.
     """
     recordings = counted(known["group"].nunique(), "recording")
     classes = counted(len(clips.classes), "class")

@@ -40,8 +40,8 @@ REMEMBERED = 8  # steps
 # gradients and the same inverse took 285.
 RENEWED = 8
 ACTIVE = 100
-LEAST_SHARE = 0.6  # of the curvature, that the active clips hold
-OF_BIAS = 1e-2  # the bias has no penalty: its least second derivative
+LEAST_SHARE = 0.6  # the active clips have at least this share of the curvature
+OF_BIAS = 1e-2  # least second derivative of the bias, which has no penalty
 MOST_PRODUCED = 5_000  # clips whose products with each other are kept: 100 MB
 
 
@@ -152,8 +152,8 @@ class LogLoss:
         return size
 
     def inverse(self, probabilities: Array) -> Inverse:
-        """The inverse of the second derivatives, about: of each class alone, whose
-        curvature at a clip is p (1 - p).
+        """An approximate inverse of the second derivatives: each class is taken alone,
+        with the curvature p (1 - p) at a clip.
         """
         curvature = self.strength * probabilities * (1 - probabilities)
         by_class = np.ascontiguousarray(curvature.T)

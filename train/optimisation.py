@@ -20,7 +20,7 @@ AVERAGE_RAMP = 10
 
 
 class Objective(ABC):
-    """What training minimises, and the training score of history.csv.
+    """The loss that training minimises, and the training score of history.csv.
 
     Conventions: logits (B, M, K) of M members, targets y (B, K). The classes share
     `smoothing` of a target evenly (Szegedy et al. 2016).
@@ -41,7 +41,7 @@ class Objective(ABC):
 
     @abstractmethod
     def observed(self, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """What `score` needs of a batch, from its targets and logits (B, K)."""
+        """The numbers of a batch that `score` needs, from targets and logits (B, K)."""
 
     @abstractmethod
     def score(self, observed: Sequence[torch.Tensor]) -> float:

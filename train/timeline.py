@@ -22,8 +22,8 @@ from featurestack.results.windows import middles
 from featurestack.storage.files import replace_file
 from featurestack.train.rejection import Samples
 
-FORMAT_VERSION = 1  # of a timeline's files
-# of a timeline's .csv, before those of the classes
+FORMAT_VERSION = 1  # version of a timeline's files
+# first columns of a timeline's .csv; the classes' follow
 COLUMNS = ["start", "end", "predicted", "level"]
 # largest number of classes in a figure: those that are most probable in most windows
 DRAWN = 20
@@ -87,7 +87,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Source:
-    """What a timeline was made from: the content of its .json."""
+    """The source of a timeline: the content of its .json."""
 
     recording: str  # its name below AUDIO
     file: str  # absolute
@@ -104,7 +104,7 @@ class Source:
 
 
 class TimelineFolder:
-    """The timelines in a folder: of each recording .csv, .txt, .png, and .json.
+    """The timelines in a folder: a .csv, .txt, .png and .json for each recording.
 
     The .json says that the others are complete: it is written last, and removed before
     they are replaced. A kill loses the recording that is being predicted, no other.

@@ -16,7 +16,7 @@ from featurestack.analysis.page import render
 from featurestack.storage.files import replace_file
 
 MOST_FIGURES = 3
-# names of figures, the most wanted first: of several by a name the best run's is first
+# names of figures, the most wanted first; the best run's comes before other runs'
 WANTED = (
     "accuracy_by_set",
     "accuracy_heat_map",

@@ -40,7 +40,7 @@ def draw_clips_per_fold(ax: Axes, *, counts: pd.DataFrame) -> Axes:
     )
 
 
-# largest number of feature rows that are all named; of more rows, seven are named
+# up to so many feature rows are all named; if there are more, seven are
 NAMED_ROWS = 16
 
 

@@ -34,7 +34,7 @@ from featurestack.analysis.figures.drawing import (
 from featurestack.commandline.quantities import percent
 from featurestack.results.tags import average_precision, precision_recall
 
-ERROR_SHADE = 1.3  # as in the page's style sheets
+ERROR_SHADE = 1.3  # the page's style sheets have the same
 
 
 @figure(
@@ -178,7 +178,7 @@ def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Ax
     return ax
 
 
-# most curves drawn: of more classes, every n-th in the order of average precision
+# most curves drawn; of more classes every n-th, sorted by average precision
 PR_CURVES = 8
 
 

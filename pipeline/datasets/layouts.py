@@ -32,7 +32,7 @@ from featurestack.pipeline.datasets.readers import (
     tags_note,
 )
 
-TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # of annotation tables
+TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # endings of annotation tables
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
 # folds; VAL=next validates eval's model on val
 SIDES = {"val": 1, "train": 2, "eval": 3}
@@ -142,8 +142,8 @@ def files_below(folder: Path) -> list[str]:
 def tables_beside(
     folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
 ) -> str:
-    """What to type for audio at the top of a folder with tables beside it: a CSV of
-    classes, or a table of events for each recording; "" without any.
+    """The command to type for audio at the top of a folder with tables beside it: a CSV
+    of classes, or a table of events for each recording; "" without any.
     """
     recordings = {Path(name).stem for name in audio}
     windows = make_command("windows", f"AUDIO={folder}", f"TABLES={folder}")

@@ -172,7 +172,7 @@ def claims(runs, *, named=False):
         ablations=claimed,
         any=bool(worse) or claimed,
         winner=ranking.best.name == "mel+mfcc-default" and bool(clear.all()),
-        gain=bool((step["verdict"] == "clear gain").any()),  # what mfcc adds to mel
+        gain=bool((step["verdict"] == "clear gain").any()),  # of mfcc beside mel
         worse="mel-default" in worse,
         # The difference that the report says its data can show, against the next run.
         detectable=power(ranking)[0],
@@ -193,8 +193,8 @@ DESIGNS = {
     "all redundant": [(0, 1.0)] * 5,
     "one real": [(0, 1.0), (None, 0), (None, 0), (None, 0), (None, 0)],
 }
-DIMENSIONS = 3  # of a feature
-OWN_NOISE = 0.3  # of a feature beside its signal's noise
+DIMENSIONS = 3  # a feature has so many
+OWN_NOISE = 0.3  # a feature's own noise, beside its signal's
 SUBSETS = [
     frozenset(names)
     for size in range(len(FEATURES) + 1)

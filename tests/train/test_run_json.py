@@ -101,7 +101,7 @@ def test_every_key_is_refused_by_name_if_it_is_wrong_or_missing(content):
             value = value[key]
         wrong = [] if value is None or free else list(WRONG[type(value)])
         if name == "computed":
-            wrong.remove(None)  # as in the run.json of one's own loop
+            wrong.remove(None)  # a user's own training loop writes it
         for other in wrong:
             with refused(f"run.json (has malformed|has another|lacks) {name}[:,] "):
                 read_config(changed(content, place, other), RunConfig, "run.json")

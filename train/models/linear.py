@@ -66,7 +66,7 @@ def fit(
         target = y[:, None] == fitted
     exclusive = y.ndim == 1 and len(fitted) > 2
     if y.ndim == 1 and len(fitted) == 2:
-        # as in scikit-learn: one row, the log odds of the second class
+        # one row, the log odds of the second class, as scikit-learn has it
         network.head.bias[fitted[0]] = 0
         fitted = fitted[1:]
         target = target[:, 1:]

@@ -102,8 +102,8 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(512 * expansion, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # Published is ReLU, then pooling. This order gives the same bits with a quarter
-        # of the ReLU's work.
+        # The published order is ReLU, then pooling. This order gives the same bits,
+        # and ReLU has a quarter of the work.
         x = self.bn1(self.conv1(x))
         x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4)
         x = self.layer1(x)
