@@ -7,6 +7,7 @@ from featurestack.analysis.findings import Findings
 
 # most sets in a figure that has a row for each set; the page's table has all runs
 SETS_SHOWN = 24
+SETS_BY_CLASS = 10  # rows of the figure of recalls
 # kind of ablation -> its figure's file
 STEMS = {"features": "additions", "augmentation": "augmentation"}
 
@@ -52,9 +53,9 @@ def submit_comparison(writer: FigureWriter, found: Findings) -> None:
         recall = found.tables["recall_by_class"].pivot_table(
             "recall", "run", "class", sort=False
         )
-        recall = recall.reindex(index=shown["run"], columns=classes).set_axis(
-            shown["label"]
-        )
+        first = shown[:SETS_BY_CLASS]
+        recall = recall.reindex(index=first["run"], columns=classes)
+        recall = recall.set_axis(first["label"])
         writer.submit("recall_by_set", recall=recall)
     ablations = found.tables.get("ablations", pd.DataFrame({"kind": []}))
     for kind, pairs in ablations.groupby("kind", sort=False):

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from featurestack.analysis.figures.drawing import (
     GREYS,
     INK,
-    MANY_CLASSES,
     MUTED,
     PAPER,
     RATES,
     SERIES,
+    differing_most,
     figure,
     grid_lines,
     heat_map,
@@ -125,9 +125,7 @@ def draw_recall_by_set(ax: Axes, *, recall: pd.DataFrame) -> Axes:
 
     Of more than MANY_CLASSES classes, those in which the sets differ most are drawn.
     """
-    spread = np.nan_to_num(recall - recall.iloc[0]).std(axis=0)
-    order = np.argsort(-spread, kind="stable")
-    kept = np.sort(order[:MANY_CLASSES])
+    kept = differing_most((recall - recall.iloc[0]).to_numpy())
     recall = recall.iloc[:, kept]
     best = recall.iloc[0]
     difference = recall - best

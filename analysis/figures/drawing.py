@@ -23,6 +23,7 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from featurestack.commandline.quantities import points
 from featurestack.commandline.registry import Registry
+from featurestack.results.scores import Floats, Ints
 
 Draw = Callable[..., Axes]
 
@@ -112,8 +113,8 @@ SERIES = (
 )
 MARKERS = "osD^vPX*"
 
-# If there are more, a confusion matrix shows the classes with the most errors, and a
-# table of recall the classes in which the runs differ most.
+# If there are more, a confusion matrix shows the classes with the most errors, and
+# figures of recall and of importance the classes in which runs or features differ most.
 MANY_CLASSES = 20
 
 # Each map has one hue that darkens evenly, so that rates read the same on screen, on
@@ -228,6 +229,15 @@ def points_or_dot(value: float) -> str:
     """A difference from -1 to 1 in points: `+3`, `−12`, `·` if it rounds to 0."""
     text = points(value, 0)
     return "·" if text == "0" else text
+
+
+def differing_most(values: Floats) -> Ints:
+    """The columns of `values` (R, K) whose rows differ most, at most MANY_CLASSES, in
+    the given order. NaN counts as 0.
+    """
+    spread = np.nan_to_num(values).std(axis=0)
+    order = np.argsort(-spread, kind="stable")
+    return np.sort(order[:MANY_CLASSES])
 
 
 def heat_map(

@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 from featurestack.analysis.figures.comparison import draw_intervals
 from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
+    MANY_CLASSES,
     RATES,
     SERIES,
+    differing_most,
     figure,
     grid_lines,
     heat_map,
@@ -35,13 +37,19 @@ figure(
 
 
 @figure(
-    f"Share of each feature by class, in {UNIT}; bold: clear",
-    lambda classes, **_: 1.2 + 0.19 * classes["class"].nunique(),
+    f"Share of each feature by class, in {UNIT}; bold: clear; up to {MANY_CLASSES}"
+    " classes, those in which the features differ most",
+    lambda classes, **_: 1.2 + 0.19 * min(classes["class"].nunique(), MANY_CLASSES),
 )
 def draw_importance_by_class(ax: Axes, *, classes: pd.DataFrame) -> Axes:
-    """Draw Shapley values: rows are classes, columns are features."""
+    """Draw Shapley values: rows are classes, columns are features.
+
+    At most MANY_CLASSES classes are drawn: those in which the features differ most.
+    """
     shares = square(classes, "mean")
-    clear = square(classes, "significant").to_numpy()
+    kept = differing_most(shares.to_numpy().T)
+    shares = shares.iloc[kept]
+    clear = square(classes, "significant").to_numpy()[kept]
     colours = signed_colours(shares.to_numpy(), least=0.01)
     return heat_map(ax, shares.map(two_decimals), colours, bold=clear, turn=45)
 

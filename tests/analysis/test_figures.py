@@ -228,6 +228,17 @@ def test_two_decimals_leave_out_a_leading_zero_alone():
     assert texts(drawn("importance_by_class").texts) == [".25", "-.25", "10.25"] * 3
 
 
+def test_of_many_classes_those_are_drawn_in_which_the_features_differ_most():
+    shares = pd.DataFrame(
+        [(name, feature) for name in MANY[:30] for feature in ("mel", "mfcc")],
+        columns=["class", "feature"],
+    )
+    differing = shares["class"].isin(MANY[5:25]) & (shares["feature"] == "mel")
+    shares = shares.assign(mean=differing * 0.5, significant=False)
+    most = drawn("importance_by_class", classes=shares)
+    assert texts(most.get_yticklabels()) == MANY[5:25]
+
+
 def test_gains_stand_by_dataset_and_ties_are_hollow():
     first, second = drawn("across_gains").child_axes
     assert texts(first.get_yticklabels()) == ["birds", "digits", "rooms", "mean"]
