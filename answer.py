@@ -27,6 +27,7 @@ from featurestack.commandline.options import (
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import silenced, tell
+from featurestack.features_cache.advice import PROVEN, promising_first
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.training_options import TaskName
 from featurestack.train.options import ImportanceOptions, RunOptions
@@ -95,7 +96,6 @@ def find_answer(options: AnswerOptions) -> Answer:
     from featurestack.analysis.jobs import jobs, unchanged
     from featurestack.analysis.options import AnalysisOptions
     from featurestack.analysis.report import build_report
-    from featurestack.features_cache.advice import PROVEN, promising_first
     from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.location import is_cache
     from featurestack.features_cache.names import parse_list
@@ -214,7 +214,6 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
     """
     from joblib import cpu_count
 
-    from featurestack.features_cache.advice import promising_first
     from featurestack.pipeline import extract
 
     asked = extract.request(wanted)
