@@ -40,7 +40,7 @@ REMEMBERED = 8  # steps
 # gradients and the same inverse took 285.
 RENEWED = 8
 ACTIVE = 100
-LEAST_SHARE = 0.6  # the active clips have at least this share of the curvature
+LEAST_SHARE = 0.6  # if the active clips have less of the curvature, classes share it
 OF_BIAS = 1e-2  # least second derivative of the bias, which has no penalty
 MOST_PRODUCED = 5_000  # clips whose products with each other are kept: 100 MB
 
