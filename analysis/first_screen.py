@@ -7,6 +7,7 @@ All panels have the same axis. A dot is hollow if its run does not differ clearl
 the best of the ranking.
 """
 
+from collections import Counter
 from itertools import chain
 
 import numpy as np
@@ -54,6 +55,9 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     """Title -> rows of the main ranking. `all` comes last, or first if the best run's
     panel has one row. The first panel has every single feature, by its best run if none
     of the panel's own runs has it alone.
+
+    The key `name` is added to the rows: the features, or the label if the panel has
+    them twice or the run is another panel's.
     """
     ranked = found.runs[: len(found.rows)]
     trained = [run for run in ranked if run.trained]
@@ -63,21 +67,26 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
         if run.trained:
             title = setting(run, trained, {"tag"})
         panels.setdefault(title, []).append(row)
+    for title, rows in panels.items():
+        counts = Counter(row["features"] for row in rows)
+        panels[title] = [
+            row | {"name": row["features" if counts[row["features"]] == 1 else "label"]}
+            for row in rows
+        ]
     if len(panels) == 1:
         return panels
-    every = {"all": list(found.rows)}
-    title, first = next(iter(panels.items()))
+    every = [row | {"name": row["label"]} for row in found.rows]
+    first = next(iter(panels.values()))
     if len(first) == 1:
-        return every | panels
+        return {"all": every} | panels
     alone = {row["features"] for row in first}
-    shown = [row["run"] for row in first]
-    for row in found.rows:  # the best first
+    for row in every:  # the best first
         features = row["features"]
         if "+" not in features and features not in alone:
             alone.add(features)
-            shown.append(row["run"])
-    panels[title] = [row for row in found.rows if row["run"] in shown]
-    return panels | every
+            first.append(row)
+    first.sort(key=lambda row: -row["accuracy"])
+    return panels | {"all": every}
 
 
 def classes_shown(counts: Floats) -> list[int]:

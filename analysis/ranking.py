@@ -99,17 +99,20 @@ class Ranking:
     def labels(self) -> dict[str, str]:
         """Run name -> its label, which no other run has.
 
-        The label is the first of three that is unique: the features (`mel+mfcc`), the
-        features with the model and the options that differ (`mel+mfcc (texture, tag
-        second)`), the name.
+        The label is the first of three that is unique: the features (`mel+mfcc`),
+        unless trained runs have several models; the features with the model and the
+        options that differ (`mel+mfcc (texture, tag second)`); the name.
         """
+        models = {run.model for run in self.runs if run.trained}
         forms = []
         for run in self.runs:
             # the features of more than two would fill lines
             members = len(run.config.members)
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
-            forms.append((features, f"{features} ({setting(run, alike)})", run.name))
+            in_full = f"{features} ({setting(run, alike)})"
+            short = in_full if run.trained and len(models) > 1 else features
+            forms.append((short, in_full, run.name))
         counts = Counter[str]()
         for names in forms:
             counts.update(set(names))

@@ -41,7 +41,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(sys.modules["featurestack.answer"], "BEST", 0)
 
 
-def test_one_command_goes_from_a_folder_to_the_report(options, capsys):
+def test_one_command_goes_from_a_folder_to_the_report(options, monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["featurestack.answer"], "BEST", 1)
     found = find_answer(options())
     built, lines = found.built, found.lines
     assert built.page.is_file() and "easy: " in lines[0]

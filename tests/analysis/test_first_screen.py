@@ -32,7 +32,8 @@ def test_a_panel_a_model_the_best_first_and_labels_that_say_as_much_as_is_needed
     assert list(more)[::3] == ["cnn4", "all"]  # another run is in the best run's panel
     assert [row["label"] for row in more["all"]] == [
         *("mel (cnn4)", "mfcc (cnn4)", "mfcc (resnet18)"),
-        *("mel (resnet18, augment default)", "mel (resnet18, augment none)", "rms"),
+        *("mel (resnet18, augment default)", "mel (resnet18, augment none)"),
+        "rms (resnet18)",
     ]
 
 
@@ -44,8 +45,11 @@ def test_the_first_panel_has_the_single_features_of_other_models(made):
     ]
     panels = panels_of(made(*runs))
     assert next(iter(panels)) == "cnn4"
-    labels = [row["label"] for row in panels["cnn4"]]
-    assert [label.split()[0] for label in labels] == ["mel+mfcc", "mel", "mfcc"]
+    names = [row["name"] for row in panels["cnn4"]]
+    assert names == ["mel+mfcc", "mel", "mfcc (resnet18)"]
+    assert [row["name"] for row in panels["all"]] == [
+        *("mel+mfcc (cnn4)", "mel (cnn4)", "mfcc (resnet18)", "mel (resnet18)"),
+    ]
 
 
 def test_the_small_matrix_shows_the_classes_of_the_most_frequent_errors(made):
