@@ -278,7 +278,7 @@ def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:
             "task": best.task.name,
             "chance": found.chance,
             "score": found.score,
-            "best": found.best["label"],
+            "best": found.rows[0]["label"],
             "value": float(found.main.accuracy[0]),
             "excluded": sum(found.excluded.values()),
         }
