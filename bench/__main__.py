@@ -34,6 +34,7 @@ BY_THEMSELVES = {
     "bench.commands DATASET=esc50": (
         "time, memory and disk of each command on one dataset"
     ),
+    "bench.convolutions": "bf16 convolutions of oneDNN that are wrong, against fp32",
     "bench.damage --damages 1000": (
         "flipped bits, zeroed pages, cut files: whether all are found"
     ),

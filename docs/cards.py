@@ -26,18 +26,20 @@ from featurestack.pipeline.options import SourceOptions
 
 DOCUMENT = Path(__file__).parent / "reference" / "features.md"
 SHOWN_PAIRS = 2
+CHANCE = " (chance: 50 % for a pair)"  # said once, above the table
 
 INTRODUCTION = """# Features
 
-The table has every feature in a line; its name leads to a card with what changes it,
-what it ignores and how it is computed. `python -m pipeline list NAME` shows one card.
-If you do not know where to begin, take `mel`, `mfcc` and `chroma`.
+The table says what each feature is; its name leads to a card with what changes it,
+what it ignores and how it is computed (`python -m pipeline list NAME` prints one). If
+you do not know where to begin, take `mel`, `mfcc` and `chroma`.
 
-Rows and frames are those of a clip of 5 s at 44.1 kHz. A name with parameters,
+Rows and frames are those of a clip of 5 s at 44.1 kHz, which has 431 frames
+unless a card says otherwise. A name with parameters,
 `mel@n_mels=64`, is a variant that is stored beside the plain feature; `mfcc:1-19` takes
 rows 1 to 19. "Separates" is measured for each two of ESC-10's classes: a linear
 classifier on the mean and the standard deviation of each row, cross-validated over the
-five official folds (`python -m docs.cards measure`, 80 clips a pair).
+five official folds (`python -m docs.cards measure`, 80 clips a pair; chance is 50 %).
 
 Before it is stored, every value agrees with plain librosa 0.11
 (`pipeline/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
@@ -50,28 +52,26 @@ follow an estimated tuning or tempo, and agree in all values of 99.5 % of the cl
 pretrained network ([embeddings](../howto/embeddings.md)). It has 96 values a clip and
 takes 50 ms of a core for a clip of 5 s.
 
-| name | rows | frames | units | what it is |
-|---|---|---|---|---|"""
+| name | rows | what it is |
+|---|---|---|"""
 
 
 def text_of_document() -> str:
     """docs/reference/features.md: a table of all features, then their cards."""
     rows, cards = [], []
     for name in FEATURES:
-        texts, (height, width) = (
-            card(name),
-            resolve_feature(Channel(name)).shape(*TYPICAL),
-        )
-        summary = texts["What it is"]
-        rows.append(
-            f"| [`{name}`](#{name}) | {height} | {width} | {FEATURES[name].units} |"
-            f" {summary} |"
-        )
+        texts = card(name)
+        height, _ = resolve_feature(Channel(name)).shape(*TYPICAL)
+        rows.append(f"| [`{name}`](#{name}) | {height} | {texts['What it is']} |")
         cards.append(
             "\n".join(
                 [
                     f"## {name}\n",
-                    *(f"- **{heading}:** {text}" for heading, text in texts.items()),
+                    *(
+                        f"- **{heading}:** {text.removesuffix(CHANCE)}"
+                        for heading, text in texts.items()
+                        if heading != "What it is"
+                    ),
                 ]
             )
         )

@@ -17,6 +17,7 @@ RUNNABLE = {
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 }
 SMALLEST = (
+    "bench.convolutions",
     "bench.damage --damages 6",
     "bench.fuzz --only runs --trials 6",
     "bench.features --clips 1 --features 'mel mfcc chroma rms'",
