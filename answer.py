@@ -215,12 +215,14 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
     from joblib import cpu_count
 
     from featurestack.pipeline import extract
+    from featurestack.pipeline.plan import measure
+    from featurestack.pipeline.request import find_remaining, request
 
-    asked = extract.request(wanted)
-    todo = extract.find_remaining(asked).todo.sum(axis=0)
+    asked = request(wanted)
+    todo = find_remaining(asked).todo.sum(axis=0)
     seconds = {}  # feature that is lacking -> time of its extraction
     if todo.any():
-        costs = extract.measure(asked).seconds_a_clip()
+        costs = measure(asked).seconds_a_clip()
         processes = wanted.jobs or cpu_count()
         for spec, count in zip(asked.specs, todo):
             if count:
@@ -255,16 +257,18 @@ def check_once(options: AnswerOptions) -> None:
     RequestError if a feature does not exist, before the check takes its time.
     """
     from featurestack.features_cache.check_findings import read_check
-    from featurestack.pipeline import check, extract
+    from featurestack.pipeline.checks.findings import report
+    from featurestack.pipeline.checks.run import findings_in, keep
     from featurestack.pipeline.datasets.load import load
+    from featurestack.pipeline.request import wanted
 
     source = SourceOptions.build(_texts(options, SourceOptions))
     dataset = load(source)
-    extract.wanted(options.features, dataset)
+    wanted(options.features, dataset)
     if read_check(dataset.folder, dataset.table) is None:
-        _, findings = check.findings_in(dataset)
-        check.keep(dataset, findings)
-        print(check.report(findings))
+        _, findings = findings_in(dataset)
+        keep(dataset, findings)
+        print(report(findings))
 
 
 def train_until(

@@ -39,7 +39,7 @@ def plan(options: ExtractOptions) -> int:
     """Show the megabytes and seconds of each feature, and the feature maps that
     `features` would compute.
     """
-    from featurestack.pipeline.extract import plan as run
+    from featurestack.pipeline.plan import run
 
     return run(options)
 
@@ -62,7 +62,7 @@ def show(options: ShowCommand) -> int:
 
 def check(options: SourceOptions) -> int:
     """Find faults of a dataset: leaks, silent or clipped clips, artefacts."""
-    from featurestack.pipeline.check import run
+    from featurestack.pipeline.checks.run import run
 
     return run(options)
 

@@ -31,13 +31,13 @@ MODULES = {
     for path in (ROOT / package).rglob("*.py")
 }
 EXTRAS = [f"featurestack.{name}" for name in MODULES if ".extras." in name]
+CHECKS = [f"featurestack.{name}" for name in MODULES if ".checks" in name]
 
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
     *EXTRAS,
     *(
-        "featurestack.pipeline.near_duplicates",
-        "featurestack.pipeline.check",
+        *CHECKS,
         "featurestack.pipeline.alter",
         "featurestack.pipeline.synth",
     ),

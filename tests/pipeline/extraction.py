@@ -1,8 +1,9 @@
 """Runs of `features` over a small dataset, and their caches, for tests."""
 
 from featurestack.features_cache import Cache
-from featurestack.pipeline.extract import extract, request
+from featurestack.pipeline.extract import extract
 from featurestack.pipeline.options import FeaturesCommand
+from featurestack.pipeline.request import request
 from tests.pipeline.changing import SAMPLE_RATE
 
 

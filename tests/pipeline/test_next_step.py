@@ -11,13 +11,10 @@ import pandas as pd
 import pytest
 
 from featurestack.features_cache.feature_file import read_header
-from featurestack.pipeline import check, extract
+from featurestack.pipeline import extract
+from featurestack.pipeline.checks.run import run as check
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.next_step import (
-    is_done,
-    next_step,
-    training_step,
-)
+from featurestack.pipeline.next_step import is_done, next_step, training_step
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import write_config
 from featurestack.results.training_data import clips_digest, values_digest
@@ -73,12 +70,12 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert proposed().startswith(checked) and "\n" not in proposed()
     extract.run(asked)
     assert "next: python -m pipeline check " in capsys.readouterr().out
-    assert check.run(asked) == 0
+    assert check(asked) == 0
     assert "\nnext: make sweep " in capsys.readouterr().out
     assert "'FEATURES=rms zcr rms+zcr' MODEL=texture" in proposed()
     sounds.add()
     assert proposed().startswith("next: python -m pipeline check ")
-    assert check.run(asked) == 0
+    assert check(asked) == 0
     assert proposed().startswith("next: make features ")
     extract.run(options(sounds, features="rms@hop_length=256"))
     assert "'FEATURES=rms rms@hop_length=256 zcr'" in proposed()
@@ -86,7 +83,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     assert proposed().startswith("next: make sweep ") and "RETRAIN" not in proposed()
     clips = sorted(sounds.folder.glob("*.wav"))
     clips[1].write_bytes(clips[0].read_bytes())  # in another fold
-    assert check.run(asked) == 1
+    assert check(asked) == 1
     assert "sweep" not in proposed()
     assert proposed().startswith("first: keep one of the equal clips")
 
@@ -94,7 +91,7 @@ def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
 def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
     asked = options(sounds, runs=sounds.folder.parent / "runs")
     extract.run(asked)
-    assert check.run(asked) == 0
+    assert check(asked) == 0
     cached = cache(sounds)
     config = run_config(
         features="rms",
@@ -107,7 +104,7 @@ def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
     assert "RETRAIN" not in next_step(asked, load(asked))
     sounds.add()
     extract.run(asked)
-    assert check.run(asked) == 0
+    assert check(asked) == 0
     assert "MODEL=texture RETRAIN=1" in next_step(asked, load(asked))
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from featurestack.pipeline.extract import request
 from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.request import request
 from tests.pipeline.extraction import anew, cache, options, run, stored
 
 CASES = {

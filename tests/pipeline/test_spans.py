@@ -8,9 +8,10 @@ import soundfile
 
 from featurestack.features_cache import Cache
 from featurestack.pipeline import audio, verify
-from featurestack.pipeline.check import run as check
-from featurestack.pipeline.extract import extract, request
+from featurestack.pipeline.checks.run import run as check
+from featurestack.pipeline.extract import extract
 from featurestack.pipeline.options import FeaturesCommand, VerifyCommand
+from featurestack.pipeline.request import request
 from tests.pipeline.datasets.folders import csv, dataset, write
 from tests.pipeline.extraction import contents
 from tests.refusal import refused

@@ -12,6 +12,7 @@ from featurestack.pipeline import extract
 from featurestack.pipeline.datasets.load import shorter_duration
 from featurestack.pipeline.datasets.summary import run
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.pipeline.request import request
 from tests.pipeline.changing import with_flac_length
 from tests.pipeline.datasets.folders import (
     class_folders,
@@ -56,7 +57,7 @@ def test_a_cache_is_used_as_it_is_without_audio(tmp_path, capsys):
     where = FeaturesCommand(dataset=str(tmp_path / "brought"), data=tmp_path / "data")
     assert run(where) == 0
     with refused("no audio"):
-        extract.request(where)
+        request(where)
 
 
 def test_the_commonest_rate_and_the_longest_clip_up_to_thirty_seconds(tmp_path):

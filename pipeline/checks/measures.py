@@ -1,0 +1,203 @@
+"""Measures of each clip; findings about clips: silent, clipped, padded, cut."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy  # loads its modules on first use
+
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.table import by_label, spans
+from featurestack.pipeline import audio
+from featurestack.pipeline.checks.findings import NOTE, WARNING, Finding
+from featurestack.pipeline.checks.near_duplicates import (
+    AudioFingerprint,
+    audio_fingerprint,
+)
+from featurestack.pipeline.datasets.load import Dataset, shorter_duration
+
+# share of full scale; softer samples at a clip's ends are padding, also after a lossy
+# codec
+QUIET = 1e-4
+SILENT = 1e-3  # share of full scale; a clip that is never louder is silent
+CLIPPED_AT = 0.99  # share of full scale
+CLIPPED_RUN = 3  # neighbouring samples at full scale that make a flat top
+# dB of full scale; a softer band is empty; 16-bit rounding lies 20 dB lower
+EMPTY = -105.0
+FRAME = 1024  # samples of a spectrum
+# a clip is clipped if at least this share of its samples lies in flat tops
+CLIPPED_SHARE = 0.001
+# share of the Nyquist frequency; silence above it comes from a lower rate or a lossy
+# codec
+NARROW = 0.8
+# seconds, the most that DURATION allows; the rest of a clip is not read
+LONGEST_DURATION = 3600
+
+
+class Measures(NamedTuple):
+    """Artefacts of recording and editing in one clip, at its file's own rate."""
+
+    sample_rate: int  # Hz
+    seconds: float
+    channels: int
+    peak: float  # share of full scale
+    level: float  # dB of full scale, without padding
+    lead: float  # seconds of padding at the beginning
+    trail: float  # seconds of padding at the end
+    clipped: float  # share of samples in flat tops at full scale
+    offset: float  # mean, as a share of full scale
+    bandwidth: float  # Hz; above it there is nothing but rounding
+
+
+ARTEFACTS = list(Measures._fields)
+
+
+def measure_clip(y: audio.Samples, sample_rate: int, channels: int) -> Measures:
+    """The measures of a clip, (samples,) at its file's own rate."""
+    loud = np.flatnonzero(np.abs(y) >= QUIET)
+    first = last = len(y)
+    inner = y
+    if len(loud):
+        first = loud[0]
+        last = loud[-1] + 1
+        inner = y[first:last]
+    # flat tops: runs of at least CLIPPED_RUN at full scale, of one sign; binary opening
+    # drops shorter ones
+    flat = (
+        scipy.ndimage.binary_opening(side * y >= CLIPPED_AT, np.ones(CLIPPED_RUN))
+        for side in (1, -1)
+    )
+    return Measures(
+        sample_rate=sample_rate,
+        seconds=len(y) / sample_rate,
+        channels=channels,
+        peak=float(np.abs(y).max(initial=0)),
+        level=10 * float(np.log10(np.mean(np.square(inner, dtype=np.float64)) + 1e-12)),
+        lead=first / sample_rate,
+        trail=(len(y) - last) / sample_rate,
+        clipped=float(sum(map(np.count_nonzero, flat)) / max(1, len(y))),
+        offset=float(np.mean(y, dtype=np.float64)),
+        bandwidth=bandwidth(inner, sample_rate),
+    )
+
+
+def bandwidth(y: audio.Samples, sample_rate: int) -> float:
+    """The highest frequency (Hz) whose mean level over the clip is above EMPTY; 0 if
+    there is none.
+    """
+    y = np.pad(y.astype(float), (0, max(0, FRAME - len(y))))
+    frequencies, power = scipy.signal.welch(
+        y,
+        sample_rate,
+        np.hanning(FRAME),
+        noverlap=0,
+        detrend=False,
+        scaling="spectrum",
+    )
+    # a full-scale sine has power 1/2 = 0 dB
+    return float(frequencies[2 * power > 10 ** (EMPTY / 10)].max(initial=0))
+
+
+def measure_clips(
+    table: pd.DataFrame,
+    sample_rate: int,
+) -> tuple[pd.DataFrame, list[AudioFingerprint]]:
+    """The Measures of each clip with the `reason` why it cannot be read, and its
+    fingerprint.
+    """
+    file_info = lru_cache(audio.file_info)  # a recording has many windows
+    silence = np.zeros(1, np.float32)
+
+    def measure_file(
+        path: str,
+        span: audio.Span,
+    ) -> tuple[dict[str, object], AudioFingerprint]:
+        try:
+            info = file_info(path)
+            y = audio.decode(path, seconds=LONGEST_DURATION, span=span)
+        except audio.AudioError as error:
+            return {"reason": str(error)}, audio_fingerprint(silence, sample_rate)
+        at_rate = audio.resample(y, info.sample_rate, sample_rate)
+        measures = measure_clip(y, info.sample_rate, info.channels)
+        fingerprint = audio_fingerprint(at_rate, sample_rate)
+        return {"reason": "", **measures._asdict()}, fingerprint
+
+    # decoding works outside Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        answers = threads.map(measure_file, table["path"], spans(table))
+        shown = progress(answers, total=len(table), label="decode", unit="clips")
+        measures, fingerprints = zip(*shown)
+    return pd.DataFrame(measures, columns=["reason", *ARTEFACTS]), [*fingerprints]
+
+
+def clip_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
+    """Findings about single clips, their duration, and classes that are missing in a
+    fold.
+    """
+    sounding = table["peak"] >= SILENT
+    seconds = table["seconds"]
+    end = dataset.duration
+    sound = (seconds - table["trail"]).clip(upper=end) - table["lead"]
+    labels = by_label(table)
+    by_fold = pd.crosstab(labels["label"], labels["fold"]).drop("", errors="ignore")
+
+    shorter = ""
+    if len(table):
+        shorter = shorter_duration(seconds.to_numpy(), end)
+
+    def clips(chosen: "pd.Series[bool]") -> list[str]:
+        return table.loc[chosen, "clip_id"].tolist()
+
+    return [
+        Finding(
+            "silent",
+            WARNING,
+            "silent: never above -60 dB",
+            clips(~sounding),
+            "listen, and remove what is empty",
+        ),
+        Finding(
+            "clipped",
+            WARNING,
+            f"clipped: at least {CLIPPED_SHARE:.1%} of the samples in flat tops",
+            clips(table["clipped"] >= CLIPPED_SHARE),
+            "take softer recordings, or see that each class has as many clipped clips",
+        ),
+        Finding(
+            "missing_class",
+            WARNING,
+            "a class is missing in some fold",
+            by_fold.index[(by_fold == 0).any(axis=1)].tolist(),
+            "add clips of it from other recordings; scores of the fold leave it out",
+            "class",
+        ),
+        Finding(
+            "padded",
+            NOTE,
+            f"mostly silent: less than half of {end:.4g} s has sound",
+            clips((sound < end / 2) & sounding),
+        ),
+        Finding(
+            "cut",
+            NOTE,
+            f"longer than {end:.4g} s: the end is cut",
+            clips(seconds > end * 1.01),
+        ),
+        Finding(
+            "resampled",
+            NOTE,
+            f"another rate than {dataset.sample_rate} Hz: resampled",
+            clips(table["sample_rate"] != dataset.sample_rate),
+        ),
+        Finding(
+            "narrow",
+            NOTE,
+            f"nothing in the top {1 - NARROW:.0%} of the band: once at a lower rate, or"
+            " coded",
+            clips((table["bandwidth"] < NARROW * table["sample_rate"] / 2) & sounding),
+        ),
+        Finding("length", NOTE, shorter, ["DURATION"] if shorter else [], of="option"),
+    ]

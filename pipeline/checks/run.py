@@ -1,0 +1,95 @@
+"""`python -m pipeline check`: find faults of a dataset.
+
+Every original clip is decoded, and possible duplicates again. The exit status is 1 if
+there is a leak between folds: a source recording, or the same audio, in two folds. The
+user judges all other findings. check.json in the cache keeps the findings for the
+report and for the proposal of the next command.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.spelling import make_command
+from featurestack.features_cache.check_findings import write_check
+from featurestack.features_cache.table import originals
+from featurestack.pipeline.checks.artefacts import artefact_findings
+from featurestack.pipeline.checks.findings import (
+    LEAK,
+    SEVERITIES,
+    WARNING,
+    Finding,
+    report,
+)
+from featurestack.pipeline.checks.leaks import duplicate_findings, source_findings
+from featurestack.pipeline.checks.measures import clip_findings, measure_clips
+from featurestack.pipeline.checks.names import name_findings
+from featurestack.pipeline.checks.price import price_findings
+from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.datasets.summary import counts
+from featurestack.pipeline.next_step import next_step
+from featurestack.pipeline.options import SourceOptions
+
+
+def run(options: SourceOptions) -> int:
+    """The command `check`: print and keep the findings about a dataset; 1 if there is a
+    leak.
+
+    options  the dataset: see SourceOptions
+
+        run(SourceOptions(dataset="data/my-clips", group="(.*)-[A-Z]"))
+    """
+    dataset = load(options)
+    measured, findings = findings_in(dataset)
+    print(counts(dataset, measured))
+    print(report(findings))
+    keep(dataset, findings)
+    print(f"\n{next_step(options, dataset)}")
+    return int(any(finding.severity == LEAK for finding in findings))
+
+
+def keep(dataset: Dataset, findings: Sequence[Finding]) -> None:
+    """Write the findings to check.json, for the report and the next command."""
+    kept = [asdict(found) | {"count": len(found.names)} for found in findings]
+    write_check(dataset.folder, dataset.table, kept)
+
+
+def findings_in(dataset: Dataset) -> tuple[pd.DataFrame, list[Finding]]:
+    """The originals that can be read, with their Measures, and every finding, leaks
+    first.
+
+    RequestError for a cache of external features.
+    """
+    table = originals(dataset.table).reset_index(drop=True)
+    if (table["path"] == "").any():
+        raise RequestError(
+            f"{dataset.name} is a cache of external features and has no audio to check"
+        )
+    measures, fingerprints = measure_clips(table, dataset.sample_rate)
+    table = table.join(measures)
+    unreadable = [
+        f"{row.clip_id} ({row.reason})"
+        for row in table[table["reason"] != ""].itertuples()
+    ]
+    measured = table[table["reason"] == ""].reset_index(drop=True)
+    findings = [
+        *source_findings(table),
+        *duplicate_findings(table, fingerprints, dataset.sample_rate),
+        Finding(
+            "unreadable",
+            WARNING,
+            "cannot be read, every command leaves them out",
+            unreadable,
+            f"convert or replace the files, then {make_command('features')}",
+        ),
+        *clip_findings(measured, dataset),
+        *name_findings(dataset),
+        *price_findings(measured, dataset),
+        *artefact_findings(measured),
+    ]
+    there = [finding for finding in findings if finding.names]
+    return measured, sorted(
+        there, key=lambda finding: SEVERITIES.index(finding.severity)
+    )

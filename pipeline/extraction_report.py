@@ -1,0 +1,109 @@
+"""The lines that an extraction prints: its work, its costs and failures, the next
+command.
+"""
+
+from featurestack.commandline.quantities import counted, duration, size
+from featurestack.commandline.tables import text_table
+from featurestack.features_cache.cache import Cache
+from featurestack.features_cache.failures import FAILURES, WHOLE
+from featurestack.pipeline.next_step import (
+    features_command,
+    former_runs,
+    missing_clips,
+    training_step,
+)
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.pipeline.request import Remaining, Request, part_of
+from featurestack.pipeline.worker import ExtractionResult
+
+SHOWN_FAILURES = 10
+SHOWN_RUNS = 4
+
+
+def describe_work(asked: Request, remaining: Remaining) -> str:
+    """Lines on the number of feature maps to compute, and the size of new files."""
+    clips = counted(len(asked.clips), "clip")
+    features = counted(len(asked.specs), "feature")
+    todo = (
+        f"{remaining.todo.sum():,} of {remaining.todo[asked.part].size:,} feature maps"
+        " to compute"
+    )
+    lines = [f"{asked.dataset.name}: {clips}, {features}; {todo}"]
+    sizes = remaining.sizes
+    if sizes:
+        largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
+        named = ", ".join(f"{name} {size(sizes[name])}" for name in largest)
+        lines.append(f"  {size(sum(sizes.values()))}; largest files: {named}")
+    return "\n".join(lines)
+
+
+def summary(asked: Request, result: ExtractionResult, seconds: float) -> list[str]:
+    """Lines on the cost of each feature, the speed and failures; none if there was
+    nothing to compute.
+    """
+    if not result.clips:
+        return []
+    took = result.seconds_a_clip()
+    rows = []
+    written = 0
+    for spec in asked.specs:
+        if clips := result.computed[spec.stored]:
+            stored = clips * spec.clip_bytes
+            written += stored
+            milliseconds = (
+                f"{1000 * took[spec.stored]:.2f}" if spec.stored in took else "-"
+            )
+            rows.append(
+                (spec.stored, f"{clips:,}", milliseconds, f"{stored / 1e6:.1f}")
+            )
+    speed = f"{result.clips / seconds:.1f} clips/s, {size(written)}"
+    lines = [
+        text_table(rows, ("feature", "clips", "ms a clip", "megabytes")),
+        f"{counted(result.clips, 'clip')} in {duration(seconds)}: {speed}",
+    ]
+    if not result.failures:
+        return lines
+    failed = {row for row, *_ in result.failures}
+    lines.append(
+        f"{counted(len(failed), 'clip')} could not be done ({asked.folder / FAILURES}):"
+    )
+    for row, feature, reason in sorted(result.failures)[:SHOWN_FAILURES]:
+        named = "" if feature == WHOLE else f" {feature}:"
+        lines.append(f"  {asked.clips['clip_id'].iloc[row]}:{named} {reason}")
+    return lines
+
+
+def usable_clips(asked: Request, failed: int) -> str:
+    """A line on the clips that have every feature; `failed` is the number of others."""
+    done = Cache(asked.folder).readable([spec.stored for spec in asked.specs])
+    usable = counted(int(done.sum()), "clip")
+    return f"usable: {usable}; {failed:,} left out, see {FAILURES}"
+
+
+def next_after(asked: Request, options: FeaturesCommand) -> str:
+    """The next commands: extraction of parts that are missing, else training, unless no
+    clip is usable.
+    """
+    frames = {spec.stored: spec.frames for spec in asked.specs}
+    cache = Cache(asked.folder)
+    missing = missing_clips(cache, [*frames])
+    if missing.any():
+        total = int(options.part.partition("/")[2])
+        parts = [f"{part}/{total}" for part in range(1, total + 1)]
+        left = [part for part in parts if missing[part_of(part, len(missing))].any()]
+        still = (
+            f"{missing.sum():,} of {counted(len(missing), 'clip')} are still missing"
+            f" (PART={' '.join(left)})"
+        )
+        command = features_command(
+            options, f"FEATURES={options.features}", f"PART={left[0]}"
+        )
+        return f"{still}\nnext: {command}"
+    if not cache.readable([*frames]).any():
+        return "no clip is usable: nothing to train on"
+    lines = [training_step(options, asked.dataset, frames)]
+    before = former_runs(options, asked.dataset)
+    if asked.changed and before:
+        named = ", ".join(before[:SHOWN_RUNS]) + (" …" if before[SHOWN_RUNS:] else "")
+        lines.insert(0, f"runs of the clips before: {named}")
+    return "\n".join(lines)

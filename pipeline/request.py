@@ -1,0 +1,319 @@
+"""What an extraction has to compute: the clips and features asked for, and what of them
+the cache lacks.
+
+`request` resolves clips and features, and `find_remaining` compares them with the
+cache.
+"""
+
+import functools
+import importlib.metadata
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, cpu_count, delayed
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.terminal import progress
+from featurestack.features_cache.feature_file import FeatureSpec, clip_keys
+from featurestack.features_cache.index import stored_ids
+from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
+from featurestack.features_cache.writer import StoredClips, stored_clips
+from featurestack.pipeline import audio
+from featurestack.pipeline.datasets.load import Dataset, load
+from featurestack.pipeline.features import (
+    FEATURES,
+    Impossible,
+    Variant,
+    resolve_feature,
+)
+from featurestack.pipeline.frame_duration import long_frames_note, with_frames
+from featurestack.pipeline.options import ExtractOptions
+from featurestack.pipeline.worker import Source
+from featurestack.storage.files import content_hash
+
+LIBRARIES = ("librosa", "numpy", "scipy", "numba", "soundfile", "soxr", "h5py")
+LARGEST_FLOAT16 = 65504
+THREADS = 8  # for waiting on the disk; hashing releases the interpreter's lock
+
+
+@dataclass(frozen=True)
+class Request:
+    """The clips and features of a run: clips with their sources, features with their
+    files' specs.
+    """
+
+    dataset: Dataset
+    folder: Path
+    clips: pd.DataFrame  # N rows, columns of the index
+    part: slice  # rows of this run
+    variants: tuple[Variant, ...]  # F, in the order in which they were given
+    specs: tuple[FeatureSpec, ...]  # F
+    # lines on the dataset, changes since the last run, features left out
+    notes: tuple[str, ...]
+    changed: bool  # whether clips are new, gone or have other audio since the last run
+
+    @functools.cached_property
+    def ids(self) -> NDArray[np.bytes_]:
+        """(N,) clip ids as stored in a file."""
+        return stored_ids(self.clips)
+
+    @functools.cached_property
+    def keys(self) -> NDArray[np.uint64]:
+        """(N,) clip keys; a fingerprint combines a clip's key with a feature's."""
+        return clip_keys(self.clips)
+
+    @functools.cached_property
+    def sources(self) -> list[Source]:
+        """(N,) origin of each clip's samples."""
+        clips = self.clips
+        versions = zip(clips["source_size"].tolist(), clips["source_time_ns"].tolist())
+        return list(
+            map(Source, clips["path"], clips["alteration"], spans(clips), versions)
+        )
+
+    @property
+    def settings(self) -> dict[str, str | int]:
+        """Attributes of the index."""
+        dataset = self.dataset
+        values: dict[str, str | int | None] = {
+            "dataset": dataset.name,
+            "source": dataset.source,
+            "synthetic": int(dataset.synthetic),
+            "sample_rate": dataset.sample_rate,
+            "samples": dataset.samples,
+            "published_test": dataset.published_test,
+            "groups": dataset.groups or None,
+            "fields": "\n".join(field.sentence for field in dataset.fields) or None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def request(options: ExtractOptions) -> Request:
+    """Load the dataset, resolve the features, find audio files that changed.
+
+    RequestError as in `load`, `wanted` and `part_of`, or if the dataset has no audio.
+    """
+    dataset = load(options)
+    before = dataset.cached
+    table = dataset.table
+    if options.copies is None and before is not None:
+        table = kept_copies(table, before.drop(columns=list(SOURCE_COLUMNS)))
+    if not (table["path"] != "").any():
+        raise RequestError(
+            f"{dataset.folder} has no audio to compute features from; it is used as"
+            " it is"
+        )
+    variants, left_out = wanted(options.features, dataset, options.frame)
+    rows = part_of(options.part, len(table))
+    clips = with_hashes(with_sources(table, before), rows)
+    specs = tuple(spec_of(variant, dataset, options.dtype) for variant in variants)
+    changes = [] if before is None else describe_changes(before, clips, rows)
+    long_frames = long_frames_note(variants, dataset.sample_rate)
+    notes = (*dataset.notes, *changes, *left_out, *filter(None, [long_frames]))
+    return Request(
+        dataset, dataset.folder, clips, rows, variants, specs, notes, bool(changes)
+    )
+
+
+def wanted(
+    features: str,
+    dataset: Dataset,
+    frame: float | None = None,
+) -> tuple[tuple[Variant, ...], list[str]]:
+    """The variants in a list of features, and lines on those that are left out.
+
+    A variant that cannot exist at this rate or duration is left out of `all` and
+    `small`. RequestError if it is named, or if no variant is left. `frame` is the
+    duration of frames in milliseconds, None for librosa's 2048 samples.
+    """
+    variants = {}
+    left_out = []
+    for word in features.split():
+        for channel in itertools.chain(*parse_list(word, list(FEATURES))):
+            if frame:
+                channel = with_frames(channel, frame, dataset.sample_rate)
+            variant = resolve_feature(channel)
+            try:
+                rows, _ = variant.shape(dataset.sample_rate, dataset.samples)
+            except Impossible as reason:
+                if word not in ("all", "small"):
+                    raise
+                left_out.append(f"left out: {reason}")
+                continue
+            channel.kept_rows(rows)
+            variants[variant.stored] = variant
+    if not variants:
+        parse_list(features)  # an empty list has its own message
+        raise RequestError(
+            f"no feature can exist at {dataset.sample_rate} Hz and"
+            f" {dataset.duration:g} s"
+        )
+    return tuple(variants.values()), left_out
+
+
+def spec_of(variant: Variant, dataset: Dataset, dtype: str) -> FeatureSpec:
+    """A feature's description, as its file holds it."""
+    feature = variant.feature
+    if feature.units == "Hz" and dataset.sample_rate / 2 > LARGEST_FLOAT16:
+        dtype = "float32"  # in float16 a frequency up to half the rate would overflow
+    return FeatureSpec(
+        stored=variant.stored,
+        feature=feature.name,
+        parameters=variant.recorded,
+        code_version=feature.version,
+        units=feature.units,
+        row_axis=variant.row_axis(dataset.sample_rate),
+        row_unit=feature.row_unit,
+        frame_axis=variant.frame_axis(dataset.sample_rate, dataset.samples),
+        frame_unit=feature.frame_unit,
+        sample_rate=dataset.sample_rate,
+        samples=dataset.samples,
+        hop_length=(
+            int(variant.parameters.get("hop_length") or 0)
+            if feature.frame_unit == "s"
+            else 0
+        ),
+        dtype=dtype,
+        libraries=libraries(),
+    )
+
+
+@functools.cache
+def libraries() -> str:
+    """Names and versions of the libraries that compute features."""
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+
+
+def with_hashes(clips: pd.DataFrame, part: slice) -> pd.DataFrame:
+    """The clips with up-to-date SOURCE_COLUMNS in `part`.
+
+    A file is read again only if its size or time changed, or if it could not be opened
+    before. A missing file keeps its values: features that were computed from it stay
+    done.
+    """
+    # copies share their original's
+    files = clips.iloc[part].drop_duplicates("path").set_index("path")
+    known = ["source_size", "source_time_ns"]
+    now = np.array([audio.version(path) for path in files.index], np.int64).reshape(
+        -1, 2
+    )
+    exists = now.any(axis=1)
+    changed = exists & (
+        (files[known] != now).any(axis=1) | (files["source_hash"] == "")
+    )
+    files.loc[exists, known] = now[exists]
+    again = files.index[changed]
+    # keeps no list of futures
+    reading = Parallel(THREADS, backend="threading", return_as="generator")
+    read = reading(delayed(read_source)(path) for path in again)
+    hashed = progress(read, total=len(again), label="hashing", unit="files")
+    for column, values in zip(("source_hash", "source_seconds"), zip(*hashed)):
+        files.loc[again, column] = values
+    updated = clips.copy()
+    for name in SOURCE_COLUMNS:
+        updated.iloc[part, clips.columns.get_loc(name)] = (
+            files[name].loc[clips["path"].iloc[part]].to_numpy()
+        )
+    return updated
+
+
+def read_source(path: str) -> tuple[str, float]:
+    """Hash of a file's content, and seconds of audio; '' and 0 if it cannot be
+    opened.
+    """
+    try:
+        info = audio.file_info(path)
+        return content_hash(Path(path)), info.frames / info.sample_rate
+    except (audio.AudioError, OSError):
+        return "", 0.0
+
+
+def describe_changes(before: pd.DataFrame, now: pd.DataFrame, part: slice) -> list[str]:
+    """Lines such as `clips new: 10`; changed audio is counted only in `part`."""
+    old, new = (clips.set_index("clip_id")["source_hash"] for clips in (before, now))
+    known = old.reindex(new.index[part], fill_value="")
+    counts = {
+        "clips new": (~new.index.isin(old.index)).sum(),
+        "clips removed": (~old.index.isin(new.index)).sum(),
+        "clips changed in their audio": (
+            ((known != "") & (known != new.iloc[part])).sum()
+        ),
+    }
+    return [f"{what}: {count:,}" for what, count in counts.items() if count]
+
+
+def kept_copies(table: pd.DataFrame, cached: pd.DataFrame) -> pd.DataFrame:
+    """The originals of `table` followed by the copies in `cached` whose original is
+    still there.
+
+    A copy keeps its id and its alteration; its other columns are those of its original
+    in `table`.
+    """
+    copies = cached[cached["copy_of"].isin(table["clip_id"])]
+    now = table.set_index("clip_id").loc[copies["copy_of"]]
+    columns = table.columns.drop(["clip_id", "copy_of", "alteration"])
+    renewed = copies.assign(**{column: now[column].to_numpy() for column in columns})
+    return pd.concat([table, renewed[list(table)]], ignore_index=True)
+
+
+def part_of(part: str, count: int) -> slice:
+    """The rows of a part: `3/16` is the third sixteenth of `count` rows; RequestError
+    for another form.
+    """
+    number, _, total = part.partition("/")
+    if not (
+        number.isdecimal() and total.isdecimal() and 1 <= int(number) <= int(total)
+    ):
+        raise RequestError(
+            f"PART={part}: expected which part of how many, such as 3/16"
+        )
+    return slice(
+        count * (int(number) - 1) // int(total), count * int(number) // int(total)
+    )
+
+
+@dataclass(frozen=True)
+class Remaining:
+    """The feature maps of N clips and F features that the cache lacks."""
+
+    stored: list[StoredClips]  # F
+    todo: NDArray[np.bool_]  # (N, F), False outside the part
+    sizes: dict[str, int]  # stored name -> bytes, for files that have to be made
+
+    @functools.cached_property
+    def clips(self) -> NDArray[np.intp]:
+        """Rows of the clips that lack a feature."""
+        return np.flatnonzero(self.todo.any(axis=1))
+
+
+def find_remaining(asked: Request, *, check: bool = True) -> Remaining:
+    """Compare every wanted feature with its file.
+
+    check  whether the CRCs of the part's clips are compared too, in files that are not
+           verified
+    """
+    # a CRC releases the interpreter's lock
+    with ThreadPoolExecutor(min(8, cpu_count())) as threads:
+        checked = asked.part if check else None
+        stored = list(
+            threads.map(
+                lambda spec: stored_clips(
+                    asked.folder, spec, asked.ids, asked.keys, checked
+                ),
+                asked.specs,
+            )
+        )
+    todo = ~np.stack([clips.done for clips in stored], axis=1)
+    todo[: asked.part.start] = todo[asked.part.stop :] = False
+    sizes = {
+        spec.stored: len(todo) * spec.clip_bytes
+        for spec, clips in zip(asked.specs, stored)
+        if not clips.fits
+    }
+    return Remaining(stored, todo, sizes)
