@@ -18,7 +18,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from featurestack.analysis.tables import decimals, format_p, latex_text
-from featurestack.commandline import quantities
+from featurestack.commandline import quantities, rooms
 from featurestack.commandline.spelling import spelled
 
 UNKNOWN = "–"
@@ -66,7 +66,9 @@ class Templates(jinja2.Environment):
 @cache
 def environment() -> Templates:
     made = Templates(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=jinja2.FileSystemLoader(
+            [Path(__file__).parent / "templates", *rooms.templates()]
+        ),
         autoescape=lambda name: str(name).endswith(".html"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

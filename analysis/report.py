@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from featurestack.analysis import extras, page
+from featurestack.analysis import page
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.data_section import failures
 from featurestack.analysis.figures import FigureWriter
@@ -37,6 +37,7 @@ from featurestack.analysis.runs import (
 )
 from featurestack.analysis.sections import Section, page_sections
 from featurestack.analysis.tables import as_markdown, settings
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
@@ -314,8 +315,8 @@ def write(
     files |= write_tables(job.folder, tables, found)
     methods = ""
     if options.paper and found.runs:
-        methods = extras.load("methods").methods_text(found, cache)
-        files |= extras.load("latex").write_document(
+        methods = rooms.load("capabilities", "methods").methods_text(found, cache)
+        files |= rooms.load("capabilities", "latex").write_document(
             job.folder, found, list(figures.values()), methods
         )
     reasons = runs_by_text(problems)

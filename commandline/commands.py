@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import (
     DISK_FAILED,
     NOT_WRITABLE,
@@ -33,6 +34,7 @@ from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.commandline.spelling import (
     HOME,
     MAKE,
+    OF_ROOMS,
     PYTHON,
     STAGES,
     TARGETS,
@@ -72,18 +74,29 @@ def every_command() -> dict[str, Command]:
         listed = commands_of(stage)
         for function in listed:
             found[f"{stage} {word(function)}" if len(listed) > 1 else stage] = function
-    return {words: found[words] for words in [*TARGETS.values(), *found]}
+    first = [words for words in TARGETS.values() if words in found]
+    return {words: found[words] for words in [*first, *found]}
 
 
 def commands_of(stage: str) -> list[Command]:
-    """The commands of a package, or of the module `demo` or `answer`."""
+    """The commands of a package and those that rooms add to it; `demo` and `answer` are
+    those of a room alone.
+    """
+    own: list[Command] = []
     if stage == "bench":  # a folder of the clone alone
-        module = "bench.__main__"
-    elif stage in ("demo", "answer"):
-        module = f"featurestack.{stage}"
-    else:
-        module = f"featurestack.{stage}.__main__"
-    return importlib.import_module(module).COMMANDS
+        own = importlib.import_module("bench.__main__").COMMANDS
+    elif stage not in OF_ROOMS:
+        own = importlib.import_module(f"featurestack.{stage}.__main__").COMMANDS
+    return [*own, *commands_of_rooms(stage)]
+
+
+def commands_of_rooms(stage: str) -> list[Command]:
+    """The commands that rooms add to a package, in the order of their entry points."""
+    return [
+        rooms.load("commands", words)
+        for words in rooms.names("commands")
+        if words.split()[0] == stage
+    ]
 
 
 def word(command: Command) -> str:
@@ -173,12 +186,14 @@ def main(
     commands: Sequence[Command],
     argv: Sequence[str] | None = None,
     spelling: str = PYTHON,
+    stage: str = "",
 ) -> NoReturn:
     """Run the command that the words name and exit: 0, 1 if work failed, 2 if refused,
     130 after Ctrl-C.
 
     `commands` are functions `def name(options: SomeOptions) -> int | None`; a single
-    one takes no command word. Messages write commands in this `spelling`.
+    one takes no command word. Messages write commands in this `spelling`. `stage` is
+    the word after `python -m`, by default the package of the first command.
     """
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
@@ -190,7 +205,7 @@ def main(
     status: int | None
     try:
         with printable_output():
-            status = run(commands, given, in_environment=not handed_on)
+            status = run(commands, given, stage, in_environment=not handed_on)
     except (Exception, KeyboardInterrupt) as error:
         status = tell_error(error)
         if status is None:
@@ -201,6 +216,7 @@ def main(
 def run(
     commands: Sequence[Command],
     given: Sequence[str],
+    stage: str,
     *,
     in_environment: bool,
 ) -> int | None:
@@ -215,11 +231,16 @@ def run(
         )
     words = unfold(given)
     module = sys.modules[commands[0].__module__].__spec__
-    name = module.name.removesuffix(".__main__") if module else "…"
-    program = f"{PYTHON} {name.removeprefix('featurestack.')}"
+    if not stage and module:
+        name = module.name.removesuffix(".__main__")
+        stage = name.removeprefix("featurestack.")
+    program = f"{PYTHON} {stage}"
     command = commands[0]
     if len(commands) > 1:
         by_name = Registry("command", {word(command): command for command in commands})
+        if not (words and words[0] in by_name):
+            for added in commands_of_rooms(stage):
+                by_name.setdefault(word(added), added)
         if not words or words[0] in HELP:
             print(listing(program, by_name))
             return 0 if words else 2

@@ -18,15 +18,13 @@ If an entry holds more than the function, a decorator made for the registry wrap
         builder))
 """
 
-import importlib
 import inspect
-import shlex
 from collections.abc import Callable, Mapping
-from types import MappingProxyType, ModuleType
-from typing import Any, NoReturn, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.spelling import CLONE, HOME
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered", bound=Callable[..., object])
@@ -41,10 +39,14 @@ class Registry(dict[str, Entry]):
         self,
         subject: str,
         entries: Mapping[str, Entry] = MappingProxyType({}),
+        rooms: rooms.Kind | None = None,
     ) -> None:
-        """`subject` is the word for an entry in messages, such as "model"."""
+        """`subject` is the word for an entry in messages, such as "model". A registry
+        with a kind of `rooms` also finds what these add, without listing it.
+        """
         super().__init__(entries)
         self.subject = subject
+        self.rooms = rooms
         # names that a user's script or notebook registered
         self.of_script: set[str] = set()
 
@@ -55,8 +57,12 @@ class Registry(dict[str, Entry]):
             )
         super().__setitem__(name, entry)
 
-    def __missing__(self, name: str) -> NoReturn:
-        raise RequestError(nearest(self.subject, name, self))
+    def __missing__(self, name: str) -> Entry:
+        added = rooms.names(self.rooms) if self.rooms else {}
+        if self.rooms and name in added:
+            entry: Entry = rooms.load(self.rooms, name)
+            return entry
+        raise RequestError(nearest(self.subject, name, [*self, *added]))
 
     def register(
         self,
@@ -83,37 +89,3 @@ def first_sentence(described: object) -> str:
     """The first paragraph of a docstring in one line, empty without a docstring."""
     paragraph = (inspect.getdoc(described) or "").split("\n\n")[0]
     return " ".join(paragraph.split())
-
-
-def load_extra(
-    package: str,
-    extras: Mapping[str, tuple[str, str]],
-    capability: str,
-) -> ModuleType:
-    """The module of a capability; RequestError if its file or a library of its extra is
-    not there.
-
-    extras  capability -> its module in the package, and the extra of pyproject.toml
-            that it needs
-    """
-    module, extra = extras[capability]
-    name = f"{package}.{module}"
-    file = name.removeprefix("featurestack.").replace(".", "/")
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            raise RequestError(
-                f"{capability} needs {file}.py, which is not here"
-            ) from None
-        if not extra:
-            raise
-        raise RequestError(
-            f"{capability} needs {error.name}: {install_command(extra)}"
-        ) from None
-
-
-def install_command(extra: str) -> str:
-    """The command that installs an extra of pyproject.toml."""
-    place = HOME if CLONE else "featurestack"
-    return shlex.join(["pip", "install", f"{place}[{extra}]"])

@@ -36,10 +36,10 @@ TARGETS = {
     **({"bench": "bench"} if CLONE else {}),
 }
 TARGET_OF = {words: target for target, words in TARGETS.items()}
-# The first words after `python -m`: packages, and the modules `demo` and `answer`.
+OF_ROOMS = ("demo", "answer")  # words after `python -m` that only a room knows
+# The first words after `python -m`: packages, and those of OF_ROOMS.
 STAGES = (
-    "demo",
-    "answer",
+    *OF_ROOMS,
     "pipeline",
     "features_cache",
     "train",

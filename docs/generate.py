@@ -274,10 +274,9 @@ def interface_page() -> str:
     """Directives of Sphinx, so that every name stands in the index and in the
     inventory.
     """
+    known = dir(fs)
     functions = [
-        function
-        for function in public_functions(interface)
-        if function.__name__ in fs.__all__
+        function for name, function in interface.functions().items() if name in known
     ]
     parts = [INTERFACE_INTRODUCTION]
     parts += [described(function, home="featurestack") for function in functions]

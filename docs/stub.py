@@ -35,10 +35,9 @@ __all__: list[str]
 
 def stub() -> str:
     """The text of the stub."""
+    known = dir(fs)
     functions = [
-        function
-        for name, function in vars(interface).items()
-        if name in fs.__all__ and inspect.isfunction(function)
+        function for name, function in interface.functions().items() if name in known
     ]
     modules = dict(fs.LOADED_LATER)
     for name in ("Error", "Failed", "RequestError"):

@@ -22,11 +22,11 @@ from pathlib import Path
 if not (Path(__file__).parent / "train").is_dir():
     __path__.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import Error, Failed, RequestError
 from featurestack.interface import (
     RATE,
     alter,
-    answer,
     cache,
     clips,
     compute,
@@ -59,7 +59,6 @@ __all__ = [
     "Failed",
     "RequestError",
     "alter",
-    "answer",
     "cache",
     "clips",
     "compute",
@@ -93,10 +92,12 @@ LOADED_LATER = {  # name -> the module that it comes from
 
 
 def __getattr__(name: str) -> object:
-    if name not in LOADED_LATER:
-        raise AttributeError(f"module 'featurestack' has no attribute {name!r}")
-    return getattr(importlib.import_module(LOADED_LATER[name]), name)
+    if name in LOADED_LATER:
+        return getattr(importlib.import_module(LOADED_LATER[name]), name)
+    if name in rooms.names("functions"):
+        return rooms.load("functions", name)
+    raise AttributeError(f"module 'featurestack' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *rooms.names("functions")]

@@ -48,6 +48,19 @@ def known(options: DatasetOptions) -> None:
     """Do nothing: parsing has refused every word that is no variable of any command."""
 
 
+def run_stage(
+    stage: str,
+    argv: list[str] | None = None,
+    called: str = PYTHON,
+) -> NoReturn:
+    """Run a command of a package, or of a room's word such as `demo`, and exit."""
+    found = commands.commands_of(stage)
+    if not found:
+        tell(f"error: {stage} is in a room that is not here")
+        sys.exit(2)
+    commands.main(found, argv, called, stage)
+
+
 def main() -> NoReturn:
     """`featurestack COMMAND …`: a target of make, or the words after `python -m`."""
     word, *rest = sys.argv[1:] or ["--help"]
@@ -69,4 +82,4 @@ def main() -> NoReturn:
     if stage not in STAGES:
         tell(f"error: {nearest('command', word, {*TARGETS, *STAGES, 'help'})}")
         sys.exit(2)
-    commands.main(commands.commands_of(stage), [*more, *rest], called)
+    run_stage(stage, [*more, *rest], called)

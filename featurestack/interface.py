@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.answer import AnswerOptions
-from featurestack.commandline import commands
+from featurestack.commandline import commands, rooms
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import DatasetOptions, Options, written
 from featurestack.commandline.quantities import counted
@@ -103,20 +102,6 @@ def takes(
 OPTIONS = "\n\nOptions, each with its default and meaning:\n"
 
 
-@takes(AnswerOptions, "dataset", "data")
-def answer(options: AnswerOptions) -> "Built":
-    """`make answer`: from a folder of sounds to the report. Everything that is finished
-    is kept: a repeated call goes on.
-
-    `.page` is the HTML file, `.headline` its finding in one sentence.
-
-        fs.answer("my sounds", minutes=10).headline
-    """
-    from featurestack.answer import find_answer
-
-    return find_answer(options).built
-
-
 @takes(SourceOptions, "dataset", "data")
 def clips(options: SourceOptions) -> "pd.DataFrame":
     """The dataset's table, one row a clip: clip_id, path, label, category, fold, group
@@ -185,10 +170,11 @@ def alter(clip: "Clip", how: str) -> "Clip":
 
         fs.alter(clip, "stretch(rate=1.2)")
     """
-    from featurestack.pipeline import alter
     from featurestack.pipeline.clip_spectra import Clip
 
-    return Clip(alter.apply_alteration(clip.y, clip.sample_rate, how), clip.sample_rate)
+    copies = rooms.load("capabilities", "copies")
+    altered = copies.apply_alteration(clip.y, clip.sample_rate, how)
+    return Clip(altered, clip.sample_rate)
 
 
 def write(clip: "Clip", path: Path | str) -> None:
@@ -525,3 +511,15 @@ def _loaded(trained: "RunFolder") -> "Run":
     if not read.runs:
         raise RequestError("; ".join(problem.text for problem in read.problems))
     return read.runs[0]
+
+
+def functions() -> dict[str, Callable[..., Any]]:
+    """Every function of `featurestack` by name, those of rooms included."""
+    own = {
+        name: function
+        for name, function in globals().items()
+        if inspect.isfunction(function) and function.__module__ == __name__
+    }
+    return own | {
+        name: rooms.load("functions", name) for name in rooms.names("functions")
+    }

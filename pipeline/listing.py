@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline import rooms
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import Channel, parse_channel
-from featurestack.pipeline import networks
 from featurestack.pipeline.features import FEATURES, Impossible, resolve_feature
 from featurestack.pipeline.options import ListCommand
 
@@ -97,7 +96,8 @@ def feature_table(sample_rate: int, seconds: float) -> str:
         whole += megabytes
         lines.append((name, rows, frames, f"{megabytes:.3f}", feature.units))
     lines.append(("all", "", "", f"{whole:.3f}", ""))
-    remarks += network_remarks()
+    if "networks" in rooms.names("capabilities"):
+        remarks += rooms.load("capabilities", "networks").network_remarks()
     remarks += [
         (
             f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
@@ -110,20 +110,3 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     ]
     table = text_table(lines, ("name", "rows", "frames", "MB", "units"))
     return "\n".join([table, "", *remarks])
-
-
-def network_remarks() -> list[str]:
-    """A line for each pretrained network: whether it is there, or what it needs."""
-    lines = ["Pretrained networks, as embedding@model=NAME:"]
-    own = networks.own_networks()
-    names = [*networks.KNOWN, *(name for name in own if name not in networks.KNOWN)]
-    for name in names:
-        known = networks.KNOWN.get(name)
-        about = f"; {known.about}, {known.licence}" if known else ""
-        try:
-            where = f"there, {networks.find_network(name).network}"
-        except RequestError as lacking:
-            where = str(lacking).removeprefix(f"embedding@model={name} ")
-            where = where.removesuffix(networks.WHERE_FROM)
-        lines.append(f"  {name}: {where}{about}")
-    return lines

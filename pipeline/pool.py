@@ -27,11 +27,12 @@ import cloudpickle
 from joblib import Parallel, cpu_count, delayed
 from threadpoolctl import threadpool_limits
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.spelling import HOME
 from featurestack.commandline.terminal import tell_warnings
 from featurestack.features_cache.failures import WHOLE
-from featurestack.pipeline import extras, kernels
+from featurestack.pipeline import kernels
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.worker import ClipTask, ExtractionResult
 from featurestack.storage import system
@@ -256,7 +257,7 @@ def open_backend(options: FeaturesCommand) -> AbstractContextManager[Backend]:
     process.
     """
     if options.backend == "dask":
-        return extras.load("dask").connected(options.scheduler)
+        return rooms.load("capabilities", "dask").connected(options.scheduler)
     jobs = options.jobs or cpu_count()
     if jobs > 1:
         return Workers(jobs)

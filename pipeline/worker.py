@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
+from featurestack.commandline import rooms
 from featurestack.features_cache.claims import Handle
 from featurestack.features_cache.failures import WHOLE
 from featurestack.features_cache.feature_file import (
@@ -42,8 +43,7 @@ class Source(NamedTuple):
         """
         y = audio.load_clip(self.path, sample_rate, samples, self.span)
         if self.alteration:
-            from featurestack.pipeline import alter
-
+            alter = rooms.load("capabilities", "copies")
             y = alter.apply_alteration(y, sample_rate, self.alteration)
         return y
 

@@ -121,7 +121,7 @@ def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
     home = ROOT
     if folder == "zip":  # a zip of the repository, unpacked by a program without links
         home = tmp_path / "unpacked"
-        for package in (*PACKAGES, "demo.py", "answer.py"):
+        for package in PACKAGES:
             copy = shutil.copytree if (ROOT / package).is_dir() else shutil.copyfile
             home.mkdir(exist_ok=True)
             copy(ROOT / package, home / package)
@@ -135,7 +135,7 @@ def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
     (tmp_path / "train.py").write_text(
         "import featurestack as fs\n"
         "from featurestack.train.options import RunOptions\n"
-        "from featurestack.demo import DemoOptions\n"
+        "from featurestack.extras.answer.demo import DemoOptions\n"
         "import pipeline\n"
         "print(fs.train.__name__, RunOptions.__module__, pipeline.mine)\n"
     )

@@ -52,8 +52,6 @@ def texts():
         ROOT / "README.md",
         ROOT / "Makefile",
         ROOT / "featurestack" / "__init__.py",
-        ROOT / "demo.py",
-        ROOT / "answer.py",
     ]
 
 

@@ -3,8 +3,12 @@ that can be deleted.
 """
 
 import ast
+import importlib
+import json
 import os
 import re
+import shutil
+import tomllib
 from graphlib import TopologicalSorter
 
 import pytest
@@ -14,7 +18,7 @@ from tests.golden.commands import ROOT
 from tests.golden.sounds import easy_clips
 from tests.processes import python
 
-PACKAGES = (
+CORE = (
     "commandline",
     "storage",
     "features_cache",
@@ -23,6 +27,13 @@ PACKAGES = (
     "train",
     "analysis",
 )
+ROOMS = {  # name of its entry point -> folder
+    name: target.partition(":")[0].removeprefix("featurestack.").replace(".", "/")
+    for name, target in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "entry-points"
+    ]["featurestack.rooms"].items()
+}
+PACKAGES = (*CORE, *dict.fromkeys(folder.split("/")[0] for folder in ROOMS.values()))
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
         ".__init__"
@@ -30,15 +41,19 @@ MODULES = {
     for package in PACKAGES
     for path in (ROOT / package).rglob("*.py")
 }
-EXTRAS = [f"featurestack.{name}" for name in MODULES if ".extras." in name]
 CHECKS = [f"featurestack.{name}" for name in MODULES if ".checks" in name]
+OF_ROOMS = {  # their declarations apart
+    f"featurestack.{name}"
+    for name, path in MODULES.items()
+    if name.split(".")[0] not in CORE and path.name != "__init__.py"
+}
+NETWORKS = "featurestack.extras.embeddings.networks"  # the list of features names them
 
 # Commands that every user runs load none of these; --help waits for none of them.
 RARE = {
-    *EXTRAS,
+    *OF_ROOMS,
     *(
         *CHECKS,
-        "featurestack.pipeline.alter",
         "featurestack.pipeline.synth",
     ),
     *(
@@ -61,11 +76,11 @@ HEAVY = {
 }
 LOADS_NOT = {
     "featurestack.train.run": RARE,
-    "featurestack.train.predict": set(EXTRAS),
+    "featurestack.train.predict": OF_ROOMS,
     "featurestack.pipeline.extract;"
     "from featurestack.pipeline.listing import feature_table;"
     "feature_table(44100, 5.0)": (
-        RARE
+        RARE - {NETWORKS}
         | {
             "sklearn",
             "matplotlib",
@@ -92,6 +107,7 @@ LOADS_NOT = {
 
 # package -> packages that its modules must not import; MAY_IMPORT has the exceptions
 STAGE_PACKAGES = {"pipeline", "features_cache", "results", "train", "analysis"}
+ROOM_PACKAGES = {*PACKAGES} - {*CORE}  # the core imports none of them
 FORBIDDEN = {
     "commandline": STAGE_PACKAGES | {"storage", "torch", "librosa", "h5py"},
     "storage": STAGE_PACKAGES | {"torch", "librosa", "h5py"},
@@ -109,18 +125,16 @@ MAY_IMPORT = {
     "train/doubtful.py": {"pipeline"},
     "train/external_test.py": {"pipeline"},
     "train/predict.py": {"pipeline"},
-    "train/extras/listen.py": {"pipeline"},
 }
-# Modules that import by a computed name: stages for help, extras, a folder's own
+# Modules that import by a computed name: stages for help, rooms, a folder's own
 # modules.
 BY_NAME = {
-    *("commandline/commands.py", "commandline/registry.py"),
+    *("commandline/commands.py", "commandline/rooms.py"),
     *(
         "pipeline/kernels/__init__.py",
         "pipeline/features/__init__.py",
         "train/models/architecture.py",
     ),
-    "analysis/extras/__init__.py",
 }
 
 
@@ -147,7 +161,10 @@ def test_no_module_imports_what_its_package_must_not(package):
     for path in (ROOT / package).rglob("*.py"):
         name = path.relative_to(ROOT).as_posix()
         imported = {imported.split(".")[0] for imported in imports(path)}
-        assert not imported & (FORBIDDEN[package] - MAY_IMPORT.get(name, set())), name
+        forbidden = FORBIDDEN[package] - MAY_IMPORT.get(name, set())
+        if package in CORE:
+            forbidden |= ROOM_PACKAGES
+        assert not imported & forbidden, name
         by_name = "import_module" in path.read_text(encoding="utf-8")
         assert not by_name or name in BY_NAME or package == "tests", (
             f"{name}: hidden import"
@@ -176,61 +193,77 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
 
 
 def test_importing_the_commands_changes_no_environment_variable():
-    modules = ", ".join(
-        f"featurestack.{stage}.__main__"
-        for stage in STAGES
-        if stage not in ("demo", "answer", "bench")
-    )
     python(
         "-c",
         "import os; before = dict(os.environ);"
-        f" import featurestack.demo, featurestack.answer, {modules};"
+        " from featurestack.commandline import commands; commands.every_command();"
         " assert os.environ == before",
     )
 
 
-BLOCKED = """
-import sys
-sys.modules.update(dict.fromkeys({extras}))  # as if the files were deleted
-import importlib
-from featurestack.commandline.commands import main
-from featurestack.commandline.errors import RequestError
-for words in (
-    ["pipeline", "data", "DATASET=easy"],
-    ["pipeline", "features", "DATASET=easy", "FEATURES=rms zcr", "JOBS=1"],
-    ["train", "run", "DATASET=easy", "FEATURES=rms+zcr", "MODEL=linear", "FOLDS=1 2"],
-    ["train", "list"],
-    ["analysis", "DATASET=easy"],
-):
-    try:
-        stage = importlib.import_module(f"featurestack.{{words[0]}}.__main__")
-        main(stage.COMMANDS, argv=words[1:])
-    except SystemExit as stop:
-        assert not stop.code, words
-for package in ("pipeline", "train", "analysis"):
-    extras = importlib.import_module(f"featurestack.{{package}}.extras")
-    for capability in extras.EXTRAS:
-        try:
-            extras.load(capability)
-        except RequestError as refused:
-            print("refused:", refused)
+def without(rooms, folder):
+    """A copy of the project without the folders of these rooms."""
+    skip = shutil.ignore_patterns("__pycache__", "*.nbi", "*.nbc")
+    for name in (*PACKAGES, "featurestack"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=skip)
+    shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
+    for room in rooms:
+        shutil.rmtree(folder / ROOMS[room])
+    return os.environ | {"PYTHONPATH": str(folder)}
+
+
+LISTED = """
+import json
+from featurestack.commandline import commands, rooms
+kinds = [kind for kind in rooms.Room._fields[:-3]]
+loaded = {kind: sorted(rooms.names(kind)) for kind in kinds}
+for kind in kinds:
+    for name in loaded[kind]:
+        rooms.load(kind, name)
+print(json.dumps([rooms.missing(), loaded, list(commands.every_command())]))
 """
 
 
-def test_deleting_the_extras_takes_their_capabilities_along_and_nothing_else(tmp_path):
+@pytest.fixture(scope="module")
+def whole():
+    return json.loads(python("-c", LISTED, cwd=ROOT).stdout)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_removing_a_room_takes_what_it_adds_and_nothing_else(room, whole, tmp_path):
+    environment = without([room], tmp_path)
+    done = python("-c", LISTED, cwd=tmp_path, environment=environment)
+    missing, left, commands = json.loads(done.stdout)
+    assert missing == [ROOMS[room]]
+    module = importlib.import_module(f"featurestack.{ROOMS[room].replace('/', '.')}")
+    for kind, names in whole[1].items():
+        assert {*names} - {*left[kind]} == {*getattr(module.ROOM, kind)}
+    assert {*whole[2]} - {*commands} == {*module.ROOM.commands}
+
+
+def test_the_core_works_without_any_room(tmp_path):
+    environment = without(ROOMS, tmp_path / "core")
     easy_clips(tmp_path / "easy")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    code = BLOCKED.format(extras=EXTRAS)
-    done = python("-c", code, check=False, cwd=tmp_path, environment=environment)
-    assert done.returncode == 0, done.stderr
-    refused = re.findall(
-        r"refused: (\w+) needs (\w+)/extras/\w+\.py, which is not here", done.stdout
-    )
-    assert (
-        " ".join(capability for capability, _ in refused)
-        == "dask embedding export listen torchrun trackers latex methods"
-    )
+    for words in (
+        "pipeline data DATASET=easy",
+        "pipeline features DATASET=easy FEATURES=rms JOBS=1",
+        "train run DATASET=easy FEATURES=rms MODEL=linear",
+        "analysis DATASET=easy",
+    ):
+        words = ["-m", *f"featurestack.{words}".split()]
+        python(*words, cwd=tmp_path, environment=environment)
     assert (tmp_path / "reports" / "easy" / "index.html").is_file()
+    words = [
+        "-m",
+        "featurestack.train",
+        "run",
+        "DATASET=easy",
+        "FEATURES=rms",
+        "TRACKER=wandb",
+    ]
+    done = python(*words, cwd=tmp_path, environment=environment, check=False)
+    assert done.returncode == 2
+    assert "trackers is in no room; these are not here: " in done.stderr
 
 
 def test_the_pages_that_the_code_names_are_there():

@@ -5,13 +5,10 @@ list | …`.
 from pathlib import Path
 
 from featurestack.commandline.commands import Command, main
-from featurestack.train import extras
 from featurestack.train.options import (
     BundleOptions,
     CurveOptions,
-    ExportOptions,
     ImportanceOptions,
-    ListenOptions,
     ListOptions,
     PredictOptions,
     RemoveOptions,
@@ -64,21 +61,11 @@ def predict(options: PredictOptions) -> int:
     return predict_audio(options)
 
 
-def listen(options: ListenOptions) -> int:
-    """Predict the classes of live audio."""
-    return extras.load("listen").listen_live(options)
-
-
 def bundle(options: BundleOptions) -> int:
     """Write one file with the weights and configuration that prediction needs."""
     from featurestack.train.bundle import make_bundle
 
     return make_bundle(options)
-
-
-def export(options: ExportOptions) -> int:
-    """Write the networks as one ONNX file, for programs without torch."""
-    return extras.load("export").export_run(options)
 
 
 def list_(options: ListOptions) -> None:
@@ -105,9 +92,7 @@ COMMANDS: list[Command] = [
     importance,
     curve,
     predict,
-    listen,
     bundle,
-    export,
     list_,
     remove,
 ]

@@ -21,7 +21,6 @@ from featurestack.commandline.options import (
     fields,
     option,
 )
-from featurestack.features_cache.location import cache_folder
 from featurestack.results.training_options import TaskName, TrainingOptions, of_networks
 from featurestack.train.recipes import recipe_words
 
@@ -334,29 +333,6 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         return self.audio is None and not self.test_clips and bool(self.dataset)
 
 
-class ListenOptions(TrainedOptions):
-    """Classes of live audio: the microphone's, or raw PCM, mono, little-endian, on
-    standard input.
-
-    arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen last HOP=0.25
-    """
-
-    rate: int = option(
-        0,
-        "sample rate of the input in Hz; by default the model's own",
-        least=0,
-        most=1000000,
-    )
-    format: Literal["s16", "s32", "f32"] = option(
-        "s16", "sample format: 16 or 32 bit integers, or floats"
-    )
-    hop: float = option(
-        0.5, "seconds from one prediction to the next", least=0.001, most=3600
-    )
-    top: int = option(3, "classes shown", least=1)
-    json: bool = option(False, "print one JSON object a line instead of text")
-
-
 class BundleOptions(EpochOptions):
     """One file with the weights and configuration that prediction needs.
 
@@ -367,26 +343,6 @@ class BundleOptions(EpochOptions):
         "float32", "type of the weights; float16 halves the file"
     )
     out: Path | None = option(None, "file to write; by default <run>.bundle.pt")
-
-
-class ExportOptions(EpochOptions, DataOptions):
-    """The networks of a run as one file for other programs, checked on test clips if
-    their cache is there.
-
-    python -m train export last OUT=model.onnx
-    """
-
-    format: Literal["onnx"] = option("onnx", "format of the file")
-    out: Path | None = option(None, "file to write; by default <run>.onnx")
-    dataset: str = option(
-        "", "the run's dataset or cache folder; by default the one of its name in DATA"
-    )
-
-    def cache_of(self, name: str) -> Path:
-        """The cache folder of a run whose dataset has this name."""
-        return cache_folder(
-            self.dataset or name, self.data, "" if self.dataset else name
-        )
 
 
 class RemoveOptions(RunsOptions):

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import ONE_ALONE
 from featurestack.commandline.quantities import counted
@@ -33,7 +34,6 @@ from featurestack.results.config import StoredChannel
 from featurestack.results.task import Task, task_of
 from featurestack.results.training_data import copy_numbers, training_clips
 from featurestack.results.training_options import TaskName, TrainingOptions
-from featurestack.train import extras
 from featurestack.train.augment import Augmenter, parse_augment, trained_shape
 from featurestack.train.identity import Identity, exact_options, hashed_content
 from featurestack.train.models.architecture import Architecture, resolve
@@ -177,7 +177,7 @@ def make_plan(asked: RunOptions) -> Plan:
     model = choose_model(asked.model, channels, asked.weights)
     options, changed = resolve_options(asked, features, model)
     if options.tracker:
-        extras.load("trackers").check_trackers(options.tracker)
+        rooms.load("capabilities", "trackers").check_trackers(options.tracker)
     table = find_clips(cache, features, options)
     options = replace(options, task=choose_task(options.task, table))
     task = task_of(options.task)

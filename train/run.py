@@ -6,6 +6,7 @@ imported only if a fold is left to train.
 
 import os
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
 from featurestack.commandline.spelling import make_command
@@ -14,7 +15,7 @@ from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.run_folder import RunFolder, finish_switch
-from featurestack.train import extras, run_json
+from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
 from featurestack.train.retraining import (
@@ -111,9 +112,9 @@ def execute(options: RunOptions) -> RunFolder:
         if len(devices) > 1:
             if plan.path != path:
                 raise RequestError("RETRAIN=1 takes one device: give DEVICE=cuda:0")
-            extras.load("torchrun").train_side_by_side(options, waiting)
+            rooms.load("capabilities", "torchrun").train_side_by_side(options, waiting)
         elif "WORLD_SIZE" in os.environ:
-            extras.load("torchrun").train(plan, waiting, devices[0])
+            rooms.load("capabilities", "torchrun").train(plan, waiting, devices[0])
         else:
             trainer.train_run(plan, waiting, devices[0])
     else:

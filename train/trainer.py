@@ -10,11 +10,11 @@ the same bits.
 import io
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
 from featurestack.storage.files import Lock, replace_file
-from featurestack.train import extras, run_json
+from featurestack.train import run_json
 from featurestack.train.augment import preview, views
 from featurestack.train.checkpoint import (
     State,
@@ -64,8 +65,6 @@ from featurestack.train.summary import score_lines
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from featurestack.train.extras.trackers import Tracker
-
     Bar: TypeAlias = tqdm[Any]
 
 SCORING_SHARE = 0.1  # share of the training's cost that the learning curve may take
@@ -76,6 +75,18 @@ LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
 # shown beside the progress bar
 BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")
+
+
+class Tracker(Protocol):
+    """Something that follows one fold while it is trained."""
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Record one row of history.csv, without its empty columns."""
+
+    def finish(self, complete: bool) -> None:
+        """Write everything and print where it is; `complete` says whether the fold has
+        its predictions.
+        """
 
 
 def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
@@ -171,7 +182,7 @@ class Trainer:
     def finished(self) -> bool:
         return self.epoch == self.epochs or self.early_stopping.stop
 
-    def fit(self, folder: Path, bar: "Bar", trackers: "Sequence[Tracker]" = ()) -> None:
+    def fit(self, folder: Path, bar: "Bar", trackers: Sequence[Tracker] = ()) -> None:
         """Train from wherever the fold stands to its end.
 
         An epoch ends with best.pt if it is the best so far, last.pt and its row,
@@ -494,7 +505,7 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     run_folder.start_history(folder, trainer.rows, run.task.history_columns)
     trackers = []
     if plan.options.tracker:
-        module = extras.load("trackers")
+        module = rooms.load("capabilities", "trackers")
         place = Path(plan.options.tracker_dir or plan.path / "trackers")
         trackers = module.follow(
             plan.options.tracker, module.Fold(run, fold, trainer.epoch), place

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache import Cache, cache_folder, dataset_name
@@ -137,8 +138,7 @@ def load(options: SourceOptions) -> Dataset:
             " or SAMPLE_RATE="
         )
     if isinstance(options, ExtractOptions) and options.copies:
-        from featurestack.pipeline.alter import with_copies
-
+        with_copies = rooms.load("capabilities", "copies").with_copies
         table = with_copies(table, options.copies, options.alter, options.seed)
     return Dataset(
         name=name,

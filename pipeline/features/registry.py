@@ -18,7 +18,7 @@ import numpy as np
 
 from featurestack.commandline.registry import Registry
 from featurestack.features_cache.names import Channel
-from featurestack.pipeline import axes, extras, parameters
+from featurestack.pipeline import axes, parameters
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.parameters import Parameter, Value
 
@@ -47,7 +47,7 @@ class Feature:
         return parameters.of_function(self.function)
 
 
-FEATURES: Registry[Feature] = Registry("feature")
+FEATURES: Registry[Feature] = Registry("feature", rooms="features")
 
 
 def feature(*, units: str, **described: Any) -> Callable[[Function], Function]:
@@ -145,11 +145,9 @@ class Variant:
 def resolve_feature(channel: Channel) -> Variant:
     """The variant that `channel` names; RequestError for an unknown feature or
     parameter, or a wrong value.
-
-    `embedding` is not in FEATURES, because it needs a network file.
     """
     name = channel.name
-    feature = extras.load(name).FEATURE if name == "embedding" else FEATURES[name]
+    feature = FEATURES[name]
     values = {key: parameter.default for key, parameter in feature.parameters.items()}
     changed = {}
     for key, given in sorted(channel.parameters):

@@ -9,10 +9,10 @@ from sklearn.metrics import average_precision_score
 
 from featurestack.analysis import page, tables
 from featurestack.analysis.ensemble import write_ensemble
-from featurestack.analysis.extras.methods import methods_text
 from featurestack.analysis.findings import findings
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Results, outdated_runs
+from featurestack.extras.paper.methods import methods_text
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.tags import random_order_precision

@@ -20,7 +20,7 @@ from torch import nn
 from featurestack.results import run_folder
 from featurestack.train import bundle, compute, importance, own_loop, predict
 from featurestack.train import trainer
-from featurestack.train.extras import torchrun
+from featurestack.extras.cluster import torchrun
 
 def broken(options):
     raise RuntimeError("planted")

@@ -6,13 +6,13 @@ import re
 
 import pytest
 
+from featurestack.extras.onnx.options import ExportOptions
 from featurestack.train.bundle import make_bundle
 from featurestack.train.listing import overview
 from featurestack.train.models.architecture import all_models
 from featurestack.train.network_input import KINDS
 from featurestack.train.options import (
     BundleOptions,
-    ExportOptions,
     ListOptions,
     PredictOptions,
 )
@@ -58,7 +58,7 @@ def test_a_model_with_an_input_kind_of_its_own_is_trained_bundled_and_exported(
     predict_audio(PredictOptions(run=str(bundle), audio=audio, json=True, threads="1"))
     assert answered(capsys.readouterr().out) == by_run
 
-    onnx_export = pytest.importorskip("featurestack.train.extras.onnx_export")
+    onnx_export = pytest.importorskip("featurestack.extras.onnx.export")
     exported = tmp_path / "perceptron.onnx"
     assert (
         onnx_export.export_run(

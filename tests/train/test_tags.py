@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from featurestack.analysis.findings import findings
 from featurestack.analysis.runs import load_runs
 from featurestack.commandline.quantities import percent
+from featurestack.extras.onnx.options import ExportOptions
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
@@ -31,7 +32,6 @@ from featurestack.train.importance import measure_importance
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.options import (
     BundleOptions,
-    ExportOptions,
     ImportanceOptions,
     TrainedOptions,
 )
@@ -162,7 +162,7 @@ def test_the_loss_is_binary_cross_entropy_of_each_member_with_smoothed_targets()
 
 
 def test_a_bundle_and_an_exported_file_answer_as_the_run(finished, mixed, tmp_path):
-    export = pytest.importorskip("featurestack.train.extras.onnx_export")
+    export = pytest.importorskip("featurestack.extras.onnx.export")
     name = str(finished.path)
     bundle, file = tmp_path / "tags.pt", tmp_path / "tags.onnx"
     assert make_bundle(BundleOptions(run=name, out=bundle)) == 0

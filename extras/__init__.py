@@ -1,0 +1,3 @@
+"""Rooms by subject: each folder adds something that few users need, and can be
+removed (commandline/rooms.py).
+"""

@@ -1,0 +1,11 @@
+"""`make answer`, from a folder of sounds to the report, and `make demo`."""
+
+from featurestack.commandline.rooms import Room
+
+ROOM = Room(
+    commands={
+        "demo": "featurestack.extras.answer.demo:demo",
+        "answer": "featurestack.extras.answer.answer:answer",
+    },
+    functions={"answer": "featurestack.extras.answer.functions:answer"},
+)

@@ -1,0 +1,9 @@
+"""The feature `embedding@model=NAME`: the answer of a pretrained network."""
+
+from featurestack.commandline.rooms import Room
+
+ROOM = Room(
+    features={"embedding": "featurestack.extras.embeddings.embedding:FEATURE"},
+    capabilities={"networks": "featurestack.extras.embeddings.networks"},
+    extra="embeddings",
+)

@@ -1,0 +1,165 @@
+"""Trackers show a fold's history.csv while it grows: TensorBoard, Weights & Biases,
+each optional.
+
+A tracker follows one fold: `epoch` is called with each row of history.csv, `finish`
+once at the end. Nothing is read back from a tracker. A new tracker is a class under
+`TRACKERS.register` that imports its package when it is opened.
+"""
+
+import importlib.util
+import json
+import os
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.registry import Registry
+from featurestack.results.config import to_json
+from featurestack.results.run_folder import RunFolder
+from featurestack.train.trainer import Tracker
+
+PROJECT = "featurestack"  # project's name in Weights & Biases
+
+
+class Fold(NamedTuple):
+    """A fold of a run, which may already have some epochs."""
+
+    run: RunFolder
+    number: int
+    epochs_done: int
+
+    def scores(self) -> dict[str, float]:
+        """The scores of the epoch that counts, such as test_accuracy."""
+        split = self.run.scored_split
+        scores = self.run.scores(split).loc[self.number]
+        return {f"{split}_{name}": value for name, value in scores.items()}
+
+
+class PackageTracker(Tracker, Protocol):
+    """A tracker with its own files in a folder; it needs the installed `package`."""
+
+    package: ClassVar[str]
+
+    def __init__(self, fold: Fold, folder: Path) -> None: ...
+
+
+TRACKERS: Registry[type[PackageTracker]] = Registry("tracker")
+
+
+@TRACKERS.register("tensorboard")
+class TensorBoard(PackageTracker):
+    """Event files in `<folder>/fold<number>`: curves and configuration."""
+
+    package = "tensorboard"
+
+    def __init__(self, fold: Fold, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.fold, self.folder = fold, folder
+        # `purge_step` drops what a killed run wrote after its last saved epoch
+        purge = fold.epochs_done + 1 if fold.epochs_done else None
+        self.writer = SummaryWriter(
+            str(folder / f"fold{fold.number}"), purge_step=purge
+        )
+        text = json.dumps(to_json(fold.run.config), indent=2, ensure_ascii=False)
+        # indented: code in Markdown
+        self.writer.add_text("run.json", textwrap.indent(text, "    "))
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            part, _, metric = name.partition("_")
+            # train, val and test in one chart
+            tag = f"{metric}/{part}" if metric else name
+            self.writer.add_scalar(tag, value, number)
+
+    def finish(self, complete: bool) -> None:
+        if complete:
+            for name, value in self.fold.scores().items():
+                self.writer.add_scalar(f"summary/{name}", value)
+        self.writer.close()
+        print(f"tensorboard --logdir {self.folder}")
+
+
+@TRACKERS.register("wandb")
+class WeightsAndBiases(PackageTracker):
+    """A W&B run for each fold, a group for each feature set; offline by default if
+    there is no API key.
+
+    The id comes from the run's hash, so that a continued fold is the same W&B run.
+    """
+
+    package = "wandb"
+
+    def __init__(self, fold: Fold, folder: Path) -> None:
+        import wandb
+
+        # else wandb would take another folder, silently
+        folder.mkdir(parents=True, exist_ok=True)
+        # a prompt would wait for an answer for ever
+        known = wandb.login(prompt=False, verify=False)
+        # wandb's own switch wins
+        mode = os.environ.get("WANDB_MODE", "online" if known else "offline")
+        self.fold = fold
+        config = fold.run.training
+        self.run = wandb.init(
+            project=PROJECT,
+            group=config.features,
+            name=f"fold{fold.number}",
+            id=f"{config.hash}-fold{fold.number}",
+            resume="allow" if mode == "online" else None,
+            job_type=fold.run.name,
+            notes=config.note or None,
+            config=to_json(config),
+            dir=str(folder),
+            mode=cast(Any, mode),  # wandb refuses a wrong value of the variable
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        self.run.log(dict(values), step=number)
+
+    def finish(self, complete: bool) -> None:
+        import wandb
+
+        trained = self.fold.run
+        if complete:
+            self.run.summary.update(self.fold.scores())
+        if complete and trained.config.task != "tags":
+            probabilities, targets = trained.answers(
+                self.fold.number, trained.scored_split
+            )
+            predicted = probabilities.argmax(1).tolist()
+            chart = wandb.plot.confusion_matrix(
+                y_true=targets.tolist(),
+                preds=predicted,
+                class_names=trained.classes,
+            )
+            self.run.log({"confusion": chart})
+        place = (
+            f"wandb sync {Path(self.run.dir).parent}"
+            if self.run.offline
+            else self.run.url
+        )
+        self.run.finish(exit_code=0 if complete else 1)
+        print(place)
+
+
+def check_trackers(wanted: str) -> None:
+    """RequestError if a tracker named in `wanted` is unknown or its package is
+    missing.
+    """
+    for name in wanted.split():
+        if importlib.util.find_spec(TRACKERS[name].package) is None:
+            raise RequestError(
+                f"TRACKER={name} needs its package: pip install"
+                f" {TRACKERS[name].package}"
+            )
+
+
+def follow(wanted: str, fold: Fold, folder: Path) -> list[Tracker]:
+    """The named trackers, opened for a fold: `follow("tensorboard wandb", Fold(run, 1),
+    folder)`.
+    """
+    return [TRACKERS[name](fold, folder) for name in wanted.split()]

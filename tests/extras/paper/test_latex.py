@@ -1,0 +1,71 @@
+"""The LaTeX document is complete, holds any class name, and compiles if LaTeX is
+installed.
+"""
+
+import re
+import shutil
+import subprocess
+
+from matplotlib.figure import Figure
+
+from featurestack.analysis.figures import SavedFigure
+from featurestack.analysis.findings import findings
+from featurestack.extras.paper import latex
+from tests.analysis.made_runs import MadeRun
+
+ODD = [
+    "<script>",
+    "a&b",
+    "50%",
+    "$x_1$",
+    "Straße",
+    "{brace}",
+    "hand\\saw",
+    "~tilde^",
+    "#hash",
+    "plain",
+]
+
+
+def balanced(text):
+    """Whether the environments end in the right order and the numbers of opening and
+    closing braces agree.
+    """
+    open_ = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if kind == "begin":
+            open_.append(name)
+        elif not open_ or open_.pop() != name:
+            return False
+    bare = re.sub(r"\\[{}]", "", text)
+    return not open_ and bare.count("{") == bare.count("}")
+
+
+def test_the_document_is_whole(made, tmp_path):
+    runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
+    # not ranked
+    runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]
+    found = findings(made(*runs, names=ODD, dataset="esc10"))
+    figure = Figure(figsize=(2, 1))
+    figure.add_subplot().plot([1, 2])
+    files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
+    figure.savefig(files[1])
+    saved = SavedFigure("accuracy_heat_map", "Accuracy in %", "a+b@c=1", "", files, {})
+    written = latex.write_document(tmp_path, found, [saved], "100 % of it & more")
+    assert all((tmp_path / name).is_file() for name in written)
+    main = (tmp_path / "latex" / "main.tex").read_text()
+    (used,) = re.findall(r"\\includegraphics\{([^}]+)\}", main)
+    assert (tmp_path / "latex" / used).exists() and balanced(main)
+    assert (
+        "mel (resnet18, augment none) & resnet18" in main
+        and "mel & resnet18" not in main
+    )
+    assert "Best features: mel" in main and r"100 \% of it \& more" in main
+    references = (tmp_path / "latex" / "references.bib").read_text()
+    assert balanced(references) and references.count("@misc{") == main.count(r"\cite{")
+    if shutil.which("pdflatex"):
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+        ended = subprocess.run(
+            command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stdout[-2000:]
