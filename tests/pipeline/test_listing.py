@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from featurestack.pipeline import listing, networks
+from featurestack.extras.embeddings import networks
+from featurestack.pipeline import listing
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import ListCommand
 
