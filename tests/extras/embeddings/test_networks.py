@@ -3,6 +3,7 @@ random networks of the same input and output.
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
