@@ -41,7 +41,7 @@ rows 1 to 19. "Separates" is measured for each two of ESC-10's classes: a linear
 classifier on the mean and the standard deviation of each row, cross-validated over the
 five official folds (`python -m docs.cards measure`, 80 clips a pair; chance is 50 %).
 
-Before it is stored, every value agrees with plain librosa 0.11
+Before it is stored, every value agrees with plain librosa 0.11 and 1.0
 (`pipeline/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
 it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
 pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`

@@ -45,7 +45,7 @@ intersphinx_mapping = (
         "python": ("https://docs.python.org/3", None),
         "numpy": ("https://numpy.org/doc/stable", None),
         "pandas": ("https://pandas.pydata.org/docs", None),
-        "librosa": ("https://librosa.org/doc/0.11.0", None),
+        "librosa": ("https://librosa.org/doc/1.0.0", None),
     }
     if online
     else {}

@@ -36,7 +36,7 @@ from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBROSA = "https://librosa.org/doc/0.11.0/generated/{}.html"
+LIBROSA = "https://librosa.org/doc/1.0.0/generated/{}.html"
 # a clip with pitch, with rhythm, of noise
 SHOWN_CLASSES = ("chimes_in_c", "galloping_beat", "hiss")
 PAGES: Registry[Callable[[], str]] = Registry("generated page")

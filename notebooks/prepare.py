@@ -36,7 +36,7 @@ def install_missing(home: Path) -> None:
     """
     core, extras = (
         re.findall(
-            r"^([\w-]+)(==\S+)", (home / file).read_text(encoding="utf-8"), re.MULTILINE
+            r"^([\w-]+)(==.+)$", (home / file).read_text(encoding="utf-8"), re.MULTILINE
         )
         for file in ("requirements.txt", "constraints.txt")
     )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
@@ -48,8 +49,25 @@ def alteration(**ranges: tuple[float, float]) -> Callable[[Function], Function]:
     return ALTERATIONS.register(entry=lambda function: Alteration(ranges, function))
 
 
-def vocode(effect: str, y: Samples, **words: float) -> Samples:
-    """Apply one of librosa's phase-vocoder effects; a clip of fewer than SHORTEST
+@alteration(semitones=(-2.0, 2.0))
+def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
+    """Raise or lower the pitch and keep the length; beyond two semitones the class
+    might change.
+    """
+    import librosa
+
+    rate = 2.0 ** (-semitones / 12)
+    return librosa.resample(
+        stretch(y, sample_rate, rate), orig_sr=sample_rate / rate, target_sr=sample_rate
+    )
+
+
+@alteration(rate=(0.8, 1.25))
+def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
+    """Play faster (rate above 1) or slower at the same pitch, so that the clip becomes
+    shorter or longer.
+
+    The result is that of `librosa.effects.time_stretch`. A clip of fewer than SHORTEST
     samples stays unchanged.
     """
     import librosa
@@ -57,24 +75,31 @@ def vocode(effect: str, y: Samples, **words: float) -> Samples:
     if len(y) < SHORTEST:
         return y
     n_fft = min(N_FFT, 1 << (len(y).bit_length() - 1))
-    function = getattr(librosa.effects, effect)
-    return function(y, n_fft=n_fft, **words)
+    spectrum = phase_vocoder(librosa.stft(y, n_fft=n_fft), rate)
+    length = round(len(y) / rate)
+    return librosa.istft(spectrum, n_fft=n_fft, dtype=y.dtype, length=length)
 
 
-@alteration(semitones=(-2.0, 2.0))
-def pitch(y: Samples, sample_rate: int, semitones: float) -> Samples:
-    """Raise or lower the pitch and keep the length; beyond two semitones the class
-    might change.
+def phase_vocoder(spectrum: NDArray[np.complex64], rate: float) -> NDArray:
+    """(bins, frames / rate): `librosa.phase_vocoder`, with phases in float64.
+
+    librosa adds phases in float32, 0.11 and 1.0 in different orders. After some hundred
+    frames the samples differ by up to a third of the peak, so a copy would depend on
+    the version.
     """
-    return vocode("pitch_shift", y, sr=sample_rate, n_steps=semitones)
+    frames = spectrum.shape[1]
+    position = np.arange(0, frames, rate)
+    before = position.astype(int)
+    after = np.minimum(before + 1, frames - 1)
+    share = position - before
 
+    magnitude = np.abs(spectrum)
+    interpolated = (1 - share) * magnitude[:, before] + share * magnitude[:, after]
 
-@alteration(rate=(0.8, 1.25))
-def stretch(y: Samples, sample_rate: int, rate: float) -> Samples:
-    """Play faster (rate above 1) or slower at the same pitch, so that the clip becomes
-    shorter or longer.
-    """
-    return vocode("time_stretch", y, rate=rate)
+    phase = np.angle(spectrum).astype(np.float64)
+    advance = phase[:, after] - phase[:, before]
+    advance = np.concatenate([phase[:, :1], advance[:, :-1]], axis=1)
+    return interpolated * np.exp(1j * np.cumsum(advance, axis=1))
 
 
 @alteration(snr_db=(10.0, 30.0), seed=(0, 2**31))

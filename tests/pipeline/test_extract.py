@@ -25,6 +25,13 @@ def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
     assert run(sounds) == {"rms": 0, "zcr": 0}
 
 
+def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatch):
+    monkeypatch.setattr(extract, "libraries", lambda: "librosa 0.11.0")
+    assert run(sounds, copies=1, alter="pitch stretch") == {"rms": 16, "zcr": 16}
+    monkeypatch.setattr(extract, "libraries", lambda: "librosa 1.0.0")
+    assert run(sounds) == {"rms": 0, "zcr": 0}
+
+
 def test_a_file_that_has_to_be_made_again_waits_for_the_part_that_writes_to_it(
     sounds, monkeypatch
 ):
