@@ -10,7 +10,7 @@ import pytest
 
 from featurestack.features_cache.claims import claimed
 from featurestack.features_cache.feature_file import lock
-from featurestack.pipeline import extract, plan
+from featurestack.pipeline import extract, plan, request
 from tests.pipeline.extraction import cache, options, run
 from tests.refusal import refused
 
@@ -26,9 +26,9 @@ def test_a_run_over_the_same_clips_is_refused_and_the_other_is_named(sounds):
 
 
 def test_another_version_of_librosa_computes_no_feature_again(sounds, monkeypatch):
-    monkeypatch.setattr(extract, "libraries", lambda: "librosa 0.11.0")
+    monkeypatch.setattr(request, "libraries", lambda: "librosa 0.11.0")
     assert run(sounds, copies=1, alter="pitch stretch") == {"rms": 16, "zcr": 16}
-    monkeypatch.setattr(extract, "libraries", lambda: "librosa 1.0.0")
+    monkeypatch.setattr(request, "libraries", lambda: "librosa 1.0.0")
     assert run(sounds) == {"rms": 0, "zcr": 0}
 
 
