@@ -1,0 +1,5 @@
+"""Events: sounds with a beginning and an end in recordings, found by the frame."""
+
+from featurestack.commandline.rooms import Room
+
+ROOM = Room()

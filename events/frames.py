@@ -1,0 +1,350 @@
+"""Frames of recordings: the targets that events give them, and the detections that
+their probabilities give. No torch.
+
+A stretch is a recording, or the block of one that folds keep together. Its frames
+follow each other in time, `hop` seconds apart. A class whose events all have no length
+is a class of points.
+
+    target      whether the frame's time lies in an event of the class
+    detection   a run of frames above the lower threshold of the class's rule, one of
+                them above its threshold, that lasts the least length or more; a point
+                is the mean time of the run, weighted by probability
+
+What would flatter the scores: a rule that was chosen on the frames that it is scored
+on. `choose_rules` counts in each fold alone, and the rules of a fold come from the
+other folds.
+
+Conventions: T frames of all stretches together, S stretches, K classes, E events, D
+detections. `axis` times are seconds on one axis, on which stretches follow each other
+GAP apart, so that one pass serves all recordings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.events.scores import IOU, Spans, is_points, match, union
+from featurestack.results.scores import Floats, Ints
+
+GAP = 10.0  # seconds; more than anything that is compared is apart
+# Labels exclude each other if they share less than this part of the events' time: marks
+# made by hand overlap by a few milliseconds.
+EXCLUSIVE = 0.01
+# a rule that is as good as an earlier one is not chosen: 0.5 comes first
+THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
+SHARES = (1.0, 0.5, 0.25)
+LENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # shares of the class's median event
+
+
+class Rule(NamedTuple):
+    """How a class's probabilities become detections."""
+
+    threshold: float = 0.5
+    share: float = 1.0  # the lower threshold, as a share of the threshold
+    least_length: float = 0.0  # seconds
+    points: bool = False
+
+
+Rules = Mapping[str, Rule]
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The frames of stretches.
+
+    stretches  (S) file, start, end in seconds, fold, frames (their number)
+    times      (T,) seconds in the recording, in order within a stretch
+    """
+
+    stretches: pd.DataFrame
+    times: Floats
+    hop: float
+    classes: tuple[str, ...]
+
+    @cached_property
+    def shift(self) -> Floats:
+        """(S,) axis time - time in the recording."""
+        lasts = (self.stretches["end"] - self.stretches["start"]).to_numpy(float)
+        begins = np.cumsum(lasts + GAP) - (lasts + GAP)
+        return begins - self.stretches["start"].to_numpy(float)
+
+    @cached_property
+    def stretch(self) -> Ints:
+        """(T,) the stretch of each frame."""
+        return np.repeat(np.arange(len(self.stretches)), self.stretches["frames"])
+
+    @cached_property
+    def axis(self) -> Floats:
+        """(T,) axis times."""
+        return self.times + self.shift[self.stretch]
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """(S,)"""
+        return (self.stretches["end"] - self.stretches["start"]).to_numpy(float)
+
+    def spans(self, events: pd.DataFrame) -> dict[str, Spans]:
+        """Each class's events on the axis, sorted by start, cut to the stretches: an
+        event across a block's edge counts in both blocks.
+
+        events  file, start, end, label; other files and labels are left out
+        """
+        both = events.merge(
+            self.stretches.assign(stretch=range(len(self.stretches))),
+            on="file",
+            suffixes=("", "_of_stretch"),
+        )
+        is_point = both["start"] == both["end"]
+        both["start"] = both[["start", "start_of_stretch"]].max(axis=1)
+        both["end"] = both[["end", "end_of_stretch"]].min(axis=1)
+        is_inside = is_point & (both["start"] == both["end"])
+        both = both[(both["start"] < both["end"]) | is_inside]
+        shift = self.shift[both["stretch"]]
+        found = {}
+        for name in self.classes:
+            own = (both["label"] == name).to_numpy()
+            table = both[own]
+            start = table["start"].to_numpy(float) + shift[own]
+            end = table["end"].to_numpy(float) + shift[own]
+            order = np.argsort(start, kind="stable")
+            stretch = table["stretch"].to_numpy(np.intp)[order]
+            found[name] = Spans(start[order], end[order], stretch)
+        return found
+
+    def targets(self, events: pd.DataFrame) -> NDArray[np.bool_]:
+        """(T, K) whether a frame's time lies in an event of the class; an event between
+        two times has the nearer frame.
+
+        If two events of one class leave no frame between them, the earlier one loses
+        its last frame, so that they stay apart.
+        """
+        axis = self.axis
+        targets = np.zeros((len(axis), len(self.classes)), bool)
+        for number, spans in enumerate(self.spans(events).values()):
+            first = np.searchsorted(axis, spans.start)
+            after = np.searchsorted(axis, spans.end)
+            empty = after <= first
+            first[empty] = nearest(axis, spans.middle[empty])
+            after[empty] = first[empty] + 1
+            apart = spans.end[:-1] <= spans.start[1:]
+            touch = apart & (after[:-1] == first[1:]) & (after[:-1] - first[:-1] > 1)
+            after[:-1][touch] -= 1
+            change = np.zeros(len(axis) + 1, np.intp)
+            np.add.at(change, first, 1)
+            np.add.at(change, after, -1)
+            targets[:, number] = np.cumsum(change)[:-1] > 0
+        return targets
+
+    def table(self, detections: "Mapping[str, Found]") -> pd.DataFrame:
+        """Detections of each class as a table: file, start, end, label, score, sorted
+        by file and start.
+        """
+        parts = []
+        for name, found in detections.items():
+            shift = self.shift[found.spans.stretch]
+            part = {
+                "file": self.stretches["file"].to_numpy(object)[found.spans.stretch],
+                "start": found.spans.start - shift,
+                "end": found.spans.end - shift,
+                "label": name,
+                "score": found.score,
+            }
+            parts.append(pd.DataFrame(part))
+        return pd.concat(parts).sort_values(
+            ["file", "start", "label"], kind="stable", ignore_index=True
+        )
+
+
+def nearest(axis: Floats, moments: Floats) -> Ints:
+    """The frame nearest to each moment."""
+    later = np.searchsorted(axis, moments).clip(max=len(axis) - 1)
+    earlier = (later - 1).clip(min=0)
+    is_earlier = moments - axis[earlier] <= axis[later] - moments
+    return np.where(is_earlier, earlier, later)
+
+
+def are_exclusive(events: pd.DataFrame) -> bool:
+    """Whether labels exclude each other: at nearly no time are there two of them."""
+    file = events.groupby("file").ngroup().to_numpy()
+    shift = file * (events["end"].max() + GAP)
+    spans = (events[["start", "end"]].to_numpy(float) + shift[:, None]).T
+    order = np.argsort(spans[0], kind="stable")
+    spans = spans[:, order]
+    label = events["label"].to_numpy()[order]
+    each = 0.0
+    for name in np.unique(label):
+        start, end = union(*spans[:, label == name])
+        each += (end - start).sum()
+    start, end = union(*spans)
+    whole = (end - start).sum()
+    return bool(each - whole <= EXCLUSIVE * whole)
+
+
+# ---- detections
+
+
+class Found(NamedTuple):
+    """Detections of one class, on the axis."""
+
+    spans: Spans
+    score: Floats  # (D,) the highest probability
+
+    def take(self, chosen: NDArray[np.generic]) -> "Found":
+        return Found(self.spans.take(chosen), self.score[chosen])
+
+
+def detect(frames: Frames, probability: Floats, rule: Rule) -> Found:
+    """The detections of one class, sorted by start.
+
+    probability  (T,)
+
+    A detection begins half a hop before its first frame and ends half a hop after its
+    last one.
+    """
+    axis, hop, stretch = frames.axis, frames.hop, frames.stretch
+    low = rule.threshold * rule.share
+    above = probability > low
+    first_of = np.diff(stretch, prepend=-1) > 0
+    begins = above & (first_of | ~np.append(False, above[:-1]))
+    last_of = np.append(first_of[1:], True)
+    ends = above & (last_of | ~np.append(above[1:], False))
+    first, last = np.flatnonzero(begins), np.flatnonzero(ends)
+    score = np.zeros(len(first))
+    if len(first):
+        limits = np.column_stack([first, last + 1]).ravel()
+        score = np.maximum.reduceat(np.append(probability, 0), limits)[::2]
+    kept = score > rule.threshold
+    first, last, score = first[kept], last[kept], score[kept]
+    if rule.points:
+        mass = np.append(0, np.cumsum(np.where(above, probability, 0)))
+        moment = np.append(0, np.cumsum(np.where(above, probability * axis, 0)))
+        start = (moment[last + 1] - moment[first]) / (mass[last + 1] - mass[first])
+        end = start
+    else:
+        limits = frames.stretches[["start", "end"]].to_numpy(float)[stretch[first]]
+        limits += frames.shift[stretch[first], None]
+        start = np.maximum(axis[first] - hop / 2, limits[:, 0])
+        end = np.minimum(axis[last] + hop / 2, limits[:, 1])
+    found = Found(Spans(start, end, stretch[first]), score)
+    return found.take(end - start >= rule.least_length)
+
+
+def detect_all(frames: Frames, probabilities: Floats, rules: Rules) -> dict[str, Found]:
+    """The detections of each class that has a rule; probabilities (T, K)."""
+    return {
+        name: detect(frames, probabilities[:, number], rules[name])
+        for number, name in enumerate(frames.classes)
+        if name in rules
+    }
+
+
+# ---- rules
+
+
+@dataclass(frozen=True, eq=False)
+class RuleCounts:
+    """What each rule of the grid finds of each class in each fold."""
+
+    rules: dict[str, list[Rule]]
+    folds: Ints  # (F,) fold numbers
+    matched: Floats  # (F, K, rules)
+    detected: Floats  # (F, K, rules)
+    events: Floats  # (F, K)
+
+    def chosen(self, without: int | None = None) -> dict[str, Rule]:
+        """The rule of each class with the best F1 in all folds but `without`; the
+        default for a class without an event there.
+        """
+        used = (
+            self.folds != without if without is not None else self.folds == self.folds
+        )
+        matched = self.matched[used].sum(axis=0)
+        events = self.events[used].sum(axis=0)
+        detected = self.detected[used].sum(axis=0)
+        f1 = 2 * matched / np.maximum(1, events[:, None] + detected)
+        return {
+            name: rules[of_class.argmax()]
+            for (name, rules), of_class in zip(self.rules.items(), f1, strict=True)
+        }
+
+
+def rule_grid(events: Spans) -> list[Rule]:
+    """The rules that are tried for a class with these events, the default one first."""
+    points = is_points(events)
+    median = 0.0
+    if len(events.start):
+        median = float(np.median(events.end - events.start))
+    return [
+        Rule(threshold, share, length * median, points)
+        for threshold in THRESHOLDS
+        for share in SHARES
+        for length in ((0.0,) if points else LENGTHS)
+    ]
+
+
+def count_rules(
+    frames: Frames,
+    probabilities: Floats,
+    events: pd.DataFrame,
+) -> RuleCounts:
+    """Count what each rule finds at IoU 0.5, points within the collar."""
+    fold_of_stretch = frames.stretches["fold"].to_numpy()
+    folds, fold = np.unique(fold_of_stretch, return_inverse=True)
+    spans = frames.spans(events)
+    grids = {}
+    for name, own in spans.items():
+        grids[name] = rule_grid(own)
+    size = max(map(len, grids.values()))
+    shape = len(folds), len(grids), size
+    matched, detected = np.zeros(shape), np.zeros(shape)
+    found_events = np.zeros(shape[:2])
+    for number, (name, grid) in enumerate(grids.items()):
+        own = spans[name]
+        found_events[:, number] = np.bincount(fold[own.stretch], minlength=len(folds))
+        probability = probabilities[:, number]
+        of_one_threshold = 1 if grid[0].points else len(LENGTHS)
+        for place in range(0, len(grid), of_one_threshold):
+            found = detect(frames, probability, grid[place])
+            _, partner = match(own, found.spans, IOU, points=grid[0].points)
+            of_detection = fold[found.spans.stretch]
+            lasts = found.spans.end - found.spans.start
+            for index in range(place, place + of_one_threshold):
+                kept = lasts >= grid[index].least_length
+                own_partner = partner[kept[partner]]
+                detected[:, number, index] = np.bincount(
+                    of_detection[kept], minlength=len(folds)
+                )
+                matched[:, number, index] = np.bincount(
+                    of_detection[own_partner], minlength=len(folds)
+                )
+    return RuleCounts(grids, folds, matched, detected, found_events)
+
+
+def cross_fitted(
+    frames: Frames,
+    probabilities: Floats,
+    counts: RuleCounts,
+) -> dict[str, Found]:
+    """Detections by rules of the other folds; with one fold, by the default rule."""
+    fold = frames.stretches["fold"].to_numpy()
+    parts: dict[str, list[Found]] = {name: [] for name in frames.classes}
+    for tested in counts.folds.tolist():
+        if len(counts.folds) > 1:
+            rules = counts.chosen(without=tested)
+        else:
+            rules = {name: grid[0] for name, grid in counts.rules.items()}
+        for name, found in detect_all(frames, probabilities, rules).items():
+            inside = fold[found.spans.stretch] == tested
+            parts[name].append(found.take(inside))
+    joined = {}
+    for name, of_folds in parts.items():
+        spans = Spans(*map(np.concatenate, zip(*(part.spans for part in of_folds))))
+        score = np.concatenate([part.score for part in of_folds])
+        order = np.argsort(spans.start, kind="stable")
+        joined[name] = Found(spans, score).take(order)
+    return joined

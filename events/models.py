@@ -1,0 +1,142 @@
+"""Models of frames: rows (B, D, 1, T), standardised, to logits (B, T, K + 1).
+
+The last output is the background, if labels exclude each other; else it is not used.
+
+    linear_frames   the exact minimum of a penalised logistic loss over each frame and
+                    its context
+    frames          four dilated convolutions of 48 channels
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from featurestack.train.minimise import minimise
+
+# frames before and after that `linear_frames` reads: dense around the frame
+CONTEXT = (-8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8)
+STRENGTH = 0.1  # inverse of the penalty, as of train/models/linear.py
+ABSENT = -1000.0  # logit of a class without a frame
+KERNEL = 5
+DILATIONS = (1, 2, 4, 8)  # 61 frames together: 0.7 s at 44,100 Hz
+
+
+class FrameModel(nn.Module):
+    """What models of frames share: whether labels exclude each other, which the weights
+    keep.
+    """
+
+    exclusive: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("exclusive", torch.tensor(True))
+
+    def loss(
+        self,
+        logits: torch.Tensor,
+        targets: torch.Tensor,
+        used: torch.Tensor,
+    ) -> torch.Tensor:
+        """The mean loss of the used frames.
+
+        logits   (B, T, K + 1); targets (B, T, K), 0 or 1; used (B, T) bool
+        """
+        logits, targets = logits[used], targets[used]
+        if self.exclusive:
+            return nn.functional.cross_entropy(logits, class_numbers(targets))
+        return nn.functional.binary_cross_entropy_with_logits(logits[:, :-1], targets)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """(B, T, K) of logits (B, T, K + 1)."""
+        if self.exclusive:
+            return logits.softmax(2)[..., :-1]
+        return logits[..., :-1].sigmoid()
+
+
+def class_numbers(targets: torch.Tensor) -> torch.Tensor:
+    """(N,) the class of each frame (N, K), K for the background."""
+    background = targets.sum(1, keepdim=True) == 0
+    return torch.cat([targets, background.to(targets.dtype)], dim=1).argmax(1)
+
+
+class LinearFrames(FrameModel):
+    """One linear layer over a frame and its context."""
+
+    def __init__(self, rows: int, classes: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(rows * len(CONTEXT), classes + 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(with_context(x.squeeze(2)))
+
+    @torch.no_grad()
+    def fit(self, x: NDArray[np.float64], targets: NDArray[np.bool_]) -> None:
+        """Set the weights from frames with their context, x (N, D * len(CONTEXT)), and
+        targets (N, K).
+        """
+        wanted = np.column_stack([targets, ~targets.any(axis=1)])
+        if self.exclusive:
+            numbers = wanted.argmax(axis=1)
+            wanted = numbers[:, None] == np.arange(wanted.shape[1])
+        fitted = np.flatnonzero(wanted.any(axis=0) & ~wanted.all(axis=0))
+        self.head.weight.zero_()
+        self.head.bias.fill_(ABSENT)
+        weight, bias = minimise(x, wanted[:, fitted], STRENGTH, bool(self.exclusive))
+        self.head.weight[fitted] = torch.from_numpy(weight).float()
+        self.head.bias[fitted] = torch.from_numpy(bias).float()
+
+
+def with_context(x: torch.Tensor) -> torch.Tensor:
+    """(B, D, T) to (B, T, D * len(CONTEXT)); frames beyond the ends are zeros."""
+    reach = max(CONTEXT)
+    frames = x.shape[2]
+    padded = nn.functional.pad(x, (reach, reach))
+    shifted = [padded[:, :, reach + by : reach + by + frames] for by in CONTEXT]
+    return torch.cat(shifted, dim=1).transpose(1, 2)
+
+
+class ConvolutionalFrames(FrameModel):
+    """Dilated convolutions, each with batch norm, ReLU and, from the second on, a
+    residual connection.
+    """
+
+    def __init__(self, rows: int, classes: int, width: int) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        for dilation in DILATIONS:
+            convolution = nn.Conv1d(
+                rows if not blocks else width,
+                width,
+                KERNEL,
+                padding="same",
+                dilation=dilation,
+                bias=False,
+            )
+            blocks.append(nn.Sequential(convolution, nn.BatchNorm1d(width), nn.ReLU()))
+        self.blocks = nn.ModuleList(blocks)
+        self.head = nn.Linear(width, classes + 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, *rest = self.blocks
+        x = first(x.squeeze(2))  # (B, width, T)
+        for block in rest:
+            x = x + block(x)
+        return self.head(x.transpose(1, 2))
+
+
+def linear_frames(channels: int, classes: int, shape: tuple[int, int]) -> nn.Module:
+    """Logistic regression on each frame and its context, solved exactly."""
+    return LinearFrames(channels, classes)
+
+
+def frames(
+    channels: int,
+    classes: int,
+    shape: tuple[int, int],
+    *,
+    width: int = 48,
+) -> nn.Module:
+    """Four dilated convolutions over frames."""
+    return ConvolutionalFrames(channels, classes, width)
