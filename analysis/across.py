@@ -221,7 +221,7 @@ def dataset_gains(
         {
             "feature_set": features,
             "dataset": job.dataset,
-            "score": best.task.score,
+            "score": best.task.metric.title,
             **gains_with_intervals(differences, ranking.shares, len(best.clip_ids)),
         }
     )
@@ -233,7 +233,7 @@ def dataset_gains(
     )
     gains = DatasetGains(
         dataset=job.dataset,
-        score=best.task.score,
+        score=best.task.metric.title,
         protocol=best.selection_protocol,
         synthetic=best.synthetic,
         features=features,

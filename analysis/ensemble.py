@@ -85,7 +85,7 @@ def read_member(folder: RunFolder) -> Run:
 
 def refuse_member(run: Run, first: Run) -> None:
     """RequestError if the run cannot be averaged with the first."""
-    if run.tags:
+    if run.task.multilabel:
         raise RequestError(
             f"{run.name} cannot join an ensemble: its clips have several labels or none"
         )

@@ -31,7 +31,7 @@ from featurestack.analysis.significance import (
     standard_error,
 )
 from featurestack.results.importance_folder import ImportanceFolder
-from featurestack.results.task import CLASSES
+from featurestack.results.ranking_metric import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
 Row = dict[str, Any]  # one row of a table
@@ -135,12 +135,12 @@ class Findings:
     @property
     def tags(self) -> bool:
         """Whether clips have several labels or none."""
-        return self.main is not None and self.main.best.tags
+        return self.main is not None and self.main.best.task.multilabel
 
     @property
     def score(self) -> str:
         """The name of the score that runs are ranked by."""
-        return self.main.best.task.score if self.main else CLASSES.score
+        return self.main.metric.title if self.main else ACCURACY.title
 
     @property
     def best(self) -> Row | None:
@@ -252,7 +252,7 @@ def nested_score(main: Ranking) -> float:
     """The accuracy of the run that is best on the other folds; NaN for one run, and for
     tags, whose mAP is no mean over folds.
     """
-    if len(main.runs) < 2 or main.best.tags:
+    if len(main.runs) < 2 or main.metric.pooled:
         return np.nan
     return nested_selection(main.fold_accuracy, main.fold_accuracy)
 
@@ -269,13 +269,13 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
 
 def class_score(main: Ranking) -> str:
     """The score of a class by which classes are compared."""
-    return main.best.task.class_score
+    return main.metric.class_score
 
 
 def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
     """comparison.csv: the columns of COMPARISON that the runs have."""
     comparison = table[[name for name in COMPARISON if name in table]]
-    metric = main.best.task.metric
+    metric = main.metric.column
     return comparison.rename(columns=lambda name: re.sub("^accuracy", metric, name))
 
 
@@ -284,7 +284,7 @@ def members_table(rows: Sequence[Row], main: Ranking) -> pd.DataFrame:
     members = [
         (row["run"], *member) for row in rows for member in row["members"].items()
     ]
-    columns = ["run", "member", main.best.task.metric]
+    columns = ["run", "member", main.metric.column]
     return pd.DataFrame(members, columns=columns)
 
 
@@ -310,7 +310,7 @@ def classes_table(
 def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables of one run's classes and errors."""
     errors = tables.confused_pairs(run)
-    if not run.tags:
+    if not run.task.multilabel:
         return {f"{run.name}.classes": report, f"{run.name}.confused": errors}
     return {
         f"{run.name}.classes": report,
@@ -327,7 +327,7 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
     threats = []
     fewest = int(report["support"].min())
     most = int(report["support"].max())
-    if most >= UNEVEN * fewest and not main.best.tags:
+    if most >= UNEVEN * fewest and not main.metric.pooled:
         threats.append(Threat("uneven", fewest, most))
     recordings = len(main.shares)
     effective = round(1 / float(main.shares @ main.shares))
@@ -413,7 +413,7 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 "control": max(run.channels.values()) > 1,
                 # each member's mean accuracy over folds and seeds; tags: mAP
                 "members": {
-                    name: run.task.ranking_score(run.labels, values, run.folds)
+                    name: run.task.metric.ranking_score(run.labels, values, run.folds)
                     for name, values in run.members.items()
                 },
             }

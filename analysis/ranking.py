@@ -34,6 +34,7 @@ from featurestack.analysis.significance import (
     sign_flip_tests,
 )
 from featurestack.results.bootstrap import recording_sums
+from featurestack.results.ranking_metric import RankingMetric
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import (
     swapped_differences,
@@ -76,6 +77,11 @@ class Ranking:
     @property
     def best(self) -> Run:
         return self.runs[0]
+
+    @property
+    def metric(self) -> RankingMetric:
+        """The score by which they are ranked."""
+        return self.best.task.metric
 
     @property
     def unit(self) -> float:
@@ -125,14 +131,16 @@ class Ranking:
 
     @property
     def swaps(self) -> bool:
-        """Whether runs are compared by swapping their ranks: tags, few recordings."""
-        return self.best.task.swapped_whole(self.best, len(self.shares))
+        """Whether runs are compared by swapping their ranks: a pooled score, few
+        recordings.
+        """
+        return self.metric.swapped_whole(self.best, len(self.shares))
 
     def correct_counts(self, place: int) -> tuple[Floats, Floats] | None:
         """(G,) clips of each recording, and (G,) how many of them the run at this place
-        has right; None for tags.
+        has right; None if the score is pooled.
         """
-        if self.best.tags:
+        if self.metric.pooled:
             return None
         each = np.ones((len(self.worth), 1))
         clips = recording_sums(each, self.best.groups)[:, 0]
@@ -207,7 +215,7 @@ class Ranking:
         """The score of a perfect order of the clips: below 1 for tags whose
         prevalence differs between folds, because ranks within a fold are compared.
         """
-        return self.best.task.perfect(self.best)
+        return self.metric.perfect(self.best)
 
     @cached_property
     def chance(self) -> tuple[float, float]:
@@ -218,7 +226,7 @@ class Ranking:
         of R runs is tested.
         """
         best = self.best
-        of_chance = best.task.chance_values(best, self.worth)
+        of_chance = self.metric.chance_values(best, self.worth)
         differences = self.scores - of_chance[:, None]
         tests = sign_flip_tests(differences, self.shares, LEVEL)
         return float(of_chance.sum() / self.unit), float(tests.p[0])
@@ -306,7 +314,7 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
     """Order comparable runs by accuracy; tags by mAP, with jackknife values as scores
     of recordings.
     """
-    compared = runs[0].task.compared(runs)
+    compared = runs[0].task.metric.compared(runs)
     order = np.argsort(-compared.accuracy, kind="stable")
     return Ranking(
         runs=tuple(runs[row] for row in order),

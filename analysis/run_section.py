@@ -75,7 +75,7 @@ def submit_run(
     """
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
-    if run.tags:
+    if run.task.multilabel:
         writer.submit(
             "precision_recall",
             f"{run.name}.precision_recall",
@@ -92,7 +92,7 @@ def submit_run(
             f"{run.name}.reliability",
             **reliability(together, RELIABILITY_BINS),
         )
-    if writer.paper and not run.tags:
+    if writer.paper and not run.task.multilabel:
         order = run.class_order
         writer.submit(
             "confusion_matrix",

@@ -30,7 +30,7 @@ from featurestack.results.tags import (
     fold_ranks,
     precision_of_seeds,
 )
-from featurestack.results.task import TAGS, Task
+from featurestack.results.tasks.base import Task
 
 Strings = NDArray[np.str_]
 # fields with one entry a clip
@@ -119,11 +119,6 @@ class Run:
     def trained(self) -> bool:
         """False for an ensemble of finished runs."""
         return isinstance(self.config, RunConfig)
-
-    @property
-    def tags(self) -> bool:
-        """Whether clips have several labels or none."""
-        return self.task is TAGS
 
     @property
     def synthetic(self) -> bool:

@@ -71,7 +71,7 @@ def recordings(found: Findings, *, drawn: int) -> Section | None:
     """The accuracy of each recording by the first `drawn` runs, if recordings are few
     and have several clips.
     """
-    if found.main is None or found.tags:
+    if found.main is None or found.main.metric.pooled:
         return None
     clips = len(found.main.best.clip_ids)
     if found.recordings >= min(FEW_RECORDINGS, clips):

@@ -22,8 +22,18 @@ from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import HALVES_UP, counted
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.results import tags
+from featurestack.results.calibration import (
+    cross_fitted_temperatures,
+    fit_temperature,
+    scaled,
+)
 from featurestack.results.config import RunConfig
-from featurestack.results.scores import Floats
+from featurestack.results.scores import (
+    Floats,
+    Prediction,
+    calibration_error,
+    calibration_floor,
+)
 
 CONFUSED_PAIRS = 20  # most rows of a table of pairs of classes
 # options that count for an exact solution
@@ -56,12 +66,35 @@ def metrics(runs: Sequence[Run]) -> pd.DataFrame:
             mean = scores.mean()
             deviation = scores.std(ddof=1)
             rows.append((run.name, name, mean, deviation, len(scores)))
-        calibration = run.task.calibration_scores(
-            run.labels, run.probabilities, run.folds
-        )
-        for name, value in calibration.items():
-            rows.append((run.name, name, value, np.nan, 1))
+        if run.task.by_temperature:
+            for name, value in calibration_scores(run).items():
+                rows.append((run.name, name, value, np.nan, 1))
     return pd.DataFrame(rows, columns=["run", "metric", "mean", "sd", "n"])
+
+
+def calibration_scores(run: Run) -> dict[str, float]:
+    """The expected calibration error, its floor (the error of a perfectly calibrated
+    model with the same confidences), the error with each fold's logits divided by the
+    temperature of the other folds, and the temperature for new audio, fitted to all
+    folds; folds pooled, means over the seeds.
+    """
+    target = run.labels.argmax(axis=1)
+    rows = []
+    for before in run.probabilities:
+        after = np.empty_like(before)
+        temperatures = cross_fitted_temperatures(target, before, run.folds)
+        for fold, temperature in temperatures.items():
+            tested = run.folds == fold
+            after[tested] = scaled(before[tested], temperature)
+        rows.append(
+            {
+                "calibration_error": calibration_error(Prediction(target, before)),
+                "calibration_floor": calibration_floor(before),
+                "calibration_scaled": calibration_error(Prediction(target, after)),
+                "calibration_temperature": fit_temperature(target, before),
+            }
+        )
+    return pd.DataFrame(rows).mean().to_dict()
 
 
 def run_details(runs: Sequence[Run]) -> pd.DataFrame:
@@ -136,7 +169,7 @@ def seed_scores(run: Run, probabilities: Floats) -> Floats:
     """
     scores = []
     for of_seed in probabilities:
-        scores.append(run.task.pooled_score(run.labels, of_seed, run.folds))
+        scores.append(run.task.metric.pooled_score(run.labels, of_seed, run.folds))
     return np.array(scores)
 
 
@@ -156,11 +189,11 @@ def class_report(run: Run) -> pd.DataFrame:
     for name in decided[0]:
         of_seeds = [scores[name] for scores in decided]
         averages[name] = np.mean(of_seeds, axis=0)
-    scores_of_task = run.task.class_scores(run)
+    scores_of_task = run.task.metric.class_scores(run)
     table = pd.DataFrame({"class": run.classes, **scores_of_task, **averages})
     tested = table["support"] > 0
     scores = table[tested].drop(columns=["class", "low", "high"], errors="ignore")
-    intervals = run.task.class_intervals(run)
+    intervals = run.task.metric.class_intervals(run)
     rows_of_means = {
         "macro avg": np.ones(len(scores)),
         "weighted avg": scores["support"],

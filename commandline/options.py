@@ -47,8 +47,8 @@ def option(
     """A field of an options class; `dataclasses.MISSING` as default makes it required.
 
     `least` and `most` bound a number, both inclusive. `traits` are further properties:
-    `positional=True` takes words without a name; results/training_options.py has
-    others.
+    `positional=True` takes words without a name; `choices` is a function that gives
+    the possible texts; results/training_options.py has others.
     """
     return dataclasses.field(
         default=default,
@@ -66,6 +66,14 @@ def fields(options: "type[Options]") -> dict[str, "dataclasses.Field[Any]"]:
         if "meaning" in field.metadata
     }
     return fields(options.shared) | own if options.shared else own
+
+
+def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
+    """The values among which an option chooses; none if any value of its type is
+    possible.
+    """
+    registered = field.metadata.get("choices")
+    return registered() if registered else typing.get_args(kind_of(field)[0])
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
@@ -99,7 +107,7 @@ class Options:
         """
         for name, field in fields(type(self)).items():
             values = getattr(self, name, ())  # those of `shared` are no attributes
-            choices = typing.get_args(kind_of(field)[0])
+            choices = choices_of(field)
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""

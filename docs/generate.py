@@ -25,7 +25,7 @@ import featurestack as fs
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.commandline.commands import every_command, options_of
-from featurestack.commandline.options import LARGEST, fields, kind_of
+from featurestack.commandline.options import LARGEST, choices_of, fields, kind_of
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.features_cache import Cache, external
 from featurestack.pipeline import reference, synth
@@ -87,10 +87,8 @@ def values_of(field: "dataclasses.Field[typing.Any]") -> str:
     """The values that may be given: the words, or the kind of number and its bounds."""
     kind, several, _ = kind_of(field)
     many = "several " if several else ""
-    if typing.get_origin(kind) is typing.Literal:
-        return many + ", ".join(
-            f"`{word}`" if word else "nothing" for word in typing.get_args(kind)
-        )
+    if choices := choices_of(field):
+        return many + ", ".join(f"`{word}`" if word else "nothing" for word in choices)
     least, most = field.metadata["bounds"]
     bounds = (
         f"at least {least:.12g}" if most == LARGEST else f"{least:.12g} to {most:.12g}"

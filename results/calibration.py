@@ -1,5 +1,5 @@
-"""Calibration of predictions for new audio: temperature, thresholds and rejection,
-fitted to clips that the model was not trained on. No torch.
+"""Temperature, thresholds and rejection, fitted to clips that the model was not trained
+on: arrays in, arrays out. No torch.
 
 The temperature divides the logits of one label a clip (Guo et al. 2017); it changes
 confidences, not predictions. A class's threshold decides whether a clip with several
@@ -10,18 +10,10 @@ Conventions: N clips, K classes; class numbers (N,), `target` (N, K) bool;
 `probabilities` (N, K).
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.features_cache.table import label_indicator
-from featurestack.results.config import Calibration, Epoch
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats, Ints
-
-if TYPE_CHECKING:
-    from featurestack.results.run_folder import RunFolder
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -29,7 +21,6 @@ Probabilities = NDArray[np.floating]
 # tried temperatures; the least loss is interpolated between them
 TEMPERATURES = np.geomspace(0.2, 5, 17)
 FEWEST_CLIPS = 30  # with fewer clips the temperature is 1
-UNFITTED = 0.5  # threshold of a class without a clip to fit it to
 NEVER = 1.0  # no probability is above it
 WANTED_ACCURACY = 0.95  # accuracy of predictions above the rejection threshold
 
@@ -165,71 +156,3 @@ def rejection_threshold(
     last_of_equals = np.append(falls, True)
     possible = surest[accurate & last_of_equals]
     return float(possible.min(initial=1.0))
-
-
-# ---- of a run
-
-
-def calibrate(run: "RunFolder") -> dict[Epoch, Calibration]:
-    """Selection -> calibration for new audio, fitted to all clips tested so far.
-
-    The rejection threshold is fitted to the validation clips; with tags it is None and
-    the temperature 1. Tags and windows have thresholds.
-    """
-    task = run.task
-    fitted: dict[Epoch, Calibration] = {}
-    for selection in run.predictions()["selection"].unique():
-        tested = run.scored(selection=selection)
-        labels = task.labels(tested["target"], run.classes)
-        probabilities = tested[run.classes].to_numpy(np.float32)
-        temperature = task.fit_temperature(labels, probabilities)
-        rejection = None
-        if run.validated:
-            rows = run.scored(split="val", selection=selection)
-            known = task.labels(rows["target"], run.classes)
-            answers = rows[run.classes].to_numpy(np.float32)
-            rejection = task.fit_rejection(known, task.scaled(answers, temperature))
-        thresholds = None
-        if task.by_threshold or run.training.windows:
-            thresholds = thresholds_of_run(run, selection, temperature)
-        fitted[selection] = Calibration(
-            temperature=temperature,
-            clips=len(tested),
-            thresholds=thresholds,
-            rejection=rejection,
-        )
-    return fitted
-
-
-def thresholds_of_run(
-    run: "RunFolder",
-    selection: str,
-    temperature: float,
-) -> dict[str, float]:
-    """Each class's threshold with the highest F1, on validation windows if any, else on
-    all tested clips.
-
-    A clip counts for the classes that its fold's model was trained on: those tested in
-    the other folds. It counts for all classes if some fold is unfinished, or one fold
-    alone is tested. A class that none of its clips has gets UNFITTED.
-    """
-    tested = run.scored(selection=selection)
-    labels = label_indicator(tested["target"], run.classes)
-    by_fold = [labels[tested["fold"] == fold].any(axis=0) for fold in run.finished]
-    present = np.stack(by_fold)
-    other_folds = present.sum(axis=0) - present
-    elsewhere = other_folds > 0
-    # not all other folds are known
-    if len(run.finished) == 1 or run.finished != run.folds:
-        elsewhere[:] = True
-
-    split = "val" if run.validated and run.training.windows else "test"
-    rows = run.scored(split=split, selection=selection)
-    uncalibrated = rows[run.classes].to_numpy(np.float32)
-    probabilities = run.task.scaled(uncalibrated, temperature)
-    place = pd.Index(run.finished).get_indexer(rows["fold"])
-    trained = elsewhere[place]
-    target = label_indicator(rows["target"], run.classes) & trained
-    thresholds = fit_thresholds(target, probabilities * trained)
-    known = np.where(target.any(axis=0), thresholds, UNFITTED)
-    return dict(zip(run.classes, known.tolist()))

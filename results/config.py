@@ -24,7 +24,6 @@ from featurestack.commandline.options import LARGEST, SEED, SURROGATE
 from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.results.training_options import (
-    TaskName,
     TrainingOptions,
     Validation,
 )
@@ -259,7 +258,7 @@ class RunConfig:
         return self.options.model
 
     @property
-    def task(self) -> TaskName:
+    def task(self) -> str:
         return self.options.task
 
     @property
@@ -310,7 +309,7 @@ class EnsembleConfig:
 
     format_version: int = field(metadata=FORMAT)
     dataset: str
-    task: TaskName = field(metadata=TASK)
+    task: str = field(metadata=TASK)
     folds: tuple[int, ...] = field(metadata=FOLDS)
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     sample_rate: int = field(metadata=bounds(0, 1e6))

@@ -41,7 +41,7 @@ from featurestack.results.config import (
     read_config,
 )
 from featurestack.results.run_folder import damage_named
-from featurestack.results.scores import Floats
+from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
 from featurestack.results.shapley import (
     NONE,
     Values,
@@ -49,8 +49,7 @@ from featurestack.results.shapley import (
     sampled_shapley,
     shapley,
 )
-from featurestack.results.task import task_of
-from featurestack.results.training_options import TaskName
+from featurestack.results.tasks.registry import task_of
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")
@@ -65,7 +64,7 @@ class ImportanceConfig:
     dataset: str
     synthetic: bool
     model: str
-    task: TaskName
+    task: str
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     permutations: int = field(metadata=bounds(2))
     seed: int = field(metadata=bounds(**SEED))
@@ -80,7 +79,7 @@ class ImportanceConfig:
     @property
     def score(self) -> str:
         """The score that is the mean of a fit's second line."""
-        return task_of(self.task).score
+        return task_of(self.task).metric.title
 
 
 @dataclass(frozen=True)
@@ -182,15 +181,16 @@ class ImportanceFolder:
         """
         row = SCORES.index(score)
         names = set(self.features)
-        task = task_of(self.config.task)
-        classes = len(self.config.classes)
+        several = task_of(self.config.task).multilabel
+        labels = len(self.config.classes) if several else 1  # of a clip
         values = {}
         for fit, scores in self.scores.items():
             if fit.part or not fit.features <= names:
                 continue
             of_clips = scores[row]
             if score == "probability":
-                of_clips = task.log_likelihoods(of_clips, classes)
+                positive = np.maximum(of_clips, SMALLEST_PROBABILITY)
+                of_clips = labels * np.log(positive)
             values[fit.features] = of_clips
         return values
 

@@ -48,8 +48,10 @@ from featurestack.results.config import (
     read_config,
     to_json,
 )
-from featurestack.results.configuration import configuration_score
-from featurestack.results.task import CLASSES, Task, task_of
+from featurestack.results.ranking_metric import Score
+from featurestack.results.tasks.base import Task
+from featurestack.results.tasks.classes import CLASSES
+from featurestack.results.tasks.registry import task_of
 from featurestack.storage.files import Lock, replace_file
 
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
@@ -79,7 +81,7 @@ class RunFolder:
             found = ""
             if self.finished:
                 score = configuration_score([self])
-                found = f"; {self.scored_split} {self.task.score} {score}"
+                found = f"; {self.scored_split} {self.task.metric.title} {score}"
         except RequestError as damage:
             return str(damage)
         return f"{self.path}: {folds}{found}"
@@ -332,8 +334,7 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
     if (twice := table.duplicated(["clip_id", "split", "selection"])).any():
         raise ValueError(f"{table['clip_id'][twice].iloc[0]} is in it twice")
     numbers = table[classes].to_numpy(dtype=float)
-    sound = (numbers >= 0).all(axis=1)  # NaN fails
-    sound &= task.sound(numbers)
+    sound = task.sound(numbers)
     sound &= task.known(table["target"], classes)
     if not sound.all():
         raise ValueError(
@@ -344,6 +345,18 @@ def _read_predictions(file: Path, classes: list[str], task: Task) -> pd.DataFram
     if not last.any() and (tested.any() or table.empty):
         raise ValueError("it holds no test predictions of the last epoch")
     return table
+
+
+def configuration_score(seeds: Sequence[RunFolder]) -> Score:
+    """The score of a configuration's runs on their test clips, or on their validation
+    clips if they skip the test folds.
+    """
+    tables = []
+    for run in seeds:
+        table = run.scored(split=run.scored_split)
+        recordings = table["group"].where(table["group"] != "", table["clip_id"])
+        tables.append(table.assign(group=recordings))
+    return seeds[0].task.metric.configuration_score(tables, seeds[0].classes)
 
 
 @contextmanager

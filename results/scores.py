@@ -1,5 +1,6 @@
 """Scores of predicted probabilities, for training and reports: pure functions of
-arrays.
+arrays. `metric` says which kind of task has a score; those of tags are in
+`results.tags`.
 
 Conventions: N clips, K classes; `target` (N,) holds class numbers, `probabilities` (N,
 K) has rows that sum to one; the prediction is the first of the most probable classes.
@@ -10,6 +11,7 @@ has precision 0. No torch.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ SMALLEST_PROBABILITY = 1e-12  # limits the loss of a clip to 27.6
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
+Scorer = TypeVar("Scorer", bound=Callable[..., float])
 
 
 def confusion_matrix(target: Ints, predicted: Ints, classes: int) -> Ints:
@@ -75,18 +78,26 @@ class Prediction:
         return float(self.by_class[name][tested].mean())
 
 
-METRICS: Registry[Callable[[Prediction], float]] = Registry("metric")
+# kind of task -> the scores of the test clips of one fold
+METRICS: dict[str, Registry[Callable[[Any], float]]] = {}
 
 
-@METRICS.register()
+def metric(kind: str, name: str = "") -> Callable[[Scorer], Scorer]:
+    """Decorator: a score of the tasks of one kind, such as "classes"; its argument is
+    the task's `prediction`.
+    """
+    return METRICS.setdefault(kind, Registry("metric")).register(name)
+
+
+@metric("classes")
 def accuracy(prediction: Prediction) -> float:
     """Share of clips whose most probable class is the true one."""
     correct = prediction.predicted == prediction.target
     return float(correct.mean())
 
 
-@METRICS.register("macro_recall")
-@METRICS.register()
+@metric("classes", "macro_recall")
+@metric("classes")
 def balanced_accuracy(prediction: Prediction) -> float:
     """Mean recall over the classes: every class with clips counts alike, however many
     it has.
@@ -94,19 +105,19 @@ def balanced_accuracy(prediction: Prediction) -> float:
     return prediction.macro("recall")
 
 
-@METRICS.register()
+@metric("classes")
 def macro_precision(prediction: Prediction) -> float:
     """Mean precision over the classes."""
     return prediction.macro("precision")
 
 
-@METRICS.register()
+@metric("classes")
 def macro_f1(prediction: Prediction) -> float:
     """Mean F1 over the classes."""
     return prediction.macro("f1")
 
 
-@METRICS.register()
+@metric("classes")
 def top3(prediction: Prediction) -> float:
     """Share of clips whose true class is among the three most probable; ties rank by
     class number.
@@ -116,7 +127,7 @@ def top3(prediction: Prediction) -> float:
     return float(correct.any(axis=1).mean())
 
 
-@METRICS.register()
+@metric("classes")
 def log_loss(prediction: Prediction) -> float:
     """Mean negative natural logarithm of the true class's probability."""
     clips = np.arange(len(prediction.target))
@@ -178,33 +189,6 @@ def reliability(
 def _bin(confidence: NDArray[np.floating], bins: int) -> Ints:
     place = (confidence * bins).astype(int)
     return np.minimum(place, bins - 1)
-
-
-def all_metrics(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """Every registered metric of one set of predictions."""
-    prediction = Prediction(target, probabilities)
-    return {name: metric(prediction) for name, metric in METRICS.items()}
-
-
-# Columns of history.csv, each as val_… and test_…, and the metric in each.
-EPOCH_SCORES = {
-    "loss": "log_loss",
-    "accuracy": "accuracy",
-    "precision": "macro_precision",
-    "recall": "macro_recall",
-    "f1": "macro_f1",
-}
-
-
-def epoch_scores(target: Ints, probabilities: NDArray[np.floating]) -> dict[str, float]:
-    """EPOCH_SCORES of one set of predictions; the loss is NaN if the network has
-    diverged.
-    """
-    prediction = Prediction(target, probabilities)
-    scores = {}
-    for name, metric in EPOCH_SCORES.items():
-        scores[name] = METRICS[metric](prediction)
-    return scores
 
 
 def most_confused(counts: Ints | Floats, pairs: int = 3) -> list[tuple[int, int]]:

@@ -16,7 +16,8 @@ Conventions: N clips, K classes, G recordings, T thresholds; `target` (N, K) boo
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from featurestack.results.scores import (
     SMALLEST_PROBABILITY,
     Floats,
     Ints,
+    metric,
     scores_of_counts,
 )
 
@@ -385,25 +387,69 @@ def _mean(values: Floats, axis: int) -> Floats:
         return total / known.sum(axis=axis)
 
 
-def epoch_scores(target: Targets, probabilities: Scores) -> dict[str, float]:
-    """Scores named as history.csv's columns without val_ or test_.
-
-    Precision, recall and F1 of labels are those at a threshold of 0.5; the loss is
-    binary cross-entropy.
-    """
-    decided = decision_scores(target, probabilities > 0.5)
-    known = decided["support"] > 0
-    loss = -log_probabilities(target, probabilities).mean()
-    return {
-        "loss": float(loss),
-        "map": macro(average_precision(target, probabilities)),
-        "precision": macro(decided["precision"][known]),
-        "recall": macro(decided["recall"][known]),
-        "f1": macro(decided["f1"][known]),
-    }
-
-
 def macro(by_class: Floats) -> float:
     """The mean over the classes that have a score; NaN if none has."""
     known = by_class[~np.isnan(by_class)]
     return float(known.mean()) if len(known) else np.nan
+
+
+@dataclass(frozen=True)
+class TagPrediction:
+    """One set of predictions."""
+
+    labels: Targets  # (N, K)
+    probabilities: Scores  # (N, K)
+    decided: Targets  # (N, K) whether a class is predicted
+
+    @cached_property
+    def by_class(self) -> dict[str, Floats]:
+        """Precision, recall, F1 and support of the decisions: (K,) each."""
+        return decision_scores(self.labels, self.decided)
+
+    def macro(self, name: str) -> float:
+        """The mean of one of `by_class` over the classes that have test clips."""
+        tested = self.by_class["support"] > 0
+        return macro(self.by_class[name][tested])
+
+
+@metric("tags", "map")
+def mean_average_precision(prediction: TagPrediction) -> float:
+    """Mean over the classes of average precision; within one fold it is biased
+    upwards.
+    """
+    return macro(average_precision(prediction.labels, prediction.probabilities))
+
+
+@metric("tags")
+def macro_auroc(prediction: TagPrediction) -> float:
+    """Mean over the classes of the area under the ROC curve."""
+    return macro(auroc(prediction.labels, prediction.probabilities))
+
+
+@metric("tags", "lwlrap")
+def ranking_precision(prediction: TagPrediction) -> float:
+    """Label-weighted label-ranking average precision."""
+    return lwlrap(prediction.labels, prediction.probabilities)
+
+
+def macro_precision(prediction: TagPrediction) -> float:
+    """Mean precision over the classes."""
+    return prediction.macro("precision")
+
+
+def macro_recall(prediction: TagPrediction) -> float:
+    """Mean recall over the classes."""
+    return prediction.macro("recall")
+
+
+@metric("tags")
+def macro_f1(prediction: TagPrediction) -> float:
+    """Mean F1 over the classes."""
+    return prediction.macro("f1")
+
+
+@metric("tags")
+def log_loss(prediction: TagPrediction) -> float:
+    """Mean binary cross-entropy."""
+    logarithms = log_probabilities(prediction.labels, prediction.probabilities)
+    return float(-logarithms.mean())

@@ -12,8 +12,8 @@ import functools
 from typing import Literal
 
 from featurestack.commandline.options import SEED, Options, option
+from featurestack.results.tasks.registry import task_choices
 
-TaskName = Literal["auto", "classes", "categories", "tags"]
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
 Needs = Literal["steps", "grid", "padding", "views"]
@@ -39,10 +39,11 @@ class TrainingOptions(Options):
         " that take images, b@weight=0.6 the weight of the second in its answer; the"
         " default is mlp if every channel is a vector, such as an embedding",
     )
-    task: TaskName = option(
+    task: str = option(
         "auto",
         "labels to predict: classes, their categories, or tags (several labels a clip,"
         " or none); auto is tags if the table has such clips, else classes",
+        choices=task_choices,
     )
     seed: int = option(
         0,

@@ -30,7 +30,7 @@ from featurestack.results.config import (
     to_json,
 )
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.task import task_of
+from featurestack.results.tasks.registry import task_of
 from featurestack.train.augment import parse_augment, trained_shape, views
 from featurestack.train.checkpoint import (
     State,

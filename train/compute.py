@@ -18,7 +18,7 @@ from torch import nn
 
 from featurestack.commandline.errors import RequestError
 from featurestack.results.config import MOST_THREADS, Device
-from featurestack.results.task import Task
+from featurestack.results.tasks.base import Task
 from featurestack.storage import system
 from featurestack.train.models.ensemble import Ensemble
 

@@ -65,8 +65,8 @@ def part_score(
     plan = folds.importance.plan
     labels = plan.indicator(folds.tested)
     fold_of_clip = plan.cache.clips["fold"].to_numpy()[folds.tested]
-    score = plan.task.pooled_score(labels, probabilities, fold_of_clip)
-    return {plan.task.metric: score}
+    score = plan.task.metric.pooled_score(labels, probabilities, fold_of_clip)
+    return {plan.task.metric.column: score}
 
 
 def detection_f1(

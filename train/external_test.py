@@ -33,9 +33,9 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
-from featurestack.results.configuration import Score
+from featurestack.results.ranking_metric import Score
 from featurestack.results.run_folder import ELSEWHERE, RunFolder
-from featurestack.results.task import Task
+from featurestack.results.tasks.base import Task
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.train.audio_model import AudioModel, predict_files
 from featurestack.train.options import PredictOptions
@@ -78,7 +78,7 @@ def score_elsewhere(options: PredictOptions) -> int:
         raise RequestError(f"no file of {other.name} can be read")
     known = table.loc[answers.index, ["clip_id", "group", "target"]].join(answers)
     classes = scored_classes(run, clips.classes)
-    elsewhere = run.task.configuration_score([known.assign(fold=1)], classes)
+    elsewhere = run.task.metric.configuration_score([known.assign(fold=1)], classes)
     own = score_of_run(run, clips.classes, classes)
     folder = options.out or options.reports / other.name / f"{ELSEWHERE}{run.name}"
     write_files(folder, other.name, known, clips, run, elsewhere, own)
@@ -165,7 +165,7 @@ def kept_labels(
     """The targets without labels that the run does not know, if clips may have
     several.
     """
-    if not task.by_threshold:
+    if not task.multilabel:
         return text
     names = {*classes}
 
@@ -179,7 +179,7 @@ def scored_classes(run: RunFolder, common: Sequence[str]) -> list[str]:
     """The columns that are scored: an answer may be any class of the run; average
     precision exists only of classes in common.
     """
-    return [*common] if run.task.by_threshold else run.classes
+    return [*common] if run.task.multilabel else run.classes
 
 
 def score_of_run(
@@ -193,7 +193,7 @@ def score_of_run(
     target = kept_labels(rows["target"], common, run.task)
     rows = rows.assign(group=recordings, target=target)
     of_common = rows[run.task.known(target, common)]
-    return run.task.configuration_score([of_common], classes)
+    return run.task.metric.configuration_score([of_common], classes)
 
 
 def tell_left_out(clips: LabelledClips, name: str) -> None:
@@ -231,7 +231,7 @@ def lines(
     at_home = f"cross-validated on {run.dataset}, the same classes: {own}"
     found = [
         f"{counted(len(known), 'clip')} of {recordings}, {classes} in common",
-        f"{run.task.score} {elsewhere}; {at_home}; {points(fall)} points",
+        f"{run.task.metric.title} {elsewhere}; {at_home}; {points(fall)} points",
     ]
     errors = confusions(known)
     if len(errors):
@@ -266,7 +266,7 @@ def write_files(
         "dataset": other,
         "trained": run.dataset,
         "run": run.name,
-        "score": run.task.metric,
+        "score": run.task.metric.column,
         "value": elsewhere.mean,
         "low": elsewhere.low,
         "high": elsewhere.high,

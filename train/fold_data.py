@@ -34,6 +34,7 @@ from featurestack.train.network_input import (
     by_length,
     resize,
 )
+from featurestack.train.optimisation import OBJECTIVES
 from featurestack.train.plan import Plan, Positions
 
 CHUNK = 32  # clips read at once
@@ -346,9 +347,10 @@ class FoldData:
             yield x, targets.float().to(x.device)
 
     def class_weights(self) -> NDArray[np.float32]:
-        """(K,) weights by the number of training clips, see `Task.class_weights`."""
+        """(K,) `Objective.class_weights` of the training clips."""
         counts = self.plan.indicator(self.train).sum(axis=0)
-        weights = self.plan.task.class_weights(counts, len(self.train))
+        objective = OBJECTIVES[self.plan.task.loss]
+        weights = objective.class_weights(counts, len(self.train))
         return weights.astype(np.float32)
 
     @torch.no_grad()

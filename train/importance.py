@@ -204,7 +204,7 @@ def of_classes(plan: Plan, options: ImportanceOptions) -> Plan:
             raise RequestError(nearest("class", name, plan.names))
     if len(wanted) == 1:
         raise RequestError(f"CLASSES={options.classes}: expected two or more classes")
-    if plan.options.task == "tags":
+    if plan.task.multilabel:
         raise RequestError(
             "CLASSES chooses clips by their one class; these have several labels or"
             " none"
@@ -282,7 +282,7 @@ class LoadedFolds:
         probabilities = np.concatenate(answers)
         labels = plan.indicator(self.tested)
         clips = plan.cache.clips.iloc[self.tested]
-        return plan.task.clip_scores(labels, probabilities, clips)
+        return plan.task.metric.clip_scores(labels, probabilities, clips)
 
     def answers(self, fold: int, fit: Fit) -> NDArray[np.float32]:
         """(n, K) probabilities of the fold's test clips, as `make train` predicts them.

@@ -4,14 +4,16 @@ import copy
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
+from featurestack.commandline.registry import Registry
 from featurestack.results import tags
-from featurestack.results.training_options import TaskName
+from featurestack.results.scores import Floats, Ints
 from featurestack.train.options import RunOptions
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
@@ -47,6 +49,12 @@ class Objective(ABC):
     def score(self, observed: Sequence[torch.Tensor]) -> float:
         """The training score of an epoch."""
 
+    @abstractmethod
+    def class_weights(self, counts: Ints, clips: int) -> Floats:
+        """(K,) weights for BALANCE=loss, from the number of clips that have each
+        class.
+        """
+
 
 class CrossEntropy(Objective):
     """One label a clip; the score is the accuracy."""
@@ -77,6 +85,11 @@ class CrossEntropy(Objective):
     def score(self, observed: Sequence[torch.Tensor]) -> float:
         return torch.stack([*observed]).mean().item()
 
+    def class_weights(self, counts: Ints, clips: int) -> Floats:
+        """Inverse to the number of clips, 1 on average over the clips."""
+        present = np.count_nonzero(counts)
+        return clips / present / np.maximum(counts, 1)
+
 
 class BinaryCrossEntropy(Objective):
     """Several labels a clip, or none; the score is mAP."""
@@ -103,12 +116,16 @@ class BinaryCrossEntropy(Objective):
         precision = tags.average_precision(labels, logits.numpy())
         return tags.macro(precision)
 
+    def class_weights(self, counts: Ints, clips: int) -> Floats:
+        """Positive clips weigh the number of negative ones divided by their own."""
+        return (clips - counts) / np.maximum(counts, 1)
 
-OBJECTIVES: Mapping[TaskName, Objective] = {
-    "classes": CrossEntropy(),
-    "categories": CrossEntropy(),
-    "tags": BinaryCrossEntropy(),
-}
+
+# by the name that a task gives as its loss
+OBJECTIVES: Registry[Objective] = Registry(
+    "loss",
+    {"cross_entropy": CrossEntropy(), "binary_cross_entropy": BinaryCrossEntropy()},
+)
 
 
 def flattened(

@@ -21,7 +21,8 @@ from featurestack.commandline.options import (
     fields,
     option,
 )
-from featurestack.results.training_options import TaskName, TrainingOptions, of_networks
+from featurestack.results.tasks.registry import task_choices
+from featurestack.results.training_options import TrainingOptions, of_networks
 from featurestack.train.recipes import recipe_words
 
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
@@ -181,8 +182,10 @@ class CurveOptions(DatasetOptions, RunsOptions):
 
     features: str = option("mel", "one feature set: features joined by +")
     model: str = option("linear", "linear or texture, perhaps with its own options")
-    task: TaskName = option(
-        "auto", "labels to predict: classes, categories or tags; auto asks the table"
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto asks the table",
+        choices=task_choices,
     )
     epochs: int = option(40, "epochs of MODEL=texture", least=1)
     seed: int = option(0, "seed of the parts and of texture's weights", **SEED)
@@ -201,8 +204,10 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
     model: str = option(
         "linear", "linear or texture, perhaps with its own options: linear@C=1"
     )
-    task: TaskName = option(
-        "auto", "labels to predict: classes, categories or tags; auto asks the table"
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto asks the table",
+        choices=task_choices,
     )
     classes: str = option(
         "", "classes to compare, separated by blanks or commas; all by default"

@@ -31,9 +31,10 @@ from featurestack.features_cache.table import (
     originals,
 )
 from featurestack.results.config import StoredChannel
-from featurestack.results.task import Task, task_of
+from featurestack.results.tasks.base import Task
+from featurestack.results.tasks.registry import task_of
 from featurestack.results.training_data import copy_numbers, training_clips
-from featurestack.results.training_options import TaskName, TrainingOptions
+from featurestack.results.training_options import TrainingOptions
 from featurestack.train.augment import Augmenter, parse_augment, trained_shape
 from featurestack.train.identity import Identity, exact_options, hashed_content
 from featurestack.train.models.architecture import Architecture, resolve
@@ -357,7 +358,7 @@ def find_clips(
     return training_clips(cache, features, options.copies)
 
 
-def choose_task(asked: TaskName, table: pd.DataFrame) -> TaskName:
+def choose_task(asked: str, table: pd.DataFrame) -> str:
     """The task of these clips: TASK=auto is tags if any clip has several labels or
     none, else classes; RequestError for classes of such clips.
     """

@@ -143,7 +143,7 @@ def predict_audio(options: PredictOptions) -> int:
         answers.reset_index(names="file"),
         model.classes,
         options,
-        tags=model.config.task == "tags",
+        tags=model.task.multilabel,
     )
     return 1 if len(answers) < len(files) else 0
 
@@ -180,12 +180,12 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
             table.reset_index(names="clip_id"),
             classes,
             options,
-            tags=model.config.task == "tags",
+            tags=model.task.multilabel,
         )
     targets = run.numbers(table["target"])
     now = run.task.epoch_scores(targets, table[classes].to_numpy())
     then = run.task.epoch_scores(targets, before[classes].to_numpy())
-    metric = run.task.metric
+    metric = run.task.metric.column
     largest = np.abs(table[classes] - before[classes]).to_numpy().max(initial=0)
     verdict = (
         "the same"
@@ -193,7 +193,7 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
         else "NOT the same: was the audio or a library changed?"
     )
     tell(
-        f"{run.task.score} {now[metric]:.4f} of {len(table)} clips of all folds;"
+        f"{run.task.metric.title} {now[metric]:.4f} of {len(table)} clips of all folds;"
         f" predictions.csv says {then[metric]:.4f}"
     )
     tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
@@ -241,7 +241,7 @@ def predict_recordings(
 
         write_doubtful(detections, recordings, rules, options.doubtful, folder)
     if detections and annotations:
-        scores = detections.score(annotations, longest=model.config.task != "tags")
+        scores = detections.score(annotations, longest=not model.task.multilabel)
         write_scores(scores, folder)
         detections.tell_unscored(annotations)
     tell_failures(failures, len(recordings))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.results.config import BundleConfig
+from featurestack.results.tasks.registry import task_of
 from featurestack.train.options import TrainedOptions, parse_number
 
 # length of the parts of a window whose levels are compared with GATE
@@ -35,7 +36,7 @@ class Rejection:
         not fitted.
         """
         level = -np.inf if options.gate is None else options.gate
-        if config.task == "tags" and options.reject:
+        if options.reject and not task_of(config.task).by_temperature:
             raise RequestError(
                 "REJECT withholds one class; with several labels give THRESHOLD="
             )

@@ -12,7 +12,6 @@ import numpy as np
 
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import has_windows
-from featurestack.results.calibration import calibrate
 from featurestack.results.config import (
     RUN_FORMAT,
     Computed,
@@ -24,6 +23,7 @@ from featurestack.results.config import (
     WayChange,
     digest,
 )
+from featurestack.results.run_calibration import calibrate
 from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.results.tested_windows import joining_of_run
 from featurestack.train.identity import protocol, training_command

@@ -12,7 +12,6 @@ from featurestack.results.scores import (
     most_confused,
 )
 
-UNFITTED = 0.5  # threshold of a class without a clip to fit it to
 # number of classes that are named, from the least average precision up
 LEAST_PRECISE = 3
 
@@ -31,7 +30,7 @@ def summary(run: RunFolder) -> str:
             f" {len(folds)}"
         ),
         *score_lines(run, folds),
-        *(precision_lines(run) if run.config.task == "tags" else [error_line(run)]),
+        *(precision_lines(run) if run.task.multilabel else [error_line(run)]),
         f"protocol: {run.config.protocol}",
     ]
     if run.config.synthetic:
@@ -106,7 +105,7 @@ def score_lines(run: RunFolder, folds: list[int]) -> list[str]:
             )
         lines.append(f"{epoch}: {split} {', '.join(texts)}")
     if run.members:
-        score = run.task.metric
+        score = run.task.metric.column
         *alone, together = [
             percent(run.scores(split, member=name)[score].loc[folds].mean())
             for name in (*run.members, "")

@@ -15,8 +15,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell, tell_once
 from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import open_cache
-from featurestack.results.configuration import configuration_score
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.train import run
 from featurestack.train.identity import training_command
 from featurestack.train.models.architecture import resolve
@@ -143,7 +142,7 @@ def table(done: Sequence[RunFolder]) -> str:
     )
     header = (
         "run",
-        f"{split} {done[0].task.score} %",
+        f"{split} {done[0].task.metric.title} %",
         "95 % CI",
         "seeds",
     )

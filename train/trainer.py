@@ -123,7 +123,7 @@ class Trainer:
         self.plan = data.plan
         self.options = options = data.plan.options
         self.augmenter = data.plan.augmenter
-        self.objective = OBJECTIVES[options.task]
+        self.objective = OBJECTIVES[data.plan.task.loss]
         self.network, self.data, self.compute = network, data, compute
         # `forward or network` would raise: a compiled module has no truth value
         self.forward = network if forward is None else forward
@@ -253,7 +253,7 @@ class Trainer:
         seconds = time.perf_counter() - start
         row = {"epoch": self.epoch + 1, "lr": rate, "seconds": seconds}
         row["train_loss"] = torch.stack(losses).mean().item()
-        row[f"train_{self.plan.task.metric}"] = self.objective.score(observed)
+        row[f"train_{self.plan.task.metric.column}"] = self.objective.score(observed)
         return row
 
     def step(

@@ -28,7 +28,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import silenced, tell
 from featurestack.features_cache.advice import PROVEN, promising_first
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.training_options import TaskName
+from featurestack.results.tasks.registry import task_choices
 from featurestack.train.options import ImportanceOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -52,8 +52,10 @@ class AnswerOptions(SourceOptions, ReportsOptions):
     """
 
     features: str = option("all", "feature sets to extract and rank; all, small")
-    task: TaskName = option(
-        "auto", "labels to predict: classes, categories or tags; auto asks the table"
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto asks the table",
+        choices=task_choices,
     )
     minutes: float | None = option(
         None,
@@ -187,13 +189,13 @@ def ranking(ranked: "Sequence[RunFolder]", clock: Clock) -> list[str]:
         return ["no feature was ranked: MINUTES= was too short; repeat the command"]
     if not ranked:
         return ["no feature was ranked: the runs failed, each with its reason above"]
-    from featurestack.results.configuration import configuration_score
+    from featurestack.results.run_folder import configuration_score
 
     scores = [
         f"{folder.training.features} {percent(configuration_score([folder]).mean)}"
         for folder in ranked
     ]
-    metric = ranked[0].task.score
+    metric = ranked[0].task.metric.title
     shown = ", ".join(scores[:SHOWN])
     if len(scores) > SHOWN:
         shown += f" … {scores[-1]}"
@@ -279,7 +281,7 @@ def train_until(
     """The runs of these feature sets by a model, best first, and whether none failed;
     no fold is started when the time is over.
     """
-    from featurestack.results.configuration import configuration_score
+    from featurestack.results.run_folder import configuration_score
     from featurestack.train.retraining import StaleRun
 
     folders = []

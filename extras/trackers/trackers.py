@@ -126,7 +126,7 @@ class WeightsAndBiases(PackageTracker):
         trained = self.fold.run
         if complete:
             self.run.summary.update(self.fold.scores())
-        if complete and trained.config.task != "tags":
+        if complete and not trained.task.multilabel:
             probabilities, targets = trained.answers(
                 self.fold.number, trained.scored_split
             )

@@ -20,7 +20,7 @@ from featurestack.analysis.findings import power
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.task import task_of
+from featurestack.results.tasks.registry import task_of
 from featurestack.results.training_options import TrainingOptions
 from tests.run_configs import run_config
 

@@ -19,7 +19,7 @@ from featurestack.pipeline.options import FeaturesCommand, WindowsCommand
 from featurestack.results import run_folder
 from featurestack.results.calibration import fit_thresholds, scaled
 from featurestack.results.config import Calibration
-from featurestack.results.task import TAGS
+from featurestack.results.tasks.tags import TAGS
 from featurestack.results.tested_windows import read_tested
 from featurestack.train import choose_joining, run, run_json
 from featurestack.train.audio_model import AudioModel

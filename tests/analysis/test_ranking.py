@@ -9,7 +9,7 @@ import pytest
 
 from featurestack.analysis.ranking import nested_selection, rank, rankings
 from featurestack.analysis.runs import on_folds
-from featurestack.results.task import CATEGORIES
+from featurestack.results.tasks.classes import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
 

@@ -11,7 +11,7 @@ import pytest
 
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.task import CLASSES
+from featurestack.results.tasks.classes import CLASSES
 from tests.refusal import refused
 from tests.run_configs import named, run_config
 

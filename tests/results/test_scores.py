@@ -5,7 +5,13 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from featurestack.results import scores
-from featurestack.results.scores import METRICS, Prediction, all_metrics
+from featurestack.results.scores import METRICS, Prediction
+from featurestack.results.tasks.classes import CLASSES
+
+
+def all_metrics(target, probabilities):
+    labels = CLASSES.indicator(target, probabilities.shape[1])
+    return CLASSES.fold_metrics(labels, probabilities, labels)
 
 
 def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
@@ -35,11 +41,11 @@ def test_classes_registry_and_rows_of_history_agree_with_scikit_learn():
         ),
         "log_loss": sklearn_metrics.log_loss(target, probabilities, labels=labels),
     }
-    assert expected.keys() == METRICS.keys()
+    assert expected.keys() == METRICS["classes"].keys()
     assert all_metrics(target, probabilities) == pytest.approx(expected)
     columns = {"loss": "log_loss", "accuracy": "accuracy"}
     columns |= {name: f"macro_{name}" for name in ("precision", "recall", "f1")}
-    row = scores.epoch_scores(target, probabilities)
+    row = CLASSES.epoch_scores(target, probabilities)
     assert row == pytest.approx(
         {name: expected[metric] for name, metric in columns.items()}
     )

@@ -10,6 +10,7 @@ from sklearn import metrics
 
 from featurestack.analysis.significance import sign_flip_tests
 from featurestack.results import tags
+from featurestack.results.tasks.tags import TAGS
 
 
 def drawn(seed, clips=200, classes=6, prevalence=0.2, equals=False):
@@ -41,7 +42,8 @@ def test_scores_agree_with_scikit_learn(seed, equals):
     ):
         assert found == pytest.approx(known)
     probabilities = scores / 2
-    assert tags.epoch_scores(target, probabilities)["loss"] == pytest.approx(
+    measured = TAGS.epoch_scores(target.astype(int), probabilities)
+    assert measured["loss"] == pytest.approx(
         np.mean(
             [
                 metrics.log_loss(*pair, labels=[0, 1])

@@ -18,9 +18,10 @@ from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
 from featurestack.results import tags
 from featurestack.results.bootstrap import fold_weights
-from featurestack.results.calibration import UNFITTED, calibrate, fit_thresholds
+from featurestack.results.calibration import fit_thresholds
+from featurestack.results.run_calibration import UNFITTED, calibrate
 from featurestack.results.run_folder import RunFolder, write_predictions
-from featurestack.results.task import TAGS
+from featurestack.results.tasks.tags import TAGS
 from featurestack.train import importance, run, sweep
 from featurestack.train.bundle import (
     TrainedModel,

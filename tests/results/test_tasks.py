@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.results.task import CATEGORIES, CLASSES, TAGS, TASKS, task_of
+from featurestack.results.tasks.classes import CATEGORIES, CLASSES
+from featurestack.results.tasks.registry import TASKS, task_of
+from featurestack.results.tasks.tags import TAGS
+from tests.refusal import refused
 
 NAMES = ["dog", "rain"]
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -22,7 +25,7 @@ def test_history_has_the_scores_of_an_epoch(task):
 
 @pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
 def test_a_task_is_ranked_by_a_score_of_its_history(task):
-    assert f"train_{task.metric}" in task.history_columns
+    assert f"train_{task.metric.column}" in task.history_columns
     assert set(task.printed_scores) <= {
         column.removeprefix("val_") for column in task.history_columns
     }
@@ -50,7 +53,7 @@ def test_a_task_is_found_by_its_name(name):
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_is_the_same_in_another_process(name):
-    assert pickle.loads(pickle.dumps(task_of(name))) is task_of(name)
+    assert pickle.loads(pickle.dumps(task_of(name))) == task_of(name)
 
 
 @pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
@@ -89,16 +92,6 @@ def test_every_tag_above_its_threshold_is_predicted():
     assert TAGS.predicted(PROBABILITIES, above, NAMES) == ["dog;rain", "rain", ""]
 
 
-def test_balanced_classes_have_weights_that_average_to_one_over_the_clips():
-    counts = np.array([9, 3])
-    weights = CLASSES.class_weights(counts, 12)
-    assert weights @ counts / 12 == pytest.approx(1)
-
-
-def test_the_weight_of_a_tag_is_its_negative_clips_by_its_positive_ones():
-    assert TAGS.class_weights(np.array([3, 6]), 12).tolist() == [3, 1]
-
-
 def test_a_temperature_changes_no_probability_of_tags():
     assert TAGS.scaled(PROBABILITIES, 2.0) is PROBABILITIES
 
@@ -115,14 +108,11 @@ def test_decisions_about_tags_of_a_fold_do_not_depend_on_its_labels():
     assert (before == after).all()
 
 
-def test_the_pooled_score_of_classes_is_the_accuracy():
-    labels = np.array([[True, False], [True, False], [True, False]])
-    folds = np.array([1, 2, 2])
-    assert CLASSES.pooled_score(labels, PROBABILITIES, folds) == pytest.approx(2 / 3)
+def test_an_unknown_task_is_refused_with_the_nearest():
+    with refused("unknown task 'tag'; did you mean 'tags'?"):
+        task_of("tag")
 
 
-def test_the_ranking_score_of_classes_weighs_folds_alike():
-    labels = np.array([[True, False], [True, False], [True, False]])
-    folds = np.array([1, 2, 2])
-    score = CLASSES.ranking_score(labels, PROBABILITIES[None], folds)
-    assert score == pytest.approx(3 / 4)
+@pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
+def test_numbers_that_are_not_finite_are_no_probabilities(task):
+    assert task.sound(np.array([[0.5, np.nan], [-0.5, 1.5]])).tolist() == [False, False]

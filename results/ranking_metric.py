@@ -1,0 +1,422 @@
+"""The score that ranks runs: a mean over folds (ACCURACY), or one score of the ranks of
+all folds together (MEAN_AVERAGE_PRECISION).
+
+A metric says how runs compare by it: their scores by recording, what a prediction that
+knows nothing gets, whether runs can be swapped. No task appears here; each task names
+its metric.
+
+Conventions: N clips, K classes, S seeds, R runs, G source recordings, F folds; `labels`
+(N, K) bool says whether a clip has a class; `probabilities` are (N, K) or, of several
+seeds, (S, N, K).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import lcm
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.quantities import percent
+from featurestack.features_cache.table import label_indicator
+from featurestack.results import tags
+from featurestack.results.bootstrap import (
+    accuracy_interval,
+    fold_weights,
+    recording_sums,
+)
+from featurestack.results.scores import Floats, Ints
+
+Labels = NDArray[np.bool_]
+Probabilities = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The score of a configuration, a mean over its seeds, its 95 % interval by
+    recording (NaN for a single recording), and the folds' own means over seeds.
+    """
+
+    mean: float
+    low: float
+    high: float
+    by_fold: "pd.Series[float]"
+
+    def __str__(self) -> str:
+        """
+        >>> str(Score(0.835, 0.791, 0.87, pd.Series([0.83, 0.84])))
+        '83.5 % (95 % CI 79.1 to 87.0)'
+        """
+        return f"{percent(self.mean)} %" + (
+            f" (95 % CI {self.interval})" if self.interval else ""
+        )
+
+    @property
+    def interval(self) -> str:
+        """`79.1 to 87.0`; '' if there is none."""
+        if np.isnan(self.low):
+            return ""
+        return f"{percent(self.low)} to {percent(self.high)}"
+
+
+class TestedRun(Protocol):
+    """The predictions of a configuration's seeds for its test clips, see
+    `analysis.runs.Run`.
+    """
+
+    @property
+    def classes(self) -> Sequence[str]: ...
+
+    @property
+    def labels(self) -> Labels: ...
+
+    @property
+    def groups(self) -> NDArray[np.str_]: ...
+
+    @property
+    def folds(self) -> Ints: ...
+
+    @property
+    def probabilities(self) -> Floats: ...
+
+    @property
+    def ranks(self) -> Floats: ...
+
+    @property
+    def precision(self) -> Floats: ...
+
+    @property
+    def correct(self) -> Floats: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """The scores of R comparable runs."""
+
+    accuracy: Floats  # (R,) the score that ranks them
+    by_fold: Floats  # (R, F)
+    interval: Floats  # (R, 2) 95 %; NaN for a single recording
+    # (G, R) sums by recording
+    by_recording: Floats
+    worth: Floats  # (N,) a correctly predicted clip adds this to the sums
+
+
+class RankingMetric(ABC):
+    """A score that ranks runs."""
+
+    title: str  # in sentences
+    column: str  # in tables and, after test_, in history.csv
+    class_score: str  # a class's score by which classes are compared
+    # the score of all folds together, which is not the mean of the folds' own scores
+    pooled: bool
+
+    @abstractmethod
+    def pooled_score(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        folds: Ints,
+    ) -> float:
+        """The score of the test clips of all folds together."""
+
+    @abstractmethod
+    def ranking_score(
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
+    ) -> float:
+        """The score that ranks runs, of probabilities (S, N, K): a mean over seeds."""
+
+    @abstractmethod
+    def clip_scores(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        clips: pd.DataFrame,
+    ) -> Floats:
+        """(2, N) scores of each clip: its probability, and its part of the score.
+
+        clips  with columns fold and group
+        """
+
+    @abstractmethod
+    def configuration_score(
+        self,
+        tables: Sequence[pd.DataFrame],
+        classes: Sequence[str],
+    ) -> Score:
+        """The score of the seeds of one configuration.
+
+        tables  each seed's rows of predictions.csv with `fold` and a recording in
+                `group`
+        """
+
+    @abstractmethod
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """The scores of comparable runs."""
+
+    @abstractmethod
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """(G,) sums by recording of predictions that know nothing of a clip."""
+
+    @abstractmethod
+    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
+        """(K,) columns of the report of classes, beside those of the decisions."""
+
+    @abstractmethod
+    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
+        """Columns with the 95 % interval of `class_score`, a row for each class and
+        perhaps one for their mean.
+        """
+
+    def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
+        """Whether runs are compared by swapping whole recordings in every pattern."""
+        return False
+
+    def perfect(self, run: TestedRun) -> float:
+        """The score of a perfect order of the clips."""
+        return 1.0
+
+
+class Accuracy(RankingMetric):
+    """The share of clips whose most probable class is the true one, a mean over the
+    folds.
+    """
+
+    title = "accuracy"
+    column = "accuracy"
+    class_score = "recall"
+    pooled = False
+
+    def pooled_score(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        folds: Ints,
+    ) -> float:
+        clips = np.arange(len(labels))
+        correct = labels[clips, probabilities.argmax(axis=1)]
+        return float(correct.mean())
+
+    def ranking_score(
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
+    ) -> float:
+        """The mean over folds."""
+        correct = probabilities.argmax(axis=2) == labels.argmax(axis=1)
+        return float(fold_weights(folds) @ correct.mean(axis=0))
+
+    def clip_scores(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        clips: pd.DataFrame,
+    ) -> Floats:
+        """The probability of the true class, and whether it is the most probable."""
+        every = np.arange(len(labels))
+        of_target = probabilities[every, labels.argmax(axis=1)]
+        correct = labels[every, probabilities.argmax(axis=1)]
+        return np.stack([of_target, correct]).astype(float)
+
+    def configuration_score(
+        self,
+        tables: Sequence[pd.DataFrame],
+        classes: Sequence[str],
+    ) -> Score:
+        clips = pd.concat(tables, ignore_index=True)
+        correct = clips[classes].idxmax(axis=1) == clips["target"]
+        over_seeds = correct.groupby([clips["fold"], clips["group"], clips["clip_id"]])
+        each = over_seeds.mean()
+        by_fold = each.groupby("fold").mean()
+        groups = each.index.get_level_values("group").to_numpy(dtype=str)
+        folds = each.index.get_level_values("fold").to_numpy()
+        intervals = accuracy_interval(
+            each.to_numpy()[:, None],
+            groups,
+            fold_weights(folds),
+        )
+        ((low, high),) = intervals
+        return Score(by_fold.mean(), low, high, by_fold)
+
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """Accuracies are means over folds. If all folds are equally large, sums by
+        recording are whole numbers, so that ties are exact.
+        """
+        first = runs[0]
+        _, fold, sizes = np.unique(first.folds, return_inverse=True, return_counts=True)
+        correct = np.stack([run.correct for run in runs], axis=1)  # (N, R)
+        by_fold = [np.bincount(fold, weights=of_run) / sizes for of_run in correct.T]
+        weights = sizes.max() / sizes[fold]
+        seeds = lcm(*(len(run.probabilities) for run in runs))
+        weighted = np.rint(correct * seeds) * weights[:, None]
+        return Compared(
+            accuracy=np.mean(by_fold, axis=1),
+            by_fold=np.stack(by_fold),
+            interval=accuracy_interval(correct, first.groups, weights),
+            by_recording=recording_sums(weighted, first.groups),
+            worth=weights * seeds,
+        )
+
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """The accuracy of always predicting the commonest class, the same in every
+        recording: where recordings hold one class each, that prediction's own hits
+        would differ between them more than any run does.
+        """
+        clips_of_class = run.labels.sum(axis=0)
+        commonest = run.labels[:, clips_of_class.argmax()]
+        accuracy = commonest @ worth / worth.sum()
+        by_recording = recording_sums(worth[:, None], run.groups)[:, 0]
+        return accuracy * by_recording
+
+    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
+        return {}
+
+    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
+        """Intervals of recall, by bootstrap over recordings; NaN for a class without a
+        clip.
+        """
+        tested: Labels = np.any(run.labels, axis=0)
+        of_class = run.labels[:, tested].astype(float)
+        correct = np.repeat(run.correct[:, None], of_class.shape[1], axis=1)
+        intervals = np.full((len(tested), 2), np.nan)
+        intervals[tested] = accuracy_interval(correct, run.groups, of_class)
+        return pd.DataFrame(intervals, columns=["recall_low", "recall_high"])
+
+
+class MeanAveragePrecision(RankingMetric):
+    """mAP of the ranks within each fold, all folds together."""
+
+    title = "mAP"
+    column = "map"
+    class_score = "average_precision"
+    pooled = True
+
+    def pooled_score(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        folds: Ints,
+    ) -> float:
+        ranks = tags.fold_ranks(probabilities, folds)
+        return tags.macro(tags.average_precision(labels, ranks))
+
+    def ranking_score(
+        self,
+        labels: Labels,
+        probabilities: Floats,
+        folds: Ints,
+    ) -> float:
+        """mAP of all folds."""
+        of_seeds = [self.pooled_score(labels, part, folds) for part in probabilities]
+        return float(np.mean(of_seeds))
+
+    def clip_scores(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        clips: pd.DataFrame,
+    ) -> Floats:
+        """The geometric mean of the probabilities of what is true, and the clip's part
+        of mAP.
+        """
+        folds = clips["fold"].to_numpy()
+        _, recording = np.unique(clips["group"], return_inverse=True)
+        logarithms = tags.log_probabilities(labels, probabilities)
+        ranks = tags.fold_ranks(probabilities, folds)
+        values = tags.jackknife_values(labels, ranks, recording)
+        weights = recording_sums(fold_weights(folds)[:, None], recording)[:, 0]
+        parts = values / weights
+        geometric_mean = np.exp(logarithms.mean(axis=1))
+        return np.stack([geometric_mean, parts[recording]])
+
+    def configuration_score(
+        self,
+        tables: Sequence[pd.DataFrame],
+        classes: Sequence[str],
+    ) -> Score:
+        seeds = []
+        by_fold = []
+        for table in tables:
+            folds = table["fold"].to_numpy()
+            probabilities = table[classes].to_numpy()
+            labels = label_indicator(table["target"], classes)
+            ranks = tags.fold_ranks(probabilities, folds)
+            seeds.append((labels, ranks, table["group"].to_numpy(str)))
+            for fold in np.unique(folds):
+                tested = folds == fold
+                precision = tags.average_precision(
+                    labels[tested], probabilities[tested]
+                )
+                by_fold.append((fold, tags.macro(precision)))
+        mean, low, high = tags.precision_of_seeds(seeds)[-1]
+        of_folds = pd.DataFrame(by_fold, columns=["fold", "map"])
+        return Score(mean, low, high, of_folds.groupby("fold")["map"].mean())
+
+    def compared(self, runs: Sequence[TestedRun]) -> Compared:
+        """mAP is that of all folds, which is not the mean of the folds' mAP; sums by
+        recording are jackknife values.
+        """
+        first = runs[0]
+        labels = first.labels
+        folds = np.unique(first.folds)
+        by_fold = np.empty((len(runs), len(folds)))
+        values = []
+        for row, run in enumerate(runs):
+            for column, fold in enumerate(folds):
+                tested = run.folds == fold
+                of_fold = [
+                    tags.macro(tags.average_precision(labels[tested], ranks[tested]))
+                    for ranks in run.ranks
+                ]
+                by_fold[row, column] = np.mean(of_fold)
+            of_seeds = [
+                tags.jackknife_values(labels, ranks, first.groups)
+                for ranks in run.ranks
+            ]
+            values.append(np.mean(of_seeds, axis=0))
+        by_recording = np.stack(values, axis=1)
+        return Compared(
+            accuracy=by_recording.sum(axis=0),
+            by_fold=by_fold,
+            interval=np.stack([run.precision[-1, 1:] for run in runs]),
+            by_recording=by_recording,
+            worth=np.full(len(labels), 1 / len(labels)),
+        )
+
+    def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
+        """mAP of a random order."""
+        return tags.random_order_values(run.labels, run.groups)
+
+    def class_scores(self, run: TestedRun) -> dict[str, Floats]:
+        areas = [tags.auroc(run.labels, ranks) for ranks in run.ranks]
+        unknown = np.full(len(run.classes), np.nan)
+        return {
+            "average_precision": run.precision[:-1, 0],
+            "low": unknown,  # the place of the interval's columns
+            "high": unknown,
+            "prevalence": run.labels.mean(axis=0),
+            "auroc": np.mean(areas, axis=0),
+        }
+
+    def class_intervals(self, run: TestedRun) -> pd.DataFrame:
+        """Intervals of average precision by class; the last row is the mean's."""
+        return pd.DataFrame(run.precision[:, 1:], columns=["low", "high"])
+
+    def swapped_whole(self, run: TestedRun, recordings: int) -> bool:
+        return tags.swappable(run.labels, recordings)
+
+    def perfect(self, run: TestedRun) -> float:
+        """Below 1 if the prevalence differs between folds, because ranks within a fold
+        are compared.
+        """
+        return tags.perfect_precision(run.labels, run.folds)
+
+
+ACCURACY = Accuracy()
+MEAN_AVERAGE_PRECISION = MeanAveragePrecision()

@@ -1,0 +1,191 @@
+"""What a task says: the targets of clips, the probabilities of logits, what is
+predicted, and the metric by which runs are ranked.
+
+Conventions: N clips, K classes, S seeds. `targets` are as `Task.targets` gives them;
+`labels` (N, K) bool says whether a clip has a class; `probabilities` are (N, K) or, of
+several seeds, (S, N, K).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.results import calibration
+from featurestack.results.ranking_metric import RankingMetric
+from featurestack.results.scores import METRICS, Floats, Ints
+
+Labels = NDArray[np.bool_]
+Probabilities = NDArray[np.floating]
+DEFAULT_THRESHOLD = 0.5
+
+
+class Logits(Protocol):
+    """A tensor (A, B, K) of logits; torch is not imported here."""
+
+    def softmax(self, dim: int) -> Self: ...
+
+    def sigmoid(self) -> Self: ...
+
+
+Tensor = TypeVar("Tensor", bound=Logits)
+
+
+class Task(ABC):
+    """The kind of prediction for a clip."""
+
+    name: str  # the value of TASK
+    column: str  # the clip table's column from which targets are made
+    metric: ClassVar[RankingMetric]  # runs are ranked by it
+    metrics: ClassVar[str]  # key of METRICS: the scores of a fold
+    # columns of history.csv without val_ or test_, and their scores of `prediction`
+    history: ClassVar[Mapping[str, Callable[[Any], float]]]
+    loss: ClassVar[str]  # key of train/optimisation.py's OBJECTIVES
+    activation_call: ClassVar[str]  # the call in a user's own training loop
+    # a clip has any number of classes, each predicted above a threshold; else one
+    multilabel: ClassVar[bool]
+    # a temperature calibrates the probabilities
+    by_temperature: ClassVar[bool]
+    fewest_classes: ClassVar[int]  # the training clips of a fold have at least so many
+    # values of options that do not apply to the task, and why
+    unfit: Mapping[tuple[str, str], str]
+
+    def __eq__(self, other: object) -> bool:
+        """In another process a task is another object."""
+        return isinstance(other, Task) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    # ---- targets
+
+    @abstractmethod
+    def refuse_clips(self, table: pd.DataFrame) -> None:
+        """RequestError for clips that nothing can be learned from, or forbidden class
+        names.
+        """
+
+    @abstractmethod
+    def class_entries(self, table: pd.DataFrame) -> list[dict[str, str]]:
+        """Name and category of each class of these clips, sorted by name."""
+
+    @abstractmethod
+    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+        """The targets in `text`: the table's column, or `target` of
+        predictions.csv.
+        """
+
+    @abstractmethod
+    def indicator(self, targets: Ints, classes: int) -> Labels:
+        """(N, K): whether each clip has each class."""
+
+    @abstractmethod
+    def known(self, text: "pd.Series[str]", classes: Collection[str]) -> Labels:
+        """(N,): whether each target is made of these classes."""
+
+    # ---- predictions
+
+    @abstractmethod
+    def activation(self, logits: Tensor) -> Tensor:
+        """Probabilities (A, B, K) of logits (A, B, K)."""
+
+    @abstractmethod
+    def sound(self, probabilities: Probabilities) -> Labels:
+        """(N,): whether numbers can be the probabilities of a clip."""
+
+    @abstractmethod
+    def predicted(
+        self,
+        probabilities: Probabilities,
+        above: Labels,
+        classes: Sequence[str],
+    ) -> list[str]:
+        """The prediction for each clip, as text.
+
+        above  (N, K): whether a probability is above its class's threshold
+        """
+
+    @abstractmethod
+    def decisions(self, probabilities: Floats, labels: Labels, folds: Ints) -> Labels:
+        """(S, N, K): whether a class is predicted, by nothing chosen on the clip's own
+        fold.
+        """
+
+    @abstractmethod
+    def prediction(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        decided: Labels,
+    ) -> object:
+        """One set of predictions, as the scores in `history` and METRICS take it.
+
+        decided  (N, K): whether a class is predicted
+        """
+
+    # ---- what follows from these
+
+    @property
+    def history_columns(self) -> tuple[str, ...]:
+        """The columns of history.csv."""
+        return (
+            *("epoch", "lr", "seconds", "train_loss", f"train_{self.metric.column}"),
+            *(f"{part}_{name}" for part in ("val", "test") for name in self.history),
+        )
+
+    @property
+    def printed_scores(self) -> tuple[str, ...]:
+        """The scores that a finished run prints."""
+        return "loss", self.metric.column, "f1"
+
+    def refuse_options(self, options: object) -> None:
+        """RequestError for an option with a value in `unfit`."""
+        for (name, value), why in self.unfit.items():
+            if getattr(options, name) == value:
+                raise RequestError(f"{name.upper()}={value}{why}")
+
+    def labels(self, text: "pd.Series[str]", classes: Sequence[str]) -> Labels:
+        """(N, K): whether each clip has each class, from `text` as in `targets`."""
+        return self.indicator(self.targets(text, classes), len(classes))
+
+    def normalised(self, probabilities: Floats) -> Floats:
+        """(…, K) probabilities as read from a file, without its rounding."""
+        if self.multilabel:
+            return probabilities
+        return probabilities / probabilities.sum(axis=-1, keepdims=True)
+
+    def scaled(self, probabilities: Probabilities, temperature: float) -> Probabilities:
+        """Probabilities (N, K) calibrated by a temperature, if the task has one."""
+        if not self.by_temperature:
+            return probabilities
+        return calibration.scaled(probabilities, temperature)
+
+    def default_thresholds(self, classes: Sequence[str]) -> dict[str, float]:
+        """The thresholds of a model that has none of its own."""
+        return dict.fromkeys(classes, DEFAULT_THRESHOLD) if self.multilabel else {}
+
+    def epoch_scores(
+        self,
+        targets: Ints,
+        probabilities: Probabilities,
+    ) -> dict[str, float]:
+        """Scores named as the columns of history.csv without val_ or test_."""
+        labels = self.indicator(targets, probabilities.shape[-1])
+        decided = probabilities > DEFAULT_THRESHOLD
+        prediction = self.prediction(labels, probabilities, decided)
+        return {name: score(prediction) for name, score in self.history.items()}
+
+    def fold_metrics(
+        self,
+        labels: Labels,
+        probabilities: Probabilities,
+        decided: Labels,
+    ) -> dict[str, float]:
+        """Every metric of the clips of one fold."""
+        prediction = self.prediction(labels, probabilities, decided)
+        metrics = METRICS[self.metrics]
+        return {name: score(prediction) for name, score in metrics.items()}

@@ -1,0 +1,38 @@
+"""The tasks by name, loaded when they are used. A further task is an entry of TASKS, or
+of a room's `tasks`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError, nearest
+
+if TYPE_CHECKING:
+    from featurestack.results.tasks.base import Task
+
+# name -> module and object
+TASKS = {
+    "classes": "featurestack.results.tasks.classes:CLASSES",
+    "categories": "featurestack.results.tasks.classes:CATEGORIES",
+    "tags": "featurestack.results.tasks.tags:TAGS",
+}
+
+
+def task_choices() -> tuple[str, ...]:
+    """The values of the option TASK."""
+    return "auto", *TASKS, *rooms.names("tasks")
+
+
+def task_of(name: str) -> "Task":
+    """The task that a run's option TASK names; RequestError for an unknown one."""
+    loaded: Task
+    if name in TASKS:
+        module, _, task = TASKS[name].partition(":")
+        loaded = getattr(importlib.import_module(module), task)
+        return loaded
+    of_rooms = rooms.names("tasks")
+    if name not in of_rooms:
+        raise RequestError(nearest("task", name, [*TASKS, *of_rooms]))
+    loaded = rooms.load("tasks", name)
+    return loaded

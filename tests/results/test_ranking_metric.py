@@ -1,0 +1,21 @@
+"""The score that ranks runs."""
+
+import numpy as np
+import pytest
+
+from featurestack.results.ranking_metric import ACCURACY
+
+PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+
+
+def test_the_pooled_score_of_classes_is_the_accuracy():
+    labels = np.array([[True, False], [True, False], [True, False]])
+    folds = np.array([1, 2, 2])
+    assert ACCURACY.pooled_score(labels, PROBABILITIES, folds) == pytest.approx(2 / 3)
+
+
+def test_the_ranking_score_of_classes_weighs_folds_alike():
+    labels = np.array([[True, False], [True, False], [True, False]])
+    folds = np.array([1, 2, 2])
+    score = ACCURACY.ranking_score(labels, PROBABILITIES[None], folds)
+    assert score == pytest.approx(3 / 4)
