@@ -1,14 +1,14 @@
 """Registries: things by name, each entered by decorating a function or class; unknown
 names are refused.
 
-    METRICS: Registry[Metric] = Registry("metric")
+    MODELS: Registry[Model] = Registry("model")
 
-    @METRICS.register()
-    def accuracy(prediction): ...
+    @MODELS.register()
+    def texture(shape): ...
 
-    METRICS["accuracy"]     # the function
-    METRICS["acuracy"]      # RequestError: unknown metric 'acuracy'; did you mean
-                            'accuracy'? Known: accuracy
+    MODELS["texture"]       # the function
+    MODELS["textur"]        # RequestError: unknown model 'textur'; did you mean
+                            'texture'? Known: texture
 
 If an entry holds more than the function, a decorator made for the registry wraps
 `register`:
