@@ -60,17 +60,19 @@ def gain_tests(
     gains: Floats,
     groups: NDArray[np.generic],
     folds: NDArray[np.intp],
+    unit: float | None = None,
 ) -> pd.DataFrame:
     """Mean over folds, low, high, p and significant for each column of `gains` (N, F).
 
     p and interval are corrected for all columns. A column that holds a NaN gets NaN and
-    is not significant. With too few recordings there is no interval.
+    is not significant. With too few recordings there is no interval. `unit` is a clip's
+    largest possible gain: 1 for accuracy, None for log probability.
     """
     known = np.isfinite(gains).all(axis=0)
     weights = fold_weights(folds)[:, None]
     sums = recording_sums(gains[:, known] * weights, groups)
     shares = recording_sums(weights, groups)[:, 0]
-    tests = sign_flip_tests(sums, shares, FAMILY_LEVEL)
+    tests = sign_flip_tests(sums, shares, FAMILY_LEVEL, unit=unit)
     table = np.full((gains.shape[1], 4), np.nan)
     table[known] = tests.numbers()
     columns = pd.DataFrame(table, columns=["mean", "low", "high", "p"])
@@ -103,8 +105,9 @@ def importance_tables(folder: ImportanceFolder) -> dict[str, pd.DataFrame]:
     parts = []
     for measure in gains:
         nats = gain_tests(gains[measure], groups, folds)
-        points = gain_tests(hits[measure], groups, folds)[["mean", "low", "high"]]
-        nats[["points", "points_low", "points_high"]] = 100 * points
+        points = gain_tests(hits[measure], groups, folds, 1.0)
+        ends = 100 * points[["mean", "low", "high"]]
+        nats[["points", "points_low", "points_high"]] = ends
         named = pd.DataFrame({"feature": features, "measure": measure})
         parts.append(named.join(nats))
 
@@ -263,7 +266,7 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
             more.append(hits[chosen])
             less.append(hits[rest])
     lost = np.stack(more, axis=1) - np.stack(less, axis=1)
-    losses = gain_tests(lost, groups, folds)
+    losses = gain_tests(lost, groups, folds, 1.0)
     weights = fold_weights(folds)
     table = pd.DataFrame(
         {
@@ -318,7 +321,7 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     doubled = weights * (correct[:, -1] - correct[:, -2])
     by_recording = recording_sums(doubled[:, None], groups)
     shares = recording_sums(weights[:, None], groups)[:, 0]
-    tests = sign_flip_tests(by_recording, shares, FAMILY_LEVEL)
+    tests = sign_flip_tests(by_recording, shares, FAMILY_LEVEL, unit=1.0)
     gain, low, high, _ = tests.numbers()[0]
     last = len(table) - 1
     table.loc[last, ["gain", "gain_low", "gain_high"]] = gain, low, high

@@ -194,6 +194,7 @@ class Ranking:
             self.level,
             selected=selected,
             swapped=swapped,
+            unit=self.unit,
         )
         return differences, tests
 

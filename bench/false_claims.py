@@ -3,6 +3,7 @@
     python -m bench.false_claims
     python -m bench.false_claims TASK=tags
     python -m bench.false_claims TASK=importance
+    python -m bench.false_claims TASK=intervals
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
@@ -10,6 +11,8 @@ or that an ablation is a clear gain or loss. For the power, mel+mfcc is truly be
 than the other runs. For the difference that reports call detectable, one run is truly
 better, or worse, by it than all others. TASK=importance has the coverage of the
 intervals of the set of features to keep (`analysis.importance.kept_set`).
+TASK=intervals has the coverage of the interval of a difference where few recordings
+differ.
 """
 
 from itertools import product
@@ -33,6 +36,7 @@ from tests.analysis.simulated import (
     SUBSETS,
     SimulatedFeatures,
     claims,
+    interval_holds,
     intervals_hold,
     simulated_importance,
     simulated_runs,
@@ -65,6 +69,20 @@ USELESS = (
 )
 KEPT_SIZES = ((200, 2), (40, 8))  # recordings and clips of each
 NEW_CLIPS = 4_000  # on which the truth of a kept set is measured
+INTERVAL_RECORDINGS = (12, 40, 100, 300)
+# clips of a recording, the share of their variance that is common to it
+CLUSTERS = ((1, 0.0), (8, 0.0), (8, 0.5), (8, 1.0))
+# shares of the clips that only one, and only the other of two runs has right
+DISCORDANCE = (
+    (0.0, 0.0),
+    (0.0025, 0.0025),
+    (0.0075, 0.0025),
+    (0.02, 0.0),
+    (0.02, 0.01),
+    (0.05, 0.05),
+    (0.08, 0.02),
+    (0.1, 0.0),
+)
 FALSE = ("overall", "ablations", "any")
 # share of a clip's difficulty that differs between seeds, feature sets, models
 OWN = (0.1, 0.3, 0.6)
@@ -84,10 +102,10 @@ class FalseClaimsOptions(Options):
         (2, 5, 10), "true differences for the power, in points"
     )
     seed: int = option(0, "seed of the runs")
-    task: Literal["classes", "tags", "importance"] = option(
+    task: Literal["classes", "tags", "importance", "intervals"] = option(
         "classes",
         "tags: clips with several labels, ranked by mAP; importance: the set of"
-        " features to keep",
+        " features to keep; intervals: of differences between few recordings",
     )
 
 
@@ -101,6 +119,9 @@ def false_claims(options: FalseClaimsOptions) -> None:
         return
     if options.task == "importance":
         kept_sets(options)
+        return
+    if options.task == "intervals":
+        intervals_of_differences(options)
         return
     print(
         f"False claims: % of {options.reports} reports of equally good runs that say"
@@ -272,6 +293,30 @@ def kept_sets(options: FalseClaimsOptions) -> None:
     print(f"Kept sets, {options.reports} reports: % whose intervals hold the truth\n")
     header = ("features", "recordings x clips", "sets", "less than all")
     print(text_table(rows, (*header, "all members", "90 % of the gain")))
+
+
+def intervals_of_differences(options: FalseClaimsOptions) -> None:
+    """How often the 95 % interval of a difference holds the truth, where few recordings
+    differ.
+    """
+    rows = []
+    for (clips, together), recordings in product(CLUSTERS, INTERVAL_RECORDINGS):
+        cells = []
+        for more, less in DISCORDANCE:
+            rng = np.random.default_rng(options.seed)
+            held = [
+                interval_holds(recordings, clips, more, less, rng, together=together)
+                for _ in range(options.reports)
+            ]
+            coverage, width = 100 * np.mean(held, axis=0)
+            cells.append(f"{coverage:.0f} ({width:.1f})")
+        rows.append((recordings, clips, f"{together:g}", *cells))
+    print(
+        f"Intervals, {options.reports} simulations: % that hold the truth (width in"
+        " points), by the shares of clips that one, and the other run alone has right\n"
+    )
+    header = [f"{100 * more:g} + {100 * less:g} %" for more, less in DISCORDANCE]
+    print(text_table(rows, ("recordings", "clips", "together", *header)))
 
 
 def reports(

@@ -19,6 +19,7 @@ from featurestack.analysis.ablations import ablations
 from featurestack.analysis.findings import power
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.runs import Run
+from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.registry import task_of
 from featurestack.results.training_options import TrainingOptions
@@ -127,6 +128,36 @@ def simulated_runs(
             )
         )
     return runs
+
+
+def binary_differences(recordings, clips, more, less, rng, *, together=0.5):
+    """(recordings,) differences of two runs in correct clips, and their true mean.
+
+    more, less  shares of the clips that only the second, only the first run has right
+    together    share of the variance that the clips of a recording have in common
+    """
+    shared = rng.normal(size=(recordings, 1))
+    own = rng.normal(size=(recordings, clips))
+    place = norm.cdf(np.sqrt(together) * shared + np.sqrt(1 - together) * own)
+    gained = (place < more).sum(axis=1)
+    lost = (place > 1 - less).sum(axis=1)
+    return gained - lost, more - less
+
+
+def interval_holds(recordings, clips, more, less, rng, **given):
+    """Whether the 95 % interval of one simulated difference holds the truth, and its
+    width.
+    """
+    differences, truth = binary_differences(recordings, clips, more, less, rng, **given)
+    found = sign_flip_tests(
+        differences[:, None],
+        np.full(recordings, 1 / recordings),
+        LEVEL,
+        draws=1000,
+        unit=recordings * clips,
+    )
+    _, low, high, _ = found.numbers(recordings * clips)[0]
+    return low <= truth <= high, high - low
 
 
 def simulated_tag_runs(count, sizes, rng, classes=10, better=0.0):
