@@ -54,6 +54,7 @@ BY_THEMSELVES = {
     "bench.linear DATASET=esc50": (
         "the linear model's exact solution against scikit-learn's L-BFGS"
     ),
+    "bench.networks": "speed of pretrained networks as features, against real time",
     "bench.new_place --recordings F --tables F --noise F": (
         "detections at a place with other noise, before and after annotated minutes"
     ),

@@ -16,6 +16,8 @@ from featurestack.commandline.options import (
 )
 
 RATE = {"least": 100, "most": 1_000_000}  # Hz
+# environment variable that hands `timeout` on to worker processes
+TIMEOUT = "FEATURESTACK_TIMEOUT"
 
 
 class SourceOptions(DatasetOptions, RunsOptions):
@@ -77,6 +79,12 @@ class ExtractOptions(SourceOptions):
     )
     dtype: Literal["float16", "float32"] = option(
         "float16", "type of the stored values"
+    )
+    timeout: float = option(
+        60,
+        "seconds that a pretrained network may take for one call, before it is ended",
+        least=0.1,
+        most=86400,
     )
     jobs: int | None = option(
         None, "number of processes; by default one a core", least=1, most=10000

@@ -8,6 +8,7 @@ cache.
 import functools
 import importlib.metadata
 import itertools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ from featurestack.pipeline.features import (
     resolve_feature,
 )
 from featurestack.pipeline.frame_duration import long_frames_note, with_frames
-from featurestack.pipeline.options import ExtractOptions
+from featurestack.pipeline.options import TIMEOUT, ExtractOptions
 from featurestack.pipeline.worker import Source
 from featurestack.storage.files import content_hash
 
@@ -99,6 +100,7 @@ def request(options: ExtractOptions) -> Request:
 
     RequestError as in `load`, `wanted` and `part_of`, or if the dataset has no audio.
     """
+    os.environ[TIMEOUT] = str(options.timeout)
     dataset = load(options)
     before = dataset.cached
     table = dataset.table

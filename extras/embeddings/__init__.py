@@ -3,6 +3,7 @@
 from featurestack.commandline.rooms import Room
 
 ROOM = Room(
+    commands={"pipeline network": "featurestack.extras.embeddings.options:network"},
     features={"embedding": "featurestack.extras.embeddings.embedding:FEATURE"},
     capabilities={"networks": "featurestack.extras.embeddings.networks"},
     extra="embeddings",

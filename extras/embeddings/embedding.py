@@ -14,12 +14,11 @@ computed anew, and a run that was trained on the former values refuses the new o
 """
 
 import functools
-import hashlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
@@ -27,18 +26,21 @@ from featurestack.extras.embeddings.networks import (
     POOLINGS,
     FrontEnd,
     NetworkCard,
+    external_files,
     find_network,
+    obtain_network,
+    require_library,
 )
+from featurestack.extras.embeddings.process import NetworkProcess
 from featurestack.pipeline import audio
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features.registry import Feature
 
 MOST_WINDOWS = 16  # windows in one call: their activations share the cache
+MOST_SAMPLES = 1 << 24  # of one window
+MOST_OF_A_CLIP = 10_000  # windows
 LONGEST = 60  # seconds within which a front end has to fill a window
-# Convolutions of a single window by these kernels are wrong on some ARM processors
-# (onnxruntime 1.27); versions without the setting ignore it.
-KLEIDIAI = "mlas.disable_kleidiai"
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Network:
     shortest  samples that fill one window of the front end; 0 without one
     """
 
-    session: onnxruntime.InferenceSession
+    network: NetworkProcess
     card: NetworkCard
-    front_end: onnxruntime.InferenceSession | None = None
+    front_end: NetworkProcess | None = None
     shortest: int = 0
 
     def embed(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,15 +60,19 @@ class Network:
         the card says; Impossible if the network refuses the input.
         """
         windows = self.windows(y)
-        given = self.session.get_inputs()[0]
-        output = self.card.output or self.session.get_outputs()[0].name
-        axes = len(given.shape)
-        single = axes == windows.ndim - 1 or given.shape[0] == 1
-        step = 1 if single else MOST_WINDOWS
+        if len(windows) > MOST_OF_A_CLIP:
+            raise Impossible(
+                f"the hop makes {len(windows):,} windows of a clip; at most"
+                f" {MOST_OF_A_CLIP:,} are taken"
+            )
+        axes = self.network.axes
+        single = len(axes) == windows.ndim - 1 or axes[0] == 1
+        most = max(1, MOST_SAMPLES // windows[0].size)
+        step = 1 if single else min(MOST_WINDOWS, most)
         parts = []
         for start in range(0, len(windows), step):
-            x = _with_axes(windows[start : start + step], given.shape)
-            answer = _run(self.session, output, x)
+            x = _with_axes(windows[start : start + step], axes)
+            answer = self.network.run(x)
             parts.append(answer.reshape(-1, answer.shape[-1]))
         vectors = np.concatenate(parts)  # (n, D)
         mean = vectors.mean(axis=0)
@@ -106,36 +112,21 @@ class Network:
 
 
 def _frames(
-    session: onnxruntime.InferenceSession,
+    front_end: NetworkProcess,
     described: FrontEnd,
     y: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """(frames, bands) of the front end, scaled and shifted as the network wants."""
-    answer = _run(session, session.get_outputs()[0].name, y[None])
+    answer = front_end.run(y[None])
     frames = answer.reshape(-1, answer.shape[-1])
     # a tenth has no exact float32, ten has: publishers divide
     divisor = np.float32(1 / described.scale)
     return frames / divisor + np.float32(described.offset)
 
 
-def _run(
-    session: onnxruntime.InferenceSession,
-    output: str,
-    x: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    name = session.get_inputs()[0].name
-    try:
-        (answer,) = session.run([output], {name: np.ascontiguousarray(x)})
-    except Exception as error:  # onnxruntime's errors have no common base class
-        raise Impossible(
-            f"the network refuses {x.shape}: {' '.join(str(error).split())}"
-        ) from None
-    return np.asarray(answer, np.float32)
-
-
 def _with_axes(
     windows: NDArray[np.float32],
-    shape: list[int | str],
+    shape: list[int | None],
 ) -> NDArray[np.float32]:
     """The windows with as many axes as the network's input: one window alone, or a
     further axis of one channel, which is the second or, if that is fixed to 1, the
@@ -171,8 +162,7 @@ def embedding(clip: Clip, *, model: str = "", pooling: str = "") -> np.ndarray:
 
 def file_fingerprint(*, model: str, pooling: str) -> dict[str, str]:
     """The fingerprint of network and card; RequestError if one is missing."""
-    content = find_network(model).content()
-    return {"file": hashlib.blake2b(content, digest_size=16).hexdigest()}
+    return {"file": obtain_network(model).fingerprint()}
 
 
 def open_network(model: str, pooling: str = "") -> Network:
@@ -188,49 +178,45 @@ def open_network(model: str, pooling: str = "") -> Network:
             raise RequestError(
                 f"pooling={pooling}: expected one of {', '.join(POOLINGS)}"
             ) from None
-    front_end = files.front_end()
-    before = _version(front_end) if front_end else None
-    return _opened(_version(files.network), before, card)
-
-
-def _version(path: Path) -> tuple[Path, int]:
-    return path.absolute(), path.stat().st_mtime_ns
+    paths = [path for path in (files.network, files.front_end()) if path]
+    versions = tuple(
+        (path.absolute(), path.stat().st_mtime_ns)
+        for network in paths
+        for path in (network, *external_files(network))
+    )
+    return _opened(tuple(paths), card, versions, os.getpid())
 
 
 @functools.lru_cache(maxsize=4)
 def _opened(
-    network: tuple[Path, int],
-    front_end: tuple[Path, int] | None,
+    paths: tuple[Path, ...],
     card: NetworkCard,
+    versions: tuple[tuple[Path, int], ...],
+    process: int,
 ) -> Network:
-    session = _session(network[0])
-    fixed = session.get_inputs()[0].shape[-1]
-    if front_end is None or card.front_end is None:
-        if not card.window and isinstance(fixed, int):
+    """The network and its front end; `versions` of all their files and the number of
+    this process tell one from another.
+    """
+    for path in paths:
+        require_library(path)
+    network = NetworkProcess(paths[0], card.output)
+    if not network.axes:
+        raise RequestError(f"{paths[0]} takes a single number, expected samples")
+    fixed = network.axes[-1]
+    if card.front_end is None:
+        if fixed and fixed > MOST_SAMPLES:
+            raise RequestError(
+                f"{paths[0]}: its input has {fixed:,} samples; at most"
+                f" {MOST_SAMPLES:,} are given"
+            )
+        if not card.window and fixed:
             card = replace(card, window=fixed / card.sample_rate)
-        return Network(session, card)
-    before = _session(front_end[0])
-    return Network(session, card, before, _shortest(before, card))
+        return Network(network, card)
+    before = NetworkProcess(paths[1])
+    return Network(network, card, before, _shortest(before, card))
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    settings = onnxruntime.SessionOptions()
-    # processes use all cores already
-    settings.intra_op_num_threads = settings.inter_op_num_threads = 1
-    settings.log_severity_level = 3
-    settings.add_session_config_entry(KLEIDIAI, "1")
-    try:
-        return onnxruntime.InferenceSession(
-            path, settings, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # no common base class
-        reason = str(error).splitlines()[0]
-        raise RequestError(
-            f"{path} is no network that onnxruntime opens: {reason}"
-        ) from None
-
-
-def _shortest(session: onnxruntime.InferenceSession, card: NetworkCard) -> int:
+def _shortest(front_end: NetworkProcess, card: NetworkCard) -> int:
     """The fewest samples of which the front end makes a whole window."""
     assert card.front_end
     longest = LONGEST * card.sample_rate
@@ -239,7 +225,7 @@ def _shortest(session: onnxruntime.InferenceSession, card: NetworkCard) -> int:
     while enough - too_few > 1:
         middle = (enough + too_few) // 2
         try:
-            frames = _frames(session, card.front_end, np.zeros(middle, np.float32))
+            frames = _frames(front_end, card.front_end, np.zeros(middle, np.float32))
             filled = len(frames) >= card.front_end.window
         except Impossible:  # shorter than one frame
             filled = False

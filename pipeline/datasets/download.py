@@ -19,7 +19,7 @@ OTHER_WAYS = "URL= takes another address, ARCHIVE= a zip that is already there"
 UNFINISHED = ".unfinished"
 
 
-def download_file(url: str, to: Path) -> None:
+def download_file(url: str, to: Path, *, other_ways: str = OTHER_WAYS) -> None:
     """Download `url` to the file `to`, which appears when it is complete.
 
     A broken connection is tried again after PAUSES. The bytes that arrived stay in
@@ -51,7 +51,7 @@ def download_file(url: str, to: Path) -> None:
             again = (
                 "; the same command goes on with what arrived" if part.exists() else ""
             )
-            raise RequestError(f"{reason}{again}. {OTHER_WAYS}")
+            raise RequestError(f"{reason}{again}. {other_ways}")
         tell(f"{reason}; trying again in {pause:g} s")
         time.sleep(pause)
 

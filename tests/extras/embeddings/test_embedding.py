@@ -3,6 +3,7 @@ in predictions.
 """
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -129,14 +130,14 @@ def test_a_wrong_card_is_refused(card, message):
 def test_windows_of_another_length_than_the_network_takes_cannot_exist():
     write_network("net", shape="w, 500", window=0.25)
     with pytest.raises(
-        Impossible, match=r"the network refuses \(1, 250\): .*Expected: 500"
+        Impossible, match=r"refuses an input of \(1, 250\): .*Expected: 500"
     ):
         embedded()
 
 
 def test_what_is_not_there_says_what_to_do():
     write_network("net")
-    with refused(r"needs .* models/mine\.onnx and models/mine\.json; docs/howto"):
+    with refused(r"needs .* models/mine\.onnx or .*models/mine\.json; docs/howto"):
         embedded(name="mine")
     with refused(r"needs models/panns\.onnx; docs/howto"):
         embedded(name="panns")
@@ -222,11 +223,36 @@ def test_a_front_end_that_is_not_there_or_fills_no_window_is_named():
 def test_the_fingerprint_covers_network_front_end_and_card():
     write_front_end()
     seen = {embedding.file_fingerprint(model="net", pooling="")["file"]}
-    for name in ("net.onnx", "frames.onnx", "net.json"):
+    for name in ("net.onnx", "frames.onnx"):
         with (networks.FOLDER / name).open("a") as file:
             file.write(" ")
         seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+    card = networks.FOLDER / "net.json"
+    card.write_text(card.read_text().replace('"offset": 1', '"offset": 2'))
+    seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("name", ["n.bin", "weights/" + 150 * "n" + ".bin"])
+def test_the_fingerprint_covers_weights_beside_the_network(here, name):
+    weights = networks.FOLDER / name
+    weights.parent.mkdir(parents=True)
+    text = f"""<ir_version: 9, opset_import: ["" : 18]>
+        network (float[w, samples] x) => (float[w, samples] y)
+        <float[1] factor = ["location": "{name}", "offset": "0", "length": "4"]>
+        {{ y = Mul (x, factor) }}"""
+    onnx.save(onnx.parser.parse_model(text), str(networks.FOLDER / "net.onnx"))
+    (networks.FOLDER / "net.json").write_text(json.dumps({"sample_rate": RATE}))
+    seen = set()
+    for factor in (2, 3):
+        weights.write_bytes(np.float32(factor).tobytes())
+        os.utime(weights, ns=(factor, factor))
+        seen.add(embedding.file_fingerprint(model="net", pooling="")["file"])
+        np.testing.assert_allclose(embedded(RAMP + 1), factor * (RAMP + 1), rtol=1e-6)
+    assert len(seen) == 2
+    weights.unlink()
+    with refused(r"has weights in another file, models/.*\.bin, which is not there"):
+        embedding.file_fingerprint(model="net", pooling="")
 
 
 def test_without_its_package_a_network_says_what_to_install(monkeypatch):

@@ -2,6 +2,7 @@
 random networks of the same input and output.
 """
 
+import json
 import re
 from dataclasses import replace
 
@@ -79,7 +80,6 @@ def test_the_lines_for_a_pytorch_network_give_its_vectors_by_its_name(here, name
 SAMPLES = {"samples": {0: "samples"}, "embedding": {0: "frames"}}
 # vectors of the random network, and an input with the publisher's axes
 CONVERTED = {
-    "yamnet": (lambda network, y: network.frames(y[None])[0], (32_000,), SAMPLES),
     "vggish": (lambda network, y: network.frames(y[None])[0], (32_000,), SAMPLES),
     "birdnet": (lambda network, y: network.frames(y)[:, 0], (1, 144_000), {}),
     "openl3": (
@@ -112,7 +112,7 @@ def test_a_window_of_vggish_holds_the_96_frames_of_one_spectrum():
 
 
 def test_every_known_network_is_tried():
-    tried = {"speech", "panns", "beats", "clap", *CONVERTED}
+    tried = {"speech", "yamnet", "panns", "beats", "clap", *CONVERTED}
     assert tried == networks.KNOWN.keys()
 
 
@@ -136,3 +136,37 @@ def test_networks_are_listed_with_what_they_need(tmp_path, monkeypatch):
     )
     assert any(line.startswith("  panns: needs models/panns.onnx;") for line in lines)
     assert "  mine: there, models/mine.onnx" in lines
+
+
+def write_network(name, rate):
+    (networks.FOLDER / f"{name}.onnx").touch()
+    card = json.dumps({"sample_rate": rate})
+    (networks.FOLDER / f"{name}.json").write_text(card)
+
+
+@pytest.mark.parametrize(
+    ("rate", "fitting"),
+    [(8_000, ["low"]), (24_000, ["high", "low"]), (44_100, ["high", "low"])],
+)
+def test_installed_networks_are_chosen_by_the_clips_rate(
+    here, monkeypatch, rate, fitting
+):
+    monkeypatch.setattr(networks, "is_installed", lambda _: False)
+    write_network("low", 16_000)
+    write_network("high", 48_000)
+    chosen, remark = networks.choose_networks(rate)
+    assert chosen == [f"embedding@model={name}" for name in fitting]
+    left_out = "high is left out: it was trained at 48,000 Hz"
+    assert (left_out in remark) == ("high" not in fitting)
+
+
+def test_networks_that_could_be_had_are_named_with_the_command(here, monkeypatch):
+    monkeypatch.setattr(networks, "is_installed", lambda _: False)
+    (networks.FOLDER / "bad.onnx").touch()
+    (networks.FOLDER / "bad.json").write_text("[]")
+    chosen, remark = networks.choose_networks(16_000)
+    assert not chosen and "\n" not in remark
+    assert "bad is left out: models/bad.json is no card" in remark
+    assert re.search(r"speech could be had: pip install \S*\[embeddings\]", remark)
+    assert "yamnet could be had: python -m pipeline network yamnet" in remark
+    assert "panns, openl3, clap, beats, vggish, birdnet could be converted" in remark
