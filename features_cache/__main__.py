@@ -49,7 +49,7 @@ def info(options: DatasetOptions) -> None:
     from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.inspect import describe_cache
 
-    print(describe_cache(open_cache(options)))
+    print(describe_cache(open_cache(options.dataset, options.data, options.name)))
 
 
 def verify(options: ShareOptions) -> int:
@@ -61,7 +61,7 @@ def verify(options: ShareOptions) -> int:
     if options.file:
         verdicts = verify_export(options.file)
     else:
-        cache = open_cache(options)
+        cache = open_cache(options.dataset, options.data, options.name)
         names = None if options.features == "all" else cache.named(options.features)
         verdicts = verify_cache(cache.folder, names)
     print("\n".join(verdict.text for verdict in verdicts))
@@ -73,7 +73,7 @@ def export(options: ShareOptions) -> None:
     from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.share import export_features
 
-    cache = open_cache(options)
+    cache = open_cache(options.dataset, options.data, options.name)
     target = options.file or Path(f"{cache.settings['dataset']}-features.zip")
     names = cache.named(options.features)
     export_features(cache.folder, names, target)
@@ -100,7 +100,7 @@ def table(options: TableOptions) -> None:
         write_table,
     )
 
-    cache = open_cache(options)
+    cache = open_cache(options.dataset, options.data, options.name)
     target = options.file or Path(f"{cache.settings['dataset']}-statistics.csv")
     statistics = statistics_table(cache, cache.named(options.features))
     write_table(statistics, target)

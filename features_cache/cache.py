@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, closest
-from featurestack.commandline.options import DataOptions, DatasetOptions, words
+from featurestack.commandline.options import DataOptions
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
@@ -446,16 +446,14 @@ class Cache:
         return f"run {make_command('features', *given, *more)}"
 
 
-def open_cache(options: DatasetOptions) -> Cache:
-    """The cache of DATASET=; RequestError names the nearest dataset, or the command
-    that makes the cache.
+def open_cache(dataset: str, data: Path, name: str = "") -> Cache:
+    """The cache of a dataset in the folder `data`; RequestError names the nearest
+    dataset, or the command that makes the cache.
     """
-    folder = cache_folder(options.dataset, options.data, options.name)
-    if not (
-        is_cache(folder) or options.dataset in NAMED or Path(options.dataset).exists()
-    ):
-        raise RequestError(unknown_dataset(options.dataset, options.data))
-    command = make_command(
-        "features", f"DATASET={options.dataset}", *words(options, ("name", "data"))
-    )
-    return Cache(folder, command)
+    folder = cache_folder(dataset, data, name)
+    if not (is_cache(folder) or dataset in NAMED or Path(dataset).exists()):
+        raise RequestError(unknown_dataset(dataset, data))
+    given = [f"DATASET={dataset}"]
+    given += [f"NAME={name}"] if name else []
+    given += [f"DATA={data}"] if data != DataOptions().data else []
+    return Cache(folder, make_command("features", *given))

@@ -272,7 +272,7 @@ def extract(options: FeaturesCommand) -> "Cache":
     from featurestack.pipeline.extract import run
 
     failed = run(options)
-    stored = open_cache(options)
+    stored = open_cache(options.dataset, options.data, options.name)
     if failed:
         lost = {clip for clip, *_ in read_failures(stored.folder)}
         warnings.warn(
@@ -294,7 +294,7 @@ def cache(options: DatasetOptions) -> "Cache":
     """
     from featurestack.features_cache.cache import open_cache
 
-    return open_cache(options)
+    return open_cache(options.dataset, options.data, options.name)
 
 
 @takes(RunOptions)

@@ -27,7 +27,7 @@ def run(options: VerifyCommand) -> int:
 
         run(VerifyCommand(dataset="esc10", features="mel mfcc", recompute=5))
     """
-    cache = open_cache(options)
+    cache = open_cache(options.dataset, options.data, options.name)
     for channel in itertools.chain(*parse_list(options.features, cache.features)):
         if channel not in cache:
             # an unknown feature is refused with the nearest name

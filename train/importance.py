@@ -142,7 +142,10 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
 
     least  number of features: a comparison needs two
     """
-    groups = parse_list(options.features, open_cache(options).features)
+    groups = parse_list(
+        options.features,
+        open_cache(options.dataset, options.data, options.name).features,
+    )
     words = [str(channel) for group in groups for channel in group]
     shared = {name: getattr(options, name) for name in OF_A_RUN}
     plan = make_plan(RunOptions(**shared, features="+".join(words)))

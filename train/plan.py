@@ -172,7 +172,7 @@ def make_plan(asked: RunOptions) -> Plan:
     # runs/esc10/mel-resnet18+texture
     """
     check_options(asked)
-    cache = open_cache(asked)
+    cache = open_cache(asked.dataset, asked.data, asked.name)
     features = find_features(cache, asked)
     channels = tuple(describe_channel(cache, feature) for feature in features)
     model = choose_model(asked.model, channels, asked.weights)

@@ -70,7 +70,7 @@ def tell_dataset_changes(options: RunOptions) -> None:
     """
     if not is_cache(cache_folder(options.dataset, options.data, options.name)):
         return  # training says what to type
-    cache = open_cache(options)
+    cache = open_cache(options.dataset, options.data, options.name)
     if changes := source_changes(cache):
         remedy = cache.remedy(" ".join(cache.named(options.features)))
         tell(

@@ -57,7 +57,7 @@ def run_sweep(options: SweepOptions) -> int:
 def product(options: SweepOptions) -> list[RunOptions]:
     """The options of every run; RequestError if there is none."""
     runs = options.runs()
-    cache = open_cache(runs[0])
+    cache = open_cache(runs[0].dataset, runs[0].data, runs[0].name)
     jobs = [
         replace(job, features=name)
         for job in runs

@@ -107,7 +107,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     if not is_cache(Path(options.dataset)):  # a cache is used as it is
         check_once(options)
         whole = extract_until(clock, wanted)
-    cache = open_cache(wanted)
+    cache = open_cache(wanted.dataset, wanted.data, wanted.name)
     named = parse_list("all", cache.features)
     # its samples mean nothing by themselves
     singles = ["+".join(map(str, each)) for each in named if each[0].name != "waveform"]
