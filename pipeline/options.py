@@ -46,8 +46,9 @@ class SourceOptions(DatasetOptions, RunsOptions):
     )
     duration: float | None = option(
         None,
-        "seconds of a clip; by default the cache's, else the longest clip's (at most"
-        " 30)",
+        "seconds of a clip; by default the cache's, else 5 in ESC-50's layout, else the"
+        " longest clip's (at most 30), or the shortest that holds 95 % of the clips if"
+        " over a tenth would be padding",
         least=0.001,
         most=3600,
     )

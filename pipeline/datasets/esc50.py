@@ -27,7 +27,6 @@ ARCHIVE = "download.zip"  # in the dataset's folder until it is unpacked
 COLUMNS = ("filename", "fold", "target", "category", "esc10", "src_file", "take")
 CLIPS = 2000
 SAMPLE_RATE = 44_100  # Hz
-DURATION = 5.0  # seconds of every clip
 SAMPLES = 220_500  # samples of every clip
 CREDIT = """\
 ESC-50: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification",

@@ -43,12 +43,14 @@ from featurestack.pipeline.datasets.readers import (
 )
 from featurestack.pipeline.options import ExtractOptions, SourceOptions
 
+ESC_DURATION = 5.0  # seconds of ESC-50's clips and of any folder in its layout
 LONGEST = 30.0  # seconds; a longer clip is cut unless DURATION says otherwise
-HELD_WHOLE = 0.9  # least share of clips that a proposed duration holds whole
-LESS_PADDING = 0.1  # a proposal lowers the share of padding by at least this
+HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
+MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shorter one
+LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
 OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")
-STEP = 0.05  # seconds; a proposed duration is rounded up to a multiple of it
+STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def _read(options: SourceOptions) -> Listing:
         listing = read_esc_layout(
             esc50.obtain(options), "esc10" if word == "esc10" else ""
         )
-        return replace(listing, sample_rate=esc50.SAMPLE_RATE, duration=esc50.DURATION)
+        return replace(listing, sample_rate=esc50.SAMPLE_RATE, duration=ESC_DURATION)
     if word in SYNTHETIC:
         from featurestack.pipeline import synth
 
@@ -227,7 +229,9 @@ def _read(options: SourceOptions) -> Listing:
         )
         return replace(listing, sample_rate=synth.SAMPLE_RATE, duration=synth.SECONDS)
     if path.is_dir():
-        return read_esc_layout(path) if is_esc_layout(path) else read_folder(path)
+        if is_esc_layout(path):
+            return replace(read_esc_layout(path), duration=ESC_DURATION)
+        return read_folder(path)
     message = unknown_dataset(word, options.data)
     raise RequestError(
         f"{message}; or the path of a folder of clips, a CSV or a cache, relative to"
@@ -244,7 +248,7 @@ def _audio_settings(
     the files.
 
     The files give the commonest rate (the higher of two equally common ones) and the
-    longest clip's duration, LONGEST at most.
+    longest clip's duration, LONGEST at most, or a shorter one, see `held_whole`.
     """
     known = listing.sample_rate, listing.duration
     if settings:
@@ -266,54 +270,88 @@ def _audio_settings(
     paths = listing.table["path"].tolist()
     # files that cannot be opened are reported when they are decoded
     answers = audio.file_infos(paths)
-    lengths = [
-        (info.sample_rate, round(end - start, 6) or info.frames / info.sample_rate)
-        for info, (start, end) in zip(answers, spans(listing.table))
+    lengths = {
+        clip: (
+            info.sample_rate,
+            round(end - start, 6) or info.frames / info.sample_rate,
+        )
+        for clip, info, (start, end) in zip(
+            listing.table["clip_id"], answers, spans(listing.table)
+        )
         if isinstance(info, audio.Info)
-    ]
+    }
     if not lengths:
         raise RequestError(
             f"none of {counted(len(paths), 'file')} can be read; the first: {paths[0]}:"
             f" {answers[0]}; AUDIO_DIR= names the folder of a table's files"
         )
-    rates = Counter(rate for rate, _ in lengths)
-    seconds = np.array([length for _, length in lengths])
+    rates = Counter(rate for rate, _ in lengths.values())
+    seconds = pd.Series({clip: length for clip, (_, length) in lengths.items()})
     notes = [
         f"{counted(rates[rate], 'clip')} of {rate} Hz"
         for rate in rates
         if len(rates) > 1
     ]
-    if not duration:
-        longest = float(seconds.max())
-        duration = min(longest, LONGEST)
-        if longest > LONGEST:
-            notes.append(
-                f"the longest clip, {longest:.0f} s, is cut to {LONGEST:g} s: DURATION="
-                " sets another duration"
-            )
+    if duration:
+        notes.append(shorter_duration(seconds.to_numpy(), duration))
+    else:
+        duration = held_whole(seconds.to_numpy(), min(float(seconds.max()), LONGEST))
+        notes.append(cut_clips(seconds, duration))
     sample_rate = sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
+    return sample_rate, duration, [note for note in notes if note]
+
+
+def padding(seconds: NDArray[np.floating], duration: float) -> float:
+    """The share of `duration` that is padding, over clips of these lengths."""
+    return float(1 - np.minimum(seconds, duration).mean() / duration)
+
+
+def held_whole(seconds: NDArray[np.floating], longest: float) -> float:
+    """The shortest duration that holds HELD_WHOLE of the clips whole, if more than
+    MOST_PADDING of `longest` would be padding, else `longest`.
+
+    seconds  length of each clip, at least one
+    """
+    if padding(seconds, longest) <= MOST_PADDING:
+        return longest
+    most = float(np.quantile(seconds, HELD_WHOLE, method="inverted_cdf"))
+    return min(longest, round(STEP * math.ceil(round(most / STEP, 6)), 2))
+
+
+def cut_clips(seconds: "pd.Series[float]", duration: float) -> str:
+    """A note that names the clips that are longer than `duration`, longest first, and
+    says how to keep them; '' if none is.
+
+    seconds  length of each clip, by clip id
+    """
+    cut = seconds[seconds > duration].sort_values(ascending=False, kind="stable")
+    if cut.empty:
+        return ""
+    names = [f"{clip} ({length:.4g} s)" for clip, length in cut.items()]
+    named = ", ".join(names[:LONGEST_NAMED])
+    if len(names) > LONGEST_NAMED:
+        named += ", …"
+    longest = math.ceil(1000 * float(cut.iloc[0])) / 1000
     return (
-        sample_rate,
-        duration,
-        list(filter(None, (*notes, shorter_duration(seconds, duration)))),
+        f"{len(cut)} of {counted(len(seconds), 'clip')} are cut to {duration:.4g} s:"
+        f" {named}; DURATION={longest:g} keeps them whole, with"
+        f" {padding(seconds.to_numpy(), longest):.0%} padding"
+        " (docs/howto/short-clips.md)"
     )
 
 
 def shorter_duration(seconds: NDArray[np.floating], duration: float) -> str:
-    """A note that proposes a shorter DURATION if that saves much padding, else ''.
+    """A note that proposes the duration of `held_whole` in the place of a cache's, an
+    option's or a layout's; '' if it is not shorter.
 
     seconds  length of each clip, at least one
     """
-
-    def padding(of: float) -> float:
-        return float(1 - np.minimum(seconds, of).mean() / of)
-
-    most = float(np.quantile(seconds, HELD_WHOLE, method="higher"))
-    shorter = round(STEP * math.ceil(round(most / STEP, 6)), 2)
-    if shorter >= duration or padding(duration) - padding(shorter) < LESS_PADDING:
+    shorter = held_whole(seconds, duration)
+    if shorter >= duration:
         return ""
     return (
-        f"{padding(duration):.0%} of {duration:.4g} s is padding: DURATION={shorter:g}"
-        f" leaves {padding(shorter):.0%} and cuts {(seconds > shorter).sum()} of"
-        f" {counted(len(seconds), 'clip')} (docs/howto/short-clips.md)"
+        f"{padding(seconds, duration):.0%} of {duration:.4g} s is padding:"
+        f" DURATION={shorter:g} leaves {padding(seconds, shorter):.0%} and cuts"
+        f" {(seconds > shorter).sum()} of {counted(len(seconds), 'clip')}"
+        " (docs/howto/short-clips.md)"
     )

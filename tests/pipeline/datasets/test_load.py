@@ -9,7 +9,7 @@ import pytest
 
 from featurestack.features_cache import external
 from featurestack.pipeline import extract
-from featurestack.pipeline.datasets.load import shorter_duration
+from featurestack.pipeline.datasets.load import held_whole
 from featurestack.pipeline.datasets.summary import run
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.pipeline.request import request
@@ -118,29 +118,38 @@ def test_more_copies_or_clips_change_none_that_are_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "duration", "proposed"),
+    ("seconds", "longest", "chosen"),
     [
-        (
-            [0.32] * 19 + [2.0],
-            2.0,
-            "80% of 2 s is padding: DURATION=0.35 leaves 8% and cuts 1 of 20 clips",
-        ),
-        (
-            [0.3] * 90 + [4.0, 9.7, 20.0],
-            20.0,
-            "DURATION=0.3 leaves 0% and cuts 3 of 93 clips",
-        ),
-        # spread: every shorter one cuts many
-        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 10.0, None),
-        ([11.0] * 77 + [11.2], 11.2, None),  # would save two points
-        ([20.0, 20.0, 60.0], 30.0, None),
+        ([0.32] * 19 + [2.0], 2.0, 0.35),
+        ([0.32] * 18 + [2.0] * 2, 2.0, 2.0),  # 0.35 s would cut a tenth
+        ([0.3] * 190 + [4.0, 9.7, 20.0], 20.0, 0.3),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 10.0, 10.0),
+        ([11.0] * 77 + [12.2], 12.2, 12.2),  # 10 % padding
+        ([20.0, 20.0, 60.0], 30.0, 30.0),
     ],
 )
-def test_a_duration_is_proposed_if_it_saves_much_padding_and_cuts_few(
-    seconds, duration, proposed
+def test_the_shortest_duration_holds_95_percent_of_the_clips_if_much_is_padding(
+    seconds, longest, chosen
 ):
-    line = shorter_duration(np.array(seconds), duration)
-    assert proposed in line if proposed else not line
+    assert held_whole(np.array(seconds, float), longest) == chosen
+
+
+def test_clips_that_are_much_longer_than_the_others_are_cut_and_named(tmp_path):
+    folder = class_folders(tmp_path / "mine", each=48)  # 96 clips of 0.1 s
+    for number, seconds in enumerate((0.5, 2, 0.4, 0.3)):
+        write(folder / "dog" / f"long{number}.wav", seconds, 8_000)
+    clips = dataset(folder, tmp_path)
+    assert clips.duration == 0.1
+    assert [note for note in clips.notes if "cut" in note] == [
+        "4 of 100 clips are cut to 0.1 s: dog/long1 (2 s), dog/long0 (0.5 s),"
+        " dog/long2 (0.4 s), …; DURATION=2 keeps them whole, with 94% padding"
+        " (docs/howto/short-clips.md)"
+    ]
+    kept = dataset(folder, tmp_path, duration=2)
+    assert (
+        "94% of 2 s is padding: DURATION=0.1 leaves 0% and cuts 4 of 100 clips"
+        " (docs/howto/short-clips.md)"
+    ) in kept.notes
 
 
 def test_data_shows_imbalance_absent_files_and_the_next_command(tmp_path, capsys):
@@ -171,8 +180,8 @@ def test_ordinary_words_as_classes_are_not_called_synthetic(tmp_path):
     assert not dataset(folder, tmp_path).synthetic
 
 
-def test_a_folder_in_esc_50s_layout_has_the_commonest_rate_of_its_files(tmp_path):
+def test_a_folder_in_esc_50s_layout_has_five_seconds_at_the_commonest_rate(tmp_path):
     folder = esc_layout(tmp_path / "esc", "1-1-A-0.wav,1,dog,1 2-2-A-1.wav,2,cat,2")
     clips = dataset(folder, tmp_path)
     assert clips.sample_rate == 8_000
-    assert clips.duration == 0.1
+    assert clips.duration == 5
