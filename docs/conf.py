@@ -25,7 +25,7 @@ html_title = project
 extensions = ["myst_nb", "sphinx.ext.intersphinx"]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 nb_execution_mode = "off"  # the notebooks show the outputs that they are stored with
-exclude_patterns = ["out", "jupyter_execute"]
+exclude_patterns = ["out", "jupyter_execute", "tables"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 4
 # fences without a language hold output and shell lines

@@ -1,0 +1,194 @@
+"""The CSV files behind the tables and figures of README.md and docs/.
+
+    python -m docs.tables              list the files and the commands behind their rows
+    python -m docs.tables OUT NAME …   run what these files need, and write them; OUT
+                                       takes caches, runs and reports, and a repeated
+                                       command goes on
+    python -m docs.tables pages        write the files' figures into the pages
+
+docs/tables/README.md says what a file holds and how a page includes it.
+"""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from string import Formatter
+
+import pandas as pd
+
+from featurestack.commandline.errors import RequestError, nearest
+from featurestack.commandline.registry import Registry
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = ROOT / "docs" / "tables"
+SOURCE = ["command", "commit", "processor", "seconds"]  # the last columns of a file
+TABLE = re.compile(r"<!-- table (\w+)\n(.*?)\n-->\n(?:\|[^\n]*\n)*", re.DOTALL)
+FIGURE = re.compile(r"<!-- (\w+)\[([^\]]+)\] (.+?) -->")
+NUMBER = re.compile(r"[-−+]?\d[\d.,]*")
+# number in a file
+PLAIN = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
+
+Row = dict[str, str | float]
+
+# A file's name -> the function that runs what it needs and writes it.
+MAKERS: Registry[Callable[[Path], None]] = Registry("table")
+
+
+def pages() -> list[Path]:
+    """README.md and the hand-written pages of docs/."""
+    found = sorted((ROOT / "docs").rglob("*.md"))
+    made = {"out", "generated", "tables"}
+    return [
+        ROOT / "README.md",
+        *(page for page in found if not made & set(page.relative_to(ROOT).parts)),
+    ]
+
+
+def write(name: str, rows: pd.DataFrame, command: str, seconds: float | None) -> None:
+    """Write docs/tables/NAME.csv: `rows`, and where they come from.
+
+    rows     its first column names the row; it may have a column `seconds` of its own
+    command  as a reader types it
+    seconds  processor seconds of the command; None if `rows` has them
+    """
+    origin = {"command": command, "commit": commit(), "processor": processor()}
+    if seconds is not None:
+        origin["seconds"] = f"{seconds:.0f}"
+    made = rows.assign(**origin)
+    made = made[[*(column for column in made if column not in SOURCE), *SOURCE]]
+    made.to_csv(FILES / f"{name}.csv", index=False, float_format="%.6g")
+
+
+def commit() -> str:
+    """The commit of this tree, in eight digits."""
+    told = subprocess.run(
+        ["git", "rev-parse", "--short=8", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout.strip()
+
+
+def processor() -> str:
+    """The processor's model and the number of its cores."""
+    model = sys.platform
+    if Path("/proc/cpuinfo").exists():
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        model = re.search(r"^model name\s*: (.*)$", told, re.MULTILINE)[1]
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def read(name: str) -> dict[str, Row]:
+    """The rows of docs/tables/NAME.csv by their first column; RequestError if there is
+    no such file.
+    """
+    path = FILES / f"{name}.csv"
+    if not path.exists():
+        known = [file.stem for file in FILES.glob("*.csv")]
+        raise RequestError(nearest("table", name, known))
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    first = next(iter(rows[0]))
+    return {
+        str(row[first]): {
+            column: float(value) if PLAIN.fullmatch(value) else value
+            for column, value in row.items()
+        }
+        for row in rows
+    }
+
+
+class _Figures(Formatter):
+    """`str.format` with a minus sign for negative numbers."""
+
+    def format_field(self, value: object, spec: str) -> str:
+        text = super().format_field(value, spec)
+        return text.replace("-", "−") if isinstance(value, float) else text
+
+
+def filled(template: str, row: Row) -> str:
+    """The template with the row's values; '' if one of them is empty."""
+    names = [name for _, name, *_ in Formatter().parse(template) if name]
+    for name in names:
+        if name not in row:
+            raise RequestError(nearest("column", name, list(row)))
+    if any(row[name] == "" for name in names):
+        return ""
+    return _Figures().vformat(template, (), row)
+
+
+def included(page: str) -> str:
+    """The text of a page with the figures of its files; RequestError if a file, row or
+    column is unknown, or a figure has another form than its comment says.
+    """
+    page = TABLE.sub(_table, page)
+    parts = []
+    end = 0
+    for comment in FIGURE.finditer(page):
+        name, key, template = comment.groups()
+        rows = read(name)
+        if key not in rows:
+            raise RequestError(nearest("row", key, list(rows)))
+        figure = filled(template, rows[key])
+        form = NUMBER.pattern.join(map(re.escape, NUMBER.split(figure)))
+        before = page[end : comment.start()]
+        present = re.search(f"{form}$", before)
+        if not present:
+            raise RequestError(
+                f"{comment[0]} gives {figure!r}; expected such a figure before it, not"
+                f" {before[-20:]!r}"
+            )
+        parts += [before[: present.start()], figure, comment[0]]
+        end = comment.end()
+    return "".join(parts) + page[end:]
+
+
+def _table(found: re.Match[str]) -> str:
+    """The comment, and the table: the template with its row of fields once for each
+    row of the file.
+    """
+    name, template = found.groups()
+    lines = []
+    for line in template.splitlines():
+        if "{" not in line:
+            lines.append(line)
+            continue
+        cells = line.strip().strip("|").split("|")
+        for row in read(name).values():
+            made = [filled(cell.strip(), row) for cell in cells]
+            lines.append(f"| {' | '.join(made)} |")
+    return f"<!-- table {name}\n{template}\n-->\n" + "\n".join(lines) + "\n"
+
+
+def listing() -> str:
+    """Each file, with the commits and commands of its rows."""
+    lines = []
+    for path in sorted(FILES.glob("*.csv")):
+        rows = read(path.stem).values()
+        origins = {f"{row['commit']}  {row['command']}" for row in rows}
+        lines += [path.name, *(f"    {origin}" for origin in sorted(origins))]
+    return "\n".join(lines)
+
+
+def main(*words: str) -> None:
+    """List, write pages, or make files."""
+    if not words:
+        print(listing())
+    elif words == ("pages",):
+        for page in pages():
+            text = page.read_text(encoding="utf-8")
+            page.write_text(included(text), encoding="utf-8")
+    else:
+        out, *names = words
+        for name in names or MAKERS:
+            MAKERS[name](Path(out))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
