@@ -31,7 +31,13 @@ from featurestack.features_cache.location import (
 )
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.results.config import digest, label
-from featurestack.results.run_folder import ELSEWHERE, RunFolder, find, select
+from featurestack.results.run_folder import (
+    ELSEWHERE,
+    RUN_FILES,
+    RunFolder,
+    find,
+    select,
+)
 from featurestack.results.windows import EVENTS_FILE, WINDOWS_FILE
 from featurestack.storage.files import replace_file
 
@@ -176,7 +182,6 @@ PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
 # below REPORTS, of `predict DATASET=other`
 SCORES_ELSEWHERE = f"*/{ELSEWHERE}*/scores.csv"
-RUN_FILES = ("run.json", "fold*/*.csv", "fold*/*.npz")
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,12 @@ from featurestack.features_cache.hdf5 import Attributes, DamagedFile
 from featurestack.features_cache.location import INDEX
 from featurestack.features_cache.names import CHANNEL, NO_FEATURE_NAMES
 from featurestack.features_cache.table import (
-    CLIP_COLUMNS,
+    INDEX_COLUMNS,
     SOURCE_COLUMNS,
-    WINDOW_COLUMNS,
     with_sources,
 )
 from featurestack.storage.files import replaced
 
-COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS, *WINDOW_COLUMNS)
 CLIPS = "clips"  # the table's group; every other name is a feature's link
 
 
@@ -47,13 +45,13 @@ def feature_names(folder: Path) -> list[str]:
 
 
 def read_index(folder: Path) -> tuple[pd.DataFrame, Attributes]:
-    """(clips with COLUMNS, attributes); FileNotFoundError or DamagedFile if it cannot
-    be read.
+    """(clips with INDEX_COLUMNS, attributes); FileNotFoundError or DamagedFile if it
+    cannot be read.
     """
     with hdf5.opened(folder / INDEX) as file:
         group = hdf5.read_member(file, CLIPS)
         columns = {
-            name: hdf5.decoded(hdf5.read_column(group, name)) for name in COLUMNS
+            name: hdf5.decoded(hdf5.read_column(group, name)) for name in INDEX_COLUMNS
         }
         return pd.DataFrame(columns), hdf5.read_attributes(file)
 
@@ -97,7 +95,7 @@ def refresh(
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)
-            for name in COLUMNS:
+            for name in INDEX_COLUMNS:
                 hdf5.write_column(group, name, known[name].to_numpy())
             for name in links:
                 file[name] = h5py.ExternalLink(f"{name}.h5", "/values")

@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.table import by_label, has_windows
+from featurestack.features_cache.table import by_label, has_windows, originals
 
 Ids = NDArray[np.object_]
 VALIDATION_FRACTION = 0.15  # the part of the training groups that VAL=group sets aside
+FEW_GROUPS = 10  # most groups that get a fold each
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,12 @@ def fold_split(
     groups (stratified, drawn from `seed`). RequestError if the table has no such fold,
     or no clip would be left to train or to validate on.
     """
-    originals = table[table["copy_of"] == ""]
-    folds = sorted(originals["fold"].unique().tolist())
+    clips = originals(table)
+    folds = sorted(clips["fold"].unique().tolist())
     if fold not in folds:
         raise RequestError(f"there is no fold {fold}; the folds are {folds}")
-    test = originals[originals["fold"] == fold]
-    rest = originals[originals["fold"] != fold]
+    test = clips[clips["fold"] == fold]
+    rest = clips[clips["fold"] != fold]
     candidates = drop_leaking(rest, test)
     validated = np.zeros(len(candidates), bool)
     if val == "next":
@@ -124,17 +125,36 @@ def draw_groups(
 
 
 def untrainable(clips: pd.DataFrame) -> str:
-    """Why these clips cannot be trained on; empty if they can."""
-    classes = clips["label"].unique()
-    if len(classes) == 1:
-        return f"no training yet: one class only ({classes[0]}), and it needs two"
+    """Why no model can be trained and tested on these clips, and what helps; '' if one
+    can.
+
+    Every command asks it before it extracts or trains anything.
+    """
+    clips = originals(clips)
+    if reason := too_few_classes(clips):
+        return reason
     if clips["fold"].nunique() > 1:
         return ""
-    return f"no training yet: one fold only, and it needs two{way_to_folds(clips)}"
+    groups = clips["group"].nunique()
+    if has_windows(clips):
+        way = "windows BLOCK=120 makes a group of each two minutes of a recording"
+    elif groups == 1:
+        way = "add clips of a second source recording, or tell them apart by GROUP="
+    elif groups <= FEW_GROUPS:
+        way = "FOLDS_BY=group makes a fold of each group"
+    else:
+        way = "without the column fold in the table, folds are drawn"
+    return f"one fold only, and testing needs two: {way}"
 
 
-def way_to_folds(clips: pd.DataFrame) -> str:
-    """How windows of one recording get several folds; empty for other clips."""
-    if not has_windows(clips):
+def too_few_classes(clips: pd.DataFrame) -> str:
+    """Why these clips have too few classes to learn, and what helps; '' if they have
+    two.
+    """
+    labels = clips["label"].unique()
+    if len(labels) > 1:
         return ""
-    return ": windows BLOCK=120 makes a group of each two minutes of a recording"
+    named = ", ".join(labels) or "no label"
+    return (
+        f"one class only ({named}), and training needs two: a sub-folder each, or a CSV"
+    )

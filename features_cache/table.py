@@ -29,6 +29,19 @@ SOURCE_COLUMNS = {
     "source_hash": str,
     "source_seconds": np.float64,  # duration of the audio; 0 if unknown
 }
+# columns of sources' tables and of folds.csv that are no property of a recording
+SOURCE_TABLE_COLUMNS = (
+    "filename",
+    "grouped_by",
+    "folds_by",
+    "split",
+    "subset",
+    "target",
+    "seconds",
+)
+INDEX_COLUMNS = (*CLIP_COLUMNS, *SOURCE_COLUMNS, *WINDOW_COLUMNS)
+# a table's other columns may be speakers, sites or devices
+KNOWN_COLUMNS = frozenset((*INDEX_COLUMNS, *SOURCE_TABLE_COLUMNS))
 # No class may have these names: they are columns of predictions.csv and of what predict
 # prints and writes.
 NO_CLASS_NAMES = (

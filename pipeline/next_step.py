@@ -46,7 +46,7 @@ def next_step(options: SourceOptions, dataset: Dataset) -> str:
         if folder == Path(options.dataset) or is_done(cache, dataset.table):
             return training_step(options, dataset, frames)
     command = features_command(options, *features)
-    lines = (f"next: {command}", untrainable(dataset.table))
+    lines = (f"next: {command}", no_training(dataset))
     return check_first(options, dataset, "\n".join(filter(None, lines)))
 
 
@@ -80,6 +80,12 @@ def check_first(options: SourceOptions, dataset: Dataset, lines: str) -> str:
         if found["kind"] == "duplicates_across_folds":
             return f"first: {found['remedy']}\nnext: {check}"
     return lines
+
+
+def no_training(dataset: Dataset) -> str:
+    """A line on why the dataset cannot be trained on; '' if it can."""
+    reason = untrainable(dataset.table)
+    return f"no training yet: {reason}" if reason else ""
 
 
 def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
@@ -125,7 +131,7 @@ def training_step(
 
     frames  feature -> number of its frames; a feature of one frame is a vector
     """
-    if reason := untrainable(dataset.table):
+    if reason := no_training(dataset):
         return reason
     given = [f"DATASET={options.dataset}", *words(options, ("name", "data", "runs"))]
     outdated = former_runs(options, dataset)
@@ -133,7 +139,7 @@ def training_step(
     first = first_compared(frames)
     if not first:
         name = next(iter(frames), "mel")
-        model = ["MODEL=m11"] if name == "waveform" else []  # the quickest model for it
+        model = ["MODEL=aclnet"] if name == "waveform" else []
         command = make_command("train", *given, f"FEATURES={name}", *model, *more)
         lines = f"next: {command}"
         return lines if outdated else check_first(options, dataset, lines)

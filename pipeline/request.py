@@ -19,10 +19,11 @@ from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.terminal import progress
+from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.feature_file import FeatureSpec, clip_keys
 from featurestack.features_cache.index import stored_ids
 from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
 from featurestack.features_cache.writer import StoredClips, stored_clips
 from featurestack.pipeline import audio
@@ -102,6 +103,8 @@ def request(options: ExtractOptions) -> Request:
     """
     os.environ[TIMEOUT] = str(options.timeout)
     dataset = load(options)
+    if reason := untrainable(dataset.table):
+        tell(f"{dataset.name}: {reason}")
     before = dataset.cached
     table = dataset.table
     if options.copies is None and before is not None:

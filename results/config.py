@@ -40,7 +40,7 @@ Plain = str | int | float | bool | None
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Epoch = Literal["last", "best"]
-Chosen = Literal["measured", "known", "given"]
+Chosen = Literal["measured", "given"]
 T = TypeVar("T")
 Traits = Mapping[str, Any]  # a field's metadata: bounds, check
 
@@ -199,7 +199,7 @@ class Computed:
     """How the trainer computes a run, and how that was chosen."""
 
     way: Way
-    chosen: Chosen  # measured by this run, known from an earlier one, or given
+    chosen: Chosen  # measured by this run, or given
     checked: Mapping[str, str]  # way -> why it was refused, '' if it was not
     changes: tuple[WayChange, ...] = ()  # in order
 

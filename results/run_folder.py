@@ -54,6 +54,8 @@ from featurestack.results.tasks.classes import CLASSES
 from featurestack.results.tasks.registry import task_of
 from featurestack.storage.files import Lock, replace_file
 
+# what reports read of a run folder; weights are not among it
+RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
 # RETRAIN=1 makes two folders that are not listed as runs: the new run in training, and

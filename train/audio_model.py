@@ -7,13 +7,13 @@ same rounding.
 
 import hashlib
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -211,7 +211,7 @@ class AudioModel(TrainedModel):
         batch: numpy's and scipy's transforms release the interpreter's lock.
         """
         rest = iter(clips)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(joblib.cpu_count()) as pool:
             while batch := list(itertools.islice(rest, BATCH)):
                 each = pool.map(self.features, [y for _, y in batch])
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]

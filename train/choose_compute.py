@@ -5,27 +5,21 @@ Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions
 shapes (docs/explanation/onednn-bf16.md). The check does not need to know which: it
 makes a training step on a real batch in plain fp32 on one thread, and again as the run
 would make it, in memory filled with huge values or NaN. It compares the loss and the
-gradient of every parameter. The fastest way and the verdicts are kept for later runs,
-until the processor, its cores or torch change.
+gradient of every parameter.
 """
 
 import copy
-import json
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from featurestack.commandline.terminal import tell
-from featurestack.results.config import Chosen, digest
-from featurestack.storage.files import replace_file
+from featurestack.results.config import Chosen
 from featurestack.train.compute import (
     TYPES,
     Compute,
@@ -58,9 +52,7 @@ TURN, TIMES = 0.05, 4.0
 NEGLIGIBLE = 1e-3
 
 BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
-FINDINGS = ".agreement.json"  # file in RUNS
 
-Value = TypeVar("Value")
 # (B, C, H, W) as the network takes it, (B, classes) targets
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -166,35 +158,6 @@ def fastest(ways: Sequence[Compute], network: nn.Module, batch: Batch) -> Comput
     return race([way for way in ways if way.precision == chosen.precision])
 
 
-def recall(
-    kept: Path,
-    device: str,
-    facts: Sequence[object],
-    find: Callable[[], Value],
-) -> tuple[Value, bool]:
-    """The result of `find()` for these facts, and whether an earlier call on this
-    machine had found it.
-
-    kept  file of results, by digest of the facts, the processor, its cores and the
-          version of torch
-    """
-    try:
-        findings = json.loads(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none yet, or damaged
-        findings = {}
-    if device == "cuda":
-        processor = torch.cuda.get_device_name()
-    else:
-        processor = str(torch.cpu.get_capabilities())
-    machine = [processor, os.cpu_count(), str(torch.__version__)]
-    key = digest([*facts, *machine])
-    if key in findings:
-        return findings[key], True
-    findings[key] = find()
-    replace_file(kept, json.dumps(findings, indent=1))
-    return findings[key], False
-
-
 def measure(network: nn.Module, compute: Compute, batch: Batch) -> str:
     """How a step computed this way differs from plain fp32 on one thread, in words; ''
     if they agree.
@@ -288,13 +251,11 @@ def agreed(
     proposed: Compute,
     network: nn.Module,
     batch: Batch,
-    kept: Path,
 ) -> tuple[Compute, dict[str, str]]:
     """The first that agrees with plain fp32: the proposed way, fp32 on its threads, or
     plain fp32 itself.
 
     The dictionary has a reason for each way that was checked, empty if it agreed.
-    `kept` as in `recall`.
     """
     plain = Compute(proposed.device)
     checked = {}
@@ -302,9 +263,7 @@ def agreed(
     for compute in dict.fromkeys((proposed, exact)):
         if compute == plain:
             break
-        facts = [str(network), list(batch[0].shape), asdict(compute)]
-        check = partial(measure, network, compute, batch)
-        reason, _ = recall(kept, plain.device, facts, check)
+        reason = measure(network, compute, batch)
         checked[str(compute)] = reason
         if not reason:
             return compute, checked
@@ -329,7 +288,6 @@ def choose_compute(
     steps  training steps of the run
     begun  how the run has computed so far; None for a new run
     """
-    kept = options.runs / FINDINGS
     source: Chosen = "given"
     if begun and begun.device == device:  # the run continues with the same bits
         proposed = begun
@@ -341,17 +299,10 @@ def choose_compute(
             )
         ways = candidates(options, device, batch[0].shape)
         if len(ways) > 1:
-            shape = list(batch[0].shape)
-            facts = ["fastest", str(network), shape, list(map(asdict, ways))]
-
-            def race() -> dict[str, Any]:
-                return asdict(fastest(ways, network, batch))
-
-            way, known = recall(kept, device, facts, race)
-            ways = [Compute(**way)]
-            source = "known" if known else "measured"
+            ways = [fastest(ways, network, batch)]
+            source = "measured"
         long = device == "cuda" and steps >= WORTH_COMPILING
         compiled = long if options.compile == "auto" else options.compile == "on"
         proposed = replace(ways[0], compiled=compiled)
-    compute, checked = agreed(proposed, network, batch, kept)
+    compute, checked = agreed(proposed, network, batch)
     return Choice(compute, checked, source, begun)

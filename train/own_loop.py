@@ -102,8 +102,8 @@ class OwnRun:
 
     def __init__(self, name: str, options: RunOptions) -> None:
         if set(options.features.split("+")) == {"waveform"}:
-            # for its kind of input; m11 is not trained
-            options = replace(options, model="m11")
+            # for its kind of input; aclnet is not trained
+            options = replace(options, model="aclnet")
         plan = make_plan(options)
         content = plan.identity.content | {"network": name}
         identity = Identity.of(content, plan.options, name, RunOptions())

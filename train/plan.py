@@ -23,7 +23,7 @@ from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, Channel, parse_set
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_channel
-from featurestack.features_cache.splits import Ids, Split, fold_split, way_to_folds
+from featurestack.features_cache.splits import Ids, Split, fold_split, untrainable
 from featurestack.features_cache.table import (
     WINDOW_COLUMNS,
     has_tags,
@@ -325,8 +325,8 @@ def find_clips(
     """The clips that are done in every channel, with up to COPIES altered copies of
     each.
 
-    RequestError if there is no clip or only one fold, or if FOLDS or COPIES ask for
-    more than there is.
+    RequestError if there is no clip, or only one class or fold, or if FOLDS or COPIES
+    ask for more than there is.
     """
     usable = cache.readable(features)
     stored = " ".join(feature.stored for feature in features)
@@ -336,16 +336,12 @@ def find_clips(
         )
     table = cache.clips[usable]
     tested = cache.tested_folds(originals(table))
-    existing = originals(table)["fold"].unique()
     if unknown := sorted(set(options.folds) - set(tested)):
         raise RequestError(
             f"FOLDS={unknown[0]}: expected some of {' '.join(map(str, tested))}"
         )
-    if len(existing) < 2:
-        raise RequestError(
-            f"{cache.folder} has fold {existing[0]} alone: a second one is needed to"
-            f" test on{way_to_folds(table)}"
-        )
+    if reason := untrainable(table):
+        raise RequestError(f"{cache.folder}: {reason}")
     number = copy_numbers(cache)
     most = number[usable].max() + 1
     if options.copies > most:

@@ -2,12 +2,12 @@
 way, and at its end.
 """
 
-import os
 import platform
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import joblib
 import numpy as np
 
 from featurestack.features_cache import Cache
@@ -148,7 +148,7 @@ def machine(device: str) -> Machine:
         gpu = torch.cuda.get_device_name(device)
     return Machine(
         processor=platform.processor() or platform.machine(),
-        cores=os.cpu_count(),
+        cores=joblib.cpu_count(),
         gpu=gpu,
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     ReportsOptions,
     fields,
@@ -258,6 +259,7 @@ def check_once(options: AnswerOptions) -> None:
     RequestError if a feature does not exist, before the check takes its time.
     """
     from featurestack.features_cache.check_findings import read_check
+    from featurestack.features_cache.splits import untrainable
     from featurestack.pipeline.checks.findings import report
     from featurestack.pipeline.checks.run import findings_in, keep
     from featurestack.pipeline.datasets.load import load
@@ -266,6 +268,8 @@ def check_once(options: AnswerOptions) -> None:
     source = SourceOptions.build(_texts(options, SourceOptions))
     dataset = load(source)
     wanted(options.features, dataset)
+    if reason := untrainable(dataset.table):
+        raise RequestError(f"{dataset.name}: {reason}")
     if read_check(dataset.folder, dataset.table) is None:
         _, findings = findings_in(dataset)
         keep(dataset, findings)

@@ -21,14 +21,17 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.checks.findings import NOTE, WARNING, Finding
 from featurestack.pipeline.checks.measures import ARTEFACTS
+from featurestack.results.linear import fit
+from featurestack.results.tags import auroc
 
+OF_ARTEFACTS = 1.0  # C of the classifier of a handful of numbers
 ARTEFACT_HELP = "make them the same in all classes: docs/howto/datasets.md#artefacts"
 
 
 def linear_accuracies(
     table: pd.DataFrame,
     values: NDArray[np.floating],
-    strength: float = 1.0,
+    strength: float = OF_ARTEFACTS,
 ) -> NDArray[np.float64]:
     """(folds,) test accuracies of a logistic regression on `values` (clips, d), split
     as for training; `strength` is its C.
@@ -37,39 +40,35 @@ def linear_accuracies(
     sides of every split. RequestError if no class is left, or a fold leaves fewer than
     two classes to train on.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_score
-    from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
-
+    tagged = has_tags(table)
+    if tagged:
+        names = sorted({*by_label(table)["label"]} - {""})
+        targets = label_indicator(table["label"], names)
+    else:
+        targets, names = pd.factorize(table["label"], sort=True)
     row_of = pd.Index(table["clip_id"]).get_indexer
     splits = [fold_split(table, fold) for fold in sorted(table["fold"].unique())]
     rows = [(row_of(split.train), row_of(split.test)) for split in splits]
-    labels = table["label"].to_numpy()
-    regression = LogisticRegression(C=strength, max_iter=1000)
-    scoring = "accuracy"
-    if tagged := has_tags(table):
-        regression = OneVsRestClassifier(regression)
-        scoring = "roc_auc"
-        labels = label_indicator(
-            labels, sorted({*by_label(table)["label"]} - {""})
-        ).astype(int)
-        sides = [labels[side].mean(axis=0) for both in rows for side in both]
-        labels = labels[
-            :, np.all([(share > 0) & (share < 1) for share in sides], axis=0)
-        ]
-    if (
-        not rows
-        or not labels.size
-        or (not tagged and any(len({*labels[train]}) < 2 for train, _ in rows))
-    ):
+    learnable = bool(rows)
+    if tagged:
+        shares = [targets[side].mean(axis=0) for both in rows for side in both]
+        known = np.all([(share > 0) & (share < 1) for share in shares], axis=0)
+        targets = targets[:, known]
+        learnable &= targets.size > 0
+    else:
+        learnable &= all(len({*targets[train]}) > 1 for train, _ in rows)
+    if not learnable:
         raise RequestError("a classifier needs clips of two classes in every fold")
-    model = make_pipeline(StandardScaler(), regression)
-    # threads would wait for one another longer than these small products take
-    with threadpool_limits(1):
-        return cross_val_score(model, values, labels, cv=rows, scoring=scoring)
+    scores = []
+    for train, test in rows:
+        classes = targets.shape[1] if tagged else len(names)
+        model = fit(values[train], targets[train], classes, strength)
+        logits = model.logits(values[test])
+        if tagged:
+            scores.append(auroc(targets[test], logits).mean())
+        else:
+            scores.append((logits.argmax(axis=1) == targets[test]).mean())
+    return np.array(scores)
 
 
 def artefact_findings(table: pd.DataFrame) -> list[Finding]:

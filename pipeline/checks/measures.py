@@ -1,6 +1,5 @@
 """Measures of each clip; findings about clips: silent, clipped, padded, cut."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import scipy  # loads its modules on first use
+from joblib import cpu_count
 
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.table import by_label, spans
@@ -126,7 +126,7 @@ def measure_clips(
         return {"reason": "", **measures._asdict()}, fingerprint
 
     # decoding works outside Python's lock
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(cpu_count()) as threads:
         answers = threads.map(measure_file, table["path"], spans(table))
         shown = progress(answers, total=len(table), label="decode", unit="clips")
         measures, fingerprints = zip(*shown)

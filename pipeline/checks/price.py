@@ -17,10 +17,10 @@ from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS, NameField
 from featurestack.pipeline.features import Clip, Impossible, resolve_feature
+from featurestack.results.linear import STRENGTH
 
 # a leak's price is measured by the model `linear` on statistics of these features
 PRICED = ("mel", "mfcc")
-C = 0.1  # inverse penalty of the model `linear`
 MOST_PRICED = 2000  # clips of which the price is measured; the fits take half a minute
 
 
@@ -43,9 +43,9 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     findings = []
     try:
         values = statistics_of(table, dataset)
-        first = linear_accuracies(by_clip, values, C)
+        first = linear_accuracies(by_clip, values, STRENGTH)
         for unit, split in splits.items():
-            second = linear_accuracies(split, values, C)
+            second = linear_accuracies(split, values, STRENGTH)
             clips, groups = float(first.mean()), float(second.mean())
             new = "value of it" if alone else unit
             lost = (

@@ -25,6 +25,7 @@ from featurestack.features_cache.location import (
     is_cache,
     unknown_dataset,
 )
+from featurestack.features_cache.splits import too_few_classes
 from featurestack.features_cache.table import (
     by_label,
     complete,
@@ -118,12 +119,8 @@ def load(options: SourceOptions) -> Dataset:
     listing = _read(options)
     classes = by_label(listing.table)["label"].unique().tolist()
     refuse_class_names(classes)
-    if len(classes) < 2:
-        has = counted(len(classes), "class")
-        raise RequestError(
-            f"DATASET={word} has {has}; expected two or more: a sub-folder each, or"
-            " a CSV"
-        )
+    if reason := too_few_classes(listing.table):
+        raise RequestError(f"DATASET={word}: {reason}")
     source = word if word in NAMED else str(path.resolve())
     cached, settings = former_index(folder, source, name)
     table, fold_notes = with_folds(listing, options.data / name / "folds.csv", options)

@@ -17,17 +17,11 @@ from pathlib import PurePath
 import pandas as pd
 
 from featurestack.commandline.quantities import counted
-from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS, by_label
+from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = r"[_\- .()\[\]]"
 MOST_VALUES = 100
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
-# columns that are no property of the recording
-KNOWN_COLUMNS = {
-    *CLIP_COLUMNS,
-    *WINDOW_COLUMNS,
-    *("filename", "grouped_by", "folds_by", "split", "subset", "target", "seconds"),
-}
 FOLDS_OF_GROUPS = 10  # most values for which each is proposed as a fold
 SHOWN_VALUES = 4
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.splits import fold_split
+from featurestack.features_cache.splits import fold_split, untrainable
 from tests.refusal import refused
 
 
@@ -107,3 +107,34 @@ def test_an_impossible_request_is_reported(fold, val, message):
     table = clip_table(["a"] * 4, list("wxyz"), [1, 1, 2, 2], copies=1)
     with refused(message):
         fold_split(table, fold, val=val)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"label": "a"}, "one class only (a), and training needs two"),
+        ({"label": ""}, "one class only (no label), and training needs two"),
+        ({"fold": 1}, "one fold only, and testing needs two: FOLDS_BY=group"),
+        (
+            {"fold": 1, "group": "one"},
+            "one fold only, and testing needs two: add clips of a second",
+        ),
+        (
+            {"fold": 1, "group": "one", "end": 1.0},
+            "one fold only, and testing needs two: windows BLOCK=120",
+        ),
+    ],
+)
+def test_clips_that_cannot_be_trained_on_have_a_reason_and_a_way_out(changes, reason):
+    folds = [1, 2, 1, 2]
+    table = clip_table(["a", "b", "a", "b"], list("ghij"), folds, copies=1)
+    given = {"start": 0.0, "end": 0.0, **changes}
+    said = untrainable(table.assign(**given))
+    assert said.startswith(reason) and bool(said) == bool(reason)
+
+
+def test_many_groups_in_one_fold_are_not_proposed_as_a_fold_each():
+    many = [str(number) for number in range(40)]
+    table = clip_table(list("ab") * 20, many, [1] * 40).assign(start=0.0, end=0.0)
+    assert "without the column fold in the table" in untrainable(table)

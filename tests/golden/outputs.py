@@ -261,7 +261,6 @@ RUNS: dict[str, dict[str, Any]] = {
         "BATCH": 32,
     },
     "cnn4": {"MODEL": "cnn4@width=8", "FEATURES": "mel", "FOLDS": 1},
-    "m11": {"MODEL": "m11", **WAVE, "FOLDS": 1, "AUGMENT": None},
     "aclnet": {
         "MODEL": "aclnet@width=0.25",
         **WAVE,

@@ -91,7 +91,7 @@ train run DATASET=easy MODEL=cnn8@widht=8 -> widht width
 train run DATASET=easy MODEL=cnn8@width=0 -> width 0
 train run DATASET=easy MODEL=cnn8+linear -> linear
 train run DATASET=easy MODEL=cnn8+texture@weight=1.5 -> weight 1.5
-train run DATASET=easy MODEL=m11 FEATURES=mel -> m11 waveform
+train run DATASET=easy MODEL=aclnet FEATURES=mel -> aclnet waveform
 train run DATASET=easy FEATURES=waveform MODEL=cnn8 -> waveform
 train run DATASET=easy FOLDS=9 -> 9
 train run DATASET=easy FOLDS=0 -> 0
@@ -137,7 +137,7 @@ train sweep DATASET=easy MAX=0 -> MAX 0
 train sweep DATASET=easy SEED='0 x' -> x
 train sweep DATASET=easy LR='0.1 -1' -> LR -1
 train sweep DATASET=easy SEED='1 2 3 4 5 6 7 8 9 10 11' EPOCHS='1 2 3 4 5 6 7 8 9 10' -> 110 YES=1
-train sweep DATASET=easy FEATURES=mel MODEL=m11 -> m11 none
+train sweep DATASET=easy FEATURES=mel MODEL=aclnet -> aclnet none
 train importance DATASET=easy FEATURES=mel -> mel two
 train importance DATASET=easy FEATURES='mel mle' -> mle mel
 train importance DATASET=easy FEATURES='mel chroma' MODEL=cnn4 -> cnn4 linear texture

@@ -46,7 +46,7 @@ TWO = SimpleNamespace(
             ),
         ),
         ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texture"),
-        ("waveform", "train DATASET=synth FEATURES=waveform MODEL=m11"),
+        ("waveform", "train DATASET=synth FEATURES=waveform MODEL=aclnet"),
         ("embedding", "train DATASET=synth FEATURES=embedding"),
     ],
 )

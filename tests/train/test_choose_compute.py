@@ -71,26 +71,17 @@ def test_the_fastest_way_is_chosen_and_measuring_stops_if_it_is_clearly_ahead(
     assert len(timed) == steps
 
 
-def test_a_later_run_knows_what_was_measured_until_the_processor_differs(
-    options, monkeypatch
-):
+def test_a_run_measures_its_way_unless_it_is_given_and_keeps_it(options, monkeypatch):
     monkeypatch.setattr(
         choose_compute, "threads_of", lambda text: 2 if text == "auto" else int(text)
     )
     brief = change(options, threads="auto", folds=(1,), epochs=1)
     first = execute(brief).config.computed
     monkeypatch.setattr(choose_compute, "fastest", None)
-    again, given = (
-        execute(brief, seed=1).config.computed,
-        execute(brief, seed=2, threads="1").config.computed,
-    )
-    assert first.chosen == "measured"
-    assert again.chosen == "known"
-    assert given.chosen == "given"
-    assert again.way == first.way
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"another": True})
-    with pytest.raises(TypeError):
-        execute(brief, seed=3)
+    further = execute(brief, folds=(1, 2)).config.computed
+    given = execute(brief, seed=2, threads="1").config.computed
+    assert (first.chosen, given.chosen) == ("measured", "given")
+    assert further.way == first.way
 
 
 class Wrong(nn.Module):
@@ -148,16 +139,10 @@ def test_onednns_unwritten_gradients_are_found():
     assert measure(built, BF16, batch())
 
 
-def test_a_verdict_is_kept_and_plain_fp32_needs_none(tmp_path, monkeypatch):
-    kept = tmp_path / "verdicts.json"
-    first = agreed(BF16, network(Wrong("sign")), batch(), kept)
-    assert first[0] == Compute()
-    monkeypatch.setattr(choose_compute, "measure", lambda: None)  # a call fails
-    assert agreed(BF16, network(Wrong("sign")), batch(), kept) == first
-    assert agreed(Compute(), network(), batch(), tmp_path / "none") == (Compute(), {})
-    kept.write_text("{")  # damaged: measured again
-    with pytest.raises(TypeError):
-        agreed(BF16, network(), batch(), kept)
+def test_a_wrong_way_is_refused_with_its_reason_and_plain_fp32_needs_no_check():
+    chosen, checked = agreed(BF16, network(Wrong("sign")), batch())
+    assert chosen == Compute() and checked[str(BF16)]
+    assert agreed(Compute(), network(), batch()) == (Compute(), {})
 
 
 def test_a_run_with_a_wrong_kernel_goes_on_in_fp32(options, monkeypatch, capsys):

@@ -13,7 +13,7 @@ def test_the_stages_of_a_model_are_listed_or_the_model_is_refused():
         "512x2x7"
     )
     with refused("give longer clips"):
-        overview(ListOptions(name="m11", samples=500))
+        overview(ListOptions(name="aclnet", samples=100))
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_the_hash_is_frozen(options):
         (0.45, {"padding": "drop"}, True),
         (0.3, {}, True),
         (0.3, {"padding": "keep"}, False),
-        (0.3, {"model": "m11", "features": "waveform"}, False),
+        (0.3, {"model": "aclnet", "features": "waveform"}, False),
         # mlp and texture read a clip's length from its padding
         (0.3, {"model": "mlp@width=8"}, False),
         (0.3, {"model": "texture@width=8"}, False),

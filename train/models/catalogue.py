@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from featurestack.results.linear import STRENGTH
 from featurestack.train.models.registry import model
 
 if TYPE_CHECKING:
@@ -115,22 +116,6 @@ def aclnet(
     return AclNet(channels, classes, width, dropout)
 
 
-@model(kind="wave")
-def m11(channels: int, classes: int, shape: Shape) -> nn.Module:
-    """Eleven one-dimensional layers."""
-    from featurestack.train.models.wave import DaiNet
-
-    return DaiNet(channels, classes, (2, 2, 3, 2))
-
-
-@model(kind="wave")
-def m18(channels: int, classes: int, shape: Shape) -> nn.Module:
-    """Eighteen one-dimensional layers."""
-    from featurestack.train.models.wave import DaiNet
-
-    return DaiNet(channels, classes, (4, 4, 4, 4))
-
-
 @model(kind="vector", bounds=DROPOUT)
 def mlp(
     channels: int,
@@ -152,7 +137,9 @@ def mlp(
 
 
 @model(kind="linear")
-def linear(channels: int, classes: int, shape: Shape, *, C: float = 0.1) -> nn.Module:
+def linear(
+    channels: int, classes: int, shape: Shape, *, C: float = STRENGTH
+) -> nn.Module:
     """Logistic regression on the mean and deviation of each row; the smaller C, the
     smaller its weights.
 

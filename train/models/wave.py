@@ -1,8 +1,6 @@
-"""Networks on the waveform itself: (B, C, 1, samples), any number of waveform channels
+"""A network on the waveform itself: (B, C, 1, samples), any number of waveform channels
 C.
 """
-
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -65,45 +63,3 @@ class AclNet(nn.Module):
         x = self.body(x.unsqueeze(1))  # (B, 512 * width, 2, samples / 5120)
         x = self.head(self.dropout(x))  # (B, classes, 2, samples / 5120)
         return x.mean((2, 3))
-
-
-class DaiNet(nn.Module):
-    """Networks of Dai et al. 2017 (arXiv:1610.00087): 3-sample convolutions between
-    poolings by 4.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        classes: int,
-        depths: tuple[int, int, int, int],
-    ) -> None:
-        super().__init__()
-        self.front = nn.Sequential(
-            convolution1d(channels, 64, kernel=80, stride=4),
-            nn.MaxPool1d(4),
-        )
-        self.body = nn.Sequential()
-        inputs = 64
-        for width, depth in zip((64, 128, 256, 512), depths):
-            layers: list[nn.Module] = []
-            for _ in range(depth):
-                layers.append(convolution1d(inputs, width, kernel=3))
-                inputs = width
-            if width < 512:
-                layers.append(nn.MaxPool1d(4))
-            self.body.append(nn.Sequential(*layers))
-        self.head = nn.Linear(inputs, classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x.flatten(1, 2)
-        # On processors with AMX, oneDNN's bf16 output is wrong if a kernel of 32
-        # samples or more has 2, 4 or 8 channels (docs/explanation/onednn-bf16.md); with
-        # one channel it is right.
-        precision: AbstractContextManager[object] = nullcontext()
-        if x.shape[1] != 1:
-            precision = torch.autocast(x.device.type, enabled=False)
-        with precision:
-            x = self.front(x)
-        x = self.body(x)  # (B, 512, samples / 1024)
-        return self.head(x.mean(2))

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from featurestack.extras.answer import answer as answers
 from featurestack.extras.answer.answer import (
@@ -72,6 +73,23 @@ def test_a_feature_that_does_not_exist_is_refused_before_the_check(options, caps
     with refused("unknown feature 'mell'; did you mean 'mel'?"):
         find_answer(options(features="mell"))
     assert capsys.readouterr().out == ""
+
+
+def test_data_that_cannot_be_tested_is_refused_before_the_check(
+    options, tmp_path, capsys
+):
+    for name in ("beep", "hum"):
+        (tmp_path / "one" / name).mkdir(parents=True)
+        for number in range(2):
+            y = np.sin(np.arange(4000) * (number + len(name)))
+            soundfile.write(tmp_path / "one" / name / f"{number}.wav", y, 8000)
+    rows = ["filename,label,fold"]
+    rows += [f"{path},{path.parent.name},1" for path in tmp_path.glob("one/*/*.wav")]
+    (tmp_path / "one.csv").write_text("\n".join(rows))
+    with refused("one: one fold only, and testing needs two: FOLDS_BY=group"):
+        find_answer(options(dataset=str(tmp_path / "one.csv")))
+    assert capsys.readouterr().out == ""
+    assert not list((tmp_path / "data").rglob("*.h5"))
 
 
 def test_the_ranking_begins_with_the_promising_features(quick, options, capsys):

@@ -24,7 +24,7 @@ onnx_export = pytest.importorskip("featurestack.extras.onnx.export")
 TRAINED = {
     "cnn4": ("mel+chroma", {"norm": "none"}),
     "cnn4+texture": ("mel:1-14+mel:1-14", {"norm": "clip", "tta": 3}),
-    "m11": ("waveform", {"norm": "feature"}),
+    "aclnet@width=0.25": ("waveform", {"norm": "feature"}),
     "linear": ("mel+chroma", {}),
     "mlp": ("mel+embedding", {}),
 }

@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from featurestack.train.minimise import minimise
+from featurestack.results.minimise import minimise
 from featurestack.train.models.linear import fit
 from tests.train.little import build
 
