@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.train.minimise import minimise
+from featurestack.results.minimise import minimise
 
 # frames before and after that `linear_frames` reads: dense around the frame
 CONTEXT = (-8, -5, -3, -2, -1, 0, 1, 2, 3, 5, 8)
