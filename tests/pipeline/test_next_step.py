@@ -24,7 +24,7 @@ from tests.run_configs import run_config
 TWO = SimpleNamespace(
     name="synth",
     folder=Path("nowhere"),
-    table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2]}),
+    table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2], "copy_of": ""}),
 )
 
 
