@@ -2,20 +2,24 @@
 
 The ways take turns clip by clip, so that a busy machine slows all alike. This project
 runs in one process and the libraries in another, both with one thread. A time is the
-median over clips of processor time, after one round to warm up and without reading
-files. librosa is called as in pipeline/reference.py, its `hpss` once for both halves;
-"shared" is librosa given one spectrogram. audioFlux is timed if it is installed (pip
-install -e '.[bench]').
+median over clips of processor time, after one round to warm up. "Features alone" begins
+at the samples; "with files" also decodes the clip and writes the values as float16.
+librosa is called as in pipeline/reference.py, its `hpss` once for both halves; "one
+shared spectrogram" is librosa as an experienced user writes it. audioFlux is timed if
+it is installed (pip install -e '.[bench]'). docs/tables.py keeps the result as
+docs/tables/speed.csv.
 """
 
 import multiprocessing
 import os
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -39,7 +43,12 @@ ONE_THREAD = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-OTHERS = ["librosa, call by call", "librosa, one shared spectrogram", "audioFlux"]
+SHARED = "librosa, one shared spectrogram"
+CALLS = "librosa, call by call"
+AUDIOFLUX = "audioFlux"
+# not librosa's; `embedding` needs a network
+NOT_LIBROSA = {"modulation", "gammatone", "gfcc", "shape", "ifd", "lfcc", "embedding"}
+WITH_FILES = ", with files"
 RATE, SAMPLES = 44100, 5 * 44100
 Times = dict[str, float]  # feature -> time
 
@@ -77,19 +86,60 @@ def plain(path: str, names: tuple[str, ...]) -> Times:
     }
 
 
+def _triple(y: np.ndarray) -> list[np.ndarray]:
+    """mel, mfcc and chroma by librosa from one spectrogram."""
+    import librosa
+
+    power = np.abs(librosa.stft(y=y)) ** 2
+    decibels = librosa.power_to_db(librosa.feature.melspectrogram(S=power, sr=RATE))
+    coefficients = librosa.feature.mfcc(S=decibels, n_mfcc=40)
+    return [decibels, coefficients, librosa.feature.chroma_stft(S=power, sr=RATE)]
+
+
 def shared(path: str, _: tuple[str, ...]) -> Times:
     """Seconds of mel, mfcc and chroma by librosa from one spectrogram, as an
     experienced user writes it.
     """
+    return {TOGETHER: _timed(_triple, _sound(path))}
+
+
+def ours_with_files(path: str, names: tuple[str, ...]) -> Times:
+    """Seconds of decoding a clip, computing its features and writing them."""
+
+    def whole() -> None:
+        clip = Clip(audio.load_clip(path, RATE, SAMPLES), RATE)
+        _write(resolve_feature(Channel(name)).compute(clip) for name in names)
+
+    return {"all": _timed(whole)}
+
+
+def plain_with_files(path: str, names: tuple[str, ...]) -> Times:
+    """Seconds of the same by librosa, call by call."""
+    calls = [name for name in names if name != "percussive" or "harmonic" not in names]
+
+    def whole() -> None:
+        y = _loaded(path)
+        _write(reference.compute(name, y, RATE) for name in calls)
+
+    return {"all": _timed(whole)}
+
+
+def shared_with_files(path: str, _: tuple[str, ...]) -> Times:
+    """Seconds of the same by librosa from one spectrogram."""
+    return {"all": _timed(lambda: _write(_triple(_loaded(path))))}
+
+
+def _loaded(path: str) -> np.ndarray:
     import librosa
 
-    def triple(y: np.ndarray) -> None:
-        power = np.abs(librosa.stft(y=y)) ** 2
-        decibels = librosa.power_to_db(librosa.feature.melspectrogram(S=power, sr=RATE))
-        librosa.feature.mfcc(S=decibels, n_mfcc=40)
-        librosa.feature.chroma_stft(S=power, sr=RATE)
+    y, _ = librosa.load(path, sr=RATE)
+    return librosa.util.fix_length(y, size=SAMPLES)
 
-    return {TOGETHER: _timed(triple, _sound(path))}
+
+def _write(values: Iterable[np.ndarray]) -> None:
+    with tempfile.TemporaryFile() as file:
+        for each in values:
+            file.write(np.ascontiguousarray(each, np.float16).data)
 
 
 @cache
@@ -132,16 +182,23 @@ def _timed(work: Callable[..., object], *arguments: object) -> float:
 
 def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
     """way -> feature -> milliseconds a clip."""
+    librosas = tuple(name for name in every if name not in NOT_LIBROSA)
     ways: dict[str, tuple[Callable[..., Times], tuple[str, ...]]] = {
         "ours together": (ours, every),
         "ours, the three": (ours, TRIPLE),
+        "ours, librosa's": (ours, librosas),
+        "ours, the three" + WITH_FILES: (ours_with_files, TRIPLE),
+        "ours, librosa's" + WITH_FILES: (ours_with_files, librosas),
         "librosa": (plain, every),
-        "librosa, call by call": (plain, TRIPLE),
-        "librosa, one shared spectrogram": (shared, TRIPLE),
+        "librosa" + WITH_FILES: (plain_with_files, librosas),
+        SHARED: (shared, TRIPLE),
+        SHARED + WITH_FILES: (shared_with_files, TRIPLE),
+        CALLS: (plain, TRIPLE),
+        CALLS + WITH_FILES: (plain_with_files, TRIPLE),
         **{f"alone {name}": (ours, (name,)) for name in every},
     }
     if find_spec("audioflux"):
-        ways["audioFlux"] = audioflux, TRIPLE
+        ways[AUDIOFLUX] = audioflux, TRIPLE
     rounds: dict[str, list[Times]] = {way: [] for way in ways}
     alone = partial(
         ProcessPoolExecutor, 1, multiprocessing.get_context("spawn"), threadpool_limits
@@ -151,9 +208,8 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
         fast.submit(keep_freed_arrays).result()
         for path in progress([paths[0], *paths], label="clips", unit="clips"):
             for way, (work, names) in ways.items():
-                rounds[way].append(
-                    (fast if work is ours else usual).submit(work, path, names).result()
-                )
+                process = fast if work in (ours, ours_with_files) else usual
+                rounds[way].append(process.submit(work, path, names).result())
     return {
         way: {
             name: 1e3 * statistics.median(each[name] for each in times[1:])
@@ -163,21 +219,74 @@ def measure(paths: list[str], every: tuple[str, ...]) -> dict[str, Times]:
     }
 
 
+def comparison(measured: dict[str, Times]) -> pd.DataFrame:
+    """A row for each alternative: what is computed, milliseconds a clip of both, and
+    how many times as long it takes, features alone and with files.
+    """
+    whole = pd.DataFrame(measured).sum()
+    librosas = [name for name in measured["librosa"] if name not in NOT_LIBROSA]
+    count = f"librosa's {len(librosas)} features"
+    # the row's name, what is computed, against what, way, ours
+    ways = [
+        ("shared", TOGETHER, SHARED, SHARED, "ours, the three"),
+        ("calls", TOGETHER, CALLS, CALLS, "ours, the three"),
+        (
+            "audioflux",
+            TOGETHER,
+            f"{AUDIOFLUX}, a C library",
+            AUDIOFLUX,
+            "ours, the three",
+        ),
+        ("all", count, "librosa, hpss counted once", "librosa", "ours, librosa's"),
+    ]
+    rows = []
+    for name, what, against, way, mine in ways:
+        if way not in whole:
+            continue
+        theirs = whole[way]
+        if name == "all":
+            theirs = sum(measured["librosa"][feature] for feature in librosas)
+        files = whole.get(way + WITH_FILES, np.nan)
+        ours_files = whole[mine + WITH_FILES]
+        rows.append(
+            {
+                "name": name,
+                "what": what,
+                "against": against,
+                "ms": theirs,
+                "ours_ms": whole[mine],
+                "times": theirs / whole[mine],
+                "files_ms": files,
+                "ours_files_ms": ours_files,
+                "files_times": files / ours_files,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def compare(
+    dataset: str, data: Path, name: str, clips: int, features: str
+) -> tuple[pd.DataFrame, dict[str, Times]]:
+    """`comparison` on evenly spaced clips of a dataset, and all times."""
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
+    table = load(SourceOptions(dataset=dataset, data=data, name=name)).table
+    step = max(1, len(table) // clips)
+    paths = [str(path) for path in table.path.iloc[::step]][:clips]
+    names = tuple(features.split())
+    if features == "all":
+        names = tuple(
+            feature for feature in FEATURES if feature in reference.DEFINITIONS
+        )
+    measured = measure(paths, names)
+    return comparison(measured), measured
+
+
 def features(options: FeaturesBenchOptions) -> int:
     """Compare the extraction of features with librosa and audioFlux."""
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    table = load(
-        SourceOptions(dataset=options.dataset, data=options.data, name=options.name)
-    ).table
-    paths = [
-        str(path) for path in table.path.iloc[:: max(1, len(table) // options.clips)]
-    ][: options.clips]
-    names = (
-        tuple(FEATURES)
-        if options.features == "all"
-        else tuple(options.features.split())
+    compared, measured = compare(
+        options.dataset, options.data, options.name, options.clips, options.features
     )
-    measured = measure(paths, names)
+    names = list(measured["librosa"])
     milliseconds = pd.DataFrame(
         {
             "librosa": measured["librosa"],
@@ -186,17 +295,12 @@ def features(options: FeaturesBenchOptions) -> int:
         }
     )
     milliseconds.loc["all"] = milliseconds.sum()
-    print(f"ms a clip\n\n{milliseconds.round(2).to_string()}\n")
-    whole = pd.DataFrame(measured).sum()
-    print(
-        "all against librosa, call by call:"
-        f" {whole['librosa'] / whole['ours together']:.2f} times faster"
-    )
-    for other in whole.index.intersection(OTHERS):
-        print(
-            f"{TOGETHER} against {other}: {whole[other] / whole['ours, the three']:.2f}"
-            " times faster"
-        )
+    for row in compared.itertuples():
+        files = ""
+        if not np.isnan(row.files_times):
+            files = f", {row.files_times:.1f} with decoding and writing"
+        print(f"{row.what} against {row.against}: {row.times:.1f} times faster{files}")
+    print(f"\nms a clip\n\n{milliseconds.round(2).to_string()}")
     return 0
 
 

@@ -1,25 +1,22 @@
-"""The figure of extraction times: `python -m docs.speed_figure` writes docs/speed.svg
-from the README.
+"""The figure of extraction times, docs/speed.svg, which `python -m docs.tables pages`
+draws from docs/tables/speed.csv.
 
 A bar is the time of the alternative, in multiples of this project's on the same machine
 in the same run. Text and bars take the reader's light or dark colours.
 """
 
-import re
 from html import escape
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
+from docs import tables
+
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "docs" / "speed.svg"
-COMMAND = "bench.features"
 # px: left end, largest width and distance of the bars; the first heading
 LEFT, WIDTH, LINE, TOP = 330, 400, 26, 62
-NOTE = (
-    "Shorter is faster. Two cores, one machine, each comparison in one run: the table"
-    " has the commands."
-)
+NOTE = "Shorter is faster. Features alone, one core, all in one run."
 TITLE = "Time to compute features, in multiples of featurestack’s"
 STYLE = """text { fill: #1b2430;
       font: 14px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif }
@@ -32,20 +29,12 @@ STYLE = """text { fill: #1b2430;
     }"""
 
 
-def speed_rows(readme: str) -> list[tuple[str, str, float]]:
-    """(what, against, times) for each row of the README's table that COMMAND measured.
-
-    An empty cell repeats the cell above it.
-    """
-    rows, what, command = [], "", ""
-    for line in readme.splitlines():
-        cells = [cell.strip() for cell in line.split("|")[1:-1]]
-        if len(cells) == 4:
-            what, command = cells[0] or what, cells[3] or command
-            times = re.match(r"([\d.]+) times faster", cells[2])
-            if times and COMMAND in command:
-                rows.append((what, cells[1], float(times[1])))
-    return rows
+def drawn() -> str:
+    """The figure of docs/tables/speed.csv."""
+    rows = tables.read("speed").values()
+    return draw_speed(
+        [(str(row["what"]), str(row["against"]), float(row["times"])) for row in rows]
+    )
 
 
 def draw_speed(rows: list[tuple[str, str, float]]) -> str:
@@ -63,7 +52,7 @@ def draw_speed(rows: list[tuple[str, str, float]]) -> str:
             y += LINE
         y += 10
     told = ", ".join(
-        f"{what}: {against} takes {times:g} times as long"
+        f"{what}: {against} takes {times:.1f} times as long"
         for what, against, times in rows
     )
     body = "\n  ".join(parts)
@@ -86,10 +75,5 @@ def _bar(y: int, name: str, times: float, scale: float, kind: str) -> str:
         f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end"'
         f' class="soft">{escape(name)}</text><rect class="{kind}" x="{LEFT}"'
         f' y="{y + 2}" width="{width:.1f}" height="{LINE - 8}" rx="2"/><text'
-        f' x="{LEFT + width + 8:.1f}" y="{y + 15}">{times:g}</text>'
+        f' x="{LEFT + width + 8:.1f}" y="{y + 15}">{times:.1f}</text>'
     )
-
-
-if __name__ == "__main__":
-    README = (ROOT / "README.md").read_text(encoding="utf-8")
-    FIGURE.write_text(draw_speed(speed_rows(README)), encoding="utf-8")

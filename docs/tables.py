@@ -1,9 +1,10 @@
 """The CSV files behind the tables and figures of README.md and docs/.
 
     python -m docs.tables              list the files and the commands behind their rows
-    python -m docs.tables OUT NAME …   run what these files need, and write them; OUT
-                                       takes caches, runs and reports, and a repeated
-                                       command goes on
+    python -m docs.tables SOUNDS OUT NAME …
+                                       run what these files need, and write them; SOUNDS
+                                       has the datasets, OUT takes caches, runs and
+                                       reports, and a repeated command goes on
     python -m docs.tables pages        write the files' figures into the pages
 
 docs/tables/README.md says what a file holds and how a page includes it.
@@ -14,28 +15,25 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from string import Formatter
 
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.registry import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"
 SOURCE = ["command", "commit", "processor", "seconds"]  # the last columns of a file
-TABLE = re.compile(r"<!-- table (\w+)\n(.*?)\n-->\n(?:\|[^\n]*\n)*", re.DOTALL)
+TABLE = re.compile(
+    r"<!-- table (\w+)\n(.*?)\n-->\n(?:\|[^\n]*\n|```.*?\n```\n)*", re.DOTALL
+)
 FIGURE = re.compile(r"<!-- (\w+)\[([^\]]+)\] (.+?) -->")
 NUMBER = re.compile(r"[-−+]?\d[\d.,]*")
 # number in a file
 PLAIN = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 
 Row = dict[str, str | float]
-
-# A file's name -> the function that runs what it needs and writes it.
-MAKERS: Registry[Callable[[Path], None]] = Registry("table")
 
 
 def pages() -> list[Path]:
@@ -150,8 +148,8 @@ def included(page: str) -> str:
 
 
 def _table(found: re.Match[str]) -> str:
-    """The comment, and the table: the template with its row of fields once for each
-    row of the file.
+    """The comment, and the table or block of code: the template with its line of fields
+    once for each row of the file.
     """
     name, template = found.groups()
     lines = []
@@ -159,10 +157,12 @@ def _table(found: re.Match[str]) -> str:
         if "{" not in line:
             lines.append(line)
             continue
-        cells = line.strip().strip("|").split("|")
         for row in read(name).values():
-            made = [filled(cell.strip(), row) for cell in cells]
-            lines.append(f"| {' | '.join(made)} |")
+            if line.startswith("|"):
+                made = [filled(cell.strip(), row) for cell in line[1:-1].split("|")]
+                lines.append(f"| {' | '.join(made)} |")
+            else:
+                lines.append(filled(line, row))
     return f"<!-- table {name}\n{template}\n-->\n" + "\n".join(lines) + "\n"
 
 
@@ -178,16 +178,20 @@ def listing() -> str:
 
 def main(*words: str) -> None:
     """List, write pages, or make files."""
+    from docs import made_tables
+
     if not words:
         print(listing())
     elif words == ("pages",):
         for page in pages():
             text = page.read_text(encoding="utf-8")
             page.write_text(included(text), encoding="utf-8")
+        made_tables.draw()
     else:
-        out, *names = words
-        for name in names or MAKERS:
-            MAKERS[name](Path(out))
+        sounds, out, *names = words
+        made = made_tables.Folders(Path(sounds), Path(out))
+        for name in names or made_tables.MAKERS:
+            write(name, *made_tables.MAKERS[name](made))
 
 
 if __name__ == "__main__":

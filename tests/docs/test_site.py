@@ -10,8 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import featurestack as fs
-from docs import first_figure, generate
-from docs.speed_figure import FIGURE, draw_speed, speed_rows
+from docs import first_figure, generate, speed_figure
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
 from featurestack.analysis.findings import COMPARISON
@@ -143,8 +142,7 @@ def test_the_first_figure_reads_the_table_of_a_report(tmp_path):
     assert [text.get_text() for text in axes.texts] == ["90.0"] * len(first_figure.SETS)
 
 
-def test_the_figure_of_speed_shows_the_rows_of_the_readme():
-    rows = speed_rows((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert FIGURE.read_text(encoding="utf-8") == draw_speed(rows), (
-        "run: python -m docs.speed_figure"
+def test_the_figure_of_speed_shows_its_file():
+    assert speed_figure.FIGURE.read_text(encoding="utf-8") == speed_figure.drawn(), (
+        "run: python -m docs.tables pages"
     )

@@ -86,6 +86,17 @@ def test_a_comment_without_its_figure_is_refused(files, wrong, reason):
         tables.included(PAGE.replace(*wrong))
 
 
+def test_a_block_of_code_is_filled_too(files):
+    template = "```\nmel: {texture:.0f} %\n```"
+    page = f"<!-- table one\n{template}\n-->\n"
+    (files / "one.csv").write_text("\n".join(FILE.splitlines()[:2]) + "\n")
+    filled = page + "```\nmel: 91 %\n```\nNext.\n"
+    assert (
+        tables.included(page + template.replace("{texture:.0f}", "88") + "\nNext.\n")
+        == filled
+    )
+
+
 def test_a_written_file_is_read_again(files):
     import pandas as pd
 
