@@ -4,7 +4,7 @@ A maker returns the rows, the command that a reader types, and its processor sec
 or None if the rows have them.
 """
 
-import re
+import json
 import resource
 import subprocess
 import sys
@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from docs import esc50, speed_figure
+from docs import speed_figure
+from docs.esc50 import FIVE, STACKS, feature_sets
 from featurestack.commandline.registry import Registry
+from featurestack.features_cache.names import parse_list
+from featurestack.pipeline.features import FEATURES, resolve_feature
 
 Made = tuple[pd.DataFrame, str, float | None]
 
@@ -75,6 +78,159 @@ def speed(folders: Folders) -> Made:
     word = folders.dataset("esc10").removeprefix("DATASET=")
     rows, _ = compare(word, folders.out / "data", "", clips=20, features="all")
     return rows, "python -m bench.features DATASET=esc10", time_here() - before
+
+
+@MAKERS.register()
+def esc10(folders: Folders) -> Made:
+    """Feature sets on ESC-10, by `linear` and by `texture` with three seeds."""
+    report = esc10_report(folders)
+    compared = pd.read_csv(report / "comparison.csv").set_index(["model", "features"])
+    rows = []
+    for features in STACKS:
+        row: dict[str, object] = {"features": features}
+        for model in ("linear", "texture"):
+            found = compared.loc[(model, features)]
+            for column in ("accuracy", "accuracy_sd", "accuracy_low", "accuracy_high"):
+                row[column.replace("accuracy", model)] = 100 * found[column]
+            row[f"{model}_seeds"] = found["seeds"]
+        runs = (folders.out / "runs" / "esc10").glob(f"{features}-*/run.json")
+        described = [json.loads(run.read_text(encoding="utf-8")) for run in runs]
+        row["seconds"] = round(sum(run["seconds"] for run in described))
+        rows.append(row)
+    made = pd.DataFrame(rows).sort_values("texture", ascending=False, kind="stable")
+    command = (
+        'make sweep DATASET=esc10 MODEL=texture SEED="0 1 2" THREADS=1 PRECISION=fp32'
+        " CURVE=0 FEATURES=…; make sweep DATASET=esc10 MODEL=linear FEATURES=…"
+    )
+    return made, command, None
+
+
+@MAKERS.register()
+def esc10_added(folders: Folders) -> Made:
+    """What one choice changes on ESC-10 by `texture`, in points, as in the report."""
+    ablations = pd.read_csv(esc10_report(folders) / "ablations.csv")
+    ablations = ablations[ablations["model"] == "texture"].set_index("name")
+    asked = {
+        "mel beside mfcc": "mel added to mfcc (texture)",
+        "mfcc beside mel": "mfcc added to mel (texture)",
+        "mel+mel+mel instead of mel": "mel+mel added to mel (texture)",
+        "chroma beside mel+mfcc": "chroma added to mel+mfcc (texture)",
+        "harmonic and percussive beside mel": (
+            "harmonic+percussive added to mel (texture)"
+        ),
+    }
+    rows = [
+        {
+            "question": question,
+            **{
+                column: 100 * ablations.loc[name, column]
+                for column in ("difference", "low", "high")
+            },
+            "p": ablations.loc[name, "p"],
+            "verdict": ablations.loc[name, "verdict"],
+        }
+        for question, name in asked.items()
+    ]
+    return pd.DataFrame(rows), "make analysis DATASET=esc10", 0.0
+
+
+@MAKERS.register()
+def esc10_kept(folders: Folders) -> Made:
+    """The set to keep of five features on ESC-10, and what is lost without each of
+    its features.
+    """
+    report = esc10_report(folders)
+    features = f"FEATURES={FIVE.replace('+', ' ')}"
+    kept = pd.read_csv(report / "importance_kept.csv")
+    kept["without"] = kept["without"].fillna("none")
+    points = 100 * kept[["accuracy", "of", "lost", "low", "high"]]
+    rows = pd.concat([kept[["without", "features"]], points], axis=1)
+    seconds = folders.run("train importance", folders.dataset("esc10"), features)
+    command = f'make importance DATASET=esc10 FEATURES="{features[9:]}"'
+    return rows, command, seconds
+
+
+def esc10_report(folders: Folders) -> Path:
+    """The tables of a report on ESC-10, after its runs."""
+    given = folders.dataset("esc10")
+    folders.run("pipeline features", given, "FEATURES=small")
+    sets = feature_sets(STACKS)
+    texture = ("MODEL=texture", "THREADS=1", "PRECISION=fp32", "CURVE=0")
+    folders.run("train sweep", given, "MODEL=linear", sets)
+    folders.run("train sweep", given, *texture, sets, "SEED=0 1 2")
+    folders.run("train importance", given, f"FEATURES={FIVE.replace('+', ' ')}")
+    folders.run("analysis", given)
+    return folders.report("esc10")
+
+
+@MAKERS.register()
+def demo(folders: Folders) -> Made:
+    """What the demo finds."""
+    seconds = folders.run("demo", f"REPORTS={folders.out / 'reports'}")
+    tables = folders.report("synth")
+    compared = pd.read_csv(tables / "comparison.csv")
+    ablations = pd.read_csv(tables / "ablations.csv")
+    best = compared.iloc[0]
+    added = ablations[ablations["base"] == "mel"].iloc[0]
+    kept = pd.read_csv(tables / "importance_kept.csv").fillna("none")
+    row = {"features": best["features"]}
+    row |= {
+        column: 100 * best[f"accuracy{column.replace('accuracy', '')}"]
+        for column in ("accuracy", "accuracy_low", "accuracy_high", "accuracy_sd")
+    }
+    row |= {
+        f"added_{name}": 100 * added[name] for name in ("difference", "low", "high")
+    }
+    row["kept_features"] = kept["features"].iloc[0]
+    for place, without in enumerate(kept["without"]):
+        name = "kept" if without == "none" else f"without_{without}"
+        row |= {
+            f"{name}_{column}": 100 * kept[column].iloc[place]
+            for column in ("accuracy", "of", "lost", "low", "high")
+        }
+    return pd.DataFrame([row]), "make demo", seconds
+
+
+@MAKERS.register()
+def synth(folders: Folders) -> Made:
+    """Single features on the synthetic sounds by `linear`."""
+    names = "mel mfcc chroma tempogram onset"
+    sets = f"FEATURES={names}"
+    given = "DATASET=synth"
+    folders.run("pipeline features", given, sets)
+    seconds = folders.run("train sweep", given, "MODEL=linear", sets)
+    folders.run("analysis", given)
+    compared = pd.read_csv(folders.report("synth") / "comparison.csv")
+    single = compared[compared["model"] == "linear"].set_index("features")
+    row = {name: 100 * single.loc[name, "accuracy"] for name in names.split()}
+    command = f'make sweep DATASET=synth MODEL=linear FEATURES="{names}"'
+    return pd.DataFrame([{"classes": "all ten", **row}]), command, seconds
+
+
+# published datasets: clips, seconds of a clip
+SIZES = {
+    "esc50": (2_000, 5),
+    "urbansound8k": (8_732, 4),
+    "fsd50k": (51_197, 10),
+    "audioset": (2_084_320, 10),
+}
+
+
+@MAKERS.register()
+def sizes(folders: Folders) -> Made:
+    """Gigabytes of a cache in float16 at 44.1 kHz."""
+    rows = []
+    for word in ("mel", "mfcc", "small", "all"):
+        row: dict[str, object] = {"features": word}
+        for dataset, (clips, seconds) in SIZES.items():
+            maps = [
+                resolve_feature(channel).shape(44100, 44100 * seconds)
+                for (channel,) in parse_list(word, list(FEATURES))
+            ]
+            values = sum(height * frames for height, frames in maps)
+            row[dataset] = clips * values * 2 / 1e9
+        rows.append(row)
+    return pd.DataFrame(rows), "python -m pipeline list", 0.0
 
 
 def time_here() -> float:
