@@ -20,17 +20,12 @@ from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
 from featurestack.analysis.importance import importance_tables
 from featurestack.analysis.jobs import Built, Manifest, ReportJob, inputs_hash
-from featurestack.analysis.next_command import (
-    Situation,
-    next_command,
-    train_again,
-    without,
-)
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.run_section import curves_note
 from featurestack.analysis.runs import (
     Problem,
     Results,
+    Run,
     added_clips,
     load_runs,
     outdated_runs,
@@ -52,6 +47,14 @@ from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import by_label, originals
 from featurestack.results.importance_folder import ImportanceFolder, find_importance
+from featurestack.results.next_step import (
+    Report,
+    State,
+    Trained,
+    next_step,
+    sweeps,
+    without,
+)
 from featurestack.storage.files import replace_file
 
 # facts of a report on the entry page; None if a fact is not known
@@ -237,17 +240,64 @@ def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
         and not cache.synthetic
         and any(Path(path).is_file() for path in cache.clips["path"].head(20))
     )
-    situation = Situation(
+    state = State(
         given=without(inputs.job.given, "RUN"),
         frames={name: cache[name].frames for name in inputs.features} if cache else {},
         audio=cache is None or bool((cache.clips["path"] != "").any()),
-        trainable=cache is None or not untrainable(cache.clips),
-        outdated=found.outdated,
+        untrainable=cache is not None and bool(untrainable(cache.clips)),
         unchecked=unchecked,
         changed=any(threat.kind == "extracted before" for threat in found.threats),
     )
-    command, kind = next_command(found, situation)
+    command, kind = next_step(with_ranking(state, found))
     return command, page.say("next", kind)
+
+
+def with_ranking(state: State, found: Findings) -> State:
+    """The state with what the report found in its main ranking."""
+    ranked = found.runs[: len(found.rows)]
+    tied = {row["run"] for row in (*found.rows[:1], *found.tied)} if found.tied else ()
+    configurations = [
+        replace(
+            configuration(run),
+            outdated=run.name in found.outdated,
+            tied=run.name in tied,
+        )
+        for run in ranked
+        if run.trained
+    ]
+    ranking = None
+    if configurations:
+        ranking = Report(
+            ranked=len(ranked),
+            trained=configurations,
+            chance=found.state == "chance",
+            winner=found.state == "winner",
+            enough_recordings=found.recordings_needed <= found.recordings,
+        )
+    leak = any(threat.kind == "duplicates" for threat in found.threats)
+    return replace(state, report=ranking, leak=leak, stale=bool(found.outdated))
+
+
+def configuration(run: Run) -> Trained:
+    """A run, as a proposal names it."""
+    own = without(run.config.command or [f"MODEL={run.model}"], "FEATURES")
+    return Trained(
+        features=run.features,
+        words=tuple(own),
+        seeds=run.seeds,
+        run=f"{run.dataset}/{run.name}",
+        exact=run.exact,
+        missing_folds=bool(run.missing_folds),
+    )
+
+
+def train_again(run: Run, given: Sequence[str]) -> str:
+    """The command that trains all seeds of a run; '' for an ensemble, or if run.json
+    has no command.
+
+    `given` are the words that name the dataset and the folders.
+    """
+    return sweeps(given, [configuration(run)]) if run.config.command else ""
 
 
 def entry_facts(found: Findings, cache: Cache | None) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 command.
 """
 
+from dataclasses import replace
+
 from featurestack.commandline.quantities import counted, duration, size
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.failures import FAILURES, WHOLE
-from featurestack.pipeline.next_step import (
-    features_command,
+from featurestack.pipeline.dataset_state import (
     former_runs,
     missing_clips,
-    training_step,
+    next_lines,
+    ready,
+    state_of,
 )
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.pipeline.request import Remaining, Request, part_of
@@ -87,6 +90,7 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
     frames = {spec.stored: spec.frames for spec in asked.specs}
     cache = Cache(asked.folder)
     missing = missing_clips(cache, [*frames])
+    state = state_of(options, asked.dataset)
     if missing.any():
         total = int(options.part.partition("/")[2])
         parts = [f"{part}/{total}" for part in range(1, total + 1)]
@@ -95,14 +99,13 @@ def next_after(asked: Request, options: FeaturesCommand) -> str:
             f"{missing.sum():,} of {counted(len(missing), 'clip')} are still missing"
             f" (PART={' '.join(left)})"
         )
-        command = features_command(
-            options, f"FEATURES={options.features}", f"PART={left[0]}"
-        )
-        return f"{still}\nnext: {command}"
+        state = replace(state, features=options.features, part=left[0])
+        return f"{still}\n{next_lines(state, asked.dataset)}"
     if not cache.readable([*frames]).any():
         return "no clip is usable: nothing to train on"
-    lines = [training_step(options, asked.dataset, frames)]
-    before = former_runs(options, asked.dataset)
+    state = ready(state, options, asked.dataset, frames)
+    lines = [next_lines(state, asked.dataset)]
+    before = [run.name for run in former_runs(options, asked.dataset)]
     if asked.changed and before:
         named = ", ".join(before[:SHOWN_RUNS]) + (" …" if before[SHOWN_RUNS:] else "")
         lines.insert(0, f"runs of the clips before: {named}")

@@ -13,7 +13,7 @@ from featurestack.features_cache.feature_file import fingerprints
 from featurestack.features_cache.names import Channel
 from featurestack.features_cache.table import originals
 from featurestack.results.config import RunConfig, digest
-from featurestack.results.run_folder import find
+from featurestack.results.run_folder import RunFolder, find
 
 
 def training_clips(
@@ -66,16 +66,16 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
     return config.clips != clips_digest(table) or config.cache != values
 
 
-def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[str]:
-    """Names of the dataset's runs that would be trained on something else today,
-    sorted; damaged runs are left out.
+def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:
+    """The dataset's runs that would be trained on something else today, sorted; damaged
+    runs are left out.
     """
-    names = []
+    changed = []
     for run in find(runs, dataset):
         try:
             config = run.config
         except (RequestError, OSError):
             continue  # commands that read runs name the damage
         if isinstance(config, RunConfig) and is_changed(config, cache):
-            names.append(run.name)
-    return names
+            changed.append(run)
+    return changed

@@ -5,25 +5,21 @@ imported only if a fold is left to train.
 """
 
 import os
+from dataclasses import replace
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
-from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.location import cache_folder, is_cache
 from featurestack.features_cache.source_changes import source_changes
+from featurestack.results.next_step import Report, State, Trained, next_step, predict
 from featurestack.results.run_folder import RunFolder, finish_switch
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.retraining import (
-    StaleRun,
-    beside,
-    refuse_another,
-    take_place,
-)
+from featurestack.train.retraining import StaleRun, beside, refuse_another, take_place
 from featurestack.train.summary import summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
@@ -42,17 +38,14 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
     """The commands to type next: the report's and, if clips are windows, the one that
     detects events.
     """
-    lines = [f"next: {make_command('analysis', *words(options, OPTIONS_OF_ANALYSIS))}"]
+    state = State(words(options, OPTIONS_OF_ANALYSIS), ran=True)
+    command, _ = next_step(state)
+    lines = [f"next: {command}"]
     if folder.training.windows:
-        places = words(options, ("data", "runs"))
-        command = make_command(
-            "predict",
-            "AUDIO=FOLDER",
-            f"RUN={folder.path.parent.name}/{folder.name}",
-            *places,
-        )
+        run = Trained("", (), run=f"{folder.path.parent.name}/{folder.name}")
+        detection = predict(replace(state, report=Report(1, [run])), "FOLDER")
         lines.append(
-            f"then: {command}   (detections in recordings; TABLES=FOLDER scores them)"
+            f"then: {detection}   (detections in recordings; TABLES=FOLDER scores them)"
         )
     return "\n".join(lines)
 

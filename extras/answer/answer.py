@@ -27,8 +27,8 @@ from featurestack.commandline.options import (
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import silenced, tell
-from featurestack.features_cache.advice import PROVEN, promising_first
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.results.next_step import PROVEN, promising_first
 from featurestack.results.tasks.registry import task_choices
 from featurestack.train.options import ImportanceOptions, RunOptions
 

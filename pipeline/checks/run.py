@@ -27,9 +27,9 @@ from featurestack.pipeline.checks.leaks import duplicate_findings, source_findin
 from featurestack.pipeline.checks.measures import clip_findings, measure_clips
 from featurestack.pipeline.checks.names import name_findings
 from featurestack.pipeline.checks.price import price_findings
+from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.datasets.summary import counts
-from featurestack.pipeline.next_step import next_step
 from featurestack.pipeline.options import SourceOptions
 
 
@@ -46,7 +46,7 @@ def run(options: SourceOptions) -> int:
     print(counts(dataset, measured))
     print(report(findings))
     keep(dataset, findings)
-    print(f"\n{next_step(options, dataset)}")
+    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return int(any(finding.severity == LEAK for finding in findings))
 
 

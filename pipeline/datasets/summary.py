@@ -9,8 +9,8 @@ from featurestack.commandline.tables import text_table
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import by_label, originals
 from featurestack.pipeline import audio
+from featurestack.pipeline.dataset_state import next_lines, state_of
 from featurestack.pipeline.datasets.load import Dataset, load
-from featurestack.pipeline.next_step import next_step
 from featurestack.pipeline.options import SourceOptions
 
 FAULTS_SHOWN = 10
@@ -46,7 +46,7 @@ def run(options: SourceOptions) -> int:
             " counted above:"
         )
         print(heading, *wrong[:FAULTS_SHOWN], sep="\n  ")
-    print(f"\n{next_step(options, dataset)}")
+    print(f"\n{next_lines(state_of(options, dataset), dataset)}")
     return 1 if wrong else 0
 
 

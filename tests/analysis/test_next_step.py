@@ -3,10 +3,11 @@
 import pytest
 
 from featurestack.analysis.ensemble import write_ensemble
-from featurestack.analysis.findings import Findings, findings
-from featurestack.analysis.next_command import Situation, next_command, train_again
+from featurestack.analysis.findings import findings
 from featurestack.analysis.page import say
+from featurestack.analysis.report import train_again, with_ranking
 from featurestack.analysis.runs import Results, load_runs
+from featurestack.results.next_step import State, next_step
 from featurestack.results.run_folder import find
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import rewrite
@@ -21,8 +22,9 @@ CHANCE = of_sets(model="linear", mel=0.11, mfcc=0.1)
 TRIED = {"mel": 9, "mfcc": 9, "embedding": 1}
 
 
-def proposed(results, frames=None, **situation):
-    return next_command(findings(results), Situation(GIVEN, frames or {}, **situation))
+def proposed(results, frames=None, outdated=(), **situation):
+    found = findings(results, outdated=set(outdated))
+    return next_step(with_ranking(State(GIVEN, frames=frames, **situation), found))
 
 
 def case(meaning, runs, kind, command, clips=200, **situation):
@@ -144,29 +146,19 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             f"{SWEEP} RETRAIN=1 'FEATURES=mel+mfcc mel' MODEL=resnet18 'SEED=0 1'",
             outdated={"mel+mfcc-resnet18", "mel-resnet18"},
         ),
+        case(
+            "one that is tried with other frames is not tried again",
+            of_sets(mel=0.5),
+            "combine",
+            f"{SWEEP} 'FEATURES=rms@hop_length=192 mel+rms@hop_length=192'"
+            " MODEL=resnet18",
+            frames={"mel": 9, "mel@hop_length=192": 9, "rms@hop_length=192": 9},
+        ),
     ],
 )
 def test_what_is_proposed_for_these_runs(made, runs, clips, situation, kind, command):
     assert proposed(made(*runs, clips=clips), **situation) == (command, kind) and say(
         "next", kind
-    )
-
-
-@pytest.mark.parametrize(
-    ("stored", "command"),
-    [
-        (
-            {"mel": 431, "rms": 431, "mfcc": 431},
-            "train DATASET=made RUNS=elsewhere FEATURES=mel+mfcc",
-        ),
-        ({"embedding": 1}, "train DATASET=made RUNS=elsewhere FEATURES=embedding"),
-        ({"waveform": 220_500}, "features DATASET=made"),
-    ],
-)
-def test_without_a_run_a_first_one_of_what_is_cached(stored, command):
-    assert next_command(Findings("none"), Situation(GIVEN, stored)) == (
-        f"make {command}",
-        "first",
     )
 
 
@@ -187,3 +179,15 @@ def test_a_run_is_trained_again_with_its_own_words_and_all_its_seeds(made):
         == "make sweep 'DATASET=a b' FEATURES=mel MODEL=texture EPOCHS=3 'SEED=0 1'"
     )
     assert "MODEL=texture EPOCHS=3" in proposed(Results([both], []))[0]
+
+
+def test_a_network_after_a_linear_model_keeps_the_task_and_the_other_words(made):
+    (run,) = made(*of_sets(model="linear", mel=0.9)).runs
+    own = ("FEATURES=mel", "MODEL=linear", "TASK=categories", "VAL=group")
+    rewrite(run.folders[0], command=own)
+    command, kind = proposed(Results([run], []), {"mel": 44}, audio=False)
+    assert kind == "network"
+    assert command == (
+        "make train DATASET=made RUNS=elsewhere FEATURES=mel MODEL=texture"
+        " TASK=categories VAL=group"
+    )

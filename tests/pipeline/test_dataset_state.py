@@ -1,69 +1,30 @@
-"""The commands that a user is told to type next: they work, the quick one comes
-first.
-"""
+"""Where a dataset stands, and the command that follows from it."""
 
 import os
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
-import pytest
 
 from featurestack.features_cache.feature_file import read_header
 from featurestack.pipeline import extract
 from featurestack.pipeline.checks.run import run as check
+from featurestack.pipeline.dataset_state import is_done, next_lines, state_of
 from featurestack.pipeline.datasets.load import load
-from featurestack.pipeline.next_step import is_done, next_step, training_step
-from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import write_config
 from featurestack.results.training_data import clips_digest, values_digest
 from tests.pipeline.extraction import cache, options
 from tests.run_configs import run_config
 
-TWO = SimpleNamespace(
-    name="synth",
-    folder=Path("nowhere"),
-    table=pd.DataFrame({"label": ["a", "b"], "fold": [1, 2], "copy_of": ""}),
-)
 
-
-@pytest.mark.parametrize(
-    ("cached", "quick"),
-    [
-        (
-            "chroma mel mfcc waveform",
-            (
-                "sweep DATASET=synth 'FEATURES=mel mfcc chroma mel+mfcc+chroma'"
-                " MODEL=texture"
-            ),
-        ),
-        (
-            "modulation mel mfcc",
-            (
-                "sweep DATASET=synth 'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation'"
-                " MODEL=texture"
-            ),
-        ),
-        ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texture"),
-        ("waveform", "train DATASET=synth FEATURES=waveform MODEL=aclnet"),
-        ("embedding", "train DATASET=synth FEATURES=embedding"),
-    ],
-)
-def test_a_few_sets_by_a_quick_model_are_proposed(cached, quick):
-    frames = {
-        name: {"waveform": 22050, "embedding": 1}.get(name, 44)
-        for name in cached.split()
-    }
-    lines = training_step(FeaturesCommand(dataset="synth"), TWO, frames)
-    assert lines == f"next: make {quick}"
+def proposal(options):
+    dataset = load(options)
+    return next_lines(state_of(options, dataset), dataset)
 
 
 def test_a_dataset_is_sent_to_the_step_that_is_left(sounds, capsys):
     asked = options(sounds, runs=sounds.folder.parent / "runs")
 
     def proposed():
-        return next_step(asked, load(asked))
+        return proposal(asked)
 
     # own sounds are checked first
     checked = f"next: python -m pipeline check DATASET={sounds.csv} "
@@ -101,11 +62,11 @@ def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
     file = asked.runs / load(asked).name / "rms-linear" / "run.json"
     write_config(file.parent, config)
     os.utime(file, (0, 0))  # older than the cache
-    assert "RETRAIN" not in next_step(asked, load(asked))
+    assert "RETRAIN" not in proposal(asked)
     sounds.add()
     extract.run(asked)
     assert check(asked) == 0
-    assert "MODEL=texture RETRAIN=1" in next_step(asked, load(asked))
+    assert "RETRAIN=1 FEATURES=rms MODEL=linear" in proposal(asked)
 
 
 def test_a_clip_that_failed_is_not_waited_for(sounds):
@@ -125,11 +86,8 @@ def test_a_dataset_of_one_fold_is_told_in_the_place_of_the_command(sounds, capsy
         row["fold"] = 1
     sounds.write()
     asked = options(sounds)
-    _, reason = next_step(asked, load(asked)).splitlines()
+    _, reason = proposal(asked).splitlines()
     assert reason.startswith("no training yet: one fold")
     assert extract.run(asked) == 0
-    assert (
-        capsys.readouterr().out.splitlines()[-1]
-        == reason
-        == next_step(asked, load(asked))
-    )
+    assert capsys.readouterr().out.splitlines()[-1] == reason
+    assert proposal(asked).splitlines()[-1] == reason

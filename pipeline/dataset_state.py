@@ -1,0 +1,130 @@
+"""Where a dataset stands before it is trained on: what the next command depends on."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.options import words
+from featurestack.features_cache import Cache
+from featurestack.features_cache.check_findings import read_check
+from featurestack.features_cache.failures import WHOLE, failed_clips
+from featurestack.features_cache.location import NAMED, is_cache
+from featurestack.features_cache.names import parse_channel
+from featurestack.features_cache.splits import untrainable
+from featurestack.features_cache.table import originals
+from featurestack.pipeline.datasets.load import Dataset
+from featurestack.pipeline.features import FEATURES
+from featurestack.pipeline.options import SourceOptions
+from featurestack.results.next_step import State, Trained, next_step, without
+from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_data import changed_runs
+
+# words of the commands that read a dataset's audio, in addition to PLACES
+OF_AUDIO = ("audio_dir", "labels", "sample_rate", "duration")
+PLACES = ("name", "data", "runs")
+OF_LEAK = "duplicates_across_folds"  # kind of finding
+
+
+def state_of(options: SourceOptions, dataset: Dataset) -> State:
+    """Where a loaded dataset stands."""
+    state = State(
+        given=[f"DATASET={options.dataset}", *words(options, PLACES)],
+        source=words(options, OF_AUDIO),
+        untrainable=bool(untrainable(dataset.table)),
+        incomplete=True,
+    )
+    # no cache yet, a damaged one, or features of another rate or duration
+    with suppress(RequestError):
+        cache = Cache(dataset.folder)
+        computed = []
+        for name in cache.features:
+            if parse_channel(name).name in FEATURES:
+                computed.append(name)
+        if computed and {*computed} != {*FEATURES}:
+            state = replace(state, features=" ".join(computed))
+        if dataset.folder == Path(options.dataset) or is_done(cache, dataset.table):
+            frames = {name: cache[name].frames for name in cache.features}
+            return ready(state, options, dataset, frames)
+    return unchecked(state, options, dataset)
+
+
+def ready(
+    state: State,
+    options: SourceOptions,
+    dataset: Dataset,
+    frames: Mapping[str, int],
+) -> State:
+    """The state of a dataset that can be trained on these features; who has trained
+    already is not sent to `check` first.
+    """
+    former = [trained(run) for run in former_runs(options, dataset)]
+    state = replace(state, incomplete=False, frames=frames, former=former)
+    return state if former else unchecked(state, options, dataset)
+
+
+def unchecked(state: State, options: SourceOptions, dataset: Dataset) -> State:
+    """The state with what `check` knows of the user's own clips."""
+    if options.dataset in NAMED or is_cache(Path(options.dataset)):
+        return state
+    findings = read_check(dataset.folder, dataset.table)
+    leak = any(found["kind"] == OF_LEAK for found in findings or ())
+    return replace(state, unchecked=findings is None, leak=leak)
+
+
+def trained(run: RunFolder) -> Trained:
+    """A run, as a proposal names it."""
+    config = run.training
+    own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
+    return Trained(config.features, tuple(own), (config.seed,))
+
+
+def next_lines(state: State, dataset: Dataset) -> str:
+    """Lines on the next step: the command and, if so, why the dataset cannot be trained
+    on or what comes first.
+    """
+    command, reason = next_step(state)
+    lines = [f"next: {command}"]
+    if reason == "untrainable":
+        lines = []
+    elif reason == "check" and state.leak:
+        findings = read_check(dataset.folder, dataset.table) or []
+        remedy = next(found["remedy"] for found in findings if found["kind"] == OF_LEAK)
+        lines.insert(0, f"first: {remedy}")
+    if state.untrainable:
+        lines.append(f"no training yet: {untrainable(dataset.table)}")
+    return "\n".join(lines)
+
+
+def is_done(cache: Cache, clips: pd.DataFrame) -> bool:
+    """Whether the cache has all its features for these clips, except for clips that
+    failed.
+    """
+    present = {*originals(clips)["clip_id"]}
+    cached = {*originals(cache.clips)["clip_id"]}
+    if present != cached or not cache.features:
+        return False
+    missing = missing_clips(cache, cache.features)
+    return not missing.any()
+
+
+def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
+    """(N,) whether a clip lacks one of these features and did not fail."""
+    by_feature = failed_clips(cache.folder)
+    failed = set(by_feature[WHOLE])
+    for feature in features:
+        failed |= set(by_feature[feature])
+    has_failed = cache.clips["clip_id"].isin(failed).to_numpy()
+    return ~cache.readable(features) & ~has_failed
+
+
+def former_runs(options: SourceOptions, dataset: Dataset) -> list[RunFolder]:
+    """The dataset's runs whose clips or values have changed since, sorted."""
+    if not is_cache(dataset.folder):
+        return []
+    return changed_runs(options.runs, dataset.name, Cache(dataset.folder))

@@ -1,0 +1,76 @@
+"""The command to type next, without a report; those for a ranking are in
+tests/analysis/test_next_step.py.
+"""
+
+import pytest
+
+from featurestack.results.next_step import State, next_step
+
+FRAMED = "@hop_length=192,n_fft=768"
+
+
+@pytest.mark.parametrize(
+    ("cached", "quick"),
+    [
+        (
+            "chroma mel mfcc waveform",
+            (
+                "sweep DATASET=synth 'FEATURES=mel mfcc chroma mel+mfcc+chroma'"
+                " MODEL=texture"
+            ),
+        ),
+        (
+            "modulation mel mfcc",
+            (
+                "sweep DATASET=synth 'FEATURES=mel mfcc mel+mfcc mel+mfcc+modulation'"
+                " MODEL=texture"
+            ),
+        ),
+        ("mel waveform", "train DATASET=synth FEATURES=mel MODEL=texture"),
+        ("waveform", "train DATASET=synth FEATURES=waveform MODEL=aclnet"),
+        ("embedding", "train DATASET=synth FEATURES=embedding"),
+        ("", "features DATASET=synth"),
+    ],
+)
+def test_a_few_sets_by_a_quick_model_are_proposed(cached, quick):
+    frames = {
+        name: {"waveform": 22050, "embedding": 1}.get(name, 44)
+        for name in cached.split()
+    }
+    state = State(["DATASET=synth"], frames=frames)
+    assert next_step(state) == (f"make {quick}", "first")
+
+
+def test_frames_of_another_duration_change_nothing_about_the_proposal():
+    names = ["bandwidth", "centroid", "mel", "mfcc", "modulation"]
+    frames = {name + FRAMED: 44 for name in names[:4]} | {"modulation": 44}
+    command, _ = next_step(State(["DATASET=synth"], frames=frames))
+    mel, mfcc = f"mel{FRAMED}", f"mfcc{FRAMED}"
+    sets = f"{mel} {mfcc} {mel}+{mfcc} {mel}+{mfcc}+modulation"
+    assert command == f"make sweep DATASET=synth 'FEATURES={sets}' MODEL=texture"
+
+
+@pytest.mark.parametrize(
+    ("stands", "reason", "command"),
+    [
+        ({"part": "2/3"}, "part", "make features DATASET=a SAMPLE_RATE=8000 PART=2/3"),
+        (
+            {"changed": True, "unchecked": True},
+            "extract",
+            "make features DATASET=a SAMPLE_RATE=8000 FEATURES=mel",
+        ),
+        (
+            {"unchecked": True, "untrainable": True},
+            "check",
+            "python -m pipeline check DATASET=a SAMPLE_RATE=8000",
+        ),
+        ({"untrainable": True, "incomplete": True}, "untrainable", "make data "),
+        ({"incomplete": True, "ran": True}, "complete", "make features DATASET=a "),
+        ({"ran": True}, "report", "make analysis DATASET=a RUNS=r"),
+    ],
+)
+def test_the_first_step_that_is_left_decides(stands, reason, command):
+    given = ["DATASET=a", "RUNS=r"]
+    state = State(given, ["SAMPLE_RATE=8000"], {"mel": 44}, **stands)
+    typed, kind = next_step(state)
+    assert kind == reason and typed.startswith(command)
