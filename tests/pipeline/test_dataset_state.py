@@ -66,7 +66,7 @@ def test_former_runs_are_trained_again_only_after_their_clips_changed(sounds):
     sounds.add()
     extract.run(asked)
     assert check(asked) == 0
-    assert "RETRAIN=1 FEATURES=rms MODEL=linear" in proposal(asked)
+    assert "RETRAIN=1 FEATURES=rms MODEL=resnet18" in proposal(asked)
 
 
 def test_a_clip_that_failed_is_not_waited_for(sounds):
