@@ -179,6 +179,7 @@ def listing() -> str:
 def main(*words: str) -> None:
     """List, write pages, or make files."""
     from docs import made_tables
+    from docs import pretrained as pretrained  # registers further makers
 
     if not words:
         print(listing())

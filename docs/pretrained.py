@@ -1,0 +1,165 @@
+"""Hand-made features beside pretrained networks: the steps behind three files of
+docs/tables/.
+
+    pretrained        accuracy of mel, the features by hand, each network, both, all
+    pretrained_gains  differences between these, tested as one family for each dataset
+    few_labels        the same with 4, 8, 16 and 32 clips of each class of ESC-50
+
+SOUNDS holds the datasets esc50_16k, esc10, fsdd, commands and finch, and the file
+yamnet/yamnet.tflite. Nothing is chosen: every feature set was named before the first
+measurement.
+"""
+
+import contextlib
+from dataclasses import replace
+
+import pandas as pd
+
+from docs.across import syllables
+from docs.made_tables import MAKERS, Folders, Made
+from featurestack.analysis.ranking import Ranking, rank
+from featurestack.analysis.runs import load_runs
+from featurestack.analysis.significance import LEVEL
+from featurestack.extras.embeddings.networks import fetch_network
+from featurestack.results.run_folder import find
+
+BY_HAND = ("mel", "mfcc", "contrast", "modulation", "pcen", "gammatone")
+SPEECH, YAMNET = "embedding@model=speech", "embedding@model=yamnet"
+TITLES = {
+    "esc50_16k": "environmental sounds, ESC-50 at 16 kHz",
+    "esc10": "ten of its classes at 44.1 kHz, ESC-10",
+    "fsdd": "spoken digits, a speaker left out",
+    "commands": "spoken commands, by speaker",
+    "finch": "syllables of a finch, by song",
+}
+CLASSES = 50  # of ESC-50
+# the first feature set less the second
+GAINS = (
+    ("with_yamnet", "yamnet"),
+    ("with_yamnet", "by_hand"),
+    ("with_speech", "speech"),
+    ("with_speech", "by_hand"),
+    ("yamnet", "by_hand"),
+    ("speech", "by_hand"),
+)
+
+
+def feature_sets(dataset: str) -> dict[str, str]:
+    """Column of the table -> feature set; `contrast` cannot exist at 8 kHz."""
+    names = [name for name in BY_HAND if dataset != "fsdd" or name != "contrast"]
+    by_hand = "+".join(names)
+    return {
+        "mel": "mel",
+        "by_hand": by_hand,
+        "speech": SPEECH,
+        "yamnet": YAMNET,
+        "with_speech": f"{by_hand}+{SPEECH}",
+        "with_yamnet": f"{by_hand}+{YAMNET}",
+        "all": f"{by_hand}+{SPEECH}+{YAMNET}",
+    }
+
+
+def trained(folders: Folders, name: str) -> Ranking:
+    """The ranking of a dataset's runs, which are extracted and trained first."""
+    sounds = folders.sounds.resolve()
+    given = {
+        "fsdd": (f"DATASET={sounds / 'fsdd' / 'fsdd.csv'}", "FOLDS_BY=group"),
+        "commands": (f"DATASET={sounds / 'commands' / 'commands.csv'}",),
+    }.get(name, (f"DATASET={sounds / name}",))
+    out = folders.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    if name == "finch":
+        table = syllables(sounds, out)
+        given = (f"DATASET={table}", f"AUDIO_DIR={sounds / 'finch'}")
+    named = f"FEATURES={' '.join(feature_sets(name).values())}"
+    run = replace(folders, out=out).run
+    with contextlib.chdir(out):  # networks are looked for in the current folder
+        fetch_network("yamnet", file=sounds / "yamnet" / "yamnet.tflite")
+        run("pipeline features", *given, named)
+        run("train sweep", f"DATASET={name}", named, "MODEL=linear")
+    results = load_runs(find(out / "runs", name))
+    sets = feature_sets(name).values()
+    runs = [each for each in results.runs if each.model == "linear"]
+    return rank([each for each in runs if each.features in sets], LEVEL)
+
+
+def places(ranking: Ranking, dataset: str) -> dict[str, int]:
+    """Column of the table -> place of its run."""
+    by_features = {run.features: place for place, run in enumerate(ranking.runs)}
+    return {
+        column: by_features[features]
+        for column, features in feature_sets(dataset).items()
+    }
+
+
+def training_seconds(ranking: Ranking) -> float:
+    return sum(run.config.seconds for run in ranking.runs)
+
+
+@MAKERS.register()
+def pretrained(folders: Folders) -> Made:
+    """A row for each dataset: accuracies in percent."""
+    rows = []
+    for dataset, title in TITLES.items():
+        ranking = trained(folders, dataset)
+        row: dict[str, str | float] = {"dataset": title}
+        for column, place in places(ranking, dataset).items():
+            low, high = 100 * ranking.interval[place]
+            row[column] = 100 * ranking.accuracy[place]
+            row[f"{column}_sd"] = 100 * ranking.fold_accuracy[place].std(ddof=1)
+            row[f"{column}_low"] = low
+            row[f"{column}_high"] = high
+        rows.append(row | {"seconds": training_seconds(ranking)})
+    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT pretrained", None
+
+
+@MAKERS.register()
+def pretrained_gains(folders: Folders) -> Made:
+    """A row for each dataset and pair: differences in points."""
+    rows = []
+    for dataset in TITLES:
+        ranking = trained(folders, dataset)
+        place = places(ranking, dataset)
+        pairs = [(place[second], place[first]) for first, second in GAINS]
+        _, tests = ranking.compare(pairs)
+        numbers = tests.numbers(ranking.unit)
+        for (first, second), (points, low, high, p) in zip(GAINS, numbers):
+            verdict = "clear" if p < LEVEL else "no clear difference"
+            row: dict[str, str | float] = {
+                "gain": f"{dataset} {first} {second}",
+                "points": 100 * points,
+                "low": 100 * low,
+                "high": 100 * high,
+                "p": p,
+                "verdict": verdict if ranking.testable else "not tested",
+                "seconds": training_seconds(ranking),
+            }
+            rows.append(row)
+    return pd.DataFrame(rows), "python -m docs.tables SOUNDS OUT pretrained_gains", None
+
+
+@MAKERS.register()
+def few_labels(folders: Folders) -> Made:
+    """A row for each part of ESC-50's recordings: accuracies in percent."""
+    trained(folders, "esc50_16k")
+    sets = feature_sets("esc50_16k")
+    columns = {sets[name]: name for name in ("by_hand", "yamnet", "with_yamnet")}
+    file = folders.out.resolve() / "few_labels.csv"
+    words = f"FEATURES={' '.join(columns)}", f"OUT={file}"
+    seconds = folders.run("train curve", "DATASET=esc50_16k", *words)
+    rows = []
+    for _, part in pd.read_csv(file).groupby("part", sort=False):
+        first = part.iloc[0]
+        row = {
+            "clips of a class": round(first["clips"] / CLASSES),
+            "recordings": first["recordings"],
+        }
+        for _, scores in part.iterrows():
+            column = columns[scores["features"]]
+            row[column] = 100 * scores["accuracy"]
+            row[f"{column}_low"] = 100 * scores["low"]
+            row[f"{column}_high"] = 100 * scores["high"]
+        rows.append(row)
+    rows.sort(key=lambda row: row["recordings"])
+    command = "python -m docs.tables SOUNDS OUT few_labels"
+    return pd.DataFrame(rows), command, seconds
