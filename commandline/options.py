@@ -174,6 +174,9 @@ def _value(name: str, text: str, kind: Any, several: bool, optional: bool) -> An
         ) from None
 
 
+Part = typing.TypeVar("Part", bound=Options)
+
+
 class DataOptions(Options):
     """The folder of datasets."""
 
@@ -291,6 +294,11 @@ def unfold(arguments: Sequence[str]) -> list[str]:
             elif word != HANDED_OVER or item.split("=")[0] not in READ_BY_MAKEFILE:
                 unfolded.append(item)
     return unfolded
+
+
+def part_of(options: Options, kind: type[Part]) -> Part:
+    """The options of one of the classes that these options extend."""
+    return kind(**{name: getattr(options, name) for name in fields(kind)})
 
 
 def words(options: Options, names: Iterable[str] | None = None) -> list[str]:

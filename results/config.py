@@ -24,7 +24,7 @@ from featurestack.commandline.options import LARGEST, SEED, SURROGATE
 from featurestack.features_cache.column_means import is_time, kept_columns
 from featurestack.features_cache.names import Channel, parse_channel
 from featurestack.results.training_options import (
-    TrainingOptions,
+    Training,
     Validation,
 )
 
@@ -211,7 +211,7 @@ class RunConfig:
     format_version: int = field(metadata=FORMAT)
     dataset: str
     synthetic: bool
-    options: TrainingOptions = field(
+    options: Training = field(
         metadata={"check": lambda options: options.task != "auto"}
     )
     tag: str

@@ -1,9 +1,12 @@
 """The options of a run that can change its predictions: its hash covers them, and
 run.json keeps them.
 
-The field of an option may have two more traits:
+The field of an option may have more traits:
 
-    in_sweep  whether a sweep takes a list of values; by default it does
+    sweep     the place of its values among the loops of a sweep: 0 outermost; None: a
+              run and a sweep take one value
+    label     the text before its value in the folder's name, by default `option=`;
+              None: the value begins the name
     needs     the part of training without which a run ignores the option; an input kind
               of train/network_input.py says which it uses
 """
@@ -11,26 +14,33 @@ The field of an option may have two more traits:
 import functools
 from typing import Literal
 
-from featurestack.commandline.options import SEED, Options, option
+from featurestack.commandline import options
+from featurestack.commandline.options import SEED, Options
 from featurestack.results.tasks.registry import task_choices
 
 Validation = Literal["none", "next", "group"]
 Selected = Literal["val_loss", "val_accuracy", "val_map", "val_f1"]
 Needs = Literal["steps", "grid", "padding", "views"]
 
+FIRST, MIDDLE, LAST = 0, 1, 2  # places among the loops of a sweep
+
+option = functools.partial(options.option, sweep=MIDDLE)
 of_networks = functools.partial(option, needs="steps")
 
 
-class TrainingOptions(Options):
-    """A run's options as run.json has them: names resolved, `auto` replaced if the
-    cache decides it.
+class Training(Options):
+    """What can change a run's predictions.
+
+    In a plan and in run.json names are resolved, and `auto` is replaced if the cache
+    decides it; DEVICE, PRECISION, THREADS and COMPILE stay `auto`.
     """
 
     features: str = option(
         "mel+mfcc+chroma",
         "one feature set: names joined by +, each a channel; name@key=value is a"
         " variant, name:a-b some rows",
-        in_sweep=False,
+        sweep=None,
+        label=None,
     )
     model: str = option(
         "resnet18+texture",
@@ -38,24 +48,29 @@ class TrainingOptions(Options):
         " name@key=value,key=value sets its own options; a+b is the ensemble of two"
         " that take images, b@weight=0.6 the weight of the second in its answer; the"
         " default is mlp if every channel is a vector, such as an embedding",
+        label=None,
     )
     task: str = option(
         "auto",
         "labels to predict: classes, their categories, or tags (several labels a clip,"
         " or none); auto is tags if the table has such clips, else classes",
         choices=task_choices,
+        label="",
     )
     seed: int = option(
         0,
         "seed of weights, order and augmentation; another seed is another run of the"
         " same configuration",
         **SEED,
+        sweep=LAST,
+        label="s",
     )
 
     epochs: int = of_networks(
         40,
         "epochs of training; PATIENCE may end it earlier",
         least=1,
+        label="e",
     )
     passes: int = of_networks(
         1,
@@ -66,12 +81,14 @@ class TrainingOptions(Options):
         32,
         "clips in one training step; batch norm needs two",
         least=2,
+        label="b",
     )
     grid: str = option(
         "64x216",
         "rows x frames to which every channel is resized; native is the size of the"
         " largest channel",
         needs="grid",
+        label="",
     )
     padding: Literal["auto", "keep", "drop"] = option(
         "auto",
@@ -172,7 +189,7 @@ class TrainingOptions(Options):
     skip_test: bool = option(
         False,
         "never score the test fold: for runs that only serve a choice; needs VAL",
-        in_sweep=False,
+        sweep=None,
     )
     tta: int = option(
         1,
@@ -190,11 +207,13 @@ class TrainingOptions(Options):
     device: str = of_networks(
         "auto",
         "cpu, cuda or mps; several devices, `cuda:0 cuda:1`, share the folds",
-        in_sweep=False,
+        sweep=None,
+        label="",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = of_networks(
         "auto",
         "number format of the network's arithmetic; auto measures which is faster",
+        label="",
     )
     threads: str = of_networks(
         "auto",
@@ -204,3 +223,19 @@ class TrainingOptions(Options):
         "auto",
         "torch.compile; auto uses it on a GPU if the run is long enough to repay it",
     )
+
+    @property
+    def resolved_lr(self) -> float:
+        """LR, or the default of the optimiser."""
+        return (
+            {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
+        )
+
+    @property
+    def resolved_decay(self) -> float:
+        """DECAY, or the default of the optimiser."""
+        return (
+            {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]
+            if self.decay is None
+            else self.decay
+        )

@@ -15,7 +15,7 @@ from featurestack.results.config import (
     Way,
 )
 from featurestack.results.importance_folder import ImportanceConfig
-from featurestack.results.training_options import TrainingOptions
+from featurestack.results.training_options import Training
 
 KNOWN = {
     "format_version": RUN_FORMAT,
@@ -59,7 +59,7 @@ def named(*classes):
     return tuple(SoundClass(name=name, category="") for name in classes)
 
 
-OPTIONS = TrainingOptions(
+OPTIONS = Training(
     features="mel",
     model="resnet18",
     task="classes",

@@ -20,6 +20,7 @@ from torch import nn
 
 from featurestack.commandline.terminal import tell
 from featurestack.results.config import Chosen
+from featurestack.results.training_options import Training
 from featurestack.train.compute import (
     TYPES,
     Compute,
@@ -28,7 +29,6 @@ from featurestack.train.compute import (
     threads_of,
 )
 from featurestack.train.optimisation import CrossEntropy
-from featurestack.train.options import RunOptions
 
 ROUNDS = 3  # rounds of a race, at most; each way's fastest step counts
 CLEAR = 1.5  # a way is clearly ahead if every other takes this many times as long
@@ -102,7 +102,7 @@ def step(network: nn.Module, compute: Compute, batch: Batch) -> Step:
     return Step(value, gradients, seconds)
 
 
-def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[Compute]:
+def candidates(training: Training, device: str, shape: Sequence[int]) -> list[Compute]:
     """The ways to compute that PRECISION and THREADS leave open, the preferred ones
     first.
 
@@ -112,8 +112,8 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
     """
     vectors = tuple(shape[2:]) == (1, 1)
     formats = ["fp32"]
-    if options.precision != "auto":
-        formats = [options.precision]
+    if training.precision != "auto":
+        formats = [training.precision]
     elif device == "cuda" and not vectors:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         formats = ["bf16" if bf16 else "fp16", "fp32"]
@@ -121,8 +121,8 @@ def candidates(options: RunOptions, device: str, shape: Sequence[int]) -> list[C
         instructions = torch.cpu.get_capabilities()
         if any(instructions.get(name) for name in BF16_INSTRUCTIONS):
             formats = ["bf16", "fp32"]
-    most = threads_of(options.threads)
-    if options.threads != "auto":
+    most = threads_of(training.threads)
+    if training.threads != "auto":
         threads = [most]
     elif vectors or device != "cpu":
         threads = [1]
@@ -274,7 +274,7 @@ def agreed(
 
 
 def choose_compute(
-    options: RunOptions,
+    training: Training,
     network: nn.Module,
     batch: Batch,
     device: str,
@@ -297,12 +297,13 @@ def choose_compute(
                 f"this run began on {begun.device} and continues on {device}: the last"
                 " digits will differ"
             )
-        ways = candidates(options, device, batch[0].shape)
+        ways = candidates(training, device, batch[0].shape)
         if len(ways) > 1:
             ways = [fastest(ways, network, batch)]
             source = "measured"
         long = device == "cuda" and steps >= WORTH_COMPILING
-        compiled = long if options.compile == "auto" else options.compile == "on"
+        asked = training.compile
+        compiled = long if asked == "auto" else asked == "on"
         proposed = replace(ways[0], compiled=compiled)
     compute, checked = agreed(proposed, network, batch)
     return Choice(compute, checked, source, begun)

@@ -383,15 +383,15 @@ def load_fold(
     is smaller.
     """
     measured = plan.cache.positions(split.statistics)
-    statistics = clips.statistics(measured, plan.options.norm)
+    statistics = clips.statistics(measured, plan.training.norm)
     train = plan.cache.positions(split.train)
     val = plan.cache.positions(split.val)
     test = plan.cache.positions(split.test)
-    if plan.options.skip_test:
+    if plan.training.skip_test:
         test = test[:0]
     streamed = Streamed(plan, statistics, device)
     every = np.concatenate([train, val, test])
-    place: str = plan.options.resident
+    place: str = plan.execution.resident
     if place == "auto":
         place = choose_residence(plan, len(every), device)
     source: Resident | Streamed = streamed
@@ -426,18 +426,18 @@ def draw_batches(data: FoldData, epoch: int, processes: int = 1) -> list[Positio
     needs them. BALANCE=sample draws the same number of clips with replacement, every
     class equally often on average.
     """
-    options = data.plan.options
-    rng = np.random.default_rng([options.seed, data.fold, epoch])
-    drawn = options.passes * len(data.train)
-    if options.balance == "sample":
+    training = data.plan.training
+    rng = np.random.default_rng([training.seed, data.fold, epoch])
+    drawn = training.passes * len(data.train)
+    if training.balance == "sample":
         targets = data.plan.targets[data.train]
         weight = data.class_weights()[targets].astype(np.float64)
         probability = weight / weight.sum()
         order = rng.choice(data.train, size=drawn, p=probability)
     else:
-        passes = [rng.permutation(data.train) for _ in range(options.passes)]
+        passes = [rng.permutation(data.train) for _ in range(training.passes)]
         order = np.concatenate(passes)
-    of_full_size = math.ceil(drawn / options.batch)
+    of_full_size = math.ceil(drawn / training.batch)
     of_two_a_process = drawn // (2 * processes)
     batches = min(of_full_size, of_two_a_process)
     return np.array_split(order, max(1, batches))

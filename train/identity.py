@@ -8,35 +8,23 @@ Nothing here imports torch.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from featurestack.commandline.options import words
+from featurestack.commandline.options import fields, part_of, words
 from featurestack.features_cache import Cache, dataset_name
 from featurestack.results.config import StoredChannel, digest, label
 from featurestack.results.training_data import clips_digest, values_digest
+from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.network_input import InputSpec
-from featurestack.train.options import IDENTITY, RunOptions
+from featurestack.train.options import RunOptions
 
 HASH_VERSION = 3  # raised if the same hash would stand for something else
-PLACED = ("features", "model")  # options that begin the folder's name
-
-# Options whose value stands in the folder's name alone or after a letter; others stand
-# as option=value.
-SHORT = {
-    "task": "",
-    "seed": "s",
-    "epochs": "e",
-    "batch": "b",
-    "grid": "",
-    "precision": "",
-    "device": "",
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +33,7 @@ class Identity:
 
     content: dict[str, Any]
     """version  HASH_VERSION
-    options  the result of `exact_options`; a file of weights counts by its content
+    options  every option of `Training`; a file of weights counts by its content
     cache    stored feature -> digest of its clips' fingerprints
     clips    digest of the clips' ids, labels, categories, folds, source recordings and
              originals
@@ -54,24 +42,8 @@ class Identity:
     network  only for a training loop of one's own: the network's name
     """
     path: Path
-
-    @classmethod
-    def of(
-        cls,
-        content: dict[str, Any],
-        options: RunOptions,
-        model: str,
-        standard: RunOptions,
-    ) -> "Identity":
-        """The identity of this content.
-
-        model     the model's name in the folder's name
-        standard  options whose values the folder's name leaves out
-        """
-        changed = differences(options, standard)
-        name = label(options.features, model, changed, digest(content))
-        dataset = dataset_name(options.dataset, options.name)
-        return cls(content, options.runs / dataset / name)
+    # NAME=value words that train the configuration, see `training_command`
+    command: tuple[str, ...]
 
     @property
     def hash(self) -> str:
@@ -79,7 +51,7 @@ class Identity:
 
 
 def hashed_content(
-    exact: dict[str, Any],
+    training: Training,
     cache: Cache,
     channels: Sequence[StoredChannel],
     table: pd.DataFrame,
@@ -88,20 +60,20 @@ def hashed_content(
 ) -> dict[str, Any]:
     """The content of `Identity`; a change of these entries needs a higher HASH_VERSION.
 
-    exact       the result of `exact_options`
     all_values  whether a channel whose columns are not time enters with all its values
     revisions   each model's revision if it is above 1
     """
-    weights = Path(exact["weights"])
+    options = hashed_options(training)
+    weights = Path(training.weights)
     if weights.is_file():
-        exact = {**exact, "weights": hashlib.sha256(weights.read_bytes()).hexdigest()}
+        options["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     values = {
         channel.stored: values_digest(cache, channel.stored, table)
         for channel in channels
     }
     content = {
         "version": HASH_VERSION,
-        "options": exact,
+        "options": options,
         "cache": values,
         "clips": clips_digest(table),
     }
@@ -112,30 +84,45 @@ def hashed_content(
     return content
 
 
-def predictive_options(options: RunOptions) -> dict[str, Any]:
-    """The options that can change predictions."""
-    return {name: getattr(options, name) for name in IDENTITY}
+def hashed_options(training: Training) -> dict[str, Any]:
+    return {name: getattr(training, name) for name in fields(Training)}
 
 
-def exact_options(
+def exact_training(
     options: RunOptions,
     model: Architecture,
     spec: InputSpec,
     augmenter: Augmenter,
-) -> dict[str, Any]:
+) -> Training:
     """The options that can change predictions, each `auto` resolved if the machine does
     not decide it.
-
-    DEVICE, PRECISION, THREADS and COMPILE stay `auto`.
     """
-    exact = predictive_options(options)
-    exact["model"] = model.resolved
-    exact["augment"] = str(augmenter) or "none"
-    exact["padding"] = "drop" if spec.drop_padding else "keep"
+    exact: dict[str, Any] = {
+        "model": model.resolved,
+        "augment": str(augmenter) or "none",
+        "padding": "drop" if spec.drop_padding else "keep",
+    }
     if model.kind.in_steps:
         exact["lr"] = options.resolved_lr
         exact["decay"] = options.resolved_decay
-    return exact
+    return replace(part_of(options, Training), **exact)
+
+
+def run_folder(
+    options: RunOptions,
+    model: str,
+    standard: RunOptions,
+    content: dict[str, Any],
+) -> Path:
+    """The folder of a run.
+
+    model     the model's name in the folder's name
+    standard  options whose values the folder's name leaves out
+    content   of its hash
+    """
+    changed = differences(options, standard)
+    name = label(options.features, model, changed, digest(content))
+    return options.runs / dataset_name(options.dataset, options.name) / name
 
 
 def differences(options: RunOptions, standard: RunOptions) -> list[str]:
@@ -143,12 +130,13 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
     `standard`, the tag.
     """
     parts = [Path(options.recipe).stem] if options.recipe else []
-    unnamed = predictive_options(standard)
+    unnamed = hashed_options(standard)
     if standard.task == "auto":
         unnamed["task"] = "classes"
-    for name, value in predictive_options(options).items():
-        if name not in PLACED and value != unnamed[name]:
-            prefix = SHORT.get(name, f"{name}=")
+    for name, field in fields(Training).items():
+        prefix = field.metadata.get("label", f"{name}=")
+        value = getattr(options, name)
+        if prefix is not None and value != unnamed[name]:
             parts.append(f"{prefix}{value}")
     if options.tag:
         parts.append(options.tag)
@@ -158,14 +146,14 @@ def differences(options: RunOptions, standard: RunOptions) -> list[str]:
 def training_command(options: RunOptions) -> list[str]:
     """The NAME=value words of this configuration, without the dataset and the seed."""
     named = [f"FEATURES={options.features}", f"MODEL={options.model}"]
-    apart = {*PLACED, "seed"}
+    apart = {"features", "model", "seed"}
     if options.task == "classes":
         apart.add("task")  # TASK=auto gives classes too
-    others = [name for name in (*IDENTITY, "tag") if name not in apart]
+    others = [name for name in (*fields(Training), "tag") if name not in apart]
     return [*named, *words(options, others)]
 
 
-def protocol(options: RunOptions, *, in_steps: bool, published_test: bool) -> str:
+def protocol(training: Training, *, in_steps: bool, published_test: bool) -> str:
     """The protocol in words: tested and training clips, epochs, model selection.
 
     in_steps        whether the model is trained in epochs; else it has an exact
@@ -173,15 +161,15 @@ def protocol(options: RunOptions, *, in_steps: bool, published_test: bool) -> st
     published_test  whether only the dataset's published test fold is tested
     """
     aside = {"next": "the next fold", "group": "15 % of the training groups"}
-    if options.val == "none":
+    if training.val == "none":
         others = "the others"
-        epochs = f"epochs {options.epochs}, last epoch"
+        epochs = f"epochs {training.epochs}, last epoch"
     else:
-        others = f"the others without {aside[options.val]}, which validate"
+        others = f"the others without {aside[training.val]}, which validate"
         epochs = (
-            f"epochs {options.epochs}, last epoch, and best epoch by {options.select}"
+            f"epochs {training.epochs}, last epoch, and best epoch by {training.select}"
         )
-    if options.skip_test:
+    if training.skip_test:
         tested = "the fold's test clips never scored"
     elif published_test:
         tested = "the dataset's test fold tested"

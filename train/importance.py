@@ -231,7 +231,7 @@ def folder_path(plan: Plan, splits: Mapping[int, Split]) -> Path:
         if name in content:
             hashed.append(content[name])
     folder = f"importance-{plan.model.name}-{digest(hashed)}"
-    return plan.options.runs / plan.dataset / folder
+    return plan.path.with_name(folder)
 
 
 # ---- fits
@@ -390,8 +390,8 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
     return ImportanceConfig(
         dataset=plan.dataset,
         synthetic=plan.cache.synthetic,
-        model=plan.options.model,
-        task=plan.options.task,
+        model=plan.model.name,
+        task=plan.training.task,
         classes=tuple(SoundClass(**entry) for entry in plan.classes),
         permutations=importance.permutations,
         seed=importance.seed,

@@ -28,8 +28,8 @@ from featurestack.commandline.registry import Registry
 from featurestack.features_cache.column_means import column_means
 from featurestack.features_cache.names import Channel
 from featurestack.results.config import RunConfig, StoredChannel
-from featurestack.results.training_options import Needs
-from featurestack.train.options import ListOptions, RunOptions, parse_grid
+from featurestack.results.training_options import Needs, Training
+from featurestack.train.options import ListOptions, parse_grid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -359,7 +359,7 @@ class InputSpec:
         cls,
         kind: InputKind,
         channels: tuple[StoredChannel, ...],
-        options: RunOptions,
+        training: Training,
         filled: Floats,
         reads_padding: bool,
     ) -> InputSpec:
@@ -372,12 +372,12 @@ class InputSpec:
         has_maps = any(channel.frames > 1 for channel in channels)
         has_padding = has_maps and filled.min() < 1
         # with altered copies it stays: their sound may lie elsewhere in it
-        droppable = has_padding and "padding" in kind.uses and not options.copies
-        if options.padding == "auto":
+        droppable = has_padding and "padding" in kind.uses and not training.copies
+        if training.padding == "auto":
             wanted = not reads_padding and 1 - filled.mean() > MUCH_PADDING
         else:
-            wanted = options.padding == "drop"
-        grid = kind.chosen_grid(channels, options.grid)
+            wanted = training.padding == "drop"
+        grid = kind.chosen_grid(channels, training.grid)
         return cls(kind, channels, grid, bool(droppable and wanted))
 
     @classmethod

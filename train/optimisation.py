@@ -14,7 +14,7 @@ from torch import nn
 from featurestack.commandline.registry import Registry
 from featurestack.results import tags
 from featurestack.results.scores import Floats, Ints
-from featurestack.train.options import RunOptions
+from featurestack.results.training_options import Training
 
 WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict", "step")
 # step n keeps at most (1 + n) / (10 + n) of the average, to forget the first steps
@@ -140,7 +140,7 @@ def flattened(
     return members.flatten(0, 1), targets.flatten(0, 1)
 
 
-def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
+def make_optimiser(network: nn.Module, training: Training) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD; weight decay on matrices and kernels, not on norms and
     biases.
     """
@@ -148,16 +148,16 @@ def make_optimiser(network: nn.Module, options: RunOptions) -> torch.optim.Optim
     kernels = [weight for weight in weights if weight.ndim > 1]
     vectors = [weight for weight in weights if weight.ndim <= 1]  # norms and biases
     groups = [
-        {"params": kernels, "weight_decay": options.resolved_decay},
+        {"params": kernels, "weight_decay": training.resolved_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
     # one pass over the weights: 5 ms a step instead of 25
     fused = weights[0].device.type in ("cpu", "cuda")
     kind: type[torch.optim.Optimizer] = torch.optim.AdamW
     settings = {}
-    if options.optimizer == "sgd":
+    if training.optimizer == "sgd":
         kind = torch.optim.SGD
-        settings = {"momentum": options.momentum, "nesterov": options.momentum > 0}
+        settings = {"momentum": training.momentum, "nesterov": training.momentum > 0}
     # torch wraps these methods to keep torch.compile away from them. The wrapper
     # imports the compiler, which takes more than a second and is not needed here.
     plain = {name: inspect.unwrap(getattr(kind, name)) for name in WRAPPED}
@@ -193,7 +193,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def learning_rate(
-    options: RunOptions,
+    training: Training,
     epoch_steps: int,
     step: int,
     reductions: int = 0,
@@ -201,13 +201,13 @@ def learning_rate(
     """The learning rate at a step of a fold, counted from 0, after `reductions` on
     plateaus.
     """
-    warmup = round(epoch_steps * options.warmup)
+    warmup = round(epoch_steps * training.warmup)
     if step < warmup:
-        return options.resolved_lr * (step + 1) / warmup
-    last = epoch_steps * options.epochs - 1
+        return training.resolved_lr * (step + 1) / warmup
+    last = epoch_steps * training.epochs - 1
     share = (step - warmup) / max(1, last - warmup)
-    scheduled = SCHEDULES[options.schedule](share)
-    return options.resolved_lr * scheduled * 0.1**reductions
+    scheduled = SCHEDULES[training.schedule](share)
+    return training.resolved_lr * scheduled * 0.1**reductions
 
 
 @dataclass

@@ -5,6 +5,7 @@ run.json keeps them.
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,21 +23,19 @@ from featurestack.commandline.options import (
     option,
 )
 from featurestack.results.tasks.registry import task_choices
-from featurestack.results.training_options import TrainingOptions, of_networks
+from featurestack.results.training_options import FIRST, Training
 from featurestack.train.recipes import recipe_words
+
+of_networks = functools.partial(option, needs="steps")
 
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
-class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
-    """One run: one feature set and one model, trained once for each test fold or for
-    those of FOLDS.
+class Execution(Options):
+    """How a run is computed, followed and called; nothing here changes its
+    predictions.
     """
 
-    leading = (
-        *("dataset", "features", "model", "recipe", "folds", "seed", "epochs"),
-        *("task", "device", "retrain"),
-    )
     folds: tuple[int, ...] = option(
         (), "test folds to train, all by default; later calls may add others"
     )
@@ -45,6 +44,7 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
         "named setting, or a .txt file of your own: its values replace the defaults of"
         " other options",
         expands=recipe_words,
+        sweep=FIRST,
     )
     curve: int = of_networks(
         20,
@@ -60,7 +60,6 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
         False,
         "train a run of other clips or feature values again in its place; the old one"
         " stays until the new one is finished",
-        in_sweep=False,
     )
     wait: bool = option(
         False,
@@ -73,36 +72,28 @@ class RunOptions(TrainingOptions, DatasetOptions, RunsOptions):
         "", "folder of the tracker's files; by default inside the run folder"
     )
 
-    @property
-    def resolved_lr(self) -> float:
-        """LR, or the default of the optimiser."""
-        return (
-            {"adamw": 2e-3, "sgd": 5e-2}[self.optimizer] if self.lr is None else self.lr
-        )
 
-    @property
-    def resolved_decay(self) -> float:
-        """DECAY, or the default of the optimiser."""
-        return (
-            {"adamw": 5e-2, "sgd": 5e-4}[self.optimizer]
-            if self.decay is None
-            else self.decay
-        )
+class RunOptions(Execution, Training, DatasetOptions, RunsOptions):
+    """One run: one feature set and one model, trained once for each test fold or for
+    those of FOLDS.
+    """
+
+    leading = (
+        *("dataset", "features", "model", "recipe", "folds", "seed", "epochs"),
+        *("task", "device", "retrain"),
+    )
 
 
-FIELDS = fields(RunOptions)
-IDENTITY = tuple(fields(TrainingOptions))
-# Options that a sweep takes as lists, besides FEATURES: recipes first, seeds of one
-# configuration last.
-SWEPT = (
-    "recipe",
-    *(
-        name
-        for name in IDENTITY
-        if FIELDS[name].metadata.get("in_sweep", True) and name != "seed"
-    ),
-    "seed",
-)
+def swept_options() -> list[str]:
+    """The options that a sweep takes as lists, besides FEATURES, the outermost loop
+    first.
+    """
+    places = {}
+    for name, field in fields(RunOptions).items():
+        place = field.metadata.get("sweep")
+        if place is not None:
+            places[name] = place
+    return sorted(places, key=places.__getitem__)
 
 
 def parse_grid(text: str, name: str = "GRID") -> tuple[int, int]:
@@ -154,8 +145,9 @@ class SweepOptions(Options):
 
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
-        of_runs = {name: text for name, text in given.items() if name in FIELDS}
-        own = {name: text for name, text in given.items() if name not in FIELDS}
+        known = fields(RunOptions)
+        of_runs = {name: text for name, text in given.items() if name in known}
+        own = {name: text for name, text in given.items() if name not in known}
         return dataclasses.replace(super().build(own), given=of_runs)
 
     def runs(self) -> list[RunOptions]:
@@ -164,7 +156,7 @@ class SweepOptions(Options):
         """
         lists = {
             name: dict.fromkeys(self.given[name].split() or [""])
-            for name in SWEPT
+            for name in swept_options()
             if name in self.given
         }
         combinations = itertools.product(*lists.values())

@@ -31,7 +31,6 @@ from featurestack.train.fold_data import (
     describe_channels,
     measure_clips,
 )
-from featurestack.train.identity import Identity
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Positions, make_plan
 from featurestack.train.retraining import refuse_another
@@ -104,12 +103,9 @@ class OwnRun:
         if set(options.features.split("+")) == {"waveform"}:
             # for its kind of input; aclnet is not trained
             options = replace(options, model="aclnet")
-        plan = make_plan(options)
-        content = plan.identity.content | {"network": name}
-        identity = Identity.of(content, plan.options, name, RunOptions())
         self.name = name
-        self.plan = replace(plan, identity=identity)
-        self.options = plan.options
+        self.plan = make_plan(options, network=name)
+        self.options = self.plan.training
 
     @property
     def folds(self) -> list[int]:
@@ -142,11 +138,11 @@ class OwnRun:
         if fold not in self.plan.folds:
             folds = " ".join(map(str, self.plan.folds))
             raise RequestError(f"fold {fold}: expected one of {folds}")
-        if side == "val" and self.options.val == "none":
+        if side == "val" and self.plan.training.val == "none":
             raise RequestError("val has no clips: give val='next' or val='group'")
         split = self.plan.split(fold, self._clips.unusable)
         measured = self.plan.cache.positions(split.statistics)
-        statistics = self._clips.statistics(measured, self.options.norm)
+        statistics = self._clips.statistics(measured, self.plan.training.norm)
         clip_ids = {"train": split.train, "val": split.val, "test": split.test}
         positions = self.plan.cache.positions(clip_ids[side])
         return FoldClips(Streamed(self.plan, statistics), positions)

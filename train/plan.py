@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import ONE_ALONE
+from featurestack.commandline.options import ONE_ALONE, fields, part_of
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, Channel, parse_set
@@ -34,12 +34,18 @@ from featurestack.results.config import StoredChannel
 from featurestack.results.tasks.base import Task
 from featurestack.results.tasks.registry import task_of
 from featurestack.results.training_data import copy_numbers, training_clips
-from featurestack.results.training_options import TrainingOptions
+from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter, parse_augment, trained_shape
-from featurestack.train.identity import Identity, exact_options, hashed_content
+from featurestack.train.identity import (
+    Identity,
+    exact_training,
+    hashed_content,
+    run_folder,
+    training_command,
+)
 from featurestack.train.models.architecture import Architecture, resolve
 from featurestack.train.network_input import InputSpec, describe_channel
-from featurestack.train.options import FIELDS, SWEPT, RunOptions
+from featurestack.train.options import Execution, RunOptions, swept_options
 
 Positions = NDArray[np.intp]  # rows of the clip table
 
@@ -54,8 +60,8 @@ SHARED = "recording occurs in the part that is tested or validated"
 class Plan:
     """One run, ready to train."""
 
-    # names resolved; options that the model ignores are at their defaults
-    options: RunOptions
+    training: Training  # options that the model ignores are at their defaults
+    execution: Execution
     changed: tuple[str, ...]  # messages about options that differ from the given ones
     cache: Cache
     model: Architecture
@@ -81,7 +87,7 @@ class Plan:
     @property
     def channel_names(self) -> list[str]:
         """The channels' names in the feature set, such as mel and mfcc:1-19."""
-        return self.options.features.split("+")
+        return self.training.features.split("+")
 
     def values(self, positions: Positions) -> list[NDArray[np.floating]]:
         """The stored values (B, rows, frames) of each channel for these clips."""
@@ -109,7 +115,7 @@ class Plan:
         """The folds that FOLDS names, or every fold of the protocol, finished or
         not.
         """
-        return list(self.options.folds) or self.folds
+        return list(self.execution.folds) or self.folds
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -119,11 +125,11 @@ class Plan:
     @property
     def epochs(self) -> int:
         """Epochs of training; an exact solution takes one."""
-        return self.options.epochs if self.model.kind.in_steps else 1
+        return self.training.epochs if self.model.kind.in_steps else 1
 
     @property
     def task(self) -> Task:
-        return task_of(self.options.task)
+        return task_of(self.training.task)
 
     @cached_property
     def targets(self) -> NDArray[np.int64]:
@@ -134,12 +140,6 @@ class Plan:
         targets = np.full((len(self.cache.clips), *used.shape[1:]), -1)
         targets[self.table.index] = used
         return targets
-
-    @property
-    def resolved_options(self) -> TrainingOptions:
-        """The options as run.json has them; WEIGHTS stays as given."""
-        exact = self.identity.content["options"]
-        return TrainingOptions(**exact | {"weights": self.options.weights})
 
     def indicator(self, positions: Positions) -> NDArray[np.bool_]:
         """(n, K): whether each of these clips has each class."""
@@ -162,11 +162,13 @@ class Plan:
     def split(self, fold: int, unusable: Collection[str] = ()) -> Split:
         """Train, validation and test clips of a fold, without the unusable ones."""
         table = self.table[~self.table["clip_id"].isin(list(unusable))]
-        return fold_split(table, fold, val=self.options.val, seed=self.options.seed)
+        return fold_split(table, fold, val=self.training.val, seed=self.training.seed)
 
 
-def make_plan(asked: RunOptions) -> Plan:
+def make_plan(asked: RunOptions, network: str = "") -> Plan:
     """The plan of these options; RequestError names the first fault.
+
+    network  the name of a network of one's own, for a training loop of one's own
 
     make_plan(RunOptions(dataset="esc10", features="mel")).path
     # runs/esc10/mel-resnet18+texture
@@ -188,12 +190,27 @@ def make_plan(asked: RunOptions) -> Plan:
     spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
     text = model.augment if options.augment == "auto" else options.augment
     augmenter = parse_augment(text, model.kind.augmented_as)
-    exact = exact_options(options, model, spec, augmenter)
+    training = exact_training(options, model, spec, augmenter)
     all_values = model.reads_all_values and not all(spec.timed)
-    content = hashed_content(exact, cache, channels, table, all_values, model.revisions)
-    recipe = RunOptions.build({"recipe": options.recipe})
-    identity = Identity.of(content, options, model.name, recipe)
-    return Plan(options, changed, cache, model, spec, augmenter, table, identity)
+    content = hashed_content(
+        training, cache, channels, table, all_values, model.revisions
+    )
+    standard = RunOptions.build({"recipe": options.recipe})
+    if network:
+        content["network"] = network
+        standard = RunOptions()
+    path = run_folder(options, network or model.name, standard, content)
+    return Plan(
+        training=training,
+        execution=part_of(options, Execution),
+        changed=changed,
+        cache=cache,
+        model=model,
+        input=spec,
+        augmenter=augmenter,
+        table=table,
+        identity=Identity(content, path, tuple(training_command(options))),
+    )
 
 
 # ---- the steps of make_plan
@@ -232,7 +249,7 @@ def refuse_lists(options: RunOptions) -> None:
     A blank after a comma begins no other value. The path of an existing file may hold
     blanks, for any option but FEATURES.
     """
-    for name in ("features", *SWEPT):
+    for name in ("features", *swept_options()):
         value = getattr(options, name)
         if not isinstance(value, str) or len(value.replace(", ", ",").split()) < 2:
             continue
@@ -292,7 +309,7 @@ def resolve_options(
     messages about changes.
     """
     ignored: dict[str, Any] = {}
-    for name, field in FIELDS.items():
+    for name, field in fields(RunOptions).items():
         needed = field.metadata.get("needs")
         unused = needed is not None and needed not in model.kind.uses
         if unused and getattr(asked, name) != field.default:
@@ -403,7 +420,7 @@ def input_remarks(plan: Plan) -> list[str]:
             f"{share:.0%} of the clips' time is padding, left out (PADDING=keep"
             " keeps it)"
         )
-    elif plan.options.padding == "drop":
+    elif plan.training.padding == "drop":
         lines.append(
             "PADDING=drop has no effect: no clip is short, or COPIES or vectors are"
             " trained on"
@@ -417,14 +434,14 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     """
     lines = []
     clips = plan.cache.clips
-    wanted = clips if plan.options.copies else originals(clips)
+    wanted = clips if plan.training.copies else originals(clips)
     readable = plan.cache.readable(plan.channel_names)[wanted.index]
     lacking = int((~readable).sum())
     if lacking:
         stored = " ".join(dict.fromkeys(channel.stored for channel in plan.channels))
         lines.append(
             f"{counted(lacking, 'clip')} left out: the cache lacks"
-            f" {plan.options.features} for them; {plan.cache.remedy(stored)}"
+            f" {plan.training.features} for them; {plan.cache.remedy(stored)}"
         )
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]

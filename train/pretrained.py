@@ -146,7 +146,7 @@ def refuse_tested_clips(plan: Plan, folds: Sequence[int]) -> None:
     accepted. If clips or folds of the dataset have changed since, the fold's number
     means other clips, and the weights are refused for every fold.
     """
-    weights = plan.options.weights
+    weights = plan.training.weights
     file = Path(weights).resolve()
     if weights == "imagenet" or not (file.parent.parent / "run.json").is_file():
         return

@@ -32,7 +32,7 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
     ).is_file() and folder.training.hash != plan.identity.hash:
         known = folder.training
         theirs = to_json(known.options)
-        own = to_json(plan.resolved_options)
+        own = to_json(plan.training)
         changed = [
             name.upper() for name, value in own.items() if theirs.get(name) != value
         ]
@@ -48,7 +48,7 @@ def refuse_another(folder: RunFolder, plan: Plan) -> None:
             )
         changed += data
         if not changed:
-            weights = plan.resolved_options.weights
+            weights = plan.training.weights
             changed = ["the content of WEIGHTS" if weights else "the model's revision"]
         raise RequestError(
             f"{folder.path} holds another configuration (different:"

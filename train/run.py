@@ -98,7 +98,7 @@ def execute(options: RunOptions) -> RunFolder:
         # scikit-learn fits a linear model, on the CPU
         named = options.device if plan.model.kind.in_steps else "cpu"
         devices = list(map(device_of, named.split()))
-        if plan.options.resident == "gpu" and "cpu" in devices:
+        if plan.execution.resident == "gpu" and "cpu" in devices:
             raise RequestError(
                 "RESIDENT=gpu needs DEVICE=cuda or mps: give RESIDENT=ram or stream"
             )

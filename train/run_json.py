@@ -26,7 +26,7 @@ from featurestack.results.config import (
 from featurestack.results.run_calibration import calibrate
 from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.results.tested_windows import joining_of_run
-from featurestack.train.identity import protocol, training_command
+from featurestack.train.identity import protocol
 from featurestack.train.plan import Plan
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ VERSIONED = ("torch", "numpy", "scikit-learn", "h5py")
 
 def first_config(plan: Plan, device: str) -> RunConfig:
     """run.json before training, on this kind of device."""
-    options = plan.options
     cache = plan.cache
     model = plan.model
     content = plan.identity.content
@@ -53,10 +52,10 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         format_version=RUN_FORMAT,
         dataset=plan.dataset,
         synthetic=cache.synthetic,
-        options=plan.resolved_options,
-        tag=options.tag,
-        recipe=options.recipe,
-        note=options.note,
+        options=plan.training,
+        tag=plan.execution.tag,
+        recipe=plan.execution.recipe,
+        note=plan.execution.note,
         model_summary=model.summary,
         exact=not model.kind.in_steps,
         member_models=tuple(model.member_names),
@@ -70,13 +69,13 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         channels=plan.channels,
         extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),
         protocol=protocol(
-            options,
+            plan.training,
             in_steps=model.kind.in_steps,
             published_test=cache.published_test in plan.folds,
         ),
         hash=plan.identity.hash,
-        family=digest([seedless, options.tag]),
-        command=tuple(training_command(options)),
+        family=digest([seedless, plan.execution.tag]),
+        command=plan.identity.command,
         cache=content["cache"],
         clips=content["clips"],
         machine=machine(device),

@@ -27,6 +27,7 @@ from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.results import run_folder
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.training_options import Training
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train import run_json
 from featurestack.train.augment import preview, views
@@ -58,7 +59,6 @@ from featurestack.train.optimisation import (
     learning_rate,
     make_optimiser,
 )
-from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, remarks
 from featurestack.train.summary import score_lines
 
@@ -89,19 +89,20 @@ class Tracker(Protocol):
         """
 
 
-def curve_epochs(options: RunOptions, trained: int, tested: int) -> set[int]:
+def curve_epochs(training: Training, most: int, trained: int, tested: int) -> set[int]:
     """The epochs after which the learning curve scores the test fold, evenly spread;
     perhaps none.
 
+    most             how often, at most
     trained, tested  clips of the fold: scoring may cost SCORING_SHARE of the training
     """
     # in predictions of one clip: the cost of training, and that of scoring once
-    training = FORWARD_PASSES * options.epochs * options.passes * trained
-    scoring = max(1, tested) * options.tta
-    affordable = int(SCORING_SHARE * training / scoring)
-    times = min(options.curve, affordable)
+    fitting = FORWARD_PASSES * training.epochs * training.passes * trained
+    scoring = max(1, tested) * training.tta
+    affordable = int(SCORING_SHARE * fitting / scoring)
+    times = min(most, affordable)
     parts = range(1, times + 1)
-    return {math.ceil(options.epochs * part / times) for part in parts}
+    return {math.ceil(training.epochs * part / times) for part in parts}
 
 
 # ---- a fold
@@ -121,21 +122,21 @@ class Trainer:
         network itself.
         """
         self.plan = data.plan
-        self.options = options = data.plan.options
+        self.training = training = data.plan.training
         self.augmenter = data.plan.augmenter
         self.objective = OBJECTIVES[data.plan.task.loss]
         self.network, self.data, self.compute = network, data, compute
         # `forward or network` would raise: a compiled module has no truth value
         self.forward = network if forward is None else forward
-        self.average = WeightAverage(network, options.ema)
-        self.optimiser = make_optimiser(network, options)
+        self.average = WeightAverage(network, training.ema)
+        self.optimiser = make_optimiser(network, training)
         # scales the loss in fp16, so that small gradients do not become 0
         self.scaler = torch.amp.GradScaler(
             compute.device, enabled=compute.precision == "fp16"
         )
         self.epochs = data.plan.epochs
         self.early_stopping = EarlyStopping(
-            options.select, options.patience, options.schedule == "plateau"
+            training.select, training.patience, training.schedule == "plateau"
         )
         self.epoch = 0  # epochs done
         self.rows: list[str] = []  # history.csv's lines of the epochs done
@@ -155,13 +156,13 @@ class Trainer:
         batches, generator = cls.draw(data, 1)
         ((x, y),) = data.batches(batches[:1])
         batch = plan.augmenter(x, y, data.channels, generator)
-        steps = plan.options.epochs * len(plan.wanted_folds) * len(batches)
+        steps = plan.training.epochs * len(plan.wanted_folds) * len(batches)
         parameters = sum(weight.numel() for weight in network.parameters())
         begun = None
         if (plan.path / "run.json").is_file():
             computed = RunFolder(plan.path).training.computed
             begun = Compute(**asdict(computed.way)) if computed else None
-        choice = choose_compute(plan.options, network, batch, device, steps, begun)
+        choice = choose_compute(plan.training, network, batch, device, steps, begun)
         run_json.record(plan, choice, parameters)
         compute = choice.compute
         compute.prepare()
@@ -174,7 +175,7 @@ class Trainer:
         epoch: int,
     ) -> tuple[list[Positions], torch.Generator]:
         """An epoch's batches, and the generator of its augmentation and dropout."""
-        seed = data.plan.options.seed
+        seed = data.plan.training.seed
         generator = seeded(data.source.device, seed, data.fold, epoch)
         return draw_batches(data, epoch), generator
 
@@ -189,7 +190,9 @@ class Trainer:
         written in this order: whatever a kill leaves half done is done again, with the
         same result.
         """
-        scored = curve_epochs(self.options, len(self.data.train), len(self.data.test))
+        most = self.plan.execution.curve
+        clips = len(self.data.train), len(self.data.test)
+        scored = curve_epochs(self.training, most, *clips)
         with ThreadPoolExecutor(1) as writer:  # writes while the next epoch trains
             written = writer.submit(lambda: None)
             while not self.finished:
@@ -199,7 +202,7 @@ class Trainer:
                 if len(self.data.val):
                     row |= self.score("val")
                     if self.plan.model.kind.in_steps:
-                        best = self.early_stopping.update(row[self.options.select])
+                        best = self.early_stopping.update(row[self.training.select])
                 if len(self.data.test) and (self.finished or self.epoch in scored):
                     # in fp32 like predictions.csv
                     row |= self.score("test", exact=self.finished)
@@ -225,7 +228,7 @@ class Trainer:
         # dropout draws from torch's own generator
         torch.manual_seed(generator.initial_seed())
         weight = None
-        if self.options.balance == "loss":
+        if self.training.balance == "loss":
             weight = torch.from_numpy(data.class_weights()).to(self.compute.device)
         losses = []
         observed = []
@@ -234,7 +237,7 @@ class Trainer:
         for index, (x, y) in enumerate(data.batches(batches)):  # (B, C, H, W), (B, K)
             x, y = self.augmenter(x, y, data.channels, generator)
             rate = learning_rate(
-                self.options,
+                self.training,
                 len(batches),
                 self.epoch * len(batches) + index,
                 self.early_stopping.lowered,
@@ -270,7 +273,7 @@ class Trainer:
 
         Returns the loss and the network's logits (B, K), without gradients.
         """
-        options = self.options
+        training = self.training
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         x = x.contiguous(memory_format=self.compute.layout)
@@ -278,12 +281,12 @@ class Trainer:
             logits = self.forward(x).float()
         # (B, M, K): each member has a loss of its own
         members = logits.view(len(x), -1, y.shape[1])
-        loss = self.objective.loss(members, y, options.smoothing, weight)
+        loss = self.objective.loss(members, y, training.smoothing, weight)
         self.optimiser.zero_grad()
         self.scaler.scale(loss).backward()
-        if options.clip:
+        if training.clip:
             self.scaler.unscale_(self.optimiser)
-            nn.utils.clip_grad_norm_(self.network.parameters(), options.clip)
+            nn.utils.clip_grad_norm_(self.network.parameters(), training.clip)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.average.update()
@@ -296,7 +299,7 @@ class Trainer:
         """The error for a loss that is too large or not finite."""
         precision = self.compute.precision
         if precision == "fp32":
-            advice = f"try a lower LR (now {self.options.resolved_lr:g}) or CLIP=1"
+            advice = f"try a lower LR (now {self.training.resolved_lr:g}) or CLIP=1"
         else:
             advice = f"it computed in {precision}, train again with PRECISION=fp32"
         where = f"fold {self.data.fold}, epoch {self.epoch + 1}"
@@ -311,12 +314,12 @@ class Trainer:
         probabilities.
         """
         network = self.average.network.eval()
-        count = math.ceil(len(clips) / self.options.batch)
+        count = math.ceil(len(clips) / self.training.batch)
         batches = np.array_split(clips, count)
         timed = self.data.channels.timed
         answers = []
         for x in self.data.source.batches(batches):
-            seen = views(x, self.augmenter, self.options.tta, timed)
+            seen = views(x, self.augmenter, self.training.tta, timed)
             answer = self.compute.answers(
                 network, seen, exact=exact, task=self.plan.task
             )
@@ -355,7 +358,7 @@ class Trainer:
             "early_stopping": dict(vars(self.early_stopping)),
             "average_updates": self.average.updates,
         }
-        if self.options.ema:
+        if self.training.ema:
             unfinished["plain"] = self.network.state_dict()
         return self.weights() | {"progress": unfinished}
 
@@ -369,7 +372,7 @@ class Trainer:
             self.epochs = self.epoch  # it was finished, perhaps by early stopping
             return
         unfinished = state["progress"]
-        if self.options.ema:
+        if self.training.ema:
             load_weights(self.network, unfinished["plain"], file)
         self.optimiser.load_state_dict(unfinished["optimiser"])
         self.scaler.load_state_dict(unfinished["scaler"])
@@ -413,8 +416,8 @@ def train_run(
     stands to its end.
     """
     # wrong THREADS, WEIGHTS and MODEL are refused before the run's folder is made
-    threads_of(plan.options.threads)
-    if plan.options.weights:
+    threads_of(plan.training.threads)
+    if plan.training.weights:
         from featurestack.train.pretrained import refuse_tested_clips
 
         refuse_tested_clips(plan, folds)
@@ -427,12 +430,12 @@ def train_run(
     if not plan.model.kind.in_steps:
         trainer = LinearTrainer
     trained = sum(len(split.train) for split in splits.values())
-    total = plan.epochs * plan.options.passes * trained
+    total = plan.epochs * plan.training.passes * trained
     bar = progress(total=total, label=plan.path.name, unit="clips")
     forward = None
     for fold, split in splits.items():
         busy = ""
-        if not plan.options.wait:
+        if not plan.execution.wait:
             busy = (
                 f"fold {fold} of {plan.path} is being trained by another process; wait"
                 " for it to end, or add WAIT=1"
@@ -456,7 +459,7 @@ def train_run(
                 train_fold(trainer(data, network, compute, forward), bar)
             except Exception as error:
                 # a shortage or a compiler's failure has no class of its own
-                sentence = explanation(error, plan.options, device)
+                sentence = explanation(error, plan.training.batch, device)
                 if sentence:
                     raise Failed(f"fold {fold}: {sentence}") from error
                 raise
@@ -479,16 +482,15 @@ def first_network(plan: Plan, fold: int) -> nn.Module:
 
 def draw_network(plan: Plan, fold: int) -> nn.Module:
     """The plan's network with the weights that this fold starts from, on the CPU."""
-    options = plan.options
     channels, rows, frames = plan.input_shape
-    generator = seeded("cpu", options.seed, fold)
+    generator = seeded("cpu", plan.training.seed, fold)
     network = plan.model.build(
         channels, len(plan.classes), (rows, frames), plan.input.planes, generator
     )
-    if options.weights:
+    if plan.training.weights:
         from featurestack.train.pretrained import start_from
 
-        start_from(network, plan.model, options.weights)
+        start_from(network, plan.model, plan.training.weights)
     return network
 
 
@@ -500,15 +502,15 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
     folder = run.fold(fold)
     if (folder / "last.pt").is_file():
         trainer.resume(folder / "last.pt")
-    clips = plan.options.passes * len(trainer.data.train)
+    clips = plan.training.passes * len(trainer.data.train)
     bar.total -= clips * trainer.epoch  # the bar counts what is left to do
     run_folder.start_history(folder, trainer.rows, run.task.history_columns)
     trackers = []
-    if plan.options.tracker:
+    if plan.execution.tracker:
         module = rooms.load("capabilities", "trackers")
-        place = Path(plan.options.tracker_dir or plan.path / "trackers")
+        place = Path(plan.execution.tracker_dir or plan.path / "trackers")
         trackers = module.follow(
-            plan.options.tracker, module.Fold(run, fold, trainer.epoch), place
+            plan.execution.tracker, module.Fold(run, fold, trainer.epoch), place
         )
     complete = False
     try:
@@ -524,10 +526,9 @@ def train_fold(trainer: Trainer, bar: "Bar") -> None:
             tracker.finish(complete)
 
 
-def explanation(error: Exception, options: RunOptions, device: str) -> str:
+def explanation(error: Exception, batch: int, device: str) -> str:
     """One sentence for the user about an expected failure; empty for any other."""
     if is_shortage(error):
-        batch = options.batch
         smaller = f"try BATCH={max(2, batch // 2)}, or a smaller GRID or MODEL"
         return f"out of memory on {device} with BATCH={batch}: {smaller}"
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
@@ -577,7 +578,7 @@ def write_preview(data: FoldData, folder: Path) -> None:
     (x,) = data.source.batches([previewed])
     if x.shape[2:] == (1, 1):
         return
-    generator = seeded(x.device, plan.options.seed, data.fold)
+    generator = seeded(x.device, plan.training.seed, data.fold)
     arrays = preview(x, plan.augmenter, data.channels, generator)
     clip_ids = plan.cache.clips["clip_id"].iloc[previewed]
     arrays["clip_id"] = clip_ids.to_numpy(str)

@@ -83,7 +83,7 @@ class SharedTrainer(Trainer):
             for batch in draw_batches(data, epoch, size)
         ]
         return batches, seeded(
-            data.source.device, data.plan.options.seed, data.fold, epoch, rank
+            data.source.device, data.plan.training.seed, data.fold, epoch, rank
         )
 
     def train_epoch(self, bar: "Bar") -> dict[str, float]:
@@ -124,7 +124,7 @@ def train(plan: Plan, folds: Sequence[int], device: str) -> None:
                 target.write_bytes(file.read_bytes())
             identity = replace(plan.identity, path=scratch)
             copy = replace(
-                plan, identity=identity, options=replace(plan.options, tracker="")
+                plan, identity=identity, execution=replace(plan.execution, tracker="")
             )
             with contextlib.redirect_stderr(nowhere):
                 train_run(copy, folds, device, SharedTrainer)

@@ -15,7 +15,7 @@ from featurestack.analysis.runs import load_runs
 from featurestack.results import run_folder
 from featurestack.results.config import SoundClass, digest, label
 from featurestack.results.run_folder import RunFolder
-from featurestack.results.training_options import TrainingOptions
+from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 
 CATEGORIES = ("animals", "nature", "human", "interior", "exterior")
@@ -104,7 +104,7 @@ def make_run(runs, clips, made, dataset="made"):
     hash_ = digest([dataset, options, made.seed])
     config = run_config(
         dataset=dataset,
-        options=TrainingOptions(
+        options=Training(
             **options, seed=made.seed, epochs=20, smoothing=0.0, lr=0.002, decay=0.05
         ),
         exact=made.model == "linear",

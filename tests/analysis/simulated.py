@@ -22,7 +22,7 @@ from featurestack.analysis.runs import Run
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.registry import task_of
-from featurestack.results.training_options import TrainingOptions
+from featurestack.results.training_options import Training
 from tests.run_configs import run_config
 
 FEATURES = ("mel", "mfcc", "chroma", "rms", "zcr")
@@ -48,7 +48,7 @@ def simulated_run(features, groups, folds, labels, probabilities, **options):
     """A run of these predictions that has no files."""
     classes = labels.shape[1]
     options = {"task": "classes", **options}
-    trained = TrainingOptions(features=features, model="resnet18", **options)
+    trained = Training(features=features, model="resnet18", **options)
     folder = RunFolder(Path("simulated") / f"{features}-{trained.augment}")
     vars(folder)["config"] = run_config(trained, folds=tuple(range(1, 6)))
     return Run(

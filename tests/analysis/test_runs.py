@@ -9,8 +9,9 @@ import pytest
 
 from featurestack.analysis.runs import load_runs, outdated_runs
 from featurestack.analysis.tables import USED_BY_EXACT, settings
+from featurestack.commandline.options import fields
 from featurestack.results.run_folder import find
-from featurestack.train.options import FIELDS, IDENTITY
+from featurestack.results.training_options import Training
 from tests.analysis.made_runs import MadeRun, made_clips, make_run, of_sets
 
 CLASSES = ["dog", "rain"]
@@ -169,8 +170,8 @@ def test_a_run_on_clips_that_have_changed_since_is_named(tmp_path):
 def test_settings_of_an_exact_solution_are_those_that_a_linear_model_uses():
     used = {
         name
-        for name in IDENTITY
-        if FIELDS[name].metadata.get("needs", "droppable") == "droppable"
+        for name, field in fields(Training).items()
+        if field.metadata.get("needs", "droppable") == "droppable"
     }
     # a linear model is not trained in steps
     assert set(USED_BY_EXACT) >= used - {"seed", "select"}

@@ -235,8 +235,8 @@ FAULTS: dict[str, Fault] = {
     ),
     # another label smoothing is taken for the same run
     "hash_without_smoothing": Fault(
-        "return {name: getattr(options, name) for name in IDENTITY}",
-        "return {name: getattr(options, name) for name in IDENTITY if name !="
+        "return {name: getattr(training, name) for name in fields(Training)}",
+        "return {name: getattr(training, name) for name in fields(Training) if name !="
         ' "smoothing"}',
         f"{TRAIN}test_plan.py {TRAIN}test_run.py",
     ),

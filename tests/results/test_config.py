@@ -16,7 +16,7 @@ from featurestack.results.config import (
     read_config,
     to_json,
 )
-from featurestack.train.identity import differences, predictive_options
+from featurestack.train.identity import differences, hashed_options
 from featurestack.train.options import RunOptions
 from tests.refusal import refused
 from tests.run_configs import CPU, channel, computed, run_config
@@ -86,7 +86,7 @@ def test_configurations_that_may_predict_differently_have_folders_of_other_names
     kinds = typing.get_type_hints(RunOptions)
     changes = {
         name: other_value(kinds[name], value)
-        for name, value in predictive_options(standard).items()
+        for name, value in hashed_options(standard).items()
         if name != "task"
     }
     changes["task"] = "tags"

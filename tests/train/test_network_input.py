@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from featurestack.commandline.options import fields
 from featurestack.results.training_options import Needs
 from featurestack.train.network_input import (
     KINDS,
@@ -16,7 +17,7 @@ from featurestack.train.network_input import (
     resize,
     resizing,
 )
-from featurestack.train.options import FIELDS
+from featurestack.train.options import RunOptions
 
 MEL = example_channel("mel", rows=2, frames=431)
 
@@ -82,7 +83,9 @@ def test_a_kind_has_one_grid():
 
 
 def test_kinds_use_what_options_need():
-    needs = {field.metadata.get("needs") for field in FIELDS.values()} - {None}
+    needs = {field.metadata.get("needs") for field in fields(RunOptions).values()} - {
+        None
+    }
     assert needs == {*get_args(Needs)}
     for kind in KINDS.values():
         assert kind.uses <= needs

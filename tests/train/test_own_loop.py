@@ -14,15 +14,19 @@ from tests.train.little import change, execute, load
 
 
 @pytest.fixture
-def own(options):
-    return OwnRun(
-        "mine",
-        change(options, features="mel+chroma", val="group", augment="shift,mixup=0.4"),
+def asked(options):
+    return change(
+        options, features="mel+chroma", val="group", augment="shift,mixup=0.4"
     )
 
 
-def test_clips_are_the_trainers(own):
-    data = load(own.options, 2)
+@pytest.fixture
+def own(asked):
+    return OwnRun("mine", asked)
+
+
+def test_clips_are_the_trainers(own, asked):
+    data = load(asked, 2)
     for side in ("train", "val", "test"):
         positions = getattr(data, side)
         clips = own.clips(2, side)

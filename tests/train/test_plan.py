@@ -12,7 +12,6 @@ from featurestack.features_cache import external
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results.config import digest
 from featurestack.train import run
-from featurestack.train.identity import training_command
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.models.registry import MODELS
 from featurestack.train.options import RunOptions
@@ -66,14 +65,14 @@ def test_classes_that_are_typed_are_the_run_of_the_default(options):
     typed = make_plan(change(options, task="classes"))
     default = make_plan(options)
     assert typed.identity == default.identity
-    assert training_command(typed.options) == training_command(default.options)
+    assert typed.identity.command == default.identity.command
 
 
 def test_the_task_is_in_neither_name_nor_command_of_classes(options):
     plan = make_plan(options)
-    assert plan.options.task == "classes"
+    assert plan.training.task == "classes"
     assert "classes" not in plan.path.name
-    assert "TASK=classes" not in training_command(plan.options)
+    assert "TASK=classes" not in plan.identity.command
 
 
 def test_the_native_grid_is_the_largest_channels(options):
@@ -207,7 +206,7 @@ def test_padding_is_left_out_if_it_is_a_fifth_of_the_time_or_that_is_asked_for(
     assert plan.input.drop_padding == dropped
     expected = "drop" if dropped else "keep"
     assert plan.identity.content["options"]["padding"] == expected
-    assert plan.resolved_options.padding == expected
+    assert plan.training.padding == expected
     assert plan.cache.filled == pytest.approx(seconds / 0.5 or 1)
 
 

@@ -129,7 +129,9 @@ def test_an_absurd_loss_ends_the_epoch(fold, bad):
 def test_the_curve_is_spread_evenly_and_costs_a_tenth_of_the_training_at_most(
     given, tested, scored
 ):
-    assert curve_epochs(RunOptions(**given), trained=400, tested=tested) == scored
+    options = RunOptions(**given)
+    epochs = curve_epochs(options, options.curve, trained=400, tested=tested)
+    assert epochs == scored
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import soundfile
 from featurestack.analysis.findings import findings
 from featurestack.extras.paper.methods import methods_text
 from featurestack.results.config import Machine
-from featurestack.results.training_options import TrainingOptions
+from featurestack.results.training_options import Training
 from tests.analysis.made_runs import MadeRun, of_sets
 from tests.run_configs import channel, computed, rewrite
 
@@ -24,7 +24,7 @@ RECORDED = {
     "versions": {"python": "3.11.7", "torch": "2.13.0"},
     "channels": (replace(channel("mel"), parameters={"n_mels": 128, "fmax": None}),),
     "input_grid": "64x216",
-    "options": TrainingOptions(
+    "options": Training(
         padding="drop", grid="64x216", augment="shift=1", lr=0.002, decay=0.05
     ),
 }
@@ -85,7 +85,7 @@ def test_what_a_linear_model_does_not_use_is_not_told(made):
     found = findings(made(MadeRun(model="linear", val="group", folds=(1, 2))))
     linear = {
         "input_grid": "1x1",
-        "options": TrainingOptions(model="linear", val="group"),
+        "options": Training(model="linear", val="group"),
     }
     rewrite(found.main.best.folders[0], **(RECORDED | linear))
     text = methods_text(found)
