@@ -83,9 +83,8 @@ def test_a_kind_has_one_grid():
 
 
 def test_kinds_use_what_options_need():
-    needs = {field.metadata.get("needs") for field in fields(RunOptions).values()} - {
-        None
-    }
+    known = fields(RunOptions).values()
+    needs = {field.metadata.get("needs") for field in known} - {None}
     assert needs == {*get_args(Needs)}
     for kind in KINDS.values():
         assert kind.uses <= needs
