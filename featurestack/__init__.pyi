@@ -26,66 +26,6 @@ RATE: int
 __version__: str
 __all__: list[str]
 
-def answer(
-    dataset: str = 'esc50',
-    data: str | Path = 'data',
-    *,
-    reports: str | Path = 'reports',
-    runs: str | Path = 'runs',
-    name: str = '',
-    archive: str = '',
-    url: str = '',
-    audio_dir: str = '',
-    labels: str = '',
-    group: str = '',
-    folds_by: Literal['dataset', 'group'] | None = None,
-    sample_rate: int | None = None,
-    duration: float | None = None,
-    seed: int = 0,
-    features: str = 'all',
-    task: Literal['auto', 'classes', 'categories', 'tags'] = 'auto',
-    minutes: float | None = None,
-    jobs: int | None = None,
-    retrain: bool = False,
-    quiet: bool = False,
-) -> Built:
-    """`make answer`: from a folder of sounds to the report. Everything that is
-        finished
-    is kept: a repeated call goes on.
-
-    `.page` is the HTML file, `.headline` its finding in one sentence.
-
-        fs.answer("my sounds", minutes=10).headline
-
-    Options, each with its default and meaning:
-
-    reports: [reports] folder of reports
-    runs: [runs] folder of run folders
-    data: [data] folder of datasets and their feature caches
-    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
-        folder
-    name: another name for the dataset's folders
-    archive: zip file that is already there, instead of a download
-    url: another address of the archive
-    audio_dir: folder of the audio files, if the table is elsewhere
-    labels: separator of labels in a cell of the table, in addition to ; and lists
-    group: source recording of a clip: a column of the table, or a pattern with one
-        (group) for file names
-    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
-        own folds, or drawn ones; by default as in an earlier command
-    sample_rate: sample rate in Hz; by default the cache's, else the commonest
-    duration: seconds of a clip; by default the cache's, else the longest clip's (at
-        most 30)
-    seed: [0] seed of drawn folds and altered copies
-    features: [all] feature sets to extract and rank; all, small
-    task: [auto] labels to predict: classes, categories or tags; auto asks the table
-    minutes: minutes after which no further feature is extracted and no fold
-        trained; the report has what is there
-    jobs: processes for extraction; by default one a core
-    retrain: train the runs of other clips or folds again in their place
-    quiet: print nothing; warnings stay
-    """
-
 def clips(
     dataset: str = 'esc50',
     data: str | Path = 'data',
@@ -129,8 +69,9 @@ def clips(
     folds_by: group: one fold for each group, as for speakers or sites; dataset: its
         own folds, or drawn ones; by default as in an earlier command
     sample_rate: sample rate in Hz; by default the cache's, else the commonest
-    duration: seconds of a clip; by default the cache's, else the longest clip's (at
-        most 30)
+    duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
+        else the longest clip's (at most 30), or the shortest that holds 95 % of the
+        clips if over a tenth would be padding
     seed: [0] seed of drawn folds and altered copies
     quiet: print nothing; warnings stay
     """
@@ -291,6 +232,7 @@ def extract(
     alter: str = 'pitch,stretch,noise,gain,shift',
     part: str = '1/1',
     dtype: Literal['float16', 'float32'] = 'float16',
+    timeout: float = 60,
     jobs: int | None = None,
     prepare: bool = False,
     skip_checksums: bool = False,
@@ -324,8 +266,9 @@ def extract(
     folds_by: group: one fold for each group, as for speakers or sites; dataset: its
         own folds, or drawn ones; by default as in an earlier command
     sample_rate: sample rate in Hz; by default the cache's, else the commonest
-    duration: seconds of a clip; by default the cache's, else the longest clip's (at
-        most 30)
+    duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
+        else the longest clip's (at most 30), or the shortest that holds 95 % of the
+        clips if over a tenth would be padding
     seed: [0] seed of drawn folds and altered copies
     features: [all] feature sets separated by blanks; all, small
     frame: milliseconds of a frame, for all features whose names do not state n_fft
@@ -335,6 +278,8 @@ def extract(
     alter: [pitch,stretch,noise,gain,shift] alterations of the copies, taken in turn
     part: [1/1] part of the clips to extract: 3/16 is the third sixteenth
     dtype: [float16] type of the stored values
+    timeout: [60] seconds that a pretrained network may take for one call, before it
+        is ended
     jobs: number of processes; by default one a core
     prepare: only create the files, so that several PART= can fill them in parallel
     skip_checksums: do not check stored values for damage; for caches that take long
@@ -377,7 +322,7 @@ def train(
     name: str = '',
     features: str = 'mel+mfcc+chroma',
     model: str = 'resnet18+texture',
-    task: Literal['auto', 'classes', 'categories', 'tags'] = 'auto',
+    task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
     passes: int = 1,
@@ -518,7 +463,7 @@ def importance(
     dataset: str = 'esc50',
     name: str = '',
     model: str = 'linear',
-    task: Literal['auto', 'classes', 'categories', 'tags'] = 'auto',
+    task: str = 'auto',
     classes: str = '',
     epochs: int = 40,
     permutations: int = 20,
@@ -572,7 +517,7 @@ def own_run(
     name: str = '',
     features: str = 'mel+mfcc+chroma',
     model: str = 'resnet18+texture',
-    task: Literal['auto', 'classes', 'categories', 'tags'] = 'auto',
+    task: str = 'auto',
     seed: int = 0,
     epochs: int = 40,
     passes: int = 1,
@@ -913,4 +858,65 @@ def sample_predictions(
     `seed` draws the clips.
 
         fs.sample_predictions(run, fs.cache("synth"))
+    """
+
+def answer(
+    dataset: str = 'esc50',
+    data: str | Path = 'data',
+    *,
+    reports: str | Path = 'reports',
+    runs: str | Path = 'runs',
+    name: str = '',
+    archive: str = '',
+    url: str = '',
+    audio_dir: str = '',
+    labels: str = '',
+    group: str = '',
+    folds_by: Literal['dataset', 'group'] | None = None,
+    sample_rate: int | None = None,
+    duration: float | None = None,
+    seed: int = 0,
+    features: str = 'all',
+    task: str = 'auto',
+    minutes: float | None = None,
+    jobs: int | None = None,
+    retrain: bool = False,
+    quiet: bool = False,
+) -> Built:
+    """`make answer`: from a folder of sounds to the report. Everything that is
+        finished
+    is kept: a repeated call goes on.
+
+    `.page` is the HTML file, `.headline` its finding in one sentence.
+
+        fs.answer("my sounds", minutes=10).headline
+
+    Options, each with its default and meaning:
+
+    reports: [reports] folder of reports
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    archive: zip file that is already there, instead of a download
+    url: another address of the archive
+    audio_dir: folder of the audio files, if the table is elsewhere
+    labels: separator of labels in a cell of the table, in addition to ; and lists
+    group: source recording of a clip: a column of the table, or a pattern with one
+        (group) for file names
+    folds_by: group: one fold for each group, as for speakers or sites; dataset: its
+        own folds, or drawn ones; by default as in an earlier command
+    sample_rate: sample rate in Hz; by default the cache's, else the commonest
+    duration: seconds of a clip; by default the cache's, else 5 in ESC-50's layout,
+        else the longest clip's (at most 30), or the shortest that holds 95 % of the
+        clips if over a tenth would be padding
+    seed: [0] seed of drawn folds and altered copies
+    features: [all] feature sets to extract and rank; all, small
+    task: [auto] labels to predict: classes, categories or tags; auto asks the table
+    minutes: minutes after which no further feature is extracted and no fold
+        trained; the report has what is there
+    jobs: processes for extraction; by default one a core
+    retrain: train the runs of other clips or folds again in their place
+    quiet: print nothing; warnings stay
     """
