@@ -13,7 +13,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import ceil
 from typing import Any, Literal
 
@@ -22,7 +21,7 @@ import pandas as pd
 
 from featurestack.analysis import tables
 from featurestack.analysis.ablations import ablations
-from featurestack.analysis.ranking import Ranking, nested_selection, rankings
+from featurestack.analysis.ranking import Ranking, rankings, selected_on_others
 from featurestack.analysis.runs import Problem, Results, Run
 from featurestack.analysis.significance import (
     FEWEST_RECORDINGS,
@@ -30,6 +29,7 @@ from featurestack.analysis.significance import (
     detectable,
     standard_error,
 )
+from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.importance_folder import ImportanceFolder
 from featurestack.results.ranking_metric import ACCURACY
 
@@ -70,7 +70,7 @@ COMPARISON = [
 class Threat:
     """Something that may make the result wrong."""
 
-    # duplicates | artefacts | field | price | extracted before | failed | changed |
+    # duplicates | artefacts | price | extracted before | failed | changed |
     # added | uneven | unequal recordings
     kind: str
     # a count; artefacts: accuracy from them alone; uneven: clips of the smallest class
@@ -78,7 +78,7 @@ class Threat:
     # the count of all; artefacts: chance; uneven: clips of the largest class
     of: float = 0
     # artefacts that predict the class; changes of the clips since extraction; a
-    # sentence on a field of the names, or on the price of a leak
+    # sentence on the price of a leak
     names: Sequence[str] = ()
 
 
@@ -112,6 +112,10 @@ class Findings:
     # accuracy if each fold's run is chosen on the other folds; NaN for tags, whose mAP
     # of a fold is on another scale than the mAP of all folds
     nested: float = np.nan
+    nested_low: float = np.nan  # its 95 % interval
+    nested_high: float = np.nan
+    # sentences on fields of the names that may be speakers, sites or devices
+    fields: Sequence[str] = ()
     perfect: float = 1.0  # score of a perfect order of the clips, see `Ranking`
     # rows of `class_report`, the lowest recall (tags: average precision) first
     hardest: Sequence[Row] = ()
@@ -145,13 +149,6 @@ class Findings:
     @property
     def best(self) -> Row | None:
         return self.rows[0] if self.rows else None
-
-    @property
-    def losses_part(self) -> bool:
-        """Whether the losses in `kept` differ by more than their intervals; the largest
-        is the first then.
-        """
-        return all(more["low"] > less["high"] for more, less in pairwise(self.kept[1:]))
 
     @property
     def tied(self) -> list[Row]:
@@ -204,6 +201,7 @@ def findings(
         kept |= tables_of_run(run, reports[run.name])
     report = reports[main.best.name][:-2].query("support > 0")
     chance, chance_p = main.chance
+    nested, nested_low, nested_high = nested_score(main)
     several = len(rows) > 1
     return Findings(
         state=state_of(main, table),
@@ -221,7 +219,9 @@ def findings(
         chance_p=chance_p,
         detectable=power(main)[0] if main.testable and several else np.nan,
         recordings_needed=recordings_needed(main, table),
-        nested=nested_score(main),
+        nested=nested,
+        nested_low=nested_low,
+        nested_high=nested_high,
         perfect=main.perfect,
         hardest=hardest_classes(main, report),
         gains=changes.to_dict("records"),
@@ -248,13 +248,24 @@ def hardest_classes(main: Ranking, report: pd.DataFrame) -> list[Row]:
     return lowest.to_dict("records")
 
 
-def nested_score(main: Ranking) -> float:
-    """The accuracy of the run that is best on the other folds; NaN for one run, and for
-    tags, whose mAP is no mean over folds.
+def nested_score(main: Ranking) -> tuple[float, float, float]:
+    """The accuracy of the run that is best on the other folds, and both ends of its 95
+    % interval.
+
+    NaN for one run, one fold or a composed set, and for tags, whose mAP is no mean over
+    folds.
     """
-    if len(main.runs) < 2 or main.metric.pooled:
-        return np.nan
-    return nested_selection(main.fold_accuracy, main.fold_accuracy)
+    unknown = (np.nan, np.nan, np.nan)
+    few = len(main.runs) < 2 or len(main.folds) < 2
+    if few or main.composed_from or main.metric.pooled:
+        return unknown
+    chosen = selected_on_others(main.fold_accuracy)
+    place = np.searchsorted(main.folds, main.best.folds)
+    correct = np.stack([run.correct for run in main.runs])
+    nested = correct[chosen[place], np.arange(len(place))]
+    weights = fold_weights(main.best.folds)
+    low, high = accuracy_interval(nested[:, None], main.best.groups, weights)[0]
+    return float(weights @ nested), float(low), float(high)
 
 
 def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
@@ -263,6 +274,11 @@ def set_apart(ranked: Sequence[Ranking]) -> list[Problem]:
     for ranking in ranked[1:]:
         for run in ranking.runs:
             text = f"not compared: other {ranking.reason} than {ranked[0].best.name}"
+            if ranking.reason == "composed":
+                text = (
+                    f"not compared: composed from the best of {run.composed_from}"
+                    " feature sets on these test folds"
+                )
             problems.append(Problem(run.name, text))
     return problems
 
@@ -399,6 +415,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
                 ranking.differences / ranking.unit, ranking.shares
             )
         unsure = "" if ranking.testable else "few recordings"
+        if ranking.composed_from:
+            unsure = "composed"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
         verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")
         verdict[0] = "best"

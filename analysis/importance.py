@@ -15,6 +15,7 @@ share of clips correct, or in mAP.
 """
 
 from collections.abc import Mapping
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ KEPT_COLUMNS = [
     "lost",
     "low",
     "high",
+    "clear",
 ]
 CURVE_COLUMNS = [
     "share",
@@ -231,11 +233,14 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     the other folds; `of`, the accuracy of all features; `folds`, the share of the folds
     that select this set; lost, what it has less than all. The others have one of its
     features as `without`, the accuracy of the set without it, `of` the accuracy of the
-    set, and lost; the largest loss is first if the intervals part, otherwise they have
-    the order of the features. All losses are one family, with intervals (low, high). A
-    feature is left out if the set without it was not fitted. The table is empty if no
-    set has enough, or if all features together are not clearly better than none.
+    set, and lost, the largest loss first; `clear` says whether it is clearly smaller
+    than the loss before it, by a test of all pairs. All losses are one family, with
+    intervals (low, high). A feature is left out if the set without it was not fitted.
+    The table is empty if no set has enough, if all features together are not clearly
+    better than none, or if the features were composed on these folds.
     """
+    if folder.config.composed_from:
+        return pd.DataFrame(columns=KEPT_COLUMNS)
     groups = folder.clips["group"].to_numpy()
     folds = folder.clips["fold"].to_numpy()
     values = folder.values()
@@ -278,16 +283,19 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
             "lost": losses["mean"],
             "low": losses["low"],
             "high": losses["high"],
+            "clear": False,
         },
         columns=KEPT_COLUMNS,
     )
-    by_loss = table[1:].sort_values("lost", ascending=False)
-    lows = by_loss["low"].to_numpy()
-    highs = by_loss["high"].to_numpy()
-    intervals_part = lows[:-1] > highs[1:]
-    if not intervals_part.all():
-        return table
-    return pd.concat([table[:1], by_loss], ignore_index=True)
+    order = np.argsort(-table["lost"].to_numpy()[1:], kind="stable") + 1
+    pairs = [*combinations(order, 2)]
+    if pairs:
+        apart = lost[:, [one for one, _ in pairs]] - lost[:, [two for _, two in pairs]]
+        clear = gain_tests(apart / 2, groups, folds, 1.0)["significant"]
+        differing = dict(zip(pairs, clear))
+        neighbours = pairwise(order)
+        table.loc[order[1:], "clear"] = [differing[pair] for pair in neighbours]
+    return table.loc[[0, *order]].reset_index(drop=True)
 
 
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Renders a report's content as one HTML page, and its findings as sentences.
 
-Sections are HTML templates. Sentences are the macros of words.txt: plain text that the
-page, the terminal and the LaTeX document share. The tables and findings given here are
-not rounded; templates round them.
+Sections are HTML templates. Sentences are the functions of sentences.py and the macros
+of words.txt: plain text that the page, the terminal and the LaTeX document share. The
+tables and findings given here are not rounded; templates round them.
 """
 
 import platform
@@ -17,6 +17,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from featurestack.analysis.sentences import SENTENCES
 from featurestack.analysis.tables import decimals, format_p, latex_text
 from featurestack.commandline import quantities, rooms
 from featurestack.commandline.spelling import spelled
@@ -45,9 +46,11 @@ def imprint() -> dict[str, str]:
 
 
 def say(name: str, *given: object) -> str:
-    """A macro of words.txt as one line of plain text, empty if there is nothing to
-    say.
+    """A function of sentences.py, or a macro of words.txt, as one line of plain text,
+    empty if there is nothing to say.
     """
+    if name in SENTENCES:
+        return SENTENCES[name](*given)
     macro = getattr(environment().get_template("words.txt").module, name)
     return " ".join(macro(*given).split())
 

@@ -2,7 +2,9 @@
 
 Only comparable runs share a ranking. They agree in dataset, task, classes, test clips,
 source recordings, the cache's audio settings and parameters, folds and protocol (the
-validation clips, the epoch that counts). The main ranking has runs that finished every
+validation clips, the epoch that counts). A run whose feature set was composed from the
+best on the folds that it tests is in no ranking with others: no test corrects this
+choice. The main ranking has runs that finished every
 fold. If no two comparable runs did, but several finished the same folds, these are
 ranked; comparable runs with more folds join them with these folds alone. Accuracy is
 the mean over folds (tags: mAP of all folds), with a bootstrap interval. Sign flips
@@ -96,10 +98,15 @@ class Ranking:
 
     @property
     def testable(self) -> bool:
-        """Whether any difference could be significant: with G recordings p is at least
-        2^(1 - G).
+        """Whether a difference could be significant: with G recordings p is at least
+        2^(1 - G), and no test corrects a set that was composed on the tested folds.
         """
-        return len(self.shares) >= FEWEST_RECORDINGS
+        return len(self.shares) >= FEWEST_RECORDINGS and not self.composed_from
+
+    @property
+    def composed_from(self) -> int:
+        """Of runs that were composed on the tested folds: from so many feature sets."""
+        return self.best.composed_from
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -224,13 +231,14 @@ class Ranking:
         against it.
 
         For tags, chance is the mAP of a random order. p is corrected, because the best
-        of R runs is tested.
+        of R runs is tested; it is NaN for a set that was composed on the tested folds.
         """
         best = self.best
         of_chance = self.metric.chance_values(best, self.worth)
         differences = self.scores - of_chance[:, None]
         tests = sign_flip_tests(differences, self.shares, LEVEL)
-        return float(of_chance.sum() / self.unit), float(tests.p[0])
+        p = np.nan if self.composed_from else float(tests.p[0])
+        return float(of_chance.sum() / self.unit), p
 
 
 def rankings(
@@ -248,6 +256,7 @@ def rankings(
     sets.sort(
         key=lambda together: (
             any(run.name in outdated for run in together),
+            bool(together[0].composed_from),
             len(together) == 1,
             bool(together[0].missing_folds),
             -len(together[0].clip_ids),
@@ -307,6 +316,7 @@ def reason_apart(run: Run, other: Run) -> str:
         "clips": same_clips(run, other),
         "cache": same_cache(run, other),
         "protocol": run.selection_protocol == other.selection_protocol,
+        "composed": bool(run.composed_from) == bool(other.composed_from),
     }
     return next((reason for reason, equal in shared.items() if not equal), "")
 

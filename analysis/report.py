@@ -138,7 +138,6 @@ def find(inputs: Inputs) -> Findings:
     threats = threats_of_check(inputs.checked or [])
     if cache:
         threats = [
-            *(Threat("field", names=[sentence]) for sentence in cache.fields),
             *threats,
             *threats_of_changes(cache, results),
         ]
@@ -151,10 +150,13 @@ def find(inputs: Inputs) -> Findings:
         threats=threats,
         groups=cache.groups if cache else "",
     )
+    kinds = {finding["kind"] for finding in inputs.checked or []}
     calls, unfinished = importance_calls(inputs.options.runs, inputs.job.dataset)
     found = replace(
         found,
         problems=[*inputs.problems, *found.problems, *outdated, *unfinished],
+        # the price that check measured says more than a suspicion
+        fields=cache.fields if cache and "price" not in kinds else (),
     )
     if not calls:
         return found
@@ -184,7 +186,7 @@ def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
                     finding["names"],
                 )
             )
-        elif finding["kind"] == "price":
+        elif finding["kind"] == "price" and finding["severity"] == "warning":
             threats.append(Threat("price", names=[finding["what"]]))
     return threats
 

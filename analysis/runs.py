@@ -121,6 +121,13 @@ class Run:
         return isinstance(self.config, RunConfig)
 
     @property
+    def composed_from(self) -> int:
+        """The number of feature sets from which its own was composed by their scores on
+        the tested folds; 0 if it was not.
+        """
+        return max(folder.config.composed_from for folder in self.folders)
+
+    @property
     def synthetic(self) -> bool:
         return self.config.synthetic
 

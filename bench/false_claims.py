@@ -4,6 +4,7 @@
     python -m bench.false_claims TASK=tags
     python -m bench.false_claims TASK=importance
     python -m bench.false_claims TASK=intervals
+    python -m bench.false_claims TASK=best
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
@@ -12,7 +13,8 @@ than the other runs. For the difference that reports call detectable, one run is
 better, or worse, by it than all others. TASK=importance has the coverage of the
 intervals of the set of features to keep (`analysis.importance.kept_set`).
 TASK=intervals has the coverage of the interval of a difference where few recordings
-differ.
+differ. TASK=best has the coverage of both intervals that the best of many equal runs is
+printed with: its own, and that of its choice on the other folds.
 """
 
 from itertools import product
@@ -20,7 +22,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from featurestack.analysis.findings import nested_score
 from featurestack.analysis.importance import best_by_size, kept_set
+from featurestack.analysis.ranking import rankings
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
@@ -69,6 +73,8 @@ USELESS = (
 )
 KEPT_SIZES = ((200, 2), (40, 8))  # recordings and clips of each
 NEW_CLIPS = 4_000  # on which the truth of a kept set is measured
+ACCURACY = 0.75  # of `simulated_runs`
+BEST_CLIPS = (40, 100, 400)
 INTERVAL_RECORDINGS = (12, 40, 100, 300)
 # clips of a recording, the share of their variance that is common to it
 CLUSTERS = ((1, 0.0), (8, 0.0), (8, 0.5), (8, 1.0))
@@ -102,10 +108,11 @@ class FalseClaimsOptions(Options):
         (2, 5, 10), "true differences for the power, in points"
     )
     seed: int = option(0, "seed of the runs")
-    task: Literal["classes", "tags", "importance", "intervals"] = option(
+    task: Literal["classes", "tags", "importance", "intervals", "best"] = option(
         "classes",
         "tags: clips with several labels, ranked by mAP; importance: the set of"
-        " features to keep; intervals: of differences between few recordings",
+        " features to keep; intervals: of differences between few recordings; best:"
+        " of the best of many runs",
     )
 
 
@@ -122,6 +129,9 @@ def false_claims(options: FalseClaimsOptions) -> None:
         return
     if options.task == "intervals":
         intervals_of_differences(options)
+        return
+    if options.task == "best":
+        best_of_many(options, rng)
         return
     print(
         f"False claims: % of {options.reports} reports of equally good runs that say"
@@ -293,6 +303,34 @@ def kept_sets(options: FalseClaimsOptions) -> None:
     print(f"Kept sets, {options.reports} reports: % whose intervals hold the truth\n")
     header = ("features", "recordings x clips", "sets", "less than all")
     print(text_table(rows, (*header, "all members", "90 % of the gain")))
+
+
+def best_of_many(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
+    """How often the interval of the best of equal runs, and that of its choice on the
+    other folds, hold the accuracy of all runs.
+    """
+    rows = []
+    for clips, runs in product(BEST_CLIPS, options.runs):
+        own, nested, optimism = [], [], []
+        for _ in range(options.reports):
+            main = rankings(simulated_runs(runs, clips, CLASSES, rng))[0]
+            low, high = main.interval[0]
+            own.append(low <= ACCURACY <= high)
+            mean, low, high = nested_score(main)
+            nested.append(low <= ACCURACY <= high)
+            optimism.append((main.accuracy[0] - ACCURACY, mean - ACCURACY))
+        best, chosen = 100 * np.mean(optimism, axis=0)
+        shares = [f"{100 * np.mean(held):.0f}" for held in (own, nested)]
+        rows.append(
+            (clips, runs, f"{best:+.1f}", shares[0], f"{chosen:+.1f}", shares[1])
+        )
+    print(
+        f"The best of equal runs, {options.reports} reports: points above the truth,"
+        " and % of intervals that hold it; as if named beforehand, and chosen on the"
+        " other folds\n"
+    )
+    header = ("clips", "runs", "best", "held", "on other folds", "held")
+    print(text_table(rows, header))
 
 
 def intervals_of_differences(options: FalseClaimsOptions) -> None:

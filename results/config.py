@@ -217,6 +217,8 @@ class RunConfig:
     tag: str
     recipe: str
     note: str
+    # feature sets from which this one was composed by their scores on the tested folds
+    composed_from: int = field(default=0, metadata=bounds(0))
     model_summary: str
     exact: bool  # training has one solution, whatever the seed
     # members of an ensemble that was trained as one model
@@ -330,6 +332,7 @@ class EnsembleConfig:
 
     tag: ClassVar[str] = ""
     command: ClassVar[None] = None
+    composed_from: ClassVar[int] = 0
 
 
 def read_config(

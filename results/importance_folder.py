@@ -69,6 +69,8 @@ class ImportanceConfig:
     permutations: int = field(metadata=bounds(2))
     seed: int = field(metadata=bounds(**SEED))
     features: tuple[str, ...]
+    # feature sets of which these are the best by their scores on the tested folds
+    composed_from: int = field(default=0, metadata=bounds(0))
     fingerprints: Mapping[str, str]  # feature -> digest of its cached values
     # training recordings, mean over folds: for each of PARTS, then all
     recordings: tuple[float, ...]
@@ -123,6 +125,11 @@ class ImportanceFolder:
     def features(self) -> list[str]:
         """The features, in the order in which they were given."""
         return list(self.chosen or self.config.features)
+
+    @property
+    def fitted_sets(self) -> int:
+        """The number of sets of the features that were fitted."""
+        return len(self.values()) - 1
 
     @property
     def redundancy(self) -> Floats:

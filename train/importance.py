@@ -36,6 +36,7 @@ from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import Split, draw_groups
 from featurestack.results.bootstrap import fold_weights
+from featurestack.results.composition import composed_from
 from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
 from featurestack.results.importance_folder import (
     PARTS,
@@ -396,6 +397,9 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
         permutations=importance.permutations,
         seed=importance.seed,
         features=importance.names,
+        composed_from=composed_from(
+            importance.names, importance.path.parent, plan.training.task
+        ),
         fingerprints=fingerprints,
         recordings=tuple(folds.recordings(part) for part in (*PARTS, "")),
         clips=len(plan.cache.clips),

@@ -12,6 +12,7 @@ import numpy as np
 
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import has_windows
+from featurestack.results.composition import composed_from
 from featurestack.results.config import (
     RUN_FORMAT,
     Computed,
@@ -56,6 +57,9 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         tag=plan.execution.tag,
         recipe=plan.execution.recipe,
         note=plan.execution.note,
+        composed_from=composed_from(
+            plan.training.features.split("+"), plan.path.parent, plan.training.task
+        ),
         model_summary=model.summary,
         exact=not model.kind.in_steps,
         member_models=tuple(model.member_names),

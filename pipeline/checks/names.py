@@ -1,7 +1,7 @@
 """What names of files may tell about recordings, speakers, sites or devices."""
 
 from featurestack.features_cache.table import originals
-from featurestack.pipeline.checks.findings import NOTE, WARNING, Finding
+from featurestack.pipeline.checks.findings import NOTE, Finding
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset
 
@@ -12,7 +12,7 @@ def name_findings(dataset: Dataset) -> list[Finding]:
     alone = not table["group"].duplicated().any()
     pattern = propose_group(table) if alone and not dataset.fields else ""
     fields = [
-        Finding("field", WARNING, field.sentence, ["GROUP"], of="option")
+        Finding("field", NOTE, field.sentence, ["GROUP"], of="option")
         for field in dataset.fields
     ]
     return [

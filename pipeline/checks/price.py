@@ -12,7 +12,7 @@ from featurestack.features_cache.statistics_table import clip_statistics
 from featurestack.features_cache.table import has_tags, spans
 from featurestack.pipeline import audio
 from featurestack.pipeline.checks.artefacts import linear_accuracies
-from featurestack.pipeline.checks.findings import NOTE, Finding
+from featurestack.pipeline.checks.findings import NOTE, WARNING, Finding
 from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
 from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS, NameField
@@ -37,30 +37,57 @@ def price_findings(table: pd.DataFrame, dataset: Dataset) -> list[Finding]:
     splits = {dataset.groups or "source recording": table}
     if alone:
         splits = {field.where: by_field(table, field) for field in dataset.fields}
-    clip_folds = draw_folds(table["label"], table["clip_id"], FOLDS, 0, {})
-    by_clip = table.assign(group=table["clip_id"], fold=clip_folds)
     metric = "macro AUROC" if has_tags(table) else "accuracy"
     findings = []
     try:
         values = statistics_of(table, dataset)
-        first = linear_accuracies(by_clip, values, STRENGTH)
         for unit, split in splits.items():
-            second = linear_accuracies(split, values, STRENGTH)
-            clips, groups = float(first.mean()), float(second.mean())
+            # the same number of folds, so that as many clips train
+            count = split["fold"].nunique()
+            clip_folds = draw_folds(table["label"], table["clip_id"], count, 0, {})
+            by_clip = table.assign(group=table["clip_id"], fold=clip_folds)
+            clips = float(linear_accuracies(by_clip, values, STRENGTH).mean())
+            groups = float(linear_accuracies(split, values, STRENGTH).mean())
+            clear = is_lost(clips, groups, len(table))
             new = "value of it" if alone else unit
-            lost = (
-                f"{percent(clips - groups)} points would be lost on a new {new}"
-                if clips > groups
-                else f"nothing would be lost on a new {new}"
-            )
-            what = (
-                f"by clip {percent(clips)}, by {unit} {percent(groups)} % {metric}"
-                f" (linear on {'+'.join(PRICED)}): {lost}"
-            )
-            findings.append(Finding("price", NOTE, what, [unit], of="option"))
+            what = price(unit, clips, groups, metric, new, clear=clear)
+            severity = WARNING if alone and clear else NOTE
+            findings.append(Finding("price", severity, what, [unit], of="option"))
     except (RequestError, Impossible):
         return findings
     return findings
+
+
+def is_lost(by_clip: float, by_group: float, clips: int) -> bool:
+    """Whether an accuracy by clip is more than two standard errors above one by group.
+
+    The error is that of independent clips, which they are if there is no leak.
+    """
+    variance = (by_clip * (1 - by_clip) + by_group * (1 - by_group)) / clips
+    return by_clip - by_group > 2 * np.sqrt(variance)
+
+
+def price(
+    unit: str,
+    by_clip: float,
+    by_group: float,
+    metric: str,
+    new: str,
+    *,
+    clear: bool,
+) -> str:
+    """What a split by clip has more than one by `unit`, in words.
+
+    >>> price("speaker", 0.953, 0.502, "accuracy", "speaker", clear=True)[-42:]
+    '45.1 points would be lost on a new speaker'
+    """
+    lost = f"a new {new} has about as much"
+    if clear:
+        lost = f"{percent(by_clip - by_group)} points would be lost on a new {new}"
+    return (
+        f"by clip {percent(by_clip)}, by {unit} {percent(by_group)} % {metric} (linear"
+        f" on {'+'.join(PRICED)}): {lost}"
+    )
 
 
 def by_field(table: pd.DataFrame, field: NameField) -> pd.DataFrame:

@@ -1,18 +1,22 @@
 """Fields of file names and further columns of a table that may be speakers, sites or
 devices.
 
-A name is split at `_`, `-`, blanks, dots and brackets. A field of 2 to 100 values that
-nearly all occur in several classes may be what new recordings differ in: a speaker who
-is trained and tested makes the score too high. Only the user knows: a field is named,
-never used.
+A name is split at `_`, `-`, blanks, dots and brackets, or between numbers and letters.
+A field whose values nearly all occur in several classes, each in several
+clips, may be what new recordings differ in: a speaker who is trained and tested makes
+the score too high. Only the user knows: one field is named, never used.
 
-A field that counts clips is left out: numbers or letters in sequence at a name's end.
+Left out is what counts clips, wherever it stands (`is_counter`), the time of day after
+a date, the two ends of a cut, and values that say how a clip was cut, measured or
+altered (`is_measure`). Two or three values are named only if they are words. A column
+is named if its heading is a word for such a thing.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from shlex import quote
 
 import pandas as pd
 
@@ -20,10 +24,33 @@ from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import KNOWN_COLUMNS, by_label
 
 SEPARATOR = r"[_\- .()\[\]]"
-MOST_VALUES = 100
+FEWEST_CLIPS = 3  # of a value, on average
+FEWEST_VALUES = 4  # fewer are named only if they are words
+REPEATED = 0.1  # share of the clips that repeat a counter's value by mistake
+MEASURE = re.compile(
+    r"[+-]?\d+(\.\d+)?(db|k?hz|m?s|sec|[cm]?m|k|st|x|pc)"
+    r"|(v|ver|version|fold|split|part|seg|snr|ch|channel|dist|d|take|rep|t|n|no|clip|x)"
+    r"\d+(\.\d+)?(db|m)?"
+    r"|train(ing)?|test(ing)?|val(id|idation)?|dev|eval|orig(inal)?|pitch|stretch|noise"
+    r"|noisy|clean|shift|gain|aug(mented)?|raw|copy|edit(ed)?|final|loud|quiet|soft|left"
+    r"|right|mono|stereo|mix|l|r|near|far|high|low|long|short|fast|slow|nohash"
+)
+DATE = re.compile(r"(?<!\d)(19|20)\d{2}[ ]?(0[1-9]|1[0-2])[ ]?(0[1-9]|[12]\d|3[01])$")
+TIME = re.compile(r"[0-2]\d([0-5]\d([0-5]\d)?)?|[0-5]\d|\d{3}|T?\d{6}Z?")
+# headings of columns that name what new recordings differ in
+COLUMNS = re.compile(
+    r"(.*[_ ])?(speaker|actor|singer|player|patient|subject|person|participant|user"
+    r"|voice|individual|animal|bird|site|location|place|station|room|city|country|device"
+    r"|recorder|recordist|author|microphone|mic|phone|session|day|date|recording)"
+    r"([_ ](id|name|no|number))?",
+    re.IGNORECASE,
+)
 IN_SEVERAL = 0.9  # least share of the clips whose value occurs in several classes
 FOLDS_OF_GROUPS = 10  # most values for which each is proposed as a fold
 SHOWN_VALUES = 4
+NAMED = 1  # of several fields at most one is right
+WORD = re.compile(r"[A-Za-z]{3,}")
+WORDS = re.compile(r"\d+\.\d+(?!\.?\d)[A-Za-z]*|[^_\- .()\[\]]+")
 
 
 @dataclass(frozen=True)
@@ -56,16 +83,21 @@ class NameField:
         elif self.classes > 1:
             classes = f"each in {self.classes} classes or more"
         _, *others = self.options
-        typed = " ".join([f"GROUP='{self.group}'", *others])
+        typed = " ".join([f"GROUP={quote(self.group)}", *others])
+        values = ", ".join(map(one_line, self.values[:SHOWN_VALUES]))
         return (
             f"{self.where} has {counted(len(self.values), 'value')}, {classes}"
-            f" ({', '.join(self.values[:SHOWN_VALUES])}{more}): speakers, sites,"
-            f" devices? {typed}"
+            f" ({values}{more}): speakers, sites, devices? {typed}"
         )
 
 
+def one_line(value: str) -> str:
+    return " ".join(value.split())
+
+
 def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
-    """The fields that may be speakers, sites or devices: words first, then numbers.
+    """The field that may be speakers, sites or devices, if there is one: a column, else
+    words, else numbers.
 
     table  clips with path, label, group and the source's further columns. There are no
            fields if clips share groups: their user has said what a recording is.
@@ -73,26 +105,43 @@ def name_fields(table: pd.DataFrame) -> tuple[NameField, ...]:
     if table["group"].duplicated().any():
         return ()
     stems = [PurePath(path).stem for path in table["path"]]
-    parts = [re.findall(f"[^{SEPARATOR[1:-1]}]+", stem) for stem in stems]
+    parts = [WORDS.findall(stem) for stem in stems]
+    if max(map(len, parts), default=0) == 1:
+        parts = [re.findall(r"\d+|\D+", stem) for stem in stems]
     count = min(map(len, parts), default=0)
     columns = {
         place: pd.Series([words[place] for words in parts], index=table.index)
         for place in range(count)
     }
+    left_out = time_of_day(parts, count)
+    for place in range(count - 1):
+        if is_span(columns[place], columns[place + 1]):
+            left_out |= {place, place + 1}
     fields = []
     for place, values in columns.items():
         others = [column for other, column in columns.items() if other != place]
-        last = place == count - 1
-        if not is_counter(values, others, table["label"], last=last):
+        measure = is_measure(sorted(values.unique()))
+        counter = is_counter(values, others, table["label"])
+        if place not in left_out and not measure and not counter:
             pattern = field_pattern(stems, values.tolist(), place)
             where = f"field {place + 1} of the names"
             fields.append(_field(where, values, table, pattern))
     for name in table.columns.drop([*KNOWN_COLUMNS], errors="ignore"):
         values = table[name].fillna("").astype(str)
-        if (values != "").all():
-            fields.append(_field(f"column {name}", values, table, str(name)))
+        if COLUMNS.fullmatch(str(name)) and (values != "").all():
+            fields.insert(0, _field(f"column {name}", values, table, str(name)))
     present = [field for field in fields if field]
-    return tuple(sorted(present, key=lambda field: field.values[0].isdecimal()))
+    # words first, then the most values
+    return tuple(
+        sorted(
+            present,
+            key=lambda field: (
+                not field.where.startswith("column"),
+                field.values[0].isdecimal(),
+                -len(field.values),
+            ),
+        )
+    )[:NAMED]
 
 
 def _field(
@@ -101,11 +150,12 @@ def _field(
     table: pd.DataFrame,
     group: str,
 ) -> NameField | None:
-    """The field, if it has 2 to MOST_VALUES values, nearly all in several classes, and
-    a GROUP= is known.
+    """The field, if its values are few enough, nearly all in several classes, and a
+    GROUP= is known.
     """
     names = sorted(values.unique())
-    if not group or not 2 <= len(names) <= MOST_VALUES:
+    few = len(names) < FEWEST_VALUES and not all(map(WORD.fullmatch, names))
+    if not group or len(names) < 2 or few or len(table) < FEWEST_CLIPS * len(names):
         return None
     each = by_label(table)
     each = each[each["label"] != ""]
@@ -120,24 +170,54 @@ def _field(
     return NameField(where, tuple(names), fewest, classes, group, value_of)
 
 
+def is_measure(values: Sequence[str]) -> bool:
+    """Whether these values say how a clip was cut, measured or altered: `10dB`, `v2`,
+    `fold3`, `pitch`, letters or channels in sequence.
+    """
+    names = [value.lower() for value in values]
+    letters = [chr(ord("a") + place) for place in range(len(names))]
+    return names == letters or all(MEASURE.fullmatch(name) for name in names)
+
+
+def time_of_day(parts: Sequence[Sequence[str]], count: int) -> set[int]:
+    """Places of the fields that follow a date and are hours, minutes, seconds."""
+    places: set[int] = set()
+    for place in range(1, count):
+        before = [words[max(0, place - 3) : place] for words in parts]
+        of_date = all(DATE.search(" ".join(words)) for words in before)
+        of_time = all(TIME.fullmatch(words[place]) for words in parts)
+        if of_time and (of_date or place - 1 in places):
+            places.add(place)
+    return places
+
+
+def is_span(starts: "pd.Series[str]", ends: "pd.Series[str]") -> bool:
+    """Whether two numbers are the start and the end of a cut."""
+    if not starts.str.isdecimal().all() or not ends.str.isdecimal().all():
+        return False
+    lengths = ends.astype(float) - starts.astype(float)
+    return bool((lengths > 0).all() and lengths.nunique() == 1)
+
+
 def is_counter(
     values: "pd.Series[str]",
     others: Sequence["pd.Series[str]"],
     labels: "pd.Series[str]",
-    *,
-    last: bool,
 ) -> bool:
-    """Whether a field counts clips: single letters from A, or numbers at a name's end
-    that differ between clips of one class whose other fields are equal.
+    """Whether a number counts the clips of a class, or those of a class and of a value
+    of one other field: it is nearly always another one.
+
+    A speaker's number occurs several times in a class, whatever one other field says.
     """
-    names = sorted(values.unique())
-    letters = [chr(ord("A") + place) for place in range(len(names))]
-    if [name.upper() for name in names] == letters:
-        return True
-    if not last or not all(name.isdecimal() for name in names):
+    if not values.str.isdecimal().all():
         return False
-    rows = pd.concat([values, labels, *others], axis=1)
-    return not rows.duplicated().any()
+    few = [other for other in others if other.nunique() <= len(values) / FEWEST_CLIPS]
+    for other in [None, *few]:
+        columns = [values, labels] if other is None else [values, labels, other]
+        rows = pd.concat(columns, axis=1)
+        if rows.duplicated().mean() < REPEATED:
+            return True
+    return False
 
 
 def field_pattern(stems: Sequence[str], values: Sequence[str], place: int) -> str:
@@ -151,6 +231,7 @@ def field_pattern(stems: Sequence[str], values: Sequence[str], place: int) -> st
     other = f"[^{escaped}]"
     patterns = [
         f"^({other}+)",
+        "^([0-9]+)",
         f"{alone}(.*){alone}",
         f"({other}+)$",
         f"{alone}({other}+){alone}",

@@ -309,6 +309,7 @@ def simulated_importance(population, sizes, rng, new=None):
         config=SimpleNamespace(
             extraction={name: SimpleNamespace(seconds=1.0) for name in FEATURES},
             clips=len(target),
+            composed_from=0,
         ),
     )
     return folder, accuracy

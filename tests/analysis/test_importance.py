@@ -295,7 +295,7 @@ def test_a_report_shows_what_was_measured(folder, tables, tmp_path):
         r"<[^>]*>", "", page
     )
     assert built.whole and page.count('<figure id="figure-run-importance') == 4
-    assert "The last doubling of the recordings brought +5.0 points" in page
+    assert "No gain of the last doubling of the recordings can be seen: +5.0" in page
     assert "loud</code>), gives 100 % of the accuracy that all 3 features" in " ".join(
         page.split()
     )

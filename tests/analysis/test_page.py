@@ -100,7 +100,10 @@ def test_features_of_the_best_run_that_importance_never_measured_are_named(made)
     folder = SimpleNamespace(
         features=["mel", "mfcc"],
         labels=np.zeros((4, 10)),
-        config=SimpleNamespace(classes=[""] * 10, model="linear", score="accuracy"),
+        config=SimpleNamespace(
+            classes=[""] * 10, model="linear", score="accuracy", composed_from=0
+        ),
+        fitted_sets=3,
     )
     kept = [{"features": "mel", "accuracy": 0.5, "of": 0.5, "folds": 1.0}]
     kept[0] |= {"lost": 0.0, "low": -0.01, "high": 0.01}

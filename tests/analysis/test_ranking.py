@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from featurestack.analysis import page
+from featurestack.analysis.findings import findings
 from featurestack.analysis.ranking import nested_selection, rank, rankings
-from featurestack.analysis.runs import on_folds
+from featurestack.analysis.runs import Results, on_folds
+from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.classes import CATEGORIES
 from tests.analysis.made_runs import MadeRun, of_sets
+from tests.analysis.simulated import simulated_runs
 from tests.run_configs import rewrite
 
 MEL = MadeRun()
@@ -137,3 +141,29 @@ def test_speakers_of_one_class_each_do_not_hide_what_is_better_than_chance(hand_
     chance, p = rank([hand_run("mel", classes, rows)]).chance
     assert chance == pytest.approx(7 * 8 / len(rows))
     assert p < 0.01
+
+
+def composed(run, of):
+    """The run, with a feature set that was composed from `of` others."""
+    folder = RunFolder(run.folders[0].path)
+    vars(folder)["config"] = replace(run.folders[0].config, composed_from=of)
+    return replace(run, folders=(folder,))
+
+
+def test_a_composed_set_is_ranked_apart_and_gets_no_verdict():
+    rng = np.random.default_rng(0)
+    joined, *others = simulated_runs(3, 100, 5, rng)
+    main, apart = rankings([composed(joined, 25), *others])
+    assert len(main.runs) == 2 and not main.composed_from
+    assert (apart.reason, apart.composed_from) == ("composed", 25)
+    assert not apart.testable and np.isnan(apart.chance[1])
+
+
+def test_composed_sets_alone_have_no_verdict(made):
+    results = made(*of_sets(mel_mfcc=0.8, mel_rms=0.7))
+    found = findings(Results([composed(run, 25) for run in results.runs], []))
+    assert (found.state, found.excluded) == ("untested", {})
+    assert np.isnan(found.nested)
+    assert {row["verdict"] for row in found.rows} == {"not compared"}
+    assert "composed on these test folds" in page.say("headline", found)
+    assert "no test or interval here corrects that" in page.say("sure", found)

@@ -274,20 +274,39 @@ def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
     assert "58 pairs" in built.page.read_text().split("</header>")[0]
 
 
-def test_a_folder_with_speakers_in_its_names_is_not_reported_without_a_warning(
-    workshop, tmp_path
-):
-    shutil.copytree(workshop.root / "data", tmp_path / "data")
-    cache = tmp_path / "data" / "tones" / "features"
-    table, settings = read_index(cache)
-    sentence = "field 2 of the names has 6 values: speakers? GROUP='_(.*)_'"
-    refresh(cache, table, settings | {"fields": sentence})
-    price = {"kind": "price", "what": "by clip 95.7, by field 2 65.0 %"}
-    write_check(cache, complete(workshop.table), [price])
-    options = workshop.options(**(within(tmp_path) | {"runs": workshop.root / "runs"}))
-    first_screen = build(options).page.read_text().split("</header>")[0]
-    assert "field 2 of the names has 6 values: speakers?" in first_screen
-    assert "by clip 95.7, by field 2 65.0 %" in first_screen
+@pytest.fixture
+def suspected(workshop, tmp_path):
+    """The page of a dataset whose names have a suspected field, by check's findings."""
+
+    def page(*findings):
+        shutil.copytree(workshop.root / "data", tmp_path / "data")
+        cache = tmp_path / "data" / "tones" / "features"
+        table, settings = read_index(cache)
+        sentence = "field 2 of the names has 6 values: speakers? GROUP='_(.*)_'"
+        refresh(cache, table, settings | {"fields": sentence})
+        write_check(cache, complete(workshop.table), list(findings))
+        options = within(tmp_path) | {"runs": workshop.root / "runs"}
+        return build(workshop.options(**options)).page.read_text().split("</header>")
+
+    return page
+
+
+def test_a_suspected_field_is_a_note_and_no_threat(suspected):
+    header, rest = suspected()
+    words = "field 2 of the names has 6 values: speakers?"
+    assert words not in header and words in rest
+
+
+def test_a_measured_price_is_a_threat_and_silences_the_suspicion(suspected):
+    what = "by clip 95.7, by field 2 65.0 %"
+    header, rest = suspected({"kind": "price", "severity": "warning", "what": what})
+    assert what in header and "speakers?" not in header + rest
+
+
+def test_a_field_without_a_price_is_no_alarm(suspected):
+    what = "by clip 89.0, by column licence 89.0 %"
+    header, rest = suspected({"kind": "price", "severity": "note", "what": what})
+    assert what not in header and "speakers?" not in header + rest
 
 
 @pytest.mark.parametrize("added", ["sounds/new.wav", "events.csv"])

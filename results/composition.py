@@ -1,0 +1,67 @@
+"""Whether a feature set was composed by scores of the folds that it will test.
+
+What would flatter a report: features are trained one by one, the best are joined, and
+the joined set is tested on the same folds as if it had been named beforehand. Neither
+an interval nor a test corrects that. So a run notes, before it begins, that its
+features are exactly the best of all those that were tested singly. It is noted if this
+happens by chance in at most one of ten cases: the best 2 of 5, the best 3 of 6.
+Sets that were composed in another way are not recognised.
+"""
+
+from collections.abc import Sequence
+from math import comb
+from pathlib import Path
+
+import numpy as np
+
+from featurestack.commandline.errors import RequestError
+from featurestack.results.config import RunConfig
+from featurestack.results.run_folder import RunFolder, find
+
+FEWEST_SETS = 10  # sets of so many features that could have been composed
+
+
+def composed_from(features: Sequence[str], runs: Path, task: str) -> int:
+    """The number of single features of which these are the best by one model, on all
+    folds; 0 if they are not.
+
+    runs  the dataset's folder of run folders
+    """
+    members = {*features}
+    largest = 0
+    if len(members) < 2:
+        return largest
+    for scores in single_scores(runs, task).values():
+        ranked = sorted(scores, key=lambda name: -scores[name])
+        chosen = {*ranked[: len(members)]}
+        choices = comb(len(scores), len(members))
+        if chosen == members and choices >= FEWEST_SETS:
+            largest = max(largest, len(scores))
+    return largest
+
+
+def single_scores(runs: Path, task: str) -> dict[str, dict[str, float]]:
+    """Model -> single feature -> its mean score over all folds, of finished runs."""
+    scores: dict[str, dict[str, float]] = {}
+    for folder in find(runs.parent, runs.name):
+        try:
+            config = folder.config
+            if not isinstance(config, RunConfig) or config.task != task:
+                continue
+            finished = {*folder.finished} == {*config.folds}
+            if "+" in config.features or not finished:
+                continue
+            score = tested_score(folder)
+        except (RequestError, OSError):
+            continue  # a report names damaged runs
+        of_model = scores.setdefault(config.model, {})
+        known = of_model.get(config.features, -np.inf)
+        of_model[config.features] = max(known, score)
+    return scores
+
+
+def tested_score(folder: RunFolder) -> float:
+    """The mean over folds of the last test score in history.csv."""
+    column = f"test_{folder.task.metric.column}"
+    last = [folder.history(fold)[column].iloc[-1] for fold in folder.finished]
+    return float(np.mean(last))
