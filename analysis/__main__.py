@@ -33,8 +33,7 @@ def analysis(options: AnalysisOptions) -> int:
         print(f"ensemble: {requested_ensemble(options).path}")
     whole = True
     datasets = jobs(options)
-    from featurestack.analysis.across import check_choices
-    from featurestack.analysis.overview import build_overview
+    from featurestack.analysis.overview import build_overview, check_choices
 
     check_choices(datasets, options)
     for job in datasets:

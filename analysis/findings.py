@@ -30,7 +30,6 @@ from featurestack.analysis.significance import (
     standard_error,
 )
 from featurestack.results.bootstrap import accuracy_interval, fold_weights
-from featurestack.results.importance_folder import ImportanceFolder
 from featurestack.results.ranking_metric import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
@@ -121,11 +120,6 @@ class Findings:
     hardest: Sequence[Row] = ()
     gains: Sequence[Row] = ()  # rows of `ablations`
     outdated: Collection[str] = ()  # names of runs trained before the dataset changed
-    importance: ImportanceFolder | None = None  # the shown call of `make importance`
-    # `importance.importance_tables` of the shown call
-    importance_tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    other_calls: Sequence[ImportanceFolder] = ()
-    kept: Sequence[Row] = ()  # rows of `importance.kept_set`
 
     @property
     def group(self) -> str:

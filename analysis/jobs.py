@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from featurestack.analysis.options import AnalysisOptions
-from featurestack.commandline import spelling
+from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import words
 from featurestack.features_cache import Cache
@@ -268,10 +268,8 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     """
     root = Path(__file__).parents[1]
     files = []
-    for name in OWN_CODE:
-        files += [
-            file for file in sorted((root / name).rglob("*.*")) if file.suffix != ".pyc"
-        ]
+    for folder in (*(root / name for name in OWN_CODE), *rooms.folders()):
+        files += [file for file in sorted(folder.rglob("*.*")) if file.suffix != ".pyc"]
     if job.cache:
         files += [
             *sorted(job.cache.glob("*.h5")),

@@ -19,11 +19,6 @@ class AnalysisOptions(DatasetOptions, RunsOptions, ReportsOptions):
         "the dataset to report on, or several separated by blanks; without it, every"
         " dataset that has runs or a cache",
     )
-    model: str = option(
-        "",
-        "model that is compared across datasets; by default that of most datasets",
-    )
-    base: str = option("mel", "feature set to which the gains across datasets refer")
     run: tuple[str, ...] = option(
         (),
         "only these runs, in a report of their own: each a name, a path, a unique"

@@ -1,44 +1,62 @@
-"""reports/index.html: the entry to all reports, and from three datasets on the
-comparison of `analysis.across`.
+"""reports/index.html: the entry to all reports, and the comparison of several datasets
+that a room adds to it.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
 from featurestack.analysis import page
-from featurestack.analysis.across import FEWEST_DATASETS, Comparison, compare
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.importance_across import ImportanceShares, importance_shares
-from featurestack.analysis.jobs import MANIFEST, Manifest, dataset_words, jobs
+from featurestack.analysis.jobs import (
+    MANIFEST,
+    Manifest,
+    ReportJob,
+    dataset_words,
+    jobs,
+)
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Problem
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import words
+from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.results.config import digest
-from featurestack.results.random_effects import FEWEST_TO_PREDICT
 from featurestack.storage.files import replace_file
 
-PANELS = 12  # feature sets in the first figure of gains
-CHOICES = ("dataset", "model", "base")  # options that say what is compared
+ACROSS = "across"  # the capability that compares datasets
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What the comparison of several datasets adds to the page."""
+
+    headline: str
+    comparison: Any = None  # None if the datasets cannot be compared
+    leads: Mapping[str, str] = field(default_factory=dict)  # heading -> sentences
+    templates: Mapping[str, str] = field(default_factory=dict)  # id -> word in the menu
+    values: Mapping[str, object] = field(default_factory=dict)  # of the templates
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    problems: Sequence[Problem] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """The page over all datasets and what it compares; `comparison` is None if fewer
-    than three can be.
+    """The entry page, and the comparison of its datasets; None if they are not
+    compared.
     """
 
     page: Path
     headline: str
     problems: Sequence[Problem]
-    comparison: Comparison | None = None
+    comparison: Any = None
     fresh: bool = True
 
     @property
@@ -71,14 +89,32 @@ def read_entries(reports: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     return facts, inputs
 
 
+def across() -> ModuleType | None:
+    """The module that compares datasets, if its room is here."""
+    if ACROSS not in rooms.names("capabilities"):
+        return None
+    module: ModuleType = rooms.load("capabilities", ACROSS)
+    return module
+
+
+def check_choices(datasets: Sequence[ReportJob], options: AnalysisOptions) -> None:
+    """RequestError if the options choose a comparison that these datasets lack."""
+    module = across()
+    if module:
+        module.check(datasets, options)
+
+
 def build_overview(options: AnalysisOptions) -> Overview:
-    """Write reports/index.html: the entry to every report and, from three datasets on,
-    their comparison.
+    """Write reports/index.html: the entry to every report and the comparison of their
+    datasets.
 
     A command on one dataset repeats the comparison that the page has.
     """
     manifest = Manifest(options.reports)
-    choices = {name: getattr(options, name) for name in CHOICES}
+    module = across()
+    choices = {"dataset": options.dataset}
+    if module:
+        choices |= module.choices(options)
     if len(dataset_words(options)) == 1:
         choices = manifest.content.get("choices", choices)
     entries, inputs_of_reports = read_entries(options.reports)
@@ -91,30 +127,25 @@ def build_overview(options: AnalysisOptions) -> Overview:
 
     known_figures = {} if options.overwrite else manifest.content.get("figures", {})
     writer = FigureWriter(options.reports, known_figures)
-    compared = compare_entries(replace(options, name="", **choices), {*entries})
-    comparison = compared.comparison
-    files = {target.name}
-    if comparison:
-        submit_figures(writer, comparison, compared.shares)
-        files |= write_tables(options.reports, comparison)
-        writer.close()
-        for figure in writer.saved.values():
-            files |= {f"figures/{file.name}" for file in figure.files}
-    headline = page.say(
-        "across_headline", comparison, len(entries), compared.given, FEWEST_DATASETS
-    )
+    chosen = replace(options, name="", dataset=choices["dataset"])
+    compared = Compared(counted(len(entries), "report"))
+    if module:
+        given, problem = compared_jobs(chosen, {*entries})
+        compared = module.compare_reports(given, chosen, choices, writer, len(entries))
+        compared = replace(compared, problems=[*problem, *compared.problems])
+    writer.close()
+    files = {target.name, *write_tables(options.reports, compared.tables)}
+    for figure in writer.saved.values():
+        files |= {f"figures/{file.name}" for file in figure.files}
+    given_words = [*words(chosen), *words_of(choices)]
     html = page.render(
-        "across.html",
-        headline=headline,
+        "reports.html",
+        headline=compared.headline,
         entries=entries,
-        compared=compared.given,
-        fewest=FEWEST_DATASETS,
-        fewest_to_predict=FEWEST_TO_PREDICT,
-        c=comparison,
-        shares=compared.shares,
-        problems=compared.problems,
+        compared=compared,
         figures=writer.saved,
-        command=make_command("analysis", *words(replace(options, name="", **choices))),
+        command=make_command("analysis", *given_words),
+        **compared.values,
         **page.imprint(),
     )
     replace_file(target, html)
@@ -124,70 +155,41 @@ def build_overview(options: AnalysisOptions) -> Overview:
         choices=choices,
         figures={stem: figure.digest for stem, figure in writer.saved.items()},
         printed={
-            "headline": headline,
+            "headline": compared.headline,
             "problems": [asdict(problem) for problem in compared.problems],
         },
     )
-    return Overview(target, headline, compared.problems, comparison)
+    return Overview(target, compared.headline, compared.problems, compared.comparison)
 
 
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """The facts of the page about several datasets."""
+def words_of(choices: Mapping[str, str]) -> list[str]:
+    """NAME=value of what the room has chosen."""
+    return [
+        f"{name.upper()}={value}"
+        for name, value in choices.items()
+        if value and name != "dataset"
+    ]
 
-    given: int  # datasets with runs and a report
-    comparison: Comparison | None
-    shares: ImportanceShares | None
-    problems: Sequence[Problem]
 
-
-def compare_entries(options: AnalysisOptions, entries: set[str]) -> Compared:
-    """The comparison of the datasets that have runs and a report."""
+def compared_jobs(
+    options: AnalysisOptions,
+    entries: set[str],
+) -> tuple[list[ReportJob], list[Problem]]:
+    """The datasets that have runs and a report, and a problem if one of DATASET is
+    gone.
+    """
     try:
         every = jobs(options)
     except RequestError as error:  # a dataset that was compared before is gone
-        return Compared(0, None, None, [Problem(options.dataset, str(error))])
-    given = [job for job in every if job.runs and job.dataset in entries]
-    if len(given) < FEWEST_DATASETS:
-        return Compared(len(given), None, None, [])
-    comparison, problems = compare(given, options)
-    shares = importance_shares(given, options) if comparison else None
-    return Compared(len(given), comparison, shares, problems)
+        return [], [Problem(options.dataset, str(error))]
+    return [job for job in every if job.runs and job.dataset in entries], []
 
 
-def write_tables(reports: Path, comparison: Comparison) -> set[str]:
-    """Write gains.csv and pooled.csv; return their paths below `reports`."""
-    tables: Mapping[str, pd.DataFrame] = {
-        "tables/gains.csv": comparison.gains,
-        "tables/pooled.csv": comparison.pooled,
-    }
-    (reports / "tables").mkdir(parents=True, exist_ok=True)
-    for path, table in tables.items():
+def write_tables(reports: Path, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Write the comparison's tables; return their paths below `reports`."""
+    if tables:
+        (reports / "tables").mkdir(parents=True, exist_ok=True)
+    paths = {f"tables/{name}.csv": table for name, table in tables.items()}
+    for path, table in paths.items():
         replace_file(reports / path, as_csv(table), durable=False)
-    return {*tables}
-
-
-def submit_figures(
-    writer: FigureWriter,
-    comparison: Comparison,
-    shares: ImportanceShares | None,
-) -> None:
-    """Submit the figures of the page; gains of the first PANELS feature sets and of the
-    others are two figures.
-    """
-    order = comparison.joint["feature_set"]
-    for stem, names in (
-        ("across_gains", order[:PANELS]),
-        ("across_more_gains", order[PANELS:]),
-    ):
-        if len(names):
-            kept = comparison.gains["feature_set"].isin(names)
-            writer.submit(
-                "across_gains",
-                stem,
-                gains=comparison.gains[kept],
-                pooled=comparison.pooled.set_index("feature_set").loc[names],
-            )
-    writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)
-    if shares:
-        writer.submit("across_shares", shares=shares.shares)
+    return [*paths]

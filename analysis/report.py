@@ -18,7 +18,6 @@ from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.data_section import failures
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
-from featurestack.analysis.importance import importance_tables
 from featurestack.analysis.jobs import Built, Manifest, ReportJob, inputs_hash
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.run_section import curves_note
@@ -30,11 +29,9 @@ from featurestack.analysis.runs import (
     load_runs,
     outdated_runs,
 )
-from featurestack.analysis.sections import Section, page_sections
+from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.tables import as_markdown, settings
 from featurestack.commandline import rooms
-from featurestack.commandline.errors import RequestError
-from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
@@ -46,7 +43,6 @@ from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.source_changes import source_changes
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import by_label, originals
-from featurestack.results.importance_folder import ImportanceFolder, find_importance
 from featurestack.results.next_step import (
     Report,
     State,
@@ -92,13 +88,15 @@ def build_report(job: ReportJob, options: AnalysisOptions) -> Built:
         groups=found.groups,
     )
     sections = page_sections(
-        writer,
-        found,
-        inputs.cache,
-        inputs.features,
-        options,
-        job.dataset,
-        job.folder,
+        PageInputs(
+            writer=writer,
+            found=found,
+            cache=inputs.cache,
+            features=inputs.features,
+            options=options,
+            dataset=job.dataset,
+            folder=job.folder,
+        )
     )
     writer.close()
     command, reason = propose(inputs, found)
@@ -151,23 +149,11 @@ def find(inputs: Inputs) -> Findings:
         groups=cache.groups if cache else "",
     )
     kinds = {finding["kind"] for finding in inputs.checked or []}
-    calls, unfinished = importance_calls(inputs.options.runs, inputs.job.dataset)
-    found = replace(
-        found,
-        problems=[*inputs.problems, *found.problems, *outdated, *unfinished],
-        # the price that check measured says more than a suspicion
-        fields=cache.fields if cache and "price" not in kinds else (),
-    )
-    if not calls:
-        return found
-    shown, *others = calls
-    tables = importance_tables(shown)
     return replace(
         found,
-        importance=shown,
-        importance_tables=tables,
-        other_calls=others,
-        kept=tables["kept"].to_dict("records"),
+        problems=[*inputs.problems, *found.problems, *outdated],
+        # the price that check measured says more than a suspicion
+        fields=cache.fields if cache and "price" not in kinds else (),
     )
 
 
@@ -201,34 +187,6 @@ def threats_of_changes(cache: Cache, results: Results) -> list[Threat]:
     if added := added_clips(results.runs, cache):
         threats.append(Threat("added", added))
     return threats
-
-
-def importance_calls(
-    runs: Path,
-    dataset: str,
-) -> tuple[list[ImportanceFolder], list[Problem]]:
-    """The finished calls of `make importance`, the one with most classes, features and
-    the latest first; and a problem for each other call.
-    """
-    calls = {}  # folder -> sort key
-    problems = []
-    for folder in find_importance(runs, dataset):
-        try:
-            lacking = folder.lacking
-        except RequestError as error:
-            problems.append(Problem(folder.path.name, str(error), "damaged"))
-            continue
-        if lacking:
-            remove = make_command("train remove", f"RUN={folder.path}")
-            text = (
-                f"a call of importance is unfinished, {counted(len(lacking), 'fit')}"
-                f" left: repeat it, or remove it with {remove}"
-            )
-            problems.append(Problem(folder.path.name, text))
-        else:
-            time = (folder.path / "importance.json").stat().st_mtime
-            calls[folder] = folder.labels.shape[1], len(folder.features), time
-    return sorted(calls, key=calls.__getitem__, reverse=True), problems
 
 
 def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
@@ -377,7 +335,14 @@ def write(
         dataset=job.dataset,
         synthetic=any(run.synthetic for run in found.runs)
         or bool(cache and cache.synthetic),
-        sections={section.template: section.title for section in sections},
+        sections={
+            section.template: section.title for section in sections if section.template
+        },
+        leads={
+            heading: text
+            for section in sections
+            for heading, text in section.leads.items()
+        },
         reasons=reasons,
         next=command,
         reason=reason,

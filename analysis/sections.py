@@ -18,12 +18,12 @@ from featurestack.analysis.data_section import data_facts, data_tables
 from featurestack.analysis.detection_section import submit_detections
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.importance import submit_importance
 from featurestack.analysis.jobs import SCORES_ELSEWHERE
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.run_section import submit_run
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import accuracy_by_recording, tag_errors
+from featurestack.commandline import rooms
 from featurestack.commandline.quantities import plural
 from featurestack.features_cache import Cache
 from featurestack.results.tested_windows import annotated_recordings
@@ -35,7 +35,8 @@ FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are
 class Section:
     """A section of the page."""
 
-    template: str  # its name without .html, and the section's id
+    # its name without .html, and the section's id; '' if nothing of it is on the page
+    template: str
     title: str  # in the page's navigation
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     # name -> a value for the templates
@@ -43,6 +44,21 @@ class Section:
     # paths of files that it has written, relative to the report's folder
     files: Collection[str] = ()
     problems: Sequence[Problem] = ()
+    # heading -> sentences that the first screen shows
+    leads: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class PageInputs:
+    """What the sections of a page are made from."""
+
+    writer: FigureWriter
+    found: Findings
+    cache: Cache | None
+    features: Sequence[str]  # cached and readable
+    options: AnalysisOptions
+    dataset: str
+    folder: Path  # the report's
 
 
 def comparison(writer: FigureWriter, found: Findings) -> Section:
@@ -209,20 +225,6 @@ def elsewhere(reports: Path, dataset: str) -> Section | None:
     )
 
 
-def importance(writer: FigureWriter, found: Findings) -> Section | None:
-    """The shown call of `make importance`, and the names of the others."""
-    if found.importance is None:
-        return None
-    tables = found.importance_tables
-    submit_importance(writer, tables, found.importance.config.score, found.group)
-    return Section(
-        "importance",
-        "Importance",
-        tables={f"importance_{name}": table for name, table in tables.items()},
-        values={"measured": tables, "other_calls": found.other_calls},
-    )
-
-
 def data(
     writer: FigureWriter,
     cache: Cache | None,
@@ -240,18 +242,12 @@ def data(
     )
 
 
-def page_sections(
-    writer: FigureWriter,
-    found: Findings,
-    cache: Cache | None,
-    features: Sequence[str],
-    options: AnalysisOptions,
-    dataset: str,
-    folder: Path,
-) -> list[Section]:
-    """All sections of the page of this dataset, in their order; `folder` is the
-    report's.
+def page_sections(page: PageInputs) -> list[Section]:
+    """All sections of the page of this dataset, in their order; those of rooms come
+    before the data.
     """
+    writer, found, cache = page.writer, page.found, page.cache
+    options = page.options
     made: list[Section | None] = []
     if found.main:
         rates = options.confusion == "rates"
@@ -261,14 +257,14 @@ def page_sections(
             recordings(found, drawn=options.figures),
             detections(writer, found, cache),
             Section("ablations", "Ablations") if found.gains else None,
-            errors_of_tags(found, cache, folder, options.audio_mb)
+            errors_of_tags(found, cache, page.folder, options.audio_mb)
             if found.tags
-            else errors(found, cache, features, folder, options.audio_mb),
+            else errors(found, cache, page.features, page.folder, options.audio_mb),
             run_figures(writer, found, drawn=options.figures, rates=rates),
         ]
-    made.append(elsewhere(options.reports, dataset))
-    made.append(importance(writer, found))
-    made.append(data(writer, cache, features, options.seed))
+    made.append(elsewhere(options.reports, page.dataset))
+    made += [rooms.load("sections", name)(page) for name in rooms.names("sections")]
+    made.append(data(writer, cache, page.features, options.seed))
     if found.runs:
         made.append(Section("method", "Method"))
     made.append(Section("files", "Files"))

@@ -19,7 +19,7 @@ from featurestack.analysis.significance import (
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
-from featurestack.results.random_effects import (
+from featurestack.importance.random_effects import (
     prediction_interval,
     random_effects,
 )

@@ -23,12 +23,12 @@ from typing import Any, Literal
 import numpy as np
 
 from featurestack.analysis.findings import nested_score
-from featurestack.analysis.importance import best_by_size, kept_set
 from featurestack.analysis.ranking import rankings
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
+from featurestack.importance.tables import best_by_size, kept_set
 from featurestack.results.tags import (
     fold_ranks,
     jackknife_values,

@@ -24,10 +24,12 @@ from featurestack.commandline.options import (
     HANDED_OVER,
     PLACES,
     SURROGATE,
+    VARIABLE,
     Options,
     fields,
     texts,
     unfold,
+    with_rooms,
     written,
 )
 from featurestack.commandline.registry import Registry, first_sentence
@@ -60,9 +62,14 @@ SEVERAL_TARGETS = "--several-targets"
 Command = Callable[[Any], "int | None"]
 
 
-def options_of(command: Command) -> type[Options]:
+def own_options(command: Command) -> type[Options]:
     """The class of a command's parameter `options`, from its annotation."""
     return typing.get_type_hints(command)["options"]
+
+
+def options_of(command: Command) -> type[Options]:
+    """The class of a command's options, with those that rooms add."""
+    return with_rooms(own_options(command))
 
 
 def every_command() -> dict[str, Command]:
@@ -246,14 +253,29 @@ def run(
             return 0 if words else 2
         command = by_name[words[0]]
         program = f"{program} {words.pop(0)}"
-    options = options_of(command)
     if {*HELP} & {*words}:
-        print(help_of(program, options))
+        print(help_of(program, options_of(command)))
         return 0
+    options = own_options(command)
+    if not takes_all(options, words):
+        options = options_of(command)
     values = values_of(options, words)
     if in_environment:
         tell_exported(fields(options).keys() - values)
     return command(options.build(values))
+
+
+def takes_all(options: type[Options], words: Sequence[str]) -> bool:
+    """Whether the class takes every option that the words name."""
+    known = {*fields(options), *PLACES}
+    for word in words:
+        variable = VARIABLE.fullmatch(word)
+        name = variable[1] if variable else word.partition("=")[0].removeprefix("--")
+        if (variable or word.startswith("--")) and name.lower().replace(
+            "-", "_"
+        ) not in known:
+            return False
+    return True
 
 
 def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 
 VARIABLE = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
@@ -34,6 +35,11 @@ ONE_ALONE = "; only a sweep takes several"
 # the bound of a number that has no other: a larger one is a slip and would fail later
 LARGEST = 1e12
 SEED = {"least": 0, "most": 2**32 - 1}
+
+T = TypeVar("T", bound="Options")
+
+# class of options -> its subclass with the options of rooms
+EXTENDED: dict[Any, Any] = {}
 
 
 def option(
@@ -74,6 +80,25 @@ def choices_of(field: "dataclasses.Field[Any]") -> tuple[str, ...]:
     """
     registered = field.metadata.get("choices")
     return registered() if registered else typing.get_args(kind_of(field)[0])
+
+
+def with_rooms(options: type[T]) -> type[T]:
+    """A subclass with the options that rooms add to this class; the class itself if
+    there are none.
+    """
+    names = [
+        name
+        for name in rooms.names("options")
+        if name.partition(".")[0] == options.__name__
+    ]
+    if not names:
+        return options
+    if options not in EXTENDED:
+        added = [rooms.load("options", name) for name in names]
+        body = {"__doc__": options.__doc__, "__module__": options.__module__}
+        extended = type(options.__name__, (options, *added), body)
+        EXTENDED[options] = EXTENDED[extended] = extended
+    return EXTENDED[options]
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> tuple[Any, bool, bool]:
@@ -130,11 +155,15 @@ class Options:
     @classmethod
     def build(cls, given: Mapping[str, str]) -> Self:
         """The options from texts by field name; a given text overrides that of a
-        recipe.
+        recipe. If an option of a room is given, the result has the room's options too.
 
         RequestError names the first mistake.
         """
         known = fields(cls)
+        if given.keys() - known.keys():
+            extended = with_rooms(cls)
+            if extended is not cls:
+                return extended.build(given)
         for name, field in known.items():
             if given.get(name) and (expand := field.metadata.get("expands")):
                 given = {**texts(cls, expand(given[name])), **given}

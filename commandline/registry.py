@@ -60,8 +60,8 @@ class Registry(dict[str, Entry]):
     def __missing__(self, name: str) -> Entry:
         added = rooms.names(self.rooms) if self.rooms else {}
         if self.rooms and name in added:
-            entry: Entry = rooms.load(self.rooms, name)
-            return entry
+            loaded: Entry = rooms.load(self.rooms, name)
+            return self.get(name, loaded)  # the module may have registered it
         raise RequestError(nearest(self.subject, name, [*self, *added]))
 
     def register(

@@ -16,6 +16,7 @@ names is imported when it is used. Without its folder a room adds nothing.
 
 import importlib
 import shlex
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -35,6 +36,7 @@ Kind = Literal[
     "features",
     "models",
     "tasks",
+    "figures",
     "sections",
 ]
 Names = Mapping[str, str]  # name -> "module:object", or "module" for the module itself
@@ -46,13 +48,15 @@ class Room(NamedTuple):
 
     commands      words after `python -m`, such as "train curve" -> function of options
     options       class of options, such as "PredictOptions" -> a class with further
-                  options, which the core's class takes too
+                  options, which the core's class takes too; if several rooms add to
+                  one class, "PredictOptions.whales"
     functions     function of `import featurestack as fs`
     capabilities  what the core asks for by name, such as "torchrun"
     features      feature -> a `pipeline.features.registry.Feature`
     models        model -> a `train.models.registry.Model`
     tasks         value of TASK -> a `results.tasks` object
-    sections      section of a report -> function that makes it
+    figures       figure -> the module that enters it in FIGURES
+    sections      section of a report -> function of its `analysis.sections.PageInputs`
     templates     folder of the sections' templates
     extra         the extra of the distribution that brings the room's libraries
     distribution  the distribution, as pip knows it
@@ -65,6 +69,7 @@ class Room(NamedTuple):
     features: Names = NONE
     models: Names = NONE
     tasks: Names = NONE
+    figures: Names = NONE
     sections: Names = NONE
     templates: Path | None = None
     extra: str = ""
@@ -101,6 +106,12 @@ def load(kind: Kind, name: str) -> Any:
 def templates() -> list[Path]:
     """The folders of the rooms' templates."""
     return [room.templates for _, room in _declared() if room and room.templates]
+
+
+def folders() -> list[Path]:
+    """The folders of the rooms that are here."""
+    modules = [target.partition(":")[0] for target, room in _declared() if room]
+    return [Path(str(sys.modules[module].__file__)).parent for module in modules]
 
 
 def install_command(extra: str, room: Room | None = None) -> str:

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import commands, rooms
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import DatasetOptions, Options, written
+from featurestack.commandline.options import (
+    DatasetOptions,
+    Options,
+    fields,
+    with_rooms,
+    written,
+)
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import silenced
 from featurestack.pipeline.options import (
@@ -24,7 +30,7 @@ from featurestack.pipeline.options import (
     SourceOptions,
     WindowsCommand,
 )
-from featurestack.train.options import ImportanceOptions, PredictOptions, RunOptions
+from featurestack.train.options import PredictOptions, RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +60,8 @@ def takes(
     """Decorator: each option of the class becomes a keyword, from which the function's
     `options` are made.
 
-    Those named in `first` may be given by position. RequestError names a keyword that
-    is no option.
+    Those named in `first` may be given by position. Options that a room adds are taken
+    too. RequestError names a keyword that is no option.
     """
     known = dict(inspect.signature(kind).parameters)
     leading = [
@@ -77,12 +83,15 @@ def takes(
 
         @functools.wraps(function)
         def call(*positional: object, **keywords: object) -> Result:
-            wrong = sorted(keywords.keys() - signature.parameters.keys())
-            if wrong:
-                raise RequestError(nearest("keyword", wrong[0], known))
+            others = sorted(keywords.keys() - signature.parameters.keys())
+            of_rooms = fields(with_rooms(kind)) if others else {}
+            for name in others:
+                if name not in of_rooms:
+                    raise RequestError(nearest("keyword", name, known))
+            added = {name: written(keywords.pop(name)) for name in others}
             given = signature.bind(*positional, **keywords).arguments
             texts = {name: written(given.pop(name)) for name in known if name in given}
-            options = kind.build(texts)
+            options = kind.build(texts | added)
             if not given.pop("quiet", False):
                 return function(**given, options=options)
             with silenced():
@@ -312,26 +321,6 @@ def train(options: RunOptions) -> "RunFolder":
     return execute(options)
 
 
-@takes(ImportanceOptions, "features")
-def importance(options: ImportanceOptions) -> "dict[str, pd.DataFrame]":
-    """`make importance`: the worth of each feature, alone and beside the others, from
-    many small fits.
-
-    It returns six tables: `kept`, the smallest set with 95 % of what all features give,
-    and what is lost without each of its features; `features`, four numbers of each
-    feature with interval and p; `classes`, the Shapley value by class; `pairs`, CKA and
-    interaction of two features (negative: they are redundant); `sets`, the best set of
-    each size with its cost; `recordings`, the accuracy by the number of recordings for
-    training.
-
-        fs.importance("mel mfcc chroma", dataset="synth")["kept"]
-    """
-    from featurestack.analysis.importance import importance_tables
-    from featurestack.train.importance import measure_importance
-
-    return importance_tables(measure_importance(options))
-
-
 @takes(RunOptions)
 def own_run(network: str, options: RunOptions) -> "OwnRun":
     """The trainer's clips as torch datasets, for a training loop of your own: a
@@ -419,10 +408,9 @@ def report(options: AnalysisOptions) -> "Built | Overview":
         fs.report("synth").headline
         fs.report(["esc10", "digits", "finch"]).gains
     """
-    from featurestack.analysis.across import check_choices
     from featurestack.analysis.ensemble import requested_ensemble
     from featurestack.analysis.jobs import jobs, unchanged
-    from featurestack.analysis.overview import build_overview
+    from featurestack.analysis.overview import build_overview, check_choices
     from featurestack.analysis.report import build_report
 
     if options.ensemble:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from featurestack.importance.folder import ImportanceConfig
 from featurestack.results.config import (
     RUN_FORMAT,
     Computed,
@@ -14,7 +15,6 @@ from featurestack.results.config import (
     StoredChannel,
     Way,
 )
-from featurestack.results.importance_folder import ImportanceConfig
 from featurestack.results.training_options import Training
 
 KNOWN = {

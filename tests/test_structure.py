@@ -212,11 +212,8 @@ LISTED = """
 import json
 from featurestack.commandline import commands, rooms
 kinds = [kind for kind in rooms.Room._fields[:-3]]
-loaded = {kind: sorted(rooms.names(kind)) for kind in kinds}
-for kind in kinds:
-    for name in loaded[kind]:
-        rooms.load(kind, name)
-print(json.dumps([rooms.missing(), loaded, list(commands.every_command())]))
+added = {kind: sorted(rooms.names(kind)) for kind in kinds}
+print(json.dumps([rooms.missing(), added, list(commands.every_command())]))
 """
 
 

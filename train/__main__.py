@@ -7,8 +7,6 @@ from pathlib import Path
 from featurestack.commandline.commands import Command, main
 from featurestack.train.options import (
     BundleOptions,
-    CurveOptions,
-    ImportanceOptions,
     ListOptions,
     PredictOptions,
     RemoveOptions,
@@ -31,20 +29,6 @@ def sweep(options: SweepOptions) -> int:
     from featurestack.train.sweep import run_sweep
 
     return run_sweep(options)
-
-
-def importance(options: ImportanceOptions) -> None:
-    """Measure what each feature is worth, alone and beside the others."""
-    from featurestack.train.importance import measure_importance, summary
-
-    print(summary(measure_importance(options)))
-
-
-def curve(options: CurveOptions) -> None:
-    """Measure the score against the number of training recordings."""
-    from featurestack.train.curve import measure_curve, summary
-
-    print(summary(measure_curve(options)))
 
 
 def predict(options: PredictOptions) -> int:
@@ -89,8 +73,6 @@ def remove(options: RemoveOptions) -> int:
 COMMANDS: list[Command] = [
     run,
     sweep,
-    importance,
-    curve,
     predict,
     bundle,
     list_,

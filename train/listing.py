@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from featurestack.commandline import rooms
 from featurestack.commandline.quantities import count
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
@@ -15,7 +16,7 @@ from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
 from featurestack.train.network_input import KINDS, InputSpec
-from featurestack.train.options import ListOptions
+from featurestack.train.options import FOLDERS, ListOptions
 
 DEPTH = 2  # layers down to this depth are shown: layer2.0, but not layer2.0.conv1
 
@@ -145,7 +146,7 @@ def overview(options: ListOptions) -> str:
             [(name, recipes.description(name)) for name in recipes.names()],
             ("name", ""),
         ),
-        *importance_folders(options.runs),
+        *folders_of_rooms(options.runs),
         (
             f"{make_command('train list', 'NAME')} shows the shape after each layer"
             " that changes it"
@@ -154,21 +155,11 @@ def overview(options: ListOptions) -> str:
     return "\n\n".join(parts)
 
 
-def importance_folders(runs: Path) -> list[str]:
+def folders_of_rooms(runs: Path) -> list[str]:
     """The heading and the table of the importance folders; an empty list if there is
     none.
     """
-    if not any(runs.glob("*/importance-*")):
+    if FOLDERS not in rooms.names("capabilities"):
         return []
-    # it imports pandas, which takes a third of this command's time
-    from featurestack.results.importance_folder import find_importance
-
-    rows = [
-        (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
-        for folder in find_importance(runs)
-    ]
-    table = text_table(rows, ("folder", "model", "features"))
-    title = (
-        f"Importance (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
-    )
-    return [title, table] if rows else []
+    listed: list[str] = rooms.load("capabilities", FOLDERS).listing(runs)
+    return listed

@@ -13,7 +13,6 @@ from typing import Literal, Self
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
-    SEED,
     DataOptions,
     DatasetOptions,
     Options,
@@ -22,12 +21,12 @@ from featurestack.commandline.options import (
     fields,
     option,
 )
-from featurestack.results.tasks.registry import task_choices
 from featurestack.results.training_options import FIRST, Training
 from featurestack.train.recipes import recipe_words
 
 of_networks = functools.partial(option, needs="steps")
 
+FOLDERS = "importance folders"  # the capability that lists and finds them
 LARGEST_GRID = 2**24  # values; 64 MB in float32 for each channel and clip
 
 
@@ -164,57 +163,6 @@ class SweepOptions(Options):
             RunOptions.build({**self.given, **dict(zip(lists, values))})
             for values in combinations
         ]
-
-
-class CurveOptions(DatasetOptions, RunsOptions):
-    """The score of one feature set against the number of training recordings.
-
-    make curve DATASET=birds.csv FEATURES=mel
-    """
-
-    features: str = option("mel", "one feature set: features joined by +")
-    model: str = option("linear", "linear or texture, perhaps with its own options")
-    task: str = option(
-        "auto",
-        "labels to predict: classes, categories or tags; auto asks the table",
-        choices=task_choices,
-    )
-    epochs: int = option(40, "epochs of MODEL=texture", least=1)
-    seed: int = option(0, "seed of the parts and of texture's weights", **SEED)
-
-
-class ImportanceOptions(DatasetOptions, RunsOptions):
-    """The worth of each feature, alone and beside the others, from a small model fitted
-    to subsets of them.
-
-    make importance FEATURES="mel mfcc chroma contrast"
-    """
-
-    features: str = option(
-        "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
-    )
-    model: str = option(
-        "linear", "linear or texture, perhaps with its own options: linear@C=1"
-    )
-    task: str = option(
-        "auto",
-        "labels to predict: classes, categories or tags; auto asks the table",
-        choices=task_choices,
-    )
-    classes: str = option(
-        "", "classes to compare, separated by blanks or commas; all by default"
-    )
-    epochs: int = option(40, "epochs of MODEL=texture", least=1)
-    permutations: int = option(
-        20, "pairs of an order and its reverse, for more than eight features", least=2
-    )
-    seed: int = option(
-        0, "seed of permutations, parts of the recordings and texture's weights", **SEED
-    )
-    wait: bool = option(
-        False,
-        "wait for another process that fills the same folder instead of being refused",
-    )
 
 
 class EpochOptions(RunsOptions):

@@ -7,12 +7,12 @@ import sys
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from featurestack.commandline import rooms
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
-from featurestack.results.importance_folder import IMPORTANCE, find_importance_folder
 from featurestack.results.run_folder import select
 from featurestack.storage.files import Lock
-from featurestack.train.options import RemoveOptions
+from featurestack.train.options import FOLDERS, RemoveOptions
 
 
 def remove_runs(options: RemoveOptions) -> int:
@@ -46,8 +46,15 @@ def named_folders(options: RemoveOptions) -> list[Path]:
     """The folders of runs and of calls of `importance` that RUN names."""
     dataset = dataset_name(options.dataset)
     words = options.run.split()
-    measured = [word for word in words if Path(word).name.startswith(IMPORTANCE)]
-    folders = [find_importance_folder(options.runs, word, dataset) for word in measured]
+    measured = []
+    folders = []
+    if FOLDERS in rooms.names("capabilities"):
+        room = rooms.load("capabilities", FOLDERS)
+        measured = [w for w in words if Path(w).name.startswith(room.IMPORTANCE)]
+        folders = [
+            room.find_importance_folder(options.runs, word, dataset)
+            for word in measured
+        ]
     runs = options.run  # a path may hold blanks
     if measured:
         runs = " ".join(word for word in words if word not in measured)

@@ -7,10 +7,8 @@ figures line styles, markers or numbers repeat the meaning of the colours.
 """
 
 from featurestack.analysis.figures import (  # noqa: F401 - importing enters their figures
-    across,
     comparison,
     data,
-    importance,
     run,
 )
 from featurestack.analysis.figures.drawing import FIGURES, Figure, figure

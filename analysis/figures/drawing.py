@@ -52,7 +52,7 @@ class Figure:
         return self.width, self.height(**data)
 
 
-FIGURES: Registry[Figure] = Registry("figure")
+FIGURES: Registry[Figure] = Registry("figure", rooms="figures")
 
 
 def figure(

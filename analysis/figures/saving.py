@@ -7,6 +7,7 @@ and 175 mm wide.
 """
 
 import base64
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ class FigureWriter:
         the figure's name.
         """
         stem = stem or name
-        digest = joblib.hash((name, drawing_code(), data))
+        digest = joblib.hash((name, drawing_code(name), data))
         names = [f"{stem}.{'webp' if FIGURES[name].pixels else 'svg'}"]
         if self.paper:
             names += [f"{stem}.pdf", *(f"{stem}-{width}.png" for width in WIDTHS)]
@@ -160,11 +161,10 @@ class FigureWriter:
 
 
 @cache
-def drawing_code() -> str:
-    """A hash of the drawing modules and of matplotlib's version: figures depend on
-    both.
-    """
+def drawing_code(name: str) -> str:
+    """A hash of the modules that draw a figure and of matplotlib's version."""
     files = sorted(Path(__file__).parent.glob("*.py"))
+    files.append(Path(inspect.getfile(FIGURES[name].draw)))  # a room's
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 

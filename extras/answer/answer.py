@@ -30,11 +30,11 @@ from featurestack.commandline.terminal import silenced, tell
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
 from featurestack.results.next_step import PROVEN, promising_first
 from featurestack.results.tasks.registry import task_choices
-from featurestack.train.options import ImportanceOptions, RunOptions
+from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
     from featurestack.analysis.jobs import Built
-    from featurestack.results.importance_folder import ImportanceFolder
+    from featurestack.importance.folder import ImportanceFolder
     from featurestack.results.run_folder import RunFolder
 
 BEST = 3  # features that `texture` is trained on, alone and together
@@ -127,7 +127,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     if len(chosen) > 1 and clock.over:
         clock.leave_out("importance")
     elif len(chosen) > 1:
-        from featurestack.train.importance import measure_importance
+        from featurestack.importance.measure import measure_importance
 
         texts = _texts(options, ImportanceOptions) | {"features": " ".join(chosen)}
         matters = importance_lines(measure_importance(ImportanceOptions.build(texts)))

@@ -7,6 +7,7 @@ from featurestack.analysis.jobs import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.overview import build_overview
 from featurestack.analysis.report import build_report
+from featurestack.commandline.options import with_rooms
 from tests.analysis.made_runs import made_clips, make_run, of_sets
 
 NAMES = ("birds", "digits", "rooms")
@@ -20,7 +21,7 @@ def made_options(folder, monkeypatch):
     """
     monkeypatch.setattr(saving, "draw", lambda name, file, data: SVG)
     folders = {name: folder / name for name in ("data", "runs", "reports")}
-    return AnalysisOptions(**folders, figures=0)
+    return with_rooms(AnalysisOptions)(**folders, figures=0)
 
 
 def train(options, dataset, sets=SETS, model="linear", clips=80, **changes):

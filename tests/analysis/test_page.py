@@ -10,9 +10,7 @@ import sys
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from featurestack.analysis import page
@@ -93,24 +91,6 @@ def words(folder):
 
 def test_a_report_says_what_the_golden_file_says(tmp_path):
     assert words(tmp_path) == GOLDEN.read_text()
-
-
-def test_features_of_the_best_run_that_importance_never_measured_are_named(made):
-    facts = findings(made(*of_sets(pcen=0.9, mel=0.5)))
-    folder = SimpleNamespace(
-        features=["mel", "mfcc"],
-        labels=np.zeros((4, 10)),
-        config=SimpleNamespace(
-            classes=[""] * 10, model="linear", score="accuracy", composed_from=0
-        ),
-        fitted_sets=3,
-    )
-    kept = [{"features": "mel", "accuracy": 0.5, "of": 0.5, "folds": 1.0}]
-    kept[0] |= {"lost": 0.0, "low": -0.01, "high": 0.01}
-    measured = replace(facts, importance=folder, kept=kept)
-    assert page.say("important", measured).endswith(
-        "This measured nothing of pcen, which the best configuration has."
-    )
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from featurestack.results import run_folder
-from featurestack.train import bundle, compute, importance, own_loop, predict
+from featurestack.importance import measure as importance
+from featurestack.train import bundle, compute, own_loop, predict
 from featurestack.train import trainer
 from featurestack.extras.cluster import torchrun
 

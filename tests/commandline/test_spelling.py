@@ -8,8 +8,9 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import spelling
 from featurestack.commandline.options import fields
 from featurestack.commandline.spelling import make_command, spelled
+from featurestack.importance.options import ImportanceOptions
 from featurestack.pipeline.options import FeaturesCommand, WindowsCommand
-from featurestack.train.options import ImportanceOptions, RunOptions
+from featurestack.train.options import RunOptions
 from tests.golden.commands import ROOT
 from tests.processes import python
 

@@ -16,24 +16,25 @@ from featurestack.commandline.quantities import percent
 from featurestack.extras.onnx.options import ExportOptions
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import label_indicator
+from featurestack.importance import measure as importance
+from featurestack.importance.measure import measure_importance
+from featurestack.importance.options import ImportanceOptions
 from featurestack.results import tags
 from featurestack.results.bootstrap import fold_weights
 from featurestack.results.calibration import fit_thresholds
 from featurestack.results.run_calibration import UNFITTED, calibrate
 from featurestack.results.run_folder import RunFolder, write_predictions
 from featurestack.results.tasks.tags import TAGS
-from featurestack.train import importance, run, sweep
+from featurestack.train import run, sweep
 from featurestack.train.bundle import (
     TrainedModel,
     bundle_of_run,
     make_bundle,
     read_bundle,
 )
-from featurestack.train.importance import measure_importance
 from featurestack.train.optimisation import BinaryCrossEntropy
 from featurestack.train.options import (
     BundleOptions,
-    ImportanceOptions,
     TrainedOptions,
 )
 from featurestack.train.own_loop import OwnRun

@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.ranking import nested_selection, selected_on_others
 from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
+from featurestack.importance.folder import PARTS, Fit, ImportanceFolder
+from featurestack.importance.shapley import NONE, interactions
 from featurestack.results.bootstrap import (
     accuracy_interval,
     fold_weights,
     recording_sums,
 )
-from featurestack.results.importance_folder import PARTS, Fit, ImportanceFolder
 from featurestack.results.scores import Floats
-from featurestack.results.shapley import NONE, interactions
 
 SMALLEST_PART = 8  # recordings in the smallest part of a learning curve
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has

@@ -14,8 +14,16 @@ import pytest
 
 import featurestack as fs
 from featurestack.commandline.errors import RequestError
-from featurestack.results.importance_folder import Fit, ImportanceFolder
-from featurestack.results.shapley import (
+from featurestack.importance.folder import Fit, ImportanceFolder
+from featurestack.importance.measure import (
+    LoadedFolds,
+    cost,
+    fill,
+    measure_importance,
+    summary,
+)
+from featurestack.importance.options import ImportanceOptions
+from featurestack.importance.shapley import (
     EXACT,
     interactions,
     linear_cka,
@@ -24,15 +32,7 @@ from featurestack.results.shapley import (
     shapley,
 )
 from featurestack.storage.files import Lock
-from featurestack.train.importance import (
-    LoadedFolds,
-    cost,
-    fill,
-    measure_importance,
-    summary,
-)
 from featurestack.train.models import linear
-from featurestack.train.options import ImportanceOptions
 from tests.train.little import execute
 
 

@@ -33,6 +33,15 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import SEED
+from featurestack.commandline.spelling import make_command
+from featurestack.commandline.tables import text_table
+from featurestack.importance.shapley import (
+    NONE,
+    Values,
+    permutations,
+    sampled_shapley,
+    shapley,
+)
 from featurestack.results.config import (
     CLASSES,
     ExtractionCost,
@@ -42,13 +51,6 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_folder import damage_named
 from featurestack.results.scores import SMALLEST_PROBABILITY, Floats
-from featurestack.results.shapley import (
-    NONE,
-    Values,
-    permutations,
-    sampled_shapley,
-    shapley,
-)
 from featurestack.results.tasks.registry import task_of
 
 IMPORTANCE = "importance-"  # prefix of a folder's name
@@ -299,3 +301,18 @@ def find_importance_folder(runs: Path, word: str, dataset: str = "") -> Path:
     if len(fitting) > 1:
         raise RequestError(f"{word} fits {', '.join(map(str, fitting))}: give one")
     return fitting[0]
+
+
+def listing(runs: Path) -> list[str]:
+    """A heading and a table of the importance folders; an empty list if there is
+    none.
+    """
+    rows = [
+        (folder.path.relative_to(runs), folder.config.model, " ".join(folder.features))
+        for folder in find_importance(runs)
+    ]
+    table = text_table(rows, ("folder", "model", "features"))
+    title = (
+        f"Importance (RUNS={runs}; {make_command('train remove', 'NAME')} deletes one)"
+    )
+    return [title, table] if rows else []

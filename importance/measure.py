@@ -35,18 +35,19 @@ from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.names import parse_list, parse_set
 from featurestack.features_cache.splits import Split, draw_groups
-from featurestack.results.bootstrap import fold_weights
-from featurestack.results.composition import composed_from
-from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
-from featurestack.results.importance_folder import (
+from featurestack.importance.folder import (
     PARTS,
     SCORES,
     Fit,
     ImportanceConfig,
     ImportanceFolder,
 )
+from featurestack.importance.options import ImportanceOptions
+from featurestack.importance.shapley import linear_cka, sampled_shapley
+from featurestack.results.bootstrap import fold_weights
+from featurestack.results.composition import composed_from
+from featurestack.results.config import ExtractionCost, SoundClass, digest, to_json
 from featurestack.results.scores import Floats
-from featurestack.results.shapley import linear_cka, sampled_shapley
 from featurestack.storage.files import Lock, named_errors, replace_file
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import (
@@ -57,7 +58,7 @@ from featurestack.train.fold_data import (
     measure_clips,
 )
 from featurestack.train.models.texture import TextureNet
-from featurestack.train.options import ImportanceOptions, RunOptions
+from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan, remarks
 from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from featurestack.train.curve import measure_curve, summary
-from featurestack.train.options import CurveOptions
+from featurestack.importance.curve import measure_curve, summary
+from featurestack.importance.options import CurveOptions
 
 
 @pytest.fixture(scope="module")

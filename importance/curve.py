@@ -13,16 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.tables import text_table
-from featurestack.results.detections import compare
-from featurestack.results.importance_folder import PARTS, Fit
-from featurestack.results.tested_windows import FoldWindows, annotated_recordings
-from featurestack.results.windows import Annotated
-from featurestack.train.importance import (
+from featurestack.importance.folder import PARTS, Fit
+from featurestack.importance.measure import (
     LoadedFolds,
     load_folds,
     make_importance_plan,
 )
-from featurestack.train.options import CurveOptions, ImportanceOptions
+from featurestack.importance.options import CurveOptions, ImportanceOptions
+from featurestack.results.detections import compare
+from featurestack.results.tested_windows import FoldWindows, annotated_recordings
+from featurestack.results.windows import Annotated
 
 ALL = "all"
 

@@ -24,7 +24,6 @@ from scipy.special import stdtrit
 
 from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.jobs import ReportJob
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import (
     Problem,
@@ -44,16 +43,17 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
+from featurestack.importance.options import AcrossOptions
+from featurestack.importance.random_effects import random_effects
 from featurestack.results.bootstrap import effective_recordings
 from featurestack.results.config import RunConfig
-from featurestack.results.random_effects import random_effects
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
 
 FEWEST_DATASETS = 3  # fewer are not compared
 SAME_AUDIO = 0.5  # share of the audio files from which a dataset is inside another
 SEED = 0  # the same prediction intervals in every report
-DEFAULT_BASE = AnalysisOptions().base  # a dataset without it is named on the page
+DEFAULT_BASE = AcrossOptions.base  # a dataset without it is named on the page
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,35 +115,31 @@ def trained_sets(job: ReportJob) -> dict[str, set[str]]:
     return sets
 
 
-def check_choices(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
-    """RequestError for a MODEL or BASE that no run of these datasets has."""
+def check_choices(given: Sequence[ReportJob], model: str, base: str) -> None:
+    """RequestError for a model or base that no run of these datasets has."""
     features: dict[str, set[str]] = {}
     for job in given:
-        for model, sets in trained_sets(job).items():
-            features.setdefault(model, set()).update(sets)
+        for trained, sets in trained_sets(job).items():
+            features.setdefault(trained, set()).update(sets)
     if not features:
         return  # the reports say why no run can be read
-    if options.model and options.model not in features:
-        raise RequestError(
-            f"MODEL: {nearest('trained model', options.model, features)}"
-        )
-    models = [options.model] if options.model else features
-    known = set().union(*(features[model] for model in models))
-    if options.base != DEFAULT_BASE and options.base not in known:
-        what = f"feature set{f' of {options.model}' if options.model else ''}"
-        raise RequestError(f"BASE: {nearest(what, options.base, known)}")
+    if model and model not in features:
+        raise RequestError(f"MODEL: {nearest('trained model', model, features)}")
+    models = [model] if model else features
+    known = set().union(*(features[trained] for trained in models))
+    if base != DEFAULT_BASE and base not in known:
+        what = f"feature set{f' of {model}' if model else ''}"
+        raise RequestError(f"BASE: {nearest(what, base, known)}")
 
 
-def chosen_model(given: Sequence[ReportJob], options: AnalysisOptions) -> str:
-    """MODEL, else the one with which most datasets have BASE and another feature set;
-    '' if none has.
+def chosen_model(given: Sequence[ReportJob], base: str) -> str:
+    """The model with which most datasets have the base and another feature set; '' if
+    none has.
     """
-    if options.model:
-        return options.model
     counts: Counter[str] = Counter()
     for sets in map(trained_sets, given):
         for model, features in sets.items():
-            if options.base in features and len(features) > 1:
+            if base in features and len(features) > 1:
                 # more feature sets decide between models of equally many datasets
                 counts[model] += 1_000_000 + len(features)
     return counts.most_common(1)[0][0] if counts else ""
@@ -325,12 +321,15 @@ def inside_others(caches: Mapping[str, Cache | None]) -> dict[str, str]:
 
 def compare(
     given: Sequence[ReportJob],
-    options: AnalysisOptions,
+    model: str,
+    base: str,
 ) -> tuple[Comparison | None, list[Problem]]:
     """The comparison of these datasets, None if fewer than three can be; and a problem
     for each thing that is left out.
+
+    model  '' for that of most datasets
     """
-    model = chosen_model(given, options)
+    model = model or chosen_model(given, base)
     if not model:
         return None, []
     caches = {job.dataset: readable_cache(job.cache)[0] for job in given}
@@ -338,9 +337,7 @@ def compare(
     measured = []
     for job in progress(list(given), label="comparing", unit="dataset"):
         try:
-            gains, left_out = dataset_gains(
-                job, caches[job.dataset], model, options.base
-            )
+            gains, left_out = dataset_gains(job, caches[job.dataset], model, base)
         except RequestError as error:
             problems.append(Problem(job.dataset, str(error)))
         else:
@@ -355,7 +352,7 @@ def compare(
         if gains.synthetic:
             text = "synthetic data: its gains say nothing about recorded sounds"
             problems.append(Problem(gains.dataset, text))
-    return compared(measured, model, options.base), problems
+    return compared(measured, model, base), problems
 
 
 def of_usual_protocol(

@@ -10,19 +10,19 @@ dataset.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
 from featurestack.analysis.jobs import ReportJob
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.significance import LEVEL
 from featurestack.commandline.errors import RequestError
+from featurestack.importance.folder import ImportanceFolder, find_importance
+from featurestack.importance.shapley import EXACT
 from featurestack.results.bootstrap import fold_weights, recording_sums
-from featurestack.results.importance_folder import ImportanceFolder, find_importance
 from featurestack.results.scores import Floats
-from featurestack.results.shapley import EXACT
 
 FEWEST_SHARED = 3  # features whose order is compared
 SEED = 0  # the same intervals in every report
@@ -44,14 +44,14 @@ class ImportanceShares:
 
 def finished_calls(
     given: Sequence[ReportJob],
-    options: AnalysisOptions,
+    runs: Path,
 ) -> tuple[str, dict[str, ImportanceFolder]]:
     """The model with which most datasets have a finished call of importance, and each
     dataset's call with most features; '' and none if there is no call.
     """
     calls: dict[str, dict[str, ImportanceFolder]] = {}  # model -> dataset -> folder
     for job in given:
-        for folder in find_importance(options.runs, job.dataset):
+        for folder in find_importance(runs, job.dataset):
             try:
                 model, lacking = folder.config.model, folder.lacking
             except (RequestError, OSError):
@@ -98,12 +98,12 @@ def shapley_by_recording(
 
 def importance_shares(
     given: Sequence[ReportJob],
-    options: AnalysisOptions,
+    runs: Path,
 ) -> ImportanceShares | None:
     """The Shapley shares of the features that all calls of importance have in common;
     None if fewer than two datasets, or three features, do.
     """
-    model, folders = finished_calls(given, options)
+    model, folders = finished_calls(given, runs)
     if len(folders) < 2:
         return None
     common = common_features([*folders.values()])

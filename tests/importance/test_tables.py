@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis.importance import (
+from featurestack.analysis.jobs import ReportJob, inputs_hash
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.importance.folder import PARTS, SCORES, ImportanceFolder
+from featurestack.importance.tables import (
     best_by_size,
     importance_tables,
     kept_set,
 )
-from featurestack.analysis.jobs import ReportJob, inputs_hash
-from featurestack.analysis.options import AnalysisOptions
-from featurestack.analysis.report import build_report
 from featurestack.results.config import ExtractionCost, to_json
-from featurestack.results.importance_folder import PARTS, SCORES, ImportanceFolder
 from tests.analysis.simulated import (
     SUBSETS,
     SimulatedFeatures,

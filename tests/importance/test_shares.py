@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from featurestack.analysis.importance_across import (
+from featurestack.analysis.jobs import ReportJob
+from featurestack.importance.shares import (
     importance_shares,
     rank_correlation,
 )
-from featurestack.analysis.jobs import ReportJob
 from tests.analysis.made_datasets import made_options
-from tests.analysis.test_importance import made_folder
+from tests.importance.test_tables import made_folder
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def importance_of(options, *names):
 
 def test_shapley_shares_sum_to_one_and_equal_datasets_agree(options):
     given = importance_of(options, "birds", "digits")
-    measured = importance_shares(given, options)
+    measured = importance_shares(given, options.runs)
     assert [*measured.shares] == ["birds", "digits"]
     assert measured.shares.sum().to_numpy() == pytest.approx(1)
     # loud is worth 1 nat to half of the clips, soft 0.1 to all
@@ -39,7 +39,7 @@ def test_shapley_shares_sum_to_one_and_equal_datasets_agree(options):
 
 
 def test_one_call_of_importance_is_not_compared(options):
-    assert importance_shares(importance_of(options, "birds"), options) is None
+    assert importance_shares(importance_of(options, "birds"), options.runs) is None
 
 
 def test_equal_orders_correlate_by_one():

@@ -5,7 +5,7 @@ which it says little.
 import numpy as np
 import pytest
 
-from featurestack.results.random_effects import (
+from featurestack.importance.random_effects import (
     prediction_interval,
     random_effects,
 )

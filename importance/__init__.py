@@ -1,0 +1,33 @@
+"""What each feature is worth: `make importance`, `make curve`, their section of the
+report, and the page across datasets.
+"""
+
+from pathlib import Path
+
+from featurestack.commandline.rooms import Room
+
+ROOM = Room(
+    commands={
+        "train importance": "featurestack.importance.options:importance",
+        "train curve": "featurestack.importance.options:curve",
+    },
+    options={"AnalysisOptions": "featurestack.importance.options:AcrossOptions"},
+    functions={"importance": "featurestack.importance.functions:importance"},
+    capabilities={
+        "across": "featurestack.importance.overview",
+        "importance": "featurestack.importance.measure",
+        "importance folders": "featurestack.importance.folder",
+    },
+    figures={
+        "importance": "featurestack.importance.figures",
+        "importance_by_class": "featurestack.importance.figures",
+        "importance_redundancy": "featurestack.importance.figures",
+        "importance_sets": "featurestack.importance.figures",
+        "importance_accuracy": "featurestack.importance.figures",
+        "across_gains": "featurestack.importance.across_figures",
+        "across_heat_map": "featurestack.importance.across_figures",
+        "across_shares": "featurestack.importance.across_figures",
+    },
+    sections={"importance": "featurestack.importance.section:importance"},
+    templates=Path(__file__).parent / "templates",
+)

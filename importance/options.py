@@ -1,0 +1,85 @@
+"""`make importance`, `make curve`, and the options of the page across datasets."""
+
+from featurestack.commandline.options import (
+    SEED,
+    DatasetOptions,
+    Options,
+    RunsOptions,
+    option,
+)
+from featurestack.results.tasks.registry import task_choices
+
+
+class ImportanceOptions(DatasetOptions, RunsOptions):
+    """The worth of each feature, alone and beside the others, from a small model fitted
+    to subsets of them.
+
+    make importance FEATURES="mel mfcc chroma contrast"
+    """
+
+    features: str = option(
+        "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
+    )
+    model: str = option(
+        "linear", "linear or texture, perhaps with its own options: linear@C=1"
+    )
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto asks the table",
+        choices=task_choices,
+    )
+    classes: str = option(
+        "", "classes to compare, separated by blanks or commas; all by default"
+    )
+    epochs: int = option(40, "epochs of MODEL=texture", least=1)
+    permutations: int = option(
+        20, "pairs of an order and its reverse, for more than eight features", least=2
+    )
+    seed: int = option(
+        0, "seed of permutations, parts of the recordings and texture's weights", **SEED
+    )
+    wait: bool = option(
+        False,
+        "wait for another process that fills the same folder instead of being refused",
+    )
+
+
+class CurveOptions(DatasetOptions, RunsOptions):
+    """The score of one feature set against the number of training recordings.
+
+    make curve DATASET=birds.csv FEATURES=mel
+    """
+
+    features: str = option("mel", "one feature set: features joined by +")
+    model: str = option("linear", "linear or texture, perhaps with its own options")
+    task: str = option(
+        "auto",
+        "labels to predict: classes, categories or tags; auto asks the table",
+        choices=task_choices,
+    )
+    epochs: int = option(40, "epochs of MODEL=texture", least=1)
+    seed: int = option(0, "seed of the parts and of texture's weights", **SEED)
+
+
+class AcrossOptions(Options):
+    """What the page across datasets compares."""
+
+    model: str = option(
+        "",
+        "model that is compared across datasets; by default that of most datasets",
+    )
+    base: str = option("mel", "feature set to which the gains across datasets refer")
+
+
+def importance(options: ImportanceOptions) -> None:
+    """Measure what each feature is worth, alone and beside the others."""
+    from featurestack.importance.measure import measure_importance, summary
+
+    print(summary(measure_importance(options)))
+
+
+def curve(options: CurveOptions) -> None:
+    """Measure the score against the number of training recordings."""
+    from featurestack.importance.curve import measure_curve, summary
+
+    print(summary(measure_curve(options)))

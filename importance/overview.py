@@ -1,0 +1,109 @@
+"""The comparison of several datasets on the entry page of the reports."""
+
+from collections.abc import Mapping, Sequence
+
+from featurestack.analysis.figures import FigureWriter
+from featurestack.analysis.jobs import ReportJob
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.overview import Compared
+from featurestack.analysis.runs import Problem
+from featurestack.importance import sentences
+from featurestack.importance.across import (
+    FEWEST_DATASETS,
+    Comparison,
+    check_choices,
+    compare,
+)
+from featurestack.importance.options import AcrossOptions
+from featurestack.importance.random_effects import FEWEST_TO_PREDICT
+from featurestack.importance.shares import ImportanceShares, importance_shares
+
+PANELS = 12  # feature sets in the first figure of gains
+
+
+def choices(options: AnalysisOptions) -> dict[str, str]:
+    """MODEL and BASE, or their defaults."""
+    given = options if isinstance(options, AcrossOptions) else AcrossOptions()
+    return {"model": given.model, "base": given.base}
+
+
+def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
+    """RequestError for a MODEL or BASE that no run of these datasets has."""
+    check_choices(given, **choices(options))
+
+
+def compare_reports(
+    given: Sequence[ReportJob],
+    options: AnalysisOptions,
+    chosen: Mapping[str, str],
+    writer: FigureWriter,
+    reports: int,
+) -> Compared:
+    """What the page says of these datasets.
+
+    chosen   the result of `choices`, perhaps of an earlier command
+    reports  number of reports on the page
+    """
+    comparison = None
+    problems: list[Problem] = []
+    if len(given) >= FEWEST_DATASETS:
+        comparison, problems = compare(given, chosen["model"], chosen["base"])
+    headline = sentences.across_headline(
+        comparison, reports, len(given), FEWEST_DATASETS
+    )
+    if comparison is None:
+        why = sentences.across_none(len(given), FEWEST_DATASETS)
+        return Compared(headline, leads={"Comparison": why}, problems=problems)
+    shares = importance_shares(given, options.runs)
+    submit_figures(writer, comparison, shares)
+    leads = {
+        f"On these {comparison.best['datasets']} datasets": sentences.across_these(
+            comparison
+        ),
+        "On a dataset not seen": sentences.across_unseen(comparison, FEWEST_TO_PREDICT),
+    }
+    templates = {"gains": "Gains", "every": "Every feature set"}
+    values: dict[str, object] = {"c": comparison}
+    if shares:
+        features, datasets = shares.shares.shape
+        travel = sentences.across_travel(
+            shares.correlation, shares.low, shares.high, features, datasets
+        )
+        leads["Does importance travel?"] = travel
+        templates["shares"] = "Importance"
+        values |= {"shares": shares, "travel": travel}
+    return Compared(
+        headline,
+        comparison,
+        leads,
+        templates,
+        values,
+        tables={"gains": comparison.gains, "pooled": comparison.pooled},
+        problems=problems,
+    )
+
+
+def submit_figures(
+    writer: FigureWriter,
+    comparison: Comparison,
+    shares: ImportanceShares | None,
+) -> None:
+    """Submit the figures of the page; gains of the first PANELS feature sets and of the
+    others are two figures.
+    """
+    order = comparison.joint["feature_set"]
+    for stem, names in (
+        ("across_gains", order[:PANELS]),
+        ("across_more_gains", order[PANELS:]),
+    ):
+        if len(names):
+            kept = comparison.gains["feature_set"].isin(names)
+            writer.submit(
+                "across_gains",
+                stem,
+                gains=comparison.gains[kept],
+                pooled=comparison.pooled.set_index("feature_set").loc[names],
+            )
+    writer.submit("across_heat_map", gains=comparison.gains, joint=comparison.joint)
+    if shares:
+        writer.submit("across_shares", shares=shares.shares)

@@ -1,0 +1,265 @@
+"""Sentences about importance and about several datasets: facts in, text out."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, isnan
+from typing import Any
+
+from featurestack.analysis.page import listed
+from featurestack.analysis.sentences import either
+from featurestack.analysis.tables import format_p
+from featurestack.commandline.quantities import counted, percent, points
+from featurestack.importance.across import Comparison
+from featurestack.importance.folder import ImportanceFolder
+
+NAMED = 4  # features of the kept set whose loss the first screen states
+AGREE = 0.7  # rank correlation from which orders of features agree
+
+Row = Mapping[str, Any]
+
+
+def unsigned(share: float) -> str:
+    """Points without their plus sign."""
+    return points(share).removeprefix("+")
+
+
+def between(low: float, high: float) -> str:
+    return f"{unsigned(low)} to {unsigned(high)}" if isfinite(low) else ""
+
+
+def measured_features(folder: ImportanceFolder) -> str:
+    """`5 features, by linear, for 3 of 50 classes`."""
+    classes = folder.labels.shape[1]
+    all_classes = len(folder.config.classes)
+    text = f"{counted(len(folder.features), 'feature')}, by {folder.config.model}"
+    if classes < all_classes:
+        text += f", for {classes} of {all_classes} classes"
+    return text
+
+
+def lost_points(lost: float, low: float, high: float) -> str:
+    """`1.2 points less, 0.1 to 2.3`; a negative loss is a gain."""
+    if lost < 0:
+        interval = between(-high, -low)
+        text = f"{unsigned(-lost)} points more"
+    else:
+        interval = between(low, high)
+        text = f"{unsigned(lost)} points less"
+    return f"{text}, {interval}" if interval else text
+
+
+def what_matters(
+    kept: Sequence[Row],
+    folder: ImportanceFolder,
+    best: Sequence[str],
+) -> str:
+    """The set to keep, what is lost without each of its features, and features of the
+    best configuration that were not measured.
+
+    kept  rows of `tables.kept_set`: the set first, then a row for each of its features
+    best  the features of the best configuration, if there is one
+    """
+    if not kept:
+        return composed_importance(folder)
+    chosen, *losses = kept
+    every = measured_features(folder)
+    score = folder.config.score
+    fitted = fitted_sets(folder.fitted_sets, len(folder.features))
+    fitted = f"{fitted} " if fitted else ""
+    if chosen["features"] == "+".join(map(str, folder.features)):
+        first = (
+            f"No smaller set {fitted}keeps 95 % of what all {every}, give above chance"
+            f" ({percent(chosen['of'])} % {score})."
+        )
+    else:
+        often = ""
+        if chosen["folds"] < 1:
+            often = f" (this set in {percent(chosen['folds'], 0)} % of them)"
+        less = lost_points(chosen["lost"], chosen["low"], chosen["high"])
+        accuracy, of = percent(chosen["accuracy"]), percent(chosen["of"])
+        first = (
+            f"{chosen['features']}, chosen on the other folds{often}, has {accuracy} of"
+            f" the {of} % {score} of all {every} ({less})."
+        )
+    sentences = [first]
+    if losses:
+        sentences.append(lost_by_feature(losses))
+    measured = {*map(str, folder.features)}
+    unmeasured = [name for name in dict.fromkeys(best) if name not in measured]
+    if unmeasured:
+        sentences.append(
+            f"This measured nothing of {listed(unmeasured)}, which the best"
+            " configuration has."
+        )
+    return " ".join(sentences)
+
+
+def lost_by_feature(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What is lost without each feature of a kept set, the largest loss first, and
+    which of them cannot be ordered.
+    """
+    if not rows:
+        return ""
+    parts: list[str] = []
+    for row in rows[:NAMED]:
+        lost = f"without {row['without']} {unsigned(row['lost'])}"
+        if not parts:
+            lost = f"Without {row['without']} {unsigned(row['lost'])} points are lost"
+        if not isnan(row["low"]):
+            lost += f" ({unsigned(row['low'])} to {unsigned(row['high'])})"
+        parts.append(lost)
+    text = ", ".join(parts)
+    if len(rows) > NAMED:
+        text += "; the others stand in the section"
+    for names in open_orders(rows):
+        text += f"; which of {either(names)} matters more is open"
+    return f"{text}."
+
+
+def open_orders(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Features whose losses follow each other and do not differ clearly, by group."""
+    groups: list[list[str]] = []
+    for row in rows:
+        if groups and not row["clear"]:
+            groups[-1].append(row["without"])
+        else:
+            groups.append([row["without"]])
+    return [names for names in groups if len(names) > 1]
+
+
+def doubling(last: Row, group: str) -> str:
+    """What the last doubling of the recordings brought, and what to expect of the next.
+
+    last  the row of `learning_curve` with all recordings
+    """
+    gain = f"{points(last['gain'])} points"
+    if isnan(last["gain_low"]):
+        return f"The last doubling of the {group} brought {gain}."
+    low, high = points(last["gain_low"]), points(last["gain_high"])
+    if last["gain_low"] <= 0:
+        return (
+            f"No gain of the last doubling of the {group} can be seen: {gain} ({low} to"
+            f" {high})."
+        )
+    return (
+        f"The last doubling of the {group} brought {gain} ({low} to {high}); the next"
+        f" probably brings no more than {unsigned(last['gain_high'])}."
+    )
+
+
+def fitted_sets(fitted: int, features: int) -> str:
+    """How many of the sets of some features were fitted; empty if all were."""
+    every = 2**features - 1
+    if fitted >= every:
+        return ""
+    return f"of the {fitted:,} of {every:,} sets that were fitted"
+
+
+def composed_importance(folder: ImportanceFolder) -> str:
+    """That the features that were measured were chosen on the tested folds."""
+    if not folder.config.composed_from:
+        return ""
+    return (
+        f"These {len(folder.features)} features are the best of"
+        f" {folder.config.composed_from} on these test folds; no test or interval here"
+        " corrects that, so no set to keep is named."
+    )
+
+
+def rankings_differ(feature_sets: int) -> str:
+    """Why the ranking of runs may differ from this one; '' if one set was trained."""
+    if feature_sets < 2:
+        return ""
+    return (
+        "A comparison of runs trains the chosen model anew for each set, so it may rank"
+        " features differently."
+    )
+
+
+def across_headline(
+    comparison: Comparison | None,
+    reports: int,
+    compared: int,
+    fewest: int,
+) -> str:
+    """The first line of the page across datasets."""
+    if comparison is None:
+        return f"{counted(reports, 'report')}. {across_none(compared, fewest)}"
+    best = comparison.best
+    if best["gain"] <= 0:
+        return (
+            f"No feature set gains over {comparison.base} on average over these"
+            f" {best['datasets']} datasets"
+        )
+    return (
+        f"{best['feature_set']} gains most over {comparison.base} on these"
+        f" {best['datasets']} datasets{'' if best['clear'] else ', not clearly'}"
+    )
+
+
+def across_these(comparison: Comparison) -> str:
+    """The best feature set on the datasets at hand."""
+    best = comparison.best
+    p = format_p(best["p"])
+    equals = "= " if best["p"] >= 0.001 else ""
+    untested = ""
+    if best["untested"]:
+        have = "has" if best["untested"] == 1 else "have"
+        untested = f"; {best['untested']} {have} too few recordings for a test"
+    return (
+        f"{best['feature_set']} gains {points(best['gain'])} points over"
+        f" {comparison.base} on average, each dataset weighted equally: the most of"
+        f" {counted(len(comparison.joint), 'feature set')},"
+        f" {'and clearly' if best['clear'] else 'but not clearly'} (p {equals}{p},"
+        " corrected for all of them). By each dataset's own test it gains on"
+        f" {best['gained']}, ties on {best['tied']} and loses on {best['lost']}"
+        f"{untested}."
+    )
+
+
+def across_unseen(c: Comparison, fewest: int) -> str:
+    """What the best feature set would gain on a dataset not seen."""
+    best = c.best
+    if isnan(best["new_low"]):
+        return (
+            f"nothing can be said yet: that takes {fewest} datasets."
+            f" {best['feature_set']} is better on {best['better']} of"
+            f" {best['datasets']}."
+        )
+    selected = ""
+    if len(c.joint) > 1:
+        selected = f", the largest of {len(c.joint)}, so too high"
+    text = (
+        f"{best['feature_set']} would gain {points(best['mean'])} points on average"
+        f" ({points(best['low'])} to {points(best['high'])}{selected}); the gain of a"
+        f" new dataset would lie between {points(best['new_low'])} and"
+        f" {points(best['new_high'])} points"
+    )
+    if best["new_low"] <= 0 <= best["new_high"]:
+        text += ", so it may go either way"
+    return f"{text}."
+
+
+def across_travel(correlation: float, low: float, high: float, of: int, on: int) -> str:
+    """How far the orders of features by importance agree between datasets."""
+    agree = "agree"
+    if low <= 0:
+        agree = "do not clearly agree"
+    elif correlation < 0.7:
+        agree = "agree in part"
+    return (
+        f"The orders of {counted(of, 'feature')} by importance on"
+        f" {counted(on, 'dataset')} {agree}: mean rank correlation {correlation:.2f}"
+        f" ({low:.2f} to {high:.2f}); noise makes it less than it is."
+    ).replace("-", "−")
+
+
+def across_none(compared: int, fewest: int) -> str:
+    """Why no datasets are compared."""
+    if compared < fewest:
+        have = "one has" if compared == 1 else f"{compared} have"
+        return f"Datasets are compared from {fewest} on; {have} runs here."
+    return (
+        f"No {fewest} of these {compared} datasets share a model, the base, another"
+        " feature set and the score (accuracy or mAP), so that there is no comparison."
+        " MODEL= and BASE= choose them."
+    )
