@@ -1,3 +1,7 @@
 """Tables, statistics, figures and a report from run folders and the cache, without
 torch and librosa.
 """
+
+from featurestack.packages import enter
+
+enter(__name__)

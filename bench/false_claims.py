@@ -11,7 +11,7 @@ judged by the report's functions. A claim is that a run is clearly worse than th
 or that an ablation is a clear gain or loss. For the power, mel+mfcc is truly better
 than the other runs. For the difference that reports call detectable, one run is truly
 better, or worse, by it than all others. TASK=importance has the coverage of the
-intervals of the set of features to keep (`analysis.importance.kept_set`).
+intervals of the set of features to keep (`importance.tables.kept_set`).
 TASK=intervals has the coverage of the interval of a difference where few recordings
 differ. TASK=best has the coverage of both intervals that the best of many equal runs is
 printed with: its own, and that of its choice on the other folds.

@@ -1,1 +1,5 @@
 """Options, messages, progress and errors of the commands."""
+
+from featurestack.packages import enter
+
+enter(__name__)

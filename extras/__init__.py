@@ -1,3 +1,7 @@
 """Rooms by subject: each folder adds something that few users need, and can be
 removed (commandline/rooms.py).
 """
+
+from featurestack.packages import enter
+
+enter(__name__)

@@ -35,6 +35,9 @@ from typing import TYPE_CHECKING
 
 from featurestack.features_cache.location import cache_folder, dataset_name
 from featurestack.features_cache.names import Channel, parse_list, parse_set
+from featurestack.packages import enter
+
+enter(__name__)
 
 if TYPE_CHECKING:
     from featurestack.features_cache.cache import Cache, UnreadableClips

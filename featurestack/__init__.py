@@ -44,7 +44,6 @@ from featurestack.interface import (
     sample_predictions,
     show,
     tone,
-    train,
     windows,
     write,
 )

@@ -5,11 +5,14 @@ report, and the page across datasets.
 from pathlib import Path
 
 from featurestack.commandline.rooms import Room
+from featurestack.packages import enter
+
+enter(__name__)
 
 ROOM = Room(
     commands={
-        "train importance": "featurestack.importance.options:importance",
-        "train curve": "featurestack.importance.options:curve",
+        "train importance": "featurestack.importance.commands:importance",
+        "train curve": "featurestack.importance.commands:curve",
     },
     options={"AnalysisOptions": "featurestack.importance.options:AcrossOptions"},
     functions={"importance": "featurestack.importance.functions:importance"},

@@ -274,7 +274,7 @@ class LoadedFolds:
 
     def score(self, fit: Fit) -> Floats:
         """A fit's scores of the test clips: (2, N), the rows of SCORES (see
-        `results.importance_folder`).
+        `importance.folder`).
         """
         plan = self.importance.plan
         if plan.model.kind.in_steps:

@@ -1,4 +1,4 @@
-"""`make importance`, `make curve`, and the options of the page across datasets."""
+"""The options of `make importance`, `make curve` and the page across datasets."""
 
 from featurestack.commandline.options import (
     SEED,
@@ -69,17 +69,3 @@ class AcrossOptions(Options):
         "model that is compared across datasets; by default that of most datasets",
     )
     base: str = option("mel", "feature set to which the gains across datasets refer")
-
-
-def importance(options: ImportanceOptions) -> None:
-    """Measure what each feature is worth, alone and beside the others."""
-    from featurestack.importance.measure import measure_importance, summary
-
-    print(summary(measure_importance(options)))
-
-
-def curve(options: CurveOptions) -> None:
-    """Measure the score against the number of training recordings."""
-    from featurestack.importance.curve import measure_curve, summary
-
-    print(summary(measure_curve(options)))

@@ -4,7 +4,7 @@ statistics. No torch.
 A feature set has a value v for each clip: the logarithm of the true class's
 probability, in nats, or 1 for a correct prediction and 0 for another. With tags it is
 the sum of the log probabilities over the classes, or the clip's part of mAP
-(results/importance_folder.py). The value of the empty set comes from the class
+(folder.py). The value of the empty set comes from the class
 frequencies among the training clips. Conventions: N clips, F features.
 """
 

@@ -1,3 +1,7 @@
 """Audio to features: datasets, decoding, the feature registry, and the parallel
 extraction stage.
 """
+
+from featurestack.packages import enter
+
+enter(__name__)

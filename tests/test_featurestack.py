@@ -1,5 +1,6 @@
 """The Python interface and the console command."""
 
+import importlib
 import inspect
 import os
 import re
@@ -59,7 +60,7 @@ def test_everything_of_the_interface_is_there_also_after_a_star_import():
     assert all(getattr(fs, name) for name in fs.__all__)
     assert python(
         "-c", "from featurestack import *; print(train, Clip)"
-    ).stdout.startswith("<function train")
+    ).stdout.startswith("<module 'featurestack.train'")
 
 
 SCRIPT = """
@@ -143,7 +144,7 @@ def test_a_users_own_train_and_pipeline_hide_nothing(folder, tmp_path):
     (tmp_path / "pipeline" / "__init__.py").write_text("mine = True")
     environment = os.environ | {"PYTHONPATH": str(home)}
     done = python(tmp_path / "train.py", environment=environment)
-    assert done.stdout == "train featurestack.train.options True\n"
+    assert done.stdout == "featurestack.train featurestack.train.options True\n"
 
 
 # What a notebook shows
@@ -293,3 +294,26 @@ def test_places_are_taken_by_every_command():
         "(.*)-",
     ]
     assert console(*console_words).returncode == 0
+
+
+def test_a_package_with_the_name_of_a_command_is_called_as_it():
+    for name in ("train", "importance"):
+        module = importlib.import_module(f"featurestack.{name}")
+        assert getattr(fs, name) is module
+        assert "dataset" in inspect.signature(module).parameters
+    with refused("unknown keyword 'dataste'; did you mean 'dataset'"):
+        fs.train(dataste="synth")
+
+
+def test_a_file_of_a_clone_is_one_module():
+    script = (
+        "import train.models.registry, featurestack.train.models.registry as registry;"
+        "import pipeline, featurestack.pipeline;"
+        "import featurestack.train.plan as plan;"
+        "assert train.models.registry is registry and train is featurestack.train;"
+        "assert pipeline is featurestack.pipeline;"
+        "from commandline.errors import RequestError as first;"
+        "from featurestack.commandline.errors import RequestError as second;"
+        "assert first is second"
+    )
+    python("-c", script)

@@ -7,8 +7,8 @@ and 175 mm wide.
 """
 
 import base64
-import inspect
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +32,7 @@ from featurestack.analysis.figures.drawing import (
     TEXT_WIDTH,
     drawing,
 )
+from featurestack.commandline import rooms
 from featurestack.commandline.terminal import progress
 from featurestack.storage.files import replace_file
 
@@ -164,7 +165,9 @@ class FigureWriter:
 def drawing_code(name: str) -> str:
     """A hash of the modules that draw a figure and of matplotlib's version."""
     files = sorted(Path(__file__).parent.glob("*.py"))
-    files.append(Path(inspect.getfile(FIGURES[name].draw)))  # a room's
+    module = rooms.names("figures").get(name, "")
+    if FIGURES[name] and module:
+        files.append(Path(str(sys.modules[module].__file__)))
     return joblib.hash([matplotlib.__version__, *(file.read_bytes() for file in files)])
 
 

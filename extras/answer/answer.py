@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
     ReportsOptions,
@@ -124,13 +125,14 @@ def find_answer(options: AnswerOptions) -> Answer:
     whole &= sound
     chosen = in_order[:MEASURED]
     matters = []
-    if len(chosen) > 1 and clock.over:
+    measured = len(chosen) > 1 and "importance" in rooms.names("capabilities")
+    if measured and clock.over:
         clock.leave_out("importance")
-    elif len(chosen) > 1:
-        from featurestack.importance.measure import measure_importance
-
-        texts = _texts(options, ImportanceOptions) | {"features": " ".join(chosen)}
-        matters = importance_lines(measure_importance(ImportanceOptions.build(texts)))
+    elif measured:
+        room = rooms.load("capabilities", "importance")
+        kind = room.ImportanceOptions
+        texts = _texts(options, kind) | {"features": " ".join(chosen)}
+        matters = importance_lines(room.measure_importance(kind.build(texts)))
     report = AnalysisOptions.build(_texts(options, AnalysisOptions))
     (job,) = jobs(report)
     built = unchanged(job, report) or build_report(job, report)

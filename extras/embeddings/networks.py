@@ -22,11 +22,11 @@ from featurestack.commandline.registry import Registry
 from featurestack.commandline.rooms import install_command
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import tell
-from featurestack.extras.embeddings.serve import LIBRARIES
-from featurestack.pipeline.datasets.download import download_file, making
 from featurestack.storage.files import refuse_special
 
 FOLDER = Path("models")
+# suffix of a network's file -> the library that opens it
+LIBRARIES = {".onnx": "onnxruntime", ".tflite": "ai_edge_litert"}
 SUFFIXES = (".onnx", ".tflite")
 POOLINGS = ("mean", "max", "mean_std", "none")
 WHERE_FROM = "; docs/howto/embeddings.md says where published ones come from"
@@ -423,6 +423,8 @@ def fetch_network(name: str, *, url: str = "", file: Path | None = None) -> Path
     path = FOLDER / f"{name}.tflite"
     draft = path.with_name(f"{path.name}.fetched")
     origin = str(file or url or known.url)
+    from featurestack.pipeline.datasets.download import download_file, making
+
     with making(FOLDER):
         if path.is_file():
             return path

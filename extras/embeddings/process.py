@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.spelling import HOME
-from featurestack.extras.embeddings.serve import LIBRARIES, REFUSED
+from featurestack.extras.embeddings.networks import LIBRARIES
+from featurestack.extras.embeddings.serve import REFUSED
 from featurestack.pipeline.axes import Impossible
 from featurestack.pipeline.options import TIMEOUT, ExtractOptions
 

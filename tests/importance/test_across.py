@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.analysis import page
 from featurestack.analysis.jobs import dataset_words, jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
@@ -157,8 +156,8 @@ def test_a_dataset_of_few_recordings_is_not_tested(options):
     built = overview(options)
     office = built.gains.query("dataset == 'office'")
     assert office["verdict"].tolist() == ["not tested"]
-    assert "1 has too few recordings for a test" in page.say(
-        "across_these", built.comparison
+    assert "1 has too few recordings for a test" in sentences.across_these(
+        built.comparison
     )
 
 
