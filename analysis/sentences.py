@@ -14,7 +14,6 @@ from featurestack.commandline.quantities import percent, points
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
 
-SHOWN_LOSSES = 4
 SENTENCES: dict[str, Callable[..., str]] = {}
 
 
@@ -25,6 +24,7 @@ def sentence(function: Callable[..., str]) -> Callable[..., str]:
 
 
 def unsigned(value: float) -> str:
+    """Points without their plus sign."""
     return points(value).removeprefix("+")
 
 

@@ -5,7 +5,7 @@ from math import isfinite, isnan
 from typing import Any
 
 from featurestack.analysis.page import listed
-from featurestack.analysis.sentences import either
+from featurestack.analysis.sentences import either, unsigned
 from featurestack.analysis.tables import format_p
 from featurestack.commandline.quantities import counted, percent, points
 from featurestack.importance.across import Comparison
@@ -15,11 +15,6 @@ NAMED = 4  # features of the kept set whose loss the first screen states
 AGREE = 0.7  # rank correlation from which orders of features agree
 
 Row = Mapping[str, Any]
-
-
-def unsigned(share: float) -> str:
-    """Points without their plus sign."""
-    return points(share).removeprefix("+")
 
 
 def between(low: float, high: float) -> str:
