@@ -108,8 +108,10 @@ class RankingMetric(ABC):
     """A score that ranks runs."""
 
     title: str  # in sentences
+    heading: str  # of tables and figures
     column: str  # in tables and, after test_, in history.csv
     class_score: str  # a class's score by which classes are compared
+    class_heading: str
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
 
@@ -188,8 +190,10 @@ class Accuracy(RankingMetric):
     """
 
     title = "accuracy"
+    heading = "Accuracy"
     column = "accuracy"
     class_score = "recall"
+    class_heading = "Recall"
     pooled = False
 
     def pooled_score(
@@ -293,8 +297,10 @@ class MeanAveragePrecision(RankingMetric):
     """mAP of the ranks within each fold, all folds together."""
 
     title = "mAP"
+    heading = "mAP"
     column = "map"
     class_score = "average_precision"
+    class_heading = "Average precision"
     pooled = True
 
     def pooled_score(

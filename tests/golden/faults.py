@@ -190,7 +190,7 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_network_input.py golden:drop",
     ),
     "seed_ignored": Fault(  # every seed trains in the same order
-        "rng = np.random.default_rng([options.seed, data.fold, epoch])",
+        "rng = np.random.default_rng([training.seed, data.fold, epoch])",
         "rng = np.random.default_rng([data.fold, epoch])",
         "golden:loss",
     ),
@@ -200,10 +200,10 @@ FAULTS: dict[str, Fault] = {
         f"{TRAIN}test_fold_data.py {TRAIN}test_trainer.py",
     ),
     "tested_clips_augmented": Fault(  # clips are augmented when they are scored
-        "            seen = views(x, self.augmenter, self.options.tta, timed)\n",
+        "            seen = views(x, self.augmenter, self.training.tta, timed)\n",
         "            y = torch.zeros(len(x), len(self.plan.classes))\n            x, _"
         " = self.augmenter(x, y, self.data.channels, torch.Generator())\n           "
-        " seen = views(x, self.augmenter, self.options.tta, timed)\n",
+        " seen = views(x, self.augmenter, self.training.tta, timed)\n",
         f"{TRAIN}test_trainer.py {TRAIN}test_run.py {TRAIN}test_predict.py"
         " golden:masked",
     ),
