@@ -207,10 +207,9 @@ def elsewhere(reports: Path, dataset: str) -> Section | None:
     problems = []
     for file in sorted(reports.glob(SCORES_ELSEWHERE)):
         try:
-            scores = pd.read_csv(file)
-            change = scores["value"] - scores["cross_validated"]
-            own = scores["trained"] == dataset
-            parts.append(scores.assign(change=change)[own])
+            # a dataset may have a number as its name
+            scores = pd.read_csv(file, dtype={"dataset": str, "trained": str})
+            parts.append(scores[scores["trained"] == dataset])
         except (ValueError, KeyError, OSError) as error:
             text = f"{file} is left out, it cannot be read ({error})"
             problems.append(Problem("predict", text, "damaged"))

@@ -51,6 +51,9 @@ from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
 
 FEWEST_DATASETS = 3  # fewer are not compared
+# ids that datasets share only if they share clips: `1-100032-A-0`, `XC123456`
+UNIQUE_ID = r"\d{5,}|[0-9a-f]{8,}"
+SOME_AUDIO = 0.1  # share of the clips from which an overlap is named
 SAME_AUDIO = 0.5  # share of the audio files from which a dataset is inside another
 SEED = 0  # the same prediction intervals in every report
 DEFAULT_BASE = AcrossOptions.base  # a dataset without it is named on the page
@@ -296,27 +299,65 @@ def alike(runs: Sequence[Run], reference: Run) -> dict[str, int]:
     return columns
 
 
-def inside_others(caches: Mapping[str, Cache | None]) -> dict[str, str]:
-    """Dataset -> a sentence, for those whose audio files another one holds, by their
-    content; the larger one stays, of equal ones the first.
+def clips_of(cache: Cache) -> dict[str, set[str]]:
+    """`audio files`, by their content, and `clip ids` that cannot agree by chance."""
+    clips = originals(cache.sources)
+    ids: set[str] = set()
+    if "clip_id" in clips:
+        names = clips["clip_id"].astype(str)
+        ids = {*names[names.str.contains(UNIQUE_ID)]}
+    return {"audio files": {*clips["source_hash"]} - {""}, "clip ids": ids}
+
+
+def overlaps(
+    caches: Mapping[str, Cache | None],
+) -> list[tuple[str, str, str, int, int]]:
+    """Name of a dataset, of a larger one, what they share, how many, of how many of the
+    first: a row for each pair of datasets that share something.
     """
-    contents = {}
-    for name, cache in caches.items():
-        if cache is not None:
-            clips = originals(cache.sources)
-            contents[name] = set(clips["source_hash"]) - {""}
-    names = sorted(
-        filter(contents.get, contents), key=lambda name: -len(contents[name])
-    )
-    inside: dict[str, str] = {}
+    known = {name: clips_of(cache) for name, cache in caches.items() if cache}
+    sizes = {name: max(map(len, each.values())) for name, each in known.items()}
+    names = sorted(known, key=lambda name: -sizes[name])
+    rows = []
     for larger, name in itertools.combinations(names, 2):
-        both = len(contents[name] & contents[larger])
-        if larger not in inside and both >= SAME_AUDIO * len(contents[name]):
+        shared = []
+        for what, own in known[name].items():
+            both = len(own & known[larger][what])
+            if both:
+                shared.append((both / len(own), what, both, len(own)))
+        if shared:
+            _, what, both, of = max(shared)
+            rows.append((name, larger, what, both, of))
+    return rows
+
+
+def inside_others(caches: Mapping[str, Cache | None]) -> dict[str, str]:
+    """Dataset -> a sentence, for those whose clips another one holds, by their content
+    or by their ids; the larger one stays, of equal ones the first.
+    """
+    inside: dict[str, str] = {}
+    for name, larger, what, both, of in overlaps(caches):
+        if larger not in inside and both >= SAME_AUDIO * of:
             inside[name] = (
-                f"not compared: {both:,} of its {len(contents[name]):,} audio files"
-                f" are in {larger} too, which is compared"
+                f"not compared: {both:,} of its {of:,} {what} are in {larger} too,"
+                " which is compared"
             )
     return inside
+
+
+def partly_inside(caches: Mapping[str, Cache | None]) -> list[Problem]:
+    """A problem for each compared dataset that shares more than SOME_AUDIO of its clips
+    with a larger one: their gains are not independent.
+    """
+    problems = []
+    for name, larger, what, both, of in overlaps(caches):
+        if both > SOME_AUDIO * of:
+            text = (
+                f"{both:,} of its {of:,} {what} are in {larger} too: the gains of the"
+                " two are not independent, and the average counts these clips twice"
+            )
+            problems.append(Problem(name, text))
+    return problems
 
 
 def compare(
@@ -348,6 +389,9 @@ def compare(
     measured = [gains for gains in measured if gains.dataset not in inside]
     measured, others = of_usual_protocol(measured)
     problems += others
+    problems += partly_inside(
+        {gains.dataset: caches[gains.dataset] for gains in measured}
+    )
     for gains in measured:
         if gains.synthetic:
             text = "synthetic data: its gains say nothing about recorded sounds"

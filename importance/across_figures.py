@@ -32,8 +32,9 @@ def gains_height(*, gains: pd.DataFrame, pooled: pd.DataFrame) -> float:
 
 @figure(
     "Gain of each feature set over the base in points, by dataset, with the 95 %"
-    " interval of each alone by source recording; hollow: no clear difference on this"
-    " dataset, corrected for all feature sets, or too few recordings for a test; below:"
+    " interval of each alone by source recording, not corrected; hollow: no clear"
+    " difference on this dataset, corrected for all feature sets, so that its interval"
+    " may exclude zero, or too few recordings for a test; below:"
     " the mean over datasets with its interval, and thinner, from five datasets on,"
     " where the gain of a new one lies. Intervals may end outside the panel",
     gains_height,

@@ -201,11 +201,13 @@ class AudioModel(TrainedModel):
         self,
         clips: Iterable[tuple[Key, Samples]],
         fold: int | None = None,
+        apart: dict[Key, Probabilities] | None = None,
     ) -> Iterator[tuple[Key, Probabilities, str]]:
         """Yield each clip's key, (K,) probabilities of all folds' models or of one
         fold's, and `predicted`.
 
         `predicted` is "" if the prediction is rejected or, with tags, has no class.
+        `apart` gets each clip's (F, K) probabilities of the folds' models alone.
 
         Memory does not grow with the number of clips. Threads compute the features of a
         batch: numpy's and scipy's transforms release the interpreter's lock.
@@ -216,7 +218,13 @@ class AudioModel(TrainedModel):
                 each = pool.map(self.features, [y for _, y in batch])
                 values = [np.stack(channel) for channel in zip(*each, strict=True)]
                 filled = np.array([len(y) / self.samples for _, y in batch])
-                probabilities = self.probabilities(values, filled, fold)
+                if apart is None:
+                    probabilities = self.probabilities(values, filled, fold)
+                else:
+                    by_fold = self.by_fold(values, filled)
+                    probabilities = self.joined(by_fold)
+                    alone = np.stack(by_fold, axis=1)
+                    apart.update(zip([key for key, _ in batch], alone))
                 levels = [loudest_level(y, self.sample_rate) for _, y in batch]
                 answered = self.rejection.answers(np.array(levels), probabilities)
                 for (key, _), own, answer in zip(batch, probabilities, answered):
@@ -258,12 +266,14 @@ def predict_files(
     files: Mapping[str, Path],
     fold: int | None = None,
     places: Mapping[str, audio.Span] = MappingProxyType({}),
+    apart: dict[str, Probabilities] | None = None,
 ) -> pd.DataFrame:
     """The predictions of one fold's model, or of all folds' models together, for the
     beginning of each file.
 
     files   key -> file
     places  key -> the part of that file that counts instead of its beginning
+    apart   gets the probabilities of each fold's model alone, as in `predict`
 
     A row of the table, indexed by key, has `predicted` (see `AudioModel.predict`) and a
     probability for each class. Files that cannot be read are left out, and named on
@@ -299,7 +309,7 @@ def predict_files(
     keys = []
     probabilities = []
     predicted = []
-    for key, own, text in model.predict(clips(), fold):
+    for key, own, text in model.predict(clips(), fold, apart):
         keys.append(key)
         probabilities.append(own)
         predicted.append(text)

@@ -10,6 +10,7 @@ A bundle is a dictionary of tensors, numbers and text. It is read with
 """
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -210,8 +211,15 @@ class TrainedModel:
         """
         if fold is not None:
             return self.of_input(fold, self.prepare(fold, values, filled))
-        each = [self.probabilities(values, filled, fold) for fold in self.folds]
-        each = [self.task.scaled(values, self.temperature) for values in each]
+        return self.joined(self.by_fold(values, filled))
+
+    def by_fold(self, values: Values, filled: Floats) -> list[Probabilities]:
+        """(B, K) of each fold's model alone."""
+        return [self.probabilities(values, filled, fold) for fold in self.folds]
+
+    def joined(self, by_fold: Sequence[Probabilities]) -> Probabilities:
+        """The mean of all folds' models, scaled by the run's temperature."""
+        each = [self.task.scaled(values, self.temperature) for values in by_fold]
         return np.mean(each, axis=0, dtype=np.float32)
 
     def prepare(self, fold: int, values: Values, filled: Floats) -> torch.Tensor:

@@ -1,9 +1,14 @@
 """A run scored on another labelled dataset: does what it learned hold elsewhere?
 
 `python -m train predict RUN=run DATASET=other`: features are computed from the other
-dataset's audio at the run's own sample rate, all folds' models answer together, and
-clips count whose labels the run knows. Beside the score stands the cross-validated one
-of the same classes. Files in OUT, by default reports/<other>/by-<run>: predictions.csv,
+dataset's audio at the run's own sample rate, and clips count whose labels the run
+knows. Beside the score stands the cross-validated one of the same classes.
+
+All folds' models together answer better than one, which answers at home. So each
+fold's model is scored alone there, and the scores are averaged. If the classes have
+other shares there, balanced accuracies are compared. The fall has an interval: the two
+datasets' clips are independent. predictions.csv has the answers of all models together.
+Files in OUT, by default reports/<other>/by-<run>: predictions.csv,
 scores.csv, confusion.csv. The report of the run's own dataset shows every scores.csv
 below REPORTS.
 """
@@ -33,14 +38,17 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.options import SourceOptions
+from featurestack.results.bootstrap import accuracy_interval
 from featurestack.results.ranking_metric import Score
 from featurestack.results.run_folder import ELSEWHERE, RunFolder
 from featurestack.results.tasks.base import Task
 from featurestack.storage.files import content_hash, replace_file
 from featurestack.train.audio_model import AudioModel, predict_files
+from featurestack.train.bundle import Probabilities
 from featurestack.train.options import PredictOptions
 
 NAMED = 5  # unknown classes that are named
+UNEQUAL = 0.05  # share of the clips by which classes' shares may differ
 
 
 @dataclass(frozen=True)
@@ -69,20 +77,26 @@ def score_elsewhere(options: PredictOptions) -> int:
     clips = labelled_clips(other, run, known_files(run, options.data))
     tell_left_out(clips, other.name)
     table = clips.table.set_index("clip_id", drop=False)
+    apart: dict[str, Probabilities] = {}
     answers = predict_files(
         model,
         table["path"].map(Path).to_dict(),
         places=dict(zip(table.index, spans(table))),
+        apart=apart,
     )
     if answers.empty:
         raise RequestError(f"no file of {other.name} can be read")
     known = table.loc[answers.index, ["clip_id", "group", "target"]].join(answers)
     classes = scored_classes(run, clips.classes)
-    elsewhere = run.task.metric.configuration_score([known.assign(fold=1)], classes)
-    own = score_of_run(run, clips.classes, classes)
+    by_fold = []
+    for values in np.stack([apart[key] for key in answers.index], axis=1):
+        alone = pd.DataFrame(values, answers.index, run.classes)
+        by_fold.append(known[["clip_id", "group", "target"]].join(alone).assign(fold=1))
+    at_home = rows_of_run(run, clips.classes)
+    compared = compare_scores(by_fold, at_home, classes, run.task)
     folder = options.out or options.reports / other.name / f"{ELSEWHERE}{run.name}"
-    write_files(folder, other.name, known, clips, run, elsewhere, own)
-    print(*lines(known, clips, run, elsewhere, own), sep="\n")
+    write_files(folder, other.name, known, clips, run, compared)
+    print(*lines(known, clips, run, compared), sep="\n")
     print(f"predictions, scores and confusions: {folder}")
     return 1 if len(answers) < len(table) else 0
 
@@ -182,18 +196,89 @@ def scored_classes(run: RunFolder, common: Sequence[str]) -> list[str]:
     return [*common] if run.task.multilabel else run.classes
 
 
-def score_of_run(
-    run: RunFolder,
-    common: Sequence[str],
-    classes: Sequence[str],
-) -> Score:
-    """The cross-validated score of the run's test clips of the classes in common."""
+def rows_of_run(run: RunFolder, common: Sequence[str]) -> pd.DataFrame:
+    """The run's own test clips of the classes in common, with fold and recording."""
     rows = run.scored(split=run.scored_split)
     recordings = rows["group"].where(rows["group"] != "", rows["clip_id"])
     target = kept_labels(rows["target"], common, run.task)
     rows = rows.assign(group=recordings, target=target)
-    of_common = rows[run.task.known(target, common)]
-    return run.task.metric.configuration_score([of_common], classes)
+    return rows[run.task.known(target, common)]
+
+
+@dataclass(frozen=True)
+class ComparedScores:
+    """The scores of the two datasets, and the difference with its 95 % interval."""
+
+    name: str  # `accuracy`, or `balanced accuracy`
+    elsewhere: Score
+    own: Score
+
+    @property
+    def change(self) -> float:
+        return self.elsewhere.mean - self.own.mean
+
+    @property
+    def reach(self) -> float:
+        """Half the width of the interval of the change; NaN if one score has none."""
+        there = (self.elsewhere.high - self.elsewhere.low) / 2
+        here = (self.own.high - self.own.low) / 2
+        return float(np.hypot(there, here))
+
+
+def compare_scores(
+    by_fold: Sequence[pd.DataFrame],
+    at_home: pd.DataFrame,
+    classes: Sequence[str],
+    task: Task,
+) -> ComparedScores:
+    """The mean score of the folds' models there, and the cross-validated one.
+
+    by_fold  each model's predictions of the other dataset: clip_id, group, target, fold
+             and a probability for each class
+    """
+    metric = task.metric
+    if task.multilabel or not shares_differ(by_fold[0]["target"], at_home["target"]):
+        elsewhere = metric.configuration_score(by_fold, classes)
+        own = metric.configuration_score([at_home], classes)
+        return ComparedScores(metric.title, elsewhere, own)
+    elsewhere = balanced_score(by_fold, classes)
+    own = balanced_score([at_home], classes)
+    return ComparedScores(f"balanced {metric.title}", elsewhere, own)
+
+
+def shares_differ(there: "pd.Series[str]", here: "pd.Series[str]") -> bool:
+    """Whether the classes have other shares: more than UNEQUAL of the clips would need
+    another class.
+    """
+    shares = [labels.value_counts(normalize=True) for labels in (there, here)]
+    apart = shares[0].subtract(shares[1], fill_value=0).abs().sum() / 2
+    return bool(apart > UNEQUAL)
+
+
+def balanced_score(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> Score:
+    """The mean recall of the classes, averaged over models, with its interval by
+    recording.
+    """
+    clips = pd.concat(tables, ignore_index=True)
+    correct = clips[list(classes)].idxmax(axis=1) == clips["target"]
+    keys = [clips["fold"], clips["target"], clips["group"], clips["clip_id"]]
+    each = correct.groupby(keys).mean()
+    target = each.index.get_level_values("target")
+    counts = target.value_counts()
+    weights = 1 / (len(counts) * counts[target].to_numpy())
+    groups = each.index.get_level_values("group").to_numpy(dtype=str)
+    ((low, high),) = accuracy_interval(each.to_numpy()[:, None], groups, weights)
+    recalls = each.groupby(["fold", "target"]).mean()
+    return Score(float(weights @ each), low, high, recalls.groupby(level="fold").mean())
+
+
+def change_sentence(compared: ComparedScores) -> str:
+    """`−6.1 points (−9.0 to −3.2)`."""
+    change = compared.change
+    if np.isnan(compared.reach):
+        return f"{points(change)} points"
+    ends = [points(change + side * compared.reach) for side in (-1, 1)]
+    return f"{points(change)} points ({ends[0]} to {ends[1]})"
 
 
 def tell_left_out(clips: LabelledClips, name: str) -> None:
@@ -219,19 +304,17 @@ def lines(
     known: pd.DataFrame,
     clips: LabelledClips,
     run: RunFolder,
-    elsewhere: Score,
-    own: Score,
+    compared: ComparedScores,
 ) -> list[str]:
     """The result in lines: the score with its interval, the cross-validated one, the
     most frequent errors.
     """
     recordings = counted(known["group"].nunique(), "recording")
     classes = counted(len(clips.classes), "class")
-    fall = elsewhere.mean - own.mean
-    at_home = f"cross-validated on {run.dataset}, the same classes: {own}"
+    at_home = f"cross-validated on {run.dataset}, the same classes: {compared.own}"
     found = [
         f"{counted(len(known), 'clip')} of {recordings}, {classes} in common",
-        f"{run.task.metric.title} {elsewhere}; {at_home}; {points(fall)} points",
+        f"{compared.name} {compared.elsewhere}; {at_home}; {change_sentence(compared)}",
     ]
     errors = confusions(known)
     if len(errors):
@@ -257,22 +340,25 @@ def write_files(
     known: pd.DataFrame,
     clips: LabelledClips,
     run: RunFolder,
-    elsewhere: Score,
-    own: Score,
+    compared: ComparedScores,
 ) -> None:
     """Write predictions.csv, scores.csv and confusion.csv."""
     folder.mkdir(parents=True, exist_ok=True)
+    elsewhere, own = compared.elsewhere, compared.own
     row = {
         "dataset": other,
         "trained": run.dataset,
         "run": run.name,
-        "score": run.task.metric.column,
+        "score": compared.name,
         "value": elsewhere.mean,
         "low": elsewhere.low,
         "high": elsewhere.high,
         "cross_validated": own.mean,
         "cross_validated_low": own.low,
         "cross_validated_high": own.high,
+        "change": compared.change,
+        "change_low": compared.change - compared.reach,
+        "change_high": compared.change + compared.reach,
         "clips": len(known),
         "recordings": known["group"].nunique(),
         "classes": len(clips.classes),

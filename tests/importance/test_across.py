@@ -278,6 +278,40 @@ def test_of_a_dataset_under_two_names_the_first_is_compared():
     assert [*across.inside_others(caches)] == ["b", "c"]
 
 
+def copies(*ids):
+    """Clips of other files, such as those of another sample rate."""
+    clips = Clips(*[f"{id(ids)} {name}" for name in ids])
+    clips.sources["clip_id"] = ids
+    return clips
+
+
+ESC = [f"1-{100_000 + n}-A" for n in range(20)]
+
+
+def test_a_resampled_copy_is_found_by_its_clip_ids():
+    caches = {"esc10": copies(*ESC[:8]), "esc50": copies(*ESC)}
+    assert across.inside_others(caches) == {
+        "esc10": "not compared: 8 of its 8 clip ids are in esc50 too, which is compared"
+    }
+
+
+def test_clips_that_are_only_counted_are_not_the_same():
+    ids = [f"dog/{n:03d}" for n in range(20)]
+    assert not across.overlaps({"a": copies(*ids), "b": copies(*ids)})
+
+
+def test_an_overlap_of_more_than_a_tenth_is_named():
+    new = [f"1-{200_000 + n}-A" for n in range(9)]
+    caches = {"whole": copies(*ESC), "part": copies(*ESC[:3], *new)}
+    assert not across.inside_others(caches)
+    (problem,) = across.partly_inside(caches)
+    assert problem.run == "part"
+    assert problem.text.startswith("3 of its 12 clip ids are in whole too")
+    assert not across.partly_inside(
+        {"a": copies(*ESC), "b": copies(*ESC[:1], *new, "x")}
+    )
+
+
 def dataset_gains(name, differences, score="accuracy"):
     differences = np.array(differences, float)[:, None]
     gain = differences.sum()

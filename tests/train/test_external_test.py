@@ -12,7 +12,14 @@ import soundfile
 from featurestack.analysis.jobs import jobs, unchanged
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
-from featurestack.train.external_test import score_elsewhere
+from featurestack.results.ranking_metric import Score
+from featurestack.results.tasks.classes import CLASSES
+from featurestack.train.external_test import (
+    ComparedScores,
+    change_sentence,
+    compare_scores,
+    score_elsewhere,
+)
 from featurestack.train.options import PredictOptions
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
@@ -132,3 +139,38 @@ def test_the_runs_own_dataset_is_refused(sounding, tmp_path):
 
 def test_another_dataset_may_have_the_name_of_the_runs_own(elsewhere, rows, sounding):
     assert elsewhere(rows, name=sounding.dataset) == 0
+
+
+def answers(rows, fold=1):
+    """A model's predictions: (target, whether it is right) for each clip."""
+    table = pd.DataFrame({"clip_id": [f"c{n}" for n in range(len(rows))], "fold": fold})
+    table["group"] = table["clip_id"]
+    table["target"] = [target for target, _ in rows]
+    right = np.array([right for _, right in rows])
+    of_tone = right == (table["target"] == "tone").to_numpy()
+    return table.assign(tone=of_tone.astype(float), hiss=1.0 - of_tone)
+
+
+def test_each_folds_model_is_scored_alone_and_averaged():
+    """Two models that are right on 3 of 4 clips each have 75 %, whatever they would
+    answer together.
+    """
+    first = answers([("tone", 1), ("tone", 1), ("hiss", 1), ("hiss", 0)])
+    second = answers([("tone", 0), ("tone", 1), ("hiss", 1), ("hiss", 1)])
+    compared = compare_scores([first, second], first, ["tone", "hiss"], CLASSES)
+    assert (compared.name, compared.elsewhere.mean) == ("accuracy", 0.75)
+
+
+def test_other_shares_of_classes_make_no_fall():
+    """Every recall is the same: 100 % of tone, 50 % of hiss."""
+    home = answers([("tone", 1)] * 40 + [("hiss", 1), ("hiss", 0)] * 20)
+    there = answers([("tone", 1)] * 10 + [("hiss", 1), ("hiss", 0)] * 35)
+    compared = compare_scores([there], home, ["tone", "hiss"], CLASSES)
+    assert compared.name == "balanced accuracy"
+    assert compared.change == pytest.approx(0)
+
+
+def test_the_fall_has_an_interval():
+    scores = [Score(mean, mean - 0.03, mean + 0.03, pd.Series()) for mean in (0.6, 0.7)]
+    compared = ComparedScores("accuracy", *scores)
+    assert change_sentence(compared) == "−10.0 points (−14.2 to −5.8)"
