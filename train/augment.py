@@ -25,6 +25,7 @@ a batch is changed: AUGMENT= is parsed without it.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,6 +47,7 @@ MASKS = 2
 # octaves from cqt's first row to its last (mel has about nine); a cyclic channel has
 # one
 OCTAVES = 7
+NEPERS = math.log(10) / 10  # natural logarithm of a power in a decibel
 SILENCE = 1e-4  # level below which a standardised waveform counts as silent
 # spare noise values, so that two clips of a batch rarely get the same window
 NOISE_OFFSETS = 1 << 16
@@ -519,6 +521,31 @@ def mixup(batch: Batch, strength: float) -> Batch:
     return batch.mixed(blended, other, weight)
 
 
+@augment(default=0.5, maximum=0.5, kinds=("image",))
+def mixpower(batch: Batch, strength: float) -> Batch:
+    """Mixup of powers: levels in decibels are mixed as the sound of both clips would
+    be.
+
+    A channel of decibels by frequency is mixed before its logarithm, so that a loud
+    event stays where the other clip is silent. Other channels are blended as in mixup,
+    which is also the weight's distribution.
+    """
+    import torch
+
+    weight = batch.uniform(0, strength)
+    other = batch.partners()
+    partners = batch.x.index_select(0, other)
+    blended = batch.x.lerp(partners, batch.each(weight))
+    per_decibel = batch.channels.loudness[0].to(batch.x)  # (1, C, H, 1)
+    levels = batch.where("frequency") & (per_decibel > 0)
+    nepers = NEPERS / per_decibel.where(levels, 1)  # of power in a standardised unit
+    share = batch.each(weight)
+    own = batch.x * nepers + torch.log1p(-share)
+    partner = partners * nepers + share.log()
+    mixed = torch.logaddexp(own, partner) / nepers
+    return batch.mixed(mixed.where(levels, blended), other, weight)
+
+
 @augment(default=0.5, maximum=0.5, kinds=("wave",))
 def between(batch: Batch, strength: float) -> Batch:
     """Between-class mixing (Tokozume et al. 2018): up to `strength` of the loudness is
@@ -576,6 +603,27 @@ def cutmix(batch: Batch, strength: float) -> Batch:
     x = partners.where(inside_x, batch.x)
     share = inside.to(batch.y.dtype).mean(1)
     return batch.mixed(batch.in_time(x), other, share)
+
+
+@augment(default=0.2, maximum=0.9, kinds=("image",))
+def dropchannel(batch: Batch, strength: float) -> Batch:
+    """Each channel of a clip becomes 0 with probability `strength`; a clip that would
+    lose all keeps all.
+
+    A network then cannot rely on one channel of a stack alone.
+    """
+    import torch
+
+    clips, channels = batch.x.shape[:2]
+    draw = torch.rand(
+        clips,
+        channels,
+        generator=batch.generator,
+        device=batch.generator.device,
+    )
+    kept = draw.to(batch.x.device) >= strength
+    kept = kept | ~kept.any(1, keepdim=True)
+    return batch._replace(x=batch.x * kept[:, :, None, None])
 
 
 @dataclass(frozen=True)

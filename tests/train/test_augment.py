@@ -161,6 +161,30 @@ def test_mixup_and_cutmix_weigh_targets_as_values():
     assert set(run("cutmix", x, axes)[0].unique().tolist()) == {0.0, 1.0}
 
 
+def test_mixpower_adds_the_powers_of_spectra_and_blends_the_rest():
+    # silence, and a tone that is 60 dB louder in one row
+    x = torch.full((2, 3, 64, 10), -2.0)
+    x[1, :, 20] = 1.0  # a decibel is 0.05
+    after, targets = run("mixpower=0.5", x, seed=4)
+    assert targets[0, 1] > 0.05  # the partner of each is the other clip
+    for clip, share in zip(after, targets[:, 1]):
+        power = (1 - share) * 10 ** (-60 / 10) + share
+        tone = 1 + 0.05 * 10 * torch.log10(power)
+        assert torch.allclose(clip[0, 20], tone, atol=1e-4)
+        assert torch.allclose(clip[0, 21], torch.tensor(-2.0), atol=1e-4)
+        assert torch.allclose(clip[1:, 20], -2 + 3 * share, atol=1e-5)
+
+
+def test_dropchannel_drops_whole_channels_of_a_clip_but_never_all():
+    after = run("dropchannel=0.7", torch.ones(200, 3, 64, 8))[0]
+    kept = after.amax((2, 3))
+    assert torch.equal(after, kept[:, :, None, None].expand_as(after))
+    assert kept.amax(1).min() == 1
+    # 0.3 of them, and all three of the 0.343 clips that would lose all
+    assert abs(kept.mean() - (0.3 + 0.343)) < 0.1
+    assert len({tuple(clip) for clip in kept.tolist()}) == 7
+
+
 def test_filteraugment_raises_rows_by_lines_in_decibels():
     x = torch.zeros(8, 3, 64, 10)
     decibels = run("filteraugment=0.3", x)[0] / 0.05

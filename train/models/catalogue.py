@@ -23,30 +23,66 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int]
 DROPOUT = {"dropout": (0.0, 0.9999)}
+ENDS = {"rows": (1, 8), "frames": (1, 8), "maxpool": (0, 1), "maxima": (0, 1)}
 
 
-@model(kind="image")
-def resnet18(channels: int, classes: int, shape: Shape) -> nn.Module:
-    """ResNet of 18 layers; torchvision's weights load."""
-    from featurestack.train.models.resnet import ResNet, basic_block
+@model(kind="image", bounds=ENDS)
+def resnet18(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    rows: int = 2,
+    frames: int = 2,
+    maxpool: int = 1,
+    maxima: int = 0,
+) -> nn.Module:
+    """ResNet of 18 layers; torchvision's weights load.
 
-    return ResNet(basic_block, 1, (2, 2, 2, 2), channels, classes)
+    rows, frames: the stride of the first convolution, 2 and 2 as published.
+    maxpool: 0 leaves out the max pooling after it. maxima: 1 adds the maximum over time
+    to the mean before the last layer.
+    """
+    from featurestack.train.models.resnet import Ends, ResNet, basic_block
+
+    ends = Ends((rows, frames), bool(maxpool), bool(maxima))
+    return ResNet(basic_block, 1, (2, 2, 2, 2), channels, classes, ends)
 
 
-@model(kind="image")
-def resnet34(channels: int, classes: int, shape: Shape) -> nn.Module:
+@model(kind="image", bounds=ENDS)
+def resnet34(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    rows: int = 2,
+    frames: int = 2,
+    maxpool: int = 1,
+    maxima: int = 0,
+) -> nn.Module:
     """ResNet of 34 layers; torchvision's weights load."""
-    from featurestack.train.models.resnet import ResNet, basic_block
+    from featurestack.train.models.resnet import Ends, ResNet, basic_block
 
-    return ResNet(basic_block, 1, (3, 4, 6, 3), channels, classes)
+    ends = Ends((rows, frames), bool(maxpool), bool(maxima))
+    return ResNet(basic_block, 1, (3, 4, 6, 3), channels, classes, ends)
 
 
-@model(kind="image")
-def resnet50(channels: int, classes: int, shape: Shape) -> nn.Module:
+@model(kind="image", bounds=ENDS)
+def resnet50(
+    channels: int,
+    classes: int,
+    shape: Shape,
+    *,
+    rows: int = 2,
+    frames: int = 2,
+    maxpool: int = 1,
+    maxima: int = 0,
+) -> nn.Module:
     """ResNet of 50 layers with bottlenecks; torchvision's weights load."""
-    from featurestack.train.models.resnet import ResNet, bottleneck
+    from featurestack.train.models.resnet import Ends, ResNet, bottleneck
 
-    return ResNet(bottleneck, 4, (3, 4, 6, 3), channels, classes)
+    ends = Ends((rows, frames), bool(maxpool), bool(maxima))
+    return ResNet(bottleneck, 4, (3, 4, 6, 3), channels, classes, ends)
 
 
 @model(kind="image")

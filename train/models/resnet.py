@@ -5,6 +5,7 @@ A state dict of torchvision's resnet18, 34 or 50 loads key by key.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -69,6 +70,29 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     )
 
 
+class Ends(NamedTuple):
+    """What stands before and behind the four layers; the defaults are the published
+    ones.
+    """
+
+    stride: tuple[int, int] = (2, 2)  # of the first convolution: rows, frames
+    maxpool: bool = True  # max pooling after it, which halves rows and frames
+    maxima: bool = False  # each channel's maximum over time is added to its mean
+
+
+class MeanAndMaximum(nn.Module):
+    """The mean over rows, then the mean and the maximum over frames, added: (B, C, H,
+    W) to (B, C, 1, 1).
+
+    A maximum keeps an event that is short beside the silence around it (PANNs, Kong et
+    al. 2020, arXiv:1912.10211).
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        over_rows = x.mean(2, keepdim=True)
+        return over_rows.mean(3, keepdim=True) + over_rows.amax(3, keepdim=True)
+
+
 class ResNet(nn.Module):
     """Four layers of blocks, each half as large and twice as wide as the one before it,
     then the mean.
@@ -81,6 +105,7 @@ class ResNet(nn.Module):
         depths: tuple[int, int, int, int],
         channels: int,
         classes: int,
+        ends: Ends,
     ) -> None:
         """A block gives `expansion` times as many channels as it is wide."""
 
@@ -90,22 +115,24 @@ class ResNet(nn.Module):
             return nn.Sequential(first, *others)
 
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(channels, 64, 7, ends.stride, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = (
+            nn.MaxPool2d(3, stride=2, padding=1) if ends.maxpool else nn.Identity()
+        )
         self.layer1 = layer(64, 64, depths[0], stride=1)
         self.layer2 = layer(64 * expansion, 128, depths[1], stride=2)
         self.layer3 = layer(128 * expansion, 256, depths[2], stride=2)
         self.layer4 = layer(256 * expansion, 512, depths[3], stride=2)
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.avgpool = MeanAndMaximum() if ends.maxima else nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(512 * expansion, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # The published order is ReLU, then pooling. This order gives the same bits,
         # and ReLU has a quarter of the work.
         x = self.bn1(self.conv1(x))
-        x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4)
+        x = self.relu(self.maxpool(x))  # (B, 64, H / 4, W / 4) by default
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)

@@ -2,8 +2,10 @@
 ReLU.
 """
 
+import pytest
 import torch
 
+from featurestack.train.models.resnet import MeanAndMaximum
 from tests.train.little import build
 
 
@@ -26,3 +28,33 @@ def test_answers_and_gradients_have_the_bits_of_the_published_order():
         found.append([answer, *(weight.grad for weight in network.parameters())])
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found))
     assert found[0][1].abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("resnet18", (16, 27)),
+        ("resnet18@rows=4,frames=1", (8, 54)),
+        ("resnet18@rows=1,frames=2,maxpool=0", (64, 54)),
+        ("resnet50@rows=4,frames=4,maxima=1", (8, 14)),
+    ],
+)
+def test_strides_and_pooling_give_the_size_of_the_first_layer(name, size):
+    network = build(name, 2, 4, (64, 108)).eval()
+    sizes = []
+    network.layer1.register_forward_hook(lambda *given: sizes.append(given[2].shape))
+    assert network(torch.zeros(1, 2, 64, 108)).shape == (1, 4)
+    assert sizes[0][2:] == size
+
+
+def test_the_ends_have_no_weights_of_their_own():
+    published = build("resnet18", 3, 4, (64, 108)).state_dict()
+    network = build("resnet18@rows=4,frames=1,maxima=1", 3, 4, (64, 108))
+    network.load_state_dict(published)
+
+
+def test_the_maximum_over_time_keeps_a_short_event():
+    x = torch.zeros(1, 2, 3, 50)
+    x[0, 1, :, 20] = 6.0
+    pooled = MeanAndMaximum()(x)
+    assert pooled.flatten().tolist() == pytest.approx([0, 6 + 6 / 50])
