@@ -143,7 +143,7 @@ def nothing_to_report(options: AnalysisOptions, name: str, given: str) -> Reques
     return RequestError(
         f"nothing to report on: {Path(options.runs, name)} holds no run and"
         f" {options.data} no features of {name or 'any dataset'}: extract features"
-        f" first ({first}), then train (make train)"
+        f" first ({first}), then train ({spelling.make_command('train')})"
     )
 
 

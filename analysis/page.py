@@ -20,7 +20,7 @@ from markupsafe import Markup
 from featurestack.analysis.sentences import SENTENCES
 from featurestack.analysis.tables import decimals, format_p, latex_text
 from featurestack.commandline import quantities, rooms
-from featurestack.commandline.spelling import spelled
+from featurestack.commandline.spelling import make_command
 
 UNKNOWN = "–"
 NAMED = 3  # names in a list before "and 6 more"
@@ -90,7 +90,7 @@ def environment() -> Templates:
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "listed": listed,
         "slug": slug,
-        "spelled": spelled,
+        "command": make_command,
         "breakable": breakable,
         "tex": latex_text,
         "key": lambda text: re.sub(r"[^A-Za-z0-9]", "", text),

@@ -41,8 +41,8 @@ from featurestack.commandline.spelling import (
     STAGES,
     TARGETS,
     UNACTIVATED,
+    CommandLine,
     called_as,
-    spelled,
 )
 from featurestack.commandline.terminal import printable_output, tell, tell_warnings
 
@@ -118,7 +118,7 @@ def listing(program: str, commands: Mapping[str, Command]) -> str:
         f"  {words:{width}}  {first_sentence(each)}" for words, each in commands.items()
     ]
     return "\n".join(
-        [f"usage: {spelled(program)} COMMAND [NAME=value | --name value] ...\n", *lines]
+        [f"usage: {program} COMMAND [NAME=value | --name value] ...\n", *lines]
     )
 
 
@@ -144,9 +144,7 @@ def variables(wanted: str = "") -> str:
     for variable, by_meaning in users.items():
         meaning, names = next(iter(by_meaning.items()))
         title = (
-            EVERY_COMMAND
-            if variable.lower() in PLACES
-            else spelled(f"{PYTHON} {names[0]}")
+            EVERY_COMMAND if variable.lower() in PLACES else str(CommandLine(names[0]))
         )
         sections.setdefault(title, []).append(f"  {variable}\n{meaning}")
     return "\n\n".join(
@@ -166,7 +164,7 @@ def meanings(options: type[Options]) -> dict[str, str]:
 
 def _indented(text: str) -> str:
     return textwrap.fill(
-        spelled(text),
+        text,
         98,
         initial_indent=" " * 6,
         subsequent_indent=" " * 6,
@@ -179,10 +177,13 @@ def help_of(program: str, options: type[Options]) -> str:
         f"usage: {program} [NAME=value | --name value] ...\n\n"
         f"{inspect.getdoc(options)}\n"
     )
-    lines = [spelled(usage)]
+    lines = [usage]
+    if options.example:
+        lines.append(f"Example: {program} {options.example}\n")
+    heading = len(lines)
     known = meanings(options)
     for name in dict.fromkeys([*options.leading, *known]):
-        if len(lines) == len(options.leading) + 1 and options.leading:
+        if len(lines) == len(options.leading) + heading and options.leading:
             lines.append(f"Further options, {len(known) - len(options.leading)}:\n")
         flag = name.replace("_", "-")
         lines.append(f"  {name.upper()}=, --{flag}\n{_indented(known[name])}")
@@ -241,7 +242,7 @@ def run(
     if not stage and module:
         name = module.name.removesuffix(".__main__")
         stage = name.removeprefix("featurestack.")
-    program = f"{PYTHON} {stage}"
+    program = CommandLine(stage)
     command = commands[0]
     if len(commands) > 1:
         by_name = Registry("command", {word(command): command for command in commands})
@@ -249,12 +250,12 @@ def run(
             for added in commands_of_rooms(stage):
                 by_name.setdefault(word(added), added)
         if not words or words[0] in HELP:
-            print(listing(program, by_name))
+            print(listing(str(program), by_name))
             return 0 if words else 2
         command = by_name[words[0]]
-        program = f"{program} {words.pop(0)}"
+        program = CommandLine(f"{stage} {words.pop(0)}")
     if {*HELP} & {*words}:
-        print(help_of(program, options_of(command)))
+        print(help_of(str(program), options_of(command)))
         return 0
     options = own_options(command)
     if not takes_all(options, words):

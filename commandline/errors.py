@@ -4,8 +4,6 @@ import difflib
 import errno
 from collections.abc import Iterable
 
-from featurestack.commandline.spelling import spelled
-
 MOST_QUOTED = 80  # characters of a cell in a message
 LISTED_NAMES = 60  # a longer list hides the start of the message
 # the work ran: exit status 1
@@ -30,12 +28,9 @@ class Error(Exception):
 class RequestError(Error):
     """The request was wrong: exit status 2.
 
-    The user sees only this message, with commands as this user types them. It says what
-    was given, what was expected, and what to do.
+    The user sees only this message. It says what was given, what was expected, and what
+    to do.
     """
-
-    def __str__(self) -> str:
-        return spelled(super().__str__())
 
 
 class Failed(Error):

@@ -122,6 +122,8 @@ class Options:
     shared: typing.ClassVar["type[Options] | None"] = None
     # those that most users need: help begins with them; none if all are few
     leading: typing.ClassVar[tuple[str, ...]] = ()
+    # words after the command that help shows as an example
+    example: typing.ClassVar[str] = ""
 
     def __init_subclass__(cls) -> None:
         dataclass(frozen=True, kw_only=True)(cls)

@@ -9,8 +9,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from featurestack.commandline.spelling import spelled
-
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -149,11 +147,11 @@ def silenced() -> Iterator[None]:
 
 
 def tell(text: str) -> None:
-    """Print on standard error, commands in the user's spelling and control characters
-    as escapes; standard output is for answers.
+    """Print on standard error, control characters as escapes; standard output is for
+    answers.
     """
     if not quiet:
-        print(printable(spelled(text)), file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 @functools.cache

@@ -157,17 +157,18 @@ class Cache:
     """A cache folder, opened for reading; lazy, picklable, safe under fork and spawn.
 
     folder   holds index.h5, else RequestError
-    command  the command that the error proposes
+    command  the command that the error proposes; by default features
 
         cache = Cache(Path("data/esc50/features"))
         mel = cache.read("mel", cache.clips["clip_id"][:8])  # (8, 128, 431)
     """
 
-    def __init__(self, folder: Path, command: str = "make features DATASET=…") -> None:
+    def __init__(self, folder: Path, command: str = "") -> None:
         self.folder = Path(folder)
         if not is_cache(self.folder):
             raise RequestError(
-                f"there are no features in {self.folder} yet: run {command}"
+                f"there are no features in {self.folder} yet: run"
+                f" {command or make_command('features')}"
             )
         self._open: dict[str, StoredFeature] = {}
 
@@ -413,7 +414,7 @@ class Cache:
             remedy = self.remedy(names)
             # make features refuses a misspelt name too
             if meant and self.settings["source"] != EXTERNAL:
-                remedy = "python -m pipeline list names those to compute"
+                remedy = f"{make_command('pipeline list')} names those to compute"
             raise RequestError(
                 f"the cache {self.folder} lacks {names}{hint}, it has "
                 f"{', '.join(self.features) or 'no feature'}: {remedy}"

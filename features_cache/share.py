@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from featurestack.commandline.errors import RequestError
+from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.feature_file import lock
 from featurestack.features_cache.index import (
@@ -43,8 +44,8 @@ def export_features(folder: Path, features: Sequence[str], target: Path) -> None
     ]
     if wrong:
         raise RequestError(
-            f"{', '.join(wrong)} not intact; python -m features_cache verify says why,"
-            " make features mends it"
+            f"{', '.join(wrong)} not intact; {make_command('features_cache verify')}"
+            f" says why, {make_command('features')} mends it"
         )
     with (
         replaced(target) as draft,

@@ -56,7 +56,7 @@ from featurestack.results.tasks.registry import task_of
 IMPORTANCE = "importance-"  # prefix of a folder's name
 SCORES = ("probability", "correct")
 PARTS = {"1/8": 1 / 8, "1/4": 1 / 4, "1/2": 1 / 2}  # shares of the training recordings
-REMEDY = "remove its folder and repeat make importance"
+REMEDY = "remove its folder and measure it again"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from featurestack.results.tasks.registry import task_choices
 class ImportanceOptions(DatasetOptions, RunsOptions):
     """The worth of each feature, alone and beside the others, from a small model fitted
     to subsets of them.
-
-    make importance FEATURES="mel mfcc chroma contrast"
     """
+
+    example = 'FEATURES="mel mfcc chroma contrast"'
 
     features: str = option(
         "mel mfcc chroma", "features, or sets joined by + that count as one; all, small"
@@ -45,10 +45,9 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
 
 
 class CurveOptions(DatasetOptions, RunsOptions):
-    """The score of one feature set against the number of training recordings.
+    """The score of one feature set against the number of training recordings."""
 
-    make curve DATASET=birds.csv FEATURES=mel
-    """
+    example = "DATASET=birds.csv FEATURES=mel"
 
     features: str = option("mel", "one feature set: features joined by +")
     model: str = option("linear", "linear or texture, perhaps with its own options")

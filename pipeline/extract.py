@@ -17,7 +17,6 @@ import numpy as np
 
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.quantities import counted, size
-from featurestack.commandline.spelling import spelled
 from featurestack.commandline.terminal import progress, tell
 from featurestack.features_cache.claims import Handle, claimed
 from featurestack.features_cache.costs import write_costs
@@ -59,7 +58,7 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
     begun = time.perf_counter()
     asked = request(options)
     for note in asked.notes:
-        print(spelled(note))
+        print(note)
     if options.scheduler and options.backend != "dask":
         print("SCHEDULER applies only with BACKEND=dask")
     try:

@@ -101,7 +101,7 @@ def feature_table(sample_rate: int, seconds: float) -> str:
     remarks += [
         (
             f"For a clip of {seconds:g} s at {sample_rate} Hz: MB stored as float16."
-            " make bench measures time."
+            f" {make_command('bench')} measures time."
         ),
         (
             f"{make_command('pipeline list', 'NAME')} shows what a feature is and what"

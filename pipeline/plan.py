@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from featurestack.commandline.spelling import spelled
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.costs import read_costs
 from featurestack.pipeline.extraction_report import describe_work
@@ -26,7 +25,7 @@ def run(options: ExtractOptions) -> int:
     for note in filter(
         None, (*asked.notes, *(clips.note for clips in remaining.stored))
     ):
-        print(spelled(note))
+        print(note)
     known = {name: seconds for name, (seconds, _) in read_costs(asked.folder).items()}
     if not {spec.stored for spec in asked.specs} <= known.keys():
         measured = measure(asked).seconds_a_clip()

@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import (
     TRAIN_AGAIN,
@@ -434,7 +435,8 @@ def select(runs: Path | str, wanted: str, dataset: str = "") -> list[RunFolder]:
         elif not known:
             place = Path(runs, dataset)
             raise RequestError(
-                f"RUN={word}: no run folder in {place}: train one first (make train)"
+                f"RUN={word}: no run folder in {place}: train one first"
+                f" ({make_command('train')})"
             )
         else:
             begun = [name for name in known if f"/{word}" in f"/{name}"]

@@ -44,7 +44,7 @@ class Training(Options):
     )
     model: str = option(
         "resnet18+texture",
-        "the network or linear model, see `python -m train list`;"
+        "the network or linear model, see `train list`;"
         " name@key=value,key=value sets its own options; a+b is the ensemble of two"
         " that take images, b@weight=0.6 the weight of the second in its answer; the"
         " default is mlp if every channel is a vector, such as an embedding",

@@ -34,6 +34,7 @@ import numpy as np
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry, first_sentence
+from featurestack.commandline.spelling import make_command
 from featurestack.train.options import parse_grid, parse_number
 
 if TYPE_CHECKING:
@@ -688,8 +689,8 @@ def parse_augment(text: str, kind: str = "image") -> Augmenter:
         entry = AUGMENTS[name]
         if kind not in entry.kinds:
             raise RequestError(
-                f"AUGMENT={name} is not for this model: python -m train list shows"
-                " which are"
+                f"AUGMENT={name} is not for this model: {make_command('train list')}"
+                " shows which are"
             )
         strength: Strength = entry.default
         if entry.cut and "x" in given:  # a size, 100x384

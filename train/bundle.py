@@ -100,7 +100,9 @@ def read_bundle(file: Path) -> Bundle:
         ) from None
     keys = {"format", "config", "folds"}
     if not isinstance(content, dict) or not keys <= content.keys():
-        raise RequestError(f"{file} is no bundle: python -m train bundle RUN makes one")
+        raise RequestError(
+            f"{file} is no bundle: {make_command('train bundle', 'RUN')} makes one"
+        )
     if content["format"] != BUNDLE_FORMAT:
         raise RequestError(
             f"{file} has bundle format {content['format']}, this project reads"

@@ -15,6 +15,7 @@ import pandas as pd
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder
@@ -60,10 +61,11 @@ def choose_joining(options: PredictOptions, model: AudioModel, run: RunFolder) -
     cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
     annotated = annotated_recordings(cache)
     if annotated is None or len(run.finished) < 2:
+        windows = make_command("windows")
         raise RequestError(
             f"{run.name}: HOP with TEST_CLIPS=1 chooses rules for detections on the"
-            " tested recordings; expected a run on a dataset of `make windows` with two"
-            " finished folds or more: leave HOP out"
+            f" tested recordings; expected a run on a dataset of {windows}"
+            " with two finished folds or more: leave HOP out"
         )
     selection = model.config.selection
     if selection != run.selection():

@@ -128,10 +128,9 @@ class SweepOptions(Options):
 
     RECIPE, FEATURES and the options that can change predictions take lists, except
     DEVICE and SKIP_TEST.
-
-    make sweep FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2" LR="0.001
-    0.002"
     """
+
+    example = 'FEATURES="mel mel+mfcc" MODEL="resnet18 texture" SEED="0 1 2"'
 
     shared = RunOptions
     leading = ("dataset", "features", "model", "seed", "recipe", "max", "folds")
@@ -214,9 +213,9 @@ class TrainedOptions(EpochOptions):
 class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     """Classes of new audio or of the dataset's own test clips, or the score on another
     dataset: DATASET= without AUDIO.
-
-    make predict RUN=last AUDIO=recording.wav
     """
+
+    example = "RUN=last AUDIO=recording.wav"
 
     leading = ("audio", "run", "hop", "threshold", "tables", "out", "dataset")
     audio: Path | None = option(
@@ -279,10 +278,9 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
 
 
 class BundleOptions(EpochOptions):
-    """One file with the weights and configuration that prediction needs.
+    """One file with the weights and configuration that prediction needs."""
 
-    python -m train bundle last OUT=model.pt DTYPE=float16
-    """
+    example = "last OUT=model.pt DTYPE=float16"
 
     dtype: Literal["float32", "float16"] = option(
         "float32", "type of the weights; float16 halves the file"
@@ -293,9 +291,9 @@ class BundleOptions(EpochOptions):
 class RemoveOptions(RunsOptions):
     """Delete runs and importance folders, after printing the number and size of their
     files.
-
-    python -m train remove RUN="mel-cnn4 mfcc-cnn4"
     """
+
+    example = 'RUN="mel-cnn4 mfcc-cnn4"'
 
     run: str = option(
         "",
@@ -310,10 +308,9 @@ class RemoveOptions(RunsOptions):
 
 
 class ListOptions(RunsOptions):
-    """Models, augmentations, recipes and importance folders, or one model's stages.
+    """Models, augmentations, recipes and importance folders, or one model's stages."""
 
-    python -m train list resnet18 GRID=128x431
-    """
+    example = "resnet18 GRID=128x431"
 
     name: str = option(
         "",

@@ -257,7 +257,7 @@ def refuse_lists(options: RunOptions) -> None:
             joined = "+".join(value.replace("+", " ").split())
             raise RequestError(
                 f"FEATURES={value}: one run takes one set: join with + ({joined}), or"
-                " make sweep"
+                f" {make_command('sweep')}"
             )
         if not Path(value).exists():
             raise RequestError(f"{name.upper()}={value}: expected one alone{ONE_ALONE}")
@@ -295,7 +295,8 @@ def choose_model(
     if wrong:
         raise RequestError(
             f"{model.name} takes {model.kind.takes}, not {', '.join(sorted(wrong))};"
-            " linear takes all, and python -m train list shows what each model takes"
+            f" linear takes all, and {make_command('train list')} shows what each model"
+            " takes"
         )
     return model
 

@@ -48,10 +48,9 @@ TEXTURE_SECONDS = 35 / 600
 
 
 class AnswerOptions(SourceOptions, ReportsOptions):
-    """From a folder of sounds to the report: check, features, runs, importance.
+    """From a folder of sounds to the report: check, features, runs, importance."""
 
-    make answer DATASET="my sounds"
-    """
+    example = 'DATASET="my sounds"'
 
     features: str = option("all", "feature sets to extract and rank; all, small")
     task: str = option(

@@ -8,10 +8,9 @@ from featurestack.extras.embeddings.networks import fetch_network
 
 
 class NetworkOptions(Options):
-    """Bring a published network to models/: from its address, or from a file.
+    """Bring a published network to models/: from its address, or from a file."""
 
-    python -m pipeline network yamnet
-    """
+    example = "yamnet"
 
     model: str = option(MISSING, "name of the network", positional=True)
     url: str = option("", "another address of its file")

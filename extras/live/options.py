@@ -11,8 +11,10 @@ class ListenOptions(TrainedOptions):
     """Classes of live audio: the microphone's, or raw PCM, mono, little-endian, on
     standard input.
 
-    arecord -f S16_LE -r 44100 -c 1 -t raw | python -m train listen last HOP=0.25
+    `arecord -f S16_LE -r 44100 -c 1 -t raw` writes such PCM.
     """
+
+    example = "last HOP=0.25"
 
     rate: int = option(
         0,

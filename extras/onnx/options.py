@@ -12,9 +12,9 @@ from featurestack.train.options import EpochOptions
 class ExportOptions(EpochOptions, DataOptions):
     """The networks of a run as one file for other programs, checked on test clips if
     their cache is there.
-
-    python -m train export last OUT=model.onnx
     """
+
+    example = "last OUT=model.onnx"
 
     format: Literal["onnx"] = option("onnx", "format of the file")
     out: Path | None = option(None, "file to write; by default <run>.onnx")

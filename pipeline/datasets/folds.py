@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.table import by_label
 from featurestack.pipeline.datasets.readers import Listing, read_csv, whole_folds
 from featurestack.pipeline.options import SourceOptions
@@ -129,8 +130,8 @@ def with_groups(
             raise RequestError(
                 f"GROUP={group} fits no file name, the first is {names[0]!r}, and no"
                 " path within the dataset; expected a column, or a pattern whose"
-                " parentheses hold the source recording; python -m pipeline check"
-                " proposes one"
+                " parentheses hold the source recording;"
+                f" {make_command('pipeline check')} proposes one"
             )
         found = []
         for match in matches:

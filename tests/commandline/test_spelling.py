@@ -7,12 +7,20 @@ import pytest
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import spelling
 from featurestack.commandline.options import fields
-from featurestack.commandline.spelling import make_command, spelled
+from featurestack.commandline.spelling import (
+    CONSOLE,
+    MAKE,
+    CommandLine,
+    called_as,
+    make_command,
+)
+from featurestack.features_cache.cache import open_cache
 from featurestack.importance.options import ImportanceOptions
 from featurestack.pipeline.options import FeaturesCommand, WindowsCommand
 from featurestack.train.options import RunOptions
 from tests.golden.commands import ROOT
 from tests.processes import python
+from tests.refusal import refused
 
 
 def test_a_removed_working_folder_can_still_import_the_package(tmp_path):
@@ -29,42 +37,47 @@ def test_a_removed_working_folder_can_still_import_the_package(tmp_path):
 
 
 @pytest.fixture
-def script(monkeypatch):
+def script():
     """Messages as in a script or notebook, which typed no command."""
-    monkeypatch.setattr(spelling, "typed", "")
+    called_as("")
+    yield
+    called_as(MAKE)
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("command", "given", "call"),
     [
-        ("EPOCHS=x: expected a number", 'epochs="x": expected a number'),
-        ("EPOCHS=5", "epochs=5"),
-        ("or add WAIT=1", "or add wait=True"),
-        ("GROUP='(.*)-[A-Z]' fits", 'group="(.*)-[A-Z]" fits'),
-        ("set DURATION= or SAMPLE_RATE=", "set duration= or sample_rate="),
-        ("make features DATASET=my", 'fs.extract(dataset="my")'),
+        ("features", ["DATASET=my"], 'fs.extract(dataset="my")'),
         (
-            "run make train 'FEATURES=mel mfcc' EPOCHS=3, then",
-            'run fs.train(features="mel mfcc", epochs=3), then',
+            "train",
+            ["FEATURES=mel mfcc", "EPOCHS=3"],
+            'fs.train(features="mel mfcc", epochs=3)',
         ),
-        ("python -m analysis", "fs.report()"),
-        ("set PYTHONPATH=.", "set PYTHONPATH=."),
+        ("train run", ["RETRAIN=1"], "fs.train(retrain=True)"),
+        ("analysis", [], "fs.report()"),
     ],
 )
-def test_a_script_is_told_what_to_write_in_python(script, text, expected):
-    assert spelled(text) == expected
+def test_a_script_is_told_the_call_of_a_function(script, command, given, call):
+    assert str(CommandLine(command, tuple(given))) == call
+
+
+def test_a_message_of_a_script_has_calls(script, tmp_path):
+    with refused(r'yet: run fs\.extract\(dataset="synth", data="'):
+        open_cache("synth", tmp_path)
 
 
 def test_a_command_without_a_function_stays_one(script, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     command = make_command("sweep", "FEATURES=mel mfcc", "WAIT=1")
     assert command == "python -m featurestack sweep 'FEATURES=mel mfcc' WAIT=1"
-    assert spelled(command) == command
 
 
-def test_a_next_command_is_a_call(script):
-    call = make_command("train", "FEATURES=mel+mfcc", "RETRAIN=1")
-    assert call == 'fs.train(features="mel+mfcc", retrain=True)'
+def test_a_command_is_spelled_when_it_is_printed():
+    command = CommandLine("features", ("DATASET=a b",))
+    called_as(CONSOLE)
+    assert str(command) == "featurestack features 'DATASET=a b'"
+    called_as(MAKE)
+    assert str(command) == "make features 'DATASET=a b'"
 
 
 def test_all_switches_of_the_functions_are_known():
