@@ -146,7 +146,7 @@ FAULTS: dict[str, Fault] = {
         f"{CACHE}test_splits.py",
     ),
     "copies_tested": Fault(  # altered copies are tested
-        'test = originals[originals["fold"] == fold]',
+        'test = clips[clips["fold"] == fold]',
         'test = table[table["fold"] == fold]',
         f"{CACHE}test_splits.py",
     ),
