@@ -380,10 +380,10 @@ def train(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texture] the network or linear model, see `python -m train
-        list`; name@key=value,key=value sets its own options; a+b is the ensemble of
-        two that take images, b@weight=0.6 the weight of the second in its answer;
-        the default is mlp if every channel is a vector, such as an embedding
+    model: [resnet18+texture] the network or linear model, see `train list`;
+        name@key=value,key=value sets its own options; a+b is the ensemble of two
+        that take images, b@weight=0.6 the weight of the second in its answer; the
+        default is mlp if every channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, or tags (several
         labels a clip, or none); auto is tags if the table has such clips, else
         classes
@@ -579,10 +579,10 @@ def own_run(
     name: another name for the dataset's folders
     features: [mel+mfcc+chroma] one feature set: names joined by +, each a channel;
         name@key=value is a variant, name:a-b some rows
-    model: [resnet18+texture] the network or linear model, see `python -m train
-        list`; name@key=value,key=value sets its own options; a+b is the ensemble of
-        two that take images, b@weight=0.6 the weight of the second in its answer;
-        the default is mlp if every channel is a vector, such as an embedding
+    model: [resnet18+texture] the network or linear model, see `train list`;
+        name@key=value,key=value sets its own options; a+b is the ensemble of two
+        that take images, b@weight=0.6 the weight of the second in its answer; the
+        default is mlp if every channel is a vector, such as an embedding
     task: [auto] labels to predict: classes, their categories, or tags (several
         labels a clip, or none); auto is tags if the table has such clips, else
         classes
