@@ -455,59 +455,6 @@ def train(
     quiet: print nothing; warnings stay
     """
 
-def importance(
-    features: str = 'mel mfcc chroma',
-    *,
-    runs: str | Path = 'runs',
-    data: str | Path = 'data',
-    dataset: str = 'esc50',
-    name: str = '',
-    model: str = 'linear',
-    task: str = 'auto',
-    classes: str = '',
-    epochs: int = 40,
-    permutations: int = 20,
-    seed: int = 0,
-    wait: bool = False,
-    quiet: bool = False,
-) -> dict[str, pd.DataFrame]:
-    """`make importance`: the worth of each feature, alone and beside the others, from
-    many small fits.
-
-    It returns six tables: `kept`, the smallest set with 95 % of what all features
-        give,
-    and what is lost without each of its features; `features`, four numbers of each
-    feature with interval and p; `classes`, the Shapley value by class; `pairs`, CKA
-        and
-    interaction of two features (negative: they are redundant); `sets`, the best set
-        of
-    each size with its cost; `recordings`, the accuracy by the number of recordings
-        for
-    training.
-
-        fs.importance("mel mfcc chroma", dataset="synth")["kept"]
-
-    Options, each with its default and meaning:
-
-    runs: [runs] folder of run folders
-    data: [data] folder of datasets and their feature caches
-    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
-        folder
-    name: another name for the dataset's folders
-    features: [mel mfcc chroma] features, or sets joined by + that count as one;
-        all, small
-    model: [linear] linear or texture, perhaps with its own options: linear@C=1
-    task: [auto] labels to predict: classes, categories or tags; auto asks the table
-    classes: classes to compare, separated by blanks or commas; all by default
-    epochs: [40] epochs of MODEL=texture
-    permutations: [20] pairs of an order and its reverse, for more than eight
-        features
-    seed: [0] seed of permutations, parts of the recordings and texture's weights
-    wait: wait for another process that fills the same folder instead of being
-        refused
-    quiet: print nothing; warnings stay
-    """
-
 def own_run(
     network: str,
     *,
@@ -766,8 +713,6 @@ def report(
     reports: str | Path = 'reports',
     *,
     name: str = '',
-    model: str = '',
-    base: str = 'mel',
     run: str | Sequence[str] = (),
     ensemble: str | Sequence[str] = (),
     confusion: Literal['counts', 'rates'] = 'counts',
@@ -798,8 +743,6 @@ def report(
     dataset: the dataset to report on, or several separated by blanks; without it,
         every dataset that has runs or a cache
     name: another name for the dataset's folders
-    model: model that is compared across datasets; by default that of most datasets
-    base: [mel] feature set to which the gains across datasets refer
     run: only these runs, in a report of their own: each a name, a path, a unique
         prefix or last
     ensemble: write the ensemble of these runs, the mean of their probabilities, as
@@ -918,5 +861,58 @@ def answer(
         trained; the report has what is there
     jobs: processes for extraction; by default one a core
     retrain: train the runs of other clips or folds again in their place
+    quiet: print nothing; warnings stay
+    """
+
+def importance(
+    features: str = 'mel mfcc chroma',
+    *,
+    runs: str | Path = 'runs',
+    data: str | Path = 'data',
+    dataset: str = 'esc50',
+    name: str = '',
+    model: str = 'linear',
+    task: str = 'auto',
+    classes: str = '',
+    epochs: int = 40,
+    permutations: int = 20,
+    seed: int = 0,
+    wait: bool = False,
+    quiet: bool = False,
+) -> dict[str, pd.DataFrame]:
+    """`make importance`: the worth of each feature, alone and beside the others, from
+    many small fits.
+
+    It returns six tables: `kept`, the smallest set with 95 % of what all features
+        give,
+    and what is lost without each of its features; `features`, four numbers of each
+    feature with interval and p; `classes`, the Shapley value by class; `pairs`, CKA
+        and
+    interaction of two features (negative: they are redundant); `sets`, the best set
+        of
+    each size with its cost; `recordings`, the accuracy by the number of recordings
+        for
+    training.
+
+        fs.importance("mel mfcc chroma", dataset="synth")["kept"]
+
+    Options, each with its default and meaning:
+
+    runs: [runs] folder of run folders
+    data: [data] folder of datasets and their feature caches
+    dataset: [esc50] esc50, esc10, synth, a folder of clips, a CSV, or a cache
+        folder
+    name: another name for the dataset's folders
+    features: [mel mfcc chroma] features, or sets joined by + that count as one;
+        all, small
+    model: [linear] linear or texture, perhaps with its own options: linear@C=1
+    task: [auto] labels to predict: classes, categories or tags; auto asks the table
+    classes: classes to compare, separated by blanks or commas; all by default
+    epochs: [40] epochs of MODEL=texture
+    permutations: [20] pairs of an order and its reverse, for more than eight
+        features
+    seed: [0] seed of permutations, parts of the recordings and texture's weights
+    wait: wait for another process that fills the same folder instead of being
+        refused
     quiet: print nothing; warnings stay
     """
