@@ -24,29 +24,6 @@ if not (Path(__file__).parent / "train").is_dir():
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import Error, Failed, RequestError
-from featurestack.interface import (
-    RATE,
-    alter,
-    cache,
-    clips,
-    compute,
-    confusion,
-    curves,
-    detections,
-    draw,
-    extract,
-    own_run,
-    play,
-    predict,
-    read,
-    report,
-    run,
-    sample_predictions,
-    show,
-    tone,
-    windows,
-    write,
-)
 
 __version__ = "0.1.0"
 __all__ = [
@@ -80,7 +57,7 @@ __all__ = [
     "windows",
     "write",
 ]
-LOADED_LATER = {  # name -> the module that it comes from
+LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
     "FIGURES": "featurestack.analysis.figures",
     "feature": "featurestack.pipeline.features.registry",
@@ -89,9 +66,12 @@ LOADED_LATER = {  # name -> the module that it comes from
 
 
 def __getattr__(name: str) -> object:
-    if name in LOADED_LATER:
-        return getattr(importlib.import_module(LOADED_LATER[name]), name)
-    if name in rooms.names("functions"):
+    if name == "train":
+        return importlib.import_module("featurestack.train")
+    if name in __all__:
+        home = LOADED_LATER.get(name, "featurestack.interface")
+        return getattr(importlib.import_module(home), name)
+    if not name.startswith("_") and name in rooms.names("functions"):
         return rooms.load("functions", name)
     raise AttributeError(f"module 'featurestack' has no attribute {name!r}")
 

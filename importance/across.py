@@ -43,14 +43,13 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import originals
-from featurestack.importance.options import AcrossOptions
+from featurestack.importance.options import FEWEST_DATASETS, AcrossOptions
 from featurestack.importance.random_effects import random_effects
 from featurestack.results.bootstrap import effective_recordings
 from featurestack.results.config import RunConfig
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats
 
-FEWEST_DATASETS = 3  # fewer are not compared
 # ids that datasets share only if they share clips: `1-100032-A-0`, `XC123456`
 UNIQUE_ID = r"\d{5,}|[0-9a-f]{8,}"
 SOME_AUDIO = 0.1  # share of the clips from which an overlap is named

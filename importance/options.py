@@ -9,6 +9,8 @@ from featurestack.commandline.options import (
 )
 from featurestack.results.tasks.registry import task_choices
 
+FEWEST_DATASETS = 3  # fewer are not compared
+
 
 class ImportanceOptions(DatasetOptions, RunsOptions):
     """The worth of each feature, alone and beside the others, from a small model fitted

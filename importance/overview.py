@@ -1,6 +1,7 @@
 """The comparison of several datasets on the entry page of the reports."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.jobs import ReportJob
@@ -8,15 +9,11 @@ from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.overview import Compared
 from featurestack.analysis.runs import Problem
 from featurestack.importance import sentences
-from featurestack.importance.across import (
-    FEWEST_DATASETS,
-    Comparison,
-    check_choices,
-    compare,
-)
-from featurestack.importance.options import AcrossOptions
-from featurestack.importance.random_effects import FEWEST_TO_PREDICT
-from featurestack.importance.shares import ImportanceShares, importance_shares
+from featurestack.importance.options import FEWEST_DATASETS, AcrossOptions
+
+if TYPE_CHECKING:
+    from featurestack.importance.across import Comparison
+    from featurestack.importance.shares import ImportanceShares
 
 PANELS = 12  # feature sets in the first figure of gains
 
@@ -29,7 +26,11 @@ def choices(options: AnalysisOptions) -> dict[str, str]:
 
 def check(given: Sequence[ReportJob], options: AnalysisOptions) -> None:
     """RequestError for a MODEL or BASE that no run of these datasets has."""
-    check_choices(given, **choices(options))
+    chosen = choices(options)
+    if chosen != choices(AnalysisOptions()):
+        from featurestack.importance.across import check_choices
+
+        check_choices(given, **chosen)
 
 
 def compare_reports(
@@ -47,6 +48,8 @@ def compare_reports(
     comparison = None
     problems: list[Problem] = []
     if len(given) >= FEWEST_DATASETS:
+        from featurestack.importance.across import compare
+
         comparison, problems = compare(given, chosen["model"], chosen["base"])
     headline = sentences.across_headline(
         comparison, reports, len(given), FEWEST_DATASETS
@@ -54,6 +57,9 @@ def compare_reports(
     if comparison is None:
         why = sentences.across_none(len(given), FEWEST_DATASETS)
         return Compared(headline, leads={"Comparison": why}, problems=problems)
+    from featurestack.importance.random_effects import FEWEST_TO_PREDICT
+    from featurestack.importance.shares import importance_shares
+
     shares = importance_shares(given, options.runs)
     submit_figures(writer, comparison, shares)
     leads = {
@@ -85,8 +91,8 @@ def compare_reports(
 
 def submit_figures(
     writer: FigureWriter,
-    comparison: Comparison,
-    shares: ImportanceShares | None,
+    comparison: "Comparison",
+    shares: "ImportanceShares | None",
 ) -> None:
     """Submit the figures of the page; gains of the first PANELS feature sets and of the
     others are two figures.

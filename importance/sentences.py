@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featurestack.analysis.page import listed
 from featurestack.analysis.sentences import either, unsigned
 from featurestack.analysis.tables import format_p
 from featurestack.commandline.quantities import counted, percent, points
-from featurestack.importance.across import Comparison
-from featurestack.importance.folder import ImportanceFolder
+
+if TYPE_CHECKING:
+    from featurestack.importance.across import Comparison
+    from featurestack.importance.folder import ImportanceFolder
 
 NAMED = 4  # features of the kept set whose loss the first screen states
 AGREE = 0.7  # rank correlation from which orders of features agree
@@ -21,7 +23,7 @@ def between(low: float, high: float) -> str:
     return f"{unsigned(low)} to {unsigned(high)}" if isfinite(low) else ""
 
 
-def measured_features(folder: ImportanceFolder) -> str:
+def measured_features(folder: "ImportanceFolder") -> str:
     """`5 features, by linear, for 3 of 50 classes`."""
     classes = folder.labels.shape[1]
     all_classes = len(folder.config.classes)
@@ -44,7 +46,7 @@ def lost_points(lost: float, low: float, high: float) -> str:
 
 def what_matters(
     kept: Sequence[Row],
-    folder: ImportanceFolder,
+    folder: "ImportanceFolder",
     best: Sequence[str],
 ) -> str:
     """The set to keep, what is lost without each of its features, and features of the
@@ -149,7 +151,7 @@ def fitted_sets(fitted: int, features: int) -> str:
     return f"of the {fitted:,} of {every:,} sets that were fitted"
 
 
-def composed_importance(folder: ImportanceFolder) -> str:
+def composed_importance(folder: "ImportanceFolder") -> str:
     """That the features that were measured were chosen on the tested folds."""
     if not folder.config.composed_from:
         return ""
@@ -171,7 +173,7 @@ def rankings_differ(feature_sets: int) -> str:
 
 
 def across_headline(
-    comparison: Comparison | None,
+    comparison: "Comparison | None",
     reports: int,
     compared: int,
     fewest: int,
@@ -191,7 +193,7 @@ def across_headline(
     )
 
 
-def across_these(comparison: Comparison) -> str:
+def across_these(comparison: "Comparison") -> str:
     """The best feature set on the datasets at hand."""
     best = comparison.best
     p = format_p(best["p"])
@@ -211,7 +213,7 @@ def across_these(comparison: Comparison) -> str:
     )
 
 
-def across_unseen(c: Comparison, fewest: int) -> str:
+def across_unseen(c: "Comparison", fewest: int) -> str:
     """What the best feature set would gain on a dataset not seen."""
     best = c.best
     if isnan(best["new_low"]):

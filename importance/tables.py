@@ -16,6 +16,7 @@ share of clips correct, or in mAP.
 
 from collections.abc import Mapping
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,17 @@ from numpy.typing import NDArray
 
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.ranking import nested_selection, selected_on_others
+from featurestack.analysis.runs import Problem
 from featurestack.analysis.significance import FAMILY_LEVEL, sign_flip_tests
-from featurestack.importance.folder import PARTS, Fit, ImportanceFolder
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
+from featurestack.importance.folder import (
+    PARTS,
+    Fit,
+    ImportanceFolder,
+    find_importance,
+)
 from featurestack.importance.shapley import NONE, interactions
 from featurestack.results.bootstrap import (
     accuracy_interval,
@@ -334,3 +344,31 @@ def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:
     last = len(table) - 1
     table.loc[last, ["gain", "gain_low", "gain_high"]] = gain, low, high
     return table
+
+
+def importance_calls(
+    runs: Path,
+    dataset: str,
+) -> tuple[list[ImportanceFolder], list[Problem]]:
+    """The finished calls of `make importance`, the one with most classes, features and
+    the latest first; and a problem for each other call.
+    """
+    calls = {}  # folder -> sort key
+    problems = []
+    for folder in find_importance(runs, dataset):
+        try:
+            lacking = folder.lacking
+        except RequestError as error:
+            problems.append(Problem(folder.path.name, str(error), "damaged"))
+            continue
+        if lacking:
+            remove = make_command("train remove", f"RUN={folder.path}")
+            text = (
+                f"a call of importance is unfinished, {counted(len(lacking), 'fit')}"
+                f" left: repeat it, or remove it with {remove}"
+            )
+            problems.append(Problem(folder.path.name, text))
+        else:
+            time = (folder.path / "importance.json").stat().st_mtime
+            calls[folder] = folder.labels.shape[1], len(folder.features), time
+    return sorted(calls, key=calls.__getitem__, reverse=True), problems
