@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from featurestack.results.tasks.classes import CATEGORIES, CLASSES
-from featurestack.results.tasks.registry import TASKS, task_of
+from featurestack.results.tasks.registry import TASKS, task_choices, task_of
 from featurestack.results.tasks.tags import TAGS
+from tests.processes import python
 from tests.refusal import refused
 
 NAMES = ["dog", "rain"]
@@ -116,3 +117,34 @@ def test_an_unknown_task_is_refused_with_the_nearest():
 @pytest.mark.parametrize("task", [CLASSES, TAGS], ids=["classes", "tags"])
 def test_numbers_that_are_not_finite_are_no_probabilities(task):
     assert task.sound(np.array([[0.5, np.nan], [-0.5, 1.5]])).tolist() == [False, False]
+
+
+ROOM = """
+from featurestack.commandline.rooms import Room
+ROOM = Room(tasks={"species": "whale_tasks:SPECIES"}, distribution="whales")
+"""
+TASK = """
+from featurestack.results.tasks.classes import Classes
+SPECIES = Classes("species", "species")
+"""
+PRINTED = """
+import sys
+from featurestack.results.tasks.registry import task_choices, task_of
+from featurestack.train.options import RunOptions
+print(*task_choices(), "whale_tasks" in sys.modules)
+print(task_of(RunOptions(task="species").task).column)
+"""
+
+
+def test_a_room_adds_a_task_that_is_loaded_when_it_is_used(tmp_path):
+    (tmp_path / "whales.py").write_text(ROOM)
+    (tmp_path / "whale_tasks.py").write_text(TASK)
+    (tmp_path / "whales-1.dist-info").mkdir()
+    for name, text in {
+        "METADATA": "Metadata-Version: 2.1\nName: whales\nVersion: 1\n",
+        "entry_points.txt": "[featurestack.rooms]\nwhales = whales:ROOM\n",
+    }.items():
+        (tmp_path / "whales-1.dist-info" / name).write_text(text)
+    names, column = python("-c", PRINTED, cwd=tmp_path).stdout.splitlines()
+    assert names.split() == ["auto", *task_choices()[1:], "species", "False"]
+    assert column == "species"
