@@ -137,7 +137,8 @@ class Plan:
         label of a clip. Clips that are not used have -1.
         """
         used = self.task.targets(self.table[self.task.column], self.names)
-        targets = np.full((len(self.cache.clips), *used.shape[1:]), -1)
+        shape = len(self.cache.clips), *used.shape[1:]
+        targets = np.full(shape, -1, used.dtype)
         targets[self.table.index] = used
         return targets
 

@@ -11,6 +11,7 @@ import torch
 from featurestack.features_cache import external
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results.config import digest
+from featurestack.results.tasks.classes import Classes
 from featurestack.train import run
 from featurestack.train.models.architecture import Architecture
 from featurestack.train.models.registry import MODELS
@@ -225,3 +226,12 @@ def lasting(options, tmp_path):
         return change(options, dataset=str(folder), **given)
 
     return changed
+
+
+def test_targets_keep_the_numbers_of_their_task(options, monkeypatch):
+    def halves(task, text, classes):
+        return np.full(len(text), 0.5)
+
+    monkeypatch.setattr(Classes, "targets", halves)
+    plan = make_plan(options)
+    assert set(plan.targets[plan.table.index]) == {0.5}
