@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from featurestack.analysis.jobs import ReportJob
 from featurestack.analysis.significance import LEVEL
@@ -154,5 +153,5 @@ def rank_correlation(values: Floats) -> float:
     """The mean over pairs of rows of `values` (k, features) of Spearman's rank
     correlation.
     """
-    matrix = np.corrcoef(rankdata(values, axis=1))
+    matrix = np.corrcoef(pd.DataFrame(values).rank(axis=1))
     return float(matrix[np.triu_indices(len(values), 1)].mean())

@@ -89,9 +89,12 @@ LOADS_NOT = {
             "numba",
             "scipy.signal",
             "scipy.fft",
+            "scipy.special",
         }
     ),
-    "featurestack.analysis.report": RARE | {"torch", "librosa", "numba"},
+    "featurestack.analysis.report, featurestack.analysis.overview": (
+        RARE | {"torch", "librosa", "numba", "scipy.stats"}
+    ),
     "featurestack.results.run_folder, featurestack.results.scores,"
     "featurestack.results.config": {
         "torch",
