@@ -84,11 +84,14 @@ def speed(folders: Folders) -> Made:
 def esc10(folders: Folders) -> Made:
     """Feature sets on ESC-10, by `linear` and by `texture` with three seeds."""
     report = esc10_report(folders)
-    compared = pd.read_csv(report / "comparison.csv").set_index(["model", "features"])
+    compared = pd.read_csv(report / "comparison.csv")
+    compared = compared[compared["reason"].isna()].set_index(["model", "features"])
     rows = []
     for features in STACKS:
         row: dict[str, object] = {"features": features}
         for model in ("linear", "texture"):
+            if (model, features) not in compared.index:
+                continue
             found = compared.loc[(model, features)]
             for column in ("accuracy", "accuracy_sd", "accuracy_low", "accuracy_high"):
                 row[column.replace("accuracy", model)] = 100 * found[column]
@@ -130,6 +133,7 @@ def esc10_added(folders: Folders) -> Made:
             "verdict": ablations.loc[name, "verdict"],
         }
         for question, name in asked.items()
+        if name in ablations.index
     ]
     return pd.DataFrame(rows), "make analysis DATASET=esc10", 0.0
 
