@@ -6,6 +6,7 @@
 #: make test        set up and run the test suite; ALL=1 also what is slow and rarely wrong
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset            python -m pipeline data
+#: make events      recordings with annotation tables, trained by the frame   python -m pipeline events
 #: make windows     windows of long recordings from annotation tables   python -m pipeline windows
 #: make features    every feature of every clip, into the cache   python -m pipeline features
 #: make train       all folds of one feature set                  python -m train run
@@ -24,7 +25,7 @@
 #: FOLDS="1 3"               some of the folds; all of them by default
 #: EPOCHS=  GRID=64x216      how long, on which grid of rows and frames
 #: AUGMENT=  VAL=none        random changes of training clips; VAL=group or next for early stopping
-#: TASK=auto                 classes, categories, or tags (several labels a clip); auto asks the table
+#: TASK=auto                 classes, categories, tags (several labels a clip), events; auto asks the table
 #: SEED=0                    another seed is another run of the same configuration
 #: RUN=last                  a run for predict and analysis: a name, a unique prefix, a path
 #: AUDIO=                    a file or folder for predict
@@ -62,7 +63,7 @@ given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo answer test setup data windows features train sweep importance curve analysis predict bench docs check
+.PHONY: help demo answer test setup data events windows features train sweep importance curve analysis predict bench docs check
 
 ifeq ($(firstword $(MAKECMDGOALS)),help)
 topic := $(wordlist 2,9,$(MAKECMDGOALS))
@@ -96,6 +97,8 @@ endif
 	@echo '$(ready)'
 data: $(environment)
 	@$(python) -m pipeline data $(given)
+events: $(environment)
+	@$(python) -m pipeline events $(given)
 windows: $(environment)
 	@$(python) -m pipeline windows $(given)
 features: $(environment)

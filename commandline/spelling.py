@@ -27,6 +27,7 @@ TARGETS = {
     "demo": "demo",
     "answer": "answer",
     "data": "pipeline data",
+    "events": "pipeline events",
     "windows": "pipeline windows",
     "features": "pipeline features",
     "train": "train run",

@@ -1,8 +1,24 @@
-"""Events: sounds with a beginning and an end in recordings, found by the frame."""
+"""Events: sounds with a beginning and an end in recordings, found by the frame.
+
+The room adds the command `make events`, the task of its datasets, two models of frames
+and the detections of `make predict`.
+"""
 
 from featurestack.commandline.rooms import Room
 from featurestack.packages import enter
 
 enter(__name__)
 
-ROOM = Room()
+ROOM = Room(
+    commands={"pipeline events": "featurestack.events.options:events"},
+    models={
+        "frames": "featurestack.events.task:FRAMES",
+        "linear_frames": "featurestack.events.task:LINEAR_FRAMES",
+    },
+    capabilities={
+        "make events": "featurestack.events.dataset:run",
+        "train events": "featurestack.events.training:FrameTrainer",
+        "predict events": "featurestack.events.predict:predict_recordings",
+    },
+    tasks={"events": "featurestack.events.task:EVENTS"},
+)

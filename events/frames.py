@@ -29,6 +29,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.events.scores import IOU, Spans, is_points, match, union
+from featurestack.results.config import DetectionRule as Rule
 from featurestack.results.scores import Floats, Ints
 
 GAP = 10.0  # seconds; more than anything that is compared is apart
@@ -39,18 +40,6 @@ EXCLUSIVE = 0.01
 THRESHOLDS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 SHARES = (1.0, 0.5, 0.25)
 LENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # shares of the class's median event
-
-
-class Rule(NamedTuple):
-    """How a class's probabilities become detections."""
-
-    threshold: float = 0.5
-    share: float = 1.0  # the lower threshold, as a share of the threshold
-    least_length: float = 0.0  # seconds
-    points: bool = False
-
-
-Rules = Mapping[str, Rule]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,27 +83,43 @@ class Frames:
 
         events  file, start, end, label; other files and labels are left out
         """
-        both = events.merge(
-            self.stretches.assign(stretch=range(len(self.stretches))),
-            on="file",
-            suffixes=("", "_of_stretch"),
-        )
-        is_point = both["start"] == both["end"]
-        both["start"] = both[["start", "start_of_stretch"]].max(axis=1)
-        both["end"] = both[["end", "end_of_stretch"]].min(axis=1)
-        is_inside = is_point & (both["start"] == both["end"])
-        both = both[(both["start"] < both["end"]) | is_inside]
-        shift = self.shift[both["stretch"]]
+        event, stretch = self._overlapping(events)
+        begin, until = self.stretches[["start", "end"]].to_numpy(float)[stretch].T
+        start, end = events[["start", "end"]].to_numpy(float)[event].T
+        start = np.maximum(start, begin) + self.shift[stretch]
+        end = np.minimum(end, until) + self.shift[stretch]
+        label = events["label"].to_numpy(object)[event]
         found = {}
         for name in self.classes:
-            own = (both["label"] == name).to_numpy()
-            table = both[own]
-            start = table["start"].to_numpy(float) + shift[own]
-            end = table["end"].to_numpy(float) + shift[own]
-            order = np.argsort(start, kind="stable")
-            stretch = table["stretch"].to_numpy(np.intp)[order]
-            found[name] = Spans(start[order], end[order], stretch)
+            own = np.flatnonzero(label == name)
+            own = own[np.argsort(start[own], kind="stable")]
+            found[name] = Spans(start[own], end[own], stretch[own])
         return found
+
+    def _overlapping(self, events: pd.DataFrame) -> tuple[Ints, Ints]:
+        """The pairs of an event and a stretch of its file that overlap."""
+        events = events.reset_index(drop=True)
+        pairs = []
+        of_file = self.stretches.groupby("file").indices
+        for file, rows in events.groupby("file").indices.items():
+            own = of_file.get(file, np.arange(0))
+            limits = self.stretches[["start", "end"]].to_numpy(float)[own]
+            own, limits = own[np.argsort(limits[:, 0])], np.sort(limits, axis=0)
+            start, end = events[["start", "end"]].to_numpy(float)[rows].T
+            first = np.searchsorted(limits[:, 1], start, side="right")
+            after = np.searchsorted(limits[:, 0], end, side="left")
+            is_point = start == end
+            after[is_point] = np.searchsorted(limits[:, 0], start[is_point], "right")
+            number = np.maximum(0, after - first)
+            within = np.arange(number.sum()) - np.repeat(
+                np.cumsum(number) - number, number
+            )
+            place = np.repeat(first, number) + within
+            pairs.append((np.repeat(rows, number), own[place]))
+        if not pairs:
+            return np.arange(0), np.arange(0)
+        event, stretch = (np.concatenate(part) for part in zip(*pairs))
+        return event, stretch
 
     def targets(self, events: pd.DataFrame) -> NDArray[np.bool_]:
         """(T, K) whether a frame's time lies in an event of the class; an event between
@@ -198,7 +203,7 @@ class Found(NamedTuple):
         return Found(self.spans.take(chosen), self.score[chosen])
 
 
-def detect(frames: Frames, probability: Floats, rule: Rule) -> Found:
+def detect(frames: Frames, probability: NDArray[np.floating], rule: Rule) -> Found:
     """The detections of one class, sorted by start.
 
     probability  (T,)
@@ -234,7 +239,9 @@ def detect(frames: Frames, probability: Floats, rule: Rule) -> Found:
     return found.take(end - start >= rule.least_length)
 
 
-def detect_all(frames: Frames, probabilities: Floats, rules: Rules) -> dict[str, Found]:
+def detect_all(
+    frames: Frames, probabilities: NDArray[np.floating], rules: Mapping[str, Rule]
+) -> dict[str, Found]:
     """The detections of each class that has a rule; probabilities (T, K)."""
     return {
         name: detect(frames, probabilities[:, number], rules[name])
@@ -280,7 +287,12 @@ def rule_grid(events: Spans) -> list[Rule]:
     if len(events.start):
         median = float(np.median(events.end - events.start))
     return [
-        Rule(threshold, share, length * median, points)
+        Rule(
+            threshold=threshold,
+            share=share,
+            least_length=length * median,
+            points=points,
+        )
         for threshold in THRESHOLDS
         for share in SHARES
         for length in ((0.0,) if points else LENGTHS)
@@ -289,7 +301,7 @@ def rule_grid(events: Spans) -> list[Rule]:
 
 def count_rules(
     frames: Frames,
-    probabilities: Floats,
+    probabilities: NDArray[np.floating],
     events: pd.DataFrame,
 ) -> RuleCounts:
     """Count what each rule finds at IoU 0.5, points within the collar."""
@@ -327,7 +339,7 @@ def count_rules(
 
 def cross_fitted(
     frames: Frames,
-    probabilities: Floats,
+    probabilities: NDArray[np.floating],
     counts: RuleCounts,
 ) -> dict[str, Found]:
     """Detections by rules of the other folds; with one fold, by the default rule."""

@@ -38,6 +38,7 @@ class FrameModel(nn.Module):
         logits: torch.Tensor,
         targets: torch.Tensor,
         used: torch.Tensor,
+        smoothing: float = 0.0,
     ) -> torch.Tensor:
         """The mean loss of the used frames.
 
@@ -45,8 +46,11 @@ class FrameModel(nn.Module):
         """
         logits, targets = logits[used], targets[used]
         if self.exclusive:
-            return nn.functional.cross_entropy(logits, class_numbers(targets))
-        return nn.functional.binary_cross_entropy_with_logits(logits[:, :-1], targets)
+            return nn.functional.cross_entropy(
+                logits, class_numbers(targets), label_smoothing=smoothing
+            )
+        smooth = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), smoothing)
+        return nn.functional.binary_cross_entropy_with_logits(logits[:, :-1], smooth)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """(B, T, K) of logits (B, T, K + 1)."""
@@ -124,19 +128,3 @@ class ConvolutionalFrames(FrameModel):
         for block in rest:
             x = x + block(x)
         return self.head(x.transpose(1, 2))
-
-
-def linear_frames(channels: int, classes: int, shape: tuple[int, int]) -> nn.Module:
-    """Logistic regression on each frame and its context, solved exactly."""
-    return LinearFrames(channels, classes)
-
-
-def frames(
-    channels: int,
-    classes: int,
-    shape: tuple[int, int],
-    *,
-    width: int = 48,
-) -> nn.Module:
-    """Four dilated convolutions over frames."""
-    return ConvolutionalFrames(channels, classes, width)

@@ -149,10 +149,11 @@ def untrainable(clips: pd.DataFrame) -> str:
 
 def too_few_classes(clips: pd.DataFrame) -> str:
     """Why these clips have too few classes to learn, and what helps; '' if they have
-    two.
+    two, or are parts of recordings: these may all hold the one sound that is looked
+    for.
     """
     labels = clips["label"].unique()
-    if len(labels) > 1:
+    if len(labels) > 1 or has_windows(clips):
         return ""
     named = ", ".join(labels) or "no label"
     return (

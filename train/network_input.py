@@ -106,6 +106,7 @@ class InputKind:
     uses: frozenset[Needs] = frozenset()
     standardised: bool = True
     summarised: bool = False
+    framed: bool = False
     reads_padding: bool = False
     augment: str = "none"
     augmented_as: str = ""
@@ -133,6 +134,8 @@ class InputKind:
     def chosen_grid(self, channels: Sequence[StoredChannel], option: str) -> Shape:
         """The kind's own grid, else that of the option GRID."""
         text = option if self.resized else self.grid
+        if text == "frames":
+            return 1, min(channel.frames for channel in channels)
         if text != "native":
             return parse_grid(text)
         rows = max(channel.rows for channel in channels)
@@ -162,12 +165,13 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
     takes, accepts  the channels that the kind takes, in words and as a test
     width           the number of the input's planes that a channel gives; 1 by default
     grid            rows x frames of an input that does not use GRID; `native` is the
-                    size of the largest channel
+                    size of the largest channel, `frames` one row of frames
     standardised    whether values are standardised first and rounded to float16 last;
                     if not, the input is
                     float32
     summarised      whether a channel of several columns enters by the numbers of
                     `over_columns`
+    framed          whether its models have an answer for each frame
     reads_padding   whether its models read from padding how long a clip is;
                     PADDING=auto then keeps padding
     augment         the meaning of AUGMENT=auto

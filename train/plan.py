@@ -178,15 +178,16 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     cache = open_cache(asked.dataset, asked.data, asked.name)
     features = find_features(cache, asked)
     channels = tuple(describe_channel(cache, feature) for feature in features)
-    model = choose_model(asked.model, channels, asked.weights)
+    table = find_clips(cache, features, asked)
+    task = task_of(choose_task(asked.task, cache, table))
+    model = choose_model(asked.model, channels, asked.weights, task)
     options, changed = resolve_options(asked, features, model)
+    options = replace(options, task=task.name)
     if options.tracker:
         rooms.load("capabilities", "trackers").check_trackers(options.tracker)
-    table = find_clips(cache, features, options)
-    options = replace(options, task=choose_task(options.task, table))
-    task = task_of(options.task)
     task.refuse_options(options)
     task.refuse_clips(table)
+    task.refuse_channels(channels)
     filled = cache.filled[table.index]
     spec = InputSpec.choose(model.kind, channels, options, filled, model.reads_padding)
     text = model.augment if options.augment == "auto" else options.augment
@@ -196,6 +197,7 @@ def make_plan(asked: RunOptions, network: str = "") -> Plan:
     content = hashed_content(
         training, cache, channels, table, all_values, model.revisions
     )
+    content |= task.content(cache)
     standard = RunOptions.build({"recipe": options.recipe})
     if network:
         content["network"] = network
@@ -282,16 +284,26 @@ def choose_model(
     name: str,
     channels: Sequence[StoredChannel],
     weights: str = "",
+    task: Task | None = None,
 ) -> Architecture:
-    """The named model; RequestError if it cannot take the channels.
+    """The named model; RequestError if it cannot take the channels, or has no answers
+    for the task.
 
     The default becomes mlp if all channels are vectors, or else ResNet-18 if WEIGHTS
     are given.
     """
+    if task is not None:
+        name = task.model_name(name)
     if name == RunOptions.model:
         vectors = all(channel.frames == 1 for channel in channels)
         name = FOR_VECTORS if vectors else FROM_WEIGHTS if weights else name
     model = resolve(name)
+    if task is not None and model.kind.framed != task.framed:
+        answers = "each frame" if model.kind.framed else "each clip"
+        raise RequestError(
+            f"MODEL={model.name} answers {answers}, and TASK={task.name} needs another"
+            " model: leave MODEL out, or give linear"
+        )
     wrong = {channel.name for channel in channels if not model.kind.accepts(channel)}
     if wrong:
         raise RequestError(
@@ -317,7 +329,7 @@ def resolve_options(
         if unused and getattr(asked, name) != field.default:
             ignored[name] = field.default
     messages = []
-    if asked.model == RunOptions.model != model.name:
+    if asked.model == RunOptions.model != model.name and not model.kind.framed:
         messages.append(
             f"WEIGHTS are given, or every channel is a vector: MODEL={model.name} is"
             " trained"
@@ -373,12 +385,16 @@ def find_clips(
     return training_clips(cache, features, options.copies)
 
 
-def choose_task(asked: str, table: pd.DataFrame) -> str:
-    """The task of these clips: TASK=auto is tags if any clip has several labels or
-    none, else classes; RequestError for classes of such clips.
+def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
+    """The task of these clips: TASK=auto is a room's task that claims the cache, tags
+    if any clip has several labels or none, else classes; RequestError for classes of
+    such clips.
     """
     several_labels = has_tags(table)
     if asked == "auto":
+        for name in rooms.names("tasks"):
+            if task_of(name).claims(cache):
+                return name
         return "tags" if several_labels else "classes"
     if asked == "classes" and several_labels:
         raise RequestError(

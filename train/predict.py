@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import as_csv, text_table
@@ -123,6 +124,10 @@ def predict_audio(options: PredictOptions) -> int:
     tell_trained(
         cache_folder(model.config.dataset, options.data, model.config.dataset), files
     )
+    if model.task.predictor:
+        predict = rooms.load("capabilities", model.task.predictor)
+        status: int = predict(options, model, files)
+        return status
     if options.hop or model.config.windows:
         if options.json or options.csv:
             tell(

@@ -126,7 +126,8 @@ def finish(folder: RunFolder, cache: Cache, note: str, tested: bool) -> None:
     config = replace(known, seconds=seconds, note=note or known.note)
     has_new_tests = tested and seconds != known.seconds
     if has_new_tests:
-        if known.windows:
+        by_window = known.windows and not folder.task.framed
+        if by_window:
             from featurestack.train.choose_joining import predict_every_part  # torch
 
             predict_every_part(folder, cache)
@@ -134,10 +135,11 @@ def finish(folder: RunFolder, cache: Cache, note: str, tested: bool) -> None:
         for selection, fitted in calibrate(folder).items():
             joining = joining_of_run(folder, cache, selection, fitted.temperature)
             calibration[selection] = replace(fitted, joining=joining)
-        config = replace(config, calibration=calibration)
+        rules = folder.task.finish(folder, cache)
+        config = replace(config, calibration=calibration, rules=rules)
     if config != known:
         write_config(folder.path, config)
-    if has_new_tests and known.windows:
+    if has_new_tests and by_window:
         from featurestack.train.choose_joining import tell_detections
 
         tell_detections(RunFolder(folder.path), cache)

@@ -326,6 +326,9 @@ class Trainer:
             answers.append(answer)
         return torch.cat(answers, dim=1).numpy()
 
+    def write_answers(self, folder: Path) -> None:
+        """Write what a fold keeps of the last `predict` beside predictions.csv."""
+
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         """The scores of the `train`, `val` or `test` clips, by column of
         history.csv.
@@ -427,7 +430,9 @@ def train_run(
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
-    if not plan.model.kind.in_steps:
+    if plan.task.trainer:
+        trainer = rooms.load("capabilities", plan.task.trainer)
+    elif not plan.model.kind.in_steps:
         trainer = LinearTrainer
     trained = sum(len(split.train) for split in splits.values())
     total = plan.epochs * plan.training.passes * trained
@@ -564,6 +569,7 @@ def write_results(trainer: Trainer, folder: Path) -> None:
     together, *alone = np.concatenate(answers, axis=1)
     for member, own in zip(plan.model.member_names, alone, strict=True):
         run_folder.write_predictions(folder, rows, own, plan.names, member)
+    trainer.write_answers(folder)
     # predictions.csv last: it says that the fold is finished
     run_folder.write_predictions(folder, rows, together, plan.names)
 

@@ -6,9 +6,11 @@ Conventions: N clips, K classes, S seeds. `targets` are as `Task.targets` gives 
 several seeds, (S, N, K).
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,9 @@ from featurestack.commandline.errors import RequestError
 from featurestack.results import calibration
 from featurestack.results.ranking_metric import RankingMetric
 from featurestack.results.scores import METRICS, Floats, Ints
+
+if TYPE_CHECKING:
+    from featurestack.features_cache import Cache
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -51,6 +56,11 @@ class Task(ABC):
     # a temperature calibrates the probabilities
     by_temperature: ClassVar[bool]
     fewest_classes: ClassVar[int]  # the training clips of a fold have at least so many
+    framed: ClassVar[bool] = False  # its models have an answer for each frame
+    # rooms' capabilities: a `Trainer`, and what `train predict` does with recordings;
+    # '' for those of clips
+    trainer: ClassVar[str] = ""
+    predictor: ClassVar[str] = ""
     # values of options that do not apply to the task, and why
     unfit: Mapping[tuple[str, str], str]
 
@@ -74,7 +84,7 @@ class Task(ABC):
         """Name and category of each class of these clips, sorted by name."""
 
     @abstractmethod
-    def targets(self, text: "pd.Series[str]", classes: Sequence[str]) -> Ints:
+    def targets(self, text: pd.Series[str], classes: Sequence[str]) -> Ints:
         """The targets in `text`: the table's column, or `target` of
         predictions.csv.
         """
@@ -84,7 +94,7 @@ class Task(ABC):
         """(N, K): whether each clip has each class."""
 
     @abstractmethod
-    def known(self, text: "pd.Series[str]", classes: Collection[str]) -> Labels:
+    def known(self, text: pd.Series[str], classes: Collection[str]) -> Labels:
         """(N,): whether each target is made of these classes."""
 
     # ---- predictions
@@ -127,6 +137,34 @@ class Task(ABC):
         decided  (N, K): whether a class is predicted
         """
 
+    # ---- what a task may add
+
+    def claims(self, cache: Cache) -> bool:
+        """Whether TASK=auto means this task for the cache, whatever its labels are."""
+        return False
+
+    def model_name(self, name: str) -> str:
+        """The model that MODEL=`name` means for this task."""
+        return name
+
+    def refuse_channels(self, channels: Sequence[Any]) -> None:
+        """RequestError for channels, each a `StoredChannel`, that no model can take
+        together.
+        """
+        return
+
+    def content(self, cache: Cache) -> dict[str, Any]:
+        """What predictions depend on besides options, features and clips, for a run's
+        hash.
+        """
+        return {}
+
+    def finish(self, run: Any, cache: Cache) -> Mapping[str, Any] | None:
+        """Each class's `DetectionRule` for new audio, chosen after new tests of a
+        `RunFolder`; None if there are none.
+        """
+        return None
+
     # ---- what follows from these
 
     @property
@@ -148,7 +186,7 @@ class Task(ABC):
             if getattr(options, name) == value:
                 raise RequestError(f"{name.upper()}={value}{why}")
 
-    def labels(self, text: "pd.Series[str]", classes: Sequence[str]) -> Labels:
+    def labels(self, text: pd.Series[str], classes: Sequence[str]) -> Labels:
         """(N, K): whether each clip has each class, from `text` as in `targets`."""
         return self.indicator(self.targets(text, classes), len(classes))
 

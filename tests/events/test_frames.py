@@ -1,5 +1,7 @@
 """Targets of frames, and detections from their probabilities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -84,7 +86,7 @@ def test_a_detection_lasts_while_it_is_above_the_lower_threshold():
         ["r0", 0.1, 0.4],
         ["r0", 0.8, 1.0],
     ]
-    longer = half._replace(least_length=0.25)
+    longer = replace(half, least_length=0.25)
     assert detections(frames(1), probability, longer) == [["r0", 0.1, 0.4]]
 
 

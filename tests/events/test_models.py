@@ -7,10 +7,9 @@ import torch
 from featurestack.events.models import (
     CONTEXT,
     class_numbers,
-    frames,
-    linear_frames,
     with_context,
 )
+from featurestack.events.task import frames, linear_frames
 
 
 @pytest.mark.parametrize("build", [frames, linear_frames])

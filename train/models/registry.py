@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Builder = Callable[..., "nn.Module"]
 Given = dict[str, float]  # options by name
 
-MODELS: Registry[Model] = Registry("model")
+MODELS: Registry[Model] = Registry("model", rooms="models")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""`python -m pipeline events` and its options."""
+
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Literal
+
+from featurestack.commandline import rooms
+from featurestack.commandline.options import DataOptions, option
+
+
+class EventsCommand(DataOptions):
+    """Options of `events`."""
+
+    audio: Path = option(MISSING, "recordings: a folder, or one file")
+    tables: Path = option(
+        MISSING,
+        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
+        " recordings",
+    )
+    block: float | None = option(
+        None,
+        "seconds: each so long part of a recording is a group of its own, for a single"
+        " long recording; by default a recording is a group",
+        least=1,
+    )
+    column: str = option(
+        "", "column of labels in the tables; by default one of the names in use"
+    )
+    label: str = option("", "label of events that have none")
+    empty: bool = option(
+        False, "use recordings without a table, as free of events; by default left out"
+    )
+    ignore: str = option(
+        "",
+        "labels separated by commas; frames of such events are neither trained on nor"
+        " scored",
+    )
+    missing: Literal["refuse", "ignore"] = option(
+        "refuse", "rows of recordings that are not in AUDIO: an error, or left out"
+    )
+    name: str = option("", "name of the dataset; by default that of AUDIO")
+
+
+def events(options: EventsCommand) -> int:
+    """Make a dataset of recordings from annotation tables, trained and scored by the
+    frame.
+    """
+    status: int = rooms.load("capabilities", "make events")(options)
+    return status

@@ -1,0 +1,93 @@
+"""The command `events`: recordings in pieces, and the events beside them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from featurestack.events.dataset import (
+    annotated_recordings,
+    cut_blocks,
+    cut_pieces,
+    label_pieces,
+    piece_length,
+    run,
+)
+from featurestack.events.options import EventsCommand
+from tests.events.field import write_recordings
+from tests.refusal import refused
+
+
+def test_pieces_cover_a_recording_and_overlap():
+    stretches = cut_blocks({"a.wav": 23.7}, None)
+    pieces = cut_pieces(stretches, 10.0)
+    assert pieces["start"].iloc[0] == 0 and pieces["end"].iloc[-1] == 23.7
+    assert (pieces["end"] - pieces["start"]).tolist() == pytest.approx([10] * 3)
+    overlaps = pieces["end"].to_numpy()[:-1] - pieces["start"].to_numpy()[1:]
+    assert (overlaps >= 1 - 1e-6).all()
+
+
+def test_a_recording_shorter_than_a_piece_is_one_piece():
+    pieces = cut_pieces(cut_blocks({"a.wav": 0.3}, None), 10.0)
+    assert pieces[["start", "end"]].to_numpy().tolist() == [[0, 0.3]]
+
+
+def test_one_truncated_recording_does_not_choose_the_length_of_all_pieces():
+    assert piece_length(np.array([60.0] * 6 + [0.001])) == 10
+    assert piece_length(np.full(60, 4.0)) <= 4
+
+
+def test_no_piece_lies_in_two_blocks():
+    stretches = cut_blocks({"a.wav": 250.0}, 120)
+    assert stretches["group"].tolist() == ["a@0", "a@120"]
+    assert stretches["end"].tolist() == [120, 250]
+    pieces = cut_pieces(stretches, 10.0)
+    assert not ((pieces["start"] < 120) & (pieces["end"] > 120)).any()
+
+
+def test_a_piece_has_the_labels_that_occur_in_it():
+    pieces = pd.DataFrame(
+        {"file": "a.wav", "start": [0.0, 9, 18], "end": [10.0, 19, 28]}
+    )
+    events = pd.DataFrame(
+        [("a.wav", 9.5, 9.6, "b"), ("a.wav", 0, 28, "a"), ("a.wav", 20, 20, "p")],
+        columns=["file", "start", "end", "label"],
+    )
+    assert label_pieces(pieces, events).tolist() == ["a;b", "a;b", "a;p"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    place = tmp_path_factory.mktemp("recordings")
+    write_recordings(place)
+    return place
+
+
+def options(folder, **given):
+    asked = {
+        "audio": folder / "audio",
+        "tables": folder / "events.csv",
+        "data": folder / "data",
+    }
+    return EventsCommand(**asked | given)
+
+
+def test_ignored_events_are_kept_without_a_label(folder):
+    seconds = {f"r{number}.wav": 12.0 for number in range(4)}
+    events = annotated_recordings(options(folder, ignore="low"), seconds).events
+    assert {*events["label"]} == {"high", ""}
+    with refused("IGNORE=lo: .*did you mean 'low'"):
+        annotated_recordings(options(folder, ignore="lo"), seconds)
+
+
+def test_tables_without_an_event_to_use_are_refused(folder):
+    seconds = {f"r{number}.wav": 12.0 for number in range(4)}
+    with refused("holds no event to use"):
+        annotated_recordings(options(folder, ignore="low,high"), seconds)
+
+
+def test_another_dataset_is_not_replaced(folder, capsys):
+    assert run(options(folder, name="kept")) == 0
+    assert run(options(folder, name="kept")) == 0  # the same
+    assert "labels exclude each other" in capsys.readouterr().out
+    with refused("is there with other content"):
+        run(options(folder, name="kept", ignore="low"))
