@@ -61,7 +61,8 @@ COMPARISON = [
         "verdict",
         "reason",
     ),
-    *("macro_auroc", "lwlrap"),
+    "macro_auroc",
+    "lwlrap",
 ]
 
 

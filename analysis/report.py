@@ -55,8 +55,19 @@ from featurestack.storage.files import replace_file
 
 # facts of a report on the entry page; None if a fact is not known
 ENTRY_FACTS = (
-    *("clips", "classes", "recordings", "folds", "sample_rate", "seconds", "failed"),
-    *("excluded", "task", "chance", "score", "best", "value"),
+    "clips",
+    "classes",
+    "recordings",
+    "folds",
+    "sample_rate",
+    "seconds",
+    "failed",
+    "excluded",
+    "task",
+    "chance",
+    "score",
+    "best",
+    "value",
 )
 
 

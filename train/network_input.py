@@ -190,7 +190,10 @@ def input_kind(*uses: Needs, **traits: Any) -> Callable[[Prepare], Prepare]:
 
 
 @input_kind(
-    *("steps", "grid", "padding", "views"),
+    "steps",
+    "grid",
+    "padding",
+    "views",
     takes="feature maps, no waveform and no vector (one frame)",
     # a vector would be stripes
     accepts=lambda channel: channel.name != "waveform" and channel.frames > 1,
@@ -204,7 +207,8 @@ def image(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 
 
 @input_kind(
-    *("steps", "views"),  # not padding: resizing would change the pitch
+    "steps",
+    "views",  # not padding: resizing would change the pitch
     takes="waveform alone",
     accepts=lambda channel: channel.name == "waveform",
     grid="native",
@@ -219,7 +223,8 @@ def wave(values: Tensor, channel: StoredChannel, grid: Shape) -> Tensor:
 
 
 @input_kind(
-    *("steps", "padding"),
+    "steps",
+    "padding",
     width=lambda channel: channel.rows if channel.frames == 1 else channel.statistics,
     grid="1x1",
     summarised=True,
