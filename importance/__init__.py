@@ -27,6 +27,7 @@ ROOM = Room(
         "importance_redundancy": "featurestack.importance.figures",
         "importance_sets": "featurestack.importance.figures",
         "importance_accuracy": "featurestack.importance.figures",
+        "curve": "featurestack.importance.figures",
         "across_gains": "featurestack.importance.across_figures",
         "across_heat_map": "featurestack.importance.across_figures",
         "across_shares": "featurestack.importance.across_figures",

@@ -12,6 +12,10 @@ def importance(options: ImportanceOptions) -> None:
 
 def curve(options: CurveOptions) -> None:
     """Measure the score against the number of training recordings."""
-    from featurestack.importance.curve import measure_curve, summary
+    from featurestack.importance.curve import measure_curve, summary, write_curve
 
-    print(summary(measure_curve(options)))
+    table = measure_curve(options)
+    print(summary(table))
+    if options.out:
+        write_curve(table, options.out)
+        print(f"{options.out} and {options.out.with_suffix('.svg')}")

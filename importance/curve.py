@@ -1,18 +1,21 @@
 """`python -m train curve`: the score against the number of training recordings.
 
-A small model is trained on an eighth, a quarter, half and all of the training
-recordings of each fold, and scored on all test clips. Parts are stratified, and each
-lies within the next larger one. If the curve still rises at its end, more recordings
-help more than another model. Windows of recordings also have the F1 of detections.
+For each feature set a small model is trained on an eighth, a quarter, half and all of
+the training recordings of each fold, and scored on all test clips. Parts are
+stratified, and each lies within the next larger one. If a curve still rises at its end,
+more recordings help more than another model. Windows of recordings also have the F1 of
+detections.
 """
 
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.tables import text_table
+from featurestack.features_cache.names import parse_list
 from featurestack.importance.folder import PARTS, Fit
 from featurestack.importance.measure import (
     LoadedFolds,
@@ -20,21 +23,35 @@ from featurestack.importance.measure import (
     make_importance_plan,
 )
 from featurestack.importance.options import CurveOptions, ImportanceOptions
+from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.detections import compare
 from featurestack.results.tested_windows import FoldWindows, annotated_recordings
 from featurestack.results.windows import Annotated
+from featurestack.storage.files import replace_file, replaced
 
 ALL = "all"
 
 
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
-    """A row for each part of the training recordings: part, recordings and clips (means
-    over folds), mAP or accuracy, and f1_iou if the clips are windows.
+    """A row for each feature set and part of the training recordings: features, part,
+    recordings and clips (means over folds), mAP, or accuracy with the ends of its 95 %
+    interval, and f1_iou if the clips are windows.
 
-    measure_curve(CurveOptions(dataset="esc10", features="mel"))
+    measure_curve(CurveOptions(dataset="esc10", features="mel mel+mfcc"))
     """
-    asked = {own.name: getattr(options, own.name) for own in fields(options)}
-    asked["features"] = options.features.replace(" ", "+")
+    sets = ["+".join(map(str, each)) for each in parse_list(options.features)]
+    curves = [curve_of(options, features) for features in sets]
+    return pd.concat(curves, ignore_index=True)
+
+
+def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
+    """The rows of one feature set."""
+    asked = {
+        own.name: getattr(options, own.name)
+        for own in fields(ImportanceOptions)
+        if hasattr(options, own.name)
+    }
+    asked["features"] = features
     folds = load_folds(make_importance_plan(ImportanceOptions(**asked), least=1))
     plan = folds.importance.plan
     annotated = annotated_recordings(plan.cache)
@@ -46,6 +63,7 @@ def measure_curve(options: CurveOptions) -> pd.DataFrame:
         )
         clips = [len(folds.trained_on(fold, part)) for fold in folds.data]
         row = {
+            "features": features,
             "part": part or ALL,
             "recordings": folds.recordings(part),
             "clips": float(np.mean(clips)),
@@ -61,12 +79,22 @@ def part_score(
     folds: LoadedFolds,
     probabilities: NDArray[np.float32],
 ) -> dict[str, float]:
-    """The task's score of the test clips of all folds (N, K)."""
+    """The task's score of the test clips of all folds (N, K); of an accuracy also the
+    interval.
+    """
     plan = folds.importance.plan
+    metric = plan.task.metric
     labels = plan.indicator(folds.tested)
-    fold_of_clip = plan.cache.clips["fold"].to_numpy()[folds.tested]
-    score = plan.task.metric.pooled_score(labels, probabilities, fold_of_clip)
-    return {plan.task.metric.column: score}
+    clips = plan.cache.clips.iloc[folds.tested]
+    fold_of_clip = clips["fold"].to_numpy()
+    scores = {metric.column: metric.pooled_score(labels, probabilities, fold_of_clip)}
+    if metric.pooled:
+        return scores
+    right = labels[np.arange(len(labels)), probabilities.argmax(axis=1)]
+    groups = clips["group"].to_numpy()
+    weights = fold_weights(fold_of_clip)
+    ((low, high),) = accuracy_interval(right[:, None].astype(float), groups, weights)
+    return scores | {"low": low, "high": high}
 
 
 def detection_f1(
@@ -87,23 +115,43 @@ def detection_f1(
     return float(compare(tested.events, detections)["iou"].mean())
 
 
+def write_curve(curve: pd.DataFrame, file: Path) -> None:
+    """Write the table to a CSV file, and its figure beside it as SVG."""
+    from featurestack.analysis.figures.notebook import draw
+    from featurestack.analysis.figures.saving import SAVED_WITH
+
+    replace_file(file, curve.to_csv(index=False))
+    drawn = draw("curve", curve=curve)
+    with replaced(file.with_suffix(".svg"), locked=False) as draft:
+        drawn.savefig(draft, format="svg", **SAVED_WITH[".svg"])
+
+
 def summary(curve: pd.DataFrame) -> str:
-    """The curve as a table, and what its end says."""
-    names = {
+    """The curves as a table, and what their ends say."""
+    digits = {
+        "recordings": 1,
+        "clips": 0,
+        **dict.fromkeys(("accuracy", "low", "high", "map", "f1_iou"), 3),
+    }
+    titles = {
         "part": "part of the recordings",
         "map": "mAP",
+        "low": "95 % interval from",
+        "high": "to",
         "f1_iou": "detections: F1 at IoU 0.3",
     }
-    digits = {"recordings": 1, "clips": 0, "accuracy": 3, "map": 3, "f1_iou": 3}
     cells = [
         [f"{value:,.{digits[name]}f}" if name in digits else value for value in column]
         for name, column in curve.items()
     ]
-    header = [names.get(str(name), str(name)) for name in curve]
-    last = curve.columns[-1]
-    gain = curve[last].iloc[-1] - curve[last].iloc[-2]
-    table = text_table(list(zip(*cells)), header)
-    return (
-        f"{table}\nthe second half of the recordings brings {gain:+.3f} in"
-        f" {header[-1]}; the model is small, so only the shape of the curve counts"
-    )
+    header = [titles.get(str(name), str(name)) for name in curve]
+    lines = [text_table(list(zip(*cells)), header)]
+    score = next(name for name in ("f1_iou", "map", "accuracy") if name in curve)
+    for features, rows in curve.groupby("features", sort=False):
+        gain = rows[score].iloc[-1] - rows[score].iloc[-2]
+        lines.append(
+            f"{features}: the second half of the recordings brings {gain:+.3f} in"
+            f" {titles.get(score, score)}"
+        )
+    lines.append("the model is small, so only the shape of a curve counts")
+    return "\n".join(lines)

@@ -13,6 +13,7 @@ from featurestack.analysis.figures.comparison import draw_intervals
 from featurestack.analysis.figures.drawing import (
     COLUMN_WIDTH,
     MANY_CLASSES,
+    MARKERS,
     RATES,
     SERIES,
     differing_most,
@@ -22,6 +23,7 @@ from featurestack.analysis.figures.drawing import (
     is_narrow,
     panels,
     row_height,
+    shorten,
     signed_colours,
 )
 from featurestack.commandline.quantities import plural
@@ -156,4 +158,32 @@ def draw_importance_accuracy(
     right.set_xticks(x, [f"{number:.0f}" for number in x])
     right.minorticks_off()
     grid_lines(right)
+    return ax
+
+
+@figure(
+    "Score against the number of training recordings; dashes: 95 % interval of the"
+    " accuracy",
+    lambda **_: 2.8,
+    COLUMN_WIDTH,
+)
+def draw_curve(ax: Axes, *, curve: pd.DataFrame) -> Axes:
+    """Draw the table of `make curve`, a line for each feature set."""
+    score = "map" if "map" in curve else "accuracy"
+    titles = {name: shorten(name) for name in curve["features"]}
+    for number, (features, rows) in enumerate(curve.groupby("features", sort=False)):
+        colour = SERIES[number % len(SERIES)]
+        marker = MARKERS[number % len(MARKERS)]
+        x, y = rows["recordings"], 100 * rows[score]
+        ax.plot(x, y, color=colour, marker=marker, label=titles[str(features)])
+        if "low" in rows:
+            ax.vlines(x, 100 * rows["low"], 100 * rows["high"], color=colour)
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xticks(sorted(set(curve["recordings"])))
+    ax.minorticks_off()
+    ax.set_xlabel("training recordings")
+    ax.set_ylabel("mAP, %" if score == "map" else "accuracy, %")
+    grid_lines(ax)
+    ax.legend()
     return ax

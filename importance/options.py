@@ -1,5 +1,7 @@
 """The options of `make importance`, `make curve` and the page across datasets."""
 
+from pathlib import Path
+
 from featurestack.commandline.options import (
     SEED,
     DatasetOptions,
@@ -47,11 +49,12 @@ class ImportanceOptions(DatasetOptions, RunsOptions):
 
 
 class CurveOptions(DatasetOptions, RunsOptions):
-    """The score of one feature set against the number of training recordings."""
+    """The score of feature sets against the number of training recordings."""
 
-    example = "DATASET=birds.csv FEATURES=mel"
+    example = 'DATASET=birds.csv FEATURES="mel mel+embedding@model=yamnet"'
 
-    features: str = option("mel", "one feature set: features joined by +")
+    features: str = option("mel", "feature sets separated by blanks")
+    out: Path | None = option(None, "CSV file of the curves; a figure is put beside it")
     model: str = option("linear", "linear or texture, perhaps with its own options")
     task: str = option(
         "auto",
