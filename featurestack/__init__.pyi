@@ -822,6 +822,7 @@ def answer(
     features: str = 'all',
     task: str = 'auto',
     minutes: float | None = None,
+    frame: float | None = None,
     jobs: int | None = None,
     retrain: bool = False,
     quiet: bool = False,
@@ -859,6 +860,8 @@ def answer(
     task: [auto] labels to predict: classes, categories or tags; auto asks the table
     minutes: minutes after which no further feature is extracted and no fold
         trained; the report has what is there
+    frame: milliseconds of a frame, for all features whose names do not state n_fft
+        or hop_length; by default librosa's 2048 samples
     jobs: processes for extraction; by default one a core
     retrain: train the runs of other clips or folds again in their place
     quiet: print nothing; warnings stay

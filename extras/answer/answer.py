@@ -29,7 +29,7 @@ from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.terminal import silenced, tell
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.next_step import PROVEN, promising_first
+from featurestack.results.next_step import PROVEN, by_unframed, promising_first
 from featurestack.results.tasks.registry import task_choices
 from featurestack.train.options import RunOptions
 
@@ -64,6 +64,13 @@ class AnswerOptions(SourceOptions, ReportsOptions):
         " report has what is there",
         least=0,
     )
+    frame: float | None = option(
+        None,
+        "milliseconds of a frame, for all features whose names do not state n_fft or"
+        " hop_length; by default librosa's 2048 samples",
+        least=1,
+        most=1000,
+    )
     jobs: int | None = option(
         None, "processes for extraction; by default one a core", least=1, most=10000
     )
@@ -97,28 +104,31 @@ def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
     from featurestack.analysis.jobs import jobs, unchanged
     from featurestack.analysis.options import AnalysisOptions
+    from featurestack.analysis.overview import build_overview
     from featurestack.analysis.report import build_report
     from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.location import is_cache
-    from featurestack.features_cache.names import parse_list
 
     clock = Clock(options.minutes)
     whole = True
     wanted = FeaturesCommand.build(_texts(options, FeaturesCommand))
+    extracted: list[str] = []
     if not is_cache(Path(options.dataset)):  # a cache is used as it is
         check_once(options)
-        whole = extract_until(clock, wanted)
+        whole, extracted = extract_until(clock, wanted)
     cache = open_cache(wanted.dataset, wanted.data, wanted.name)
-    named = parse_list("all", cache.features)
-    # its samples mean nothing by themselves
-    singles = ["+".join(map(str, each)) for each in named if each[0].name != "waveform"]
+    named = extracted or cache.named(options.features)
+    # the samples of a waveform mean nothing by themselves
+    singles = [name for name in cache.features if name in named and name != "waveform"]
     order = promising_first(singles)  # MINUTES may end before the last one
     ranked, sound = train_until(clock, options, order, "linear")
     whole &= sound
     maps = {name for name in singles if cache[name].frames > 1}  # texture takes these
     in_order = [folder.training.features for folder in ranked]
     best = [name for name in in_order if name in maps][:BEST]
-    sets = [*best, "+".join(best), PROVEN]
+    stored = by_unframed(maps)
+    proven = [stored.get(name, name) for name in PROVEN.split("+")]
+    sets = [*best, "+".join(best), "+".join(proven)]
     there = [each for each in sets if {*each.split("+")} <= maps]
     _, sound = train_until(clock, options, list(dict.fromkeys(there)), "texture")
     whole &= sound
@@ -135,6 +145,7 @@ def find_answer(options: AnswerOptions) -> Answer:
     report = AnalysisOptions.build(_texts(options, AnalysisOptions))
     (job,) = jobs(report)
     built = unchanged(job, report) or build_report(job, report)
+    build_overview(report)
     lines = [f"{job.dataset}: {built.headline}", *ranking(ranked, clock), *matters]
     next_command = built.next_command
     if clock.left_out:
@@ -208,9 +219,9 @@ def ranking(ranked: "Sequence[RunFolder]", clock: Clock) -> list[str]:
     return [f"alone, by linear, {metric} %: {shown}", selected]
 
 
-def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
+def extract_until(clock: Clock, wanted: FeaturesCommand) -> tuple[bool, list[str]]:
     """Extract the features that the cache lacks, after telling how long the steps will
-    take; returns False if a clip failed.
+    take. Returns whether no clip failed, and the stored names of the wanted features.
 
     If extraction takes longer than MINUTES, the features are extracted one by one, the
     most promising first and of the others the quickest, until the time is over.
@@ -240,8 +251,9 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
             f" {duration(linear + texture)} to train; MINUTES= bounds it, and a"
             " repeated command goes on"
         )
+    names = [spec.stored for spec in asked.specs]
     if sum(seconds.values()) <= clock.left:
-        return extract.run(wanted, propose=False) == 0
+        return extract.run(wanted, propose=False) == 0, names
     whole = True
     ordered = promising_first(sorted(seconds, key=seconds.__getitem__))
     for place, name in enumerate(ordered):
@@ -251,7 +263,7 @@ def extract_until(clock: Clock, wanted: FeaturesCommand) -> bool:
             break
         one = replace(wanted, features=name)
         whole &= extract.run(one, propose=False) == 0
-    return whole
+    return whole, names
 
 
 def check_once(options: AnswerOptions) -> None:

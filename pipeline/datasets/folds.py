@@ -187,9 +187,9 @@ def holds_class(groups: "pd.Series[str]", labels: "pd.Series[str]") -> bool:
     """Whether a field of the groups' names is the class, and a word beside it occurs in
     several classes.
     """
-    known = groups.dropna()
-    fields = known.str.split(r"[_\- .]+", expand=True, regex=True).fillna("")
-    of = labels[known.index]
+    matched = groups.notna().to_numpy()  # a clip with several labels has several rows
+    fields = groups[matched].str.split(r"[_\- .]+", expand=True, regex=True).fillna("")
+    of = labels[matched]
     classes = of.nunique()
     if classes < 2:
         return False

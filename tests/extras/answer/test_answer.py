@@ -113,6 +113,26 @@ def test_the_time_may_end_between_two_folds(options):
     assert len(train_folds(clock, run).finished) == 1
 
 
+def test_only_the_features_that_are_named_are_ranked(quick, options):
+    find_answer(options(features="rms zcr"))
+    lines = find_answer(options(features="rms")).lines
+    assert "rms " in lines[1] and "zcr" not in lines[1]
+    cache = options().data / "easy" / "features"
+    lines = find_answer(options(dataset=str(cache), features="zcr")).lines
+    assert "zcr " in lines[1] and "rms" not in lines[1]
+
+
+def test_frames_of_a_given_duration_are_extracted_and_ranked(quick, options):
+    lines = find_answer(options(features="rms", frame="23")).lines
+    assert "alone, by linear, accuracy %: rms@" in lines[1]
+
+
+def test_the_entry_page_lists_the_new_report(quick, options):
+    given = options(features="rms")
+    find_answer(given)
+    assert "easy/index.html" in (given.reports / "index.html").read_text()
+
+
 def test_runs_of_other_folds_are_named_and_trained_again_if_asked(quick, options):
     before = find_answer(options(features="rms")).lines[1]
     regrouped = {"features": "rms", "group": "([0-9])-", "folds_by": "group"}
@@ -141,7 +161,7 @@ def test_the_features_of_a_cache_are_ranked_as_they_are(quick, options):
     given = options(minutes="0")
     find_answer(given)
     cache = given.data / "easy" / "features"
-    lines = find_answer(options(dataset=str(cache))).lines
+    lines = find_answer(options(dataset=str(cache), features="all")).lines
     assert lines[1].startswith("alone, by linear, accuracy %: ")
 
 
@@ -155,7 +175,7 @@ def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_pa
     noise = np.random.default_rng(0).normal(size=(20, 3))
     external.write_feature(folder, "embedding", place + noise, ids)
     external.write_feature(folder, "noise", noise, ids)
-    found = find_answer(options(dataset=str(folder)))
+    found = find_answer(options(dataset=str(folder), features="all"))
     assert found.whole and "embedding" in found.lines[1]
 
 
