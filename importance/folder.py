@@ -20,6 +20,7 @@ before the next are written.
 """
 
 import csv
+import glob
 import io
 import itertools
 import json
@@ -282,7 +283,8 @@ def find_importance(runs: Path, dataset: str = "") -> list[ImportanceFolder]:
     """Every importance folder below `runs`, of one dataset or of all, sorted by
     path.
     """
-    files = sorted(runs.glob(f"{dataset or '*'}/{IMPORTANCE}*/importance.json"))
+    folders = glob.escape(dataset) or "*"
+    files = sorted(runs.glob(f"{folders}/{IMPORTANCE}*/importance.json"))
     return [ImportanceFolder(file.parent) for file in files]
 
 

@@ -22,13 +22,14 @@ A reader gets valid content or a RequestError that names the file and what to do
 history.csv and the predictions.
 """
 
+import glob
 import io
 import json
 import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,8 +61,10 @@ RUN_FILES = ("run.json", "*.csv", "fold*/*.csv", "fold*/*.npz")
 PREDICTION_COLUMNS = ("clip_id", "group", "split", "selection", "target")
 
 # RETRAIN=1 makes two folders that are not listed as runs: the new run in training, and
-# the old run meanwhile.
+# the old run meanwhile. A file in each, SWITCH, holds this ending and the folder's
+# inode number, so that a run or a copy whose name happens to end so is no such folder.
 RETRAINING, RETRAINED = ".retraining", ".replaced"
+SWITCH = ".switch"
 # prefix of a folder in REPORTS with the scores of a run on another dataset
 ELSEWHERE = "by-"
 
@@ -372,6 +375,22 @@ def damage_named(file: Path, remedy: str) -> Iterator[None]:
         raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
 
 
+def mark(folder: Path, ending: str) -> None:
+    """Record in a folder that RETRAIN=1 made it, or is about to rename it, so."""
+    replace_file(folder / SWITCH, f"{ending} {folder.stat().st_ino}")
+
+
+def is_marked(folder: Path, ending: str) -> bool:
+    """Whether RETRAIN=1 gave a folder its name, which has this ending."""
+    with suppress(OSError, ValueError):
+        record = (folder / SWITCH).read_text(encoding="utf-8")
+        return (
+            folder.name.endswith(ending)
+            and record == f"{ending} {folder.stat().st_ino}"
+        )
+    return False
+
+
 def finish_switch(run: Path) -> None:
     """Finish the exchange of a run for its retraining, if a kill interrupted it.
 
@@ -379,7 +398,7 @@ def finish_switch(run: Path) -> None:
     """
     replaced = run.with_name(run.name + RETRAINED)
     retrained = run.with_name(run.name + RETRAINING)
-    if not replaced.is_dir():
+    if not is_marked(replaced, RETRAINED):
         return
     with ExitStack() as locks:
         for fold in replaced.glob("fold*"):
@@ -388,19 +407,23 @@ def finish_switch(run: Path) -> None:
             if not lock.take():
                 return
         if not run.exists():  # killed between the two renames
-            (retrained if retrained.is_dir() else replaced).rename(run)
+            new = is_marked(retrained, RETRAINING)
+            (retrained if new else replaced).rename(run)
+            (run / SWITCH).unlink()
         shutil.rmtree(replaced, ignore_errors=True)
 
 
 def find(runs: Path | str, dataset: str = "") -> list[RunFolder]:
     """The run folders below `runs`, of one dataset or of all, sorted by path."""
-    for replaced in Path(runs).glob(f"{dataset or '*'}/*{RETRAINED}"):
+    folders = glob.escape(dataset) or "*"
+    for replaced in Path(runs).glob(f"{folders}/*{RETRAINED}"):
         finish_switch(replaced.with_name(replaced.name.removesuffix(RETRAINED)))
-    files = sorted(Path(runs).glob(f"{dataset or '*'}/*/run.json"))
+    files = sorted(Path(runs).glob(f"{folders}/*/run.json"))
     return [
         RunFolder(file.parent)
         for file in files
-        if not file.parent.name.endswith((RETRAINING, RETRAINED))
+        if not is_marked(file.parent, RETRAINING)
+        and not is_marked(file.parent, RETRAINED)
     ]
 
 

@@ -2,7 +2,8 @@
 
 The new run is trained in a folder beside the old one, `<run>.retraining`. When it is
 finished, the old run becomes `<run>.replaced`, the new one takes its name, and the old
-one is deleted. Neither is lost if the process is killed at any moment.
+one is deleted. Neither is lost if the process is killed at any moment. A record in each
+folder tells it from a run or a copy of the user's whose name ends so.
 """
 
 import shutil
@@ -14,7 +15,14 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.features_cache.table import originals
 from featurestack.results.config import to_json
-from featurestack.results.run_folder import RETRAINED, RETRAINING, RunFolder
+from featurestack.results.run_folder import (
+    RETRAINED,
+    RETRAINING,
+    SWITCH,
+    RunFolder,
+    is_marked,
+    mark,
+)
 from featurestack.storage.files import Lock
 from featurestack.train.plan import Plan
 
@@ -71,15 +79,28 @@ def beside(plan: Plan) -> Plan:
     """The plan, moved to the retraining folder next to its run.
 
     A retraining that was begun for the same clips and values continues; another is
-    deleted.
+    deleted. RequestError if a folder of another origin has one of the two names.
     """
     path = plan.path.with_name(plan.path.name + RETRAINING)
+    last = plan.path.with_name(plan.path.name + RETRAINED)
+    refuse_foreign(last, RETRAINED)
+    refuse_foreign(path, RETRAINING)
     plan = replace(plan, identity=replace(plan.identity, path=path))
     try:
         refuse_another(RunFolder(path), plan)
     except RequestError:  # begun for other clips or values, or damaged
         shutil.rmtree(path)
+    path.mkdir(exist_ok=True)
+    mark(path, RETRAINING)
     return plan
+
+
+def refuse_foreign(folder: Path, ending: str) -> None:
+    if folder.exists() and not is_marked(folder, ending):
+        raise RequestError(
+            f"{folder} was not made by RETRAIN=1, which needs this name: rename the"
+            " folder"
+        )
 
 
 def take_place(new: Path, old: Path) -> None:
@@ -90,10 +111,13 @@ def take_place(new: Path, old: Path) -> None:
     command finishes the switch (`results.run_folder.finish_switch`).
     """
     last = old.with_name(old.name + RETRAINED)
+    refuse_foreign(last, RETRAINED)
     with ExitStack() as locks:
         for fold in old.glob("fold*"):
             busy = f"{fold} is being trained by another process"
             locks.enter_context(Lock(fold / ".lock", busy=busy))
+        mark(old, RETRAINED)
         old.rename(last)
         new.rename(old)
+        (old / SWITCH).unlink()
         shutil.rmtree(last)

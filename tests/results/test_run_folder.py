@@ -118,6 +118,14 @@ def test_runs_are_chosen_by_name_and_prefix(runs, wanted, names):
     assert [run.name for run in run_folder.select(runs, wanted)] == names
 
 
+@pytest.mark.parametrize("name", ["birds [2024]", "a?", "*"])
+def test_a_dataset_of_any_name_has_its_own_runs_alone(runs, name):
+    run_folder.write_config(runs / name / "mel-cnn4", run_config())
+    assert [run.path for run in run_folder.find(runs, name)] == [
+        runs / name / "mel-cnn4"
+    ]
+
+
 def test_a_run_is_chosen_by_its_path_and_as_the_last_one(runs):
     last = RunFolder(runs / "my sounds" / "mfcc-resnet18")
     os.utime(last.path / "run.json", (2e9, 2e9))

@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from featurestack.results.run_folder import find
+from featurestack.results.run_folder import RETRAINED, find, mark
 from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
 from tests.refusal import refused
@@ -55,6 +56,7 @@ def test_a_finished_retraining_is_not_trained_again_after_a_kill(killed, capsys)
 def test_a_switch_that_another_process_is_making_is_left_to_it(changed):
     (old,) = find(changed.runs)
     replaced = old.path.with_name(f"{old.name}.replaced")
+    mark(old.path, RETRAINED)
     old.path.rename(replaced)
     with Lock(replaced / "fold1" / ".lock"):
         assert find(changed.runs) == []
@@ -63,10 +65,30 @@ def test_a_switch_that_another_process_is_making_is_left_to_it(changed):
 
 def test_an_old_run_whose_retraining_was_deleted_by_hand_comes_back(changed):
     (old,) = find(changed.runs)
+    mark(old.path, RETRAINED)
     old.path.rename(old.path.with_name(f"{old.name}.replaced"))
     (found,) = find(changed.runs)
     assert found.path == old.path
     assert len(found.predictions()) == 48
+
+
+def test_a_run_or_a_copy_whose_name_ends_as_a_retraining_does_stays(changed):
+    (run,) = find(changed.runs)
+    endings = (".replaced", ".retraining")
+    for ending in endings:
+        shutil.copytree(run.path, f"{run.path}{ending}")
+    names = [run.name, *(f"{run.name}{ending}" for ending in endings)]
+    assert [found.name for found in find(changed.runs)] == names
+    with refused(r"linear\.replaced was not made by RETRAIN=1.*: rename the folder"):
+        execute(changed, retrain=True)
+    assert all(len(found.predictions()) == 48 for found in find(changed.runs))
+
+
+def test_a_copy_of_a_folder_of_a_retraining_is_no_such_folder(changed):
+    (run,) = find(changed.runs)
+    mark(run.path, RETRAINED)
+    shutil.copytree(run.path, f"{run.path}.replaced")
+    assert len(find(changed.runs)) == 2
 
 
 def test_a_run_of_an_earlier_form_of_the_model_is_told_from_other_weights(
