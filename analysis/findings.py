@@ -438,7 +438,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         part[["difference", "difference_low", "difference_high", "p"]] = differences
         part["error"] = errors
         parts.append(part)
-    ranked_by = metrics["metric"].isin(["accuracy", "map"])
+    scores = {ranking.metric.column for ranking in ranked}
+    ranked_by = metrics["metric"].isin(scores)
     accuracy = metrics[ranked_by].rename(columns={"sd": "accuracy_sd"})
     means = metrics[~ranked_by].pivot(index="run", columns="metric", values="mean")
     table = pd.concat(parts, ignore_index=True)
