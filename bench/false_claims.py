@@ -5,6 +5,8 @@
     python -m bench.false_claims TASK=importance
     python -m bench.false_claims TASK=intervals
     python -m bench.false_claims TASK=best
+    python -m bench.false_claims TASK=composed
+    python -m bench.false_claims TASK=price
 
 Runs are drawn at random on the same test clips (see `tests.analysis.simulated`) and
 judged by the report's functions. A claim is that a run is clearly worse than the best,
@@ -13,14 +15,18 @@ than the other runs. For the difference that reports call detectable, one run is
 better, or worse, by it than all others. TASK=importance has the coverage of the
 intervals of the set of features to keep (`importance.tables.kept_set`).
 TASK=intervals has the coverage of the interval of a difference where few recordings
-differ. TASK=best has the coverage of both intervals that the best of many equal runs is
-printed with: its own, and that of its choice on the other folds.
+differ. TASK=best has the coverage of both intervals of the best of many equal runs: its
+own, and that of its choice on the other folds. TASK=composed joins the best three of 25
+useless features on the tested folds, and has the reports that call
+something better than chance if the joined set were tested, and as they are.
+TASK=price has the reports of a loss by a field that means nothing.
 """
 
 from itertools import product
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from featurestack.analysis.findings import nested_score
 from featurestack.analysis.ranking import rankings
@@ -29,6 +35,12 @@ from featurestack.commandline.commands import main
 from featurestack.commandline.options import Options, option
 from featurestack.commandline.tables import text_table
 from featurestack.importance.tables import best_by_size, kept_set
+from featurestack.pipeline.checks.artefacts import linear_accuracies
+from featurestack.pipeline.checks.price import is_lost
+from featurestack.pipeline.datasets.folds import FOLDS, draw_folds
+from featurestack.pipeline.datasets.name_fields import FOLDS_OF_GROUPS
+from featurestack.results.linear import STRENGTH
+from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import (
     fold_ranks,
     jackknife_values,
@@ -73,6 +85,9 @@ USELESS = (
 )
 KEPT_SIZES = ((200, 2), (40, 8))  # recordings and clips of each
 NEW_CLIPS = 4_000  # on which the truth of a kept set is measured
+COMPOSED_CLIPS = (40, 100, 300)
+PRICE_CLIPS = (60, 200)
+PRICE_VALUES = (2, 3, 5, 20)
 ACCURACY = 0.75  # of `simulated_runs`
 BEST_CLIPS = (40, 100, 400)
 INTERVAL_RECORDINGS = (12, 40, 100, 300)
@@ -108,11 +123,14 @@ class FalseClaimsOptions(Options):
         (2, 5, 10), "true differences for the power, in points"
     )
     seed: int = option(0, "seed of the runs")
-    task: Literal["classes", "tags", "importance", "intervals", "best"] = option(
+    task: Literal[
+        "classes", "tags", "importance", "intervals", "best", "composed", "price"
+    ] = option(
         "classes",
         "tags: clips with several labels, ranked by mAP; importance: the set of"
         " features to keep; intervals: of differences between few recordings; best:"
-        " of the best of many runs",
+        " of the best of many runs; composed: sets of the best features; price: of a"
+        " leak that is none",
     )
 
 
@@ -129,6 +147,12 @@ def false_claims(options: FalseClaimsOptions) -> None:
         return
     if options.task == "intervals":
         intervals_of_differences(options)
+        return
+    if options.task == "composed":
+        composed_sets(options, rng)
+        return
+    if options.task == "price":
+        price_of_nothing(options, rng)
         return
     if options.task == "best":
         best_of_many(options, rng)
@@ -303,6 +327,92 @@ def kept_sets(options: FalseClaimsOptions) -> None:
     print(f"Kept sets, {options.reports} reports: % whose intervals hold the truth\n")
     header = ("features", "recordings x clips", "sets", "less than all")
     print(text_table(rows, (*header, "all members", "90 % of the gain")))
+
+
+def composed_sets(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
+    """How often the sum of the best three of 25 useless features, or the best of the
+    25, is called better than chance.
+    """
+    rows = []
+    for clips in COMPOSED_CLIPS:
+        target = np.arange(clips) % 4
+        folds = np.arange(clips) // 4 % 5
+        shares = np.full(clips, 1 / clips)
+        accuracy = []
+        called = []
+        for _ in range(options.reports):
+            features = rng.normal(size=(25, clips, 8))
+            correct = [correct_by_lda(x, target, folds) for x in features]
+            order = np.argsort([-each.mean() for each in correct])
+            joined = np.concatenate(features[order[:3]], axis=1)
+            correct.append(correct_by_lda(joined, target, folds))
+            lead = np.stack(correct, axis=1) - 0.25
+            accuracy.append(correct[-1].mean())
+            claims_of_best = []
+            for tested in (lead, lead[:, :-1]):
+                p = sign_flip_tests(tested, shares, LEVEL, draws=1000).p
+                best = tested.sum(axis=0).argmax()
+                claims_of_best.append(p[best] < LEVEL and tested[:, best].sum() > 0)
+            called.append(claims_of_best)
+        of_joined, of_single = 100 * np.mean(called, axis=0)
+        mean = f"{100 * np.mean(accuracy):.1f}"
+        rows.append((clips, mean, f"{of_joined:.0f}", f"{of_single:.0f}"))
+    print(
+        f"Useless features, {options.reports} reports: accuracy of the best three of 25"
+        " joined (in truth 25 %), and % that call something better than chance: if the"
+        " joined set is tested, and without it\n"
+    )
+    print(text_table(rows, ("clips", "joined %", "tested", "without")))
+
+
+def correct_by_lda(x: Floats, target: Ints, folds: Ints) -> Floats:
+    """(N,) whether shrunken linear discriminant analysis of the other folds' clips
+    predicts each clip.
+    """
+    correct = np.zeros(len(target))
+    for fold in np.unique(folds):
+        tested = folds == fold
+        seen, labels = x[~tested], target[~tested]
+        means = np.stack([seen[labels == name].mean(axis=0) for name in range(4)])
+        rest = seen - means[labels]
+        covariance = rest.T @ rest / len(rest) + 0.2 * np.eye(x.shape[1])
+        directions = np.linalg.solve(covariance, means.T)
+        logits = x[tested] @ directions - (means.T * directions).sum(axis=0) / 2
+        correct[tested] = logits.argmax(axis=1) == target[tested]
+    return correct
+
+
+def price_of_nothing(options: FalseClaimsOptions, rng: np.random.Generator) -> None:
+    """How often a loss is reported on a new value of a field that means nothing."""
+    rows = []
+    for clips, values in product(PRICE_CLIPS, PRICE_VALUES):
+        lost = 0
+        for _ in range(options.reports):
+            target = np.arange(clips) % 5
+            x = rng.normal(size=(clips, 60)).astype(np.float32)
+            x[:, :5] += 1.2 * np.eye(5, dtype=np.float32)[target]
+            field = rng.permutation(np.arange(clips) % values)
+            names = np.arange(clips).astype(str)
+            table = pd.DataFrame({"clip_id": names, "group": names, "copy_of": ""})
+            table["label"] = target.astype(str)
+            accuracies = []
+            few = values <= FOLDS_OF_GROUPS
+            for groups in (names, field.astype(str)):
+                folds = field + 1
+                if groups is names or not few:
+                    count = values if few else FOLDS
+                    drawn = pd.Series(groups)
+                    folds = draw_folds(table["label"], drawn, count, 0, {})
+                split = table.assign(fold=folds)
+                accuracies.append(float(linear_accuracies(split, x, STRENGTH).mean()))
+            by_clip, by_field = accuracies
+            lost += is_lost(by_clip, by_field, clips)
+        rows.append((clips, values, f"{100 * lost / options.reports:.0f}"))
+    print(
+        f"Fields that mean nothing, {options.reports} checks: % that report points lost"
+        " on a new value\n"
+    )
+    print(text_table(rows, ("clips", "values", "lost")))
 
 
 def best_of_many(options: FalseClaimsOptions, rng: np.random.Generator) -> None:

@@ -1,0 +1,27 @@
+"""When an accuracy by clip is above one by group."""
+
+import pytest
+
+from featurestack.pipeline.checks.price import is_lost, price
+
+
+@pytest.mark.parametrize(
+    ("by_clip", "by_group", "clips", "lost"),
+    [
+        (0.953, 0.502, 600, True),  # digits by speaker
+        (0.80, 0.77, 60, False),  # two clips of 60
+        (0.80, 0.77, 2000, True),
+        (0.5, 0.6, 200, False),
+        (1.0, 1.0, 20, False),
+    ],
+)
+def test_a_loss_is_more_than_two_standard_errors(by_clip, by_group, clips, lost):
+    assert is_lost(by_clip, by_group, clips) == lost
+
+
+def test_what_is_within_the_error_is_about_as_much():
+    said = price("column licence", 0.9, 0.89, "accuracy", "value of it", clear=False)
+    assert said == (
+        "by clip 90.0, by column licence 89.0 % accuracy (linear on mel+mfcc): a new"
+        " value of it has about as much"
+    )
