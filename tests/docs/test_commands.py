@@ -49,6 +49,8 @@ THEIRS = {
     "pip",
     "pytest",
     "sphinx",
+    "build",
+    "twine",
     "http.server",
     "jupyter",
     "",
