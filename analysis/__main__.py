@@ -64,4 +64,4 @@ def analysis(options: AnalysisOptions) -> int:
 COMMANDS: list[Command] = [analysis]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    main(COMMANDS, stage="analysis")

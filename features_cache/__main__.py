@@ -114,4 +114,4 @@ def table(options: TableOptions) -> None:
 COMMANDS: list[Command] = [info, verify, export, import_, table]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    main(COMMANDS, stage="features_cache")

@@ -79,4 +79,4 @@ def verify(options: VerifyCommand) -> int:
 COMMANDS: list[Command] = [data, windows, features, plan, list_, show, check, verify]
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    main(COMMANDS, stage="pipeline")

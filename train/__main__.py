@@ -81,4 +81,4 @@ COMMANDS: list[Command] = [
 
 
 if __name__ == "__main__":
-    main(COMMANDS)
+    main(COMMANDS, stage="train")
