@@ -262,6 +262,18 @@ def test_the_core_works_without_any_room(tmp_path):
     assert "trackers is in no room; these are not here: " in done.stderr
 
 
+def test_the_wheel_has_every_module_of_the_installed_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
+    wheel = settings["build"]["targets"]["wheel"]
+    package = ROOT / "featurestack"
+    links = {path.name for path in package.iterdir() if path.is_symlink()}
+    files = {path.name for path in package.glob("*.py*")}
+    assert {f"featurestack/{name}" for name in files} <= {*wheel["only-include"]}
+    assert {f"featurestack/{name}" for name in links} == {
+        *wheel["force-include"].values()
+    }
+
+
 def test_the_pages_that_the_code_names_are_there():
     for path in [
         *MODULES.values(),
