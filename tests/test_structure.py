@@ -170,6 +170,23 @@ def test_no_module_imports_what_its_package_must_not(package):
         )
 
 
+def test_the_figure_of_the_architecture_is_true():
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    figure = re.search(r"```text\n(front .*?)```", page, re.DOTALL)[1]
+    lines = [line[11:].split() for line in figure.splitlines()]
+    assert lines[0] == ["featurestack"]
+    assert {*lines[1], *lines[2]} == {*ROOMS.values()}
+    assert {name for line in lines[3:] for name in line} == {*CORE}
+    level = {name: number for number, line in enumerate(lines[3:]) for name in line}
+    for name, path in MODULES.items():
+        package = name.split(".")[0]
+        allowed = MAY_IMPORT.get(path.relative_to(ROOT).as_posix(), set()) | {package}
+        for imported in imports(path):
+            other = imported.split(".")[0]
+            if package in level and other in level and other not in allowed:
+                assert level[other] > level[package], f"{name} imports {imported}"
+
+
 def test_no_file_imports_itself_through_others():
     graph = {}
     for name, path in MODULES.items():
