@@ -18,10 +18,12 @@ from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
 from featurestack.features_cache.cache import Cache
 from featurestack.features_cache.column_means import is_time
+from featurestack.features_cache.table import CLIP_COLUMNS, WINDOW_COLUMNS
 from featurestack.storage.files import replace_file, replaced
 
+FIRST_COLUMNS = (*CLIP_COLUMNS, *WINDOW_COLUMNS)
 BATCH = 64  # clips that are read at once
-PARQUET = ".parquet"
+CSV, PARQUET = ".csv", ".parquet"
 
 
 def statistics_table(cache: Cache, features: Sequence[str]) -> pd.DataFrame:
@@ -68,10 +70,25 @@ def column_names(name: str, rows: int, frames: int, frame_unit: str) -> list[str
     return names
 
 
+def is_statistics(file: Path) -> bool:
+    """Whether a CSV has the first columns of the tables that are written here."""
+    with file.open("rb") as content:
+        return content.readline().startswith(",".join(FIRST_COLUMNS).encode())
+
+
 def write_table(table: pd.DataFrame, target: Path) -> None:
     """Write a table as CSV, or as Parquet if the name ends so; RequestError if Parquet
-    needs a package that is not here.
+    needs a package that is not here, for another ending, and for a file that is there
+    and is no such table.
     """
+    if target.suffix not in (CSV, PARQUET):
+        raise RequestError(
+            f"FILE={target}: expected a name that ends in {CSV} or {PARQUET}"
+        )
+    if target.suffix == CSV and target.is_file() and not is_statistics(target):
+        raise RequestError(
+            f"{target} is another table and is not replaced: give another FILE"
+        )
     if target.suffix != PARQUET:
         replace_file(target, as_csv(table))
         return

@@ -14,6 +14,7 @@ below REPORTS.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -153,7 +154,10 @@ def labelled_clips(
     kept = table.assign(target=target)[counts]
     seen = np.zeros(len(kept), bool)
     if trained_on:
-        hashes = {path: content_hash(Path(path)) for path in kept["path"].unique()}
+        hashes = {}
+        for path in kept["path"].unique():
+            with suppress(OSError):  # the prediction names files that cannot be read
+                hashes[path] = content_hash(Path(path))
         seen = kept["path"].map(hashes).isin(trained_on).to_numpy()
     if seen.all():
         raise RequestError(

@@ -102,12 +102,28 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
         )
 
 
+def refuse_out(out: Path | None) -> None:
+    """RequestError if OUT lies in a run folder or is a cache, whose files it would
+    replace.
+    """
+    if out is None:
+        return
+    place = out.absolute()
+    for folder in (place, *place.parents):
+        if (folder / "run.json").is_file() or is_cache(folder):
+            raise RequestError(
+                f"OUT={out}: {folder} is a run or a cache, whose files stay as they"
+                " are: give another folder"
+            )
+
+
 def predict_audio(options: PredictOptions) -> int:
     """Print the classes of audio files or test clips, or write timelines; 1 if a file
     could not be read.
 
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
+    refuse_out(options.out)
     if options.elsewhere:
         from featurestack.train.external_test import score_elsewhere  # few need it
 

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 from featurestack.features_cache import external
-from featurestack.features_cache.statistics_table import statistics_table
+from featurestack.features_cache.statistics_table import statistics_table, write_table
 from tests.features_cache.conftest import CLIPS
 from tests.golden.commands import done
+from tests.refusal import refused
 
 
 def test_each_row_has_its_mean_and_deviation_over_frames(cache):
@@ -41,6 +42,22 @@ def test_the_command_writes_a_csv_that_pandas_reads(cache, tmp_path):
     table = pd.read_csv(file)
     expected = statistics_table(cache, ["mine"])
     assert np.allclose(table["mine_mean_0"], expected["mine_mean_0"])
+
+
+@pytest.mark.parametrize("name", ["index.h5", "t.xlsx", "folds.csv"])
+def test_a_file_of_another_kind_is_not_replaced(cache, tmp_path, name):
+    table = statistics_table(cache, ["mine"])
+    (tmp_path / name).write_text("clip_id,fold\n")
+    with refused("ends in .csv or .parquet|another table"):
+        write_table(table, tmp_path / name)
+    assert (tmp_path / name).read_text() == "clip_id,fold\n"
+
+
+def test_a_table_of_its_own_is_replaced(cache, tmp_path):
+    table = statistics_table(cache, ["mine"])
+    write_table(table.head(2), tmp_path / "t.csv")
+    write_table(table, tmp_path / "t.csv")
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 8
 
 
 @pytest.mark.skipif(

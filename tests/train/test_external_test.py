@@ -21,6 +21,7 @@ from featurestack.train.external_test import (
     score_elsewhere,
 )
 from featurestack.train.options import PredictOptions
+from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound
 
@@ -112,6 +113,24 @@ def test_clips_of_an_unknown_class_are_counted_and_left_out(
     elsewhere([*rows, ("moo.wav", "cow")])
     assert scores(tmp_path)["left_out"] == 1
     assert "unknown to the run (cow): 1 clip left out" in capsys.readouterr().err
+
+
+def test_a_missing_file_is_named_and_the_others_are_scored(
+    elsewhere, rows, tmp_path, capsys
+):
+    (tmp_path / "dangling.wav").symlink_to("nowhere.wav")
+    absent = [("absent.wav", "tone"), ("dangling.wav", "hiss")]
+    assert elsewhere([*rows, *absent]) == 1
+    assert scores(tmp_path)["clips"] == 4
+    shown = capsys.readouterr().err
+    assert "absent.wav" in shown and "dangling.wav" in shown
+
+
+@pytest.mark.parametrize("inside", ["", "fold1", "fold1/new"])
+def test_no_file_of_a_run_is_replaced(sounding, tmp_path, inside):
+    run = shutil.copytree(sounding.path, tmp_path / "run")
+    with refused("is a run or a cache"):
+        predict_audio(PredictOptions(run=str(run), dataset="other", out=run / inside))
 
 
 def test_files_that_the_run_was_trained_on_do_not_count(
