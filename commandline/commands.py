@@ -44,7 +44,12 @@ from featurestack.commandline.spelling import (
     CommandLine,
     called_as,
 )
-from featurestack.commandline.terminal import printable_output, tell, tell_warnings
+from featurestack.commandline.terminal import (
+    open_output,
+    printable_output,
+    tell,
+    tell_warnings,
+)
 
 # Turns of a loop after which an idle OpenMP thread sleeps. The default, 300,000, takes
 # time from others on a shared core (docs/explanation/reproducibility.md). OpenMP reads
@@ -55,6 +60,11 @@ HELP = ("-h", "--help")
 SHELL = {"name", "group"}  # shells and WSL export these for themselves
 AROUND_BYTE = 30  # characters around a byte that is not UTF-8, in a message
 # environment variable: the spelling of the command that starts this one
+# what an option must not be empty for: '' would be the current folder
+MEANT = {
+    "dataset": "a dataset's name, a folder, a table or a cache",
+    "audio": "a file or a folder",
+}
 HANDED_ON = "FEATURESTACK_CALLED_AS"
 # make has several targets: a command ignores the others' variables
 SEVERAL_TARGETS = "--several-targets"
@@ -205,13 +215,16 @@ def main(
     """
     tell_warnings()
     os.environ.setdefault("GOMP_SPINCOUNT", SPINCOUNT)
+    open_output()
     given = sys.argv[1:] if argv is None else argv
     handed_on = os.environ.pop(HANDED_ON, "")
     spelling = handed_on or (MAKE if HANDED_OVER in given else spelling)
-    own = sys.prefix == str(Path(".venv").absolute()) != os.environ.get("VIRTUAL_ENV")
-    called_as(spelling, UNACTIVATED if own else PYTHON)
+    called_as(spelling)
     status: int | None
     try:
+        here = current_folder()
+        if sys.prefix == str(here / ".venv") != os.environ.get("VIRTUAL_ENV"):
+            called_as(spelling, UNACTIVATED)
         with printable_output():
             status = run(commands, given, stage, in_environment=not handed_on)
     except (Exception, KeyboardInterrupt) as error:
@@ -219,6 +232,15 @@ def main(
         if status is None:
             raise  # our own fault
     sys.exit(status or 0)
+
+
+def current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise RequestError(
+            "the current folder was removed: change to another one (cd)"
+        ) from None
 
 
 def run(
@@ -287,6 +309,12 @@ def values_of(options: type[Options], words: Sequence[str]) -> dict[str, str]:
     """
     known = fields(options)
     values = texts(options, [word for word in words if word != SEVERAL_TARGETS])
+    for name in ("dataset", "audio"):
+        if not values.get(name, name).strip():
+            raise RequestError(
+                f"{name.upper()}= is empty, as an unset variable of the shell is:"
+                f" expected {MEANT[name]}"
+            )
     for name in [name for name in values if name not in known]:
         users = [
             user

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import os
 import re
 import sys
 import warnings
@@ -38,6 +39,18 @@ def printable(text: str) -> str:
     'dog\\x1b]0;title\\x07 \\u202egod'
     """
     return CONTROL.sub(lambda character: ascii(character[0])[1:-1], text)
+
+
+def open_output() -> None:
+    """Let a command print whatever its output is: a character that its encoding lacks
+    is escaped, and text for a closed one is dropped.
+    """
+    for name in ("stdout", "stderr"):
+        output = getattr(sys, name)
+        if output is None:  # closed by `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif isinstance(output, io.TextIOWrapper) and output.encoding != "utf-8":
+            output.reconfigure(errors="backslashreplace")
 
 
 class _Printable:

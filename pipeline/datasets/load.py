@@ -29,6 +29,7 @@ from featurestack.features_cache.splits import too_few_classes
 from featurestack.features_cache.table import (
     by_label,
     complete,
+    refuse_carriage_returns,
     refuse_class_names,
     spans,
 )
@@ -117,6 +118,7 @@ def load(options: SourceOptions) -> Dataset:
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
     listing = _read(options)
+    refuse_carriage_returns(listing.table)
     classes = by_label(listing.table)["label"].unique().tolist()
     refuse_class_names(classes)
     if reason := too_few_classes(listing.table):

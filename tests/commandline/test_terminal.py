@@ -1,9 +1,15 @@
 """Progress and messages on the terminal."""
 
+import io
 import os
+import shlex
+import subprocess
+import sys
+
+import pytest
 
 from featurestack.commandline import terminal
-from tests.golden.commands import done
+from tests.golden.commands import ROOT, done
 from tests.pipeline.datasets.folders import write
 from tests.processes import python
 
@@ -52,6 +58,47 @@ HOSTILE = "dog\x1b]0;owned\x07\u202e"
 def test_a_message_sends_no_control_character_to_the_terminal(capsys):
     terminal.tell(f"no class {HOSTILE}")
     assert capsys.readouterr().err == "no class dog\\x1b]0;owned\\x07\\u202e\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"), [("latin-1", b"\xb1 \\u2026"), ("utf-8", b"\xc2\xb1")]
+)
+def test_a_character_that_the_output_lacks_is_escaped(monkeypatch, encoding, printed):
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(content, encoding))
+    terminal.open_output()
+    print("\u00b1 \u2026", flush=True)
+    assert content.getvalue().startswith(printed)
+
+
+def shell(line, **how):
+    program = shlex.quote(sys.executable)
+    return subprocess.run(
+        ["sh", "-c", line.replace("PYTHON", program)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        **how,
+    )
+
+
+def test_a_closed_output_and_a_folder_that_is_gone_give_no_traceback(tmp_path):
+    closed = shell("PYTHON -m pipeline --help >&-", cwd=tmp_path)
+    assert (closed.returncode, closed.stderr) == (0, "")
+    gone = shell(
+        "mkdir g; cd g; rmdir ../g; PYTHON -m pipeline data DATASET=x", cwd=tmp_path
+    )
+    assert gone.returncode == 2
+    assert gone.stderr.startswith("error: the current folder was removed")
+    assert "Traceback" not in gone.stderr
+
+
+@pytest.mark.parametrize("words", ["pipeline data", "train predict"])
+@pytest.mark.parametrize("name", ["DATASET", "AUDIO"])
+def test_an_empty_variable_is_not_the_current_folder(words, name):
+    if (words, name) == ("pipeline data", "AUDIO"):
+        return
+    assert f"{name}= is empty" in done(words, 2, **{name: ""}).err
 
 
 def test_a_command_prints_no_control_character(tmp_path):
