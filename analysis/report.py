@@ -28,6 +28,7 @@ from featurestack.analysis.runs import (
     added_clips,
     load_runs,
     outdated_runs,
+    runs_of_other_values,
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.tables import as_markdown, settings
@@ -143,12 +144,17 @@ def find(inputs: Inputs) -> Findings:
     """Find threats to validity, rank and test the runs, and make their tables."""
     cache = inputs.cache
     results = inputs.results
-    outdated = outdated_runs(results.runs, cache.clips) if cache else []
+    outdated: list[Problem] = []
+    if cache:
+        outdated = outdated_runs(results.runs, cache.clips)
+        names = {problem.run for problem in outdated}
+        others = [run for run in results.runs if run.name not in names]
+        outdated += runs_of_other_values(others, cache, inputs.features)
     threats = threats_of_check(inputs.checked or [])
     if cache:
         threats = [
             *threats,
-            *threats_of_changes(cache, results),
+            *threats_of_changes(cache, results, inputs.features),
         ]
     if outdated:
         threats.append(Threat("changed", len(outdated)))
@@ -188,14 +194,18 @@ def threats_of_check(checked: Sequence[Attributes]) -> list[Threat]:
     return threats
 
 
-def threats_of_changes(cache: Cache, results: Results) -> list[Threat]:
+def threats_of_changes(
+    cache: Cache,
+    results: Results,
+    features: Sequence[str],
+) -> list[Threat]:
     """Threats by clips that changed, failed or were added since the extraction."""
     threats = []
     if changes := source_changes(cache):
         threats.append(Threat("extracted before", names=[changes]))
     if failed := failures(cache).get(WHOLE):
         threats.append(Threat("failed", len(failed), len(originals(cache.clips))))
-    if added := added_clips(results.runs, cache):
+    if added := added_clips(results.runs, cache, features):
         threats.append(Threat("added", added))
     return threats
 

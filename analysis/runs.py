@@ -31,6 +31,7 @@ from featurestack.results.tags import (
     precision_of_seeds,
 )
 from featurestack.results.tasks.base import Task
+from featurestack.results.training_data import values_changed
 
 Strings = NDArray[np.str_]
 # fields with one entry a clip
@@ -421,17 +422,17 @@ def on_folds(run: Run, folds: Ints) -> Run:
     )
 
 
-def added_clips(runs: Sequence[Run], cache: Cache) -> int:
+def added_clips(runs: Sequence[Run], cache: Cache, features: Sequence[str]) -> int:
     """The number of clips that have a run's features and that no run has tested.
 
-    The run is the first that tested every fold and whose features the cache has; 0 if
-    there is none.
+    The run is the first that tested every fold and whose features are among `features`,
+    those of the cache that can be read; 0 if there is none.
     """
     folds = {*cache.clips["fold"]}
     for run in runs:
         if isinstance(run.config, RunConfig) and {*run.folds.tolist()} == folds:
             stored = [channel.stored for channel in parse_set(run.features)]
-            if {*stored} <= {*cache.features}:
+            if {*stored} <= {*features}:
                 done = originals(cache.clips[cache.readable(stored)])
                 tested = np.concatenate([run.clip_ids for run in runs])
                 return int((~done["clip_id"].isin(tested)).sum())
@@ -463,3 +464,29 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
             )
             problems.append(Problem(run.name, text))
     return problems
+
+
+def runs_of_other_values(
+    runs: Sequence[Run],
+    cache: Cache,
+    features: Sequence[str],
+) -> list[Problem]:
+    """A problem for each run that was trained on other feature values than the cache
+    holds.
+
+    features  names of the cache's features that can be read
+    """
+    return [
+        Problem(
+            run.name,
+            "trained on other audio or feature values than there are now: train it"
+            " again in its place (RETRAIN=1) to compare it",
+        )
+        for run in runs
+        if any(
+            isinstance(folder.config, RunConfig)
+            and {*folder.config.cache} <= {*features}
+            and values_changed(folder.config, cache, run.clip_ids)
+            for folder in run.folders
+        )
+    ]

@@ -2,7 +2,7 @@
 since. No torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +64,24 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
     table = training_clips(cache, channels, config.options.copies)
     values = {name: values_digest(cache, name, table) for name in stored}
     return config.clips != clips_digest(table) or config.cache != values
+
+
+def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> bool:
+    """Whether the feature values of a run's clips are others today; clips that were
+    added since do not count.
+
+    tested  the clips that the run has tested: without the clips of an unfinished fold
+    """
+    if not config.cache:
+        return False
+    channels = [channel.channel for channel in config.channels]
+    table = training_clips(cache, channels, config.options.copies)
+    original = table["copy_of"].where(table["copy_of"] != "", table["clip_id"])
+    for clips in (table, table[original.isin(tested)]):
+        values = {name: values_digest(cache, name, clips) for name in config.cache}
+        if values == config.cache:
+            return False
+    return True
 
 
 def changed_runs(runs: Path, dataset: str, cache: Cache) -> list[RunFolder]:

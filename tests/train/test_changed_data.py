@@ -16,11 +16,20 @@ from featurestack.features_cache.source_changes import source_changes
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import find
+from featurestack.results.training_data import is_changed, values_changed
 from featurestack.train import run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
 from tests.pipeline.datasets.folders import esc_layout
 from tests.refusal import refused
-from tests.train.little import change, clip_table, execute, fill, little_options
+from tests.train.little import (
+    FRAMES,
+    ROWS,
+    change,
+    clip_table,
+    execute,
+    fill,
+    little_options,
+)
 from tests.train.sounds import write_dataset
 
 
@@ -87,6 +96,44 @@ def test_features_train_and_the_report_say_that_the_clips_changed(tmp_path, caps
     )
     extract(FeaturesCommand(features="rms zcr", jobs=1, **given))
     assert "runs of the clips before" not in capsys.readouterr().out
+
+
+def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
+    folder = fill(tmp_path / "little" / "features", clip_table())
+    options = change(little_options(folder, tmp_path / "runs"), model="linear")
+    old = run.execute(options)
+    ids = clip_table()["clip_id"]
+    assert not values_changed(old.config, Cache(folder), ids)
+    noise = np.random.default_rng(1).normal(size=(len(ids), ROWS, FRAMES))
+    (folder / "mel.h5").unlink()
+    write_feature(folder, "mel", noise, ids)
+    assert values_changed(old.config, Cache(folder), ids)
+    new = run.execute(change(options, features="chroma"))
+    given = AnalysisOptions(
+        dataset=str(folder),
+        runs=tmp_path / "runs",
+        reports=tmp_path / "reports",
+        figures=0,
+    )
+    built = build_report(*jobs(given), given)
+    told = f"{old.name}: trained on other audio or feature values than there are now"
+    assert any(remark.startswith(told) for remark in built.remarks)
+    assert new.training.options.features == built.facts["best"].split()[0]
+
+
+def test_clips_that_were_added_change_no_run(tmp_path):
+    given = {"data": tmp_path / "data", "runs": tmp_path / "runs"}
+    table = write_dataset(tmp_path / "sounds")
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:-1]))
+    given["dataset"] = str(table)
+    extract(FeaturesCommand(features="rms", jobs=1, **given))
+    old = run.execute(RunOptions(features="rms", model="linear", **given))
+    table.write_text("\n".join(lines))
+    extract(FeaturesCommand(features="rms", jobs=1, **given))
+    cache = Cache(tmp_path / "data" / table.stem / "features")
+    assert is_changed(old.config, cache)
+    assert not values_changed(old.config, cache, old.predictions()["clip_id"])
 
 
 def test_caches_without_audio_never_say_that_their_clips_changed(cache_folder):
