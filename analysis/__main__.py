@@ -6,6 +6,7 @@ import os
 
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline.commands import Command, main
+from featurestack.commandline.options import SURROGATE
 
 # Threads of these libraries spin while they wait: t-SNE on two threads takes ten times
 # the processor time.
@@ -37,6 +38,13 @@ def analysis(options: AnalysisOptions) -> int:
 
     check_choices(datasets, options)
     for job in datasets:
+        if SURROGATE.search(job.dataset):
+            print(
+                f"  {job.dataset!a} is left out, its name is not UTF-8: rename this"
+                " folder"
+            )
+            whole = False
+            continue
         built = unchanged(job, options)
         if built is None:
             from featurestack.analysis.report import build_report

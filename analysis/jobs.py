@@ -177,6 +177,12 @@ def occurring_twice(names: list[str]) -> str:
 
 
 MANIFEST = ".report.json"
+# what a report writes beside its page, and the endings of these files
+OWN_FOLDERS = ("tables", "figures", "latex", "audio")
+OWN_ENDINGS = (
+    *(".csv", ".md", ".tex", ".bib"),
+    *(".svg", ".webp", ".pdf", ".png", ".mp3"),
+)
 PAGE_OPTIONS = ("run", "confusion", "figures", "audio_mb", "seed", "paper")
 # a report depends on these
 OWN_CODE = ("analysis", "results", "commandline", "storage", "features_cache")
@@ -204,20 +210,21 @@ class Manifest:
     """A report's inputs, files and printed lines, kept beside it.
 
     `content` has the keys inputs (the hash), files (name -> size and time), figures
-    (stem -> digest) and printed (fields of Built). It is empty if the manifest is
-    missing or damaged.
+    (stem -> digest), printed (fields of Built) and folder (the inode number of the
+    report's folder). It is empty if the manifest is missing, damaged, or was written in
+    another folder: what somebody else packed is neither printed nor removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / MANIFEST
         try:
             kept = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            own = kept["folder"] == folder.stat().st_ino
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             kept = None
+            own = False
         parts = ("files", "figures", "printed")
-        whole = isinstance(kept, dict) and all(
-            isinstance(kept.get(part, {}), dict) for part in parts
-        )
+        whole = own and all(isinstance(kept.get(part, {}), dict) for part in parts)
         self.content: dict[str, Any] = kept if whole else {}
 
     def holds(self, inputs: str) -> bool:
@@ -239,10 +246,23 @@ class Manifest:
         folder = self.file.parent
         written = sorted(files)
         for name, state in self.content.get("files", {}).items():
-            if name not in written and _state(folder / name) == state:
+            if name in written or not is_of_report(folder, name):
+                continue
+            if _state(folder / name) == state:
                 (folder / name).unlink()
         states = {name: _state(folder / name) for name in written}
-        replace_file(self.file, json.dumps({**content, "files": states}))
+        own = {"files": states, "folder": folder.stat().st_ino}
+        replace_file(self.file, json.dumps({**content, **own}))
+
+
+def is_of_report(folder: Path, name: str) -> bool:
+    """Whether a name is that of a file which a report writes in its folder."""
+    if name == "index.html":
+        return True
+    place = (folder / name).resolve()
+    own_folders = [folder.resolve() / own for own in OWN_FOLDERS]
+    inside = any(place.is_relative_to(own) for own in own_folders)
+    return inside and place.suffix in OWN_ENDINGS
 
 
 def _state(file: Path) -> str:

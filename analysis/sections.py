@@ -199,6 +199,13 @@ def errors_of_tags(
     )
 
 
+def read_scores(file: Path) -> pd.DataFrame:
+    """scores.csv of `predict DATASET=other`; ValueError if a number is none."""
+    scores = pd.read_csv(file, dtype=str, keep_default_na=False)
+    numbers = scores.columns.drop(["dataset", "trained", "run", "score"])
+    return scores.assign(**scores[numbers].apply(pd.to_numeric))
+
+
 def elsewhere(reports: Path, dataset: str) -> Section | None:
     """The scores of this dataset's runs on other datasets, if `predict DATASET=other`
     has written some; damaged files are named.
@@ -207,8 +214,7 @@ def elsewhere(reports: Path, dataset: str) -> Section | None:
     problems = []
     for file in sorted(reports.glob(SCORES_ELSEWHERE)):
         try:
-            # a dataset may have a number as its name
-            scores = pd.read_csv(file, dtype={"dataset": str, "trained": str})
+            scores = read_scores(file)
             parts.append(scores[scores["trained"] == dataset])
         except (ValueError, KeyError, OSError) as error:
             text = f"{file} is left out, it cannot be read ({error})"

@@ -16,6 +16,7 @@ from featurestack.analysis.figures import saving
 from featurestack.analysis.jobs import Manifest, jobs, unchanged
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.analysis.sections import elsewhere
 from featurestack.commandline import spelling
 from featurestack.features_cache import external
 from featurestack.features_cache.check_findings import write_check
@@ -236,14 +237,47 @@ def test_files_of_a_run_that_is_gone_go_and_those_of_ones_own_stay(workshop, tmp
 
 
 def test_a_damaged_manifest_or_a_missing_file_means_anew(tmp_path):
-    (tmp_path / "page").touch()
-    Manifest(tmp_path).replace(["page"], inputs="abc")
+    (tmp_path / "index.html").touch()
+    Manifest(tmp_path).replace(["index.html"], inputs="abc")
     assert Manifest(tmp_path).holds("abc") and not Manifest(tmp_path).holds("abd")
-    (tmp_path / "page").unlink()
+    (tmp_path / "index.html").unlink()
     assert not Manifest(tmp_path).holds("abc")
-    for text in ("{", "[]", '{"files": []}', '{"files": {}, "printed": 3}'):
+    own = f'"folder": {tmp_path.stat().st_ino}'
+    damages = ("{", "[]", "3", "[" * 100_000, f'{{{own}, "files": []}}')
+    for text in (*damages, f'{{{own}, "files": {{}}, "printed": 3}}'):
         Manifest(tmp_path).file.write_text(text)
         assert Manifest(tmp_path).content == {}
+
+
+def test_a_manifest_removes_nothing_but_what_a_report_writes(tmp_path):
+    folder = tmp_path / "report"
+    names = ("../mine.csv", "tables/mine.txt", "notes.csv", "tables/old.csv")
+    (folder / "tables").mkdir(parents=True)
+    for name in names:
+        (folder / name).touch()
+    Manifest(folder).replace(names, inputs="abc")
+    Manifest(folder).replace([], inputs="abd")
+    assert [name for name in names if (folder / name).exists()] == [*names[:3]]
+
+
+def test_a_link_out_of_the_report_is_not_followed(tmp_path):
+    folder = tmp_path / "report"
+    (tmp_path / "mine").mkdir()
+    folder.mkdir()
+    (folder / "tables").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "a.csv").touch()
+    Manifest(folder).replace(["tables/a.csv"], inputs="abc")
+    Manifest(folder).replace([], inputs="abd")
+    assert (tmp_path / "mine" / "a.csv").exists()
+
+
+def test_a_manifest_that_was_written_elsewhere_counts_for_nothing(tmp_path):
+    folder = tmp_path / "report"
+    folder.mkdir()
+    Manifest(folder).replace([], inputs="abc", printed={"next_command": "rm -rf ~"})
+    assert Manifest(folder).holds("abc")
+    shutil.copytree(folder, tmp_path / "copy")
+    assert Manifest(tmp_path / "copy").content == {}
 
 
 def test_own_sounds_are_checked_first_and_new_clips_and_a_leak_are_told(
@@ -358,6 +392,48 @@ def test_damage_is_named_and_everything_else_is_still_there(workshop, tmp_path, 
     assert built.headline.startswith(
         "One configuration so far: mel with resnet18, 80.0 % accuracy"
     )
+
+
+def test_a_damaged_feature_of_the_best_run_stops_no_report(workshop, tmp_path):
+    for name in ("runs", "data"):
+        shutil.copytree(workshop.root / name, tmp_path / name)
+    (tmp_path / "data" / "tones" / "features" / "mel.h5").write_bytes(b"no")
+    built = build(workshop.options(**within(tmp_path)))
+    assert "mel" in "\n".join(built.remarks) and not built.whole
+    assert built.headline.startswith("Best features: mel, 80.0 % accuracy")
+
+
+def test_a_dataset_whose_name_is_not_utf8_is_named_and_the_others_are_reported(
+    tmp_path,
+):
+    make_run(tmp_path / "runs", made_clips(clips=40, classes=4), MadeRun(), "tones")
+    name = os.fsdecode(b"b\xe9te")
+    shutil.copytree(tmp_path / "runs" / "tones", tmp_path / "runs" / name)
+    answer = done("analysis", 1, **within(tmp_path, str.upper))
+    assert r"'b\udce9te' is left out, its name is not UTF-8" in answer.out
+    assert (tmp_path / "reports" / "tones" / "index.html").is_file()
+
+
+def write_scores(reports, trained, low):
+    folder = reports / "other" / "by-mel-cnn4"
+    folder.mkdir(parents=True)
+    (folder / "scores.csv").write_text(
+        "dataset,trained,run,score,value,low,high\n"
+        f'other,{trained},mel-cnn4,accuracy,0.5,"{low}",0.75\n'
+    )
+
+
+@pytest.mark.parametrize("trained", ["2024", "007", "NA"])
+def test_a_dataset_of_any_name_has_its_scores_elsewhere(tmp_path, trained):
+    write_scores(tmp_path, trained, low="0.25")
+    section = elsewhere(tmp_path, trained)
+    assert section.tables["elsewhere"]["value"].tolist() == [0.5]
+
+
+def test_a_score_that_is_no_number_is_named(tmp_path):
+    write_scores(tmp_path, "tones", low="0,25")
+    (problem,) = elsewhere(tmp_path, "tones").problems
+    assert "scores.csv is left out, it cannot be read" in problem.text
 
 
 def test_runs_on_former_folds_do_not_lead_and_what_is_proposed_can_be_trained(
