@@ -30,10 +30,25 @@ from featurestack.storage.system import sync
 DRAFT = ".import"  # begins the names of folders into which imports unpack
 
 
+def is_export(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return INDEX in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
+
+
 def export_features(folder: Path, features: Sequence[str], target: Path) -> None:
     """Write the index and these features to `target`; RequestError if one is damaged or
-    being written.
+    being written, or if the target's name ends otherwise than in .zip or another file
+    has it.
     """
+    if target.suffix != ".zip":
+        raise RequestError(f"FILE={target}: expected a name that ends in .zip")
+    if target.is_file() and not is_export(target):
+        raise RequestError(
+            f"{target} holds no features and is not replaced: give another FILE"
+        )
     for name in features:
         if writer := written_to(folder, name):
             raise RequestError(

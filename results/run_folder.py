@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
+from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import WINDOW_COLUMNS
 from featurestack.results.config import (
     TRAIN_AGAIN,
@@ -490,6 +491,21 @@ def select_one(runs: Path | str, wanted: str, dataset: str = "") -> RunFolder:
 
 def _is_run(path: str) -> bool:
     return os.path.isfile(f"{path}/run.json")  # noqa: PTH113 Path's raises if the name is too long for a file
+
+
+def refuse_inside(out: Path | None) -> None:
+    """RequestError if OUT lies in a run folder or a cache, whose files it would
+    replace.
+    """
+    if out is None:
+        return
+    place = out.resolve()
+    for folder in (place, *place.parents):
+        if (folder / "run.json").is_file() or is_cache(folder):
+            raise RequestError(
+                f"OUT={out}: {folder} is a run or a cache, whose files stay as they"
+                " are: give another place"
+            )
 
 
 def write_config(folder: Path, config: RunConfig | EnsembleConfig) -> None:

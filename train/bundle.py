@@ -261,6 +261,7 @@ def make_bundle(options: BundleOptions) -> int:
     """
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
+    run_folder.refuse_inside(file)
     config, folds = bundle_of_run(run, options.selection)
     if options.dtype == "float16":
         for state in folds.values():

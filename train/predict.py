@@ -21,6 +21,7 @@ from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import has_windows, label_indicator, spans
 from featurestack.pipeline.datasets.annotations import read_events
 from featurestack.pipeline.datasets.recordings import find_recordings
+from featurestack.results.run_folder import refuse_inside
 from featurestack.results.windows import BACKGROUND
 from featurestack.storage.files import content_hash
 from featurestack.train.audio_model import AudioModel, predict_files, tell_failures
@@ -102,28 +103,13 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
         )
 
 
-def refuse_out(out: Path | None) -> None:
-    """RequestError if OUT lies in a run folder or is a cache, whose files it would
-    replace.
-    """
-    if out is None:
-        return
-    place = out.absolute()
-    for folder in (place, *place.parents):
-        if (folder / "run.json").is_file() or is_cache(folder):
-            raise RequestError(
-                f"OUT={out}: {folder} is a run or a cache, whose files stay as they"
-                " are: give another folder"
-            )
-
-
 def predict_audio(options: PredictOptions) -> int:
     """Print the classes of audio files or test clips, or write timelines; 1 if a file
     could not be read.
 
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
-    refuse_out(options.out)
+    refuse_inside(options.out)
     if options.elsewhere:
         from featurestack.train.external_test import score_elsewhere  # few need it
 

@@ -94,6 +94,7 @@ def export_run(options: ExportOptions) -> int:
     """
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.onnx")
+    run_folder.refuse_inside(file)
     refuse_special(file)
     selection = run.selection(options.selection)
     model = TrainedModel(bundle_of_run(run, selection))

@@ -138,3 +138,11 @@ def test_a_killed_import_is_removed_by_the_next(shared, tmp_path):
     assert len(list(target.parent.iterdir())) == 1
     import_features(shared, target)
     assert [path.name for path in target.parent.iterdir()] == ["features"]
+
+
+@pytest.mark.parametrize("name", ["index.h5", "photos.zip"])
+def test_a_file_of_another_kind_is_not_replaced(cache, tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with refused("ends in .zip|holds no features"):
+        export_features(cache.folder, ["mine"], tmp_path / name)
+    assert (tmp_path / name).read_text() == "mine"

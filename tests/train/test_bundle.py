@@ -37,6 +37,14 @@ def test_has_one_epoch_and_no_test_clips(file, capsys):
     assert "SELECTION does not apply to a bundle" in capsys.readouterr().err
 
 
+def test_no_file_of_a_run_is_replaced(sounding):
+    weights = sounding.fold(1) / "last.pt"
+    before = weights.read_bytes()
+    with refused("is a run or a cache"):
+        bundle.make_bundle(BundleOptions(run=str(sounding.path), out=weights))
+    assert weights.read_bytes() == before
+
+
 def test_float16_halves_the_file_and_keeps_weights_beyond_its_range(
     sounding, file, tmp_path
 ):
