@@ -26,9 +26,8 @@ from featurestack.analysis.runs import (
     Results,
     Run,
     added_clips,
+    changed_runs,
     load_runs,
-    outdated_runs,
-    runs_of_other_values,
 )
 from featurestack.analysis.sections import PageInputs, Section, page_sections
 from featurestack.analysis.tables import as_markdown, settings
@@ -144,12 +143,7 @@ def find(inputs: Inputs) -> Findings:
     """Find threats to validity, rank and test the runs, and make their tables."""
     cache = inputs.cache
     results = inputs.results
-    outdated: list[Problem] = []
-    if cache:
-        outdated = outdated_runs(results.runs, cache.clips)
-        names = {problem.run for problem in outdated}
-        others = [run for run in results.runs if run.name not in names]
-        outdated += runs_of_other_values(others, cache, inputs.features)
+    outdated = changed_runs(results.runs, cache) if cache else []
     threats = threats_of_check(inputs.checked or [])
     if cache:
         threats = [

@@ -466,27 +466,21 @@ def outdated_runs(runs: Sequence[Run], clips: pd.DataFrame) -> list[Problem]:
     return problems
 
 
-def runs_of_other_values(
-    runs: Sequence[Run],
-    cache: Cache,
-    features: Sequence[str],
-) -> list[Problem]:
-    """A problem for each run that was trained on other feature values than the cache
-    holds.
-
-    features  names of the cache's features that can be read
+def changed_runs(runs: Sequence[Run], cache: Cache) -> list[Problem]:
+    """`outdated_runs`, and a problem for each other run that was trained on other
+    feature values than the cache holds.
     """
-    return [
-        Problem(
-            run.name,
-            "trained on other audio or feature values than there are now: train it"
-            " again in its place (RETRAIN=1) to compare it",
-        )
-        for run in runs
-        if any(
+    problems = outdated_runs(runs, cache.clips)
+    outdated = {problem.run for problem in problems}
+    text = (
+        "trained on other audio or feature values than there are now: train it again in"
+        " its place (RETRAIN=1) to compare it"
+    )
+    for run in runs:
+        if run.name not in outdated and any(
             isinstance(folder.config, RunConfig)
-            and {*folder.config.cache} <= {*features}
             and values_changed(folder.config, cache, run.clip_ids)
             for folder in run.folders
-        )
-    ]
+        ):
+            problems.append(Problem(run.name, text))
+    return problems

@@ -28,9 +28,9 @@ from featurestack.analysis.ranking import Ranking, rankings
 from featurestack.analysis.runs import (
     Problem,
     Run,
+    changed_runs,
     differing_options,
     load_runs,
-    outdated_runs,
 )
 from featurestack.analysis.significance import (
     LEVEL,
@@ -175,7 +175,7 @@ def current_runs(
     """
     results = load_runs(model_runs(job, model))
     problems = [problem for problem in results.problems if problem.kind == "damaged"]
-    outdated = outdated_runs(results.runs, cache.clips) if cache else []
+    outdated = changed_runs(results.runs, cache) if cache else []
     changed = {problem.run for problem in outdated}
     runs = [run for run in results.runs if run.name not in changed]
     if outdated:

@@ -68,14 +68,18 @@ def is_changed(config: RunConfig, cache: Cache) -> bool:
 
 def values_changed(config: RunConfig, cache: Cache, tested: Collection[str]) -> bool:
     """Whether the feature values of a run's clips are others today; clips that were
-    added since do not count.
+    added since do not count. False if the cache lacks one of the features, or if its
+    file is damaged.
 
     tested  the clips that the run has tested: without the clips of an unfinished fold
     """
-    if not config.cache:
+    if not config.cache or not {*config.cache} <= {*cache.features}:
         return False
     channels = [channel.channel for channel in config.channels]
-    table = training_clips(cache, channels, config.options.copies)
+    try:
+        table = training_clips(cache, channels, config.options.copies)
+    except RequestError:
+        return False
     original = table["copy_of"].where(table["copy_of"] != "", table["clip_id"])
     for clips in (table, table[original.isin(tested)]):
         values = {name: values_digest(cache, name, clips) for name in config.cache}
