@@ -250,12 +250,16 @@ def rankings(
     """Every set of comparable runs, ranked, the main one first.
 
     If RUN= chose the runs (`named`) and they are two that are comparable, they are one
-    planned comparison. Sets with a run whose name is in `outdated` come last.
+    planned comparison. Runs whose names are in `outdated` are compared with each other
+    alone, and come last.
     """
-    sets = comparable_sets(runs)
+    sets = [
+        *comparable_sets([run for run in runs if run.name not in outdated]),
+        *comparable_sets([run for run in runs if run.name in outdated]),
+    ]
     sets.sort(
         key=lambda together: (
-            any(run.name in outdated for run in together),
+            together[0].name in outdated,
             bool(together[0].composed_from),
             len(together) == 1,
             bool(together[0].missing_folds),
@@ -266,12 +270,15 @@ def rankings(
     main = sets[0] if sets else []
     if main and main[0].missing_folds:
         for others in sets[1:]:
-            join_by_folds(main, others)
+            if (main[0].name in outdated) == (others[0].name in outdated):
+                join_by_folds(main, others)
         sets = list(filter(None, sets))
     level = LEVEL if named and len(runs) == 2 and len(sets) == 1 else FAMILY_LEVEL
     made = []
     for together in sets:
-        reasons = (reason_apart(run, other) for run in together for other in main)
+        reasons = [reason_apart(run, other) for run in together for other in main]
+        if together is not main and together[0].name in outdated:
+            reasons.append("cache")
         made.append(rank(together, level, next(filter(None, reasons), "")))
     return made
 

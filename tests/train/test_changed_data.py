@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from featurestack.analysis.jobs import jobs
 from featurestack.analysis.options import AnalysisOptions
@@ -119,6 +120,12 @@ def test_runs_of_other_values_are_named_and_not_compared(tmp_path):
     told = f"{old.name}: trained on other audio or feature values than there are now"
     assert any(remark.startswith(told) for remark in built.remarks)
     assert new.training.options.features == built.facts["best"].split()[0]
+    table = pd.read_csv(
+        built.page.parent / "tables" / "comparison.csv", index_col="run"
+    )
+    verdicts = table["verdict"]
+    assert verdicts[old.name] == "not compared" == verdicts[new.name]
+    assert table["reason"].to_dict() == {new.name: "alone", old.name: "cache"}
 
 
 def test_clips_that_were_added_change_no_run(tmp_path):
