@@ -75,27 +75,40 @@ def refresh(
     """
     attributes = {**settings, "format_version": FORMAT}
     with lock(folder, "index"):
-        links = feature_names(folder)
-        try:
-            before, made = read_index(folder)
-            known = with_sources(clips, before)
-            for name in SOURCE_COLUMNS:
-                known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
-            with hdf5.opened(folder / INDEX) as file:
-                linked = set(file) == {CLIPS, *links}
-            if (
-                linked
-                and made == attributes
-                and {*before} == {*known}
-                and all(np.array_equal(before[name], known[name]) for name in known)
-            ):
-                return
-        except (FileNotFoundError, DamagedFile):
-            known = clips
+        known, current = updated(folder, clips, settings, part)
+        if current:
+            return
         with replaced(folder / INDEX) as draft, hdf5.created(draft) as file:
             hdf5.write_attributes(file, attributes)
             group = file.create_group(CLIPS)
             for name in INDEX_COLUMNS:
                 hdf5.write_column(group, name, known[name].to_numpy())
-            for name in links:
+            for name in feature_names(folder):
                 file[name] = h5py.ExternalLink(f"{name}.h5", "/values")
+
+
+def updated(
+    folder: Path,
+    clips: pd.DataFrame,
+    settings: Mapping[str, object],
+    part: slice,
+) -> tuple[pd.DataFrame, bool]:
+    """The clip table that `refresh` would write, and whether the index holds it
+    already, with these settings and a link to every feature file.
+    """
+    try:
+        before, made = read_index(folder)
+        known = with_sources(clips, before)
+        for name in SOURCE_COLUMNS:
+            known.iloc[part, known.columns.get_loc(name)] = clips[name].iloc[part]
+        with hdf5.opened(folder / INDEX) as file:
+            linked = set(file) == {CLIPS, *feature_names(folder)}
+    except (FileNotFoundError, DamagedFile):
+        return clips, False
+    same = (
+        linked
+        and made == {**settings, "format_version": FORMAT}
+        and {*before} == {*known}
+        and all(np.array_equal(before[name], known[name]) for name in known)
+    )
+    return known, same

@@ -9,7 +9,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +18,12 @@ import numpy as np
 from featurestack.commandline.errors import NOT_WRITABLE, Failed, RequestError
 from featurestack.commandline.quantities import counted, size
 from featurestack.commandline.terminal import progress, tell
-from featurestack.features_cache.claims import Handle, claimed
+from featurestack.features_cache.claims import Handle, claimed, has_claims
 from featurestack.features_cache.costs import write_costs
 from featurestack.features_cache.failures import FAILURES, write_failures
 from featurestack.features_cache.feature_file import FeatureFile, fingerprints, lock
-from featurestack.features_cache.index import refresh
-from featurestack.features_cache.verified import note_verified
+from featurestack.features_cache.index import refresh, updated
+from featurestack.features_cache.verified import is_verified, note_verified
 from featurestack.features_cache.writer import ready, written_to
 from featurestack.pipeline import audio
 from featurestack.pipeline.extraction_report import (
@@ -64,8 +64,11 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
     try:
         result = extract(asked, options)
     except OSError as error:
-        if error.errno in NOT_WRITABLE:  # the caller ends with exit status 2
-            raise
+        if error.errno in NOT_WRITABLE:
+            raise RequestError(
+                f"{asked.folder} may not be written ({error.strerror}): DATA= names a"
+                " folder of your own for what is missing"
+            ) from error
         raise Failed(
             f"{error}; what is done stays done, the same command goes on"
         ) from error
@@ -101,6 +104,16 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
     hashed = asked.part
     if options.prepare:
         asked = replace(asked, part=slice(0, 0))
+    complete = nothing_missing(asked, options, hashed)
+    if complete:
+        print(describe_work(asked, complete), flush=True)
+        return ExtractionResult()
+    if asked.folder == Path(options.dataset):
+        raise RequestError(
+            f"DATASET={options.dataset} is a cache, which is only read, and it lacks"
+            f" some of these features: give DATASET={asked.dataset.source}, and DATA="
+            " for a cache of your own"
+        )
     try_own_features(asked)
     asked.folder.mkdir(parents=True, exist_ok=True)
     names = [spec.stored for spec in asked.specs]
@@ -141,6 +154,36 @@ def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:
             if not options.skip_checksums:
                 note_verified(asked.folder, names)
         return done
+
+
+def nothing_missing(
+    asked: Request,
+    options: FeaturesCommand,
+    hashed: slice,
+) -> Remaining | None:
+    """What remains, if that is nothing and the index is current; else None.
+
+    hashed  rows of the clips whose files were looked at
+
+    Nothing is written and no lock is needed: what is done stays done. A run that finds
+    all clips of an unverified file intact notes it if it may.
+    """
+    _, current = updated(asked.folder, asked.clips, asked.settings, hashed)
+    if has_claims(asked.folder) or not current:
+        return None
+    remaining = find_remaining(asked, check=False)
+    missing = remaining.todo.any() or remaining.sizes
+    if not missing and not options.skip_checksums:
+        remaining = find_remaining(asked)
+    if remaining.todo.any() or remaining.sizes:
+        return None
+    names = [spec.stored for spec in asked.specs]
+    unverified = not all(is_verified(asked.folder / f"{name}.h5") for name in names)
+    whole = asked.part == slice(0, len(asked.clips))
+    if unverified and whole and not options.skip_checksums:
+        with suppress(PermissionError):
+            note_verified(asked.folder, names)
+    return remaining
 
 
 def refuse_full_disk(folder: Path, needed: int) -> None:

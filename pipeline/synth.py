@@ -337,9 +337,15 @@ def write_dataset(folder: Path, mix: bool = False) -> Path:
     listed = rows.to_csv(index=False)
     name = "synth_mix.csv" if mix else "synth.csv"
     meta = folder / "meta" / name
-    with making(folder):
+
+    def is_made() -> bool:
         there = all((folder / "audio" / name).exists() for name in rows["filename"])
-        if there and meta.exists() and meta.read_text() == listed:
+        return there and meta.exists() and meta.read_text() == listed
+
+    if is_made():  # without the lock: the folder may be another user's
+        return folder
+    with making(folder):
+        if is_made():  # another process made it meanwhile
             return folder
         with staged(folder, ("audio", "meta")) as stage:
             for part in ("audio", "meta"):

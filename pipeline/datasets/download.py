@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from featurestack.commandline.errors import RequestError
+from featurestack.commandline.errors import NOT_WRITABLE, RequestError
 from featurestack.commandline.quantities import size
 from featurestack.commandline.terminal import progress, tell
 from featurestack.storage.files import Lock, refuse_special
@@ -120,9 +120,17 @@ def staged(folder: Path, parts: tuple[str, ...]) -> Iterator[Path]:
 
 def making(folder: Path) -> Lock:
     """The lock of the process that makes the dataset in `folder`; other processes wait
-    for it.
+    for it. RequestError if nothing may be written there.
     """
-    return Lock(folder / ".making.lock")
+    try:
+        return Lock(folder / ".making.lock")
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        raise RequestError(
+            f"{folder} may not be written ({error.strerror}): DATA= names a folder of"
+            " your own"
+        ) from error
 
 
 def _remove(path: Path) -> None:

@@ -1,0 +1,114 @@
+"""A cache that others own: what is done is read, nothing is written."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from featurestack.pipeline import extract, synth
+from featurestack.pipeline.options import FeaturesCommand
+from featurestack.pipeline.synth import clip_rows
+from tests.golden.commands import ROOT
+from tests.pipeline.changing import SAMPLE_RATE
+from tests.pipeline.extraction import cache, run
+from tests.refusal import refused
+
+# root reads and writes everything but for these two capabilities
+NO_OVERRIDE = "--bounding-set=-dac_override,-dac_read_search"
+
+
+def state(folder):
+    """{path: time} of all files and folders."""
+    return {path: path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
+
+
+@pytest.fixture
+def data(sounds):
+    """DATA with a complete cache whose lock files are gone."""
+    run(sounds)
+    folder = cache(sounds).folder
+    shutil.rmtree(folder / "locks")
+    return folder.parents[1]
+
+
+@pytest.fixture
+def not_writable(data):
+    """The folder DATA, in which nothing may be written until the test has ended."""
+    folders = [data, *filter(os.path.isdir, data.rglob("*"))]
+    for folder in folders:
+        folder.chmod(0o555)
+    yield data
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+def features(sounds, data, names):
+    """The finished process of `features`, of a user without a right to write."""
+    words = [
+        *("-m", "featurestack", "features", f"DATASET={sounds.csv}", f"DATA={data}"),
+        *(f"FEATURES={names}", "DURATION=1", f"SAMPLE_RATE={SAMPLE_RATE}", "JOBS=1"),
+    ]
+    before = [] if os.geteuid() else ["setpriv", NO_OVERRIDE]
+    return subprocess.run(
+        [*before, sys.executable, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def test_a_run_that_finds_everything_done_writes_nothing(sounds, data):
+    before = state(data)
+    assert run(sounds) == {"rms": 0, "zcr": 0}
+    assert state(data) == before
+
+
+def test_a_user_who_may_not_write_finds_everything_done(sounds, not_writable):
+    process = features(sounds, not_writable, "rms zcr")
+    assert process.returncode == 0, process.stderr
+    assert "0 of 16 feature maps to compute" in process.stdout
+
+
+def test_an_unverified_cache_is_checked_by_a_user_who_may_not_write(
+    sounds, not_writable
+):
+    table = cache(sounds).folder / "verified.csv"
+    table.parent.chmod(0o755)
+    table.unlink()
+    table.parent.chmod(0o555)
+    process = features(sounds, not_writable, "rms zcr")
+    assert process.returncode == 0, process.stderr
+
+
+def test_what_may_not_be_written_is_one_sentence(sounds, not_writable):
+    process = features(sounds, not_writable, "rms flatness")
+    assert process.returncode == 2
+    (line,) = process.stderr.strip().splitlines()
+    assert str(cache(sounds).folder) in line and "DATA=" in line
+
+
+def test_a_cache_as_dataset_is_only_read(sounds, data):
+    before = state(data)
+    given = {"dataset": str(cache(sounds).folder), "jobs": 1}
+    assert extract.run(FeaturesCommand(**given, features="rms zcr")) == 0
+    with refused(rf"only read.*DATASET={sounds.csv}.*DATA="):
+        extract.run(FeaturesCommand(**given, features="rms flatness"))
+    assert state(data) == before
+
+
+def test_a_made_dataset_is_found_without_its_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(synth, "clip_rows", lambda mix: clip_rows(mix).head(2))
+    synth.write_dataset(tmp_path)
+    (tmp_path / ".making.lock").unlink()
+    before = state(tmp_path)
+    synth.write_dataset(tmp_path)
+    assert state(tmp_path) == before
+
+
+def test_a_dataset_that_may_not_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "synth").touch()
+    with refused(r"synth may not be written .*DATA="):
+        synth.write_dataset(tmp_path / "synth")
