@@ -1,5 +1,5 @@
-"""`python -m train run | sweep | importance | predict | listen | bundle | export |
-list | …`.
+"""`python -m train run | sweep | importance | predict | verify | listen | bundle |
+export | list | …`.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ from featurestack.train.options import (
     RemoveOptions,
     RunOptions,
     SweepOptions,
+    VerifyOptions,
 )
 
 
@@ -45,6 +46,13 @@ def predict(options: PredictOptions) -> int:
     return predict_audio(options)
 
 
+def verify(options: VerifyOptions) -> int:
+    """Compare predictions.csv with what the run's weights predict."""
+    from featurestack.train.verify import verify_run
+
+    return verify_run(options)
+
+
 def bundle(options: BundleOptions) -> int:
     """Write one file with the weights and configuration that prediction needs."""
     from featurestack.train.bundle import make_bundle
@@ -74,6 +82,7 @@ COMMANDS: list[Command] = [
     run,
     sweep,
     predict,
+    verify,
     bundle,
     list_,
     remove,

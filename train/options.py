@@ -277,6 +277,20 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         return self.audio is None and not self.test_clips and bool(self.dataset)
 
 
+class VerifyOptions(EpochOptions, DataOptions):
+    """Predict a run's test clips again from its weights and the cache; exit status 1 if
+    predictions.csv has other rows.
+    """
+
+    example = "RUN=runs/esc10/mel-linear DATASET=/srv/data/esc10/features"
+
+    dataset: str = option(
+        "", "cache folder, if it is not the one of the run's dataset in DATA"
+    )
+    device: str = option("cpu", "cpu, cuda, mps, or auto for the best available")
+    threads: str = option("auto", "threads of the network's arithmetic on a CPU")
+
+
 class BundleOptions(EpochOptions):
     """One file with the weights and configuration that prediction needs."""
 
