@@ -5,6 +5,7 @@ parallel.
 files, and sends batches of clips to workers, which write the values.
 """
 
+import re
 import shutil
 import time
 import traceback
@@ -39,6 +40,7 @@ from featurestack.pipeline.request import Remaining, Request, find_remaining, re
 from featurestack.pipeline.worker import ClipTask, ExtractionResult, Job
 
 RESERVE = 5e6  # bytes of the disk that stay free, for the index and the file system
+BAD = re.compile(r"(\d+)|(\d+(?:\.\d+)?)%")
 LONGEST_BATCH = 32  # clips; sending a batch takes milliseconds
 # seconds of audio in a batch; the progress bar moves when a batch is done
 LONGEST_AUDIO = 160
@@ -47,8 +49,8 @@ BATCHES_LEFT = 4
 
 
 def run(options: FeaturesCommand, *, propose: bool = True) -> int:
-    """The command `features`: extract the features that the cache lacks; 1 if a clip
-    failed, Failed if every clip did.
+    """The command `features`: extract the features that the cache lacks; 1 if more
+    clips failed than BAD allows, Failed if every clip did.
 
     options  dataset, features, copies and backend: see FeaturesCommand
     propose  whether the summary ends with the next command
@@ -56,6 +58,7 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
         run(FeaturesCommand(dataset="synth", features="mel mfcc", jobs=2))
     """
     begun = time.perf_counter()
+    bad_allowed(options.bad, 0)  # refused before the work
     asked = request(options)
     for note in asked.notes:
         print(note)
@@ -89,7 +92,22 @@ def run(options: FeaturesCommand, *, propose: bool = True) -> int:
             failed = {row for row, *_ in result.failures}
             lines.append(usable_clips(asked, len(failed)))
         print(*lines, sep="\n")
-    return 1 if result.failures else 0
+    failed = {row for row, *_ in result.failures}
+    return int(len(failed) > bad_allowed(options.bad, len(asked.clips)))
+
+
+def bad_allowed(bad: str, clips: int) -> float:
+    """The number of clips that BAD allows to fail, of so many; RequestError for another
+    form.
+
+    >>> bad_allowed("6", 3000), bad_allowed("1%", 3000)
+    (6.0, 30.0)
+    """
+    form = BAD.fullmatch(bad)
+    if not form:
+        raise RequestError(f"BAD={bad}: expected a number of clips, or a share as 1%")
+    number, share = form.groups()
+    return float(share) / 100 * clips if share else float(number)
 
 
 def extract(asked: Request, options: FeaturesCommand) -> ExtractionResult:

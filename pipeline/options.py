@@ -105,6 +105,10 @@ class FeaturesCommand(ExtractOptions):
     wait: bool = option(
         False, "wait for another run over the same features instead of being refused"
     )
+    bad: str = option(
+        "0",
+        "clips that may fail with exit status 0: a number, or a share such as 1%",
+    )
     backend: Literal["processes", "dask"] = option(
         "processes",
         "worker processes of this machine, or a Dask cluster",

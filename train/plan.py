@@ -22,6 +22,7 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache import Cache, Channel, parse_set
 from featurestack.features_cache.cache import open_cache
+from featurestack.features_cache.failures import FAILURES, WHOLE, failed_clips
 from featurestack.features_cache.names import parse_channel
 from featurestack.features_cache.splits import Ids, Split, fold_split, untrainable
 from featurestack.features_cache.table import (
@@ -454,12 +455,21 @@ def clip_remarks(plan: Plan, unusable: Mapping[str, str]) -> list[str]:
     clips = plan.cache.clips
     wanted = clips if plan.training.copies else originals(clips)
     readable = plan.cache.readable(plan.channel_names)[wanted.index]
-    lacking = int((~readable).sum())
+    features = list(dict.fromkeys(channel.stored for channel in plan.channels))
+    failed = failed_clips(plan.cache.folder)
+    unreadable = set().union(*(failed.get(name, set()) for name in [WHOLE, *features]))
+    is_unreadable = wanted["clip_id"].isin(unreadable) & ~readable
+    if is_unreadable.any():
+        lines.append(
+            f"{counted(int(is_unreadable.sum()), 'clip')} left out: unreadable"
+            f" ({plan.cache.folder / FAILURES})"
+        )
+    lacking = int((~readable & ~is_unreadable).sum())
     if lacking:
-        stored = " ".join(dict.fromkeys(channel.stored for channel in plan.channels))
         lines.append(
             f"{counted(lacking, 'clip')} left out: the cache lacks"
-            f" {plan.training.features} for them; {plan.cache.remedy(stored)}"
+            f" {plan.training.features} for them;"
+            f" {plan.cache.remedy(' '.join(features))}"
         )
     if unusable:
         named = list(unusable.items())[:NAMED_CLIPS]

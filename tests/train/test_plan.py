@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from featurestack.features_cache import external
+from featurestack.features_cache.failures import write_failures
 from featurestack.features_cache.index import read_index, refresh
 from featurestack.results.config import digest
 from featurestack.results.tasks.classes import Classes
@@ -162,6 +163,12 @@ def test_clips_that_a_feature_lacks_are_counted_with_the_remedy(tmp_path):
     (remark,) = clip_remarks(plan, {})
     assert remark.startswith("5 clips left out: the cache lacks mel+part for them; ")
     assert remark.endswith(plan.cache.remedy("mel part"))
+    failures = [(0, "all", "not audio"), (1, "part", "too short")]
+    write_failures(folder, plan.cache.clips, np.arange(2), ["part"], failures)
+    unreadable, remark = clip_remarks(plan, {})
+    file = folder / "failures.csv"
+    assert unreadable == f"2 clips left out: unreadable ({file})"
+    assert remark.startswith("3 clips left out: the cache lacks")
 
 
 def test_the_hash_covers_a_models_revision(options, monkeypatch):
