@@ -139,7 +139,7 @@ def untrainable(clips: pd.DataFrame) -> str:
     if has_windows(clips):
         way = "windows BLOCK=120 makes a group of each two minutes of a recording"
     elif groups == 1:
-        way = "add clips of a second source recording, or tell them apart by GROUP="
+        way = "add clips of a second source recording, or distinguish them by GROUP="
     elif groups <= FEW_GROUPS:
         way = "FOLDS_BY=group makes a fold of each group"
     else:

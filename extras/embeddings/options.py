@@ -12,11 +12,11 @@ class NetworkOptions(Options):
 
     example = "yamnet"
 
-    model: str = option(MISSING, "name of the network", positional=True)
+    network: str = option(MISSING, "name of the network", positional=True)
     url: str = option("", "another address of its file")
     file: Path | None = option(None, "its file, if it is on this machine")
 
 
 def network(options: NetworkOptions) -> None:
     """Fetch a published network, or copy its file, if its checksum is known."""
-    print(fetch_network(options.model, url=options.url, file=options.file))
+    print(fetch_network(options.network, url=options.url, file=options.file))

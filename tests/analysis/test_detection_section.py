@@ -120,10 +120,8 @@ def test_thresholds_of_windows_are_fitted_to_validation_clips_if_there_are_any(f
 
 def test_training_leads_to_detections(folder, trained, capsys):
     run.run(options(folder))
-    assert (
-        f"then: make predict AUDIO=FOLDER RUN=farm/{trained.name} DATA="
-        in capsys.readouterr().out
-    )
+    out = capsys.readouterr().out
+    assert re.search(rf"then: .* AUDIO=FOLDER RUN=farm/{trained.name} ", out)
 
 
 def test_predict_takes_windows_of_the_same_length_a_quarter_apart(
@@ -201,7 +199,7 @@ def test_training_chooses_rules_and_predict_uses_them_at_finer_hops(
 def test_training_on_one_recording_names_blocks(folder, tmp_path):
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "0.txt").write_text("1\t3\thiss\n5\t6.5\ttone\n")
-    with refused("a second one is needed to test on: windows BLOCK=120 makes a group"):
+    with refused("one fold only, and testing needs two: windows BLOCK=120 makes"):
         train(tmp_path, folder / "audio" / "0.wav")
 
 

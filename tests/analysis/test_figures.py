@@ -18,6 +18,7 @@ from featurestack.analysis.figures import FIGURES, FigureWriter, drawing
 from featurestack.analysis.figures.data import FeatureMap
 from featurestack.analysis.figures.drawing import COLUMN_WIDTH, PAPER, TEXT_WIDTH
 from featurestack.analysis.figures.run import ERROR_SHADE, SamplePrediction
+from featurestack.commandline import rooms
 
 TEMPLATES = Path(drawing.__file__).parents[1] / "templates"
 RNG = np.random.default_rng(0)
@@ -119,6 +120,17 @@ EXAMPLES = {
         "pairs": PAIRS.assign(cka=0.5, interaction=[np.nan, *[-0.2] * 8])
     },
     "importance_sets": {"sets": SETS.assign(milliseconds=np.nan)},
+    "curve": {
+        "curve": pd.DataFrame(
+            {
+                "features": ["mel", "mel", "yamnet", "yamnet"],
+                "recordings": [30.0, 60.0, 30.0, 60.0],
+                "accuracy": [0.5, 0.6, 0.7, 0.8],
+                "low": 0.4,
+                "high": 0.9,
+            }
+        )
+    },
     "importance_accuracy": {
         "sets": SETS,
         "recordings": pd.DataFrame(
@@ -256,7 +268,7 @@ def test_a_heat_map_of_gains_counts_verdicts_and_leaves_out_what_cannot_exist():
 
 
 def test_every_figure_has_an_example_here():
-    assert set(EXAMPLES) == set(FIGURES)
+    assert {*EXAMPLES} == {*FIGURES, *rooms.names("figures")}
 
 
 @pytest.mark.parametrize(("name", "data"), [*EXAMPLES.items(), *LARGE])

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.features_cache.index import COLUMNS, read_index, refresh
-from featurestack.features_cache.table import complete, with_sources
+from featurestack.features_cache.index import read_index, refresh
+from featurestack.features_cache.table import INDEX_COLUMNS, complete, with_sources
 
 
 @pytest.fixture
@@ -53,5 +53,5 @@ def test_a_table_of_any_text_comes_back_and_repeated_texts_are_one_object(tmp_pa
     )
     refresh(tmp_path, clips, {})
     read, _ = read_index(tmp_path)
-    pd.testing.assert_frame_equal(read, clips[list(COLUMNS)], check_dtype=False)
+    pd.testing.assert_frame_equal(read, clips[list(INDEX_COLUMNS)], check_dtype=False)
     assert len({id(label) for label in read["label"].to_numpy()}) == 2
