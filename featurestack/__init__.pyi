@@ -237,6 +237,7 @@ def extract(
     prepare: bool = False,
     skip_checksums: bool = False,
     wait: bool = False,
+    bad: str = '0',
     backend: Literal['processes', 'dask'] = 'processes',
     scheduler: str = '',
     quiet: bool = False,
@@ -285,6 +286,7 @@ def extract(
     skip_checksums: do not check stored values for damage; for caches that take long
         to read
     wait: wait for another run over the same features instead of being refused
+    bad: [0] clips that may fail with exit status 0: a number, or a share such as 1%
     backend: [processes] worker processes of this machine, or a Dask cluster
     scheduler: address of the Dask scheduler, tcp://host:port
     quiet: print nothing; warnings stay
