@@ -95,7 +95,10 @@ def read(name: str) -> dict[str, Row]:
     first = next(iter(rows[0]))
     return {
         str(row[first]): {
-            column: float(value) if PLAIN.fullmatch(value) else value
+            # a commit may consist of digits alone
+            column: float(value)
+            if column != "commit" and PLAIN.fullmatch(value)
+            else value
             for column, value in row.items()
         }
         for row in rows
