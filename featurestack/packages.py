@@ -73,11 +73,12 @@ class OneModule(MetaPathFinder, Loader):
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         package, _, module = name.partition(".")
-        if package not in self.packages or module in ("", "__main__"):
+        if package not in self.packages or not module or module.endswith("__main__"):
             return None
-        if importlib.util.find_spec(f"{HOME}.{name}") is None:
+        spec = importlib.util.find_spec(f"{HOME}.{name}")
+        if spec is None:
             return None
-        return ModuleSpec(name, self)
+        return ModuleSpec(name, self, is_package=bool(spec.submodule_search_locations))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(f"{HOME}.{spec.name}")

@@ -208,6 +208,10 @@ def test_what_every_user_runs_loads_nothing_that_it_does_not_need(modules):
     assert not set(python("-c", code).stdout.split()) & LOADS_NOT[modules]
 
 
+def test_a_package_of_a_package_is_run_by_its_name_in_a_clone():
+    python("-m", "pipeline.kernels", cwd=ROOT)  # while .venv is set up
+
+
 def test_importing_the_commands_changes_no_environment_variable():
     python(
         "-c",
