@@ -26,7 +26,7 @@ def analysis(options: AnalysisOptions) -> int:
         os.environ.setdefault(name, "1")
     # Loaded here: --help does not wait for pandas, and an unchanged report does not
     # wait for matplotlib.
-    from featurestack.analysis.jobs import jobs, unchanged
+    from featurestack.analysis.report_inputs import jobs, unchanged
 
     if options.ensemble:
         from featurestack.analysis.ensemble import requested_ensemble

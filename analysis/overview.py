@@ -13,18 +13,18 @@ import pandas as pd
 
 from featurestack.analysis import page
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.jobs import (
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_inputs import (
     MANIFEST,
     Manifest,
     ReportJob,
     dataset_words,
     jobs,
 )
-from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.runs import Problem
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv
@@ -137,7 +137,7 @@ def build_overview(options: AnalysisOptions) -> Overview:
     files = {target.name, *write_tables(options.reports, compared.tables)}
     for figure in writer.saved.values():
         files |= {f"figures/{file.name}" for file in figure.files}
-    given_words = [*words(chosen), *words_of(choices)]
+    given_words = [*option_words(chosen), *words_of(choices)]
     html = page.render(
         "reports.html",
         headline=compared.headline,

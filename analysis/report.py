@@ -3,7 +3,8 @@
 The steps are `read`, `find`, `page_sections`, `propose` and `write`; each returns a
 value that nobody changes. Nothing is trained, and nothing is written outside the
 report's folder. A figure is drawn again if its data or the drawing code changed, or
-with OVERWRITE=1. `analysis.jobs` decides whether the whole report is up to date.
+with OVERWRITE=1. `analysis.report_inputs` decides whether the whole report is up to
+date.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,8 @@ from featurestack.analysis.clips import readable_cache
 from featurestack.analysis.data_section import failures
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings, Threat, findings
-from featurestack.analysis.jobs import Built, Manifest, ReportJob, inputs_hash
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_inputs import Built, Manifest, ReportJob, inputs_hash
 from featurestack.analysis.run_section import curves_note
 from featurestack.analysis.runs import (
     Problem,

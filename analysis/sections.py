@@ -18,8 +18,8 @@ from featurestack.analysis.data_section import data_facts, data_tables
 from featurestack.analysis.detection_section import submit_detections
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
-from featurestack.analysis.jobs import SCORES_ELSEWHERE
 from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report_inputs import SCORES_ELSEWHERE
 from featurestack.analysis.run_section import submit_run
 from featurestack.analysis.runs import Problem
 from featurestack.analysis.tables import accuracy_by_recording, tag_errors

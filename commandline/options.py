@@ -332,11 +332,11 @@ def part_of(options: Options, kind: type[Part]) -> Part:
     return kind(**{name: getattr(options, name) for name in fields(kind)})
 
 
-def words(options: Options, names: Iterable[str] | None = None) -> list[str]:
+def option_words(options: Options, names: Iterable[str] | None = None) -> list[str]:
     """The NAME=value words that give these options, or some of their fields, unless
     they are the defaults.
 
-    >>> words(DatasetOptions(dataset="synth", data=Path("d")), ("data", "name"))
+    >>> option_words(DatasetOptions(dataset="synth", data=Path("d")), ("data", "name"))
     ['DATA=d']
     """
     known = fields(type(options))

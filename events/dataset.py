@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
@@ -275,7 +275,9 @@ def run(options: EventsCommand) -> int:
     write(pieces, annotated.events, recordings, path)
     print(summary(annotated, pieces, options.block))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
-    features = make_command("features", f"DATASET={path}", *words(options, ("data",)))
+    features = make_command(
+        "features", f"DATASET={path}", *option_words(options, ("data",))
+    )
     print(f"next: {features}")
     return int(any(map(math.isnan, seconds.values())))
 

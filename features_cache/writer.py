@@ -94,7 +94,7 @@ def to_stored(values: NDArray, shape: tuple[int, ...], dtype: DTypeLike) -> NDAr
 
 
 @dataclass(frozen=True)
-class StoredClips:
+class FinishedClips:
     """The clips of a table that a feature's file already holds; the arrays are (N,)."""
 
     done: NDArray[np.bool_]
@@ -115,14 +115,14 @@ def stored_clips(
     clip_ids: NDArray[np.bytes_],
     keys: NDArray[np.uint64],
     check: slice | None = None,
-) -> StoredClips:
+) -> FinishedClips:
     """The state of these clips in the file of `spec`, by id and fingerprint.
 
     check  clips whose CRC is compared too, unless the file is unchanged since its last
            verification
     """
     none = np.zeros(len(clip_ids), bool)
-    nothing = StoredClips(none, none, np.full(len(clip_ids), -1))
+    nothing = FinishedClips(none, none, np.full(len(clip_ids), -1))
     try:
         file = read_header(folder / f"{spec.stored}.h5")
         row_of = rows_of(clip_ids, file.clip_ids)
@@ -137,7 +137,7 @@ def stored_clips(
     if check:
         checked[check] = not is_verified(file.path)
     status = file.status(row_of, keys, checked)
-    return StoredClips(
+    return FinishedClips(
         status.done,
         status.damaged,
         row_of,
@@ -170,7 +170,7 @@ def ready(
     spec: FeatureSpec,
     clip_ids: NDArray[np.bytes_],
     keys: NDArray[np.uint64],
-    stored: StoredClips,
+    stored: FinishedClips,
 ) -> Iterator[FeatureFile]:
     """The feature's file for these clips under a shared lock, made again if `stored`
     does not fit.

@@ -9,7 +9,7 @@ from IPython.display import Audio
 from featurestack.analysis.figures import FIGURES as FIGURES
 from featurestack.analysis.figures.data import FeatureMap as FeatureMap
 from featurestack.analysis.figures.notebook import NotebookFigure as NotebookFigure
-from featurestack.analysis.jobs import Built as Built
+from featurestack.analysis.report_inputs import Built as Built
 from featurestack.analysis.overview import Overview as Overview
 from featurestack.analysis.runs import Run as Run
 from featurestack.commandline.errors import Error as Error

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from featurestack.analysis.figures.data import FeatureMap
     from featurestack.analysis.figures.notebook import NotebookFigure
-    from featurestack.analysis.jobs import Built
     from featurestack.analysis.overview import Overview
+    from featurestack.analysis.report_inputs import Built
     from featurestack.analysis.runs import Run
     from featurestack.features_cache import Cache
     from featurestack.pipeline.clip_spectra import Clip
@@ -409,9 +409,9 @@ def report(options: AnalysisOptions) -> "Built | Overview":
         fs.report(["esc10", "digits", "finch"]).gains
     """
     from featurestack.analysis.ensemble import requested_ensemble
-    from featurestack.analysis.jobs import jobs, unchanged
     from featurestack.analysis.overview import build_overview, check_choices
     from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_inputs import jobs, unchanged
 
     if options.ensemble:
         requested_ensemble(options)

@@ -23,8 +23,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from featurestack.analysis.clips import readable_cache
-from featurestack.analysis.jobs import ReportJob
 from featurestack.analysis.ranking import Ranking, rankings
+from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import (
     Problem,
     Run,

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from featurestack.analysis.figures import FigureWriter
-from featurestack.analysis.jobs import ReportJob
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.overview import Compared
+from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.runs import Problem
 from featurestack.importance import sentences
 from featurestack.importance.options import FEWEST_DATASETS, AcrossOptions

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.jobs import ReportJob
+from featurestack.analysis.report_inputs import ReportJob
 from featurestack.analysis.significance import LEVEL
 from featurestack.commandline.errors import RequestError
 from featurestack.importance.folder import ImportanceFolder, find_importance

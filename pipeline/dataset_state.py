@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
 from featurestack.features_cache.check_findings import read_check
 from featurestack.features_cache.failures import WHOLE, failed_clips
@@ -34,8 +34,8 @@ OF_LEAK = "duplicates_across_folds"  # kind of finding
 def state_of(options: SourceOptions, dataset: Dataset) -> State:
     """Where a loaded dataset stands."""
     state = State(
-        given=[f"DATASET={options.dataset}", *words(options, PLACES)],
-        source=words(options, OF_AUDIO),
+        given=[f"DATASET={options.dataset}", *option_words(options, PLACES)],
+        source=option_words(options, OF_AUDIO),
         untrainable=bool(untrainable(dataset.table)),
         incomplete=True,
     )

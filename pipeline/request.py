@@ -25,7 +25,7 @@ from featurestack.features_cache.index import stored_ids
 from featurestack.features_cache.names import parse_list
 from featurestack.features_cache.splits import untrainable
 from featurestack.features_cache.table import SOURCE_COLUMNS, spans, with_sources
-from featurestack.features_cache.writer import StoredClips, stored_clips
+from featurestack.features_cache.writer import FinishedClips, stored_clips
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.load import Dataset, load
 from featurestack.pipeline.features import (
@@ -287,7 +287,7 @@ def part_of(part: str, count: int) -> slice:
 class Remaining:
     """The feature maps of N clips and F features that the cache lacks."""
 
-    stored: list[StoredClips]  # F
+    stored: list[FinishedClips]  # F
     todo: NDArray[np.bool_]  # (N, F), False outside the part
     sizes: dict[str, int]  # stored name -> bytes, for files that have to be made
 

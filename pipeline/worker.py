@@ -135,7 +135,7 @@ class Computation:
         """A clip's feature in the stored type; ValueError if it does not fit."""
         values = self.variants[feature].compute(clip)
         spec = self.specs[feature]
-        stored = kernels.half.to_float16(values) if spec.dtype == "float16" else None
+        stored = kernels.float16.to_float16(values) if spec.dtype == "float16" else None
         return (
             to_stored(values, (spec.rows, spec.frames), spec.dtype)
             if stored is None

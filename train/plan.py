@@ -37,16 +37,16 @@ from featurestack.results.tasks.registry import task_of
 from featurestack.results.training_data import copy_numbers, training_clips
 from featurestack.results.training_options import Training
 from featurestack.train.augment import Augmenter, parse_augment, trained_shape
-from featurestack.train.identity import (
+from featurestack.train.models.architecture import Architecture, resolve
+from featurestack.train.network_input import InputSpec, describe_channel
+from featurestack.train.options import Execution, RunOptions, swept_options
+from featurestack.train.run_identity import (
     Identity,
     exact_training,
     hashed_content,
     run_folder,
     training_command,
 )
-from featurestack.train.models.architecture import Architecture, resolve
-from featurestack.train.network_input import InputSpec, describe_channel
-from featurestack.train.options import Execution, RunOptions, swept_options
 
 Positions = NDArray[np.intp]  # rows of the clip table
 

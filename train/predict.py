@@ -111,7 +111,7 @@ def predict_audio(options: PredictOptions) -> int:
     """
     refuse_inside(options.out)
     if options.elsewhere:
-        from featurestack.train.external_test import score_elsewhere  # few need it
+        from featurestack.train.other_dataset import score_elsewhere  # few need it
 
         return score_elsewhere(options)
     if options.test_clips == (options.audio is not None):

@@ -75,7 +75,7 @@ def stale_data(folder: RunFolder, plan: Plan) -> str:
     return "was trained on other clips or feature values than there are now"
 
 
-def beside(plan: Plan) -> Plan:
+def retrained(plan: Plan) -> Plan:
     """The plan, moved to the retraining folder next to its run.
 
     A retraining that was begun for the same clips and values continues; another is

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache.cache import open_cache
 from featurestack.features_cache.location import cache_folder, is_cache
@@ -19,7 +19,12 @@ from featurestack.results.run_folder import RunFolder, finish_switch
 from featurestack.train import run_json
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import make_plan
-from featurestack.train.retraining import StaleRun, beside, refuse_another, take_place
+from featurestack.train.retraining import (
+    StaleRun,
+    refuse_another,
+    retrained,
+    take_place,
+)
 from featurestack.train.summary import summary
 
 OPTIONS_OF_ANALYSIS = ("dataset", "name", "data", "runs")
@@ -38,7 +43,7 @@ def next_steps(options: RunOptions, folder: RunFolder) -> str:
     """The commands to type next: the report's and, if clips are windows, the one that
     detects events.
     """
-    state = State(words(options, OPTIONS_OF_ANALYSIS), ran=True)
+    state = State(option_words(options, OPTIONS_OF_ANALYSIS), ran=True)
     command, _ = next_step(state)
     lines = [f"next: {command}"]
     if folder.training.windows:
@@ -86,7 +91,7 @@ def execute(options: RunOptions) -> RunFolder:
     except StaleRun:
         if not options.retrain:
             raise
-        plan = beside(plan)
+        plan = retrained(plan)
     folder = RunFolder(plan.path)
     waiting = plan.wanted_folds
     if (plan.path / "run.json").is_file():

@@ -27,8 +27,8 @@ from featurestack.results.config import (
 from featurestack.results.run_calibration import calibrate
 from featurestack.results.run_folder import RunFolder, write_config
 from featurestack.results.tested_windows import joining_of_run
-from featurestack.train.identity import protocol
 from featurestack.train.plan import Plan
+from featurestack.train.run_identity import protocol
 
 if TYPE_CHECKING:
     from featurestack.train.choose_compute import Choice

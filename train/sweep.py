@@ -17,12 +17,12 @@ from featurestack.features_cache import Cache, parse_list
 from featurestack.features_cache.cache import open_cache
 from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.train import run
-from featurestack.train.identity import training_command
 from featurestack.train.models.architecture import resolve
 from featurestack.train.network_input import describe_channel
 from featurestack.train.options import RunOptions, SweepOptions
 from featurestack.train.plan import choose_model, find_features
 from featurestack.train.retraining import StaleRun
+from featurestack.train.run_identity import training_command
 
 MANY = 100  # more runs need YES=1
 

@@ -22,7 +22,7 @@ from featurestack.commandline.options import (
     ReportsOptions,
     fields,
     option,
-    words,
+    option_words,
     written,
 )
 from featurestack.commandline.quantities import counted, duration, percent
@@ -34,7 +34,7 @@ from featurestack.results.tasks.registry import task_choices
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
-    from featurestack.analysis.jobs import Built
+    from featurestack.analysis.report_inputs import Built
     from featurestack.importance.folder import ImportanceFolder
     from featurestack.results.run_folder import RunFolder
 
@@ -102,10 +102,10 @@ def answer(options: AnswerOptions) -> int:
 
 def find_answer(options: AnswerOptions) -> Answer:
     """Take the steps that are not done yet."""
-    from featurestack.analysis.jobs import jobs, unchanged
     from featurestack.analysis.options import AnalysisOptions
     from featurestack.analysis.overview import build_overview
     from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_inputs import jobs, unchanged
     from featurestack.features_cache.cache import open_cache
     from featurestack.features_cache.location import is_cache
 
@@ -149,7 +149,9 @@ def find_answer(options: AnswerOptions) -> Answer:
     lines = [f"{job.dataset}: {built.headline}", *ranking(ranked, clock), *matters]
     next_command = built.next_command
     if clock.left_out:
-        given = words(options, dict.fromkeys(["dataset", *fields(AnswerOptions)]))
+        given = option_words(
+            options, dict.fromkeys(["dataset", *fields(AnswerOptions)])
+        )
         next_command = make_command("answer", *given) + "   (it goes on)"
     return Answer(built, lines, whole and built.whole, next_command)
 

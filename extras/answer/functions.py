@@ -6,7 +6,7 @@ from featurestack.extras.answer.answer import AnswerOptions
 from featurestack.interface import takes
 
 if TYPE_CHECKING:
-    from featurestack.analysis.jobs import Built
+    from featurestack.analysis.report_inputs import Built
 
 
 @takes(AnswerOptions, "dataset", "data")

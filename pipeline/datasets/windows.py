@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
@@ -392,6 +392,8 @@ def run(options: WindowsCommand) -> int:
     write(windows, recordings, path)
     print(summary(windows))
     print(f"{path}, {path.with_name(EVENTS_FILE)}")
-    features = make_command("features", f"DATASET={path}", *words(options, ("data",)))
+    features = make_command(
+        "features", f"DATASET={path}", *option_words(options, ("data",))
+    )
     print(f"next: {features}")
     return int(any(map(math.isnan, seconds.values())))

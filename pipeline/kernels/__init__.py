@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from featurestack.commandline.errors import RequestError
 
-MODULES = ("constantq", "fourier", "half", "hpss", "period", "spectrum")
+MODULES = ("constantq", "float16", "fourier", "hpss", "period", "spectrum")
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.jobs import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.features_cache import external
 from featurestack.results.config import digest

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from featurestack.analysis.figures import saving
-from featurestack.analysis.jobs import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.overview import build_overview
 from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs
 from featurestack.commandline.options import with_rooms
 from tests.analysis.made_runs import made_clips, make_run, of_sets
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from featurestack.analysis.figures import saving
-from featurestack.analysis.jobs import Manifest, jobs, unchanged
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import Manifest, jobs, unchanged
 from featurestack.analysis.sections import elsewhere
 from featurestack.commandline import spelling
 from featurestack.features_cache import external

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import featurestack as fs
-from featurestack.analysis.jobs import dataset_words, jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.ranking import rankings
+from featurestack.analysis.report_inputs import dataset_words, jobs
 from featurestack.analysis.runs import load_runs
 from featurestack.analysis.significance import LEVEL, sign_flip_tests
 from featurestack.features_cache import external

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from featurestack.analysis.jobs import ReportJob
+from featurestack.analysis.report_inputs import ReportJob
 from featurestack.importance.shares import (
     importance_shares,
     rank_correlation,

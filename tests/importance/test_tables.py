@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from featurestack.analysis.jobs import ReportJob, inputs_hash
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import ReportJob, inputs_hash
 from featurestack.importance.folder import PARTS, SCORES, ImportanceFolder
 from featurestack.importance.tables import (
     best_by_size,

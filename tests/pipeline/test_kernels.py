@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 
 from featurestack.pipeline import kernels
-from featurestack.pipeline.kernels import half, hpss
+from featurestack.pipeline.kernels import float16, hpss
 from tests.refusal import refused
 
 RANDOM = np.random.default_rng(0)
@@ -34,12 +34,12 @@ def test_rounding_to_float16_is_numpys_bit_by_bit(dtype, off):
         [HALVES, BETWEEN, BETWEEN * (1 + off), [5e-324, -1e-300, 1e-40, -0.0]]
     )
     values = values[np.abs(values) <= 65504].astype(dtype)
-    assert half.to_float16(values).tobytes() == values.astype(np.float16).tobytes()
+    assert float16.to_float16(values).tobytes() == values.astype(np.float16).tobytes()
 
 
 def test_rounding_gives_rows_in_order_whatever_order_the_values_have():
     for values in (SPECTROGRAM, SPECTROGRAM.T, SPECTROGRAM[::2, ::3]):
-        stored = half.to_float16(values)
+        stored = float16.to_float16(values)
         assert stored.flags.c_contiguous
         assert np.array_equal(stored, values.astype(np.float16))
 
@@ -47,7 +47,7 @@ def test_rounding_gives_rows_in_order_whatever_order_the_values_have():
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 65505, 1e30])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_what_float16_cannot_hold_is_not_rounded(value, dtype):
-    assert half.to_float16(np.array([[1, value]], dtype)) is None
+    assert float16.to_float16(np.array([[1, value]], dtype)) is None
 
 
 def test_no_folder_for_compiled_code_is_reported_with_what_to_set(monkeypatch):

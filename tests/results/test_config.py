@@ -16,8 +16,8 @@ from featurestack.results.config import (
     read_config,
     to_json,
 )
-from featurestack.train.identity import differences, hashed_options
 from featurestack.train.options import RunOptions
+from featurestack.train.run_identity import differences, hashed_options
 from tests.refusal import refused
 from tests.run_configs import CPU, channel, computed, run_config
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from featurestack.analysis.jobs import jobs
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs
 from featurestack.commandline.options import texts, words
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature

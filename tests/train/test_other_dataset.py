@@ -9,18 +9,18 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.analysis.jobs import jobs, unchanged
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs, unchanged
 from featurestack.results.ranking_metric import Score
 from featurestack.results.tasks.classes import CLASSES
-from featurestack.train.external_test import (
+from featurestack.train.options import PredictOptions
+from featurestack.train.other_dataset import (
     ComparedScores,
     change_sentence,
     compare_scores,
     score_elsewhere,
 )
-from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
 from tests.refusal import refused
 from tests.train.sounds import RATE, sound

@@ -19,7 +19,7 @@ from typing import Any
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.commandline import rooms, spelling
 from featurestack.commandline.errors import RequestError, nearest
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.features_cache import Cache
 from featurestack.features_cache.check_findings import CHECKED
 from featurestack.features_cache.failures import FAILURES
@@ -165,8 +165,8 @@ def job_of(
     if options.run:
         first, *rest = sorted(names)
         folder /= label("only", first, rest, digest([first, *rest]))
-    told = words(options, ("name", "data", "runs", "run"))
-    words_given = (f"DATASET={given or dataset}", *told)
+    places = option_words(options, ("name", "data", "runs", "run"))
+    words_given = (f"DATASET={given or dataset}", *places)
     return ReportJob(dataset, tuple(runs), cache, folder, words_given)
 
 
@@ -308,7 +308,7 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     states = [f"{str(file.absolute())!a} {_state(file)}" for file in files]
     if job.cache:
         states += dataset_states(job.cache)
-    return digest([spelling.caller(), *words(options, PAGE_OPTIONS), *states])
+    return digest([spelling.caller(), *option_words(options, PAGE_OPTIONS), *states])
 
 
 def dataset_states(cache_folder: Path) -> list[str]:
