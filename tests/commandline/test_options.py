@@ -23,8 +23,8 @@ from featurestack.commandline.options import (
     fields,
     kind_of,
     option,
+    option_words,
     texts,
-    words,
 )
 from featurestack.commandline.spelling import make_command
 from tests.golden.commands import ROOT
@@ -89,7 +89,7 @@ def parse(options, given):
                 r" ARGS=--wait\ --rate\ 0.1"
             ),
         ],
-        words(EXPECTED),
+        option_words(EXPECTED),
     ],
 )
 def test_three_spellings_mean_the_same_and_the_last_counts(given):
