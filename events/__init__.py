@@ -16,6 +16,8 @@ ROOM = Room(
         "linear_frames": "featurestack.events.task:LINEAR_FRAMES",
     },
     capabilities={
+        "read events": "featurestack.events.annotations:read_events",
+        "recording seconds": "featurestack.events.recordings:recording_seconds",
         "make events": "featurestack.events.dataset:run",
         "train events": "featurestack.events.training:FrameTrainer",
         "predict events": "featurestack.events.predict:predict_recordings",

@@ -23,14 +23,15 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
+from featurestack.events.annotations import read_events
 from featurestack.events.frames import are_exclusive
 from featurestack.events.options import EventsCommand
+from featurestack.events.recordings import recording_seconds
 from featurestack.features_cache import Cache, dataset_name
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
-from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
-from featurestack.pipeline.datasets.recordings import find_recordings, recording_seconds
 from featurestack.results.scores import Floats
 from featurestack.storage.files import Lock, replace_file
 

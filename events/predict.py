@@ -20,6 +20,7 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
+from featurestack.events.annotations import Annotations, read_events
 from featurestack.events.dataset import cut_blocks, cut_pieces
 from featurestack.events.frames import Frames, detect_all
 from featurestack.events.models import FrameModel
@@ -27,7 +28,6 @@ from featurestack.events.scores import event_scores
 from featurestack.events.tables import count_detections, write_detections
 from featurestack.events.task import place, score_lines
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.annotations import Annotations, read_events
 from featurestack.results.config import DetectionRule
 from featurestack.storage.files import replace_file
 from featurestack.train.audio_model import AudioModel, tell_failures

@@ -382,7 +382,7 @@ def detections(options: PredictOptions) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    from featurestack.pipeline.datasets.recordings import find_recordings
+    from featurestack.pipeline.datasets.layouts import find_recordings
     from featurestack.train.audio_model import AudioModel
     from featurestack.train.predict import predict_recordings
 

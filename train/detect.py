@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,6 @@ from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.annotations import Annotations
 from featurestack.results.config import JoiningRule, to_json
 from featurestack.results.detections import detection_scores
 from featurestack.results.joining import (
@@ -245,7 +245,7 @@ class Detections:
             f" {counted(len(table), 'detection')} in {recordings}"
         )
 
-    def score(self, annotations: Annotations, *, longest: bool) -> pd.DataFrame:
+    def score(self, annotations: Any, *, longest: bool) -> pd.DataFrame:
         """The table of `detection_scores`, of the call's recordings that have a table.
 
         longest  a window has one label at most, as in `label_windows`
@@ -263,7 +263,7 @@ class Detections:
             detections[detections["file"].isin(annotations.annotated)],
         )
 
-    def tell_unscored(self, annotations: Annotations) -> None:
+    def tell_unscored(self, annotations: Any) -> None:
         """Name the recordings and the labels that `score` leaves out."""
         for note in annotations.notes:
             tell(note)

@@ -19,8 +19,7 @@ from featurestack.features_cache import Cache, cache_folder
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import has_windows, label_indicator, spans
-from featurestack.pipeline.datasets.annotations import read_events
-from featurestack.pipeline.datasets.recordings import find_recordings
+from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.results.run_folder import refuse_inside
 from featurestack.results.windows import BACKGROUND
 from featurestack.storage.files import content_hash
@@ -234,6 +233,7 @@ def predict_recordings(
     annotations = None
     durations = recording_durations(recordings) if options.tables else {}
     if options.tables and durations:  # a wrong table is refused before the work
+        read_events = rooms.load("capabilities", "read events")
         annotations = read_events(
             options.tables, durations, options.column, options.label, options.missing
         )

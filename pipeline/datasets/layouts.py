@@ -139,6 +139,21 @@ def files_below(folder: Path) -> list[str]:
     return sorted(files)
 
 
+def find_recordings(source: Path) -> dict[str, Path]:
+    """The audio files of the folder AUDIO=, by their paths below it, or of the file
+    AUDIO=, by its name.
+    """
+    if source.is_file():
+        return {source.name: source}
+    below = files_below(source) if source.is_dir() else []
+    names = [name for name in below if AUDIO_FILE.fullmatch(name)]
+    if not names:
+        raise RequestError(
+            f"AUDIO={source}: expected an audio file, or a folder with some"
+        )
+    return {name: source / name for name in names}
+
+
 def tables_beside(
     folder: Path, files: "pd.Series[str]", audio: "pd.Series[str]"
 ) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
@@ -30,9 +31,8 @@ from featurestack.features_cache.table import (
     has_tags,
     refuse_class_names,
 )
-from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.pipeline.datasets.readers import clip_ids
-from featurestack.pipeline.datasets.recordings import find_recordings, recording_seconds
 from featurestack.pipeline.options import WindowsCommand
 from featurestack.results.detections import ALL, best_possible
 from featurestack.results.windows import (
@@ -179,6 +179,7 @@ def annotated_recordings(
     """Recordings that last so many seconds with their events; RequestError if none is
     left, or if a label has a meaning of its own.
     """
+    read_events = rooms.load("capabilities", "read events")
     annotations = read_events(
         options.tables, seconds, options.column, options.label, options.missing
     )
@@ -387,7 +388,7 @@ def run(options: WindowsCommand) -> int:
     """
     path = csv_path(options)
     recordings = find_recordings(options.audio)
-    seconds = recording_seconds(recordings)
+    seconds = rooms.load("capabilities", "recording seconds")(recordings)
     windows = plan_windows(options, seconds)
     write(windows, recordings, path)
     print(summary(windows))

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.events.annotations import read_events
 from featurestack.results.windows import EVENT_COLUMNS
 from featurestack.train import detect
 from tests.refusal import refused

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.events.annotations import read_events
 from featurestack.results.config import JoiningRule
 from featurestack.train.doubtful import doubtful_windows, margins
 from tests.train.sounds import RATE, sound

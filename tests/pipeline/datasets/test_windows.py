@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 import featurestack as fs
-from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.events.annotations import read_events
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.datasets.windows import (
     Annotated,

@@ -5,7 +5,7 @@ wrong line is named.
 import pytest
 
 from featurestack.commandline.errors import RequestError
-from featurestack.pipeline.datasets.annotations import read_events
+from featurestack.events.annotations import read_events
 from tests.refusal import refused
 
 RECORDINGS = {"dawn.flac": 10.0, "site/dusk.wav": 20.0}

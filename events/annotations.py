@@ -23,10 +23,10 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError, nearest, shortened
+from featurestack.events.recordings import Recordings
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.pipeline.datasets.readers import parse_csv
-from featurestack.pipeline.datasets.recordings import Recordings
 from featurestack.results.windows import EVENT_COLUMNS
 
 # Column -> its names in tables, in lower case, without units in brackets and

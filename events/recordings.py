@@ -1,6 +1,4 @@
-"""Recordings: the audio files of AUDIO=, their seconds, and the names that tables give
-them.
-"""
+"""Recordings: their seconds, and the names that tables give them."""
 
 import math
 import unicodedata
@@ -11,22 +9,6 @@ from pathlib import Path, PurePosixPath
 from featurestack.commandline.errors import RequestError, closest, shortened
 from featurestack.commandline.terminal import tell
 from featurestack.pipeline import audio
-from featurestack.pipeline.datasets.layouts import files_below
-
-
-def find_recordings(source: Path) -> dict[str, Path]:
-    """The audio files of the folder AUDIO=, by their paths below it, or of the file
-    AUDIO=, by its name.
-    """
-    if source.is_file():
-        return {source.name: source}
-    below = files_below(source) if source.is_dir() else []
-    names = [name for name in below if audio.AUDIO_FILE.fullmatch(name)]
-    if not names:
-        raise RequestError(
-            f"AUDIO={source}: expected an audio file, or a folder with some"
-        )
-    return {name: source / name for name in names}
 
 
 def recording_seconds(recordings: Mapping[str, Path]) -> dict[str, float]:
