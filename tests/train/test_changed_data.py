@@ -10,7 +10,7 @@ import pandas as pd
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
-from featurestack.commandline.options import texts, words
+from featurestack.commandline.options import option_words, texts
 from featurestack.features_cache import Cache
 from featurestack.features_cache.external import write_feature
 from featurestack.features_cache.source_changes import source_changes
@@ -57,7 +57,7 @@ def test_a_run_of_other_clips_is_named_and_retrained_in_its_place(changed):
 def test_a_sweep_names_the_missing_runs_and_the_command_that_retrains_them(
     changed, capsys
 ):
-    given = texts(SweepOptions, words(change(changed, features="mel chroma")))
+    given = texts(SweepOptions, option_words(change(changed, features="mel chroma")))
     assert sweep.run_sweep(SweepOptions.build(given)) == 1
     shown = capsys.readouterr()
     assert (
@@ -172,7 +172,7 @@ def test_audio_that_a_table_leaves_out_is_not_new_and_copied_audio_is_not_change
 def test_a_sweep_looks_at_the_audio_once(changed, monkeypatch):
     looked = []
     monkeypatch.setattr(run, "source_changes", lambda cache: looked.append(cache) or "")
-    given = texts(SweepOptions, words(change(changed, features="mel", seed=0)))
+    given = texts(SweepOptions, option_words(change(changed, features="mel", seed=0)))
     sweep.run_sweep(SweepOptions.build({**given, "retrain": "1", "lr": "0.001 0.002"}))
     assert len(looked) == 1
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.results.run_folder import find
 from tests.processes import python
 from tests.train.little import change
@@ -20,7 +20,13 @@ FARTHEST = 0.2
 
 def probabilities(options, **environment):
     """The run's probabilities for the clips of fold 1."""
-    python("-m", "train", "run", *words(options), environment=os.environ | environment)
+    python(
+        "-m",
+        "train",
+        "run",
+        *option_words(options),
+        environment=os.environ | environment,
+    )
     (run,) = find(options.runs)
     return run.answers(1)[0]
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from featurestack.commandline.options import words
+from featurestack.commandline.options import option_words
 from featurestack.storage.files import Lock
 from featurestack.train import checkpoint, run
 from featurestack.train.plan import make_plan
@@ -49,7 +49,7 @@ def test_a_run_that_is_killed_goes_on_bit_by_bit(options, tmp_path):
     killed = change(long, runs=tmp_path / "killed")
     history = killed.runs / straight.dataset / straight.name / "fold1" / "history.csv"
     for epochs in (1, 4):
-        command = [sys.executable, "-m", "train", "run", *words(killed)]
+        command = [sys.executable, "-m", "train", "run", *option_words(killed)]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as job:
             while not history.exists() or history.read_bytes().count(b"\n") <= epochs:
                 assert job.poll() is None, "it ended before it was killed"

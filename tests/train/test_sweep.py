@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from featurestack.commandline.options import texts, words
+from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.quantities import percent
 from featurestack.train import recipes, run, sweep
 from featurestack.train.options import RunOptions, SweepOptions
@@ -17,7 +17,7 @@ def several(options):
     given = dataclasses.replace(
         options, model="linear", augment="auto", features="mel chroma"
     )
-    return SweepOptions.build(texts(SweepOptions, words(given)))
+    return SweepOptions.build(texts(SweepOptions, option_words(given)))
 
 
 def change(options, *given):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from featurestack.commandline.options import texts, words
+from featurestack.commandline.options import option_words, texts
 from featurestack.commandline.terminal import progress
 from featurestack.extras.cluster import torchrun
 from featurestack.results import run_folder
@@ -55,7 +55,7 @@ def test_two_processes_equal_one_with_two_half_batches(options):
     # without dropout, which each process would draw
     shared = change(options, folds=(1,), optimizer="sgd", curve=0)
     processes = "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"
-    python(*processes, "-m", "train", "run", *words(shared), timeout=600)
+    python(*processes, "-m", "train", "run", *option_words(shared), timeout=600)
     (folder,) = run_folder.find(shared.runs)
     assert folder.finished == [1]
     assert folder.config.computed.way.threads == 1
