@@ -10,8 +10,8 @@ kills and detects damage.
     costs.csv     the time that each feature took to compute
     verified.csv  which files need not be read again to look for damage
 
-The modules of the protocol, in reading order; docs/reference/formats.md has it on one
-page:
+docs/reference/formats.md describes the files. The modules that write and read them, in
+reading order:
 
     writer.py        who writes what in which order, and why a kill between any two
                      steps is harmless

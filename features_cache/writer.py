@@ -4,20 +4,18 @@ The order of writing, and why a kill between any two steps is harmless:
 
 1. A run is admitted: its claim lies in `locks/` before it touches anything (claims.py).
 2. Under the feature's exclusive lock the run drafts a file under another name, reserves
-  its disk space,
-   copies the clips that are still up to date, synchronises and renames it. A kill
-   before the rename leaves a draft that the next run overwrites; a kill after it leaves
-   a whole file.
+   its disk space, copies the clips that are still up to date, synchronises and renames
+   it. A kill before the rename leaves a draft that the next run overwrites; a kill
+   after it leaves a whole file.
 3. index.h5 is replaced in the same way, after the files that it links to (index.py).
-  After a kill before
-   this, the next run does it. Until then the old labels hold, and rows are found by
-   clip id, so no clip gets another's label.
+   After a kill before this, the next run does it. Until then the old labels hold, and
+   rows are found by clip id, so no clip gets another's label.
 4. Workers write each clip at its own place: 0 as state word, the values, the final
-  state word
-   (feature_file.py). After a kill in between the state is 0, and the clip counts as not
-   done.
-5. At the end all files are synchronised and the claim is removed. A kill before this:
-  see claims.py.
+   state word (feature_file.py). After a kill in between the state is 0, and the clip
+   counts as not done.
+5. failures.csv and costs.csv are replaced, under the lock of index.h5.
+6. At the end all files are synchronised and the claim is removed. A kill before this:
+   see claims.py.
 
 After step 2 nobody writes to a feature's file through HDF5, so no kill can leave its
 structure half-written.

@@ -2,7 +2,7 @@
 the run's own network.
 
 Some fast kernels are wrong without an error, such as oneDNN's bf16 convolutions on some
-shapes (docs/explanation/onednn-bf16.md). The check does not need to know which: it
+shapes (docs/explanation/reproducibility.md). The check does not need to know which: it
 makes a training step on a real batch in plain fp32 on one thread, and again as the run
 would make it, in memory filled with huge values or NaN. It compares the loss and the
 gradient of every parameter.
