@@ -7,7 +7,6 @@
 #: make setup       only the environment, .venv
 #: make data        download, verify, unpack a dataset            python -m pipeline data
 #: make events      recordings with annotation tables, trained by the frame   python -m pipeline events
-#: make windows     windows of long recordings from annotation tables   python -m pipeline windows
 #: make features    every feature of every clip, into the cache   python -m pipeline features
 #: make train       all folds of one feature set                  python -m train run
 #: make sweep       every combination of lists of options         python -m train sweep
@@ -63,7 +62,7 @@ given = $(several)--make '$(subst $(quote),'\'',$(MAKEOVERRIDES))'
 this = $(firstword $(MAKEFILE_LIST))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo answer test setup data events windows features train sweep importance curve analysis predict bench docs check
+.PHONY: help demo answer test setup data events features train sweep importance curve analysis predict bench docs check
 
 ifeq ($(firstword $(MAKECMDGOALS)),help)
 topic := $(wordlist 2,9,$(MAKECMDGOALS))
@@ -99,8 +98,6 @@ data: $(environment)
 	@$(python) -m pipeline data $(given)
 events: $(environment)
 	@$(python) -m pipeline events $(given)
-windows: $(environment)
-	@$(python) -m pipeline windows $(given)
 features: $(environment)
 	@$(python) -m pipeline features $(given)
 train: $(environment)

@@ -46,14 +46,11 @@ def data_facts(cache: Cache) -> dict[str, str]:
     groups = plural(cache.groups or "source recording")
     alone = not cache.groups and not clips["group"].duplicated().any()
     drawn = (cache.folder.parent / "folds.csv").exists()
-    kind, of_recordings = "Clips", ""
+    of_recordings = ""
     if has_windows(clips):
-        kind, of_recordings = (
-            "Windows",
-            f" of {counted(clips['path'].nunique(), 'recording')}",
-        )
+        of_recordings = f" of {counted(clips['path'].nunique(), 'recording')}"
     return {
-        kind: (
+        "Clips": (
             f"{len(clips):,}{of_recordings}"
             + (f" and {copies:,} altered copies" if copies else "")
         ),

@@ -38,7 +38,6 @@ from featurestack.results.run_folder import (
     find,
     select,
 )
-from featurestack.results.windows import EVENTS_FILE, WINDOWS_FILE
 from featurestack.storage.files import replace_file
 
 
@@ -281,8 +280,7 @@ def unchanged(job: ReportJob, options: AnalysisOptions) -> Built | None:
 
 def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
     """The hash of a report's inputs: options, code, cache, findings of `check`, runs,
-    importance, and what the report says of the dataset's files: their changes since
-    extraction, and the events of windows.
+    importance, and the changes of the dataset's files since extraction.
 
     The spelling of commands counts as well, because the report says what to type next.
     """
@@ -312,16 +310,11 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
 
 
 def dataset_states(cache_folder: Path) -> list[str]:
-    """The changes of a dataset's audio files since extraction, and the states of the
-    events and windows beside its table.
+    """The changes of a dataset's audio files since extraction.
 
     Empty if the cache's index is damaged: the report names it.
     """
     try:
-        cache = Cache(cache_folder)
-        source = Path(str(cache.settings["source"]))
-        changes = source_changes(cache)
+        return [source_changes(Cache(cache_folder))]
     except RequestError:
         return []
-    beside = [source.with_name(name) for name in (EVENTS_FILE, WINDOWS_FILE)]
-    return [changes, *(f"{file} {_state(file)}" for file in beside)]

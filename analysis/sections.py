@@ -15,7 +15,6 @@ from featurestack.analysis import error_browser, first_screen
 from featurestack.analysis.clips import Audio, clip_audio, features_to_show, thumbnails
 from featurestack.analysis.comparison_section import submit_comparison
 from featurestack.analysis.data_section import data_facts, data_tables
-from featurestack.analysis.detection_section import submit_detections
 from featurestack.analysis.figures import FigureWriter
 from featurestack.analysis.findings import Findings
 from featurestack.analysis.options import AnalysisOptions
@@ -26,7 +25,6 @@ from featurestack.analysis.tables import accuracy_by_recording, tag_errors
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import plural
 from featurestack.features_cache import Cache
-from featurestack.results.tested_windows import annotated_recordings
 
 FEW_RECORDINGS = 30  # the accuracy of each recording is shown only if there are fewer
 
@@ -97,41 +95,6 @@ def recordings(found: Findings, *, drawn: int) -> Section | None:
         "recordings",
         plural(found.group),
         tables={"accuracy_by_recording": table},
-    )
-
-
-def detections(
-    writer: FigureWriter,
-    found: Findings,
-    cache: Cache | None,
-) -> Section | None:
-    """The detections of the best run, if clips are windows of recordings with known
-    events.
-
-    There is no such section if the run is older than the dataset, or if none of its
-    classes has an event.
-    """
-    best = found.runs[0]
-    if cache is None or best.name in found.outdated:
-        return None
-    annotated = annotated_recordings(cache)
-    if annotated is None or not annotated.events["label"].isin(best.classes).any():
-        return None
-    section = submit_detections(writer, best, cache, annotated)
-    recording = {
-        "name": section.recording,
-        "audio": section.audio,
-        "block": section.block,
-        "hop": section.hop,
-        "everywhere": section.everywhere,
-        "scored": section.count,
-        "count": cache.clips["path"].nunique(),
-    }
-    return Section(
-        "detections",
-        "Detections",
-        tables={"detections": section.scores.reset_index()},
-        values={"recording": recording},
     )
 
 
@@ -260,7 +223,6 @@ def page_sections(page: PageInputs) -> list[Section]:
             comparison(writer, found),
             Section("classes", "Classes"),
             recordings(found, drawn=options.figures),
-            detections(writer, found, cache),
             Section("ablations", "Ablations") if found.gains else None,
             errors_of_tags(found, cache, page.folder, options.audio_mb)
             if found.tags

@@ -18,7 +18,6 @@ BENCHES = Registry(
     "bench",
     {
         "features": "extraction against librosa and audioFlux, feature by feature",
-        "windows": "windows of a long recording against files of their own",
         "reading": "random batches from the cache against RAM and the naive HDF5 ways",
         "training": "clips a second against the usual loop",
     },
@@ -45,11 +44,9 @@ BY_THEMSELVES = {
     "bench.fuzz --only runs --trials 500": (
         "damaged run folders and bundles: whether all are named"
     ),
+    "bench.event_kinds": "events of three kinds of made sounds, found by each model",
     "bench.gpu DEVICE=cuda": (
         "results on a GPU, requests that it cannot meet, clips a second"
-    ),
-    "bench.joining RUN=last HOP=0.025": (
-        "detections by thresholds alone, by the rules of training, of a finer hop"
     ),
     "bench.linear DATASET=esc50": (
         "the linear model's exact solution against scikit-learn's L-BFGS"

@@ -113,7 +113,7 @@ parcel    FILE={world}/little-features.zip
 CALLS = """
 data             pipeline data {sounds}
 data-zip         pipeline data DATASET=esc10 DATA={world}/unpacked ARCHIVE={world}/esc.zip
-windows          pipeline windows AUDIO={world}/sounds TABLES={world}/tables NAME=parts LENGTH=0.2 DATA={world}/other
+events           pipeline events AUDIO={world}/sounds TABLES={world}/tables NAME=parts DATA={world}/other
 features         pipeline features {sounds} FEATURES='mel rms zcr' JOBS=1
 features-tree    pipeline features {tree} FEATURES=rms JOBS=1
 features-copies  pipeline features {tree} FEATURES=rms JOBS=1 COPIES=1 ALTER=gain
@@ -137,7 +137,7 @@ sweep-recipe     train sweep {sounds} {runs} {linear} RECIPE={world}/own.txt FOL
 predict          train predict {of_run} {audio} DATA={world}/data JSON=1
 predict-own      train predict {of_run} DATA={world}/data TEST_CLIPS=1
 predict-bundle   train predict RUN={world}/model.pt {audio} JSON=1
-timelines        train predict {of_run} {audio} HOP=0.5 THREADS=1
+predict-windows  train predict {of_run} {audio} HOP=0.5 THREADS=1
 onnx             train export {of_run} DATA={world}/data OUT={world}/model.onnx
 listen           train listen {of_run}
 listen-bundle    train listen RUN={world}/model.pt
@@ -152,7 +152,7 @@ run\.json                        analysis run predict bundle predict-own sweep o
 history                          analysis run ensemble
 augmented                        analysis
 predictions                      analysis run predict-own bundle onnx ensemble
-last\.pt                         predict bundle listen onnx timelines
+last\.pt                         predict bundle listen onnx predict-windows
 best\.pt                         predict bundle onnx
 model\.pt                        predict-bundle listen-bundle run-weights
 little-features\.zip             import verify-file
@@ -163,9 +163,9 @@ index\.h5$                       features verify info export run analysis plan p
 costs\.csv|failures\.csv|locks   features verify info run analysis plan
 folds\.csv                       features-tree plan-tree run-tree
 little\.csv$                     features plan check data run analysis
-tables/                          windows
+tables/                          events
 tree/                            features-tree plan-tree check-tree
-sounds/                          features plan check data predict timelines verify
+sounds/                          features plan check data predict predict-windows verify
 reports/                         analysis
 """
 LOADED = (

@@ -28,7 +28,6 @@ TARGETS = {
     "answer": "answer",
     "data": "pipeline data",
     "events": "pipeline events",
-    "windows": "pipeline windows",
     "features": "pipeline features",
     "train": "train run",
     "sweep": "train sweep",
@@ -52,7 +51,7 @@ STAGES = (
 # Words after `python -m` -> function of `import featurestack as fs`.
 FUNCTIONS = {
     "answer": "answer",
-    "pipeline windows": "windows",
+    "pipeline events": "events",
     "pipeline features": "extract",
     "train run": "train",
     "train importance": "importance",

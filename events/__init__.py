@@ -11,13 +11,15 @@ enter(__name__)
 
 ROOM = Room(
     commands={"pipeline events": "featurestack.events.options:events"},
+    functions={
+        "events": "featurestack.events.functions:events",
+        "detections": "featurestack.events.functions:detections",
+    },
     models={
         "frames": "featurestack.events.task:FRAMES",
         "linear_frames": "featurestack.events.task:LINEAR_FRAMES",
     },
     capabilities={
-        "read events": "featurestack.events.annotations:read_events",
-        "recording seconds": "featurestack.events.recordings:recording_seconds",
         "make events": "featurestack.events.dataset:run",
         "train events": "featurestack.events.training:FrameTrainer",
         "predict events": "featurestack.events.predict:predict_recordings",

@@ -27,8 +27,8 @@ from featurestack.events.recordings import Recordings
 from featurestack.features_cache.table import SEPARATOR
 from featurestack.pipeline.datasets.layouts import TABLE_ENDINGS, files_below
 from featurestack.pipeline.datasets.readers import parse_csv
-from featurestack.results.windows import EVENT_COLUMNS
 
+EVENT_COLUMNS = ["file", "start", "end", "label"]
 # Column -> its names in tables, in lower case, without units in brackets and
 # punctuation. If a table has several of these names, the first one listed here counts.
 COLUMNS = {

@@ -137,7 +137,7 @@ def untrainable(clips: pd.DataFrame) -> str:
         return ""
     groups = clips["group"].nunique()
     if has_windows(clips):
-        way = "windows BLOCK=120 makes a group of each two minutes of a recording"
+        way = "events BLOCK=120 makes a group of each two minutes of a recording"
     elif groups == 1:
         way = "add clips of a second source recording, or distinguish them by GROUP="
     elif groups <= FEW_GROUPS:

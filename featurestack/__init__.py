@@ -39,7 +39,6 @@ __all__ = [
     "compute",
     "confusion",
     "curves",
-    "detections",
     "draw",
     "extract",
     "feature",
@@ -54,7 +53,6 @@ __all__ = [
     "show",
     "tone",
     "train",
-    "windows",
     "write",
 ]
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py

@@ -9,8 +9,8 @@ from IPython.display import Audio
 from featurestack.analysis.figures import FIGURES as FIGURES
 from featurestack.analysis.figures.data import FeatureMap as FeatureMap
 from featurestack.analysis.figures.notebook import NotebookFigure as NotebookFigure
-from featurestack.analysis.report_inputs import Built as Built
 from featurestack.analysis.overview import Overview as Overview
+from featurestack.analysis.report_inputs import Built as Built
 from featurestack.analysis.runs import Run as Run
 from featurestack.commandline.errors import Error as Error
 from featurestack.commandline.errors import Failed as Failed
@@ -156,59 +156,6 @@ def show(
     `python -m pipeline show FILE` writes the same figure as a PNG.
 
         fs.show(fs.read("dog.wav"), "mel modulation")
-    """
-
-def windows(
-    audio: str | Path,
-    tables: str | Path,
-    *,
-    data: str | Path = 'data',
-    length: float | None = None,
-    hop: float | None = None,
-    block: float | None = None,
-    column: str = '',
-    label: str = '',
-    background: str = 'all',
-    empty: bool = False,
-    ignore: str = '',
-    several: Literal['tags', 'longest'] = 'tags',
-    missing: Literal['refuse', 'ignore'] = 'refuse',
-    name: str = '',
-    seed: int = 0,
-    quiet: bool = False,
-) -> str | Path:
-    """`make windows`: a dataset of windows from recordings and their annotation
-        tables.
-
-    It returns the path of the dataset's CSV.
-
-        fs.clips(fs.windows("recordings", "labels", length=0.5))
-
-    Options, each with its default and meaning:
-
-    data: [data] folder of datasets and their feature caches
-    audio: recordings: a folder, or one file
-    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
-        of all recordings
-    length: seconds of a window; by default the longest whose detections would be
-        nearly the best if every window were right
-    hop: seconds from window to window; by default half of LENGTH
-    block: seconds: each so long part of a recording is a group of its own, for a
-        single long recording; by default a recording is a group
-    column: column of labels in the tables; by default one of the names in use
-    label: label of events that have none
-    background: [all] windows without an event: all, or their number for each window
-        with one
-    empty: use recordings without a table, as free of events; by default left out
-    ignore: labels separated by commas; windows that touch such an event are left
-        out
-    several: [tags] windows with several labels: all count (TASK=tags), or the one
-        that fills most of the window
-    missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
-        out
-    name: name of the dataset; by default that of AUDIO
-    seed: [0] seed of the windows without an event that are kept
-    quiet: print nothing; warnings stay
     """
 
 def extract(
@@ -628,86 +575,6 @@ def predict(
         fs.predict(run, ["dog.wav", "rain.flac"])
     """
 
-def detections(
-    audio: str | Path | None = None,
-    *,
-    reports: str | Path = 'reports',
-    data: str | Path = 'data',
-    runs: str | Path = 'runs',
-    run: str = 'last',
-    selection: Literal['auto', 'last', 'best'] = 'auto',
-    dataset: str = '',
-    device: str = 'cpu',
-    threads: str = 'auto',
-    window: float = 0.0,
-    gate: float | None = None,
-    reject: str = '',
-    test_clips: bool = False,
-    top: int = 5,
-    json: bool = False,
-    csv: bool = False,
-    hop: float = 0.0,
-    threshold: str = '',
-    out: str | Path | None = None,
-    doubtful: int = 0,
-    tables: str | Path | None = None,
-    column: str = '',
-    label: str = '',
-    missing: Literal['refuse', 'ignore'] = 'refuse',
-    quiet: bool = False,
-) -> pd.DataFrame:
-    """`make predict` with windows: a row for each detection in the recordings.
-
-    Columns: file, start, end, class, mean and largest probability. The command's
-        files
-    are written too; if `tables` is given, scores.csv is among them.
-
-        fs.detections("recordings", run="last", tables="labels")
-
-    Options, each with its default and meaning:
-
-    reports: [reports] folder of reports
-    data: [data] folder of datasets and their feature caches
-    runs: [runs] folder of run folders
-    run: [last] a run's name, path or unique prefix, last, or a bundle's file
-    selection: [auto] weights of the last epoch, or of the best by validation; auto
-        is the best if VAL chose one
-    dataset: dataset of the runs that RUN chooses from; all by default
-    device: [cpu] cpu, cuda, mps, or auto for the best available
-    threads: [auto] threads of the network's arithmetic on a CPU
-    window: [0.0] seconds of audio in one prediction, padded like a short clip; 0
-        for the length of a training clip, the median if many were padded
-    gate: level in dB of full scale, such as -50; a window that is never louder gets
-        no answer
-    reject: probability below which there is no answer, such as 0.7; auto for the
-        one fitted to the run's validation clips
-    audio: audio file, or a folder of them with its sub-folders
-    test_clips: predict the dataset's clips instead of AUDIO, each by the model of
-        the fold that tested it, and compare with predictions.csv; with HOP, choose
-        the rules that join windows to detections
-    top: [5] classes shown for each file
-    json: print every probability as JSON
-    csv: print every probability as CSV
-    hop: [0.0] seconds from one window to the next in a long recording; 0 predicts
-        only its beginning, but for a model trained on windows it means a quarter of
-        a window
-    threshold: probability above which a class is predicted, in windows of HOP and
-        for clips with several labels: 0.5, or by class dog=0.3,rain=0.6; by default
-        the run's own; without one 0.5 for several labels, and the most probable
-        class for windows
-    out: folder of timelines and detections; by default that of the dataset in
-        REPORTS; recordings of former calls stay in it
-    doubtful: [0] windows to look at next: so many of the most doubtful ones, as a
-        table for Raven and as cut sounds
-    tables: annotation tables that detections are scored against: a folder, or one
-        table of all recordings
-    column: column of labels in the tables; by default one of the usual names
-    label: label of events in tables without labels
-    missing: [refuse] rows of the tables about recordings that are not in AUDIO: an
-        error, or left out
-    quiet: print nothing; warnings stay
-    """
-
 def report(
     dataset: str = '',
     data: str | Path = 'data',
@@ -866,6 +733,121 @@ def answer(
         or hop_length; by default librosa's 2048 samples
     jobs: processes for extraction; by default one a core
     retrain: train the runs of other clips or folds again in their place
+    quiet: print nothing; warnings stay
+    """
+
+def events(
+    audio: str | Path,
+    tables: str | Path,
+    *,
+    data: str | Path = 'data',
+    block: float | None = None,
+    column: str = '',
+    label: str = '',
+    empty: bool = False,
+    ignore: str = '',
+    missing: Literal['refuse', 'ignore'] = 'refuse',
+    name: str = '',
+    quiet: bool = False,
+) -> str | Path:
+    """`make events`: a dataset of recordings with annotated events.
+
+    It returns the path of the dataset's CSV.
+
+        fs.clips(fs.events("recordings", "labels"))
+
+    Options, each with its default and meaning:
+
+    data: [data] folder of datasets and their feature caches
+    audio: recordings: a folder, or one file
+    tables: annotation tables of Raven or Audacity, or CSV: a folder, or one table
+        of all recordings
+    block: seconds: each so long part of a recording is a group of its own, for a
+        single long recording; by default a recording is a group
+    column: column of labels in the tables; by default one of the names in use
+    label: label of events that have none
+    empty: use recordings without a table, as free of events; by default left out
+    ignore: labels separated by commas; frames of such events are neither trained on
+        nor scored
+    missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
+        out
+    name: name of the dataset; by default that of AUDIO
+    quiet: print nothing; warnings stay
+    """
+
+def detections(
+    audio: str | Path | None = None,
+    *,
+    reports: str | Path = 'reports',
+    data: str | Path = 'data',
+    runs: str | Path = 'runs',
+    run: str = 'last',
+    selection: Literal['auto', 'last', 'best'] = 'auto',
+    dataset: str = '',
+    device: str = 'cpu',
+    threads: str = 'auto',
+    window: float = 0.0,
+    gate: float | None = None,
+    reject: str = '',
+    test_clips: bool = False,
+    top: int = 5,
+    json: bool = False,
+    csv: bool = False,
+    hop: float = 0.0,
+    threshold: str = '',
+    out: str | Path | None = None,
+    doubtful: int = 0,
+    tables: str | Path | None = None,
+    column: str = '',
+    label: str = '',
+    missing: Literal['refuse', 'ignore'] = 'refuse',
+    quiet: bool = False,
+) -> pd.DataFrame:
+    """`make predict` by a run of events: a row for each detection in the recordings.
+
+    Columns: file, start, end, label, score, low, high. The command's files are
+        written
+    too; if `tables` is given, scores.csv is among them.
+
+        fs.detections("recordings", run="last", tables="labels")
+
+    Options, each with its default and meaning:
+
+    reports: [reports] folder of reports
+    data: [data] folder of datasets and their feature caches
+    runs: [runs] folder of run folders
+    run: [last] a run's name, path or unique prefix, last, or a bundle's file
+    selection: [auto] weights of the last epoch, or of the best by validation; auto
+        is the best if VAL chose one
+    dataset: dataset of the runs that RUN chooses from; all by default
+    device: [cpu] cpu, cuda, mps, or auto for the best available
+    threads: [auto] threads of the network's arithmetic on a CPU
+    window: [0.0] seconds of audio in one prediction, padded like a short clip; 0
+        for the length of a training clip, the median if many were padded
+    gate: level in dB of full scale, such as -50; a window that is never louder gets
+        no answer
+    reject: probability below which there is no answer, such as 0.7; auto for the
+        one fitted to the run's validation clips
+    audio: audio file, or a folder of them with its sub-folders
+    test_clips: predict the dataset's clips instead of AUDIO, each by the model of
+        the fold that tested it, and compare with predictions.csv
+    top: [5] classes shown for each file
+    json: print every probability as JSON
+    csv: print every probability as CSV
+    hop: [0.0] seconds from one window to the next in a long recording; 0 predicts
+        only its beginning
+    threshold: probability above which a class is predicted, for several labels and
+        events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
+        0.5
+    out: folder of detections and scores; by default that of the dataset in REPORTS
+    doubtful: [0] windows to look at next: so many of the most doubtful ones, as a
+        table for Raven and as cut sounds
+    tables: annotation tables that detections are scored against: a folder, or one
+        table of all recordings
+    column: column of labels in the tables; by default one of the usual names
+    label: label of events in tables without labels
+    missing: [refuse] rows of the tables about recordings that are not in AUDIO: an
+        error, or left out
     quiet: print nothing; warnings stay
     """
 

@@ -25,12 +25,8 @@ from featurestack.commandline.options import (
 )
 from featurestack.commandline.quantities import counted
 from featurestack.commandline.terminal import silenced
-from featurestack.pipeline.options import (
-    FeaturesCommand,
-    SourceOptions,
-    WindowsCommand,
-)
-from featurestack.train.options import PredictOptions, RunOptions
+from featurestack.pipeline.options import FeaturesCommand, SourceOptions
+from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,23 +245,6 @@ def show(clip: "Clip", features: str = "mel mfcc chroma") -> "NotebookFigure":
     return draw(NotebookFigure(layout="constrained"), clip, features)
 
 
-@takes(WindowsCommand, "audio", "tables")
-def windows(options: WindowsCommand) -> Path:
-    """`make windows`: a dataset of windows from recordings and their annotation tables.
-
-    It returns the path of the dataset's CSV.
-
-        fs.clips(fs.windows("recordings", "labels", length=0.5))
-    """
-    from featurestack.pipeline.datasets.windows import csv_path, run
-
-    if run(options):
-        warnings.warn(
-            "some recordings could not be read, they are named above", stacklevel=3
-        )
-    return csv_path(options)
-
-
 @takes(FeaturesCommand, "features", "dataset", "data")
 def extract(options: FeaturesCommand) -> "Cache":
     """`make features`: the named features of every clip, into the cache; what is there
@@ -369,31 +348,6 @@ def predict(trained: "RunFolder", files: Sequence[Path | str]) -> "pd.DataFrame"
         AudioModel(bundle_of_run(trained)), {str(file): Path(file) for file in files}
     )
     return answers.reset_index(names="file")
-
-
-@takes(PredictOptions, "audio")
-def detections(options: PredictOptions) -> "pd.DataFrame":
-    """`make predict` with windows: a row for each detection in the recordings.
-
-    Columns: file, start, end, class, mean and largest probability. The command's files
-    are written too; if `tables` is given, scores.csv is among them.
-
-        fs.detections("recordings", run="last", tables="labels")
-    """
-    import pandas as pd
-
-    from featurestack.pipeline.datasets.layouts import find_recordings
-    from featurestack.train.audio_model import AudioModel
-    from featurestack.train.predict import predict_recordings
-
-    if options.audio is None:
-        raise RequestError("give audio=, a recording or a folder of them")
-    model = AudioModel.open(options, options.threshold)
-    recordings = find_recordings(options.audio)
-    predict_recordings(options, model, recordings)
-    folder = options.out or options.reports / model.config.dataset
-    table = pd.read_csv(folder / "detections.csv")
-    return table[table["file"].isin(recordings)].reset_index(drop=True)
 
 
 @takes(AnalysisOptions, "dataset", "data", "runs", "reports")

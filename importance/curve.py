@@ -3,8 +3,7 @@
 For each feature set a small model is trained on an eighth, a quarter, half and all of
 the training recordings of each fold, and scored on all test clips. Parts are
 stratified, and each lies within the next larger one. If a curve still rises at its end,
-more recordings help more than another model. Windows of recordings also have the F1 of
-detections.
+more recordings help more than another model.
 """
 
 from dataclasses import fields
@@ -24,9 +23,6 @@ from featurestack.importance.measure import (
 )
 from featurestack.importance.options import CurveOptions, ImportanceOptions
 from featurestack.results.bootstrap import accuracy_interval, fold_weights
-from featurestack.results.detections import compare
-from featurestack.results.tested_windows import FoldWindows, annotated_recordings
-from featurestack.results.windows import Annotated
 from featurestack.storage.files import replace_file, replaced
 
 ALL = "all"
@@ -35,7 +31,7 @@ ALL = "all"
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
     """A row for each feature set and part of the training recordings: features, part,
     recordings and clips (means over folds), mAP, or accuracy with the ends of its 95 %
-    interval, and f1_iou if the clips are windows.
+    interval.
 
     measure_curve(CurveOptions(dataset="esc10", features="mel mel+mfcc"))
     """
@@ -53,8 +49,6 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
     }
     asked["features"] = features
     folds = load_folds(make_importance_plan(ImportanceOptions(**asked), least=1))
-    plan = folds.importance.plan
-    annotated = annotated_recordings(plan.cache)
     rows = []
     for part in (*PARTS, ""):
         fit = Fit(frozenset(folds.importance.names), part)
@@ -69,8 +63,6 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
             "clips": float(np.mean(clips)),
             **part_score(folds, probabilities),
         }
-        if annotated:
-            row["f1_iou"] = detection_f1(folds, probabilities, annotated)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -97,24 +89,6 @@ def part_score(
     return scores | {"low": low, "high": high}
 
 
-def detection_f1(
-    folds: LoadedFolds,
-    probabilities: NDArray[np.float32],
-    annotated: Annotated,
-) -> float:
-    """F1 at IoU 0.3 of all classes, by joining rules from the other folds."""
-    plan = folds.importance.plan
-    clips = plan.cache.clips.iloc[folds.tested]
-    tested = FoldWindows.of_clips(
-        clips,
-        clips["fold"].to_numpy(),
-        pd.DataFrame(probabilities, columns=plan.names),
-        annotated,
-    )
-    detections = tested.cross_fitted().detections
-    return float(compare(tested.events, detections)["iou"].mean())
-
-
 def write_curve(curve: pd.DataFrame, file: Path) -> None:
     """Write the table to a CSV file, and its figure beside it as SVG."""
     from featurestack.analysis.figures.notebook import draw
@@ -131,14 +105,13 @@ def summary(curve: pd.DataFrame) -> str:
     digits = {
         "recordings": 1,
         "clips": 0,
-        **dict.fromkeys(("accuracy", "low", "high", "map", "f1_iou"), 3),
+        **dict.fromkeys(("accuracy", "low", "high", "map"), 3),
     }
     titles = {
         "part": "part of the recordings",
         "map": "mAP",
         "low": "95 % interval from",
         "high": "to",
-        "f1_iou": "detections: F1 at IoU 0.3",
     }
     cells = [
         [f"{value:,.{digits[name]}f}" if name in digits else value for value in column]
@@ -146,7 +119,7 @@ def summary(curve: pd.DataFrame) -> str:
     ]
     header = [titles.get(str(name), str(name)) for name in curve]
     lines = [text_table(list(zip(*cells)), header)]
-    score = next(name for name in ("f1_iou", "map", "accuracy") if name in curve)
+    score = next(name for name in ("map", "accuracy") if name in curve)
     for features, rows in curve.groupby("features", sort=False):
         gain = rows[score].iloc[-1] - rows[score].iloc[-2]
         lines.append(

@@ -1,4 +1,4 @@
-"""`python -m pipeline {data,windows,features,plan,list,show,check,verify}`."""
+"""`python -m pipeline {data,features,plan,list,show,check,verify}`."""
 
 from featurestack.commandline.commands import Command, main
 from featurestack.pipeline.options import (
@@ -8,20 +8,12 @@ from featurestack.pipeline.options import (
     ShowCommand,
     SourceOptions,
     VerifyCommand,
-    WindowsCommand,
 )
 
 
 def data(options: SourceOptions) -> int:
     """Download, verify and unpack a dataset; summarise any dataset."""
     from featurestack.pipeline.datasets.summary import run
-
-    return run(options)
-
-
-def windows(options: WindowsCommand) -> int:
-    """Make a dataset of windows of long recordings, labelled from annotation tables."""
-    from featurestack.pipeline.datasets.windows import run
 
     return run(options)
 
@@ -76,7 +68,7 @@ def verify(options: VerifyCommand) -> int:
     return run(options)
 
 
-COMMANDS: list[Command] = [data, windows, features, plan, list_, show, check, verify]
+COMMANDS: list[Command] = [data, features, plan, list_, show, check, verify]
 
 if __name__ == "__main__":
     main(COMMANDS, stage="pipeline")

@@ -8,7 +8,6 @@ from typing import Literal
 
 from featurestack.commandline.options import (
     SEED,
-    DataOptions,
     DatasetOptions,
     Options,
     RunsOptions,
@@ -114,56 +113,6 @@ class FeaturesCommand(ExtractOptions):
         "worker processes of this machine, or a Dask cluster",
     )
     scheduler: str = option("", "address of the Dask scheduler, tcp://host:port")
-
-
-class WindowsCommand(DataOptions):
-    """Options of `windows`."""
-
-    audio: Path = option(MISSING, "recordings: a folder, or one file")
-    tables: Path = option(
-        MISSING,
-        "annotation tables of Raven or Audacity, or CSV: a folder, or one table of all"
-        " recordings",
-    )
-    length: float | None = option(
-        None,
-        "seconds of a window; by default the longest whose detections would be nearly"
-        " the best if every window were right",
-        least=0.01,
-        most=3600,
-    )
-    hop: float | None = option(
-        None, "seconds from window to window; by default half of LENGTH", least=0.001
-    )
-    block: float | None = option(
-        None,
-        "seconds: each so long part of a recording is a group of its own, for a single"
-        " long recording; by default a recording is a group",
-        least=1,
-    )
-    column: str = option(
-        "", "column of labels in the tables; by default one of the names in use"
-    )
-    label: str = option("", "label of events that have none")
-    background: str = option(
-        "all", "windows without an event: all, or their number for each window with one"
-    )
-    empty: bool = option(
-        False, "use recordings without a table, as free of events; by default left out"
-    )
-    ignore: str = option(
-        "", "labels separated by commas; windows that touch such an event are left out"
-    )
-    several: Literal["tags", "longest"] = option(
-        "tags",
-        "windows with several labels: all count (TASK=tags), or the one that fills most"
-        " of the window",
-    )
-    missing: Literal["refuse", "ignore"] = option(
-        "refuse", "rows of recordings that are not in AUDIO: an error, or left out"
-    )
-    name: str = option("", "name of the dataset; by default that of AUDIO")
-    seed: int = option(0, "seed of the windows without an event that are kept", **SEED)
 
 
 class ListCommand(Options):

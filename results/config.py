@@ -137,30 +137,6 @@ class Machine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JoiningRule:
-    """How the windows of a class become detections, see `results.joining`."""
-
-    # the largest probability of a detection is above it
-    threshold: float = field(metadata=bounds(0, 1))
-    # a detection lasts while its probability is above this share of the threshold
-    share: float = field(default=1.0, metadata=bounds(0, 1))
-    # seconds between detections that are one
-    longest_gap: float = field(default=0.0, metadata=bounds(0))
-    least_length: float = field(default=0.0, metadata=bounds(0))  # seconds
-    # seconds; a detection that is longer is divided; None: none is
-    longest_length: float | None = field(default=None, metadata=bounds(0))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Joining:
-    """The rules by class, and the windows that they were chosen on."""
-
-    length: float = field(metadata=bounds(0))  # seconds of a window
-    hop: float = field(metadata=bounds(0))  # seconds from window to window
-    rules: Mapping[str, JoiningRule]
-
-
-@dataclass(frozen=True, kw_only=True)
 class DetectionRule:
     """How the frames of a class become detections, see `events.frames`."""
 
@@ -181,12 +157,10 @@ class Calibration:
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
     clips: int = field(metadata=bounds(1))
-    # by class; for tags and windows
+    # by class; for several labels a clip
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
     # fitted to validation clips: predictions of lower probability are withheld
     rejection: float | None = field(default=None, metadata=bounds(0, 1))
-    # for windows; chosen by training, and for a finer hop by `predict TEST_CLIPS=1`
-    joining: Joining | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +218,6 @@ class RunConfig:
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
-    windows: bool = False  # clips are parts of recordings
     # s, median, if many are padded
     clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))
     channels: tuple[StoredChannel, ...]
@@ -314,12 +287,6 @@ class BundleConfig(RunConfig):
         """
         fitted = self.calibration.get(self.selection)
         return fitted.rejection if fitted else None
-
-    @property
-    def joining(self) -> Joining | None:
-        """How windows become detections for these weights; None before it is chosen."""
-        fitted = self.calibration.get(self.selection)
-        return fitted.joining if fitted else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
     """Selection -> calibration for new audio, fitted to all clips tested so far.
 
     The rejection threshold is fitted to the validation clips; a task without a
-    temperature has none, and the temperature 1. Tags and windows have thresholds.
+    temperature has none, and the temperature 1. Tags have thresholds.
     """
     task = run.task
     fitted: dict[Epoch, Calibration] = {}
@@ -38,8 +38,8 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
             answers = rows[run.classes].to_numpy(np.float32)
             rejection = rejection_threshold(known, scaled(answers, temperature))
         thresholds = None
-        if task.multilabel or run.training.windows:
-            thresholds = thresholds_of_run(run, selection, temperature)
+        if task.multilabel:
+            thresholds = thresholds_of_run(run, selection)
         fitted[selection] = Calibration(
             temperature=temperature,
             clips=len(tested),
@@ -49,13 +49,8 @@ def calibrate(run: RunFolder) -> dict[Epoch, Calibration]:
     return fitted
 
 
-def thresholds_of_run(
-    run: RunFolder,
-    selection: str,
-    temperature: float,
-) -> dict[str, float]:
-    """Each class's threshold with the highest F1, on validation windows if any, else on
-    all tested clips.
+def thresholds_of_run(run: RunFolder, selection: str) -> dict[str, float]:
+    """Each class's threshold with the highest F1 on all tested clips.
 
     A clip counts for the classes that its fold's model was trained on: those tested in
     the other folds. It counts for all classes if some fold is unfinished, or one fold
@@ -71,13 +66,10 @@ def thresholds_of_run(
     if len(run.finished) == 1 or run.finished != run.folds:
         elsewhere[:] = True
 
-    split = "val" if run.validated and run.training.windows else "test"
-    rows = run.scored(split=split, selection=selection)
-    uncalibrated = rows[run.classes].to_numpy(np.float32)
-    probabilities = run.task.scaled(uncalibrated, temperature)
-    place = pd.Index(run.finished).get_indexer(rows["fold"])
+    probabilities = tested[run.classes].to_numpy(np.float32)
+    place = pd.Index(run.finished).get_indexer(tested["fold"])
     trained = elsewhere[place]
-    target = label_indicator(rows["target"], run.classes) & trained
+    target = labels & trained
     thresholds = fit_thresholds(target, probabilities * trained)
     known = np.where(target.any(axis=0), thresholds, UNFITTED)
     return dict(zip(run.classes, known.tolist()))

@@ -9,7 +9,6 @@
                                          probability column per class
         fold1/predictions-<member>.csv   the same table for each member of an ensemble
         fold1/last.pt best.pt            weights (see train/checkpoint.py)
-        tested_windows.csv               see results/tested_windows.py
         fold1/augmented.npz              in the first trained fold: clips before and
             after each augmentation
 

@@ -232,7 +232,7 @@ def test_alone_it_lists_commands_and_their_meanings_in_the_order_of_use():
         r"^  ([a-z_]+(?: [a-z]+)?)  +[A-Z].*\.$", done.stdout, re.MULTILINE
     )
     assert (
-        listed[:6] == ["demo", "answer", "data", "events", "windows", "features"]
+        listed[:5] == ["demo", "answer", "data", "events", "features"]
         and "pipeline check" in listed
     )
     assert done.returncode == 0 and console("--help").stdout == done.stdout

@@ -59,7 +59,7 @@ RARE = {
     *(
         "featurestack.pipeline.datasets.download",
         "featurestack.train.own_loop",
-        "featurestack.train.timeline",
+        "featurestack.train.recordings",
     ),
     *("onnx", "onnxruntime", "dask", "distributed", "tensorboard", "wandb", "IPython"),
 }
@@ -123,11 +123,9 @@ FORBIDDEN = {
 }
 MAY_IMPORT = {
     "train/audio_model.py": {"pipeline"},
-    "train/choose_joining.py": {"pipeline"},
-    "train/detect.py": {"pipeline"},
-    "train/doubtful.py": {"pipeline"},
     "train/other_dataset.py": {"pipeline"},
     "train/predict.py": {"pipeline"},
+    "train/recordings.py": {"pipeline"},
 }
 # Modules that import by a computed name: stages for help, rooms, a folder's own
 # modules.

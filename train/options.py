@@ -224,8 +224,7 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     test_clips: bool = option(
         False,
         "predict the dataset's clips instead of AUDIO, each by the model of the fold"
-        " that tested it, and compare with predictions.csv; with HOP, choose the rules"
-        " that join windows to detections",
+        " that tested it, and compare with predictions.csv",
     )
     top: int = option(5, "classes shown for each file", least=1)
     json: bool = option(False, "print every probability as JSON")
@@ -233,20 +232,17 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     hop: float = option(
         0.0,
         "seconds from one window to the next in a long recording; 0 predicts only its"
-        " beginning, but for a model trained on windows it means a quarter of a window",
+        " beginning",
         least=0,
     )
     threshold: str = option(
         "",
-        "probability above which a class is predicted, in windows of HOP and for clips"
-        " with several labels: 0.5, or by class dog=0.3,rain=0.6; by default the run's"
-        " own; without one 0.5 for several labels, and the most probable class for"
-        " windows",
+        "probability above which a class is predicted, for several labels and events:"
+        " 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else 0.5",
     )
     out: Path | None = option(
         None,
-        "folder of timelines and detections; by default that of the dataset in REPORTS;"
-        " recordings of former calls stay in it",
+        "folder of detections and scores; by default that of the dataset in REPORTS",
     )
     doubtful: int = option(
         0,

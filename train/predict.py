@@ -13,25 +13,22 @@ import pandas as pd
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import as_csv, text_table
 from featurestack.commandline.terminal import tell
 from featurestack.features_cache import Cache, cache_folder
 from featurestack.features_cache.index import read_index
 from featurestack.features_cache.location import is_cache
-from featurestack.features_cache.table import has_windows, label_indicator, spans
+from featurestack.features_cache.table import has_windows, spans
 from featurestack.pipeline.datasets.layouts import find_recordings
 from featurestack.results.run_folder import refuse_inside
-from featurestack.results.windows import BACKGROUND
 from featurestack.storage.files import content_hash
-from featurestack.train.audio_model import AudioModel, predict_files, tell_failures
+from featurestack.train.audio_model import AudioModel, predict_files
 from featurestack.train.bundle import AGREES
 from featurestack.train.options import PredictOptions
 from featurestack.train.rejection import NO_ANSWER
 
 BAR = 24  # characters of the bar for a probability of 1
-# A class is named that fills so much of the recordings, and so many times its share of
-# the training windows.
-LEAST_FREQUENT, FAR_MORE = 0.02, 3
 
 
 def show(
@@ -65,16 +62,18 @@ def show(
         for name, p in ranked[0].items():
             print(f"{name:{width}}  {p:.3f}  {'#' * round(BAR * p)}".rstrip())
     elif len(table):
-        header = ["file", "predicted"] if tags else ["file"]
-        header += [f"{place}." for place in range(1, len(ranked[0]) + 1)]
+        places = [name for name in ("file", "start", "end") if name in table]
+        header = [*places, "predicted"] if tags else [*places]
+        header += [f"{rank}." for rank in range(1, len(ranked[0]) + 1)]
         rows = []
-        for file, predicted, best in zip(table["file"], table["predicted"], ranked):
+        of_row = zip(*(table[name] for name in places))
+        for place, predicted, best in zip(of_row, table["predicted"], ranked):
             cells = [f"{name} {p:.2f}" for name, p in best.items()]
             if tags:
                 cells = [predicted or "none", *cells]
             elif not predicted:
                 cells = [NO_ANSWER, *[""] * (len(cells) - 1)]
-            rows.append([file, *cells])
+            rows.append([*place, *cells])
         print(text_table(rows, header))
 
 
@@ -103,8 +102,8 @@ def tell_trained(cache: Path, files: Mapping[str, Path]) -> None:
 
 
 def predict_audio(options: PredictOptions) -> int:
-    """Print the classes of audio files or test clips, or write timelines; 1 if a file
-    could not be read.
+    """Print the classes of audio files, of windows through them, or of test clips; 1 if
+    a file could not be read.
 
     predict_audio(PredictOptions(run="last", audio=Path("dog.wav")))
     """
@@ -129,34 +128,29 @@ def predict_audio(options: PredictOptions) -> int:
         predict = rooms.load("capabilities", model.task.predictor)
         status: int = predict(options, model, files)
         return status
-    if options.hop or model.config.windows:
-        if options.json or options.csv:
-            tell(
-                "JSON and CSV do not apply to HOP, which writes files, and are ignored"
-            )
-        return predict_recordings(options, model, files)
-    if options.tables:
+    if options.tables or options.doubtful:
         raise RequestError(
-            "TABLES scores the detections of windows through recordings: give HOP too,"
-            " as HOP=0.5"
+            "TABLES and DOUBTFUL are about detections, which a run of events finds:"
+            f" train one on a dataset of {make_command('events')}"
         )
-    if options.window:
+    if options.window and not options.hop:
         raise RequestError(
             "WINDOW is for windows through a recording: give HOP too, as HOP=0.5"
         )
-    answers = predict_files(model, {str(file): file for file in files.values()})
-    show(
-        answers.reset_index(names="file"),
-        model.classes,
-        options,
-        tags=model.task.multilabel,
-    )
-    return 1 if len(answers) < len(files) else 0
+    named = {str(file): file for file in files.values()}
+    if options.hop:
+        from featurestack.train.recordings import predict_recordings  # few need it
+
+        table = predict_recordings(model, named, options.window, options.hop)
+    else:
+        table = predict_files(model, named).reset_index(names="file")
+    show(table, model.classes, options, tags=model.task.multilabel)
+    return int(table["file"].nunique() < len(files))
 
 
 def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     """Predict each fold's test clips from their audio by that fold's model; compare
-    with predictions.csv. With HOP, choose the rules for detections.
+    with predictions.csv.
 
     Returns 1 if a file could not be read.
     """
@@ -166,10 +160,6 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
         raise RequestError(
             "TEST_CLIPS=1 compares with predictions.csv: give a run, a bundle has none"
         )
-    if options.hop:
-        from featurestack.train.choose_joining import choose_joining  # few need it
-
-        return choose_joining(options, model, run)
     cache = Cache(cache_folder(run.dataset, options.data, run.dataset))
     known = run.scored(selection=options.selection).set_index("clip_id")
     clips = cache.clips.iloc[cache.positions(known.index)]
@@ -204,68 +194,3 @@ def predict_test_clips(options: PredictOptions, model: AudioModel) -> int:
     )
     tell(f"probabilities differ by {largest:.1e} at most: {verdict}")
     return 1 if len(answers) < len(known) else 0
-
-
-def predict_recordings(
-    options: PredictOptions,
-    model: AudioModel,
-    recordings: Mapping[str, Path],
-) -> int:
-    """Write the files of `train.detect` to OUT, or <reports>/<dataset>/; TABLES also
-    gives scores.csv there.
-
-    recordings  name -> file, as in `detect`
-
-    Returns 1 if a recording could not be read.
-    """
-    # imported here, since few runs need them
-    from featurestack.train.detect import (
-        Windowing,
-        detect,
-        recording_durations,
-        rules_of,
-        write_scores,
-    )
-
-    windowing = Windowing.of(model, options.window, options.hop)
-    rules = rules_of(model, options.threshold, windowing)
-    folder = options.out or options.reports / model.config.dataset
-    annotations = None
-    durations = recording_durations(recordings) if options.tables else {}
-    if options.tables and durations:  # a wrong table is refused before the work
-        read_events = rooms.load("capabilities", "read events")
-        annotations = read_events(
-            options.tables, durations, options.column, options.label, options.missing
-        )
-    detections, failures = detect(
-        model, recordings, windowing, folder / "timelines", rules
-    )
-    if detections:
-        detections.write(folder)
-        tell_frequent(model, detections.decided.chosen)
-    if detections and options.doubtful:
-        from featurestack.train.doubtful import write_doubtful
-
-        write_doubtful(detections, recordings, rules, options.doubtful, folder)
-    if detections and annotations:
-        scores = detections.score(annotations, longest=not model.task.multilabel)
-        write_scores(scores, folder)
-        detections.tell_unscored(annotations)
-    tell_failures(failures, len(recordings))
-    return 1 if failures else 0
-
-
-def tell_frequent(model: AudioModel, chosen: pd.DataFrame) -> None:
-    """Name the classes that fill far more of the windows than of the training's."""
-    if model.run is None or not model.config.windows:
-        return
-    targets = model.run.scored()["target"]
-    trained = label_indicator(targets, list(chosen.columns)).mean(axis=0)
-    for name, share, known in zip(chosen.columns, chosen.mean(), trained):
-        frequent = share > LEAST_FREQUENT and share > FAR_MORE * known
-        if frequent and name != BACKGROUND:
-            tell(
-                f"{name} fills {share:.0%} of these recordings, and {known:.1%} of the"
-                " training windows: something else may be confused with it; DOUBTFUL=20"
-                " writes what to annotate next"
-            )

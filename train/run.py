@@ -40,13 +40,13 @@ def run(options: RunOptions) -> None:
 
 
 def next_steps(options: RunOptions, folder: RunFolder) -> str:
-    """The commands to type next: the report's and, if clips are windows, the one that
-    detects events.
+    """The commands to type next: the report's, and the one that detects events if the
+    run is of events.
     """
     state = State(option_words(options, OPTIONS_OF_ANALYSIS), ran=True)
     command, _ = next_step(state)
     lines = [f"next: {command}"]
-    if folder.training.windows:
+    if folder.task.predictor:
         run = Trained("", (), run=f"{folder.path.parent.name}/{folder.name}")
         detection = predict(replace(state, report=Report(1, [run])), "FOLDER")
         lines.append(

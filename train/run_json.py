@@ -11,7 +11,6 @@ import joblib
 import numpy as np
 
 from featurestack.features_cache import Cache
-from featurestack.features_cache.table import has_windows
 from featurestack.results.composition import composed_from
 from featurestack.results.config import (
     RUN_FORMAT,
@@ -26,7 +25,6 @@ from featurestack.results.config import (
 )
 from featurestack.results.run_calibration import calibrate
 from featurestack.results.run_folder import RunFolder, write_config
-from featurestack.results.tested_windows import joining_of_run
 from featurestack.train.plan import Plan
 from featurestack.train.run_identity import protocol
 
@@ -68,7 +66,6 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         classes=tuple(SoundClass(**entry) for entry in plan.classes),
         sample_rate=cache.sample_rate,
         duration=cache.duration,
-        windows=has_windows(plan.table),
         clip_seconds=clip_seconds,
         channels=plan.channels,
         extraction=ExtractionCost(**cache.extraction_cost(plan.channel_names)),
@@ -118,31 +115,17 @@ def record(plan: Plan, choice: "Choice", parameters: int) -> None:
 
 def finish(folder: RunFolder, cache: Cache, note: str, tested: bool) -> None:
     """Write the seconds of all epochs, a note if one is given and, after new tests, the
-    calibration, with joining rules if clips are windows with known events; print the
-    scores of their detections.
+    calibration, and what the task adds.
     """
     known = folder.training
     seconds = float(sum(folder.history(fold)["seconds"].sum() for fold in folder.folds))
     config = replace(known, seconds=seconds, note=note or known.note)
     has_new_tests = tested and seconds != known.seconds
     if has_new_tests:
-        by_window = known.windows and not folder.task.framed
-        if by_window:
-            from featurestack.train.choose_joining import predict_every_part  # torch
-
-            predict_every_part(folder, cache)
-        calibration = {}
-        for selection, fitted in calibrate(folder).items():
-            joining = joining_of_run(folder, cache, selection, fitted.temperature)
-            calibration[selection] = replace(fitted, joining=joining)
         rules = folder.task.finish(folder, cache)
-        config = replace(config, calibration=calibration, rules=rules)
+        config = replace(config, calibration=calibrate(folder), rules=rules)
     if config != known:
         write_config(folder.path, config)
-    if has_new_tests and by_window:
-        from featurestack.train.choose_joining import tell_detections
-
-        tell_detections(RunFolder(folder.path), cache)
 
 
 def machine(device: str) -> Machine:

@@ -27,8 +27,8 @@ from featurestack.commandline.terminal import tell
 from featurestack.extras.live.options import ListenOptions
 from featurestack.pipeline.audio import LARGEST_SAMPLE
 from featurestack.train.audio_model import AudioModel
+from featurestack.train.recordings import resampled
 from featurestack.train.rejection import NO_ANSWER, Samples
-from featurestack.train.timeline import resampled
 
 BLOCK = 0.05  # seconds of audio read at once
 PCM: dict[str, np.dtype[Any]] = {

@@ -161,12 +161,12 @@ def tables_beside(
     of classes, or a table of events for each recording; "" without any.
     """
     recordings = {Path(name).stem for name in audio}
-    windows = make_command("windows", f"AUDIO={folder}", f"TABLES={folder}")
+    events = make_command("events", f"AUDIO={folder}", f"TABLES={folder}")
     ways = []
     for name in files[~files.str.contains("/")]:
         ending = Path(name).suffix.lower()
         if ending in TABLE_ENDINGS and name.split(".")[0] in recordings:
-            ways.append(f"a table of events for each recording: {windows}")
+            ways.append(f"a table of events for each recording: {events}")
         elif ending == ".csv":
             ways.append(f"a class for each file: DATASET={folder / name}")
     return "".join(f"; {way}" for way in dict.fromkeys(ways))

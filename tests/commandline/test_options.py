@@ -173,7 +173,7 @@ def fails(options: Some):
         (
             ["fine", "AUDIO=x"],
             2,
-            "pipeline events, pipeline windows, train predict, pipeline show",
+            "pipeline events, train predict, pipeline show",
         ),
         (
             ["fine", "--several-targets", "AUDIO=x"],

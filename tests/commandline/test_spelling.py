@@ -14,9 +14,10 @@ from featurestack.commandline.spelling import (
     called_as,
     make_command,
 )
+from featurestack.events.options import EventsCommand
 from featurestack.features_cache.cache import open_cache
 from featurestack.importance.options import ImportanceOptions
-from featurestack.pipeline.options import FeaturesCommand, WindowsCommand
+from featurestack.pipeline.options import FeaturesCommand
 from featurestack.train.options import RunOptions
 from tests.golden.commands import ROOT
 from tests.processes import python
@@ -82,7 +83,7 @@ def test_a_command_is_spelled_when_it_is_printed():
 
 def test_all_switches_of_the_functions_are_known():
     options = (
-        WindowsCommand,
+        EventsCommand,
         FeaturesCommand,
         RunOptions,
         ImportanceOptions,

@@ -407,8 +407,8 @@ def csv_numbers(text):
 
 
 def predicted():
-    """Predictions of files, test clips and a timeline, by runs and bundles, and what
-    channels are worth.
+    """Predictions of files, test clips and the windows of a recording, by runs and
+    bundles.
     """
     linear = {"RUNS": "runs/linear"}
     ensemble = {"RUNS": "runs/ensemble"}
@@ -436,14 +436,8 @@ def predicted():
         "AUDIO": "easy/siren/siren1-A.wav",
         "HOP": 0.25,
         "WINDOW": 0.5,
-        "REPORTS": "timeline",
     }
-    done("train predict last", **linear, **through)
-    (timeline,) = Path("timeline").rglob("siren1-A.csv")
-    # a level in dB would widen the tolerance of the probabilities
-    outputs["timeline"] = (
-        pd.read_csv(timeline).drop(columns="level").to_csv(index=False)
-    )
+    outputs["windows"] = done("train predict last", **linear, **through, CSV=1).out
     return {name: csv_numbers(text) for name, text in outputs.items()}
 
 

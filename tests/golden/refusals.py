@@ -149,6 +149,7 @@ train predict mfc RUNS=runs/plain AUDIO=easy -> mfc
 train predict last RUNS=runs/plain AUDIO=nowhere.wav -> nowhere.wav
 train predict last RUNS=runs/plain AUDIO=hollow -> hollow
 train predict last RUNS=runs/plain AUDIO=easy/bell HOP=1 WINDOW=100 -> WINDOW 100
+train predict last RUNS=runs/plain AUDIO=easy/bell HOP=1 TABLES=easy -> TABLES events
 train predict last RUNS=runs/plain AUDIO=easy/bell GATE=3 -> GATE 3
 train predict last RUNS=runs/plain AUDIO=easy/bell REJECT=2 -> REJECT 2
 train predict last RUNS=runs/plain AUDIO=easy/bell REJECT=auto -> REJECT VAL

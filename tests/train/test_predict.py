@@ -146,12 +146,6 @@ def test_changed_audio_and_unfinished_folds_are_noticed(sounding, unlike, capsys
     ("given", "message"),
     [
         ({"audio": Path("x.wav"), "test_clips": True}, "give AUDIO="),
-        ({"test_clips": True, "hop": 0.1}, "expected a run on a dataset of make win"),
-        ({"audio": Path("sound/tone.wav"), "window": 0.5}, "give HOP too"),
-        (
-            {"audio": Path("sound/tone.wav"), "hop": 1.5},
-            "at most the 1 seconds of a window",
-        ),
     ],
 )
 def test_a_wrong_request_is_refused(sounding, tmp_path, monkeypatch, given, message):
