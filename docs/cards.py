@@ -49,8 +49,8 @@ follow an estimated tuning or tempo, and agree in all values of 99.5 % of the cl
 `python -m docs.cards document` writes this page from the code.
 
 `embedding@model=speech` is a feature too; it is not in the table because it needs a
-pretrained network ([embeddings](../howto/embeddings.md)). It has 96 values a clip and
-takes 50 ms of a core for a clip of 5 s.
+[pretrained network](../howto/bring-features.md#pretrained-networks). It has 96 values
+per clip and takes 50 ms of one core for a clip of 5 s.
 
 | name | rows | what it is |
 |---|---|---|"""

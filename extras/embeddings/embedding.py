@@ -7,7 +7,7 @@ runs it in the processes that compute the other features.
 Input is (windows, samples), (windows, 1, samples) or (samples,); behind a front end
 (windows, frames, bands), with a further axis of 1 before or after the two. Output is
 (windows, D) or (windows, frames, D), for an input of one axis (D,) or (frames, D).
-docs/howto/embeddings.md has cards for published networks.
+docs/howto/bring-features.md says how a network is named, carded and converted.
 
 The fingerprint covers network, front end and card: if a file changes, the feature is
 computed anew, and a run that was trained on the former values refuses the new ones.

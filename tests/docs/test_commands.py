@@ -272,7 +272,7 @@ def workshop(tmp_path_factory):
             "\n".join(["file,start,end,value1,value2", *rows])
         )
         for language, body in FENCE.findall(
-            (DOCS / "howto" / "share.md").read_text(encoding="utf-8")
+            (DOCS / "howto" / "bring-features.md").read_text(encoding="utf-8")
         ):
             exec(body if language == "python" else "", {})
         done(

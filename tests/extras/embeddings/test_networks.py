@@ -18,8 +18,19 @@ from tests.processes import python
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-PAGE = (ROOT / "docs/howto/embeddings.md").read_text(encoding="utf-8")
-PYTORCH, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PAGE = (ROOT / "docs/howto/bring-features.md").read_text(encoding="utf-8")
+*_, PYTORCH = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+(PANNS,) = re.findall(r"^samples = .*\nexport\(.*\)$", PAGE, re.MULTILINE)
+# the same for networks that the page does not show
+LINES = {
+    "panns": PANNS,
+    "beats": 'export("beats", network, lambda network, y: network.extract_features(y)'
+    '[0], torch.zeros(2, 160_000), changing | {"embedding": {0: "clips", 1:'
+    ' "frames"}})',
+    "clap": 'export("clap", network, lambda network, y:'
+    " network.get_audio_embedding_from_data(x=y, use_tensor=True), torch.zeros(1,"
+    " 480_000), {})",
+}
 NO_TORCH = """
 import sys
 import numpy as np
@@ -63,12 +74,11 @@ class Filters(torch.nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's older exporter
-@pytest.mark.parametrize("name", ["panns", "beats", "clap"])
+@pytest.mark.parametrize("name", LINES)
 def test_the_lines_for_a_pytorch_network_give_its_vectors_by_its_name(here, name):
     known = networks.KNOWN[name]
     network = Filters(known.values)
-    (line,) = re.findall(rf'`(export\("{name}".*?)` \|', PAGE)
-    exec(PYTORCH + line, {"network": network})
+    exec(PYTORCH + LINES[name], {"network": network})
     rate = known.card.sample_rate
     y = np.random.default_rng(0).normal(0, 0.1, 10 * rate).astype(np.float32)
     with torch.no_grad():
