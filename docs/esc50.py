@@ -1,7 +1,5 @@
 """The runs behind the tables of ESC-50 and ESC-10 in docs/explanation/accuracy.md and
-most of experiments.md: `python -m docs.esc50 ESC50 ESC10 OUT`. docs/report.png is the
-first screen of a report on ESC-50, on nine of these runs and an importance, in a window
-of 1385 x 1110 pixels.
+most of experiments.md: `python -m docs.esc50 ESC50 ESC10 OUT`.
 
 ESC50 and ESC10 are datasets in ESC-50's layout, or the names esc50 and esc10, which
 are downloaded; OUT takes caches, runs and reports. A repeated command goes on where the

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from docs import speed_figure
 from docs.esc50 import (
     ACCURATE,
     FIVE,
@@ -339,8 +338,3 @@ def time_here() -> float:
     """Processor seconds of this process and of ended ones."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime + processor_seconds()
-
-
-def draw() -> None:
-    """Draw the figures that the files decide."""
-    speed_figure.FIGURE.write_text(speed_figure.drawn(), encoding="utf-8")

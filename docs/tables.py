@@ -26,7 +26,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = ROOT / "docs" / "tables"
 SOURCE = ["command", "commit", "processor", "seconds"]  # the last columns of a file
 TABLE = re.compile(
-    r"<!-- table (\w+)\n(.*?)\n-->\n(?:\|[^\n]*\n|```.*?\n```\n)*", re.DOTALL
+    r"<!-- table (\w+)(?:\[([^]\n]+)\])?\n(.*?)\n-->\n"
+    r"(?:\|[^\n]*\n|```.*?\n```\n)*",
+    re.DOTALL,
 )
 FIGURE = re.compile(r"<!-- (\w+)\[([^\]]+)\] (.+?) -->")
 NUMBER = re.compile(r"[-−+]?\d[\d.,]*")
@@ -151,22 +153,28 @@ def included(page: str) -> str:
 
 
 def _table(found: re.Match[str]) -> str:
-    """The comment, and the table or block of code: the template with its line of fields
-    once for each row of the file.
+    """The comment, and the table or block of code: the template with its lines of
+    fields once for each row of the file, or of those that the comment names.
     """
-    name, template = found.groups()
+    name, keys, template = found.groups()
+    rows = read(name)
+    shown = keys.split("; ") if keys else list(rows)
+    for key in shown:
+        if key not in rows:
+            raise RequestError(nearest("row", key, list(rows)))
+    comment = found[0][: found[0].index("\n-->\n") + len("\n-->\n")]
     lines = []
     for line in template.splitlines():
         if "{" not in line:
             lines.append(line)
             continue
-        for row in read(name).values():
+        for row in [rows[key] for key in shown]:
             if line.startswith("|"):
                 made = [filled(cell.strip(), row) for cell in line[1:-1].split("|")]
                 lines.append(f"| {' | '.join(made)} |")
             else:
                 lines.append(filled(line, row))
-    return f"<!-- table {name}\n{template}\n-->\n" + "\n".join(lines) + "\n"
+    return comment + "\n".join(lines) + "\n"
 
 
 def listing() -> str:
@@ -190,7 +198,6 @@ def main(*words: str) -> None:
         for page in pages():
             text = page.read_text(encoding="utf-8")
             page.write_text(included(text), encoding="utf-8")
-        made_tables.draw()
     else:
         sounds, out, *names = words
         made = made_tables.Folders(Path(sounds), Path(out))
