@@ -5,8 +5,9 @@ that a report states.
 sentences.
 
 Accuracies are from 0 to 1, differences from -1 to 1; NaN is an unknown number. A
-difference to the best run is below zero if the run is worse; a known interval excludes
-zero exactly if the verdict is clear.
+difference to the best run is below zero if the run is worse. The best run is that of
+the sets trained alike, so a run that is trained otherwise may be better. A known
+interval excludes zero exactly if the verdict is clear.
 """
 
 import re
@@ -95,7 +96,7 @@ class Findings:
     main: Ranking | None = None
     # every configuration, in the order of the comparison table
     runs: Sequence[Run] = ()
-    # the main ranking, best first; columns of `compared` and `run_details`
+    # the main ranking in its order; columns of `compared` and `run_details`
     rows: Sequence[Row] = ()
     others: Sequence[Row] = ()  # configurations outside the main ranking, same columns
     # those of one run may be empty
@@ -146,9 +147,19 @@ class Findings:
         return self.rows[0] if self.rows else None
 
     @property
+    def alike(self) -> Sequence[Row]:
+        """Rows of the feature sets that are trained alike, best first."""
+        return self.rows[: self.main.alike] if self.main else ()
+
+    @property
+    def otherwise(self) -> Sequence[Row]:
+        """Rows of the other runs of the main ranking, best first."""
+        return self.rows[self.main.alike :] if self.main else ()
+
+    @property
     def tied(self) -> list[Row]:
-        """Rows of the other runs that do not differ clearly from the best."""
-        return [row for row in self.rows if row["verdict"] == "tied"]
+        """Rows of the sets trained alike that do not differ clearly from the best."""
+        return [row for row in self.alike if row["verdict"] == "tied"]
 
 
 def findings(
@@ -197,9 +208,9 @@ def findings(
     report = reports[main.best.name][:-2].query("support > 0")
     chance, chance_p = main.chance
     nested, nested_low, nested_high = nested_score(main)
-    several = len(rows) > 1
+    several = main.alike > 1
     return Findings(
-        state=state_of(main, table),
+        state=state_of(main, table[: main.alike]),
         problems=problems,
         excluded=excluded,
         threats=[*threats, *uneven_parts(main, report)],
@@ -213,7 +224,7 @@ def findings(
         chance=chance,
         chance_p=chance_p,
         detectable=power(main)[0] if main.testable and several else np.nan,
-        recordings_needed=recordings_needed(main, table),
+        recordings_needed=recordings_needed(main, table[: main.alike]),
         nested=nested,
         nested_low=nested_low,
         nested_high=nested_high,
@@ -244,17 +255,17 @@ def hardest_classes(main: Ranking, report: pd.DataFrame) -> list[Row]:
 
 
 def nested_score(main: Ranking) -> tuple[float, float, float]:
-    """The accuracy of the run that is best on the other folds, and both ends of its 95
-    % interval.
+    """The accuracy of the set, of those trained alike, that is best on the other folds,
+    and both ends of its 95 % interval.
 
     NaN for one run, one fold or a composed set, and for tags, whose mAP is no mean over
     folds.
     """
     unknown = (np.nan, np.nan, np.nan)
-    few = len(main.runs) < 2 or len(main.folds) < 2
+    few = main.alike < 2 or len(main.folds) < 2
     if few or main.composed_from or main.metric.pooled:
         return unknown
-    chosen = selected_on_others(main.fold_accuracy)
+    chosen = selected_on_others(main.fold_accuracy[: main.alike])
     place = np.searchsorted(main.folds, main.best.folds)
     correct = np.stack([run.correct for run in main.runs])
     nested = correct[chosen[place], np.arange(len(place))]
@@ -284,8 +295,13 @@ def class_score(main: Ranking) -> str:
 
 
 def comparison_table(table: pd.DataFrame, main: Ranking) -> pd.DataFrame:
-    """comparison.csv: the columns of COMPARISON that the runs have."""
-    comparison = table[[name for name in COMPARISON if name in table]]
+    """comparison.csv: the columns of COMPARISON that the runs have; the main ranking
+    first, by accuracy.
+    """
+    ranked = table[: len(main.runs)]
+    ranked = ranked.sort_values("accuracy", ascending=False, kind="stable")
+    ordered = pd.concat([ranked, table[len(main.runs) :]], ignore_index=True)
+    comparison = ordered[[name for name in COMPARISON if name in table]]
     metric = main.metric.column
     return comparison.rename(columns=lambda name: re.sub("^accuracy", metric, name))
 
@@ -350,11 +366,11 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
 def state_of(main: Ranking, table: pd.DataFrame) -> State:
     """The state that the main ranking is in.
 
-    table  the result of `compared`
+    table  rows of `compared`, those of the sets trained alike
     """
     chance, chance_p = main.chance
-    low = main.interval[0, 0]
-    better = chance_p < LEVEL and main.accuracy[0] > chance and not low <= chance
+    low = main.interval[main.accuracy.argmax(), 0]
+    better = chance_p < LEVEL and main.accuracy.max() > chance and not low <= chance
     if main.testable and not better:
         return "chance"
     if len(main.runs) == 1:
@@ -375,10 +391,13 @@ def power(main: Ranking) -> tuple[float, float]:
 
 
 def recordings_needed(main: Ranking, table: pd.DataFrame) -> int:
-    """The recordings that a verdict takes; 0 if there are enough, or if unknown."""
+    """The recordings that a verdict takes; 0 if there are enough, or if unknown.
+
+    `table` as in `state_of`.
+    """
     if not main.testable:
         return FEWEST_RECORDINGS
-    if len(main.runs) == 1 or "tied" not in table["verdict"].array:
+    if main.alike == 1 or "tied" not in table["verdict"].array:
         return 0
     _, ratio = power(main)
     if ratio <= 1:
@@ -388,7 +407,7 @@ def recordings_needed(main: Ranking, table: pd.DataFrame) -> int:
 
 
 def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
-    """One row for each configuration: the main ranking, best first, then the other
+    """One row for each configuration: the main ranking in its order, then the other
     rankings.
 
     Columns: those of the comparison table, one for each metric, label, exact (another
@@ -413,7 +432,8 @@ def compared(ranked: Sequence[Ranking], metrics: pd.DataFrame) -> pd.DataFrame:
         if ranking.composed_from:
             unsure = "composed"
         reason = ranking.reason or ("alone" if len(runs) == 1 else unsure)
-        verdict = np.where(differences[:, 3] < ranking.level, "clearly worse", "tied")
+        clear = np.where(differences[:, 0] > 0, "clearly better", "clearly worse")
+        verdict = np.where(differences[:, 3] < ranking.level, clear, "tied")
         verdict[0] = "best"
         part = pd.DataFrame(
             {

@@ -76,6 +76,7 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     if len(panels) == 1:
         return panels
     every = [row | {"name": row["label"]} for row in found.rows]
+    every.sort(key=lambda row: -row["accuracy"])
     first = next(iter(panels.values()))
     if len(first) == 1:
         return {"all": every} | panels

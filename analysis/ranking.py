@@ -7,10 +7,15 @@ best on the folds that it tests is in no ranking with others: no test corrects t
 choice. The main ranking has runs that finished every
 fold. If no two comparable runs did, but several finished the same folds, these are
 ranked; comparable runs with more folds join them with these folds alone. Accuracy is
-the mean over folds (tags: mAP of all folds), with a bootstrap interval. Sign flips
-compare the best run with each other run and with chance (`analysis.significance`).
+the mean over folds (tags: mAP of all folds), with a bootstrap interval.
 
-Conventions: R runs, best first; N clips; F folds; G source recordings.
+The question is which features are best, so the best run is that of feature sets trained
+alike, by one model with one set of options: those with most feature sets. Other runs
+follow them. Sign flips compare the best run with each other run, and the most accurate
+one with chance (`analysis.significance`).
+
+Conventions: R runs, the sets trained alike first, the best first in either part; N
+clips; F folds; G source recordings.
 """
 
 from collections import Counter
@@ -61,9 +66,11 @@ def setting(run: Run, runs: Sequence[Run], changed: Collection[str] = ()) -> str
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Comparable runs, best first."""
+    """Comparable runs: feature sets trained alike, best first, then the others."""
 
     runs: tuple[Run, ...]  # (R,)
+    # number of the first runs that are trained alike; R if no two feature sets are
+    alike: int
     folds: Ints  # (F,)
     accuracy: Floats  # (R,) the score by which they are ranked; mAP for tags
     fold_accuracy: Floats  # (R, F); mAP for tags
@@ -79,6 +86,14 @@ class Ranking:
     @property
     def best(self) -> Run:
         return self.runs[0]
+
+    @property
+    def of_features(self) -> bool:
+        """Whether the runs trained alike differ in their feature sets alone."""
+        trained = [run for run in self.runs if run.trained]
+        alike = self.runs[: self.alike]
+        settings = {setting(run, trained, {"tag"}) for run in alike}
+        return len(settings) == 1 and len({run.features for run in alike}) > 1
 
     @property
     def metric(self) -> RankingMetric:
@@ -230,14 +245,16 @@ class Ranking:
         """Accuracy of always predicting the commonest class, and p of the best run
         against it.
 
-        For tags, chance is the mAP of a random order. p is corrected, because the best
-        of R runs is tested; it is NaN for a set that was composed on the tested folds.
+        For tags, chance is the mAP of a random order. p is corrected, because the most
+        accurate of R runs is tested; it is NaN for a set that was composed on the
+        tested folds.
         """
         best = self.best
         of_chance = self.metric.chance_values(best, self.worth)
         differences = self.scores - of_chance[:, None]
         tests = sign_flip_tests(differences, self.shares, LEVEL)
-        p = np.nan if self.composed_from else float(tests.p[0])
+        highest = self.accuracy.argmax()
+        p = np.nan if self.composed_from else float(tests.p[highest])
         return float(of_chance.sum() / self.unit), p
 
 
@@ -329,13 +346,17 @@ def reason_apart(run: Run, other: Run) -> str:
 
 
 def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> Ranking:
-    """Order comparable runs by accuracy; tags by mAP, with jackknife values as scores
-    of recordings.
+    """Order comparable runs by accuracy, feature sets trained alike first; tags by mAP,
+    with jackknife values as scores of recordings.
     """
     compared = runs[0].task.metric.compared(runs)
-    order = np.argsort(-compared.accuracy, kind="stable")
+    by_accuracy = np.argsort(-compared.accuracy, kind="stable").tolist()
+    alike = trained_alike([runs[row] for row in by_accuracy])
+    first = [row for row in by_accuracy if runs[row] in alike]
+    order = [*first, *(row for row in by_accuracy if row not in first)]
     return Ranking(
         runs=tuple(runs[row] for row in order),
+        alike=len(alike),
         folds=np.unique(runs[0].folds),
         accuracy=compared.accuracy[order],
         fold_accuracy=compared.by_fold[order],
@@ -345,6 +366,24 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         level=level,
         reason=reason,
     )
+
+
+def trained_alike(runs: Sequence[Run]) -> list[Run]:
+    """The runs of the setting that has most feature sets, the best one's if several
+    have as many; all runs if no setting has two.
+
+    runs  the best first
+    """
+    trained = [run for run in runs if run.trained]
+    by_setting: dict[str, list[Run]] = {}
+    for run in trained:
+        by_setting.setdefault(setting(run, trained, {"tag"}), []).append(run)
+
+    def sets(alike: list[Run]) -> int:
+        return len({run.features for run in alike})
+
+    most = max(by_setting.values(), key=sets, default=[])
+    return most if sets(most) > 1 else [*runs]
 
 
 def nested_selection(scores: Floats, criterion: Floats) -> float:

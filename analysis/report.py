@@ -378,6 +378,8 @@ def write(
     target = job.folder / "index.html"
     replace_file(target, html)
     remarks = [page.say("threat", found, threat) for threat in found.threats]
+    if other_models := page.say("otherwise", found):
+        remarks.append(other_models)
     remarks += [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
     built = Built(
         page=target,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from featurestack.commandline.quantities import percent, points
+from featurestack.commandline.quantities import counted, percent, points
 
 if TYPE_CHECKING:
     from featurestack.analysis.findings import Findings
@@ -39,8 +39,8 @@ def probably(f: "Findings") -> str:
     assert f.best is not None, "several configurations have a best one"
     low, high = f.best["accuracy_low"], f.best["accuracy_high"]
     text = (
-        f"The best of {len(f.rows)} configurations, probably between {percent(low)} and"
-        f" {percent(high)} % (95 % interval if it had been named beforehand"
+        f"The best of {len(f.alike)} configurations, probably between {percent(low)}"
+        f" and {percent(high)} % (95 % interval if it had been named beforehand"
     )
     same = f.nested == f.best["accuracy"] and f.nested_low == low
     if pd.notna(f.nested):
@@ -50,6 +50,29 @@ def probably(f: "Findings") -> str:
             nested += f", {percent(f.nested_low)} to {percent(f.nested_high)}"
         text += "the same" if same else nested
     return f"{text})."
+
+
+@sentence
+def otherwise(f: "Findings") -> str:
+    """How the best run that is trained in another way compares with the features."""
+    if not f.otherwise:
+        return ""
+    row, *more = f.otherwise
+    text = f"{row['label']}, trained otherwise, has {percent(row['accuracy'])} %"
+    same = [other for other in f.alike if other["features"] == row["features"]]
+    if same:
+        text += f"; {same[0]['label']} has {percent(same[0]['accuracy'])} %"
+    if f.state != "untested":
+        verdict = {"tied": "no clear difference"}.get(row["verdict"], row["verdict"])
+        text += f". To the best features: {points(row['difference'])} points"
+        if pd.notna(row["difference_low"]):
+            low, high = points(row["difference_low"]), points(row["difference_high"])
+            text += f" ({low} to {high})"
+        text += f", {verdict}"
+    if more:
+        are = "is" if len(more) == 1 else "are"
+        text += f". {counted(len(more), 'more run')} {are} trained otherwise"
+    return f"{text}."
 
 
 @sentence

@@ -25,6 +25,7 @@ PROVEN = "mel+mfcc+modulation"
 DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")
 QUICK = "MODEL=texture"  # it takes seconds, but no vectors
 OF_WAVEFORM = "MODEL=aclnet"
+MOST_CELLS = 6  # feature sets that a model is proposed to be trained on at once
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
 
 
@@ -52,7 +53,8 @@ class Report:
     not decide.
 
     ranked      number of configurations, ensembles of finished runs included
-    trained     those that were trained, the best first
+    trained     those that were trained: feature sets trained alike, the best first,
+                then the others
     chance      whether none beats chance
     winner      whether the best is clearly better than the next
     recordings  whether more recordings would not decide
@@ -123,6 +125,19 @@ class State:
     @property
     def trained(self) -> Sequence[Trained]:
         return self.report.trained if self.report else ()
+
+    def form(self, features: str) -> frozenset[str]:
+        """What a feature set consists of: maps, vectors, waveform. A model that takes
+        one form may not take another.
+        """
+        forms = set()
+        for channel in features.split("+"):
+            bare = unframed(channel)
+            if bare == "waveform":
+                forms.add(bare)
+            else:
+                forms.add("vectors" if self.cached.get(channel) == 1 else "maps")
+        return frozenset(forms)
 
     def of_data(self, command: str, *more: str) -> str:
         """A command on the dataset, which takes no RUNS."""
@@ -348,6 +363,31 @@ def folds(state: State) -> str:
     return sweeps(state.given, ranking(state).compared)
 
 
+def cells(state: State) -> str:
+    """A model lacks feature sets that another model was trained on, and their other
+    words agree.
+    """
+    best = ranking(state).best
+    others = without(best.words, "MODEL")
+    sets: dict[tuple[str, ...], list[str]] = {}
+    for run in ranking(state).trained:
+        if without(run.words, "MODEL") == others and max(run.channels.values()) == 1:
+            sets.setdefault(run.words, []).append(run.features)
+    every = list(dict.fromkeys(name for trained in sets.values() for name in trained))
+    commands = []
+    for words, trained in sets.items():
+        forms = {state.form(features) for features in trained}
+        lacking = [
+            features
+            for features in every
+            if features not in trained and state.form(features) in forms
+        ]
+        if lacking:
+            run = Trained(lacking[0], words)
+            commands.append(state.train(run, *lacking[:MOST_CELLS]))
+    return " && ".join(commands)
+
+
 def network(state: State) -> str:
     """Only exact solutions so far."""
     if ranking(state).drawn or ranking(state).chance:
@@ -407,6 +447,7 @@ STEPS: Mapping[str, Callable[[State], str]] = {
     "different": different,
     "combine": combine,
     "folds": folds,
+    "cells": cells,
     "network": network,
     "seeds": seeds,
     "add": add,

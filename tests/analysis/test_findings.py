@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from featurestack.analysis import page
 from featurestack.analysis.findings import Threat, findings
 from featurestack.analysis.runs import Results, load_runs
 from featurestack.results.run_folder import write_predictions
@@ -104,3 +105,48 @@ def test_a_run_that_is_not_compared_has_no_p(tmp_path):
     assert comparison["p"].isna().all()
     assert found.tables["ablations"]["p"].isna().all()
     assert found.tables["ablations"]["verdict"].eq("not compared").all()
+
+
+def test_the_best_features_are_among_sets_trained_alike(made):
+    sets = of_sets(model="linear", mel=0.44, mfcc=0.40, mel_mfcc=0.54, chroma=0.2)
+    found = findings(made(*sets, *of_sets(model="texture", mel=0.75)))
+    assert page.say("headline", found) == (
+        "Best features: mel+mfcc (linear), 54.0 % accuracy"
+    )
+    assert [row["model"] for row in found.otherwise] == ["texture"]
+    assert [row["verdict"] for row in found.otherwise] == ["clearly better"]
+    said = page.say("otherwise", found)
+    assert said.startswith(
+        "mel (texture), trained otherwise, has 75.0 %; mel (linear) has 44.0 %. To the"
+        " best features: +21.0 points ("
+    )
+    assert said.endswith("), clearly better.")
+    assert "mel (texture)" not in page.say("sure", found)
+    accuracy = found.tables["comparison"]["accuracy"]
+    assert accuracy.is_monotonic_decreasing and accuracy[0] == 0.75
+    assert "Best features: mel+mfcc" in document(found)
+
+
+def test_the_better_model_leads_if_both_have_all_feature_sets(made):
+    linear = of_sets(model="linear", mel=0.4, mfcc=0.3)
+    found = findings(made(*linear, *of_sets(model="texture", mel=0.7, mfcc=0.6)))
+    assert [row["model"] for row in found.alike] == ["texture"] * 2
+    assert found.state == "winner"
+
+
+def test_models_of_one_feature_set_each_are_configurations(made):
+    found = findings(made(*of_sets(mel=0.9), *of_sets(model="linear", mfcc=0.5)))
+    assert page.say("headline", found).startswith("Best configuration: mel (resnet18)")
+    assert not found.otherwise and page.say("otherwise", found) == ""
+
+
+def test_another_model_may_beat_chance_where_the_best_features_do_not(made):
+    chance = of_sets(model="linear", mel=0.1, mfcc=0.1)
+    found = findings(made(*chance, *of_sets(model="texture", mel=0.9)))
+    assert found.state != "chance"
+    assert "Nothing is better than chance" not in page.say("headline", found)
+
+
+def document(found):
+    """The LaTeX document's text."""
+    return page.render("document.tex", f=found, methods="", figures=[])

@@ -41,11 +41,28 @@ def case(meaning, runs, kind, command, clips=200, **situation):
             f"{SWEEP} FEATURES=mel {THREE}",
         ),
         case(
-            "each model is trained with its own words",
+            "each model is trained on the feature sets of the other",
             [*of_sets(mel=0.9), *of_sets(model="cnn4", mfcc=0.7)],
+            "cells",
+            f"{SWEEP} FEATURES=mfcc MODEL=resnet18 && {SWEEP} FEATURES=mel MODEL=cnn4",
+        ),
+        case(
+            "a sweep by another model that stopped is finished",
+            [
+                *of_sets(model="linear", mel=0.4, mfcc=0.5, mel_mfcc=0.6),
+                *of_sets(model="texture", mel=0.7),
+            ],
+            "cells",
+            f"{SWEEP} 'FEATURES=mel+mfcc mfcc' MODEL=texture",
+        ),
+        case(
+            "each model is trained with its own words",
+            [
+                *of_sets(mel=0.9, mfcc=0.7),
+                *of_sets(model="cnn4", mel=0.8, mfcc=0.6),
+            ],
             "seeds",
-            f"{SWEEP} FEATURES=mel {THREE} && {SWEEP} FEATURES=mfcc MODEL=cnn4 'SEED=0"
-            " 1 2'",
+            f"{SWEEP} 'FEATURES=mel mfcc' {THREE}",
         ),
         case(
             "a tie that recordings would decide gets no seeds",
