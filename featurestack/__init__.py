@@ -8,6 +8,7 @@
     fs.importance("mel mfcc", dataset="my sounds")["features"]
     fs.report("my sounds").page    # an HTML file
     fs.predict(run, ["new.wav"])    # classes of new audio
+    fs.Model(run).predict(y, 44_100)    # of samples, in a service
 
 The functions stand in interface.py, the console command in console.py.
 docs/reference/python.md shows all functions. A function loads its libraries when it is
@@ -32,6 +33,7 @@ __all__ = [
     "Clip",
     "Error",
     "Failed",
+    "Model",
     "RequestError",
     "alter",
     "cache",
@@ -58,6 +60,7 @@ __all__ = [
 LOADED_LATER = {  # name -> the module that it comes from, if not interface.py
     "Clip": "featurestack.pipeline.clip_spectra",
     "FIGURES": "featurestack.analysis.figures",
+    "Model": "featurestack.train.service",
     "feature": "featurestack.pipeline.features.registry",
     "model": "featurestack.train.models.registry",
 }

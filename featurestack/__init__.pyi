@@ -21,6 +21,7 @@ from featurestack.pipeline.features.registry import feature as feature
 from featurestack.results.run_folder import RunFolder as RunFolder
 from featurestack.train.models.registry import model as model
 from featurestack.train.own_loop import OwnRun as OwnRun
+from featurestack.train.service import Model as Model
 
 RATE: int
 __version__: str
@@ -307,6 +308,7 @@ def train(
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     wait: bool = False,
+    min_accuracy: float = 0.0,
     tag: str = '',
     note: str = '',
     tracker: str = '',
@@ -397,6 +399,8 @@ def train(
         old one stays until the new one is finished
     wait: wait for another process that trains the same fold instead of being
         refused
+    min_accuracy: [0.0] exit status 1 if the score of the finished folds is below
+        this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     tracker: tensorboard, wandb, or both, besides the CSV files
@@ -449,6 +453,7 @@ def own_run(
     resident: Literal['auto', 'gpu', 'ram', 'stream'] = 'auto',
     retrain: bool = False,
     wait: bool = False,
+    min_accuracy: float = 0.0,
     tag: str = '',
     note: str = '',
     tracker: str = '',
@@ -543,6 +548,8 @@ def own_run(
         old one stays until the new one is finished
     wait: wait for another process that trains the same fold instead of being
         refused
+    min_accuracy: [0.0] exit status 1 if the score of the finished folds is below
+        this, as 0.8; for tests of a program
     tag: suffix of the folder's name, for runs that would share it
     note: sentence for run.json, the tracker and the report
     tracker: tensorboard, wandb, or both, besides the CSV files

@@ -64,6 +64,13 @@ class Execution(Options):
         False,
         "wait for another process that trains the same fold instead of being refused",
     )
+    min_accuracy: float = option(
+        0.0,
+        "exit status 1 if the score of the finished folds is below this, as 0.8; for"
+        " tests of a program",
+        least=0,
+        most=1,
+    )
     tag: str = option("", "suffix of the folder's name, for runs that would share it")
     note: str = option("", "sentence for run.json, the tracker and the report")
     tracker: str = of_networks("", "tensorboard, wandb, or both, besides the CSV files")
@@ -317,10 +324,18 @@ class RemoveOptions(RunsOptions):
     yes: bool = option(False, "remove without asking")
 
 
-class ListOptions(RunsOptions):
-    """Models, augmentations, recipes and importance folders, or one model's stages."""
+class ListOptions(Options):
+    """Models, augmentations, recipes and importance folders, one model's stages, or the
+    runs of several folders as CSV.
+    """
 
-    example = "resnet18 GRID=128x431"
+    example = 'RUNS="anna ben clara"'
+
+    runs: str = option(
+        "runs",
+        "folder of run folders; several folders, each a run or a folder of runs, list"
+        " their runs as CSV",
+    )
 
     name: str = option(
         "",

@@ -1,0 +1,203 @@
+"""A trained model for a service: arrays of samples in, classes out.
+
+What comes from outside is checked where it enters. Samples of another rate, type or
+number of channels are converted as the pipeline converts a file's; what cannot be a
+clip of the model is refused in a sentence, because a network answers everything, noise
+and overflown integers too, and most of it with confidence.
+
+    model = Model("model.pt")
+    model.warm()
+    model.predict(y, 16_000).predicted    # dog
+"""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from featurestack.commandline.errors import RequestError
+from featurestack.commandline.quantities import counted
+from featurestack.pipeline import audio
+from featurestack.results import run_folder
+from featurestack.results.run_folder import RunFolder
+from featurestack.train.audio_model import TOLERANCE, AudioModel
+from featurestack.train.bundle import Probabilities, bundle_of_run, read_bundle
+from featurestack.train.rejection import Samples
+
+# samples of an integer type -> their zero and their full scale, as in audio files
+FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
+# floating-point audio is rarely above 4; integers that were only cast are in thousands
+LOUDEST = 100.0
+MOST_CHANNELS = 32  # more are frames or features, no audio
+
+
+class Prediction(NamedTuple):
+    """The answer for one clip."""
+
+    predicted: str  # the class; of several labels all that are predicted, joined by ;
+    probabilities: dict[str, float]  # of each class
+
+
+class Model:
+    """A trained model that answers arrays. One object serves many threads.
+
+    trained  the file of a bundle, a run's folder, name or unique prefix, or `last`; or
+             a run of `fs.train` or `fs.run`
+    folder   the runs that a name is looked for in
+    device   as DEVICE=
+
+    Attributes: `classes`; `features`, each stored feature of the feature set with its
+    parameters; `versions`, those of the libraries that trained it; `sample_rate` in Hz
+    and `seconds`, the longest clip.
+
+        fs.Model("model.pt").predict(y, 44_100)
+        # Prediction(predicted='dog', probabilities={'cat': 0.02, 'dog': 0.98})
+    """
+
+    def __init__(
+        self,
+        trained: Path | str | RunFolder,
+        folder: Path | str = "runs",
+        device: str = "cpu",
+    ) -> None:
+        if not isinstance(trained, RunFolder) and Path(trained).is_file():
+            bundle = read_bundle(Path(trained))
+        else:
+            run = trained
+            if not isinstance(run, RunFolder):
+                run = run_folder.select_one(Path(folder), str(trained))
+            bundle = bundle_of_run(run)
+        self._model = AudioModel(bundle, device)
+        config = self._model.config
+        if self._model.task.predictor:
+            raise RequestError(
+                f"{config.model} of {config.dataset} answers the frames of recordings:"
+                " fs.detections predicts recordings"
+            )
+        self.classes: tuple[str, ...] = tuple(self._model.classes)
+        self.features: dict[str, Mapping[str, object]] = {
+            channel.stored: dict(channel.parameters) for channel in config.channels
+        }
+        self.versions: dict[str, str] = dict(config.versions)
+        self.sample_rate: int = self._model.sample_rate
+        self.seconds: float = self._model.samples / self._model.sample_rate
+
+    def predict(self, y: ArrayLike, sample_rate: float) -> Prediction:
+        """The answer for one clip.
+
+        y            samples, (n,) or with an axis of channels, whose mean counts;
+                     floats of full scale 1, int16, int32 or uint8
+        sample_rate  Hz; other rates than the model's are resampled
+
+        A shorter clip than `seconds` is padded with zeros like a short training clip.
+        RequestError for a longer one, an empty one, another type, NaN, and samples
+        beyond full scale.
+        """
+        model = self._model
+        clip = self.clip(y, sample_rate)
+        values = [channel[None] for channel in model.features(clip)]
+        filled = np.array([len(clip) / model.samples])
+        (probabilities,) = model.probabilities(values, filled)
+        return self.answer(probabilities)
+
+    def predict_many(
+        self,
+        clips: Iterable[ArrayLike],
+        sample_rate: float,
+    ) -> list[Prediction]:
+        """The answer for each clip, as `predict` gives it, up to rounding; features are
+        computed in threads, and the network takes many clips at once.
+        """
+        checked = ((n, self.clip(y, sample_rate)) for n, y in enumerate(clips))
+        return [self.answer(own) for _, own, _ in self._model.predict(checked)]
+
+    def warm(self) -> None:
+        """Predict silence once: the first prediction loads libraries and makes filters,
+        which takes seconds.
+        """
+        silence = np.zeros(self._model.samples, np.float32)
+        self.predict(silence, self.sample_rate)
+        self.predict_many([silence], self.sample_rate)
+
+    def answer(self, probabilities: Probabilities) -> Prediction:
+        by_class = dict(zip(self.classes, map(float, probabilities)))
+        return Prediction(self._model.predicted(probabilities), by_class)
+
+    def clip(self, y: ArrayLike, sample_rate: float) -> Samples:
+        """The samples as the model's features take them: mono float32 of full scale 1
+        at the model's rate, at most `seconds` long; RequestError as in `predict`.
+        """
+        rate = checked_rate(sample_rate)
+        samples = mono(scaled(np.asarray(y)))
+        seconds = len(samples) / rate
+        if seconds > self.seconds + TOLERANCE:
+            raise RequestError(
+                f"{seconds:.2f} s of audio: the model takes clips of at most"
+                f" {self.seconds:g} s; cut them, and predict_many answers all parts"
+            )
+        if rate < self.sample_rate:
+            warnings.warn(
+                f"audio of {rate:,} Hz has nothing above {rate / 2:,.0f} Hz; the model"
+                f" was trained at {self.sample_rate:,} Hz",
+                stacklevel=3,
+            )
+        samples = audio.resample(samples, rate, self.sample_rate)
+        return samples[: self._model.samples]
+
+
+def checked_rate(sample_rate: float) -> int:
+    """The rate as a whole number; RequestError if it is none, or no rate of audio."""
+    least, most = audio.LEAST_RATE, audio.MOST_RATE
+    number = isinstance(sample_rate, int | float | np.integer | np.floating)
+    if number and least <= sample_rate <= most and sample_rate == int(sample_rate):
+        return int(sample_rate)
+    raise RequestError(
+        f"sample_rate={sample_rate!r}: expected a whole number of Hz from {least:,} to"
+        f" {most:,}"
+    )
+
+
+def scaled(y: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Samples as float32 of full scale 1; RequestError for other types, NaN, and floats
+    that are no audio.
+    """
+    if y.size == 0:
+        raise RequestError("the clip is empty: expected at least one sample")
+    if str(y.dtype) in FULL_SCALE:
+        zero, full = FULL_SCALE[str(y.dtype)]
+        return ((y.astype(np.float64) - zero) / full).astype(np.float32)
+    if y.dtype.kind != "f":
+        raise RequestError(
+            f"samples are {y.dtype}: expected floats of full scale 1, int16, int32 or"
+            " uint8"
+        )
+    unfit = int((~np.isfinite(y)).sum())
+    if unfit:
+        samples = counted(unfit, "sample")
+        raise RequestError(
+            f"{samples} of {y.size:,} {'is' if unfit == 1 else 'are'} NaN or infinite"
+        )
+    peak = float(np.abs(y).max())
+    if peak > LOUDEST:
+        raise RequestError(
+            f"samples of up to {peak:,.0f}, and full scale is 1: divide 16-bit samples"
+            " by 32768, or give them as int16"
+        )
+    return y.astype(np.float32)
+
+
+def mono(y: NDArray[np.float32]) -> Samples:
+    """(n,) the mean of the channels, which are the shorter axis; RequestError if no
+    axis can be channels.
+    """
+    if y.ndim == 1:
+        return y
+    if y.ndim != 2 or min(y.shape) > MOST_CHANNELS or y.shape[0] == y.shape[1] > 1:
+        raise RequestError(
+            f"samples of shape {y.shape}: expected (samples,), (samples, channels) or"
+            " (channels, samples)"
+        )
+    return y.mean(axis=int(y.shape[1] < y.shape[0]))
