@@ -7,7 +7,8 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.tables import text_table
 
 SEVERITIES = LEAK, WARNING, NOTE = "leak", "warning", "note"
-SHOWN = 8  # most names shown in a finding; a leak's are all shown
+SHOWN = 8  # most names shown in a finding
+SHOWN_LEAKS = 10  # a leak's names have a line each
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,11 @@ def report(findings: Sequence[Finding]) -> str:
     ]
     lines = ["", text_table(rows, ["", "where", "finding"])]
     for found in (found for found in findings if found.of != "option"):
-        shown = ", ".join(found.names[:SHOWN]) + (
-            " …" if len(found.names) > SHOWN else ""
-        )
-        each = found.names if found.severity == LEAK else [shown]
+        most = SHOWN_LEAKS if found.severity == LEAK else SHOWN
+        names = [*found.names]
+        if len(names) > most + 1:
+            names[most:] = [f"and {len(names) - most:,} more"]
+        each = names if found.severity == LEAK else [", ".join(names)]
         lines += ["", f"{found.what}:", *(f"  {name}" for name in each)]
         lines += [f"  what to do: {found.remedy}"] if found.remedy else []
     return "\n".join(lines)

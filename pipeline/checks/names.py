@@ -1,7 +1,13 @@
-"""What names of files may tell about recordings, speakers, sites or devices."""
+"""What names of files may tell about recordings, speakers, sites or devices, and names
+of classes that look the same.
+"""
 
-from featurestack.features_cache.table import originals
-from featurestack.pipeline.checks.findings import NOTE, Finding
+import unicodedata
+
+import pandas as pd
+
+from featurestack.features_cache.table import by_label, originals
+from featurestack.pipeline.checks.findings import NOTE, WARNING, Finding
 from featurestack.pipeline.datasets.folds import propose_group
 from featurestack.pipeline.datasets.load import Dataset
 
@@ -25,4 +31,23 @@ def name_findings(dataset: Dataset) -> list[Finding]:
             of="option",
         ),
         *fields,
+        same_classes(table),
     ]
+
+
+def same_classes(table: pd.DataFrame) -> Finding:
+    """Classes whose names are the same but for case, blanks or the form of Unicode:
+    mostly one class.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in sorted({*by_label(table)["label"]} - {""}):
+        plain = "".join(unicodedata.normalize("NFKC", name).casefold().split())
+        alike.setdefault(plain, []).append(name)
+    return Finding(
+        "same_classes",
+        WARNING,
+        "classes whose names differ in case, blanks or the form of Unicode alone",
+        [" = ".join(map(ascii, names)) for names in alike.values() if len(names) > 1],
+        "give them one name if they are one class",
+        "name",
+    )

@@ -2,6 +2,7 @@
 
 Every original clip is decoded, and possible duplicates again. The exit status is 1 if
 there is a leak between folds: a source recording, or the same audio, in two folds. The
+recordings that ESC-50's own folds share are a note: nobody changes these folds. The
 user judges all other findings. check.json in the cache keeps the findings for the
 report and for the proposal of the next command.
 """

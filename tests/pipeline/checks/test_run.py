@@ -9,7 +9,13 @@ import pytest
 import soundfile
 
 from featurestack.features_cache.check_findings import read_check
-from featurestack.pipeline.checks.findings import LEAK, NOTE, WARNING
+from featurestack.pipeline.checks.findings import (
+    LEAK,
+    NOTE,
+    WARNING,
+    Finding,
+    report,
+)
 from featurestack.pipeline.checks.run import findings_in, run
 from featurestack.pipeline.datasets.load import load
 from featurestack.pipeline.options import SourceOptions
@@ -200,3 +206,38 @@ def test_what_is_really_there_in_the_real_clips(esc10, tmp_path):
     (pair,) = found["similar"].names
     assert "2-28314-A-12 (fold 2) ~ 2-30322-A-12 (fold 2)" in pair
     assert "1-100032-A-0" in found["padded"].names
+
+
+def test_recordings_that_esc50_itself_has_in_two_folds_are_a_note(tmp_path):
+    rows = ["filename,label,fold,group"]
+    for n in range(8):
+        fold = 1 + n // 2 % 2
+        source = "234879" if n in (1, 3) else str(n)
+        name = f"{fold}-{source}-A-{n}.wav"
+        soundfile.write(tmp_path / name, noise(n), RATE)
+        rows.append(f"{name},{'ab'[n % 2]},{fold},{source}")
+    table = tmp_path / "own.csv"
+    table.write_text("\n".join(rows))
+    found = findings(table)["source_across_folds"]
+    assert (found.severity, found.remedy) == (NOTE, "")
+    table.write_text("\n".join(rows).replace(",234879", ",x").replace(",0", ",x"))
+    assert findings(table)["source_across_folds"].severity == LEAK
+
+
+def test_many_leaks_are_folded_after_ten_lines():
+    pairs = [f"pair {n}" for n in range(240)]
+    leak = Finding("duplicates_across_folds", LEAK, "the same audio", pairs, of="pair")
+    text = report([leak])
+    assert text.count("\n  pair") == 10 and "\n  and 230 more" in text
+    few = report([replace(leak, severity=WARNING, names=pairs[:12])])
+    assert few.endswith("pair 7, and 4 more")
+
+
+def test_names_of_classes_that_look_the_same_are_named(tmp_path):
+    names = ["dog", "Dog", "do g", "caf\u00e9", "cafe\u0301", "cat"]
+    rows = [f"{n}.wav,{names[n % 6]},{1 + n // 6},{n}" for n in range(12)]
+    found = findings(make(tmp_path, {f"{n}.wav": noise(n) for n in range(12)}, rows))
+    assert found["same_classes"].names == [
+        "'Dog' = 'do g' = 'dog'",
+        "'cafe\\u0301' = 'caf\\xe9'",
+    ]
