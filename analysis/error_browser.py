@@ -7,9 +7,10 @@ The page's script reads one JSON object:
     clips      [{id, group, number, link}]  number: the clip's place by difficulty, used
                in the ids of its
                images and audio; 0 is the hardest
-    test_sets  [{classes, categories, clips, target, folds}]  shared by runs on the same
-               clips; classes of one category are neighbours, `clips` are places in the
-               list above, `target` places in `classes`
+    test_sets  [{classes, categories, matrix, clips, target, folds}]  shared by runs on
+               the same clips; classes of one category are neighbours, `matrix` has the
+               places of the classes that the confusion matrix shows, `clips` are places
+               in the list above, `target` places in `classes`
     runs       [{name, test_set, top}]  top: one row a clip, the places of the three
                most probable classes (-1 for none), their probabilities in percent, then
                that of the true class
@@ -25,11 +26,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from featurestack.analysis import tables
+from featurestack.analysis.first_screen import classes_shown
 from featurestack.analysis.runs import Run, same_clips
 from featurestack.commandline.quantities import HALVES_UP
 from featurestack.results.scores import Floats, Ints
 
 TOP = 3
+# in the confusion matrix; if there are more, those with the most frequent errors: the
+# cells of 2,000 classes would be 140 MB
+MATRIX_CLASSES = 100
 
 
 def clip_difficulty(runs: Sequence[Run]) -> pd.DataFrame:
@@ -74,10 +80,12 @@ def browser_data(
             test_set += 1
         if test_set == len(tested):
             tested.append(run)
+            counts = tables.confusion_counts(run)[np.ix_(order, order)]
             test_sets.append(
                 {
                     "classes": [run.classes[place] for place in order],
                     "categories": [run.categories[place] for place in order],
+                    "matrix": classes_shown(counts, MATRIX_CLASSES),
                     "clips": clips.index.get_indexer(run.clip_ids).tolist(),
                     "target": np.argsort(order)[run.target].tolist(),
                     "folds": run.folds.tolist(),

@@ -90,14 +90,14 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     return panels | {"all": every}
 
 
-def classes_shown(counts: Floats) -> list[int]:
-    """Class numbers shown in the small confusion matrix: the classes with the most
-    frequent errors.
+def classes_shown(counts: Floats, most: int = CLASSES_SHOWN) -> list[int]:
+    """The numbers of at most so many classes that a confusion matrix shows: those with
+    the most frequent errors.
     """
     confused = chain(*most_confused(counts, counts.size))
     others = range(len(counts))
     classes = list(dict.fromkeys([*confused, *others]))
-    return sorted(classes[:CLASSES_SHOWN])
+    return sorted(classes[:most])
 
 
 def common_mistake(run: Run) -> Row | None:

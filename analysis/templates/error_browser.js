@@ -23,11 +23,19 @@ if (browser) {
     return { ...data.test_sets[testSet(chosen)], top: seeds[0], ...chosen, seeds };
   }
 
-  // Numbers of test clips by actual and predicted class, means over the seeds.
+  // Numbers of test clips by actual and predicted class of the matrix, and by actual class, means over the seeds.
   function countCells(v) {
-    const counts = v.classes.map(() => v.classes.map(() => 0));
-    for (const top of v.seeds) v.target.forEach((actual, row) => counts[actual][top[row][0]]++);
-    return counts.map((row) => row.map((count) => count / v.seeds.length));
+    const at = new Map(v.matrix.map((place, shown) => [place, shown])), share = 1 / v.seeds.length;
+    const counts = v.matrix.map(() => v.matrix.map(() => 0)), totals = v.matrix.map(() => 0);
+    for (const top of v.seeds) {
+      v.target.forEach((place, row) => {
+        const actual = at.get(place), predicted = at.get(top[row][0]);
+        if (actual === undefined) return;
+        totals[actual] += share;
+        if (predicted !== undefined) counts[actual][predicted] += share;
+      });
+    }
+    return [counts, totals];
   }
   const number = (value) => String(Math.round(10 * value) / 10);
 
@@ -37,21 +45,23 @@ if (browser) {
   const hits = (v, row, predicted) => v.seeds.filter((top) => top[row][0] === predicted).length;
 
   function drawMatrix() {
-    const v = view(), counts = countCells(v), small = v.classes.length > 20;
+    const v = view(), [counts, totals] = countCells(v), small = v.matrix.length > 20;
     browser.classList.toggle("many", small);
     state.shown = page();
     matrix.className = "matrix" + (small ? " small" : "");
     matrix.setAttribute("role", "grid");
     const edge = (place) => place > 0 && v.categories[place] !== v.categories[place - 1];
     const axis = (attributes, ...children) => make("td", { class: "axis", "aria-hidden": "true", ...attributes }, ...children);
-    const title = make("tr", {}, axis({ colspan: 2 }), axis({ colspan: v.classes.length }, "Predicted"));
+    const title = make("tr", {}, axis({ colspan: 2 }), axis({ colspan: v.matrix.length }, "Predicted"));
     const head = make("tr", {}, make("td", { colspan: 2 }));
-    v.classes.forEach((name) => head.append(make("th", { scope: "col", title: name }, make("span", {}, name))));
-    const rows = v.classes.map((name, actual) => {
-      const total = counts[actual].reduce((a, b) => a + b, 0);
+    const names = v.matrix.map((place) => v.classes[place]);
+    names.forEach((name) => head.append(make("th", { scope: "col", title: name }, make("span", {}, name))));
+    const rows = v.matrix.map((actual, shownRow) => {
+      const name = v.classes[actual], total = totals[shownRow];
       const row = make("tr", {}, make("th", { scope: "row", title: name }, name));
-      if (actual === 0) row.prepend(axis({ class: "axis actual", rowspan: v.classes.length }, make("span", {}, "Actual")));
-      counts[actual].forEach((count, predicted) => {
+      if (shownRow === 0) row.prepend(axis({ class: "axis actual", rowspan: v.matrix.length }, make("span", {}, "Actual")));
+      counts[shownRow].forEach((count, shownColumn) => {
+        const predicted = v.matrix[shownColumn];
         const share = total ? count / total : 0;
         const text = count === 0 ? "" : state.rates ? percent(share) : number(count);
         const unit = v.seeds.length > 1 ? `clips (mean of ${v.seeds.length} seeds)` : "clips";
@@ -174,7 +184,8 @@ if (browser) {
     const cell = event.target.closest("td[data-actual]");
     if (!cell) return;
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (step) focusCell(cellAt(+cell.dataset.actual + step[0], +cell.dataset.predicted + step[1]));
+    const places = view().matrix, moved = (place, by) => places[places.indexOf(+place) + by];
+    if (step) focusCell(cellAt(moved(cell.dataset.actual, step[0]), moved(cell.dataset.predicted, step[1])));
     else if (event.key === "Enter" || event.key === " ") cell.click();
     else if (event.key === "Escape") choose(null, false);
     else return;
