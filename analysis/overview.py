@@ -49,8 +49,9 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class Overview:
-    """The entry page, and the comparison of its datasets; None if they are not
-    compared.
+    """The entry page, and the comparison of its datasets as it was just computed; None
+    if they are not compared, or if nothing has changed since the page was made. `gains`
+    and `pooled` are there in any case.
     """
 
     page: Path
@@ -108,15 +109,20 @@ def build_overview(options: AnalysisOptions) -> Overview:
     """Write reports/index.html: the entry to every report and the comparison of their
     datasets.
 
-    A command on one dataset repeats the comparison that the page has.
+    A command on one dataset repeats the comparison that the page has, with what the
+    command chooses for it.
     """
     manifest = Manifest(options.reports)
     module = across()
     choices = {"dataset": options.dataset}
-    if module:
-        choices |= module.choices(options)
-    if len(dataset_words(options)) == 1:
-        choices = manifest.content.get("choices", choices)
+    chosen = module.choices(options) if module else {}
+    if len(dataset_words(options)) == 1 and "choices" in manifest.content:
+        standard = module.choices(AnalysisOptions()) if module else {}
+        choices = manifest.content["choices"]
+        chosen = {
+            name: value for name, value in chosen.items() if value != standard[name]
+        }
+    choices = choices | chosen
     entries, inputs_of_reports = read_entries(options.reports)
     inputs = digest([json.dumps(choices), *inputs_of_reports])
     target = options.reports / "index.html"
@@ -127,17 +133,19 @@ def build_overview(options: AnalysisOptions) -> Overview:
 
     known_figures = {} if options.overwrite else manifest.content.get("figures", {})
     writer = FigureWriter(options.reports, known_figures)
-    chosen = replace(options, name="", dataset=choices["dataset"])
+    compared_options = replace(options, name="", dataset=choices["dataset"])
     compared = Compared(counted(len(entries), "report"))
     if module:
-        given, problem = compared_jobs(chosen, {*entries})
-        compared = module.compare_reports(given, chosen, choices, writer, len(entries))
+        given, problem = compared_jobs(compared_options, {*entries})
+        compared = module.compare_reports(
+            given, compared_options, choices, writer, len(entries)
+        )
         compared = replace(compared, problems=[*problem, *compared.problems])
     writer.close()
     files = {target.name, *write_tables(options.reports, compared.tables)}
     for figure in writer.saved.values():
         files |= {f"figures/{file.name}" for file in figure.files}
-    given_words = [*option_words(chosen), *words_of(choices)]
+    given_words = [*option_words(compared_options), *words_of(choices)]
     html = page.render(
         "reports.html",
         headline=compared.headline,

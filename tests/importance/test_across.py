@@ -104,6 +104,8 @@ def test_the_model_of_most_datasets_is_compared_unless_one_is_named(options):
     assert overview(options).comparison.model == "texture"
     named = replace(options, model="linear")
     assert overview(named).comparison.model == "linear"
+    one = replace(options, dataset=NAMES[0], model="texture")
+    assert overview(one).comparison.model == "texture"
 
 
 def test_a_wrong_model_or_base_is_refused_before_any_report(options):
