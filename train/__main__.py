@@ -16,11 +16,11 @@ from featurestack.train.options import (
 )
 
 
-def run(options: RunOptions) -> None:
+def run(options: RunOptions) -> int:
     """Train the folds of one feature set from the cache."""
     from featurestack.train.run import run as train_folds
 
-    train_folds(options)
+    return train_folds(options)
 
 
 def sweep(options: SweepOptions) -> int:

@@ -1,17 +1,21 @@
 """`python -m train list`: models with their sizes, augmentations, recipes, importance
-folders.
+folders; or the runs of several folders as a table.
 """
 
+import shlex
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import nn
 
 from featurestack.commandline import rooms
+from featurestack.commandline.errors import RequestError
 from featurestack.commandline.quantities import count
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.tables import text_table
+from featurestack.commandline.tables import as_csv, text_table
+from featurestack.results.run_folder import RunFolder, configuration_score, find
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models, resolve
@@ -86,9 +90,12 @@ def uncomputed(
 
 
 def overview(options: ListOptions) -> str:
-    """Tables of models, augmentations, recipes and importance folders, or the stages of
-    one model.
+    """Tables of models, augmentations, recipes and importance folders, the stages of
+    one model, or the runs of several folders.
     """
+    folders = run_folders(options.runs)
+    if len(folders) > 1:
+        return as_csv(runs_table(folders)).rstrip()
     torch.set_num_threads(1)  # the work is too small to be shared among threads
     if options.name:
         parameters, operations, stages = describe_model(options.name, options)
@@ -146,13 +153,68 @@ def overview(options: ListOptions) -> str:
             [(name, recipes.description(name)) for name in recipes.names()],
             ("name", ""),
         ),
-        *folders_of_rooms(options.runs),
+        *folders_of_rooms(folders[0]),
         (
             f"{make_command('train list', 'NAME')} shows the shape after each layer"
             " that changes it"
         ),
     ]
     return "\n\n".join(parts)
+
+
+def run_folders(text: str) -> list[Path]:
+    """The folders in RUNS: one if all of it is a folder, else its words as a shell
+    reads them. RequestError if one of several is not there.
+    """
+    if Path(text).exists():
+        return [Path(text)]
+    try:
+        folders = [Path(word) for word in shlex.split(text)]
+    except ValueError as error:
+        raise RequestError(f"RUNS={text}: {str(error).lower()}") from None
+    if len(folders) > 1:
+        for folder in folders:
+            if not folder.is_dir():
+                raise RequestError(f"RUNS={text}: there is no folder {folder}")
+    return folders or [Path()]
+
+
+def runs_table(folders: list[Path]) -> pd.DataFrame:
+    """A row for each run in these folders: where it lies, what was trained, the folds
+    that are finished, its score with the 95 % interval, and what is wrong with it.
+
+    A folder is a run, holds runs, or holds datasets of runs. One without a run has a
+    row that says so.
+    """
+    rows = []
+    for folder in folders:
+        runs = [RunFolder(folder)] if (folder / "run.json").exists() else find(folder)
+        if not runs:
+            found = sorted(folder.glob("*/run.json"))
+            runs = [RunFolder(file.parent) for file in found]
+        if not runs:
+            rows.append({"folder": str(folder), "problem": "it holds no run"})
+        rows += [{"folder": str(folder), **run_row(run)} for run in runs]
+    columns = ["folder", "run", "dataset", "features", "model", "seed", "folds", "of"]
+    columns += ["score", "value", "low", "high", "clips", "problem"]
+    return pd.DataFrame(rows, columns=columns).astype(object)
+
+
+def run_row(run: RunFolder) -> dict[str, object]:
+    """The row of a run in `runs_table`, without its folder."""
+    row: dict[str, object] = {"run": run.name}
+    try:
+        config = run.config
+        row |= {"dataset": config.dataset, "features": config.features}
+        row |= {"model": config.model, "seed": config.seed}
+        row |= {"folds": len(run.finished), "of": len(run.folds)}
+        score = configuration_score([run])
+        row |= {"score": run.task.metric.column, "value": score.mean}
+        row |= {"low": score.low, "high": score.high, "problem": ""}
+        row["clips"] = len(run.scored(split=run.scored_split))
+    except (RequestError, OSError) as error:
+        row["problem"] = str(error)
+    return row
 
 
 def folders_of_rooms(runs: Path) -> list[str]:

@@ -148,8 +148,8 @@ def labelled_clips(
     counts = run.task.known(target, run.classes) & keeps_labels
     if not counts.any() or not present & {*run.classes}:
         raise RequestError(
-            f"{other.name} and {run.name} have no class in common: {named(unknown)}"
-            f" there, {named(run.classes)} here"
+            f"{other.name} and {run.name} have no class in common:"
+            f" {named(unknown) or 'no label'} there, {named(run.classes)} here"
         )
     kept = table.assign(target=target)[counts]
     seen = np.zeros(len(kept), bool)

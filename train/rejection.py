@@ -81,8 +81,12 @@ def class_thresholds(
     """
     thresholds = dict(fitted)
     expected = "a probability from 0 to 1, or some by class, as dog=0.3,rain=0.6"
-    for part in filter(None, text.split(",")):
+    named = set[str]()
+    for part in text.split(",") if text else ():
         name, _, number = part.rpartition("=")
+        if name in named:
+            raise RequestError(f"THRESHOLD={text}: {name or 'a value'} occurs twice")
+        named.add(name)
         if name and name not in classes:
             raise RequestError(nearest("class", name, classes))
         value = parse_number(number, f"THRESHOLD={text}: expected {expected}")

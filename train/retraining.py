@@ -7,7 +7,8 @@ folder tells it from a run or a copy of the user's whose name ends so.
 """
 
 import shutil
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def retrained(plan: Plan) -> Plan:
     """The plan, moved to the retraining folder next to its run.
 
     A retraining that was begun for the same clips and values continues; another is
-    deleted. RequestError if a folder of another origin has one of the two names.
+    deleted. RequestError if a folder of another origin has one of the two names, or if
+    another process trains a fold of what would be deleted.
     """
     path = plan.path.with_name(plan.path.name + RETRAINING)
     last = plan.path.with_name(plan.path.name + RETRAINED)
@@ -89,7 +91,8 @@ def retrained(plan: Plan) -> Plan:
     try:
         refuse_another(RunFolder(path), plan)
     except RequestError:  # begun for other clips or values, or damaged
-        shutil.rmtree(path)
+        with locked_folds(path):
+            shutil.rmtree(path)
     path.mkdir(exist_ok=True)
     mark(path, RETRAINING)
     return plan
@@ -103,6 +106,16 @@ def refuse_foreign(folder: Path, ending: str) -> None:
         )
 
 
+@contextmanager
+def locked_folds(run: Path) -> Iterator[None]:
+    """The locks of a run's folds; RequestError if one is being trained."""
+    with ExitStack() as locks:
+        for fold in run.glob("fold*"):
+            busy = f"{fold} is being trained by another process"
+            locks.enter_context(Lock(fold / ".lock", busy=busy))
+        yield
+
+
 def take_place(new: Path, old: Path) -> None:
     """Replace an old run by a finished one; RequestError if a fold of the old one is
     being trained.
@@ -112,10 +125,7 @@ def take_place(new: Path, old: Path) -> None:
     """
     last = old.with_name(old.name + RETRAINED)
     refuse_foreign(last, RETRAINED)
-    with ExitStack() as locks:
-        for fold in old.glob("fold*"):
-            busy = f"{fold} is being trained by another process"
-            locks.enter_context(Lock(fold / ".lock", busy=busy))
+    with locked_folds(old):
         mark(old, RETRAINED)
         old.rename(last)
         new.rename(old)

@@ -1,7 +1,12 @@
 """`python -m train list`: the shapes of stages, the counts that papers give."""
 
+import io
+import shutil
+
+import pandas as pd
 import pytest
 
+from featurestack.results.run_folder import configuration_score
 from featurestack.train.listing import describe_model, overview
 from featurestack.train.options import ListOptions
 from tests.refusal import refused
@@ -29,3 +34,23 @@ def test_counts_are_those_published_for_imagenet_and_the_classes_come_last(
     assert parameters / 1e6 == pytest.approx(millions, abs=0.01)
     assert operations / 1e9 == pytest.approx(giga, abs=0.02)
     assert stages[-1][1] == (1000,)
+
+
+def test_the_runs_of_several_folders_are_one_table(finished, tmp_path):
+    anna, ben, clara = (tmp_path / name for name in ("anna", "b en", "clara"))
+    shutil.copytree(finished.path, anna)
+    shutil.copytree(finished.path.parents[1], ben)
+    damaged = next(ben.glob("*/*/fold1/predictions.csv"))
+    damaged.write_text("clip_id")
+    clara.mkdir()
+    folders = f"{anna} '{ben}' {clara}"
+    table = pd.read_csv(io.StringIO(overview(ListOptions(runs=folders))))
+    assert table["folder"].tolist() == [str(anna), str(ben), str(clara)]
+    first = table.iloc[0]
+    assert (first["folds"], first["of"], first["score"]) == (3, 3, "accuracy")
+    assert first["value"] == pytest.approx(configuration_score([finished]).mean)
+    assert first["clips"] == 48 and pd.isna(first["problem"])
+    assert "predictions.csv cannot be read" in table["problem"][1]
+    assert table["problem"][2] == "it holds no run"
+    with refused("there is no folder"):
+        overview(ListOptions(runs=f"{anna} {tmp_path / 'dora'}"))

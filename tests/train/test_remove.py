@@ -29,14 +29,14 @@ def test_an_importance_folder_is_listed_and_removed_by_its_name(tmp_path):
     (folder / "importance.json").write_text(
         json.dumps(to_json(importance_config("mel", "rms")))
     )
-    assert "importance-linear-0" in overview(ListOptions(runs=tmp_path))
+    assert "importance-linear-0" in overview(ListOptions(runs=str(tmp_path)))
     with refused("did you mean 'importance-linear-0'"):
         remove_runs(RemoveOptions(runs=tmp_path, run="importance-lnear", yes=True))
     assert (
         remove_runs(RemoveOptions(runs=tmp_path, run="importance-lin", yes=True)) == 0
     )
     assert not folder.exists() and "importance-linear-0" not in overview(
-        ListOptions(runs=tmp_path)
+        ListOptions(runs=str(tmp_path))
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from featurestack.results.run_folder import RETRAINED, find, mark
+from featurestack.results.run_folder import RETRAINED, RETRAINING, find, mark
 from featurestack.storage.files import Lock
 from featurestack.train.models.architecture import Architecture
 from tests.refusal import refused
@@ -97,3 +97,15 @@ def test_a_run_of_an_earlier_form_of_the_model_is_told_from_other_weights(
     monkeypatch.setattr(Architecture, "revisions", {"cnn4": 2})
     with refused("different: the model's revision"):
         execute(options)
+
+
+def test_a_retraining_for_other_clips_is_not_deleted_while_it_is_trained(changed):
+    (old,) = find(changed.runs)
+    begun = old.path.with_name(f"{old.name}.retraining")
+    shutil.copytree(old.path, begun)  # of the clips before, as another's cache has them
+    mark(begun, RETRAINING)
+    with Lock(begun / "fold1" / ".lock"), refused("trained by another process"):
+        execute(changed, retrain=True)
+    assert (begun / "run.json").is_file()
+    execute(changed, retrain=True)
+    assert not begun.exists()

@@ -238,3 +238,11 @@ def test_an_ensemble_shows_what_each_member_has_alone(options, capsys):
         word in text
         for word in ("1 of 3 folds", "loss", "f1", "most confused:", "protocol: ")
     )
+
+
+def test_a_score_below_the_least_one_is_status_1(options, monkeypatch, capsys):
+    change_options = {"model": "linear", "features": "mel"}
+    assert run.run(replace(options, **change_options, min_accuracy=0.2)) == 0
+    worse = replace(options, **change_options | {"features": "blank"}, min_accuracy=0.9)
+    assert run.run(worse) == 1
+    assert "% is below MIN_ACCURACY=0.9" in capsys.readouterr().err
