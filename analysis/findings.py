@@ -39,7 +39,7 @@ Row = dict[str, Any]  # one row of a table
 # classes are uneven from this ratio of clips in the largest to clips in the smallest
 UNEVEN = 1.5
 HARDEST = 3  # classes that count as hardest; more if several tie
-# columns that the runs may have: tags lack balanced_accuracy, other tasks the last two
+# columns that the runs may have: tags lack balanced_accuracy, events all of clips
 COMPARISON = [
     *(
         "run",
@@ -64,6 +64,8 @@ COMPARISON = [
     ),
     "macro_auroc",
     "lwlrap",
+    *("f1_iou_0.3", "f1_iou_0.7", "found", "false_alarms", "wrong_names", "onset_ms"),
+    "segment_error",
 ]
 
 
@@ -103,7 +105,7 @@ class Findings:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     groups: str = ""  # the dataset's word for a group, '' for a source recording
     recordings: int = 0  # number of source recordings, or other groups
-    # accuracy of always predicting the commonest class; tags: mean prevalence
+    # score of a prediction that knows nothing, see `RankingMetric.chance_values`
     chance: float = np.nan
     chance_p: float = np.nan  # p of the best run against chance
     # smallest difference to the second run found with a power of 80 %
@@ -133,7 +135,7 @@ class Findings:
         return self.groups or "source recording"
 
     @property
-    def tags(self) -> bool:
+    def several_labels(self) -> bool:
         """Whether clips have several labels or none."""
         return self.main is not None and self.main.best.task.multilabel
 
@@ -335,7 +337,9 @@ def classes_table(
 
 
 def tables_of_run(run: Run, report: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The tables of one run's classes and errors."""
+    """The tables of one run's classes and errors; those of events are a room's."""
+    if run.task.framed:
+        return {f"{run.name}.classes": report}
     errors = tables.confused_pairs(run)
     if not run.task.multilabel:
         return {f"{run.name}.classes": report, f"{run.name}.confused": errors}

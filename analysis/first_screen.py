@@ -24,8 +24,8 @@ CLASSES_SHOWN = 12
 
 
 def summary(found: Findings) -> dict[str, object]:
-    """The template's values: forest plot and, except for tags, small confusion matrix
-    and common mistake.
+    """The template's values: forest plot and, if clips have one label each, small
+    confusion matrix and common mistake.
     """
     best = found.runs[0]
     # The forest plot's axis spans all numbers in whole tens of percent.
@@ -39,7 +39,7 @@ def summary(found: Findings) -> dict[str, object]:
         "panels": forest_panels(found),
         "ticks": range(10 * low, 10 * high + 1, 10),
     }
-    if found.tags:
+    if found.several_labels:
         return axis
     order = best.class_order
     counts = tables.confusion_counts(best)

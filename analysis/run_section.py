@@ -75,7 +75,7 @@ def submit_run(
     """
     if history := fold_histories(run):
         writer.submit("learning_curves", f"{run.name}.curves", history=history)
-    if run.task.multilabel:
+    if run.task.multilabel and not run.task.framed:
         writer.submit(
             "precision_recall",
             f"{run.name}.precision_recall",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -176,6 +176,12 @@ class Run:
         return precision_of_seeds(seeds)
 
     @cached_property
+    def answers(self) -> tuple[Any, ...]:
+        """(S,) what the task reads of each seed's folder beside predictions.csv."""
+        folds = np.unique(self.folds).tolist()
+        return tuple(self.task.read_answers(folder, folds) for folder in self.folders)
+
+    @cached_property
     def decisions(self) -> Targets:
         """(S, N, K) whether a class is predicted.
 
@@ -268,6 +274,7 @@ def read_run(folder: RunFolder, problems: list[Problem]) -> Run | None:
     for fold in folder.finished:
         with named(f"fold {fold} is"):
             table = folder.predictions(fold)
+            folder.task.read_answers(folder, [fold])  # refuses damaged files
             tested[fold] = table[table["split"] == "test"]
     if not tested:
         raise RequestError("none of its folds can be read")

@@ -162,6 +162,16 @@ def errors_of_tags(
     )
 
 
+def errors_by_task(page: PageInputs) -> Section | None:
+    """The errors of clips; those of frames are in their room's section."""
+    found, megabytes = page.found, page.options.audio_mb
+    if found.runs[0].task.framed:
+        return None
+    if found.several_labels:
+        return errors_of_tags(found, page.cache, page.folder, megabytes)
+    return errors(found, page.cache, page.features, page.folder, megabytes)
+
+
 def read_scores(file: Path) -> pd.DataFrame:
     """scores.csv of `predict DATASET=other`; ValueError if a number is none."""
     scores = pd.read_csv(file, dtype=str, keep_default_na=False)
@@ -221,12 +231,10 @@ def page_sections(page: PageInputs) -> list[Section]:
         rates = options.confusion == "rates"
         made = [
             comparison(writer, found),
-            Section("classes", "Classes"),
+            None if found.runs[0].task.framed else Section("classes", "Classes"),
             recordings(found, drawn=options.figures),
             Section("ablations", "Ablations") if found.gains else None,
-            errors_of_tags(found, cache, page.folder, options.audio_mb)
-            if found.tags
-            else errors(found, cache, page.features, page.folder, options.audio_mb),
+            errors_by_task(page),
             run_figures(writer, found, drawn=options.figures, rates=rates),
         ]
     made.append(elsewhere(options.reports, page.dataset))

@@ -21,7 +21,6 @@ from featurestack.analysis.ranking import Ranking
 from featurestack.analysis.runs import Run
 from featurestack.commandline.quantities import HALVES_UP, counted
 from featurestack.features_cache.table import SEPARATOR
-from featurestack.results import tags
 from featurestack.results.calibration import (
     cross_fitted_temperatures,
     fit_temperature,
@@ -41,28 +40,13 @@ USED_BY_EXACT = "features", "model", "task", "copies", "padding", "val", "skip_t
 TAG_ERRORS = 10  # most errors listed for each class and kind
 
 
-def fold_scores(run: Run) -> pd.DataFrame:
-    """Every metric (columns) in each fold (rows), averaged over the seeds."""
-    rows = {}
-    for fold in np.unique(run.folds):
-        tested = run.folds == fold
-        labels = run.labels[tested]
-        for seed, probabilities in enumerate(run.probabilities):
-            decided = run.decisions[seed][tested]
-            scores = run.task.fold_metrics(labels, probabilities[tested], decided)
-            rows[int(fold), seed] = scores
-    each = pd.DataFrame.from_dict(rows, orient="index")
-    over_seeds = each.groupby(level=0).mean()
-    return over_seeds.rename_axis("fold")
-
-
 def metrics(runs: Sequence[Run]) -> pd.DataFrame:
     """Every metric of every run: run, metric, mean and sd over n folds; calibration
     pools folds (n = 1).
     """
     rows = []
     for run in runs:
-        for name, scores in fold_scores(run).items():
+        for name, scores in run.task.fold_scores(run).items():
             mean = scores.mean()
             deviation = scores.std(ddof=1)
             rows.append((run.name, name, mean, deviation, len(scores)))
@@ -112,7 +96,7 @@ def run_details(runs: Sequence[Run]) -> pd.DataFrame:
         epochs = None
         if config and not run.exact:
             epochs = config.options.epochs
-        scores = seed_scores(run, run.probabilities)
+        scores = run.task.metric.seed_scores(run)
         finished = run.history[run.history["fold"].isin(run.folds)]
         by_fold = finished.groupby(["seed", "fold"])["seconds"]
         fold_seconds = by_fold.sum(min_count=1)
@@ -163,16 +147,6 @@ def settings_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-def seed_scores(run: Run, probabilities: Floats) -> Floats:
-    """(S,) the accuracy (tags: mAP) of each seed over all clips, from `probabilities`
-    (S, N, K).
-    """
-    scores = []
-    for of_seed in probabilities:
-        scores.append(run.task.metric.pooled_score(run.labels, of_seed, run.folds))
-    return np.array(scores)
-
-
 def class_report(run: Run) -> pd.DataFrame:
     """Precision, recall, F1 and support of each class over all folds, as in
     scikit-learn's report.
@@ -181,14 +155,10 @@ def class_report(run: Run) -> pd.DataFrame:
     clips: `macro avg`, and `weighted avg`, weighted by support; their support is the
     sum. Recall has a 95 % interval (recall_low, recall_high) by bootstrap over
     recordings. Tags instead have average_precision with its interval (low, high),
-    prevalence and auroc.
+    prevalence and auroc; events have their number as support, F1 with its interval, and
+    the other scores of events.
     """
-    labels = run.labels
-    decided = [tags.decision_scores(labels, chosen) for chosen in run.decisions]
-    averages = {}
-    for name in decided[0]:
-        of_seeds = [scores[name] for scores in decided]
-        averages[name] = np.mean(of_seeds, axis=0)
+    averages = run.task.metric.decision_scores(run)
     scores_of_task = run.task.metric.class_scores(run)
     table = pd.DataFrame({"class": run.classes, **scores_of_task, **averages})
     tested = table["support"] > 0

@@ -1,8 +1,10 @@
 """Events: sounds with a beginning and an end in recordings, found by the frame.
 
-The room adds the command `make events`, the task of its datasets, two models of frames
-and the detections of `make predict`.
+The room adds the command `make events`, the task of its datasets, two models of frames,
+the detections of `make predict` and a section of the report.
 """
+
+from pathlib import Path
 
 from featurestack.commandline.rooms import Room
 from featurestack.packages import enter
@@ -25,4 +27,6 @@ ROOM = Room(
         "predict events": "featurestack.events.predict:predict_recordings",
     },
     tasks={"events": "featurestack.events.task:EVENTS"},
+    sections={"events": "featurestack.events.section:events"},
+    templates=Path(__file__).parent / "templates",
 )

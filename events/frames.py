@@ -151,17 +151,22 @@ class Frames:
         """
         parts = []
         for name, found in detections.items():
-            shift = self.shift[found.spans.stretch]
-            part = {
-                "file": self.stretches["file"].to_numpy(object)[found.spans.stretch],
-                "start": found.spans.start - shift,
-                "end": found.spans.end - shift,
-                "label": name,
-                "score": found.score,
-            }
-            parts.append(pd.DataFrame(part))
+            parts.append(self.place(name, found.spans).assign(score=found.score))
         return pd.concat(parts).sort_values(
             ["file", "start", "label"], kind="stable", ignore_index=True
+        )
+
+    def place(self, label: str, spans: Spans) -> pd.DataFrame:
+        """Spans of one label in their recordings: file, start, end, label."""
+        file = self.stretches["file"].to_numpy(object)
+        shift = self.shift[spans.stretch]
+        return pd.DataFrame(
+            {
+                "file": file[spans.stretch],
+                "start": spans.start - shift,
+                "end": spans.end - shift,
+                "label": label,
+            }
         )
 
 
@@ -297,6 +302,11 @@ def rule_grid(events: Spans) -> list[Rule]:
         for share in SHARES
         for length in ((0.0,) if points else LENGTHS)
     ]
+
+
+def default_rules(events: Mapping[str, Spans]) -> dict[str, Rule]:
+    """The rule of each class that nothing was chosen for."""
+    return {name: Rule(points=is_points(own)) for name, own in events.items()}
 
 
 def count_rules(

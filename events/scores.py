@@ -15,7 +15,8 @@ Conventions: E events and D detections of one label on one axis of seconds, on w
 recordings are far apart; both sorted by start; detections do not overlap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from featurestack.results.bootstrap import CONFIDENCE, REPLICATES
+from featurestack.results.bootstrap import (
+    REPLICATES,
+    effective_recordings,
+    wilson_interval,
+)
 from featurestack.results.scores import Floats, Ints
 
 IOU = 0.5
@@ -46,6 +51,14 @@ class Spans(NamedTuple):
     @property
     def middle(self) -> Floats:
         return (self.start + self.end) / 2
+
+    @property
+    def lasts(self) -> Floats:
+        return self.end - self.start
+
+    def by_stretch(self, stretches: int) -> Floats:
+        """(S,) their numbers."""
+        return np.bincount(self.stretch, minlength=stretches).astype(float)
 
 
 # ---- matching
@@ -144,10 +157,13 @@ def differing(events: Spans, detections: Spans) -> tuple[Floats, Floats]:
 # ---- scores
 
 
-class Tally(NamedTuple):
-    """What is counted of one label, or of several."""
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """What is counted of one label, or of several together, in S stretches."""
 
-    counts: Floats  # (3, S) partners at IOU, events, detections
+    partners: Floats  # (S,) at IOU
+    events: Floats  # (S,)
+    detections: Floats  # (S,)
     at_other_ious: Ints  # partners at OTHER_IOUS
     found: int  # events
     false_alarms: int
@@ -155,35 +171,36 @@ class Tally(NamedTuple):
     onsets: Floats  # seconds between the starts of partners
     differing: tuple[Floats, Floats]  # starts and ends, sorted
 
+    @property
+    def counts(self) -> Floats:
+        """(3, S) partners, events and detections."""
+        return np.stack([self.partners, self.events, self.detections])
+
     def scores(self, seconds: Floats) -> dict[str, float]:
         """The columns of `event_scores`; seconds (S,) of the stretches."""
-        matched, events, detections = self.counts.sum(axis=1)
+        partners, events, detections = self.counts.sum(axis=1)
+        both = events + detections
         hours = seconds.sum() / 3600
-        low, high = f1_interval(self.counts)
-        onset = np.full(2, np.nan)
-        if len(self.onsets):
-            onset = np.quantile(1000 * self.onsets, [0.5, 0.9])
+        low, high = f1_interval(self.counts[None])
         start, end = union(*self.differing)
-        at_others = 2 * self.at_other_ious
-        return {
+        scores = {
             "events": int(events),
             "detections": int(detections),
-            "f1": ratio(2 * matched, events + detections),
+            "f1": ratio(2 * partners, both),
             "low": low,
             "high": high,
-            "precision": ratio(matched, detections),
-            "recall": ratio(matched, events),
-            **{
-                f"f1_iou_{iou:g}": ratio(partners, events + detections)
-                for iou, partners in zip(OTHER_IOUS, at_others)
-            },
-            "found": ratio(self.found, events),
-            "false_alarms": self.false_alarms / hours,
-            "wrong_names": self.wrong_names / hours,
-            "onset_ms": onset[0],
-            "onset_90_ms": onset[1],
-            "segment_error": (end - start).sum() / seconds.sum(),
+            "precision": ratio(partners, detections),
+            "recall": ratio(partners, events),
         }
+        for iou, at_iou in zip(OTHER_IOUS, self.at_other_ious):
+            scores[f"f1_iou_{iou:g}"] = ratio(2 * at_iou, both)
+        scores["found"] = ratio(self.found, events)
+        scores["false_alarms"] = self.false_alarms / hours
+        scores["wrong_names"] = self.wrong_names / hours
+        scores["onset_ms"] = 1000 * quantile(self.onsets, 0.5)
+        scores["onset_90_ms"] = 1000 * quantile(self.onsets, 0.9)
+        scores["segment_error"] = (end - start).sum() / seconds.sum()
+        return scores
 
 
 def event_scores(
@@ -198,53 +215,63 @@ def event_scores(
 
     seconds  (S,) of each stretch; every label of `events` has `detections`
     """
-    every = together(list(events.values()))
-    tallies = {
-        name: tally(own, detections[name], every, len(seconds))
-        for name, own in events.items()
-    }
-    starts, ends = (
-        np.concatenate(part)
-        for part in zip(*(own.differing for own in tallies.values()))
-    )
-    order = np.argsort(starts, kind="stable")
-    each = tallies.values()
-    everything = Tally(
-        np.sum([own.counts for own in each], axis=0),
-        np.sum([own.at_other_ious for own in each], axis=0),
-        sum(own.found for own in each),
-        sum(own.false_alarms for own in each),
-        sum(own.wrong_names for own in each),
-        np.concatenate([own.onsets for own in each]),
-        (starts[order], ends[order]),
-    )
-    rows = {
-        name: own.scores(seconds) for name, own in [*tallies.items(), (ALL, everything)]
-    }
+    tallies = tally_all(events, detections, len(seconds))
+    rows = {name: own.scores(seconds) for name, own in tallies.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("label")
+
+
+def tally_all(
+    events: Mapping[str, Spans],
+    detections: Mapping[str, Spans],
+    stretches: int,
+) -> dict[str, Tally]:
+    """The tally of each label, and of ALL."""
+    every = together([*events.values()])
+    tallies = {}
+    for name, own in events.items():
+        tallies[name] = tally(own, detections[name], every, stretches)
+    return {**tallies, ALL: summed([*tallies.values()])}
 
 
 def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tally:
     """The tally of one label; `every` are the events of all labels."""
     points = is_points(events)
     event, detection = match(events, detections, IOU, points=points)
-    counts = [
-        np.bincount(spans.stretch, minlength=stretches)
-        for spans in (events.take(event), events, detections)
-    ]
-    at_other_ious = [
-        len(match(events, detections, iou, points=points)[0]) for iou in OTHER_IOUS
-    ]
+    at_other_ious = []
+    for iou in OTHER_IOUS:
+        partners, _ = match(events, detections, iou, points=points)
+        at_other_ious.append(len(partners))
     on_own = lie_on(detections, events)
     on_any = lie_on(detections, every)
+    onsets = events.start[event] - detections.start[detection]
     return Tally(
-        np.stack(counts).astype(float),
-        np.array(at_other_ious),
-        int(lie_on(events, detections).sum()),
-        int((~on_any).sum()),
-        int((on_any & ~on_own).sum()),
-        np.abs(events.start[event] - detections.start[detection]),
-        differing(events, detections),
+        partners=events.take(event).by_stretch(stretches),
+        events=events.by_stretch(stretches),
+        detections=detections.by_stretch(stretches),
+        at_other_ious=np.array(at_other_ious),
+        found=np.count_nonzero(lie_on(events, detections)),
+        false_alarms=np.count_nonzero(~on_any),
+        wrong_names=np.count_nonzero(on_any & ~on_own),
+        onsets=np.abs(onsets),
+        differing=differing(events, detections),
+    )
+
+
+def summed(tallies: Sequence[Tally]) -> Tally:
+    """The tally of several labels together."""
+    starts = np.concatenate([own.differing[0] for own in tallies])
+    ends = np.concatenate([own.differing[1] for own in tallies])
+    order = np.argsort(starts, kind="stable")
+    return Tally(
+        partners=np.sum([own.partners for own in tallies], axis=0),
+        events=np.sum([own.events for own in tallies], axis=0),
+        detections=np.sum([own.detections for own in tallies], axis=0),
+        at_other_ious=np.sum([own.at_other_ious for own in tallies], axis=0),
+        found=sum(own.found for own in tallies),
+        false_alarms=sum(own.false_alarms for own in tallies),
+        wrong_names=sum(own.wrong_names for own in tallies),
+        onsets=np.concatenate([own.onsets for own in tallies]),
+        differing=(starts[order], ends[order]),
     )
 
 
@@ -253,26 +280,51 @@ def is_points(events: Spans) -> bool:
     return len(events.start) > 0 and not (events.end > events.start).any()
 
 
-def together(spans: list[Spans]) -> Spans:
+def together(spans: Sequence[Spans]) -> Spans:
     """The spans of several labels as one, sorted by start."""
     columns = Spans(*map(np.concatenate, zip(*spans)))
     return columns.take(np.argsort(columns.start, kind="stable"))
 
 
+def f1_of(counts: Floats) -> Floats:
+    """F1 (...) of counts (..., 3): partners, events, detections; NaN of nothing."""
+    partners, events, detections = np.moveaxis(counts, -1, 0)
+    with np.errstate(invalid="ignore"):
+        return 2 * partners / (events + detections)
+
+
 def f1_interval(counts: Floats) -> tuple[float, float]:
-    """The 95 % interval of F1 by resampled recordings, of counts (3, S): partners,
-    events, detections; NaN for a single recording.
+    """The 95 % interval of F1, a mean over B seeds, by resampled recordings; NaN for a
+    single recording.
+
+    counts  (B, 3, S) partners, events, detections of each stretch
+
+    The variance of the replicates makes the interval, as of accuracies
+    (`results.bootstrap`): a perfect score has one too.
     """
-    holding = counts[:, counts[1:].sum(axis=0) > 0]
-    recordings = holding.shape[1]
+    weights = counts[:, 1:].sum(axis=(0, 1))
+    counts = counts[:, :, weights > 0]
+    recordings = counts.shape[2]
     if recordings < 2:
         return np.nan, np.nan
+    f1 = f1_of(counts.sum(axis=2)).mean()
     rng = np.random.default_rng(0)
-    drawn = rng.multinomial(recordings, np.full(recordings, 1 / recordings), REPLICATES)
-    partners, events, detections = (drawn @ holding.T).T
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(2 * partners / (events + detections), [tail, 1 - tail])
+    equal = np.full(recordings, 1 / recordings)
+    drawn = rng.multinomial(recordings, equal, REPLICATES)
+    replicates = f1_of(np.moveaxis(counts @ drawn.T, 1, 2)).mean(axis=0)
+    effective = effective_recordings(weights[weights > 0][:, None])
+    ((low, high),) = wilson_interval(
+        np.array([f1]),
+        np.nanvar(replicates, keepdims=True),
+        effective,
+        round(counts[:, 1].sum() / len(counts)),
+    )
     return float(low), float(high)
+
+
+def quantile(values: Floats, share: float) -> float:
+    """NaN of no value."""
+    return float(np.quantile(values, share)) if len(values) else np.nan
 
 
 def ratio(part: float, whole: float) -> float:

@@ -1,19 +1,11 @@
-"""The task EVENTS, its models' entries, and the frames of tested recordings in a run
-folder. No torch.
-
-    fold1/frames.npz   of each stretch that the fold tested: recording, start, end,
-        group, frames (their number); of each frame: time, probabilities (T, K) in
-        float16; hop; of each annotated event of the stretches: event_file, event_start,
-        event_end, event_label
+"""The task EVENTS, its models' entries, and where the frames of pieces lie. No torch.
 
 predictions.csv has a row for each piece of a recording, as for tags: the target is what
 occurs in it, a probability is the highest of its frames.
 """
 
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,29 +15,24 @@ from numpy.typing import NDArray
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
 from featurestack.events.dataset import has_events, read_dataset_events
-from featurestack.events.frames import (
-    Found,
-    Frames,
-    count_rules,
-    cross_fitted,
-)
-from featurestack.events.scores import ALL, event_scores, lie_on
+from featurestack.events.frames import Frames, are_exclusive
+from featurestack.events.metric import EVENT_F1
+from featurestack.events.scores import ALL, f1_of
+from featurestack.events.tested import ScoredFrames, read_tested, tested_lines
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import DetectionRule, StoredChannel, digest
-from featurestack.results.run_folder import RunFolder, damage_named
+from featurestack.results.ranking_metric import TestedRun
+from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tasks.tags import Tags
 from featurestack.results.training_options import Training
-from featurestack.storage.files import replace_file
 from featurestack.train.models.registry import Model
 from featurestack.train.network_input import Shape, input_kind
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-FRAMES_FILE = "frames.npz"
-EVENT_COLUMNS = ("file", "start", "end", "label")
 # names of MODEL that mean another one for this task
 MODELS = {Training.model: "frames", "linear": "linear_frames"}
 
@@ -56,6 +43,19 @@ class Events(Tags):
     """
 
     name = "events"
+    metric = EVENT_F1
+    history_names = ("loss", "event_f1")
+    printed_scores = history_names
+    unfit: Mapping[tuple[str, str], str] = {
+        **{
+            ("select", name): ": TASK=events has no such score; val_loss is one"
+            for name in ("val_accuracy", "val_map", "val_f1")
+        },
+        **{
+            ("balance", way): " weighs clips by their class, and these are frames"
+            for way in ("loss", "sample")
+        },
+    }
     trainer = "train events"
     predictor = "predict events"
     framed = True
@@ -85,6 +85,25 @@ class Events(Tags):
     def content(self, cache: Cache) -> dict[str, Any]:
         return {"events": digest(read_dataset_events(cache).to_csv())}
 
+    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
+        return read_tested(folder, folds)
+
+    def scores_of_fold(
+        self,
+        folder: RunFolder,
+        fold: int,
+        split: str,
+        selection: str,
+        member: str,
+    ) -> dict[str, float]:
+        return epoch_scores(read_tested(folder, [fold]))
+
+    def fold_scores(self, run: TestedRun) -> pd.DataFrame:
+        """Scores of events by rules of the other folds."""
+        seeds: Sequence[ScoredFrames] = run.answers
+        each = pd.concat([seed.by_fold for seed in seeds])
+        return each.groupby("fold").mean()
+
     def finish(
         self,
         run: RunFolder,
@@ -94,20 +113,26 @@ class Events(Tags):
         scores by rules of the other folds.
         """
         tested = read_tested(run)
-        counts = count_rules(tested.frames, tested.probabilities, tested.events)
-        for line in score_lines(
-            tested.scores(),
-            "events in the tested recordings, by rules of the other folds",
-        ):
+        for line in tested_lines(tested):
             tell(line)
         bands = frequency_bands(read_dataset_events(cache))
         return {
             name: replace(rule, **bands[name]) if name in bands else rule
-            for name, rule in counts.chosen().items()
+            for name, rule in tested.rules.chosen().items()
         }
 
 
 EVENTS = Events()
+
+
+def epoch_scores(tested: ScoredFrames) -> dict[str, float]:
+    """The scores in history.csv: F1 at IoU 0.5 by rules that nothing was chosen for."""
+    events = tested.events
+    exclusive = are_exclusive(events[events["label"] != ""])
+    tally = tested.tally(tested.by_default)[ALL]
+    f1 = f1_of(tally.counts.sum(axis=1))
+    loss = tested.log_losses(exclusive).mean()
+    return {"loss": float(loss), "event_f1": float(f1)}
 
 
 def frequency_bands(events: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -219,123 +244,3 @@ def place(
     )
     hop = float(np.median(np.diff(offsets)))
     return Placed(order, own, Frames(stretches, times[own], hop, tuple(classes)))
-
-
-# ---- frames of a run
-
-
-@dataclass(frozen=True, eq=False)
-class Tested:
-    """The frames that a run's folds tested, and the events that they hold."""
-
-    frames: Frames
-    probabilities: NDArray[np.floating]  # (T, K)
-    events: pd.DataFrame  # EVENT_COLUMNS; an empty label is one that is not scored
-
-    def detections(self) -> dict[str, Found]:
-        """The detections by rules of the other folds, without those on ignored
-        events.
-        """
-        counts = count_rules(self.frames, self.probabilities, self.events)
-        found = cross_fitted(self.frames, self.probabilities, counts)
-        return without_ignored(self.frames, self.events, found)
-
-    def scores(self) -> pd.DataFrame:
-        """The table of `event_scores`."""
-        found = {name: own.spans for name, own in self.detections().items()}
-        return event_scores(self.frames.spans(self.events), found, self.frames.seconds)
-
-
-def without_ignored(
-    frames: Frames,
-    events: pd.DataFrame,
-    found: Mapping[str, Found],
-) -> dict[str, Found]:
-    """The detections that do not lie on an event without a label."""
-    ignored = events[events["label"] == ""]
-    if ignored.empty:
-        return dict(found)
-    one = replace(frames, classes=("",)).spans(ignored)[""]
-    return {name: own.take(~lie_on(own.spans, one)) for name, own in found.items()}
-
-
-def write_frames(
-    folder: Path,
-    frames: Frames,
-    probabilities: NDArray[np.floating],
-    events: pd.DataFrame,
-) -> None:
-    """Write FRAMES_FILE into a fold's folder."""
-    stretches = frames.stretches
-    own = events[events["file"].isin(stretches["file"])]
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        recording=stretches["file"].to_numpy(str),
-        start=stretches["start"].to_numpy(float),
-        end=stretches["end"].to_numpy(float),
-        group=stretches["group"].to_numpy(str),
-        frames=stretches["frames"].to_numpy(np.int64),
-        time=frames.times,
-        probabilities=probabilities.astype(np.float16),
-        hop=np.array(frames.hop),
-        event_file=own["file"].to_numpy(str),
-        event_start=own["start"].to_numpy(float),
-        event_end=own["end"].to_numpy(float),
-        event_label=own["label"].to_numpy(str),
-    )
-    replace_file(folder / FRAMES_FILE, content.getvalue())
-
-
-def read_tested(run: RunFolder) -> Tested:
-    """The frames of all finished folds; RequestError if a file is damaged."""
-    stretches, times, probabilities, events = [], [], [], []
-    hop = 0.0
-    for fold in run.finished:
-        file = run.fold(fold) / FRAMES_FILE
-        remedy = f"remove {run.fold(fold)} and train again"
-        with damage_named(file, remedy), np.load(file, allow_pickle=False) as stored:
-            table = pd.DataFrame(
-                {
-                    name: stored[name]
-                    for name in ("recording", "start", "end", "group", "frames")
-                }
-            ).rename(columns={"recording": "file"})
-            own = stored["probabilities"].astype(np.float32)
-            if own.shape != (table["frames"].sum(), len(run.classes)):
-                raise ValueError("its tables do not fit each other")
-            stretches.append(table.assign(fold=fold))
-            times.append(stored["time"])
-            probabilities.append(own)
-            hop = float(stored["hop"])
-            columns = {name: stored[f"event_{name}"] for name in EVENT_COLUMNS}
-            events.append(pd.DataFrame(columns))
-    frames = Frames(
-        pd.concat(stretches, ignore_index=True),
-        np.concatenate(times),
-        hop,
-        tuple(run.classes),
-    )
-    marks = pd.concat(events, ignore_index=True).drop_duplicates()
-    return Tested(frames, np.concatenate(probabilities), marks)
-
-
-def score_lines(scores: pd.DataFrame, what: str) -> list[str]:
-    """The scores of all classes in sentences; `what` was scored."""
-    row = scores.loc[ALL]
-    interval = ""
-    if np.isfinite(row["low"]):
-        interval = f" (95 % CI {row['low']:.3f} to {row['high']:.3f}, by recording)"
-    return [
-        (
-            f"{what}: F1 at IoU 0.5 {row['f1']:.3f}{interval}; at IoU 0.3"
-            f" {row['f1_iou_0.3']:.3f}, 0.7 {row['f1_iou_0.7']:.3f}"
-        ),
-        (
-            f"{row['found']:.3f} of {row['events']:,.0f} events found;"
-            f" {row['false_alarms']:,.0f} false alarms an hour, and"
-            f" {row['wrong_names']:,.0f} events under a wrong name; onset error"
-            f" {row['onset_ms']:.1f} ms (median), {row['onset_90_ms']:.1f} (90 %);"
-            f" {row['segment_error']:.1%} of the time differs"
-        ),
-    ]

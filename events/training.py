@@ -15,7 +15,8 @@ from torch import nn
 from featurestack.events.dataset import read_dataset_events
 from featurestack.events.frames import are_exclusive
 from featurestack.events.models import FrameModel, LinearFrames, with_context
-from featurestack.events.task import Tested, place, write_frames
+from featurestack.events.task import epoch_scores, place
+from featurestack.events.tested import ScoredFrames, write_frames
 from featurestack.train import run_json
 from featurestack.train.choose_compute import Choice
 from featurestack.train.compute import Compute
@@ -227,20 +228,28 @@ class FrameTrainer(Trainer):
         self.answered = clips, answers
         return answers.max(axis=1)[None]
 
-    def tested(self, clips: Positions, answers: NDArray[np.float32]) -> Tested:
+    def tested(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
         """The frames of these pieces in their recordings."""
         placed = place(
             self.targets.clips.iloc[clips], self.targets.offsets, self.targets.names
         )
         probabilities = answers[placed.order][placed.own]
-        return Tested(placed.frames, probabilities, self.targets.events)
+        return ScoredFrames(placed.frames, probabilities, self.targets.events)
+
+    def score(self, side: str, exact: bool = False) -> dict[str, float]:
+        clips = getattr(self.data, side)
+        self.predict(clips, exact=exact)
+        assert self.answered is not None
+        scores = epoch_scores(self.tested(*self.answered))
+        return {f"{side}_{name}": value for name, value in scores.items()}
 
     def write_answers(self, folder: Path) -> None:
-        """Write the frames of the test pieces."""
-        if not len(self.data.test):
-            return
-        if self.answered is None or len(self.answered[0]) != len(self.data.test):
-            self.predict(self.data.test, exact=True)
+        """Write the frames of the test pieces, or of the validation pieces if the test
+        fold is skipped.
+        """
+        scored = self.data.test if len(self.data.test) else self.data.val
+        if self.answered is None or self.answered[0] is not scored:
+            self.predict(scored, exact=True)
         assert self.answered is not None
         tested = self.tested(*self.answered)
         write_frames(folder, tested.frames, tested.probabilities, tested.events)

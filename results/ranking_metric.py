@@ -11,10 +11,10 @@ seeds, (S, N, K).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,9 @@ from featurestack.results.bootstrap import (
     recording_sums,
 )
 from featurestack.results.scores import Floats, Ints
+
+if TYPE_CHECKING:
+    from featurestack.results.run_folder import RunFolder
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -91,6 +94,12 @@ class TestedRun(Protocol):
     @property
     def correct(self) -> Floats: ...
 
+    @property
+    def decisions(self) -> NDArray[np.bool_]: ...
+
+    @property
+    def answers(self) -> Sequence[Any]: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Compared:
@@ -114,6 +123,9 @@ class RankingMetric(ABC):
     class_heading: str
     # the score of all folds together, which is not the mean of the folds' own scores
     pooled: bool
+    counted = "Clips"  # heading of what the support of a class counts
+    # sentence of a report -> its function of `Findings`, for those that words.txt lacks
+    sentences: ClassVar[Mapping[str, Callable[[Any], str]]] = {}
 
     @abstractmethod
     def pooled_score(
@@ -157,6 +169,17 @@ class RankingMetric(ABC):
                 `group`
         """
 
+    def of_folders(self, folders: "Sequence[RunFolder]") -> Score:
+        """The score of the seeds of one configuration on their test clips, or on their
+        validation clips if they skip the test folds.
+        """
+        tables = []
+        for folder in folders:
+            table = folder.scored(split=folder.scored_split)
+            recordings = table["group"].where(table["group"] != "", table["clip_id"])
+            tables.append(table.assign(group=recordings))
+        return self.configuration_score(tables, folders[0].classes)
+
     @abstractmethod
     def compared(self, runs: Sequence[TestedRun]) -> Compared:
         """The scores of comparable runs."""
@@ -164,6 +187,22 @@ class RankingMetric(ABC):
     @abstractmethod
     def chance_values(self, run: TestedRun, worth: Floats) -> Floats:
         """(G,) sums by recording of predictions that know nothing of a clip."""
+
+    def seed_scores(self, run: TestedRun) -> Floats:
+        """(S,) the score of each seed over all clips."""
+        of_seeds = [
+            self.pooled_score(run.labels, of_seed, run.folds)
+            for of_seed in run.probabilities
+        ]
+        return np.array(of_seeds)
+
+    def decision_scores(self, run: TestedRun) -> dict[str, Floats]:
+        """Precision, recall, F1 and support (K,), means over the seeds."""
+        seeds = [tags.decision_scores(run.labels, chosen) for chosen in run.decisions]
+        return {
+            name: np.mean([scores[name] for scores in seeds], axis=0)
+            for name in seeds[0]
+        }
 
     @abstractmethod
     def class_scores(self, run: TestedRun) -> dict[str, Floats]:

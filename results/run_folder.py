@@ -316,8 +316,8 @@ class RunFolder:
         """
         by_fold = {}
         for fold in self.finished:
-            probabilities, target = self.answers(fold, split, selection, member)
-            by_fold[fold] = self.task.epoch_scores(target, probabilities)
+            scores = self.task.scores_of_fold(self, fold, split, selection, member)
+            by_fold[fold] = scores
         return pd.DataFrame.from_dict(by_fold, orient="index")
 
 
@@ -357,12 +357,7 @@ def configuration_score(seeds: Sequence[RunFolder]) -> Score:
     """The score of a configuration's runs on their test clips, or on their validation
     clips if they skip the test folds.
     """
-    tables = []
-    for run in seeds:
-        table = run.scored(split=run.scored_split)
-        recordings = table["group"].where(table["group"] != "", table["clip_id"])
-        tables.append(table.assign(group=recordings))
-    return seeds[0].task.metric.configuration_score(tables, seeds[0].classes)
+    return seeds[0].task.metric.of_folders(seeds)
 
 
 @contextmanager

@@ -211,10 +211,10 @@ def jackknife_values(
 
     whole = average_precision(target, scores)
     without = _resampled(target, scores, recordings, leave_one_out)
-    return _attributed(whole, without, sizes)
+    return attributed(whole, without, sizes)
 
 
-def _attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
+def attributed(whole: Floats, without: Floats, sizes: Ints) -> Floats:
     """Values (G,) that sum to the mean over the classes of `whole` (K,).
 
     without  (G, K) the same without each recording, NaN if no positive clip is left
@@ -312,7 +312,7 @@ def random_order_values(target: Targets, groups: NDArray[np.generic]) -> Floats:
     without = []
     for own, size in zip(positives, sizes.tolist()):
         without.append(random_order_precision(total - own, clips - size))
-    return _attributed(whole, np.stack(without), sizes)
+    return attributed(whole, np.stack(without), sizes)
 
 
 def random_order_precision(positives: Floats, clips: int) -> Floats:

@@ -30,12 +30,19 @@ def summary(run: RunFolder) -> str:
             f" {len(folds)}"
         ),
         *score_lines(run, folds),
-        *(precision_lines(run) if run.task.multilabel else [error_line(run)]),
+        *error_lines(run),
         f"protocol: {run.config.protocol}",
     ]
     if run.config.synthetic:
         lines.append("the clips are synthetic")
     return "\n".join(lines)
+
+
+def error_lines(run: RunFolder) -> list[str]:
+    """What the run errs in; a task of frames prints it when training ends."""
+    if run.task.framed:
+        return []
+    return precision_lines(run) if run.task.multilabel else [error_line(run)]
 
 
 def error_line(run: RunFolder) -> str:

@@ -73,8 +73,6 @@ FORWARD_PASSES = 3
 CHECK_STEPS = 20  # steps between two checks of the loss: each waits for the GPU
 LARGEST_LOSS = 1e3  # nats; chance among 50 classes costs 3.9
 PREVIEWED_CLIPS = 4  # clips in augmented.npz, from the first fold that is trained
-# shown beside the progress bar
-BAR_SCORES = ("epoch", "train_loss", "val_loss", "test_accuracy", "test_map")
 
 
 class Tracker(Protocol):
@@ -212,7 +210,9 @@ class Trainer:
                 states = snapshot(states | {"last.pt": self.state_dict()})
                 written.result()
                 written = writer.submit(write_epoch, folder, states, self.rows[-1])
-                scores = {name: row[name] for name in BAR_SCORES if name in row}
+                score = f"test_{self.plan.task.metric.column}"
+                shown = ("epoch", "train_loss", "val_loss", score)
+                scores = {name: row[name] for name in shown if name in row}
                 bar.set_postfix(scores, refresh=False)
                 for tracker in trackers:
                     tracker.epoch(self.epoch, row)

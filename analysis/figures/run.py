@@ -127,7 +127,11 @@ SPLITS = (
     ("val", "validation", SERIES[2], "--"),
     ("test", "test fold", SERIES[0], "-"),
 )
-PERCENT = {"accuracy": "accuracy, %", "map": "mAP of the fold, %"}  # metric -> title
+PERCENT = {  # metric -> title
+    "accuracy": "accuracy, %",
+    "map": "mAP of the fold, %",
+    "event_f1": "event F1 of the fold, %",
+}
 
 
 @figure(
@@ -136,12 +140,13 @@ PERCENT = {"accuracy": "accuracy, %", "map": "mAP of the fold, %"}  # metric -> 
     lambda **_: 2.6,
 )
 def draw_learning_curves(ax: Axes, *, history: Mapping[int, pd.DataFrame]) -> Axes:
-    """Draw accuracy (or mAP) and loss of one run by epoch; `history` is fold -> table
-    of history.csv.
+    """Draw the score and the loss of one run by epoch; `history` is fold -> table of
+    history.csv.
     """
     epochs = pd.concat(history.values()).dropna(axis="columns", how="all")
     columns = 1 if is_narrow(ax) else 2
-    score = "map" if "test_map" in epochs else "accuracy"
+    scores = [name for name in PERCENT if f"test_{name}" in epochs]
+    score = next(iter(scores), "accuracy")
     for panel, metric in zip(
         panels(ax, 2, columns, wide=0.25, high=0.5), (score, "loss")
     ):

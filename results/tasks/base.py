@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.results import calibration
-from featurestack.results.ranking_metric import RankingMetric
+from featurestack.results.ranking_metric import RankingMetric, TestedRun
 from featurestack.results.scores import METRICS, Floats, Ints
 
 if TYPE_CHECKING:
     from featurestack.features_cache import Cache
+    from featurestack.results.run_folder import RunFolder
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -165,14 +166,52 @@ class Task(ABC):
         """
         return None
 
+    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> Any:
+        """What these folds of a run folder hold beside predictions.csv; None if
+        nothing does.
+        """
+        return None
+
+    def scores_of_fold(
+        self,
+        folder: RunFolder,
+        fold: int,
+        split: str,
+        selection: str,
+        member: str,
+    ) -> dict[str, float]:
+        """The scores of one fold of a run, as `epoch_scores`."""
+        probabilities, targets = folder.answers(fold, split, selection, member)
+        return self.epoch_scores(targets, probabilities)
+
+    def fold_scores(self, run: TestedRun) -> pd.DataFrame:
+        """Every metric (columns) in each fold (rows), averaged over the seeds."""
+        rows = {}
+        for fold in np.unique(run.folds):
+            tested = run.folds == fold
+            labels = run.labels[tested]
+            for seed, probabilities in enumerate(run.probabilities):
+                decided = run.decisions[seed][tested]
+                scores = self.fold_metrics(labels, probabilities[tested], decided)
+                rows[int(fold), seed] = scores
+        each = pd.DataFrame.from_dict(rows, orient="index")
+        over_seeds = each.groupby(level=0).mean()
+        return over_seeds.rename_axis("fold")
+
     # ---- what follows from these
+
+    @property
+    def history_names(self) -> tuple[str, ...]:
+        """The columns of history.csv without val_ or test_."""
+        return tuple(self.history)
 
     @property
     def history_columns(self) -> tuple[str, ...]:
         """The columns of history.csv."""
+        names = self.history_names
         return (
             *("epoch", "lr", "seconds", "train_loss", f"train_{self.metric.column}"),
-            *(f"{part}_{name}" for part in ("val", "test") for name in self.history),
+            *(f"{part}_{name}" for part in ("val", "test") for name in names),
         )
 
     @property

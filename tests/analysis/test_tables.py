@@ -79,7 +79,7 @@ def test_confusion_and_most_confused_by_hand(hand_run):
 
 def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
     run = hand_run("mel", CLASSES, ROWS)
-    assert tables.fold_scores(run)["accuracy"].to_dict() == {
+    assert run.task.fold_scores(run)["accuracy"].to_dict() == {
         1: pytest.approx(2 / 3),
         2: pytest.approx(1 / 3),
     }
@@ -92,7 +92,7 @@ def test_metrics_are_means_over_folds_and_calibration_is_pooled(hand_run):
 def test_seeds_are_averaged_before_anything_else(made):
     run = made(MadeRun(skill=0.8, seed=0), MadeRun(skill=0.6, seed=1)).runs[0]
     folds = [run.correct[run.folds == fold].mean() for fold in range(1, 6)]
-    assert tables.fold_scores(run)["accuracy"].tolist() == pytest.approx(folds)
+    assert run.task.fold_scores(run)["accuracy"].tolist() == pytest.approx(folds)
     details = tables.run_details([run]).iloc[0]
     assert details["seed_sd"] == pytest.approx(np.std([0.8, 0.6], ddof=1))
 

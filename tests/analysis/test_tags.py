@@ -101,7 +101,7 @@ def test_seeds_are_one_configuration_and_members_have_their_own_map(loaded):
         strong, folders=strong.folders * 2, checkpoints={"last": both}, members=members
     )
     (row,) = findings(Results([run], [])).rows
-    each = tables.seed_scores(run, both)
+    each = run.task.metric.seed_scores(run)
     assert len(run.seeds) == 2 and row["accuracy"] == pytest.approx(each.mean())
     assert [*row["members"].values()] == pytest.approx(each) and each[0] > each[1] + 0.1
 

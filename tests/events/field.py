@@ -15,11 +15,11 @@ RATE, SECONDS, RECORDINGS = 8_000, 12.0, 4
 PITCHES = {"high": 2_000, "low": 500}
 
 
-def write_recordings(folder, overlapping=False, points=False):
+def write_recordings(folder, overlapping=False, points=False, recordings=RECORDINGS):
     """Tones in noise, audio/r0.wav, …, and events.csv beside."""
     (folder / "audio").mkdir(parents=True)
     rows = []
-    for number in range(RECORDINGS):
+    for number in range(recordings):
         rng = np.random.default_rng(number)
         time = np.arange(round(SECONDS * RATE)) / RATE
         y = rng.normal(0, 0.01, len(time))

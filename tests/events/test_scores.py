@@ -112,4 +112,4 @@ def test_intervals_come_from_recordings():
     assert row["low"] < row["f1"] < row["high"]
     assert row["high"] - row["low"] > 0.2  # a recording counts as one, not as 20
     whole = event_scores(events, events, np.full(10, 100.0)).loc["a"]
-    assert (whole["low"], whole["high"]) == (1, 1)
+    assert whole["low"] < 1 == whole["high"]  # ten perfect recordings are no proof

@@ -1,0 +1,92 @@
+"""The report on runs of events."""
+
+import pandas as pd
+import pytest
+
+from featurestack.analysis.figures import saving
+from featurestack.analysis.options import AnalysisOptions
+from featurestack.analysis.report import build_report
+from featurestack.analysis.report_inputs import jobs
+from featurestack.results.run_folder import configuration_score
+from featurestack.train.sweep import table
+from tests.events.field import make_dataset, train, write_recordings
+
+SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
+MEL = "mel@n_mels=32,hop_length=128,n_fft=512"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_recordings(folder, recordings=8)
+    make_dataset(folder)
+    return folder, [train(folder, model="linear"), train(folder, features=f"{MEL}:0-3")]
+
+
+@pytest.fixture(scope="module")
+def report(runs):
+    folder, _ = runs
+    options = AnalysisOptions(
+        dataset="field",
+        data=folder / "data",
+        runs=folder / "runs",
+        reports=folder / "reports",
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saving, "draw", lambda name, file, data: SVG)
+        (job,) = jobs(options)
+        built = build_report(job, options)
+    return built, folder / "reports" / "field"
+
+
+def test_the_report_ranks_runs_by_the_f1_of_events(report):
+    built, folder = report
+    comparison = pd.read_csv(folder / "tables" / "comparison.csv")
+    assert comparison["model"].tolist() == ["linear_frames", "frames"]
+    assert comparison["event_f1"].is_monotonic_decreasing
+    assert comparison["verdict"].iloc[0] == "best"
+    assert comparison["p"].iloc[1] < 1
+    assert {"f1_iou_0.3", "f1_iou_0.7", "false_alarms", "onset_ms"} <= {*comparison}
+    assert "event F1" in built.headline
+    assert built.whole
+
+
+def test_the_section_has_the_scores_of_each_class_and_the_errors(report, runs):
+    _, folder = report
+    events = pd.read_csv(folder / "tables" / "events.csv", index_col="label")
+    assert [*events.index] == ["high", "low", "all classes"]
+    best = configuration_score([runs[1][0]])
+    assert events.loc["all classes", "f1"] == pytest.approx(best.mean)
+    assert events.loc["all classes", "low"] == pytest.approx(best.low)
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert 'id="events"' in page and "right events under a wrong name" in page
+    assert 'id="classes"' not in page and 'id="tag_errors"' not in page
+
+
+def test_a_sweep_compares_runs_by_the_f1_of_events(runs):
+    text = table(runs[1])
+    assert "test event F1 %" in text
+    assert text.index("linear_frames") < text.index("frames-events")
+
+
+def test_history_has_the_f1_of_events(runs):
+    history = runs[1][1].history(1)
+    assert history["test_event_f1"].iloc[-1] == pytest.approx(
+        runs[1][1].scores()["event_f1"].loc[1]
+    )
+
+
+def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
+    from featurestack.analysis.runs import load_runs
+    from featurestack.results.run_folder import RunFolder
+
+    run = runs[1][0]
+    file = run.fold(2) / "frames.npz"
+    content = file.read_bytes()
+    try:
+        file.write_bytes(content[: len(content) // 2])
+        read = load_runs([RunFolder(run.path)])
+    finally:
+        file.write_bytes(content)
+    assert read.runs[0].missing_folds == (2,)
+    assert "frames.npz" in read.problems[0].text
