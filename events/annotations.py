@@ -5,9 +5,10 @@ recordings.
                about several files, `Begin File` and `File Offset (s)` say where a
                selection begins
     Audacity   label tracks: start TAB end TAB label, no header; without an end the
-               event is a point; a line that begins with a backslash has only
-               frequencies and is left out
-    CSV, TSV   file, start, end, label, under the names in COLUMNS
+               event is a point; a line that begins with a backslash has the
+               frequencies of the event before
+    CSV, TSV   file, start, end, label, perhaps low and high frequency, under the names
+               in COLUMNS
 
 If a row names no recording, the table's own name does: `a.txt` and
 `a.Table.1.selections.txt` belong to `a.wav`.
@@ -50,15 +51,18 @@ COLUMNS = {
         "label labels annotation annotations species commonname tags tag eventlabel"
         " class manualid scientificname"
     ),
+    "low": "lowfreq lowfrequency lowf minfreq minfrequency freqmin fmin low",
+    "high": "highfreq highfrequency highf maxfreq maxfrequency freqmax fmax high",
 }
+FREQUENCIES = ("low", "high")
 
 
 @dataclass(frozen=True)
 class Annotations:
     """The content of annotation tables.
 
-    `events` has EVENT_COLUMNS, sorted by file and start; start and end are seconds,
-    equal for a point.
+    `events` has EVENT_COLUMNS and FREQUENCIES, sorted by file and start; start and end
+    are seconds, equal for a point; low and high are Hz, NaN if they are not known.
     """
 
     events: pd.DataFrame
@@ -77,6 +81,12 @@ class Row(NamedTuple):
     start: float
     end: float
     label: str
+    low: float = math.nan  # Hz
+    high: float = math.nan
+
+    @property
+    def has_frequencies(self) -> bool:
+        return not (math.isnan(self.low) and math.isnan(self.high))
 
 
 class UnknownTable(RequestError):
@@ -99,14 +109,15 @@ def read_events(
     label       the label of events that have none
     missing     whether rows of a recording that is not there are refused or left out
 
-    An event that is listed twice counts once. An event that lasts beyond its recording
-    ends with it. A RequestError about a row names the file and the line.
+    An event that is listed twice counts once, with the frequencies of the first. An
+    event that lasts beyond its recording ends with it. A RequestError about a row names
+    the file and the line.
 
         read_events(Path("labels"), {"dawn.flac": 60.0}).events
     """
     folder, names = annotation_tables(tables)
     known = Recordings(recordings)
-    events = set[tuple[str, float, float, str]]()
+    events: dict[tuple[str, float, float, str], tuple[float, float]] = {}
     annotated = set[str]()
     strange = list[str]()
     empty = list[str]()
@@ -137,7 +148,8 @@ def read_events(
             if row.end > seconds:
                 beyond.append(where)
             for own_label in labels_of_event(row, label, file, seconds, where):
-                events.add((file, row.start, min(row.end, seconds), own_label))
+                event = file, row.start, min(row.end, seconds), own_label
+                events.setdefault(event, (row.low, row.high))
     if not annotated:
         raise RequestError(
             f"no table of TABLES={tables} fits a recording: the first table is"
@@ -150,8 +162,9 @@ def read_events(
         "events that last beyond their recording and end with it": beyond,
         "recordings that are not in AUDIO=, left out": absent,
     }
-    table = pd.DataFrame(sorted(events), columns=EVENT_COLUMNS)
-    table = table.astype({"start": float, "end": float})
+    rows = [(*event, *events[event]) for event in sorted(events)]
+    table = pd.DataFrame(rows, columns=[*EVENT_COLUMNS, *FREQUENCIES])
+    table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
     return Annotations(table, frozenset(annotated), remarks_of(places))
 
 
@@ -253,6 +266,12 @@ def number_of(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def hertz_of(text: str) -> float:
+    """NaN if the text is no frequency: Audacity writes -1."""
+    number = number_of(text)
+    return math.nan if number is None or number < 0 else number
+
+
 def seconds_of(where: str, column: str, text: str) -> float:
     number = number_of(text)
     if number is None:
@@ -272,14 +291,22 @@ def label_track(path: Path, text: str) -> Iterator[Row]:
     """The events of an Audacity track; a label may be empty, cells after it are left
     out.
     """
+    event = None
     for line, content in enumerate(text.split("\n"), 1):
+        if content.startswith("\\") and event and not event.has_frequencies:
+            low, high, *_ = [*map(hertz_of, content.split("\t")[1:]), *2 * [math.nan]]
+            event = event._replace(low=low, high=high)
         if not content.strip() or content.startswith("\\"):
             continue
+        if event:
+            yield event
         first, *cells = (cell.strip() for cell in content.split("\t"))
         start = end = seconds_of(f"{path}, line {line}", "the start", first)
         if cells and (cells[0] == "" or number_of(cells[0]) is not None):
             end = seconds_of(f"{path}, line {line}", "the end", cells.pop(0) or first)
-        yield Row(line, "", start, end, cells[0] if cells else "")
+        event = Row(line, "", start, end, cells[0] if cells else "")
+    if event:
+        yield event
 
 
 def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
@@ -314,7 +341,8 @@ def table_rows(path: Path, text: str, column: str, label: str) -> Iterator[Row]:
             if cell["file offset"]:
                 begin = seconds_of(where, of["file offset"], cell["file offset"])
                 start, end = begin, begin + (end - start)
-        yield Row(line, cell["file"], start, end, cell["label"])
+        low, high = hertz_of(cell["low"]), hertz_of(cell["high"])
+        yield Row(line, cell["file"], start, end, cell["label"], low, high)
 
 
 def find_columns(path: Path, header: Sequence[str], column: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from featurestack.results.ranking_metric import (
     Score,
     TestedRun,
 )
-from featurestack.results.scores import Floats
+from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import attributed
 
 # columns of `event_scores` in the report of classes
@@ -121,7 +121,7 @@ def class_table(run: TestedRun) -> pd.DataFrame:
     return tables.groupby("label").mean().loc[[*run.classes]]
 
 
-def jackknife_values(counts: Floats, sizes: Floats) -> Floats:
+def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
     """Values (G,) of the recordings that sum to F1, as those of mAP do.
 
     counts  (3, G) partners, events, detections

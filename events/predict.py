@@ -26,7 +26,8 @@ from featurestack.events.frames import Frames, detect_all
 from featurestack.events.models import FrameModel
 from featurestack.events.scores import event_scores
 from featurestack.events.tables import count_detections, write_detections
-from featurestack.events.task import place, score_lines
+from featurestack.events.task import place
+from featurestack.events.tested import score_lines
 from featurestack.pipeline import audio
 from featurestack.results.config import DetectionRule
 from featurestack.storage.files import replace_file

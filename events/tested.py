@@ -125,9 +125,9 @@ class ScoredFrames:
     def by_group(self, groups: Sequence[str]) -> Floats:
         """(3, G) partners, events and detections of all classes in each group."""
         place = pd.Index(groups).get_indexer(self.frames.stretches["group"])
-        sums = np.zeros((3, len(groups)))
-        np.add.at(sums, (slice(None), place), self.tallies[ALL].counts)
-        return sums
+        sums = np.zeros((len(groups), 3))
+        np.add.at(sums, place, self.tallies[ALL].counts.T)
+        return sums.T
 
     def log_losses(self, exclusive: bool) -> Floats:
         """(T,) minus the logarithm of the probability of what is true: of the class or

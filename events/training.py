@@ -14,9 +14,13 @@ from torch import nn
 
 from featurestack.events.dataset import read_dataset_events
 from featurestack.events.frames import are_exclusive
+from featurestack.events.metric import jackknife_values
 from featurestack.events.models import FrameModel, LinearFrames, with_context
+from featurestack.events.scores import ALL
 from featurestack.events.task import epoch_scores, place
 from featurestack.events.tested import ScoredFrames, write_frames
+from featurestack.results.bootstrap import fold_weights
+from featurestack.results.scores import Floats
 from featurestack.train import run_json
 from featurestack.train.choose_compute import Choice
 from featurestack.train.compute import Compute
@@ -62,6 +66,12 @@ class Targets:
             marks = self.events[ignored].assign(label="ignored")
             one = replace(placed.frames, classes=("ignored",))
             self.own[self._frames(rows)] = ~one.targets(marks)[:, 0]
+
+    def scored(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
+        """The frames of these pieces in their recordings; answers (n, T, K)."""
+        placed = place(self.clips.iloc[clips], self.offsets, self.names)
+        probabilities = answers[placed.order][placed.own]
+        return ScoredFrames(placed.frames, probabilities, self.events)
 
     def _frames(self, rows: Positions) -> tuple[Positions, Positions]:
         """The pieces and places of the own frames of these pieces, in their order."""
@@ -228,19 +238,73 @@ class FrameTrainer(Trainer):
         self.answered = clips, answers
         return answers.max(axis=1)[None]
 
-    def tested(self, clips: Positions, answers: NDArray[np.float32]) -> ScoredFrames:
-        """The frames of these pieces in their recordings."""
-        placed = place(
-            self.targets.clips.iloc[clips], self.targets.offsets, self.targets.names
+    # ---- what importance and curve compare
+
+    @classmethod
+    def guess(cls, data: FoldData) -> NDArray[np.float32]:
+        """(n, T, K) the classes' shares of the training frames."""
+        targets = Targets(data.plan)
+        own = targets.own[data.train]
+        shares = targets.each[data.train][own].mean(axis=0, dtype=np.float32)
+        shape = len(data.test), *targets.each.shape[1:]
+        return np.broadcast_to(shares, shape)
+
+    @classmethod
+    def can_learn(cls, data: FoldData) -> bool:
+        """Frames differ: there is a background."""
+        return True
+
+    def test_answers(self) -> NDArray[np.float32]:
+        """(n, T, K) of the test pieces' frames."""
+        self.predict(self.data.test, exact=True)
+        assert self.answered is not None
+        return self.answered[1]
+
+    @classmethod
+    def clip_scores(
+        cls,
+        plan: Plan,
+        tested: Positions,
+        answers: NDArray[np.float32],
+    ) -> Floats:
+        """(2, N) of each piece: the geometric mean over its frames of the probability
+        of what is true, and its recording's part of the F1 of events.
+        """
+        targets = Targets(plan)
+        scored = targets.scored(tested, answers)
+        losses = scored.log_losses(targets.exclusive)
+        clips = targets.clips.iloc[tested]
+        order = place(clips, targets.offsets, targets.names)
+        piece = np.repeat(order.order, order.own.sum(axis=1))
+        frames = np.bincount(piece, minlength=len(clips))
+        loss = np.bincount(piece, weights=losses, minlength=len(clips))
+        probability = np.exp(-loss / np.maximum(1, frames))
+        groups, group, pieces = np.unique(
+            clips["group"].to_numpy(str), return_inverse=True, return_counts=True
         )
-        probabilities = answers[placed.order][placed.own]
-        return ScoredFrames(placed.frames, probabilities, self.targets.events)
+        values = jackknife_values(scored.by_group(groups.tolist()), pieces)
+        weights = np.zeros(len(groups))
+        np.add.at(weights, group, fold_weights(clips["fold"].to_numpy()))
+        return np.stack([probability, (values / weights)[group]])
+
+    @classmethod
+    def pooled_score(
+        cls,
+        plan: Plan,
+        tested: Positions,
+        answers: NDArray[np.float32],
+    ) -> dict[str, float]:
+        """F1 of events by rules of the other folds, and its interval by recording."""
+        row = Targets(plan).scored(tested, answers).scores().loc[ALL]
+        return {"event_f1": row["f1"], "low": row["low"], "high": row["high"]}
+
+    # ---- what a run keeps
 
     def score(self, side: str, exact: bool = False) -> dict[str, float]:
         clips = getattr(self.data, side)
         self.predict(clips, exact=exact)
         assert self.answered is not None
-        scores = epoch_scores(self.tested(*self.answered))
+        scores = epoch_scores(self.targets.scored(*self.answered))
         return {f"{side}_{name}": value for name, value in scores.items()}
 
     def write_answers(self, folder: Path) -> None:
@@ -251,5 +315,5 @@ class FrameTrainer(Trainer):
         if self.answered is None or self.answered[0] is not scored:
             self.predict(scored, exact=True)
         assert self.answered is not None
-        tested = self.tested(*self.answered)
+        tested = self.targets.scored(*self.answered)
         write_frames(folder, tested.frames, tested.probabilities, tested.events)

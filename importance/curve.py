@@ -11,27 +11,25 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from featurestack.commandline.tables import text_table
 from featurestack.features_cache.names import parse_list
 from featurestack.importance.folder import PARTS, Fit
 from featurestack.importance.measure import (
-    LoadedFolds,
     load_folds,
     make_importance_plan,
 )
 from featurestack.importance.options import CurveOptions, ImportanceOptions
-from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.storage.files import replace_file, replaced
+from featurestack.train.trainer import trainer_of
 
 ALL = "all"
 
 
 def measure_curve(options: CurveOptions) -> pd.DataFrame:
     """A row for each feature set and part of the training recordings: features, part,
-    recordings and clips (means over folds), mAP, or accuracy with the ends of its 95 %
-    interval.
+    recordings and clips (means over folds), mAP, or accuracy or the F1 of events with
+    the ends of its 95 % interval.
 
     measure_curve(CurveOptions(dataset="esc10", features="mel mel+mfcc"))
     """
@@ -49,6 +47,7 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
     }
     asked["features"] = features
     folds = load_folds(make_importance_plan(ImportanceOptions(**asked), least=1))
+    kind = trainer_of(folds.importance.plan)
     rows = []
     for part in (*PARTS, ""):
         fit = Fit(frozenset(folds.importance.names), part)
@@ -61,32 +60,10 @@ def curve_of(options: CurveOptions, features: str) -> pd.DataFrame:
             "part": part or ALL,
             "recordings": folds.recordings(part),
             "clips": float(np.mean(clips)),
-            **part_score(folds, probabilities),
+            **kind.pooled_score(folds.importance.plan, folds.tested, probabilities),
         }
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def part_score(
-    folds: LoadedFolds,
-    probabilities: NDArray[np.float32],
-) -> dict[str, float]:
-    """The task's score of the test clips of all folds (N, K); of an accuracy also the
-    interval.
-    """
-    plan = folds.importance.plan
-    metric = plan.task.metric
-    labels = plan.indicator(folds.tested)
-    clips = plan.cache.clips.iloc[folds.tested]
-    fold_of_clip = clips["fold"].to_numpy()
-    scores = {metric.column: metric.pooled_score(labels, probabilities, fold_of_clip)}
-    if metric.pooled:
-        return scores
-    right = labels[np.arange(len(labels)), probabilities.argmax(axis=1)]
-    groups = clips["group"].to_numpy()
-    weights = fold_weights(fold_of_clip)
-    ((low, high),) = accuracy_interval(right[:, None].astype(float), groups, weights)
-    return scores | {"low": low, "high": high}
 
 
 def write_curve(curve: pd.DataFrame, file: Path) -> None:
@@ -105,11 +82,12 @@ def summary(curve: pd.DataFrame) -> str:
     digits = {
         "recordings": 1,
         "clips": 0,
-        **dict.fromkeys(("accuracy", "low", "high", "map"), 3),
+        **dict.fromkeys(("accuracy", "low", "high", "map", "event_f1"), 3),
     }
     titles = {
         "part": "part of the recordings",
         "map": "mAP",
+        "event_f1": "F1 of events at IoU 0.5",
         "low": "95 % interval from",
         "high": "to",
     }
@@ -119,7 +97,7 @@ def summary(curve: pd.DataFrame) -> str:
     ]
     header = [titles.get(str(name), str(name)) for name in curve]
     lines = [text_table(list(zip(*cells)), header)]
-    score = next(name for name in ("map", "accuracy") if name in curve)
+    score = next(name for name in ("event_f1", "map", "accuracy") if name in curve)
     for features, rows in curve.groupby("features", sort=False):
         gain = rows[score].iloc[-1] - rows[score].iloc[-2]
         lines.append(

@@ -169,7 +169,8 @@ def draw_importance_accuracy(
 )
 def draw_curve(ax: Axes, *, curve: pd.DataFrame) -> Axes:
     """Draw the table of `make curve`, a line for each feature set."""
-    score = "map" if "map" in curve else "accuracy"
+    scores = {"map": "mAP", "event_f1": "event F1", "accuracy": "accuracy"}
+    score = next(name for name in scores if name in curve)
     titles = {name: shorten(name) for name in curve["features"]}
     for number, (features, rows) in enumerate(curve.groupby("features", sort=False)):
         colour = SERIES[number % len(SERIES)]
@@ -183,7 +184,7 @@ def draw_curve(ax: Axes, *, curve: pd.DataFrame) -> Axes:
     ax.set_xticks(sorted(set(curve["recordings"])))
     ax.minorticks_off()
     ax.set_xlabel("training recordings")
-    ax.set_ylabel("mAP, %" if score == "map" else "accuracy, %")
+    ax.set_ylabel(f"{scores[score]}, %")
     grid_lines(ax)
     ax.legend()
     return ax

@@ -12,7 +12,9 @@ scores.csv has two lines for each fit, appended when it is done: the probability
 clip's true class, and whether that class was the most probable. With tags the first
 line is the geometric mean, over the classes, of the probability of what is true: the
 clip has the label, or it has not. The second line is each clip's part of mAP; averaged
-over the clips of each fold, then over the folds, it gives mAP.
+over the clips of each fold, then over the folds, it gives mAP. With events a clip is a
+piece of a recording: the first line is the geometric mean, over its frames, of the
+probability of what is true, the second its recording's part of the F1 of events.
 
 A fit is named by its features; `1/4` before them means that it was fitted to a quarter
 of the training recordings. Lines that a kill cut short are not read, and are removed
@@ -191,7 +193,8 @@ class ImportanceFolder:
         """
         row = SCORES.index(score)
         names = set(self.features)
-        several = task_of(self.config.task).multilabel
+        task = task_of(self.config.task)
+        several = task.multilabel and not task.framed
         labels = len(self.config.classes) if several else 1  # of a clip
         values = {}
         for fit, scores in self.scores.items():

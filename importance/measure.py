@@ -60,9 +60,10 @@ from featurestack.train.fold_data import (
 from featurestack.train.models.texture import TextureNet
 from featurestack.train.options import RunOptions
 from featurestack.train.plan import Plan, Positions, make_plan, remarks
-from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
+from featurestack.train.trainer import draw_network, trainer_of
 
-MODELS = ("linear", "texture")
+MODELS = ("linear", "texture", "linear_frames")
+FRAMES_COMPARED = 10  # about so many of each piece of a recording, for the redundancy
 OF_A_RUN = ("dataset", "name", "data", "runs", "task", "model", "seed", "epochs")
 MEASURES = {
     "shapley": "share",
@@ -159,7 +160,7 @@ def make_importance_plan(options: ImportanceOptions, least: int = 2) -> Importan
     members = [entry.name for entry, _ in plan.model.members]
     if len(members) > 1 or members[0] not in MODELS:
         raise RequestError(
-            f"MODEL={options.model}: importance is measured by {' or '.join(MODELS)}"
+            f"MODEL={options.model}: importance is measured by {', '.join(MODELS)}"
         )
     plan = of_classes(plan, options)
     clips = measure_clips(plan, plan.table.index.to_numpy())
@@ -284,25 +285,23 @@ class LoadedFolds:
             with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
                 of_fold = partial(self.answers, fit=fit)
                 answers = list(threads.map(of_fold, self.data))
-        probabilities = np.concatenate(answers)
-        labels = plan.indicator(self.tested)
-        clips = plan.cache.clips.iloc[self.tested]
-        return plan.task.metric.clip_scores(labels, probabilities, clips)
+        kind = trainer_of(plan)
+        return kind.clip_scores(plan, self.tested, np.concatenate(answers))
 
     def answers(self, fold: int, fit: Fit) -> NDArray[np.float32]:
-        """(n, K) probabilities of the fold's test clips, as `make train` predicts them.
+        """(n, K) probabilities of the fold's test clips, as `make train` predicts them;
+        of frames (n, T, K).
 
         Without a feature, or without two classes to choose from, the probabilities are
         the classes' shares of the training clips.
         """
         plan = self.importance.plan
-        data = self.data[fold]
+        kind = trainer_of(plan)
         train = self.trained_on(fold, fit.part).index.to_numpy()
-        shares = plan.indicator(train).mean(axis=0)
+        data = replace(self.data[fold], train=train)
         # a part of the recordings may have one class
-        one_class = np.isin(shares, [0, 1]).all()
-        if not fit.features or one_class:
-            return np.tile(shares.astype(np.float32), (len(data.test), 1))
+        if not fit.features or not kind.can_learn(data):
+            return kind.guess(data)
         of_channels = np.isin(self.importance.owners, list(fit.features))
         channels = tuple(itertools.compress(plan.input.channels, of_channels))
         narrow = replace(plan, input=replace(plan.input, channels=channels))
@@ -310,14 +309,12 @@ class LoadedFolds:
         assert isinstance(data.source, Resident), "statistics fit into memory"
         of_statistics = np.isin(self.owners, list(fit.features))
         source = data.source.columns(of_statistics)
-        data = replace(data, source=source, train=train)
-        kind = Trainer if plan.model.kind.in_steps else LinearTrainer
-        trainer = kind(data, network, Compute())
+        trainer = kind(replace(data, source=source), network, Compute())
         silent = progress(label="", unit="", silent=True)
         while not trainer.finished:
             trainer.train_epoch(silent)
             trainer.epoch += 1
-        return trainer.predict(data.test, exact=True)[0]
+        return trainer.test_answers()
 
 
 def load_folds(importance: ImportancePlan) -> LoadedFolds:
@@ -387,7 +384,9 @@ def describe(folds: LoadedFolds, fingerprints: Mapping[str, str]) -> ImportanceC
         extraction[name] = ExtractionCost(**plan.cache.extraction_cost(stored))
     first = folds.data[plan.folds[0]].source
     assert isinstance(first, Resident), "statistics fit into memory"
-    statistics = first.values.flatten(1).numpy()
+    values = first.values.flatten(2).movedim(1, 2)  # (clips, frames, D)
+    every = max(1, values.shape[1] // FRAMES_COMPARED)
+    statistics = values[:, ::every].flatten(0, 1).numpy()
     redundancy = linear_cka(statistics, folds.owners, importance.names)
     return ImportanceConfig(
         dataset=plan.dataset,

@@ -20,8 +20,9 @@ import stat
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -35,6 +36,7 @@ Samples = NDArray[np.float32]
 
 # opening a file waits for the disk, and libsndfile works outside Python's lock
 THREADS = 8
+SMALL_BLOCK = 2**10  # frames; what is decoded of a block that ends early is lost
 BLOCK = 2**18  # values in one read, counted over all channels
 MOST_SAMPLES = 2**29  # most samples that one call decodes, 2 GiB: an hour at 149 kHz
 # Hz; a header with a rate beyond them is damaged
@@ -62,6 +64,7 @@ NOT_AUDIO = (
 PROMISED = re.compile(
     r"(?:data|SSND|Data Size|riff)\s*: (\d+)(?: \(should be (\d+)\))?"
 )
+UNKNOWN_SIZE = 2**32 - 1
 CHUNK_PADDING = 64  # extra bytes that the header of an intact file may promise
 LONGEST_PAGE = 27 + 255 + 255 * 255  # bytes of an Ogg page
 
@@ -70,12 +73,17 @@ class AudioError(Exception):
     """This file cannot be used as a clip; the text is the reason."""
 
 
+class Truncated(AudioError):
+    """The file ends before its header says."""
+
+
 class Info(NamedTuple):
     """A file's header."""
 
     sample_rate: int
     frames: int
     channels: int
+    lost: int = 0  # frames that the header promises and the file does not hold
 
 
 class OpenFile(soundfile.SoundFile):
@@ -88,6 +96,23 @@ class OpenFile(soundfile.SoundFile):
 
     def seekable(self) -> bool:
         return False
+
+
+class UnclosedWav(io.FileIO):
+    """A WAV whose recorder never wrote its sizes: libsndfile reads it to the file's end
+    if the size of the whole is 8.
+    """
+
+    def readinto(self, buffer: Any) -> int:
+        begin = self.tell()
+        count = super().readinto(buffer) or 0
+        for place, value in zip(range(4, 8), b"\x08\0\0\0"):
+            if begin <= place < begin + count:
+                memoryview(buffer).cast("B")[place - begin] = value
+        return count
+
+    def __del__(self) -> None:
+        self.close()  # soundfile leaves it open
 
 
 Span = tuple[float, float]  # (start, end) of a clip in its file, seconds
@@ -104,8 +129,9 @@ def load_clip(
     zeros behind its end.
 
     AudioError if the file is missing, empty, damaged or not audio; if it ends more than
-    ROUNDED before the span does; if more than MOST_SAMPLES would be read; if the part
-    that is read has NaN or samples beyond LARGEST_SAMPLE.
+    ROUNDED before the span does, or is truncated and no span is given; if more than
+    MOST_SAMPLES would be read; if the part that is read has NaN or samples beyond
+    LARGEST_SAMPLE.
     """
     y = decode(path, sample_rate, samples / sample_rate, span)[:samples]
     return np.pad(y, (0, samples - len(y)))
@@ -157,7 +183,12 @@ class Recording:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.file = _opened(path)
+        try:
+            self.file = _opened(path)
+            self.frames = self.file.frames
+        except Truncated:  # a window of the part that is there can be read
+            self.file = _opened(path, whole=False)
+            self.frames = kept_info(path).frames
         # place in the file where the samples `y` begin; -1 after an error
         self.begin = 0
         self.y = np.empty(0, np.float32)  # the samples that were read last
@@ -168,7 +199,7 @@ class Recording:
         start, end = span
         rate = self.file.samplerate
         wanted = sample_rate or rate
-        ends = self.file.frames / rate
+        ends = self.frames / rate
         if start >= ends or end > ends + ROUNDED:
             raise AudioError(
                 f"too short: {start:.7g} to {end:.7g} s are to be read, the file lasts"
@@ -178,7 +209,7 @@ class Recording:
         last = first + round((end - start) * wanted)
         whole = rate // math.gcd(rate, wanted)
         begin = max(0, first * rate // wanted - _reach(rate)) // whole * whole
-        stop = min(self.file.frames, last * rate // wanted + _reach(rate))
+        stop = min(self.frames, last * rate // wanted + _reach(rate))
         part = (
             begin // (MP3_PART * rate) * (MP3_PART * rate)
             if self.file.format == "MP3"
@@ -262,6 +293,23 @@ def file_info(path: str | Path) -> Info:
         return Info(file.samplerate, file.frames, file.channels)
 
 
+def kept_info(path: str | Path) -> Info:
+    """`file_info`; of a truncated file, that of the part which can be decoded."""
+    try:
+        return file_info(path)
+    except Truncated:
+        with _opened(path, whole=False) as file:
+            promised = file.frames
+            for wanted, there in _promised(file, Path(path)):
+                promised = round(file.frames * wanted / max(1, there))
+            frames = 0
+            with suppress(soundfile.SoundFileError, RuntimeError):
+                while read := len(file.read(SMALL_BLOCK)):
+                    frames += read
+            lost = max(0, promised - frames)
+            return Info(file.samplerate, frames, file.channels, lost)
+
+
 def version(path: str | Path) -> tuple[int, int]:
     """Size of a file, and time of its last change in ns; zeros if they cannot be
     read.
@@ -273,12 +321,18 @@ def version(path: str | Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
-    """`file_info` of each file, or its AudioError."""
+def file_infos(
+    paths: Sequence[str | Path],
+    *,
+    truncated: bool = False,
+) -> list[Info | AudioError]:
+    """`file_info` of each file, or its AudioError; `kept_info` if truncated files are
+    used.
+    """
 
     def info(path: str | Path) -> Info | AudioError:
         try:
-            return file_info(path)
+            return kept_info(path) if truncated else file_info(path)
         except AudioError as error:
             return error
 
@@ -294,8 +348,11 @@ def file_infos(paths: Sequence[str | Path]) -> list[Info | AudioError]:
     return [answers[path] for path in paths]
 
 
-def _opened(name: str | Path) -> soundfile.SoundFile:
-    """The open file; AudioError if it cannot be opened or disagrees with its header."""
+def _opened(name: str | Path, *, whole: bool = True) -> soundfile.SoundFile:
+    """The open file; AudioError if it cannot be opened or disagrees with its header.
+
+    whole  whether a truncated file is refused; else it is read as far as it goes
+    """
     path = Path(name)
     try:
         status = path.stat()
@@ -310,22 +367,30 @@ def _opened(name: str | Path) -> soundfile.SoundFile:
     try:
         path.open("rb").close()
         file = OpenFile(path)
+        if file.format in ("WAV", "WAVEX") and not file.frames:
+            file.close()
+            file = OpenFile(UnclosedWav(path))
         if file.format == "MP3" and file.subtype == "MPEG_LAYER_III":
             with_length = mp3.with_length(path.read_bytes())
             if with_length is not None:
                 file.close()
                 file = OpenFile(io.BytesIO(with_length))
     except mp3.CutOff:
-        file.close()
-        raise AudioError(
-            "truncated: the file ends in the middle of an MPEG frame"
-        ) from None
+        if whole:
+            file.close()
+            raise Truncated(
+                "truncated: the file ends in the middle of an MPEG frame"
+            ) from None
     except OSError as error:
         raise AudioError(f"cannot be read: {error}") from None
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError):
         raise AudioError(NOT_AUDIO) from None
     try:
-        _refuse_damaged(file, path)
+        _refuse_damaged(file)
+        if whole:
+            _refuse_truncated(file, path)
+        if not file.frames:
+            raise AudioError("empty: the file holds no samples")
     except AudioError:
         # the error may be kept, and its traceback would keep the file open
         file.close()
@@ -333,20 +398,35 @@ def _opened(name: str | Path) -> soundfile.SoundFile:
     return file
 
 
-def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
+def _refuse_damaged(file: soundfile.SoundFile) -> None:
     if not LEAST_RATE <= file.samplerate <= MOST_RATE:
         raise AudioError(f"damaged: its header says {file.samplerate} samples a second")
     # guessed for .au, .vox and the like: text would become noise
     if file.format == "RAW":
         raise AudioError(NOT_AUDIO)
-    # a WAV cut off in its data plays to the cut
+
+
+def _promised(file: soundfile.SoundFile, path: Path) -> list[tuple[int, int]]:
+    """Bytes that a header promises, and those that the file holds, if these are
+    fewer.
+    """
+    lacking = []
+    size = path.stat().st_size
     for promised, actual in PROMISED.findall(file.extra_info):
-        actual = actual or path.stat().st_size
-        if int(promised) > int(actual) + CHUNK_PADDING:
-            raise AudioError(
-                f"truncated: its header promises {promised} bytes of audio, the file"
-                f" holds {actual}"
-            )
+        there = int(actual or size)
+        # the largest size is that of a stream, whose header was never completed
+        if UNKNOWN_SIZE > int(promised) > there + CHUNK_PADDING:
+            lacking.append((int(promised), there))
+    return lacking
+
+
+def _refuse_truncated(file: soundfile.SoundFile, path: Path) -> None:
+    # a WAV cut off in its data plays to the cut
+    for promised, actual in _promised(file, path):
+        raise Truncated(
+            f"truncated: its header promises {promised} bytes of audio, the file"
+            f" holds {actual}"
+        )
     # a flipped header bit can promise days; the last sample exposes it in 0.3 ms
     if file.format == "FLAC":
         try:
@@ -356,7 +436,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
         except (soundfile.SoundFileError, RuntimeError):
             last = 0
         if not last:
-            raise AudioError(
+            raise Truncated(
                 f"truncated: its header promises {file.frames} samples, the file holds"
                 " fewer"
             )
@@ -369,9 +449,7 @@ def _refuse_damaged(file: soundfile.SoundFile, path: Path) -> None:
         if not page.startswith(b"OggS") or len(page) < 27 + segments + sum(
             page[27 : 27 + segments]
         ):
-            raise AudioError("truncated: the file ends in the middle of an Ogg page")
-    if not file.frames:
-        raise AudioError("empty: the file holds no samples")
+            raise Truncated("truncated: the file ends in the middle of an Ogg page")
 
 
 def _mono_blocks(file: soundfile.SoundFile, limit: int) -> Iterator[Samples]:

@@ -26,7 +26,9 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import Failed
 from featurestack.commandline.terminal import progress, tell, tell_once
 from featurestack.results import run_folder
+from featurestack.results.bootstrap import accuracy_interval, fold_weights
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.scores import Floats
 from featurestack.results.training_options import Training
 from featurestack.storage.files import Lock, replace_file
 from featurestack.train import run_json
@@ -326,6 +328,60 @@ class Trainer:
             answers.append(answer)
         return torch.cat(answers, dim=1).numpy()
 
+    # ---- what importance and curve compare
+
+    @classmethod
+    def guess(cls, data: FoldData) -> NDArray[np.float32]:
+        """(n, K) for each test clip, the classes' shares of the training clips."""
+        shares = data.plan.indicator(data.train).mean(axis=0)
+        return np.tile(shares.astype(np.float32), (len(data.test), 1))
+
+    @classmethod
+    def can_learn(cls, data: FoldData) -> bool:
+        """Whether the training clips differ in their classes."""
+        shares = data.plan.indicator(data.train).mean(axis=0)
+        return not np.isin(shares, [0, 1]).all()
+
+    def test_answers(self) -> NDArray[np.float32]:
+        """(n, K) probabilities of the test clips."""
+        return self.predict(self.data.test, exact=True)[0]
+
+    @classmethod
+    def clip_scores(
+        cls,
+        plan: Plan,
+        tested: Positions,
+        answers: NDArray[np.float32],
+    ) -> Floats:
+        """(2, N) scores of each tested clip, as `RankingMetric.clip_scores`."""
+        clips = plan.cache.clips.iloc[tested]
+        return plan.task.metric.clip_scores(plan.indicator(tested), answers, clips)
+
+    @classmethod
+    def pooled_score(
+        cls,
+        plan: Plan,
+        tested: Positions,
+        answers: NDArray[np.float32],
+    ) -> dict[str, float]:
+        """The task's score of the tested clips; `low` and `high` are the ends of its
+        interval, if there is a quick one.
+        """
+        metric = plan.task.metric
+        labels = plan.indicator(tested)
+        clips = plan.cache.clips.iloc[tested]
+        folds = clips["fold"].to_numpy()
+        scores = {metric.column: metric.pooled_score(labels, answers, folds)}
+        if metric.pooled:
+            return scores
+        right = labels[np.arange(len(labels)), answers.argmax(axis=1)]
+        correct = right[:, None].astype(float)
+        groups = clips["group"].to_numpy()
+        ((low, high),) = accuracy_interval(correct, groups, fold_weights(folds))
+        return scores | {"low": low, "high": high}
+
+    # ---- the state
+
     def write_answers(self, folder: Path) -> None:
         """Write what a fold keeps of the last `predict` beside predictions.csv."""
 
@@ -406,6 +462,14 @@ class LinearTrainer(Trainer):
         return row
 
 
+def trainer_of(plan: Plan) -> type[Trainer]:
+    """The trainer of the plan's task and model."""
+    if plan.task.trainer:
+        own: type[Trainer] = rooms.load("capabilities", plan.task.trainer)
+        return own
+    return Trainer if plan.model.kind.in_steps else LinearTrainer
+
+
 # ---- a run
 
 
@@ -430,10 +494,8 @@ def train_run(
     splits = {fold: plan.split(fold, clips.unusable) for fold in folds}
     for line in remarks(plan, splits, clips.unusable):
         tell_once(line)
-    if plan.task.trainer:
-        trainer = rooms.load("capabilities", plan.task.trainer)
-    elif not plan.model.kind.in_steps:
-        trainer = LinearTrainer
+    if trainer is Trainer:
+        trainer = trainer_of(plan)
     trained = sum(len(split.train) for split in splits.values())
     total = plan.epochs * plan.training.passes * trained
     bar = progress(total=total, label=plan.path.name, unit="clips")

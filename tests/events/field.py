@@ -42,7 +42,10 @@ def write_recordings(folder, overlapping=False, points=False, recordings=RECORDI
     return table
 
 
-def make_dataset(folder, **given):
+MEL = "mel@n_mels=32,hop_length=128,n_fft=512"
+
+
+def make_dataset(folder, features=f"{MEL} modulation chroma", **given):
     """The dataset's CSV, with its features in the cache."""
     options = {
         "audio": folder / "audio",
@@ -56,7 +59,7 @@ def make_dataset(folder, **given):
         FeaturesCommand(
             dataset=str(table),
             data=folder / "data",
-            features="mel@n_mels=32,hop_length=128,n_fft=512 modulation chroma",
+            features=features,
             jobs=1,
         )
     )
@@ -68,7 +71,7 @@ def train(folder, **changes):
         "dataset": str(folder / "data" / "field" / "field.csv"),
         "data": folder / "data",
         "runs": folder / "runs",
-        "features": "mel@n_mels=32,hop_length=128,n_fft=512",
+        "features": MEL,
         "epochs": 8,
         "device": "cpu",
     }

@@ -24,7 +24,13 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
     (folder / "tables" / "empty.txt").touch()  # a second table, so that names count
     (folder / "tables" / name).write_bytes(text.encode(encoding))
     read = read_events(folder / "tables", RECORDINGS, **options)
-    return list(read.events.itertuples(index=False, name=None))
+    return spans(read)
+
+
+def spans(read):
+    """file, start, end, label of each event."""
+    rows = read.events.drop(columns=["low", "high"])
+    return list(rows.itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,27 @@ def events(folder, text, name="dawn.txt", encoding="utf-8", **options):
 )
 def test_every_format_gives_the_same_event(tmp_path, text):
     assert events(tmp_path, text) == DOGS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{RAVEN}\tTags\n1\tSpectrogram 1\t1\t1.0\t2.5\t500\t9e3\tdog\n",
+        "1,0\t2,5\tdog\n\\\t500,0\t9000\n\\\t1\t2\n",
+        "file,start,end,label,score,low,high\ndawn,1.0,2.5,dog,0.9,500.0,9000.0\n",
+    ],
+)
+def test_frequencies_are_read(tmp_path, text):
+    (tmp_path / "dawn.txt").write_text(text)
+    (event,) = read_events(tmp_path, RECORDINGS).events.to_dict("records")
+    assert (event["label"], event["low"], event["high"]) == ("dog", 500, 9000)
+
+
+@pytest.mark.parametrize("text", ["1\t2\tdog\n", "1\t2\tdog\n\\\t-1\t-1\n"])
+def test_unknown_frequencies_are_no_numbers(tmp_path, text):
+    (tmp_path / "dawn.txt").write_text(text)
+    events = read_events(tmp_path, RECORDINGS).events
+    assert events[["low", "high"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252", "latin-1"])
@@ -191,7 +218,7 @@ def test_recordings_of_a_table_that_are_missing_are_refused_with_the_words_to_ty
 def test_recordings_of_a_table_that_are_missing_are_left_out_and_counted(tmp_path):
     (tmp_path / "season.csv").write_text(SEASON)
     read = read_events(tmp_path / "season.csv", RECORDINGS, missing="ignore")
-    assert list(read.events.itertuples(index=False, name=None)) == DOGS
+    assert spans(read) == DOGS
     assert read.notes == (
         "recordings that are not in AUDIO=, left out: 1, the first noon.wav",
     )

@@ -38,7 +38,7 @@ def test_equal_runs_are_seldom_told_apart():
             found = rng.binomial(events, ease)
             false = rng.poisson(0.2 * events)
             own = counts(found, events, found + false)
-            values.append(jackknife_values(own, np.ones(12)))
+            values.append(jackknife_values(own, np.ones(12, int)))
         difference = (values[1] - values[0])[:, None]
         tests = sign_flip_tests(difference, shares, 0.05, draws=1000, unit=1.0)
         rejected += int(tests.p[0] < 0.05)

@@ -9,17 +9,16 @@ from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
 from featurestack.results.run_folder import configuration_score
 from featurestack.train.sweep import table
-from tests.events.field import make_dataset, train, write_recordings
+from tests.events.field import MEL, make_dataset, train, write_recordings
 
 SVG = b'<svg viewBox="0 0 10 10"><path/></svg>'
-MEL = "mel@n_mels=32,hop_length=128,n_fft=512"
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     write_recordings(folder, recordings=8)
-    make_dataset(folder)
+    make_dataset(folder, features=MEL)
     return folder, [train(folder, model="linear"), train(folder, features=f"{MEL}:0-3")]
 
 
