@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,11 @@ from featurestack.commandline.options import option_words
 from featurestack.commandline.quantities import counted, duration
 from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
+from featurestack.commandline.terminal import tell
 from featurestack.events.annotations import read_events
 from featurestack.events.frames import are_exclusive
 from featurestack.events.options import EventsCommand
-from featurestack.events.recordings import recording_seconds
+from featurestack.events.recordings import lost_in_words, measure_recordings
 from featurestack.features_cache import Cache, dataset_name
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
@@ -141,12 +143,19 @@ def csv_path(options: EventsCommand) -> Path:
 def annotated_recordings(
     options: EventsCommand,
     seconds: Mapping[str, float],
+    lost: Mapping[str, float] = MappingProxyType({}),
 ) -> Annotated:
-    """Recordings that last so many seconds with their events; RequestError if none is
-    left.
+    """Recordings that last so many seconds, NaN if they cannot be read, with their
+    events; RequestError if none is left.
+
+    lost  seconds that are missing at the end of recordings
     """
+    # an event in a missing part is no mistake of the table
+    promised = {
+        name: math.inf if name in lost else own for name, own in seconds.items()
+    }
     annotations = read_events(
-        options.tables, seconds, options.column, options.label, options.missing
+        options.tables, promised, options.column, options.label, options.missing
     )
     annotated = seconds.keys() if options.empty else annotations.annotated
     used = {
@@ -155,6 +164,10 @@ def annotated_recordings(
         if lasts > 0 and name in annotated
     }
     events = annotations.events[annotations.events["file"].isin(used)].copy()
+    lasts = events["file"].map(used)
+    gone = (events["start"] >= lasts) & events["file"].isin(lost)
+    events["end"] = events["end"].clip(upper=lasts)
+    events = events[~gone]
     ignored = ignored_labels(options, {*events["label"]})
     events.loc[events["label"].isin(ignored), "label"] = ""
     if not events["label"].any():
@@ -164,8 +177,10 @@ def annotated_recordings(
         )
     refuse_class_names(events["label"].unique())
     unannotated = [name for name in seconds if name not in annotated]
-    notes = (*without_table(unannotated), *annotations.notes)
-    return Annotated(used, events.reset_index(drop=True), notes)
+    notes = [*without_table(unannotated), *annotations.notes]
+    if lost:
+        notes.append(f"{lost_in_words(lost)}, with {counted(gone.sum(), 'event')}")
+    return Annotated(used, events.reset_index(drop=True), tuple(notes))
 
 
 def ignored_labels(options: EventsCommand, labels: set[str]) -> set[str]:
@@ -268,8 +283,11 @@ def run(options: EventsCommand) -> int:
     """
     path = csv_path(options)
     recordings = find_recordings(options.audio)
-    seconds = recording_seconds(recordings)
-    annotated = annotated_recordings(options, seconds)
+    measured = measure_recordings(recordings, options.truncated)
+    for name, problem in measured.problems.items():
+        tell(f"{name}: {problem}")
+    seconds = {name: measured.seconds.get(name, math.nan) for name in recordings}
+    annotated = annotated_recordings(options, seconds, measured.lost)
     stretches = cut_blocks(annotated.seconds, options.block)
     lasts = (stretches["end"] - stretches["start"]).to_numpy(float)
     pieces = cut_pieces(stretches, piece_length(lasts))
@@ -280,7 +298,7 @@ def run(options: EventsCommand) -> int:
         "features", f"DATASET={path}", *option_words(options, ("data",))
     )
     print(f"next: {features}")
-    return int(any(map(math.isnan, seconds.values())))
+    return int(bool(measured.problems))
 
 
 # ---- the dataset, read again

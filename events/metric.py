@@ -129,7 +129,8 @@ def jackknife_values(counts: Floats, sizes: Ints) -> Floats:
     """
     every = counts.sum(axis=1, keepdims=True)
     without = np.nan_to_num(f1_of((every - counts).T))
-    return attributed(f1_of(every.T), without[:, None], sizes)
+    whole = np.nan_to_num(f1_of(every.T))  # no event was tested
+    return attributed(whole, without[:, None], sizes)
 
 
 EVENT_F1 = EventF1()

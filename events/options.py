@@ -38,6 +38,11 @@ class EventsCommand(DataOptions):
     missing: Literal["refuse", "ignore"] = option(
         "refuse", "rows of recordings that are not in AUDIO: an error, or left out"
     )
+    truncated: Literal["refuse", "keep"] = option(
+        "refuse",
+        "recordings that end before their header says: left out, or used as far as they"
+        " go",
+    )
     name: str = option("", "name of the dataset; by default that of AUDIO")
 
 

@@ -8,6 +8,7 @@ of run.json. Memory does not grow with the number of recordings.
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from math import inf, isnan
 from pathlib import Path
 from typing import cast
 
@@ -22,8 +23,14 @@ from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import progress, tell
 from featurestack.events.annotations import Annotations, read_events
 from featurestack.events.dataset import cut_blocks, cut_pieces
+from featurestack.events.doubtful import (
+    doubtful_parts,
+    most_doubtful,
+    write_doubtful,
+)
 from featurestack.events.frames import Frames, detect_all
 from featurestack.events.models import FrameModel
+from featurestack.events.recordings import lost_in_words, measure_recordings
 from featurestack.events.scores import event_scores
 from featurestack.events.tables import count_detections, write_detections
 from featurestack.events.task import place
@@ -55,20 +62,23 @@ def predict_recordings(
     """Write the tables of detections to OUT, or <reports>/<dataset>/; TABLES also gives
     scores.csv there. Returns 1 if a recording could not be read.
     """
-    if options.hop or options.window or options.doubtful:
+    if options.hop or options.window:
         raise RequestError(
-            "HOP, WINDOW and DOUBTFUL are for windows, and this run answers each frame:"
+            "HOP and WINDOW are for models of clips, and this run answers each frame:"
             " leave them out"
         )
     rules = rules_of(model, options.threshold)
     folder = options.out or options.reports / model.config.dataset
-    seconds, problems = recording_seconds(files)
+    seconds, problems, lost = measure_recordings(files, options.truncated)
+    if lost:
+        tell(lost_in_words(lost))
     annotations = None
     if options.tables and seconds:  # a wrong table is refused before the work
+        promised = {name: inf if name in lost else own for name, own in seconds.items()}
         annotations = read_events(
-            options.tables, seconds, options.column, options.label, options.missing
+            options.tables, promised, options.column, options.label, options.missing
         )
-    parts = []
+    parts, doubtful = [], []
     for name in [*seconds]:
         try:
             frames, probabilities = predict_frames(
@@ -81,6 +91,9 @@ def predict_recordings(
         table = frames.table(detect_all(frames, probabilities, rules))
         show_detections(name, table)
         parts.append(table)
+        if options.doubtful:
+            own = doubtful_parts(frames, probabilities, rules, options.doubtful)
+            doubtful.append(own)
     tell_failures(
         {files[name]: reason for name, reason in problems.items()}, len(files)
     )
@@ -94,13 +107,20 @@ def predict_recordings(
     (folder / "scores.csv").unlink(missing_ok=True)
     top = model.sample_rate / 2
     written = write_detections(detections, files, seconds, top, folder)
-    counts = count_detections(detections, seconds, problems, model.classes)
+    remarks = {
+        name: "truncated" if isnan(own) else f"truncated, {own:.1f} s lost"
+        for name, own in lost.items()
+    }
+    counts = count_detections(detections, seconds, remarks | problems, model.classes)
     replace_file(folder / "counts.csv", counts.to_csv(index=False, lineterminator="\n"))
     tell(
         f"{', '.join(map(str, written))}, counts.csv:"
         f" {counted(len(detections), 'detection')} in"
         f" {counted(len(seconds), 'recording')}"
     )
+    if options.doubtful:
+        chosen = most_doubtful(doubtful, options.doubtful)
+        write_doubtful(chosen, files, seconds, model.sample_rate, folder)
     if annotations:
         write_scores(score(model, detections, seconds, annotations), folder)
     return int(bool(problems))
@@ -116,19 +136,6 @@ def rules_of(model: AudioModel, threshold: str) -> dict[str, DetectionRule]:
         name: replace(rule, threshold=model.thresholds[name])
         for name, rule in rules.items()
     }
-
-
-def recording_seconds(
-    files: Mapping[str, Path],
-) -> tuple[dict[str, float], dict[str, str]]:
-    """Seconds of each recording that can be read, and why the others cannot."""
-    seconds, problems = {}, {}
-    for name, info in zip(files, audio.file_infos(list(files.values()))):
-        if isinstance(info, audio.AudioError):
-            problems[name] = str(info)
-        else:
-            seconds[name] = info.frames / info.sample_rate
-    return seconds, problems
 
 
 def predict_frames(

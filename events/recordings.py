@@ -5,25 +5,52 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
 
 from featurestack.commandline.errors import RequestError, closest, shortened
-from featurestack.commandline.terminal import tell
+from featurestack.commandline.quantities import counted
 from featurestack.pipeline import audio
 
 
-def recording_seconds(recordings: Mapping[str, Path]) -> dict[str, float]:
-    """Name of a recording -> its seconds, NaN if it cannot be read; the reason is
-    printed.
+class Measured(NamedTuple):
+    """The seconds of recordings."""
+
+    seconds: dict[str, float]  # of each that can be read
+    problems: dict[str, str]  # why the others cannot
+    # seconds that are missing at the end of a truncated one, NaN if the number is not
+    # known
+    lost: dict[str, float]
+
+
+def measure_recordings(
+    recordings: Mapping[str, Path],
+    truncated: Literal["refuse", "keep"] = "refuse",
+) -> Measured:
+    """The seconds of each recording; of a truncated one those that can be decoded, if
+    it is kept.
     """
-    seconds = {}
-    infos = audio.file_infos(list(recordings.values()))
+    measured = Measured({}, {}, {})
+    keep = truncated == "keep"
+    infos = audio.file_infos(list(recordings.values()), truncated=keep)
     for name, info in zip(recordings, infos):
         if isinstance(info, audio.AudioError):
-            tell(f"{name}: {info}")
-            seconds[name] = math.nan
-        else:
-            seconds[name] = info.frames / info.sample_rate
-    return seconds
+            cut = isinstance(info, audio.Truncated)
+            hint = "; TRUNCATED=keep uses what is there" if cut else ""
+            measured.problems[name] = f"{info}{hint}"
+            continue
+        measured.seconds[name] = info.frames / info.sample_rate
+        if info.lost is None or info.lost:
+            lost = math.nan if info.lost is None else info.lost / info.sample_rate
+            measured.lost[name] = lost
+    return measured
+
+
+def lost_in_words(lost: Mapping[str, float]) -> str:
+    """`2 truncated recordings, 12.3 s lost`."""
+    known = sum(seconds for seconds in lost.values() if not math.isnan(seconds))
+    text = f"{counted(len(lost), 'truncated recording')}, {known:.1f} s lost"
+    unknown = sum(map(math.isnan, lost.values()))
+    return text + (f", of {unknown:,} not known how much" if unknown else "")
 
 
 class Recordings:

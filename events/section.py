@@ -28,6 +28,8 @@ def events(page: PageInputs) -> Section | None:
     best = found.main.best
     seeds: tuple[ScoredFrames, ...] = best.answers
     first = seeds[0]
+    if not first.tallies[ALL].events.any():
+        return None  # the tested recordings hold none
     file, begin, end = excerpt(first)
     detections = first.frames.table(first.detections)
     page.writer.submit(

@@ -20,9 +20,11 @@ import numpy as np
 import pandas as pd
 
 from featurestack.commandline.errors import RequestError
+from featurestack.results.config import digest
 from featurestack.storage.files import replace_file
 
 COLUMNS = ("file", "start", "end", "label", "score", "low", "high")
+LONGEST_NAME = 150  # bytes: 255 at most, less what is added to a name
 DIGITS = {"start": 4, "end": 4, "score": 4, "low": 1, "high": 1}  # decimals
 # a day in a recording's name, and perhaps the hour after it
 MOMENT = re.compile(
@@ -41,6 +43,17 @@ def moment_of(name: str) -> tuple[str, str]:
     if not match:
         return "", ""
     return f"{match[1]}-{match[3]}-{match[4]}", match[5] or ""
+
+
+def file_name(name: str) -> str:
+    """The name, shortened if files whose names begin with it would have too long
+    ones.
+    """
+    content = name.encode()
+    if len(content) <= LONGEST_NAME:
+        return name
+    begin = content[:LONGEST_NAME].decode(errors="ignore")
+    return f"{begin}-{digest(name)}"
 
 
 def raven_table(
@@ -80,24 +93,29 @@ def count_detections(
     problems: Mapping[str, str],
     classes: Sequence[str],
 ) -> pd.DataFrame:
-    """counts.csv: of recordings that last `seconds`, and of those with problems."""
+    """counts.csv: of recordings that last `seconds`, and of those that could not be
+    read.
+
+    problems  also of recordings that were read in part
+    """
+    unread = {name: own for name, own in problems.items() if name not in seconds}
     rows = pd.MultiIndex.from_product([[*seconds], classes])
     lasting = detections["end"] - detections["start"]
     by_class = lasting.groupby([detections["file"], detections["label"]])
     summed = by_class.agg(["size", "sum"]).reindex(rows, fill_value=0)
-    names = [*rows.get_level_values(0), *problems]
+    names = [*rows.get_level_values(0), *unread]
     moments = [moment_of(name) for name in names]
-    lacking = [np.nan] * len(problems)
+    lacking = [np.nan] * len(unread)
     return pd.DataFrame(
         {
             "recording": names,
             "day": [day for day, _ in moments],
             "hour": [hour for _, hour in moments],
             "recorded_seconds": [round(seconds.get(name, 0.0), 3) for name in names],
-            "class": [*rows.get_level_values(1), *[""] * len(problems)],
+            "class": [*rows.get_level_values(1), *[""] * len(unread)],
             "detections": pd.array([*summed["size"], *lacking], "Int64"),
             "seconds": [*summed["sum"].astype(float).round(3), *lacking],
-            "problem": [*[""] * len(rows), *problems.values()],
+            "problem": [problems.get(name, "") for name in names],
         }
     )
 
@@ -124,7 +142,8 @@ def write_detections(
     begins = dict(zip(seconds, np.cumsum(lasts) - lasts))
     nothing = dict.fromkeys(seconds, 0.0)
     for name, own in rounded.groupby("file"):
-        place = folder / "raven" / f"{name}.Table.1.selections.txt"
+        parent, base = Path(name).parent, file_name(Path(name).name)
+        place = folder / "raven" / parent / f"{base}.Table.1.selections.txt"
         write(place, raven_table(own, files, nothing, top))
     dcase = rounded[["file", "start", "end", "label"]].set_axis(
         ["filename", "onset", "offset", "event_label"], axis=1

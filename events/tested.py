@@ -249,6 +249,8 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
     for the interval.
     """
     row = scores.loc[ALL]
+    if not row["events"]:
+        return [f"{what}: there is none, so that there is no score"]
     interval = ""
     if np.isfinite(row["low"]):
         alone = ", for these recordings alone" if unit == "block" else ""

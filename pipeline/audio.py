@@ -83,7 +83,9 @@ class Info(NamedTuple):
     sample_rate: int
     frames: int
     channels: int
-    lost: int = 0  # frames that the header promises and the file does not hold
+    # frames that the header promises and the file does not hold; None if they are not
+    # known
+    lost: int | None = 0
 
 
 class OpenFile(soundfile.SoundFile):
@@ -306,7 +308,7 @@ def kept_info(path: str | Path) -> Info:
             with suppress(soundfile.SoundFileError, RuntimeError):
                 while read := len(file.read(SMALL_BLOCK)):
                     frames += read
-            lost = max(0, promised - frames)
+            lost = promised - frames if promised > frames else None
             return Info(file.samplerate, frames, file.channels, lost)
 
 

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -29,9 +29,6 @@ from featurestack.results.bootstrap import (
     recording_sums,
 )
 from featurestack.results.scores import Floats, Ints
-
-if TYPE_CHECKING:
-    from featurestack.results.run_folder import RunFolder
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -169,9 +166,9 @@ class RankingMetric(ABC):
                 `group`
         """
 
-    def of_folders(self, folders: "Sequence[RunFolder]") -> Score:
-        """The score of the seeds of one configuration on their test clips, or on their
-        validation clips if they skip the test folds.
+    def of_folders(self, folders: Sequence[Any]) -> Score:
+        """The score of the seeds of one configuration, each a `RunFolder`, on their
+        test clips, or on their validation clips if they skip the test folds.
         """
         tables = []
         for folder in folders:

@@ -158,6 +158,8 @@ class AudioModel(TrainedModel):
             selection = run.selection(options.selection)
             bundle = bundle_of_run(run, selection)
             name = f"{run.name}, {selection} epoch"
+            if options.run == "last":  # of whichever dataset
+                name = f"{run.path.parent.name}/{name}"
         folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"
         tell(
             f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset},"

@@ -253,8 +253,8 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
     )
     doubtful: int = option(
         0,
-        "windows to look at next: so many of the most doubtful ones, as a table for"
-        " Raven and as cut sounds",
+        "parts of recordings to annotate next: so many of the most doubtful ones, as a"
+        " table for Raven and as cut sounds",
         least=0,
     )
     tables: Path | None = option(
@@ -270,6 +270,11 @@ class PredictOptions(TrainedOptions, DataOptions, ReportsOptions):
         "refuse",
         "rows of the tables about recordings that are not in AUDIO: an error, or left"
         " out",
+    )
+    truncated: Literal["refuse", "keep"] = option(
+        "refuse",
+        "recordings that end before their header says, by a run of events: left out, or"
+        " predicted as far as they go",
     )
 
     @property

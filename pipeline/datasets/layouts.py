@@ -33,6 +33,8 @@ from featurestack.pipeline.datasets.readers import (
 )
 
 TABLE_ENDINGS = (".csv", ".tsv", ".txt")  # endings of annotation tables
+# a folder with this file was written by a command, and holds no data
+NO_DATA = ".no-data.json"
 HIDDEN_FOLDERS = ("__MACOSX",)  # macOS writes it into archives
 # folds; VAL=next validates eval's model on val
 SIDES = {"val": 1, "train": 2, "eval": 3}
@@ -118,7 +120,7 @@ def files_below(folder: Path) -> list[str]:
     """Sorted paths of the files below `folder`, relative to it.
 
     Links are followed, but no folder is read twice. Hidden files and folders are left
-    out. OSError if a folder cannot be read.
+    out, and folders with a file NO_DATA. OSError if a folder cannot be read.
     """
 
     def refuse(error: OSError) -> None:
@@ -129,7 +131,8 @@ def files_below(folder: Path) -> list[str]:
     for root, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
         for name in list(folders):
             place = os.path.realpath(Path(root) / name)
-            if name.startswith(".") or name in HIDDEN_FOLDERS or place in seen:
+            hidden = name.startswith(".") or name in HIDDEN_FOLDERS
+            if hidden or place in seen or Path(place, NO_DATA).is_file():
                 folders.remove(name)
             seen.add(place)
         below = Path(root).relative_to(folder)

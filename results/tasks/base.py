@@ -23,7 +23,6 @@ from featurestack.results.scores import METRICS, Floats, Ints
 
 if TYPE_CHECKING:
     from featurestack.features_cache import Cache
-    from featurestack.results.run_folder import RunFolder
 
 Labels = NDArray[np.bool_]
 Probabilities = NDArray[np.floating]
@@ -166,21 +165,21 @@ class Task(ABC):
         """
         return None
 
-    def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> Any:
-        """What these folds of a run folder hold beside predictions.csv; None if
+    def read_answers(self, folder: Any, folds: Sequence[int]) -> Any:
+        """What these folds of a `RunFolder` hold beside predictions.csv; None if
         nothing does.
         """
         return None
 
     def scores_of_fold(
         self,
-        folder: RunFolder,
+        folder: Any,
         fold: int,
         split: str,
         selection: str,
         member: str,
     ) -> dict[str, float]:
-        """The scores of one fold of a run, as `epoch_scores`."""
+        """The scores of one fold of a `RunFolder`, as `epoch_scores`."""
         probabilities, targets = folder.answers(fold, split, selection, member)
         return self.epoch_scores(targets, probabilities)
 

@@ -91,3 +91,41 @@ def test_another_dataset_is_not_replaced(folder, capsys):
     assert "labels exclude each other" in capsys.readouterr().out
     with refused("is there with other content"):
         run(options(folder, name="kept", ignore="low"))
+
+
+def cut_short(folder, part):
+    """A WAV of 12 s whose file ends early."""
+    table = write_recordings(folder, recordings=2)
+    file = folder / "audio" / "r0.wav"
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * part)])
+    return table[table["file"] == "r0.wav"]
+
+
+def test_a_truncated_recording_is_named_with_what_to_do(tmp_path, capsys):
+    cut_short(tmp_path, 0.5)
+    assert run(options(tmp_path)) == 1
+    assert "TRUNCATED=keep uses what is there" in capsys.readouterr().err
+
+
+def test_what_is_lost_of_a_truncated_recording_is_counted(tmp_path, capsys):
+    lost = (cut_short(tmp_path, 0.5)["start"] >= 6).sum()
+    assert run(options(tmp_path, truncated="keep")) == 0
+    out = capsys.readouterr().out
+    assert f"1 truncated recording, 6.0 s lost, with {lost} events" in out
+    table = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
+    own = table[table["file"].str.endswith("r0.wav")]
+    assert own["end"].max() <= 6.0
+
+
+def test_frequencies_of_the_tables_are_kept(tmp_path):
+    table = write_recordings(tmp_path, recordings=2)
+    bands = table["label"].map({"high": 1900, "low": 400})
+    table = table.assign(low=bands, high=bands + 200)
+    table.to_csv(tmp_path / "events.csv", index=False)
+    run(options(tmp_path))
+    kept = pd.read_csv(tmp_path / "data" / "audio" / "events.csv")
+    assert kept.groupby("label")["high"].median().to_dict() == {
+        "high": 2100,
+        "low": 600,
+    }

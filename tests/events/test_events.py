@@ -151,5 +151,5 @@ def test_predictions_of_the_training_recordings_are_those_of_training(folder, tr
 
 
 def test_options_of_windows_are_refused(folder, trained):
-    with refused("HOP, WINDOW and DOUBTFUL"):
+    with refused("HOP and WINDOW"):
         predict(trained, folder, audio=folder / "audio", hop=0.5)
