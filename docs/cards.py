@@ -30,27 +30,26 @@ CHANCE = " (chance: 50 % for a pair)"  # said once, above the table
 
 INTRODUCTION = """# Features
 
-The table says what each feature is; its name leads to a card with what changes it,
+The table says what each feature is. Its name leads to a card: what changes the feature,
 what it ignores and how it is computed (`python -m pipeline list NAME` prints one). If
 you do not know where to begin, take `mel`, `mfcc` and `chroma`.
 
-Rows and frames are those of a clip of 5 s at 44.1 kHz, which has 431 frames
-unless a card says otherwise. A name with parameters,
-`mel@n_mels=64`, is a variant that is stored beside the plain feature; `mfcc:1-19` takes
-rows 1 to 19. "Separates" is measured for each two of ESC-10's classes: a linear
-classifier on the mean and the standard deviation of each row, cross-validated over the
-five official folds (`python -m docs.cards measure`, 80 clips a pair; chance is 50 %).
+Rows and frames are those of a clip of 5 s at 44.1 kHz, which has 431 frames unless a
+card says otherwise. A name with parameters, `mel@n_mels=64`, is a variant that is
+stored beside the plain feature; `mfcc:1-19` takes rows 1 to 19. "Separates" names the
+pairs of ESC-10's classes that the feature separates best and worst: the accuracy of a
+linear classifier on the mean and deviation of each row, over the five official folds
+(`python -m docs.cards measure`; 80 clips per pair, chance is 50 %).
 
-Before it is stored, every value agrees with plain librosa 0.11 and 1.0
-(`pipeline/reference.py`) to 1e-4 of the largest value of its row; the cache then rounds
-it to float16 (three significant digits). There are two exceptions. `rolloff` and `yin`
-pick a bin, and 99.9 % of their values agree. `chroma…`, `tonnetz` and `tempogram_ratio`
-follow an estimated tuning or tempo, and agree in all values of 99.5 % of the clips.
-`python -m docs.cards document` writes this page from the code.
+Every value agrees with plain librosa 0.11 and 1.0 (`pipeline/reference.py`) to 1e-4 of
+the largest value of its row; the cache then rounds it to float16 (three significant
+digits). There are two exceptions. `rolloff` and `yin` pick a bin, and 99.9 % of their
+values agree. `chroma…`, `tonnetz` and `tempogram_ratio` follow an estimated tuning or
+tempo, and agree in all values of 99.5 % of the clips. `python -m docs.cards document`
+writes this page from the code.
 
-`embedding@model=speech` is a feature too; it is not in the table because it needs a
-[pretrained network](../howto/bring-features.md#pretrained-networks). It has 96 values
-per clip and takes 50 ms of one core for a clip of 5 s.
+`embedding@model=speech` is a feature too. It is not in the table because it needs a
+[pretrained network](../howto/bring-features.md#pretrained-networks).
 
 | name | rows | what it is |
 |---|---|---|"""

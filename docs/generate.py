@@ -1,7 +1,7 @@
 """Pages of the reference that are made from the code when the site is built.
 
-    write_all(folder)      options.md, registries.md, interface.md, and the figures of
-                           the features
+    write_all(folder)      options.md, registries.md, interface.md, files.md, and the
+                           figures of the features
     with_figures(text)     reference/features.md with a figure, players and librosa's
                            page for each card
 
@@ -24,13 +24,17 @@ import soundfile
 import featurestack as fs
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
+from featurestack.analysis.findings import COMPARISON
 from featurestack.commandline.commands import every_command, options_of
 from featurestack.commandline.options import LARGEST, choices_of, fields, kind_of
 from featurestack.commandline.registry import Registry, first_sentence
 from featurestack.features_cache import Cache, external
+from featurestack.features_cache.table import INDEX_COLUMNS
+from featurestack.importance.tables import KEPT_COLUMNS
 from featurestack.pipeline import reference, synth
 from featurestack.pipeline.features import FEATURES
-from featurestack.results.run_folder import RunFolder
+from featurestack.results.config import RunConfig
+from featurestack.results.run_folder import PREDICTION_COLUMNS, RunFolder
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
@@ -250,6 +254,164 @@ override them.
 
 {figures}
 """
+
+
+# Files
+
+
+@PAGES.register("files")
+def files_page() -> str:
+    """The keys of run.json and the columns of tables."""
+    classes: list[type] = [RunConfig]
+    for owner in classes:  # it grows by the classes of the fields
+        for hint in typing.get_type_hints(owner).values():
+            classes += [part for part in records_of(hint) if part not in classes]
+    keys = "\n\n".join(
+        f"### {owner.__name__}\n\n{documentation(owner)}\n\n{keys_table(owner)}"
+        for owner in classes
+    )
+    tables = "\n\n".join(
+        f"### {name}\n\n{columns_table(columns, meanings)}"
+        for name, (columns, meanings) in TABLES.items()
+    )
+    return FILES.format(keys=keys, tables=tables)
+
+
+FILES = """# Keys and columns of the files
+
+Made from the code; [formats](../formats.md) says what the files are for.
+
+## run.json
+
+A key with a default may be absent. A file with another key, type or value is refused.
+
+{keys}
+
+## Tables
+
+{tables}
+"""
+
+
+def records_of(hint: typing.Any) -> list[type]:
+    """The classes of run.json in a type: Mapping[str, Machine] has Machine."""
+    parts = [part for inner in typing.get_args(hint) for part in records_of(inner)]
+    home = getattr(hint, "__module__", "")
+    return [hint, *parts] if home == RunConfig.__module__ else parts
+
+
+def keys_table(owner: type) -> str:
+    """The fields of a dataclass with types and comments."""
+    comments = comments_of_fields(owner)
+    rows = []
+    for field in dataclasses.fields(owner):
+        shown = inspect.formatannotation(field.type)
+        shown = re.sub(r"\b(?:[^\W\d]\w*\.)+(\w+)", r"\1", shown)
+        default = ""
+        if field.default is not dataclasses.MISSING:
+            default = f"`{field.default}`"
+        rows.append((f"`{field.name}`", f"`{shown}`", default, comments[field.name]))
+    return table(("key", "type", "default", "meaning"), rows)
+
+
+def comments_of_fields(owner: type) -> dict[str, str]:
+    """Field -> the comment beside it or above it."""
+    comments = {}
+    above: list[str] = []
+    field = re.compile(r"    (\w+): .*?(?:  # (.*))?$")
+    for line in inspect.getsource(owner).splitlines():
+        text = line.strip()
+        if text.startswith("# "):
+            above.append(text[2:])
+        elif found := field.match(line):
+            comments[found[1]] = found[2] or " ".join(above)
+            above = []
+        elif not text:
+            above = []
+    return comments
+
+
+def columns_table(columns: Iterable[str], meanings: dict[str, str]) -> str:
+    """Each column of a file with its meaning; KeyError if one has none."""
+    return table(
+        ("column", "meaning"), [(f"`{each}`", meanings[each]) for each in columns]
+    )
+
+
+SCORES = {
+    "accuracy": "score, 0 to 1; with several labels the column is `map`",
+    "low": "lower end of the 95 % interval",
+    "high": "upper end of the 95 % interval",
+}
+# file -> its columns in the code, and what each means
+TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
+    "index.h5, /clips": (
+        INDEX_COLUMNS,
+        {
+            "clip_id": "file name without its extension; with class folders the path",
+            "path": "audio file",
+            "label": "class",
+            "category": "coarser class",
+            "fold": "1, 2, …",
+            "group": "source recording; all clips of one are in the same fold",
+            "copy_of": "id of the original of an altered copy",
+            "alteration": "how a copy was altered",
+            "source_size": "bytes of the audio file when it was last hashed",
+            "source_time_ns": "modification time of the audio file, then",
+            "source_hash": "hash of the audio file",
+            "source_seconds": "seconds of audio before padding and cutting; 0: unknown",
+            "start": "second in the file at which the clip begins",
+            "end": "second at which it ends; 0 to 0 is the whole file",
+        },
+    ),
+    "predictions.csv": (
+        PREDICTION_COLUMNS,
+        {
+            "clip_id": "the clip",
+            "group": "its source recording",
+            "split": "`test` or `val`",
+            "selection": "`last` or `best` epoch",
+            "target": "true class; with several labels `dog;rain`, empty for none",
+        },
+    ),
+    "comparison.csv": (
+        COMPARISON,
+        SCORES
+        | {
+            "run": "name of the configuration",
+            "accuracy_sd": "standard deviation over folds",
+            "n": "folds",
+            "accuracy_low": SCORES["low"],
+            "accuracy_high": SCORES["high"],
+            "features": "feature set",
+            "model": "model",
+            "seeds": "seeds that were averaged",
+            "balanced_accuracy": "mean recall of the classes",
+            "macro_f1": "mean F1 of the classes",
+            "log_loss": "mean negative logarithm of the true class's probability",
+            "difference": "to the best configuration, below 0 if worse",
+            "error": "its standard error by recording, not corrected",
+            "p": "corrected for all comparisons",
+            "verdict": "best, tied, clearly worse, not compared",
+            "reason": "why it is not compared",
+            "macro_auroc": "mean area under the ROC curve; several labels",
+            "lwlrap": "label-weighted label-ranking average precision; several labels",
+        },
+    ),
+    "importance_kept.csv": (
+        KEPT_COLUMNS,
+        SCORES
+        | {
+            "features": "the set to keep",
+            "without": "the feature that is left out of it; empty in the first row",
+            "accuracy": "of the smaller set",
+            "of": "accuracy of the larger set; in the first row of all features",
+            "folds": "share of the folds that choose this set",
+            "lost": "`of` less `accuracy`",
+            "clear": "whether the loss is clearly smaller than the one before",
+        },
+    ),
+}
 
 
 def arguments(function: Callable[..., typing.Any]) -> str:

@@ -63,7 +63,9 @@ CLASSES: Traits = {"check": lambda classes: distinct(entry.name for entry in cla
 
 @dataclass(frozen=True, kw_only=True)
 class SoundClass:
-    name: str
+    """A class of the dataset."""
+
+    name: str  # as in the table of clips
     category: str  # major category; empty if there is none
 
 
@@ -76,14 +78,14 @@ class StoredChannel:
     """
 
     stored: str  # the feature's name in the cache
-    parameters: Mapping[str, Plain]
-    dtype: Literal["float16", "float32"]
+    parameters: Mapping[str, Plain]  # of the feature
+    dtype: Literal["float16", "float32"]  # of the stored values
     # first and last row, counted from 0, both included
     row_range: tuple[int, int] = field(
         metadata={**bounds(0), "check": lambda row_range: row_range[0] <= row_range[1]}
     )
-    frames: int = field(metadata=bounds(1))
-    frame_unit: str
+    frames: int = field(metadata=bounds(1))  # of a feature map
+    frame_unit: str  # seconds, or what its columns are
 
     @property
     def channel(self) -> Channel:
@@ -125,15 +127,18 @@ class StoredChannel:
 class ExtractionCost:
     """Cost of extracting and storing the feature set for all clips."""
 
-    megabytes: float = field(metadata=bounds(0))
+    megabytes: float = field(metadata=bounds(0))  # in the cache
+    # of one core; None if not measured
     seconds: float | None = field(default=None, metadata=bounds(0))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    processor: str
-    cores: int | None
-    gpu: str | None = None
+    """The machine that began a run."""
+
+    processor: str  # its kind
+    cores: int | None  # None if unknown
+    gpu: str | None = None  # the name of the graphics card
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +149,12 @@ class DetectionRule:
     threshold: float = field(default=0.5, metadata=bounds(0, 1))
     # all frames of it are above this share of the threshold
     share: float = field(default=1.0, metadata=bounds(0, 1))
-    least_length: float = field(default=0.0, metadata=bounds(0))  # seconds
+    # seconds; shorter detections are dropped
+    least_length: float = field(default=0.0, metadata=bounds(0))
     points: bool = False  # events have no length
-    # Hz, medians of the annotated events; None if they are not known
+    # Hz, median of the annotated events; None if it is not known
     low: float | None = field(default=None, metadata=bounds(0))
+    # likewise
     high: float | None = field(default=None, metadata=bounds(0))
 
 
@@ -156,8 +163,8 @@ class Calibration:
     """Calibration for new audio, fitted to all test clips so far."""
 
     temperature: float = field(metadata=bounds(1e-9))  # divides the logits
-    clips: int = field(metadata=bounds(1))
-    # by class; for several labels a clip
+    clips: int = field(metadata=bounds(1))  # that it was fitted to
+    # by class; for several labels per clip
     thresholds: Mapping[str, float] | None = field(default=None, metadata=bounds(0, 1))
     # fitted to validation clips: predictions of lower probability are withheld
     rejection: float | None = field(default=None, metadata=bounds(0, 1))
@@ -167,19 +174,19 @@ class Calibration:
 class Way:
     """A way to compute; train/compute.py carries it out."""
 
-    device: Device
-    precision: Precision
-    channels_last: bool
-    threads: int = field(metadata=bounds(1, MOST_THREADS))
-    compiled: bool
+    device: Device  # of the network
+    precision: Precision  # of training; predictions are computed in fp32
+    channels_last: bool  # memory layout of the network's input
+    threads: int = field(metadata=bounds(1, MOST_THREADS))  # of one process
+    compiled: bool  # by torch.compile
 
 
 @dataclass(frozen=True, kw_only=True)
 class WayChange:
     """Another way to compute, for a run that had begun."""
 
-    before: Way
-    after: Way
+    before: Way  # until the run was continued
+    after: Way  # since then
     epochs_done: Mapping[str, int] = field(metadata=bounds(0))  # by unfinished fold
 
 
@@ -187,7 +194,7 @@ class WayChange:
 class Computed:
     """How the trainer computes a run, and how that was chosen."""
 
-    way: Way
+    way: Way  # of the present
     chosen: Chosen  # measured by this run, or given
     checked: Mapping[str, str]  # way -> why it was refused, '' if it was not
     changes: tuple[WayChange, ...] = ()  # in order
@@ -197,41 +204,44 @@ class Computed:
 class RunConfig:
     """run.json of a run of `make train` or of a loop of one's own."""
 
-    format_version: int = field(metadata=FORMAT)
-    dataset: str
-    synthetic: bool
+    format_version: int = field(metadata=FORMAT)  # of run.json
+    dataset: str  # its name
+    synthetic: bool  # clips of DATASET=synth
+    # that can change predictions; `auto` is replaced if the data decide it
     options: Training = field(
         metadata={"check": lambda options: options.task != "auto"}
     )
-    tag: str
-    recipe: str
-    note: str
+    tag: str  # TAG=
+    recipe: str  # RECIPE=
+    note: str  # NOTE=
     # feature sets from which this one was composed by their scores on the tested folds
     composed_from: int = field(default=0, metadata=bounds(0))
-    model_summary: str
+    model_summary: str  # the model in a sentence
     exact: bool  # training has one solution, whatever the seed
     # members of an ensemble that was trained as one model
     member_models: tuple[str, ...] = ()
     input_grid: str  # rows x frames of the network's input, before AUGMENT crops it
     # all folds of the protocol, trained or not
     folds: tuple[int, ...] = field(metadata=FOLDS)
+    # in the order of the network's outputs
     classes: tuple[SoundClass, ...] = field(metadata=CLASSES)
     sample_rate: int = field(metadata=bounds(0, 1e6))  # Hz; 0 if the cache has none
     duration: float = field(metadata=bounds(0, 1e5))  # s; 0 if the cache has none
     # s, median, if many are padded
     clip_seconds: float | None = field(default=None, metadata=bounds(0, 1e5))
-    channels: tuple[StoredChannel, ...]
-    extraction: ExtractionCost
+    channels: tuple[StoredChannel, ...]  # of the network's input, in order
+    extraction: ExtractionCost  # of the features, for all clips
     protocol: str  # in words
-    hash: str
+    hash: str  # of options, clips and feature values
     family: str  # hash without the seed: the same for runs that differ only in the seed
     # NAME=value words that train it again; None for one's own loop
     command: tuple[str, ...] | None = None
     cache: Mapping[str, str]  # stored feature -> digest of its clips' fingerprints
     clips: str  # digest of the clips' table
-    machine: Machine
-    versions: Mapping[str, str]
+    machine: Machine  # that began the run
+    versions: Mapping[str, str]  # library -> version
     seconds: float = field(metadata=bounds(0))  # training time, all folds
+    # last or best epoch -> calibration for new audio
     calibration: Mapping[Epoch, Calibration]
     # class -> how its frames become detections, for TASK=events
     rules: Mapping[str, DetectionRule] | None = None

@@ -41,8 +41,8 @@ def contrast(
       2 %), band by band
     Changes with: tones against noise: high for a clear tone, low for rustling
     Ignores: loudness, pitch within a band
-    Feature map: below 200 Hz at the bottom, then a row an octave, above 6.4 kHz at the
-      top
+    Feature map: below 200 Hz at the bottom, then one row per octave, above 6.4 kHz at
+      the top
     """
     magnitude = clip.magnitude(framing)
     bands = contrast_bands(

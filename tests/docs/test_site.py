@@ -2,6 +2,7 @@
 without a warning.
 """
 
+import dataclasses
 import inspect
 import re
 
@@ -12,15 +13,21 @@ import featurestack as fs
 from docs import first_figure, generate, tables
 from featurestack import interface
 from featurestack.analysis.figures import FIGURES
+from featurestack.analysis.findings import COMPARISON
 from featurestack.commandline.commands import every_command, options_of
 from featurestack.commandline.options import fields
+from featurestack.importance.tables import KEPT_COLUMNS
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.reference import DEFINITIONS
+from featurestack.results.config import Calibration, RunConfig
 from featurestack.train import recipes
 from featurestack.train.augment import AUGMENTS
 from featurestack.train.models.architecture import all_models
 from tests.docs.test_commands import DOCS, ROOT, every_page
 from tests.processes import python
+
+# packages whose functions the page on statistics names
+PACKAGES = ("analysis", "results", "importance")
 
 
 def test_every_option_stands_on_its_page_with_its_meaning_and_its_commands():
@@ -47,6 +54,28 @@ def test_every_registered_thing_has_its_entry():
     page = generate.registries_page()
     assert all(f"| `{name}` |" in page for name in [*all_models(), *AUGMENTS])
     assert all(f"\n### {name}\n" in page for name in [*recipes.names(), *FIGURES])
+
+
+def test_every_key_of_run_json_and_every_column_has_its_meaning():
+    page = generate.files_page()
+    rows = re.findall(r"^\| `(\w+)` \|(?:.*\|)? ([^|]*) \|$", page, re.MULTILINE)
+    assert {name for name, meaning in rows if not meaning} == set()
+    named = {name for name, _ in rows}
+    for owner in (RunConfig, Calibration):
+        assert {field.name for field in dataclasses.fields(owner)} <= named
+    assert {*COMPARISON, *KEPT_COLUMNS} <= named
+
+
+def test_the_functions_that_the_page_on_statistics_names_are_there():
+    page = (DOCS / "explanation" / "statistics.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)\.(\w+)`", page)
+    found = 0
+    for module, name in named:
+        files = [ROOT / room / f"{module}.py" for room in PACKAGES]
+        sources = [path.read_text(encoding="utf-8") for path in files if path.exists()]
+        assert not sources or f"def {name}(" in "".join(sources), f"{module}.{name}"
+        found += bool(sources)
+    assert found > 15
 
 
 def test_the_python_page_has_every_public_function_with_its_signature():
