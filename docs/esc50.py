@@ -1,5 +1,5 @@
-"""The runs behind the tables of ESC-50 and ESC-10 in docs/explanation/accuracy.md and
-most of experiments.md: `python -m docs.esc50 ESC50 ESC10 OUT`.
+"""The runs behind the tables of ESC-50 and ESC-10 in docs/explanation/accuracy.md, and
+the six features of experiments.md: `python -m docs.esc50 ESC50 ESC10 OUT`.
 
 ESC50 and ESC10 are datasets in ESC-50's layout, or the names esc50 and esc10, which
 are downloaded; OUT takes caches, runs and reports. A repeated command goes on where the

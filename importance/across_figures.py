@@ -27,16 +27,16 @@ LEAST_WIDTH = 5  # points to either side of zero that a panel shows
 
 def gains_height(*, gains: pd.DataFrame, pooled: pd.DataFrame) -> float:
     rows = -(-len(pooled) // COLUMNS)
-    return 0.5 + rows * (0.55 + 0.14 * (gains["dataset"].nunique() + 1))
+    return 0.7 + rows * (0.55 + 0.14 * (gains["dataset"].nunique() + 1))
 
 
 @figure(
-    "Gain of each feature set over the base in points, by dataset, with the 95 %"
-    " interval of each alone by source recording, not corrected; hollow: no clear"
-    " difference on this dataset, corrected for all feature sets, so that its interval"
-    " may exclude zero, or too few recordings for a test; below:"
-    " the mean over datasets with its interval, and thinner, from five datasets on,"
-    " where the gain of a new one lies. Intervals may end outside the panel",
+    "Gain of each feature set over the base in points, by dataset, with 95 % intervals"
+    " by source recording, not corrected. A filled dot is a clear gain or loss,"
+    " corrected for all feature sets; a hollow dot is not clear or could not be tested,"
+    " although its interval may exclude zero. Diamond: mean over datasets, with its"
+    " interval and, thinner, the range of a new dataset (from five datasets on)."
+    " Triangles: the interval goes on outside the panel",
     gains_height,
 )
 def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) -> Axes:
@@ -91,21 +91,38 @@ def draw_across_gains(ax: Axes, *, gains: pd.DataFrame, pooled: pd.DataFrame) ->
             linewidth=3,
         )
         panel.plot(100 * mean["mean"], last, "D", color=SERIES[7], markersize=4)
+        lows = np.append(100 * rows["low"], 100 * mean["new_low"])
+        highs = np.append(100 * rows["high"], 100 * mean["new_high"])
+        heights = np.append(here, last)
+        for edge, marker, outside in (
+            (-width, "<", lows < -width),
+            (width, ">", highs > width),
+        ):
+            panel.plot(
+                np.full(outside.sum(), edge),
+                heights[outside],
+                marker,
+                color=MUTED,
+                markersize=4,
+                clip_on=False,
+            )
         panel.set(xlim=(-width, width), ylim=(last + 0.6, -0.6))
         panel.set_title(shorten(str(name), 22))
         labels = [shorten(dataset, 16) for dataset in datasets] + ["mean"]
         shown = labels if number % columns == 0 else [""] * len(labels)
         panel.set_yticks(range(last + 1), shown)
+        if number >= len(pooled) - columns:
+            panel.set_xlabel("gain, points")
         grid_lines(panel, "x")
         panel.spines["left"].set_visible(False)
     return ax
 
 
 @figure(
-    "Gain over the base in points, violet for more, orange for less; grey: no clear"
-    " difference by the dataset's own test, or too few recordings for one; empty: not"
-    " trained, or the feature cannot exist there; last: datasets with a gain / a tie /"
-    " a loss",
+    "Gain over the base in points, coloured by size: violet for more, orange for less."
+    " Bold: clear by the dataset's own test. Others are not clear, or have too few"
+    " recordings for a test. Empty: not trained, or the feature cannot exist there."
+    " Last: datasets with a gain / a tie / a loss",
     lambda joint, **_: 0.8 + 0.19 * len(joint),
 )
 def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) -> Axes:
@@ -117,9 +134,7 @@ def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) 
     verdicts = gains.pivot(index="feature_set", columns="dataset", values="verdict")
     values = values.loc[order]
     clear = verdicts.loc[order].isin(["gain", "loss"]).to_numpy()
-    colours = signed_colours(np.where(clear, values, np.nan), least=0.01)
-    tie = ~clear & values.notna().to_numpy()
-    colours[tie] = GREYS(0.5)
+    colours = signed_colours(values.to_numpy(float), least=0.01)
     texts = values.map(points_or_dot, na_action="ignore").astype(object)
     counts = joint.set_index("feature_set").loc[order]
     texts["gain / tie / loss"] = [
@@ -127,7 +142,9 @@ def draw_across_heat_map(ax: Axes, *, gains: pd.DataFrame, joint: pd.DataFrame) 
     ]
     light = np.tile(GREYS(0.0), (len(order), 1, 1))
     ax.axvline(len(values.columns) - 0.5, color=INK, linewidth=0.8)
-    return heat_map(ax, texts, np.concatenate([colours, light], axis=1), top=True)
+    bold = np.pad(clear, ((0, 0), (0, 1)))
+    colours = np.concatenate([colours, light], axis=1)
+    return heat_map(ax, texts, colours, bold=bold, top=True)
 
 
 @figure(

@@ -254,17 +254,22 @@ def test_of_many_classes_those_are_drawn_in_which_the_features_differ_most():
 def test_gains_stand_by_dataset_and_ties_are_hollow():
     first, second = drawn("across_gains").child_axes
     assert texts(first.get_yticklabels()) == ["birds", "digits", "rooms", "mean"]
-    _, clear, ties, mean = first.lines
+    _, clear, ties, mean, left, right = first.lines
     assert clear.get_xdata().tolist() == [12.5, -3]
     assert ties.get_xdata().tolist() == [0.4]
     assert ties.get_markerfacecolor() == PAPER
     assert mean.get_xdata() == [3]
+    width = first.get_xlim()[1]  # the mean's range goes on outside
+    assert left.get_xdata() == [-width] and right.get_xdata() == [width]
+    assert first.get_xlabel() == "gain, points"
     assert texts(second.get_yticklabels()) == [""] * 4
 
 
 def test_a_heat_map_of_gains_counts_verdicts_and_leaves_out_what_cannot_exist():
     axes = drawn("across_heat_map")
     assert " ".join(texts(axes.texts)) == "−3 +13 · 1 / 1 / 1 +2 · 0 / 2 / 0"
+    bold = [text.get_text() for text in axes.texts if text.get_weight() == "bold"]
+    assert bold == ["−3", "+13"]
 
 
 def test_every_figure_has_an_example_here():
