@@ -128,7 +128,9 @@ class ShowCommand(Options):
 
     audio: Path = option(MISSING, "audio file", positional=True)
     features: str = option("mel mfcc chroma", "features separated by blanks")
-    sample_rate: int = option(44100, "Hz to which the file is resampled", **RATE)
+    sample_rate: int | None = option(
+        None, "Hz to which the file is resampled; by default its own rate", **RATE
+    )
     out: Path | None = option(
         None, "PNG file; by default the audio file's name in this folder"
     )

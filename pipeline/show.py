@@ -3,13 +3,16 @@ to a PNG.
 """
 
 import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
-from featurestack.features_cache.names import parse_list
+from featurestack.features_cache.names import Channel, parse_list
 from featurestack.pipeline import audio
 from featurestack.pipeline.clip_spectra import Clip
 from featurestack.pipeline.features import FEATURES, resolve_feature
@@ -20,38 +23,102 @@ if TYPE_CHECKING:
 
 Drawing = TypeVar("Drawing", bound="Figure")
 WIDTH, HEIGHT = 8.0, 2.2  # inches; the height is that of one feature
+TICKS = 6  # on an axis, about
+CEPSTRUM = "dB, cepstrum"  # row 0, the level, is far larger than the others
+PNG = b"\x89PNG"
+MAKER = "featurestack"  # in the PNG's metadata, so that no other picture is replaced
+
+Numbers = NDArray[np.floating]
 
 
 def run(options: ShowCommand) -> int:
     """The command `show`: draw the features of a file, and print the PNG's path."""
     from matplotlib.figure import Figure
 
+    path = options.out or Path(f"{options.audio.stem}.png")
+    refuse_foreign(path)
     try:
-        y = audio.decode(options.audio, options.sample_rate)
+        rate = options.sample_rate or audio.file_info(options.audio).sample_rate
+        y = audio.decode(options.audio, rate)
     except audio.AudioError as error:
         raise RequestError(f"{options.audio}: {error}") from None
-    path = options.out or Path(f"{options.audio.stem}.png")
-    figure = draw(
-        Figure(layout="constrained"), Clip(y, options.sample_rate), options.features
-    )
-    try:
-        figure.savefig(path, dpi=150)
-    except ValueError as error:
-        raise RequestError(f"OUT={path}: {error}") from None
+    figure = draw(Figure(layout="constrained"), Clip(y, rate), options.features)
+    figure.savefig(path, dpi=150, metadata={"Software": MAKER})
     print(path)
     return 0
 
 
+def refuse_foreign(path: Path) -> None:
+    """RequestError if OUT is no PNG, or a file that this command has not made."""
+    if path.suffix.lower() != ".png":
+        raise RequestError(f"OUT={path}: expected a name that ends in .png")
+    if not path.exists():
+        return
+    content = path.read_bytes() if path.is_file() else b""
+    if not content.startswith(PNG) or MAKER.encode() not in content:
+        raise RequestError(
+            f"{path} is no figure of this command and is not replaced: give another OUT"
+        )
+
+
+def panels(names: list[Channel], sample_rate: int) -> Iterator[Channel]:
+    """The features, each cepstrum in two parts: its row 0, the level, would take all of
+    the colours.
+    """
+    for name in names:
+        variant = resolve_feature(name)
+        first, last = name.rows or (0, len(variant.row_axis(sample_rate)) - 1)
+        if variant.feature.units == CEPSTRUM and first == 0 < last:
+            yield replace(name, rows=(0, 0))
+            yield replace(name, rows=(1, last))
+        else:
+            yield name
+
+
+def round_ticks(positions: Numbers) -> tuple[Numbers, list[str]]:
+    """Places on an axis of these positions, and round numbers for them; evenly spaced
+    positions if they do not increase.
+
+    >>> round_ticks(np.linspace(0, 5, 431))[1]
+    ['0', '1', '2', '3', '4', '5']
+    >>> round_ticks(np.geomspace(32, 8000, 84))[1]
+    ['50', '100', '200', '500', '1000', '2000', '5000']
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    places = np.arange(len(positions))
+    steps = np.diff(positions)
+    if len(steps) == 0 or (steps <= 0).any():
+        chosen = np.unique(np.linspace(0, len(places) - 1, TICKS).round().astype(int))
+        return places[chosen], [f"{positions[place]:.3g}" for place in chosen]
+    low, high = positions[0], positions[-1]
+    if steps[-1] > 2 * steps[0]:  # a scale of frequencies
+        decades = 10.0 ** np.arange(6)
+        values = np.outer(decades, [1, 2, 5]).ravel()
+    else:
+        values = MaxNLocator(TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)
+    values = values[(values >= low) & (values <= high)]
+    ticks = np.interp(values, positions, places)
+    apart = len(places) / (2 * TICKS)
+    kept = [
+        place
+        for place, tick in enumerate(ticks)
+        if place == len(ticks) - 1 or ticks[place + 1] - tick >= apart
+    ]
+    return ticks[kept], [f"{values[place]:g}" for place in kept]
+
+
 def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
     """Draw the features below each other: rows upwards, frames to the right; a single
-    row is a curve.
+    row is a curve, and row 0 of a cepstrum a curve of its own.
 
     RequestError for an unknown feature, or one that cannot exist for this clip.
 
     draw(Figure(layout="constrained"), clip, "mel mfcc").savefig("clip.png")
     """
     sets = parse_list(features, list(FEATURES))
-    names = list(dict.fromkeys(itertools.chain(*sets)))
+    distinct = list(dict.fromkeys(itertools.chain(*sets)))
+    names = list(panels(distinct, clip.sample_rate))
     figure.set_size_inches(WIDTH, HEIGHT * len(names))
     axes = np.atleast_1d(figure.subplots(len(names)))
     for name, ax in zip(names, axes):
@@ -73,11 +140,7 @@ def draw(figure: "Drawing", clip: Clip, features: str) -> "Drawing":
                 rasterized=True,
             )
             for axis, positions in ((ax.xaxis, frames), (ax.yaxis, rows)):
-                count = len(positions)
-                spaced = np.linspace(0, count - 1, min(6, count))
-                ticks = spaced.round().astype(int)
-                three_digits = [float(f"{positions[tick]:.3g}") for tick in ticks]
-                axis.set_ticks(ticks, [f"{number:g}" for number in three_digits])
+                axis.set_ticks(*round_ticks(positions))
             ax.set_ylabel(feature.row_unit)
             figure.colorbar(drawn, ax=ax, label=feature.units)
         ax.set_xlabel(feature.frame_unit)

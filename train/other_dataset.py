@@ -49,6 +49,9 @@ from featurestack.train.bundle import Probabilities
 from featurestack.train.options import PredictOptions
 
 NAMED = 5  # unknown classes that are named
+SCORES = "scores.csv"
+SCORES_BEGIN = b"dataset,trained,run,score,"  # its first line
+WRITTEN = ("predictions.csv", SCORES, "confusion.csv")
 UNEQUAL = 0.05  # share of the clips by which classes' shares may differ
 
 
@@ -75,6 +78,8 @@ def score_elsewhere(options: PredictOptions) -> int:
             " none"
         )
     other = load_other(options, run)
+    folder = options.out or options.reports / other.name / f"{ELSEWHERE}{run.name}"
+    refuse_foreign(folder)
     clips = labelled_clips(other, run, known_files(run, options.data))
     tell_left_out(clips, other.name)
     table = clips.table.set_index("clip_id", drop=False)
@@ -95,11 +100,23 @@ def score_elsewhere(options: PredictOptions) -> int:
         by_fold.append(known[["clip_id", "group", "target"]].join(alone).assign(fold=1))
     at_home = rows_of_run(run, clips.classes)
     compared = compare_scores(by_fold, at_home, classes, run.task)
-    folder = options.out or options.reports / other.name / f"{ELSEWHERE}{run.name}"
     write_files(folder, other.name, known, clips, run, compared)
     print(*lines(known, clips, run, compared), sep="\n")
     print(f"predictions, scores and confusions: {folder}")
     return 1 if len(answers) < len(table) else 0
+
+
+def refuse_foreign(folder: Path) -> None:
+    """RequestError if a file that would be written is there and was not written by this
+    command, whose scores.csv then lies beside it.
+    """
+    scores = folder / SCORES
+    own = scores.is_file() and scores.read_bytes().startswith(SCORES_BEGIN)
+    for name in WRITTEN:
+        if (folder / name).exists() and not own:
+            raise RequestError(
+                f"{folder / name} is another file and is not replaced: give another OUT"
+            )
 
 
 def load_other(options: PredictOptions, run: RunFolder) -> Dataset:
@@ -371,7 +388,7 @@ def write_files(
     }
     tables = {
         "predictions.csv": known,
-        "scores.csv": pd.DataFrame([row]),
+        SCORES: pd.DataFrame([row]),
         "confusion.csv": pd.crosstab(known["target"], known["predicted"]).reset_index(),
     }
     for name, table in tables.items():

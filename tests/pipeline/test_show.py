@@ -40,10 +40,44 @@ def test_the_command_writes_a_png_and_says_where(tmp_path, monkeypatch, capsys):
             "cqt cannot exist here: its highest band",
         ),
         ({"features": "mfcc:5-40"}, "mfcc:5-40: it has rows 0 to 39"),
-        ({"features": "rms", "out": Path("dog.doc")}, "OUT=dog.doc: .* not supported"),
+        ({"features": "rms", "out": Path("dog.doc")}, "OUT=dog.doc: expected a name"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(tmp_path, given, reason):
     soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 44100)
     with refused(reason):
         show.run(ShowCommand(audio=tmp_path / "dog.wav", **given))
+
+
+def test_a_file_is_drawn_at_its_own_rate_and_its_figure_again(tmp_path, monkeypatch):
+    clips = []
+    monkeypatch.setattr(
+        show, "Clip", lambda y, rate: clips.append(rate) or Clip(y, rate)
+    )
+    soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 8000)
+    command = ShowCommand(
+        audio=tmp_path / "dog.wav", features="rms", out=tmp_path / "a.png"
+    )
+    assert [show.run(command), show.run(command)] == [0, 0] and clips == [8000, 8000]
+
+
+def test_no_other_picture_or_table_is_replaced(tmp_path):
+    soundfile.write(tmp_path / "dog.wav", np.sin(np.arange(8000)), 8000)
+    photo = tmp_path / "dog.png"
+    for content in (b"\x89PNG a photo", b"clip_id\n"):
+        photo.write_bytes(content)
+        with refused("is not replaced: give another OUT"):
+            show.run(ShowCommand(audio=tmp_path / "dog.wav", out=photo))
+        assert photo.read_bytes() == content
+
+
+def test_row_0_of_a_cepstrum_has_an_axis_of_its_own_and_ticks_are_round():
+    clip = Clip(NOISE[:16000].astype(np.float32), 8000)
+    figure = show.draw(Figure(), clip, "mfcc mel")
+    level, others, mel = (ax for ax in figure.axes if ax.get_title(loc="left"))
+    titles = [ax.get_title(loc="left") for ax in (level, others, mel)]
+    assert titles == ["mfcc:0-0", "mfcc:1-39", "mel"]
+    assert len(level.lines) == 1
+    assert others.collections[0].get_array().shape == (39, 32)
+    labels = [label.get_text() for label in mel.get_yticklabels()]
+    assert {"500", "1000", "2000"} <= {*labels}

@@ -193,3 +193,15 @@ def test_the_fall_has_an_interval():
     scores = [Score(mean, mean - 0.03, mean + 0.03, pd.Series()) for mean in (0.6, 0.7)]
     compared = ComparedScores("accuracy", *scores)
     assert change_sentence(compared) == "−10.0 points (−14.2 to −5.8)"
+
+
+def test_files_of_another_origin_are_not_replaced(elsewhere, rows, sounding, tmp_path):
+    folder = tmp_path / "reports" / "other" / f"by-{sounding.name}"
+    folder.mkdir(parents=True)
+    mine = folder / "predictions.csv"
+    mine.write_text("mine")
+    with refused("is another file and is not replaced"):
+        elsewhere(rows)
+    assert mine.read_text() == "mine"
+    mine.unlink()
+    assert [elsewhere(rows), elsewhere(rows)] == [0, 0]
