@@ -39,7 +39,9 @@ ERROR_SHADE = 1.3  # the page's style sheets have the same
 
 @figure(
     "Confusion matrix: a row is the actual class with its number of predictions, a"
-    " column the predicted one; correct predictions are grey, errors orange",
+    " column the predicted one; correct predictions are grey, errors orange; a box"
+    f" holds the classes of one category; of more than {MANY_CLASSES} classes, those"
+    " with the most errors are shown, the others are summed",
     lambda classes, **_: 1.5 + min(0.4 * len(classes), 4.6),
 )
 def draw_confusion_matrix(

@@ -1,10 +1,11 @@
 """A LaTeX document of a report's tables and figures, in one folder that can be uploaded
 to Overleaf.
 
-The folder holds main.tex (from the template document.tex) with one table and at most
-three figures, these figures and references.bib. The report's other figures and tables
-lie beside it. pdfLaTeX compiles it; class names in other scripts than Latin need
-XeLaTeX.
+The folder holds main.tex (from the template document.tex), a report of about two pages
+with one table and at most five figures, these figures and references.bib. Notes for
+the desk (unfinished runs, files that cannot be read) are on the page alone. The
+report's other figures and tables lie beside it. pdfLaTeX compiles it; class names in
+other scripts than Latin need XeLaTeX.
 """
 
 from collections.abc import Sequence
@@ -15,26 +16,29 @@ from featurestack.analysis.findings import Findings
 from featurestack.analysis.page import render
 from featurestack.storage.files import replace_file
 
-MOST_FIGURES = 3
-# names of figures, the most wanted first; the best run's comes before other runs'
+# names of figures, one of each line, the first that is drawn; the best run's comes
+# before other runs'
 WANTED = (
-    "accuracy_by_set",
-    "accuracy_heat_map",
-    "confusion_matrix",
-    "precision_recall",
-    "importance",
-    "additions",
+    ("accuracy_by_set", "accuracy_heat_map"),
+    ("confusion_matrix", "precision_recall"),
+    ("importance", "additions"),
+    ("learning_curves",),
+    ("class_means", "separability"),
 )
 
 
 def shown_figures(figures: Sequence[SavedFigure]) -> list[SavedFigure]:
     """The figures of the document: the comparison, the best run by class, what features
-    add; others if one of these was not drawn.
+    add, its learning curves, a feature.
     """
     first: dict[str, SavedFigure] = {}
     for figure in figures:
         first.setdefault(figure.name, figure)
-    return [first[name] for name in WANTED if name in first][:MOST_FIGURES]
+    shown = []
+    for names in WANTED:
+        drawn = [first[name] for name in names if name in first]
+        shown += drawn[:1]
+    return shown
 
 
 def write_document(

@@ -9,7 +9,8 @@ import subprocess
 from matplotlib.figure import Figure
 
 from featurestack.analysis.figures import SavedFigure
-from featurestack.analysis.findings import findings
+from featurestack.analysis.findings import Threat, findings
+from featurestack.analysis.runs import Problem, Results
 from featurestack.extras.paper import latex
 from tests.analysis.made_runs import MadeRun
 
@@ -45,7 +46,10 @@ def test_the_document_is_whole(made, tmp_path):
     runs = [MadeRun(skill=0.8), MadeRun(features="mel@n_mels=64", skill=0.78)]
     # not ranked
     runs += [MadeRun(augment="none", skill=0.6), MadeRun(features="zcr", folds=(1, 2))]
-    found = findings(made(*runs, names=ODD, dataset="esc10"))
+    results = made(*runs, names=ODD, dataset="esc10")
+    unfinished = Problem("rms-cnn4", "no fold is finished yet", "unfinished")
+    results = Results(results.runs, [*results.problems, unfinished])
+    found = findings(results, threats=[Threat("changed", 1)])
     figure = Figure(figsize=(2, 1))
     figure.add_subplot().plot([1, 2])
     files = tuple(tmp_path / f"a+b@c=1.{kind}" for kind in ("svg", "pdf"))
@@ -61,6 +65,9 @@ def test_the_document_is_whole(made, tmp_path):
         and "mel & resnet18" not in main
     )
     assert "Best features: mel" in main and r"100 \% of it \& more" in main
+    for heading in ("Result", "Limitations", "Data and methods"):
+        assert f"\\section*{{{heading}}}" in main
+    assert "not compared" not in main and "no fold" not in main  # notes for the desk
     references = (tmp_path / "latex" / "references.bib").read_text()
     assert balanced(references) and references.count("@misc{") == main.count(r"\cite{")
     if shutil.which("pdflatex"):
@@ -69,3 +76,10 @@ def test_the_document_is_whole(made, tmp_path):
             command, cwd=tmp_path / "latex", capture_output=True, text=True, check=False
         )
         assert ended.returncode == 0, ended.stdout[-2000:]
+
+
+def test_one_figure_of_each_subject_is_shown(tmp_path):
+    names = ["class_means", "learning_curves", "accuracy_heat_map", "accuracy_by_set"]
+    saved = [SavedFigure(name, "", name, "", (), {}) for name in [*names, *names]]
+    shown = [figure.name for figure in latex.shown_figures(saved)]
+    assert shown == ["accuracy_by_set", "learning_curves", "class_means"]
