@@ -274,9 +274,12 @@ class RunConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BundleConfig(RunConfig):
-    """A bundle's configuration: the run's, and the epoch of the bundle's weights."""
+    """A bundle's configuration: the run's, the epoch of the bundle's weights, and
+    whether they are those of one model that was trained on the clips of all folds.
+    """
 
     selection: Epoch
+    refit: bool = False
 
     @property
     def temperature(self) -> float:

@@ -161,6 +161,8 @@ class AudioModel(TrainedModel):
             if options.run == "last":  # of whichever dataset
                 name = f"{run.path.parent.name}/{name}"
         folds = f"{len(bundle.folds)} of {len(bundle.config.folds)} folds"
+        if bundle.config.refit:
+            folds = "trained once on the clips of all folds, without a score of its own"
         tell(
             f"predicted by {name}: {bundle.config.model} of {bundle.config.dataset},"
             f" {folds}"

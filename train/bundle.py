@@ -262,12 +262,23 @@ def make_bundle(options: BundleOptions) -> int:
     run = run_folder.select_one(options.runs, options.run)
     file = options.out or Path(f"{run.name}.bundle.pt")
     run_folder.refuse_inside(file)
-    config, folds = bundle_of_run(run, options.selection)
+    if options.refit:
+        from featurestack.train.refit import refit  # the trainer, which few need
+
+        config, folds = refit(run, options.data)
+    else:
+        config, folds = bundle_of_run(run, options.selection)
     if options.dtype == "float16":
         for state in folds.values():
             state["network"] = halved(state["network"])
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
-    made = f"{len(folds)} of {len(run.folds)} folds, {size(file.stat().st_size)}"
+    models = f"{len(folds)} of {len(run.folds)} folds"
+    if options.refit:
+        models = (
+            "one model of all folds' clips, without a score of its own (that of"
+            f" {run.name} is cross-validated)"
+        )
+    made = f"{models}, {size(file.stat().st_size)}"
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}; {command} uses it")
     return 0
