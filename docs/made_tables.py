@@ -9,12 +9,16 @@ import re
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import torch
 
+import featurestack as fs
 from docs.esc50 import (
     ACCURATE,
     DEFAULT,
@@ -91,6 +95,36 @@ def speed(folders: Folders) -> Made:
     word = folders.dataset("esc10").removeprefix("DATASET=")
     rows, _ = compare(word, folders.out / "data", "", clips=20, features="all")
     return rows, "python -m bench.features DATASET=esc10", time_here() - before
+
+
+@MAKERS.register()
+def service(folders: Folders) -> Made:
+    """One prediction of `fs.Model` from a clip of five seconds: processor time of one
+    core, and memory of the process. What a network costs does not depend on its
+    training, so that one epoch is trained.
+    """
+    before = time_here()
+    dataset = folders.dataset("esc10")
+    folders.run("pipeline features", dataset, "FEATURES=mel mfcc chroma")
+    torch.set_num_threads(1)
+    noise = np.random.default_rng(0).normal(0, 0.1, 5 * fs.RATE).astype(np.float32)
+    rows = []
+    for name in ("linear", "texture"):
+        words = [dataset, "FEATURES=mel+mfcc+chroma", f"MODEL={name}", "EPOCHS=1"]
+        folders.run("train run", *words, f"TAG=service-{name}", "THREADS=1", "CURVE=0")
+        model = fs.Model(fs.run("last", folders.out / "runs"))
+        model.warm()
+        seconds = []
+        for _ in range(50):
+            begun = time.process_time()
+            model.predict(noise, fs.RATE)
+            seconds.append(time.process_time() - begun)
+        largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        row = {"model": name, "ms": 1000 * np.median(seconds), "GB": largest / 2**20}
+        rows.append(row)
+    spent = time_here() - before
+    command = "python -m docs.tables SOUNDS OUT service"
+    return pd.DataFrame(rows), command, spent
 
 
 @MAKERS.register()

@@ -754,6 +754,7 @@ def events(
     empty: bool = False,
     ignore: str = '',
     missing: Literal['refuse', 'ignore'] = 'refuse',
+    truncated: Literal['refuse', 'keep'] = 'refuse',
     name: str = '',
     quiet: bool = False,
 ) -> str | Path:
@@ -778,6 +779,8 @@ def events(
         nor scored
     missing: [refuse] rows of recordings that are not in AUDIO: an error, or left
         out
+    truncated: [refuse] recordings that end before their header says: left out, or
+        used as far as they go
     name: name of the dataset; by default that of AUDIO
     quiet: print nothing; warnings stay
     """
@@ -808,6 +811,7 @@ def detections(
     column: str = '',
     label: str = '',
     missing: Literal['refuse', 'ignore'] = 'refuse',
+    truncated: Literal['refuse', 'keep'] = 'refuse',
     quiet: bool = False,
 ) -> pd.DataFrame:
     """`make predict` by a run of events: a row for each detection in the recordings.
@@ -847,14 +851,16 @@ def detections(
         events: 0.5, or by class dog=0.3,rain=0.6; by default the run's own, or else
         0.5
     out: folder of detections and scores; by default that of the dataset in REPORTS
-    doubtful: [0] windows to look at next: so many of the most doubtful ones, as a
-        table for Raven and as cut sounds
+    doubtful: [0] parts of recordings to annotate next: so many of the most doubtful
+        ones, as a table for Raven and as cut sounds
     tables: annotation tables that detections are scored against: a folder, or one
         table of all recordings
     column: column of labels in the tables; by default one of the usual names
     label: label of events in tables without labels
     missing: [refuse] rows of the tables about recordings that are not in AUDIO: an
         error, or left out
+    truncated: [refuse] recordings that end before their header says, by a run of
+        events: left out, or predicted as far as they go
     quiet: print nothing; warnings stay
     """
 
