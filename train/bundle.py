@@ -260,24 +260,26 @@ def make_bundle(options: BundleOptions) -> int:
     make_bundle(BundleOptions(run="last", out=Path("model.pt")))
     """
     run = run_folder.select_one(options.runs, options.run)
+    file = bundle_file(options, run)
+    bundle = bundle_of_run(run, options.selection)
+    models = f"{len(bundle.folds)} of {len(run.folds)} folds"
+    return write_bundle(file, bundle, models, options.dtype)
+
+
+def bundle_file(options: BundleOptions, run: RunFolder) -> Path:
+    """OUT, or <run>.bundle.pt; RequestError if it lies in a run or a cache."""
     file = options.out or Path(f"{run.name}.bundle.pt")
     run_folder.refuse_inside(file)
-    if options.refit:
-        from featurestack.train.refit import refit  # the trainer, which few need
+    return file
 
-        config, folds = refit(run, options.data)
-    else:
-        config, folds = bundle_of_run(run, options.selection)
-    if options.dtype == "float16":
+
+def write_bundle(file: Path, bundle: Bundle, models: str, dtype: str) -> int:
+    """Write the bundle and print its size; `models` says what it holds. Returns 0."""
+    config, folds = bundle
+    if dtype == "float16":
         for state in folds.values():
             state["network"] = halved(state["network"])
     save(file, {"format": BUNDLE_FORMAT, "config": to_json(config), "folds": folds})
-    models = f"{len(folds)} of {len(run.folds)} folds"
-    if options.refit:
-        models = (
-            "one model of all folds' clips, without a score of its own (that of"
-            f" {run.name} is cross-validated)"
-        )
     made = f"{models}, {size(file.stat().st_size)}"
     command = make_command("predict", f"RUN={file}", "AUDIO=FILE")
     print(f"{file}: {made}; {command} uses it")

@@ -18,14 +18,27 @@ from featurestack.features_cache.table import originals
 from featurestack.results import run_folder
 from featurestack.results.config import BundleConfig
 from featurestack.results.run_folder import RunFolder
-from featurestack.train.bundle import Bundle
+from featurestack.train.bundle import Bundle, bundle_file, write_bundle
 from featurestack.train.compute import Compute
 from featurestack.train.fold_data import ClipMoments, load_fold, measure_clips
-from featurestack.train.options import RunOptions
+from featurestack.train.options import BundleOptions, RunOptions
 from featurestack.train.plan import Plan, make_plan
 from featurestack.train.trainer import LinearTrainer, Trainer, draw_network
 
 EVERY = 0  # number of the fold that tests nothing
+
+
+def make_refitted(options: BundleOptions) -> int:
+    """Train the model, write its bundle to OUT or <run>.bundle.pt, and print its size;
+    returns 0.
+    """
+    run = run_folder.select_one(options.runs, options.run)
+    file = bundle_file(options, run)
+    models = (
+        "one model of all folds' clips, without a score of its own (that of"
+        f" {run.name} is cross-validated)"
+    )
+    return write_bundle(file, refit(run, options.data), models, options.dtype)
 
 
 def refit(run: RunFolder, data: Path) -> Bundle:
