@@ -194,7 +194,7 @@ def test_workers_end_with_their_parent_and_a_second_run_goes_on(
     assert len(spawned) == 3  # two workers and the server that they were forked from
     (os.kill if alone else os.killpg)(started.pid, signal.SIGKILL)
     started.wait()
-    wait_for(lambda: not any(map(runs, spawned)), 2)
+    wait_for(lambda: not any(map(runs, spawned)))
     left = done(folder, MAPS)
     time.sleep(0.2)
     assert 0 < done(folder, MAPS) == left < 2 * CLIPS
