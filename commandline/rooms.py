@@ -36,6 +36,7 @@ Kind = Literal[
     "features",
     "models",
     "tasks",
+    "claims",
     "figures",
     "sections",
 ]
@@ -55,6 +56,7 @@ class Room(NamedTuple):
     features      feature -> a `pipeline.features.registry.Feature`
     models        model -> a `train.models.registry.Model`
     tasks         value of TASK -> a `results.tasks` object
+    claims        value of TASK -> whether TASK=auto means it, a function of the cache
     figures       figure -> the module that enters it in FIGURES
     sections      section of a report -> function of its `analysis.sections.PageInputs`
     templates     folder of the sections' templates
@@ -69,6 +71,7 @@ class Room(NamedTuple):
     features: Names = NONE
     models: Names = NONE
     tasks: Names = NONE
+    claims: Names = NONE
     figures: Names = NONE
     sections: Names = NONE
     templates: Path | None = None

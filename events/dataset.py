@@ -6,8 +6,7 @@ follows, and the frames there are taken from the other piece.
 
     <name>.csv   filename, start, end, label (`a;b`: what occurs in the piece), group (a
                  recording, or the block of one): a dataset like any other
-    events.csv   file (absolute), start, end, label, low, high (Hz, empty if not known);
-                 an empty label is an event of IGNORE
+    events.csv   beside it: events.events_file
 """
 
 import math
@@ -26,10 +25,11 @@ from featurestack.commandline.spelling import make_command
 from featurestack.commandline.tables import text_table
 from featurestack.commandline.terminal import tell
 from featurestack.events.annotations import read_events
+from featurestack.events.events_file import COLUMNS, EVENTS_FILE
 from featurestack.events.frames import are_exclusive
 from featurestack.events.options import EventsCommand
 from featurestack.events.recordings import lost_in_words, measure_recordings
-from featurestack.features_cache import Cache, dataset_name
+from featurestack.features_cache import dataset_name
 from featurestack.features_cache.location import NAMED
 from featurestack.features_cache.table import SEPARATOR, refuse_class_names
 from featurestack.pipeline.datasets.layouts import find_recordings
@@ -37,8 +37,6 @@ from featurestack.pipeline.datasets.readers import clip_ids
 from featurestack.results.scores import Floats
 from featurestack.storage.files import Lock, replace_file
 
-EVENTS_FILE = "events.csv"
-COLUMNS = ("file", "start", "end", "label", "low", "high")
 # Seconds of a piece, tried in this order: the first that leaves little padding, which
 # recordings shorter than a piece have.
 LENGTHS = (10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1)
@@ -299,40 +297,3 @@ def run(options: EventsCommand) -> int:
     )
     print(f"next: {features}")
     return int(bool(measured.problems))
-
-
-# ---- the dataset, read again
-
-
-def events_file(cache: Cache) -> Path:
-    """events.csv of the dataset that filled the cache."""
-    return Path(str(cache.settings["source"])).with_name(EVENTS_FILE)
-
-
-def has_events(cache: Cache) -> bool:
-    """Whether the cache was made from a dataset of `make events`."""
-    file = events_file(cache)
-    if not file.is_file():
-        return False
-    with file.open(encoding="utf-8", errors="replace") as lines:
-        return lines.readline().strip() == ",".join(COLUMNS)
-
-
-def read_dataset_events(cache: Cache) -> pd.DataFrame:
-    """COLUMNS of events.csv; RequestError if it is missing or damaged."""
-    file = events_file(cache)
-    remedy = "make events writes it again"
-    try:
-        events = pd.read_csv(
-            file, dtype={"file": str, "label": str}, keep_default_na=False
-        )
-        if tuple(events) != COLUMNS:
-            raise ValueError(f"expected the columns {', '.join(COLUMNS)}")
-        for column in ("start", "end", "low", "high"):
-            events[column] = pd.to_numeric(events[column])
-        times = events[["start", "end"]].to_numpy(float)
-        if not (np.isfinite(times).all() and (times[:, 0] <= times[:, 1]).all()):
-            raise ValueError("an event ends before it begins, or has no time")
-    except (OSError, ValueError) as reason:
-        raise RequestError(f"{file} cannot be read ({reason}): {remedy}") from None
-    return events

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.terminal import tell
-from featurestack.events.dataset import has_events, read_dataset_events
+from featurestack.events.events_file import read_dataset_events
 from featurestack.events.frames import Frames, are_exclusive
 from featurestack.events.metric import EVENT_F1
 from featurestack.events.scores import ALL, f1_of
@@ -59,9 +59,6 @@ class Events(Tags):
     trainer = "train events"
     predictor = "predict events"
     framed = True
-
-    def claims(self, cache: Cache) -> bool:
-        return has_events(cache)
 
     def refuse_clips(self, table: pd.DataFrame) -> None:
         if not table["label"].any():

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from featurestack.events.dataset import read_dataset_events
+from featurestack.events.events_file import read_dataset_events
 from featurestack.events.frames import are_exclusive
 from featurestack.events.metric import jackknife_values
 from featurestack.events.models import FrameModel, LinearFrames, with_context

@@ -186,7 +186,7 @@ def runs_table(folders: list[Path]) -> pd.DataFrame:
     A folder is a run, holds runs, or holds datasets of runs. One without a run has a
     row that says so.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for folder in folders:
         runs = [RunFolder(folder)] if (folder / "run.json").exists() else find(folder)
         if not runs:

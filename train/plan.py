@@ -393,8 +393,8 @@ def choose_task(asked: str, cache: Cache, table: pd.DataFrame) -> str:
     """
     several_labels = has_tags(table)
     if asked == "auto":
-        for name in rooms.names("tasks"):
-            if task_of(name).claims(cache):
+        for name in rooms.names("claims"):
+            if rooms.load("claims", name)(cache):
                 return name
         return "tags" if several_labels else "classes"
     if asked == "classes" and several_labels:

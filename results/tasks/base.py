@@ -139,10 +139,6 @@ class Task(ABC):
 
     # ---- what a task may add
 
-    def claims(self, cache: Cache) -> bool:
-        """Whether TASK=auto means this task for the cache, whatever its labels are."""
-        return False
-
     def model_name(self, name: str) -> str:
         """The model that MODEL=`name` means for this task."""
         return name
