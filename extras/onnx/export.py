@@ -13,7 +13,7 @@ The file holds the networks of all finished folds, the steps before them
     metadata features, channels (names, parameters, rows), sample_rate, duration,
     classes, folds, padding
 
-The file does not compute features: docs/howto/export.md shows how to compute them.
+The file does not compute features: docs/howto/predicting.md shows how to compute them.
 Before the file is written, onnxruntime's by_fold is compared with predictions.csv if
 the cache has the features, else with the networks themselves on noise.
 """
