@@ -31,6 +31,7 @@ from featurestack.analysis.significance import (
     standard_error,
 )
 from featurestack.results.bootstrap import accuracy_interval, fold_weights
+from featurestack.results.config import ChoiceConfig
 from featurestack.results.ranking_metric import ACCURACY
 
 State = Literal["none", "one", "untested", "chance", "tie", "winner"]
@@ -145,6 +146,11 @@ class Findings:
         return self.main.metric.title if self.main else ACCURACY.title
 
     @property
+    def choice(self) -> ChoiceConfig | None:
+        """run.json of the best, if it is a choice of features inside the folds."""
+        return self.main.best.choice if self.main else None
+
+    @property
     def best(self) -> Row | None:
         return self.rows[0] if self.rows else None
 
@@ -179,7 +185,8 @@ def findings(
     threats   threats to validity that the cache shows
     groups    the dataset's word for a group, '' for a source recording
     """
-    ranked = rankings(results.runs, named=named, outdated=outdated)
+    own = without_members(results.runs)
+    ranked = rankings(own, named=named, outdated=outdated)
     runs = [run for ranking in ranked for run in ranking.runs]
     problems = [*results.problems, *set_apart(ranked)]
     excluded = excluded_runs(ranked, problems)
@@ -235,6 +242,16 @@ def findings(
         gains=changes.to_dict("records"),
         outdated=outdated,
     )
+
+
+def without_members(runs: Sequence[Run]) -> list[Run]:
+    """The runs, without those that a choice of features inside the folds trained.
+
+    Their sets were composed by scores, so that they have none of their own: the choice
+    counts each on the folds that had no part in it.
+    """
+    members = {name for run in runs if run.choice for name in run.choice.members}
+    return [run for run in runs if not (run.composed_from and run.name in members)]
 
 
 def excluded_runs(

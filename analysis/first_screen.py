@@ -64,7 +64,9 @@ def forest_panels(found: Findings) -> dict[str, list[Row]]:
     panels: dict[str, list[Row]] = {}
     for run, row in zip(ranked, found.rows):
         title = "ensembles of runs"
-        if run.trained:
+        if run.choice:
+            title = run.model
+        elif run.trained:
             title = setting(run, trained, {"tag"})
         panels.setdefault(title, []).append(row)
     for title, rows in panels.items():

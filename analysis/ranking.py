@@ -40,7 +40,7 @@ from featurestack.analysis.significance import (
     FamilyTests,
     sign_flip_tests,
 )
-from featurestack.results.bootstrap import recording_sums
+from featurestack.results.bootstrap import CHOICE_WIDTH, recording_sums, widened
 from featurestack.results.ranking_metric import RankingMetric
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import (
@@ -135,7 +135,7 @@ class Ranking:
         forms = []
         for run in self.runs:
             # the features of more than two would fill lines
-            members = len(run.config.members)
+            members = 0 if run.choice else len(run.config.members)
             features = f"an ensemble of {members} runs" if members > 2 else run.features
             alike = [other for other in self.runs if other.features == run.features]
             in_full = f"{features} ({setting(run, alike)})"
@@ -350,6 +350,8 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
     with jackknife values as scores of recordings.
     """
     compared = runs[0].task.metric.compared(runs)
+    factor = np.array([CHOICE_WIDTH if run.choice else 1.0 for run in runs])
+    interval = widened(compared.interval, compared.accuracy, factor)
     by_accuracy = np.argsort(-compared.accuracy, kind="stable").tolist()
     alike = trained_alike([runs[row] for row in by_accuracy])
     first = [row for row in by_accuracy if runs[row] in alike]
@@ -360,7 +362,7 @@ def rank(runs: Sequence[Run], level: float = FAMILY_LEVEL, reason: str = "") -> 
         folds=np.unique(runs[0].folds),
         accuracy=compared.accuracy[order],
         fold_accuracy=compared.by_fold[order],
-        interval=compared.interval[order],
+        interval=interval[order],
         scores=compared.by_recording[:, order],
         worth=compared.worth,
         level=level,

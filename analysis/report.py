@@ -251,7 +251,16 @@ def with_ranking(state: State, found: Findings) -> State:
             enough_recordings=found.recordings_needed <= found.recordings,
         )
     leak = any(threat.kind == "duplicates" for threat in found.threats)
-    return replace(state, report=ranking, leak=leak, stale=bool(found.outdated))
+    chosen = ""
+    if found.main and found.choice:
+        chosen = f"{found.main.best.dataset}/{found.choice.recommended_run}"
+    return replace(
+        state,
+        report=ranking,
+        leak=leak,
+        stale=bool(found.outdated),
+        chosen=chosen,
+    )
 
 
 def configuration(run: Run) -> Trained:
@@ -378,6 +387,7 @@ def write(
     target = job.folder / "index.html"
     replace_file(target, html)
     remarks = [page.say("threat", found, threat) for threat in found.threats]
+    of_check = len(threats_of_check(inputs.checked or []))
     if other_models := page.say("otherwise", found):
         remarks.append(other_models)
     remarks += [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
@@ -385,6 +395,7 @@ def write(
         page=target,
         headline=f"{page.say('headline', found)} {page.say('score', found)}".strip(),
         remarks=remarks,
+        of_check=of_check,
         next_command=f"{command}   ({reason})",
         whole=not any(problem.kind == "damaged" for problem in problems),
         facts=entry_facts(found, cache),

@@ -198,6 +198,7 @@ class Built:
     page: Path
     headline: str
     remarks: list[str]
+    of_check: int  # the first remarks, which `check` prints too
     next_command: str
     whole: bool  # False if anything damaged was left out
     # for the entry page, see `report.entry_facts`

@@ -22,7 +22,12 @@ from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import SURROGATE
 from featurestack.features_cache import Cache, parse_set
 from featurestack.features_cache.table import originals
-from featurestack.results.config import EnsembleConfig, RunConfig, to_json
+from featurestack.results.config import (
+    ChoiceConfig,
+    EnsembleConfig,
+    RunConfig,
+    to_json,
+)
 from featurestack.results.run_folder import RunFolder
 from featurestack.results.scores import Floats, Ints
 from featurestack.results.tags import (
@@ -118,8 +123,13 @@ class Run:
 
     @property
     def trained(self) -> bool:
-        """False for an ensemble of finished runs."""
+        """False for an ensemble of finished runs and for a choice of features."""
         return isinstance(self.config, RunConfig)
+
+    @property
+    def choice(self) -> ChoiceConfig | None:
+        """run.json of features chosen inside the folds; None for any other run."""
+        return self.config if isinstance(self.config, ChoiceConfig) else None
 
     @property
     def composed_from(self) -> int:

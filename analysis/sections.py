@@ -122,7 +122,8 @@ def errors(
     images: Mapping[str, object] = {}
     if cache:
         audio = clip_audio(cache, clips, wanted, folder, audio_mb)
-        shown = features_to_show(cache, features, [run.features for run in runs])
+        sets = [run.choice.recommended if run.choice else run.features for run in runs]
+        shown = features_to_show(cache, features, sets)
         images = thumbnails(cache, shown, clips)
     data = error_browser.browser_data(runs, difficulty, shown, audio.links)
     return Section(

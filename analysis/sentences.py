@@ -76,6 +76,17 @@ def otherwise(f: "Findings") -> str:
 
 
 @sentence
+def right(f: "Findings") -> str:
+    """The headline of features chosen inside the folds."""
+    assert f.best is not None and f.choice is not None, "the best run is a choice"
+    count = counted(len(f.choice.candidates), "feature")
+    return (
+        f"{percent(f.best['accuracy'])} % {f.score} with {f.best['model']}, by the"
+        f" choice from {count}, made without the tested fold"
+    )
+
+
+@sentence
 def composed(f: "Findings") -> str:
     """That the sets of some runs were chosen by the scores of the tested folds."""
     counts = [run.composed_from for run in f.runs if run.composed_from]

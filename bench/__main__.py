@@ -24,6 +24,7 @@ BENCHES = Registry(
 )
 # words after `python -m` -> description
 BY_THEMSELVES = {
+    "bench.answers": "false sentences of `make answer` on useless or equal features",
     "bench.kill --kills 1000": (
         "SIGKILL at random moments of the extraction: whether clips are lost or wrong"
     ),

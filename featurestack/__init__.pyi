@@ -702,14 +702,20 @@ def answer(
     jobs: int | None = None,
     retrain: bool = False,
     quiet: bool = False,
-) -> Built:
+) -> Answer:
     """`make answer`: from a folder of sounds to the report. Everything that is
         finished
     is kept: a repeated call goes on.
 
-    `.page` is the HTML file, `.headline` its finding in one sentence.
+    `.score` is that of the procedure: each fold tested by the set in `.chosen`,
+        which
+    was chosen without this fold. `.recommended` is the set for later use and `.run`
+        its
+    run, `.alone` each feature's own score, `.page` the HTML file, `.headline` its
+    finding in one sentence.
 
-        fs.answer("my sounds", minutes=10).headline
+        found = fs.answer("my sounds", minutes=10)
+        found.score.mean, found.recommended
 
     Options, each with its default and meaning:
 

@@ -28,6 +28,8 @@ def importance(page: PageInputs) -> Section | None:
     tables = importance_tables(shown)
     submit_importance(page.writer, tables, shown.config.score, found.group)
     best = found.best["features"].split("+") if found.best else []
+    if found.choice:
+        best = found.choice.recommended.split("+")
     sets = {row["features"] for row in found.rows}
     matters = sentences.what_matters(tables["kept"].to_dict("records"), shown, best)
     return Section(

@@ -7,7 +7,8 @@ written if it has the default; every option is there. The reader refuses a missi
 unknown key, another type, and a value out of bounds, and names the key.
 
 `BundleConfig` is the configuration of a bundle, with keys for new audio;
-`EnsembleConfig` is run.json of an ensemble of finished runs.
+`EnsembleConfig` is run.json of an ensemble of finished runs, `ChoiceConfig` that of
+features chosen inside the folds.
 """
 
 import dataclasses
@@ -330,6 +331,24 @@ class EnsembleConfig:
     tag: ClassVar[str] = ""
     command: ClassVar[None] = None
     composed_from: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceConfig(EnsembleConfig):
+    """run.json of features chosen inside the folds: each fold is tested by a run of the
+    set that was chosen without this fold.
+
+    `members` are the runs that trained the sets. Their sets were composed, and only the
+    folds that had no part in the choice are counted, here.
+    """
+
+    candidates: tuple[str, ...]  # the features from which sets were chosen
+    sets: tuple[
+        str, ...
+    ]  # the set that each fold is tested by, in the order of `folds`
+    exact: bool  # training has one solution, whatever the seed
+    recommended: str  # the set for later use, chosen by all folds: nothing tests it
+    recommended_run: str  # the name of its run
 
 
 def read_config(

@@ -99,6 +99,7 @@ class State:
     former       runs of the clips before they changed
     stale        whether some run is of other clips, so that RETRAIN=1 is needed
     ran          whether a run has just ended
+    chosen       the run of the feature set that `answer` chose, as dataset/name
     report       None before the first report
     """
 
@@ -116,6 +117,7 @@ class State:
     former: Sequence[Trained] = ()
     stale: bool = False
     ran: bool = False
+    chosen: str = ""
     report: Report | None = None
 
     @property
@@ -308,6 +310,16 @@ def report(state: State) -> str:
     return make_command("analysis", *state.given) if state.ran else ""
 
 
+def chosen(state: State) -> str:
+    """`answer` has chosen and trained a feature set: new audio for its run."""
+    return predict_by(state, state.chosen) if state.chosen and state.audio else ""
+
+
+def chosen_of_vectors(state: State) -> str:
+    """The same, and there is no audio to predict."""
+    return make_command("analysis", *state.given, "PAPER=1") if state.chosen else ""
+
+
 def first(state: State) -> str:
     """No run yet: a few sets by a quick model, or a run of the only feature."""
     if state.trained:
@@ -428,8 +440,13 @@ def paper(state: State) -> str:
 
 def predict(state: State, audio: str = "FILE") -> str:
     """New audio for the best run."""
+    # with its dataset: others may have that name
+    return predict_by(state, ranking(state).best.run, audio)
+
+
+def predict_by(state: State, run: str, audio: str = "FILE") -> str:
+    """The command that predicts new audio by a run."""
     runs = without(state.given, "DATASET", "NAME", "DATA")
-    run = ranking(state).best.run  # with its dataset: others may have that name
     return make_command("predict", f"AUDIO={audio}", f"RUN={run}", *runs)
 
 
@@ -442,6 +459,8 @@ STEPS: Mapping[str, Callable[[State], str]] = {
     "complete": complete,
     "retrain": retrain,
     "report": report,
+    "chosen": chosen,
+    "chosen of vectors": chosen_of_vectors,
     "first": first,
     "again": again,
     "different": different,

@@ -29,7 +29,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,9 +42,11 @@ from featurestack.commandline.quantities import counted
 from featurestack.commandline.spelling import make_command
 from featurestack.features_cache.location import is_cache
 from featurestack.features_cache.table import WINDOW_COLUMNS
+from featurestack.results.bootstrap import CHOICE_WIDTH, widened
 from featurestack.results.config import (
     TRAIN_AGAIN,
     Calibration,
+    ChoiceConfig,
     EnsembleConfig,
     RunConfig,
     read_config,
@@ -102,6 +104,8 @@ class RunFolder:
             if not file.is_file():  # reading a named pipe would wait for ever
                 raise ValueError("it is no regular file")
             content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "recommended" in content:
+            return read_config(content, ChoiceConfig, str(file))
         if isinstance(content, dict) and "members" in content:
             return read_config(content, EnsembleConfig, str(file))
         return read_config(content, RunConfig, str(file))
@@ -109,8 +113,13 @@ class RunFolder:
     @property
     def training(self) -> RunConfig:
         """`config` of a run that was trained; RequestError if it is an ensemble of
-        finished runs.
+        finished runs or a choice of features.
         """
+        if isinstance(self.config, ChoiceConfig):
+            raise RequestError(
+                f"{self.name} is a choice of features: give the run that it recommends,"
+                f" {self.config.recommended_run}"
+            )
         if isinstance(self.config, EnsembleConfig):
             members = ", ".join(self.config.members)
             raise RequestError(
@@ -167,11 +176,9 @@ class RunFolder:
         """Whether every seed gives the same predictions: one solution, and no clips set
         aside to validate.
         """
-        return (
-            isinstance(self.config, RunConfig)
-            and self.config.exact
-            and not self.validated
-        )
+        config = self.config
+        solved = isinstance(config, RunConfig | ChoiceConfig) and config.exact
+        return solved and not self.validated
 
     def selection(self, wanted: str = "auto") -> str:
         """`wanted`; for auto it is best if validation chose an epoch, else last."""
@@ -262,7 +269,8 @@ class RunFolder:
         """The split whose scores are printed: test, or val if the run never scores the
         test fold.
         """
-        return "val" if self.training.options.skip_test else "test"
+        trained = isinstance(self.config, RunConfig)
+        return "val" if trained and self.training.options.skip_test else "test"
 
     def scored(
         self,
@@ -357,7 +365,12 @@ def configuration_score(seeds: Sequence[RunFolder]) -> Score:
     """The score of a configuration's runs on their test clips, or on their validation
     clips if they skip the test folds.
     """
-    return seeds[0].task.metric.of_folders(seeds)
+    score = seeds[0].task.metric.of_folders(seeds)
+    if not isinstance(seeds[0].config, ChoiceConfig):
+        return score
+    own = np.array([[score.low, score.high]])
+    ((low, high),) = widened(own, np.array([score.mean]), np.array([CHOICE_WIDTH]))
+    return replace(score, low=float(low), high=float(high))
 
 
 @contextmanager

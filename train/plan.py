@@ -71,6 +71,8 @@ class Plan:
     # clips that are done in every channel; the index is the cache's row numbers
     table: pd.DataFrame
     identity: Identity
+    # feature sets from which its own was composed by their scores; 0 if it was not
+    composed_from: int = 0
 
     @property
     def path(self) -> Path:

@@ -55,7 +55,8 @@ def first_config(plan: Plan, device: str) -> RunConfig:
         tag=plan.execution.tag,
         recipe=plan.execution.recipe,
         note=plan.execution.note,
-        composed_from=composed_from(
+        composed_from=plan.composed_from
+        or composed_from(
             plan.training.features.split("+"), plan.path.parent, plan.training.task
         ),
         model_summary=model.summary,

@@ -1,5 +1,7 @@
 """`make answer`, from a folder of sounds to the report, and `make demo`."""
 
+from pathlib import Path
+
 from featurestack.commandline.rooms import Room
 
 ROOM = Room(
@@ -8,4 +10,6 @@ ROOM = Room(
         "answer": "featurestack.extras.answer.answer:answer",
     },
     functions={"answer": "featurestack.extras.answer.functions:answer"},
+    sections={"answer": "featurestack.extras.answer.section:answer"},
+    templates=Path(__file__).parent / "templates",
 )

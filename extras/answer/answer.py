@@ -1,50 +1,63 @@
 """`make answer`: from a folder of sounds to the report, in one command.
 
-The steps are those of the stages: check, extract every feature that exists at the
-dataset's rate, rank each by `linear`, train `texture` on the best, on their sum and on
-the proven set, measure importance, report. Everything finished is kept, so a repeated
-command goes on where the last one ended.
+STEPS are those of the stages: check, extract every feature that exists at the dataset's
+rate, rank the features, train the chosen sets, report. Everything finished is kept, so
+a repeated command goes on where the last one ended.
 
-The features are ranked on the test folds: the first of them is selected there, and the
-last lines say so. The verdicts of the report are corrected for the number of runs.
+The score is that of the whole procedure: each fold is tested by the set that was chosen
+without this fold (`choice`). The set for later use is chosen by all folds and has no
+score of its own.
 """
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.options import (
+    Options,
     ReportsOptions,
     fields,
     option,
     option_words,
-    written,
 )
 from featurestack.commandline.quantities import counted, duration, percent
 from featurestack.commandline.spelling import make_command
-from featurestack.commandline.terminal import silenced, tell
+from featurestack.commandline.terminal import progress, silenced, tell
+from featurestack.features_cache.cache import Cache, open_cache
+from featurestack.features_cache.column_means import is_time, kept_columns
+from featurestack.features_cache.feature_file import FeatureSpec
+from featurestack.features_cache.location import is_cache
+from featurestack.features_cache.splits import untrainable
+from featurestack.features_cache.table import originals
 from featurestack.pipeline.options import FeaturesCommand, SourceOptions
-from featurestack.results.next_step import PROVEN, by_unframed, promising_first
+from featurestack.results.next_step import promising_first
 from featurestack.results.tasks.registry import task_choices
+from featurestack.storage.files import Lock
 from featurestack.train.options import RunOptions
 
 if TYPE_CHECKING:
     from featurestack.analysis.report_inputs import Built
-    from featurestack.importance.folder import ImportanceFolder
+    from featurestack.extras.answer.choice import Clips, Scores
+    from featurestack.pipeline.request import Request
+    from featurestack.results.ranking_metric import Score
     from featurestack.results.run_folder import RunFolder
 
-BEST = 3  # features that `texture` is trained on, alone and together
-MEASURED = 5  # features whose importance is measured: 32 fits
 SHOWN = 5  # features in the ranking that is printed
-# seconds of a core a clip and feature, with five folds: 600 spoken digits took 45 s for
-# 29 features by `linear`, and 35 s for a set by `texture`
-LINEAR_SECONDS = 45 / 29 / 600
-TEXTURE_SECONDS = 35 / 600
+# the fit that is timed on this machine: clips, columns, classes
+TIMED = (400, 64, 10)
+TIMED_SECONDS = 0.5  # of repeated fits
+# what else takes as long as so many of these fits: a clip of a fold by `texture`, a
+# second of audio of `check`, and a report
+TEXTURE_FITS = 1.0
+CHECK_FITS = 1.0
+REPORT_FITS = 500.0
+
+Part = TypeVar("Part", bound=Options)
 
 
 class AnswerOptions(SourceOptions, ReportsOptions):
@@ -81,79 +94,42 @@ class AnswerOptions(SourceOptions, ReportsOptions):
 
 @dataclass(frozen=True)
 class Answer:
-    """The report, and what was found, in lines."""
+    """What was found; `print` shows it in lines.
+
+    score        of the procedure: each fold tested by the set chosen without it; None
+                 if MINUTES ended before
+    chosen       tested fold -> the set that was chosen without it
+    recommended  the set for later use, chosen by all folds; it has no score
+    run          the run of the recommended set, as dataset/name
+    alone        feature -> its score alone by `linear`, the best first
+    left_out     the steps that MINUTES left no time for
+    surer        what would make the answer surer
+    whole        False if a clip, a run or a part of the report failed
+    """
 
     built: "Built"
-    lines: list[str]
-    whole: bool  # False if a clip, a run or a part of the report failed
+    score: "Score | None"
+    chosen: dict[int, str]
+    recommended: str
+    run: str
+    alone: dict[str, float]
+    left_out: list[str]
+    surer: str
     next_command: str
+    lines: list[str]
+    whole: bool
 
+    @property
+    def page(self) -> Path:
+        return self.built.page
 
-def answer(options: AnswerOptions) -> int:
-    """From a folder of sounds to the report: check, every feature, runs, importance."""
-    found = find_answer(options)
-    for remark in found.built.remarks:
-        print(f"  {remark}")
-    print(*found.lines, sep="\n")
-    print(f"report: {found.built.page.resolve()}")
-    print(f"next:   {found.next_command}")
-    return 0 if found.whole else 1
+    @property
+    def headline(self) -> str:
+        """The report's finding, in one sentence."""
+        return self.built.headline
 
-
-def find_answer(options: AnswerOptions) -> Answer:
-    """Take the steps that are not done yet."""
-    from featurestack.analysis.options import AnalysisOptions
-    from featurestack.analysis.overview import build_overview
-    from featurestack.analysis.report import build_report
-    from featurestack.analysis.report_inputs import jobs, unchanged
-    from featurestack.features_cache.cache import open_cache
-    from featurestack.features_cache.location import is_cache
-
-    clock = Clock(options.minutes)
-    whole = True
-    wanted = FeaturesCommand.build(_texts(options, FeaturesCommand))
-    extracted: list[str] = []
-    if not is_cache(Path(options.dataset)):  # a cache is used as it is
-        check_once(options)
-        whole, extracted = extract_until(clock, wanted)
-    cache = open_cache(wanted.dataset, wanted.data, wanted.name)
-    named = extracted or cache.named(options.features)
-    # the samples of a waveform mean nothing by themselves
-    singles = [name for name in cache.features if name in named and name != "waveform"]
-    order = promising_first(singles)  # MINUTES may end before the last one
-    ranked, sound = train_until(clock, options, order, "linear")
-    whole &= sound
-    maps = {name for name in singles if cache[name].frames > 1}  # texture takes these
-    in_order = [folder.training.features for folder in ranked]
-    best = [name for name in in_order if name in maps][:BEST]
-    stored = by_unframed(maps)
-    proven = [stored.get(name, name) for name in PROVEN.split("+")]
-    sets = [*best, "+".join(best), "+".join(proven)]
-    there = [each for each in sets if {*each.split("+")} <= maps]
-    _, sound = train_until(clock, options, list(dict.fromkeys(there)), "texture")
-    whole &= sound
-    chosen = in_order[:MEASURED]
-    matters = []
-    measured = len(chosen) > 1 and "importance" in rooms.names("capabilities")
-    if measured and clock.over:
-        clock.leave_out("importance")
-    elif measured:
-        room = rooms.load("capabilities", "importance")
-        kind = room.ImportanceOptions
-        texts = _texts(options, kind) | {"features": " ".join(chosen)}
-        matters = importance_lines(room.measure_importance(kind.build(texts)))
-    report = AnalysisOptions.build(_texts(options, AnalysisOptions))
-    (job,) = jobs(report)
-    built = unchanged(job, report) or build_report(job, report)
-    build_overview(report)
-    lines = [f"{job.dataset}: {built.headline}", *ranking(ranked, clock), *matters]
-    next_command = built.next_command
-    if clock.left_out:
-        given = option_words(
-            options, dict.fromkeys(["dataset", *fields(AnswerOptions)])
-        )
-        next_command = make_command("answer", *given) + "   (it goes on)"
-    return Answer(built, lines, whole and built.whole, next_command)
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 @dataclass(frozen=True)
@@ -171,10 +147,6 @@ class Clock:
             return math.inf
         return self.begun + 60 * self.minutes - time.monotonic()
 
-    @property
-    def over(self) -> bool:
-        return self.left <= 0
-
     def leave_out(self, what: str) -> None:
         """Note a step that is not taken, and tell it."""
         self.left_out.append(what)
@@ -184,174 +156,500 @@ class Clock:
         )
 
 
-def importance_lines(folder: "ImportanceFolder") -> list[str]:
-    """A line on the features with the largest shares."""
-    import numpy as np
+@dataclass
+class Work:
+    """What the steps have found so far."""
 
-    from featurestack.results.bootstrap import fold_weights
+    options: AnswerOptions
+    wanted: FeaturesCommand
+    clock: Clock
+    asked: "Request | None"  # None for a cache, which is used as it is
+    whole: bool = True
+    checked: bool = False  # whether `check` has printed its findings
+    names: list[str] = field(default_factory=list)  # features that are ranked, by name
+    seconds: dict[str, float] = field(default_factory=dict)  # step -> those expected
+    # feature that the cache lacks -> seconds of its extraction
+    lacking: dict[str, float] = field(default_factory=dict)
+    ranking: dict[str, float] = field(default_factory=dict)  # feature -> expected
+    fold_seconds: float = 0.0  # of the last fold that was trained
+    clips: "Clips | None" = None
+    scores: "Scores | None" = None
+    chosen: dict[int, str] = field(default_factory=dict)
+    recommended: str = ""
+    choice: "RunFolder | None" = None
+    built: "Built | None" = None
 
-    weights = fold_weights(folder.clips["fold"].to_numpy())
-    shares = weights @ folder.contributions()["shapley"]
-    order = np.argsort(-shares, kind="stable")
-    each = [f"{folder.features[place]} {shares[place]:.2f}" for place in order]
-    told = ", ".join(each)
-    return [f"importance by linear, nats a clip: {told}; the report has intervals"]
+    @property
+    def cache(self) -> Cache:
+        """The cache as it is now."""
+        return open_cache(self.wanted.dataset, self.wanted.data, self.wanted.name)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder of the choice."""
+        from featurestack.extras.answer.chosen_run import FOLDER
+        from featurestack.features_cache.location import dataset_name
+
+        name = dataset_name(self.options.dataset, self.options.name)
+        return self.options.runs / name / FOLDER
+
+    def left_before(self, *steps: str) -> float:
+        """The seconds that MINUTES leave before these later steps."""
+        return self.clock.left - sum(self.seconds.get(step, 0.0) for step in steps)
 
 
-def ranking(ranked: "Sequence[RunFolder]", clock: Clock) -> list[str]:
-    """Lines on the features alone, best first."""
-    if not ranked and clock.left_out:
-        return ["no feature was ranked: MINUTES= was too short; repeat the command"]
-    if not ranked:
-        return ["no feature was ranked: the runs failed, each with its reason above"]
-    from featurestack.results.run_folder import configuration_score
+class Step(NamedTuple):
+    """One step of the command.
 
-    scores = [
-        f"{folder.training.features} {percent(configuration_score([folder]).mean)}"
-        for folder in ranked
-    ]
-    metric = ranked[0].task.metric.title
-    shown = ", ".join(scores[:SHOWN])
-    if len(scores) > SHOWN:
-        shown += f" … {scores[-1]}"
-    selected = (
-        f"{scores[0].split()[0]} is the first of {counted(len(scores), 'feature')},"
-        " selected on the test folds: its score is optimistic"
+    needed  whether it has anything to do
+    take    does it; what is done already is not done again
+    """
+
+    name: str
+    needed: Callable[[Work], bool]
+    take: Callable[[Work], None]
+
+
+def answer(options: AnswerOptions) -> int:
+    """From a folder of sounds to the report: check, every feature, runs, importance."""
+    found = find_answer(options)
+    print(found)
+    return 0 if found.whole else 1
+
+
+def find_answer(options: AnswerOptions) -> Answer:
+    """Take the steps that are not done yet."""
+    work = begin(options)
+    needed = [step for step in STEPS if step.needed(work)]
+    tell_time(work, needed)
+    # another process with the same question waits, and finds everything done
+    with Lock(work.folder / ".lock"):
+        for step in needed:
+            step.take(work)
+        return conclude(work)
+
+
+def shared(options: Options, kind: type[Part], **others: Any) -> Part:
+    """The options of a stage: those that have the same names here, and the others."""
+    known = fields(type(options))
+    given = {name: getattr(options, name) for name in fields(kind) if name in known}
+    return kind(**given | others)
+
+
+# ---- before the steps
+
+
+def begin(options: AnswerOptions) -> Work:
+    """Whether the question can be answered, and what is wanted; RequestError, before
+    anything is extracted, if not.
+    """
+    from featurestack.pipeline.datasets.load import load
+    from featurestack.pipeline.request import find_remaining, request, wanted
+
+    if not options.dataset:
+        raise RequestError("DATASET is empty: give a folder of sounds, or a table")
+    clock = Clock(options.minutes)
+    command = shared(options, FeaturesCommand, wait=True)
+    if is_cache(Path(options.dataset)):
+        work = Work(options, command, clock, None)
+        refuse(str(work.cache.settings["dataset"]), originals(work.cache.clips))
+        work.names = rankable(work.cache, work.cache.named(options.features))
+        return work
+    dataset = load(shared(options, SourceOptions))
+    wanted(options.features, dataset, options.frame)
+    refuse(dataset.name, dataset.table)
+    if options.features == "all":
+        command = replace(command, features=with_networks(dataset.sample_rate))
+    work = Work(options, command, clock, request(command))
+    assert work.asked is not None
+    counts = find_remaining(work.asked).todo.sum(axis=0)
+    work.lacking = dict.fromkeys(
+        [spec.stored for spec, count in zip(work.asked.specs, counts) if count], 0.0
     )
-    return [f"alone, by linear, {metric} %: {shown}", selected]
+    return work
 
 
-def extract_until(clock: Clock, wanted: FeaturesCommand) -> tuple[bool, list[str]]:
-    """Extract the features that the cache lacks, after telling how long the steps will
-    take. Returns whether no clip failed, and the stored names of the wanted features.
+def refuse(name: str, table: Any) -> None:
+    """RequestError for clips that no model can be trained and tested on."""
+    if reason := untrainable(table):
+        raise RequestError(f"{name}: {reason}")
+    counts = table["label"].value_counts()
+    if len(table) < 4 or counts.max() < 2:
+        raise RequestError(
+            f"{name}: {counted(len(table), 'clip')} of {counted(len(counts), 'class')},"
+            " and a class needs two clips, one to train and one to test: add clips"
+        )
 
-    If extraction takes longer than MINUTES, the features are extracted one by one, the
-    most promising first and of the others the quickest, until the time is over.
+
+def with_networks(sample_rate: int) -> str:
+    """FEATURES=all with the installed pretrained networks that fit this rate; tell
+    which others could be had.
+    """
+    if "networks" not in rooms.names("capabilities"):
+        return "all"
+    networks = rooms.load("capabilities", "networks")
+    fitting, remark = networks.choose_networks(sample_rate)
+    if remark:
+        tell(remark)
+    return " ".join(["all", *fitting])
+
+
+def rankable(cache: Cache, names: Sequence[str]) -> list[str]:
+    """The features that can be ranked together, the promising ones first.
+
+    The samples of a waveform mean nothing by themselves, and a feature that lacks many
+    clips of the others would cost all of them these clips.
+    """
+    counts = {}
+    for name in names:
+        if name in cache.features and cache[name].feature != "waveform":
+            counts[name] = int(cache.readable([name]).sum())
+    most = max(counts.values(), default=0)
+    kept = []
+    for name, count in counts.items():
+        if count < most:
+            tell(f"{name} is left out: it has {count:,} of {counted(most, 'clip')}")
+        else:
+            kept.append(name)
+    return promising_first(kept)
+
+
+def tell_time(work: Work, needed: Sequence[Step]) -> None:
+    """Tell how long the steps will take: a few clips are extracted and a fit is timed
+    here.
     """
     from joblib import cpu_count
 
-    from featurestack.pipeline import extract
+    from featurestack.extras.answer.choice import MOST_PAIRED
     from featurestack.pipeline.plan import measure
-    from featurestack.pipeline.request import find_remaining, request
 
-    asked = request(wanted)
-    todo = find_remaining(asked).todo.sum(axis=0)
-    seconds = {}  # feature that is lacking -> time of its extraction
-    if todo.any():
-        costs = measure(asked).seconds_a_clip()
-        processes = wanted.jobs or cpu_count()
-        for spec, count in zip(asked.specs, todo):
-            if count:
-                cost = costs.get(spec.stored, 0.0)
-                seconds[spec.stored] = count * cost / processes
-        clips = len(asked.clips)
-        linear = LINEAR_SECONDS * clips * len(asked.specs)
-        texture = TEXTURE_SECONDS * clips * (BEST + 2)
-        tell(
-            f"{counted(clips, 'clip')}, {counted(len(asked.specs), 'feature')}: about"
-            f" {duration(sum(seconds.values()))} to extract,"
-            f" {duration(linear + texture)} to train; MINUTES= bounds it, and a"
-            " repeated command goes on"
-        )
-    names = [spec.stored for spec in asked.specs]
-    if sum(seconds.values()) <= clock.left:
-        return extract.run(wanted, propose=False) == 0, names
-    whole = True
-    ordered = promising_first(sorted(seconds, key=seconds.__getitem__))
-    for place, name in enumerate(ordered):
-        if place and clock.over:
-            left = counted(len(ordered) - place, "feature")
-            clock.leave_out(f"the extraction of {left}")
-            break
-        one = replace(wanted, features=name)
-        whole &= extract.run(one, propose=False) == 0
-    return whole, names
+    cores = cpu_count()
+    fit = time_fit()
+    table = originals(work.asked.clips if work.asked else work.cache.clips)
+    clips, classes = len(table), table["label"].nunique()
+    folds = table["fold"].nunique()
+    if work.asked and work.lacking:
+        costs = measure(work.asked).seconds_a_clip()
+        for name in work.lacking:
+            seconds = len(work.asked.clips) * costs.get(name, 0.0)
+            work.lacking[name] = seconds / (work.wanted.jobs or cores)
+    if work.asked:
+        work.seconds["check"] = clips * work.asked.dataset.duration * fit * CHECK_FITS
+        work.seconds["extract"] = sum(work.lacking.values())
+    features = described(work)
+    fits = folds * (folds + 1) / 2 if folds <= MOST_PAIRED else 5 * folds
+    of_timed = clips / TIMED[0] * classes / TIMED[2] * fits * fit / cores
+    for feature in features:
+        work.ranking[feature.stored] = of_timed * width(feature) / TIMED[1]
+    work.seconds["rank"] = sum(work.ranking.values())
+    maps = any(feature.frames > 1 for feature in features)
+    trained = TEXTURE_FITS * clips if maps else 10
+    work.seconds["train"] = 2 * folds * trained * fit
+    work.seconds["report"] = REPORT_FITS * fit
+    if (work.folder / "run.json").exists() and not work.lacking:
+        return
+    steps = [step.name for step in needed]
+    texts = [f"{name} {duration(work.seconds[name])}" for name in steps]
+    total = sum(work.seconds[name] for name in steps)
+    tell(
+        f"{counted(clips, 'clip')}: about {duration(total)} ({', '.join(texts)});"
+        " MINUTES= bounds it, and a repeated command goes on"
+    )
 
 
-def check_once(options: AnswerOptions) -> None:
-    """Print and keep what `check` finds, if these clips have not been checked.
+def time_fit() -> float:
+    """The seconds of one fit of `linear` of the size TIMED, the mean of several."""
+    import numpy as np
 
-    RequestError if a feature does not exist, before the check takes its time.
-    """
+    from featurestack.results.linear import fit
+
+    clips, columns, classes = TIMED
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(clips, columns))
+    y = np.arange(clips) % classes
+    fit(x[:20], y[:20], classes)  # it imports
+    begun = time.perf_counter()
+    fits = 0
+    while time.perf_counter() - begun < TIMED_SECONDS:
+        fit(x, y, classes)
+        fits += 1
+    return (time.perf_counter() - begun) / fits
+
+
+def described(work: Work) -> Sequence[FeatureSpec]:
+    """The features that will be ranked."""
+    if work.asked:
+        return work.asked.specs
+    return [work.cache[name] for name in work.names]
+
+
+def width(feature: FeatureSpec) -> int:
+    """The numbers of a clip that `linear` reads of a feature."""
+    if is_time(feature.frame_unit):
+        return 2 * feature.rows
+    return feature.rows * kept_columns(feature.rows, feature.frames)
+
+
+# ---- the steps
+
+
+def is_unchecked(work: Work) -> bool:
     from featurestack.features_cache.check_findings import read_check
-    from featurestack.features_cache.splits import untrainable
+
+    if work.asked is None:
+        return False
+    dataset = work.asked.dataset
+    return read_check(dataset.folder, dataset.table) is None
+
+
+def check(work: Work) -> None:
+    """Print and keep what `check` finds."""
     from featurestack.pipeline.checks.findings import report
     from featurestack.pipeline.checks.run import findings_in, keep
-    from featurestack.pipeline.datasets.load import load
-    from featurestack.pipeline.request import wanted
 
-    source = SourceOptions.build(_texts(options, SourceOptions))
-    dataset = load(source)
-    wanted(options.features, dataset)
-    if reason := untrainable(dataset.table):
-        raise RequestError(f"{dataset.name}: {reason}")
-    if read_check(dataset.folder, dataset.table) is None:
-        _, findings = findings_in(dataset)
-        keep(dataset, findings)
-        print(report(findings))
+    assert work.asked is not None
+    _, findings = findings_in(work.asked.dataset)
+    keep(work.asked.dataset, findings)
+    print(report(findings))
+    work.checked = True
 
 
-def train_until(
-    clock: Clock,
-    options: AnswerOptions,
-    sets: Sequence[str],
-    model: str,
-) -> "tuple[list[RunFolder], bool]":
-    """The runs of these feature sets by a model, best first, and whether none failed;
-    no fold is started when the time is over.
+def extract(work: Work) -> None:
+    """Extract the features that the cache lacks.
+
+    If that takes longer than MINUTES, they are extracted one by one, the most promising
+    first and of the others the quickest, while there is time for what follows.
     """
-    from featurestack.results.run_folder import configuration_score
-    from featurestack.train.retraining import StaleRun
+    from featurestack.pipeline import extract as extraction
 
-    folders = []
-    whole = True
-    for number, features in enumerate(sets):
-        if clock.over:
-            left = counted(len(sets) - number, "run")
-            clock.leave_out(f"{left} by {model}")
-            break
-        texts = _texts(options, RunOptions) | {"features": features, "model": model}
-        try:
-            folder = train_folds(clock, RunOptions.build(texts))
-        except StaleRun:  # so would the other runs
-            raise
-        except Exception as error:  # any error: the other runs go on
-            tell(f"failed: {features} by {model}: {error}")
-            whole = False
-            continue
-        if folder.finished != folder.folds:
-            clock.leave_out(f"folds of {folder.name}")
-            break
-        folders.append(folder)
-        score = configuration_score([folder])
-        tell(f"{model} {number + 1} of {len(sets)}: {features} {percent(score.mean)} %")
-    return sorted(folders, key=lambda each: -configuration_score([each]).mean), whole
+    assert work.asked is not None
+    names = [spec.stored for spec in work.asked.specs]
+    later = ("rank", "train", "report")
+    if sum(work.lacking.values()) <= work.left_before(*later):
+        work.whole &= extraction.run(work.wanted, propose=False) == 0
+    else:
+        ordered = promising_first(sorted(work.lacking, key=work.lacking.__getitem__))
+        # features that are there already are ranked too
+        ranked = sum(
+            seconds
+            for name, seconds in work.ranking.items()
+            if name not in work.lacking
+        )
+        for place, name in enumerate(ordered):
+            ranked += work.ranking[name]
+            needed = work.lacking[name] + ranked
+            if place and needed > work.left_before("train", "report"):
+                left = counted(len(ordered) - place, "feature")
+                work.clock.leave_out(f"the extraction of {left}")
+                break
+            one = replace(work.wanted, features=name, frame=None)
+            work.whole &= extraction.run(one, propose=False) == 0
+    work.names = rankable(work.cache, names)
 
 
-def train_folds(clock: Clock, options: RunOptions) -> "RunFolder":
-    """The run with its folds, in silence; without those that MINUTES leave no time
-    for.
-    """
+def rank(work: Work) -> None:
+    """Score each feature by `linear`, alone, in the fits that choose."""
+    from featurestack.extras.answer.choice import Scores, read_clips
     from featurestack.train.plan import make_plan
+
+    if not work.names:
+        return
+    features = "+".join(work.names)
+    plan = make_plan(
+        shared(work.options, RunOptions, features=features, model="linear")
+    )
+    if plan.task.framed:
+        command = make_command("train", f"DATASET={work.options.dataset}")
+        raise RequestError(
+            f"{plan.dataset} has recordings with events, and this command is for clips:"
+            f" {command} trains a model that finds events by the frame"
+        )
+    work.clips = read_clips(plan)
+    work.names = plan.channel_names
+    work.scores = Scores(work.clips, work.folder)
+    work.scores.read()
+    folds: list[int | None] = [None, *plan.folds]
+    ranked = 0
+    for name in progress(work.names, label="ranking", unit="features"):
+        if work.left_before("train", "report") <= 0:
+            left = counted(len(work.names) - ranked, "feature")
+            work.clock.leave_out(f"the ranking of {left}")
+            break
+        work.scores.add(name, folds)
+        ranked += 1
+    work.names = work.names[:ranked]
+
+
+def train(work: Work) -> None:
+    """Choose a set for each fold and train it; then the set for later use on every
+    fold.
+    """
+    from featurestack.extras.answer.choice import choose
+    from featurestack.extras.answer.chosen_run import write_choice
+
+    if not work.names or work.clips is None or work.scores is None:
+        return
+    chosen = {
+        fold: choose(work.scores, work.names, fold) for fold in work.clips.plan.folds
+    }
+    recommended = choose(work.scores, work.names, None)
+    jobs = training_jobs(chosen, recommended, one_by_one=work.clock.minutes is not None)
+    runs: dict[str, RunFolder] = {}
+    for number, (features, folds) in enumerate(
+        progress(jobs, label="training", unit="runs")
+    ):
+        # the first fold is trained if there is any time
+        expected = work.fold_seconds if number else 0.0
+        if work.left_before("report") <= expected:
+            left = counted(len(jobs) - number, "fold")
+            work.clock.leave_out(f"the training of {left}")
+            return
+        begun = time.monotonic()
+        runs[features] = train_folds(work, features, folds)
+        work.fold_seconds = (time.monotonic() - begun) / len(folds)
+    work.chosen = chosen
+    work.recommended = recommended
+    work.choice = write_choice(
+        work.folder,
+        {fold: runs[features] for fold, features in chosen.items()},
+        runs[recommended],
+        work.scores,
+        work.names,
+    )
+
+
+def training_jobs(
+    chosen: Mapping[int, str], recommended: str, *, one_by_one: bool
+) -> list[tuple[str, tuple[int, ...]]]:
+    """The sets and the folds to train them on: first those that test a choice, then
+    the other folds of the recommended set.
+
+    one_by_one  whether each fold is a job, so that MINUTES may end between two
+    """
+    jobs = [(features, fold) for fold, features in chosen.items()]
+    jobs += [(recommended, fold) for fold in chosen if chosen[fold] != recommended]
+    if one_by_one:
+        return [(features, (fold,)) for features, fold in jobs]
+    folds: dict[str, list[int]] = {}
+    for features, fold in jobs:
+        folds.setdefault(features, []).append(fold)
+    return [(features, tuple(of_set)) for features, of_set in folds.items()]
+
+
+def train_folds(work: Work, features: str, folds: tuple[int, ...]) -> "RunFolder":
+    """The run of a set, with these folds trained; with RETRAIN=1 all, because a run
+    takes another's place when it is whole.
+    """
     from featurestack.train.run import execute
 
+    options = shared(
+        work.options,
+        RunOptions,
+        features=features,
+        model="texture" if takes_maps(work.cache, features) else "linear",
+        folds=() if work.options.retrain else folds,
+        wait=True,
+    )
     with silenced():
-        if clock.minutes is None:
-            return execute(options)
-        first, *others = make_plan(options).folds
-        folder = execute(replace(options, folds=(first,)))
-        for fold in others:
-            if clock.over:
-                break
-            folder = execute(replace(options, folds=(fold,)))
-    return folder
+        return execute(options, composed_from=len(work.names))
 
 
-def _texts(options: AnswerOptions, kind: type) -> dict[str, str]:
-    """The values of these options that a command with options of this `kind` takes."""
-    known = fields(type(options))
-    return {
-        name: written(getattr(options, name))
-        for name in fields(kind)
-        if name in known and getattr(options, name) != known[name].default
-    }
+def takes_maps(cache: Cache, features: str) -> bool:
+    """Whether `texture` can be trained on a set: all its features are maps."""
+    return all(cache[name].frames > 1 for name in features.split("+"))
+
+
+def report(work: Work) -> None:
+    """The report of the dataset, and the entry page."""
+    from featurestack.analysis.options import AnalysisOptions
+    from featurestack.analysis.overview import build_overview
+    from featurestack.analysis.report import build_report
+    from featurestack.analysis.report_inputs import jobs, unchanged
+
+    options = shared(work.options, AnalysisOptions)
+    (job,) = jobs(options)
+    work.built = unchanged(job, options) or build_report(job, options)
+    build_overview(options)
+
+
+STEPS = (
+    Step("check", is_unchecked, check),
+    Step("extract", lambda work: work.asked is not None, extract),
+    Step("rank", lambda work: True, rank),
+    Step("train", lambda work: True, train),
+    Step("report", lambda work: True, report),
+)
+
+
+# ---- after the steps
+
+
+def conclude(work: Work) -> Answer:
+    """The answer of the steps."""
+    from featurestack.extras.answer import sentences
+    from featurestack.results.run_folder import configuration_score
+
+    assert work.built is not None
+    built = work.built
+    alone = {}
+    if work.scores:
+        scores = {name: work.scores.mean(name, None) for name in work.names}
+        for name in sorted(scores, key=scores.__getitem__, reverse=True):
+            alone[name] = scores[name]
+    score = configuration_score([work.choice]) if work.choice else None
+    run = ""
+    lines = built.remarks[built.of_check if work.checked else 0 :]
+    lines = [f"  {remark}" for remark in lines]
+    name = work.folder.parent.name
+    lines.append(f"{name}: {built.headline}")
+    if work.choice and work.choice.config.features not in built.headline:
+        lines.insert(-1, f"{name}: {score} by {work.choice.config.features}")
+    surer = ""
+    if work.choice:
+        config = sentences.choice_of(work.choice)
+        run = f"{name}/{config.recommended_run}"
+        lines.append(sentences.chosen(config))
+        lines.append(sentences.recommended(config))
+        surer = sentences.surer(config, work.cache)
+        lines.append(surer)
+    if alone:
+        lines.append(ranking(alone, work))
+    elif work.clock.left_out:
+        lines.append(
+            "no feature was ranked: MINUTES= was too short; repeat the command"
+        )
+    next_command = built.next_command
+    if work.clock.left_out:
+        lines.append(f"left out by MINUTES=: {'; '.join(work.clock.left_out)}")
+        given = option_words(
+            work.options, dict.fromkeys(["dataset", *fields(AnswerOptions)])
+        )
+        next_command = make_command("answer", *given) + "   (it goes on)"
+    lines += [f"report: {built.page.resolve()}", f"next:   {next_command}"]
+    return Answer(
+        built=built,
+        score=score,
+        chosen=work.chosen,
+        recommended=work.recommended,
+        run=run,
+        alone=alone,
+        left_out=work.clock.left_out,
+        surer=surer,
+        next_command=next_command,
+        lines=lines,
+        whole=work.whole and built.whole,
+    )
+
+
+def ranking(alone: dict[str, float], work: Work) -> str:
+    """A line on the features alone, best first."""
+    texts = [f"{name} {percent(score)}" for name, score in alone.items()]
+    shown = ", ".join(texts[:SHOWN])
+    if len(texts) > SHOWN:
+        shown += f" … {texts[-1]}"
+    assert work.clips is not None
+    metric = work.clips.plan.task.metric.title
+    return (
+        f"alone, by linear, {metric} %: {shown}   (the first of"
+        f" {counted(len(texts), 'feature')} is selected: its score is optimistic)"
+    )

@@ -6,18 +6,22 @@ from featurestack.extras.answer.answer import AnswerOptions
 from featurestack.interface import takes
 
 if TYPE_CHECKING:
-    from featurestack.analysis.report_inputs import Built
+    from featurestack.extras.answer.answer import Answer
 
 
 @takes(AnswerOptions, "dataset", "data")
-def answer(options: AnswerOptions) -> "Built":
+def answer(options: AnswerOptions) -> "Answer":
     """`make answer`: from a folder of sounds to the report. Everything that is finished
     is kept: a repeated call goes on.
 
-    `.page` is the HTML file, `.headline` its finding in one sentence.
+    `.score` is that of the procedure: each fold tested by the set in `.chosen`, which
+    was chosen without this fold. `.recommended` is the set for later use and `.run` its
+    run, `.alone` each feature's own score, `.page` the HTML file, `.headline` its
+    finding in one sentence.
 
-        fs.answer("my sounds", minutes=10).headline
+        found = fs.answer("my sounds", minutes=10)
+        found.score.mean, found.recommended
     """
     from featurestack.extras.answer.answer import find_answer
 
-    return find_answer(options).built
+    return find_answer(options)

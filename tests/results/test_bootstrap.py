@@ -10,6 +10,7 @@ from featurestack.results.bootstrap import (
     accuracy_interval,
     fold_weights,
     recording_sums,
+    widened,
 )
 
 
@@ -29,6 +30,13 @@ def test_a_perfect_score_has_an_interval():
     low, high = interval(np.ones(40), np.repeat(np.arange(20), 2))
     squared = stats.t.ppf(0.975, 19) ** 2 / 20
     assert (low, high) == pytest.approx((1 / (1 + squared), 1))
+
+
+def test_a_wider_interval_keeps_its_mean_and_its_bounds():
+    wide = widened(
+        np.array([[0.4, 0.7], [0.5, 1.0]]), np.array([0.5, 0.9]), np.full(2, 2)
+    )
+    assert wide == pytest.approx(np.array([[0.3, 0.9], [0.1, 1.0]]))
 
 
 def test_one_recording_has_no_interval():

@@ -67,6 +67,16 @@ def test_frames_of_another_duration_change_nothing_about_the_proposal():
         ({"untrainable": True, "incomplete": True}, "untrainable", "make data "),
         ({"incomplete": True, "ran": True}, "complete", "make features DATASET=a "),
         ({"ran": True}, "report", "make analysis DATASET=a RUNS=r"),
+        (
+            {"chosen": "a/mel-texture"},
+            "chosen",
+            "make predict AUDIO=FILE RUN=a/mel-texture RUNS=r",
+        ),
+        (
+            {"chosen": "a/own-linear", "audio": False},
+            "chosen of vectors",
+            "make analysis DATASET=a RUNS=r PAPER=1",
+        ),
     ],
 )
 def test_the_first_step_that_is_left_decides(stands, reason, command):

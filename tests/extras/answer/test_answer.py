@@ -2,7 +2,7 @@
 not do again.
 """
 
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,13 +12,11 @@ import soundfile
 from featurestack.extras.answer import answer as answers
 from featurestack.extras.answer.answer import (
     AnswerOptions,
-    Clock,
     answer,
     find_answer,
-    train_folds,
+    training_jobs,
 )
 from featurestack.features_cache import external
-from featurestack.train.options import RunOptions
 from featurestack.train.retraining import StaleRun
 from tests.golden.sounds import easy_clips
 from tests.refusal import refused
@@ -38,35 +36,62 @@ def options(tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """No set is trained by texture."""
-    monkeypatch.setattr(answers, "BEST", 0)
+    """Every set is trained by linear."""
+    monkeypatch.setattr(answers, "takes_maps", lambda cache, features: False)
 
 
-def test_one_command_goes_from_a_folder_to_the_report(options, monkeypatch, capsys):
-    monkeypatch.setattr(answers, "BEST", 1)
+def test_one_command_goes_from_a_folder_to_the_report(quick, options, capsys):
     found = find_answer(options())
-    built, lines = found.built, found.lines
-    assert built.page.is_file() and "easy: " in lines[0]
-    assert lines[1].startswith("alone, by linear, accuracy %: ")
-    assert lines[2].endswith("selected on the test folds: its score is optimistic")
+    assert found.page.is_file() and found.whole
+    assert "% accuracy with linear, by the choice from 2 features" in str(found)
+    assert {*found.chosen} == {1, 2, 3, 4, 5} and {*found.alone} == {"rms", "zcr"}
+    assert found.score.low <= found.score.mean <= found.score.high
+    assert f"predict AUDIO=FILE RUN={found.run}" in found.next_command
     told = capsys.readouterr().err
-    assert "2 features: about " in told and "MINUTES= bounds it" in told
-    assert find_answer(options()).lines == lines
-    assert " to extract" not in capsys.readouterr().err
+    assert ": about " in told and "MINUTES= bounds it" in told
+    again = find_answer(options())
+    remarks = again.built.of_check  # check has printed these before
+    assert again.lines[remarks:] == found.lines
+    assert "MINUTES= bounds it" not in capsys.readouterr().err
 
 
-def test_minutes_leave_out_runs_and_say_so(options, capsys):
+def test_texture_takes_sets_of_feature_maps():
+    cache = {
+        "mel": SimpleNamespace(frames=9),
+        "mfcc": SimpleNamespace(frames=9),
+        "embedding": SimpleNamespace(frames=1),
+    }
+    assert answers.takes_maps(cache, "mel+mfcc")
+    assert not answers.takes_maps(cache, "mel+embedding")
+
+
+def test_minutes_leave_out_steps_and_say_so(options, capsys):
     found = find_answer(options(minutes="0"))
-    built, lines = found.built, found.lines
-    assert lines[1:] == [
-        "no feature was ranked: MINUTES= was too short; repeat the command"
-    ]
+    assert "no feature was ranked: MINUTES= was too short; repeat the command" in str(
+        found
+    )
+    assert found.score is None and not found.chosen
     told = capsys.readouterr().err
     assert "the extraction of 1 feature left out" in told
-    assert "1 run by linear left out" in told
+    assert "the ranking of 1 feature left out" in told
+    assert "left out by MINUTES=: the extraction of 1 feature; the ranking" in str(
+        found
+    )
     assert found.next_command.startswith("make answer DATASET=")
     assert " MINUTES=0.0 " in found.next_command
-    assert built.page.is_file()
+    assert found.page.is_file()
+
+
+def test_minutes_may_end_between_two_folds():
+    chosen = {1: "mel", 2: "mel+mfcc", 3: "mel"}
+    whole = training_jobs(chosen, "mel", one_by_one=False)
+    assert whole == [("mel", (1, 3, 2)), ("mel+mfcc", (2,))]
+    # the folds that test the choice come first
+    single = training_jobs(chosen, "mel", one_by_one=True)
+    assert single == [
+        *[("mel", (1,)), ("mel+mfcc", (2,)), ("mel", (3,))],
+        ("mel", (2,)),
+    ]
 
 
 def test_a_feature_that_does_not_exist_is_refused_before_the_check(options, capsys):
@@ -92,39 +117,22 @@ def test_data_that_cannot_be_tested_is_refused_before_the_check(
     assert not list((tmp_path / "data").rglob("*.h5"))
 
 
-def test_the_ranking_begins_with_the_promising_features(quick, options, capsys):
-    find_answer(options(features="centroid mfcc rms"))
-    told = capsys.readouterr().err
-    assert "linear 1 of 3: mfcc " in told and "linear 2 of 3: centroid " in told
-
-
 def test_what_minutes_left_out_is_done_by_the_next_call(quick, options):
     find_answer(options(minutes="0"))
-    lines = find_answer(options()).lines
-    assert "rms " in lines[1] and "zcr " in lines[1]
-
-
-def test_the_time_may_end_between_two_folds(options):
-    find_answer(options(features="rms", minutes="0"))  # extracts
-    given = options(features="rms")
-    clock = Clock(minutes=1.0, begun=time.monotonic() - 61)
-    texts = {name: str(getattr(given, name)) for name in ("dataset", "data", "runs")}
-    run = RunOptions.build(texts | {"features": "rms", "model": "linear"})
-    assert len(train_folds(clock, run).finished) == 1
+    assert {*find_answer(options()).alone} == {"rms", "zcr"}
 
 
 def test_only_the_features_that_are_named_are_ranked(quick, options):
     find_answer(options(features="rms zcr"))
-    lines = find_answer(options(features="rms")).lines
-    assert "rms " in lines[1] and "zcr" not in lines[1]
+    assert {*find_answer(options(features="rms")).alone} == {"rms"}
     cache = options().data / "easy" / "features"
-    lines = find_answer(options(dataset=str(cache), features="zcr")).lines
-    assert "zcr " in lines[1] and "rms" not in lines[1]
+    found = find_answer(options(dataset=str(cache), features="zcr"))
+    assert {*found.alone} == {"zcr"} and found.recommended == "zcr"
 
 
 def test_frames_of_a_given_duration_are_extracted_and_ranked(quick, options):
-    lines = find_answer(options(features="rms", frame="23")).lines
-    assert "alone, by linear, accuracy %: rms@" in lines[1]
+    (name,) = find_answer(options(features="rms", frame="23")).alone
+    assert name.startswith("rms@")
 
 
 def test_the_entry_page_lists_the_new_report(quick, options):
@@ -134,35 +142,33 @@ def test_the_entry_page_lists_the_new_report(quick, options):
 
 
 def test_runs_of_other_folds_are_named_and_trained_again_if_asked(quick, options):
-    before = find_answer(options(features="rms")).lines[1]
+    before = find_answer(options(features="rms")).alone
     regrouped = {"features": "rms", "group": "([0-9])-", "folds_by": "group"}
     with pytest.raises(StaleRun, match="RETRAIN=1 trains it again"):
         find_answer(options(**regrouped))
-    after = find_answer(options(**regrouped, retrain="1")).lines[1]
-    assert after.startswith("alone, by linear, accuracy %: rms ") and after != before
+    after = find_answer(options(**regrouped, retrain="1"))
+    assert after.alone.keys() == before.keys() and after.alone != before
+    assert after.score is not None and after.whole
 
 
-def test_runs_that_failed_are_not_laid_to_minutes(quick, options, monkeypatch):
-    def fail(*given):
-        raise OSError("the disk is full")
+def test_a_dataset_without_a_name_is_refused(options):
+    with refused("DATASET is empty: give a folder of sounds"):
+        find_answer(options(dataset=""))
 
-    monkeypatch.setattr(answers, "train_folds", fail)
-    found = find_answer(options(features="rms"))
-    assert "the runs failed, each with its reason above" in found.lines[1]
-    assert not found.whole
+
+def test_clips_that_no_class_has_twice_are_refused_before_the_check(options, tmp_path):
+    for name in ("beep", "hum", "buzz", "click"):
+        (tmp_path / "few" / name).mkdir(parents=True)
+        y = np.sin(np.arange(4000) * len(name))
+        soundfile.write(tmp_path / "few" / name / "0.wav", y, 8000)
+    with refused("a class needs two clips, one to train and one to test"):
+        find_answer(options(dataset=str(tmp_path / "few")))
+    assert not list((tmp_path / "data").rglob("*.h5"))
 
 
 def test_one_command_is_proposed_at_the_end(quick, options, capsys):
     assert answer(options()) == 0
     assert capsys.readouterr().out.count("next:") == 1
-
-
-def test_the_features_of_a_cache_are_ranked_as_they_are(quick, options):
-    given = options(minutes="0")
-    find_answer(given)
-    cache = given.data / "easy" / "features"
-    lines = find_answer(options(dataset=str(cache), features="all")).lines
-    assert lines[1].startswith("alone, by linear, accuracy %: ")
 
 
 def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_path):
@@ -176,7 +182,7 @@ def test_vectors_of_ones_own_are_ranked_and_not_given_to_texture(options, tmp_pa
     external.write_feature(folder, "embedding", place + noise, ids)
     external.write_feature(folder, "noise", noise, ids)
     found = find_answer(options(dataset=str(folder), features="all"))
-    assert found.whole and "embedding" in found.lines[1]
+    assert found.whole and found.recommended == "embedding"
 
 
 def test_clips_with_several_labels_are_ranked_by_map(quick, options, tmp_path):
@@ -187,5 +193,5 @@ def test_clips_with_several_labels_are_ranked_by_map(quick, options, tmp_path):
     table = tmp_path / "labels.csv"
     names = [str(file) for file in files]
     pd.DataFrame({"filename": names, "label": labels}).to_csv(table, index=False)
-    lines = find_answer(options(dataset=str(table))).lines
-    assert lines[1].startswith("alone, by linear, mAP %: ")
+    found = find_answer(options(dataset=str(table)))
+    assert "alone, by linear, mAP %: " in str(found) and found.score.mean > 0

@@ -1,0 +1,177 @@
+"""False sentences of `make answer` on features of which nothing is true, or all the
+same.
+
+    python -m bench.answers
+    python -m bench.answers REPORTS=30 DESIGN="100 clips, useless"
+
+Each report is that of a new dataset: 25 brought features of 8 numbers in 4 classes. In
+a useless one they are noise; in an equal one each has the same part of the class. The
+steps are those of the command, without its figures; sentences are those of its page.
+The truth is the accuracy of the models of the folds on new clips, the mean over folds.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from featurestack.analysis import page
+from featurestack.analysis.findings import findings
+from featurestack.analysis.runs import load_runs
+from featurestack.commandline.commands import main
+from featurestack.commandline.options import Options, option
+from featurestack.commandline.tables import text_table
+from featurestack.extras.answer.answer import AnswerOptions, begin, rank, train
+from featurestack.features_cache import external
+from featurestack.results.scores import Floats, Ints
+
+FEATURES = 25
+NUMBERS = 8
+CLASSES = 4
+FOLDS = 5
+NEW_CLIPS = 2_000
+
+
+class Design(NamedTuple):
+    recordings: int
+    clips: int  # of a recording; half of their variance is common to it
+    strength: float  # of the class in each feature, in deviations; 0 for noise
+
+
+DESIGNS = {
+    "20 clips, useless": Design(20, 1, 0.0),
+    "40 clips, useless": Design(40, 1, 0.0),
+    "100 clips, useless": Design(100, 1, 0.0),
+    "300 clips, useless": Design(300, 1, 0.0),
+    "24 x 8 clips, useless": Design(24, 8, 0.0),
+    "40 clips, equal": Design(40, 1, 1.2),
+    "100 clips, equal": Design(100, 1, 1.0),
+    "300 clips, equal": Design(300, 1, 0.8),
+    "24 x 8 clips, equal": Design(24, 8, 1.0),
+}
+
+
+class AnswersOptions(Options):
+    """How often `make answer` says what is false, by simulation."""
+
+    reports: int = option(30, "datasets of each design", least=1)
+    design: str = option("", "one of the designs; all by default")
+    seed: int = option(0, "seed of the datasets")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The claims of one report, and the truth."""
+
+    accuracy: float
+    truth: float
+    low: float
+    high: float
+    better: bool  # "better than chance", in the headline or beside it
+    differs: bool  # some run is called clearly worse
+    named: bool  # a set to keep is named
+
+
+def draw(
+    design: Design, target: Ints, recording: Ints, rng: np.random.Generator
+) -> Floats:
+    """(FEATURES, N, NUMBERS) the features of clips."""
+    x = rng.normal(size=(FEATURES, len(target), NUMBERS))
+    if design.clips > 1:
+        common = rng.normal(size=(FEATURES, recording.max() + 1, NUMBERS))
+        x = np.sqrt(0.5) * (x + common[:, recording])
+    x[:, :, :CLASSES] += design.strength * np.eye(CLASSES)[target]
+    return x
+
+
+def report(design: Design, rng: np.random.Generator, place: Path) -> Report:
+    """One dataset and the claims of its answer."""
+    recording = np.repeat(np.arange(design.recordings), design.clips)
+    target = recording % CLASSES
+    ids = [f"clip{number}" for number in range(len(target))]
+    table = {
+        "clip_id": ids,
+        "label": [f"class{number}" for number in target],
+        "fold": recording // CLASSES % FOLDS + 1,
+        "group": [f"recording{number}" for number in recording],
+    }
+    folder = place / "made" / "features"
+    external.create_cache(folder, table)
+    for number, values in enumerate(draw(design, target, recording, rng)):
+        external.write_feature(folder, f"f{number:02d}", values, ids)
+    options = AnswerOptions(dataset=str(folder), runs=place / "runs")
+    work = begin(options)
+    work.folder.mkdir(parents=True)
+    rank(work)
+    train(work)
+    assert work.choice is not None and work.clips is not None
+    found = findings(load_runs([work.choice]))
+    assert found.best is not None
+    said = f"{page.say('headline', found)} {page.say('sure', found)}"
+    truth = 1 / CLASSES
+    if design.strength:
+        new = np.arange(NEW_CLIPS) % CLASSES
+        x = draw(design, new, np.arange(NEW_CLIPS), rng)
+        # the features are vectors: their deviations over time are 0
+        numbers = {
+            name: np.concatenate([of_clips, 0 * of_clips], 1)
+            for name, of_clips in zip(sorted(work.clips.numbers), x)
+        }
+        truths = []
+        for fold, features in work.chosen.items():
+            seen = work.clips.x(features)
+            logits = work.clips.fitted(seen, work.clips.trained(fold))
+            unseen = np.concatenate([numbers[name] for name in features.split("+")], 1)
+            truths.append(np.mean(logits(unseen).argmax(1) == new))
+        truth = float(np.mean(truths))
+    return Report(
+        accuracy=found.best["accuracy"],
+        truth=truth,
+        low=found.best["accuracy_low"],
+        high=found.best["accuracy_high"],
+        better="clearly better than chance" in said.replace("not clearly", ""),
+        differs=any(row["verdict"] == "clearly worse" for row in found.rows),
+        named="chosen on the other folds" in said,
+    )
+
+
+def row(name: str, reports: Sequence[Report]) -> tuple[str, ...]:
+    errors = 100 * np.array([each.accuracy - each.truth for each in reports])
+    shares = [
+        np.mean([each.low <= each.truth <= each.high for each in reports]),
+        np.mean([each.better for each in reports]),
+        np.mean([each.differs for each in reports]),
+        np.mean([each.named for each in reports]),
+    ]
+    error = f"{errors.mean():+.1f} ± {errors.std() / np.sqrt(len(errors)):.1f}"
+    truth = f"{100 * np.mean([each.truth for each in reports]):.1f}"
+    return (name, truth, error, *(f"{100 * share:.0f}" for share in shares))
+
+
+def answers(options: AnswersOptions) -> None:
+    """How often `make answer` says what is false, by simulation."""
+    rows = []
+    for name, design in DESIGNS.items():
+        if options.design not in ("", name):
+            continue
+        rng = np.random.default_rng(options.seed)
+        reports = []
+        for _ in range(options.reports):
+            with tempfile.TemporaryDirectory() as place:
+                reports.append(report(design, rng, Path(place)))
+        rows.append(row(name, reports))
+    print(
+        f"`make answer`, {options.reports} datasets of each design: the truth, points"
+        " printed above it (± standard error), and % of reports\n"
+    )
+    header = ("design", "truth %", "points above", "interval holds it")
+    print(
+        text_table(rows, (*header, "better than chance", "clearly worse", "set named"))
+    )
+
+
+if __name__ == "__main__":
+    main([answers])

@@ -1,0 +1,271 @@
+"""Which features are chosen: for each test fold without this fold, and for later use.
+
+What would flatter the result: a feature that is chosen by its score on a test fold is
+tested on clips that chose it. To leave out that score is not enough, because the models
+of the other folds were trained on these clips. So a fit that chooses for a fold neither
+trains nor scores on its clips: the fit without folds 1 and 2 is scored on 2 to choose
+for 1, and on 1 to choose for 2.
+
+For each fold the features are ranked by `linear`. Of the best, the best two, the best
+three and the proven set, that with the highest score is taken; of equal ones the
+smallest. The set for later use is chosen in the same way by all folds. No clip is left
+to test it, so it has no score.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from joblib import cpu_count
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from featurestack.features_cache import UnreadableClips
+from featurestack.features_cache.splits import Split, fold_split
+from featurestack.pipeline.datasets.folds import draw_folds
+from featurestack.results.config import digest
+from featurestack.results.linear import LinearModel, fit
+from featurestack.results.next_step import proven
+from featurestack.results.scores import Floats
+from featurestack.storage.files import replace_file
+from featurestack.train.fold_data import chunked
+from featurestack.train.network_input import Statistics
+from featurestack.train.plan import Plan, Positions
+
+LARGEST_SET = 3  # of the best features
+# Above this number of folds, or below three, folds of the training clips are drawn for
+# each tested fold: 9 folds have 36 pairs.
+MOST_PAIRED = 9
+INNER_FOLDS = 4
+HEADER = ("features", "values", "chooses_for", "part", "score")
+
+# the tested fold that is chosen for; None is the choice for later use
+Outer: TypeAlias = int | None
+Numbers: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One fit that chooses: its training clips, and the clips whose score chooses."""
+
+    train: Positions
+    scored: Mapping[Outer, Positions]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """The clips of a run as `linear` reads them."""
+
+    plan: Plan  # of a run with all features
+    numbers: Mapping[str, Numbers]  # feature -> (N, D), a row for each cached clip
+    unusable: Mapping[str, str]  # clip id -> why it cannot be read
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        table = self.plan.table
+        return table[~table["clip_id"].isin(list(self.unusable))]
+
+    @cached_property
+    def splits(self) -> dict[int, Split]:
+        """Every fold's clips, also of folds that the protocol never tests."""
+        folds = sorted(self.table["fold"].unique().tolist())
+        return {fold: fold_split(self.table, fold) for fold in folds}
+
+    def trained(self, fold: int) -> Positions:
+        return self.plan.cache.positions(self.splits[fold].train)
+
+    def tested(self, fold: int) -> Positions:
+        return self.plan.cache.positions(self.splits[fold].test)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The fits of a feature set: for later use one a fold, for the tested folds one
+        for each pair of folds, or INNER_FOLDS for each.
+        """
+        parts = [
+            Part(self.trained(fold), {None: self.tested(fold)}) for fold in self.splits
+        ]
+        chosen_for = self.plan.folds
+        folds = [*self.splits]
+        if not 3 <= len(folds) <= MOST_PAIRED:
+            return parts + [part for fold in chosen_for for part in self.drawn(fold)]
+        for place, first in enumerate(folds):
+            for second in folds[place + 1 :]:
+                scored: dict[Outer, Positions] = {}
+                for outer, inner in ((first, second), (second, first)):
+                    if outer in chosen_for:
+                        # without clips whose recording lies in the outer fold
+                        clips = np.intersect1d(self.tested(inner), self.trained(outer))
+                        if len(clips):
+                            scored[outer] = clips
+                train = np.intersect1d(self.trained(first), self.trained(second))
+                if scored and len(train):
+                    parts.append(Part(train, scored))
+        return parts
+
+    def drawn(self, fold: int) -> list[Part]:
+        """The fits that choose for a fold, on drawn folds of its training clips."""
+        train = self.trained(fold)
+        clips = self.plan.cache.clips.iloc[train]
+        folds = draw_folds(clips["label"], clips["group"], INNER_FOLDS, 0, {})
+        return [
+            Part(train[folds != inner], {fold: train[folds == inner]})
+            for inner in np.unique(folds)
+        ]
+
+    def x(self, features: str) -> Numbers:
+        """(N, D) the numbers of a feature set."""
+        return np.concatenate([self.numbers[name] for name in features.split("+")], 1)
+
+    def fitted(self, x: Numbers, train: Positions) -> Callable[[Numbers], Floats]:
+        """The logits of `linear`, fitted to these training clips; of clips of one class
+        the shares of the classes.
+        """
+        classes = len(self.plan.classes)
+        shares = self.plan.indicator(train).mean(axis=0)
+        if np.isin(shares, [0, 1]).all():
+            return lambda tested: np.tile(shares, (len(tested), 1))
+        model: LinearModel = fit(x[train], self.plan.targets[train], classes)
+        return model.logits
+
+
+def read_clips(plan: Plan) -> Clips:
+    """Read each feature of the plan once."""
+    cache = plan.cache
+    clip_ids = cache.clips["clip_id"].to_numpy()
+    as_stored = Statistics.restore({"norm": "none", "centre": 0.0, "scale": 1.0})
+    numbers = {}
+    unusable: dict[str, str] = {}
+    for name, channel in zip(plan.channel_names, plan.channels, strict=True):
+        spec = replace(plan.input, channels=(channel,))
+        x = np.zeros((len(clip_ids), *spec.widths), np.float32)
+        for positions in chunked(plan.table.index.to_numpy()):
+            readable = positions
+            try:
+                values = cache.read(channel.channel, readable)
+            except UnreadableClips as refusal:
+                for clip, reason in refusal.reasons.items():
+                    unusable[clip] = f"{channel.stored}: {reason}"
+                damaged = np.isin(clip_ids[positions], list(refusal.reasons))
+                readable = positions[~damaged]
+                values = cache.read(channel.channel, readable)
+            prepared = spec.prepare([values], [as_stored], cache.filled[readable])
+            x[readable] = prepared.flatten(1).numpy()
+        numbers[name] = x
+    return Clips(plan, numbers, unusable)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of feature sets by the fits that choose, kept in a file: whatever is
+    there is not fitted again.
+    """
+
+    clips: Clips
+    folder: Path
+    # (features, digest of their values) -> (chooses for, part) -> score
+    known: dict[tuple[str, str], dict[tuple[Outer, int], float]] = field(
+        default_factory=dict
+    )
+
+    @cached_property
+    def file(self) -> Path:
+        """Scores of other clips, folds or labels are in another file."""
+        plan = self.clips.plan
+        sides = [
+            [fold, list(split.train), list(split.test)]
+            for fold, split in self.clips.splits.items()
+        ]
+        clips = plan.identity.content["clips"]
+        about = digest([plan.training.task, plan.folds, clips, sides])
+        return self.folder / f"scores-{about}.csv"
+
+    def values(self, features: str) -> str:
+        """The digest of a set's cached values."""
+        cached = self.clips.plan.identity.content["cache"]
+        channels = dict(zip(self.clips.plan.channel_names, self.clips.plan.channels))
+        return digest([cached[channels[name].stored] for name in features.split("+")])
+
+    def read(self) -> None:
+        text = self.file.read_text("utf-8") if self.file.is_file() else ""
+        whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
+        if not whole:
+            replace_file(self.file, ",".join(HEADER) + "\n")
+        elif whole != text:
+            replace_file(self.file, whole)
+        for row in csv.DictReader(io.StringIO(whole)):
+            outer = int(row["chooses_for"]) if row["chooses_for"] else None
+            of_set = self.known.setdefault((row["features"], row["values"]), {})
+            of_set[outer, int(row["part"])] = float(row["score"])
+
+    def add(self, features: str, outers: Sequence[Outer]) -> None:
+        """Make the fits of a feature set that choose for these folds and are
+        lacking.
+        """
+        clips = self.clips
+        known = self.known.setdefault((features, self.values(features)), {})
+        lacking = [
+            number
+            for number, part in enumerate(clips.parts)
+            if any(o in part.scored and (o, number) not in known for o in outers)
+        ]
+        if not lacking:
+            return
+        x = clips.x(features)
+        plan = clips.plan
+
+        def score(number: int) -> dict[Outer, float]:
+            part = clips.parts[number]
+            logits = clips.fitted(x, part.train)
+            scores = {}
+            for outer, tested in part.scored.items():
+                labels = plan.indicator(tested)
+                one_fold = np.zeros(len(tested), np.intp)
+                scores[outer] = plan.task.metric.pooled_score(
+                    labels, logits(x[tested]), one_fold
+                )
+            return scores
+
+        # a fit takes one thread: several are made side by side
+        with threadpool_limits(1), ThreadPoolExecutor(cpu_count()) as threads:
+            made = [*threads.map(score, lacking)]
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        for number, scores in zip(lacking, made):
+            for outer, value in scores.items():
+                known[outer, number] = value
+                place = "" if outer is None else outer
+                values = self.values(features)
+                writer.writerow([features, values, place, number, repr(value)])
+        with self.file.open("a", encoding="utf-8", newline="") as file:
+            file.write(lines.getvalue())
+
+    def mean(self, features: str, outer: Outer) -> float:
+        """The mean over the fits that choose for a fold; those without a score (no clip
+        of a class) are left out.
+        """
+        known = self.known[features, self.values(features)]
+        values = [score for (place, _), score in known.items() if place == outer]
+        finite = [score for score in values if np.isfinite(score)]
+        return float(np.mean(finite)) if finite else 0.0
+
+
+def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
+    """The feature set that is chosen for a fold, from features that have their scores
+    already; equal features count in the order of `names`.
+    """
+    ranked = sorted(names, key=lambda name: -round(scores.mean(name, outer), 12))
+    sets = [{*ranked[:size]} for size in range(1, LARGEST_SET + 1)]
+    if known := proven(names):
+        sets.append({*known.split("+")})
+    joined = ["+".join(name for name in names if name in chosen) for chosen in sets]
+    for features in joined:
+        scores.add(features, [outer])
+    return max(joined, key=lambda features: round(scores.mean(features, outer), 12))

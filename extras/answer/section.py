@@ -1,0 +1,37 @@
+"""The section of the report on a choice of features, and its sentences on the first
+screen.
+"""
+
+import pandas as pd
+
+from featurestack.analysis.sections import PageInputs, Section
+from featurestack.extras.answer import sentences
+from featurestack.extras.answer.chosen_run import FEATURES
+from featurestack.results.bootstrap import CHOICE_WIDTH
+
+
+def answer(page: PageInputs) -> Section | None:
+    """How often each feature was chosen, its score alone, and what is lost without it;
+    None if `make answer` has chosen nothing.
+    """
+    choices = [run for run in page.found.runs if run.choice]
+    if not choices:
+        return None
+    (run,) = choices
+    (folder,) = run.folders
+    config = sentences.choice_of(folder)
+    table = pd.read_csv(folder.path / FEATURES)
+    leads = {
+        "What was chosen?": f"{sentences.chosen(config).capitalize()}."
+        f" {sentences.recommended(config).capitalize()}.",
+    }
+    if page.cache:
+        surer = sentences.surer(config, page.cache)
+        leads["What next?"] = f"{surer.capitalize()}."
+    return Section(
+        "answer",
+        "Choice",
+        tables={"chosen_features": table},
+        values={"choice": config, "width": CHOICE_WIDTH},
+        leads=leads,
+    )

@@ -1,0 +1,54 @@
+"""Sentences about a choice of features inside the folds: facts in, text out."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from featurestack.analysis.sentences import either
+from featurestack.commandline.quantities import counted
+from featurestack.commandline.spelling import make_command
+from featurestack.results.config import ChoiceConfig
+
+if TYPE_CHECKING:
+    from featurestack.features_cache import Cache
+    from featurestack.results.run_folder import RunFolder
+
+NAMED = 6  # features whose counts are stated
+
+
+def choice_of(run: "RunFolder") -> ChoiceConfig:
+    config = run.config
+    assert isinstance(config, ChoiceConfig), "the folder of a choice"
+    return config
+
+
+def chosen(config: ChoiceConfig) -> str:
+    """How often each feature was chosen: `modulation in 5 of 5 folds, mfcc in 4`."""
+    counts = Counter(name for features in config.sets for name in features.split("+"))
+    ordered = counts.most_common()
+    (first, most), *others = ordered[:NAMED]
+    texts = [f"{first} in {most} of {counted(len(config.sets), 'fold')}"]
+    texts += [f"{name} in {count}" for name, count in others]
+    if len(ordered) > NAMED:
+        texts.append(f"{len(ordered) - NAMED} more less often")
+    return f"chosen: {', '.join(texts)}"
+
+
+def recommended(config: ChoiceConfig) -> str:
+    """The set for later use, and that it has no score."""
+    return (
+        f"for later use: {config.recommended}, chosen by all folds, so that no clip is"
+        " left to test it: it has no score of its own"
+    )
+
+
+def surer(config: ChoiceConfig, cache: "Cache") -> str:
+    """What would make the answer surer."""
+    ways = ["more recordings (four times as many halve the interval)"]
+    clips = cache.clips[cache.clips["copy_of"] == ""]
+    if not cache.groups and clips["group"].nunique() == len(clips):
+        ways.append("GROUP= if clips share a speaker, a site or a recording")
+    if not any(name.startswith("embedding") for name in config.candidates):
+        ways.append(
+            f"a pretrained network ({make_command('pipeline network', 'NAME')})"
+        )
+    return f"surer by {either(ways)}"
