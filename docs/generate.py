@@ -339,7 +339,7 @@ def columns_table(columns: Iterable[str], meanings: dict[str, str]) -> str:
 
 
 SCORES = {
-    "accuracy": "score, 0 to 1; with several labels the column is `map`",
+    "accuracy": "score, 0 to 1; `map` with several labels, `event_f1` of events",
     "low": "lower end of the 95 % interval",
     "high": "upper end of the 95 % interval",
 }
@@ -396,6 +396,13 @@ TABLES: dict[str, tuple[Iterable[str], dict[str, str]]] = {
             "reason": "why it is not compared",
             "macro_auroc": "mean area under the ROC curve; several labels",
             "lwlrap": "label-weighted label-ranking average precision; several labels",
+            "f1_iou_0.3": "F1 of events at IoU 0.3; of events, like the next ones",
+            "f1_iou_0.7": "F1 of events at IoU 0.7",
+            "found": "share of the events that a detection of their label lies on",
+            "false_alarms": "detections per hour that lie on no event",
+            "wrong_names": "detections per hour on an event of another label alone",
+            "onset_ms": "median milliseconds between the starts of partners",
+            "segment_error": "share of the time at which the labels differ",
         },
     ),
     "importance_kept.csv": (

@@ -58,7 +58,7 @@ def test_every_registered_thing_has_its_entry():
 
 def test_every_key_of_run_json_and_every_column_has_its_meaning():
     page = generate.files_page()
-    rows = re.findall(r"^\| `(\w+)` \|(?:.*\|)? ([^|]*) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \|(?:.*\|)? ([^|]*) \|$", page, re.MULTILINE)
     assert {name for name, meaning in rows if not meaning} == set()
     named = {name for name, _ in rows}
     for owner in (RunConfig, Calibration):
