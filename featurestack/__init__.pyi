@@ -38,6 +38,7 @@ def clips(
     audio_dir: str = '',
     labels: str = '',
     group: str = '',
+    label: str = '',
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
@@ -67,6 +68,9 @@ def clips(
     labels: separator of labels in a cell of the table, in addition to ; and lists
     group: source recording of a clip: a column of the table, or a pattern with one
         (group) for file names
+    label: class of a clip: a column of the table, or a pattern with one (class) for
+        file names, if folders are sites or dates; by default as in an earlier
+        command
     folds_by: group: one fold for each group, as for speakers or sites; dataset: its
         own folds, or drawn ones; by default as in an earlier command
     sample_rate: sample rate in Hz; by default the cache's, else the commonest
@@ -171,6 +175,7 @@ def extract(
     audio_dir: str = '',
     labels: str = '',
     group: str = '',
+    label: str = '',
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
@@ -212,6 +217,9 @@ def extract(
     labels: separator of labels in a cell of the table, in addition to ; and lists
     group: source recording of a clip: a column of the table, or a pattern with one
         (group) for file names
+    label: class of a clip: a column of the table, or a pattern with one (class) for
+        file names, if folders are sites or dates; by default as in an earlier
+        command
     folds_by: group: one fold for each group, as for speakers or sites; dataset: its
         own folds, or drawn ones; by default as in an earlier command
     sample_rate: sample rate in Hz; by default the cache's, else the commonest
@@ -691,6 +699,7 @@ def answer(
     audio_dir: str = '',
     labels: str = '',
     group: str = '',
+    label: str = '',
     folds_by: Literal['dataset', 'group'] | None = None,
     sample_rate: int | None = None,
     duration: float | None = None,
@@ -731,6 +740,9 @@ def answer(
     labels: separator of labels in a cell of the table, in addition to ; and lists
     group: source recording of a clip: a column of the table, or a pattern with one
         (group) for file names
+    label: class of a clip: a column of the table, or a pattern with one (class) for
+        file names, if folders are sites or dates; by default as in an earlier
+        command
     folds_by: group: one fold for each group, as for speakers or sites; dataset: its
         own folds, or drawn ones; by default as in an earlier command
     sample_rate: sample rate in Hz; by default the cache's, else the commonest

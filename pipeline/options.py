@@ -33,6 +33,11 @@ class SourceOptions(DatasetOptions, RunsOptions):
         "source recording of a clip: a column of the table, or a pattern with one"
         " (group) for file names",
     )
+    label: str = option(
+        "",
+        "class of a clip: a column of the table, or a pattern with one (class) for file"
+        " names, if folders are sites or dates; by default as in an earlier command",
+    )
     folds_by: Literal["dataset", "group"] | None = option(
         None,
         "group: one fold for each group, as for speakers or sites; dataset: its own"

@@ -35,6 +35,12 @@ from featurestack.features_cache.table import (
 )
 from featurestack.pipeline import audio
 from featurestack.pipeline.datasets.folds import with_folds
+from featurestack.pipeline.datasets.labels import (
+    better_classes,
+    keep_label,
+    kept_label,
+    with_labels,
+)
 from featurestack.pipeline.datasets.layouts import read_folder
 from featurestack.pipeline.datasets.name_fields import NameField, name_fields
 from featurestack.pipeline.datasets.readers import (
@@ -51,7 +57,7 @@ HELD_WHOLE = 0.95  # least share of clips that a shorter duration holds whole
 MOST_PADDING = 0.1  # share of the longest clip's duration; more asks for a shorter one
 LONGEST_NAMED = 3  # clips that are cut
 # options that a cache ignores, with a note
-OF_AUDIO = ("sample_rate", "duration", "group", "folds_by", "copies")
+OF_AUDIO = ("sample_rate", "duration", "group", "label", "folds_by", "copies")
 STEP = 0.05  # seconds; a shorter duration is rounded up to a multiple of it
 
 
@@ -118,6 +124,9 @@ def load(options: SourceOptions) -> Dataset:
     name = dataset_name(word, options.name)
     folder = cache_folder(word, options.data, options.name)
     listing = _read(options)
+    label_file = options.data / name / "label.txt"
+    label = kept_label(options.label, label_file)
+    listing = replace(listing, table=with_labels(listing.table, label))
     refuse_carriage_returns(listing.table)
     classes = by_label(listing.table)["label"].unique().tolist()
     refuse_class_names(classes)
@@ -131,7 +140,9 @@ def load(options: SourceOptions) -> Dataset:
     if grouped_by := table["grouped_by"].iloc[0]:
         groups = grouped_by if grouped_by in listing.table else "group"
     # fields of names that are known are no speakers
-    fields = () if word in NAMED else name_fields(table)
+    classes_note = "" if label or word in NAMED else better_classes(table)
+    fields = () if word in NAMED or classes_note else name_fields(table)
+    keep_label(label, label_file)
     sample_rate, duration, audio_notes = _audio_settings(listing, options, settings)
     if not round(duration * sample_rate):
         raise RequestError(
@@ -153,6 +164,7 @@ def load(options: SourceOptions) -> Dataset:
             *listing.notes,
             *fold_notes,
             *audio_notes,
+            *([classes_note] if classes_note else []),
             *(field.sentence for field in fields),
         ),
         published_test=listing.published_test if as_published else None,
