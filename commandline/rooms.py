@@ -118,10 +118,17 @@ def folders() -> list[Path]:
 
 
 def install_command(extra: str, room: Room | None = None) -> str:
-    """The command that installs an extra of the distribution."""
+    """The command that installs an extra of the distribution into this environment."""
     name = room.distribution if room else "featurestack"
     place = HOME if CLONE and name == "featurestack" else name
-    return shlex.join(["pip", "install", f"{place}[{extra}]"])
+    return f"{pip_install()} {shlex.quote(f'{place}[{extra}]')}"
+
+
+def pip_install() -> str:
+    """The words that install into the environment of this Python: another `pip` may be
+    first in PATH.
+    """
+    return shlex.join([sys.executable, "-m", "pip", "install"])
 
 
 def missing() -> list[str]:

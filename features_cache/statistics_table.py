@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.tables import as_csv
 from featurestack.commandline.terminal import progress
@@ -97,6 +98,6 @@ def write_table(table: pd.DataFrame, target: Path) -> None:
             table.to_parquet(draft, index=False)
     except ImportError:
         raise RequestError(
-            f"{target}: Parquet needs pyarrow, which is not installed: pip install"
-            " pyarrow, or give a name that ends in .csv"
+            f"{target}: Parquet needs pyarrow, which is not installed:"
+            f" {rooms.pip_install()} pyarrow, or give a name that ends in .csv"
         ) from None

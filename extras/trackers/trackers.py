@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
+from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError
 from featurestack.commandline.registry import Registry
 from featurestack.results.config import to_json
@@ -153,7 +154,7 @@ def check_trackers(wanted: str) -> None:
     for name in wanted.split():
         if importlib.util.find_spec(TRACKERS[name].package) is None:
             raise RequestError(
-                f"TRACKER={name} needs its package: pip install"
+                f"TRACKER={name} needs its package: {rooms.pip_install()}"
                 f" {TRACKERS[name].package}"
             )
 
