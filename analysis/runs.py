@@ -500,4 +500,8 @@ def changed_runs(runs: Sequence[Run], cache: Cache) -> list[Problem]:
             for folder in run.folders
         ):
             problems.append(Problem(run.name, text))
+        elif run.name not in outdated and run.task.targets_changed(run, cache):
+            remedy = "train it again in its place (RETRAIN=1) to compare it"
+            text_of_events = f"trained on other events than there are now: {remedy}"
+            problems.append(Problem(run.name, text_of_events))
     return problems

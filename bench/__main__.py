@@ -45,6 +45,7 @@ BY_THEMSELVES = {
     "bench.fuzz --only runs --trials 500": (
         "damaged run folders and bundles: whether all are named"
     ),
+    "bench.event_size": "time and memory of many events, labels and recordings",
     "bench.event_kinds": "events of three kinds of made sounds, found by each model",
     "bench.gpu DEVICE=cuda": (
         "results on a GPU, requests that it cannot meet, clips a second"

@@ -27,7 +27,7 @@ from featurestack.commandline.tables import text_table
 from featurestack.events.dataset import run as make_events
 from featurestack.events.options import EventsCommand
 from featurestack.events.scores import ALL
-from featurestack.events.task import read_tested
+from featurestack.events.tested import read_tested
 from featurestack.pipeline.extract import run as extract
 from featurestack.pipeline.options import FeaturesCommand
 from featurestack.results.run_folder import RunFolder

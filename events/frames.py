@@ -28,7 +28,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from featurestack.events.scores import IOU, Spans, is_points, match, union
+from featurestack.events.scores import (
+    IOU,
+    Spans,
+    is_points,
+    match,
+    numbers_between,
+    union,
+)
 from featurestack.results.config import DetectionRule as Rule
 from featurestack.results.scores import Floats, Ints
 
@@ -56,11 +63,26 @@ class Frames:
     classes: tuple[str, ...]
 
     @cached_property
+    def start(self) -> Floats:
+        """(S,) of the stretches."""
+        return self.stretches["start"].to_numpy(float)
+
+    @cached_property
+    def end(self) -> Floats:
+        """(S,) of the stretches."""
+        return self.stretches["end"].to_numpy(float)
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """(S,) that the stretches last."""
+        return self.end - self.start
+
+    @cached_property
     def shift(self) -> Floats:
         """(S,) axis time - time in the recording."""
-        lasts = (self.stretches["end"] - self.stretches["start"]).to_numpy(float)
-        begins = np.cumsum(lasts + GAP) - (lasts + GAP)
-        return begins - self.stretches["start"].to_numpy(float)
+        places = self.seconds + GAP
+        begins = np.cumsum(places) - places
+        return begins - self.start
 
     @cached_property
     def stretch(self) -> Ints:
@@ -72,11 +94,6 @@ class Frames:
         """(T,) axis times."""
         return self.times + self.shift[self.stretch]
 
-    @cached_property
-    def seconds(self) -> Floats:
-        """(S,)"""
-        return (self.stretches["end"] - self.stretches["start"]).to_numpy(float)
-
     def spans(self, events: pd.DataFrame) -> dict[str, Spans]:
         """Each class's events on the axis, sorted by start, cut to the stretches: an
         event across a block's edge counts in both blocks.
@@ -84,10 +101,11 @@ class Frames:
         events  file, start, end, label; other files and labels are left out
         """
         event, stretch = self._overlapping(events)
-        begin, until = self.stretches[["start", "end"]].to_numpy(float)[stretch].T
-        start, end = events[["start", "end"]].to_numpy(float)[event].T
-        start = np.maximum(start, begin) + self.shift[stretch]
-        end = np.minimum(end, until) + self.shift[stretch]
+        shift = self.shift[stretch]
+        start = events["start"].to_numpy(float)[event]
+        end = events["end"].to_numpy(float)[event]
+        start = np.maximum(start, self.start[stretch]) + shift
+        end = np.minimum(end, self.end[stretch]) + shift
         label = events["label"].to_numpy(object)[event]
         found = {}
         for name in self.classes:
@@ -98,28 +116,22 @@ class Frames:
 
     def _overlapping(self, events: pd.DataFrame) -> tuple[Ints, Ints]:
         """The pairs of an event and a stretch of its file that overlap."""
-        events = events.reset_index(drop=True)
-        pairs = []
         of_file = self.stretches.groupby("file").indices
+        event, stretch = [np.arange(0)], [np.arange(0)]
         for file, rows in events.groupby("file").indices.items():
             own = of_file.get(file, np.arange(0))
-            limits = self.stretches[["start", "end"]].to_numpy(float)[own]
-            own, limits = own[np.argsort(limits[:, 0])], np.sort(limits, axis=0)
-            start, end = events[["start", "end"]].to_numpy(float)[rows].T
-            first = np.searchsorted(limits[:, 1], start, side="right")
-            after = np.searchsorted(limits[:, 0], end, side="left")
-            is_point = start == end
-            after[is_point] = np.searchsorted(limits[:, 0], start[is_point], "right")
-            number = np.maximum(0, after - first)
-            within = np.arange(number.sum()) - np.repeat(
-                np.cumsum(number) - number, number
-            )
-            place = np.repeat(first, number) + within
-            pairs.append((np.repeat(rows, number), own[place]))
-        if not pairs:
-            return np.arange(0), np.arange(0)
-        event, stretch = (np.concatenate(part) for part in zip(*pairs))
-        return event, stretch
+            own = own[np.argsort(self.start[own])]
+            start = events["start"].to_numpy(float)[rows]
+            end = events["end"].to_numpy(float)[rows]
+            first = np.searchsorted(self.end[own], start, side="right")
+            after = np.searchsorted(self.start[own], end, side="left")
+            point = start == end
+            of_points = np.searchsorted(self.start[own], start, side="right")
+            after[point] = of_points[point]
+            place, number = numbers_between(first, after)
+            event.append(rows[place])
+            stretch.append(own[number])
+        return np.concatenate(event), np.concatenate(stretch)
 
     def targets(self, events: pd.DataFrame) -> NDArray[np.bool_]:
         """(T, K) whether a frame's time lies in an event of the class; an event between
@@ -136,9 +148,11 @@ class Frames:
             empty = after <= first
             first[empty] = nearest(axis, spans.middle[empty])
             after[empty] = first[empty] + 1
+            several = after - first > 1
             apart = spans.end[:-1] <= spans.start[1:]
-            touch = apart & (after[:-1] == first[1:]) & (after[:-1] - first[:-1] > 1)
-            after[:-1][touch] -= 1
+            touch = after[:-1] == first[1:]
+            shorter = np.flatnonzero(several[:-1] & apart & touch)
+            after[shorter] -= 1
             change = np.zeros(len(axis) + 1, np.intp)
             np.add.at(change, first, 1)
             np.add.at(change, after, -1)
@@ -216,32 +230,45 @@ def detect(frames: Frames, probability: NDArray[np.floating], rule: Rule) -> Fou
     A detection begins half a hop before its first frame and ends half a hop after its
     last one.
     """
-    axis, hop, stretch = frames.axis, frames.hop, frames.stretch
-    low = rule.threshold * rule.share
-    above = probability > low
-    first_of = np.diff(stretch, prepend=-1) > 0
-    begins = above & (first_of | ~np.append(False, above[:-1]))
-    last_of = np.append(first_of[1:], True)
-    ends = above & (last_of | ~np.append(above[1:], False))
-    first, last = np.flatnonzero(begins), np.flatnonzero(ends)
+    above = probability > rule.threshold * rule.share
+    first, last = runs(above, frames.stretch)
     score = np.zeros(len(first))
     if len(first):
         limits = np.column_stack([first, last + 1]).ravel()
         score = np.maximum.reduceat(np.append(probability, 0), limits)[::2]
     kept = score > rule.threshold
     first, last, score = first[kept], last[kept], score[kept]
+    stretch = frames.stretch[first]
     if rule.points:
-        mass = np.append(0, np.cumsum(np.where(above, probability, 0)))
-        moment = np.append(0, np.cumsum(np.where(above, probability * axis, 0)))
-        start = (moment[last + 1] - moment[first]) / (mass[last + 1] - mass[first])
-        end = start
+        weight = np.where(above, probability, 0).astype(float)
+        mass = sums(weight, first, last)
+        moment = sums(weight * frames.axis, first, last)
+        start = end = moment / mass
     else:
-        limits = frames.stretches[["start", "end"]].to_numpy(float)[stretch[first]]
-        limits += frames.shift[stretch[first], None]
-        start = np.maximum(axis[first] - hop / 2, limits[:, 0])
-        end = np.minimum(axis[last] + hop / 2, limits[:, 1])
-    found = Found(Spans(start, end, stretch[first]), score)
-    return found.take(end - start >= rule.least_length)
+        shift = frames.shift[stretch]
+        begins = frames.axis[first] - frames.hop / 2
+        ends = frames.axis[last] + frames.hop / 2
+        start = np.maximum(begins, frames.start[stretch] + shift)
+        end = np.minimum(ends, frames.end[stretch] + shift)
+    found = Found(Spans(start, end, stretch), score)
+    return found.take(found.spans.lasts >= rule.least_length)
+
+
+def runs(above: NDArray[np.bool_], stretch: Ints) -> tuple[Ints, Ints]:
+    """The first and the last frame of each run of frames in one stretch."""
+    begins_stretch = np.diff(stretch, prepend=-1) > 0
+    ends_stretch = np.append(begins_stretch[1:], True)
+    before = np.append(False, above[:-1])
+    behind = np.append(above[1:], False)
+    first = np.flatnonzero(above & (begins_stretch | ~before))
+    last = np.flatnonzero(above & (ends_stretch | ~behind))
+    return first, last
+
+
+def sums(values: Floats, first: Ints, last: Ints) -> Floats:
+    """The sum of the values of each run."""
+    until = np.append(0, np.cumsum(values))
+    return until[last + 1] - until[first]
 
 
 def detect_all(
@@ -272,9 +299,9 @@ class RuleCounts:
         """The rule of each class with the best F1 in all folds but `without`; the
         default for a class without an event there.
         """
-        used = (
-            self.folds != without if without is not None else self.folds == self.folds
-        )
+        used = np.full(len(self.folds), True)
+        if without is not None:
+            used = self.folds != without
         matched = self.matched[used].sum(axis=0)
         events = self.events[used].sum(axis=0)
         detected = self.detected[used].sum(axis=0)
@@ -315,36 +342,31 @@ def count_rules(
     events: pd.DataFrame,
 ) -> RuleCounts:
     """Count what each rule finds at IoU 0.5, points within the collar."""
-    fold_of_stretch = frames.stretches["fold"].to_numpy()
-    folds, fold = np.unique(fold_of_stretch, return_inverse=True)
+    folds, fold = np.unique(frames.stretches["fold"], return_inverse=True)
     spans = frames.spans(events)
-    grids = {}
-    for name, own in spans.items():
-        grids[name] = rule_grid(own)
+    grids = {name: rule_grid(own) for name, own in spans.items()}
     size = max(map(len, grids.values()))
-    shape = len(folds), len(grids), size
-    matched, detected = np.zeros(shape), np.zeros(shape)
-    found_events = np.zeros(shape[:2])
+    matched = np.zeros((len(folds), len(grids), size))
+    detected = np.zeros_like(matched)
+    annotated = np.zeros((len(folds), len(grids)))
+
+    def by_fold(chosen: Spans) -> Floats:
+        return np.bincount(fold[chosen.stretch], minlength=len(folds)).astype(float)
+
     for number, (name, grid) in enumerate(grids.items()):
         own = spans[name]
-        found_events[:, number] = np.bincount(fold[own.stretch], minlength=len(folds))
-        probability = probabilities[:, number]
-        of_one_threshold = 1 if grid[0].points else len(LENGTHS)
-        for place in range(0, len(grid), of_one_threshold):
-            found = detect(frames, probability, grid[place])
-            _, partner = match(own, found.spans, IOU, points=grid[0].points)
-            of_detection = fold[found.spans.stretch]
-            lasts = found.spans.end - found.spans.start
-            for index in range(place, place + of_one_threshold):
-                kept = lasts >= grid[index].least_length
-                own_partner = partner[kept[partner]]
-                detected[:, number, index] = np.bincount(
-                    of_detection[kept], minlength=len(folds)
-                )
-                matched[:, number, index] = np.bincount(
-                    of_detection[own_partner], minlength=len(folds)
-                )
-    return RuleCounts(grids, folds, matched, detected, found_events)
+        annotated[:, number] = by_fold(own)
+        lengths = 1 if grid[0].points else len(LENGTHS)
+        # rules that differ in the least length alone share their detections
+        for place in range(0, len(grid), lengths):
+            found = detect(frames, probabilities[:, number], grid[place]).spans
+            _, partner = match(own, found, IOU, points=grid[place].points)
+            is_partner = np.isin(np.arange(len(found.start)), partner)
+            for index in range(place, place + lengths):
+                kept = found.lasts >= grid[index].least_length
+                detected[:, number, index] = by_fold(found.take(kept))
+                matched[:, number, index] = by_fold(found.take(kept & is_partner))
+    return RuleCounts(grids, folds, matched, detected, annotated)
 
 
 def cross_fitted(
@@ -354,18 +376,19 @@ def cross_fitted(
 ) -> dict[str, Found]:
     """Detections by rules of the other folds; with one fold, by the default rule."""
     fold = frames.stretches["fold"].to_numpy()
+    if len(counts.folds) == 1:
+        rules = {name: grid[0] for name, grid in counts.rules.items()}
+        return detect_all(frames, probabilities, rules)
     parts: dict[str, list[Found]] = {name: [] for name in frames.classes}
     for tested in counts.folds.tolist():
-        if len(counts.folds) > 1:
-            rules = counts.chosen(without=tested)
-        else:
-            rules = {name: grid[0] for name, grid in counts.rules.items()}
+        rules = counts.chosen(without=tested)
         for name, found in detect_all(frames, probabilities, rules).items():
             inside = fold[found.spans.stretch] == tested
             parts[name].append(found.take(inside))
     joined = {}
     for name, of_folds in parts.items():
-        spans = Spans(*map(np.concatenate, zip(*(part.spans for part in of_folds))))
+        columns = zip(*[part.spans for part in of_folds])
+        spans = Spans(*map(np.concatenate, columns))
         score = np.concatenate([part.score for part in of_folds])
         order = np.argsort(spans.start, kind="stable")
         joined[name] = Found(spans, score).take(order)

@@ -35,6 +35,7 @@ from featurestack.results.scores import Floats, Ints
 IOU = 0.5
 OTHER_IOUS = (0.3, 0.7)
 COLLAR = 0.05  # seconds
+ROUNDING = 1e-9  # seconds, of times on the axis
 ALL = "all classes"
 
 
@@ -94,28 +95,42 @@ def overlapping(events: Spans, detections: Spans, iou: float) -> Ints:
     """
     if not len(detections.start):
         return np.empty((2, 0), np.intp)
-    length = events.end - events.start
-    times = events.start[:, None] + length[:, None] * np.array([0.25, 0.5, 0.75])
-    before = np.searchsorted(detections.start, times, side="right") - 1
-    event = np.repeat(np.arange(len(length))[:, None], 3, axis=1)
-    event, detection = event[before >= 0], before[before >= 0]
+    pairs = []
+    for part in (0.25, 0.5, 0.75):
+        times = events.start + part * events.lasts
+        begun = np.searchsorted(detections.start, times, side="right") - 1
+        event = np.flatnonzero(begun >= 0)
+        pairs.append(np.stack([event, begun[event]]))
+    event, detection = np.unique(np.concatenate(pairs, axis=1), axis=1)
     start = events.start[event], detections.start[detection]
     end = events.end[event], detections.end[detection]
     shared = np.minimum(*end) - np.maximum(*start)
     whole = np.maximum(*end) - np.minimum(*start)
-    # times of an axis have rounding
-    near = shared >= iou * whole - 1e-9
-    return np.unique(np.stack([event[near], detection[near]]), axis=1)
+    near = shared >= iou * whole - ROUNDING
+    return np.stack([event[near], detection[near]])
 
 
 def near_points(events: Spans, detections: Spans) -> Ints:
     """(2, P) points that are at most COLLAR apart."""
-    low = np.searchsorted(detections.start, events.start - COLLAR, side="left")
-    high = np.searchsorted(detections.start, events.start + COLLAR, side="right")
-    number = high - low
-    within = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
-    event = np.repeat(np.arange(len(low)), number)
-    return np.stack([event, np.repeat(low, number) + within])
+    earliest, latest = events.start - COLLAR, events.start + COLLAR
+    first = np.searchsorted(detections.start, earliest, side="left")
+    after = np.searchsorted(detections.start, latest, side="right")
+    return np.stack(numbers_between(first, after))
+
+
+def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
+    """Each whole number from `first` up to, without it, `after`, beside its place in
+    the two.
+
+    >>> place, number = numbers_between(np.array([3, 9]), np.array([5, 10]))
+    >>> place.tolist(), number.tolist()
+    ([0, 0, 1], [3, 4, 9])
+    """
+    count = np.maximum(0, after - first)
+    place = np.repeat(np.arange(len(first)), count)
+    counted_before = np.cumsum(count) - count
+    within = np.arange(count.sum()) - counted_before[place]
+    return place, first[place] + within
 
 
 def lie_on(spans: Spans, others: Spans) -> NDArray[np.bool_]:

@@ -18,7 +18,12 @@ from featurestack.events.events_file import read_dataset_events
 from featurestack.events.frames import Frames, are_exclusive
 from featurestack.events.metric import EVENT_F1
 from featurestack.events.scores import ALL, f1_of
-from featurestack.events.tested import ScoredFrames, read_tested, tested_lines
+from featurestack.events.tested import (
+    EVENT_COLUMNS,
+    ScoredFrames,
+    read_tested,
+    tested_lines,
+)
 from featurestack.features_cache import Cache
 from featurestack.features_cache.table import by_label, refuse_class_names
 from featurestack.results.config import DetectionRule, StoredChannel, digest
@@ -82,8 +87,31 @@ class Events(Tags):
     def content(self, cache: Cache) -> dict[str, Any]:
         return {"events": digest(read_dataset_events(cache).to_csv())}
 
+    def refuse_options(self, options: Any) -> None:
+        super().refuse_options(options)
+        if options.augment not in ("auto", "none", ""):
+            raise RequestError(
+                f"AUGMENT={options.augment}: training by the frame draws parts of"
+                " recordings and changes them in no other way; leave it out"
+            )
+        if options.tta > 1:
+            raise RequestError(
+                f"TTA={options.tta} averages views of a clip, and each frame has one:"
+                " leave it out"
+            )
+
     def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
         return read_tested(folder, folds)
+
+    def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
+        seeds: Sequence[ScoredFrames] = run.answers
+        today = read_dataset_events(cache)[[*EVENT_COLUMNS]]
+        for seed in seeds:
+            known = seed.events
+            now = today[today["file"].isin(seed.frames.stretches["file"])]
+            if {*known.itertuples(index=False)} != {*now.itertuples(index=False)}:
+                return True
+        return False
 
     def scores_of_fold(
         self,

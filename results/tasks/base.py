@@ -167,6 +167,12 @@ class Task(ABC):
         """
         return None
 
+    def targets_changed(self, run: TestedRun, cache: Cache) -> bool:
+        """Whether the run was trained on other targets than the dataset has now, beside
+        those in the clips' table.
+        """
+        return False
+
     def scores_of_fold(
         self,
         folder: Any,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from featurestack.events.scores import ALL
-from featurestack.events.task import read_tested
+from featurestack.events.tested import read_tested
 from featurestack.train.options import PredictOptions
 from featurestack.train.predict import predict_audio
 from tests.events.field import make_dataset, train, write_recordings
@@ -97,6 +97,20 @@ def test_models_of_clips_and_of_frames_do_not_mix(folder):
         train(folder, model="frames", task="tags")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("augment", "shift"),
+        ("tta", 2),
+        ("balance", "loss"),
+        ("select", "val_map"),
+    ],
+)
+def test_options_that_frames_do_not_use_are_refused(folder, option, value):
+    with refused(f"{option.upper()}={value}"):
+        train(folder, **{option: value})
+
+
 def test_a_damaged_table_of_events_is_named(folder, tmp_path):
     file = folder / "data" / "field" / "events.csv"
     text = file.read_text()
@@ -144,8 +158,17 @@ def test_detections_of_recordings_are_scored_and_read_back(folder, trained, tmp_
     assert pd.read_csv(raven, sep="\t")["Begin Path"].str.endswith("053000.wav").all()
 
 
-def test_predictions_of_the_training_recordings_are_those_of_training(folder, trained):
-    predict(trained, folder, audio=folder / "audio", tables=folder / "events.csv")
+def test_predictions_of_the_training_recordings_are_no_score(folder, trained, capsys):
+    predict(
+        trained,
+        folder,
+        run="last",
+        audio=folder / "audio",
+        tables=folder / "events.csv",
+    )
+    printed = capsys.readouterr().err
+    assert "what is printed of them is no score" in printed
+    assert f"predicted by field/{trained.name}" in printed
     scores = pd.read_csv(folder / "reports" / "field" / "scores.csv", index_col="label")
     assert scores.loc[ALL, "f1"] > 0.95
 

@@ -7,7 +7,9 @@ from featurestack.analysis.figures import saving
 from featurestack.analysis.options import AnalysisOptions
 from featurestack.analysis.report import build_report
 from featurestack.analysis.report_inputs import jobs
-from featurestack.results.run_folder import configuration_score
+from featurestack.analysis.runs import changed_runs, load_runs
+from featurestack.features_cache.cache import open_cache
+from featurestack.results.run_folder import RunFolder, configuration_score
 from featurestack.train.sweep import table
 from tests.events.field import MEL, make_dataset, train, write_recordings
 
@@ -75,10 +77,24 @@ def test_history_has_the_f1_of_events(runs):
     )
 
 
-def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
-    from featurestack.analysis.runs import load_runs
-    from featurestack.results.run_folder import RunFolder
+def test_a_run_on_other_events_than_those_of_today_is_named(runs):
+    folder, trained = runs
+    cache = open_cache(str(folder / "data" / "field" / "field.csv"), folder / "data")
+    read = load_runs(trained)
+    assert changed_runs(read.runs, cache) == []
+    file = folder / "data" / "field" / "events.csv"
+    text = file.read_text()
+    try:
+        first, _, rest = text.split("\n", 2)
+        file.write_text(f"{first}\n{rest}")
+        problems = changed_runs(read.runs, cache)
+    finally:
+        file.write_text(text)
+    assert [problem.run for problem in problems] == [run.name for run in read.runs]
+    assert "other events" in problems[0].text
 
+
+def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
     run = runs[1][0]
     file = run.fold(2) / "frames.npz"
     content = file.read_bytes()
