@@ -52,6 +52,7 @@ from featurestack.results.next_step import (
     sweeps,
     without,
 )
+from featurestack.results.tasks.registry import is_framed
 from featurestack.storage.files import replace_file
 
 # facts of a report on the entry page; None if a fact is not known
@@ -223,6 +224,7 @@ def propose(inputs: Inputs, found: Findings) -> tuple[str, str]:
         untrainable=cache is not None and bool(untrainable(cache.clips)),
         unchecked=unchecked,
         changed=any(threat.kind == "extracted before" for threat in found.threats),
+        framed=cache is not None and is_framed(cache),
     )
     command, kind = next_step(with_ranking(state, found))
     return command, page.say("next", kind)

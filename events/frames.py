@@ -39,6 +39,8 @@ from featurestack.events.scores import (
 from featurestack.results.config import DetectionRule as Rule
 from featurestack.results.scores import Floats, Ints
 
+Numbers = NDArray[np.floating]
+Mask = NDArray[np.bool_]
 GAP = 10.0  # seconds; more than anything that is compared is apart
 # Labels exclude each other if they share less than this part of the events' time: marks
 # made by hand overlap by a few milliseconds.
@@ -133,7 +135,7 @@ class Frames:
             stretch.append(own[number])
         return np.concatenate(event), np.concatenate(stretch)
 
-    def targets(self, events: pd.DataFrame) -> NDArray[np.bool_]:
+    def targets(self, events: pd.DataFrame) -> Mask:
         """(T, K) whether a frame's time lies in an event of the class; an event between
         two times has the nearer frame.
 
@@ -186,27 +188,35 @@ class Frames:
 
 def nearest(axis: Floats, moments: Floats) -> Ints:
     """The frame nearest to each moment."""
-    later = np.searchsorted(axis, moments).clip(max=len(axis) - 1)
+    last = len(axis) - 1
+    later = np.searchsorted(axis, moments)
+    later = later.clip(max=last)
     earlier = (later - 1).clip(min=0)
-    is_earlier = moments - axis[earlier] <= axis[later] - moments
-    return np.where(is_earlier, earlier, later)
+    before = moments - axis[earlier]
+    behind = axis[later] - moments
+    return np.where(before <= behind, earlier, later)
 
 
 def are_exclusive(events: pd.DataFrame) -> bool:
     """Whether labels exclude each other: at nearly no time are there two of them."""
-    file = events.groupby("file").ngroup().to_numpy()
-    shift = file * (events["end"].max() + GAP)
-    spans = (events[["start", "end"]].to_numpy(float) + shift[:, None]).T
-    order = np.argsort(spans[0], kind="stable")
-    spans = spans[:, order]
-    label = events["label"].to_numpy()[order]
-    each = 0.0
-    for name in np.unique(label):
-        start, end = union(*spans[:, label == name])
-        each += (end - start).sum()
-    start, end = union(*spans)
-    whole = (end - start).sum()
-    return bool(each - whole <= EXCLUSIVE * whole)
+    longest = events["end"].max() + GAP
+    shift = longest * events.groupby("file").ngroup()
+    table = pd.DataFrame(
+        {
+            "start": events["start"] + shift,
+            "end": events["end"] + shift,
+            "label": events["label"],
+        }
+    )
+    table = table.sort_values("start")
+
+    def covered(spans: pd.DataFrame) -> float:
+        start, end = union(spans["start"].to_numpy(), spans["end"].to_numpy())
+        return float(np.sum(end - start))
+
+    each = sum(covered(own) for _, own in table.groupby("label"))
+    whole = covered(table)
+    return each - whole <= EXCLUSIVE * whole
 
 
 # ---- detections
@@ -222,7 +232,7 @@ class Found(NamedTuple):
         return Found(self.spans.take(chosen), self.score[chosen])
 
 
-def detect(frames: Frames, probability: NDArray[np.floating], rule: Rule) -> Found:
+def detect(frames: Frames, probability: Numbers, rule: Rule) -> Found:
     """The detections of one class, sorted by start.
 
     probability  (T,)
@@ -254,7 +264,7 @@ def detect(frames: Frames, probability: NDArray[np.floating], rule: Rule) -> Fou
     return found.take(found.spans.lasts >= rule.least_length)
 
 
-def runs(above: NDArray[np.bool_], stretch: Ints) -> tuple[Ints, Ints]:
+def runs(above: Mask, stretch: Ints) -> tuple[Ints, Ints]:
     """The first and the last frame of each run of frames in one stretch."""
     begins_stretch = np.diff(stretch, prepend=-1) > 0
     ends_stretch = np.append(begins_stretch[1:], True)
@@ -272,7 +282,7 @@ def sums(values: Floats, first: Ints, last: Ints) -> Floats:
 
 
 def detect_all(
-    frames: Frames, probabilities: NDArray[np.floating], rules: Mapping[str, Rule]
+    frames: Frames, probabilities: Numbers, rules: Mapping[str, Rule]
 ) -> dict[str, Found]:
     """The detections of each class that has a rule; probabilities (T, K)."""
     return {
@@ -338,7 +348,7 @@ def default_rules(events: Mapping[str, Spans]) -> dict[str, Rule]:
 
 def count_rules(
     frames: Frames,
-    probabilities: NDArray[np.floating],
+    probabilities: Numbers,
     events: pd.DataFrame,
 ) -> RuleCounts:
     """Count what each rule finds at IoU 0.5, points within the collar."""
@@ -371,7 +381,7 @@ def count_rules(
 
 def cross_fitted(
     frames: Frames,
-    probabilities: NDArray[np.floating],
+    probabilities: Numbers,
     counts: RuleCounts,
 ) -> dict[str, Found]:
     """Detections by rules of the other folds; with one fold, by the default rule."""

@@ -10,7 +10,8 @@ The last output is the background, if labels exclude each other; else it is not 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from featurestack.results.minimise import minimise
 
@@ -27,7 +28,7 @@ class FrameModel(nn.Module):
     keep.
     """
 
-    exclusive: torch.Tensor
+    exclusive: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,34 +36,37 @@ class FrameModel(nn.Module):
 
     def loss(
         self,
-        logits: torch.Tensor,
-        targets: torch.Tensor,
-        used: torch.Tensor,
+        logits: Tensor,
+        targets: Tensor,
+        used: Tensor,
         smoothing: float = 0.0,
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """The mean loss of the used frames.
 
         logits   (B, T, K + 1); targets (B, T, K), 0 or 1; used (B, T) bool
         """
         logits, targets = logits[used], targets[used]
         if self.exclusive:
-            return nn.functional.cross_entropy(
+            return functional.cross_entropy(
                 logits, class_numbers(targets), label_smoothing=smoothing
             )
-        smooth = targets.lerp(torch.full_like(targets, 1 / targets.shape[1]), smoothing)
-        return nn.functional.binary_cross_entropy_with_logits(logits[:, :-1], smooth)
+        uniform = torch.full_like(targets, 1 / targets.shape[1])
+        smooth = targets.lerp(uniform, smoothing)
+        return functional.binary_cross_entropy_with_logits(logits[:, :-1], smooth)
 
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+    def probabilities(self, logits: Tensor) -> Tensor:
         """(B, T, K) of logits (B, T, K + 1)."""
         if self.exclusive:
-            return logits.softmax(2)[..., :-1]
+            every = logits.softmax(2)
+            return every[..., :-1]
         return logits[..., :-1].sigmoid()
 
 
-def class_numbers(targets: torch.Tensor) -> torch.Tensor:
+def class_numbers(targets: Tensor) -> Tensor:
     """(N,) the class of each frame (N, K), K for the background."""
-    background = targets.sum(1, keepdim=True) == 0
-    return torch.cat([targets, background.to(targets.dtype)], dim=1).argmax(1)
+    labels = targets.sum(1, keepdim=True)
+    background = (labels == 0).to(targets.dtype)
+    return torch.cat([targets, background], dim=1).argmax(1)
 
 
 class LinearFrames(FrameModel):
@@ -72,7 +76,7 @@ class LinearFrames(FrameModel):
         super().__init__()
         self.head = nn.Linear(rows * len(CONTEXT), classes + 1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         return self.head(with_context(x.squeeze(2)))
 
     @torch.no_grad()
@@ -80,24 +84,30 @@ class LinearFrames(FrameModel):
         """Set the weights from frames with their context, x (N, D * len(CONTEXT)), and
         targets (N, K).
         """
-        wanted = np.column_stack([targets, ~targets.any(axis=1)])
+        background = ~targets.any(axis=1)
+        wanted = np.column_stack([targets, background])
         if self.exclusive:
             numbers = wanted.argmax(axis=1)
             wanted = numbers[:, None] == np.arange(wanted.shape[1])
-        fitted = np.flatnonzero(wanted.any(axis=0) & ~wanted.all(axis=0))
+        sometimes, always = wanted.any(axis=0), wanted.all(axis=0)
+        fitted = np.flatnonzero(sometimes & ~always)
         self.head.weight.zero_()
         self.head.bias.fill_(ABSENT)
-        weight, bias = minimise(x, wanted[:, fitted], STRENGTH, bool(self.exclusive))
+        exclusive = bool(self.exclusive)
+        weight, bias = minimise(x, wanted[:, fitted], STRENGTH, exclusive)
         self.head.weight[fitted] = torch.from_numpy(weight).float()
         self.head.bias[fitted] = torch.from_numpy(bias).float()
 
 
-def with_context(x: torch.Tensor) -> torch.Tensor:
+def with_context(x: Tensor) -> Tensor:
     """(B, D, T) to (B, T, D * len(CONTEXT)); frames beyond the ends are zeros."""
     reach = max(CONTEXT)
     frames = x.shape[2]
-    padded = nn.functional.pad(x, (reach, reach))
-    shifted = [padded[:, :, reach + by : reach + by + frames] for by in CONTEXT]
+    padded = functional.pad(x, (reach, reach))
+    shifted = []
+    for by in CONTEXT:
+        begin = reach + by
+        shifted.append(padded[:, :, begin : begin + frames])
     return torch.cat(shifted, dim=1).transpose(1, 2)
 
 
@@ -122,7 +132,7 @@ class ConvolutionalFrames(FrameModel):
         self.blocks = nn.ModuleList(blocks)
         self.head = nn.Linear(width, classes + 1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         first, *rest = self.blocks
         x = first(x.squeeze(2))  # (B, width, T)
         for block in rest:

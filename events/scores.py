@@ -32,6 +32,7 @@ from featurestack.results.bootstrap import (
 )
 from featurestack.results.scores import Floats, Ints
 
+Mask = NDArray[np.bool_]
 IOU = 0.5
 OTHER_IOUS = (0.3, 0.7)
 COLLAR = 0.05  # seconds
@@ -133,7 +134,7 @@ def numbers_between(first: Ints, after: Ints) -> tuple[Ints, Ints]:
     return place, first[place] + within
 
 
-def lie_on(spans: Spans, others: Spans) -> NDArray[np.bool_]:
+def lie_on(spans: Spans, others: Spans) -> Mask:
     """Whether each span contains the middle of one of the others, or one of them its
     middle.
     """

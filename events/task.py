@@ -94,11 +94,6 @@ class Events(Tags):
                 f"AUGMENT={options.augment}: training by the frame draws parts of"
                 " recordings and changes them in no other way; leave it out"
             )
-        if options.tta > 1:
-            raise RequestError(
-                f"TTA={options.tta} averages views of a clip, and each frame has one:"
-                " leave it out"
-            )
 
     def read_answers(self, folder: RunFolder, folds: Sequence[int]) -> ScoredFrames:
         return read_tested(folder, folds)

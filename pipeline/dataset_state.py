@@ -23,6 +23,7 @@ from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.next_step import State, Trained, next_step, without
 from featurestack.results.run_folder import RunFolder
+from featurestack.results.tasks.registry import is_framed
 from featurestack.results.training_data import changed_runs
 
 # words of the commands that read a dataset's audio, in addition to PLACES
@@ -50,6 +51,7 @@ def state_of(options: SourceOptions, dataset: Dataset) -> State:
             state = replace(state, features=" ".join(computed))
         if dataset.folder == Path(options.dataset) or is_done(cache, dataset.table):
             frames = {name: cache[name].frames for name in cache.features}
+            state = replace(state, framed=is_framed(cache))
             return ready(state, options, dataset, frames)
     return unchecked(state, options, dataset)
 

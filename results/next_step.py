@@ -25,6 +25,7 @@ PROVEN = "mel+mfcc+modulation"
 DIFFERENT = ("mfcc", "mel", "modulation", "contrast", "chroma")
 QUICK = "MODEL=texture"  # it takes seconds, but no vectors
 OF_WAVEFORM = "MODEL=aclnet"
+OF_FRAMES = "MODEL=linear"  # events: an exact model takes seconds
 MOST_CELLS = 6  # feature sets that a model is proposed to be trained on at once
 SEEDS = (0, 1, 2)  # three give a useful standard deviation over seeds
 
@@ -98,6 +99,7 @@ class State:
     audio        whether further features can be computed
     former       runs of the clips before they changed
     stale        whether some run is of other clips, so that RETRAIN=1 is needed
+    framed       whether models answer each frame
     ran          whether a run has just ended
     chosen       the run of the feature set that `answer` chose, as dataset/name
     report       None before the first report
@@ -116,6 +118,7 @@ class State:
     audio: bool = True
     former: Sequence[Trained] = ()
     stale: bool = False
+    framed: bool = False
     ran: bool = False
     chosen: str = ""
     report: Report | None = None
@@ -329,7 +332,8 @@ def first(state: State) -> str:
         sets = [*compared, "+".join(compared), proven(state.cached)]
         features = " ".join(dict.fromkeys(filter(None, sets)))
         command = "sweep" if len(compared) > 1 else "train"
-        return make_command(command, *state.given, f"FEATURES={features}", QUICK)
+        quick = OF_FRAMES if state.framed else QUICK
+        return make_command(command, *state.given, f"FEATURES={features}", quick)
     if not state.cached:
         return state.of_data("features")
     vectors = [name for name, count in state.cached.items() if count == 1]
@@ -406,7 +410,7 @@ def network(state: State) -> str:
         return ""
     best = ranking(state).best
     vectors = all(state.cached.get(name) == 1 for name in best.channels)
-    model = [] if vectors else [QUICK]
+    model = [] if vectors or state.framed else [QUICK]
     others = without(best.words, "MODEL")
     features = f"FEATURES={best.features}"
     return make_command("train", *state.given, features, *model, *others)

@@ -9,6 +9,7 @@ from featurestack.commandline import rooms
 from featurestack.commandline.errors import RequestError, nearest
 
 if TYPE_CHECKING:
+    from featurestack.features_cache import Cache
     from featurestack.results.tasks.base import Task
 
 # name -> module and object
@@ -22,6 +23,20 @@ TASKS = {
 def task_choices() -> tuple[str, ...]:
     """The values of the option TASK."""
     return "auto", *TASKS, *rooms.names("tasks")
+
+
+def claiming_task(cache: "Cache") -> "Task | None":
+    """The room's task that TASK=auto means for this cache; None if there is none."""
+    for name in rooms.names("claims"):
+        if rooms.load("claims", name)(cache):
+            return task_of(name)
+    return None
+
+
+def is_framed(cache: "Cache") -> bool:
+    """Whether the task that TASK=auto means has an answer for each frame."""
+    claiming = claiming_task(cache)
+    return claiming is not None and claiming.framed
 
 
 def task_of(name: str) -> "Task":

@@ -101,7 +101,6 @@ def test_models_of_clips_and_of_frames_do_not_mix(folder):
     ("option", "value"),
     [
         ("augment", "shift"),
-        ("tta", 2),
         ("balance", "loss"),
         ("select", "val_map"),
     ],
@@ -122,10 +121,10 @@ def test_a_damaged_table_of_events_is_named(folder, tmp_path):
         file.write_text(text)
 
 
-def predict(run, folder, **given):
+def predict(trained, folder, **given):
     options = {
-        "run": str(run.path),
-        "runs": run.path.parents[1],
+        "run": str(trained.path),
+        "runs": trained.path.parents[1],
         "reports": folder / "reports",
         "data": folder / "data",
         "device": "cpu",
