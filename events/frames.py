@@ -10,6 +10,10 @@ is a class of points.
                 them above its threshold, that lasts the least length or more; a point
                 is the mean time of the run, weighted by probability
 
+Chosen on folds 1 to 3 of the finch: that detections meet, not that times between frames
+are interpolated (F1 at IoU 0.7 is 0.982, 0.976 without the first, 0.949 with the
+second).
+
 What would flatter the scores: a rule that was chosen on the frames that it is scored
 on. `choose_rules` counts in each fold alone, and the rules of a fold come from the
 other folds.
@@ -41,6 +45,7 @@ from featurestack.results.scores import Floats, Ints
 
 Numbers = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+GAP_FRAMES = 1.5  # hops; a gap of one frame is shorter, one of two is longer
 GAP = 10.0  # seconds; more than anything that is compared is apart
 # Labels exclude each other if they share less than this part of the events' time: marks
 # made by hand overlap by a few milliseconds.
@@ -238,7 +243,8 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Found:
     probability  (T,)
 
     A detection begins half a hop before its first frame and ends half a hop after its
-    last one.
+    last one. Two with one frame between them meet in its middle: targets leave out a
+    frame between events that touch.
     """
     above = probability > rule.threshold * rule.share
     first, last = runs(above, frames.stretch)
@@ -260,6 +266,12 @@ def detect(frames: Frames, probability: Numbers, rule: Rule) -> Found:
         ends = frames.axis[last] + frames.hop / 2
         start = np.maximum(begins, frames.start[stretch] + shift)
         end = np.minimum(ends, frames.end[stretch] + shift)
+        gap = start[1:] - end[:-1]
+        neighbours = (gap < GAP_FRAMES * frames.hop) & (stretch[1:] == stretch[:-1])
+        before = np.flatnonzero(neighbours)
+        middle = (end[before] + start[before + 1]) / 2
+        end[before] = middle
+        start[before + 1] = middle
     found = Found(Spans(start, end, stretch), score)
     return found.take(found.spans.lasts >= rule.least_length)
 

@@ -90,6 +90,16 @@ def test_a_detection_lasts_while_it_is_above_the_lower_threshold():
     assert detections(frames(1), probability, longer) == [["r0", 0.1, 0.4]]
 
 
+def test_detections_with_a_frame_between_them_meet_in_its_middle():
+    rows = [("r0", 0.2, 0.5, "a"), ("r0", 0.5, 0.8, "a")]
+    target = frames(1).targets(events(*rows))[:, 0]
+    first, second = detections(frames(1), target.astype(float))
+    assert first == ["r0", 0.2, pytest.approx(0.45)]
+    assert second == ["r0", pytest.approx(0.45), 0.8]
+    apart = [0, 0, 1, 1, 0, 0, 1, 1, 0, 0]
+    assert detections(frames(1), apart) == [["r0", 0.2, 0.4], ["r0", 0.6, 0.8]]
+
+
 def test_detections_end_with_their_recording():
     found = detections(frames(1, 1), np.ones(20))
     assert found == [["r0", 0.0, 1.0], ["r1", 0.0, 1.0]]
