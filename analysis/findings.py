@@ -373,10 +373,9 @@ def uneven_parts(main: Ranking, report: pd.DataFrame) -> list[Threat]:
     report  rows of `tables.class_report`, of the classes that have clips
     """
     threats = []
-    fewest = int(report["support"].min())
-    most = int(report["support"].max())
+    fewest, most = report["support"].min(), report["support"].max()
     if most >= UNEVEN * fewest and not main.metric.pooled:
-        threats.append(Threat("uneven", fewest, most))
+        threats.append(Threat("uneven", int(fewest), int(most)))
     recordings = len(main.shares)
     effective = round(1 / float(main.shares @ main.shares))
     if effective < recordings / 2:

@@ -38,6 +38,7 @@ from featurestack.results.run_folder import (
     find,
     select,
 )
+from featurestack.results.tasks.registry import claiming_task
 from featurestack.storage.files import replace_file
 
 
@@ -311,11 +312,15 @@ def inputs_hash(job: ReportJob, options: AnalysisOptions) -> str:
 
 
 def dataset_states(cache_folder: Path) -> list[str]:
-    """The changes of a dataset's audio files since extraction.
+    """The changes of a dataset's audio files since extraction, and the events of a
+    dataset of events.
 
-    Empty if the cache's index is damaged: the report names it.
+    Empty if one of the files is damaged: the report names it.
     """
     try:
-        return [source_changes(Cache(cache_folder))]
+        cache = Cache(cache_folder)
+        claiming = claiming_task(cache)
+        targets = claiming.content(cache) if claiming else {}
+        return [source_changes(cache), *map(str, targets.values())]
     except RequestError:
         return []

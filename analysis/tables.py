@@ -169,7 +169,9 @@ def class_report(run: Run) -> pd.DataFrame:
         "weighted avg": scores["support"],
     }
     for name, weights in rows_of_means.items():
-        means = np.average(scores, axis=0, weights=weights)
+        means = np.full(scores.shape[1], np.nan)
+        if len(scores):
+            means = np.average(scores, axis=0, weights=weights)
         table.loc[len(table), ["class", *scores]] = [name, *means]
     table.loc[len(run.classes) :, "support"] = scores["support"].sum()
     last = len(intervals) - 1

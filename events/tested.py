@@ -250,7 +250,7 @@ def score_lines(scores: pd.DataFrame, what: str, unit: str = "recording") -> lis
     """
     row = scores.loc[ALL]
     if not row["events"]:
-        return [f"{what}: there is none, so that there is no score"]
+        return ["no event is in the tested recordings, so that there is no score"]
     interval = ""
     if np.isfinite(row["low"]):
         alone = ", for these recordings alone" if unit == "block" else ""

@@ -27,6 +27,10 @@ def runs(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(runs):
     folder, _ = runs
+    return report_on(folder), folder / "reports" / "field"
+
+
+def report_on(folder):
     options = AnalysisOptions(
         dataset="field",
         data=folder / "data",
@@ -36,8 +40,7 @@ def report(runs):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saving, "draw", lambda name, file, data: SVG)
         (job,) = jobs(options)
-        built = build_report(job, options)
-    return built, folder / "reports" / "field"
+        return build_report(job, options)
 
 
 def test_the_report_ranks_runs_by_the_f1_of_events(report):
@@ -92,6 +95,17 @@ def test_a_run_on_other_events_than_those_of_today_is_named(runs):
         file.write_text(text)
     assert [problem.run for problem in problems] == [run.name for run in read.runs]
     assert "other events" in problems[0].text
+
+
+def test_a_fold_without_an_event_has_a_report(tmp_path):
+    table = write_recordings(tmp_path)
+    table[table["file"] != "r0.wav"].to_csv(tmp_path / "events.csv", index=False)
+    dataset = make_dataset(tmp_path, features=MEL, empty=True)
+    clips = open_cache(str(dataset), tmp_path / "data").clips
+    (fold,) = {*clips.loc[clips["group"] == "r0", "fold"].tolist()}
+    train(tmp_path, model="linear", folds=(fold,))
+    built = report_on(tmp_path)
+    assert "event F1" in built.headline
 
 
 def test_a_damaged_file_of_frames_costs_one_fold(report, runs):
