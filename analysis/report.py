@@ -388,21 +388,26 @@ def write(
     )
     target = job.folder / "index.html"
     replace_file(target, html)
-    remarks = [page.say("threat", found, threat) for threat in found.threats]
-    of_check = len(threats_of_check(inputs.checked or []))
-    if other_models := page.say("otherwise", found):
-        remarks.append(other_models)
-    remarks += [f"{page.listed(names)}: {text}" for text, names in reasons.items()]
     built = Built(
         page=target,
         headline=f"{page.say('headline', found)} {page.say('score', found)}".strip(),
-        remarks=remarks,
-        of_check=of_check,
+        remarks=printed_remarks(found, reasons),
+        of_check=len(threats_of_check(inputs.checked or [])),
         next_command=f"{command}   ({reason})",
         whole=not any(problem.kind == "damaged" for problem in problems),
         facts=entry_facts(found, cache),
     )
     return built, files | {target.name}
+
+
+def printed_remarks(found: Findings, reasons: dict[str, list[str]]) -> list[str]:
+    """What the terminal says beside the headline: threats, the best run of another
+    model, and which runs have which problem.
+    """
+    remarks = [page.say("threat", found, threat) for threat in found.threats]
+    if other_models := page.say("otherwise", found):
+        remarks.append(other_models)
+    return remarks + [f"{page.listed(runs)}: {text}" for text, runs in reasons.items()]
 
 
 def runs_by_text(problems: Sequence[Problem]) -> dict[str, list[str]]:

@@ -162,8 +162,8 @@ def read_events(
         "events that last beyond their recording and end with it": beyond,
         "recordings that are not in AUDIO=, left out": absent,
     }
-    rows = [(*event, *events[event]) for event in sorted(events)]
-    table = pd.DataFrame(rows, columns=[*EVENT_COLUMNS, *FREQUENCIES])
+    found = [(*event, *events[event]) for event in sorted(events)]
+    table = pd.DataFrame(found, columns=[*EVENT_COLUMNS, *FREQUENCIES])
     table = table.astype(dict.fromkeys(("start", "end", *FREQUENCIES), float))
     return Annotations(table, frozenset(annotated), remarks_of(places))
 

@@ -265,9 +265,9 @@ def tally(events: Spans, detections: Spans, every: Spans, stretches: int) -> Tal
         events=events.by_stretch(stretches),
         detections=detections.by_stretch(stretches),
         at_other_ious=np.array(at_other_ious),
-        found=np.count_nonzero(lie_on(events, detections)),
-        false_alarms=np.count_nonzero(~on_any),
-        wrong_names=np.count_nonzero(on_any & ~on_own),
+        found=int(np.count_nonzero(lie_on(events, detections))),
+        false_alarms=int(np.count_nonzero(~on_any)),
+        wrong_names=int(np.count_nonzero(on_any & ~on_own)),
         onsets=np.abs(onsets),
         differing=differing(events, detections),
     )

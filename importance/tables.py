@@ -14,7 +14,7 @@ Conventions: N clips, G recordings, F features, K classes; gains (N, F) in nats,
 share of clips correct, or in mAP.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from featurestack.results.bootstrap import (
     fold_weights,
     recording_sums,
 )
-from featurestack.results.scores import Floats
+from featurestack.results.scores import Floats, Ints
 
 SMALLEST_PART = 8  # recordings in the smallest part of a learning curve
 ENOUGH = 0.95  # share of all features' gain above chance that a kept set has
@@ -300,12 +300,24 @@ def kept_set(folder: ImportanceFolder, sets: pd.DataFrame) -> pd.DataFrame:
     order = np.argsort(-table["lost"].to_numpy()[1:], kind="stable") + 1
     pairs = [*combinations(order, 2)]
     if pairs:
-        apart = lost[:, [one for one, _ in pairs]] - lost[:, [two for _, two in pairs]]
-        clear = gain_tests(apart / 2, groups, folds, 1.0)["significant"]
-        differing = dict(zip(pairs, clear))
-        neighbours = pairwise(order)
-        table.loc[order[1:], "clear"] = [differing[pair] for pair in neighbours]
+        clear = clearly_different(lost, pairs, groups, folds)
+        table.loc[order[1:], "clear"] = [clear[pair] for pair in pairwise(order)]
     return table.loc[[0, *order]].reset_index(drop=True)
+
+
+def clearly_different(
+    lost: Floats,
+    pairs: Sequence[tuple[int, int]],
+    groups: NDArray[np.object_],
+    folds: Ints,
+) -> dict[tuple[int, int], bool]:
+    """Whether the means of two columns of `lost` (N, L) differ, for each pair of them,
+    tested as one family.
+    """
+    first, second = zip(*pairs)
+    apart = lost[:, first] - lost[:, second]
+    tests = gain_tests(apart / 2, groups, folds, 1.0)
+    return dict(zip(pairs, tests["significant"]))
 
 
 def learning_curve(folder: ImportanceFolder) -> pd.DataFrame:

@@ -96,7 +96,8 @@ def round_ticks(positions: Numbers) -> tuple[Numbers, list[str]]:
         decades = 10.0 ** np.arange(6)
         values = np.outer(decades, [1, 2, 5]).ravel()
     else:
-        values = MaxNLocator(TICKS, steps=[1, 2, 5, 10]).tick_values(low, high)
+        locator = MaxNLocator(TICKS, steps=[1, 2, 5, 10])
+        values = np.asarray(locator.tick_values(low, high))
     values = values[(values >= low) & (values <= high)]
     ticks = np.interp(values, positions, places)
     apart = len(places) / (2 * TICKS)
