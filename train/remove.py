@@ -10,7 +10,7 @@ from pathlib import Path
 from featurestack.commandline import rooms
 from featurestack.commandline.quantities import size
 from featurestack.features_cache import dataset_name
-from featurestack.results.run_folder import select
+from featurestack.results.run_folder import RETRAINING, is_marked, select
 from featurestack.storage.files import Lock
 from featurestack.train.options import FOLDERS, RemoveOptions
 
@@ -43,7 +43,9 @@ def remove_runs(options: RemoveOptions) -> int:
 
 
 def named_folders(options: RemoveOptions) -> list[Path]:
-    """The folders of runs and of calls of `importance` that RUN names."""
+    """The folders of runs, with a retraining that was begun, and of calls of
+    `importance` that RUN names.
+    """
     dataset = dataset_name(options.dataset)
     words = options.run.split()
     measured = []
@@ -59,7 +61,11 @@ def named_folders(options: RemoveOptions) -> list[Path]:
     if measured:
         runs = " ".join(word for word in words if word not in measured)
     if runs or not folders:
-        folders += [run.path for run in select(options.runs, runs, dataset)]
+        for run in select(options.runs, runs, dataset):
+            folders.append(run.path)
+            begun = run.path.with_name(run.name + RETRAINING)
+            if is_marked(begun, RETRAINING):
+                folders.append(begun)
     return folders
 
 

@@ -119,7 +119,8 @@ def read_fsd50k(folder: Path) -> Listing:
 def files_below(folder: Path) -> list[str]:
     """Sorted paths of the files below `folder`, relative to it.
 
-    Links are followed, but no folder is read twice. Hidden files and folders are left
+    Links are followed, but no folder is read twice: a folder comes before the links
+    beside it. Hidden files and folders are left
     out, and folders with a file NO_DATA. OSError if a folder cannot be read.
     """
 
@@ -129,6 +130,7 @@ def files_below(folder: Path) -> list[str]:
     files = []
     seen = {os.path.realpath(folder)}
     for root, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
+        folders.sort(key=lambda name: (Path(root, name).is_symlink(), name))
         for name in list(folders):
             place = os.path.realpath(Path(root) / name)
             hidden = name.startswith(".") or name in HIDDEN_FOLDERS

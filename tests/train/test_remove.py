@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from featurestack.results.config import to_json
-from featurestack.results.run_folder import find
+from featurestack.results.run_folder import RETRAINING, find, mark
 from featurestack.storage.files import Lock
 from featurestack.train.listing import overview
 from featurestack.train.options import ListOptions, RemoveOptions
@@ -45,3 +45,14 @@ def test_a_run_in_training_is_refused(finished):
     with Lock(finished.fold(1) / ".lock"), refused("is being trained"):
         remove_runs(options)
     assert finished.path.exists()
+
+
+def test_a_retraining_that_was_begun_goes_with_its_run(finished):
+    begun = finished.path.with_name(f"{finished.name}.retraining")
+    begun.mkdir()
+    own = finished.path.with_name(f"{finished.name}.mine")
+    own.mkdir()
+    mark(begun, RETRAINING)
+    options = RemoveOptions(runs=finished.path.parents[1], run=finished.name, yes=True)
+    assert remove_runs(options) == 0
+    assert not begun.exists() and not finished.path.exists() and own.is_dir()
