@@ -312,6 +312,8 @@ class FrameTrainer(Trainer):
         fold is skipped.
         """
         scored = self.data.test if len(self.data.test) else self.data.val
+        if not len(scored):
+            return
         if self.answered is None or self.answered[0] is not scored:
             self.predict(scored, exact=True)
         assert self.answered is not None

@@ -300,13 +300,13 @@ def split_labels(cells: "pd.Series[str]", separator: str = "") -> "pd.Series[str
 
 
 def tags_note(labels: "pd.Series[str]") -> str:
-    """A note that a table is read as tags; it counts clips with several labels, with
-    one and with none.
+    """A note that clips of a table have several labels, or none: it counts clips with
+    several, with one and with none.
     """
     sizes = labels.str.count(SEPARATOR) + (labels != "")
     return (
-        f"read as tags (TASK=tags): {counted((sizes > 1).sum(), 'clip')} with several"
-        f" labels, {(sizes == 1).sum():,} with one, {(sizes == 0).sum():,} with none"
+        f"several labels a clip, or none: {counted((sizes > 1).sum(), 'clip')} with"
+        f" several, {(sizes == 1).sum():,} with one, {(sizes == 0).sum():,} with none"
     )
 
 
