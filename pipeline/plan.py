@@ -48,7 +48,7 @@ def run(options: ExtractOptions) -> int:
     return 0
 
 
-def measure(asked: Request) -> ExtractionResult:
+def measure(asked: Request, clips: int = MEASURED_CLIPS) -> ExtractionResult:
     """Compute the features of a few clips, spread over the part, and write nothing."""
     result = ExtractionResult()
     computation = Computation(
@@ -57,7 +57,7 @@ def measure(asked: Request) -> ExtractionResult:
     everything = dict.fromkeys(range(len(asked.specs)), 0)
     part = asked.part
     spread = np.unique(
-        np.linspace(part.start, part.stop - 1, MEASURED_CLIPS, dtype=int)
+        np.linspace(part.start, part.stop - 1, clips, dtype=int)
     ).tolist()
     for row in (*spread[:1], *spread):
         computation.compute(ClipTask(row, asked.sources[row], everything), result)

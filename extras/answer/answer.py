@@ -51,6 +51,7 @@ SHOWN = 5  # features in the ranking that is printed
 # the fit that is timed on this machine: clips, columns, classes
 TIMED = (400, 64, 10)
 TIMED_SECONDS = 0.5  # of repeated fits
+EXTRACTED = 2  # clips whose extraction is timed
 # what else takes as long as so many of these fits: a clip of a fold by `texture`, a
 # second of audio of `check`, and a report
 TEXTURE_FITS = 1.0
@@ -329,7 +330,7 @@ def tell_time(work: Work, needed: Sequence[Step]) -> None:
     clips, classes = len(table), table["label"].nunique()
     folds = table["fold"].nunique()
     if work.asked and work.lacking:
-        costs = measure(work.asked).seconds_a_clip()
+        costs = measure(work.asked, EXTRACTED).seconds_a_clip()
         for name in work.lacking:
             seconds = len(work.asked.clips) * costs.get(name, 0.0)
             work.lacking[name] = seconds / (work.wanted.jobs or cores)
