@@ -7,8 +7,10 @@ trains nor scores on its clips: the fit without folds 1 and 2 is scored on 2 to 
 for 1, and on 1 to choose for 2.
 
 For each fold the features are ranked by `linear`. Of the best, the best two, the best
-three and the proven set, that with the highest score is taken; of equal ones the
-smallest. The set for later use is chosen in the same way by all folds. No clip is left
+three, the same of the feature maps alone, and the proven set, that with the highest
+score is taken; of equal ones the smallest. `texture` will train a set of maps, `linear`
+any other one, so that a set with a vector needs a score that is higher by TEXTURE_GAIN.
+The set for later use is chosen in the same way by all folds. No clip is left
 to test it, so it has no score.
 """
 
@@ -44,6 +46,9 @@ LARGEST_SET = 3  # of the best features
 # each tested fold: 9 folds have 36 pairs.
 MOST_PAIRED = 9
 INNER_FOLDS = 4
+# the points that `texture` has above `linear` on the same maps, about: 94 and 83 % for
+# mel+mfcc of ESC-10, 81 and 71 % for six features of ESC-50 (docs, accuracy)
+TEXTURE_GAIN = 0.1
 HEADER = ("features", "values", "chooses_for", "part", "score")
 
 # the tested fold that is chosen for; None is the choice for later use
@@ -71,6 +76,12 @@ class Clips:
     def table(self) -> pd.DataFrame:
         table = self.plan.table
         return table[~table["clip_id"].isin(list(self.unusable))]
+
+    @cached_property
+    def maps(self) -> set[str]:
+        """The features that are maps, which `texture` takes."""
+        named = zip(self.plan.channel_names, self.plan.channels, strict=True)
+        return {name for name, channel in named if channel.frames > 1}
 
     @cached_property
     def splits(self) -> dict[int, Split]:
@@ -262,10 +273,19 @@ def choose(scores: Scores, names: Sequence[str], outer: Outer) -> str:
     already; equal features count in the order of `names`.
     """
     ranked = sorted(names, key=lambda name: -round(scores.mean(name, outer), 12))
-    sets = [{*ranked[:size]} for size in range(1, LARGEST_SET + 1)]
+    maps = scores.clips.maps
+    sets = []
+    for size in range(1, LARGEST_SET + 1):
+        sets.append({*ranked[:size]})
+        sets.append({*[name for name in ranked if name in maps][:size]})
     if known := proven(names):
         sets.append({*known.split("+")})
-    joined = ["+".join(name for name in names if name in chosen) for chosen in sets]
-    for features in joined:
+    best, highest = "", -np.inf
+    for members in filter(None, sets):
+        features = "+".join(name for name in names if name in members)
         scores.add(features, [outer])
-    return max(joined, key=lambda features: round(scores.mean(features, outer), 12))
+        gain = TEXTURE_GAIN if members <= maps else 0.0
+        score = round(scores.mean(features, outer) + gain, 12)
+        if score > highest:
+            best, highest = features, score
+    return best

@@ -1,5 +1,7 @@
 """Features are chosen for each test fold without a clip of this fold."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,20 @@ def test_the_clips_of_a_fold_do_not_change_its_choice(tmp_path):
         choice_of(tmp_path / at, tmp_path / at, names, 1) for at in ("plain", "told")
     ]
     assert sets[0] == sets[1]
+
+
+@pytest.mark.parametrize(
+    ("vector", "expected"), [(0.70, "mel"), (0.79, "mel"), (0.81, "embedding")]
+)
+def test_a_vector_needs_ten_points_more_than_a_map(vector, expected):
+    """`texture`, which takes maps alone, has about as much more than `linear`."""
+    alone = {"mel": 0.70, "embedding": vector}
+    scores = SimpleNamespace(
+        clips=SimpleNamespace(maps={"mel"}),
+        add=lambda features, outers: None,
+        mean=lambda features, outer: alone.get(features, 0.5),
+    )
+    assert choose(scores, ["mel", "embedding"], 1) == expected
 
 
 def test_a_good_feature_is_chosen_in_every_fold_and_a_useless_one_is_left(tmp_path):
