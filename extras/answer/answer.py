@@ -195,8 +195,14 @@ class Work:
         return self.options.runs / name / FOLDER
 
     def left_before(self, *steps: str) -> float:
-        """The seconds that MINUTES leave before these later steps."""
-        return self.clock.left - sum(self.seconds.get(step, 0.0) for step in steps)
+        """The seconds that MINUTES leave before these later steps, which get half of
+        MINUTES at most: each call gets further, however short it is.
+        """
+        if self.clock.minutes is None:
+            return math.inf
+        expected = sum(self.seconds.get(step, 0.0) for step in steps)
+        half = 60 * self.clock.minutes / 2
+        return self.clock.left - min(expected, half)
 
 
 class Step(NamedTuple):

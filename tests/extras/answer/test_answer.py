@@ -82,6 +82,13 @@ def test_minutes_leave_out_steps_and_say_so(options, capsys):
     assert found.page.is_file()
 
 
+def test_later_steps_get_half_of_minutes_at_most():
+    clock = answers.Clock(10.0)
+    work = answers.Work(None, None, clock, None, seconds={"train": 4000, "report": 5})
+    assert work.left_before("train") == pytest.approx(300, abs=2)
+    assert work.left_before("report") == pytest.approx(595, abs=2)
+
+
 def test_minutes_may_end_between_two_folds():
     chosen = {1: "mel", 2: "mel+mfcc", 3: "mel"}
     whole = training_jobs(chosen, "mel", one_by_one=False)
