@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,10 @@ from featurestack.pipeline.datasets.load import Dataset
 from featurestack.pipeline.features import FEATURES
 from featurestack.pipeline.options import SourceOptions
 from featurestack.results.next_step import State, Trained, next_step, without
-from featurestack.results.run_folder import RunFolder
 from featurestack.results.tasks.registry import is_framed
-from featurestack.results.training_data import changed_runs
+
+if TYPE_CHECKING:
+    from featurestack.results.run_folder import RunFolder
 
 # words of the commands that read a dataset's audio, in addition to PLACES
 OF_AUDIO = ("audio_dir", "labels", "sample_rate", "duration")
@@ -79,7 +81,7 @@ def unchecked(state: State, options: SourceOptions, dataset: Dataset) -> State:
     return replace(state, unchecked=findings is None, leak=leak)
 
 
-def trained(run: RunFolder) -> Trained:
+def trained(run: "RunFolder") -> Trained:
     """A run, as a proposal names it."""
     config = run.training
     own = without(config.command or [f"MODEL={config.model}"], "FEATURES")
@@ -125,8 +127,11 @@ def missing_clips(cache: Cache, features: Sequence[str]) -> NDArray[np.bool_]:
     return ~cache.readable(features) & ~has_failed
 
 
-def former_runs(options: SourceOptions, dataset: Dataset) -> list[RunFolder]:
+def former_runs(options: SourceOptions, dataset: Dataset) -> "list[RunFolder]":
     """The dataset's runs whose clips or values have changed since, sorted."""
-    if not is_cache(dataset.folder):
+    if not is_cache(dataset.folder) or not (options.runs / dataset.name).is_dir():
         return []
+    # a dataset without runs needs no reader of runs
+    from featurestack.results.training_data import changed_runs
+
     return changed_runs(options.runs, dataset.name, Cache(dataset.folder))

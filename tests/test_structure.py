@@ -82,6 +82,7 @@ LOADS_NOT = {
     "feature_table(44100, 5.0)": (
         RARE - {NETWORKS}
         | {
+            "featurestack.results.run_folder",
             "sklearn",
             "matplotlib",
             "torch",
