@@ -136,7 +136,6 @@ class Options:
         """
         for name, field in fields(type(self)).items():
             values = getattr(self, name, ())  # those of `shared` are no attributes
-            choices = choices_of(field)
             least, most = field.metadata["bounds"]
             for value in values if isinstance(values, tuple) else (values,):
                 expected = ""
@@ -150,9 +149,11 @@ class Options:
                         expected = "a number"
                 elif isinstance(value, str) and SURROGATE.search(value):
                     expected = "text in UTF-8"
-                elif choices and value is not None and value not in choices:
-                    many = ONE_ALONE if " " in str(value) else ""
-                    expected = f"one of {', '.join(filter(None, choices))}{many}"
+                elif value != field.default and value is not None:
+                    choices = choices_of(field)  # may load what rooms add
+                    if choices and value not in choices:
+                        many = ONE_ALONE if " " in str(value) else ""
+                        expected = f"one of {', '.join(filter(None, choices))}{many}"
                 if expected:
                     raise RequestError(f"{name.upper()}={value}: expected {expected}")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from featurestack.commandline import rooms
 from featurestack.features_cache import external
 from featurestack.features_cache.failures import write_failures
 from featurestack.features_cache.index import read_index, refresh
@@ -48,6 +49,17 @@ def test_a_wrong_request_is_refused_before_anything_is_written(
     with refused(message):
         execute(options, **changes)
     assert not list(options.runs.glob("*/*"))
+
+
+def test_of_rooms_only_claims_are_loaded_for_clips(options, monkeypatch):
+    load = rooms.load
+
+    def claim(kind, name):
+        assert kind == "claims", name
+        return load(kind, name)
+
+    monkeypatch.setattr(rooms, "load", claim)
+    assert make_plan(options).task.name == "classes"
 
 
 def test_an_error_of_an_own_model_is_raised_as_it_is(options, monkeypatch):
